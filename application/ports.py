@@ -1,0 +1,113 @@
+"""What the use cases need from outside, in their own words. Adapters keep these promises."""
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from application.search import Page, Search
+from domain.errors import RosterError
+from domain.users import NewUser, User
+
+T = TypeVar("T")
+
+Clock = Callable[[], datetime]
+"""The time: UTC, whole milliseconds."""
+
+
+class Unavailable(RosterError):
+    """The store can't do it now. Nothing happened, but for OutcomeUnknown."""
+
+    code = "unavailable"
+
+    def __init__(self, detail: str = "The directory can't be reached now; try again.") -> None:
+        super().__init__(detail)
+
+
+class Overtaken(Unavailable):
+    """Another unit of work changed the same thing first; nothing happened, and it may run again."""
+
+    code = "overtaken"
+
+    def __init__(self) -> None:
+        super().__init__("Others kept changing the same thing; try again.")
+
+
+class OutcomeUnknown(Unavailable):
+    """The answer to a commit was lost: all of it happened, or nothing."""
+
+    code = "outcome_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("The answer of the database was lost: look whether it happened.")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """On whose behalf a unit of work runs, and for which request."""
+
+    actor: str | None = None
+    request_id: str | None = None
+
+
+class Users(Protocol):
+    """The users that exist, as one unit of work sees them."""
+
+    def add(self, new: NewUser, *, at: datetime) -> User:
+        """Store it, with an id never given before, at version 1. EmailTaken if it is held."""
+
+    def get(self, user_id: int) -> User:
+        """The user as it stands. UserNotFound if there is none."""
+
+    def save(self, user: User, *, expected: int) -> User:
+        """Store it if its stored version still is the expected one.
+
+        Overtaken if not, or if the user is gone; EmailTaken as for add.
+        """
+
+    def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
+        """Delete it. UserNotFound if there is none, VersionPassed if at no expected version."""
+
+
+class UnitOfWork(Protocol):
+    """What happens wholly or not at all."""
+
+    @property
+    def context(self) -> Context: ...
+
+    @property
+    def now(self) -> datetime:
+        """The one time that everything it writes bears."""
+
+    @property
+    def users(self) -> Users: ...
+
+
+class Begin(Protocol):
+    """Opens a unit of work, commits it on a clean exit, leaves nothing of it on any other.
+
+    Where `holding` is true, what the unit reads stays as it is until its end, so that it can't
+    be overtaken. Raises Unavailable where it can't open, Overtaken where the store undid it in
+    favour of another (it may run again), OutcomeUnknown where the answer to the commit was lost.
+    """
+
+    def __call__(
+        self, context: Context, *, holding: bool = False
+    ) -> AbstractContextManager[UnitOfWork]: ...
+
+
+class Run(Protocol):
+    """Runs a unit of work to its end and gives its result; made by application.units."""
+
+    def __call__(self, context: Context, unit: Callable[[UnitOfWork], T], /) -> T: ...
+
+
+class UserReader(Protocol):
+    """The reading side: no unit of work, no locks. Raises Unavailable."""
+
+    def get(self, user_id: int) -> User:
+        """The user as it stands. UserNotFound if there is none."""
+
+    def page(self, search: Search) -> Page[User]:
+        """The users that the search asks for, at its place."""

@@ -1,0 +1,121 @@
+"""The language of questions: plain values that any store can answer, about any aggregate."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Generic, TypeAlias, TypeVar
+
+from domain.text import fold
+
+T = TypeVar("T")
+
+Value: TypeAlias = str | int | bool | datetime
+Key: TypeAlias = tuple[Value, ...]
+"""The values of an entity under an ordering: where it stands in the list."""
+
+
+class Op(Enum):
+    """How an attribute is compared."""
+
+    EQ = "eq"
+    NE = "ne"
+    IN = "in"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+    CONTAINS = "contains"
+    STARTS_WITH = "starts_with"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One attribute compared with one value, or (IN) with any of several.
+
+    Where `folded` is true the folded form of the attribute is compared, and the values are
+    folded already: use Condition.folding.
+    """
+
+    attribute: str
+    op: Op
+    values: tuple[Value, ...]
+    folded: bool = False
+
+    @classmethod
+    def folding(cls, attribute: str, op: Op, values: tuple[str, ...]) -> "Condition":
+        """A comparison in which letter case, width and normal form don't count."""
+        return cls(attribute, op, tuple(fold(value) for value in values), folded=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By an attribute; text by code point, false before true."""
+
+    attribute: str
+    descending: bool = False
+
+
+def total_order(orders: tuple[Order, ...]) -> tuple[Order, ...]:
+    """The orders without what can't matter, completed by ascending id so that no two rows tie."""
+    kept: dict[str, Order] = {}
+    for order in orders:
+        kept.setdefault(order.attribute, order)
+        if order.attribute == "id":
+            break
+    kept.setdefault("id", Order("id"))
+    return tuple(kept.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """At most `size` rows between two keys, neither included; None is the end of the list.
+
+    They are the first ones after `after`, or, with `before` alone, the last ones before it.
+    """
+
+    size: int
+    after: Key | None = None
+    before: Key | None = None
+
+    @property
+    def backward(self) -> bool:
+        """Whether it is filled from its end."""
+        return self.before is not None and self.after is None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """The page of that number, from 1, `size` rows each; its answer tells the total."""
+
+    size: int
+    number: int
+
+    @property
+    def offset(self) -> int:
+        """How many rows stand before it."""
+        return (self.number - 1) * self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which rows (all conditions hold), in which order, and which part of the list.
+
+    `ordering` is a total order: make it by total_order. Its last attribute is the id.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    ordering: tuple[Order, ...] = (Order("id"),)
+    place: Slice | Numbered = Slice(size=25)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of the list, in its order.
+
+    `more`: the list goes on beyond it, in the direction in which the slice was filled and within
+    its bounds. `total` is known of numbered pages only.
+    """
+
+    items: tuple[T, ...]
+    more: bool
+    total: int | None = None

@@ -1,0 +1,52 @@
+"""What can be done to users."""
+
+from collections.abc import Collection
+
+from application.ports import Context, Run, UnitOfWork
+from domain.users import NewUser, User, UserChanges
+
+
+class UserCommands:
+    """Each method is one unit of work: all of it happens, or none.
+
+    `expected` are the versions that the caller means; None means whichever stands.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def create(self, new: NewUser, context: Context) -> User:
+        """Add a user. EmailTaken."""
+
+        def unit(work: UnitOfWork) -> User:
+            return work.users.add(new, at=work.now)
+
+        return self._run(context, unit)
+
+    def change(
+        self,
+        user_id: int,
+        changes: UserChanges,
+        context: Context,
+        *,
+        expected: Collection[int] | None = None,
+    ) -> User:
+        """The user after the changes. UserNotFound, VersionPassed, ReadOnly, EmailTaken."""
+
+        def unit(work: UnitOfWork) -> User:
+            before = work.users.get(user_id)
+            before.must_be(expected)
+            after = before.changed(changes, at=work.now)
+            return before if after is before else work.users.save(after, expected=before.version)
+
+        return self._run(context, unit)
+
+    def delete(
+        self, user_id: int, context: Context, *, expected: Collection[int] | None = None
+    ) -> None:
+        """Remove the user for good. UserNotFound, VersionPassed."""
+
+        def unit(work: UnitOfWork) -> None:
+            work.users.remove(user_id, expected=expected)
+
+        self._run(context, unit)

@@ -1,0 +1,1 @@
+"""What Roster knows about users, in plain Python: values, their rules and the refusals."""

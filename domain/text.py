@@ -1,0 +1,93 @@
+"""Rules of text that several aggregates share. Lengths count code points."""
+
+import re
+import unicodedata
+
+import email_validator
+from email_validator import EmailNotValidError, validate_email
+
+from domain.errors import Problem
+
+# Roster takes every name that has a dot (.test, .local): the library's list of reserved names is
+# meant to be edited by those who use it, and there is no argument for it.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+NOT_TEXT = Problem("wrong_type", "must be a string")
+_LINE_ENDS = "\u2028\u2029"
+
+
+def fold(text: str) -> str:
+    """The form under which two texts count as the same: NFKC, case folding, NFKC.
+
+    Computed here and stored, since no two databases fold alike.
+    """
+    if text.isascii():
+        return text.lower()
+    once = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", once)
+
+
+def storable(value: str) -> Problem | None:
+    """NUL and lone surrogates are no text: databases and UTF-8 refuse them."""
+    if "\0" in value or (not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)):
+        return Problem("forbidden_character", "must not hold NUL or a lone surrogate")
+    return None
+
+
+def line(value: object, *, longest: int) -> Problem | None:
+    """A single line that shows something: 1 to `longest` characters, no control characters."""
+    if not isinstance(value, str):
+        return NOT_TEXT
+    if problem := storable(value):
+        return problem
+    if len(value) > longest:
+        return Problem("too_long", f"must have at most {longest} characters")
+    categories = {unicodedata.category(character) for character in value}
+    if "Cc" in categories or any(end in value for end in _LINE_ENDS):
+        return Problem("control_character", "must not hold control characters or line ends")
+    if all(category[0] in "ZC" for category in categories):
+        return Problem("blank", "must not be blank")
+    return None
+
+
+def slug(value: object, *, longest: int) -> Problem | None:
+    """A short name for programs: a-z, 0-9, _ and -, beginning with a letter."""
+    if not isinstance(value, str):
+        return NOT_TEXT
+    if problem := storable(value):
+        return problem
+    if len(value) > longest:
+        return Problem("too_long", f"must have at most {longest} characters")
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", value):
+        return Problem(
+            "invalid_format", "must begin with a letter a-z and go on with a-z, 0-9, _ or -"
+        )
+    return None
+
+
+def email(value: object, *, longest: int) -> Problem | None:
+    """An address by its syntax (RFC 5321, 6531): no look-up, no list of reserved names.
+
+    A quoted local part, an address literal and a domain without a dot are refused.
+    """
+    if not isinstance(value, str):
+        return NOT_TEXT
+    if problem := storable(value):
+        return problem
+    if len(value) > longest or len(fold(value)) > longest:
+        return Problem("too_long", f"must have at most {longest} characters, also once folded")
+    try:
+        # globally_deliverable would also want a top-level name that ends with a letter.
+        found = validate_email(value, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        found = None
+    if found is None or "." not in found.ascii_domain:
+        return Problem("invalid_email", "must be an e-mail address, such as ann@example.org")
+    return None
+
+
+def truth(value: object) -> Problem | None:
+    """True or false, and nothing that only looks like it."""
+    if not isinstance(value, bool):
+        return Problem("wrong_type", "must be true or false")
+    return None

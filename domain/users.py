@@ -1,0 +1,174 @@
+"""Users and their rules: the one place where they are written."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
+
+from domain import text
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Stale, Violation
+
+EMAIL_LENGTH: Final = 250
+NAME_LENGTH: Final = 250
+ROLE_LENGTH: Final = 50
+
+RULES: Final[Mapping[str, Callable[[object], Problem | None]]] = {
+    "email": partial(text.email, longest=EMAIL_LENGTH),
+    "name": partial(text.line, longest=NAME_LENGTH),
+    "is_active": text.truth,
+    "role": partial(text.slug, longest=ROLE_LENGTH),
+}
+REQUIRED: Final = ("email", "name")
+
+_UNKNOWN = Problem("unknown_attribute", "is no attribute of a user that can be set")
+_MISSING = Problem("missing", "is required")
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+class UserNotFound(NotFound):
+    """There is no user of that id or email."""
+
+    code = "user_not_found"
+
+    def __init__(self, wanted: object) -> None:
+        super().__init__(f"There is no user {wanted}.")
+
+
+class EmailTaken(Conflict):
+    """Another user holds the email, once both are folded."""
+
+    code = "email_taken"
+    attribute = "email"
+
+    def __init__(self) -> None:
+        super().__init__("Another user has this email.")
+
+
+class ReadOnly(Forbidden):
+    """Only the service sets the attribute."""
+
+    code = "read_only"
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(f"{attribute} is set by the service and can't be changed.")
+        self.attribute = attribute
+
+
+class VersionPassed(Stale):
+    """The user stands at another version than the one that the change was meant for."""
+
+    code = "version_passed"
+
+    def __init__(self) -> None:
+        super().__init__("The user has been changed since; read it again.")
+
+
+def _broken(attributes: Mapping[str, object]) -> list[Violation]:
+    """The values that break their rules, in the order of the rules."""
+    return [
+        Violation(name, problem)
+        for name, rule in RULES.items()
+        if name in attributes and (problem := rule(attributes[name]))
+    ]
+
+
+def _unknown(attributes: Mapping[str, object]) -> list[Violation]:
+    return [Violation(name, _UNKNOWN) for name in attributes if name not in RULES]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """What its creator decides about a user. Checked, always: Invalid names every broken rule."""
+
+    email: str
+    name: str
+    is_active: bool = False
+    role: str = "user"
+
+    def __post_init__(self) -> None:
+        if wrong := _broken({name: getattr(self, name) for name in RULES}):
+            raise Invalid(wrong)
+
+    @classmethod
+    def of(
+        cls, attributes: Mapping[str, Any], *, claimed: Mapping[str, object] = _NOTHING
+    ) -> "NewUser":
+        """A new user out of attributes that nobody has looked at yet.
+
+        `claimed` are the read-only attributes that were sent along: none of them has a value
+        yet, so that only null agrees. Raises Invalid, then ReadOnly.
+        """
+        missing = [Violation(name, _MISSING) for name in REQUIRED if name not in attributes]
+        unknown = _unknown(attributes)
+        if missing or unknown:
+            raise Invalid([*missing, *_broken(attributes), *unknown])
+        new = cls(**attributes)
+        _agree(claimed, {})
+        return new
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """What is to become different about a user; a name that is there is a change.
+
+    Checked, always: Invalid names every broken rule. Whether it then differs from the user, and
+    whether the read-only attributes that were `claimed` agree with it, User.changed finds out.
+    """
+
+    attributes: Mapping[str, Any]
+    claimed: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if wrong := [*_broken(self.attributes), *_unknown(self.attributes)]:
+            raise Invalid(wrong)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user that exists.
+
+    Not checked on loading: a rule made stricter today must not hide yesterday's rows.
+    `version` begins at 1 and grows by one with each change. Times are UTC, in milliseconds.
+    """
+
+    id: int
+    email: str
+    name: str
+    is_active: bool
+    role: str
+    creation_time: datetime
+    update_time: datetime
+    version: int
+
+    def must_be(self, versions: Collection[int] | None) -> None:
+        """VersionPassed unless the user stands at one of the versions; None means any."""
+        if versions is not None and self.version not in versions:
+            raise VersionPassed
+
+    def changed(self, changes: UserChanges, *, at: datetime) -> "User":
+        """The user after the changes, or the very same object where nothing differs.
+
+        Raises ReadOnly where a claimed read-only attribute is not what the user has.
+        """
+        _agree(changes.claimed, {name: getattr(self, name) for name in _USER_FIELDS})
+        if all(getattr(self, name) == value for name, value in changes.attributes.items()):
+            return self
+        # A clock that was set back must not make a change look older than what it changed.
+        later = max(at, self.update_time)
+        return replace(self, **changes.attributes, update_time=later, version=self.version + 1)
+
+
+_USER_FIELDS: Final = tuple(f.name for f in fields(User))
+
+
+def _agree(claimed: Mapping[str, object], current: Mapping[str, object]) -> None:
+    """ReadOnly for the first claim that is not the current value.
+
+    update_time is free of this: clients send back what they once read, and it moves with every
+    change.
+    """
+    for name, value in claimed.items():
+        if name != "update_time" and value != current.get(name):
+            raise ReadOnly(name)
