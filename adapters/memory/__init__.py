@@ -1,0 +1,1 @@
+"""The promises of a store kept in a dict: for tests, demonstrations and reading."""

@@ -1,0 +1,80 @@
+"""application.search answered over values in memory."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cmp_to_key
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any, TypeVar
+
+from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice
+from domain.text import fold
+
+T = TypeVar("T")
+
+_TESTS: Mapping[Op, Callable[[Any, Any], bool]] = {
+    Op.EQ: eq,
+    Op.IN: eq,
+    Op.NE: ne,
+    Op.LT: lt,
+    Op.LE: le,
+    Op.GT: gt,
+    Op.GE: ge,
+    Op.CONTAINS: lambda stored, part: part in stored,
+    Op.STARTS_WITH: str.startswith,
+}
+
+
+def found(entities: Iterable[T], search: Search) -> Page[T]:
+    """The part of the list that the search asks for."""
+    fitting = [
+        entity
+        for entity in entities
+        if all(_holds(condition, entity) for condition in search.conditions)
+    ]
+    compare = _comparison(search.ordering)
+    keyed = [(_key(entity, search.ordering), entity) for entity in fitting]
+    keyed.sort(key=cmp_to_key(lambda one, other: compare(one[0], other[0])))
+    if isinstance(search.place, Numbered):
+        return _numbered([entity for _, entity in keyed], search.place)
+    return _sliced(keyed, search.place, compare)
+
+
+def _holds(condition: Condition, entity: object) -> bool:
+    stored = getattr(entity, condition.attribute)
+    compared = fold(stored) if condition.folded else stored
+    test = _TESTS[condition.op]
+    return any(test(compared, value) for value in condition.values)
+
+
+def _key(entity: object, ordering: tuple[Order, ...]) -> Key:
+    return tuple(getattr(entity, order.attribute) for order in ordering)
+
+
+def _comparison(ordering: tuple[Order, ...]) -> Callable[[Key, Key], int]:
+    """Below 0 where the first key stands before the other, above 0 after it."""
+
+    def compare(one: Key, other: Key) -> int:
+        for order, mine, its in zip(ordering, one, other, strict=True):
+            if mine != its:
+                before = (mine < its) != order.descending  # type: ignore[operator]
+                return -1 if before else 1
+        return 0
+
+    return compare
+
+
+def _numbered(entities: Sequence[T], place: Numbered) -> Page[T]:
+    end = place.offset + place.size
+    return Page(tuple(entities[place.offset : end]), len(entities) > end, len(entities))
+
+
+def _sliced(
+    keyed: Sequence[tuple[Key, T]], place: Slice, compare: Callable[[Key, Key], int]
+) -> Page[T]:
+    inside = [
+        entity
+        for key, entity in keyed
+        if (place.after is None or compare(key, place.after) > 0)
+        and (place.before is None or compare(key, place.before) < 0)
+    ]
+    kept = inside[-place.size :] if place.backward else inside[: place.size]
+    return Page(tuple(kept), len(inside) > place.size)

@@ -1,0 +1,60 @@
+"""Units of work on a dict: copy, work, swap."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from threading import Lock
+from types import MappingProxyType
+
+from adapters.memory.users import MemoryUsers
+from application.deadlines import remaining
+from application.ports import Clock, Context, Unavailable, UnitOfWork
+from domain.users import User
+
+_FOREVER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUnit(UnitOfWork):
+    """A unit of work: what it changes is its own copy until it ends."""
+
+    context: Context
+    now: datetime
+    users: MemoryUsers
+
+
+class MemoryStore:
+    """The users of one process; they end with it.
+
+    Writers take turns, readers see what the last one left. The values are frozen, so that
+    nothing that was handed out changes what is stored.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turn = Lock()
+        self._ids = count(1)
+        self._rows: Mapping[int, User] = MappingProxyType({})
+
+    @contextmanager
+    def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (each unit is alone)
+        """Open a unit of work. Unavailable if its turn does not come within the deadline."""
+        left = remaining()
+        if not self._turn.acquire(timeout=_FOREVER if left is None else left):
+            raise Unavailable
+        try:
+            rows = dict(self._rows)
+            yield MemoryUnit(context, self._clock(), MemoryUsers(rows, self._ids))
+            self._rows = MappingProxyType(rows)
+        finally:
+            self._turn.release()
+
+    @property
+    def rows(self) -> Mapping[int, User]:
+        """The users by their ids, as the last unit of work left them."""
+        return self._rows
+
+    def ready(self) -> None:
+        """Nothing can be wrong with it."""

@@ -1,0 +1,73 @@
+"""Users in a dict."""
+
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Protocol
+
+from adapters.memory.search import found
+from application.ports import Overtaken, UserReader, Users
+from application.search import Page, Search
+from domain.text import fold
+from domain.users import EmailTaken, NewUser, User, UserNotFound
+
+
+class MemoryUsers(Users):
+    """The users of a unit of work that is open."""
+
+    def __init__(self, rows: MutableMapping[int, User], ids: Iterator[int]) -> None:
+        self._rows = rows
+        self._ids = ids
+
+    def add(self, new: NewUser, *, at: datetime) -> User:
+        user = User(id=next(self._ids), **asdict(new), creation_time=at, update_time=at, version=1)
+        self._put(user)
+        return user
+
+    def get(self, user_id: int) -> User:
+        return _user(self._rows, user_id)
+
+    def save(self, user: User, *, expected: int) -> User:
+        stored = self._rows.get(user.id)
+        if stored is None or stored.version != expected:
+            raise Overtaken
+        self._put(user)
+        return user
+
+    def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
+        self.get(user_id).must_be(expected)
+        del self._rows[user_id]
+
+    def _put(self, user: User) -> None:
+        key = fold(user.email)
+        if any(fold(other.email) == key and other.id != user.id for other in self._rows.values()):
+            raise EmailTaken
+        self._rows[user.id] = user
+
+
+class Committed(Protocol):
+    """A store, as its readers know it."""
+
+    @property
+    def rows(self) -> Mapping[int, User]:
+        """The users by their ids, as the last unit of work left them."""
+
+
+class MemoryUserReader(UserReader):
+    """What the last unit of work left."""
+
+    def __init__(self, store: Committed) -> None:
+        self._store = store
+
+    def get(self, user_id: int) -> User:
+        return _user(self._store.rows, user_id)
+
+    def page(self, search: Search) -> Page[User]:
+        return found(self._store.rows.values(), search)
+
+
+def _user(rows: Mapping[int, User], user_id: int) -> User:
+    try:
+        return rows[user_id]
+    except KeyError:
+        raise UserNotFound(user_id) from None
