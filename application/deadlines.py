@@ -28,3 +28,11 @@ def remaining() -> float | None:
     """Seconds that are left, 0 once it has passed; None where there is no deadline."""
     end = _end.get()
     return None if end is None else max(0.0, end - monotonic())
+
+
+def anew(seconds: float) -> None:
+    """The work begins only now, with that long: what came before was waiting for others.
+
+    Holds to the end of the surrounding `within`.
+    """
+    _end.set(monotonic() + seconds)

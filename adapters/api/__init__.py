@@ -1,0 +1,63 @@
+"""Roster's resources over HTTP, as JSON:API."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter, ValidationError
+
+from adapters.api.exchange import receiver
+from adapters.api.openapi import openapi
+from adapters.api.root import PREFIX, root
+from adapters.api.users import users
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.documents import Writer
+from adapters.jsonapi.resource import read_key
+from adapters.resources.users import USERS
+from application.ports import UserReader
+from application.users import UserCommands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How the API is offered: where its links begin, and what a request may cost.
+
+    `public_url` is empty for links without a host; `body_limit` is in bytes.
+    """
+
+    public_url: str
+    cursor_secret: str
+    body_limit: int
+    request_seconds: float
+
+
+def api(commands: UserCommands, reader: UserReader, terms: Terms) -> list[Blueprint]:
+    """The API's blueprints: its resources under the prefix, and their description."""
+    base = terms.public_url.rstrip("/")
+    described_by = f"{base}/openapi.json"
+    cursors = Cursors(terms.cursor_secret)
+    collections = {USERS.type: f"{base}{PREFIX}/{USERS.type}"}
+    resources = Blueprint("api", __name__, url_prefix=PREFIX)
+    resources.record_once(_know_keys)
+    resources.before_request(
+        receiver(body_limit=terms.body_limit, request_seconds=terms.request_seconds)
+    )
+    root(resources, f"{base}{PREFIX}", collections, described_by=described_by)
+    writer = Writer(USERS, collections[USERS.type], described_by=described_by)
+    users(resources, commands, reader, writer, cursors)
+    return [resources, openapi(base)]
+
+
+class _Key(BaseConverter):
+    """An id in a URL; one that is not written as Roster writes it is no URL of ours."""
+
+    regex = "[0-9]+"
+
+    def to_python(self, value: str) -> int:
+        if (key := read_key(value)) is None:
+            raise ValidationError
+        return key
+
+
+def _know_keys(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["key"] = _Key

@@ -1,0 +1,70 @@
+"""Whatever goes wrong -> an answer in JSON:API. The one place where exceptions become statuses."""
+
+from http import HTTPStatus
+from uuid import uuid4
+
+import structlog
+from flask import Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from adapters.api.exchange import pointer_to
+from adapters.jsonapi.media import JSONAPI
+from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
+from adapters.web.app import REQUEST_ID
+from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
+from domain.errors import RosterError
+
+_log = structlog.get_logger("roster.fault")
+
+_BODY = {
+    BodyTooLarge: ErrorObject(
+        status=413, code="body_too_large", detail="The body is larger than is taken here."
+    ),
+    BodyIncomplete: ErrorObject(
+        status=400, code="incomplete_body", detail="The body ended before all of it had come."
+    ),
+    BodyTooSlow: ErrorObject(
+        status=408, code="body_too_slow", detail="The body did not come in time."
+    ),
+}
+
+
+def say(error: Exception) -> Response:
+    """The answer to an error. What Roster didn't foresee is logged, and told by an id alone."""
+    refused = _refused(error)
+    response = Response(error_document(refused.errors), refused.status, content_type=JSONAPI)
+    response.headers["Vary"] = "Accept"
+    response.headers.update(refused.headers)
+    return response
+
+
+def _refused(error: Exception) -> Refused:
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, RosterError):
+        return refusal(error, pointer_to)
+    if isinstance(error, HTTPException):
+        return _of_http(error)
+    if type(error) in _BODY:
+        return Refused(_BODY[type(error)])
+    return _fault(error)
+
+
+def _of_http(error: HTTPException) -> Refused:
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"This URL answers {allowed}."
+        found = ErrorObject(status=405, code="method_not_allowed", detail=detail)
+        return Refused(found, headers={"Allow": allowed})
+    status = HTTPStatus(error.code or 500)
+    if status is HTTPStatus.NOT_FOUND:
+        return Refused(ErrorObject(status=404, code="not_found", detail="There is nothing here."))
+    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    return Refused(ErrorObject(status=status, code=code, detail=f"{status.phrase}."))
+
+
+def _fault(error: Exception) -> Refused:
+    fault_id = uuid4().hex
+    _log.error("fault", id=fault_id, request_id=request.environ.get(REQUEST_ID), exc_info=error)
+    detail = "Roster failed; its log has the reason under this error's id."
+    return Refused(ErrorObject(status=500, code="internal_error", detail=detail, id=fault_id))

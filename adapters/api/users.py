@@ -1,0 +1,65 @@
+"""Users over HTTP: which URL and method is which use case."""
+
+from flask import Blueprint, Response
+
+from adapters.api import exchange
+from adapters.jsonapi import parameters
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.documents import Writer
+from adapters.jsonapi.resource_objects import expect_existing, expect_new
+from adapters.resources.users import USERS
+from application.ports import UserReader
+from application.search import Slice
+from application.users import UserCommands
+from domain.users import NewUser, UserChanges
+
+
+def users(
+    api: Blueprint, commands: UserCommands, reader: UserReader, writer: Writer, cursors: Cursors
+) -> None:
+    """Give the API the routes of the users."""
+
+    @api.get("/users")
+    def list_users() -> Response:
+        query = exchange.query()
+        question = parameters.collection(query, USERS, cursors)
+        page = reader.page(question.search)
+        profile = exchange.profiled() and isinstance(question.search.place, Slice)
+        body = writer.collection(page, question, query=query, profile=profile)
+        return exchange.answered(body, profile=profile)
+
+    @api.post("/users")
+    def create_user() -> Response:
+        shown = parameters.single(exchange.query(), USERS)
+        sent = exchange.received(id_required=False)
+        expect_new(sent, USERS)
+        attributes, claimed = USERS.given(sent.fields)
+        new = NewUser.of(attributes, claimed=claimed)
+        user = commands.create(new, exchange.context())
+        body = writer.single(user, query=exchange.query(), fields=shown)
+        return exchange.created(body, version=user.version, location=writer.url(user))
+
+    @api.get("/users/<key:user_id>")
+    def show_user(user_id: int) -> Response:
+        shown = parameters.single(exchange.query(), USERS)
+        user = reader.get(user_id)
+        user.must_be(exchange.expected())
+        body = writer.single(user, query=exchange.query(), fields=shown)
+        return exchange.answered(body, version=user.version)
+
+    @api.patch("/users/<key:user_id>")
+    def change_user(user_id: int) -> Response:
+        shown = parameters.single(exchange.query(), USERS)
+        sent = exchange.received(id_required=True)
+        expect_existing(sent, USERS, str(user_id))
+        changes = UserChanges(*USERS.given(sent.fields))
+        expected = exchange.expected()
+        user = commands.change(user_id, changes, exchange.context(), expected=expected)
+        body = writer.single(user, query=exchange.query(), fields=shown)
+        return exchange.answered(body, version=user.version)
+
+    @api.delete("/users/<key:user_id>")
+    def delete_user(user_id: int) -> Response:
+        parameters.none(exchange.query())
+        commands.delete(user_id, exchange.context(), expected=exchange.expected())
+        return exchange.deleted()

@@ -1,0 +1,88 @@
+"""Entities -> documents, as JSON text."""
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from adapters.jsonapi.media import CURSOR_PROFILE, media_type
+from adapters.jsonapi.pages import neighbours, page_meta
+from adapters.jsonapi.parameters import Question
+from adapters.jsonapi.resource import Kind, Resource, write_instant
+from application.search import Page
+
+_READERS: Final[Mapping[Kind, Callable[[Any], Any]]] = {Kind.INSTANT: write_instant}
+
+
+class Writer:
+    """Writes the documents of one resource's entities.
+
+    `base` is the URL of its collection, `described_by` that of the API's description.
+    """
+
+    def __init__(self, resource: Resource, base: str, *, described_by: str) -> None:
+        self._type = resource.type
+        self._base = base
+        self._described_by = described_by
+        self._readers = tuple(
+            (name, attrgetter(name), _READERS.get(attribute.kind))
+            for name, attribute in resource.attributes.items()
+        )
+
+    def url(self, entity: Any) -> str:
+        """The URL of the entity's resource."""
+        return f"{self._base}/{entity.id}"
+
+    def _object(self, entity: Any, fields: frozenset[str] | None) -> dict[str, Any]:
+        return {
+            "type": self._type,
+            "id": str(entity.id),
+            "attributes": {
+                name: write(read(entity)) if write else read(entity)
+                for name, read, write in self._readers
+                if fields is None or name in fields
+            },
+            "links": {"self": self.url(entity)},
+        }
+
+    def _document(self, data: object, links: dict[str, Any], **more: object) -> bytes:
+        links["describedby"] = self._described_by
+        return orjson.dumps({"jsonapi": {"version": "1.1"}, "links": links, "data": data, **more})
+
+    def single(
+        self, entity: Any, *, query: str = "", fields: frozenset[str] | None = None
+    ) -> bytes:
+        """The document of one entity."""
+        return self._document(
+            self._object(entity, fields), {"self": _with_query(self.url(entity), query)}
+        )
+
+    def collection(
+        self, page: Page[Any], question: Question, *, query: str = "", profile: bool = False
+    ) -> bytes:
+        """The document of a page, with its links and the cursor of each item."""
+        here = _with_query(self._base, query)
+        links: dict[str, Any] = {
+            "self": {"href": here, "type": media_type([CURSOR_PROFILE])} if profile else here
+        }
+        for name, pairs in neighbours(page, question).items():
+            kept = () if pairs is None else (*question.kept, *pairs)
+            links[name] = None if pairs is None else _with_query(self._base, urlencode(kept))
+        data = []
+        for item in page.items:
+            written = self._object(item, question.fields)
+            cursor = question.cursors.write(question.cursors.key(item))
+            written["meta"] = {"page": {"cursor": cursor}}
+            data.append(written)
+        meta = page_meta(page, question)
+        return self._document(data, links, **({"meta": {"page": meta}} if meta else {}))
+
+
+def _with_query(url: str, query: str) -> str:
+    """The URL with a query string as it was sent, but for bytes that no URL can hold."""
+    return f"{url}?{quote(query.encode('latin-1'), safe=_KEPT)}" if query else url
+
+
+_KEPT: Final = "%!$&'()*+,;=:@/?[]~"

@@ -1,0 +1,102 @@
+"""Content negotiation (jsonapi.org/format/1.1/#content-negotiation, RFC 9110 section 12)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from werkzeug.http import parse_list_header, parse_options_header
+
+from adapters.jsonapi.problems import ErrorObject, Refused
+
+JSONAPI: Final = "application/vnd.api+json"
+JSON: Final = "application/json"
+CURSOR_PROFILE: Final = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
+
+_RANGES_OF_BOTH: Final = frozenset(("*/*", "application/*"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """A media range of an Accept header; `usable` if JSON:API lets a server honour it."""
+
+    type: str
+    quality: float
+    usable: bool
+    profiles: frozenset[str]
+
+
+def media_type(profiles: Iterable[str] = ()) -> str:
+    """The Content-Type of a document to which the profiles were applied."""
+    named = " ".join(profiles)
+    return f'{JSONAPI};profile="{named}"' if named else JSONAPI
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _range(text: str) -> _Range:
+    name, parameters = parse_options_header(text)
+    quality = _quality(parameters.pop("q", "1"))
+    usable = parameters.keys() <= {"ext", "profile"} and not parameters.get("ext", "").split()
+    return _Range(name.lower(), quality, usable, frozenset(parameters.get("profile", "").split()))
+
+
+def _admits(ranges: list[_Range], name: str) -> bool:
+    """Whether the most specific range that fits the type gives it a quality above zero."""
+    for wanted in (name, "application/*", "*/*"):
+        fitting = [r for r in ranges if r.type == wanted and (r.usable or name != JSONAPI)]
+        if fitting:
+            return any(r.quality > 0 for r in fitting)
+    return False
+
+
+@lru_cache(maxsize=256)
+def accepted_profiles(accept: str | None) -> frozenset[str]:
+    """The profiles that the client asks for. Refused (406) where it can take no answer of ours."""
+    ranges = [_range(text) for text in parse_list_header(accept or "") if text.strip()]
+    if not ranges:
+        return frozenset()
+    ours = [r for r in ranges if r.type == JSONAPI]
+    if ours and not any(r.usable for r in ours):
+        raise _not_acceptable(f"Every {JSONAPI} in it has a parameter that is not supported.")
+    if not (_admits(ranges, JSONAPI) or _admits(ranges, JSON)):
+        raise _not_acceptable(f"It admits neither {JSONAPI} nor {JSON}.")
+    best = max(
+        (r for r in ours if r.usable), key=lambda r: (r.quality, len(r.profiles)), default=None
+    )
+    return best.profiles if best and best.quality > 0 else frozenset()
+
+
+def _not_acceptable(detail: str) -> Refused:
+    return Refused(ErrorObject(status=406, code="not_acceptable", detail=detail, header="Accept"))
+
+
+@lru_cache(maxsize=256)
+def check_content_type(content_type: str | None, *, has_body: bool, body_matters: bool) -> None:
+    """Refused (415) where the body, or what is said of it, is of a type that Roster can't take.
+
+    Where the body doesn't matter, or there is none, only a parameter that JSON:API forbids is.
+    """
+    named, parameters = parse_options_header(content_type or "")
+    name = named.lower()
+    if name == JSONAPI:
+        if parameters.keys() - {"ext", "profile"}:
+            raise _unsupported(f"{JSONAPI} takes no parameter but ext and profile.")
+        if parameters.get("ext", "").split():
+            raise _unsupported("The extension is not supported here.")
+    elif has_body and body_matters:
+        if name != JSON:
+            raise _unsupported(f"A body must be {JSONAPI} or {JSON}, and say so.")
+        if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+            raise _unsupported("A body must be UTF-8.")
+
+
+def _unsupported(detail: str) -> Refused:
+    return Refused(
+        ErrorObject(status=415, code="unsupported_media_type", detail=detail, header="Content-Type")
+    )

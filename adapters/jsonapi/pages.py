@@ -1,0 +1,72 @@
+"""Where a page lies in its list: the parameters of the pages around it, and its meta
+(the section Links of the cursor pagination profile)."""
+
+from typing import Any
+
+from adapters.jsonapi.parameters import DEEPEST_OFFSET, Pairs, Question
+from application.search import Key, Numbered, Page, Slice
+
+
+def page_meta(page: Page[Any], question: Question) -> dict[str, Any]:
+    place = question.search.place
+    if page.total is not None:
+        return {"total": page.total}
+    if isinstance(place, Slice) and place.after and place.before and page.more:
+        return {"rangeTruncated": True}
+    return {}
+
+
+def neighbours(page: Page[Any], question: Question) -> dict[str, Pairs | None]:
+    """The parameters that lead to the pages around this one; None where there is none."""
+    place = question.search.place
+    if isinstance(place, Numbered):
+        return _numbered_neighbours(page, place, question)
+    cursors = question.cursors
+    first, last = _ends(page, place, question)
+    prev: Pairs | None = (("page[before]", cursors.write(first)),) if first else None
+    following: Pairs | None = (("page[after]", cursors.write(last)),) if last else None
+    if place.backward:
+        prev = prev if page.more else None
+    elif place.after is None:
+        prev = None
+    if place.before is None:
+        following = following if page.more else None
+    return {"first": (), "prev": prev, "next": following}
+
+
+def _ends(page: Page[Any], place: Slice, question: Question) -> tuple[Key | None, Key | None]:
+    """The keys between which the page lies; an empty one lies right at its cursors."""
+    cursors = question.cursors
+    if page.items:
+        return cursors.key(page.items[0]), cursors.key(page.items[-1])
+    first = cursors.beside(place.after, beyond=True) if place.after else None
+    last = cursors.beside(place.before, beyond=False) if place.before else None
+    return first, last
+
+
+def _numbered_neighbours(
+    page: Page[Any], place: Numbered, question: Question
+) -> dict[str, Pairs | None]:
+    pages = max(1, -(-(page.total or 0) // place.size))
+    reachable = DEEPEST_OFFSET // place.size + 1
+    return {
+        "first": _number(1),
+        "prev": _number(min(place.number - 1, pages)) if place.number > 1 else None,
+        "next": _next_number(page, place, question, pages, reachable),
+        "last": _number(pages) if pages <= reachable else None,
+    }
+
+
+def _number(number: int) -> Pairs:
+    return (("page[number]", str(number)),)
+
+
+def _next_number(
+    page: Page[Any], place: Numbered, question: Question, pages: int, reachable: int
+) -> Pairs | None:
+    if place.number >= pages or not page.items:
+        return None
+    if place.number < reachable:
+        return _number(place.number + 1)
+    # Where numbers end, the list goes on by cursor.
+    return (("page[after]", question.cursors.write(question.cursors.key(page.items[-1]))),)

@@ -1,0 +1,267 @@
+"""Query parameters -> what they ask for (jsonapi.org/format/1.1/#query-parameters).
+
+Every problem of a query is reported at once, each with the name of its parameter.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from adapters.jsonapi.cursors import Cursors, ListCursors
+from adapters.jsonapi.media import CURSOR_PROFILE
+from adapters.jsonapi.problems import ErrorObject, Refused
+from adapters.jsonapi.resource import READ, Attribute, Resource
+from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, total_order
+from domain.text import storable
+
+DEFAULT_SIZE: Final = 25
+LARGEST_SIZE: Final = 1000
+DEEPEST_OFFSET: Final = 100_000
+MOST_SORT_FIELDS: Final = 8
+MOST_FILTERS: Final = 20
+MOST_VALUES: Final = 500
+MOST_PARAMETERS: Final = 1000
+
+_FILTER = re.compile(r"filter\[([^][]*)\](?:\[([^][]*)\])?")
+_OPS: Final = {op.value: op for op in Op}
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a request for a collection asks: which part of which list, and how to show it.
+
+    `fields` are the attributes to show, None for all. `kept` are the parameters that the links
+    to other pages repeat.
+    """
+
+    search: Search
+    fields: frozenset[str] | None
+    cursors: ListCursors
+    kept: Pairs
+
+
+def collection(query: str, resource: Resource, cursors: Cursors) -> Question:
+    """What the query of a request for a collection asks. Refused (400)."""
+    return _Reading(query, resource).question(cursors)
+
+
+def single(query: str, resource: Resource) -> frozenset[str] | None:
+    """The attributes to show of a resource, None for all. Refused (400)."""
+    if not query:
+        return None
+    reading = _Reading(query, resource)
+    shown = reading.fields()
+    reading.include()
+    reading.finish()
+    return shown
+
+
+def none(query: str) -> None:
+    """Refused (400) for any parameter."""
+    if query:
+        _Reading(query, Resource("", {})).finish()
+
+
+def decoded(query: str) -> Pairs:
+    """The names and values of a query string as WSGI hands it over. Refused (400)."""
+    try:
+        pairs = parse_qsl(
+            query.encode("latin-1").decode("utf-8", "surrogateescape"),
+            keep_blank_values=True,
+            errors="surrogateescape",
+            max_num_fields=MOST_PARAMETERS,
+        )
+    except ValueError:
+        detail = f"There are more than {MOST_PARAMETERS} query parameters."
+        raise _refused("too_many_parameters", detail) from None
+    for name, value in pairs:
+        if problem := storable(name):
+            raise _refused("malformed_query", f"The name of a query parameter {problem.detail}.")
+        if problem := storable(value):
+            raise _refused("invalid_parameter", f"{name} {problem.detail}.", parameter=name)
+    return tuple(pairs)
+
+
+def _refused(code: str, detail: str, *, parameter: str | None = None) -> Refused:
+    return Refused(ErrorObject(status=400, code=code, detail=detail, parameter=parameter))
+
+
+class _Reading:
+    """One query being read: what was found wrong so far, and which parameters are left."""
+
+    def __init__(self, query: str, resource: Resource) -> None:
+        self._resource = resource
+        self._pairs = decoded(query)
+        self._errors: list[ErrorObject] = []
+        self._left = dict(self._pairs)
+        self._refuse_repetitions()
+
+    def _wrong(
+        self, parameter: str, detail: str, *, code: str = "invalid_parameter", **more: object
+    ) -> None:
+        self._errors.append(
+            ErrorObject(status=400, code=code, detail=detail, parameter=parameter, **more)  # type: ignore[arg-type]
+        )
+
+    def _refuse_repetitions(self) -> None:
+        seen: set[str] = set()
+        for name, _ in self._pairs:
+            if name in seen and not name.endswith("[]"):
+                self._wrong(name, f"{name} is given twice.", code="repeated_parameter")
+            seen.add(name)
+
+    def finish(self) -> None:
+        """Refused for all that was wrong, parameters that nobody asked for among it."""
+        for name in self._left:
+            self._wrong(name, f"{name} is no parameter of this request.", code="unknown_parameter")
+        if self._errors:
+            raise Refused(*self._errors)
+
+    def question(self, cursors: Cursors) -> Question:
+        fields = self.fields()
+        self.include()
+        ordering = total_order(tuple(self._sort()))
+        conditions = tuple(self._filters())
+        made = cursors.of(self._resource, conditions, ordering)
+        place = self._place(made)
+        self.finish()
+        kept = tuple(pair for pair in self._pairs if pair[0] not in _PLACES)
+        return Question(Search(conditions, ordering, place), fields, made, kept)
+
+    def fields(self) -> frozenset[str] | None:
+        parameter = f"fields[{self._resource.type}]"
+        value = self._left.pop(parameter, None)
+        if value is None:
+            return None
+        names = value.split(",") if value else []
+        self._names(parameter, names, self._resource.attributes)
+        return frozenset(names)
+
+    def include(self) -> None:
+        if path := self._left.pop("include", ""):
+            self._wrong("include", f"There is no relationship {path}.", code="unknown_relationship")
+
+    def _names(self, parameter: str, names: list[str], known: Collection[str]) -> None:
+        for name in names:
+            if name not in known:
+                self._wrong(
+                    parameter, f"There is no attribute '{name}' here.", code="unknown_attribute"
+                )
+
+    def _sort(self) -> Iterator[Order]:
+        if "sort" not in self._left:
+            return
+        names = self._left.pop("sort").split(",")
+        if len(names) > MOST_SORT_FIELDS:
+            self._wrong("sort", f"Sort by at most {MOST_SORT_FIELDS} attributes.")
+            return
+        orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
+        known = self._resource.sortable
+        self._names("sort", [order.attribute for order in orders], known)
+        yield from (order for order in orders if order.attribute in known)
+
+    def _filters(self) -> Iterator[Condition]:
+        names = [name for name in self._left if _FILTER.fullmatch(name)]
+        if len(names) > MOST_FILTERS:
+            self._wrong(names[MOST_FILTERS], f"There may be at most {MOST_FILTERS} filters.")
+        values = 0
+        for name in names:
+            del self._left[name]
+            if condition := self._filter(name):
+                values += len(condition.values)
+                yield condition
+        if values > MOST_VALUES:
+            self._wrong(names[-1], f"The filters may have at most {MOST_VALUES} values.")
+
+    def _filter(self, name: str) -> Condition | None:
+        found = _FILTER.fullmatch(name)
+        assert found
+        attribute = self._resource.sortable.get(found[1])
+        if attribute is None:
+            self._wrong(name, f"There is no attribute '{found[1]}' here.", code="unknown_attribute")
+            return None
+        given = [value for other, value in self._pairs if other == name]
+        op = _OPS.get(found[2] or "in") if found[2] != "" else Op.IN
+        if op is None or not attribute.allows(op):
+            self._wrong(name, f"{attribute.name} can't be filtered by '{found[2]}'.")
+            return None
+        texts = given[0].split(",") if op is Op.IN and found[2] != "" else given
+        return self._condition(name, attribute, op, texts)
+
+    def _condition(
+        self, name: str, attribute: Attribute, op: Op, texts: list[str]
+    ) -> Condition | None:
+        read = READ[attribute.kind]
+        values = tuple(value for text in texts if (value := read(text)) is not None)
+        if len(values) < len(texts):
+            self._wrong(name, f"{attribute.name} never has such a value.")
+            return None
+        if op is Op.IN and len(values) == 1:
+            op = Op.EQ
+        if op in (Op.CONTAINS, Op.STARTS_WITH) or (
+            attribute.folded and op in (Op.EQ, Op.NE, Op.IN)
+        ):
+            return Condition.folding(attribute.name, op, tuple(map(str, values)))
+        return Condition(attribute.name, op, values)
+
+    def _place(self, cursors: ListCursors) -> Slice | Numbered:
+        after = self._cursor("page[after]", cursors)
+        before = self._cursor("page[before]", cursors)
+        # A range is as long as it may be, unless the client says less (the profile's section
+        # on combining page[after] and page[before]).
+        size = self._size(LARGEST_SIZE if after and before else DEFAULT_SIZE)
+        if "page[number]" not in self._left:
+            return Slice(size, after, before)
+        place = Numbered(size, self._whole("page[number]") or 1)
+        if after or before:
+            self._wrong("page[number]", "page[number] does not go together with cursors.")
+        if place.offset > DEEPEST_OFFSET:
+            self._wrong(
+                "page[number]",
+                f"Numbered pages end at offset {DEEPEST_OFFSET}; follow links.next, or use "
+                "page[after] with a cursor from meta.page.cursor.",
+                code="page_too_deep",
+            )
+        return place
+
+    def _whole(self, parameter: str) -> int | None:
+        text = self._left.pop(parameter)
+        # The first digits of a giant show well enough that it is beyond every limit.
+        if re.fullmatch(r"[0-9]+", text) and (whole := int(text.lstrip("0")[:18] or "0")) > 0:
+            return whole
+        self._wrong(parameter, f"{parameter} must be a positive whole number.")
+        return None
+
+    def _size(self, default: int) -> int:
+        if "page[size]" not in self._left:
+            return default
+        size = self._whole("page[size]") or default
+        if size > LARGEST_SIZE:
+            self._wrong(
+                "page[size]",
+                f"A page has at most {LARGEST_SIZE} items.",
+                code="max_size_exceeded",
+                type_link=f"{CURSOR_PROFILE}/max-size-exceeded",
+                meta={"page": {"maxSize": LARGEST_SIZE}},
+            )
+        return size
+
+    def _cursor(self, parameter: str, cursors: ListCursors) -> Key | None:
+        if parameter not in self._left:
+            return None
+        key = cursors.read(self._left.pop(parameter))
+        # Where the sort or the filters are wrong, no cursor could fit.
+        if key is None and not self._errors:
+            self._wrong(
+                parameter,
+                "The cursor is damaged, or was made for another sort or filter.",
+                code="invalid_cursor",
+            )
+        return key
+
+
+_PLACES: Final = frozenset(("page[after]", "page[before]", "page[number]"))

@@ -1,0 +1,123 @@
+"""What goes wrong, as JSON:API error objects (jsonapi.org/format/1.1/#error-objects)."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from application.ports import Unavailable
+from domain.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    RosterError,
+    Stale,
+)
+
+STATUS: Final[Mapping[type[RosterError], int]] = {
+    Invalid: 422,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Stale: 412,
+    Unavailable: 503,
+}
+"""The status of each kind of refusal; a new refusal derives from a kind and edits nothing here."""
+
+RETRY_AFTER_SECONDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorObject:
+    """One problem. `code` is stable; the title follows from it, and never changes with the case.
+
+    At most one of pointer, parameter and header says where in the request it lies.
+    """
+
+    status: int
+    code: str
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+    header: str | None = None
+    type_link: str | None = None
+    meta: Mapping[str, object] = field(default_factory=dict)
+    id: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The error object."""
+        written: dict[str, Any] = {"status": str(self.status), "code": self.code}
+        if self.id is not None:
+            written = {"id": self.id, **written}
+        written["title"] = self.code.replace("_", " ").capitalize()
+        written["detail"] = self.detail
+        for where in ("pointer", "parameter", "header"):
+            if (place := getattr(self, where)) is not None:
+                written["source"] = {where: place}
+        if self.type_link is not None:
+            written["links"] = {"type": self.type_link}
+        if self.meta:
+            written["meta"] = dict(self.meta)
+        return written
+
+
+class Refused(Exception):
+    """A request that the format refuses before anything is done: all problems of one check."""
+
+    def __init__(self, *errors: ErrorObject, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__("; ".join(error.detail for error in errors))
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        """The status of its problems, or 400 where they differ."""
+        found = {error.status for error in self.errors}
+        return found.pop() if len(found) == 1 else 400
+
+
+def status_of(error: RosterError) -> int:
+    """The status of the kind to which the refusal belongs."""
+    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
+
+
+def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refused:
+    """A refusal of the domain, said in this format.
+
+    `pointer_to` tells where in the request's document an attribute stands.
+    """
+    status = status_of(error)
+    if isinstance(error, Invalid):
+        return Refused(
+            *(
+                ErrorObject(
+                    status=status,
+                    code=violation.problem.code,
+                    detail=f"{violation.attribute} {violation.problem.detail}.",
+                    pointer=pointer_to(violation.attribute),
+                    meta={"attribute": violation.attribute},
+                )
+                for violation in error.violations
+            )
+        )
+    attribute = error.attribute
+    found = ErrorObject(
+        status=status,
+        code=error.code,
+        detail=error.detail,
+        pointer=pointer_to(attribute) if attribute else None,
+        header="If-Match" if isinstance(error, Stale) else None,
+        meta={"attribute": attribute} if attribute else {},
+    )
+    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else {}
+    return Refused(found, headers=retry)
+
+
+def error_document(errors: tuple[ErrorObject, ...]) -> bytes:
+    """The document of the errors.
+
+    Written in ASCII: a detail may quote what a client sent, and that need not be UTF-8.
+    """
+    document = {"jsonapi": {"version": "1.1"}, "errors": [error.as_json() for error in errors]}
+    return json.dumps(document).encode("ascii")

@@ -1,0 +1,169 @@
+"""A resource's declaration, a marshmallow-jsonapi schema, read once into plain tables.
+
+The documents, the query parameters and the OpenAPI description all follow from these tables. The
+schema itself meets no request: structure is checked by `documents`, values by the domain.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final
+
+from marshmallow import fields
+from marshmallow_jsonapi import Schema
+
+from application.search import Op, Value
+
+LARGEST_KEY: Final = 2**63 - 1
+
+_KEY: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_INSTANT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+class Kind(Enum):
+    """What values of an attribute look like in JSON and in query parameters."""
+
+    TEXT = "text"
+    TRUTH = "truth"
+    INSTANT = "instant"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """An attribute, or the id, as the format sees it.
+
+    `folded`: equality looks at the folded form. `searched`: contains and starts_with are asked of
+    it, always folded. `description` is JSON Schema's keywords for it.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    read_only: bool = False
+    folded: bool = False
+    searched: bool = False
+    description: Mapping[str, Any]
+
+    def allows(self, op: Op) -> bool:
+        """Whether it can be compared in that way."""
+        if op in (Op.EQ, Op.NE, Op.IN):
+            return True
+        if op in (Op.CONTAINS, Op.STARTS_WITH):
+            return self.searched
+        return self.kind is not Kind.TRUTH
+
+
+def text(*, required: bool = False, folded: bool = False, **description: Any) -> fields.String:
+    """A string; `folded` where letter case, width and normal form don't make it another."""
+    metadata = {"folded": folded, "searched": True, "description": description}
+    return fields.String(required=required, metadata=metadata)
+
+
+def truth(**description: Any) -> fields.Boolean:
+    """True or false."""
+    return fields.Boolean(metadata={"description": description})
+
+
+def instant(**description: Any) -> fields.AwareDateTime:
+    """A moment that the service sets, in RFC 3339 with milliseconds, UTC."""
+    return fields.AwareDateTime(dump_only=True, metadata={"description": description})
+
+
+_SchemaClass = type[Schema]
+
+_KINDS: Final[Mapping[type[fields.Field[Any]], Kind]] = {
+    fields.String: Kind.TEXT,
+    fields.Boolean: Kind.TRUTH,
+    fields.AwareDateTime: Kind.INSTANT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A type of resources and its attributes, in the order of their declaration."""
+
+    type: str
+    attributes: Mapping[str, Attribute]
+
+    @classmethod
+    def of(cls, schema: _SchemaClass) -> "Resource":
+        """The tables of a schema; its fields are made by text, truth and instant."""
+        return cls(
+            schema.Meta.type_,
+            {
+                name: Attribute(
+                    name=name,
+                    kind=_KINDS[type(declared)],
+                    required=declared.required,
+                    read_only=declared.dump_only,
+                    **declared.metadata,
+                )
+                for name, declared in schema().fields.items()
+                if name != "id"
+            },
+        )
+
+    @property
+    def sortable(self) -> Mapping[str, Attribute]:
+        """What lists can be sorted and filtered by: the attributes, and the id."""
+        return {**self.attributes, "id": _ID}
+
+    def given(self, sent: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, object]]:
+        """What was sent of its attributes: those to be set, and those that are read-only.
+
+        Instants are read where they can be; all else is left for the domain to judge.
+        """
+        to_set: dict[str, Any] = {}
+        claimed: dict[str, object] = {}
+        for name, value in sent.items():
+            attribute = self.attributes.get(name)
+            if attribute and attribute.kind is Kind.INSTANT and isinstance(value, str):
+                value = read_instant(value) or value
+            (claimed if attribute and attribute.read_only else to_set)[name] = value
+        return to_set, claimed
+
+
+_ID: Final = Attribute(name="id", kind=Kind.KEY, read_only=True, description={"type": "string"})
+
+
+def read_key(text: str) -> int | None:
+    """The key of an id: ASCII digits without leading zeros, in the database's range; else None."""
+    if not _KEY.fullmatch(text) or not 0 < (key := int(text)) <= LARGEST_KEY:
+        return None
+    return key
+
+
+def read_instant(text: str) -> datetime | None:
+    """The moment of an RFC 3339 text, in any offset and precision; None if it is none.
+
+    What lies beyond microseconds is kept as one microsecond, so that a finer moment never equals
+    a stored one (they have milliseconds) and still compares as it should.
+    """
+    if not (found := _INSTANT.fullmatch(text)):
+        return None
+    day, time, fraction, offset = found.groups(default="")
+    micro = int(fraction[:6].ljust(6, "0")) | bool(fraction[6:].strip("0"))
+    try:
+        moment = datetime.fromisoformat(f"{day}T{time}{offset.upper()}")
+        return moment.astimezone(UTC).replace(microsecond=micro)
+    except (ValueError, OverflowError):
+        return None
+
+
+def write_instant(moment: datetime) -> str:
+    """RFC 3339, UTC, milliseconds. The moment must be in UTC."""
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+READ: Final[Mapping[Kind, Callable[[str], Value | None]]] = {
+    Kind.TEXT: str,
+    Kind.TRUTH: {"true": True, "false": False}.get,
+    Kind.INSTANT: read_instant,
+    Kind.KEY: read_key,
+}
+"""How a value of a kind is read from a query parameter; None if it can't be one."""

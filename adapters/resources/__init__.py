@@ -1,0 +1,1 @@
+"""Roster's resources as JSON:API declares them."""

@@ -1,0 +1,48 @@
+"""Users as a JSON:API resource: the one declaration of how they look from outside."""
+
+from typing import Final
+
+from marshmallow import fields
+from marshmallow_jsonapi import Schema
+
+from adapters.jsonapi.resource import Resource, instant, text, truth
+from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH
+
+
+class UserSchema(Schema):
+    """The attributes of a user. What their values must be, domain.users says."""
+
+    class Meta:
+        """The type that documents name."""
+
+        type_ = "users"
+
+    id = fields.String(dump_only=True)
+    email = text(
+        required=True,
+        folded=True,
+        format="idn-email",
+        minLength=3,
+        maxLength=EMAIL_LENGTH,
+        examples=["ann@example.org"],
+        description="Unique once folded; kept as it was sent.",
+    )
+    name = text(
+        required=True,
+        minLength=1,
+        maxLength=NAME_LENGTH,
+        examples=["Ann Example"],
+        description="Not blank, no control characters; kept as it was sent.",
+    )
+    is_active = truth(default=False)
+    role = text(
+        pattern="^[a-z][a-z0-9_-]*$",
+        minLength=1,
+        maxLength=ROLE_LENGTH,
+        default="user",
+    )
+    creation_time = instant(description="Set by the service.")
+    update_time = instant(description="The time of the last change; set by the service.")
+
+
+USERS: Final = Resource.of(UserSchema)
