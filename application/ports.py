@@ -67,7 +67,7 @@ class Users(Protocol):
         """
 
     def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
-        """Delete it. UserNotFound if there is none, VersionPassed if at no expected version."""
+        """Delete it. UserNotFound if there is none, StaleVersion if at no expected version."""
 
 
 class UnitOfWork(Protocol):

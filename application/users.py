@@ -31,7 +31,7 @@ class UserCommands:
         *,
         expected: Collection[int] | None = None,
     ) -> User:
-        """The user after the changes. UserNotFound, VersionPassed, ReadOnly, EmailTaken."""
+        """The user after the changes. UserNotFound, StaleVersion, ReadOnly, EmailTaken."""
 
         def unit(work: UnitOfWork) -> User:
             before = work.users.get(user_id)
@@ -44,7 +44,7 @@ class UserCommands:
     def delete(
         self, user_id: int, context: Context, *, expected: Collection[int] | None = None
     ) -> None:
-        """Remove the user for good. UserNotFound, VersionPassed."""
+        """Remove the user for good. UserNotFound, StaleVersion."""
 
         def unit(work: UnitOfWork) -> None:
             work.users.remove(user_id, expected=expected)

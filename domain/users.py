@@ -56,10 +56,10 @@ class ReadOnly(Forbidden):
         self.attribute = attribute
 
 
-class VersionPassed(Stale):
+class StaleVersion(Stale):
     """The user stands at another version than the one that the change was meant for."""
 
-    code = "version_passed"
+    code = "stale_version"
 
     def __init__(self) -> None:
         super().__init__("The user has been changed since; read it again.")
@@ -143,9 +143,9 @@ class User:
     version: int
 
     def must_be(self, versions: Collection[int] | None) -> None:
-        """VersionPassed unless the user stands at one of the versions; None means any."""
+        """StaleVersion unless the user stands at one of the versions; None means any."""
         if versions is not None and self.version not in versions:
-            raise VersionPassed
+            raise StaleVersion
 
     def changed(self, changes: UserChanges, *, at: datetime) -> "User":
         """The user after the changes, or the very same object where nothing differs.

@@ -102,7 +102,6 @@ def deleted() -> Response:
 def _response(status: int, body: bytes, content_type: str = JSONAPI, **headers: str) -> Response:
     response = Response(body, status, headers)
     response.autocorrect_location_header = False
-    response.headers["Vary"] = "Accept"
     if body:
         response.headers["Content-Type"] = content_type
     else:

@@ -33,7 +33,6 @@ def say(error: Exception) -> Response:
     """The answer to an error. What Roster didn't foresee is logged, and told by an id alone."""
     refused = _refused(error)
     response = Response(error_document(refused.errors), refused.status, content_type=JSONAPI)
-    response.headers["Vary"] = "Accept"
     response.headers.update(refused.headers)
     return response
 

@@ -32,7 +32,8 @@ def found(entities: Iterable[T], search: Search) -> Page[T]:
     ]
     compare = _comparison(search.ordering)
     keyed = [(_key(entity, search.ordering), entity) for entity in fitting]
-    keyed.sort(key=cmp_to_key(lambda one, other: compare(one[0], other[0])))
+    rank = cmp_to_key(compare)
+    keyed.sort(key=lambda entry: rank(entry[0]))
     if isinstance(search.place, Numbered):
         return _numbered([entity for _, entity in keyed], search.place)
     return _sliced(keyed, search.place, compare)

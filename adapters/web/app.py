@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import structlog
-from flask import Blueprint, Flask, Response, request
-from werkzeug.routing import MapAdapter
+from flask import Blueprint, Flask, Response, current_app, request
 
 from application.deadlines import within
 
@@ -39,6 +38,7 @@ def create_app(
     app = Flask("roster", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False
     app.before_request(_answer_options)
+    app.after_request(_vary)
     app.register_error_handler(Exception, say)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
@@ -49,22 +49,15 @@ def create_app(
 def _answer_options() -> Response | None:
     if request.method != "OPTIONS" or request.url_rule is None:
         return None
-    return Response(status=204, headers={"Allow": ", ".join(sorted(allowed_methods()))})
+    response = current_app.make_default_options_response()
+    response.status_code = 204
+    del response.headers["Content-Type"]
+    return response
 
 
-def allowed_methods() -> Iterable[str]:
-    """The methods that the URL of the request answers."""
-    adapter = request_adapter()
-    return adapter.allowed_methods()
-
-
-def request_adapter() -> MapAdapter:
-    """The URL map, bound to the request."""
-    from flask.globals import request_ctx
-
-    adapter = request_ctx.url_adapter
-    assert adapter is not None, "Flask binds one for each request"
-    return adapter
+def _vary(response: Response) -> Response:
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 class Exchange:
