@@ -22,12 +22,14 @@ from application.users import UserCommands
 class Terms:
     """How the API is offered: where its links begin, and what a request may cost.
 
-    `public_url` is empty for links without a host; `body_limit` is in bytes.
+    `public_url` is empty for links without a host; `body_limit` is in bytes;
+    a body has `body_seconds` to arrive, and the request then `request_seconds`.
     """
 
     public_url: str
     cursor_secret: str
     body_limit: int
+    body_seconds: float
     request_seconds: float
 
 
@@ -40,7 +42,11 @@ def api(commands: UserCommands, reader: UserReader, terms: Terms) -> list[Bluepr
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
     resources.record_once(_know_keys)
     resources.before_request(
-        receiver(body_limit=terms.body_limit, request_seconds=terms.request_seconds)
+        receiver(
+            body_limit=terms.body_limit,
+            body_seconds=terms.body_seconds,
+            request_seconds=terms.request_seconds,
+        )
     )
     root(resources, f"{base}{PREFIX}", collections, described_by=described_by)
     writer = Writer(USERS, collections[USERS.type], described_by=described_by)

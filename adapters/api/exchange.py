@@ -23,7 +23,7 @@ from application.ports import Context
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
 
 
-def receiver(*, body_limit: int, request_seconds: float) -> Callable[[], None]:
+def receiver(*, body_limit: int, body_seconds: float, request_seconds: float) -> Callable[[], None]:
     """What is done before any route: negotiation, then the body; the deadline begins after it."""
 
     def receive() -> None:
@@ -34,7 +34,7 @@ def receiver(*, body_limit: int, request_seconds: float) -> Callable[[], None]:
             environ.get("CONTENT_TYPE") or None, has_body=_has_body(), body_matters=matters
         )
         if matters:
-            g.body = read_body(environ, limit=body_limit)
+            g.body = read_body(environ, limit=body_limit, seconds=body_seconds)
             anew(request_seconds)
 
     return receive

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
-STEP = 64 * 1024
-DISCARDED = 32 * 1024 * 1024
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+STEP: Final = 64 * 1024
+DISCARDED: Final = 32 * 1024 * 1024
 """How much of a body that is too large is taken off the wire, so that its sender, who first sends
 everything and then looks, finds the refusal instead of a broken connection."""
 
@@ -22,14 +25,13 @@ class BodyTooSlow(Exception):
     """The body took longer to arrive than it may."""
 
 
-def read_body(environ: dict[str, Any], *, limit: int, seconds: float = 30) -> bytes:
+def read_body(environ: "WSGIEnvironment", *, limit: int, seconds: float) -> bytes:
     """The body of a request, at most `limit` bytes of it.
 
-    Raises BodyTooLarge, BodyIncomplete, and BodyTooSlow of a body that was cut off after
-    `seconds`: a read can't be interrupted from here, adapters.web.slow_clients ends it.
+    Raises BodyTooLarge, BodyIncomplete, and BodyTooSlow of one that broke off after `seconds` or
+    more: a read can't be interrupted from here, adapters.web.slow_clients ends it.
 
-    A chunked body that breaks off can't be told from one that ends (PEP 3333 has no word for it),
-    so what is made of it must not pass for a whole document.
+    Where a chunked body breaks off, PEP 3333 has no word for it: it looks as if it ended there.
     """
     start = monotonic()
     length = _length(environ)
@@ -40,14 +42,12 @@ def read_body(environ: dict[str, Any], *, limit: int, seconds: float = 30) -> by
     if len(body) > limit:
         _discard(environ, DISCARDED)
         raise BodyTooLarge
-    if monotonic() - start >= seconds:
-        raise BodyTooSlow
-    if length is not None and len(body) < length:
-        raise BodyIncomplete
-    return body
+    if length is None or len(body) == length:
+        return body
+    raise BodyTooSlow if monotonic() - start >= seconds else BodyIncomplete
 
 
-def _length(environ: dict[str, Any]) -> int | None:
+def _length(environ: "WSGIEnvironment") -> int | None:
     """How long the body says it is; None where its end shows on the wire only."""
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared.isascii() and declared.isdigit():
@@ -63,7 +63,7 @@ def _read(read: Callable[[int], bytes], size: int) -> bytes:
     return body
 
 
-def _discard(environ: dict[str, Any], size: int) -> None:
+def _discard(environ: "WSGIEnvironment", size: int) -> None:
     """Take that much off the wire, unless the client waits for permission to send it."""
     if environ.get("HTTP_EXPECT", "").lower() == "100-continue":
         return
