@@ -1,0 +1,1 @@
+"""The directory in a database, by SQLAlchemy Core: SQLite and PostgreSQL."""

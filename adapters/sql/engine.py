@@ -1,0 +1,86 @@
+"""From a URL to an engine, with what each database needs."""
+
+from threading import BoundedSemaphore
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, exc, make_url
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from adapters.sql import postgresql, sqlite
+from application.deadlines import remaining
+
+
+class DeadlinePool(QueuePool):
+    """A pool for whose connections one waits no longer than the deadline.
+
+    It never grows beyond its size. Whoever has a turn gets a connection at once, or opens one.
+    """
+
+    def __init__(self, creator: Any, pool_size: int = 5, **options: Any) -> None:
+        super().__init__(creator, pool_size=pool_size, **{**options, "max_overflow": 0})
+        self._turns = BoundedSemaphore(pool_size)
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if not self._turns.acquire(timeout=remaining()):
+            raise exc.TimeoutError("no connection became free within the deadline")
+        try:
+            return super()._do_get()
+        except BaseException:
+            self._turns.release()
+            raise
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        try:
+            super()._do_return_conn(record)
+        finally:
+            self._turns.release()
+
+
+def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """An engine for a database's URL; nothing is connected yet.
+
+    Raises ValueError, with a sentence for people that does not repeat the URL, where the URL is
+    none that Roster takes.
+    """
+    kind = url.partition("://")[0]
+    if kind in _POSTGRESQL:
+        return _postgresql(url, pool_size)
+    if kind in _SQLITE:
+        return _sqlite(url, pool_size)
+    raise ValueError("The database must be given as sqlite:///FILE or postgresql://…")
+
+
+_POSTGRESQL = ("postgresql", "postgresql+psycopg2", "postgres")
+_SQLITE = ("sqlite", "sqlite+pysqlite")
+
+
+def _sqlite(text: str, pool_size: int) -> Engine:
+    url = _parsed(text)
+    sqlite.refuse_without_file(url)
+    engine = _engine(url, pool_size)
+    sqlite.prepare(engine)
+    return engine
+
+
+def _postgresql(text: str, pool_size: int) -> Engine:
+    engine = _engine(postgresql.url_of(text), pool_size, use_native_hstore=False)
+    postgresql.prepare(engine)
+    return engine
+
+
+def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
+    return create_engine(
+        url,
+        poolclass=DeadlinePool,
+        pool_size=pool_size,
+        pool_reset_on_return=None,  # there is nothing to reset: see transactions.py
+        isolation_level="AUTOCOMMIT",
+        **options,
+    )
+
+
+def _parsed(text: str) -> URL:
+    try:
+        return make_url(text)
+    except exc.ArgumentError:
+        raise ValueError("The database's URL can't be read.") from None

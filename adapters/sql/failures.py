@@ -1,0 +1,137 @@
+"""What a database's failures mean for the directory.
+
+A failure is judged by its code, never by its prose, save where SQLite has nothing else. What is
+not known here is a fault of Roster's and passes as it is.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+import sqlalchemy.exc
+
+from application.ports import OutcomeUnknown, Overtaken, Unavailable
+
+
+class NotMigrated(Unavailable):
+    """The database lacks what this release needs."""
+
+    code = "not_migrated"
+
+    def __init__(self) -> None:
+        super().__init__("The database isn't migrated to this release.")
+
+
+class WritesRefused(Unavailable):
+    """The database only lets itself be read: a standby, or a file without permission."""
+
+    code = "writes_refused"
+
+    def __init__(self) -> None:
+        super().__init__("The database takes no writes now.")
+
+
+_POSTGRESQL = {
+    "40001": Overtaken,  # serialization_failure
+    "40P01": Overtaken,  # deadlock_detected
+    "25006": WritesRefused,  # read_only_sql_transaction
+    "42P01": NotMigrated,  # undefined_table
+    "57014": Unavailable,  # query_canceled: statement_timeout
+    "55P03": Unavailable,  # lock_not_available
+    "25P03": Unavailable,  # idle_in_transaction_session_timeout
+    "25P04": Unavailable,  # transaction_timeout
+    "57P01": Unavailable,  # admin_shutdown
+    "57P02": Unavailable,  # crash_shutdown
+    "57P03": Unavailable,  # cannot_connect_now
+    "57P05": Unavailable,  # idle_session_timeout
+}
+_POSTGRESQL_CLASSES = {
+    "08": Unavailable,  # connection exception
+    "53": Unavailable,  # insufficient resources: disk full, out of memory, too many connections
+    "58": Unavailable,  # system error
+}
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: Unavailable,
+    sqlite3.SQLITE_LOCKED: Unavailable,
+    sqlite3.SQLITE_INTERRUPT: Unavailable,
+    sqlite3.SQLITE_FULL: Unavailable,
+    sqlite3.SQLITE_IOERR: Unavailable,
+    sqlite3.SQLITE_CANTOPEN: Unavailable,
+    sqlite3.SQLITE_NOMEM: Unavailable,
+    sqlite3.SQLITE_PROTOCOL: Unavailable,
+    sqlite3.SQLITE_CORRUPT: Unavailable,
+    sqlite3.SQLITE_NOTADB: Unavailable,
+    sqlite3.SQLITE_READONLY: WritesRefused,
+    sqlite3.SQLITE_PERM: WritesRefused,
+}
+_PRIMARY_CODE = 0xFF
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Say in the ports' words what the database could not do."""
+    try:
+        yield
+    except sqlalchemy.exc.TimeoutError as error:  # no connection of the pool became free in time
+        raise Unavailable from error
+    except (sqlalchemy.exc.DBAPIError, psycopg2.Error, sqlite3.Error) as error:
+        if meaning := _meaning(_cause(error)):
+            raise meaning() from error
+        raise
+
+
+@contextmanager
+def translated_at_commit() -> Iterator[None]:
+    """The same for a commit: a definite refusal, or a lost answer. Neither may be tried again."""
+    try:
+        yield
+    except (sqlalchemy.exc.DBAPIError, psycopg2.Error, sqlite3.Error) as error:
+        raise (Unavailable if _is_definite(_cause(error)) else OutcomeUnknown)() from error
+
+
+def violated(error: sqlalchemy.exc.IntegrityError) -> str | None:
+    """The constraint that a row would break: its name, or SQLite's "table.column"."""
+    cause = error.orig
+    if isinstance(cause, psycopg2.Error):
+        return cause.diag.constraint_name
+    return str(cause).removeprefix("UNIQUE constraint failed: ")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error."""
+    wrapped = getattr(error, "orig", None)
+    return wrapped if isinstance(wrapped, BaseException) else error
+
+
+def _meaning(
+    error: BaseException,
+) -> type[Unavailable | NotMigrated | WritesRefused | Overtaken] | None:
+    if isinstance(error, psycopg2.Error):
+        return _postgresql_meaning(error)
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_meaning(error)
+    return None
+
+
+def _postgresql_meaning(error: psycopg2.Error) -> type[Unavailable] | None:
+    if error.pgcode is None:  # the connection broke, could not be made, or the deadline passed
+        lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        return Unavailable if lost or type(error) is psycopg2.DatabaseError else None
+    return _POSTGRESQL.get(error.pgcode) or _POSTGRESQL_CLASSES.get(error.pgcode[:2])
+
+
+def _sqlite_meaning(error: sqlite3.Error) -> type[Unavailable] | None:
+    if str(error).startswith("no such table: "):
+        return NotMigrated
+    # An error of the module itself has no code.
+    return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
+
+
+def _is_definite(error: BaseException) -> bool:
+    """Whether the database itself said that it did not commit."""
+    if isinstance(error, psycopg2.Error):
+        # A server that says FATAL may have committed before.
+        return error.pgcode is not None and error.diag.severity_nonlocalized == "ERROR"
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & _PRIMARY_CODE
+    return bool(code != sqlite3.SQLITE_IOERR)

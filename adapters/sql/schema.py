@@ -1,0 +1,66 @@
+"""The database's schema: whether it is this release's, and how it becomes so.
+
+Alembic takes half a second to import, which only those pay who migrate.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from adapters.sql.failures import NotMigrated, translated
+
+REVISION = "0001"
+"""What this release needs. Revisions are numbers with leading zeros: the greater is the newer."""
+
+_CURRENT = text("SELECT version_num FROM alembic_version")
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision at which the database stands; None if it was never migrated."""
+    return connection.execute(_CURRENT).scalar_one_or_none()
+
+
+def current(engine: Engine) -> str | None:
+    """The revision at which the database stands; None if it was never migrated. Unavailable."""
+    try:
+        with translated(), engine.connect() as connection:
+            return revision_of(connection)
+    except NotMigrated:
+        return None
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Migrate the database up to the revision, in one transaction. Unavailable."""
+    from alembic import command
+
+    with translated():
+        command.upgrade(_configured(engine), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Migrate the database down to the revision ("base" is an empty one). Unavailable."""
+    from alembic import command
+
+    with translated():
+        command.downgrade(_configured(engine), revision)
+
+
+def drift(engine: Engine) -> list[str]:
+    """Where the database differs from the tables that this release declares. Unavailable."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from adapters.sql.users import USERS
+
+    with translated(), engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(difference) for difference in compare_metadata(context, USERS.metadata)]
+
+
+def _configured(engine: Engine) -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "migrations:")
+    config.attributes["engine"] = engine
+    return config

@@ -1,0 +1,197 @@
+"""application.search as SELECT statements over any table."""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice, Value
+
+T = TypeVar("T")
+Columns = Mapping[str, Column[Any]]
+Clause = ColumnElement[bool]
+
+_COMPARISONS: Mapping[Op, Callable[[Any, Any], Clause]] = {
+    Op.EQ: eq,
+    Op.NE: ne,
+    Op.LT: lt,
+    Op.LE: le,
+    Op.GT: gt,
+    Op.GE: ge,
+}
+_LAST_CODE_POINT = "\U0010ffff"
+_BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
+
+
+class Searchable:
+    """A table that can be searched by the names of its columns, one of which is `id`.
+
+    `columns` are what is read of a row, in that order; `folded` are the columns that hold the
+    folded forms. Text must be collated by code point.
+    """
+
+    def __init__(self, columns: Sequence[Column[Any]], folded: Columns) -> None:
+        self._select = select(*columns)
+        self._columns: Columns = {column.name: column for column in columns}
+        self._folded = folded
+
+    def page(
+        self, connection: Connection, search: Search, entity: Callable[[Sequence[Any]], T]
+    ) -> Page[T]:
+        """The part of the list that the search asks for, read by one statement."""
+        fitting = self._select.where(*(self._holds(each) for each in search.conditions))
+        if isinstance(search.place, Numbered):
+            statement = self._numbered(fitting, search.ordering, search.place)
+            return _numbered_page(connection.execute(statement).all(), search.place, entity)
+        statement = self._sliced(fitting, search.ordering, search.place)
+        return _sliced_page(connection.execute(statement).all(), search.place, entity)
+
+    def _holds(self, condition: Condition) -> Clause:
+        column = (self._folded if condition.folded else self._columns)[condition.attribute]
+        if condition.op in (Op.EQ, Op.IN):
+            return column.in_(condition.values)
+        return or_(false(), *(_compared(column, condition.op, each) for each in condition.values))
+
+    def _sliced(
+        self, fitting: Select[Any], ordering: tuple[Order, ...], place: Slice
+    ) -> Select[Any]:
+        """One row more than asked for, to learn whether there are more."""
+        reverse = _reversed(ordering)
+        if place.after is not None:
+            fitting = fitting.where(_beyond(self._columns, ordering, place.after))
+        if place.before is not None:
+            fitting = fitting.where(_beyond(self._columns, reverse, place.before))
+        direction = reverse if place.backward else ordering
+        return fitting.order_by(*_sorted_by(self._columns, direction)).limit(place.size + 1)
+
+    def _numbered(
+        self, fitting: Select[Any], ordering: tuple[Order, ...], place: Numbered
+    ) -> Select[Any]:
+        """The total beside each row, and beside nothing where the page has no rows."""
+        counted = fitting.with_only_columns(
+            func.count().label("total"), maintain_column_froms=True
+        ).subquery("counted")
+        ordered = fitting.order_by(*_sorted_by(self._columns, ordering))
+        page = ordered.limit(place.size).offset(place.offset).subquery("page")
+        both = select(counted.c.total, *page.c).select_from(counted.outerjoin(page, true()))
+        return both.order_by(*_sorted_by(page.c, ordering))
+
+
+def _sliced_page(
+    rows: Sequence[Sequence[Any]], place: Slice, entity: Callable[[Sequence[Any]], T]
+) -> Page[T]:
+    items = [entity(row) for row in rows[: place.size]]
+    if place.backward:
+        items.reverse()
+    return Page(tuple(items), more=len(rows) > place.size)
+
+
+def _numbered_page(
+    rows: Sequence[Any], place: Numbered, entity: Callable[[Sequence[Any]], T]
+) -> Page[T]:
+    total = rows[0].total
+    items = tuple(entity(row[1:]) for row in rows if row.id is not None)
+    return Page(items, more=total > place.offset + place.size, total=total)
+
+
+def _compared(column: Column[Any], op: Op, value: Value) -> Clause:
+    if op is Op.CONTAINS:
+        return _Position(column, literal(value, column.type)) > 0
+    if op is Op.STARTS_WITH:
+        return _starting_with(column, str(value))
+    return _COMPARISONS[op](column, literal(value, column.type))
+
+
+def _starting_with(column: Column[Any], prefix: str) -> Clause:
+    """As a range: an index serves it, and no character of the prefix has a meaning of its own."""
+    after = _successor(prefix)
+    from_prefix = column >= literal(prefix, column.type)
+    return from_prefix if after is None else and_(from_prefix, column < literal(after, column.type))
+
+
+def _successor(prefix: str) -> str | None:
+    """The first text after all that begin with the prefix; None where there is none."""
+    head = prefix.rstrip(_LAST_CODE_POINT)
+    if not head:
+        return None
+    last = ord(head[-1])
+    return head[:-1] + chr(_AFTER_SURROGATES if last == _BEFORE_SURROGATES else last + 1)
+
+
+def _reversed(ordering: tuple[Order, ...]) -> tuple[Order, ...]:
+    return tuple(Order(order.attribute, not order.descending) for order in ordering)
+
+
+def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[Any]]:
+    return [
+        columns[order.attribute].desc() if order.descending else columns[order.attribute].asc()
+        for order in ordering
+    ]
+
+
+def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
+    """The rows that stand after the key."""
+    sides = [
+        (columns[order.attribute], literal(value, columns[order.attribute].type))
+        for order, value in zip(ordering, key, strict=True)
+    ]
+    if len({order.descending for order in ordering}) == 1:
+        mine, its = (tuple_(*side) for side in zip(*sides, strict=True))
+        return mine < its if ordering[0].descending else mine > its
+    return _beyond_mixed(sides, [order.descending for order in ordering])
+
+
+def _beyond_mixed(
+    sides: Sequence[tuple[Column[Any], ColumnElement[Any]]], descending: Sequence[bool]
+) -> Clause:
+    """No comparison of rows goes up and down at once, so: the first that differs decides.
+
+    The bound of the first column is implied, and said for the sake of its index.
+    """
+    deciding = [
+        and_(
+            *(column == value for column, value in sides[:position]),
+            column < value if down else column > value,
+        )
+        for position, ((column, value), down) in enumerate(zip(sides, descending, strict=True))
+    ]
+    column, value = sides[0]
+    return and_(column <= value if descending[0] else column >= value, or_(*deciding))
+
+
+class _Position(GenericFunction[int]):
+    """Where a text holds another, from 1; 0 if nowhere. Unlike LIKE it knows no wildcards.
+
+    Nor does it take "A" for "a", as SQLite's LIKE does.
+    """
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_Position)
+def _position(element: _Position, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(func.instr(*element.clauses), **options)
+
+
+@compiles(_Position, "postgresql")
+def _position_in_postgresql(element: _Position, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(func.strpos(*element.clauses), **options)

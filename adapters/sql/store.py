@@ -1,0 +1,50 @@
+"""Units of work in a database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, false, update
+
+from adapters.sql.failures import NotMigrated
+from adapters.sql.schema import REVISION, revision_of
+from adapters.sql.transactions import Transactions, reading
+from adapters.sql.users import USERS, SqlUsers
+from application.ports import Clock, Context, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class SqlUnit(UnitOfWork):
+    """A unit of work: a transaction that is open."""
+
+    context: Context
+    now: datetime
+    users: SqlUsers
+
+
+class SqlStore:
+    """The users in a database, for those who change them."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._transactions = Transactions(engine)
+        self._clock = clock
+
+    @contextmanager
+    def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
+        """Open a unit of work: one connection, one transaction."""
+        with self._transactions.open() as connection:
+            yield SqlUnit(context, self._clock(), SqlUsers(connection, holding=holding))
+
+    def ready(self) -> None:
+        """Unavailable, saying why, unless the database answers, is migrated and takes writes."""
+        with reading(self._engine) as connection:
+            revision = revision_of(connection)
+        if revision is None or revision < REVISION:
+            raise NotMigrated
+        with self._transactions.open() as connection:
+            connection.execute(_CHANGES_NOTHING)
+
+
+_CHANGES_NOTHING = update(USERS).values(version=USERS.c.version).where(false())

@@ -1,0 +1,107 @@
+"""Connections for reading, and transactions.
+
+Every connection is in the driver's autocommit mode. BEGIN, COMMIT and ROLLBACK are sent here and
+nowhere else, so that it is known when COMMIT was sent, reading costs no transaction (and waits
+for no writer on SQLite), and a pooler in transaction mode may stand before PostgreSQL.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+from adapters.sql import postgresql, sqlite
+from adapters.sql.failures import translated, translated_at_commit
+from application.deadlines import remaining, within
+from application.ports import Unavailable
+
+
+class Manners(Protocol):
+    """What a database wants around a transaction."""
+
+    @property
+    def begin(self) -> str:
+        """The statement that opens it."""
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Held while the transaction is open."""
+
+
+SECONDS_WITHOUT_DEADLINE = 30.0
+
+_MANNERS: Mapping[str, Callable[[], Manners]] = {
+    "sqlite": sqlite.Manners,
+    "postgresql": postgresql.Manners,
+}
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """What is done inside has an end, also where nobody has set a deadline."""
+    left = remaining()
+    with within(SECONDS_WITHOUT_DEADLINE if left is None else left):
+        yield
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection on which each statement stands alone. Raises Unavailable."""
+    with bounded(), translated(), engine.connect() as connection:
+        yield connection
+
+
+class Transactions:
+    """The transactions of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._manners = _MANNERS[engine.dialect.name]()
+
+    @contextmanager
+    def open(self) -> Iterator[Connection]:
+        """A connection in a transaction, which is committed on a clean exit.
+
+        Raises Unavailable, Overtaken, OutcomeUnknown.
+        """
+        with bounded(), self._manners.turn(), translated(), self._engine.connect() as connection:
+            try:
+                _send(connection, self._manners.begin)
+                yield connection
+                if remaining() == 0:
+                    raise Unavailable
+            except BaseException:
+                _roll_back(connection)
+                raise
+            _commit(connection)
+
+
+def _send(connection: Connection, statement: str) -> str | None:
+    """Straight to the driver: SQLAlchemy is not to add to it. What the database said it did."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+        return getattr(cursor, "statusmessage", None)
+    finally:
+        cursor.close()
+
+
+def _commit(connection: Connection) -> None:
+    with translated_at_commit():
+        try:
+            done = _send(connection, "COMMIT")
+        except BaseException:
+            _roll_back(connection)
+            raise
+    if done == "ROLLBACK":
+        raise RuntimeError("a unit of work went on after the database had refused a statement")
+
+
+def _roll_back(connection: Connection) -> None:
+    """Undo it; a connection on which that fails is not used again, and its end undoes it."""
+    if connection.invalidated:
+        return
+    try:
+        _send(connection, "ROLLBACK")
+    except Exception:  # noqa: BLE001 (whatever it is, the failure that led here is the one to tell)
+        connection.invalidate()

@@ -1,0 +1,187 @@
+"""The table of users, and the users in it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from adapters.sql.columns import Identity64, Instant, text
+from adapters.sql.failures import violated
+from adapters.sql.metadata import METADATA
+from adapters.sql.search import Searchable
+from adapters.sql.transactions import reading
+from application.ports import Overtaken, UserReader, Users
+from application.search import Page, Search
+from domain.text import fold
+from domain.users import (
+    EMAIL_LENGTH,
+    NAME_LENGTH,
+    ROLE_LENGTH,
+    EmailTaken,
+    NewUser,
+    StaleVersion,
+    User,
+    UserNotFound,
+)
+
+USERS = Table(
+    "users",
+    METADATA,
+    Column("id", Identity64, Identity(always=False), primary_key=True),
+    Column("email", text(EMAIL_LENGTH), nullable=False),
+    Column("email_key", text(EMAIL_LENGTH), nullable=False),
+    Column("name", text(NAME_LENGTH), nullable=False),
+    Column("name_key", text(), nullable=False),  # folding makes up to 18 characters out of one
+    Column("is_active", Boolean, nullable=False),
+    Column("role", text(ROLE_LENGTH), nullable=False),
+    Column("creation_time", Instant, nullable=False),
+    Column("update_time", Instant, nullable=False),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("email_key"),
+    Index(None, "email", "id"),
+    Index(None, "name", "id"),
+    Index(None, "is_active", "id"),
+    Index(None, "role", "id"),
+    Index(None, "creation_time", "id"),
+    Index(None, "update_time", "id"),
+    sqlite_autoincrement=True,  # or the id of the last user would be given again
+)
+_EMAIL_IS_HELD = {"uq_users_email_key", "users.email_key"}
+
+_COLUMNS = tuple(
+    USERS.c[name]
+    for name in (
+        "id email name is_active role creation_time update_time version".split()  # noqa: SIM905
+    )
+)
+_ADD = insert(USERS).returning(USERS.c.id)
+_GET = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
+_HOLD = _GET.with_for_update()
+_SAVE = update(USERS).where(
+    USERS.c.id == bindparam("user_id"), USERS.c.version == bindparam("expected")
+)
+_REMOVE = delete(USERS).where(USERS.c.id == bindparam("user_id"))
+_REMOVE_AT = _REMOVE.where(USERS.c.version.in_(bindparam("expected", expanding=True)))
+
+_SEARCHABLE = Searchable(
+    columns=_COLUMNS,
+    folded={"email": USERS.c.email_key, "name": USERS.c.name_key, "role": USERS.c.role},
+)
+_LARGEST_ID = 2**63 - 1
+
+
+class SqlUsers(Users):
+    """The users of a transaction that is open."""
+
+    def __init__(self, connection: Connection, *, holding: bool) -> None:
+        self._connection = connection
+        self._select = _HOLD if holding else _GET
+
+    def add(self, new: NewUser, *, at: datetime) -> User:
+        attributes: dict[str, Any] = {
+            "email": new.email,
+            "name": new.name,
+            "is_active": new.is_active,
+            "role": new.role,
+            "creation_time": at,
+            "update_time": at,
+            "version": 1,
+        }
+        user_id = self._put(_ADD, {**attributes, **_keys(new)}).scalar_one()
+        return User(id=user_id, **attributes)
+
+    def get(self, user_id: int) -> User:
+        return _get(self._connection, self._select, user_id)
+
+    def save(self, user: User, *, expected: int) -> User:
+        attributes = {
+            "email": user.email,
+            "name": user.name,
+            "is_active": user.is_active,
+            "role": user.role,
+            "update_time": user.update_time,
+            "version": user.version,
+        }
+        which = {"user_id": user.id, "expected": expected}
+        if self._put(_SAVE, {**which, **attributes, **_keys(user)}).rowcount == 0:
+            raise Overtaken
+        return user
+
+    def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
+        if not 0 < user_id <= _LARGEST_ID:
+            raise UserNotFound(user_id)
+        if expected is None:
+            removed = self._connection.execute(_REMOVE, {"user_id": user_id})
+        else:
+            which = {"user_id": user_id, "expected": list(expected)}
+            removed = self._connection.execute(_REMOVE_AT, which)
+        if removed.rowcount == 0:
+            self.get(user_id)
+            raise StaleVersion
+
+    def _put(self, statement: Any, values: dict[str, object]) -> Any:
+        try:
+            return self._connection.execute(statement, values)
+        except IntegrityError as error:
+            if violated(error) in _EMAIL_IS_HELD:
+                raise EmailTaken from error
+            raise
+
+
+class SqlUserReader(UserReader):
+    """The users as the last committed transactions left them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, user_id: int) -> User:
+        with reading(self._engine) as connection:
+            return _get(connection, _GET, user_id)
+
+    def page(self, search: Search) -> Page[User]:
+        with reading(self._engine) as connection:
+            return _SEARCHABLE.page(connection, search, _user)
+
+
+def _get(connection: Connection, statement: Any, user_id: int) -> User:
+    if 0 < user_id <= _LARGEST_ID:
+        row = connection.execute(statement, {"user_id": user_id}).one_or_none()
+        if row is not None:
+            return _user(row)
+    raise UserNotFound(user_id)
+
+
+def _user(row: Sequence[Any]) -> User:
+    user_id, email, name, is_active, role, creation_time, update_time, version = row
+    return User(
+        id=user_id,
+        email=email,
+        name=name,
+        is_active=is_active,
+        role=role,
+        creation_time=creation_time,
+        update_time=update_time,
+        version=version,
+    )
+
+
+def _keys(user: NewUser | User) -> dict[str, str]:
+    """The forms by which users are found whatever the case of letters."""
+    return {"email_key": fold(user.email), "name_key": fold(user.name)}

@@ -1,0 +1,1 @@
+"""One module for each revision, numbered; none of them is changed once it was released."""
