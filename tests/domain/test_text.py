@@ -1,0 +1,182 @@
+"""The rules of text, by what people would type."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import text
+
+
+def verdict(problem: text.Problem | None) -> str | None:
+    return problem.code if problem else None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann@example.org",
+        "Ann.O'Neil+tag@Example.ORG",
+        "ü@exämple.org",
+        "用户@例え.テスト",
+        "иван@пример.рф",
+        "a@b.test",
+        "printer@office.local",
+        "x@host.localhost",
+        "a@b.invalid",
+        "a@xn--bcher-kva.example",
+        "a@1.2.3.4",
+        "a" * 238 + "@example.org",
+        "a\u0301@example.org",
+    ],
+)
+def test_an_address_that_people_have_is_taken(address: str) -> None:
+    assert text.email(address, longest=250) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("", "invalid_email"),
+        ("ann", "invalid_email"),
+        ("ann@", "invalid_email"),
+        ("@example.org", "invalid_email"),
+        ("ann@localhost", "invalid_email"),
+        ('"ann"@example.org', "invalid_email"),
+        ('"an n"@example.org', "invalid_email"),
+        ("ann@[127.0.0.1]", "invalid_email"),
+        ("ann@[IPv6:::1]", "invalid_email"),
+        ("Ann <ann@example.org>", "invalid_email"),
+        (" ann@example.org", "invalid_email"),
+        ("ann@example.org\n", "invalid_email"),
+        ("ann@example.org.", "invalid_email"),
+        ("ann@exa mple.org", "invalid_email"),
+        ("ann@@example.org", "invalid_email"),
+        ("a..b@example.org", "invalid_email"),
+        ("ann@" + "a" * 64 + ".org", "invalid_email"),
+        ("a@" + ".".join(["abcdefgh"] * 28), "too_long"),
+        ("\ufdfa" * 14 + "@example.org", "too_long"),
+        ("a\0@example.org", "forbidden_character"),
+        ("a\ud800@example.org", "forbidden_character"),
+        (None, "wrong_type"),
+        (7, "wrong_type"),
+        (["ann@example.org"], "wrong_type"),
+    ],
+)
+def test_anything_else_is_refused_as_an_address(address: object, code: str) -> None:
+    assert verdict(text.email(address, longest=250)) == code
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "A",
+        "Ann Example",
+        "O'Neil",
+        "Ἀθηνᾶ",
+        "محمد",
+        "李小龍",
+        "👩‍👩‍👧",
+        "a\u0301",
+        " Ann ",
+        "x" * 250,
+    ],
+)
+def test_a_name_in_any_script_is_taken(name: str) -> None:
+    assert text.line(name, longest=250) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("", "blank"),
+        ("   ", "blank"),
+        ("\u200b\u2060", "blank"),
+        ("\u00a0\u3000", "blank"),
+        ("\ue000", "blank"),
+        ("Ann\nExample", "control_character"),
+        ("Ann\x7f", "control_character"),
+        ("Ann\x85", "control_character"),
+        ("Ann\u2028", "control_character"),
+        ("Ann\u2029Example", "control_character"),
+        ("Ann\0", "forbidden_character"),
+        ("Ann\udfff", "forbidden_character"),
+        ("x" * 251, "too_long"),
+        ("😀" * 251, "too_long"),
+        (None, "wrong_type"),
+        (True, "wrong_type"),
+    ],
+)
+def test_anything_else_is_refused_as_a_name(name: object, code: str) -> None:
+    assert verdict(text.line(name, longest=250)) == code
+
+
+def test_lengths_count_code_points_and_not_bytes() -> None:
+    assert text.line("😀" * 250, longest=250) is None
+
+
+@pytest.mark.parametrize("slug", ["a", "user", "team-lead_2", "x" * 50])
+def test_a_slug_is_taken(slug: str) -> None:
+    assert text.slug(slug, longest=50) is None
+
+
+@pytest.mark.parametrize(
+    ("slug", "code"),
+    [
+        ("", "invalid_format"),
+        ("Admin", "invalid_format"),
+        ("1st", "invalid_format"),
+        ("_x", "invalid_format"),
+        ("a b", "invalid_format"),
+        ("a\n", "invalid_format"),
+        ("é", "invalid_format"),
+        ("x" * 51, "too_long"),
+        ("a\0", "forbidden_character"),
+        (None, "wrong_type"),
+        ({}, "wrong_type"),
+    ],
+)
+def test_anything_else_is_refused_as_a_slug(slug: object, code: str) -> None:
+    assert verdict(text.slug(slug, longest=50)) == code
+
+
+@pytest.mark.parametrize("value", ["true", 1, 0, None, "", []])
+def test_only_true_and_false_are_truth(value: object) -> None:
+    assert verdict(text.truth(value)) == "wrong_type"
+    assert text.truth(True) is None
+    assert text.truth(False) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ANN", "ann"),
+        ("É", "e\u0301"),
+        ("Ａｎｎ", "ann"),
+        ("STRASSE", "straße"),
+        ("ΣΑΣ", "σας"),
+        ("ﬁn", "FIN"),
+        ("K", "\u212a"),
+    ],
+)
+def test_case_width_and_normal_form_fold_away(one: str, other: str) -> None:
+    assert text.fold(one) == text.fold(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("e", "é"), ("ı", "i"), ("a", "а")])
+def test_accents_and_scripts_do_not_fold_away(one: str, other: str) -> None:
+    assert text.fold(one) != text.fold(other)
+
+
+@given(st.text())
+def test_folding_is_nfkc_then_case_folding_then_nfkc(any_text: str) -> None:
+    once = unicodedata.normalize("NFKC", any_text).casefold()
+    assert text.fold(any_text) == unicodedata.normalize("NFKC", once)
+
+
+@given(st.text(alphabet=st.characters(), max_size=300))
+def test_every_rule_gives_a_verdict_on_any_text(any_text: str) -> None:
+    for rule in (text.email, text.line, text.slug):
+        problem = rule(any_text, longest=250)
+        assert problem is None or problem.code
