@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Float,
     Integer,
     Select,
     and_,
@@ -37,6 +38,8 @@ _COMPARISONS: Mapping[Op, Callable[[Any, Any], Clause]] = {
     Op.GT: gt,
     Op.GE: ge,
 }
+_LARGEST_INTEGER = 2**63 - 1
+_BEYOND_KEYS = 1e30
 _LAST_CODE_POINT = "\U0010ffff"
 _BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
 
@@ -67,7 +70,7 @@ class Searchable:
     def _holds(self, condition: Condition) -> Clause:
         column = (self._folded if condition.folded else self._columns)[condition.attribute]
         if condition.op in (Op.EQ, Op.IN):
-            return column.in_(condition.values)
+            return column.in_([each for each in condition.values if not _is_beyond_keys(each)])
         return or_(false(), *(_compared(column, condition.op, each) for each in condition.values))
 
     def _sliced(
@@ -114,10 +117,21 @@ def _numbered_page(
 
 def _compared(column: Column[Any], op: Op, value: Value) -> Clause:
     if op is Op.CONTAINS:
-        return _Position(column, literal(value, column.type)) > 0
+        return _Position(column, _bound(column, value)) > 0
     if op is Op.STARTS_WITH:
         return _starting_with(column, str(value))
-    return _COMPARISONS[op](column, literal(value, column.type))
+    return _COMPARISONS[op](column, _bound(column, value))
+
+
+def _is_beyond_keys(value: Value) -> bool:
+    """Whether it is a number that no column can hold; a driver may not even send it."""
+    return isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
+
+
+def _bound(column: Column[Any], value: Value) -> ColumnElement[Any]:
+    if _is_beyond_keys(value):
+        return literal(_BEYOND_KEYS if value > 0 else -_BEYOND_KEYS, Float())  # type: ignore[operator]
+    return literal(value, column.type)
 
 
 def _starting_with(column: Column[Any], prefix: str) -> Clause:
@@ -150,7 +164,7 @@ def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[
 def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
     """The rows that stand after the key."""
     sides = [
-        (columns[order.attribute], literal(value, columns[order.attribute].type))
+        (columns[order.attribute], _bound(columns[order.attribute], value))
         for order, value in zip(ordering, key, strict=True)
     ]
     if len({order.descending for order in ordering}) == 1:

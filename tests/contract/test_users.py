@@ -1,0 +1,161 @@
+"""What a unit of work promises about users, on every store."""
+
+from datetime import UTC
+
+import pytest
+
+from application.ports import Context, Overtaken
+from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
+
+NOBODY = Context()
+ANN = NewUser(email="Ann@Example.org", name="Ann")
+
+
+def test_a_user_is_read_back_as_it_was_added(directory) -> None:
+    new = NewUser(email="Ünï@exämple.org", name="Ann 👩‍🚀 %_\\'\"", is_active=True, role="admin")
+    added = directory.commands.create(new, NOBODY)
+    assert directory.reader.get(added.id) == added
+    assert (added.email, added.name, added.is_active, added.role, added.version) == (
+        new.email,
+        new.name,
+        True,
+        "admin",
+        1,
+    )
+    assert added.creation_time == added.update_time
+    assert directory.reader.get(added.id).creation_time.tzinfo is UTC
+
+
+def test_all_that_a_unit_writes_bears_its_time(directory) -> None:
+    with directory.begin(NOBODY) as work:
+        user = work.users.add(ANN, at=work.now)
+        assert user.creation_time == work.now
+
+
+@pytest.mark.parametrize(
+    ("held", "same"),
+    [
+        ("ann@example.org", "ANN@example.ORG"),
+        ("é@example.org", "É@example.org"),
+        ("e\u0301@example.org", "é@example.org"),
+        ("ann@example.org", "ａｎｎ@example.org"),
+        ("strasse@example.org", "straße@example.org"),
+    ],
+    ids=["case", "case beyond ASCII", "decomposed", "full width", "sharp s"],
+)
+def test_an_email_is_held_once_folded(directory, held: str, same: str) -> None:
+    directory.add(held)
+    other = directory.add("other@example.org")
+    with pytest.raises(EmailTaken):
+        directory.add(same)
+    with pytest.raises(EmailTaken):
+        directory.commands.change(other.id, UserChanges({"email": same}), NOBODY)
+    assert directory.reader.get(other.id) == other
+
+
+def test_emails_that_differ_by_an_accent_are_different(directory) -> None:
+    directory.add("jose@example.org")
+    directory.add("josé@example.org")
+
+
+def test_a_user_may_change_how_its_own_email_is_written(directory) -> None:
+    user = directory.add("ann@example.org")
+    changed = directory.commands.change(user.id, UserChanges({"email": "Ann@example.org"}), NOBODY)
+    assert directory.reader.get(user.id).email == changed.email == "Ann@example.org"
+
+
+def test_an_email_is_free_again_after_a_delete_or_a_change(directory) -> None:
+    first, second = directory.add("one@example.org"), directory.add("two@example.org")
+    directory.commands.delete(first.id, NOBODY)
+    directory.commands.change(second.id, UserChanges({"email": "three@example.org"}), NOBODY)
+    directory.add("one@example.org")
+    directory.add("two@example.org")
+
+
+def test_an_id_is_never_given_twice(directory) -> None:
+    last = directory.add("one@example.org")
+    directory.commands.delete(last.id, NOBODY)
+    assert directory.add("two@example.org").id > last.id
+
+
+def test_every_attribute_can_change(directory) -> None:
+    user = directory.add("ann@example.org")
+    changes = {"email": "é@example.org", "name": "Bo", "is_active": True, "role": "root"}
+    changed = directory.commands.change(user.id, UserChanges(changes), NOBODY)
+    assert directory.reader.get(user.id) == changed
+    assert {name: getattr(changed, name) for name in changes} == changes
+    assert (changed.version, changed.creation_time) == (2, user.creation_time)
+    assert changed.update_time > user.update_time
+
+
+@pytest.mark.parametrize("user_id", [0, -1, 999_999, 2**63 - 1, 2**63, -(2**63) - 1, 10**40])
+def test_there_is_no_user_of_an_id_that_was_never_given(directory, user_id: int) -> None:
+    with pytest.raises(UserNotFound):
+        directory.reader.get(user_id)
+    with pytest.raises(UserNotFound):
+        directory.commands.change(user_id, UserChanges({"name": "Bo"}), NOBODY)
+    with pytest.raises(UserNotFound):
+        directory.commands.delete(user_id, NOBODY)
+
+
+def test_a_save_is_overtaken_unless_the_version_is_the_expected_one(directory) -> None:
+    user = directory.add("ann@example.org")
+    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+        work.users.save(_renamed(work.users.get(user.id), work.now), expected=2)
+    assert directory.reader.get(user.id) == user
+
+
+def test_a_save_of_a_user_who_is_gone_is_overtaken(directory) -> None:
+    user = directory.add("ann@example.org")
+    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+        work.users.remove(user.id)
+        work.users.save(_renamed(user, work.now), expected=1)
+    assert directory.reader.get(user.id) == user
+
+
+@pytest.mark.parametrize("expected", [[], [2], [2, 3]])
+def test_only_an_expected_version_is_removed(directory, expected: list[int]) -> None:
+    user = directory.add("ann@example.org")
+    with pytest.raises(StaleVersion):
+        directory.commands.delete(user.id, NOBODY, expected=expected)
+    directory.commands.delete(user.id, NOBODY, expected=[*expected, 1])
+    with pytest.raises(UserNotFound):
+        directory.commands.delete(user.id, NOBODY, expected=[1])
+
+
+def test_a_unit_sees_what_it_did(directory) -> None:
+    with directory.begin(NOBODY) as work:
+        user = work.users.add(ANN, at=work.now)
+        assert work.users.get(user.id) == user
+        work.users.remove(user.id)
+        with pytest.raises(UserNotFound):
+            work.users.get(user.id)
+
+
+def test_nothing_remains_of_a_unit_that_failed(directory) -> None:
+    kept, gone = directory.add("kept@example.org"), directory.add("gone@example.org")
+    with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
+        added = work.users.add(ANN, at=work.now)
+        work.users.save(_renamed(kept, work.now), expected=1)
+        work.users.remove(gone.id)
+        raise ZeroDivisionError
+    assert [directory.reader.get(user.id) for user in (kept, gone)] == [kept, gone]
+    with pytest.raises(UserNotFound):
+        directory.reader.get(added.id)
+    directory.commands.create(ANN, NOBODY)
+
+
+def test_nobody_sees_a_unit_before_its_end(directory) -> None:
+    with directory.begin(NOBODY) as work:
+        user = work.users.add(ANN, at=work.now)
+        with pytest.raises(UserNotFound):
+            directory.reader.get(user.id)
+    assert directory.reader.get(user.id) == user
+
+
+def test_a_store_that_works_is_ready(directory) -> None:
+    directory.ready()
+
+
+def _renamed(user: User, now: object) -> User:
+    return user.changed(UserChanges({"name": "Bo"}), at=now)
