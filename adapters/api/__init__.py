@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter
 
 from adapters.api.exchange import receiver
 from adapters.api.openapi import openapi
@@ -57,11 +58,12 @@ def api(commands: UserCommands, reader: UserReader, terms: Terms) -> list[Bluepr
 class _Key(BaseConverter):
     """An id in a URL; one that is not written as Roster writes it is no URL of ours."""
 
-    regex = "[0-9]+"
+    regex = "[1-9][0-9]{0,18}"
 
     def to_python(self, value: str) -> int:
         if (key := read_key(value)) is None:
-            raise ValidationError
+            # Werkzeug's ValidationError would become 405 where the URL knows other methods.
+            raise NotFound
         return key
 
 

@@ -1,0 +1,192 @@
+"""The HTTP contract through Flask's test client, over the memory store.
+
+Whatever a test asks, the client checks the answer against what every answer must be.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask, Response
+from flask.testing import FlaskClient
+from structlog.testing import capture_logs
+
+from adapters.api import Terms, api
+from adapters.api.problems import say
+from adapters.api.root import canonical
+from adapters.memory.store import MemoryStore
+from adapters.memory.users import MemoryUserReader
+from adapters.web.app import create_app
+from adapters.web.health import health
+from application.ports import UserReader
+from application.units import repeating
+from application.users import UserCommands
+
+JSONAPI = "application/vnd.api+json"
+USERS = "/api/v1/users"
+TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included"}
+LINKS = {"self", "describedby", "first", "prev", "next", "last"}
+ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
+
+
+class CheckedClient(FlaskClient):
+    """A client that finds fault with any answer that the contract does not allow."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().open(*args, **kwargs)
+        sent = kwargs.get("json")
+        _check_answer(response, sent)
+        return response  # type: ignore[no-any-return]
+
+
+def _check_answer(response: Any, sent: Any) -> None:
+    assert response.headers["Vary"] == "Accept"
+    assert response.headers["X-Request-ID"]
+    if response.status_code in (204, 304) or response.request.method == "HEAD":
+        assert response.data == b""
+        return
+    mimetype = response.headers["Content-Type"].partition(";")[0]
+    if mimetype == JSONAPI:
+        document = json.loads(response.data)
+        _check_document(document)
+        if "errors" in document:
+            _check_errors(response, document["errors"], sent)
+    else:
+        assert response.status_code == 200
+        assert mimetype == "application/json"
+
+
+def _check_document(document: Any) -> None:
+    """JSON:API 1.1, Document Structure."""
+    assert document.keys() <= TOP_LEVEL
+    assert document["jsonapi"] == {"version": "1.1"}
+    assert document.keys() & {"data", "errors", "meta"}
+    assert not {"data", "errors"} <= document.keys()
+    assert "included" not in document or "data" in document
+    if "errors" not in document:
+        assert {"self", "describedby"} <= document["links"].keys() <= LINKS
+        for link in document["links"].values():
+            assert link is None or isinstance(link["href"] if isinstance(link, dict) else link, str)
+    data = document.get("data", [])
+    objects = data if isinstance(data, list) else [data]
+    for found in objects:
+        assert found.keys() <= {"type", "id", "attributes", "links", "meta"}
+        assert isinstance(found["type"], str)
+        assert isinstance(found["id"], str)
+        assert not found["attributes"].keys() & {"type", "id"}
+    assert len({(o["type"], o["id"]) for o in objects}) == len(objects)
+
+
+def _check_errors(response: Any, errors: Any, sent: Any) -> None:
+    """JSON:API 1.1, Error Objects; and the contract's own rules of them."""
+    assert errors
+    for error in errors:
+        assert {"status", "code", "title", "detail"} <= error.keys() <= ERROR
+        assert error["status"] == str(response.status_code) or response.status_code == 400
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", error["code"])
+        assert all(isinstance(error[text], str) and error[text] for text in ("title", "detail"))
+        source = error.get("source", {})
+        assert source.keys() <= {"pointer", "parameter", "header"}
+        assert len(source) == 1 or "source" not in error
+        if "pointer" in source and sent is not None:
+            _resolve(sent, source["pointer"])
+
+
+def _resolve(document: Any, pointer: str) -> Any:
+    """What the JSON Pointer (RFC 6901) points to; an error if there is nothing."""
+    assert pointer == "" or pointer.startswith("/")
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        document = document[int(name) if isinstance(document, list) else name]
+    return document
+
+
+class TickingClock:
+    """A clock that moves by a millisecond whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+
+Build = Callable[..., Flask]
+Create = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[list[Any]]:
+    """What the service logged."""
+    with capture_logs() as entries:
+        yield entries
+
+
+@pytest.fixture
+def clock() -> TickingClock:
+    return TickingClock()
+
+
+@pytest.fixture
+def store(clock: TickingClock) -> MemoryStore:
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def build(store: MemoryStore) -> Build:
+    """Makes an application over the store; anything of it can be another."""
+
+    def made(
+        *,
+        reader: UserReader | None = None,
+        begin: Any = None,
+        ready: Callable[[], None] = store.ready,
+        public_url: str = "",
+        body_limit: int = 2**20,
+    ) -> Flask:
+        terms = Terms(
+            public_url=public_url,
+            cursor_secret="a secret",
+            body_limit=body_limit,
+            body_seconds=5,
+            request_seconds=8,
+        )
+        commands = UserCommands(repeating(begin or store.begin))
+        resources = api(commands, reader or MemoryUserReader(store), terms)
+        app = create_app(
+            [*resources, health(ready)], say=say, canonical=canonical, request_seconds=8
+        )
+        app.test_client_class = CheckedClient
+        return app
+
+    return made
+
+
+@pytest.fixture
+def app(build: Build) -> Flask:
+    return build()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def create(client: FlaskClient) -> Create:
+    """Creates a user over HTTP and gives its resource object."""
+    number = iter(range(10**6))
+
+    def created(**attributes: Any) -> dict[str, Any]:
+        unique = next(number)
+        given = {"email": f"user{unique}@example.org", "name": f"User {unique}", **attributes}
+        document = {"data": {"type": "users", "attributes": given}}
+        response = client.post(USERS, json=document)
+        assert response.status_code == 201, response.text
+        return response.json["data"]  # type: ignore[no-any-return, index]
+
+    return created

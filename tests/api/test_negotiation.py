@@ -1,0 +1,249 @@
+"""Which Accept and Content-Type are taken, and what answers say of their own type."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+Create = Callable[..., dict[str, Any]]
+
+JSONAPI = "application/vnd.api+json"
+PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
+NEW = b'{"data":{"type":"users","attributes":{"email":"ann@example.org","name":"Ann"}}}'
+
+ACCEPTED = (
+    None,
+    "",
+    ",",
+    "*/*",
+    "*/*;q=0.1",
+    "application/*",
+    JSONAPI,
+    "application/json",
+    "APPLICATION/VND.API+JSON",
+    "Application/Json",
+    "application/json;charset=utf-8",
+    "text/html, application/json;q=0.1",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    f"text/html, {JSONAPI}",
+    f"{JSONAPI};q=0.001",
+    f"{JSONAPI};Q=0.5",
+    f"{JSONAPI} ; q=1",
+    f'{JSONAPI};profile="x:y"',
+    f"{JSONAPI};profile=x",
+    f"{JSONAPI};PROFILE=x",
+    f'{JSONAPI};ext=""',
+    f'{JSONAPI};ext="https://x.org/e", {JSONAPI}',
+    f'{JSONAPI}, {JSONAPI};ext="https://x.org/e"',
+    f"{JSONAPI};charset=utf-8, {JSONAPI}",
+    f'{JSONAPI};charset=utf-8, {JSONAPI};profile="x:y"',
+    f'{JSONAPI};profile="a, b;c=d"',
+    f"{JSONAPI};q=0, application/json",
+    f"{JSONAPI};q=0, */*",
+    "application/*;q=0, application/json",
+    "*/*;q=0, application/json",
+    f"application/json;q=0, {JSONAPI}",
+)
+REFUSED = (
+    f"{JSONAPI};charset=utf-8",
+    f"{JSONAPI};charset=utf-8, */*",
+    f"{JSONAPI};charset=utf-8, application/json",
+    f"{JSONAPI};Charset=utf-8;q=0.9, */*;q=0.1",
+    "APPLICATION/vnd.API+json;version=1, */*",
+    f'{JSONAPI};ext="https://x.org/e"',
+    f'{JSONAPI};ext="https://x.org/e", */*',
+    f"{JSONAPI};EXT=x",
+    f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"',
+    f'{JSONAPI};ext="x:a", {JSONAPI};ext="x:b", application/json',
+    f'{JSONAPI};ext="x:a", {JSONAPI};charset=utf-8',
+    f'{JSONAPI};profile="x:y";charset=utf-8',
+    f'{JSONAPI};profile="a";version="1, 2", */*',
+    "text/html",
+    "text/*",
+    "text/html, image/png",
+    f"{JSONAPI};q=0",
+    f"{JSONAPI};q=0.000",
+    "application/json;q=0",
+    "*/*;q=0",
+    f"{JSONAPI};q=0, application/json;q=0, */*",
+    "application/*;q=0, */*",
+    f"{JSONAPI}x",
+    "application/vnd.api",
+    "nonsense",
+    ";",
+)
+
+
+def _accepting(accept: str | None) -> dict[str, str]:
+    return {} if accept is None else {"Accept": accept}
+
+
+@pytest.mark.parametrize("accept", ACCEPTED)
+def test_an_accept_that_admits_an_answer_gets_it(client: FlaskClient, accept: str | None) -> None:
+    response = client.get("/api/v1/users", headers=_accepting(accept))
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == JSONAPI
+
+
+@pytest.mark.parametrize("accept", REFUSED)
+@pytest.mark.parametrize("url", ["/api/v1", "/api/v1/users", "/api/v1/users/1"])
+def test_an_accept_that_admits_none_is_406(client: FlaskClient, url: str, accept: str) -> None:
+    response = client.get(url, headers={"Accept": accept})
+    assert response.status_code == 406
+    assert response.json["errors"][0]["source"] == {"header": "Accept"}
+    assert response.headers["Content-Type"] == JSONAPI
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_406_stops_what_would_change_something(
+    client: FlaskClient, create: Create, method: str
+) -> None:
+    before = create()
+    url = "/api/v1/users" if method == "POST" else "/api/v1/users/1"
+    headers = {"Accept": "text/html", "Content-Type": "text/plain"}
+    response = client.open(f"{url}?x=1", method=method, data=NEW, headers=headers)
+    assert response.status_code == 406
+    assert client.get("/api/v1/users").json["data"][0]["attributes"] == before["attributes"]
+
+
+TAKEN = (
+    JSONAPI,
+    "application/json",
+    "application/json;charset=utf-8",
+    'application/json; charset="UTF-8"',
+    "application/json; indent=2",
+    "Application/Vnd.Api+Json",
+    f'{JSONAPI};profile="https://x.org/p"',
+    f"{JSONAPI}; Profile=x",
+    f'{JSONAPI};ext=""',
+)
+UNSUPPORTED = (
+    None,
+    "",
+    "text/plain",
+    "text/json",
+    "application/xml",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    f"{JSONAPI};charset=utf-8",
+    f'{JSONAPI};profile="x:y";charset=utf-8',
+    f"{JSONAPI};version=1",
+    f"{JSONAPI};q=1",
+    f'{JSONAPI};ext="https://x.org/e"',
+    f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"',
+    f"{JSONAPI}, application/json",
+    "application/json;charset=latin-1",
+    "application/*",
+    "*/*",
+    "application",
+    "nonsense",
+)
+
+
+@pytest.mark.parametrize("content_type", TAKEN)
+def test_a_body_may_come_as_json_api_or_json(client: FlaskClient, content_type: str) -> None:
+    response = client.post("/api/v1/users", data=NEW, headers={"Content-Type": content_type})
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize("content_type", UNSUPPORTED)
+@pytest.mark.parametrize(("method", "url"), [("POST", "/users"), ("PATCH", "/users/1")])
+def test_a_body_of_another_type_or_of_none_is_415(
+    client: FlaskClient, method: str, url: str, content_type: str | None
+) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    response = client.open(f"/api/v1{url}?x=1", method=method, data=b"{", headers=headers)
+    assert response.status_code == 415
+    assert response.json["errors"][0]["source"] == {"header": "Content-Type"}
+
+
+def test_a_chunked_body_without_a_type_is_415(client: FlaskClient) -> None:
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    assert client.post("/api/v1/users", environ_overrides=chunked).status_code == 415
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "nonsense", "application/json", JSONAPI])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_content_type_without_a_body_is_no_complaint(
+    client: FlaskClient, create: Create, method: str, content_type: str
+) -> None:
+    create()
+    response = client.open("/api/v1/users/1", method=method, headers={"Content-Type": content_type})
+    assert response.status_code in (200, 204)
+
+
+@pytest.mark.parametrize("forbidden", ["charset=utf-8", 'ext="https://x.org/e"'])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_parameter_that_json_api_forbids_is_415_even_without_a_body(
+    client: FlaskClient, create: Create, method: str, forbidden: str
+) -> None:
+    create()
+    headers = {"Content-Type": f"{JSONAPI};{forbidden}"}
+    assert client.open("/api/v1/users/1", method=method, headers=headers).status_code == 415
+    assert client.get("/api/v1/users/1").status_code == 200
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json", JSONAPI])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\x00", NEW])
+def test_delete_takes_any_body(
+    client: FlaskClient, create: Create, content_type: str | None, body: bytes
+) -> None:
+    create()
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    assert client.delete("/api/v1/users/1", data=body, headers=headers).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        f'{JSONAPI};profile="{PROFILE}"',
+        f"{JSONAPI};profile={PROFILE}",
+        f'{JSONAPI};profile="https://x.org/other {PROFILE}"',
+        f'{JSONAPI};charset=utf-8, {JSONAPI};profile="{PROFILE}"',
+        f'{JSONAPI};profile="{PROFILE}", {JSONAPI};q=0.5, */*;q=0.1',
+        f'{JSONAPI};q=0.5, {JSONAPI};profile="{PROFILE}";q=0.7',
+    ],
+)
+def test_the_cursor_profile_is_applied_where_it_is_asked_for(
+    client: FlaskClient, create: Create, accept: str
+) -> None:
+    create()
+    applied = f'{JSONAPI};profile="{PROFILE}"'
+    plain = client.get("/api/v1/users?page[size]=1")
+    response = client.get("/api/v1/users?page[size]=1", headers={"Accept": accept})
+    assert response.headers["Content-Type"] == applied
+    assert response.json["links"]["self"] == {
+        "href": "/api/v1/users?page[size]=1",
+        "type": applied,
+    }
+    assert response.json["data"] == plain.json["data"]
+    assert response.headers["ETag"] != plain.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        f'{JSONAPI};profile="https://x.org/other"',
+        f'{JSONAPI};profile="{PROFILE}x"',
+        f'{JSONAPI}, {JSONAPI};profile="{PROFILE}";q=0.5',
+        f'application/json;profile="{PROFILE}"',
+        f'{JSONAPI};profile="{PROFILE}";charset=utf-8, {JSONAPI}',
+        f'{JSONAPI};profile="{PROFILE}";q=0, {JSONAPI}',
+    ],
+)
+def test_without_a_usable_wish_for_the_profile_the_answer_is_plain(
+    client: FlaskClient, accept: str
+) -> None:
+    response = client.get("/api/v1/users", headers={"Accept": accept})
+    assert response.headers["Content-Type"] == JSONAPI
+    assert response.json["links"]["self"] == "/api/v1/users"
+
+
+def test_the_profile_belongs_to_collections_only(client: FlaskClient, create: Create) -> None:
+    create()
+    headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
+    assert client.get("/api/v1/users/1", headers=headers).headers["Content-Type"] == JSONAPI
+    error = client.get("/api/v1/users?page[size]=0", headers=headers)
+    assert error.status_code == 400
+    assert error.headers["Content-Type"] == JSONAPI

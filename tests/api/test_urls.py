@@ -1,0 +1,271 @@
+"""Which URLs there are, in all their spellings, and which methods they answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+Create = Callable[..., dict[str, Any]]
+
+TWINS = ("", "/", ".json", ".json/")
+NO_USERS = (
+    "007",
+    "0",
+    "00",
+    "-1",
+    "+1",
+    "%2B1",
+    "1.0",
+    "1e0",
+    "0x1",
+    "%D9%A3",  # ٣, an Arabic three
+    "%EF%BC%91",  # １, a fullwidth one
+    "1%20",
+    "%201",
+    "1%0A",
+    "1%00",
+    "1;a=b",
+    "1,1",
+    "me",
+    "9223372036854775808",
+    "18446744073709551616",
+    "9" * 5000,
+    "%FF",
+    "%ED%A0%80",
+    "None",
+    "null",
+)
+NOWHERE = (
+    "/api/v1/x",
+    "/api/v1/users/1/x",
+    "/api/v1/users/1/relationships/groups",
+    "/api/v1/users//1",
+    "/api/v1//users",
+    "/api/v1/users//",
+    "/api/v1/users/1//",
+    "/api/v1/users/.json",
+    "/api/v1/users.json.json",
+    "/api/v1/users.JSON",
+    "/api/v1/users.xml",
+    "/api/v1/USERS",
+    "/api/v1/.json",
+    "/api/v1beta",
+    "/api/v1beta/users",
+    "/api/v1.jsonx",
+    "/api/v2/users",
+    "/api",
+    "/users",
+    "/",
+    "//api/v1/users",
+    "/healthz/",
+    "/healthz.json",
+    "/%FF%FE",
+    "/api/v1/%00",
+    "/static/x",
+)
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_every_twin_of_the_collection_answers_with_canonical_links(
+    client: FlaskClient, create: Create, twin: str
+) -> None:
+    create()
+    document = client.get(f"/api/v1/users{twin}?page[size]=5").json
+    assert document["links"]["self"] == "/api/v1/users?page[size]=5"
+    assert document["links"]["first"] == "/api/v1/users?page%5Bsize%5D=5"
+    assert document["data"][0]["links"]["self"] == "/api/v1/users/1"
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_every_twin_of_a_user_answers_every_method(
+    client: FlaskClient, create: Create, twin: str
+) -> None:
+    create()
+    url = f"/api/v1/users/1{twin}"
+    shown = client.get(url)
+    assert shown.json["links"]["self"] == "/api/v1/users/1"
+    assert client.get("/api/v1/users/1").headers["ETag"] == shown.headers["ETag"]
+    assert client.head(url).status_code == 200
+    assert client.options(url).status_code == 204
+    change = {"data": {"type": "users", "id": "1", "attributes": {"name": "Zoë"}}}
+    changed = client.patch(url, json=change)
+    assert changed.status_code == 200
+    assert changed.json["links"]["self"] == "/api/v1/users/1"
+    assert client.put(url).status_code == 405
+    assert client.delete(url).status_code == 204
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_every_twin_of_the_collection_takes_users(client: FlaskClient, twin: str) -> None:
+    attributes = {"email": "ann@example.org", "name": "Ann"}
+    created = client.post(
+        f"/api/v1/users{twin}", json={"data": {"type": "users", "attributes": attributes}}
+    )
+    assert created.status_code == 201
+    assert created.headers["Location"] == "/api/v1/users/1"
+    assert created.json["links"]["self"] == "/api/v1/users/1"
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_every_twin_of_the_root_names_the_collections(client: FlaskClient, twin: str) -> None:
+    response = client.get(f"/api/v1{twin}")
+    assert response.json["meta"]["collections"] == {"users": "/api/v1/users"}
+    assert response.json["links"]["self"] == "/api/v1"
+
+
+@pytest.mark.parametrize("user_id", NO_USERS)
+@pytest.mark.parametrize("twin", ["", ".json"])
+@pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS"])
+def test_an_id_that_is_no_key_is_not_found(
+    client: FlaskClient, create: Create, user_id: str, twin: str, method: str
+) -> None:
+    create()
+    response = client.open(f"/api/v1/users/{user_id}{twin}", method=method)
+    assert response.status_code == 404
+    assert client.get("/api/v1/users/1").status_code == 200
+
+
+def test_the_last_key_there_can_be_is_a_url_that_nobody_has(client: FlaskClient) -> None:
+    url = "/api/v1/users/9223372036854775807"
+    assert client.options(url).status_code == 204
+    assert client.get(url).json["errors"][0]["code"] == "user_not_found"
+
+
+@pytest.mark.parametrize("user_id", ["007", "0", "-1", "9" * 5000])
+def test_a_wrong_id_is_told_before_a_wrong_method(client: FlaskClient, user_id: str) -> None:
+    assert client.put(f"/api/v1/users/{user_id}").status_code == 404
+
+
+@pytest.mark.parametrize("user_id", NO_USERS)
+def test_changing_an_id_that_is_no_key_is_not_found(client: FlaskClient, user_id: str) -> None:
+    document = {"data": {"type": "users", "id": user_id, "attributes": {}}}
+    assert client.patch(f"/api/v1/users/{user_id}", json=document).status_code == 404
+
+
+@pytest.mark.parametrize("url", NOWHERE)
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "FOO"])
+def test_a_url_that_is_none_answers_every_method_with_a_json_api_404(
+    client: FlaskClient, create: Create, url: str, method: str
+) -> None:
+    create()
+    response = client.open(url, method=method, headers={"Accept": "text/html"})
+    assert response.status_code == 404
+    assert response.json["errors"][0]["code"] == "not_found"
+
+
+def test_a_wrong_url_is_told_before_anything_else_is_looked_at(client: FlaskClient) -> None:
+    response = client.post(
+        "/api/v1/nowhere?x=1", data="{", headers={"Accept": "text/html", "Content-Type": "a/b"}
+    )
+    assert response.status_code == 404
+
+
+ALLOWED = {
+    "/api/v1": "GET, HEAD, OPTIONS",
+    "/api/v1/users": "GET, HEAD, OPTIONS, POST",
+    "/api/v1/users/1": "DELETE, GET, HEAD, OPTIONS, PATCH",
+    "/api/v1/users/999": "DELETE, GET, HEAD, OPTIONS, PATCH",
+    "/healthz": "GET, HEAD, OPTIONS",
+    "/readyz": "GET, HEAD, OPTIONS",
+    "/openapi.json": "GET, HEAD, OPTIONS",
+}
+
+
+def _methods(allow: str) -> str:
+    return ", ".join(sorted(method.strip() for method in allow.split(",")))
+
+
+@pytest.mark.parametrize(("url", "allowed"), ALLOWED.items())
+def test_options_answers_204_with_allow(client: FlaskClient, url: str, allowed: str) -> None:
+    response = client.options(url, headers={"Accept": "text/html"})
+    assert response.status_code == 204
+    assert _methods(response.headers["Allow"]) == allowed
+    assert "Content-Type" not in response.headers
+
+
+@pytest.mark.parametrize(("url", "allowed"), ALLOWED.items())
+@pytest.mark.parametrize("method", ["PUT", "TRACE", "CONNECT", "FOO", "PROPFIND"])
+def test_another_method_is_405_with_allow_whatever_else_is_wrong(
+    client: FlaskClient, url: str, allowed: str, method: str
+) -> None:
+    response = client.open(f"{url}?x=1", method=method, headers={"Accept": "text/html"})
+    assert response.status_code == 405
+    assert _methods(response.headers["Allow"]) == allowed
+    assert response.json["errors"][0]["code"] == "method_not_allowed"
+
+
+def test_a_known_method_that_the_url_lacks_is_405(client: FlaskClient) -> None:
+    for method, url in [
+        ("POST", "/api/v1"),
+        ("PATCH", "/api/v1/users"),
+        ("DELETE", "/api/v1/users"),
+        ("POST", "/api/v1/users/1"),
+        ("POST", "/healthz"),
+    ]:
+        assert client.open(url, method=method).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "url", ["/api/v1", "/api/v1/users", "/api/v1/users/1", "/api/v1/users/9", "/api/v1/x"]
+)
+def test_head_has_the_status_and_headers_of_get(
+    client: FlaskClient, create: Create, url: str
+) -> None:
+    create()
+    got, head = client.get(url), client.head(url)
+    assert head.status_code == got.status_code
+    apart = {"X-Request-ID"}
+    assert {k: v for k, v in head.headers if k not in apart} == {
+        k: v for k, v in got.headers if k not in apart
+    }
+    assert int(head.headers["Content-Length"]) == len(got.data)
+
+
+def test_the_probes_answer_json(client: FlaskClient) -> None:
+    for url in ("/healthz", "/readyz"):
+        response = client.get(url, headers={"Accept": "text/plain"})
+        assert response.headers["Content-Type"] == "application/json"
+
+
+def test_a_host_that_is_none_gets_a_json_api_error(client: FlaskClient) -> None:
+    response = client.get("/api/v1/users", headers={"Host": "a" * 300})
+    assert response.status_code in (200, 400)
+
+
+@pytest.fixture
+def public(build: Callable[..., Flask]) -> FlaskClient:
+    return build(public_url="https://people.example.org/dir/").test_client()
+
+
+def test_with_a_public_url_every_url_is_absolute_under_it(
+    public: FlaskClient, create: Create
+) -> None:
+    for _ in range(3):
+        create()
+    attributes = {"email": "ann@example.org", "name": "Ann"}
+    created = public.post(
+        "/api/v1/users", json={"data": {"type": "users", "attributes": attributes}}
+    )
+    assert created.headers["Location"] == "https://people.example.org/dir/api/v1/users/4"
+    assert created.json["data"]["links"]["self"] == created.headers["Location"]
+    second = public.get(public.get("/api/v1/users?page[size]=1").json["links"]["next"][31:])
+    numbered = public.get("/api/v1/users?page[size]=1&page[number]=2")
+    root = public.get("/api/v1")
+    for response in (created, second, numbered, root):
+        for url in _urls(response.json):
+            assert url.startswith("https://people.example.org/dir/"), url
+    assert root.json["meta"]["collections"]["users"].endswith("/dir/api/v1/users")
+    assert root.json["links"]["describedby"] == "https://people.example.org/dir/openapi.json"
+    described = public.get("/openapi.json").json
+    assert described["servers"] == [{"url": "https://people.example.org/dir"}]
+
+
+def _urls(value: Any) -> list[str]:
+    """Every text of the document that is a URL."""
+    if isinstance(value, dict):
+        return [url for inner in value.values() for url in _urls(inner)]
+    if isinstance(value, list):
+        return [url for inner in value for url in _urls(inner)]
+    return [value] if isinstance(value, str) and ("/api/v1" in value or "openapi" in value) else []
