@@ -1,0 +1,45 @@
+"""roster serve."""
+
+import os
+
+import click
+
+from entrypoints.settings import Settings
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to listen on; 0 for any that is free.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes.  [default: one for each processor, up to 4; 1 for SQLite and memory]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    default=512,
+    show_default=True,
+    help="Requests that a worker takes at once, those still arriving included.",
+)
+def serve(host: str, port: int, workers: int | None, threads: int) -> None:
+    """Serve the API over HTTP. SQLite is migrated first."""
+    from entrypoints.serve import serve as serve_until_stopped
+
+    settings = Settings.of(os.environ)
+    if settings.store == "memory" and workers not in (None, 1):
+        raise click.UsageError("memory:// lives in one process: --workers must be 1")
+    serve_until_stopped(
+        settings, host, port, workers=workers or _workers(settings), threads=threads
+    )
+
+
+def _workers(settings: Settings) -> int:
+    alone = settings.embedded or settings.store == "memory"
+    return 1 if alone else min(4, os.cpu_count() or 1)

@@ -1,0 +1,70 @@
+"""The composition root: what is built out of what. Nothing else knows dependency-injector."""
+
+from datetime import UTC, datetime
+
+from dependency_injector import containers, providers
+from flask import Flask
+
+from adapters.api import Terms, api
+from adapters.api.problems import say
+from adapters.api.root import canonical
+from adapters.memory.store import MemoryStore
+from adapters.memory.users import MemoryUserReader
+from adapters.sql.engine import make_engine
+from adapters.sql.store import SqlStore
+from adapters.sql.users import SqlUserReader
+from adapters.web.app import create_app
+from adapters.web.health import health
+from application.ports import UserReader
+from application.units import repeating
+from application.users import UserCommands
+from entrypoints.settings import Settings
+
+
+def utc_now() -> datetime:
+    """The time, cut to the whole milliseconds that every store keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def make_app(
+    settings: Settings, commands: UserCommands, reader: UserReader, store: MemoryStore | SqlStore
+) -> Flask:
+    """The web application."""
+    terms = Terms(
+        public_url=settings.public_url,
+        cursor_secret=settings.cursor_secret,
+        body_limit=settings.body_bytes,
+        body_seconds=settings.body_seconds,
+        request_seconds=settings.request_seconds,
+    )
+    return create_app(
+        [*api(commands, reader, terms), health(store.ready)],
+        say=say,
+        canonical=canonical,
+        request_seconds=settings.request_seconds,
+    )
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything once. Resolve `app` before threads start: a Singleton isn't safe among them."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    clock = providers.Object(utc_now)
+    engine = providers.Singleton(
+        make_engine, settings.provided.database_url, pool_size=settings.provided.pool_size
+    )
+    store = providers.Selector(
+        settings.provided.store,
+        memory=(memory_store := providers.Singleton(MemoryStore, clock)),
+        sql=providers.Singleton(SqlStore, engine, clock),
+    )
+    user_reader = providers.Selector(
+        settings.provided.store,
+        memory=providers.Singleton(MemoryUserReader, memory_store),
+        sql=providers.Singleton(SqlUserReader, engine),
+    )
+    user_commands = providers.Singleton(
+        UserCommands, providers.Callable(repeating, store.provided.begin)
+    )
+    app = providers.Singleton(make_app, settings, user_commands, user_reader, store)

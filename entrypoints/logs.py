@@ -1,0 +1,45 @@
+"""Where log lines go, and how they look."""
+
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import Processor
+
+_STAMPED: list[Processor] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def configure(log_format: str) -> None:
+    """Write each event to standard output, as a line of JSON or (text) as people read it."""
+    structlog.configure(
+        processors=[*_STAMPED, _renderer(log_format)],
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def of_the_server(log_format: str) -> dict[str, Any]:
+    """The same look for what granian logs, as it takes it."""
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _renderer(log_format),
+        ],
+        "foreign_pre_chain": _STAMPED,
+    }
+    return {"formatters": {"generic": formatter, "access": formatter}}
+
+
+def _renderer(log_format: str) -> Processor:
+    if log_format == "text":
+        return structlog.dev.ConsoleRenderer(colors=False)
+    return structlog.processors.JSONRenderer(_json)
+
+
+def _json(event: object, **_: object) -> str:
+    return orjson.dumps(event, default=str).decode()

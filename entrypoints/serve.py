@@ -1,0 +1,161 @@
+"""The server: what must be right before it listens, its workers, and their end."""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from functools import partial
+from ipaddress import ip_address
+from math import ceil
+from typing import TYPE_CHECKING
+
+import structlog
+
+from application.deadlines import within
+from application.ports import Unavailable
+from domain.errors import RosterError
+from entrypoints import logs
+from entrypoints.settings import BadSetting, Settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+CONNECTIONS = 1024
+"""How many each worker holds open; more wait to be accepted."""
+
+_PR_SET_PDEATHSIG = 1
+_log = structlog.get_logger("roster.server")
+
+
+class CannotServe(RosterError):
+    """Something outside the service keeps it from starting."""
+
+    code = "cannot_serve"
+
+
+def serve(settings: Settings, host: str, port: int, *, workers: int, threads: int) -> None:
+    """Serve until told to stop by SIGTERM or SIGINT, then finish what is in flight.
+
+    Raises BadSetting where it would listen unsafely, CannotServe where it can't listen or the
+    database isn't fit.
+    """
+    address = _address(host, port)
+    _refuse_open(settings, address)
+    port = _free_port(address, port)
+    _prepare_database(settings)
+    logs.configure(settings.log_format)
+    _run(settings, address, port, workers=workers, threads=threads)
+
+
+def _address(host: str, port: int) -> str:
+    """The address of the host; of localhost the one that every client tries."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise CannotServe(f"There is no address called {host}.") from None
+    found.sort(key=lambda each: each[0] != socket.AF_INET)
+    return str(found[0][4][0])
+
+
+def _refuse_open(settings: Settings, address: str) -> None:
+    if not (settings.allow_open or ip_address(address).is_loopback):
+        raise BadSetting(
+            "ROSTER_ALLOW_OPEN",
+            f"must be 1 to listen on {address}, where anyone who reaches it may change users",
+        )
+
+
+def _free_port(address: str, port: int) -> int:
+    """The port, or a free one for 0. The workers share theirs, so that none would see another's."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            return int(probe.getsockname()[1])
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise CannotServe(f"Can't listen on {address}, port {port}: {reason}.") from None
+
+
+def _prepare_database(settings: Settings) -> None:
+    """Migrate a file; have others migrated by whoever is in charge of them."""
+    if settings.store == "memory":
+        return
+    from adapters.sql import schema
+    from adapters.sql.engine import make_engine
+
+    engine = make_engine(settings.database_url, pool_size=1)
+    try:
+        with within(settings.request_seconds):
+            revision = schema.current(engine)
+        if revision is not None and revision >= schema.REVISION:
+            return
+        if not settings.embedded:
+            raise CannotServe("The database is behind this release: run `roster db upgrade`.")
+        schema.upgrade(engine)
+    except Unavailable as error:
+        raise CannotServe(f"The database isn't fit to serve: {error.detail}") from error
+    finally:
+        engine.dispose()
+
+
+def _run(settings: Settings, address: str, port: int, *, workers: int, threads: int) -> None:
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+
+    server = Granian(
+        "roster",
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=ceil(settings.header_seconds * 1000),
+            max_buffer_size=settings.header_bytes,
+        ),
+        websockets=False,
+        workers=workers,
+        blocking_threads=threads,
+        backpressure=CONNECTIONS,
+        respawn_failed_workers=True,
+        respawn_interval=0.1,
+        workers_kill_timeout=ceil(settings.body_seconds + settings.request_seconds),
+        log_level=LogLevels.error,
+        log_dictconfig=logs.of_the_server(settings.log_format),
+        log_access=False,
+    )
+    shown = f"[{address}]" if ":" in address else address
+    server.on_startup(lambda: _log.info("listening", url=f"http://{shown}:{port}", pid=os.getpid()))
+    server.serve(target_loader=partial(load, os.getpid(), port), wrap_loader=False)
+
+
+def load(master: int, port: int) -> "Flask":
+    """A worker's application, in the worker."""
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # the master's handler is nobody's until granian's
+    _end_with(master)
+    settings = Settings.of(os.environ)
+    logs.configure(settings.log_format)
+    from adapters.web.slow_clients import SlowClients
+    from entrypoints.container import Container
+
+    app: Flask = Container(settings=settings).app()
+    SlowClients(
+        port,
+        seconds=settings.body_seconds + settings.request_seconds,
+        idle_seconds=settings.header_seconds,
+    ).watch()
+    return app
+
+
+def _end_with(master: int) -> None:
+    """Have the system end this process with its master, which may be killed without a word."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != master:  # it ended before it could be watched
+        os.kill(os.getpid(), signal.SIGKILL)

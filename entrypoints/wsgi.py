@@ -1,0 +1,26 @@
+"""`app`, for another WSGI server, which starts it without knowing where it will be heard.
+
+The database must be migrated (`roster db upgrade`); body time-outs and idle clients are the
+server's to bound.
+"""
+
+import os
+
+from entrypoints import logs
+from entrypoints.container import Container
+from entrypoints.settings import BadSetting, Settings
+
+
+def _checked(settings: Settings) -> Settings:
+    if not settings.allow_open:
+        raise BadSetting("ROSTER_ALLOW_OPEN", "must be 1 to serve without access control")
+    return settings
+
+
+try:
+    _settings = _checked(Settings.of(os.environ))
+except BadSetting as error:
+    raise SystemExit(f"{error}") from None
+
+logs.configure(_settings.log_format)
+app = Container(settings=_settings).app()
