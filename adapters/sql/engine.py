@@ -3,6 +3,7 @@
 from threading import BoundedSemaphore
 from typing import Any
 
+import psycopg2
 from sqlalchemy import URL, Engine, create_engine, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -43,10 +44,13 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
     none that Roster takes.
     """
     kind = url.partition("://")[0]
-    if kind in _POSTGRESQL:
-        return _postgresql(url, pool_size)
-    if kind in _SQLITE:
-        return _sqlite(url, pool_size)
+    try:
+        if kind in _POSTGRESQL:
+            return _postgresql(url, pool_size)
+        if kind in _SQLITE:
+            return _sqlite(url, pool_size)
+    except (exc.ArgumentError, psycopg2.ProgrammingError):  # they would show a part of the URL
+        raise ValueError("The database's URL can't be read.") from None
     raise ValueError("The database must be given as sqlite:///FILE or postgresql://…")
 
 
@@ -55,7 +59,7 @@ _SQLITE = ("sqlite", "sqlite+pysqlite")
 
 
 def _sqlite(text: str, pool_size: int) -> Engine:
-    url = _parsed(text)
+    url = make_url(text)
     sqlite.refuse_without_file(url)
     engine = _engine(url, pool_size)
     sqlite.prepare(engine)
@@ -77,10 +81,3 @@ def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
         isolation_level="AUTOCOMMIT",
         **options,
     )
-
-
-def _parsed(text: str) -> URL:
-    try:
-        return make_url(text)
-    except exc.ArgumentError:
-        raise ValueError("The database's URL can't be read.") from None
