@@ -1,0 +1,111 @@
+"""The README, done as a stranger would do it."""
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from entrypoints.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+ADDRESS = "http://127.0.0.1:5000"
+
+# What differs from run to run: times, digests of documents that show times, cursors made of both.
+VARYING = [
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "TIME"),
+    (re.compile(r'"\d+-[0-9a-f]{16}"'), "ETAG"),
+    (re.compile(r'"cursor": "[\w-]+"'), "CURSOR"),
+]
+
+
+def console(section: str) -> list[tuple[str, str]]:
+    """The commands of a section of the README, each with the output that it promises."""
+    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
+        for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, output = command.partition("\n")
+            found.append((line, output))
+    return found
+
+
+def steady(output: str) -> str:
+    for pattern, word in VARYING:
+        output = pattern.sub(word, output)
+    return output.strip()
+
+
+def run(command: str, **environment: str) -> str:
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.replace("\r", "")
+
+
+def test_the_first_session_goes_as_it_is_told(base_url: str) -> None:
+    etag = ""
+    session = console("A first session")
+    assert len(session) >= 7
+    for command, promised in session:
+        told = re.sub(r'"\d+-[0-9a-f]{16}"', etag, command).replace(ADDRESS, base_url)
+        answer = run(told)
+        assert steady(answer) == steady(promised), command
+        if answer.startswith("etag:"):
+            etag = answer.split()[1]
+
+
+def test_the_command_line_answers_as_it_is_told(sqlite_url: str) -> None:
+    run(".venv/bin/roster db upgrade", ROSTER_DATABASE_URL=sqlite_url)
+    for command, promised in console("Command line"):
+        answer = run(command, ROSTER_DATABASE_URL=sqlite_url)
+        assert answer == promised or (not promised and "Usage: roster" in answer), command
+
+
+def test_the_examples_of_the_api_are_answered(base_url: str) -> None:
+    table = README.split("\n## The API by example\n")[1].split("\n\n")[0]
+    asked = re.findall(r"`(?:GET )?((?:/|\?)[^`]*)`", table)
+    assert len(asked) > 12
+    for path in asked:
+        url = path if path.startswith("/") else f"/api/v1/users{path}"
+        command = f"curl -s -g -o /dev/null -w '%{{http_code}}' {shlex.quote(base_url + url)}"
+        expected = "404" if url.endswith("/7") else "200"
+        assert run(command.replace(" Jane", "%20Jane")) == expected, url
+
+
+@pytest.mark.parametrize("target", re.findall(r"^make (\S+)", README, re.MULTILINE))
+def test_the_commands_to_begin_with_exist(target: str) -> None:
+    assert run(f"make --dry-run {target}")
+
+
+@pytest.mark.parametrize("told", [field.metadata for field in fields(Settings)])
+def test_every_setting_is_told_with_its_default_and_meaning(told: dict[str, str]) -> None:
+    default = f"`{told['default']}`" if told["default"] else "none"
+    assert f"| `{told['name']}` | {default} | {told['meaning']} |" in README
+
+
+def test_no_setting_is_told_that_does_not_exist() -> None:
+    known = {field.metadata["name"] for field in fields(Settings)}
+    assert set(re.findall(r"ROSTER_[A-Z_]+", README)) <= known
+
+
+def links() -> Iterator[str]:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            yield str((page.parent / target).relative_to(ROOT))
+
+
+@pytest.mark.parametrize("target", sorted(set(links())))
+def test_links_between_pages_lead_somewhere(target: str) -> None:
+    assert (ROOT / target).exists()
