@@ -11,7 +11,8 @@ from adapters.jsonapi.problems import ErrorObject, Refused
 DEEPEST: Final = 64
 MOST_DIGITS: Final = 400
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and content without its end, so that no body is gone over twice.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def _refuse(code: str, detail: str) -> NoReturn:
