@@ -1,0 +1,46 @@
+"""What Roster is, runs where no framework is installed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+ALONE = """
+import sys
+
+class Uninstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {
+            "flask", "werkzeug", "sqlalchemy", "psycopg2", "marshmallow", "granian",
+            "marshmallow_jsonapi", "dependency_injector", "click", "structlog", "orjson",
+        }:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Uninstalled())
+
+from datetime import UTC, datetime
+from adapters.memory.store import MemoryStore
+from adapters.memory.users import MemoryUserReader
+from application.ports import Context
+from application.search import Search
+from application.units import repeating
+from application.users import UserCommands
+from domain.users import NewUser, UserChanges
+
+store = MemoryStore(lambda: datetime(2026, 11, 22, tzinfo=UTC))
+commands = UserCommands(repeating(store.begin))
+reader = MemoryUserReader(store)
+ann = commands.create(NewUser(email="ann@example.org", name="Ann"), Context())
+commands.change(ann.id, UserChanges({"name": "Anne"}), Context())
+print([user.name for user in reader.page(Search()).items])
+commands.delete(ann.id, Context())
+print(len(reader.page(Search()).items))
+"""
+
+
+def test_the_use_cases_run_without_flask_and_sqlalchemy() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.stderr, result.stdout.split("\n")) == ("", ["['Anne']", "0", ""])
