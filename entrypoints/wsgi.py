@@ -5,6 +5,7 @@ server's to bound.
 """
 
 import os
+import sys
 
 from entrypoints import logs
 from entrypoints.container import Container
@@ -20,7 +21,8 @@ def _checked(settings: Settings) -> Settings:
 try:
     _settings = _checked(Settings.of(os.environ))
 except BadSetting as error:
-    raise SystemExit(f"{error}") from None
+    sys.stderr.write(f"Error: {error}\n")
+    raise SystemExit(2) from None
 
 logs.configure(_settings.log_format)
 app = Container(settings=_settings).app()

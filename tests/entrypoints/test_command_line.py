@@ -1,0 +1,142 @@
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Roster = Callable[..., subprocess.CompletedProcess[str]]
+
+NOBODY_LISTENS = "postgresql://roster:hush@127.0.0.1:1/roster"
+
+
+def ended(result: subprocess.CompletedProcess[str], status: int, line: str) -> bool:
+    """Whether it ended with the status and, on standard error alone, that one line."""
+    assert (result.returncode, result.stdout, result.stderr) == (status, "", f"Error: {line}\n")
+    return True
+
+
+def test_help_imports_nothing_heavy() -> None:
+    look = (
+        "import sys; from entrypoints.cli.main import main; "
+        "heavy = {'flask', 'sqlalchemy', 'alembic', 'granian', 'marshmallow', 'structlog'}; "
+        "print(heavy & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+    assert result.stdout == "set()\n", result.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["db"], ["db", "upgrade"]])
+def test_every_command_explains_itself(roster: Roster, command: list[str]) -> None:
+    result = roster(*command, "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith("Usage: roster")
+
+
+def test_wrong_usage_is_status_2(roster: Roster) -> None:
+    assert roster("serve", "--port", "high").returncode == 2
+    assert roster("no-such-command").returncode == 2
+
+
+def test_a_bad_setting_is_status_2_and_one_line(roster: Roster) -> None:
+    line = "ROSTER_POOL_SIZE: must be a whole number from 1 to 1000"
+    assert ended(roster("serve", ROSTER_POOL_SIZE="none"), 2, line)
+    assert ended(roster("db", "current", ROSTER_POOL_SIZE="none"), 2, line)
+
+
+@pytest.mark.parametrize("command", ["upgrade", "current", "check"])
+def test_an_unreachable_database_is_status_1_and_one_line(roster: Roster, command: str) -> None:
+    result = roster("db", command, ROSTER_DATABASE_URL=NOBODY_LISTENS)
+    assert ended(result, 1, "unavailable: The directory can't be reached now; try again.")
+
+
+def test_memory_has_no_tables(roster: Roster) -> None:
+    result = roster("db", "check", ROSTER_DATABASE_URL="memory://")
+    assert ended(result, 2, "ROSTER_DATABASE_URL: memory:// has no tables")
+
+
+def test_the_tables_come_and_go(roster: Roster) -> None:
+    assert roster("db", "current").stdout == "base\n"
+    line = "schema_differs: The database is at base, this release at 0001."
+    assert ended(roster("db", "check"), 1, line)
+    assert roster("db", "upgrade").stdout == "0001\n"
+    assert roster("db", "current").stdout == "0001\n"
+    assert roster("db", "check").returncode == 0
+    assert roster("db", "downgrade", "base").stdout == "base\n"
+
+
+def test_a_revision_that_there_is_not_is_status_1(roster: Roster) -> None:
+    line = "no_such_revision: The tables can't go to 4711."
+    assert ended(roster("db", "upgrade", "4711"), 1, line)
+
+
+def test_check_finds_a_column_that_was_added_by_hand(roster: Roster, tmp_path: Path) -> None:
+    roster("db", "upgrade")
+    database = sqlite3.connect(tmp_path / "roster.db")
+    database.execute("ALTER TABLE users ADD COLUMN shoe_size INTEGER")
+    database.close()
+    result = roster("db", "check")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: schema_differs: ")
+    assert "shoe_size" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_open_service_listens_on_loopback_only(roster: Roster) -> None:
+    line = (
+        "ROSTER_ALLOW_OPEN: must be 1 to listen on 0.0.0.0, "
+        "where anyone who reaches it may change users"
+    )
+    assert ended(roster("serve", "--host", "0.0.0.0"), 2, line)
+
+
+def test_memory_is_for_one_worker(roster: Roster) -> None:
+    result = roster("serve", "--workers", "2", ROSTER_DATABASE_URL="memory://")
+    assert result.returncode == 2
+    assert result.stderr.endswith("memory:// lives in one process: --workers must be 1\n")
+
+
+def test_a_port_in_use_stops_the_start(roster: Roster) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = roster("serve", "--port", str(port))
+    line = f"cannot_serve: Can't listen on 127.0.0.1, port {port}: Address already in use."
+    assert ended(result, 1, line)
+
+
+def test_an_unknown_host_stops_the_start(roster: Roster) -> None:
+    result = roster("serve", "--host", "no such host")
+    assert ended(result, 1, "cannot_serve: There is no address called no such host.")
+
+
+def test_a_database_that_can_not_be_reached_stops_the_start(roster: Roster) -> None:
+    result = roster("serve", "--port", "0", ROSTER_DATABASE_URL=NOBODY_LISTENS)
+    line = (
+        "cannot_serve: The database isn't fit to serve: "
+        "The directory can't be reached now; try again."
+    )
+    assert ended(result, 1, line)
+
+
+def test_a_database_that_is_behind_stops_the_start(roster: Roster, postgresql_url: str) -> None:
+    line = "cannot_serve: The database is behind this release: run `roster db upgrade`."
+    assert ended(roster("serve", "--port", "0", ROSTER_DATABASE_URL=postgresql_url), 1, line)
+
+
+@pytest.mark.parametrize("name", ["ROSTER_JWT_SECRET", "ROSTER_JWT_JWKS"])
+def test_it_never_serves_openly_where_access_control_was_wanted(roster: Roster, name: str) -> None:
+    result = roster("serve", "--port", "0", **{name: "x" * 32})
+    assert ended(result, 2, f"{name}: this version has no access control yet")
+
+
+def test_another_server_must_be_told_that_the_service_is_open(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from entrypoints.wsgi import app; print(app.name)"]
+    environment = {"ROSTER_DATABASE_URL": "memory://"}
+    refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    line = "Error: ROSTER_ALLOW_OPEN: must be 1 to serve without access control\n"
+    assert (refused.returncode, refused.stderr) == (2, line)
+    environment["ROSTER_ALLOW_OPEN"] = "1"
+    served = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert served.stdout == "roster\n", served.stderr

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+from dependency_injector import providers
+
+from adapters.memory.store import MemoryStore
+from adapters.sql.store import SqlStore
+from entrypoints.container import Container, utc_now
+from entrypoints.settings import Settings
+
+
+@pytest.fixture(params=["memory://", "sqlite:///{}/roster.db", "postgresql://localhost/roster"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(request.param).format(tmp_path)
+
+
+def test_every_provider_builds(url: str) -> None:
+    container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}))
+    if url == "memory://":
+        del container.providers["engine"]
+    for name, provider in container.providers.items():
+        assert provider() is not None, name
+
+
+def test_everything_is_built_once(url: str) -> None:
+    container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}))
+    for name in ("store", "user_reader", "user_commands", "app"):
+        provider: providers.Provider[object] = getattr(container, name)
+        assert provider() is provider(), name
+
+
+def test_the_url_decides_where_users_are_kept(url: str) -> None:
+    store = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url})).store()
+    assert isinstance(store, MemoryStore if url == "memory://" else SqlStore)
+
+
+def test_commands_and_reader_share_one_store() -> None:
+    container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": "memory://"}))
+    client = container.app().test_client()
+    document = {"data": {"type": "users", "attributes": {"email": "ann@x.org", "name": "Ann"}}}
+    created = client.post("/api/v1/users", json=document)
+    assert created.status_code == 201
+    assert client.get(created.location).get_json()["data"]["attributes"]["name"] == "Ann"
+
+
+def test_the_clock_tells_whole_milliseconds_of_utc() -> None:
+    now = utc_now()
+    assert now.utcoffset() is not None
+    assert now.utcoffset().total_seconds() == 0
+    assert now.microsecond % 1000 == 0

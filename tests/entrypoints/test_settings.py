@@ -1,0 +1,102 @@
+import re
+from dataclasses import fields
+
+import pytest
+
+from entrypoints.settings import NOT_YET, BadSetting, Settings
+
+NAMES = [each.metadata["name"] for each in fields(Settings)]
+
+
+def refusal(**environment: str) -> str:
+    with pytest.raises(BadSetting) as caught:
+        Settings.of(environment)
+    return str(caught.value)
+
+
+def test_nothing_needs_to_be_set() -> None:
+    settings = Settings.of({})
+    assert settings.database_url == "sqlite:///roster.db"
+    assert settings.request_seconds == 8
+    assert settings.body_bytes == 1024 * 1024
+    assert not settings.allow_open
+
+
+def test_every_setting_tells_its_name_default_and_meaning() -> None:
+    for each in fields(Settings):
+        assert re.fullmatch("ROSTER_[A-Z_]+", each.metadata["name"])
+        assert each.metadata["meaning"]
+        Settings.of({each.metadata["name"]: each.metadata["default"]})
+
+
+def test_what_is_set_counts() -> None:
+    settings = Settings.of(
+        {
+            "ROSTER_DATABASE_URL": "postgresql://roster:hush@db.example.org/roster",
+            "ROSTER_PUBLIC_URL": "https://people.example.org/directory/",
+            "ROSTER_ALLOW_OPEN": "1",
+            "ROSTER_REQUEST_SECONDS": "2.5",
+        }
+    )
+    assert settings.database_url == "postgresql://roster:hush@db.example.org/roster"
+    assert settings.public_url == "https://people.example.org/directory"
+    assert settings.allow_open
+    assert settings.request_seconds == 2.5
+
+
+@pytest.mark.parametrize(
+    ("url", "store", "embedded"),
+    [
+        ("sqlite:////var/lib/roster.db", "sql", True),
+        ("postgresql://h/d", "sql", False),
+        ("postgresql+psycopg2://h1,h2/d?target_session_attrs=read-write", "sql", False),
+        ("memory://", "memory", False),
+    ],
+)
+def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None:
+    settings = Settings.of({"ROSTER_DATABASE_URL": url})
+    assert (settings.store, settings.embedded) == (store, embedded)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ROSTER_DATABASE_URL", ""),
+        ("ROSTER_DATABASE_URL", "roster.db"),
+        ("ROSTER_DATABASE_URL", "sqlite://"),
+        ("ROSTER_DATABASE_URL", "sqlite:///:memory:"),
+        ("ROSTER_DATABASE_URL", "mysql+pymysql://roster:hush@h/d"),
+        ("ROSTER_DATABASE_URL", "postgresql+asyncpg://roster:hush@h/d"),
+        ("ROSTER_DATABASE_URL", "postgresql://roster:hush/hush@h/d"),
+        ("ROSTER_DATABASE_URL", "postgresql://roster:hush@h:port/d"),
+        ("ROSTER_DATABASE_URL", "postgresql://roster:hush@h/d?no_such_option=1"),
+        ("ROSTER_PUBLIC_URL", "people.example.org"),
+        ("ROSTER_PUBLIC_URL", "ftp://people.example.org"),
+        ("ROSTER_PUBLIC_URL", "https://ann:hush@people.example.org"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/?a=1"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org:port"),
+        ("ROSTER_CURSOR_SECRET", ""),
+        ("ROSTER_REQUEST_SECONDS", "soon"),
+        ("ROSTER_REQUEST_SECONDS", "0"),
+        ("ROSTER_REQUEST_SECONDS", "nan"),
+        ("ROSTER_REQUEST_SECONDS", "inf"),
+        ("ROSTER_BODY_SECONDS", "-1"),
+        ("ROSTER_HEADER_SECONDS", ""),
+        ("ROSTER_ALLOW_OPEN", "yes"),
+        ("ROSTER_POOL_SIZE", "0"),
+        ("ROSTER_POOL_SIZE", "many"),
+        ("ROSTER_BODY_BYTES", "1e6"),
+        ("ROSTER_HEADER_BYTES", "100"),
+        ("ROSTER_LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_line_that_does_not_show_it(name: str, value: str) -> None:
+    line = refusal(**{name: value})
+    assert line.startswith(f"{name}: ")
+    assert "\n" not in line
+    assert "hush" not in line
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_access_control_that_is_asked_for_is_not_left_out_silently(name: str) -> None:
+    assert refusal(**{name: "hush"}) == f"{name}: this version has no access control yet"
