@@ -4,22 +4,28 @@ A server that can't be started here is lacking: its tests are skipped and the la
 run says so. Where CI=true nothing may be lacking.
 """
 
+import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from threading import Thread
 
+import httpx
 import psutil
 import psycopg2
 import pytest
 
+ROSTER = Path(sys.executable).with_name("roster")
 LACKING = pytest.StashKey[set[str]]()
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 _SETTINGS = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100"}
@@ -143,3 +149,50 @@ def sqlite_url(tmp_path: Path) -> str:
 def postgresql_url(postgresql_18: PostgresServer) -> str:
     """A database with nothing in it."""
     return postgresql_18.new_database()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[str], str]]:
+    """Starts the service over a database, migrated if need be; gives the URL where it answers."""
+    with ExitStack() as stack:
+        yield lambda database_url: stack.enter_context(_serving(database_url))
+
+
+@contextmanager
+def _serving(database_url: str) -> Iterator[str]:
+    environment = os.environ | {"ROSTER_DATABASE_URL": database_url}
+    subprocess.run([ROSTER, "db", "upgrade"], env=environment, check=True, capture_output=True)
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [ROSTER, "serve", "--port", "0"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as server,
+    ):
+        assert server.stdout
+        listening = next((line for line in server.stdout if "listening" in line), "")
+        assert listening, errors.seek(0) or errors.read()
+        # Its log goes on, and must be read, or it would wait for its reader.
+        drain = Thread(target=server.stdout.read)
+        drain.start()
+        url = json.loads(listening)["url"]
+        try:
+            _until_ready(url)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(20)
+            drain.join()
+
+
+def _until_ready(url: str) -> None:
+    """The line that it listens is the master's; its workers come a moment later."""
+    patience = time.monotonic() + 20
+    while True:
+        with suppress(httpx.TransportError):
+            httpx.get(f"{url}/readyz").raise_for_status()
+            return
+        assert time.monotonic() < patience, "the service does not answer"
