@@ -36,7 +36,7 @@ def users(
         attributes, claimed = USERS.given(sent.fields)
         new = NewUser.of(attributes, claimed=claimed)
         user = commands.create(new, exchange.context())
-        body = writer.single(user, query=exchange.query(), fields=shown)
+        body = writer.single(user, query=exchange.query(), shown=shown)
         return exchange.created(body, version=user.version, location=writer.url(user))
 
     @api.get("/users/<key:user_id>")
@@ -44,7 +44,7 @@ def users(
         shown = parameters.single(exchange.query(), USERS)
         user = reader.get(user_id)
         user.must_be(exchange.expected())
-        body = writer.single(user, query=exchange.query(), fields=shown)
+        body = writer.single(user, query=exchange.query(), shown=shown)
         return exchange.answered(body, version=user.version)
 
     @api.patch("/users/<key:user_id>")
@@ -55,7 +55,7 @@ def users(
         changes = UserChanges(*USERS.given(sent.fields))
         expected = exchange.expected()
         user = commands.change(user_id, changes, exchange.context(), expected=expected)
-        body = writer.single(user, query=exchange.query(), fields=shown)
+        body = writer.single(user, query=exchange.query(), shown=shown)
         return exchange.answered(body, version=user.version)
 
     @api.delete("/users/<key:user_id>")

@@ -9,11 +9,12 @@ import orjson
 
 from adapters.jsonapi.media import CURSOR_PROFILE, media_type
 from adapters.jsonapi.pages import neighbours, page_meta
-from adapters.jsonapi.parameters import Question
+from adapters.jsonapi.parameters import Question, Shown
 from adapters.jsonapi.resource import Kind, Resource, write_instant
 from application.search import Page
 
 _READERS: Final[Mapping[Kind, Callable[[Any], Any]]] = {Kind.INSTANT: write_instant}
+_WHOLE: Final = Shown()
 
 
 class Writer:
@@ -47,17 +48,16 @@ class Writer:
             "links": {"self": self.url(entity)},
         }
 
-    def _document(self, data: object, links: dict[str, Any], **more: object) -> bytes:
+    def _document(self, data: object, links: dict[str, Any], shown: Shown, **more: object) -> bytes:
         links["describedby"] = self._described_by
+        if shown.included:
+            more["included"] = []
         return orjson.dumps({"jsonapi": {"version": "1.1"}, "links": links, "data": data, **more})
 
-    def single(
-        self, entity: Any, *, query: str = "", fields: frozenset[str] | None = None
-    ) -> bytes:
+    def single(self, entity: Any, *, query: str = "", shown: Shown = _WHOLE) -> bytes:
         """The document of one entity."""
-        return self._document(
-            self._object(entity, fields), {"self": _with_query(self.url(entity), query)}
-        )
+        links = {"self": _with_query(self.url(entity), query)}
+        return self._document(self._object(entity, shown.fields), links, shown)
 
     def collection(
         self, page: Page[Any], question: Question, *, query: str = "", profile: bool = False
@@ -72,12 +72,13 @@ class Writer:
             links[name] = None if pairs is None else _with_query(self._base, urlencode(kept))
         data = []
         for item in page.items:
-            written = self._object(item, question.fields)
+            written = self._object(item, question.shown.fields)
             cursor = question.cursors.write(question.cursors.key(item))
             written["meta"] = {"page": {"cursor": cursor}}
             data.append(written)
         meta = page_meta(page, question)
-        return self._document(data, links, **({"meta": {"page": meta}} if meta else {}))
+        more = {"meta": {"page": meta}} if meta else {}
+        return self._document(data, links, question.shown, **more)
 
 
 def _with_query(url: str, query: str) -> str:

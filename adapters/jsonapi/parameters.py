@@ -31,15 +31,26 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """How resources are shown: by which attributes, None for all.
+
+    `included`: whether the client spoke of related resources; the answer then does too, even if
+    there are none (#fetching-includes).
+    """
+
+    fields: frozenset[str] | None = None
+    included: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What a request for a collection asks: which part of which list, and how to show it.
 
-    `fields` are the attributes to show, None for all. `kept` are the parameters that the links
-    to other pages repeat.
+    `kept` are the parameters that the links to other pages repeat.
     """
 
     search: Search
-    fields: frozenset[str] | None
+    shown: Shown
     cursors: ListCursors
     kept: Pairs
 
@@ -49,13 +60,12 @@ def collection(query: str, resource: Resource, cursors: Cursors) -> Question:
     return _Reading(query, resource).question(cursors)
 
 
-def single(query: str, resource: Resource) -> frozenset[str] | None:
-    """The attributes to show of a resource, None for all. Refused (400)."""
+def single(query: str, resource: Resource) -> Shown:
+    """How to show one resource. Refused (400)."""
     if not query:
-        return None
+        return Shown()
     reading = _Reading(query, resource)
-    shown = reading.fields()
-    reading.include()
+    shown = reading.shown()
     reading.finish()
     return shown
 
@@ -122,17 +132,19 @@ class _Reading:
             raise Refused(*self._errors)
 
     def question(self, cursors: Cursors) -> Question:
-        fields = self.fields()
-        self.include()
+        shown = self.shown()
         ordering = total_order(tuple(self._sort()))
         conditions = tuple(self._filters())
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
         self.finish()
         kept = tuple(pair for pair in self._pairs if pair[0] not in _PLACES)
-        return Question(Search(conditions, ordering, place), fields, made, kept)
+        return Question(Search(conditions, ordering, place), shown, made, kept)
 
-    def fields(self) -> frozenset[str] | None:
+    def shown(self) -> Shown:
+        return Shown(self._fields(), self._include())
+
+    def _fields(self) -> frozenset[str] | None:
         parameter = f"fields[{self._resource.type}]"
         value = self._left.pop(parameter, None)
         if value is None:
@@ -141,9 +153,11 @@ class _Reading:
         self._names(parameter, names, self._resource.attributes)
         return frozenset(names)
 
-    def include(self) -> None:
-        if path := self._left.pop("include", ""):
+    def _include(self) -> bool:
+        path = self._left.pop("include", None)
+        if path:
             self._wrong("include", f"There is no relationship {path}.", code="unknown_relationship")
+        return path is not None
 
     def _names(self, parameter: str, names: list[str], known: Collection[str]) -> None:
         for name in names:
@@ -158,7 +172,6 @@ class _Reading:
         names = self._left.pop("sort").split(",")
         if len(names) > MOST_SORT_FIELDS:
             self._wrong("sort", f"Sort by at most {MOST_SORT_FIELDS} attributes.")
-            return
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
         self._names("sort", [order.attribute for order in orders], known)
@@ -255,13 +268,17 @@ class _Reading:
             return None
         key = cursors.read(self._left.pop(parameter))
         # Where the sort or the filters are wrong, no cursor could fit.
-        if key is None and not self._errors:
+        if key is None and not any(_of_the_list(error) for error in self._errors):
             self._wrong(
                 parameter,
                 "The cursor is damaged, or was made for another sort or filter.",
                 code="invalid_cursor",
             )
         return key
+
+
+def _of_the_list(error: ErrorObject) -> bool:
+    return (error.parameter or "").startswith(("sort", "filter"))
 
 
 _PLACES: Final = frozenset(("page[after]", "page[before]", "page[number]"))

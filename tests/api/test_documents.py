@@ -621,8 +621,20 @@ LEAVES = (
     | st.text(st.characters(), max_size=8)
     | st.sampled_from(["users", "1", "ann@example.org", "\0", "\ud800", "2026-11-22T09:30:00Z"])
 )
-MEMBERS = "data type id lid attributes relationships links meta errors included jsonapi".split()
-ATTRIBUTES = "email name is_active role creation_time update_time \ud800".split()
+MEMBERS = [
+    "data",
+    "type",
+    "id",
+    "lid",
+    "attributes",
+    "relationships",
+    "links",
+    "meta",
+    "errors",
+    "included",
+    "jsonapi",
+]
+ATTRIBUTES = ["email", "name", "is_active", "role", "creation_time", "update_time", "�"]
 NAMES = st.text(st.characters(), max_size=3) | st.sampled_from([*MEMBERS, *ATTRIBUTES])
 ANYTHING = st.recursive(
     LEAVES,

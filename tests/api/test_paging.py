@@ -1,0 +1,421 @@
+"""Walking through a collection, by cursors and by numbers."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory.store import MemoryStore
+from application.ports import Context
+from domain.users import NewUser, User
+
+Create = Callable[..., dict[str, Any]]
+
+USERS = "/api/v1/users"
+PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
+NAMES = ("Zoë", "Zoe", "zoe", "Ann", "Ånn", "𝒜nn", "\uffee", "Ann, B", "a&b=c", "100%", "+")
+ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_time", "id")
+
+
+@pytest.fixture
+def people(store: MemoryStore) -> list[User]:
+    """Two hundred users with many ties in everything but their emails and ids."""
+    made = []
+    for batch in range(5):
+        with store.begin(Context()) as work:
+            for number in range(40):
+                new = NewUser(
+                    email=f"{'uUü'[number % 3]}{(number * 7) % 40}.{batch}@example.org",
+                    name=NAMES[number % len(NAMES)],
+                    is_active=number % 2 == 0,
+                    role=("user", "admin", "x-1")[number % 3],
+                )
+                made.append(work.users.add(new, at=work.now))
+    with store.begin(Context()) as work:
+        for user in made[::7]:
+            work.users.remove(user.id)
+    return list(store.rows.values())
+
+
+def ids(response: Any) -> list[int]:
+    return [int(found["id"]) for found in response.get_json()["data"]]
+
+
+def get(client: FlaskClient, query: dict[str, Any]) -> Any:
+    response = client.get(f"{USERS}?{urlencode(query)}")
+    assert response.status_code == 200, response.text
+    return response
+
+
+def walk(client: FlaskClient, url: str | None, link: str) -> Iterator[Any]:
+    """The pages from a URL on, by that link."""
+    while url is not None:
+        response = client.get(url)
+        assert response.status_code == 200, response.text
+        yield response
+        url = response.get_json()["links"][link]
+
+
+def in_order(users: list[User], sort: str) -> list[int]:
+    """Their ids as the sort parameter wants them."""
+    fields = [*(sort.split(",") if sort else []), "id"]
+    for field in reversed(fields[: fields.index("id") + 1 if "id" in fields else None]):
+        name = field.removeprefix("-")
+        users = sorted(users, key=lambda u, n=name: getattr(u, n), reverse=field[0] == "-")  # type: ignore[misc]
+    return [user.id for user in users]
+
+
+SORTS = st.lists(
+    st.tuples(st.sampled_from(["", "-"]), st.sampled_from(ATTRIBUTES)).map("".join),
+    max_size=4,
+).map(",".join)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(sort=SORTS, size=st.integers(17, 200))
+def test_a_walk_to_the_end_and_back_meets_everybody_once_in_order(
+    client: FlaskClient, people: list[User], sort: str, size: int
+) -> None:
+    query = urlencode({**({"sort": sort} if sort else {}), "page[size]": size})
+    expected = in_order(people, sort)
+    there = list(walk(client, f"{USERS}?{query}", "next"))
+    assert [i for page in there for i in ids(page)] == expected
+    assert all(len(ids(page)) == size for page in there[:-1])
+    back = list(walk(client, there[-1].json["links"]["prev"], "prev"))[::-1]
+    assert [i for page in back for i in ids(page)] == expected[: -len(ids(there[-1]))]
+
+
+@pytest.mark.parametrize("sort", [f"{sign}{name}" for name in ATTRIBUTES for sign in ("", "-")])
+def test_each_item_tells_the_cursor_that_falls_on_it(
+    client: FlaskClient, people: list[User], sort: str
+) -> None:
+    expected = in_order(people, sort)
+    page = get(client, {"sort": sort, "page[size]": 1000}).json["data"]
+    assert [int(item["id"]) for item in page] == expected
+    place = len(expected) // 2
+    cursor = page[place]["meta"]["page"]["cursor"]
+    after = get(client, {"sort": sort, "page[after]": cursor, "page[size]": 3})
+    before = get(client, {"sort": sort, "page[before]": cursor, "page[size]": 3})
+    assert ids(after) == expected[place + 1 : place + 4]
+    assert ids(before) == expected[place - 3 : place]
+    last = page[-1]["meta"]["page"]["cursor"]
+    between = {"page[after]": cursor, "page[before]": last}
+    assert ids(get(client, {"sort": sort, **between})) == expected[place + 1 : -1]
+
+
+def test_a_page_has_25_items_unless_the_client_says_otherwise(
+    client: FlaskClient, people: list[User]
+) -> None:
+    everybody = in_order(people, "")
+    assert ids(client.get(USERS)) == everybody[:25]
+    assert ids(get(client, {"page[size]": 1})) == everybody[:1]
+    assert ids(get(client, {"page[size]": 1000})) == everybody
+    assert ids(get(client, {"page[size]": "007"})) == everybody[:7]
+    assert ids(get(client, {"page[number]": 2})) == everybody[25:50]
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "", "x", "1.0", " 1", "1 ", "+1", "٣", "1e2", "0x1"])
+@pytest.mark.parametrize("parameter", ["page[size]", "page[number]"])
+def test_what_is_no_positive_whole_number_is_400(
+    client: FlaskClient, parameter: str, size: str
+) -> None:
+    response = client.get(f"{USERS}?{urlencode({parameter: size})}")
+    assert response.status_code == 400
+    (error,) = response.json["errors"]
+    assert error["source"] == {"parameter": parameter}
+
+
+@pytest.mark.parametrize("size", ["1001", "9" * 30, "0" * 30 + "1001", "9" * 5000])
+def test_a_page_that_is_too_large_is_the_error_of_the_profile(
+    client: FlaskClient, size: str
+) -> None:
+    response = client.get(f"{USERS}?page[size]={size}")
+    assert response.status_code == 400
+    (error,) = response.json["errors"]
+    assert error["source"] == {"parameter": "page[size]"}
+    assert error["meta"] == {"page": {"maxSize": 1000}}
+    assert error["links"] == {"type": f"{PROFILE}/max-size-exceeded"}
+
+
+def test_links_at_the_ends_are_null(client: FlaskClient, people: list[User]) -> None:
+    only = get(client, {"page[size]": 1000}).json["links"]
+    assert (only["prev"], only["next"]) == (None, None)
+    exactly = get(client, {"page[size]": len(people)}).json["links"]
+    assert (exactly["prev"], exactly["next"]) == (None, None)
+    first = get(client, {"page[size]": 5}).json["links"]
+    assert first["prev"] is None
+    assert first["next"] is not None
+    second = client.get(first["next"]).json["links"]
+    assert client.get(second["prev"]).json["links"]["prev"] is None
+
+
+def test_an_empty_collection_has_an_empty_page(client: FlaskClient) -> None:
+    for query in ("", "?filter[name]=nobody", "?sort=-name&page[size]=5"):
+        document = client.get(f"{USERS}{query}").json
+        assert document["data"] == []
+        assert (document["links"]["prev"], document["links"]["next"]) == (None, None)
+        assert client.get(document["links"]["first"]).json["data"] == []
+    numbered = client.get(f"{USERS}?page[number]=1").json
+    assert numbered["data"] == []
+    assert numbered["meta"] == {"page": {"total": 0}}
+    assert (numbered["links"]["prev"], numbered["links"]["next"]) == (None, None)
+
+
+def test_a_page_behind_the_end_leads_back_and_one_before_the_beginning_leads_on(
+    client: FlaskClient, people: list[User]
+) -> None:
+    everybody = in_order(people, "-name")
+    page = get(client, {"sort": "-name", "page[size]": 1000}).json["data"]
+    first, last = (page[place]["meta"]["page"]["cursor"] for place in (0, -1))
+    behind = get(client, {"sort": "-name", "page[after]": last, "page[size]": 3}).json
+    assert (behind["data"], behind["links"]["next"]) == ([], None)
+    assert ids(client.get(behind["links"]["prev"])) == everybody[-3:]
+    before = get(client, {"sort": "-name", "page[before]": first, "page[size]": 3}).json
+    assert (before["data"], before["links"]["prev"]) == ([], None)
+    assert ids(client.get(before["links"]["next"])) == everybody[:3]
+
+
+def test_links_keep_what_makes_the_list_and_how_it_is_shown(
+    client: FlaskClient, people: list[User]
+) -> None:
+    query = {
+        "filter[name][in]": "Zoe,Ann",
+        "sort": "-name",
+        "fields[users]": "email",
+        "page[size]": "2",
+        "filter[role][ne]": "x-1",
+        "include": "",
+    }
+    first = get(client, query).json
+    second = client.get(first["links"]["next"]).json
+    for document in (first, second):
+        assert dict(_query(document["links"]["first"])) == query
+        for link in ("prev", "next"):
+            if url := document["links"][link]:
+                kept = dict(_query(url))
+                assert len([kept.pop(p) for p in ("page[after]", "page[before]") if p in kept]) == 1
+                assert kept == query
+        assert document["data"][0]["attributes"].keys() == {"email"}
+    numbered = get(client, {**query, "page[number]": "2"}).json["links"]
+    for link, number in (("first", "1"), ("prev", "1"), ("next", "3")):
+        assert dict(_query(numbered[link])) == {**query, "page[number]": number}
+
+
+def test_links_keep_repeated_filters_and_values_that_need_escaping(
+    client: FlaskClient, people: list[User]
+) -> None:
+    names = [name for name in NAMES if name != "zoe"]
+    query = "&".join(f"filter[name][]={quote(name)}" for name in names)
+    expected = [u.id for u in people if u.name in names]
+    pages = walk(client, f"{USERS}?{query}&page[size]=40", "next")
+    assert [i for page in pages for i in ids(page)] == expected
+
+
+def _query(url: str) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "page[size]=2",
+        "page%5Bsize%5D=2",
+        "sort=-name&filter[name]=Ann%2C%20B",
+        "filter%5Bname%5D=Zo%C3%AB&fields[users]=",
+        "filter[name]=a+b",
+        "page[size]=2&",
+    ],
+)
+def test_the_link_of_a_page_is_the_url_that_was_asked(
+    client: FlaskClient, people: list[User], query: str
+) -> None:
+    url = f"{USERS}?{query}" if query else USERS
+    response = client.get(url)
+    assert response.json["links"]["self"] == url
+    assert client.get(response.json["links"]["self"]).data == response.data
+
+
+# -- ranges ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cursors(client: FlaskClient, people: list[User]) -> list[str]:
+    """The cursors of everybody, by id."""
+    page = client.get(f"{USERS}?page[size]=1000").json["data"]
+    return [item["meta"]["page"]["cursor"] for item in page]
+
+
+def test_a_range_has_all_between_its_cursors(
+    client: FlaskClient, people: list[User], cursors: list[str]
+) -> None:
+    everybody = in_order(people, "")
+    between = get(client, {"page[after]": cursors[3], "page[before]": cursors[150]})
+    assert ids(between) == everybody[4:150]
+    assert "meta" not in between.json
+    exactly = {"page[after]": cursors[3], "page[before]": cursors[9], "page[size]": 5}
+    assert ids(get(client, exactly)) == everybody[4:9]
+    assert "meta" not in get(client, exactly).json
+
+
+def test_a_range_that_is_too_long_says_that_it_is_truncated(
+    client: FlaskClient, people: list[User], cursors: list[str]
+) -> None:
+    everybody = in_order(people, "")
+    query = {"page[after]": cursors[3], "page[before]": cursors[9], "page[size]": 2}
+    response = get(client, query)
+    assert ids(response) == everybody[4:6]
+    assert response.json["meta"] == {"page": {"rangeTruncated": True}}
+    assert ids(client.get(response.json["links"]["next"])) == everybody[6:8]
+    assert ids(client.get(response.json["links"]["prev"])) == everybody[2:4]
+
+
+@pytest.mark.parametrize(("after", "before"), [(3, 4), (3, 3), (9, 3)])
+def test_a_range_with_nothing_in_it_is_empty(
+    client: FlaskClient, cursors: list[str], after: int, before: int
+) -> None:
+    response = get(client, {"page[after]": cursors[after], "page[before]": cursors[before]})
+    assert response.json["data"] == []
+    assert "meta" not in response.json
+
+
+# -- cursors -----------------------------------------------------------------------------------
+
+
+def _refused(client: FlaskClient, query: dict[str, str]) -> None:
+    response = client.get(f"{USERS}?{urlencode(query)}")
+    assert response.status_code == 400
+    errors = {e["source"]["parameter"]: e["code"] for e in response.json["errors"]}
+    assert errors == {p: "invalid_cursor" for p in query if p in ("page[after]", "page[before]")}
+
+
+@pytest.mark.parametrize("parameter", ["page[after]", "page[before]"])
+def test_a_cursor_damaged_anywhere_is_refused(
+    client: FlaskClient, cursors: list[str], parameter: str
+) -> None:
+    cursor = cursors[0]
+    for place, right in enumerate(cursor):
+        for wrong in ("A", "B", "_", "=", "é", "", " ", right.swapcase()):
+            damaged = cursor[:place] + wrong + cursor[place + 1 :]
+            if damaged != cursor:
+                _refused(client, {parameter: damaged})
+    for damaged in ("", "=", cursor + "=", cursor + "==", cursor + "A", cursor * 2, "\u0663", "💥"):
+        _refused(client, {parameter: damaged})
+
+
+def test_both_damaged_cursors_are_told(client: FlaskClient, cursors: list[str]) -> None:
+    _refused(client, {"page[after]": "x", "page[before]": "y"})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"sort": "name"},
+        {"sort": "-id"},
+        {"filter[name]": "Ann"},
+        {"filter[id][gt]": "1"},
+        {"filter[is_active]": "true"},
+    ],
+)
+def test_a_cursor_of_another_list_is_refused(
+    client: FlaskClient, cursors: list[str], other: dict[str, str]
+) -> None:
+    _refused(client, {**other, "page[after]": cursors[0]})
+    theirs = get(client, other).json["data"][0]["meta"]["page"]["cursor"]
+    _refused(client, {"page[after]": theirs})
+
+
+def test_a_cursor_works_for_any_way_of_showing_the_same_list(
+    client: FlaskClient, cursors: list[str]
+) -> None:
+    for other in ({"fields[users]": ""}, {"sort": "id"}, {"page[size]": "1"}, {"include": ""}):
+        get(client, {**other, "page[after]": cursors[0]})
+
+
+def test_the_cursor_of_a_user_that_is_gone_or_changed_still_marks_its_place(
+    client: FlaskClient, create: Create
+) -> None:
+    for letter in "abcde":
+        create(name=letter)
+    cursor = client.get(f"{USERS}?sort=name").json["data"][2]["meta"]["page"]["cursor"]
+
+    def around() -> tuple[list[int], list[int]]:
+        after = get(client, {"sort": "name", "page[after]": cursor})
+        return ids(after), ids(get(client, {"sort": "name", "page[before]": cursor}))
+
+    assert around() == ([4, 5], [1, 2])
+    document = {"data": {"type": "users", "id": "3", "attributes": {"name": "z"}}}
+    client.patch(f"{USERS}/3", json=document)
+    assert around() == ([4, 5, 3], [1, 2])
+    client.delete(f"{USERS}/3")
+    assert around() == ([4, 5], [1, 2])
+
+
+# -- numbers -----------------------------------------------------------------------------------
+
+
+def test_numbered_pages_tell_the_total_and_lead_everywhere(
+    client: FlaskClient, people: list[User]
+) -> None:
+    everybody = in_order(people, "-name")
+    pages = -(-len(everybody) // 20)
+    for number in range(1, pages + 1):
+        response = get(client, {"sort": "-name", "page[number]": number, "page[size]": 20})
+        assert ids(response) == everybody[(number - 1) * 20 : number * 20]
+        assert response.json["meta"] == {"page": {"total": len(everybody)}}
+        links = response.json["links"]
+        numbers = {
+            name: int(dict(_query(links[name]))["page[number]"]) if links[name] else None
+            for name in ("first", "prev", "next", "last")
+        }
+        assert numbers == {
+            "first": 1,
+            "prev": number - 1 or None,
+            "next": number + 1 if number < pages else None,
+            "last": pages,
+        }
+
+
+def test_a_number_past_the_end_is_an_empty_page_that_leads_back(
+    client: FlaskClient, people: list[User]
+) -> None:
+    document = get(client, {"page[number]": 99, "page[size]": 100}).json
+    assert document["data"] == []
+    assert document["meta"] == {"page": {"total": len(people)}}
+    assert document["links"]["next"] is None
+    assert dict(_query(document["links"]["prev"]))["page[number]"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("number", "size"), [(100_001, 1), (4001, 25), (101, 1000), (14286, 7), (202, 499)]
+)
+def test_numbers_end_at_offset_100000(client: FlaskClient, number: int, size: int) -> None:
+    reachable = (number - 1) * size <= 100_000
+    response = client.get(f"{USERS}?page[number]={number}&page[size]={size}")
+    assert response.status_code == (200 if reachable else 400)
+    beyond = client.get(f"{USERS}?page[number]={number + 1}&page[size]={size}")
+    assert beyond.status_code == 400
+    (error,) = beyond.json["errors"]
+    assert error["source"] == {"parameter": "page[number]"}
+    assert "page[after]" in error["detail"]
+
+
+@pytest.mark.parametrize("cursor", ["page[after]", "page[before]"])
+def test_numbers_and_cursors_do_not_mix(
+    client: FlaskClient, cursors: list[str], cursor: str
+) -> None:
+    response = client.get(f"{USERS}?{urlencode({'page[number]': 1, cursor: cursors[0]})}")
+    assert response.status_code == 400
+    assert response.json["errors"][0]["source"] == {"parameter": "page[number]"}
+
+
+def test_by_numbers_too_each_item_tells_its_cursor(client: FlaskClient, people: list[User]) -> None:
+    item = get(client, {"page[number]": 2, "page[size]": 10}).json["data"][-1]
+    following = get(client, {"page[after]": item["meta"]["page"]["cursor"], "page[size]": 3})
+    assert ids(following) == in_order(people, "")[20:23]
