@@ -4,8 +4,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-from werkzeug.http import parse_etags
-
+_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAG_OF_VERSION: Final = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]+")
 
 
@@ -19,7 +18,8 @@ def unchanged(if_none_match: str | None, etag: str) -> bool:
     """Whether the client has the document already (section 13.1.2: weak comparison)."""
     if not if_none_match:
         return False
-    return parse_etags(if_none_match).contains_weak(etag[1:-1])
+    found = _TAG.findall(if_none_match)
+    return _is_star(if_none_match) or any(opaque == etag[1:-1] for _, opaque in found)
 
 
 def expected_versions(if_match: str | None) -> frozenset[int] | None:
@@ -28,10 +28,12 @@ def expected_versions(if_match: str | None) -> frozenset[int] | None:
     The strong tag that any document of the resource bore names its version, so that a client may
     read with sparse fieldsets and change what it read. A tag that is none of ours names nothing.
     """
-    if if_match is None:
+    if if_match is None or _is_star(if_match):
         return None
-    tags = parse_etags(if_match)
-    if tags.star_tag:
-        return None
-    found = (_TAG_OF_VERSION.fullmatch(tag) for tag in tags.as_set())
+    strong = (opaque for weak, opaque in _TAG.findall(if_match) if not weak)
+    found = (_TAG_OF_VERSION.fullmatch(opaque) for opaque in strong)
     return frozenset(int(tag[1]) for tag in found if tag)
+
+
+def _is_star(condition: str) -> bool:
+    return condition.strip() == "*"

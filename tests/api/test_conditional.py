@@ -1,0 +1,220 @@
+"""Not losing changes: ETag, If-Match, If-None-Match."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+Create = Callable[..., dict[str, Any]]
+
+USERS = "/api/v1/users"
+ANN = f"{USERS}/1"
+
+
+def etag(client: FlaskClient, url: str = ANN) -> str:
+    return client.get(url).headers["ETag"]
+
+
+def rename(client: FlaskClient, name: str, **headers: str) -> Any:
+    document = {"data": {"type": "users", "id": "1", "attributes": {"name": name}}}
+    return client.patch(ANN, json=document, headers=headers)
+
+
+@pytest.mark.parametrize("url", ["/api/v1", USERS, ANN, f"{USERS}?page[number]=1"])
+def test_every_document_has_a_strong_etag_that_stays(
+    client: FlaskClient, create: Create, url: str
+) -> None:
+    create()
+    assert re.fullmatch(r'"[\x21\x23-\x7e]+"', etag(client, url))
+    assert etag(client, url) == etag(client, url) == client.head(url).headers["ETag"]
+
+
+def test_the_etag_changes_with_each_change_and_only_then(
+    client: FlaskClient, create: Create
+) -> None:
+    create(name="Ann")
+    seen = [etag(client), etag(client, USERS)]
+    for name in ("Zoë", "Ann", "Zoë"):
+        changed = rename(client, name)
+        assert changed.headers["ETag"] == etag(client)
+        assert not {etag(client), etag(client, USERS)} & set(seen)
+        seen += [etag(client), etag(client, USERS)]
+        again = rename(client, name)
+        assert again.status_code == 200
+        assert again.headers["ETag"] == changed.headers["ETag"]
+        assert again.json == changed.json
+        assert etag(client, USERS) == seen[-1]
+
+
+def test_another_view_of_the_user_has_another_etag(client: FlaskClient, create: Create) -> None:
+    create()
+    views = ["", "?fields[users]=", "?fields[users]=name", "?include="]
+    assert len({etag(client, ANN + view) for view in views}) == len(views)
+
+
+def test_creating_tells_the_etag_of_what_was_created(client: FlaskClient) -> None:
+    attributes = {"email": "ann@example.org", "name": "Ann"}
+    created = client.post(USERS, json={"data": {"type": "users", "attributes": attributes}})
+    assert created.headers["ETag"] == etag(client)
+
+
+@pytest.mark.parametrize("view", ["", "?fields[users]=", "?fields[users]=role", "?include="])
+def test_if_match_takes_the_etag_of_any_view(
+    client: FlaskClient, create: Create, view: str
+) -> None:
+    create()
+    read = etag(client, ANN + view)
+    assert rename(client, "Zoë", **{"If-Match": read}).status_code == 200
+    assert rename(client, "Ann", **{"If-Match": read}).status_code == 412
+    assert client.delete(ANN, headers={"If-Match": read}).status_code == 412
+    assert client.delete(ANN, headers={"If-Match": etag(client)}).status_code == 204
+
+
+@pytest.mark.parametrize("pattern", ["{0}", '"9-ab", {0}', '{0}, "x"', '"x","y" , {0}', "*", " * "])
+def test_if_match_takes_a_list_or_a_star(client: FlaskClient, create: Create, pattern: str) -> None:
+    create()
+    read = etag(client)
+    assert rename(client, "Zoë", **{"If-Match": pattern.format(read)}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "W/{0}",
+        '"2-ab"',
+        '"0-ab"',
+        '"1"',
+        '"1-"',
+        '"01-ab"',
+        '"-1-ab"',
+        '"1-xyz"',
+        '"' + "9" * 5000 + '-ab"',
+        '"٣-ab"',
+        '"*"',
+        '""',
+        "",
+        " ",
+        ",",
+        "garbage",
+        "1-ab",
+        '"unfinished',
+        '"2-ab", W/{0}',
+        "\xff",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PATCH", "DELETE"])
+def test_an_if_match_that_does_not_match_is_412(
+    client: FlaskClient, create: Create, method: str, pattern: str
+) -> None:
+    create()
+    before = client.get(ANN)
+    condition = pattern.format(before.headers["ETag"]).encode().decode("latin-1")
+    document = {"data": {"type": "users", "id": "1", "attributes": {"name": "Zoë"}}}
+    response = client.open(
+        ANN,
+        method=method,
+        json=document if method == "PATCH" else None,
+        environ_overrides={"HTTP_IF_MATCH": condition},
+    )
+    assert response.status_code == 412
+    if method != "HEAD":
+        (error,) = response.json["errors"]
+        assert error["source"] == {"header": "If-Match"}
+    assert client.get(ANN).data == before.data
+
+
+def test_the_etag_of_a_collection_is_no_version_of_a_user(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    assert rename(client, "Zoë", **{"If-Match": etag(client, USERS)}).status_code == 412
+
+
+def test_a_user_that_is_gone_is_404_whatever_if_match_says(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    read = etag(client)
+    client.delete(ANN)
+    for condition in (read, "*", '"x"'):
+        headers = {"If-Match": condition}
+        assert client.get(ANN, headers=headers).status_code == 404
+        assert client.delete(ANN, headers=headers).status_code == 404
+        assert rename(client, "Zoë", **headers).status_code == 404
+
+
+def test_a_change_of_nothing_still_wants_the_version_it_names(
+    client: FlaskClient, create: Create
+) -> None:
+    create(name="Ann")
+    assert rename(client, "Ann", **{"If-Match": '"2-ab"'}).status_code == 412
+    assert rename(client, "Ann", **{"If-Match": etag(client)}).status_code == 200
+
+
+SEEN = ["{0}", "W/{0}", '"x", {0}', '{0},W/"y"', "*"]
+UNSEEN = ['"x"', '"1-ab"', '""', "", "garbage", '"*"', '"x", W/"y"']
+URLS = ["/api/v1", USERS, f"{USERS}?page[size]=1&sort=-name", f"{USERS}?page[number]=1", ANN]
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("pattern", SEEN)
+def test_what_the_client_has_already_is_304(
+    client: FlaskClient, create: Create, method: str, url: str, pattern: str
+) -> None:
+    create()
+    read = client.get(url)
+    condition = pattern.format(read.headers["ETag"])
+    response = client.open(url, method=method, headers={"If-None-Match": condition})
+    assert response.status_code == 304
+    assert response.data == b""
+    assert response.headers["ETag"] == read.headers["ETag"]
+    assert response.headers["Vary"] == "Accept"
+    assert "Content-Type" not in response.headers
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("pattern", UNSEEN)
+def test_what_the_client_does_not_have_is_sent(
+    client: FlaskClient, create: Create, url: str, pattern: str
+) -> None:
+    create()
+    assert client.get(url, headers={"If-None-Match": pattern}).status_code == 200
+
+
+def test_a_collection_is_sent_anew_once_anything_in_it_changed(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    seen = {"If-None-Match": etag(client, USERS)}
+    assert client.get(USERS, headers=seen).status_code == 304
+    create()
+    assert client.get(USERS, headers=seen).status_code == 200
+    seen = {"If-None-Match": etag(client, USERS)}
+    rename(client, "Zoë")
+    assert client.get(USERS, headers=seen).status_code == 200
+    seen = {"If-None-Match": etag(client, USERS)}
+    client.delete(ANN)
+    assert client.get(USERS, headers=seen).status_code == 200
+
+
+def test_the_page_with_the_profile_and_without_are_not_the_same_to_a_cache(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    profile = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
+    seen = {
+        "If-None-Match": etag(client, USERS),
+        "Accept": f'application/vnd.api+json;profile="{profile}"',
+    }
+    assert client.get(USERS, headers=seen).status_code == 200
+
+
+def test_a_304_comes_after_the_checks(client: FlaskClient, create: Create) -> None:
+    create()
+    seen = {"If-None-Match": "*"}
+    assert client.get(f"{USERS}/9", headers=seen).status_code == 404
+    assert client.get(f"{USERS}?x=1", headers=seen).status_code == 400
+    assert client.get(USERS, headers={**seen, "Accept": "text/html"}).status_code == 406

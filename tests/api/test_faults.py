@@ -1,0 +1,155 @@
+"""What a client is told when Roster fails, or cannot do it now; and what the log says."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from application.ports import (
+    Begin,
+    Context,
+    OutcomeUnknown,
+    Overtaken,
+    Unavailable,
+    UnitOfWork,
+    UserReader,
+)
+from application.search import Page, Search
+from domain.users import User
+
+Build = Callable[..., Flask]
+
+USERS = "/api/v1/users"
+NEW = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
+
+
+class FailingReader(UserReader):
+    """Fails with the error it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def get(self, user_id: int) -> User:  # noqa: ARG002
+        raise self._error
+
+    def page(self, search: Search) -> Page[User]:  # noqa: ARG002
+        raise self._error
+
+
+def failing(error: Exception) -> Begin:
+    """A way to begin units of work of which every one fails with the error."""
+
+    @contextmanager
+    def begin(context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
+        raise error
+        yield
+
+    return begin
+
+
+@pytest.mark.parametrize("url", [USERS, f"{USERS}/1", f"{USERS}?page[number]=1"])
+def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
+    build: Build, log: list[Any], url: str
+) -> None:
+    client = build(reader=FailingReader(RuntimeError("secret detail"))).test_client()
+    response = client.get(url)
+    assert response.status_code == 500
+    (error,) = response.json["errors"]
+    assert error.keys() == {"id", "status", "code", "title", "detail"}
+    assert (error["status"], error["code"]) == ("500", "internal_error")
+    for word in ("secret", "RuntimeError", "Traceback", "FailingReader"):
+        assert word not in response.text
+    (fault,) = [entry for entry in log if entry["event"] == "fault"]
+    assert fault["id"] == error["id"]
+    assert str(fault["exc_info"]) == "secret detail"
+    assert fault["request_id"] == response.headers["X-Request-ID"]
+
+
+def test_each_fault_has_an_id_of_its_own(build: Build) -> None:
+    client = build(reader=FailingReader(KeyError("x"))).test_client()
+    ids = {client.get(USERS).json["errors"][0]["id"] for _ in range(5)}
+    assert len(ids) == 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("secret"), ValueError("secret"), MemoryError("secret"), RecursionError("secret")],
+)
+def test_a_fault_while_changing_something_is_500(build: Build, error: Exception) -> None:
+    client = build(begin=failing(error)).test_client()
+    response = client.post(USERS, json=NEW)
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert client.get(USERS).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Unavailable(), "unavailable"), (Overtaken(), "overtaken")]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_cannot_be_done_now_is_503_with_retry_after(
+    build: Build, method: str, error: Exception, code: str
+) -> None:
+    client = build(reader=FailingReader(error), begin=failing(error)).test_client()
+    response = client.open(USERS, method=method, json=NEW if method == "POST" else None)
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    (found,) = response.json["errors"]
+    assert found["code"] == code
+    assert "source" not in found
+
+
+def test_a_lost_answer_to_a_commit_says_so(build: Build) -> None:
+    client = build(begin=failing(OutcomeUnknown())).test_client()
+    response = client.post(USERS, json=NEW)
+    assert response.status_code == 503
+    assert response.json["errors"][0]["code"] == "outcome_unknown"
+    assert "Retry-After" in response.headers
+
+
+def test_readiness_is_503_where_the_store_cannot_serve(build: Build) -> None:
+    def not_ready() -> None:
+        raise Unavailable
+
+    client = build(ready=not_ready).test_client()
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.headers["Content-Type"] == "application/vnd.api+json"
+    assert "Retry-After" in response.headers
+    assert client.get("/healthz").status_code == 200
+
+
+def test_head_of_a_fault_has_no_body(build: Build) -> None:
+    client = build(reader=FailingReader(RuntimeError("secret"))).test_client()
+    assert client.head(USERS).status_code == 500
+
+
+def test_the_log_has_one_line_a_request_without_query_and_body(
+    client: FlaskClient, log: list[Any]
+) -> None:
+    response = client.post(f"{USERS}.json?fields[users]=secret", json=NEW)
+    (line,) = log
+    assert line.pop("duration_ms") > 0
+    assert line == {
+        "event": "request",
+        "log_level": "info",
+        "method": "POST",
+        "path": f"{USERS}.json",
+        "status": response.status_code,
+        "request_id": response.headers["X-Request-ID"],
+    }
+
+
+@pytest.mark.parametrize("sent", ["abc-1.2_3", "x" * 128])
+def test_a_sane_request_id_is_kept(client: FlaskClient, log: list[Any], sent: str) -> None:
+    response = client.get(USERS, headers={"X-Request-ID": sent})
+    assert response.headers["X-Request-ID"] == log[0]["request_id"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", 'a"', "é"])
+def test_any_other_request_id_is_replaced(client: FlaskClient, sent: str) -> None:
+    response = client.get(USERS, headers={"X-Request-ID": sent})
+    assert response.headers["X-Request-ID"] not in ("", sent)
