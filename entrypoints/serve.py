@@ -123,7 +123,7 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
         backpressure=CONNECTIONS,
         respawn_failed_workers=True,
         respawn_interval=0.1,
-        workers_kill_timeout=ceil(settings.body_seconds + settings.request_seconds),
+        workers_kill_timeout=ceil(settings.request_seconds) + 1,  # what has come whole is answered
         log_level=LogLevels.error,
         log_dictconfig=logs.of_the_server(settings.log_format),
         log_access=False,

@@ -1,0 +1,121 @@
+"""The real server, as a user runs it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+ROSTER = Path(sys.executable).with_name("roster")
+JSONAPI = "application/vnd.api+json"
+
+
+def until(what: Callable[[], object], *, within: float = 10) -> None:
+    """Look until it is true; fail if it does not become so in time."""
+    end = monotonic() + within
+    while not what():
+        assert monotonic() < end, "it did not come to be in time"
+        sleep(0.02)
+
+
+class Server:
+    """`roster serve` on a port of its own."""
+
+    def __init__(self, directory: Path, *options: str, **environment: str) -> None:
+        self._log = directory / "server.log"
+        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        with self._log.open("wb") as log:
+            self.process = psutil.Popen(
+                [ROSTER, "serve", "--port", str(self.port), *options],
+                cwd=directory,
+                env={"PATH": os.environ["PATH"], **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", **{"timeout": 20, **options})
+
+    def post(self, body: bytes, **options: Any) -> httpx.Response:
+        options = {"headers": {"Content-Type": JSONAPI}, "timeout": 20, **options}
+        return httpx.post(f"{self.url}/api/v1/users", content=body, **options)
+
+    def answers(self, path: str = "/readyz") -> bool:
+        with suppress(httpx.TransportError):
+            return self.get(path).status_code == 200
+        return False
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.sendall(sent)
+        return connection
+
+    @staticmethod
+    def user(email: str = "ann@example.org") -> bytes:
+        """A document that creates a user."""
+        attributes = {"email": email, "name": "Ann"}
+        return json.dumps({"data": {"type": "users", "attributes": attributes}}).encode()
+
+    @staticmethod
+    def head(*lines: str) -> bytes:
+        """The head of a POST that is written by hand."""
+        fixed = ("POST /api/v1/users HTTP/1.1", "Host: roster", f"Content-Type: {JSONAPI}")
+        return "\r\n".join((*fixed, *lines, "", "")).encode()
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that serve (Python's own helpers for shared resources don't listen)."""
+        children = self.process.children()
+        return [each for each in children if "resource_tracker" not in str(each.cmdline())]
+
+    def listens(self) -> bool:
+        try:
+            self.connect().close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+    def stop(self) -> None:
+        for each in [self.process, *self.process.children()] if self.process.is_running() else []:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    return until
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a server and waits until it is ready; stopped at the end."""
+    started: list[Server] = []
+
+    def start(*options: str, **environment: str) -> Server:
+        server = Server(tmp_path, *options, **environment)
+        started.append(server)
+        until(lambda: server.process.poll() is not None or server.answers())
+        assert server.process.poll() is None, server.log()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()

@@ -1,0 +1,125 @@
+"""How the server starts, ends, and outlives what happens to its processes."""
+
+import signal
+import socket
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import psutil
+import pytest
+
+KEPT_ALIVE = b"GET /healthz HTTP/1.1\r\nHost: roster\r\n\r\n"
+
+Serve = Callable[..., Any]
+Eventually = Callable[..., None]
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether it has ended, even if nobody took note of it."""
+    try:
+        return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_it_says_where_it_listens_and_answers_soon(serve: Serve) -> None:
+    began = monotonic()
+    server = serve()
+    assert monotonic() - began < 5  # about 0.8 s on a machine with nothing else to do
+    assert server.lines("listening")[0]["url"] == server.url
+    assert server.post(server.user()).status_code == 201
+
+
+def test_what_was_created_is_there_after_a_restart(serve: Serve) -> None:
+    first = serve()
+    location = first.post(first.user()).headers["Location"]
+    first.process.terminate()
+    assert first.process.wait(10) == 0
+    assert serve().get(location).json()["data"]["attributes"]["email"] == "ann@example.org"
+
+
+def test_sigterm_lets_what_is_in_flight_finish(
+    serve: Serve, eventually: Eventually, tmp_path: Path
+) -> None:
+    server = serve()
+    with closing(sqlite3.connect(tmp_path / "roster.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # so that the request waits
+        with ThreadPoolExecutor() as pool:
+            answer = pool.submit(server.post, server.user())
+            eventually(lambda: len(server.workers()[0].net_connections()) > 1)
+            server.process.terminate()
+            eventually(lambda: not server.listens())
+            assert not answer.done()
+            other.execute("ROLLBACK")
+            assert answer.result().status_code == 201
+    assert server.process.wait(10) == 0
+
+
+def test_sigterm_does_not_wait_for_idle_clients(serve: Serve) -> None:
+    server = serve()
+    with closing(server.connect()), closing(server.connect(KEPT_ALIVE)) as used:
+        assert used.recv(65536).startswith(b"HTTP/1.1 200 ")
+        server.process.terminate()
+        assert server.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("sent", [b"GET /heal", KEPT_ALIVE + b"POST /api/v1/us"])
+def test_clients_that_never_finish_do_not_keep_the_server_from_ending(
+    serve: Serve, sent: bytes
+) -> None:
+    server = serve(ROSTER_REQUEST_SECONDS="1")
+    stopped = server.head("Content-Length: 100")
+    with closing(server.connect(sent)), closing(server.connect(stopped)):
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def test_a_worker_that_is_killed_is_replaced(serve: Serve, eventually: Eventually) -> None:
+    server = serve()
+    before = server.workers()
+    before[0].kill()
+    eventually(lambda: is_gone(before[0]) and server.answers())
+    assert server.post(server.user()).status_code == 201
+    assert server.workers() != before
+
+
+def test_no_worker_outlives_its_master(serve: Serve, eventually: Eventually) -> None:
+    server = serve("--workers", "2")
+    workers = server.workers()
+    assert len(workers) == 2
+    server.process.kill()
+    eventually(lambda: all(is_gone(worker) for worker in workers), within=3)
+    with closing(socket.socket()) as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        plain.bind(("127.0.0.1", server.port))
+
+
+def test_a_second_server_on_the_same_port_is_refused(serve: Serve) -> None:
+    server = serve()
+    second = type(server)(Path(server.process.cwd()), "--port", str(server.port))
+    try:
+        assert second.process.wait(10) == 1
+    finally:
+        second.stop()
+    assert server.answers()
+
+
+def test_sigint_ends_it_too(serve: Serve) -> None:
+    server = serve()
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(10) == 0
+
+
+def test_two_workers_share_one_file(serve: Serve) -> None:
+    server = serve("--workers", "2")
+    emails = [f"person{n}@example.org" for n in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        statuses = {each.status_code for each in pool.map(server.post, map(server.user, emails))}
+    assert statuses == {201}
+    page = server.get("/api/v1/users?page[size]=100").json()
+    assert {each["attributes"]["email"] for each in page["data"]} == set(emails)
