@@ -6,20 +6,25 @@ No setting of a session is used, so that a pooler in transaction mode may stand 
 import select
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from time import monotonic
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psycopg2
 from psycopg2 import extensions
-from psycopg2.extensions import POLL_OK, POLL_READ, parse_dsn, set_wait_callback
-from sqlalchemy import URL, Connection, Engine, event
+from psycopg2.extensions import POLL_OK, POLL_READ, make_dsn, parse_dsn, set_wait_callback
+from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import ExceptionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from application.deadlines import remaining, within
 
 _CONNECT_SECONDS = 10.0
+_SECONDS_OF_MISTRUST = 30.0
+_LISTS = ("host", "hostaddr", "port")
+_SHARE_OF_SERVER = 0.95
 _KEEPALIVES = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -32,15 +37,46 @@ class DeadlinePassed(psycopg2.OperationalError):
 
 
 def url_of(text: str) -> URL:
-    """The URL for SQLAlchemy, of all that libpq understands, several hosts included."""
-    dsn = parse_dsn("postgresql://" + text.partition("://")[2])
-    return URL.create("postgresql+psycopg2", query=dsn)
+    """The URL for SQLAlchemy, of all that libpq and SQLAlchemy understand, several hosts included.
+
+    ValueError where it is neither's.
+    """
+    address = text.partition("://")[2]
+    names = [name for name, _ in parse_qsl(address.partition("?")[2])]
+    try:
+        return _of_sqlalchemy(address) if "host" in names else _of_libpq(address)
+    except (psycopg2.Error, ArgumentError, ValueError):
+        raise _unreadable() from None
+
+
+def _unreadable() -> ValueError:
+    """Without the driver's words, which could hold the password."""
+    return ValueError("The URL of the PostgreSQL database can't be read.")
+
+
+def _of_sqlalchemy(address: str) -> URL:
+    """?host=h1:5432&host=h2:5433: libpq would take the last one only."""
+    return make_url(f"postgresql+psycopg2://{address}")
+
+
+def _of_libpq(address: str) -> URL:
+    """h1:5432,h2:5433 as one authority, which no one else can read."""
+    dsn = parse_dsn(f"postgresql://{address}")
+    who = {"username": dsn.pop("user", None), "password": dsn.pop("password", None)}
+    return URL.create("postgresql+psycopg2", **who, database=dsn.pop("dbname", None), query=dsn)
 
 
 def prepare(engine: Engine) -> None:
-    """Have everything that the engine waits for end with the deadline."""
+    """Have everything that the engine waits for end with the deadline.
+
+    ValueError where the URL holds a parameter that libpq does not know.
+    """
+    try:
+        make_dsn(**engine.dialect.create_connect_args(engine.url)[1])
+    except psycopg2.Error:
+        raise _unreadable() from None
     set_wait_callback(_wait)
-    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "do_connect", _Hosts().connect)
     event.listen(engine, "checkout", _still_open)
     event.listen(engine, "before_cursor_execute", _bound_at_server, retval=True)
     event.listen(engine, "handle_error", _keep_the_others)
@@ -56,24 +92,43 @@ def _wait(connection: extensions.connection) -> None:
             raise DeadlinePassed
 
 
-def _connect(
-    _: Dialect, __: ConnectionPoolEntry, ___: Any, parameters: dict[str, Any]
-) -> extensions.connection:
-    """Try the hosts one at a time: libpq would spend all the time there is on a silent one.
+class _Hosts:
+    """The hosts of one database, tried one at a time.
 
-    The driver ignores connect_timeout where a wait callback is set, so it is kept here.
+    libpq by itself would spend all the time that there is on the first one that is silent, and
+    under a wait callback the driver ignores connect_timeout, so it is kept here.
     """
-    attempts = list(_attempts({**_KEEPALIVES, **parameters}))
-    longest = float(parameters.get("connect_timeout") or _CONNECT_SECONDS)
-    with within(longest * len(attempts)):
-        for position, attempt in enumerate(attempts):
-            try:
-                with within((remaining() or 0.0) / (len(attempts) - position)):
-                    connection: extensions.connection = psycopg2.connect(**attempt)
-                    return connection
-            except psycopg2.OperationalError as error:
-                failure = error
-    raise failure
+
+    def __init__(self) -> None:
+        self._failures: dict[int, float] = {}
+
+    def connect(
+        self, _: Dialect, __: ConnectionPoolEntry, ___: Any, parameters: dict[str, Any]
+    ) -> extensions.connection:
+        """A connection to the first host that is as wanted; each gets its share of the time."""
+        attempts = list(_attempts({**_KEEPALIVES, **parameters}))
+        longest = float(parameters.get("connect_timeout") or _CONNECT_SECONDS)
+        with within(longest * len(attempts)):
+            for left, position in zip(
+                range(len(attempts), 0, -1), self._order(len(attempts)), strict=True
+            ):
+                try:
+                    with within((remaining() or 0.0) / left):
+                        return _connected(attempts[position])
+                except psycopg2.OperationalError as error:
+                    self._failures[position] = monotonic()
+                    failure = error
+        raise failure
+
+    def _order(self, count: int) -> list[int]:
+        """As they are given, but last those that failed lately."""
+        lately = monotonic() - _SECONDS_OF_MISTRUST
+        return sorted(range(count), key=lambda position: self._failures.get(position, 0) > lately)
+
+
+def _connected(parameters: dict[str, Any]) -> extensions.connection:
+    connection: extensions.connection = psycopg2.connect(**parameters)
+    return connection
 
 
 def _attempts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -86,9 +141,6 @@ def _attempts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
             # One port alone is the port of every host.
             own = {name: values[position % len(values)] for name, values in lists.items()}
             yield {**parameters, **own, **({"target_session_attrs": session} if session else {})}
-
-
-_LISTS = ("host", "hostaddr", "port")
 
 
 def _still_open(connection: extensions.connection, *_: object) -> None:
@@ -108,9 +160,6 @@ def _bound_at_server(
         return statement, parameters
     milliseconds = max(1, int(_SHARE_OF_SERVER * 1000 * left))
     return f"SET LOCAL statement_timeout={milliseconds}; {statement}", parameters
-
-
-_SHARE_OF_SERVER = 0.95
 
 
 def _keep_the_others(context: ExceptionContext) -> None:

@@ -106,3 +106,17 @@ def directory(
 def kind(request: pytest.FixtureRequest) -> str:
     """Every store; a test or module that is about some of them parametrizes it."""
     return str(request.param)
+
+
+@pytest.fixture
+def directory_of() -> Iterator[Callable[[Engine], Directory]]:
+    """Makes a directory out of a test's own engine, which is closed at the end."""
+    engines: list[Engine] = []
+
+    def made(engine: Engine) -> Directory:
+        engines.append(engine)
+        return Directory.of_engine("of its own", engine)
+
+    yield made
+    for engine in engines:
+        engine.dispose()

@@ -1,0 +1,214 @@
+"""Nothing waits longer than its deadline, whatever the database does, and all recovers after."""
+
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from time import monotonic
+
+import pytest
+from sqlalchemy import Engine, text
+
+from adapters.sql.engine import make_engine
+from adapters.sql.transactions import reading
+from application.deadlines import within
+from application.ports import Context, Unavailable
+from domain.errors import RosterError
+from domain.users import NewUser, UserChanges
+
+NOBODY = Context()
+SQL = ["sqlite", "postgresql_18", "postgresql_15"]
+POSTGRESQL = SQL[1:]
+SECONDS = 0.4
+on_postgresql = pytest.mark.parametrize("kind", POSTGRESQL)
+on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
+
+
+@contextmanager
+def ends_unavailable() -> Iterator[None]:
+    """What is inside is refused, no later than the deadline, give or take a busy machine."""
+    start = monotonic()
+    with pytest.raises(Unavailable) as refusal, within(SECONDS):
+        yield
+    assert refusal.value.code == "unavailable"
+    assert monotonic() - start < SECONDS + 0.3
+
+
+@contextmanager
+def every_connection_taken(engine: Engine) -> Iterator[None]:
+    with ExitStack() as taken:
+        for _ in range(8):
+            taken.enter_context(engine.connect())
+        yield
+
+
+@pytest.mark.parametrize("kind", SQL)
+def test_waiting_for_a_connection_ends(directory) -> None:
+    user = directory.add("ann@example.org")
+    with every_connection_taken(directory.engine):
+        with ends_unavailable():
+            directory.reader.get(user.id)
+        with ends_unavailable():
+            directory.commands.delete(user.id, NOBODY)
+    assert directory.reader.get(user.id) == user
+
+
+@on_postgresql
+def test_a_frozen_server_is_not_waited_for(request, directory, kind: str) -> None:
+    user = directory.add("ann@example.org")
+    with request.getfixturevalue(kind).frozen():
+        with ends_unavailable():
+            directory.reader.get(user.id)
+        with ends_unavailable():
+            directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+        directory.engine.dispose()
+        with ends_unavailable():  # nor for a new connection
+            directory.reader.get(user.id)
+    assert directory.reader.get(user.id) == user
+    directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+
+
+@on_postgresql
+def test_a_server_that_freezes_within_a_unit_is_not_waited_for(
+    request, directory, kind: str
+) -> None:
+    with ExitStack() as until_thawed, ends_unavailable(), directory.begin(NOBODY) as work:
+        work.users.add(NewUser(email="ann@example.org", name="Ann"), at=work.now)
+        until_thawed.enter_context(request.getfixturevalue(kind).frozen())
+        work.users.get(1)
+    directory.add("ann@example.org")
+
+
+@on_postgresql
+def test_a_slow_query_ends_at_the_server_too(directory) -> None:
+    with ends_unavailable(), reading(directory.engine) as connection:
+        connection.execute(text("SELECT pg_sleep(20), 'slow'"))
+    busy = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND state = 'active' AND query LIKE '%''slow''%' AND pid <> pg_backend_pid()"
+    )
+    with reading(directory.engine) as connection:
+        assert connection.execute(busy).scalar_one() == 0
+
+
+@on_postgresql
+def test_a_slow_query_costs_no_connection(directory) -> None:
+    def backend() -> int:
+        with reading(directory.engine) as connection:
+            return connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+    directory.engine.dispose()
+    before = backend()
+    with ends_unavailable(), reading(directory.engine) as connection:
+        connection.execute(text("SELECT pg_sleep(20)"))
+    assert backend() == before
+
+
+@on_postgresql
+def test_waiting_for_a_row_that_another_holds_ends(directory) -> None:
+    user = directory.add("ann@example.org")
+    with directory.begin(NOBODY, holding=True) as work:
+        work.users.get(user.id)
+        with ends_unavailable():
+            directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+
+
+@on_postgresql
+def test_a_deadline_does_not_outlive_its_request(directory) -> None:
+    with within(SECONDS):
+        directory.add("ann@example.org")
+    with reading(directory.engine) as connection:
+        shown = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
+    with directory.engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "0"
+    assert shown != "0"
+
+
+@on_sqlite
+def test_waiting_for_another_writer_ends(directory) -> None:
+    with directory.begin(NOBODY):
+        failed = in_a_thread(lambda: directory.add("ann@example.org"))
+    assert isinstance(failed, Unavailable)
+
+
+@on_sqlite
+def test_waiting_for_another_process_ends(directory) -> None:
+    with closing(sqlite3.connect(directory.engine.url.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ends_unavailable():
+            directory.add("ann@example.org")
+        other.execute("ROLLBACK")
+    directory.add("ann@example.org")
+
+
+@on_sqlite
+def test_readers_do_not_wait_for_a_writer(directory) -> None:
+    user = directory.add("ann@example.org")
+    with directory.begin(NOBODY) as work, within(SECONDS):
+        work.users.remove(user.id)
+        assert directory.reader.get(user.id) == user
+        assert in_a_thread(lambda: directory.reader.get(user.id)) == user
+
+
+@on_sqlite
+def test_a_slow_query_of_sqlite_ends(directory) -> None:
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    )
+    with ends_unavailable(), reading(directory.engine) as connection:
+        connection.execute(text(endless))
+
+
+def in_a_thread(work: Callable[[], object]) -> object:
+    """What the work gave or raised, done by another thread within SECONDS."""
+    results: list[object] = []
+
+    def run() -> None:
+        try:
+            with within(SECONDS):
+                results.append(work())
+        except RosterError as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(10)
+    return results[0]
+
+
+@contextmanager
+def silent_host() -> Iterator[int]:
+    """The port of a host that takes connections and never says a word."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg2://postgres@/{name}?host=127.0.0.1:{silent}&host={socket}"
+        "&target_session_attrs=read-write",
+        "postgresql://postgres@127.0.0.1:{silent},{quoted}/{name}?target_session_attrs=read-write",
+        "postgres://postgres@/{name}?host=127.0.0.1,{socket}&port={silent},5432",
+    ],
+    ids=["as SQLAlchemy", "as libpq", "as lists"],
+)
+def test_a_silent_host_leaves_time_for_the_next(postgresql_18, url: str) -> None:
+    parts = {"name": "postgres", "socket": postgresql_18.socket}
+    quoted = str(postgresql_18.socket).replace("/", "%2F")
+    with silent_host() as silent:
+        engine = make_engine(url.format(**parts, silent=silent, quoted=quoted))
+        for seconds in (2, SECONDS):  # then it is known who is silent
+            start = monotonic()
+            with within(seconds), reading(engine) as connection:
+                assert connection.execute(text("SELECT 1")).scalar_one() == 1
+            assert (monotonic() - start > 0.9) == (seconds == 2)
+            engine.dispose()
+
+
+def test_hosts_that_are_all_silent_are_given_up(postgresql_18) -> None:
+    with silent_host() as one, silent_host() as other:
+        engine = make_engine(f"postgresql://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres")
+        with ends_unavailable(), reading(engine):
+            pass

@@ -1,0 +1,381 @@
+"""What becomes of a unit of work when the database fails, on real databases that really fail."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.store import SqlStore
+from adapters.sql.transactions import Transactions, reading
+from application.deadlines import within
+from application.ports import Context, OutcomeUnknown, Overtaken, Unavailable
+from application.search import Search, Slice
+from application.units import repeating
+from domain.users import EmailTaken, NewUser, UserChanges
+
+NOBODY = Context()
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+SQL = ["sqlite", "postgresql_18", "postgresql_15"]
+POSTGRESQL = SQL[1:]
+ANN = NewUser(email="ann@example.org", name="Ann")
+on_sql = pytest.mark.parametrize("kind", SQL)
+on_postgresql = pytest.mark.parametrize("kind", POSTGRESQL)
+
+
+@contextmanager
+def altered(engine: Engine, change: str, undo: str) -> Iterator[None]:
+    def run(script: str) -> None:
+        with engine.connect() as connection:
+            for statement in script.split(";;"):
+                connection.exec_driver_sql(statement)
+
+    run(change)
+    try:
+        yield
+    finally:
+        run(undo)
+
+
+REFUSAL_AT_COMMIT = {
+    "sqlite": (
+        "CREATE TABLE shadow (id INTEGER REFERENCES users(id) DEFERRABLE INITIALLY DEFERRED);;"
+        "CREATE TRIGGER refuse AFTER INSERT ON users BEGIN INSERT INTO shadow VALUES (-1); END",
+        "DROP TRIGGER refuse;;DROP TABLE shadow",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN RAISE integrity_constraint_violation; END';;"
+        "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION refuse()",
+        "DROP TRIGGER refuse ON users;;DROP FUNCTION refuse",
+    ),
+}
+
+
+@on_sql
+def test_a_commit_that_is_refused_leaves_nothing(directory) -> None:
+    runs = 0
+    with altered(directory.engine, *REFUSAL_AT_COMMIT[directory.engine.name]):
+
+        def unit(work) -> None:
+            nonlocal runs
+            runs += 1
+            work.users.add(ANN, at=work.now)
+
+        with pytest.raises(Unavailable) as refusal:
+            repeating(directory.begin)(NOBODY, unit)
+    assert (refusal.value.code, runs) == ("unavailable", 1)
+    assert directory.reader.page(Search()).items == ()
+    directory.commands.create(ANN, NOBODY)
+
+
+@on_postgresql
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_unit_whose_backend_is_killed_leaves_nothing(directory, moment: str) -> None:
+    with pytest.raises(Unavailable) as refusal, directory.begin(NOBODY) as work:
+        if moment == "after":
+            work.users.add(ANN, at=work.now)
+        kill_others(directory.engine)
+        work.users.get(1)
+    assert refusal.value.code == "unavailable"
+    assert directory.reader.page(Search()).items == ()
+
+
+@on_postgresql
+def test_a_backend_that_is_gone_at_commit_leaves_the_outcome_unknown(directory) -> None:
+    with pytest.raises(OutcomeUnknown), directory.begin(NOBODY) as work:
+        work.users.add(ANN, at=work.now)
+        kill_others(directory.engine)
+    assert directory.reader.page(Search()).items == ()
+
+
+@on_postgresql
+def test_connections_that_a_restart_has_closed_are_replaced_unnoticed(directory) -> None:
+    user = directory.commands.create(ANN, NOBODY)
+    kill_others(directory.engine)
+    assert directory.reader.get(user.id) == user
+    kill_others(directory.engine)
+    directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+
+
+def kill_others(engine: Engine) -> None:
+    """End every other connection to the database, and see them gone."""
+    others = (
+        "FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    with closing(make_engine(engine.url.render_as_string(False)).raw_connection()) as own:
+        cursor = own.cursor()
+        cursor.execute(
+            f"SELECT pg_terminate_backend(pid, 5000) {others} AND backend_type LIKE 'cl%'"
+        )
+        cursor.execute(f"SELECT count(*) {others} AND backend_type LIKE 'cl%'")
+        assert cursor.fetchone() == (0,)
+        own.detach()
+
+
+@contextmanager
+def deaf_at_commit(server_socket: Path) -> Iterator[int]:
+    """The port of a proxy that passes everything on but the answer to COMMIT."""
+
+    def serve(client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server:
+            server.connect(str(server_socket))
+            deaf = threading.Event()
+            answers = threading.Thread(target=pass_on, args=(server, client, deaf))
+            answers.start()
+            with suppress(OSError):
+                while data := client.recv(65536):
+                    if b"COMMIT\0" in data:
+                        deaf.set()
+                    server.sendall(data)
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            answers.join()
+
+    def pass_on(server: socket.socket, client: socket.socket, deaf: threading.Event) -> None:
+        with suppress(OSError):
+            while data := server.recv(65536):
+                if deaf.is_set():
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                client.sendall(data)
+
+    threads: list[threading.Thread] = []
+
+    def accept(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                thread = threading.Thread(target=serve, args=(listening.accept()[0],))
+                threads.append(thread)
+                thread.start()
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        accepting = threading.Thread(target=accept, args=(listening,))
+        accepting.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            for thread in [accepting, *threads]:
+                thread.join(10)
+
+
+@on_postgresql
+def test_a_lost_answer_to_commit_leaves_the_outcome_unknown(request, directory, kind: str) -> None:
+    server = request.getfixturevalue(kind)
+    runs = 0
+
+    def unit(work) -> None:
+        nonlocal runs
+        runs += 1
+        work.users.add(ANN, at=work.now)
+
+    with deaf_at_commit(server.socket / ".s.PGSQL.5432") as port:
+        database = directory.engine.url.database
+        engine = make_engine(f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable")
+        with pytest.raises(OutcomeUnknown), within(5):
+            repeating(SqlStore(engine, lambda: datetime(2026, 11, 22, tzinfo=UTC)).begin)(
+                NOBODY, unit
+            )
+        engine.dispose()
+    assert runs == 1, "a unit whose outcome is unknown is never run again"
+    assert len(directory.reader.page(Search()).items) == 1, "this time it had happened"
+
+
+@on_postgresql
+def test_an_answer_to_commit_that_comes_too_late_leaves_the_outcome_unknown(directory) -> None:
+    slow = (
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';;"
+        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION slow()"
+    )
+    undo = "DROP TRIGGER slow ON users;;DROP FUNCTION slow"  # which waits for the commit
+    with altered(directory.engine, slow, undo), pytest.raises(OutcomeUnknown), within(0.4):
+        directory.commands.create(ANN, NOBODY)
+    assert len(directory.reader.page(Search()).items) == 1, "statement_timeout spares commits"
+
+
+@on_postgresql
+def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
+    request, directory, kind: str
+) -> None:
+    frozen = request.getfixturevalue(kind).frozen()
+    refused = pytest.raises(OutcomeUnknown)
+    with ExitStack() as until_thawed, refused, within(0.4), directory.begin(NOBODY) as work:
+        work.users.add(ANN, at=work.now)
+        until_thawed.enter_context(frozen)
+    assert len(directory.reader.page(Search()).items) in (0, 1)
+
+
+@on_sql
+def test_a_unit_that_ends_too_late_is_not_committed(directory) -> None:
+    refused, deadline = pytest.raises(Unavailable), ExitStack()
+    with refused as refusal, deadline, directory.begin(NOBODY) as work:
+        work.users.add(ANN, at=work.now)
+        deadline.enter_context(within(0))
+    assert refusal.value.code == "unavailable"
+    assert directory.reader.page(Search()).items == ()
+
+
+@on_postgresql
+def test_going_on_after_a_refusal_is_no_silent_rollback(directory) -> None:
+    directory.commands.create(ANN, NOBODY)
+    with pytest.raises(RuntimeError), directory.begin(NOBODY) as work, suppress(EmailTaken):
+        work.users.add(ANN, at=work.now)
+
+
+@on_postgresql
+def test_a_serialization_failure_is_overtaken(directory) -> None:
+    user = directory.commands.create(ANN, NOBODY)
+    bo = UserChanges({"name": "Bo"})
+    transactions = Transactions(directory.engine)
+    with pytest.raises(Overtaken), transactions.open() as connection:
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        connection.execute(text("SELECT * FROM users")).all()
+        directory.commands.change(user.id, bo, NOBODY)
+        connection.execute(text("UPDATE users SET version = 9"))
+
+
+@on_postgresql
+def test_a_database_that_only_lets_itself_be_read_says_so(directory) -> None:
+    name = directory.engine.url.database
+    change = f"ALTER DATABASE {name} SET default_transaction_read_only = "
+    with altered(
+        directory.engine, f"{change}on", f"SET default_transaction_read_only=off;;{change}off"
+    ):
+        directory.engine.dispose()
+        directory.reader.page(Search())
+        assert_refuses_writes(directory)
+        directory.engine.dispose()
+    directory.engine.dispose()
+    directory.ready()
+
+
+def test_a_file_that_may_not_be_written_says_so(directory_of, sqlite_url: str) -> None:
+    engine = make_engine(sqlite_url)
+    schema.upgrade(engine)
+    engine.dispose()
+    path = sqlite_url.removeprefix("sqlite:///")
+    engine = make_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    directory = directory_of(engine)
+    directory.reader.page(Search())
+    assert_refuses_writes(directory)
+    engine.dispose()
+
+
+def assert_refuses_writes(directory) -> None:
+    for attempt in (directory.ready, lambda: directory.commands.create(ANN, NOBODY)):
+        with pytest.raises(Unavailable) as refusal:
+            attempt()
+        assert refusal.value.code == "writes_refused"
+
+
+@pytest.mark.parametrize("url", ["sqlite_url", "postgresql_url"])
+def test_a_database_that_is_not_migrated_says_so(request, directory_of, url: str) -> None:
+    engine = make_engine(request.getfixturevalue(url))
+    directory = directory_of(engine)
+    attempts = (
+        directory.ready,
+        lambda: directory.reader.page(Search()),
+        lambda: directory.commands.create(ANN, NOBODY),
+    )
+    for attempt in attempts:
+        with pytest.raises(Unavailable) as refusal:
+            attempt()
+        assert refusal.value.code == "not_migrated"
+    schema.upgrade(engine)
+    for attempt in attempts:
+        attempt()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18"])
+def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(directory) -> None:
+    change = "UPDATE alembic_version SET version_num = "
+    undo = f"{change}'{schema.REVISION}'"
+    with altered(directory.engine, f"{change}'9999'", undo):
+        directory.ready()
+    older = altered(directory.engine, f"{change}'0000'", undo)
+    with older, pytest.raises(Unavailable) as refusal:
+        directory.ready()
+    assert refusal.value.code == "not_migrated"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////no/such/directory/roster.db",
+        "postgresql://ann:secret@127.0.0.1:1/roster",
+        "postgresql://ann:secret@no-such-host.invalid/roster",
+        "postgresql:///roster?host=/no/such/directory",
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_unavailable(directory_of, url: str) -> None:
+    engine = make_engine(url)
+    with pytest.raises(Unavailable) as refusal, within(5):
+        directory_of(engine).ready()
+    assert "secret" not in refusal.value.detail
+
+
+@pytest.mark.parametrize("nonsense", ["no database", "database"])
+def test_a_database_that_does_not_exist_is_unavailable(
+    directory_of, postgresql_18, tmp_path, nonsense
+) -> None:
+    (tmp_path / "roster.db").write_text("This is no database, as its first bytes show." * 99)
+    url = f"sqlite:///{tmp_path}/roster.db"
+    engine = make_engine(url if nonsense == "no database" else postgresql_18.url("nowhere"))
+    with pytest.raises(Unavailable):
+        directory_of(engine).ready()
+    engine.dispose()
+
+
+@on_postgresql
+def test_a_server_without_a_free_connection_is_unavailable(request, directory, kind) -> None:
+    server = request.getfixturevalue(kind)
+    name = directory.engine.url.database
+    server.execute("CREATE ROLE modest LOGIN")
+    server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
+    engine = make_engine(server.url(name).replace("postgres@", "modest@"))
+    with pytest.raises(Unavailable), reading(engine):
+        pass
+    server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+    server.execute("DROP ROLE modest")
+
+
+@on_sql
+def test_a_fault_of_our_own_is_not_disguised(directory) -> None:
+    with pytest.raises(DBAPIError), reading(directory.engine) as connection:
+        connection.execute(text("SELEKT 1"))
+    with pytest.raises(DBAPIError), Transactions(directory.engine).open() as connection:
+        connection.execute(text("INSERT INTO users (email) VALUES (NULL)"))
+    directory.ready()
+
+
+def test_a_full_disk_refuses_and_recovers(directory_of, sqlite_url: str) -> None:
+    engine = make_engine(sqlite_url, pool_size=1)
+    schema.upgrade(engine)
+    directory = directory_of(engine)
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    added = []
+    with pytest.raises(Unavailable) as refusal:
+        while True:
+            email = f"user{len(added)}@example.org"
+            added.append(directory.commands.create(NewUser(email=email, name="x" * 250), NOBODY))
+    assert refusal.value.code == "unavailable"
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    directory.commands.create(ANN, NOBODY)
+    assert len(directory.reader.page(Search(place=Slice(1000))).items) == len(added) + 1
+    engine.dispose()
