@@ -6,19 +6,12 @@ import orjson
 from flask import Blueprint, Response
 
 from adapters.api.root import PREFIX
+from adapters.api.schemas import ERRORS, TYPES, object_of, reference, schemas
 from adapters.jsonapi.media import JSON, JSONAPI
 from adapters.jsonapi.parameters import DEFAULT_SIZE, LARGEST_SIZE
-from adapters.jsonapi.resource import Attribute, Kind, Resource
+from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.users import USERS
 from application.search import Op
-
-_TYPES: Final[dict[Kind, dict[str, Any]]] = {
-    Kind.TEXT: {"type": "string"},
-    Kind.TRUTH: {"type": "boolean"},
-    Kind.INSTANT: {"type": "string", "format": "date-time"},
-    Kind.KEY: {"type": "string", "pattern": "^[1-9][0-9]*$"},
-}
-_LINK: Final = {"type": ["string", "object", "null"]}
 
 
 def openapi(base: str) -> Blueprint:
@@ -43,119 +36,21 @@ def description(base: str = "") -> dict[str, Any]:
             "summary": "A directory of users as a JSON:API 1.1 service.",
         },
         "servers": [{"url": base or "/"}],
-        "paths": {**_root_path(), **_paths(USERS), **_health_paths()},
+        "paths": {**_root_path(), **_paths(USERS), **_other_paths()},
         "components": {
-            "schemas": {**_ERROR_SCHEMAS, **_schemas(USERS)},
+            "schemas": {**ERRORS, **schemas(USERS)},
             "responses": {"Problem": _content("What went wrong.", "Errors")},
         },
     }
 
 
-def _reference(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _content(text: str, schema: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, "content": {JSONAPI: {"schema": _reference(schema)}}, **more}
+    return {"description": text, "content": {JSONAPI: {"schema": reference(schema)}}, **more}
 
 
 _ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
+_NOT_MODIFIED: Final = {"304": {"description": "As the client has it."}}
 _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
-
-_ERROR_SCHEMAS: Final[dict[str, Any]] = {
-    "Errors": {
-        "type": "object",
-        "required": ["errors"],
-        "properties": {
-            "jsonapi": {"type": "object"},
-            "errors": {"type": "array", "minItems": 1, "items": _reference("Error")},
-        },
-    },
-    "Error": {
-        "type": "object",
-        "required": ["status", "code", "title", "detail"],
-        "properties": {
-            "id": {"type": "string"},
-            "status": {"type": "string", "pattern": "^[1-5][0-9]{2}$"},
-            "code": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
-            "title": {"type": "string"},
-            "detail": {"type": "string"},
-            "source": {
-                "type": "object",
-                "properties": {
-                    "pointer": {"type": "string"},
-                    "parameter": {"type": "string"},
-                    "header": {"type": "string"},
-                },
-            },
-            "links": {"type": "object"},
-            "meta": {"type": "object"},
-        },
-    },
-}
-
-
-def _value(attribute: Attribute, *, default: bool = False) -> dict[str, Any]:
-    """What its values are. A default belongs to what is created: in a change or an answer it
-    would seem that silence sets it."""
-    described = {**_TYPES[attribute.kind], **attribute.description}
-    return {key: value for key, value in described.items() if default or key != "default"}
-
-
-def _settable(resource: Resource, *, whole: bool) -> dict[str, Any]:
-    settable = [a for a in resource.attributes.values() if not a.read_only]
-    required = [a.name for a in settable if a.required] if whole else []
-    return {
-        "type": "object",
-        "properties": {a.name: _value(a, default=whole) for a in settable},
-        "additionalProperties": False,
-        **({"required": required} if required else {}),
-    }
-
-
-def _schemas(resource: Resource) -> dict[str, Any]:
-    name = resource.type.capitalize()
-    kind = {"type": "string", "const": resource.type}
-    identity = {"type": kind, "id": _TYPES[Kind.KEY]}
-    read = {
-        "type": "object",
-        "required": list(identity),
-        "properties": {
-            **identity,
-            "attributes": {
-                "type": "object",
-                "properties": {a.name: _value(a) for a in resource.attributes.values()},
-            },
-            "links": {"type": "object", "properties": {"self": {"type": "string"}}},
-            "meta": {"type": "object"},
-        },
-    }
-    create = _object(["type", "attributes"], type=kind, attributes=_settable(resource, whole=True))
-    change = _object(["type", "id"], **identity, attributes=_settable(resource, whole=False))
-    page_links = dict.fromkeys(("self", "first", "prev", "next", "last", "describedby"), _LINK)
-    return {
-        name: read,
-        f"{name}Document": _document(_reference(name)),
-        f"{name}Page": _document(
-            {"type": "array", "items": _reference(name)},
-            links={"type": "object", "required": ["prev", "next"], "properties": page_links},
-        ),
-        f"{name}Creation": _object(["data"], data=create),
-        f"{name}Change": _object(["data"], data=change),
-    }
-
-
-def _object(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties}
-
-
-def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:
-    common = {
-        "jsonapi": {"type": "object"},
-        "links": {"type": "object"},
-        "meta": {"type": "object"},
-    }
-    return _object(["jsonapi", "links", "data"], **{**common, **more, "data": data})
 
 
 def _query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
@@ -164,6 +59,10 @@ def _query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
 
 def _header(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "schema": {"type": "string"}, "description": text}
+
+
+_IF_NONE_MATCH: Final = _header("If-None-Match", "Nothing new: 304.")
+_INCLUDE: Final = _query("include", {"type": "string"}, "No relationship exists yet.")
 
 
 def _fields(resource: Resource) -> dict[str, Any]:
@@ -183,6 +82,10 @@ def _list_parameters(resource: Resource) -> list[dict[str, Any]]:
             *((f"[{op.value}]", f"Compared by {op.value}.") for op in Op if attribute.allows(op)),
         )
     ]
+    repeated = [
+        _query(f"filter[{name}][]", {"type": "array", "items": string}, "Equal to any of them.")
+        for name in resource.sortable
+    ]
     return [
         _query("page[size]", size, "How many items; in a range, at most the maximum."),
         _query("page[after]", string, "A cursor: the items after it."),
@@ -190,17 +93,18 @@ def _list_parameters(resource: Resource) -> list[dict[str, Any]]:
         _query("page[number]", whole, "A page by its number, instead of cursors."),
         _query("sort", string, f"With commas, - for descending: {', '.join(resource.sortable)}."),
         *filters,
+        *repeated,
         _fields(resource),
-        _query("include", string, "No relationship exists yet."),
+        _INCLUDE,
     ]
 
 
 def _problems(*statuses: int) -> dict[str, Any]:
-    return {str(status): _PROBLEM for status in statuses}
+    return {str(status): _PROBLEM for status in (*statuses, 500)}
 
 
 def _body(schema: str) -> dict[str, Any]:
-    described = {"schema": _reference(schema)}
+    described = {"schema": reference(schema)}
     return {"required": True, "content": {JSONAPI: described, JSON: described}}
 
 
@@ -208,23 +112,21 @@ def _paths(resource: Resource) -> dict[str, Any]:
     name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}"
     document, fields = f"{name}Document", _fields(resource)
     if_match = _header("If-Match", "Only if it still is at the version of this ETag.")
-    if_none_match = _header("If-None-Match", "Nothing new: 304.")
     location = {"Location": {"schema": {"type": "string"}}}
-    not_modified = {"304": {"description": "As the client has it."}}
     return {
         url: {
             "get": {
                 "operationId": f"list_{resource.type}",
-                "parameters": [*_list_parameters(resource), if_none_match],
+                "parameters": [*_list_parameters(resource), _IF_NONE_MATCH],
                 "responses": {
                     "200": _content("A page.", f"{name}Page", headers=_ETAG),
-                    **not_modified,
-                    **_problems(400, 406, 503),
+                    **_NOT_MODIFIED,
+                    **_problems(400, 406, 415, 503),
                 },
             },
             "post": {
                 "operationId": f"create_{resource.type}",
-                "parameters": [fields],
+                "parameters": [fields, _INCLUDE],
                 "requestBody": _body(f"{name}Creation"),
                 "responses": {
                     "201": _content("Created.", document, headers={**location, **_ETAG}),
@@ -234,20 +136,20 @@ def _paths(resource: Resource) -> dict[str, Any]:
         },
         f"{url}/{{id}}": {
             "parameters": [
-                {"name": "id", "in": "path", "required": True, "schema": _TYPES[Kind.KEY]}
+                {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.KEY]}
             ],
             "get": {
                 "operationId": f"show_{resource.type}",
-                "parameters": [fields, if_none_match, if_match],
+                "parameters": [fields, _INCLUDE, _IF_NONE_MATCH, if_match],
                 "responses": {
                     "200": _content("As it stands.", document, headers=_ETAG),
-                    **not_modified,
-                    **_problems(400, 404, 406, 412, 503),
+                    **_NOT_MODIFIED,
+                    **_problems(400, 404, 406, 412, 415, 503),
                 },
             },
             "patch": {
                 "operationId": f"change_{resource.type}",
-                "parameters": [fields, if_match],
+                "parameters": [fields, _INCLUDE, if_match],
                 "requestBody": _body(f"{name}Change"),
                 "responses": {
                     "200": _content("As it stands now.", document, headers=_ETAG),
@@ -268,26 +170,23 @@ def _paths(resource: Resource) -> dict[str, Any]:
 
 def _root_path() -> dict[str, Any]:
     collections = {"type": "object", "additionalProperties": {"type": "string"}}
-    schema = _object(["meta"], meta=_object(["collections"], collections=collections))
-    found = {"description": "The collections.", "content": {JSONAPI: {"schema": schema}}}
-    responses = {"200": found, **_problems(400, 406)}
-    return {PREFIX: {"get": {"operationId": "show_root", "responses": responses}}}
+    schema = object_of(["meta"], meta=object_of(["collections"], collections=collections))
+    content = {JSONAPI: {"schema": schema}}
+    found = {"description": "The collections.", "content": content, "headers": _ETAG}
+    responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 415)}
+    shown = {"operationId": "show_root", "parameters": [_IF_NONE_MATCH], "responses": responses}
+    return {PREFIX: {"get": shown}}
 
 
-def _health_paths() -> dict[str, Any]:
-    schema = _object(["status"], status={"type": "string"})
-
-    def found(text: str) -> dict[str, Any]:
-        return {"description": text, "content": {JSON: {"schema": schema}}}
-
+def _other_paths() -> dict[str, Any]:
+    status = object_of(["status"], status={"type": "string"})
     return {
-        "/healthz": {
-            "get": {"operationId": "healthz", "responses": {"200": found("The process lives.")}}
-        },
-        "/readyz": {
-            "get": {
-                "operationId": "readyz",
-                "responses": {"200": found("It can serve."), **_problems(503)},
-            }
-        },
+        "/healthz": _plain("healthz", "The process lives.", status),
+        "/readyz": _plain("readyz", "It can serve.", status, **_problems(503)),
+        "/openapi.json": _plain("openapi", "This description.", object_of(["openapi"])),
     }
+
+
+def _plain(name: str, text: str, schema: dict[str, Any], **problems: Any) -> dict[str, Any]:
+    found = {"description": text, "content": {JSON: {"schema": schema}}}
+    return {"get": {"operationId": name, "responses": {"200": found, **problems}}}

@@ -1,0 +1,125 @@
+"""The JSON Schemas of the API's documents, out of the resources' declarations."""
+
+from typing import Any, Final
+
+from adapters.jsonapi.resource import Attribute, Kind, Resource
+
+TYPES: Final[dict[Kind, dict[str, Any]]] = {
+    Kind.TEXT: {"type": "string"},
+    Kind.TRUTH: {"type": "boolean"},
+    Kind.INSTANT: {"type": "string", "format": "date-time"},
+    Kind.KEY: {"type": "string", "pattern": "^[1-9][0-9]*$"},
+}
+_LINK: Final = {"type": ["string", "object", "null"]}
+
+
+def reference(name: str) -> dict[str, str]:
+    """Leads to a schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
+    """The schema of objects with these members."""
+    return {"type": "object", "required": required, "properties": properties}
+
+
+ERRORS: Final[dict[str, Any]] = {
+    "Errors": {
+        "type": "object",
+        "required": ["errors"],
+        "properties": {
+            "jsonapi": {"type": "object"},
+            "errors": {"type": "array", "minItems": 1, "items": reference("Error")},
+        },
+    },
+    "Error": {
+        "type": "object",
+        "required": ["status", "code", "title", "detail"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"type": "string", "pattern": "^[1-5][0-9]{2}$"},
+            "code": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
+            "title": {"type": "string"},
+            "detail": {"type": "string"},
+            "source": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "parameter": {"type": "string"},
+                    "header": {"type": "string"},
+                },
+            },
+            "links": {"type": "object"},
+            "meta": {"type": "object"},
+        },
+    },
+}
+
+
+def _value(attribute: Attribute, *, default: bool = False) -> dict[str, Any]:
+    """What its values are. A default belongs to what is created: in a change or an answer it
+    would seem that silence sets it."""
+    described = {**TYPES[attribute.kind], **attribute.description}
+    if attribute.read_only:
+        described["readOnly"] = True
+    return {key: value for key, value in described.items() if default or key != "default"}
+
+
+def _created(resource: Resource) -> dict[str, Any]:
+    """The attributes that create one."""
+    settable = [a for a in resource.attributes.values() if not a.read_only]
+    required = [a.name for a in settable if a.required]
+    return _sent(required, {a.name: _value(a, default=True) for a in settable})
+
+
+def _changed(resource: Resource) -> dict[str, Any]:
+    """The attributes that change one; what was read may be sent back whole."""
+    return _sent([], {a.name: _value(a) for a in resource.attributes.values()})
+
+
+def _sent(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+    ignored = {"^@": True}
+    closed = {"patternProperties": ignored, "additionalProperties": False}
+    return {**object_of(required, **properties), **closed}
+
+
+def schemas(resource: Resource) -> dict[str, Any]:
+    """The schemas of its documents, by their names."""
+    name = resource.type.capitalize()
+    kind = {"type": "string", "const": resource.type}
+    identity = {"type": kind, "id": TYPES[Kind.KEY]}
+    read = {
+        "type": "object",
+        "required": list(identity),
+        "properties": {
+            **identity,
+            "attributes": {
+                "type": "object",
+                "properties": {a.name: _value(a) for a in resource.attributes.values()},
+            },
+            "links": {"type": "object", "properties": {"self": {"type": "string"}}},
+            "meta": {"type": "object"},
+        },
+    }
+    create = object_of(["type", "attributes"], type=kind, attributes=_created(resource))
+    change = object_of(["type", "id"], **identity, attributes=_changed(resource))
+    page_links = dict.fromkeys(("self", "first", "prev", "next", "last", "describedby"), _LINK)
+    return {
+        name: read,
+        f"{name}Document": _document(reference(name)),
+        f"{name}Page": _document(
+            {"type": "array", "items": reference(name)},
+            links={"type": "object", "required": ["prev", "next"], "properties": page_links},
+        ),
+        f"{name}Creation": object_of(["data"], data=create),
+        f"{name}Change": object_of(["data"], data=change),
+    }
+
+
+def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    common = {
+        "jsonapi": {"type": "object"},
+        "links": {"type": "object"},
+        "meta": {"type": "object"},
+    }
+    return object_of(["jsonapi", "links", "data"], **{**common, **more, "data": data})
