@@ -15,7 +15,7 @@ from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, reading
-from application.deadlines import within
+from application.deadlines import remaining, within
 from application.ports import Context, OutcomeUnknown, Overtaken, Unavailable
 from application.search import Search, Slice
 from application.units import repeating
@@ -219,10 +219,11 @@ def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
 
 @on_sql
 def test_a_unit_that_ends_too_late_is_not_committed(directory) -> None:
-    refused, deadline = pytest.raises(Unavailable), ExitStack()
-    with refused as refusal, deadline, directory.begin(NOBODY) as work:
+    refused = pytest.raises(Unavailable)
+    with refused as refusal, within(0.1), directory.begin(NOBODY) as work:
         work.users.add(ANN, at=work.now)
-        deadline.enter_context(within(0))
+        while remaining():
+            pass
     assert refusal.value.code == "unavailable"
     assert directory.reader.page(Search()).items == ()
 
