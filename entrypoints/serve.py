@@ -8,9 +8,13 @@ import sys
 from functools import partial
 from ipaddress import ip_address
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
 
 from application.deadlines import within
 from application.ports import Unavailable
@@ -32,6 +36,19 @@ class CannotServe(RosterError):
     """Something outside the service keeps it from starting."""
 
     code = "cannot_serve"
+
+
+class Server(MPServer):
+    """granian, which gives up when a worker ends twice in five seconds: here only if by itself.
+
+    So a service that can't work stops, and one whose workers are killed goes on.
+    """
+
+    def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
+        killed = [each for each in workers if (self.wrks[each].inner.exitcode or 0) < 0]
+        super()._respawn_workers(workers, *arguments, **options)
+        for each in killed:
+            del self.respawned_wrks[each]
 
 
 def serve(settings: Settings, host: str, port: int, *, workers: int, threads: int) -> None:
@@ -102,12 +119,7 @@ def _prepare_database(settings: Settings) -> None:
 
 
 def _run(settings: Settings, address: str, port: int, *, workers: int, threads: int) -> None:
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-
-    server = Granian(
+    server = Server(
         "roster",
         address=address,
         port=port,
