@@ -1,0 +1,220 @@
+"""Migrations go up, down and up again, and lead to the very tables that are declared."""
+
+import ast
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.users import USERS
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("sqlite", "postgresql_18", "postgresql_15")
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def revisions() -> list[str]:
+    """Their ids, the oldest first."""
+    config = Config()
+    config.set_main_option("script_location", "migrations:")
+    return [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+@pytest.fixture
+def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Engine]]:
+    """Makes an engine of a new database with nothing in it."""
+    engines: list[Engine] = []
+
+    def made(kind: str) -> Engine:
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path}/roster{len(engines)}.db"
+        else:
+            url = request.getfixturevalue(kind).new_database()
+        engines.append(make_engine(url))
+        return engines[-1]
+
+    yield made
+    for engine in engines:
+        engine.dispose()
+
+
+CATALOGS = {
+    "sqlite": (
+        "SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'"
+        " ORDER BY 1, 2",
+    ),
+    "postgresql": (
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,"
+        "  l.collname, pg_get_expr(d.adbin, d.adrelid)"
+        " FROM pg_attribute a"
+        " LEFT JOIN pg_collation l ON l.oid = a.attcollation"
+        " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+        " WHERE a.attrelid = 'users'::regclass AND a.attnum > 0 AND NOT a.attisdropped"
+        " ORDER BY a.attnum",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'users' ORDER BY 1",
+        "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = 'users'::regclass ORDER BY 1",
+        "SELECT s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmax, s.seqcycle"
+        " FROM pg_sequence s WHERE s.seqrelid = 'users_id_seq'::regclass",
+    ),
+}
+
+
+def catalog(engine: Engine) -> list[object]:
+    """All that the database knows about its tables, but where they stand in the text."""
+    with engine.connect() as connection:
+        rows = [
+            tuple(re.sub(r"\s+", " ", v) if isinstance(v, str) else v for v in row)
+            for question in CATALOGS[engine.name]
+            for row in connection.execute(text(question))
+        ]
+    return list(rows)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18"])
+def test_there_is_no_drift_between_the_tables_declared_and_migrated(new_engine, kind) -> None:
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    assert schema.drift(engine) == []
+
+
+@every_kind
+def test_what_migrations_make_equals_what_is_declared(new_engine, kind: str) -> None:
+    migrated, declared = new_engine(kind), new_engine(kind)
+    schema.upgrade(migrated)
+    USERS.metadata.create_all(declared)
+    assert catalog(migrated) == catalog(declared)
+    assert len(catalog(migrated)) > 7
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18"])
+@pytest.mark.parametrize(
+    "change", ["DROP INDEX ix_users_name_id", "ALTER TABLE users ADD COLUMN extra INTEGER"]
+)
+def test_drift_is_noticed(new_engine, kind: str, change: str) -> None:
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        connection.execute(text(change))
+    assert len(schema.drift(engine)) == 1
+
+
+@every_kind
+@pytest.mark.parametrize("revision", revisions())
+def test_each_revision_goes_up_down_and_up_again(new_engine, kind: str, revision: str) -> None:
+    engine, known = new_engine(kind), revisions()
+    below = known[known.index(revision) - 1] if revision != known[0] else None
+    if below:
+        schema.upgrade(engine, below)
+    before = tables(engine)
+    schema.upgrade(engine, revision)
+    assert schema.current(engine) == revision
+    after = tables(engine)
+    schema.downgrade(engine, below or "base")
+    assert schema.current(engine) == below
+    assert tables(engine) == before
+    schema.upgrade(engine, revision)
+    assert tables(engine) == after != before
+
+
+def tables(engine: Engine) -> list[object]:
+    return catalog(engine) if inspect(engine).has_table("users") else []
+
+
+def test_the_release_needs_the_newest_revision() -> None:
+    assert revisions()[-1] == schema.REVISION
+
+
+def test_revisions_are_numbered_so_that_the_greater_is_the_newer() -> None:
+    assert revisions() == [f"{number:04}" for number in range(1, len(revisions()) + 1)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "migrations/versions").glob("[0-9]*.py")))
+def test_a_revision_stands_still_whatever_the_code_becomes(path: Path) -> None:
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    assert imported <= {"alembic", "sqlalchemy"}
+
+
+@every_kind
+def test_a_migration_that_fails_leaves_nothing(new_engine, kind: str) -> None:
+    engine = new_engine(kind)
+    with engine.connect() as connection:  # the last statement of the revision will meet it
+        connection.execute(text("CREATE TABLE other (id INTEGER)"))
+        connection.execute(text("CREATE INDEX ix_users_update_time_id ON other (id)"))
+    with pytest.raises(DBAPIError):
+        schema.upgrade(engine)
+    assert not inspect(engine).has_table("users")
+    assert schema.current(engine) is None
+
+
+@every_kind
+def test_a_migration_is_not_bound_by_the_time_outs_of_requests(new_engine, kind: str) -> None:
+    engine = new_engine(kind)
+    if engine.name == "postgresql":
+        with engine.connect() as connection:
+            for setting in ("statement_timeout", "lock_timeout"):
+                database = engine.url.database
+                connection.execute(text(f"ALTER DATABASE {database} SET {setting} = 1"))
+        engine.dispose()
+    schema.upgrade(engine)
+    assert inspect(engine).has_table("users")
+
+
+_UPGRADE = """
+import sys
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+engine = make_engine(sys.argv[1])
+schema.upgrade(engine)
+print(schema.current(engine))
+engine.dispose()
+"""
+
+
+@every_kind
+def test_processes_may_migrate_at_once(new_engine, kind: str) -> None:
+    url = new_engine(kind).url.render_as_string(hide_password=False)
+    command = [sys.executable, "-W", "error", "-c", _UPGRADE, url]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    upgrading = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(4)]
+    assert [process.communicate(timeout=60) for process in upgrading] == [
+        (f"{schema.REVISION}\n", "")
+    ] * 4
+
+
+def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite_url: str) -> None:
+    def run(*command: object, **more: object) -> str:
+        done = subprocess.run(command, check=True, capture_output=True, text=True, **more)
+        return done.stdout
+
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    run(sys.executable, "-m", "zipfile", "-e", wheel, installed)
+    # -P and -S keep the checkout and its editable installation out; the libraries come back in.
+    libraries = sysconfig.get_path("purelib")
+    bootstrap = f"import sys; sys.path[:0] = [{str(installed)!r}]; sys.path.append({libraries!r})"
+    script = f"{bootstrap}{_UPGRADE}print(schema.__file__)"
+    revision, path = run(sys.executable, "-P", "-S", "-c", script, sqlite_url, cwd="/").split()
+    assert revision == schema.REVISION
+    assert Path(path).is_relative_to(installed)
