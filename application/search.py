@@ -1,6 +1,7 @@
 """The language of questions: plain values that any store can answer, about any aggregate."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
@@ -66,6 +67,11 @@ def total_order(orders: tuple[Order, ...]) -> tuple[Order, ...]:
     return tuple(kept.values())
 
 
+def key_of(entity: object, ordering: tuple[Order, ...]) -> Key:
+    """Where the entity stands in the list."""
+    return tuple(getattr(entity, order.attribute) for order in ordering)
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """At most `size` rows between two keys, neither included; None is the end of the list.
@@ -119,3 +125,18 @@ class Page(Generic[T]):
     items: tuple[T, ...]
     more: bool
     total: int | None = None
+
+
+def walk(page: Callable[[Search], Page[T]], search: Search, *, size: int = 1000) -> Iterator[T]:
+    """All that the search finds, from the start of the list, a page of `size` at a time.
+
+    Each page is as it stands when it is read: what is added or changed meanwhile may be missed,
+    what stays is given once.
+    """
+    after = None
+    more = True
+    while more:
+        found = page(replace(search, place=Slice(size, after=after)))
+        yield from found.items
+        more = found.more
+        after = key_of(found.items[-1], search.ordering) if more else None

@@ -1,24 +1,22 @@
 """The composition root: what is built out of what. Nothing else knows dependency-injector."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
-from flask import Flask
 
-from adapters.api import Terms, api
-from adapters.api.problems import say
-from adapters.api.root import canonical
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql.engine import make_engine
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserReader
-from adapters.web.app import create_app
-from adapters.web.health import health
 from application.ports import UserReader
 from application.units import repeating
 from application.users import UserCommands
 from entrypoints.settings import Settings
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 def utc_now() -> datetime:
@@ -29,8 +27,14 @@ def utc_now() -> datetime:
 
 def make_app(
     settings: Settings, commands: UserCommands, reader: UserReader, store: MemoryStore | SqlStore
-) -> Flask:
-    """The web application."""
+) -> "Flask":
+    """The web application. The command line does without, and without its import."""
+    from adapters.api import Terms, api
+    from adapters.api.problems import say
+    from adapters.api.root import canonical
+    from adapters.web.app import create_app
+    from adapters.web.health import health
+
     terms = Terms(
         public_url=settings.public_url,
         cursor_secret=settings.cursor_secret,

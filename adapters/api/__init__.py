@@ -9,11 +9,11 @@ from werkzeug.routing import BaseConverter
 
 from adapters.api.exchange import receiver
 from adapters.api.openapi import openapi
-from adapters.api.root import PREFIX, root
+from adapters.api.root import root
 from adapters.api.users import users
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.documents import Writer
 from adapters.jsonapi.resource import read_key
+from adapters.resources.addresses import PREFIX, Addresses
 from adapters.resources.users import USERS
 from application.ports import UserReader
 from application.users import UserCommands
@@ -36,10 +36,7 @@ class Terms:
 
 def api(commands: UserCommands, reader: UserReader, terms: Terms) -> list[Blueprint]:
     """The API's blueprints: its resources under the prefix, and their description."""
-    base = terms.public_url.rstrip("/")
-    described_by = f"{base}/openapi.json"
-    cursors = Cursors(terms.cursor_secret)
-    collections = {USERS.type: f"{base}{PREFIX}/{USERS.type}"}
+    addresses = Addresses(terms.public_url)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
     resources.record_once(_know_keys)
     resources.before_request(
@@ -49,10 +46,10 @@ def api(commands: UserCommands, reader: UserReader, terms: Terms) -> list[Bluepr
             request_seconds=terms.request_seconds,
         )
     )
-    root(resources, f"{base}{PREFIX}", collections, described_by=described_by)
-    writer = Writer(USERS, collections[USERS.type], described_by=described_by)
-    users(resources, commands, reader, writer, cursors)
-    return [resources, openapi(base)]
+    root(resources, addresses, [USERS])
+    writer = addresses.writer(USERS)
+    users(resources, commands, reader, writer, Cursors(terms.cursor_secret))
+    return [resources, openapi(terms.public_url.rstrip("/"))]
 
 
 class _Key(BaseConverter):

@@ -5,11 +5,11 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response
 
-from adapters.api.root import PREFIX
 from adapters.api.schemas import ERRORS, TYPES, object_of, reference, schemas
 from adapters.jsonapi.media import JSON, JSONAPI
 from adapters.jsonapi.parameters import DEFAULT_SIZE, LARGEST_SIZE
 from adapters.jsonapi.resource import Kind, Resource
+from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from application.search import Op
 

@@ -1,15 +1,14 @@
 """The API's root, and the one form in which its URLs are routed."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable
 
 import orjson
 from flask import Blueprint, Response
 
 from adapters.api import exchange
 from adapters.jsonapi import parameters
-
-PREFIX: Final = "/api/v1"
+from adapters.jsonapi.resource import Resource
+from adapters.resources.addresses import PREFIX, Addresses
 
 
 def canonical(path: str) -> str:
@@ -24,13 +23,13 @@ def canonical(path: str) -> str:
     return shorter if under else path
 
 
-def root(api: Blueprint, url: str, collections: Mapping[str, str], *, described_by: str) -> None:
+def root(api: Blueprint, addresses: Addresses, resources: Iterable[Resource]) -> None:
     """Give the API the document that names its collections."""
     body = orjson.dumps(
         {
             "jsonapi": {"version": "1.1"},
-            "links": {"self": url, "describedby": described_by},
-            "meta": {"collections": collections},
+            "links": {"self": addresses.root, "describedby": addresses.description},
+            "meta": {"collections": {r.type: addresses.collection(r) for r in resources}},
         }
     )
 

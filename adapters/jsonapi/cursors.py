@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from adapters.jsonapi.resource import Kind, Resource, read_instant, write_instant
-from application.search import Condition, Key, Order, Value
+from application.search import Condition, Key, Order, Value, key_of
 
 _DIGEST_BYTES = 9
 
@@ -52,7 +52,7 @@ class ListCursors:
 
     def key(self, item: object) -> Key:
         """Where the item stands."""
-        return tuple(getattr(item, order.attribute) for order in self._ordering)
+        return key_of(item, self._ordering)
 
     def beside(self, key: Key, *, beyond: bool) -> Key:
         """The place right behind a key, or right before it, with nothing between the two.
