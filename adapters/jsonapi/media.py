@@ -1,11 +1,12 @@
 """Content negotiation (jsonapi.org/format/1.1/#content-negotiation, RFC 9110 section 12)."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from werkzeug.http import parse_list_header, parse_options_header
+from werkzeug.http import parse_list_header
 
 from adapters.jsonapi.problems import ErrorObject, Refused
 
@@ -13,7 +14,8 @@ JSONAPI: Final = "application/vnd.api+json"
 JSON: Final = "application/json"
 CURSOR_PROFILE: Final = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 
-_RANGES_OF_BOTH: Final = frozenset(("*/*", "application/*"))
+# What stands between semicolons; those in a quoted string part nothing.
+_PIECE: Final = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)++')
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,23 @@ def media_type(profiles: Iterable[str] = ()) -> str:
     return f'{JSONAPI};profile="{named}"' if named else JSONAPI
 
 
+def _read(text: str) -> tuple[str, dict[str, str]]:
+    """The type and its parameters; what is no parameter is one without a name.
+
+    Libraries drop what they can't read of a header; JSON:API has the whole type refused for it.
+    """
+    name, _, rest = text.partition(";")
+    parameters = {}
+    for piece in filter(str.strip, _PIECE.findall(rest)):
+        key, equals, value = piece.partition("=")
+        parameters[key.strip().lower() if equals else ""] = _unquoted(value.strip())
+    return name.strip().lower(), parameters
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:].removesuffix('"')) if value[:1] == '"' else value
+
+
 def _quality(text: str) -> float:
     try:
         return min(max(float(text), 0.0), 1.0)
@@ -40,10 +59,10 @@ def _quality(text: str) -> float:
 
 
 def _range(text: str) -> _Range:
-    name, parameters = parse_options_header(text)
+    name, parameters = _read(text)
     quality = _quality(parameters.pop("q", "1"))
     usable = parameters.keys() <= {"ext", "profile"} and not parameters.get("ext", "").split()
-    return _Range(name.lower(), quality, usable, frozenset(parameters.get("profile", "").split()))
+    return _Range(name, quality, usable, frozenset(parameters.get("profile", "").split()))
 
 
 def _admits(ranges: list[_Range], name: str) -> bool:
@@ -82,8 +101,7 @@ def check_content_type(content_type: str | None, *, has_body: bool, body_matters
 
     Where the body doesn't matter, or there is none, only a parameter that JSON:API forbids is.
     """
-    named, parameters = parse_options_header(content_type or "")
-    name = named.lower()
+    name, parameters = _read(content_type or "")
     if name == JSONAPI:
         if parameters.keys() - {"ext", "profile"}:
             raise _unsupported(f"{JSONAPI} takes no parameter but ext and profile.")

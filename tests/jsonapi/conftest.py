@@ -1,0 +1,47 @@
+"""A resource that Roster does not have: the format must know nothing of users."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from marshmallow import fields
+from marshmallow_jsonapi import Schema
+
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.resource import Resource, instant, text, truth
+
+
+class BookSchema(Schema):
+    class Meta:
+        type_ = "books"
+
+    id = fields.String(dump_only=True)
+    title = text(required=True, folded=True)
+    shelf = text()
+    lent = truth()
+    bought = instant()
+
+
+@dataclass(frozen=True)
+class Book:
+    id: int
+    title: str
+    shelf: str
+    lent: bool
+    bought: datetime
+
+
+@pytest.fixture(scope="session")
+def books() -> Resource:
+    return Resource.of(BookSchema)
+
+
+@pytest.fixture(scope="session")
+def book() -> type[Book]:
+    return Book
+
+
+@pytest.fixture(scope="session")
+def cursors() -> Any:
+    return Cursors("a secret")

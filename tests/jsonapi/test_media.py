@@ -1,0 +1,57 @@
+"""Headers of any making are negotiated or refused, never a fault."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.jsonapi.etags import entity_tag, expected_versions, unchanged
+from adapters.jsonapi.media import accepted_profiles, check_content_type
+from adapters.jsonapi.problems import Refused
+
+PIECES = st.sampled_from(
+    [
+        *("application/vnd.api+json", "application/json", "*/*", "text/html", "*", "x:y", "1-ab"),
+        *(";", ",", "=", '"', "\\", "'", " ", "\t", "\xff", "%41", "W/"),
+        *("q=0", "q=nan", "q=1e9", "q=-1", "q=", "charset", "ext", "profile"),
+    ]
+)
+HEADERS = st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=20)
+
+
+@given(HEADERS)
+def test_any_accept_is_taken_or_406(accept: str) -> None:
+    try:
+        accepted_profiles(accept)
+    except Refused as refused:
+        assert refused.status == 406  # noqa: PT017
+
+
+@given(HEADERS, st.booleans(), st.booleans())
+def test_any_content_type_is_taken_or_415(text: str, has_body: bool, matters: bool) -> None:
+    try:
+        check_content_type(text, has_body=has_body, body_matters=matters)
+    except Refused as refused:
+        assert refused.status == 415  # noqa: PT017
+
+
+@pytest.mark.parametrize("quality", ["0", "0.0", "nan", "-1", "x"])
+def test_a_quality_that_is_none_or_nothing_admits_nothing(quality: str) -> None:
+    with pytest.raises(Refused):
+        accepted_profiles(f"application/json;q={quality}")
+
+
+@given(HEADERS)
+def test_any_condition_is_read(condition: str) -> None:
+    tag = entity_tag(b"document", 3)
+    assert unchanged(condition, tag) in (True, False)
+    with suppress(TypeError):
+        assert all(version > 0 for version in expected_versions(condition))  # type: ignore[union-attr]
+
+
+def test_a_tag_tells_the_version_and_the_very_bytes() -> None:
+    tags = {entity_tag(b"one", 1), entity_tag(b"two", 1), entity_tag(b"one", 2), entity_tag(b"one")}
+    assert len(tags) == 4
+    assert expected_versions(", ".join(sorted(tags))) == {1, 2}
+    assert expected_versions(None) is None

@@ -1,0 +1,73 @@
+"""Where the links of numbered pages lead when lists are very long."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.pages import neighbours, page_meta
+from adapters.jsonapi.parameters import Question, collection
+from adapters.jsonapi.problems import Refused
+from adapters.jsonapi.resource import Resource
+from application.search import Numbered, Page
+
+DEEPEST = 100_000
+
+
+def asked(books: Resource, cursors: Cursors, number: int, size: int) -> Question:
+    return collection(f"page[number]={number}&page[size]={size}", books, cursors)
+
+
+def page(book: Any, place: Numbered, total: int) -> Page[Any]:
+    """That page of a list of so many books, whose ids are their places from 1."""
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    ids = range(place.offset + 1, min(place.offset + place.size, total) + 1)
+    items = tuple(book(id=i, title="a", shelf="b", lent=False, bought=day) for i in ids)
+    return Page(items, more=total > place.offset + place.size, total=total)
+
+
+@given(number=st.integers(1, 5000), size=st.integers(20, 1000), total=st.integers(0, 300_000))
+def test_links_lead_only_where_there_is_something_that_can_be_reached(
+    books: Resource, cursors: Cursors, book: Any, number: int, size: int, total: int
+) -> None:
+    if (number - 1) * size > DEEPEST:
+        with pytest.raises(Refused):
+            asked(books, cursors, number, size)
+        return
+    question = asked(books, cursors, number, size)
+    place = question.search.place
+    assert isinstance(place, Numbered)
+    found = page(book, place, total)
+    links = neighbours(found, question)
+    assert page_meta(found, question) == {"total": total}
+    assert links["first"] == (("page[number]", "1"),)
+    last_page = max(1, -(-total // size))
+    reachable = (last_page - 1) * size <= DEEPEST
+    assert links["last"] == ((("page[number]", str(last_page)),) if reachable else None)
+    for name in ("prev", "next"):
+        for parameter, value in links[name] or ():
+            if parameter == "page[number]":
+                asked(books, cursors, int(value), size)
+                assert (int(value) - 1) * size < max(total, 1)
+    assert (links["next"] is None) == (place.offset + size >= total)
+    assert (links["prev"] is None) == (number == 1)
+
+
+@pytest.mark.parametrize(("number", "size"), [(4001, 25), (100_001, 1), (101, 1000), (334, 300)])
+def test_where_numbers_end_the_next_page_is_a_cursor_away(
+    books: Resource, cursors: Cursors, book: Any, number: int, size: int
+) -> None:
+    question = asked(books, cursors, number, size)
+    assert isinstance(question.search.place, Numbered)
+    found = page(book, question.search.place, 10**6)
+    cursor = question.cursors.write((number * size,))
+    assert neighbours(found, question)["next"] == (("page[after]", cursor),)
+    with pytest.raises(Refused):
+        asked(books, cursors, number + 1, size)
+    before = asked(books, cursors, number - 1, size)
+    assert isinstance(before.search.place, Numbered)
+    earlier = page(book, before.search.place, 10**6)
+    assert neighbours(earlier, before)["next"] == (("page[number]", str(number)),)

@@ -1,0 +1,75 @@
+"""Errors as JSON:API says them."""
+
+import json
+
+import pytest
+
+from adapters.jsonapi.problems import STATUS, ErrorObject, Refused, error_document, refusal
+from application.ports import OutcomeUnknown, Overtaken, Unavailable
+from domain.errors import Invalid, Problem, RosterError, Violation
+from domain.users import EmailTaken, ReadOnly, StaleVersion, UserNotFound
+
+
+def error(status: int) -> ErrorObject:
+    return ErrorObject(status=status, code="some_code", detail="Why.")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"), [((409,), 409), ((409, 409), 409), ((409, 403), 400), ((422, 400), 400)]
+)
+def test_problems_that_call_for_different_statuses_get_400(
+    statuses: tuple[int, ...], status: int
+) -> None:
+    assert Refused(*map(error, statuses)).status == status
+
+
+@pytest.mark.parametrize(
+    ("refused", "status"),
+    [
+        (Invalid([Violation("name", Problem("blank", "is blank"))]), 422),
+        (ReadOnly("creation_time"), 403),
+        (UserNotFound(7), 404),
+        (EmailTaken(), 409),
+        (StaleVersion(), 412),
+        (Unavailable(), 503),
+        (Overtaken(), 503),
+        (OutcomeUnknown(), 503),
+    ],
+)
+def test_each_refusal_has_the_status_of_its_kind(refused: RosterError, status: int) -> None:
+    assert refusal(refused, lambda _: None).status == status
+
+
+def test_every_kind_of_refusal_has_a_status() -> None:
+    assert set(RosterError.__subclasses__()) == set(STATUS)
+
+
+def test_an_error_object_has_the_members_it_needs_and_no_others() -> None:
+    (plain,) = json.loads(error_document((error(400),)))["errors"]
+    assert plain == {"status": "400", "code": "some_code", "title": "Some code", "detail": "Why."}
+    whole = ErrorObject(
+        id="1",
+        status=400,
+        code="a",
+        detail="b",
+        pointer="",
+        type_link="/x",
+        meta={"page": {}},
+    )
+    assert whole.as_json() == {
+        "id": "1",
+        "status": "400",
+        "code": "a",
+        "title": "A",
+        "detail": "b",
+        "source": {"pointer": ""},
+        "links": {"type": "/x"},
+        "meta": {"page": {}},
+    }
+
+
+def test_what_a_client_sent_can_be_quoted_whatever_it_is() -> None:
+    odd = ErrorObject(status=422, code="a", detail='"\ud800\0é💥', pointer="/data/\ud800")
+    written = error_document((odd,))
+    assert written.isascii()
+    assert json.loads(written)["errors"][0]["detail"] == '"\ud800\0é💥'
