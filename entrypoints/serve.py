@@ -25,8 +25,10 @@ from entrypoints.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from flask import Flask
 
-CONNECTIONS = 1024
-"""How many each worker holds open; more wait to be accepted."""
+CONNECTIONS = 512
+"""How many each worker holds open, within the 1024 files that systems allow a process; more wait
+to be accepted. With as many threads, which cost nothing before they are needed, no client waits
+for a thread that another one holds."""
 
 _PR_SET_PDEATHSIG = 1
 _log = structlog.get_logger("roster.server")

@@ -43,7 +43,8 @@ class SlowClients:
     def _watch(self) -> None:
         while True:
             sleep(min(1.0, self._seconds / 4))
-            self.end_overdue(monotonic())
+            with suppress(OSError):  # no descriptor is free now
+                self.end_overdue(monotonic())
 
     def end_overdue(self, now: float) -> None:
         """End those whom we have waited for too long, as the monotonic clock says now."""

@@ -23,10 +23,11 @@ from entrypoints.settings import Settings
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1, 1024),
+    type=click.IntRange(1, 512),
     default=512,
     show_default=True,
-    help="Requests that a worker takes at once, those still arriving included.",
+    help="Requests that a worker takes at once, those still arriving included: "
+    "with few, slow clients keep others waiting.",
 )
 def serve(host: str, port: int, workers: int | None, threads: int) -> None:
     """Serve the API over HTTP. SQLite is migrated first."""

@@ -5,7 +5,7 @@ import socket
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -26,6 +26,14 @@ def is_gone(process: psutil.Process) -> bool:
         return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
         return True
+
+
+def is_free(port: int) -> bool:
+    with closing(socket.socket()) as plain, suppress(OSError):
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        plain.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def is_replaced(server: Any, process: psutil.Process) -> bool:
@@ -99,9 +107,7 @@ def test_no_worker_outlives_its_master(serve: Serve, eventually: Eventually) -> 
     assert len(workers) == 2
     server.process.kill()
     eventually(lambda: all(is_gone(worker) for worker in workers), within=3)
-    with closing(socket.socket()) as plain:
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        plain.bind(("127.0.0.1", server.port))
+    eventually(partial(is_free, server.port), within=3)
 
 
 def test_a_second_server_on_the_same_port_is_refused(serve: Serve) -> None:

@@ -1,5 +1,6 @@
 """What the server makes of what comes over the wire."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -23,14 +24,26 @@ def code_of(response: Any) -> Any:
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 4 * LIMIT, 30 * LIMIT])
 def test_a_body_over_the_limit_is_413_with_content_length(serve: Serve, size: int) -> None:
-    response = serve(**MEMORY).post(b" " * size)
+    server = serve(**MEMORY)
+    response = server.post(b" " * size)
     assert (response.status_code, code_of(response)) == (413, "body_too_large")
+    assert sent_before_looking(server, server.head(f"Content-Length: {size}"), b" " * size)
 
 
 @pytest.mark.parametrize("size", [2 * LIMIT, 30 * LIMIT])
 def test_a_body_over_the_limit_is_413_in_chunks(serve: Serve, size: int) -> None:
-    response = serve(**MEMORY).post(in_chunks(size))
+    server = serve(**MEMORY)
+    response = server.post(in_chunks(size))
     assert (response.status_code, code_of(response)) == (413, "body_too_large")
+    chunks = f"{size:x}\r\n".encode() + b" " * size + b"\r\n0\r\n\r\n"
+    assert sent_before_looking(server, server.head("Transfer-Encoding: chunked"), chunks)
+
+
+def sent_before_looking(server: Any, head: bytes, body: bytes) -> bool:
+    """Whether a client that sends everything first, as many do, finds the refusal then."""
+    with closing(server.connect(head + body)) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+    return True
 
 
 def test_a_body_at_the_limit_is_read(serve: Serve) -> None:
@@ -56,8 +69,6 @@ def test_a_client_that_asks_first_need_not_send_a_body_over_the_limit(serve: Ser
     ],
 )
 def test_a_body_that_breaks_off_is_400(serve: Serve, line: str, body: bytes) -> None:
-    import socket
-
     server = serve(**MEMORY)
     with closing(server.connect(server.head(line) + body)) as connection:
         connection.shutdown(socket.SHUT_WR)
@@ -65,8 +76,6 @@ def test_a_body_that_breaks_off_is_400(serve: Serve, line: str, body: bytes) -> 
 
 
 def test_a_whole_document_with_too_long_a_content_length_creates_nobody(serve: Serve) -> None:
-    import socket
-
     server = serve(**MEMORY)
     body = server.user()
     head = server.head(f"Content-Length: {len(body) + 1}")
