@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from adapters.api import Terms, api
 from adapters.api.problems import say
 from adapters.api.root import canonical
+from adapters.jsonapi.cursors import Cursors
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.web.app import create_app
@@ -150,13 +151,13 @@ def build(store: MemoryStore) -> Build:
     ) -> Flask:
         terms = Terms(
             public_url=public_url,
-            cursor_secret="a secret",
             body_limit=body_limit,
             body_seconds=5,
             request_seconds=8,
         )
         commands = UserCommands(repeating(begin or store.begin))
-        resources = api(commands, reader or MemoryUserReader(store), terms)
+        cursors = Cursors("a secret")
+        resources = api(commands, reader or MemoryUserReader(store), cursors, terms)
         app = create_app(
             [*resources, health(ready)], say=say, canonical=canonical, request_seconds=8
         )

@@ -1,0 +1,139 @@
+"""Over a database every answer is, byte for byte, the one over the memory store."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.store import SqlStore
+from adapters.sql.users import SqlUserReader
+
+Build = Callable[..., Flask]
+Answer = tuple[int, dict[str, str], bytes]
+
+USERS = "/api/v1/users"
+NAMES = ("Zoë", "Zoe", "zoe", "Ånn", "𝒜nn", "\uffee", "a,b", "100%", "o_o", "Straße", "b\\")
+FILTERS = (
+    "",
+    "filter[name][contains]=%25",
+    "filter[name][contains]=_",
+    "filter[name][contains]=%5C",
+    "filter[name][contains]=STRASSE",
+    "filter[name][starts_with]=zo",
+    "filter[name]=Zoe,zoe",
+    "filter[name][]=a,b",
+    "filter[name][ge]=Z",
+    "filter[name][lt]=%EF%BF%AE",
+    "filter[email][eq]=PERSON3@EXAMPLE.ORG",
+    "filter[email][ne]=PERSON3@EXAMPLE.ORG",
+    "filter[email][gt]=p",
+    "filter[is_active]=true",
+    "filter[is_active][ne]=true",
+    "filter[role][ne]=user&filter[is_active]=false",
+    "filter[id]=3,5,99&filter[id][gt]=3",
+    "filter[id][le]=9223372036854775807",
+    "filter[creation_time][gt]=2026-11-22T09:30:00.1500001Z",
+    "filter[creation_time][le]=2026-11-22T11:30:00.150%2B02:00",
+    "filter[update_time]=2026-11-22T09:30:00.130Z",
+)
+SORTS = ("", "name", "-name,role", "is_active,-email", "role,-update_time", "-creation_time", "-id")
+
+
+@pytest.fixture(params=["sqlite", "postgresql_18"])
+def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterator[FlaskClient]:
+    """The service over a database with nothing in it."""
+    name = {"sqlite": "sqlite_url", "postgresql_18": "postgresql_url"}[request.param]
+    engine = make_engine(request.getfixturevalue(name))
+    schema.upgrade(engine)
+    store = SqlStore(engine, type(clock)())
+    yield build(begin=store.begin, reader=SqlUserReader(engine)).test_client()
+    engine.dispose()
+
+
+def test_every_store_gives_the_same_answers(client: FlaskClient, over_sql: FlaskClient) -> None:
+    for mine, theirs in zip(conversation(client), conversation(over_sql), strict=True):
+        assert mine == theirs
+
+
+def conversation(client: FlaskClient) -> Iterator[Answer]:
+    """The answers to all that can be asked, some of it more than once."""
+    yield from _people_come_and_go(client)
+    for filters, sort in product(FILTERS, SORTS):
+        query = f"{filters}&sort={sort}" if sort else filters
+        yield from _walk(client, f"{USERS}?{query}&page[size]=9", "next")
+        yield _get(client, f"{USERS}?{query}&page[size]=9&page[number]=2")
+    yield from _refusals(client)
+
+
+def _people_come_and_go(client: FlaskClient) -> Iterator[Answer]:
+    for number in range(36):
+        attributes = {
+            "email": f"{'Person' if number % 2 else 'üser'}{number}@example.org",
+            "name": NAMES[number % len(NAMES)],
+            "is_active": number % 3 == 0,
+            "role": ("user", "admin", "x-1", "x_1")[number % 4],
+        }
+        yield _send(client, "POST", USERS, attributes)
+    for number in (3, 9, 9, 12):
+        url = f"{USERS}/{number}"
+        yield _send(client, "PATCH", url, {"name": "Changed"}, number)
+        yield _send(client, "PATCH", url, {"email": f"Moved{number}@EXAMPLE.org"}, number)
+    for number in (5, 36):
+        yield _send(client, "DELETE", f"{USERS}/{number}")
+
+
+def _refusals(client: FlaskClient) -> Iterator[Answer]:
+    one = f"{USERS}/1"
+    for attributes in (
+        {"email": "MOVED9@example.ORG"},
+        {"email": "ÜSER4@example.org", "creation_time": "x"},
+        {"creation_time": "2026-11-22T10:30:00.124+01:00"},
+        {"name": "a" * 250, "email": "ａ" * 60 + "@example.org"},
+    ):
+        yield _send(client, "PATCH", one, attributes, 1)
+    for method in ("GET", "DELETE", "PATCH"):
+        for number in (5, 99, 2**63 - 1):
+            yield _send(client, method, f"{USERS}/{number}", {}, number)
+        for condition in ('"99-ab"', "W/*", '"x"'):
+            yield _send(client, method, one, {"name": "N"}, 1, **{"If-Match": condition})
+    tag = client.get(one).headers["ETag"]
+    yield _send(client, "PATCH", one, {"name": "N"}, 1, **{"If-Match": tag})
+    yield _send(client, "DELETE", one, **{"If-Match": tag})
+    yield _send(client, "DELETE", one, **{"If-Match": client.get(one).headers["ETag"]})
+    yield _send(client, "POST", USERS, {"email": "Moved9@example.org", "name": "Clash"})
+
+
+def _walk(client: FlaskClient, url: str | None, link: str) -> Iterator[Answer]:
+    while url is not None:
+        status, _, body = answer = _get(client, url)
+        yield answer
+        assert status == 200
+        url = json.loads(body)["links"][link]
+
+
+def _get(client: FlaskClient, url: str) -> Answer:
+    return _answer(client.get(url))
+
+
+def _send(
+    client: FlaskClient,
+    method: str,
+    url: str,
+    attributes: dict[str, Any] | None = None,
+    number: int | None = None,
+    **headers: str,
+) -> Answer:
+    data = {"type": "users", "attributes": attributes or {}}
+    document = {"data": {**data, **({} if number is None else {"id": str(number)})}}
+    return _answer(client.open(url, method=method, json=document, headers=headers))
+
+
+def _answer(response: Any) -> Answer:
+    headers = {name: value for name, value in response.headers if name != "X-Request-ID"}
+    return response.status_code, headers, response.data
