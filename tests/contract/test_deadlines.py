@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from time import monotonic
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from adapters.sql.engine import make_engine
 from adapters.sql.transactions import reading
@@ -103,6 +103,22 @@ def test_a_slow_query_costs_no_connection(directory) -> None:
     with ends_unavailable(), reading(directory.engine) as connection:
         connection.execute(text("SELECT pg_sleep(20)"))
     assert backend() == before
+
+
+@on_postgresql
+def test_a_frozen_server_costs_only_the_connections_that_waited(request, directory, kind) -> None:
+    def backend(connection: Connection) -> int:
+        return connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+    def backends() -> set[int]:
+        with reading(directory.engine) as one, reading(directory.engine) as other:
+            return {backend(one), backend(other)}
+
+    directory.engine.dispose()
+    before = backends()
+    with request.getfixturevalue(kind).frozen(), ends_unavailable():
+        directory.reader.get(1)
+    assert len(backends() & before) == 1
 
 
 @on_postgresql

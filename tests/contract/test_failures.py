@@ -206,6 +206,19 @@ def test_an_answer_to_commit_that_comes_too_late_leaves_the_outcome_unknown(dire
 
 
 @on_postgresql
+def test_a_backend_that_dies_while_it_commits_leaves_the_outcome_unknown(directory) -> None:
+    deadly = (
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';;"
+        "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION die()"
+    )
+    undo = "DROP TRIGGER die ON users;;DROP FUNCTION die"
+    with altered(directory.engine, deadly, undo), pytest.raises(OutcomeUnknown):
+        directory.commands.create(ANN, NOBODY)
+
+
+@on_postgresql
 def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
     request, directory, kind: str
 ) -> None:
