@@ -48,6 +48,9 @@ class Violation:
     attribute: str
     problem: Problem
 
+    def __str__(self) -> str:
+        return f"{self.problem.code}: {self.attribute} {self.problem.detail}."
+
 
 class Invalid(RosterError):
     """What was sent breaks rules: all of them, not just the first."""
@@ -56,7 +59,7 @@ class Invalid(RosterError):
 
     def __init__(self, violations: Iterable[Violation]) -> None:
         self.violations = tuple(violations)
-        super().__init__("; ".join(f"{v.attribute}: {v.problem.detail}" for v in self.violations))
+        super().__init__(" ".join(map(str, self.violations)))
 
 
 class Forbidden(RosterError):

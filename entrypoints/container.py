@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
+from adapters.jsonapi.cursors import Cursors
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql.engine import make_engine
@@ -26,7 +27,11 @@ def utc_now() -> datetime:
 
 
 def make_app(
-    settings: Settings, commands: UserCommands, reader: UserReader, store: MemoryStore | SqlStore
+    settings: Settings,
+    commands: UserCommands,
+    reader: UserReader,
+    cursors: Cursors,
+    store: MemoryStore | SqlStore,
 ) -> "Flask":
     """The web application. The command line does without, and without its import."""
     from adapters.api import Terms, api
@@ -37,13 +42,12 @@ def make_app(
 
     terms = Terms(
         public_url=settings.public_url,
-        cursor_secret=settings.cursor_secret,
         body_limit=settings.body_bytes,
         body_seconds=settings.body_seconds,
         request_seconds=settings.request_seconds,
     )
     return create_app(
-        [*api(commands, reader, terms), health(store.ready)],
+        [*api(commands, reader, cursors, terms), health(store.ready)],
         say=say,
         canonical=canonical,
         request_seconds=settings.request_seconds,
@@ -71,4 +75,5 @@ class Container(containers.DeclarativeContainer):
     user_commands = providers.Singleton(
         UserCommands, providers.Callable(repeating, store.provided.begin)
     )
-    app = providers.Singleton(make_app, settings, user_commands, user_reader, store)
+    cursors = providers.Singleton(Cursors, settings.provided.cursor_secret)
+    app = providers.Singleton(make_app, settings, user_commands, user_reader, cursors, store)

@@ -28,13 +28,14 @@ class Terms:
     """
 
     public_url: str
-    cursor_secret: str
     body_limit: int
     body_seconds: float
     request_seconds: float
 
 
-def api(commands: UserCommands, reader: UserReader, terms: Terms) -> list[Blueprint]:
+def api(
+    commands: UserCommands, reader: UserReader, cursors: Cursors, terms: Terms
+) -> list[Blueprint]:
     """The API's blueprints: its resources under the prefix, and their description."""
     addresses = Addresses(terms.public_url)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
@@ -47,8 +48,7 @@ def api(commands: UserCommands, reader: UserReader, terms: Terms) -> list[Bluepr
         )
     )
     root(resources, addresses, [USERS])
-    writer = addresses.writer(USERS)
-    users(resources, commands, reader, writer, Cursors(terms.cursor_secret))
+    users(resources, commands, reader, addresses.writer(USERS), cursors)
     return [resources, openapi(terms.public_url.rstrip("/"))]
 
 

@@ -16,7 +16,7 @@ from application.search import Op
 
 def openapi(base: str) -> Blueprint:
     """/openapi.json, made once."""
-    body = orjson.dumps(description(base))
+    body = document(base)
     blueprint = Blueprint("openapi", __name__)
 
     @blueprint.get("/openapi.json")
@@ -24,6 +24,11 @@ def openapi(base: str) -> Blueprint:
         return Response(body, content_type=JSON)
 
     return blueprint
+
+
+def document(base: str = "") -> bytes:
+    """The OpenAPI document as JSON text."""
+    return orjson.dumps(description(base))
 
 
 def description(base: str = "") -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Entities -> documents, as JSON text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -70,15 +70,25 @@ class Writer:
         for name, pairs in neighbours(page, question).items():
             kept = () if pairs is None else (*question.kept, *pairs)
             links[name] = None if pairs is None else _with_query(self._base, urlencode(kept))
-        data = []
-        for item in page.items:
-            written = self._object(item, question.shown.fields)
-            cursor = question.cursors.write(question.cursors.key(item))
-            written["meta"] = {"page": {"cursor": cursor}}
-            data.append(written)
+        data = [self._item(item, question) for item in page.items]
         meta = page_meta(page, question)
         more = {"meta": {"page": meta}} if meta else {}
         return self._document(data, links, question.shown, **more)
+
+    def everything(
+        self, items: Iterable[Any], question: Question, *, query: str = ""
+    ) -> Iterator[bytes]:
+        """The document of all items, in parts: it need never be held whole."""
+        links = {"self": _with_query(self._base, query), "describedby": self._described_by}
+        yield b'{"jsonapi":{"version":"1.1"},"links":' + orjson.dumps(links) + b',"data":['
+        for position, item in enumerate(items):
+            yield (b"," if position else b"") + orjson.dumps(self._item(item, question))
+        yield b"]}"
+
+    def _item(self, item: Any, question: Question) -> dict[str, Any]:
+        cursor = question.cursors.write(question.cursors.key(item))
+        meta = {"page": {"cursor": cursor}}
+        return {**self._object(item, question.shown.fields), "meta": meta}
 
 
 def _with_query(url: str, query: str) -> str:

@@ -20,7 +20,7 @@ class NotMigrated(Unavailable):
     code = "not_migrated"
 
     def __init__(self) -> None:
-        super().__init__("The database isn't migrated to this release.")
+        super().__init__("The database isn't migrated to this release (roster db upgrade).")
 
 
 class WritesRefused(Unavailable):

@@ -4,9 +4,12 @@ from typing import Any
 
 import click
 
-from domain.errors import RosterError
+from adapters.jsonapi.problems import Refused
+from domain.errors import Invalid, RosterError
 from entrypoints.cli.db import db
+from entrypoints.cli.openapi import openapi
 from entrypoints.cli.serve import serve
+from entrypoints.cli.users import users
 from entrypoints.settings import BadSetting
 
 
@@ -16,8 +19,8 @@ class Failed(click.ClickException):
     exit_code = 1
 
 
-class WronglySet(click.ClickException):
-    """The command can't begin with a setting like this."""
+class WronglyUsed(click.ClickException):
+    """The command can't begin with a setting or an argument like this."""
 
     exit_code = 2
 
@@ -29,7 +32,11 @@ class Roster(click.Group):
         try:
             return super().invoke(ctx)
         except BadSetting as error:
-            raise WronglySet(str(error)) from error
+            raise WronglyUsed(str(error)) from error
+        except Refused as error:
+            raise WronglyUsed("\n".join(f"{e.code}: {e.detail}" for e in error.errors)) from error
+        except Invalid as error:
+            raise Failed("\n".join(map(str, error.violations))) from error
         except RosterError as error:
             raise Failed(f"{error.code}: {error.detail}") from error
 
@@ -40,5 +47,5 @@ def main() -> None:
     """A directory of users as a service."""
 
 
-main.add_command(db)
-main.add_command(serve)
+for command in (users, db, serve, openapi):
+    main.add_command(command)

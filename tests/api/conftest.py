@@ -33,8 +33,21 @@ LINKS = {"self", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
 
+class Answer(Response):
+    """An answer as a client reads it."""
+
+    @property
+    def problems(self) -> list[tuple[str, str, str | None]]:
+        """Status, code and pointer of each problem, in a fixed order."""
+        errors = json.loads(self.data)["errors"]
+        return sorted((e["status"], e["code"], e.get("source", {}).get("pointer")) for e in errors)
+
+
 class CheckedClient(FlaskClient):
     """A client that finds fault with any answer that the contract does not allow."""
+
+    def __init__(self, application: Flask, _: object, **options: Any) -> None:
+        super().__init__(application, Answer, **options)
 
     def open(self, *args: Any, **kwargs: Any) -> Response:
         response = super().open(*args, **kwargs)

@@ -1,0 +1,84 @@
+"""The directory of the settings, as the commands use it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from entrypoints.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.jsonapi.cursors import Cursors
+    from adapters.jsonapi.documents import Writer
+    from adapters.jsonapi.parameters import Question
+    from application.ports import Context, UserReader
+    from application.users import UserCommands
+    from domain.users import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """What a command needs to ask and to change."""
+
+    commands: "UserCommands"
+    reader: "UserReader"
+    writer: "Writer"
+    cursors: "Cursors"
+    context: "Context"
+
+    def question(self, query: str) -> "Question":
+        """What the query asks, as over HTTP. Refused."""
+        from adapters.jsonapi.parameters import collection
+        from adapters.resources.users import USERS
+
+        return collection(query, USERS, self.cursors)
+
+    def find(self, text: str) -> "User":
+        """The user of that id, or of that email in any letters. UserNotFound."""
+        from adapters.jsonapi.resource import read_key
+        from application.search import Condition, Op, Search
+        from domain.users import UserNotFound
+
+        if key := read_key(text):
+            return self.reader.get(key)
+        held = Condition.folding("email", Op.EQ, (text,))
+        for user in self.reader.page(Search((held,))).items:
+            return user
+        raise UserNotFound(text)
+
+
+@contextmanager
+def opened() -> Iterator[Directory]:
+    """The directory, for as long as a request may take. Raises BadSetting, Unavailable."""
+    from application.deadlines import within
+
+    with connected() as (settings, directory), within(settings.request_seconds):
+        yield directory
+
+
+@contextmanager
+def connected() -> Iterator[tuple[Settings, Directory]]:
+    """The directory, for as long as it takes."""
+    settings = Settings.of(os.environ)
+
+    from adapters.resources.addresses import Addresses
+    from adapters.resources.users import USERS
+    from application.ports import Context
+    from entrypoints.container import Container
+
+    container = Container(settings=settings)
+    try:
+        yield (
+            settings,
+            Directory(
+                commands=container.user_commands(),
+                reader=container.user_reader(),
+                writer=Addresses(settings.public_url).writer(USERS),
+                cursors=container.cursors(),
+                context=Context(actor="command line"),
+            ),
+        )
+    finally:
+        if settings.store == "sql":
+            container.engine().dispose()
