@@ -37,6 +37,7 @@ class MemoryStore:
         self._turn = Lock()
         self._ids = count(1)
         self._rows: Mapping[int, User] = MappingProxyType({})
+        self._holders: Mapping[str, int] = {}
 
     @contextmanager
     def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (each unit is alone)
@@ -45,9 +46,9 @@ class MemoryStore:
         if not self._turn.acquire(timeout=_FOREVER if left is None else left):
             raise Unavailable
         try:
-            rows = dict(self._rows)
-            yield MemoryUnit(context, self._clock(), MemoryUsers(rows, self._ids))
-            self._rows = MappingProxyType(rows)
+            rows, holders = dict(self._rows), dict(self._holders)
+            yield MemoryUnit(context, self._clock(), MemoryUsers(rows, holders, self._ids))
+            self._rows, self._holders = MappingProxyType(rows), holders
         finally:
             self._turn.release()
 

@@ -15,8 +15,14 @@ from domain.users import EmailTaken, NewUser, User, UserNotFound
 class MemoryUsers(Users):
     """The users of a unit of work that is open."""
 
-    def __init__(self, rows: MutableMapping[int, User], ids: Iterator[int]) -> None:
+    def __init__(
+        self,
+        rows: MutableMapping[int, User],
+        holders: MutableMapping[str, int],
+        ids: Iterator[int],
+    ) -> None:
         self._rows = rows
+        self._holders = holders  # of the folded emails
         self._ids = ids
 
     def add(self, new: NewUser, *, at: datetime) -> User:
@@ -32,15 +38,17 @@ class MemoryUsers(Users):
         if stored is None or stored.version != expected:
             raise Overtaken
         self._put(user)
+        if (key := fold(stored.email)) != fold(user.email):
+            del self._holders[key]
         return user
 
     def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
-        self.get(user_id).must_be(expected)
-        del self._rows[user_id]
+        user = self.get(user_id)
+        user.must_be(expected)
+        del self._rows[user_id], self._holders[fold(user.email)]
 
     def _put(self, user: User) -> None:
-        key = fold(user.email)
-        if any(fold(other.email) == key and other.id != user.id for other in self._rows.values()):
+        if self._holders.setdefault(fold(user.email), user.id) != user.id:
             raise EmailTaken
         self._rows[user.id] = user
 
