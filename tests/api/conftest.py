@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
+from hypothesis import settings
 from structlog.testing import capture_logs
 
 from adapters.api import Terms, api
@@ -25,6 +26,10 @@ from adapters.web.health import health
 from application.ports import UserReader
 from application.units import repeating
 from application.users import UserCommands
+
+# Machines are slow at times; that is no fault of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 JSONAPI = "application/vnd.api+json"
 USERS = "/api/v1/users"

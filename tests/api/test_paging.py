@@ -75,9 +75,7 @@ SORTS = st.lists(
 ).map(",".join)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sort=SORTS, size=st.integers(17, 200))
 def test_a_walk_to_the_end_and_back_meets_everybody_once_in_order(
     client: FlaskClient, people: list[User], sort: str, size: int
@@ -167,16 +165,17 @@ def test_an_empty_collection_has_an_empty_page(client: FlaskClient) -> None:
     assert (numbered["links"]["prev"], numbered["links"]["next"]) == (None, None)
 
 
+@pytest.mark.parametrize("sort", ["id", "-id", "-name", "name,-id"])
 def test_a_page_behind_the_end_leads_back_and_one_before_the_beginning_leads_on(
-    client: FlaskClient, people: list[User]
+    client: FlaskClient, people: list[User], sort: str
 ) -> None:
-    everybody = in_order(people, "-name")
-    page = get(client, {"sort": "-name", "page[size]": 1000}).json["data"]
+    everybody = in_order(people, sort)
+    page = get(client, {"sort": sort, "page[size]": 1000}).json["data"]
     first, last = (page[place]["meta"]["page"]["cursor"] for place in (0, -1))
-    behind = get(client, {"sort": "-name", "page[after]": last, "page[size]": 3}).json
+    behind = get(client, {"sort": sort, "page[after]": last, "page[size]": 3}).json
     assert (behind["data"], behind["links"]["next"]) == ([], None)
     assert ids(client.get(behind["links"]["prev"])) == everybody[-3:]
-    before = get(client, {"sort": "-name", "page[before]": first, "page[size]": 3}).json
+    before = get(client, {"sort": sort, "page[before]": first, "page[size]": 3}).json
     assert (before["data"], before["links"]["prev"]) == ([], None)
     assert ids(client.get(before["links"]["next"])) == everybody[:3]
 
@@ -276,6 +275,14 @@ def test_a_range_that_is_too_long_says_that_it_is_truncated(
     assert ids(client.get(response.json["links"]["prev"])) == everybody[2:4]
 
 
+def test_a_page_that_goes_on_is_no_truncated_range(
+    client: FlaskClient, people: list[User], cursors: list[str]
+) -> None:
+    for cursor in ("page[after]", "page[before]"):
+        response = get(client, {cursor: cursors[50], "page[size]": 2})
+        assert "meta" not in response.json
+
+
 @pytest.mark.parametrize(("after", "before"), [(3, 4), (3, 3), (9, 3)])
 def test_a_range_with_nothing_in_it_is_empty(
     client: FlaskClient, cursors: list[str], after: int, before: int
@@ -329,6 +336,18 @@ def test_a_cursor_of_another_list_is_refused(
     _refused(client, {**other, "page[after]": cursors[0]})
     theirs = get(client, other).json["data"][0]["meta"]["page"]["cursor"]
     _refused(client, {"page[after]": theirs})
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [("Zoe", "zoe"), ("Zoe", "Ann"), ("Zoe,Ann", "Zoe"), ("Zoe,Ann", "Zoe,zoe")],
+)
+def test_a_cursor_of_a_filter_by_another_value_is_refused(
+    client: FlaskClient, people: list[User], mine: str, other: str
+) -> None:
+    cursor = get(client, {"filter[name]": mine}).json["data"][0]["meta"]["page"]["cursor"]
+    _refused(client, {"filter[name]": other, "page[after]": cursor})
+    get(client, {"filter[name]": mine, "page[after]": cursor})
 
 
 def test_a_cursor_works_for_any_way_of_showing_the_same_list(

@@ -5,11 +5,16 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource, instant, text, truth
+
+# Machines are slow at times; that is no fault of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 class BookSchema(Schema):
