@@ -25,6 +25,7 @@ MOST_VALUES: Final = 500
 MOST_PARAMETERS: Final = 1000
 
 _FILTER = re.compile(r"filter\[([^][]*)\](?:\[([^][]*)\])?")
+_UNSUPPORTED_SORT: Final = f"{CURSOR_PROFILE}/unsupported-sort"
 _OPS: Final = {op.value: op for op in Op}
 
 Pairs = tuple[tuple[str, str], ...]
@@ -159,22 +160,25 @@ class _Reading:
             self._wrong("include", f"There is no relationship {path}.", code="unknown_relationship")
         return path is not None
 
-    def _names(self, parameter: str, names: list[str], known: Collection[str]) -> None:
+    def _names(
+        self, parameter: str, names: list[str], known: Collection[str], **more: object
+    ) -> None:
         for name in names:
             if name not in known:
-                self._wrong(
-                    parameter, f"There is no attribute '{name}' here.", code="unknown_attribute"
-                )
+                detail = f"There is no attribute '{name}' here."
+                self._wrong(parameter, detail, code="unknown_attribute", **more)
 
     def _sort(self) -> Iterator[Order]:
         if "sort" not in self._left:
             return
         names = self._left.pop("sort").split(",")
         if len(names) > MOST_SORT_FIELDS:
-            self._wrong("sort", f"Sort by at most {MOST_SORT_FIELDS} attributes.")
+            detail = f"Sort by at most {MOST_SORT_FIELDS} attributes."
+            self._wrong("sort", detail, type_link=_UNSUPPORTED_SORT)
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
-        self._names("sort", [order.attribute for order in orders], known)
+        sorted_by = [order.attribute for order in orders]
+        self._names("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
         yield from (order for order in orders if order.attribute in known)
 
     def _filters(self) -> Iterator[Condition]:

@@ -280,6 +280,15 @@ def test_a_sort_by_what_is_no_attribute_is_400(client: FlaskClient, sort: str) -
     assert ("sort", "unknown_attribute") in problems(client, urlencode({"sort": sort}))
 
 
+@pytest.mark.parametrize("sort", ["nick", ",".join(["name"] * 9)])
+def test_a_sort_that_cannot_be_had_is_the_error_of_the_profile(
+    client: FlaskClient, sort: str
+) -> None:
+    (error,) = client.get(f"{USERS}?sort={sort}").json["errors"]
+    profile = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
+    assert error["links"] == {"type": f"{profile}/unsupported-sort"}
+
+
 def test_at_most_8_sorts(client: FlaskClient) -> None:
     assert client.get(f"{USERS}?sort={','.join(['name'] * 8)}").status_code == 200
     assert problems(client, f"sort={','.join(['name'] * 9)}") == [("sort", "invalid_parameter")]

@@ -53,6 +53,25 @@ def test_any_text_is_a_moment_or_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T09:30:00.٣Z",
+        "２０２６-11-22T09:30:00Z",
+        "2026-11-22T09:30:00Z\n",
+        "2026-11-22T09:30Z",
+        "2026-11-22T09:30:00+0200",
+        "2026-11-22T09:30:00+02",
+        "20261122T093000Z",
+        "2026-W47-7T09:30:00Z",
+        "2026-02-29T09:30:00Z",
+        "0000-01-01T00:00:00Z",
+    ],
+)
+def test_a_moment_is_written_as_rfc_3339_has_it(text: str) -> None:
+    assert read_instant(text) is None
+
+
+@pytest.mark.parametrize(
     ("text", "key"),
     [
         ("1", 1),
