@@ -85,10 +85,10 @@ def accepted_profiles(accept: str | None) -> frozenset[str]:
         raise _not_acceptable(f"Every {JSONAPI} in it has a parameter that is not supported.")
     if not (_admits(ranges, JSONAPI) or _admits(ranges, JSON)):
         raise _not_acceptable(f"It admits neither {JSONAPI} nor {JSON}.")
-    best = max(
-        (r for r in ours if r.usable), key=lambda r: (r.quality, len(r.profiles)), default=None
-    )
-    return best.profiles if best and best.quality > 0 else frozenset()
+    wanted = [r for r in ours if r.usable and r.quality > 0]
+    best = max((r.quality for r in wanted), default=0.0)
+    # Instances of the same quality are equally good, and the profiles of one are among them.
+    return frozenset().union(*(r.profiles for r in wanted if r.quality == best))
 
 
 def _not_acceptable(detail: str) -> Refused:

@@ -5,7 +5,8 @@ Whatever a test asks, the client checks the answer against what every answer mus
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,9 +24,10 @@ from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.web.app import create_app
 from adapters.web.health import health
-from application.ports import UserReader
+from application.ports import Context, UnitOfWork, UserReader
 from application.units import repeating
 from application.users import UserCommands
+from domain.users import User
 
 # Machines are slow at times; that is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
@@ -134,6 +136,21 @@ class TickingClock:
         return self.now
 
 
+class CurrentStore:
+    """The store of the test that runs, so that one application can serve them all."""
+
+    store: MemoryStore
+
+    def begin(
+        self, context: Context, *, holding: bool = False
+    ) -> AbstractContextManager[UnitOfWork]:
+        return self.store.begin(context, holding=holding)
+
+    @property
+    def rows(self) -> Mapping[int, User]:
+        return self.store.rows
+
+
 Build = Callable[..., Flask]
 Create = Callable[..., dict[str, Any]]
 
@@ -150,20 +167,27 @@ def clock() -> TickingClock:
     return TickingClock()
 
 
-@pytest.fixture
-def store(clock: TickingClock) -> MemoryStore:
-    return MemoryStore(clock)
+@pytest.fixture(scope="session")
+def current() -> CurrentStore:
+    return CurrentStore()
 
 
-@pytest.fixture
-def build(store: MemoryStore) -> Build:
-    """Makes an application over the store; anything of it can be another."""
+@pytest.fixture(autouse=True)
+def store(clock: TickingClock, current: CurrentStore) -> MemoryStore:
+    """The store of this test, with nothing in it."""
+    current.store = MemoryStore(clock)
+    return current.store
+
+
+@pytest.fixture(scope="session")
+def build(current: CurrentStore) -> Build:
+    """Makes an application over the current store; anything of it can be another."""
 
     def made(
         *,
         reader: UserReader | None = None,
         begin: Any = None,
-        ready: Callable[[], None] = store.ready,
+        ready: Callable[[], None] = lambda: None,
         public_url: str = "",
         body_limit: int = 2**20,
     ) -> Flask:
@@ -173,9 +197,9 @@ def build(store: MemoryStore) -> Build:
             body_seconds=5,
             request_seconds=8,
         )
-        commands = UserCommands(repeating(begin or store.begin))
+        commands = UserCommands(repeating(begin or current.begin))
         cursors = Cursors("a secret")
-        resources = api(commands, reader or MemoryUserReader(store), cursors, terms)
+        resources = api(commands, reader or MemoryUserReader(current), cursors, terms)
         app = create_app(
             [*resources, health(ready)], say=say, canonical=canonical, request_seconds=8
         )
@@ -185,7 +209,7 @@ def build(store: MemoryStore) -> Build:
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def app(build: Build) -> Flask:
     return build()
 

@@ -212,6 +212,11 @@ def test_the_page_with_the_profile_and_without_are_not_the_same_to_a_cache(
     assert client.get(USERS, headers=seen).status_code == 200
 
 
+def test_a_change_is_never_answered_by_304(client: FlaskClient, create: Create) -> None:
+    create(name="Ann")
+    assert rename(client, "Ann", **{"If-None-Match": etag(client)}).status_code != 304
+
+
 def test_a_304_comes_after_the_checks(client: FlaskClient, create: Create) -> None:
     create()
     seen = {"If-None-Match": "*"}

@@ -76,6 +76,7 @@ REFUSED = (
     "application/json;q=0",
     "*/*;q=0",
     f"{JSONAPI};q=0, application/json;q=0, */*",
+    f"{JSONAPI};q=0, {JSONAPI};charset=utf-8",
     "application/*;q=0, */*",
     f"{JSONAPI}x",
     "application/vnd.api",
@@ -214,6 +215,8 @@ def test_delete_takes_any_body(
     [
         f'{JSONAPI};profile="{PROFILE}"',
         f"{JSONAPI};profile={PROFILE}",
+        f'{JSONAPI}, {JSONAPI};profile="{PROFILE}"',
+        f'{JSONAPI};profile="https://x.org/other", {JSONAPI};profile="{PROFILE}"',
         f"{JSONAPI}; Profile={PROFILE}; q=0.5",
         f'{JSONAPI};profile="https://x.org/other {PROFILE}"',
         f'{JSONAPI};charset=utf-8, {JSONAPI};profile="{PROFILE}"',
@@ -246,6 +249,7 @@ def test_the_cursor_profile_is_applied_where_it_is_asked_for(
         f'application/json;profile="{PROFILE}"',
         f'{JSONAPI};profile="{PROFILE}";charset=utf-8, {JSONAPI}',
         f'{JSONAPI};profile="{PROFILE}";q=0, {JSONAPI}',
+        f'{JSONAPI};profile="{PROFILE}";q=0, application/json',
     ],
 )
 def test_without_a_usable_wish_for_the_profile_the_answer_is_plain(
