@@ -18,7 +18,6 @@ from granian.server.mp import MPServer
 
 from application.deadlines import within
 from application.ports import Unavailable
-from domain.errors import RosterError
 from entrypoints import logs
 from entrypoints.settings import BadSetting, Settings
 
@@ -34,7 +33,7 @@ _PR_SET_PDEATHSIG = 1
 _log = structlog.get_logger("roster.server")
 
 
-class CannotServe(RosterError):
+class CannotServe(Unavailable):
     """Something outside the service keeps it from starting."""
 
     code = "cannot_serve"

@@ -79,5 +79,6 @@ def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
         pool_size=pool_size,
         pool_reset_on_return=None,  # there is nothing to reset: see transactions.py
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # a fault in the log must not show who it was about
         **options,
     )

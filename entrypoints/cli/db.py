@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from domain.errors import RosterError
+from domain.errors import Conflict, NotFound
 from entrypoints.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-class NoSuchRevision(RosterError):
+class NoSuchRevision(NotFound):
     """There is no such revision, or none in that direction."""
 
     code = "no_such_revision"
 
 
-class Differs(RosterError):
+class Differs(Conflict):
     """The database isn't what this release needs."""
 
     code = "schema_differs"
