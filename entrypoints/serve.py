@@ -18,6 +18,7 @@ from granian.server.mp import MPServer
 
 from application.deadlines import within
 from application.ports import Unavailable
+from domain.errors import Conflict
 from entrypoints import logs
 from entrypoints.settings import BadSetting, Settings
 
@@ -33,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 _log = structlog.get_logger("roster.server")
 
 
-class CannotServe(Unavailable):
+class CannotServe(Conflict):
     """Something outside the service keeps it from starting."""
 
     code = "cannot_serve"
