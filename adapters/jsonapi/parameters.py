@@ -163,10 +163,11 @@ class _Reading:
     def _names(
         self, parameter: str, names: list[str], known: Collection[str], **more: object
     ) -> None:
-        for name in names:
-            if name not in known:
-                detail = f"There is no attribute '{name}' here."
-                self._wrong(parameter, detail, code="unknown_attribute", **more)
+        # One problem that names them all: the answer is not to outgrow the question.
+        if unknown := [name for name in dict.fromkeys(names) if name not in known]:
+            listed = ", ".join(f"'{name}'" for name in unknown)
+            detail = f"There is no attribute {listed} here."
+            self._wrong(parameter, detail, code="unknown_attribute", **more)
 
     def _sort(self) -> Iterator[Order]:
         if "sort" not in self._left:

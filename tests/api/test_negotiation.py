@@ -260,6 +260,14 @@ def test_without_a_usable_wish_for_the_profile_the_answer_is_plain(
     assert response.json["links"]["self"] == "/api/v1/users"
 
 
+def test_a_numbered_page_does_not_claim_the_profile(client: FlaskClient, create: Create) -> None:
+    # By the profile a page without a cursor begins with the first item.
+    headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
+    response = client.get("/api/v1/users?page[number]=2", headers=headers)
+    assert response.headers["Content-Type"] == JSONAPI
+    assert response.json["links"]["self"] == "/api/v1/users?page[number]=2"
+
+
 def test_the_profile_belongs_to_collections_only(client: FlaskClient, create: Create) -> None:
     create()
     headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
