@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from adapters.jsonapi.problems import ErrorObject, Refused
 from adapters.jsonapi.resource import Resource
-from adapters.jsonapi.strict_json import parse
+from adapters.strict_json import NotStrict, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,11 @@ def _escaped(name: str) -> str:
 
 def read_resource(text: bytes, *, id_required: bool) -> ResourceObject:
     """The resource object of a request's document. Refused (400) with every fault of structure."""
-    return _Structure().resource(parse(text), id_required=id_required)
+    try:
+        document = parse(text)
+    except NotStrict as error:
+        raise Refused(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
+    return _Structure().resource(document, id_required=id_required)
 
 
 _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", str: "a string"}

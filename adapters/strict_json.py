@@ -6,8 +6,6 @@ import math
 import re
 from typing import Any, Final, NoReturn
 
-from adapters.jsonapi.problems import ErrorObject, Refused
-
 DEEPEST: Final = 64
 MOST_DIGITS: Final = 400
 
@@ -15,8 +13,17 @@ MOST_DIGITS: Final = 400
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
+class NotStrict(ValueError):
+    """A text that is no JSON, or means more than one thing. `code` is stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
 def _refuse(code: str, detail: str) -> NoReturn:
-    raise Refused(ErrorObject(status=400, code=code, detail=detail))
+    raise NotStrict(code, detail)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def _too_deep(text: bytes) -> bool:
 
 
 def parse(text: bytes) -> Any:
-    """The value of the text. Refused (400) says what is wrong, in no library's words."""
+    """The value of the text. NotStrict says what is wrong, in no library's words."""
     if text.startswith(b"\xef\xbb\xbf"):
         _refuse("malformed_json", "The document begins with a byte order mark.")
     if _too_deep(text):

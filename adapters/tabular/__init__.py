@@ -1,0 +1,1 @@
+"""Records in files: rows in and out, of any length, in constant memory."""
