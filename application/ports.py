@@ -1,6 +1,6 @@
 """What the use cases need from outside, in their own words. Adapters keep these promises."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +56,16 @@ class Users(Protocol):
 
     def add(self, new: NewUser, *, at: datetime) -> User:
         """Store it, with an id never given before, at version 1. EmailTaken if it is held."""
+
+    def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
+        """Store them in their order, all but those whose email is held, by one before them too.
+
+        Gives the positions of those that were left out. A few statements, however many they are:
+        meant for up to a thousand or so.
+        """
+
+    def holders(self, emails: Collection[str]) -> Mapping[str, User]:
+        """The users who hold any of the emails, by their folded emails; found as by add_many."""
 
     def get(self, user_id: int) -> User:
         """The user as it stands. UserNotFound if there is none."""

@@ -1,6 +1,6 @@
 """Users in a dict."""
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Protocol
@@ -29,6 +29,19 @@ class MemoryUsers(Users):
         user = User(id=next(self._ids), **asdict(new), creation_time=at, update_time=at, version=1)
         self._put(user)
         return user
+
+    def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
+        refused = []
+        for position, each in enumerate(new):
+            if fold(each.email) in self._holders:
+                refused.append(position)
+            else:
+                self.add(each, at=at)
+        return refused
+
+    def holders(self, emails: Collection[str]) -> Mapping[str, User]:
+        keys = {fold(email) for email in emails}
+        return {key: self._rows[self._holders[key]] for key in keys if key in self._holders}
 
     def get(self, user_id: int) -> User:
         return _user(self._rows, user_id)

@@ -66,7 +66,7 @@ class Transactions:
         """
         with bounded(), self._manners.turn(), translated(), self._engine.connect() as connection:
             try:
-                _send(connection, self._manners.begin)
+                send(connection, self._manners.begin)
                 yield connection
                 if remaining() == 0:
                     raise Unavailable
@@ -76,7 +76,7 @@ class Transactions:
             _commit(connection)
 
 
-def _send(connection: Connection, statement: str) -> str | None:
+def send(connection: Connection, statement: str) -> str | None:
     """Straight to the driver: SQLAlchemy is not to add to it. What the database said it did."""
     cursor = connection.connection.cursor()
     try:
@@ -89,7 +89,7 @@ def _send(connection: Connection, statement: str) -> str | None:
 def _commit(connection: Connection) -> None:
     with translated_at_commit():
         try:
-            done = _send(connection, "COMMIT")
+            done = send(connection, "COMMIT")
         except BaseException:
             _roll_back(connection)
             raise
@@ -102,6 +102,6 @@ def _roll_back(connection: Connection) -> None:
     if connection.invalidated:
         return
     try:
-        _send(connection, "ROLLBACK")
+        send(connection, "ROLLBACK")
     except Exception:  # noqa: BLE001 (whatever it is, the failure that led here is the one to tell)
         connection.invalidate()

@@ -1,6 +1,6 @@
 """The table of users, and the users in it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from adapters.sql.bulk import Bulk
 from adapters.sql.columns import Identity64, Instant, text
 from adapters.sql.failures import violated
 from adapters.sql.metadata import METADATA
@@ -74,6 +75,8 @@ _COLUMNS = tuple(
 _ADD = insert(USERS).returning(USERS.c.id)
 _GET = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
 _HOLD = _GET.with_for_update()
+_HOLDERS = select(*_COLUMNS).where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
+_HOLD_HOLDERS = _HOLDERS.with_for_update()
 _SAVE = update(USERS).where(
     USERS.c.id == bindparam("user_id"), USERS.c.version == bindparam("expected")
 )
@@ -84,6 +87,7 @@ _SEARCHABLE = Searchable(
     columns=_COLUMNS,
     folded={"email": USERS.c.email_key, "name": USERS.c.name_key, "role": USERS.c.role},
 )
+_BULK = Bulk(USERS, key=USERS.c.email_key, held=_EMAIL_IS_HELD)
 _LARGEST_ID = 2**63 - 1
 
 
@@ -93,19 +97,20 @@ class SqlUsers(Users):
     def __init__(self, connection: Connection, *, holding: bool) -> None:
         self._connection = connection
         self._select = _HOLD if holding else _GET
+        self._select_holders = _HOLD_HOLDERS if holding else _HOLDERS
 
     def add(self, new: NewUser, *, at: datetime) -> User:
-        attributes: dict[str, Any] = {
-            "email": new.email,
-            "name": new.name,
-            "is_active": new.is_active,
-            "role": new.role,
-            "creation_time": at,
-            "update_time": at,
-            "version": 1,
-        }
+        attributes = _first(new, at)
         user_id = self._put(_ADD, {**attributes, **_keys(new)}).scalar_one()
         return User(id=user_id, **attributes)
+
+    def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
+        return _BULK.add(self._connection, [{**_first(each, at), **_keys(each)} for each in new])
+
+    def holders(self, emails: Collection[str]) -> Mapping[str, User]:
+        keys = {"keys": [fold(email) for email in emails]}
+        rows = self._connection.execute(self._select_holders, keys)
+        return {fold(user.email): user for user in map(_user, rows)}
 
     def get(self, user_id: int) -> User:
         return _get(self._connection, self._select, user_id)
@@ -180,6 +185,19 @@ def _user(row: Sequence[Any]) -> User:
         update_time=update_time,
         version=version,
     )
+
+
+def _first(new: NewUser, at: datetime) -> dict[str, Any]:
+    """What is kept of a user at its beginning."""
+    return {
+        "email": new.email,
+        "name": new.name,
+        "is_active": new.is_active,
+        "role": new.role,
+        "creation_time": at,
+        "update_time": at,
+        "version": 1,
+    }
 
 
 def _keys(user: NewUser | User) -> dict[str, str]:

@@ -12,7 +12,7 @@ from application.deadlines import within
 from application.ports import Context, Overtaken
 from application.search import Search, Slice
 from domain.errors import RosterError
-from domain.users import EmailTaken, User, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
 NOBODY = Context()
 THREADS = 20
@@ -139,3 +139,15 @@ def test_processes_that_write_at_once_lose_nothing(directory) -> None:
     assert complaints == [b""] * 3
     assert directory.reader.get(user.id).version == 1 + 3 * 50
     assert len(directory.reader.page(Search(place=Slice(1000))).items) == 1 + 3 * 50
+
+
+def test_of_20_who_add_the_same_many_each_email_is_added_once(directory) -> None:
+    new = [NewUser(email=f"u{number}@example.org", name="Ann") for number in range(50)]
+
+    def adding(number: int) -> int:
+        with directory.begin(NOBODY) as work:
+            return len(new) - len(work.users.add_many(new, at=work.now))
+
+    results = at_once(adding)
+    assert sorted(results) == [0] * (THREADS - 1) + [len(new)]
+    assert len(directory.reader.page(Search(place=Slice(100))).items) == len(new)

@@ -5,6 +5,7 @@ from datetime import UTC
 import pytest
 
 from application.ports import Context, Overtaken
+from application.search import Search, Slice
 from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
 
 NOBODY = Context()
@@ -159,3 +160,66 @@ def test_a_store_that_works_is_ready(directory) -> None:
 
 def _renamed(user: User, now: object) -> User:
     return user.changed(UserChanges({"name": "Bo"}), at=now)
+
+
+def many(*emails: str, name: str = "Many") -> list[NewUser]:
+    return [NewUser(email=email, name=name) for email in emails]
+
+
+def listed(directory) -> list[tuple[str, str]]:
+    found = directory.reader.page(Search(place=Slice(5000))).items
+    return [(user.email, user.name) for user in found]
+
+
+def test_many_are_added_in_their_order_as_if_one_by_one(directory) -> None:
+    emails = [f"u{number}@example.org" for number in range(2500)]
+    with directory.begin(NOBODY) as work:
+        assert list(work.users.add_many(many(*emails), at=work.now)) == []
+        now = work.now
+    assert [email for email, _ in listed(directory)] == emails
+    user = directory.reader.page(Search()).items[0]
+    assert user == User(
+        id=user.id,
+        email="u0@example.org",
+        name="Many",
+        is_active=False,
+        role="user",
+        creation_time=now,
+        update_time=now,
+        version=1,
+    )
+
+
+def test_of_many_those_whose_email_is_held_are_left_out(directory) -> None:
+    directory.add("held@example.org")
+    with directory.begin(NOBODY) as work:
+        work.users.add(NewUser(email="unit@example.org", name="Unit"), at=work.now)
+        emails = ("HELD@example.org", "é@x.test", "UNIT@example.org", "E\u0301@x.test", "z@x.test")
+        assert list(work.users.add_many(many(*emails), at=work.now)) == [0, 2, 3]
+        assert list(work.users.add_many(many("Z@X.test"), at=work.now)) == [0]
+        assert list(work.users.add_many([], at=work.now)) == []
+        work.users.add(NewUser(email="last@example.org", name="Last"), at=work.now)
+    assert listed(directory) == [
+        ("held@example.org", "Ann"),
+        ("unit@example.org", "Unit"),
+        ("é@x.test", "Many"),
+        ("z@x.test", "Many"),
+        ("last@example.org", "Last"),
+    ]
+
+
+def test_nothing_remains_of_many_in_a_unit_that_failed(directory) -> None:
+    with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
+        work.users.add_many(many("a@example.org", "b@example.org"), at=work.now)
+        raise ZeroDivisionError
+    assert listed(directory) == []
+
+
+@pytest.mark.parametrize("holding", [False, True])
+def test_holders_are_found_by_any_spelling_of_their_emails(directory, holding: bool) -> None:
+    ann, bob = directory.add("Ann@example.org"), directory.add("é@example.org")
+    directory.add("other@example.org")
+    with directory.begin(NOBODY, holding=holding) as work:
+        found = work.users.holders(["ANN@EXAMPLE.org", "E\u0301@example.org", "no@example.org"])
+        assert found == {"ann@example.org": ann, "é@example.org": bob}
+        assert work.users.holders([]) == {}
