@@ -1,6 +1,7 @@
 """The table of users, and the users in it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -63,15 +64,15 @@ USERS = Table(
     Index(None, "creation_time", "id"),
     Index(None, "update_time", "id"),
     sqlite_autoincrement=True,  # or the id of the last user would be given again
+    mariadb_engine="InnoDB",
+    mariadb_default_charset="utf8mb4",
+    mariadb_collate="utf8mb4_nopad_bin",
 )
 _EMAIL_IS_HELD = {"uq_users_email_key", "users.email_key"}
 
-_COLUMNS = tuple(
-    USERS.c[name]
-    for name in (
-        "id email name is_active role creation_time update_time version".split()  # noqa: SIM905
-    )
-)
+_FIELDS = tuple(field.name for field in fields(User))
+_GIVEN = tuple(field.name for field in fields(NewUser))
+_COLUMNS = tuple(USERS.c[name] for name in _FIELDS)
 _ADD = insert(USERS).returning(USERS.c.id)
 _GET = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
 _HOLD = _GET.with_for_update()
@@ -116,16 +117,9 @@ class SqlUsers(Users):
         return _get(self._connection, self._select, user_id)
 
     def save(self, user: User, *, expected: int) -> User:
-        attributes = {
-            "email": user.email,
-            "name": user.name,
-            "is_active": user.is_active,
-            "role": user.role,
-            "update_time": user.update_time,
-            "version": user.version,
-        }
+        values = {name: getattr(user, name) for name in _FIELDS} | _keys(user)
         which = {"user_id": user.id, "expected": expected}
-        if self._put(_SAVE, {**which, **attributes, **_keys(user)}).rowcount == 0:
+        if self._put(_SAVE, values | which).rowcount == 0:
             raise Overtaken
         return user
 
@@ -174,30 +168,13 @@ def _get(connection: Connection, statement: Any, user_id: int) -> User:
 
 
 def _user(row: Sequence[Any]) -> User:
-    user_id, email, name, is_active, role, creation_time, update_time, version = row
-    return User(
-        id=user_id,
-        email=email,
-        name=name,
-        is_active=is_active,
-        role=role,
-        creation_time=creation_time,
-        update_time=update_time,
-        version=version,
-    )
+    return User(**dict(zip(_FIELDS, row, strict=True)))
 
 
 def _first(new: NewUser, at: datetime) -> dict[str, Any]:
-    """What is kept of a user at its beginning."""
-    return {
-        "email": new.email,
-        "name": new.name,
-        "is_active": new.is_active,
-        "role": new.role,
-        "creation_time": at,
-        "update_time": at,
-        "version": 1,
-    }
+    """The attributes of a user's first version."""
+    given = {name: getattr(new, name) for name in _GIVEN}
+    return {**given, "creation_time": at, "update_time": at, "version": 1}
 
 
 def _keys(user: NewUser | User) -> dict[str, str]:
