@@ -7,7 +7,7 @@ import psycopg2
 from sqlalchemy import URL, Engine, create_engine, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from adapters.sql import postgresql, sqlite
+from adapters.sql import mariadb, postgresql, sqlite
 from application.deadlines import remaining
 
 
@@ -49,13 +49,18 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
             return _postgresql(url, pool_size)
         if kind in _SQLITE:
             return _sqlite(url, pool_size)
+        if kind in _MARIADB:
+            return _mariadb(url, pool_size)
     except (exc.ArgumentError, psycopg2.ProgrammingError):  # they would show a part of the URL
         raise ValueError("The database's URL can't be read.") from None
-    raise ValueError("The database must be given as sqlite:///FILE or postgresql://…")
+    raise ValueError(
+        "The database must be given as sqlite:///FILE, postgresql://… or mariadb+pymysql://…"
+    )
 
 
 _POSTGRESQL = ("postgresql", "postgresql+psycopg2", "postgres")
 _SQLITE = ("sqlite", "sqlite+pysqlite")
+_MARIADB = ("mariadb+pymysql", "mysql+pymysql")
 
 
 def _sqlite(text: str, pool_size: int) -> Engine:
@@ -69,6 +74,12 @@ def _sqlite(text: str, pool_size: int) -> Engine:
 def _postgresql(text: str, pool_size: int) -> Engine:
     engine = _engine(postgresql.url_of(text), pool_size, use_native_hstore=False)
     postgresql.prepare(engine)
+    return engine
+
+
+def _mariadb(text: str, pool_size: int) -> Engine:
+    engine = _engine(mariadb.url_of(text), pool_size)
+    mariadb.prepare(engine)
     return engine
 
 

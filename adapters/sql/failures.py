@@ -1,7 +1,7 @@
 """What a database's failures mean for the directory.
 
-A failure is judged by its code, never by its prose, save where SQLite has nothing else. What is
-not known here is a fault of Roster's and passes as it is.
+A failure is judged by its code, never by its prose, save where a database has nothing else. What
+is not known here is a fault of Roster's and passes as it is.
 """
 
 import sqlite3
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
+import pymysql
 import sqlalchemy.exc
 
 from application.ports import OutcomeUnknown, Overtaken, Unavailable
@@ -66,6 +67,40 @@ _SQLITE = {
     sqlite3.SQLITE_PERM: WritesRefused,
 }
 _PRIMARY_CODE = 0xFF
+_MARIADB = {
+    1020: Overtaken,  # ER_CHECKREAD: changed since the snapshot was taken
+    1213: Overtaken,  # ER_LOCK_DEADLOCK
+    1290: WritesRefused,  # ER_OPTION_PREVENTS_STATEMENT: --read-only
+    1792: WritesRefused,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+    1836: WritesRefused,  # ER_READ_ONLY_MODE
+    1146: NotMigrated,  # ER_NO_SUCH_TABLE
+    3: Unavailable,  # EE_WRITE: disk full, most likely
+    1021: Unavailable,  # ER_DISK_FULL
+    1026: Unavailable,  # ER_ERROR_ON_WRITE
+    1030: Unavailable,  # ER_GET_ERRNO: what the storage engine met
+    1037: Unavailable,  # ER_OUTOFMEMORY
+    1040: Unavailable,  # ER_CON_COUNT_ERROR
+    1041: Unavailable,  # ER_OUT_OF_RESOURCES
+    1044: Unavailable,  # ER_DBACCESS_DENIED_ERROR
+    1045: Unavailable,  # ER_ACCESS_DENIED_ERROR
+    1047: Unavailable,  # ER_UNKNOWN_COM_ERROR: a node that has not joined its cluster
+    1049: Unavailable,  # ER_BAD_DB_ERROR
+    1053: Unavailable,  # ER_SERVER_SHUTDOWN
+    1114: Unavailable,  # ER_RECORD_FILE_FULL
+    1129: Unavailable,  # ER_HOST_IS_BLOCKED
+    1130: Unavailable,  # ER_HOST_NOT_PRIVILEGED
+    1203: Unavailable,  # ER_TOO_MANY_USER_CONNECTIONS
+    1205: Unavailable,  # ER_LOCK_WAIT_TIMEOUT
+    1226: Unavailable,  # ER_USER_LIMIT_REACHED
+    1317: Unavailable,  # ER_QUERY_INTERRUPTED
+    1698: Unavailable,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+    1927: Unavailable,  # ER_CONNECTION_KILLED
+    1969: Unavailable,  # ER_STATEMENT_TIMEOUT: max_statement_time
+    3024: Unavailable,  # the same, of MySQL's numbers
+}
+_OF_THE_DRIVER = range(2000, 3000)
+_LOST = 0
+_FAILURES = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
 
 
 @contextmanager
@@ -75,7 +110,7 @@ def translated() -> Iterator[None]:
         yield
     except sqlalchemy.exc.TimeoutError as error:  # no connection of the pool became free in time
         raise Unavailable from error
-    except (sqlalchemy.exc.DBAPIError, psycopg2.Error, sqlite3.Error) as error:
+    except _FAILURES as error:
         if meaning := _meaning(_cause(error)):
             raise meaning() from error
         raise
@@ -86,7 +121,7 @@ def translated_at_commit() -> Iterator[None]:
     """The same for a commit: a definite refusal, or a lost answer. Neither may be tried again."""
     try:
         yield
-    except (sqlalchemy.exc.DBAPIError, psycopg2.Error, sqlite3.Error) as error:
+    except _FAILURES as error:
         raise (Unavailable if _is_definite(_cause(error)) else OutcomeUnknown)() from error
 
 
@@ -95,7 +130,15 @@ def violated(error: sqlalchemy.exc.IntegrityError) -> str | None:
     cause = error.orig
     if isinstance(cause, psycopg2.Error):
         return cause.diag.constraint_name
+    if isinstance(cause, pymysql.Error):
+        return _last_quoted(str(cause.args[-1]))
     return str(cause).removeprefix("UNIQUE constraint failed: ")
+
+
+def _last_quoted(message: str) -> str | None:
+    """Where MariaDB names the index, in whatever language it speaks."""
+    quoted = message.split("'")
+    return quoted[-2] if len(quoted) > 2 else None
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -109,6 +152,8 @@ def _meaning(
 ) -> type[Unavailable | NotMigrated | WritesRefused | Overtaken] | None:
     if isinstance(error, psycopg2.Error):
         return _postgresql_meaning(error)
+    if isinstance(error, pymysql.Error):
+        return _mariadb_meaning(error)
     if isinstance(error, sqlite3.Error):
         return _sqlite_meaning(error)
     return None
@@ -128,10 +173,24 @@ def _sqlite_meaning(error: sqlite3.Error) -> type[Unavailable] | None:
     return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
 
 
+def _mariadb_meaning(error: pymysql.Error) -> type[Unavailable] | None:
+    code = _mariadb_code(error)
+    lost = code in _OF_THE_DRIVER or code == _LOST
+    return Unavailable if lost else _MARIADB.get(code)
+
+
+def _mariadb_code(error: pymysql.Error) -> int:
+    """Its number; that of a lost connection where what came could not be read."""
+    code = error.args[0] if error.args else _LOST
+    return code if isinstance(code, int) else _LOST
+
+
 def _is_definite(error: BaseException) -> bool:
     """Whether the database itself said that it did not commit."""
     if isinstance(error, psycopg2.Error):
         # A server that says FATAL may have committed before.
         return error.pgcode is not None and error.diag.severity_nonlocalized == "ERROR"
+    if isinstance(error, pymysql.Error):
+        return _MARIADB.get(_mariadb_code(error)) in (Overtaken, WritesRefused)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & _PRIMARY_CODE
     return bool(code != sqlite3.SQLITE_IOERR)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
-from adapters.sql import postgresql, sqlite
+from adapters.sql import mariadb, postgresql, sqlite
 from adapters.sql.failures import translated, translated_at_commit
 from application.deadlines import remaining, within
 from application.ports import Unavailable
@@ -33,6 +33,7 @@ SECONDS_WITHOUT_DEADLINE = 30.0
 _MANNERS: Mapping[str, Callable[[], Manners]] = {
     "sqlite": sqlite.Manners,
     "postgresql": postgresql.Manners,
+    "mariadb": mariadb.Manners,
 }
 
 

@@ -44,10 +44,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email_key", name="uq_users_email_key"),
         sqlite_autoincrement=True,
+        mariadb_engine="InnoDB",
+        mariadb_default_charset="utf8mb4",
+        mariadb_collate="utf8mb4_nopad_bin",
+        if_not_exists=_may_be_half_done(),
     )
     for attribute in _SORTABLE:
-        op.create_index(f"ix_users_{attribute}_id", "users", [attribute, "id"])
+        name = f"ix_users_{attribute}_id"
+        op.create_index(name, "users", [attribute, "id"], if_not_exists=_may_be_half_done())
 
 
 def downgrade() -> None:
-    op.drop_table("users")
+    op.drop_table("users", if_exists=_may_be_half_done())
+
+
+def _may_be_half_done() -> bool:
+    """MariaDB commits each statement by itself, so what was interrupted is run again."""
+    return op.get_context().dialect.name == "mariadb"

@@ -1,0 +1,199 @@
+"""What MariaDB needs: deadlines that hold even if the server says nothing any more.
+
+What a session must be is said once, as it is opened: see docs/decisions/0009.
+"""
+
+import re
+import select
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pymysql.connections import Connection as Session
+from pymysql.constants import CR
+from pymysql.err import OperationalError
+from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import asbool
+
+from application.deadlines import remaining, within
+from application.ports import Unavailable
+
+_OLDEST = (10, 11)
+_CONNECT_SECONDS = 10.0
+_SHARE_OF_SERVER = 0.95
+_SESSION = {
+    "autocommit": True,
+    "charset": "utf8mb4",
+    # Whatever the server's own mode is, text that is too long is refused and never cut.
+    "sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
+    # Each statement sees what is committed, and locks what it finds rather than the gaps around.
+    "init_command": "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+}
+_SWITCHES = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
+
+
+class UnsupportedServer(Unavailable):
+    """The server is another one than Roster was made for."""
+
+    code = "unsupported_server"
+
+    def __init__(self) -> None:
+        super().__init__("The database is none of MariaDB 10.11 or newer.")
+
+
+def url_of(text: str) -> URL:
+    """The URL for SQLAlchemy. ValueError where it can't be read or names no database."""
+    try:
+        url = make_url(text).set(drivername="mariadb+pymysql")
+    except (ArgumentError, ValueError):
+        raise _unreadable() from None
+    if not url.database:
+        raise ValueError("The URL of the MariaDB database must name one, as …@host/roster")
+    return url
+
+
+def _unreadable() -> ValueError:
+    """Without the driver's words, which could hold the password."""
+    return ValueError("The URL of the MariaDB database can't be read.")
+
+
+def prepare(engine: Engine) -> None:
+    """Have everything that the engine waits for end with the deadline.
+
+    ValueError where the URL holds a parameter that the driver does not take.
+    """
+    try:
+        _session(engine.dialect.create_connect_args(engine.url)[1])
+    except (TypeError, ValueError, OSError):
+        raise _unreadable() from None
+    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "checkout", _still_open)
+    event.listen(engine, "before_cursor_execute", _bound_at_server, retval=True)
+    event.listen(engine, "handle_error", _keep_the_others)
+
+
+class _Socket(socket.socket):
+    """Waits no longer than the deadline for what it sends or receives."""
+
+    def recv_into(self, *arguments: Any) -> int:
+        self.settimeout(_left())
+        return super().recv_into(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        self.settimeout(_left())
+        super().sendall(*arguments)
+
+
+class _EncryptedSocket(_Socket, ssl.SSLSocket):
+    """The same under TLS."""
+
+
+def _left() -> float | None:
+    left = remaining()
+    if left == 0:  # which would mean not to wait, and to be told so otherwise
+        raise TimeoutError
+    return left
+
+
+def _session(parameters: Mapping[str, Any]) -> Session:
+    """A session that is not open yet. ValueError, TypeError, OSError for a bad parameter."""
+    switches = {name: asbool(parameters[name]) for name in _SWITCHES if name in parameters}
+    session = Session(**{**parameters, **switches, **_SESSION}, defer_connect=True)
+    if session.ssl:
+        session.ctx.sslsocket_class = _EncryptedSocket
+    return session
+
+
+def _connect(
+    _: Dialect, record: ConnectionPoolEntry, __: Any, parameters: dict[str, Any]
+) -> Session:
+    session = _session(parameters)
+    with within(session.connect_timeout or _CONNECT_SECONDS):
+        try:
+            reached = _reach(session)
+        except OSError as error:
+            raise OperationalError(CR.CR_CONN_HOST_ERROR, "no connection") from error
+        record.info["descriptor"] = reached.fileno()
+        session.connect(reached)
+        _refuse_others(session)
+    return session
+
+
+def _reach(session: Session) -> socket.socket:
+    """A socket to the server: by the first of its addresses that takes it. OSError."""
+    if session.unix_socket:
+        return _connected(socket.AF_UNIX, session.unix_socket)
+    found = socket.getaddrinfo(session.host, session.port, type=socket.SOCK_STREAM)
+    for left, (family, _, _, _, address) in zip(range(len(found), 0, -1), found, strict=True):
+        try:
+            with within((remaining() or 0.0) / left):
+                return _connected(family, address)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _connected(family: int, address: Any) -> socket.socket:
+    reached = _Socket(family, socket.SOCK_STREAM)
+    try:
+        reached.settimeout(_left())
+        reached.connect(address)
+        if family != socket.AF_UNIX:
+            reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            reached.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    except BaseException:
+        reached.close()
+        raise
+    return reached
+
+
+def _refuse_others(session: Session) -> None:
+    """Raises UnsupportedServer. A proxy greets in its own name, so the server is asked."""
+    with session.cursor() as cursor:
+        cursor.execute("SELECT VERSION()")
+        (version,) = cursor.fetchone()
+    found = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
+    if not found or tuple(map(int, found.groups())) < _OLDEST:
+        session.close()
+        raise UnsupportedServer
+
+
+def _still_open(session: Session, record: ConnectionPoolEntry, _: object) -> None:
+    """A server says nothing on an idle connection but that it is closing it."""
+    poll = select.poll()
+    poll.register(record.info["descriptor"], select.POLLIN)
+    if not session.open or poll.poll(0):
+        raise DisconnectionError
+
+
+def _bound_at_server(
+    _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
+) -> tuple[str, Any]:
+    """Have the server give up first, or it would go on with what nobody waits for."""
+    left = remaining()
+    if left is None:
+        return statement, parameters
+    seconds = max(0.001, _SHARE_OF_SERVER * left)
+    return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {statement}", parameters
+
+
+def _keep_the_others(context: ExceptionContext) -> None:
+    """One answer that did not come is no reason to open every connection of the pool anew."""
+    if isinstance(context.original_exception.__context__, TimeoutError):
+        context.invalidate_pool_on_disconnect = False
+
+
+class Manners:
+    """How a transaction is opened."""
+
+    begin = "START TRANSACTION"
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Writers need not line up."""
+        return nullcontext()
