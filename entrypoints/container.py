@@ -14,6 +14,7 @@ from adapters.sql.users import SqlUserReader
 from application.ports import UserReader
 from application.units import repeating
 from application.users import UserCommands
+from application.users_io import UserImport
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,5 +76,6 @@ class Container(containers.DeclarativeContainer):
     user_commands = providers.Singleton(
         UserCommands, providers.Callable(repeating, store.provided.begin)
     )
+    user_import = providers.Singleton(UserImport, store.provided.begin)
     cursors = providers.Singleton(Cursors, settings.provided.cursor_secret)
     app = providers.Singleton(make_app, settings, user_commands, user_reader, cursors, store)

@@ -127,6 +127,24 @@ class Resource:
             (claimed if attribute and attribute.read_only else to_set)[name] = value
         return to_set, claimed
 
+    def of_cells(self, cells: Mapping[str, str]) -> dict[str, object]:
+        """What cells of text say of its attributes.
+
+        What an attribute's kind can't be read from stays text, for the domain to judge.
+        """
+        read: dict[str, object] = {}
+        for name, cell in cells.items():
+            value = READ[self.attributes[name].kind](cell)
+            read[name] = cell if value is None else value
+        return read
+
+    def cells(self, entity: object) -> list[str]:
+        """The id and the attributes of an entity as text, as of_cells reads it."""
+        return [
+            WRITTEN[attribute.kind](getattr(entity, name))
+            for name, attribute in {"id": _ID, **self.attributes}.items()
+        ]
+
 
 _ID: Final = Attribute(name="id", kind=Kind.KEY, read_only=True, description={"type": "string"})
 
@@ -167,3 +185,11 @@ READ: Final[Mapping[Kind, Callable[[str], Value | None]]] = {
     Kind.KEY: read_key,
 }
 """How a value of a kind is read from a query parameter; None if it can't be one."""
+
+WRITTEN: Final[Mapping[Kind, Callable[[Any], str]]] = {
+    Kind.TEXT: str,
+    Kind.TRUTH: {True: "true", False: "false"}.__getitem__,
+    Kind.INSTANT: write_instant,
+    Kind.KEY: str,
+}
+"""How a value of a kind is written as text, to be read by READ."""

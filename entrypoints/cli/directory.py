@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from adapters.jsonapi.parameters import Question
     from application.ports import Context, UserReader
     from application.users import UserCommands
+    from application.users_io import UserImport
     from domain.users import User
 
 
@@ -22,6 +23,7 @@ class Directory:
     """What a command needs to ask and to change."""
 
     commands: "UserCommands"
+    imports: "UserImport"
     reader: "UserReader"
     writer: "Writer"
     cursors: "Cursors"
@@ -73,6 +75,7 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
             settings,
             Directory(
                 commands=container.user_commands(),
+                imports=container.user_import(),
                 reader=container.user_reader(),
                 writer=Addresses(settings.public_url).writer(USERS),
                 cursors=container.cursors(),

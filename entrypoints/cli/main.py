@@ -7,9 +7,11 @@ import click
 from adapters.jsonapi.problems import Refused
 from domain.errors import Invalid, RosterError
 from entrypoints.cli.db import db
+from entrypoints.cli.demo import demo
 from entrypoints.cli.openapi import openapi
 from entrypoints.cli.serve import serve
 from entrypoints.cli.users import users
+from entrypoints.cli.users_io import export_users, import_users
 from entrypoints.settings import BadSetting
 
 
@@ -47,5 +49,7 @@ def main() -> None:
     """A directory of users as a service."""
 
 
-for command in (users, db, serve, openapi):
+for command in (import_users, export_users):
+    users.add_command(command)
+for command in (users, db, serve, openapi, demo):
     main.add_command(command)

@@ -53,7 +53,7 @@ def list_users(
 
     with opened() as directory:
         one_page = not everyone and limit <= LARGEST_SIZE
-        query = _query(filters, sort, fields, limit if one_page else None)
+        query = query_of(filters, sort, fields, limit if one_page else None)
         question = directory.question(query)
         if as_json and one_page:
             page = directory.reader.page(question.search)
@@ -66,7 +66,9 @@ def list_users(
             output.table(found, question.shown.fields)
 
 
-def _query(filters: tuple[str, ...], sort: str | None, fields: str | None, size: int | None) -> str:
+def query_of(
+    filters: tuple[str, ...], sort: str | None, fields: str | None, size: int | None
+) -> str:
     """The query that asks the same over HTTP."""
     pairs = [_filter(text) for text in filters]
     if sort is not None:

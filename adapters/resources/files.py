@@ -1,0 +1,169 @@
+"""Resources in files, a record each: which columns there are, and what is read of them.
+
+Both ways in know the same two formats:
+
+    csv     a header row, then a row for each; every cell is text
+    jsonl   an object on each line
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, BinaryIO, Final, Protocol
+
+from adapters.jsonapi.resource import Kind, Resource, write_instant
+from adapters.tabular import csv, jsonl
+from adapters.tabular.lines import Row
+from application.users_io import BadRecord, Record
+from domain.errors import Invalid, Problem, Violation
+
+NOTES: Final = ("line", "errors")
+"""What a file of bad records says beside them; whoever reads one again reads past these."""
+
+_UNKNOWN: Final = Problem("unknown_attribute", "is no column that can be imported")
+_REPEATED: Final = Problem("repeated_attribute", "is the name of two columns")
+_MISSING: Final = Problem("missing", "must be a column")
+_NO_HEADER: Final = Problem("no_header", "must be a header row in UTF-8")
+_CELLS: Final = Problem("wrong_number_of_cells", "must have as many cells as the header row")
+
+
+class Records(Protocol):
+    """The records of a file, each of which may be kept for its mending when it proves bad."""
+
+    def __iter__(self) -> Iterator[Record]: ...
+
+    def heading(self) -> bytes:
+        """What comes before the bad ones."""
+
+    def kept(self, bad: BadRecord) -> bytes:
+        """A bad one with its line and its errors, in the format of the file."""
+
+
+class CsvRecords(Records):
+    """The records of a CSV file.
+
+    The header is read at once: Invalid where it names a column that is not the resource's, or one
+    twice, or not all that are required.
+    """
+
+    def __init__(self, file: BinaryIO, resource: Resource, required: Collection[str]) -> None:
+        self._resource = resource
+        self._rows = csv.read(file)
+        self._columns = _header(next(self._rows, None), resource, required)
+        settable = _settable(resource)
+        self._read = [(name, at) for at, name in enumerate(self._columns) if name in settable]
+        self._notes = {at for at, name in enumerate(self._columns) if name in NOTES}
+
+    def __iter__(self) -> Iterator[Record]:
+        for row in self._rows:
+            cells = row.content
+            if cells is None:
+                yield Record(row.line, {}, (row.text,), row.problem)
+            elif len(cells) != len(self._columns):
+                yield Record(row.line, {}, self._without_notes(cells), _CELLS)
+            else:
+                told = {name: cells[at] for name, at in self._read}
+                yield Record(row.line, self._resource.of_cells(told), cells)
+
+    def heading(self) -> bytes:
+        return _csv_row([*NOTES, *self._without_notes(self._columns)])
+
+    def kept(self, bad: BadRecord) -> bytes:
+        cells: Any = bad.record.source
+        if bad.record.problem is None:
+            cells = self._without_notes(cells)
+        return _csv_row([str(bad.record.line), "; ".join(map(str, bad.faults)), *cells])
+
+    def _without_notes(self, cells: csv.Cells) -> csv.Cells:
+        return tuple(cell for at, cell in enumerate(cells) if at not in self._notes)
+
+
+def _csv_row(cells: list[str]) -> bytes:
+    return b"".join(csv.write([cells]))
+
+
+def _settable(resource: Resource) -> set[str]:
+    return {name for name, each in resource.attributes.items() if not each.read_only}
+
+
+def _header(row: Row[csv.Cells] | None, resource: Resource, required: Collection[str]) -> csv.Cells:
+    if row is None or row.content is None:
+        raise Invalid([Violation("the first line", _NO_HEADER)])
+    names = row.content
+    known = {"id", *resource.attributes, *NOTES}
+    wrong = [
+        *(Violation(name, _MISSING) for name in required if name not in names),
+        *(Violation(_plain(name), _UNKNOWN) for name in dict.fromkeys(names) if name not in known),
+        *(Violation(name, _REPEATED) for name in sorted(known) if names.count(name) > 1),
+    ]
+    if wrong:
+        raise Invalid(wrong)
+    return names
+
+
+def _plain(name: str) -> str:
+    """A name that somebody gave a column, fit to be shown."""
+    return repr(name[:100])
+
+
+class JsonRecords(Records):
+    """The records of a file of JSON Lines."""
+
+    def __init__(self, file: BinaryIO, resource: Resource, _: Collection[str]) -> None:
+        self._rows = jsonl.read(file)
+        self._ignored = {"id", *resource.attributes, *NOTES} - _settable(resource)
+
+    def __iter__(self) -> Iterator[Record]:
+        for row in self._rows:
+            if row.content is None:
+                yield Record(row.line, {}, {"text": row.text}, row.problem)
+            else:
+                told = {k: v for k, v in row.content.items() if k not in self._ignored}
+                yield Record(row.line, told, row.content)
+
+    def heading(self) -> bytes:
+        return b""
+
+    def kept(self, bad: BadRecord) -> bytes:
+        source: Any = bad.record.source
+        told = {name: value for name, value in source.items() if name not in NOTES}
+        notes = {"line": bad.record.line, "errors": [str(fault) for fault in bad.faults]}
+        return b"".join(jsonl.write([notes | told]))
+
+
+def write_csv(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:
+    """The header, then the id and the attributes of each."""
+    yield _csv_row(["id", *resource.attributes])
+    yield from csv.write(map(resource.cells, entities))
+
+
+def write_jsonl(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:
+    """The id and the attributes of each, with the values that JSON:API documents have."""
+    readers = [
+        ("id", _written_id),
+        *((name, _value(name, each.kind)) for name, each in resource.attributes.items()),
+    ]
+    return jsonl.write({name: read(entity) for name, read in readers} for entity in entities)
+
+
+def _written_id(entity: Any) -> str:
+    return str(entity.id)
+
+
+def _value(name: str, kind: Kind) -> Callable[[Any], Any]:
+    read = attrgetter(name)
+    return (lambda entity: write_instant(read(entity))) if kind is Kind.INSTANT else read
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a kind of file is read and written."""
+
+    read: Callable[[BinaryIO, Resource, Collection[str]], Records]
+    write: Callable[[Iterable[Any], Resource], Iterator[bytes]]
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "csv": Format(CsvRecords, write_csv),
+    "jsonl": Format(JsonRecords, write_jsonl),
+}

@@ -1,0 +1,108 @@
+"""CSV (RFC 4180): cells between commas, quoted where they hold commas, quotes or line ends."""
+
+import csv
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO, Final
+
+from adapters.tabular.lines import LONGEST, NOT_UTF_8, TOO_LONG, Row, lines, lossless
+from domain.errors import Problem
+
+MALFORMED: Final = Problem("malformed_csv", "must be cells between commas, with paired quotes")
+
+Cells = tuple[str, ...]
+
+_END: Final = "\r\n"
+
+csv.field_size_limit(LONGEST)
+
+
+def read(file: BinaryIO) -> Iterator[Row[Cells]]:
+    """The rows of a file, its header among them; blank lines are none.
+
+    After a row whose quotes don't pair, it goes on with the very next line: one stray quote must
+    not swallow what follows.
+    """
+    source = _Lines(file)
+    reader = csv.reader(source, strict=True)
+    while True:
+        source.begin()
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            yield source.unreadable()
+            continue
+        if cells is None:
+            return
+        if cells:
+            yield source.row(cells)
+
+
+class _Lines:
+    """The lines of the record that is being read; those beyond its first can be read again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = lines(file)
+        self._again: deque[tuple[int, bytes]] = deque()
+        self._taken: list[tuple[int, bytes]] = []
+        self._size = 0
+
+    def begin(self) -> None:
+        """A new record."""
+        self._taken.clear()
+        self._size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._size > LONGEST:
+            raise StopIteration  # an end within quotes, for whoever reads
+        taken = self._again.popleft() if self._again else next(self._lines)
+        self._taken.append(taken)
+        self._size += len(taken[1])
+        return lossless(taken[1])
+
+    def row(self, cells: Sequence[str]) -> Row[Cells]:
+        """The row that its lines make; none if they are not all UTF-8."""
+        number = self._taken[0][0]
+        if all(_is_utf_8(line) for _, line in self._taken):
+            return Row(number, tuple(cells))
+        text = "".join(lossless(line) for _, line in self._taken)
+        return Row(number, None, text.rstrip("\r\n"), NOT_UTF_8)
+
+    def unreadable(self) -> Row[Cells]:
+        """The first line by itself."""
+        (number, line), *others = self._taken
+        self._again.extendleft(reversed(others))
+        text = lossless(line[:LONGEST]).rstrip("\r\n")
+        return Row(number, None, text, TOO_LONG if len(line) > LONGEST else MALFORMED)
+
+
+def _is_utf_8(line: bytes) -> bool:
+    if line.isascii():
+        return True
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def write(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """A line, or more, for each row. Lone surrogates become the bytes that they stand for."""
+    written: list[str] = []
+    writer = csv.writer(_Into(written), lineterminator=_END)  # has it quote cells with either
+    for row in rows:
+        writer.writerow(row)
+        yield written.pop().removesuffix(_END).encode("utf-8", "surrogateescape") + b"\n"
+
+
+class _Into:
+    """What a writer of the standard library wants of a file."""
+
+    def __init__(self, written: list[str]) -> None:
+        self._written = written
+
+    def write(self, text: str) -> None:
+        self._written.append(text)
