@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,16 +20,26 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlencode
 
 import httpx
 import psutil
 import psycopg2
+import pymysql
 import pytest
 
 ROSTER = Path(sys.executable).with_name("roster")
 LACKING = pytest.StashKey[set[str]]()
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 _SETTINGS = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100"}
+MARIADBD = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
+_INSTALLATION = ("--auth-root-authentication-method=normal", "--skip-test-db")
+_MARIADB = (
+    "--skip-networking",
+    "--sql-mode=",
+    "--character-set-server=latin1",
+    "--innodb-flush-log-at-trx-commit=0",
+)
 _numbers = count(1)
 
 
@@ -139,6 +150,85 @@ def postgresql_15(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         shutil.rmtree(directory)
 
 
+@dataclass(frozen=True)
+class MariaServer:
+    """A server of our own on a unix socket; its users are root and roster, without passwords."""
+
+    socket: Path
+    process: psutil.Process
+
+    def url(self, database: str, **options: str) -> str:
+        query = urlencode({"unix_socket": str(self.socket), "ssl_disabled": "1", **options})
+        return f"mariadb+pymysql://roster@localhost/{database}?{query}"
+
+    def new_database(self) -> str:
+        """The URL of a database with nothing in it, in the server's own character set, latin1."""
+        name = f"roster_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def execute(self, statement: str) -> None:
+        """As root, whom no setting to read only binds."""
+        with (
+            closing(pymysql.connect(unix_socket=str(self.socket), user="root")) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, the server accepts and keeps connections, and says nothing on them."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def is_up(self) -> bool:
+        with closing(socket.socket(socket.AF_UNIX)) as probe, suppress(OSError):
+            probe.connect(str(self.socket))
+            return True
+        return False
+
+
+@pytest.fixture(scope="session")
+def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
+    """Debian's server, lax and in latin1, so that nothing is right by its settings alone."""
+    if not (MARIADBD and shutil.which("mariadb-install-db")):
+        _lacking(request.config, "MariaDB (Debian's mariadb-server-core, mariadb-client-core)")
+    directory = Path(tempfile.mkdtemp(prefix="roster-mariadb-"))
+    options = ["--no-defaults", f"--datadir={directory}/data"]
+    if os.geteuid() == 0:
+        options.append("--user=root")
+    with (directory / "log").open("ab") as log:
+        install = ["mariadb-install-db", *options, *_INSTALLATION]
+        subprocess.run(install, check=True, stdout=log, stderr=log)
+        _make_certificate(directory)
+        files = [f"--ssl-{name}={directory}/{name}.pem" for name in ("cert", "key")]
+        command = [MARIADBD, *options, *files, *_MARIADB, f"--socket={directory}/socket"]
+        process = psutil.Popen(command, stdout=log, stderr=log)
+    server = MariaServer(directory / "socket", process)
+    try:
+        patience = time.monotonic() + 20
+        while not server.is_up():
+            assert time.monotonic() < patience, (directory / "log").read_text()
+        server.execute("CREATE USER roster@localhost")
+        server.execute(r"GRANT ALL ON `roster\_%`.* TO roster@localhost")
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(directory)
+
+
+def _make_certificate(directory: Path) -> None:
+    subject = ["-subj", "/CN=localhost", "-days", "2"]
+    files = ["-keyout", directory / "key.pem", "-out", directory / "cert.pem"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = ["openssl", "req", "-x509", *key, *subject, *files]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """A file that does not exist yet."""
@@ -149,6 +239,12 @@ def sqlite_url(tmp_path: Path) -> str:
 def postgresql_url(postgresql_18: PostgresServer) -> str:
     """A database with nothing in it."""
     return postgresql_18.new_database()
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaServer) -> str:
+    """A database with nothing in it."""
+    return mariadb.new_database()
 
 
 @pytest.fixture

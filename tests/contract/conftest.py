@@ -20,7 +20,7 @@ from application.units import repeating
 from application.users import UserCommands
 from domain.users import NewUser, User
 
-SQL = ("sqlite", "postgresql_18", "postgresql_15")
+SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 NOBODY = Context()
 

@@ -18,8 +18,9 @@ from domain.errors import RosterError
 from domain.users import NewUser, UserChanges
 
 NOBODY = Context()
-SQL = ["sqlite", "postgresql_18", "postgresql_15"]
-POSTGRESQL = SQL[1:]
+POSTGRESQL = ["postgresql_18", "postgresql_15"]
+SERVERS = [*POSTGRESQL, "mariadb"]
+SQL = ["sqlite", *SERVERS]
 SECONDS = 0.4
 on_postgresql = pytest.mark.parametrize("kind", POSTGRESQL)
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])

@@ -23,8 +23,9 @@ from domain.users import EmailTaken, NewUser, UserChanges
 
 NOBODY = Context()
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-SQL = ["sqlite", "postgresql_18", "postgresql_15"]
-POSTGRESQL = SQL[1:]
+POSTGRESQL = ["postgresql_18", "postgresql_15"]
+SERVERS = [*POSTGRESQL, "mariadb"]
+SQL = ["sqlite", *SERVERS]
 ANN = NewUser(email="ann@example.org", name="Ann")
 on_sql = pytest.mark.parametrize("kind", SQL)
 on_postgresql = pytest.mark.parametrize("kind", POSTGRESQL)

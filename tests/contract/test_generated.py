@@ -83,7 +83,7 @@ def _known(user: User | None) -> Any:
     return user and attrgetter(*ATTRIBUTES, "version")(user)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
 @settings(
     max_examples=60,
     deadline=None,

@@ -79,7 +79,7 @@ def test_a_unit_that_holds_is_not_overtaken(directory) -> None:
     assert directory.reader.get(user.id).version == 1 + THREADS
 
 
-@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
 def test_units_that_wait_for_each_other_are_overtaken(directory) -> None:
     ids = [directory.add(f"user{number}@example.org").id for number in range(2)]
     both_hold_one = Barrier(2)
@@ -126,7 +126,7 @@ engine.dispose()
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
 def test_processes_that_write_at_once_lose_nothing(directory) -> None:
     user = directory.add("ann@example.org")
     url = directory.engine.url.render_as_string(hide_password=False)

@@ -19,7 +19,7 @@ from adapters.sql.engine import make_engine
 from adapters.sql.users import USERS
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("sqlite", "postgresql_18", "postgresql_15")
+KINDS = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
