@@ -1,6 +1,8 @@
 """Values that are taken and values that are not; what only the service may set."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,63 +24,12 @@ def change(attributes: Any, **more: Any) -> dict[str, Any]:
     return {"data": {"type": "users", "id": "1", "attributes": attributes, **more}}
 
 
-BAD_VALUES: list[tuple[str, Any, str]] = [
-    ("email", None, "wrong_type"),
-    ("email", 5, "wrong_type"),
-    ("email", ["a@b.org"], "wrong_type"),
-    ("email", "", "invalid_email"),
-    ("email", "ann", "invalid_email"),
-    ("email", "ann@localhost", "invalid_email"),
-    ("email", "ann@[127.0.0.1]", "invalid_email"),
-    ("email", '"ann b"@example.org', "invalid_email"),
-    ("email", " ann@example.org", "invalid_email"),
-    ("email", "Ann <ann@example.org>", "invalid_email"),
-    ("email", "a" * 60 + "@" + "b." * 94 + "org", "too_long"),
-    ("email", "a\0b@example.org", "forbidden_character"),
-    ("email", "\ud800@example.org", "forbidden_character"),
-    ("name", None, "wrong_type"),
-    ("name", True, "wrong_type"),
-    ("name", {}, "wrong_type"),
-    ("name", "", "blank"),
-    ("name", " \u3000\u200b", "blank"),
-    ("name", "a\nb", "control_character"),
-    ("name", "a\u2028b", "control_character"),
-    ("name", "a" * 251, "too_long"),
-    ("name", "a\0", "forbidden_character"),
-    ("name", "a\udfff", "forbidden_character"),
-    ("is_active", None, "wrong_type"),
-    ("is_active", "true", "wrong_type"),
-    ("is_active", 1, "wrong_type"),
-    ("is_active", 0.0, "wrong_type"),
-    ("role", None, "wrong_type"),
-    ("role", "", "invalid_format"),
-    ("role", "Admin", "invalid_format"),
-    ("role", "1st", "invalid_format"),
-    ("role", "a b", "invalid_format"),
-    ("role", "é", "invalid_format"),
-    ("role", "a\n", "invalid_format"),
-    ("role", "a" * 51, "too_long"),
-]
-GOOD_VALUES: list[tuple[str, Any]] = [
-    ("email", "ann@host.test"),
-    ("email", "ann@printer.local"),
-    ("email", "ännchen@exämple.org"),
-    ("email", "用户@例え.jp"),
-    ("email", "o'hara+tag@example.org"),
-    ("email", "a" * 60 + "@" + "b." * 92 + "museum"[:5]),
-    ("name", "a"),
-    ("name", " a "),
-    ("name", "𝒜" * 250),
-    ("name", "👩‍👩‍👧"),
-    ("name", "'; DROP TABLE users; --"),
-    ("is_active", True),
-    ("role", "a"),
-    ("role", "a_-9" + "z" * 46),
-]
+# Shared with the tests of the import, which refuses by line what is 422 here.
+CASES = json.loads(Path(__file__).parents[1].joinpath("attributes.json").read_text())
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-@pytest.mark.parametrize(("attribute", "value", "code"), BAD_VALUES)
+@pytest.mark.parametrize(("attribute", "value", "code"), CASES["bad values"])
 def test_a_value_that_breaks_its_rule_is_422(
     client: FlaskClient, create: Create, method: str, attribute: str, value: Any, code: str
 ) -> None:
@@ -91,13 +42,23 @@ def test_a_value_that_breaks_its_rule_is_422(
     assert client.get(USERS).json["data"][0]["attributes"] == before["attributes"]
 
 
-@pytest.mark.parametrize(("attribute", "value"), GOOD_VALUES)
+@pytest.mark.parametrize(("attribute", "value"), CASES["good values"])
 def test_a_good_value_is_kept_as_it_was_sent(
     client: FlaskClient, attribute: str, value: Any
 ) -> None:
     created = client.post(USERS, json=new({**ANN, attribute: value}))
     assert created.status_code == 201
     assert created.json["data"]["attributes"][attribute] == value
+
+
+@pytest.mark.parametrize(("attributes", "faults"), CASES["bad users"])
+def test_a_user_that_breaks_rules_is_422(
+    client: FlaskClient, attributes: dict[str, Any], faults: list[list[str]]
+) -> None:
+    response = client.post(USERS, json=new(attributes))
+    errors = response.json["errors"]
+    assert sorted([e["meta"]["attribute"], e["code"]] for e in errors) == sorted(faults)
+    assert {e["status"] for e in errors} == {"422"}
 
 
 def test_all_broken_rules_are_told_together(client: FlaskClient, create: Create) -> None:
