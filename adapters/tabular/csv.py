@@ -57,10 +57,12 @@ class _Lines:
 
     def __next__(self) -> str:
         if self._size > LONGEST:
-            raise StopIteration  # an end within quotes, for whoever reads
+            raise csv.Error("the quotes do not end")
         taken = self._again.popleft() if self._again else next(self._lines)
         self._taken.append(taken)
         self._size += len(taken[1])
+        if len(taken[1]) > LONGEST:
+            raise csv.Error("the line is cut")
         return lossless(taken[1])
 
     def row(self, cells: Sequence[str]) -> Row[Cells]:

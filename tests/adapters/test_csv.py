@@ -1,0 +1,76 @@
+"""Rows of CSV in and out."""
+
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.tabular import csv
+from adapters.tabular.lines import LONGEST
+
+
+def read(text: bytes) -> list[tuple[int, object]]:
+    """The line of each row with its cells, or with the code of its problem."""
+    return [
+        (row.line, row.problem.code if row.problem else list(row.content or ()))
+        for row in csv.read(BytesIO(text))
+    ]
+
+
+# Text as files can hold it: no lone surrogates.
+CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@given(st.lists(st.lists(CELL, min_size=1, max_size=4), max_size=5))
+def test_what_is_written_is_read_again(rows: list[list[str]]) -> None:
+    text = b"".join(csv.write(rows))
+    assert [list(row.content or ()) for row in csv.read(BytesIO(text))] == rows
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused_line_by_line(text: bytes) -> None:
+    numbers = [row.line for row in csv.read(BytesIO(text))]
+    assert numbers == sorted(set(numbers))
+    assert all(1 <= number <= text.count(b"\n") + 1 for number in numbers)
+
+
+def test_a_row_is_numbered_by_the_line_on_which_it_begins() -> None:
+    text = b'a,b\r\n\r\n"c\nc\r\nc",d\ne,f'
+    assert read(text) == [(1, ["a", "b"]), (3, ["c\nc\r\nc", "d"]), (6, ["e", "f"])]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_cell() -> None:
+    assert read(b'\xef\xbb\xbf"a",b\n') == [(1, ["a", "b"])]
+    assert read(b"a\n\xef\xbb\xbfb\n") == [(1, ["a"]), (2, ["\ufeffb"])]
+
+
+def test_text_that_is_not_utf_8_spoils_its_row_alone() -> None:
+    assert read(b"a,\xff\nb,\xc3\xa9\n") == [(1, "not_utf_8"), (2, ["b", "é"])]
+    assert read(b'a,"x\n\xed\xa0\x80"\nb\n') == [(1, "not_utf_8"), (3, ["b"])]
+
+
+@pytest.mark.parametrize("stray", [b'"a"b,c', b'"a,b', b'a,"b', b'"a" ,b', b"a\rb,c"])
+def test_a_stray_quote_spoils_its_line_alone(stray: bytes) -> None:
+    good = [b"d,e", b'"f",g', b'"h ""h""","i', b'j"']
+    found = read(b"\n".join([b"x,y", stray, *good]))
+    rows = [(3, ["d", "e"]), (4, ["f", "g"]), (5, ['h "h"', "i\nj"])]
+    assert found == [(1, ["x", "y"]), (2, "malformed_csv"), *rows]
+
+
+def test_a_quote_that_never_ends_is_not_looked_for_to_the_end_of_the_file() -> None:
+    lines = [b'"a'] + [b"b,c"] * (LONGEST // 2)
+    found = read(b"\n".join(lines))
+    assert found == [(1, "malformed_csv")] + [(n, ["b", "c"]) for n in range(2, len(lines) + 1)]
+
+
+def test_a_line_without_end_is_refused_and_not_held() -> None:
+    long = [b"b" * 10 * LONGEST, b"c" * LONGEST, b",".join([b"c" * 1000] * 100)]
+    refused = [(number, "record_too_long") for number in (2, 3, 4)]
+    assert read(b"\n".join([b"a", *long, b"d"])) == [(1, ["a"]), *refused, (5, ["d"])]
+
+
+def test_a_spoiled_row_keeps_its_bytes() -> None:
+    (row,) = csv.read(BytesIO(b'a\xff,"b\xfe\n"\n'))
+    assert row.text.encode("utf-8", "surrogateescape") == b'a\xff,"b\xfe\n"'
+    assert b"".join(csv.write([[row.text]])) == b'"a\xff,""b\xfe\n"""\n'
