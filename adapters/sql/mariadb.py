@@ -72,6 +72,8 @@ def prepare(engine: Engine) -> None:
         _session(engine.dialect.create_connect_args(engine.url)[1])
     except (TypeError, ValueError, OSError):
         raise _unreadable() from None
+    # The driver would join the rows of a batch only if nothing stood before INSERT.
+    engine.dialect.use_insertmanyvalues_wo_returning = True
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "checkout", _still_open)
     event.listen(engine, "before_cursor_execute", _bound_at_server, retval=True)

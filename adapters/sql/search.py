@@ -1,6 +1,7 @@
 """application.search as SELECT statements over any table."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
 
@@ -64,24 +65,25 @@ class Searchable:
         if isinstance(search.place, Numbered):
             statement = self._numbered(fitting, search.ordering, search.place)
             return _numbered_page(connection.execute(statement).all(), search.place, entity)
-        statement = self._sliced(fitting, search.ordering, search.place)
+        beyond = _BEYOND.get(connection.dialect.name, _beyond)
+        statement = self._sliced(fitting, search.ordering, search.place, beyond)
         return _sliced_page(connection.execute(statement).all(), search.place, entity)
 
     def _holds(self, condition: Condition) -> Clause:
         column = (self._folded if condition.folded else self._columns)[condition.attribute]
         if condition.op in (Op.EQ, Op.IN):
-            return column.in_([each for each in condition.values if not _is_beyond_keys(each)])
+            return column.in_([each for each in condition.values if _can_be_held(each)])
         return or_(false(), *(_compared(column, condition.op, each) for each in condition.values))
 
     def _sliced(
-        self, fitting: Select[Any], ordering: tuple[Order, ...], place: Slice
+        self, fitting: Select[Any], ordering: tuple[Order, ...], place: Slice, beyond: "Beyond"
     ) -> Select[Any]:
         """One row more than asked for, to learn whether there are more."""
         reverse = _reversed(ordering)
         if place.after is not None:
-            fitting = fitting.where(_beyond(self._columns, ordering, place.after))
+            fitting = fitting.where(beyond(self._columns, ordering, place.after))
         if place.before is not None:
-            fitting = fitting.where(_beyond(self._columns, reverse, place.before))
+            fitting = fitting.where(beyond(self._columns, reverse, place.before))
         direction = reverse if place.backward else ordering
         return fitting.order_by(*_sorted_by(self._columns, direction)).limit(place.size + 1)
 
@@ -121,6 +123,13 @@ def _compared(column: Column[Any], op: Op, value: Value) -> Clause:
     if op is Op.STARTS_WITH:
         return _starting_with(column, str(value))
     return _COMPARISONS[op](column, _bound(column, value))
+
+
+def _can_be_held(value: Value) -> bool:
+    """Whether any column can. MariaDB cuts a time off to what the column holds, then finds it."""
+    if isinstance(value, datetime):
+        return value.microsecond % 1000 == 0
+    return not _is_beyond_keys(value)
 
 
 def _is_beyond_keys(value: Value) -> bool:
@@ -163,23 +172,20 @@ def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[
 
 def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
     """The rows that stand after the key."""
-    sides = [
-        (columns[order.attribute], _bound(columns[order.attribute], value))
-        for order, value in zip(ordering, key, strict=True)
-    ]
-    if len({order.descending for order in ordering}) == 1:
-        mine, its = (tuple_(*side) for side in zip(*sides, strict=True))
-        return mine < its if ordering[0].descending else mine > its
-    return _beyond_mixed(sides, [order.descending for order in ordering])
+    if len({order.descending for order in ordering}) > 1:
+        return _beyond_spelled_out(columns, ordering, key)
+    mine, its = (tuple_(*side) for side in zip(*_sides(columns, ordering, key), strict=True))
+    return mine < its if ordering[0].descending else mine > its
 
 
-def _beyond_mixed(
-    sides: Sequence[tuple[Column[Any], ColumnElement[Any]]], descending: Sequence[bool]
-) -> Clause:
-    """No comparison of rows goes up and down at once, so: the first that differs decides.
+def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
+    """The same without a comparison of rows, which can't go up and down at once.
 
-    The bound of the first column is implied, and said for the sake of its index.
+    The first that differs decides. The bound of the first column is implied, and said for the
+    sake of its index.
     """
+    sides = _sides(columns, ordering, key)
+    descending = [order.descending for order in ordering]
     deciding = [
         and_(
             *(column == value for column, value in sides[:position]),
@@ -189,6 +195,20 @@ def _beyond_mixed(
     ]
     column, value = sides[0]
     return and_(column <= value if descending[0] else column >= value, or_(*deciding))
+
+
+def _sides(
+    columns: Columns, ordering: tuple[Order, ...], key: Key
+) -> list[tuple[Column[Any], ColumnElement[Any]]]:
+    return [
+        (columns[order.attribute], _bound(columns[order.attribute], value))
+        for order, value in zip(ordering, key, strict=True)
+    ]
+
+
+Beyond = Callable[[Columns, tuple[Order, ...], Key], Clause]
+# MariaDB would read the whole index up to the key to compare rows with it.
+_BEYOND: Mapping[str, Beyond] = {"mariadb": _beyond_spelled_out}
 
 
 class _Position(GenericFunction[int]):

@@ -76,7 +76,10 @@ def test_a_time_between_two_milliseconds_falls_between_them(directory, people) -
     between = people[4].creation_time + timedelta(microseconds=500)
     later = [user.id for user in people if user.creation_time > between]
     assert found(directory, Condition("creation_time", Op.GT, (between,))) == later
-    assert found(directory, Condition("creation_time", Op.EQ, (between,))) == []
+    for op in (Op.EQ, Op.IN):
+        assert found(directory, Condition("creation_time", op, (between,))) == []
+    nobody = Search((Condition("creation_time", Op.EQ, (between,)),), place=Numbered(5, 1))
+    assert directory.reader.page(nobody).total == 0
 
 
 @pytest.mark.parametrize("id_", [2**63, -(2**63) - 1, 10**40], ids=["above", "below", "far above"])
