@@ -1,0 +1,117 @@
+"""roster users export, as a user runs it."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Roster = Callable[..., Result]
+
+ROSTER = Path(sys.executable).with_name("roster")
+
+
+@pytest.fixture
+def three(roster: Roster) -> None:
+    """Three users."""
+    for email, name, more in (
+        ("ann@x.test", 'Ann "A", Example', ["--active"]),
+        ("bøb@exämple.org", "Bøb 👩‍🚀", ["--role", "admin"]),
+        ("=cid@x.test", " Cid ", []),
+    ):
+        roster("users", "create", "--email", email, "--name", name, *more)
+
+
+@pytest.mark.usefixtures("three")
+def test_json_lines_say_what_http_says(roster: Roster) -> None:
+    exported = roster("users", "export", "--format", "jsonl")
+    assert (exported.exit_code, exported.stderr) == (0, "")
+    document = json.loads(roster("users", "list", "--json").stdout)
+    expected = [{"id": user["id"], **user["attributes"]} for user in document["data"]]
+    objects = [json.loads(line) for line in exported.stdout.splitlines()]
+    assert objects == expected
+    assert [*objects[0]] == [*expected[0]]
+
+
+@pytest.mark.usefixtures("three")
+def test_csv_says_the_same_in_a_header_and_rows(roster: Roster, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    assert roster("users", "export", str(file)).stdout == ""
+    header, *rows = csv.reader(file.read_text().splitlines())
+    objects = [
+        json.loads(line)
+        for line in roster("users", "export", "--format", "jsonl").stdout.splitlines()
+    ]
+    assert header == [*objects[0]]
+    assert [dict(zip(header, row, strict=True)) for row in rows] == [
+        {**each, "is_active": "true" if each["is_active"] else "false"} for each in objects
+    ]
+    assert roster("users", "export").stdout == file.read_text()
+
+
+@pytest.mark.usefixtures("three")
+def test_what_is_exported_is_chosen_and_sorted_as_a_list(roster: Roster) -> None:
+    found = roster("users", "export", "--filter", "role=user", "--sort", "-email")
+    assert [line.split(",")[0] for line in found.stdout.splitlines()] == ["id", "1", "3"]
+    assert roster("users", "export", "--filter", "shoe=44").exit_code == 2
+    assert roster("users", "export", "people.txt").exit_code == 2
+
+
+def test_an_empty_directory_is_a_header_or_nothing(roster: Roster) -> None:
+    header = "id,email,name,is_active,role,creation_time,update_time\n"
+    assert roster("users", "export").stdout == header
+    assert roster("users", "export", "--format", "jsonl").stdout == ""
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "ndjson"])
+def test_an_export_is_imported_as_it_was(roster: Roster, tmp_path: Path, ending: str) -> None:
+    there, back = tmp_path / f"there.{ending}", tmp_path / f"back.{ending}"
+    assert roster("users", "export", str(there)).exit_code == 0
+    other = {"ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/other.db"}
+    assert roster("db", "upgrade", **other).exit_code == 0
+    assert roster("users", "import", str(there), **other).exit_code == 0
+    assert roster("users", "export", str(back), **other).exit_code == 0
+    assert roster("users", "import", str(back), "--update").stdout.startswith(
+        "0 created, 0 changed"
+    )
+
+
+@pytest.mark.usefixtures("three")
+def test_a_file_that_can_not_be_written_is_one_line(roster: Roster, sqlite_url: str) -> None:
+    for name, why in (("/dev/full", "No space left on device"), ("/no/x.csv", "No such file")):
+        result = roster("users", "export", name, "--format", "csv")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"Error: file_failed: {name}: {why}")
+        assert result.stderr.count("\n") == 1
+    with Path("/dev/full").open("wb") as full:
+        environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url}
+        done = subprocess.run(
+            [ROSTER, "users", "export"],
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    line = b"Error: file_failed: standard output: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+def test_a_reader_who_has_enough_is_no_failure_to_speak_of(roster: Roster, sqlite_url: str) -> None:
+    assert roster("demo", "3000").exit_code == 0
+    with subprocess.Popen(
+        [ROSTER, "users", "export"],
+        env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith(b"id,")
+        process.stdout.close()
+        assert process.stderr.read() == b""
