@@ -1,0 +1,227 @@
+"""Lines of every kind of goodness imported, exported, imported elsewhere, on every database."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from domain.text import fold
+from entrypoints.cli.main import main
+from entrypoints.people import people
+
+COLUMNS = ("email", "name", "is_active", "role")
+BAD_VALUES = [
+    ("email", "nobody", "invalid_email"),
+    ("email", "x@localhost", "invalid_email"),
+    ("email", "a" * 251 + "@x.test", "too_long"),
+    ("name", " \u3000", "blank"),
+    ("name", "a\nb", "control_character"),
+    ("name", "n" * 251, "too_long"),
+    ("name", "a\0b", "forbidden_character"),
+    ("role", "Boss", "invalid_format"),
+    ("role", "r" * 51, "too_long"),
+    ("is_active", "maybe", "wrong_type"),
+]
+BROKEN_CSV = [
+    ('"Ann"a,b,true,user\n', "malformed_csv"),
+    ("ann@x.test,Ann,true\n", "wrong_number_of_cells"),
+    ("ann@x.test,Ann,true,user,more\n", "wrong_number_of_cells"),
+    ("\udcff@x.test,Ann,true,user\n", "not_utf_8"),
+]
+BROKEN_JSON = [
+    ('{"email":"ann@x.test",}\n', "malformed_json"),
+    ('{"email":"ann@x.test","email":"bob@x.test","name":"Ann"}\n', "duplicate_member"),
+    ('{"email":"ann@x.test","name":1e999}\n', "number_out_of_range"),
+    ("[" * 65 + "]" * 65 + "\n", "too_deep"),
+    ('["ann@x.test","Ann"]\n', "wrong_json_type"),
+    ('{"email":"ann@x.test","name":"\udcff"}\n', "malformed_json"),
+    ('{"email":"ann@x.test","name":"\\ud800"}\n', "name: forbidden_character"),
+    ('{"email":"ann@x.test","name":"Ann","shoe":44}\n', "shoe: unknown_attribute"),
+    ('{"email":"ann@x.test"}\n', "name: missing"),
+]
+Bad = tuple[int, str]
+
+
+def in_other_letters(email: str, number: int) -> str:
+    """The same email once folded."""
+    wide = "".join(chr(ord(c) + 0xFEE0) if c in "abcdefghij" else c for c in email)
+    forms = (email.upper(), email.swapcase(), unicodedata.normalize("NFD", email), wide)
+    return forms[number % len(forms)]
+
+
+def as_csv(user: dict[str, Any]) -> str:
+    text = StringIO()
+    truth = {True: "true", False: "false"}
+    csv.writer(text).writerow([truth.get(user[name], user[name]) for name in COLUMNS])
+    return text.getvalue()
+
+
+def as_json(user: dict[str, Any]) -> str:
+    return json.dumps(user, ensure_ascii=False) + "\n"
+
+
+@dataclass
+class Case:
+    """A file, the users that its good lines are, and its bad ones by number and code."""
+
+    text: str
+    good: list[dict[str, Any]]
+    bad: list[Bad]
+
+
+def made(size: int, form: str) -> Case:
+    """So many records, the same ones in each run; a third of a hundred are bad in some way."""
+    random = Random(size)
+    write, broken = (as_csv, BROKEN_CSV) if form == "csv" else (as_json, BROKEN_JSON)
+    lines = [",".join(COLUMNS) + "\n"] if form == "csv" else []
+    case, number = Case("", [], []), len(lines)
+    for user in people(size, seed=size):
+        user["name"] = unicodedata.normalize(random.choice(("NFC", "NFD")), user["name"])
+        kind = random.random()
+        if kind < 0.01:
+            attribute, value, code = random.choice(BAD_VALUES)
+            line, said = write({**user, attribute: value}), f"{attribute}: {code}"
+        elif kind < 0.02:
+            line, said = random.choice(broken)
+        elif kind < 0.03 and case.good:
+            other = random.choice(case.good)
+            email = in_other_letters(other["email"], number)
+            assert fold(email) == fold(other["email"])
+            line, said = write({**user, "email": email}), "email: email_taken"
+        else:
+            line, said = write(user), None
+            case.good.append(user)
+        if said is not None:
+            case.bad.append((number + 1, said))
+        lines.append(line)
+        number += line.count("\n")
+    case.text = "".join(lines)
+    return case
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def roster(new_url: Callable[[], str]) -> Callable[[], Run]:
+    """Makes an empty directory; gives what runs a command over it."""
+
+    def fresh() -> Run:
+        environment = {"ROSTER_DATABASE_URL": new_url()}
+
+        def run(*arguments: object) -> Result:
+            return CliRunner().invoke(
+                main, [*map(str, arguments)], env=environment, catch_exceptions=False
+            )
+
+        assert run("db", "upgrade").exit_code == 0
+        return run
+
+    return fresh
+
+
+@pytest.fixture(params=["sqlite", "postgresql_18", "mariadb"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes databases of one kind."""
+    if request.param == "sqlite":
+        numbers = count(1)
+        return lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db"
+    new: Callable[[], str] = request.getfixturevalue(request.param).new_database
+    return new
+
+
+def told(done: Result) -> list[Bad]:
+    found = re.findall(r"^line (\d+): (.*?): [^:]*$", done.stderr, re.MULTILINE)
+    return [(int(number), said) for number, said in found]
+
+
+def set_by_people(exported: str) -> list[dict[str, Any]]:
+    lines = map(json.loads, exported.split("\n")[:-1])
+    return [{name: user[name] for name in COLUMNS} for user in lines]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("size", [2500, pytest.param(200_000, marks=pytest.mark.long)])
+def test_two_directories_are_equal_after_an_export_and_an_import(
+    roster: Callable[[], Run], tmp_path: Path, size: int, form: str
+) -> None:
+    case = made(size, form)
+    file, back, bad = (tmp_path / f"{name}.{form}" for name in ("people", "back", "bad"))
+    file.write_bytes(case.text.encode("utf-8", "surrogateescape"))
+    first, second = roster(), roster()
+
+    refused = first("users", "import", file)
+    assert refused.exit_code == 1
+    assert told(refused) == case.bad
+    assert first("users", "export", "--format", "jsonl").stdout == ""
+
+    skipped = first("users", "import", file, "--skip-errors", "--errors", bad, "--json")
+    assert skipped.exit_code == 0
+    assert told(skipped) == case.bad
+    counts = {"created": len(case.good), "changed": 0, "unchanged": 0, "bad": len(case.bad)}
+    assert json.loads(skipped.stdout)["meta"] == counts | {"dry_run": False}
+    mended = first("users", "import", bad)
+    assert len({line for line, _ in told(mended)}) == len(case.bad)
+
+    assert first("users", "export", back).exit_code == 0
+    assert second("users", "import", back).exit_code == 0
+    there = first("users", "export", "--format", "jsonl").stdout
+    assert set_by_people(there) == case.good
+    assert set_by_people(second("users", "export", "--format", "jsonl").stdout) == case.good
+    again = second("users", "import", back, "--update")
+    assert again.stdout == f"0 created, 0 changed, {len(case.good)} unchanged, 0 bad\n"
+
+
+MEASURED = """
+import resource, sys
+from entrypoints.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_million_lines_take_no_more_memory_than_a_hundred_thousand(
+    tmp_path: Path, form: str
+) -> None:
+    few, many = (_most_memory(tmp_path, form, size) for size in (100_000, 1_000_000))
+    assert all(most < 1.1 * least for least, most in zip(few, many, strict=True)), (few, many)
+
+
+def _most_memory(tmp_path: Path, form: str, size: int) -> list[int]:
+    """Kilobytes at the most, of an import (with as many bad lines as good) and an export."""
+    environment = os.environ | {"ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/{form}{size}.db"}
+
+    def run(*arguments: object) -> int:
+        command = [sys.executable, "-c", MEASURED, *map(str, arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        return int(done.stderr.split()[-1])
+
+    run("db", "upgrade")
+    file = tmp_path / f"{size}.{form}"
+    with file.open("w") as lines:
+        if form == "csv":
+            lines.write("email,name\n")
+        for number in range(size):
+            user = {"email": f"u{number // 2}@x.test", "name": "Ann"}
+            lines.write(f"{user['email']},Ann\n" if form == "csv" else as_json(user))
+    imported = run("users", "import", file, "--skip-errors", "--errors", tmp_path / f"bad.{form}")
+    exported = run("users", "export", tmp_path / f"out.{form}")
+    assert sum(1 for _ in (tmp_path / f"out.{form}").open()) == size // 2 + (form == "csv")
+    return [imported, exported]
