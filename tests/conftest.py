@@ -67,7 +67,15 @@ class PostgresServer:
     directory: Path
     socket: Path
 
-    def url(self, database: str = "postgres") -> str:
+    @property
+    def address(self) -> Path:
+        """Its socket itself; the driver is told the directory."""
+        return self.socket / ".s.PGSQL.5432"
+
+    def url(self, database: str = "postgres", *, port: int | None = None) -> str:
+        """Of the server, or of something in between that listens on a port."""
+        if port:
+            return f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable"
         return f"postgresql://postgres@/{database}?host={self.socket}"
 
     def new_database(self) -> str:
@@ -154,12 +162,16 @@ def postgresql_15(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 class MariaServer:
     """A server of our own on a unix socket; its users are root and roster, without passwords."""
 
-    socket: Path
+    address: Path
     process: psutil.Process
 
-    def url(self, database: str, **options: str) -> str:
-        query = urlencode({"unix_socket": str(self.socket), "ssl_disabled": "1", **options})
-        return f"mariadb+pymysql://roster@localhost/{database}?{query}"
+    def url(self, database: str, *, port: int | None = None, encrypted: bool = False) -> str:
+        """Of the server, or of something in between that listens on a port."""
+        host = f"127.0.0.1:{port}" if port else "localhost"
+        query = {"ssl_disabled": str(not encrypted)}
+        if not port:
+            query["unix_socket"] = str(self.address)
+        return f"mariadb+pymysql://roster@{host}/{database}?{urlencode(query)}"
 
     def new_database(self) -> str:
         """The URL of a database with nothing in it, in the server's own character set, latin1."""
@@ -170,7 +182,7 @@ class MariaServer:
     def execute(self, statement: str) -> None:
         """As root, whom no setting to read only binds."""
         with (
-            closing(pymysql.connect(unix_socket=str(self.socket), user="root")) as connection,
+            closing(pymysql.connect(unix_socket=str(self.address), user="root")) as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute(statement)
@@ -186,7 +198,7 @@ class MariaServer:
 
     def is_up(self) -> bool:
         with closing(socket.socket(socket.AF_UNIX)) as probe, suppress(OSError):
-            probe.connect(str(self.socket))
+            probe.connect(str(self.address))
             return True
         return False
 

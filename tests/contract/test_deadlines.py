@@ -4,7 +4,8 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -22,6 +23,8 @@ POSTGRESQL = ["postgresql_18", "postgresql_15"]
 SERVERS = [*POSTGRESQL, "mariadb"]
 SQL = ["sqlite", *SERVERS]
 SECONDS = 0.4
+on_servers = pytest.mark.parametrize("kind", SERVERS)
+on_mariadb = pytest.mark.parametrize("kind", ["mariadb"])
 on_postgresql = pytest.mark.parametrize("kind", POSTGRESQL)
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 
@@ -55,7 +58,7 @@ def test_waiting_for_a_connection_ends(directory) -> None:
     assert directory.reader.get(user.id) == user
 
 
-@on_postgresql
+@on_servers
 def test_a_frozen_server_is_not_waited_for(request, directory, kind: str) -> None:
     user = directory.add("ann@example.org")
     with request.getfixturevalue(kind).frozen():
@@ -70,7 +73,7 @@ def test_a_frozen_server_is_not_waited_for(request, directory, kind: str) -> Non
     directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
 
 
-@on_postgresql
+@on_servers
 def test_a_server_that_freezes_within_a_unit_is_not_waited_for(
     request, directory, kind: str
 ) -> None:
@@ -81,48 +84,60 @@ def test_a_server_that_freezes_within_a_unit_is_not_waited_for(
     directory.add("ann@example.org")
 
 
-@on_postgresql
+SLOW = {"postgresql": "SELECT pg_sleep(20), 'slow'", "mariadb": "SELECT SLEEP(20), 'slow'"}
+BUSY = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND state = 'active' AND query LIKE '%''slow''%' AND pid <> pg_backend_pid()",
+    "mariadb": "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE()"
+    " AND info LIKE '%''slow''%' AND id <> CONNECTION_ID()",
+}
+SESSION = {"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT CONNECTION_ID()"}
+
+
+def session(connection: Connection) -> int:
+    return connection.execute(text(SESSION[connection.dialect.name])).scalar_one()
+
+
+def fall_asleep(engine: Engine) -> None:
+    with reading(engine) as connection:
+        connection.execute(text(SLOW[engine.name])).all()
+
+
+@on_servers
 def test_a_slow_query_ends_at_the_server_too(directory) -> None:
-    with ends_unavailable(), reading(directory.engine) as connection:
-        connection.execute(text("SELECT pg_sleep(20), 'slow'"))
-    busy = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND state = 'active' AND query LIKE '%''slow''%' AND pid <> pg_backend_pid()"
-    )
+    with ends_unavailable():
+        fall_asleep(directory.engine)
     with reading(directory.engine) as connection:
-        assert connection.execute(busy).scalar_one() == 0
+        assert connection.execute(text(BUSY[directory.engine.name])).scalar_one() == 0
 
 
-@on_postgresql
+@on_servers
 def test_a_slow_query_costs_no_connection(directory) -> None:
-    def backend() -> int:
+    def only_session() -> int:
         with reading(directory.engine) as connection:
-            return connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            return session(connection)
 
     directory.engine.dispose()
-    before = backend()
-    with ends_unavailable(), reading(directory.engine) as connection:
-        connection.execute(text("SELECT pg_sleep(20)"))
-    assert backend() == before
+    before = only_session()
+    with ends_unavailable():
+        fall_asleep(directory.engine)
+    assert only_session() == before
 
 
-@on_postgresql
+@on_servers
 def test_a_frozen_server_costs_only_the_connections_that_waited(request, directory, kind) -> None:
-    def backend(connection: Connection) -> int:
-        return connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-
-    def backends() -> set[int]:
+    def sessions() -> set[int]:
         with reading(directory.engine) as one, reading(directory.engine) as other:
-            return {backend(one), backend(other)}
+            return {session(one), session(other)}
 
     directory.engine.dispose()
-    before = backends()
+    before = sessions()
     with request.getfixturevalue(kind).frozen(), ends_unavailable():
         directory.reader.get(1)
-    assert len(backends() & before) == 1
+    assert len(sessions() & before) == 1
 
 
-@on_postgresql
+@on_servers
 def test_waiting_for_a_row_that_another_holds_ends(directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(NOBODY, holding=True) as work:
@@ -140,6 +155,61 @@ def test_a_deadline_does_not_outlive_its_request(directory) -> None:
     with directory.engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "0"
     assert shown != "0"
+
+
+@on_mariadb
+def test_a_deadline_does_not_outlive_its_statement(directory) -> None:
+    shown = text("SELECT @@max_statement_time")
+    with directory.engine.connect() as connection:
+        with within(SECONDS):
+            assert 0 < connection.execute(shown).scalar_one() < SECONDS
+        assert connection.execute(shown).scalar_one() == 0
+
+
+def test_a_frozen_server_is_not_waited_for_under_tls_either(mariadb, mariadb_url: str) -> None:
+    engine = make_engine(mariadb.url(mariadb_url.split("/")[3].split("?")[0], encrypted=True))
+    question = text("SHOW STATUS LIKE 'Ssl_version'")
+    with reading(engine) as connection:
+        assert connection.execute(question).one()[1].startswith("TLSv1")
+    with mariadb.frozen():
+        for _ in range(2):  # on the connection that there is, then on a new one
+            with ends_unavailable(), reading(engine) as connection:
+                connection.execute(question).all()
+    with reading(engine) as connection:
+        assert len(connection.execute(text("SELECT REPEAT('x', 3000000)")).scalar_one()) == 3000000
+    engine.dispose()
+
+
+def test_a_server_that_only_drips_is_cut_off(mariadb_url: str, mariadb) -> None:
+    with dripping(mariadb.address) as port:
+        engine = make_engine(mariadb.url("roster_1", port=port))
+        with ends_unavailable(), reading(engine):
+            pass
+
+
+@contextmanager
+def dripping(address: Path) -> Iterator[int]:
+    """The port of a proxy that passes on a byte of what the server says, then waits."""
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as server:
+            client, _ = listening.accept()
+            with client:
+                server.connect(str(address))
+                while byte := server.recv(1):
+                    client.sendall(byte)
+                    over.wait(SECONDS / 4)
+
+    over = threading.Event()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        serving = threading.Thread(target=serve, args=(listening,))
+        serving.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            over.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            serving.join(10)
 
 
 @on_sqlite
@@ -222,6 +292,13 @@ def test_a_silent_host_leaves_time_for_the_next(postgresql_18, url: str) -> None
                 assert connection.execute(text("SELECT 1")).scalar_one() == 1
             assert (monotonic() - start > 0.9) == (seconds == 2)
             engine.dispose()
+
+
+def test_a_silent_mariadb_is_given_up(mariadb) -> None:
+    with silent_host() as port:
+        engine = make_engine(mariadb.url("roster", port=port))
+        with ends_unavailable(), reading(engine):
+            pass
 
 
 def test_hosts_that_are_all_silent_are_given_up(postgresql_18) -> None:

@@ -7,14 +7,17 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pymysql
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.failures import translated
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, reading
+from adapters.sql.users import SqlUsers
 from application.deadlines import remaining, within
 from application.ports import Context, OutcomeUnknown, Overtaken, Unavailable
 from application.search import Search, Slice
@@ -28,7 +31,9 @@ SERVERS = [*POSTGRESQL, "mariadb"]
 SQL = ["sqlite", *SERVERS]
 ANN = NewUser(email="ann@example.org", name="Ann")
 on_sql = pytest.mark.parametrize("kind", SQL)
+on_servers = pytest.mark.parametrize("kind", SERVERS)
 on_postgresql = pytest.mark.parametrize("kind", POSTGRESQL)
+on_mariadb = pytest.mark.parametrize("kind", ["mariadb"])
 
 
 @contextmanager
@@ -61,7 +66,7 @@ REFUSAL_AT_COMMIT = {
 }
 
 
-@on_sql
+@pytest.mark.parametrize("kind", ["sqlite", *POSTGRESQL])
 def test_a_commit_that_is_refused_leaves_nothing(directory) -> None:
     runs = 0
     with altered(directory.engine, *REFUSAL_AT_COMMIT[directory.engine.name]):
@@ -78,7 +83,28 @@ def test_a_commit_that_is_refused_leaves_nothing(directory) -> None:
     directory.commands.create(ANN, NOBODY)
 
 
-@on_postgresql
+@on_mariadb
+def test_a_unit_that_a_server_refuses_to_commit_leaves_nothing(mariadb, directory) -> None:
+    refused = pytest.raises(Unavailable)
+    with ExitStack() as at_commit, refused as refusal, directory.begin(NOBODY) as work:
+        work.users.add(ANN, at=work.now)
+        at_commit.enter_context(read_only(mariadb))
+    assert refusal.value.code == "unavailable"
+    assert directory.reader.page(Search()).items == ()
+    directory.commands.create(ANN, NOBODY)
+
+
+@contextmanager
+def read_only(mariadb) -> Iterator[None]:
+    """Inside, the server takes writes of nobody but root."""
+    mariadb.execute("SET GLOBAL read_only = 1")
+    try:
+        yield
+    finally:
+        mariadb.execute("SET GLOBAL read_only = 0")
+
+
+@on_servers
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_unit_whose_backend_is_killed_leaves_nothing(directory, moment: str) -> None:
     with pytest.raises(Unavailable) as refusal, directory.begin(NOBODY) as work:
@@ -90,7 +116,7 @@ def test_a_unit_whose_backend_is_killed_leaves_nothing(directory, moment: str) -
     assert directory.reader.page(Search()).items == ()
 
 
-@on_postgresql
+@on_servers
 def test_a_backend_that_is_gone_at_commit_leaves_the_outcome_unknown(directory) -> None:
     with pytest.raises(OutcomeUnknown), directory.begin(NOBODY) as work:
         work.users.add(ANN, at=work.now)
@@ -98,7 +124,7 @@ def test_a_backend_that_is_gone_at_commit_leaves_the_outcome_unknown(directory) 
     assert directory.reader.page(Search()).items == ()
 
 
-@on_postgresql
+@on_servers
 def test_connections_that_a_restart_has_closed_are_replaced_unnoticed(directory) -> None:
     user = directory.commands.create(ANN, NOBODY)
     kill_others(directory.engine)
@@ -109,18 +135,24 @@ def test_connections_that_a_restart_has_closed_are_replaced_unnoticed(directory)
 
 def kill_others(engine: Engine) -> None:
     """End every other connection to the database, and see them gone."""
-    others = (
-        "FROM pg_stat_activity WHERE datname = current_database()"
-        " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-    )
     with closing(make_engine(engine.url.render_as_string(False)).raw_connection()) as own:
         cursor = own.cursor()
-        cursor.execute(
-            f"SELECT pg_terminate_backend(pid, 5000) {others} AND backend_type LIKE 'cl%'"
-        )
-        cursor.execute(f"SELECT count(*) {others} AND backend_type LIKE 'cl%'")
-        assert cursor.fetchone() == (0,)
+        cursor.execute(OTHERS[engine.name])
+        while others := cursor.fetchall():
+            for (other,) in others:
+                with suppress(pymysql.err.OperationalError):  # it has gone already
+                    cursor.execute(KILL[engine.name].format(other))
+            cursor.execute(OTHERS[engine.name])
         own.detach()
+
+
+OTHERS = {
+    "postgresql": "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+    "mariadb": "SELECT id FROM information_schema.processlist"
+    " WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+}
+KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL {}"}
 
 
 @contextmanager
@@ -135,7 +167,7 @@ def deaf_at_commit(server_socket: Path) -> Iterator[int]:
             answers.start()
             with suppress(OSError):
                 while data := client.recv(65536):
-                    if b"COMMIT\0" in data:
+                    if data.endswith((b"COMMIT\0", b"COMMIT")):
                         deaf.set()
                     server.sendall(data)
             with suppress(OSError):
@@ -170,7 +202,7 @@ def deaf_at_commit(server_socket: Path) -> Iterator[int]:
                 thread.join(10)
 
 
-@on_postgresql
+@on_servers
 def test_a_lost_answer_to_commit_leaves_the_outcome_unknown(request, directory, kind: str) -> None:
     server = request.getfixturevalue(kind)
     runs = 0
@@ -180,9 +212,8 @@ def test_a_lost_answer_to_commit_leaves_the_outcome_unknown(request, directory, 
         runs += 1
         work.users.add(ANN, at=work.now)
 
-    with deaf_at_commit(server.socket / ".s.PGSQL.5432") as port:
-        database = directory.engine.url.database
-        engine = make_engine(f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable")
+    with deaf_at_commit(server.address) as port:
+        engine = make_engine(server.url(directory.engine.url.database, port=port))
         with pytest.raises(OutcomeUnknown), within(5):
             repeating(SqlStore(engine, lambda: datetime(2026, 11, 22, tzinfo=UTC)).begin)(
                 NOBODY, unit
@@ -219,7 +250,7 @@ def test_a_backend_that_dies_while_it_commits_leaves_the_outcome_unknown(directo
         directory.commands.create(ANN, NOBODY)
 
 
-@on_postgresql
+@on_servers
 def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
     request, directory, kind: str
 ) -> None:
@@ -261,6 +292,51 @@ def test_a_serialization_failure_is_overtaken(directory) -> None:
         connection.execute(text("UPDATE users SET version = 9"))
 
 
+@on_mariadb
+def test_a_server_that_only_lets_itself_be_read_says_so(mariadb, directory) -> None:
+    with read_only(mariadb):
+        directory.reader.page(Search())
+        assert_refuses_writes(directory)
+    directory.ready()
+
+
+@on_mariadb
+def test_what_changed_since_a_snapshot_is_overtaken(directory) -> None:
+    user = directory.commands.create(ANN, NOBODY)
+    with directory.engine.connect() as connection:
+        connection.exec_driver_sql("SET SESSION innodb_snapshot_isolation = ON")
+        connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION")
+        connection.execute(text("SELECT * FROM users")).all()
+        directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+        with pytest.raises(Overtaken), translated():
+            connection.execute(text("UPDATE users SET version = 9"))
+        connection.invalidate()
+
+
+@on_mariadb
+def test_text_that_is_too_long_is_never_cut(directory) -> None:
+    user = directory.commands.create(ANN, NOBODY)
+    with pytest.raises(DBAPIError), Transactions(directory.engine).open() as connection:
+        connection.execute(text("UPDATE users SET role = REPEAT('x', 51)"))
+    assert directory.reader.get(user.id) == user
+
+
+@on_mariadb
+@pytest.mark.parametrize("language", ["ja_JP", "de_DE", "ru_RU", "fr_FR"])
+def test_a_held_email_is_told_in_whatever_language_the_server_speaks(
+    directory, language: str
+) -> None:
+    directory.commands.create(NewUser(email="o'neill@example.org", name="O'Neill"), NOBODY)
+    with pytest.raises(EmailTaken), Transactions(directory.engine).open() as connection:
+        connection.exec_driver_sql(f"SET SESSION lc_messages = {language}")
+        users = SqlUsers(connection, holding=False)
+        try:
+            users.add(NewUser(email="O'Neill@example.org", name="O'Neill"), at=NOW)
+        finally:
+            connection.exec_driver_sql("SET SESSION lc_messages = DEFAULT")
+
+
 @on_postgresql
 def test_a_database_that_only_lets_itself_be_read_says_so(directory) -> None:
     name = directory.engine.url.database
@@ -295,7 +371,7 @@ def assert_refuses_writes(directory) -> None:
         assert refusal.value.code == "writes_refused"
 
 
-@pytest.mark.parametrize("url", ["sqlite_url", "postgresql_url"])
+@pytest.mark.parametrize("url", ["sqlite_url", "postgresql_url", "mariadb_url"])
 def test_a_database_that_is_not_migrated_says_so(request, directory_of, url: str) -> None:
     engine = make_engine(request.getfixturevalue(url))
     directory = directory_of(engine)
@@ -314,7 +390,7 @@ def test_a_database_that_is_not_migrated_says_so(request, directory_of, url: str
     engine.dispose()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
 def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(directory) -> None:
     change = "UPDATE alembic_version SET version_num = "
     undo = f"{change}'{schema.REVISION}'"
@@ -333,6 +409,9 @@ def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(direc
         "postgresql://ann:secret@127.0.0.1:1/roster",
         "postgresql://ann:secret@no-such-host.invalid/roster",
         "postgresql:///roster?host=/no/such/directory",
+        "mysql+pymysql://ann:secret@127.0.0.1:1/roster",
+        "mariadb+pymysql://ann:secret@no-such-host.invalid/roster",
+        "mariadb+pymysql://ann:secret@/roster?unix_socket=/no/such/socket",
     ],
 )
 def test_a_database_that_cannot_be_reached_is_unavailable(directory_of, url: str) -> None:
@@ -352,6 +431,43 @@ def test_a_database_that_does_not_exist_is_unavailable(
     with pytest.raises(Unavailable):
         directory_of(engine).ready()
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("user", "database"), [("nobody", "roster"), ("roster", "mysql"), ("roster", "roster_nowhere")]
+)
+def test_a_database_that_may_not_be_entered_is_unavailable(
+    mariadb, directory_of, user: str, database: str
+) -> None:
+    url = mariadb.url(database).replace("roster@", f"{user}@")
+    with pytest.raises(Unavailable) as refusal:
+        directory_of(make_engine(url)).ready()
+    assert refusal.value.code == "unavailable"
+
+
+@on_mariadb
+@pytest.mark.parametrize(
+    ("limit", "least", "undo"),
+    [
+        ("SET GLOBAL max_connections = ", 10, "SET GLOBAL max_connections = DEFAULT"),
+        ("ALTER USER roster@localhost WITH MAX_USER_CONNECTIONS ", 1, None),
+    ],
+    ids=["server", "user"],
+)
+def test_a_mariadb_without_a_free_connection_is_unavailable(
+    mariadb, directory, limit: str, least: int, undo: str | None
+) -> None:
+    directory.engine.dispose()
+    with ExitStack() as taken:
+        mariadb.execute(f"{limit}{least}")
+        taken.callback(mariadb.execute, undo or f"{limit}0")
+        engine = make_engine(directory.engine.url.render_as_string(False), pool_size=least + 2)
+        taken.callback(engine.dispose)
+        with pytest.raises(Unavailable) as refusal:
+            for _ in range(least + 2):
+                taken.enter_context(reading(engine))
+    assert refusal.value.code == "unavailable"
+    directory.ready()
 
 
 @on_postgresql

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql import schema
@@ -19,6 +20,7 @@ from adapters.sql.engine import make_engine
 from adapters.sql.users import USERS
 
 ROOT = Path(__file__).parents[2]
+DROP_INDEX = "DROP INDEX ix_users_name_id"
 KINDS = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -67,6 +69,19 @@ CATALOGS = {
         "SELECT s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmax, s.seqcycle"
         " FROM pg_sequence s WHERE s.seqrelid = 'users_id_seq'::regclass",
     ),
+    "mariadb": (
+        "SELECT column_name, column_type, is_nullable, column_default, extra,"
+        "  character_set_name, collation_name"
+        " FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = 'users' ORDER BY ordinal_position",
+        "SELECT index_name, seq_in_index, column_name, non_unique, collation, sub_part, index_type"
+        " FROM information_schema.statistics"
+        " WHERE table_schema = DATABASE() AND table_name = 'users' ORDER BY 1, 2",
+        "SELECT constraint_name, constraint_type FROM information_schema.table_constraints"
+        " WHERE table_schema = DATABASE() AND table_name = 'users' ORDER BY 1",
+        "SELECT engine, row_format, table_collation FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() AND table_name = 'users'",
+    ),
 }
 
 
@@ -81,7 +96,7 @@ def catalog(engine: Engine) -> list[object]:
     return list(rows)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
 def test_there_is_no_drift_between_the_tables_declared_and_migrated(new_engine, kind) -> None:
     engine = new_engine(kind)
     schema.upgrade(engine)
@@ -97,13 +112,13 @@ def test_what_migrations_make_equals_what_is_declared(new_engine, kind: str) -> 
     assert len(catalog(migrated)) > 7
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18"])
-@pytest.mark.parametrize(
-    "change", ["DROP INDEX ix_users_name_id", "ALTER TABLE users ADD COLUMN extra INTEGER"]
-)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
+@pytest.mark.parametrize("change", [DROP_INDEX, "ALTER TABLE users ADD COLUMN extra INTEGER"])
 def test_drift_is_noticed(new_engine, kind: str, change: str) -> None:
     engine = new_engine(kind)
     schema.upgrade(engine)
+    if change == DROP_INDEX and kind == "mariadb":
+        change += " ON users"
     with engine.connect() as connection:
         connection.execute(text(change))
     assert len(schema.drift(engine)) == 1
@@ -155,7 +170,7 @@ def test_a_revision_stands_still_whatever_the_code_becomes(path: Path) -> None:
     assert imported <= {"alembic", "sqlalchemy"}
 
 
-@every_kind
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15"])
 def test_a_migration_that_fails_leaves_nothing(new_engine, kind: str) -> None:
     engine = new_engine(kind)
     with engine.connect() as connection:  # the last statement of the revision will meet it
@@ -167,6 +182,48 @@ def test_a_migration_that_fails_leaves_nothing(new_engine, kind: str) -> None:
     assert schema.current(engine) is None
 
 
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_migration_that_was_interrupted_anywhere_is_run_again(new_engine, way: str) -> None:
+    """On MariaDB each statement stands at once: what has been done must not be in the way."""
+    expected = new_engine("mariadb")
+    schema.upgrade(expected)
+    engine = new_engine("mariadb")
+    if way == "down":
+        schema.upgrade(engine)
+    for done in count():
+        if not interrupted(engine, done, way):
+            break
+        if way == "up":
+            schema.upgrade(engine)
+            assert catalog(engine) == catalog(expected)
+            schema.downgrade(engine, "base")
+        else:
+            schema.downgrade(engine, "base")
+            assert tables(engine) == []
+            schema.upgrade(engine)
+    assert done > 1
+
+
+def interrupted(engine: Engine, done: int, way: str) -> bool:
+    """Whether the migration was cut off, once so many of its statements had changed something."""
+    changes = 0
+
+    def cut_off(_: Connection, __: object, statement: str, *___: object) -> None:
+        nonlocal changes
+        changes += statement.split()[0] in ("CREATE", "DROP", "INSERT", "UPDATE", "DELETE")
+        if changes > done:
+            raise InterruptedError
+
+    event.listen(engine, "before_cursor_execute", cut_off)
+    try:
+        schema.upgrade(engine) if way == "up" else schema.downgrade(engine, "base")
+    except InterruptedError:
+        return True
+    finally:
+        event.remove(engine, "before_cursor_execute", cut_off)
+    return False
+
+
 @every_kind
 def test_a_migration_is_not_bound_by_the_time_outs_of_requests(new_engine, kind: str) -> None:
     engine = new_engine(kind)
@@ -176,6 +233,9 @@ def test_a_migration_is_not_bound_by_the_time_outs_of_requests(new_engine, kind:
                 database = engine.url.database
                 connection.execute(text(f"ALTER DATABASE {database} SET {setting} = 1"))
         engine.dispose()
+    if engine.name == "mariadb":
+        with engine.connect() as connection:  # the only one, which then migrates
+            connection.execute(text("SET SESSION max_statement_time = 0.000001"))
     schema.upgrade(engine)
     assert inspect(engine).has_table("users")
 
