@@ -7,6 +7,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
+from adapters.api.docs import docs
 from adapters.api.exchange import receiver
 from adapters.api.openapi import openapi
 from adapters.api.root import root
@@ -49,7 +50,7 @@ def api(
     )
     root(resources, addresses, [USERS])
     users(resources, commands, reader, addresses.writer(USERS), cursors)
-    return [resources, openapi(terms.public_url.rstrip("/"))]
+    return [resources, openapi(terms.public_url.rstrip("/")), docs()]
 
 
 class _Key(BaseConverter):

@@ -55,6 +55,10 @@ def _content(text: str, schema: str, **more: Any) -> dict[str, Any]:
 
 _ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
 _NOT_MODIFIED: Final = {"304": {"description": "As the client has it."}}
+_PAGE: Final = {
+    "description": "This description, for people.",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
 _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
 
 
@@ -189,6 +193,7 @@ def _other_paths() -> dict[str, Any]:
         "/healthz": _plain("healthz", "The process lives.", status),
         "/readyz": _plain("readyz", "It can serve.", status, **_problems(503)),
         "/openapi.json": _plain("openapi", "This description.", object_of(["openapi"])),
+        "/docs": {"get": {"operationId": "docs", "responses": {"200": _PAGE}}},
     }
 
 

@@ -32,10 +32,10 @@ class FailingReader(UserReader):
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def get(self, user_id: int) -> User:  # noqa: ARG002
+    def get(self, user_id: int) -> User:
         raise self._error
 
-    def page(self, search: Search) -> Page[User]:  # noqa: ARG002
+    def page(self, search: Search) -> Page[User]:
         raise self._error
 
 

@@ -88,6 +88,7 @@ def test_it_describes_every_route_and_no_other(app: Flask, described: Any) -> No
         (re.sub(r"<(?:\w+:)?(?:user_)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith("/docs/")  # what the page of /docs is made of
     }
     assert {(path, method) for path, method, _ in operations(described)} == routes
 
