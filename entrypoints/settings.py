@@ -107,7 +107,8 @@ class Settings:
         "ROSTER_DATABASE_URL",
         "sqlite:///roster.db",
         database_url,
-        "where the users are kept: sqlite:///FILE, postgresql://…, or memory:// (one worker)",
+        "where the users are kept: sqlite:///FILE, postgresql://…, mysql+pymysql://… or "
+        "mariadb+pymysql://… (MariaDB), or memory:// (one worker)",
     )
     public_url: str = setting(
         "ROSTER_PUBLIC_URL", "", public_url, "links become absolute under this URL"

@@ -45,11 +45,10 @@ FILTERS = (
 SORTS = ("", "name", "-name,role", "is_active,-email", "role,-update_time", "-creation_time", "-id")
 
 
-@pytest.fixture(params=["sqlite", "postgresql_18"])
+@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
 def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterator[FlaskClient]:
     """The service over a database with nothing in it."""
-    name = {"sqlite": "sqlite_url", "postgresql_18": "postgresql_url"}[request.param]
-    engine = make_engine(request.getfixturevalue(name))
+    engine = make_engine(request.getfixturevalue(request.param))
     schema.upgrade(engine)
     store = SqlStore(engine, type(clock)())
     yield build(begin=store.begin, reader=SqlUserReader(engine)).test_client()

@@ -20,6 +20,13 @@ from adapters.sql.engine import make_engine
         "postgresql://ann:secret@db/roster?no_such=parameter",
         "postgresql://ann:secret@/roster?host=db:5432&host=db2&no_such=parameter",
         "postgresql://ann:secret@db:1:2/roster?host=x",
+        "mysql://ann:secret@db/roster",
+        "mysql+pymysql://ann:secret@db",
+        "mysql+pymysql://ann:secret@db/",
+        "mysql+pymysql://ann:secret@db:port/roster",
+        "mariadb+pymysql://ann:secret@db/roster?no_such=parameter",
+        "mariadb+pymysql://ann:secret@db/roster?ssl_ca=/no/such/file",
+        "mariadb+pymysql://ann:secret@db/roster?connect_timeout=0",
     ],
 )
 def test_a_url_that_names_no_database_is_refused_without_repeating_it(url: str) -> None:

@@ -91,9 +91,9 @@ def expected(users: list[dict[str, Any]], sort: str) -> list[str]:
     return [user["id"] for user in ordered]
 
 
-@pytest.fixture(params=["sqlite_url", "postgresql_url"])
+@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
 def directory_url(request: pytest.FixtureRequest) -> str:
-    """The database: an embedded file, then a server."""
+    """The database: an embedded file, then servers."""
     url: str = request.getfixturevalue(request.param)
     return url
 

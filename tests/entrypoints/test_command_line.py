@@ -120,9 +120,13 @@ def test_a_database_that_can_not_be_reached_stops_the_start(roster: Roster) -> N
     assert ended(result, 1, line)
 
 
-def test_a_database_that_is_behind_stops_the_start(roster: Roster, postgresql_url: str) -> None:
+@pytest.mark.parametrize("kind", ["postgresql_url", "mariadb_url"])
+def test_a_database_that_is_behind_stops_the_start(
+    request: pytest.FixtureRequest, roster: Roster, kind: str
+) -> None:
+    url = request.getfixturevalue(kind)
     line = "cannot_serve: The database is behind this release: run `roster db upgrade`."
-    assert ended(roster("serve", "--port", "0", ROSTER_DATABASE_URL=postgresql_url), 1, line)
+    assert ended(roster("serve", "--port", "0", ROSTER_DATABASE_URL=url), 1, line)
 
 
 @pytest.mark.parametrize("name", ["ROSTER_JWT_SECRET", "ROSTER_JWT_JWKS"])

@@ -9,7 +9,14 @@ from entrypoints.container import Container, utc_now
 from entrypoints.settings import Settings
 
 
-@pytest.fixture(params=["memory://", "sqlite:///{}/roster.db", "postgresql://localhost/roster"])
+@pytest.fixture(
+    params=[
+        "memory://",
+        "sqlite:///{}/roster.db",
+        "postgresql://localhost/roster",
+        "mysql+pymysql://localhost/roster",
+    ]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.param).format(tmp_path)
 

@@ -13,21 +13,28 @@ Serve = Callable[..., Any]
 Eventually = Callable[..., None]
 
 
+@pytest.fixture(params=["postgresql_18", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Any:
+    """A server of databases."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
-def migrated(postgresql_url: str) -> str:
-    """A PostgreSQL database that is fit to serve."""
+def migrated(database: Any) -> str:
+    """A database on it that is fit to serve."""
+    url: str = database.new_database()
     roster = Path(sys.executable).with_name("roster")
-    environment = {"ROSTER_DATABASE_URL": postgresql_url}
+    environment = {"ROSTER_DATABASE_URL": url}
     subprocess.run([roster, "db", "upgrade"], env=environment, check=True, capture_output=True)
-    return postgresql_url
+    return url
 
 
-def test_a_frozen_postgresql_is_503_in_time_and_then_well_again(
-    serve: Serve, eventually: Eventually, migrated: str, postgresql_18: Any
+def test_a_frozen_database_is_503_in_time_and_then_well_again(
+    serve: Serve, eventually: Eventually, migrated: str, database: Any
 ) -> None:
     server = serve("--workers", "1", ROSTER_DATABASE_URL=migrated, ROSTER_REQUEST_SECONDS="1")
     assert server.post(server.user()).status_code == 201
-    with postgresql_18.frozen():
+    with database.frozen():
         for ask in (
             lambda: server.get("/api/v1/users"),
             lambda: server.get("/api/v1/users/1"),
@@ -45,9 +52,9 @@ def test_a_frozen_postgresql_is_503_in_time_and_then_well_again(
 
 
 def test_a_fault_of_the_database_is_no_fault_in_the_log(
-    serve: Serve, migrated: str, postgresql_18: Any
+    serve: Serve, migrated: str, database: Any
 ) -> None:
     server = serve("--workers", "1", ROSTER_DATABASE_URL=migrated, ROSTER_REQUEST_SECONDS="1")
-    with postgresql_18.frozen():
+    with database.frozen():
         server.get("/api/v1/users")
     assert "Traceback" not in server.log()
