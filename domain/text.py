@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 import email_validator
 from email_validator import EmailNotValidError, validate_email
@@ -36,58 +37,65 @@ def storable(value: str) -> Problem | None:
 
 def line(value: object, *, longest: int) -> Problem | None:
     """A single line that shows something: 1 to `longest` characters, no control characters."""
-    if not isinstance(value, str):
-        return NOT_TEXT
-    if problem := storable(value):
-        return problem
-    if len(value) > longest:
-        return Problem("too_long", f"must have at most {longest} characters")
-    categories = {unicodedata.category(character) for character in value}
-    if "Cc" in categories or any(end in value for end in _LINE_ENDS):
-        return Problem("control_character", "must not hold control characters or line ends")
-    if all(category[0] in "ZC" for category in categories):
-        return Problem("blank", "must not be blank")
-    return None
+    return _judged(value, longest, _line)
 
 
 def slug(value: object, *, longest: int) -> Problem | None:
     """A short name for programs: a-z, 0-9, _ and -, beginning with a letter."""
-    if not isinstance(value, str):
-        return NOT_TEXT
-    if problem := storable(value):
-        return problem
-    if len(value) > longest:
-        return Problem("too_long", f"must have at most {longest} characters")
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", value):
-        return Problem(
-            "invalid_format", "must begin with a letter a-z and go on with a-z, 0-9, _ or -"
-        )
-    return None
+    return _judged(value, longest, _slug)
 
 
 def email(value: object, *, longest: int) -> Problem | None:
     """An address by its syntax (RFC 5321, 6531): no look-up, no list of reserved names.
 
-    A quoted local part, an address literal and a domain without a dot are refused.
+    A quoted local part, an address literal and a domain without a dot are refused. The folded
+    form may be no longer than `longest` either.
     """
-    if not isinstance(value, str):
-        return NOT_TEXT
-    if problem := storable(value):
-        return problem
-    if len(value) > longest or len(fold(value)) > longest:
+    if isinstance(value, str) and len(fold(value)) > longest:
         return Problem("too_long", f"must have at most {longest} characters, also once folded")
-    try:
-        # globally_deliverable would also want a top-level name that ends with a letter.
-        found = validate_email(value, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError:
-        found = None
-    if found is None or "." not in found.ascii_domain:
-        return Problem("invalid_email", "must be an e-mail address, such as ann@example.org")
-    return None
+    return _judged(value, longest, _email)
 
 
 def truth(value: object) -> Problem | None:
     """True or false, and nothing that only looks like it."""
     if not isinstance(value, bool):
         return Problem("wrong_type", "must be true or false")
+    return None
+
+
+def _judged(value: object, longest: int, rule: Callable[[str], Problem | None]) -> Problem | None:
+    if not isinstance(value, str):
+        return NOT_TEXT
+    if problem := storable(value):
+        return problem
+    if len(value) > longest:
+        return Problem("too_long", f"must have at most {longest} characters")
+    return rule(value)
+
+
+def _line(text: str) -> Problem | None:
+    categories = {unicodedata.category(character) for character in text}
+    if "Cc" in categories or any(end in text for end in _LINE_ENDS):
+        return Problem("control_character", "must not hold control characters or line ends")
+    if all(category[0] in "ZC" for category in categories):
+        return Problem("blank", "must not be blank")
+    return None
+
+
+def _slug(text: str) -> Problem | None:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", text):
+        return Problem(
+            "invalid_format", "must begin with a letter a-z and go on with a-z, 0-9, _ or -"
+        )
+    return None
+
+
+def _email(text: str) -> Problem | None:
+    try:
+        # globally_deliverable would also want a top-level name that ends with a letter.
+        found = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        found = None
+    if found is None or "." not in found.ascii_domain:
+        return Problem("invalid_email", "must be an e-mail address, such as ann@example.org")
     return None
