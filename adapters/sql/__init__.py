@@ -1,1 +1,1 @@
-"""The directory in a database, by SQLAlchemy Core: SQLite and PostgreSQL."""
+"""The directory in a database, by SQLAlchemy Core: SQLite, PostgreSQL and MariaDB."""

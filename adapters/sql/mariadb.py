@@ -1,6 +1,6 @@
 """What MariaDB needs: deadlines that hold even if the server says nothing any more.
 
-What a session must be is said once, as it is opened: see docs/decisions/0009.
+What a session must be is said once, as it is opened: see docs/decisions/0011-mariadb.md.
 """
 
 import re
@@ -24,7 +24,7 @@ from sqlalchemy.util import asbool
 from application.deadlines import remaining, within
 from application.ports import Unavailable
 
-_OLDEST = (10, 11)
+OLDEST = (10, 11)
 _CONNECT_SECONDS = 10.0
 _SHARE_OF_SERVER = 0.95
 _SESSION = {
@@ -161,7 +161,7 @@ def _refuse_others(session: Session) -> None:
         cursor.execute("SELECT VERSION()")
         (version,) = cursor.fetchone()
     found = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
-    if not found or tuple(map(int, found.groups())) < _OLDEST:
+    if not found or tuple(map(int, found.groups())) < OLDEST:
         session.close()
         raise UnsupportedServer
 

@@ -300,6 +300,16 @@ def test_a_server_that_only_lets_itself_be_read_says_so(mariadb, directory) -> N
     directory.ready()
 
 
+def test_a_server_of_another_kind_is_told_apart(
+    mariadb_url: str, directory_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = directory_of(make_engine(mariadb_url))
+    monkeypatch.setattr("adapters.sql.mariadb.OLDEST", (1000, 0))  # none such can be had here
+    with pytest.raises(Unavailable) as refusal:
+        directory.ready()
+    assert refusal.value.code == "unsupported_server"
+
+
 @on_mariadb
 def test_what_changed_since_a_snapshot_is_overtaken(directory) -> None:
     user = directory.commands.create(ANN, NOBODY)
