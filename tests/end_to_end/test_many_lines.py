@@ -59,7 +59,8 @@ def in_other_letters(email: str, number: int) -> str:
     """The same email once folded."""
     wide = "".join(chr(ord(c) + 0xFEE0) if c in "abcdefghij" else c for c in email)
     forms = (email.upper(), email.swapcase(), unicodedata.normalize("NFD", email), wide)
-    return forms[number % len(forms)]
+    same = [form for form in forms if fold(form) == fold(email)]  # "ı".upper() is another letter
+    return same[number % len(same)]
 
 
 def as_csv(user: dict[str, Any]) -> str:
@@ -99,7 +100,6 @@ def made(size: int, form: str) -> Case:
         elif kind < 0.03 and case.good:
             other = random.choice(case.good)
             email = in_other_letters(other["email"], number)
-            assert fold(email) == fold(other["email"])
             line, said = write({**user, "email": email}), "email: email_taken"
         else:
             line, said = write(user), None
@@ -223,5 +223,6 @@ def _most_memory(tmp_path: Path, form: str, size: int) -> list[int]:
             lines.write(f"{user['email']},Ann\n" if form == "csv" else as_json(user))
     imported = run("users", "import", file, "--skip-errors", "--errors", tmp_path / f"bad.{form}")
     exported = run("users", "export", tmp_path / f"out.{form}")
-    assert sum(1 for _ in (tmp_path / f"out.{form}").open()) == size // 2 + (form == "csv")
+    with (tmp_path / f"out.{form}").open() as out:
+        assert sum(1 for _ in out) == size // 2 + (form == "csv")
     return [imported, exported]

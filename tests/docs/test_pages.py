@@ -1,4 +1,4 @@
-"""The README, done as a stranger would do it."""
+"""What the documentation tells, done as a stranger would do it."""
 
 import os
 import re
@@ -14,6 +14,7 @@ from entrypoints.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text()
 ADDRESS = "http://127.0.0.1:5000"
 
 # What differs from run to run: times, digests of documents that show times, cursors made of both.
@@ -24,9 +25,13 @@ VARYING = [
 ]
 
 
-def console(section: str) -> list[tuple[str, str]]:
-    """The commands of a section of the README, each with the output that it promises."""
-    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+def section(title: str) -> str:
+    """A section of the README."""
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def console(text: str) -> list[tuple[str, str]]:
+    """The commands that a text shows, each with the output that it promises."""
     found = []
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -56,7 +61,7 @@ def run(command: str, **environment: str) -> str:
 
 def test_the_first_session_goes_as_it_is_told(base_url: str) -> None:
     etag = ""
-    session = console("A first session")
+    session = console(section("A first session"))
     assert len(session) >= 7
     for command, promised in session:
         told = re.sub(r'"\d+-[0-9a-f]{16}"', etag, command).replace(ADDRESS, base_url)
@@ -68,9 +73,30 @@ def test_the_first_session_goes_as_it_is_told(base_url: str) -> None:
 
 def test_the_command_line_answers_as_it_is_told(sqlite_url: str) -> None:
     run(".venv/bin/roster db upgrade", ROSTER_DATABASE_URL=sqlite_url)
-    for command, promised in console("Command line"):
+    for command, promised in console(section("Command line")):
         answer = run(command, ROSTER_DATABASE_URL=sqlite_url)
         assert answer == promised or (not promised and "Usage: roster" in answer), command
+
+
+def test_a_session_at_the_command_line_goes_as_it_is_told(tmp_path: Path) -> None:
+    environment = {
+        "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+        "ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/roster.db",
+    }
+    session = console(COMMAND_LINE)
+    assert len(session) >= 12
+    for command, promised in session:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=30,
+        )
+        assert steady(done.stdout) == steady(promised), command
+        assert (done.returncode == 0) == ("Error: " not in promised), command
 
 
 def test_the_examples_of_the_api_are_answered(base_url: str) -> None:
