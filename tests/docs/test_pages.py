@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 
+from entrypoints.cli.main import main
 from entrypoints.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +45,7 @@ def console(text: str) -> list[tuple[str, str]]:
 def steady(output: str) -> str:
     for pattern, word in VARYING:
         output = pattern.sub(word, output)
-    return output.strip()
+    return "\n".join(line.rstrip() for line in output.strip().splitlines())
 
 
 def run(command: str, **environment: str) -> str:
@@ -97,6 +99,27 @@ def test_a_session_at_the_command_line_goes_as_it_is_told(tmp_path: Path) -> Non
         )
         assert steady(done.stdout) == steady(promised), command
         assert (done.returncode == 0) == ("Error: " not in promised), command
+
+
+def commands(group: click.Group, path: str = "roster") -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(main)))
+def test_every_command_is_told_with_its_options_and_says_what_it_does(
+    path: str, command: click.Command
+) -> None:
+    name = path.split()[-1]
+    assert re.search(rf"`{path}\b|\$ {path}\b|`{name}`", COMMAND_LINE), path
+    assert command.help
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert any(name in COMMAND_LINE for name in option.opts), (path, option.opts)
 
 
 def test_the_examples_of_the_api_are_answered(base_url: str) -> None:
