@@ -20,16 +20,20 @@ class Progress:
     """Counts what passes, and shows it with its rate; with the time left where the end is known.
 
     Used as a context. What is to be said meanwhile on standard error goes through `say`.
+    Where the work's result goes to a terminal itself, as `result_to` tells, nothing is shown.
     """
 
-    def __init__(self, what: str, *, end: int | None = None) -> None:
+    def __init__(
+        self, what: str, *, end: int | None = None, result_to: BinaryIO | None = None
+    ) -> None:
         self._what = what
         self._end = end
+        self._shown = sys.stderr.isatty() and not (result_to and result_to.isatty())
         self._bar: Bar | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty():
+        if self._shown:
             self._bar = self._stack.enter_context(_bar())
             self._bar.add_task(self._what, total=self._end, count=0, rate=0.0)
             self._began = monotonic()

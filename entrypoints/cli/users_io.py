@@ -161,5 +161,8 @@ def export_users(file: str, form: str | None, filters: tuple[str, ...], sort: st
     with connected() as (_, directory):
         search = directory.question(query_of(filters, sort, None, None)).search
         found = walk(directory.reader.page, search)
-        with files.writing(file) as target, Progress("Exporting") as progress:
+        with (
+            files.writing(file) as target,
+            Progress("Exporting", result_to=target) as progress,
+        ):
             files.write(FORMATS[form].write(progress.watched(found), USERS), target)

@@ -1,6 +1,9 @@
 """The command line over an empty directory."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -8,6 +11,7 @@ from click.testing import CliRunner, Result
 from entrypoints.cli.main import main
 
 Roster = Callable[..., Result]
+Write = Callable[[str, str | bytes], str]
 
 
 @pytest.fixture
@@ -22,3 +26,40 @@ def roster(sqlite_url: str) -> Roster:
 
     assert run("db", "upgrade").exit_code == 0
     return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file and gives its name."""
+
+    def written(name: str, text: str | bytes) -> str:
+        data = text if isinstance(text, bytes) else text.encode()
+        tmp_path.joinpath(name).write_bytes(data)
+        return str(tmp_path / name)
+
+    return written
+
+
+@pytest.fixture
+def directory(roster: Roster) -> Callable[[], list[tuple[Any, ...]]]:
+    """What people set of the users in the directory, in the order of their ids."""
+
+    def users() -> list[tuple[Any, ...]]:
+        exported = roster("users", "export", "--format", "jsonl")
+        assert exported.exit_code == 0, exported.stderr
+        users = map(json.loads, exported.stdout.split("\n")[:-1])
+        return [(u["email"], u["name"], u["is_active"], u["role"]) for u in users]
+
+    return users
+
+
+@pytest.fixture
+def bad_lines() -> Callable[[Result], list[tuple[int, str]]]:
+    """The number of each bad line that was told, with the attribute, if any, and the code."""
+
+    def told(result: Result) -> list[tuple[int, str]]:
+        lines = [line for line in result.stderr.splitlines() if line.startswith("line ")]
+        parts = [line.removeprefix("line ").split(": ") for line in lines]
+        return [(int(number), ": ".join(said[:-1])) for number, *said in parts]
+
+    return told

@@ -1,0 +1,105 @@
+"""Imports from standard input: slow ones, and ones that are ended from outside."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+Roster = Callable[..., Result]
+Write = Callable[[str, str | bytes], str]
+Directory = Callable[[], list[tuple[Any, ...]]]
+BadLines = Callable[[Result], list[tuple[int, str]]]
+
+ROSTER = Path(sys.executable).with_name("roster")
+GOOD = "email,name,role\nann@x.test,Ann,admin\nbob@x.test,Bob,user\n"
+
+
+def as_line(attributes: dict[str, Any]) -> str:
+    return json.dumps(attributes) + "\n"
+
+
+def test_standard_input_is_csv_unless_told_otherwise(
+    sqlite_url: str, roster: Roster, directory: Directory
+) -> None:
+    for options, text in (
+        ([], GOOD),
+        (["--format", "jsonl"], as_line({"email": "c@x.test", "name": "C"})),
+    ):
+        done = subprocess.run(
+            [ROSTER, "users", "import", "-", *options],
+            input=text.encode(),
+            env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url},
+            check=True,
+            capture_output=True,
+        )
+        assert b"created" in done.stdout
+    assert len(directory()) == 3
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_import_leaves_nothing(
+    roster: Roster, import_url: str, how: signal.Signals
+) -> None:
+    environment = os.environ | {"ROSTER_DATABASE_URL": import_url}
+    assert roster("db", "upgrade", ROSTER_DATABASE_URL=import_url).exit_code == 0
+    with subprocess.Popen(
+        [ROSTER, "users", "import", "-", "--format", "jsonl"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        assert process.stdin
+        assert process.stderr
+        for number in range(3000):
+            process.stdin.write(as_line({"email": f"u{number}@x.test", "name": "U"}).encode())
+        process.stdin.write(b"{}\n" * 1000)
+        process.stdin.flush()
+        # It tells bad lines as it goes: by now there are rows in its transaction.
+        assert b"line 3001: email: missing" in process.stderr.readline()
+        process.send_signal(how)
+        said = process.stderr.read()
+    assert process.returncode != 0
+    assert b"Traceback" not in said
+    again = roster("users", "import", "-", ROSTER_DATABASE_URL=import_url)
+    assert again.exit_code == 1  # an empty input has no header; and nobody holds a lock
+    listed = roster("users", "list", "--json", ROSTER_DATABASE_URL=import_url)
+    assert json.loads(listed.stdout)["data"] == []
+    created = ("--email", "u1@x.test", "--name", "U")
+    assert roster("users", "create", *created, ROSTER_DATABASE_URL=import_url).exit_code == 0
+
+
+@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
+def import_url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind."""
+    return str(request.getfixturevalue(request.param))
+
+
+def test_an_import_takes_longer_than_a_request_may(sqlite_url: str, roster: Roster) -> None:
+    environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url, "ROSTER_REQUEST_SECONDS": "0.5"}
+    with subprocess.Popen(
+        [ROSTER, "users", "import", "-", "--format", "jsonl"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        assert process.stdin
+        assert process.stderr
+        process.stdin.write(as_line({"email": "u@x.test", "name": "U"}).encode())
+        process.stdin.write(b"{}\n" * 1000)
+        process.stdin.flush()
+        process.stderr.readline()
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
+            other.execute("PRAGMA busy_timeout=1000")
+            with pytest.raises(sqlite3.OperationalError):  # after a second
+                other.execute("BEGIN IMMEDIATE")
+        said = process.communicate()[1]
+    assert b"Error: import_refused: 1000 of 1001 records are bad" in said

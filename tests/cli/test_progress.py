@@ -1,0 +1,68 @@
+"""Long work shows how far it is, where somebody looks."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Roster = Callable[..., Result]
+
+ROSTER = Path(sys.executable).with_name("roster")
+
+
+@pytest.fixture
+def on_terminal(sqlite_url: str) -> Callable[..., str]:
+    """Runs a command whose standard error, and output unless it is piped, is a terminal."""
+
+    def run(*arguments: str, piped: bool = False) -> str:
+        ours, its = pty.openpty()
+        environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url, "TERM": "xterm"}
+        with subprocess.Popen(
+            [ROSTER, *arguments],
+            env=environment,
+            stdout=subprocess.DEVNULL if piped else its,
+            stderr=its,
+        ):
+            os.close(its)
+            said = b""
+            with suppress(OSError):  # that is how a terminal ends
+                while part := os.read(ours, 65536):
+                    said += part
+        os.close(ours)
+        return said.decode()
+
+    return run
+
+
+@pytest.mark.usefixtures("roster")
+def test_progress_with_its_rate_is_shown_on_a_terminal(
+    on_terminal: Callable[..., str], tmp_path: Path
+) -> None:
+    demo = on_terminal("demo", "2500")
+    assert "Inventing" in demo
+    assert "2,500" in demo
+    assert "a second" in demo
+    people = str(tmp_path / "people.csv")
+    assert "Exporting" in on_terminal("users", "export", people)
+    assert "Exporting" in on_terminal("users", "export", piped=True)
+    refused = on_terminal("users", "import", people)
+    assert "100%" in refused
+    assert "line 2501: email: email_taken" in refused
+
+
+@pytest.mark.usefixtures("roster")
+def test_no_progress_is_shown_among_what_is_exported_to_a_terminal(
+    on_terminal: Callable[..., str],
+) -> None:
+    header = "id,email,name,is_active,role,creation_time,update_time\r\n"
+    assert on_terminal("users", "export") == header
+
+
+def test_no_progress_is_shown_where_nobody_looks(roster: Roster) -> None:
+    assert roster("demo", "2500").stderr == ""
