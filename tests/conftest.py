@@ -234,7 +234,8 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
 
 
 def _make_certificate(directory: Path) -> None:
-    subject = ["-subj", "/CN=localhost", "-days", "2"]
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subject = ["-subj", "/CN=localhost", "-days", "2", *names]
     files = ["-keyout", directory / "key.pem", "-out", directory / "cert.pem"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command = ["openssl", "req", "-x509", *key, *subject, *files]

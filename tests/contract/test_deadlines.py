@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, make_url, text
 
 from adapters.sql.engine import make_engine
 from adapters.sql.transactions import reading
@@ -167,7 +167,7 @@ def test_a_deadline_does_not_outlive_its_statement(directory) -> None:
 
 
 def test_a_frozen_server_is_not_waited_for_under_tls_either(mariadb, mariadb_url: str) -> None:
-    engine = make_engine(mariadb.url(mariadb_url.split("/")[3].split("?")[0], encrypted=True))
+    engine = make_engine(mariadb.url(make_url(mariadb_url).database, encrypted=True))
     question = text("SHOW STATUS LIKE 'Ssl_version'")
     with reading(engine) as connection:
         assert connection.execute(question).one()[1].startswith("TLSv1")
@@ -180,9 +180,9 @@ def test_a_frozen_server_is_not_waited_for_under_tls_either(mariadb, mariadb_url
     engine.dispose()
 
 
-def test_a_server_that_only_drips_is_cut_off(mariadb_url: str, mariadb) -> None:
+def test_a_server_that_only_drips_is_cut_off(mariadb) -> None:
     with dripping(mariadb.address) as port:
-        engine = make_engine(mariadb.url("roster_1", port=port))
+        engine = make_engine(mariadb.url("roster", port=port))
         with ends_unavailable(), reading(engine):
             pass
 

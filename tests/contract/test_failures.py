@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql import schema
@@ -298,6 +298,20 @@ def test_a_server_that_only_lets_itself_be_read_says_so(mariadb, directory) -> N
         directory.reader.page(Search())
         assert_refuses_writes(directory)
     directory.ready()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_certificate_is_verified_where_that_is_asked(mariadb, mariadb_url, host: str) -> None:
+    name = make_url(mariadb_url).database
+    url = f"{mariadb.url(name, encrypted=True)}&ssl_ca={mariadb.address.with_name('cert.pem')}"
+    engine = make_engine(url.replace("@localhost", f"@{host}"))
+    with ExitStack() as refused:
+        if host != "localhost":  # the certificate's only name
+            refused.enter_context(pytest.raises(Unavailable))
+        with reading(engine) as connection:
+            cipher = connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1]
+            assert cipher
+    engine.dispose()
 
 
 def test_a_server_of_another_kind_is_told_apart(

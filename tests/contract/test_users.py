@@ -3,6 +3,7 @@
 from datetime import UTC
 
 import pytest
+from sqlalchemy import event
 
 from application.ports import Context, Overtaken
 from application.search import Search, Slice
@@ -103,6 +104,13 @@ def test_a_save_is_overtaken_unless_the_version_is_the_expected_one(directory) -
     user = directory.add("ann@example.org")
     with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
         work.users.save(_renamed(work.users.get(user.id), work.now), expected=2)
+    assert directory.reader.get(user.id) == user
+
+
+def test_a_save_that_changes_nothing_is_not_overtaken(directory) -> None:
+    user = directory.add("ann@example.org")
+    with directory.begin(NOBODY) as work:
+        work.users.save(user, expected=1)
     assert directory.reader.get(user.id) == user
 
 
@@ -223,3 +231,20 @@ def test_holders_are_found_by_any_spelling_of_their_emails(directory, holding: b
         found = work.users.holders(["ANN@EXAMPLE.org", "E\u0301@example.org", "no@example.org"])
         assert found == {"ann@example.org": ann, "é@example.org": bob}
         assert work.users.holders([]) == {}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
+def test_many_are_added_without_a_statement_for_each(directory) -> None:
+    statements = []
+
+    def count(*told: object) -> None:
+        statements.append(told[2])
+
+    event.listen(directory.engine, "before_cursor_execute", count)
+    try:
+        with directory.begin(NOBODY) as work:
+            work.users.add_many(many(*(f"u{n}@example.org" for n in range(1000))), at=work.now)
+            work.users.holders([f"u{n}@example.org" for n in range(1000)])
+    finally:
+        event.remove(directory.engine, "before_cursor_execute", count)
+    assert len(statements) < 10
