@@ -64,6 +64,13 @@ def test_a_quote_that_never_ends_is_not_looked_for_to_the_end_of_the_file() -> N
     assert found == [(1, "malformed_csv")] + [(n, ["b", "c"]) for n in range(2, len(lines) + 1)]
 
 
+def test_a_record_of_many_lines_has_an_end_too() -> None:
+    (text,) = csv.write([["x\n" * 100] * (LONGEST // 100)])
+    assert (1, "malformed_csv") in read(text)
+    (text,) = csv.write([["x\n" * 100] * (LONGEST // 400)])
+    assert len(read(text)) == 1
+
+
 def test_a_line_without_end_is_refused_and_not_held() -> None:
     long = [b"b" * 10 * LONGEST, b"c" * LONGEST, b",".join([b"c" * 1000] * 100)]
     refused = [(number, "record_too_long") for number in (2, 3, 4)]

@@ -133,7 +133,10 @@ def test_the_unit_opens_within_the_deadline_and_then_has_its_own_time(store: Mem
 
 
 @pytest.mark.parametrize("refusal", [Overtaken, OutcomeUnknown])
-def test_a_stream_is_not_taken_twice(store: MemoryStore, refusal: type[Exception]) -> None:
+@pytest.mark.parametrize("update", [False, True])
+def test_a_stream_is_not_taken_twice_and_so_an_update_holds_what_it_reads(
+    store: MemoryStore, refusal: type[Exception], update: bool
+) -> None:
     opened = []
 
     @contextmanager
@@ -144,5 +147,5 @@ def test_a_stream_is_not_taken_twice(store: MemoryStore, refusal: type[Exception
         raise refusal
 
     with pytest.raises(refusal):
-        UserImport(begin)(numbered(1), NOBODY, Manner(), Reports())
-    assert opened == [False]
+        UserImport(begin)(numbered(1), NOBODY, Manner(update=update), Reports())
+    assert opened == [update]
