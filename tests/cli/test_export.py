@@ -90,7 +90,7 @@ def test_a_file_that_can_not_be_written_is_one_line(roster: Roster, sqlite_url: 
         assert result.stderr.startswith(f"Error: file_failed: {name}: {why}")
         assert result.stderr.count("\n") == 1
     with Path("/dev/full").open("wb") as full:
-        environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url}
+        environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url, "PYTHONUNBUFFERED": ""}
         done = subprocess.run(
             [ROSTER, "users", "export"],
             env=environment,
