@@ -208,29 +208,38 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
     """Debian's server, lax and in latin1, so that nothing is right by its settings alone."""
     if not (MARIADBD and shutil.which("mariadb-install-db")):
         _lacking(request.config, "MariaDB (Debian's mariadb-server-core, mariadb-client-core)")
-    directory = Path(tempfile.mkdtemp(prefix="roster-mariadb-"))
+    with tempfile.TemporaryDirectory(prefix="roster-mariadb-") as name:
+        server = _started(Path(name))
+        try:
+            _until_up(server)
+            server.execute("CREATE USER roster@localhost")
+            server.execute(r"GRANT ALL ON `roster\_%`.* TO roster@localhost")
+            yield server
+        finally:
+            server.process.kill()
+            server.process.wait()
+
+
+def _started(directory: Path) -> MariaServer:
+    """A server in the directory, its temporary files too: those of others it would remove."""
     options = ["--no-defaults", f"--datadir={directory}/data"]
     if os.geteuid() == 0:
         options.append("--user=root")
+    _make_certificate(directory)
+    files = [f"--ssl-{name}={directory}/{name}.pem" for name in ("cert", "key")]
+    server = [str(MARIADBD), *options, *files, *_MARIADB, f"--socket={directory}/socket"]
     with (directory / "log").open("ab") as log:
+        settings = {"env": os.environ | {"TMPDIR": str(directory)}, "stdout": log, "stderr": log}
         install = ["mariadb-install-db", *options, *_INSTALLATION]
-        subprocess.run(install, check=True, stdout=log, stderr=log)
-        _make_certificate(directory)
-        files = [f"--ssl-{name}={directory}/{name}.pem" for name in ("cert", "key")]
-        command = [MARIADBD, *options, *files, *_MARIADB, f"--socket={directory}/socket"]
-        process = psutil.Popen(command, stdout=log, stderr=log)
-    server = MariaServer(directory / "socket", process)
-    try:
-        patience = time.monotonic() + 20
-        while not server.is_up():
-            assert time.monotonic() < patience, (directory / "log").read_text()
-        server.execute("CREATE USER roster@localhost")
-        server.execute(r"GRANT ALL ON `roster\_%`.* TO roster@localhost")
-        yield server
-    finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(directory)
+        assert subprocess.call(install, **settings) == 0, (directory / "log").read_text()
+        return MariaServer(directory / "socket", psutil.Popen(server, **settings))
+
+
+def _until_up(server: MariaServer) -> None:
+    patience = time.monotonic() + 20
+    while not server.is_up():
+        log = server.address.with_name("log").read_text()
+        assert time.monotonic() < patience, log
 
 
 def _make_certificate(directory: Path) -> None:
