@@ -93,7 +93,7 @@ class NewUser:
 
     @classmethod
     def of(
-        cls, attributes: Mapping[str, Any], *, claimed: Mapping[str, object] = _NOTHING
+        cls, attributes: Mapping[str, Any], claimed: Mapping[str, object] = _NOTHING
     ) -> "NewUser":
         """A new user out of attributes that nobody has looked at yet.
 

@@ -11,7 +11,7 @@ from adapters.memory.users import MemoryUserReader
 from adapters.sql.engine import make_engine
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserReader
-from application.ports import UserReader
+from application.ports import Run, UserReader
 from application.units import repeating
 from application.users import UserCommands
 from application.users_io import UserImport
@@ -29,7 +29,7 @@ def utc_now() -> datetime:
 
 def make_app(
     settings: Settings,
-    commands: UserCommands,
+    run: Run,
     reader: UserReader,
     cursors: Cursors,
     store: MemoryStore | SqlStore,
@@ -48,7 +48,7 @@ def make_app(
         request_seconds=settings.request_seconds,
     )
     return create_app(
-        [*api(commands, reader, cursors, terms), health(store.ready)],
+        [*api(run, reader, cursors, terms), health(store.ready)],
         say=say,
         canonical=canonical,
         request_seconds=settings.request_seconds,
@@ -73,9 +73,8 @@ class Container(containers.DeclarativeContainer):
         memory=providers.Singleton(MemoryUserReader, memory_store),
         sql=providers.Singleton(SqlUserReader, engine),
     )
-    user_commands = providers.Singleton(
-        UserCommands, providers.Callable(repeating, store.provided.begin)
-    )
+    run = providers.Singleton(repeating, store.provided.begin)
+    user_commands = providers.Singleton(UserCommands, run)
     user_import = providers.Singleton(UserImport, store.provided.begin)
     cursors = providers.Singleton(Cursors, settings.provided.cursor_secret)
-    app = providers.Singleton(make_app, settings, user_commands, user_reader, cursors, store)
+    app = providers.Singleton(make_app, settings, run, user_reader, cursors, store)

@@ -132,7 +132,10 @@ class Settings:
         "ROSTER_POOL_SIZE", "10", whole(1, 1000), "database connections of each worker"
     )
     body_bytes: int = setting(
-        "ROSTER_BODY_BYTES", str(1024**2), whole(1, 1024**3), "the longest body of a request"
+        "ROSTER_BODY_BYTES",
+        str(1024**2),
+        whole(1, 1024**3),
+        "the longest body of a request; of operations, 8 times that",
     )
     body_seconds: float = setting(
         "ROSTER_BODY_SECONDS", "20", seconds, "how long a request may take to arrive"

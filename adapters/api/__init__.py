@@ -8,16 +8,24 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
 from adapters.api.docs import docs
-from adapters.api.exchange import receiver
+from adapters.api.exchange import Reception, receiver
 from adapters.api.openapi import openapi
+from adapters.api.operations import URL as OPERATIONS
+from adapters.api.operations import operations
 from adapters.api.root import root
 from adapters.api.users import users
+from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import read_key
 from adapters.resources.addresses import PREFIX, Addresses
 from adapters.resources.users import USERS
-from application.ports import UserReader
+from application.operations import Operations
+from application.ports import Run, UserReader
 from application.users import UserCommands
+from domain.users import NewUser, UserChanges
+
+TIMES_AS_LONG = 8
+"""How many times the body of operations may be as long as any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +42,24 @@ class Terms:
     request_seconds: float
 
 
-def api(
-    commands: UserCommands, reader: UserReader, cursors: Cursors, terms: Terms
-) -> list[Blueprint]:
+def api(run: Run, reader: UserReader, cursors: Cursors, terms: Terms) -> list[Blueprint]:
     """The API's blueprints: its resources under the prefix, and their description."""
     addresses = Addresses(terms.public_url)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
     resources.record_once(_know_keys)
     resources.before_request(
         receiver(
-            body_limit=terms.body_limit,
+            Reception(terms.body_limit),
+            {f"{PREFIX}{OPERATIONS}": Reception(TIMES_AS_LONG * terms.body_limit, EXTENSION)},
             body_seconds=terms.body_seconds,
             request_seconds=terms.request_seconds,
         )
     )
     root(resources, addresses, [USERS])
-    users(resources, commands, reader, addresses.writer(USERS), cursors)
+    writer = addresses.writer(USERS)
+    users(resources, UserCommands(run), reader, writer, cursors)
+    collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
+    operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses)
     return [resources, openapi(terms.public_url.rstrip("/")), docs()]
 
 

@@ -1,11 +1,13 @@
 """One request of the API and its answer: what the routes need from HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from flask import Response, g, request
 from flask.globals import request_ctx
 
+from adapters.jsonapi import atomic
 from adapters.jsonapi.etags import entity_tag, expected_versions, unchanged
 from adapters.jsonapi.media import (
     CURSOR_PROFILE,
@@ -14,27 +16,51 @@ from adapters.jsonapi.media import (
     check_content_type,
     media_type,
 )
+from adapters.jsonapi.operation_objects import Locate
+from adapters.jsonapi.problems import Refused
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.limits import read_body
 from application.deadlines import anew
+from application.operations import OperationRefused
 from application.ports import Context
 
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
 
 
-def receiver(*, body_limit: int, body_seconds: float, request_seconds: float) -> Callable[[], None]:
-    """What is done before any route: negotiation, then the body; the deadline begins after it."""
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What is taken at a URL: bodies up to so many bytes, in the words of an extension or none."""
+
+    body_limit: int
+    extension: str | None = None
+
+
+def receiver(
+    usual: Reception,
+    unusual: Mapping[str, Reception],
+    *,
+    body_seconds: float,
+    request_seconds: float,
+) -> Callable[[], None]:
+    """What is done before any route: negotiation, then the body; the deadline begins after it.
+
+    `unusual` are the receptions of those rules that have one of their own.
+    """
 
     def receive() -> None:
         environ = request.environ
-        g.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"))
+        here = unusual.get(str(request.url_rule), usual)
+        g.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=here.extension)
         matters = request.method in WITH_DOCUMENT
         check_content_type(
-            environ.get("CONTENT_TYPE") or None, has_body=_has_body(), body_matters=matters
+            environ.get("CONTENT_TYPE") or None,
+            has_body=_has_body(),
+            body_matters=matters,
+            extension=here.extension,
         )
         if matters:
-            g.body = read_body(environ, limit=body_limit, seconds=body_seconds)
+            g.body = read_body(environ, limit=here.body_limit, seconds=body_seconds)
             anew(request_seconds)
 
     return receive
@@ -61,6 +87,17 @@ def received(*, id_required: bool) -> ResourceObject:
     """The resource object in the body; problems with its fields will point into it."""
     g.sent = read_resource(g.body, id_required=id_required)
     return g.sent  # type: ignore[no-any-return]
+
+
+def received_operations(collections: atomic.Collections, locate: Locate) -> atomic.Batch:
+    """The operations in the body; refusals of them will point into it."""
+    g.batch = atomic.read(g.body, collections, locate)
+    return g.batch  # type: ignore[no-any-return]
+
+
+def refused(error: OperationRefused) -> Refused:
+    """The refusal of one of the request's operations."""
+    return g.batch.refusal(error)  # type: ignore[no-any-return]
 
 
 def pointer_to(field: str) -> str | None:
@@ -92,6 +129,11 @@ def answered(body: bytes, *, version: int | None = None, profile: bool = False) 
 def created(body: bytes, *, version: int, location: str) -> Response:
     """201 with the document of what was created."""
     return _response(201, body, ETag=entity_tag(body, version), Location=location)
+
+
+def performed(body: bytes) -> Response:
+    """200 with what came of operations."""
+    return _response(200, body, media_type(extension=atomic.EXTENSION))
 
 
 def deleted() -> Response:

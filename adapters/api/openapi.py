@@ -5,8 +5,17 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response
 
-from adapters.api.schemas import ERRORS, TYPES, object_of, reference, schemas
-from adapters.jsonapi.media import JSON, JSONAPI
+from adapters.api.operations import URL as OPERATIONS
+from adapters.api.schemas import (
+    ERRORS,
+    TYPES,
+    object_of,
+    operation_schemas,
+    reference,
+    schemas,
+)
+from adapters.jsonapi.atomic import EXTENSION
+from adapters.jsonapi.media import JSON, JSONAPI, media_type
 from adapters.jsonapi.parameters import DEFAULT_SIZE, LARGEST_SIZE
 from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX
@@ -41,9 +50,9 @@ def description(base: str = "") -> dict[str, Any]:
             "summary": "A directory of users as a JSON:API 1.1 service.",
         },
         "servers": [{"url": base or "/"}],
-        "paths": {**_root_path(), **_paths(USERS), **_other_paths()},
+        "paths": {**_root_path(), **_paths(USERS), **_operations_path(), **_other_paths()},
         "components": {
-            "schemas": {**ERRORS, **schemas(USERS)},
+            "schemas": {**ERRORS, **schemas(USERS), **operation_schemas([USERS])},
             "responses": {"Problem": _content("What went wrong.", "Errors")},
         },
     }
@@ -185,6 +194,22 @@ def _root_path() -> dict[str, Any]:
     responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 415)}
     shown = {"operationId": "show_root", "parameters": [_IF_NONE_MATCH], "responses": responses}
     return {PREFIX: {"get": shown}}
+
+
+def _operations_path() -> dict[str, Any]:
+    def content(schema: str) -> dict[str, Any]:
+        return {media_type(extension=EXTENSION): {"schema": reference(schema)}}
+
+    done = {"description": "What came of each.", "content": content("Results")}
+    performed = {
+        "operationId": "perform_operations",
+        "requestBody": {"required": True, "content": content("Operations")},
+        "responses": {
+            "200": done,
+            **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
+        },
+    }
+    return {f"{PREFIX}{OPERATIONS}": {"post": performed}}
 
 
 def _other_paths() -> dict[str, Any]:

@@ -7,11 +7,12 @@ import structlog
 from flask import Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from adapters.api.exchange import pointer_to
+from adapters.api import exchange
 from adapters.jsonapi.media import JSONAPI
 from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
 from adapters.web.app import REQUEST_ID
 from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
+from application.operations import OperationRefused
 from domain.errors import RosterError
 
 _log = structlog.get_logger("roster.fault")
@@ -41,7 +42,9 @@ def _refused(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, RosterError):
-        return refusal(error, pointer_to)
+        return refusal(error, exchange.pointer_to)
+    if isinstance(error, OperationRefused):
+        return exchange.refused(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
     if type(error) in _BODY:

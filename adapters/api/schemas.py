@@ -1,7 +1,9 @@
 """The JSON Schemas of the API's documents, out of the resources' declarations."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
+from adapters.jsonapi.operation_objects import MOST, OPERATIONS, RESULTS
 from adapters.jsonapi.resource import Attribute, Kind, Resource
 
 TYPES: Final[dict[Kind, dict[str, Any]]] = {
@@ -113,6 +115,31 @@ def schemas(resource: Resource) -> dict[str, Any]:
         ),
         f"{name}Creation": object_of(["data"], data=create),
         f"{name}Change": object_of(["data"], data=change),
+    }
+
+
+def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
+    """The schemas of the atomic extension's documents, by their names."""
+    string = {"type": "string"}
+    ref = object_of(["type"], type=string, id=TYPES[Kind.KEY], lid=string)
+    version = {
+        "type": ["integer", "string"],
+        "description": "Only if it still is at this version; as a string, what If-Match takes.",
+    }
+    operation = object_of(
+        ["op"],
+        op={"enum": ["add", "update", "remove"]},
+        ref={**ref, "oneOf": [{"required": ["id"]}, {"required": ["lid"]}]},
+        href={"type": "string", "format": "uri-reference"},
+        data=object_of(["type"], type=string, id=TYPES[Kind.KEY], lid=string),
+        meta={"type": "object", "properties": {"version": version}},
+    )
+    made = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
+    result = {"type": "object", "properties": {"data": made, "meta": {"type": "object"}}}
+    many = {"type": "array", "minItems": 1, "maxItems": MOST}
+    return {
+        "Operations": object_of([OPERATIONS], **{OPERATIONS: {**many, "items": operation}}),
+        "Results": object_of([RESULTS], **{RESULTS: {**many, "items": result}}),
     }
 
 

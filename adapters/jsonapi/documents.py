@@ -36,7 +36,8 @@ class Writer:
         """The URL of the entity's resource."""
         return f"{self._base}/{entity.id}"
 
-    def _object(self, entity: Any, fields: frozenset[str] | None) -> dict[str, Any]:
+    def resource(self, entity: Any, fields: frozenset[str] | None = None) -> dict[str, Any]:
+        """The resource object of an entity, with all of its attributes or only some."""
         return {
             "type": self._type,
             "id": str(entity.id),
@@ -57,7 +58,7 @@ class Writer:
     def single(self, entity: Any, *, query: str = "", shown: Shown = _WHOLE) -> bytes:
         """The document of one entity."""
         links = {"self": _with_query(self.url(entity), query)}
-        return self._document(self._object(entity, shown.fields), links, shown)
+        return self._document(self.resource(entity, shown.fields), links, shown)
 
     def collection(
         self, page: Page[Any], question: Question, *, query: str = "", profile: bool = False
@@ -88,7 +89,7 @@ class Writer:
     def _item(self, item: Any, question: Question) -> dict[str, Any]:
         cursor = question.cursors.write(question.cursors.key(item))
         meta = {"page": {"cursor": cursor}}
-        return {**self._object(item, question.shown.fields), "meta": meta}
+        return {**self.resource(item, question.shown.fields), "meta": meta}
 
 
 def _with_query(url: str, query: str) -> str:

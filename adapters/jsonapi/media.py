@@ -28,10 +28,10 @@ class _Range:
     profiles: frozenset[str]
 
 
-def media_type(profiles: Iterable[str] = ()) -> str:
-    """The Content-Type of a document to which the profiles were applied."""
-    named = " ".join(profiles)
-    return f'{JSONAPI};profile="{named}"' if named else JSONAPI
+def media_type(profiles: Iterable[str] = (), *, extension: str | None = None) -> str:
+    """The Content-Type of a document to which the extension and the profiles were applied."""
+    named = {"ext": extension, "profile": " ".join(profiles)}
+    return JSONAPI + "".join(f';{name}="{value}"' for name, value in named.items() if value)
 
 
 def _read(text: str) -> tuple[str, dict[str, str]]:
@@ -58,10 +58,11 @@ def _quality(text: str) -> float:
         return 0.0
 
 
-def _range(text: str) -> _Range:
+def _range(text: str, extension: str | None) -> _Range:
     name, parameters = _read(text)
     quality = _quality(parameters.pop("q", "1"))
-    usable = parameters.keys() <= {"ext", "profile"} and not parameters.get("ext", "").split()
+    extensions = set(parameters.get("ext", "").split())
+    usable = parameters.keys() <= {"ext", "profile"} and extensions <= {extension}
     return _Range(name, quality, usable, frozenset(parameters.get("profile", "").split()))
 
 
@@ -75,9 +76,12 @@ def _admits(ranges: list[_Range], name: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def accepted_profiles(accept: str | None) -> frozenset[str]:
-    """The profiles that the client asks for. Refused (406) where it can take no answer of ours."""
-    ranges = [_range(text) for text in parse_list_header(accept or "") if text.strip()]
+def accepted_profiles(accept: str | None, *, extension: str | None = None) -> frozenset[str]:
+    """The profiles that the client asks for. Refused (406) where it can take no answer of ours.
+
+    `extension` is the one that the URL speaks, if any.
+    """
+    ranges = [_range(text, extension) for text in parse_list_header(accept or "") if text.strip()]
     if not ranges:
         return frozenset()
     ours = [r for r in ranges if r.type == JSONAPI]
@@ -96,18 +100,23 @@ def _not_acceptable(detail: str) -> Refused:
 
 
 @lru_cache(maxsize=256)
-def check_content_type(content_type: str | None, *, has_body: bool, body_matters: bool) -> None:
+def check_content_type(
+    content_type: str | None, *, has_body: bool, body_matters: bool, extension: str | None = None
+) -> None:
     """Refused (415) where the body, or what is said of it, is of a type that Roster can't take.
 
     Where the body doesn't matter, or there is none, only a parameter that JSON:API forbids is.
+    Where the URL speaks an `extension`, every body must.
     """
     name, parameters = _read(content_type or "")
-    if name == JSONAPI:
-        if parameters.keys() - {"ext", "profile"}:
-            raise _unsupported(f"{JSONAPI} takes no parameter but ext and profile.")
-        if parameters.get("ext", "").split():
-            raise _unsupported("The extension is not supported here.")
-    elif has_body and body_matters:
+    extensions = set(parameters.get("ext", "").split()) if name == JSONAPI else set()
+    if name == JSONAPI and parameters.keys() - {"ext", "profile"}:
+        raise _unsupported(f"{JSONAPI} takes no parameter but ext and profile.")
+    if extensions - {extension}:
+        raise _unsupported("The extension is not supported here.")
+    if extension and not extensions:
+        raise _unsupported(f"A body here must be {media_type(extension=extension)}.")
+    if has_body and body_matters and name != JSONAPI:
         if name != JSON:
             raise _unsupported(f"A body must be {JSONAPI} or {JSON}, and say so.")
         if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):

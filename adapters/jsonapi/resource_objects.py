@@ -18,10 +18,13 @@ class ResourceObject:
 
     `fields` are its attributes and relationships, which share one namespace
     (#document-resource-object-fields). Members whose names begin with @ are left out.
+    `at` is the JSON Pointer of the object in its document.
     """
 
+    at: str
     type: str
     id: str | None
+    lid: str | None
     fields: Mapping[str, object]
     relationships: frozenset[str]
     has_attributes: bool
@@ -29,92 +32,113 @@ class ResourceObject:
     def pointer_to(self, field: str) -> str:
         """The JSON Pointer of a field; of the innermost object around it if it wasn't sent."""
         if field not in self.fields:
-            return "/data/attributes" if self.has_attributes else "/data"
+            return f"{self.at}/attributes" if self.has_attributes else self.at
         within = "relationships" if field in self.relationships else "attributes"
-        return f"/data/{within}/{_escaped(field)}"
+        return f"{self.at}/{within}/{_escaped(field)}"
 
 
 def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def read_resource(text: bytes, *, id_required: bool) -> ResourceObject:
-    """The resource object of a request's document. Refused (400) with every fault of structure."""
+def parsed(text: bytes) -> Any:
+    """The value of a request's body. Refused (400) where it is no strict JSON."""
     try:
-        document = parse(text)
+        return parse(text)
     except NotStrict as error:
         raise Refused(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
-    return _Structure().resource(document, id_required=id_required)
+
+
+def read_resource(text: bytes, *, id_required: bool) -> ResourceObject:
+    """The resource object of a request's document. Refused (400) with every fault of structure."""
+    structure = Structure()
+    document = structure.document(parsed(text))
+    if "errors" in document:
+        structure.wrong("/errors", "A document with data has no errors.")
+    structure.member(document, "", "included", list)
+    data = structure.member(document, "", "data", dict, required=True)
+    if data is None:
+        structure.refuse()
+    found = structure.resource(data, "/data", id_required=id_required)
+    structure.refuse()
+    return found
 
 
 _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", str: "a string"}
 
 
-class _Structure:
+class Structure:
     """The faults of one document's structure, as they are found."""
 
     def __init__(self) -> None:
         self._errors: list[ErrorObject] = []
 
-    def _wrong(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
+    def wrong(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
+        """Keep a fault."""
         self._errors.append(ErrorObject(status=400, code=code, detail=detail, pointer=pointer))
 
-    def _member(
+    def refuse(self) -> None:
+        """Refused (400) with all of them, if there are any."""
+        if self._errors:
+            raise Refused(*self._errors)
+
+    def is_object(self, value: Any, at: str, named: str) -> bool:
+        """Whether it is an object; a fault if not."""
+        if not isinstance(value, dict):
+            self.wrong(at, f"{named} must be an object.", code="wrong_json_type")
+        return isinstance(value, dict)
+
+    def member(
         self, owner: dict[str, Any], at: str, name: str, kind: type, *, required: bool = False
     ) -> Any:
+        """The member; None where it is lacking or of another JSON type."""
         if name not in owner:
             if required:
-                self._wrong(at, f"The member {name} is missing.", code="missing_member")
+                self.wrong(at, f"The member {name} is missing.", code="missing_member")
             return None
         if isinstance(value := owner[name], kind):
             return value
-        self._wrong(f"{at}/{name}", f"{name} must be {_TYPE_NAMES[kind]}.", code="wrong_json_type")
+        self.wrong(f"{at}/{name}", f"{name} must be {_TYPE_NAMES[kind]}.", code="wrong_json_type")
         return None
 
-    def resource(self, document: Any, *, id_required: bool) -> ResourceObject:
-        if not isinstance(document, dict):
-            self._wrong("", "The document must be an object.", code="wrong_json_type")
-            raise Refused(*self._errors)
-        for name, kind in (("jsonapi", dict), ("links", dict), ("meta", dict), ("included", list)):
-            self._member(document, "", name, kind)
-        if "errors" in document:
-            self._wrong("/errors", "A document with data has no errors.")
-        data = self._member(document, "", "data", dict, required=True)
-        found = None if data is None else self._resource(data, id_required=id_required)
-        if found is None or self._errors:
-            raise Refused(*self._errors)
-        return found
+    def document(self, value: Any) -> dict[str, Any]:
+        """Its members, of which those that any document may have are checked. Refused if none."""
+        if not self.is_object(value, "", "The document"):
+            self.refuse()
+        for name in ("jsonapi", "links", "meta"):
+            self.member(value, "", name, dict)
+        return dict(value)
 
-    def _resource(self, data: dict[str, Any], *, id_required: bool) -> ResourceObject:
-        named = self._member(data, "/data", "type", str, required=True)
+    def resource(self, data: dict[str, Any], at: str, *, id_required: bool) -> ResourceObject:
+        """The resource object, as far as it is sound."""
+        named = self.member(data, at, "type", str, required=True)
         # "id": null is what many clients send for a resource that has none yet.
         unnamed = not id_required and data.get("id") is None
-        found_id = None if unnamed else self._member(data, "/data", "id", str, required=id_required)
-        self._member(data, "/data", "lid", str)
+        attributes = _plain(self.member(data, at, "attributes", dict))
+        relationships = _plain(self.member(data, at, "relationships", dict))
         for name in ("links", "meta"):
-            self._member(data, "/data", name, dict)
-        attributes = _plain(self._member(data, "/data", "attributes", dict))
-        relationships = _plain(self._member(data, "/data", "relationships", dict))
+            self.member(data, at, name, dict)
         for name, value in relationships.items():
-            self._relationship(f"/data/relationships/{_escaped(name)}", value)
+            pointer = f"{at}/relationships/{_escaped(name)}"
+            self._relationship(pointer, value)
             if name in attributes:
-                self._wrong(
-                    f"/data/relationships/{_escaped(name)}",
-                    "An attribute and a relationship can't have the same name.",
-                )
+                self.wrong(pointer, "An attribute and a relationship can't have the same name.")
         return ResourceObject(
+            at=at,
             type=named or "",
-            id=found_id,
+            id=None if unnamed else self.member(data, at, "id", str, required=id_required),
+            lid=self.member(data, at, "lid", str),
             fields={**attributes, **relationships},
             relationships=frozenset(relationships),
             has_attributes="attributes" in data,
         )
 
     def _relationship(self, at: str, value: Any) -> None:
-        if not isinstance(value, dict):
-            self._wrong(at, "A relationship must be an object.", code="wrong_json_type")
-        elif not value.keys() & {"links", "data", "meta"}:
-            self._wrong(at, "A relationship must have links, data or meta.", code="missing_member")
+        if self.is_object(value, at, "A relationship") and not value.keys() & _OF_RELATIONSHIPS:
+            self.wrong(at, "A relationship must have links, data or meta.", code="missing_member")
+
+
+_OF_RELATIONSHIPS: Final = {"links", "data", "meta"}
 
 
 def _plain(members: dict[str, Any] | None) -> dict[str, Any]:
@@ -123,16 +147,9 @@ def _plain(members: dict[str, Any] | None) -> dict[str, Any]:
 
 def expect_new(sent: ResourceObject, resource: Resource) -> None:
     """Refused (403) for an id that the client made (#crud-creating-client-ids), then for a type."""
-    if sent.id is not None:
-        raise Refused(
-            ErrorObject(
-                status=403,
-                code="client_generated_id",
-                detail="The service gives ids; leave it out.",
-                pointer="/data/id",
-            )
-        )
-    _expect(sent, resource, sent.id)
+    if made := made_by_client(sent):
+        raise Refused(made)
+    _expect(sent, resource, None)
 
 
 def expect_existing(sent: ResourceObject, resource: Resource, resource_id: str) -> None:
@@ -143,14 +160,29 @@ def expect_existing(sent: ResourceObject, resource: Resource, resource_id: str) 
 def _expect(sent: ResourceObject, resource: Resource, resource_id: str | None) -> None:
     errors = []
     if sent.type != resource.type:
-        detail = f"This collection holds {resource.type}, nothing else."
-        errors.append(("type_mismatch", detail, "/data/type"))
+        errors.append(other_type(sent, f"This collection holds {resource.type}, nothing else."))
     if sent.id != resource_id:
-        errors.append(("id_mismatch", "The id is not that of the URL.", "/data/id"))
+        errors.append(other_id(sent, "The id is not that of the URL."))
     if errors:
-        raise Refused(
-            *(
-                ErrorObject(status=409, code=code, detail=detail, pointer=pointer)
-                for code, detail, pointer in errors
-            )
-        )
+        raise Refused(*errors)
+
+
+def made_by_client(sent: ResourceObject) -> ErrorObject | None:
+    """The problem of an id that the client made, if it did."""
+    if sent.id is None:
+        return None
+    detail = "The service gives ids; leave it out."
+    code = "client_generated_id"
+    return ErrorObject(status=403, code=code, detail=detail, pointer=f"{sent.at}/id")
+
+
+def other_type(sent: ResourceObject, detail: str) -> ErrorObject:
+    """The problem of a type that is not the one meant."""
+    pointer = f"{sent.at}/type"
+    return ErrorObject(status=409, code="type_mismatch", detail=detail, pointer=pointer)
+
+
+def other_id(sent: ResourceObject, detail: str) -> ErrorObject:
+    """The problem of an id, or a local one, that is not the one meant."""
+    pointer = f"{sent.at}/{'lid' if sent.id is None else 'id'}"
+    return ErrorObject(status=409, code="id_mismatch", detail=detail, pointer=pointer)

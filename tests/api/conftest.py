@@ -26,7 +26,6 @@ from adapters.web.app import create_app
 from adapters.web.health import health
 from application.ports import Context, UnitOfWork, UserReader
 from application.units import repeating
-from application.users import UserCommands
 from domain.users import User
 
 # Machines are slow at times; that is no fault of the code.
@@ -35,7 +34,7 @@ settings.load_profile("unhurried")
 
 JSONAPI = "application/vnd.api+json"
 USERS = "/api/v1/users"
-TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included"}
+TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included", "atomic:results"}
 LINKS = {"self", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
@@ -84,10 +83,12 @@ def _check_document(document: Any) -> None:
     """JSON:API 1.1, Document Structure."""
     assert document.keys() <= TOP_LEVEL
     assert document["jsonapi"] == {"version": "1.1"}
-    assert document.keys() & {"data", "errors", "meta"}
+    assert document.keys() & {"data", "errors", "meta", "atomic:results"}
     assert not {"data", "errors"} <= document.keys()
     assert "included" not in document or "data" in document
-    if "errors" not in document:
+    if "atomic:results" in document:
+        assert document.keys() == {"jsonapi", "atomic:results"}
+    elif "errors" not in document:
         assert {"self", "describedby"} <= document["links"].keys() <= LINKS
         for link in document["links"].values():
             assert link is None or isinstance(link["href"] if isinstance(link, dict) else link, str)
@@ -197,9 +198,9 @@ def build(current: CurrentStore) -> Build:
             body_seconds=5,
             request_seconds=8,
         )
-        commands = UserCommands(repeating(begin or current.begin))
         cursors = Cursors("a secret")
-        resources = api(commands, reader or MemoryUserReader(current), cursors, terms)
+        run = repeating(begin or current.begin)
+        resources = api(run, reader or MemoryUserReader(current), cursors, terms)
         app = create_app(
             [*resources, health(ready)], say=say, canonical=canonical, request_seconds=8
         )

@@ -1,0 +1,61 @@
+"""POST /operations: many operations on the collections, all of them or none."""
+
+from collections.abc import Container
+from typing import Final
+from urllib.parse import unquote, urljoin
+
+from flask import Blueprint, Response
+
+from adapters.api import exchange
+from adapters.api.root import canonical
+from adapters.jsonapi import atomic, parameters
+from adapters.jsonapi.operation_objects import Locate
+from adapters.resources.addresses import PREFIX, Addresses
+from application.operations import Operations
+from application.ports import Run
+
+URL: Final = "/operations"
+
+
+def operations(
+    api: Blueprint,
+    run: Run,
+    perform: Operations,
+    collections: atomic.Collections,
+    addresses: Addresses,
+) -> None:
+    """Give the API its route for operations."""
+    locate = locator(addresses, collections.keys())
+
+    @api.post(URL)
+    def perform_operations() -> Response:
+        parameters.none(exchange.query())
+        batch = exchange.received_operations(collections, locate)
+        came = perform(batch.meant, run, exchange.context())
+        return exchange.performed(atomic.results(batch, came, collections))
+
+
+def locator(addresses: Addresses, types: Container[str]) -> Locate:
+    """Reads the URLs that operations name, in every form in which the API answers them.
+
+    They are below the public URL, or relative to that of the operations, or without any host.
+    """
+    public = addresses.root.removesuffix(PREFIX)
+
+    def locate(href: str) -> tuple[str, str | None] | None:
+        for below, url in ((public, _resolved(f"{addresses.root}{URL}", href)), ("", href)):
+            path = canonical(unquote(url.removeprefix(below)))
+            named, slash, key = path.removeprefix(f"{PREFIX}/").partition("/")
+            if url.startswith(f"{below}{PREFIX}/") and named in types:
+                return named, key if slash else None
+        return None
+
+    return locate
+
+
+def _resolved(base: str, reference: str) -> str:
+    """The URL that a reference means (RFC 3986 section 5); the reference itself if it is none."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return reference

@@ -1,0 +1,178 @@
+"""The atomic operations extension: a document -> operations, what came of them -> a document.
+
+No type of resource is known here; a table of collections says which there are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from adapters.jsonapi.documents import Writer
+from adapters.jsonapi.etags import expected_versions
+from adapters.jsonapi.operation_objects import (
+    RESULTS,
+    Locate,
+    Nowhere,
+    OperationObject,
+    Reading,
+    Target,
+)
+from adapters.jsonapi.problems import ErrorObject, Refused, refusal
+from adapters.jsonapi.resource import LARGEST_KEY, Resource, read_key
+from adapters.jsonapi.resource_objects import made_by_client, other_id, other_type, parsed
+from application.operations import (
+    Change,
+    Create,
+    Delete,
+    Made,
+    Operation,
+    OperationRefused,
+    Results,
+)
+from domain.errors import Invalid, NotFound, RosterError, Stale
+
+EXTENSION: Final = "https://jsonapi.org/ext/atomic"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Resources of a type, for operations on them.
+
+    `new` and `changes` make what its commands take out of attributes that are to be set and
+    read-only ones that were claimed; they raise the domain's refusals.
+    """
+
+    resource: Resource
+    writer: Writer
+    new: Callable[[Mapping[str, Any], Mapping[str, object]], object]
+    changes: Callable[[Mapping[str, Any], Mapping[str, object]], object]
+
+
+Collections = Mapping[str, Collection]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The operations of a document: as they were sent, and as they are meant."""
+
+    sent: Sequence[OperationObject]
+    meant: Sequence[Operation]
+
+    def refusal(self, refused: OperationRefused) -> Refused:
+        """What an operation was refused for, with pointers into the document."""
+        return _said(self.sent[refused.position], refused.refusal)
+
+
+def read(text: bytes, collections: Collections, locate: Locate) -> Batch:
+    """The operations of a request's document.
+
+    Refused with every problem of the first check that fails: structure (400), what can't exist
+    (404), ids made by clients (403), types and ids that contradict each other (409), attributes.
+    """
+    sent = Reading(locate).operations(parsed(text))
+    for check in (_not_there, _made_by_client, _contradicting):
+        if problems := [each for one in sent for each in check(one, collections)]:
+            raise Refused(*problems)
+    return Batch(sent, _meant(sent, collections))
+
+
+def results(batch: Batch, came: Results, collections: Collections) -> bytes:
+    """The document of what came of the operations, in their order."""
+    found = [
+        {}
+        if entity is None
+        else {
+            "data": collections[operation.type].writer.resource(entity),
+            "meta": {"version": entity.version},
+        }
+        for operation, entity in zip(batch.meant, came, strict=True)
+    ]
+    return orjson.dumps({"jsonapi": {"version": "1.1"}, RESULTS: found})
+
+
+def _not_there(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
+    target = sent.target
+    if isinstance(target, Nowhere):
+        yield _not_found(target.pointer, target.detail)
+    elif not (target.implied or target.type in collections):
+        yield _not_found(target.pointer, "There is no collection of this type.")
+    elif target.id is not None and read_key(target.id) is None:
+        yield _not_found(target.pointer, "There is no resource of this id.")
+
+
+def _not_found(pointer: str, detail: str) -> ErrorObject:
+    return ErrorObject(status=404, code="not_found", detail=detail, pointer=pointer)
+
+
+def _made_by_client(sent: OperationObject, _: Collections) -> Iterator[ErrorObject]:
+    if sent.op == "add" and sent.data and (problem := made_by_client(sent.data)):
+        yield problem
+
+
+def _contradicting(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
+    target, data = sent.found, sent.data
+    if data is None:
+        return
+    if target.type not in collections:
+        yield other_type(data, "There is no collection of this type.")
+    elif data.type != target.type:
+        yield other_type(data, f"The operation is for {target.type}.")
+    other = data.id != target.id or (data.id is None and data.lid != target.lid)
+    if sent.op == "update" and other:
+        yield other_id(data, "This is not the resource that the operation is for.")
+
+
+def _meant(sent: Sequence[OperationObject], collections: Collections) -> list[Operation]:
+    """What the operations mean. Refused with all Invalid ones, or else with what else was met."""
+    meant: list[Operation] = []
+    refusals: list[tuple[OperationObject, RosterError]] = []
+    for each in sent:
+        try:
+            meant.append(_meaning(each, collections[each.found.type]))
+        except RosterError as error:
+            refusals.append((each, error))
+    invalid = [refused for refused in refusals if isinstance(refused[1], Invalid)]
+    if first := invalid or refusals:
+        raise Refused(*(problem for refused in first for problem in _said(*refused).errors))
+    return meant
+
+
+def _meaning(sent: OperationObject, collection: Collection) -> Operation:
+    target, expected = sent.found, _expected(sent.version)
+    if sent.data is None:
+        return Delete(target.type, _which(target), expected)
+    attributes, claimed = collection.resource.given(sent.data.fields)
+    if sent.op == "add":
+        return Create(target.type, collection.new(attributes, claimed))
+    changes = collection.changes(attributes, claimed)
+    return Change(target.type, _which(target), changes, expected)
+
+
+def _which(target: Target) -> int | Made:
+    return int(target.id or 0) if target.made_by is None else Made(target.made_by)
+
+
+def _expected(version: int | str | None) -> frozenset[int] | None:
+    """The versions that are meant, by their number or as If-Match would say it."""
+    if isinstance(version, int):
+        return frozenset({version} if 0 < version <= LARGEST_KEY else ())
+    return expected_versions(version)
+
+
+def _said(sent: OperationObject, error: RosterError) -> Refused:
+    """A refusal of the domain, with pointers to where the operation has what is at fault."""
+    found = refusal(error, sent.data.pointer_to if sent.data else lambda _: None)
+    place = _place(sent, error)
+    return Refused(
+        *(replace(each, pointer=each.pointer or place, header=None) for each in found.errors),
+        headers=found.headers,
+    )
+
+
+def _place(sent: OperationObject, error: RosterError) -> str:
+    """What of the operation a refusal is about, where it is not about an attribute."""
+    if isinstance(error, Stale):
+        return f"{sent.at}/meta/version"
+    return sent.target.pointer if isinstance(error, NotFound) else sent.at

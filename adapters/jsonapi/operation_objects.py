@@ -1,0 +1,200 @@
+"""JSON -> operation objects of sound structure (jsonapi.org/ext/atomic/#operation-objects)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from adapters.jsonapi.resource_objects import ResourceObject, Structure
+
+MOST: Final = 100
+OPERATIONS: Final = "atomic:operations"
+RESULTS: Final = "atomic:results"
+_NOT_BESIDE: Final = ("data", "included", "errors", RESULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an operation is about: a collection, or one resource by its id or its local identity.
+
+    `made_by` is the position of the operation that gave the local identity. It is `implied` where
+    the operation's data alone says it.
+    """
+
+    pointer: str
+    type: str
+    id: str | None = None
+    lid: str | None = None
+    made_by: int | None = None
+    implied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """A target that does not exist, whatever the directory holds."""
+
+    pointer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperationObject:
+    """An operation object as it was sent, of sound structure; what it says is not judged yet.
+
+    `at` is its JSON Pointer. `version` is that of its meta: a number, or text as in If-Match.
+    """
+
+    at: str
+    op: str
+    target: Target | Nowhere
+    data: ResourceObject | None
+    version: int | str | None
+
+    @property
+    def found(self) -> Target:
+        """The target, of which it is known that it can exist."""
+        assert isinstance(self.target, Target)
+        return self.target
+
+
+Locate = Callable[[str], tuple[str, str | None] | None]
+"""The type and the id that a URL names; no id for a collection, None for any other URL."""
+
+
+class Reading:
+    """Reads the operations of one document, keeping all faults of structure."""
+
+    def __init__(self, locate: Locate) -> None:
+        self._locate = locate
+        self._structure = Structure()
+        self._made: dict[tuple[str, str], int] = {}
+        self._readers = {"add": self._add, "update": self._update, "remove": self._remove}
+
+    def operations(self, value: Any) -> list[OperationObject]:
+        """The operations of a document. Refused (400) with every fault of structure."""
+        document = self._structure.document(value)
+        for name in _NOT_BESIDE:
+            if name in document:
+                self._wrong(f"/{name}", f"A document with {OPERATIONS} has no {name}.")
+        sent = self._structure.member(document, "", OPERATIONS, list, required=True)
+        if sent == []:
+            self._wrong(f"/{OPERATIONS}", "There is no operation.")
+        if sent and len(sent) > MOST:
+            detail = f"At most {MOST} operations are taken at once."
+            self._wrong(f"/{OPERATIONS}", detail, code="too_many_operations")
+            self._structure.refuse()
+        found = [self._operation(each, position) for position, each in enumerate(sent or ())]
+        self._structure.refuse()
+        return [each for each in found if each is not None]
+
+    def _wrong(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
+        self._structure.wrong(pointer, detail, code=code)
+
+    def _operation(self, value: Any, position: int) -> OperationObject | None:
+        at = f"/{OPERATIONS}/{position}"
+        if not self._structure.is_object(value, at, "An operation"):
+            return None
+        op = self._structure.member(value, at, "op", str, required=True)
+        if op is not None and op not in self._readers:
+            self._wrong(f"{at}/op", "op must be add, update or remove.")
+        version = self._version(value, at)
+        target = self._target(value, at)
+        if isinstance(target, Nowhere):
+            return OperationObject(at, op or "", target, None, version)
+        if (read := self._readers.get(op or "")) is None:
+            return None
+        found, data = read(value, at, target)
+        if op == "add" and data and data.lid is not None:
+            self._name(data, position)
+        return OperationObject(at, op or "", found, data, version)
+
+    def _version(self, operation: dict[str, Any], at: str) -> int | str | None:
+        meta = self._structure.member(operation, at, "meta", dict) or {}
+        version = meta.get("version")
+        if version is None or (isinstance(version, int | str) and not isinstance(version, bool)):
+            return version
+        detail = "version must be a number, or an entity tag as a string."
+        self._wrong(f"{at}/meta/version", detail, code="wrong_json_type")
+        return None
+
+    def _target(self, operation: dict[str, Any], at: str) -> Target | Nowhere | None:
+        if "ref" in operation and "href" in operation:
+            self._wrong(at, "An operation has ref or href, not both.")
+        ref = self._structure.member(operation, at, "ref", dict)
+        if ref is not None:
+            return self._referred(ref, f"{at}/ref")
+        href = self._structure.member(operation, at, "href", str)
+        return None if href is None else self._located(href, f"{at}/href")
+
+    def _referred(self, ref: dict[str, Any], at: str) -> Target | Nowhere:
+        named = self._structure.member(ref, at, "type", str, required=True)
+        if ("id" in ref) == ("lid" in ref):
+            self._wrong(at, "A ref has an id or a lid.")
+        found_id = self._structure.member(ref, at, "id", str)
+        lid = self._structure.member(ref, at, "lid", str)
+        relationship = self._structure.member(ref, at, "relationship", str)
+        if relationship is not None:
+            return Nowhere(f"{at}/relationship", "There is no such relationship.")
+        return self._identified(at, named or "", found_id, lid)
+
+    def _identified(self, at: str, named: str, found_id: str | None, lid: str | None) -> Target:
+        """One resource; its local identity must have been given by an operation before."""
+        if found_id is not None or lid is None:
+            return Target(at, named, found_id)
+        made_by = self._made.get((named, lid))
+        if made_by is None:
+            self._wrong(f"{at}/lid", "No operation before gives this lid.", code="unknown_lid")
+        return Target(at, named, lid=lid, made_by=made_by)
+
+    def _located(self, href: str, at: str) -> Target | Nowhere:
+        found = self._locate(href)
+        return Target(at, *found) if found else Nowhere(at, "There is nothing at this URL.")
+
+    def _name(self, data: ResourceObject, position: int) -> None:
+        """Remember who gives a local identity: once in a document."""
+        key = (data.type, str(data.lid))
+        if key in self._made:
+            self._wrong(f"{data.at}/lid", "An operation before gives this lid.")
+        self._made[key] = position
+
+    def _data(self, operation: dict[str, Any], at: str, *, new: bool) -> ResourceObject:
+        data = self._structure.member(operation, at, "data", dict, required=True)
+        if data is None:
+            return _NOTHING
+        id_required = not new and "lid" not in data
+        return self._structure.resource(data, f"{at}/data", id_required=id_required)
+
+    def _add(
+        self, operation: dict[str, Any], at: str, target: Target | None
+    ) -> tuple[Target, ResourceObject | None]:
+        data = self._data(operation, at, new=True)
+        if "ref" in operation:
+            self._wrong(f"{at}/ref", "An add has no ref; its data or its href names the type.")
+        elif target and target.id is not None:
+            self._wrong(target.pointer, "An add is for a collection, not for one of its resources.")
+        return target or Target(data.at, data.type, implied=True), data
+
+    def _update(
+        self, operation: dict[str, Any], at: str, target: Target | None
+    ) -> tuple[Target, ResourceObject | None]:
+        data = self._data(operation, at, new=False)
+        if not (operation.keys() & {"ref", "href"}):
+            target = self._identified(data.at, data.type, data.id, data.lid)
+            return replace(target, implied=True), data
+        return self._one(at, target), data
+
+    def _remove(
+        self, operation: dict[str, Any], at: str, target: Target | None
+    ) -> tuple[Target, ResourceObject | None]:
+        if not (operation.keys() & {"ref", "href"}):
+            self._wrong(at, "A remove has a ref or a href.", code="missing_member")
+        return self._one(at, target), None
+
+    def _one(self, at: str, target: Target | None) -> Target:
+        if target and target.id is None and target.lid is None:
+            self._wrong(target.pointer, "This names a collection, not one of its resources.")
+        return target or Target(at, "")
+
+
+_NOTHING: Final = ResourceObject(
+    at="", type="", id=None, lid=None, fields={}, relationships=frozenset(), has_attributes=False
+)

@@ -1,0 +1,82 @@
+"""Many commands as one unit of work, on the memory store."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from adapters.memory.store import MemoryStore
+from application.operations import Change, Create, Delete, Made, OperationRefused, Operations
+from application.ports import Context, Overtaken, UnitOfWork
+from application.units import REPETITIONS, repeating
+from application.users import UserCommands
+from domain.users import EmailTaken, NewUser, UserChanges
+
+NOBODY = Context()
+ANN = NewUser(email="ann@example.org", name="Ann")
+perform = Operations({"users": UserCommands})
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(lambda: datetime(2026, 11, 22, tzinfo=UTC))
+
+
+def overtaken(store: MemoryStore, times: int) -> Callable[..., Any]:
+    """Begins units of which the first are overtaken once all of them is done."""
+    left = iter(range(times))
+
+    @contextmanager
+    def begin(context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
+        with store.begin(context, holding=holding) as work:
+            yield work
+            if next(left, None) is not None:
+                raise Overtaken
+
+    return begin
+
+
+def test_a_unit_that_was_overtaken_runs_again_from_the_start(store: MemoryStore) -> None:
+    operations = [
+        Create("users", ANN),
+        Change("users", Made(0), UserChanges({"name": "Zoë"}), expected=[1]),
+        Create("users", NewUser(email="bob@example.org", name="Bob")),
+        Delete("users", Made(2)),
+    ]
+    run = repeating(overtaken(store, REPETITIONS))
+    created, changed, bob, gone = perform(operations, run, NOBODY)
+    assert list(store.rows.values()) == [changed]
+    assert (created.id, created.version, changed.version) == (changed.id, 1, 2)
+    assert bob.id != changed.id
+    assert gone is None
+
+
+def test_a_unit_that_is_always_overtaken_is_no_operations_fault(store: MemoryStore) -> None:
+    run = repeating(overtaken(store, REPETITIONS + 1))
+    with pytest.raises(Overtaken):
+        perform([Create("users", ANN)], run, NOBODY)
+    assert not store.rows
+
+
+def test_an_operation_that_is_overtaken_does_not_refuse_the_unit(store: MemoryStore) -> None:
+    attempts: list[int] = []
+
+    class Overtaking(UserCommands):
+        def create(self, new: NewUser, context: Context) -> Any:
+            attempts.append(1)
+            if len(attempts) == 1:
+                raise Overtaken
+            return super().create(new, context)
+
+    Operations({"users": Overtaking})([Create("users", ANN)], repeating(store.begin), NOBODY)
+    assert len(store.rows) == 1
+
+
+def test_a_refusal_names_its_operation_and_leaves_nothing(store: MemoryStore) -> None:
+    with pytest.raises(OperationRefused) as caught:
+        perform([Create("users", ANN), Create("users", ANN)], repeating(store.begin), NOBODY)
+    assert caught.value.position == 1
+    assert isinstance(caught.value.refusal, EmailTaken)
+    assert not store.rows
