@@ -39,7 +39,9 @@ def make_app(
     from adapters.api.problems import say
     from adapters.api.root import canonical
     from adapters.web.app import create_app
+    from adapters.web.bearer import bearer
     from adapters.web.health import health
+    from entrypoints.access import make_tokens
 
     terms = Terms(
         public_url=settings.public_url,
@@ -47,8 +49,14 @@ def make_app(
         body_seconds=settings.body_seconds,
         request_seconds=settings.request_seconds,
     )
+    tokens = make_tokens(settings)
+    authenticate = bearer(tokens.principal) if tokens else None
     return create_app(
+<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
         [*api(run, reader, cursors, terms), health(store.ready)],
+=======
+        [*api(commands, reader, cursors, terms, authenticate), health(store.ready)],
+>>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
         say=say,
         canonical=canonical,
         request_seconds=settings.request_seconds,

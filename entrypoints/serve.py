@@ -61,6 +61,7 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     """
     address = _address(host, port)
     _refuse_open(settings, address)
+    _check_access(settings)
     port = _free_port(address, port)
     _prepare_database(settings)
     logs.configure(settings.log_format)
@@ -78,11 +79,19 @@ def _address(host: str, port: int) -> str:
 
 
 def _refuse_open(settings: Settings, address: str) -> None:
-    if not (settings.allow_open or ip_address(address).is_loopback):
+    wanted = settings.allow_open or not settings.is_open
+    if not (wanted or ip_address(address).is_loopback):
         raise BadSetting(
             "ROSTER_ALLOW_OPEN",
             f"must be 1 to listen on {address}, where anyone who reaches it may change users",
         )
+
+
+def _check_access(settings: Settings) -> None:
+    if settings.jwt_jwks is not None:
+        from entrypoints.access import check_keys
+
+        check_keys(settings)
 
 
 def _free_port(address: str, port: int) -> int:

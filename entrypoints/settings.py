@@ -10,9 +10,6 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 Read = Callable[[str], T]
 
-NOT_YET = ("ROSTER_JWT_SECRET", "ROSTER_JWT_JWKS", "ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE")
-"""Settings that ask for access control, which this version can't give: it must not run open."""
-
 MEMORY = "memory://"
 
 
@@ -64,10 +61,33 @@ def one_of(*choices: str) -> Read[str]:
     return read
 
 
-def secret(text: str) -> str:
+def some_text(text: str) -> str:
     """Any text but none."""
     if not text:
         raise ValueError("must not be empty")
+    return text
+
+
+def jwt_secret(text: str) -> str:
+    """A secret that can sign tokens."""
+    from adapters.tokens.keys import secret_bytes
+
+    secret_bytes(text)
+    return text
+
+
+def jwks(text: str) -> str:
+    """Where a key set is: a file, or an https URL."""
+    problem = "must be a file or an https URL"
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.scheme == "https" and parts.hostname and parts.username is None and text.isascii():
+        return text
+    if not text or re.match("[A-Za-z][A-Za-z0-9+.-]+:", text):
+        raise ValueError(problem)
     return text
 
 
@@ -94,12 +114,15 @@ def database_url(text: str) -> str:
     return text
 
 
-def setting(name: str, default: str, read: Read[T], meaning: str) -> Any:
-    """A field of Settings: its name in the environment, its default there, and what it means."""
+def setting(name: str, default: str | None, read: Read[T], meaning: str) -> Any:
+    """A field of Settings: its name in the environment, its default there, and what it means.
+
+    A default of None is that of a setting whose absence means something; it can't be empty.
+    """
     return field(metadata={"name": name, "default": default, "read": read, "meaning": meaning})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # some are secrets
 class Settings:
     """What can be told to the service, checked. All of it comes from the environment."""
 
@@ -113,10 +136,29 @@ class Settings:
     public_url: str = setting(
         "ROSTER_PUBLIC_URL", "", public_url, "links become absolute under this URL"
     )
+    jwt_secret: str | None = setting(
+        "ROSTER_JWT_SECRET",
+        None,
+        jwt_secret,
+        "whoever shows a token signed with it (HS256) is let in; 32 bytes or more",
+    )
+    jwt_jwks: str | None = setting(
+        "ROSTER_JWT_JWKS",
+        None,
+        jwks,
+        "whoever shows a token signed by a key of this set (RS256, ES256, EdDSA) is let in; "
+        "a file or an https URL",
+    )
+    jwt_issuer: str | None = setting(
+        "ROSTER_JWT_ISSUER", None, some_text, "the only `iss` that is taken in a token"
+    )
+    jwt_audience: str | None = setting(
+        "ROSTER_JWT_AUDIENCE", None, some_text, "the `aud` that a token must name"
+    )
     cursor_secret: str = setting(
         "ROSTER_CURSOR_SECRET",
         "roster",
-        secret,
+        some_text,
         "key of the digest that finds damaged cursors; the same on every machine",
     )
     request_seconds: float = setting(
@@ -156,10 +198,16 @@ class Settings:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Settings":
         """Read them all. Raises BadSetting for the first that is wrong."""
-        for name in NOT_YET:
-            if name in environment:
-                raise BadSetting(name, "this version has no access control yet")
-        return cls(**{each.name: _read(each.metadata, environment) for each in fields(cls)})
+        read = cls(**{each.name: _read(each.metadata, environment) for each in fields(cls)})
+        for name in ("ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"):
+            if name in environment and read.is_open:
+                raise BadSetting(name, "asks for ROSTER_JWT_SECRET or ROSTER_JWT_JWKS, too")
+        return read
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the service asks nobody for a token."""
+        return self.jwt_secret is None and self.jwt_jwks is None
 
     @property
     def embedded(self) -> bool:
@@ -173,7 +221,9 @@ class Settings:
 
 
 def _read(told: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    if (text := environment.get(told["name"], told["default"])) is None:
+        return None
     try:
-        return told["read"](environment.get(told["name"], told["default"]))
+        return told["read"](text)
     except ValueError as error:
         raise BadSetting(told["name"], str(error)) from None

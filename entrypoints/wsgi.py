@@ -13,16 +13,15 @@ from entrypoints.settings import BadSetting, Settings
 
 
 def _checked(settings: Settings) -> Settings:
-    if not settings.allow_open:
+    if settings.is_open and not settings.allow_open:
         raise BadSetting("ROSTER_ALLOW_OPEN", "must be 1 to serve without access control")
     return settings
 
 
 try:
     _settings = _checked(Settings.of(os.environ))
+    logs.configure(_settings.log_format)
+    app = Container(settings=_settings).app()
 except BadSetting as error:
     sys.stderr.write(f"Error: {error}\n")
     raise SystemExit(2) from None
-
-logs.configure(_settings.log_format)
-app = Container(settings=_settings).app()

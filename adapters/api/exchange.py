@@ -21,6 +21,7 @@ from adapters.jsonapi.problems import Refused
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.limits import read_body
+from application.access import Principal
 from application.deadlines import anew
 from application.operations import OperationRefused
 from application.ports import Context
@@ -80,7 +81,9 @@ def query() -> str:
 
 def context() -> Context:
     """On whose behalf the request is."""
-    return Context(request_id=request.environ[REQUEST_ID])
+    principal: Principal | None = g.get("principal")
+    actor = principal.subject if principal else None
+    return Context(actor=actor, request_id=request.environ[REQUEST_ID])
 
 
 def received(*, id_required: bool) -> ResourceObject:

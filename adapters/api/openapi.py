@@ -5,6 +5,7 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response
 
+<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.schemas import (
     ERRORS,
@@ -16,16 +17,23 @@ from adapters.api.schemas import (
 )
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.media import JSON, JSONAPI, media_type
+=======
+from adapters.api.access import scope
+from adapters.api.schemas import ERRORS, TYPES, object_of, reference, schemas
+from adapters.jsonapi.media import JSON, JSONAPI
+>>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
 from adapters.jsonapi.parameters import DEFAULT_SIZE, LARGEST_SIZE
 from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from application.search import Op
 
+METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
-def openapi(base: str) -> Blueprint:
+
+def openapi(base: str, *, secured: bool) -> Blueprint:
     """/openapi.json, made once."""
-    body = document(base)
+    body = document(base, secured=secured)
     blueprint = Blueprint("openapi", __name__)
 
     @blueprint.get("/openapi.json")
@@ -35,9 +43,10 @@ def openapi(base: str) -> Blueprint:
     return blueprint
 
 
-def document(base: str = "") -> bytes:
+def document(base: str = "", *, secured: bool = False) -> bytes:
     """The OpenAPI document as JSON text."""
-    return orjson.dumps(description(base))
+    described = description(base)
+    return orjson.dumps(with_access(described) if secured else described)
 
 
 def description(base: str = "") -> dict[str, Any]:
@@ -58,6 +67,22 @@ def description(base: str = "") -> dict[str, Any]:
     }
 
 
+def with_access(described: dict[str, Any]) -> dict[str, Any]:
+    """The description of a service that wants a token for every path under the prefix."""
+    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    described["components"]["securitySchemes"] = {"bearer": bearer}
+    for path, item in described["paths"].items():
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            for method in METHODS & item.keys():
+                needed = scope(path, method.upper())
+                item[method]["security"] = [{"bearer": [needed] if needed else []}]
+                item[method]["responses"] |= {
+                    "401": _UNAUTHENTICATED,
+                    **({"403": _PROBLEM} if needed else {}),
+                }
+    return described
+
+
 def _content(text: str, schema: str, **more: Any) -> dict[str, Any]:
     return {"description": text, "content": {JSONAPI: {"schema": reference(schema)}}, **more}
 
@@ -69,6 +94,9 @@ _PAGE: Final = {
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
 _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
+_UNAUTHENTICATED: Final = _content(
+    "No valid token.", "Errors", headers={"WWW-Authenticate": {"schema": {"type": "string"}}}
+)
 
 
 def _query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:

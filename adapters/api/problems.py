@@ -11,8 +11,13 @@ from adapters.api import exchange
 from adapters.jsonapi.media import JSONAPI
 from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
 from adapters.web.app import REQUEST_ID
+from adapters.web.bearer import challenge
 from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
+<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
 from application.operations import OperationRefused
+=======
+from application.access import InsufficientScope, Unauthenticated
+>>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
 from domain.errors import RosterError
 
 _log = structlog.get_logger("roster.fault")
@@ -35,6 +40,8 @@ def say(error: Exception) -> Response:
     refused = _refused(error)
     response = Response(error_document(refused.errors), refused.status, content_type=JSONAPI)
     response.headers.update(refused.headers)
+    if isinstance(error, Unauthenticated | InsufficientScope):
+        response.headers["WWW-Authenticate"] = challenge(error)
     return response
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from application.access import InsufficientScope, Unauthenticated
 from application.ports import Unavailable
 from domain.errors import (
     Conflict,
@@ -16,6 +17,8 @@ from domain.errors import (
 )
 
 STATUS: Final[Mapping[type[RosterError], int]] = {
+    Unauthenticated: 401,
+    InsufficientScope: 403,
     Invalid: 422,
     Forbidden: 403,
     NotFound: 404,
@@ -24,6 +27,13 @@ STATUS: Final[Mapping[type[RosterError], int]] = {
     Unavailable: 503,
 }
 """The status of each kind of refusal; a new refusal derives from a kind and edits nothing here."""
+
+_HEADER: Final[Mapping[type[RosterError], str]] = {
+    Unauthenticated: "Authorization",
+    InsufficientScope: "Authorization",
+    Stale: "If-Match",
+}
+"""The header at fault, of the kinds of refusal that are for one."""
 
 RETRY_AFTER_SECONDS: Final = 1
 
@@ -107,7 +117,7 @@ def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refu
         code=error.code,
         detail=error.detail,
         pointer=pointer_to(attribute) if attribute else None,
-        header="If-Match" if isinstance(error, Stale) else None,
+        header=next((name for kind, name in _HEADER.items() if isinstance(error, kind)), None),
         meta={"attribute": attribute} if attribute else {},
     )
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else {}

@@ -10,6 +10,7 @@ from entrypoints.cli.db import db
 from entrypoints.cli.demo import demo
 from entrypoints.cli.openapi import openapi
 from entrypoints.cli.serve import serve
+from entrypoints.cli.token import token
 from entrypoints.cli.users import users
 from entrypoints.cli.users_io import export_users, import_users
 from entrypoints.settings import BadSetting
@@ -51,5 +52,5 @@ def main() -> None:
 
 for command in (import_users, export_users):
     users.add_command(command)
-for command in (users, db, serve, openapi, demo):
+for command in (users, db, serve, token, openapi, demo):
     main.add_command(command)

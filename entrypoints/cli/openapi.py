@@ -13,4 +13,5 @@ def openapi() -> None:
     """Print the description of the API (OpenAPI 3.1), as /openapi.json has it."""
     from adapters.api.openapi import document
 
-    output.document(document(Settings.of(os.environ).public_url))
+    settings = Settings.of(os.environ)
+    output.document(document(settings.public_url, secured=not settings.is_open))

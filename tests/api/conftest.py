@@ -23,6 +23,7 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.web.app import create_app
+from adapters.web.bearer import Authenticate
 from adapters.web.health import health
 from application.ports import Context, UnitOfWork, UserReader
 from application.units import repeating
@@ -191,6 +192,7 @@ def build(current: CurrentStore) -> Build:
         ready: Callable[[], None] = lambda: None,
         public_url: str = "",
         body_limit: int = 2**20,
+        authenticate: Authenticate | None = None,
     ) -> Flask:
         terms = Terms(
             public_url=public_url,
@@ -199,8 +201,12 @@ def build(current: CurrentStore) -> Build:
             request_seconds=8,
         )
         cursors = Cursors("a secret")
+<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
         run = repeating(begin or current.begin)
         resources = api(run, reader or MemoryUserReader(current), cursors, terms)
+=======
+        resources = api(commands, reader or MemoryUserReader(current), cursors, terms, authenticate)
+>>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
         app = create_app(
             [*resources, health(ready)], say=say, canonical=canonical, request_seconds=8
         )

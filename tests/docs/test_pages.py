@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -71,6 +71,19 @@ def test_the_first_session_goes_as_it_is_told(base_url: str) -> None:
         assert steady(answer) == steady(promised), command
         if answer.startswith("etag:"):
             etag = answer.split()[1]
+
+
+def test_access_is_as_it_is_told(
+    serve: Callable[[str], str], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (secret, _), (start, _), (token, _), *asked = console(section("Access"))
+    monkeypatch.setenv("ROSTER_JWT_SECRET", run(f"{secret}; echo $ROSTER_JWT_SECRET").strip())
+    assert start == ".venv/bin/roster serve"
+    base_url = serve(sqlite_url)
+    assert len(asked) == 3
+    for command, promised in asked:
+        told = command.replace(ADDRESS, base_url)
+        assert steady(run(f"{token}; {told}")) == steady(promised), command
 
 
 def test_the_command_line_answers_as_it_is_told(sqlite_url: str) -> None:

@@ -1,9 +1,12 @@
+import base64
+import json
 import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +24,14 @@ def ended(result: subprocess.CompletedProcess[str], status: int, line: str) -> b
 def test_help_imports_nothing_heavy() -> None:
     look = (
         "import sys; from entrypoints.cli.main import main; "
-        "heavy = {'flask', 'sqlalchemy', 'alembic', 'granian', 'marshmallow', 'structlog'}; "
+        "heavy = {'flask', 'sqlalchemy', 'alembic', 'granian', 'marshmallow', 'structlog', 'jwt'}; "
         "print(heavy & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
     assert result.stdout == "set()\n", result.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["db"], ["db", "upgrade"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["token"], ["db"], ["db", "upgrade"]])
 def test_every_command_explains_itself(roster: Roster, command: list[str]) -> None:
     result = roster(*command, "--help")
     assert result.returncode == 0
@@ -129,18 +132,99 @@ def test_a_database_that_is_behind_stops_the_start(
     assert ended(roster("serve", "--port", "0", ROSTER_DATABASE_URL=url), 1, line)
 
 
-@pytest.mark.parametrize("name", ["ROSTER_JWT_SECRET", "ROSTER_JWT_JWKS"])
-def test_it_never_serves_openly_where_access_control_was_wanted(roster: Roster, name: str) -> None:
-    result = roster("serve", "--port", "0", **{name: "x" * 32})
-    assert ended(result, 2, f"{name}: this version has no access control yet")
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("ROSTER_JWT_SECRET", "hush" * 7, "must have 32 bytes or more"),
+        ("ROSTER_JWT_SECRET", "", "must have 32 bytes or more"),
+        ("ROSTER_JWT_JWKS", "http://127.0.0.1:1/hush", "must be a file or an https URL"),
+        ("ROSTER_JWT_JWKS", "https://127.0.0.1:1/hush", "it can't be fetched"),
+        ("ROSTER_JWT_JWKS", "hush.json", "the file can't be read"),
+        ("ROSTER_JWT_JWKS", "none.json", "it has no key for RS256, ES256 or EdDSA"),
+        ("ROSTER_JWT_JWKS", "odd.json", "it is not JSON"),
+        ("ROSTER_JWT_ISSUER", "hush", "asks for ROSTER_JWT_SECRET or ROSTER_JWT_JWKS, too"),
+    ],
+)
+def test_it_never_serves_openly_where_access_control_was_wanted(
+    roster: Roster, tmp_path: Path, name: str, value: str, problem: str
+) -> None:
+    (tmp_path / "odd.json").write_text("hush")
+    (tmp_path / "none.json").write_text('{"keys": [{"kty": "oct", "k": "aHVzaA"}]}')
+    result = roster("serve", "--port", "0", **{name: value})
+    assert ended(result, 2, f"{name}: {problem}")
 
 
-def test_another_server_must_be_told_that_the_service_is_open(tmp_path: Path) -> None:
+def claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("expires", "seconds"), [("90s", 90), ("15m", 900), ("1h", 3600), ("365d", 365 * 86400)]
+)
+def test_a_token_says_what_it_was_told(roster: Roster, expires: str, seconds: int) -> None:
+    settings = {
+        "ROSTER_JWT_SECRET": "hush" * 8,
+        "ROSTER_JWT_ISSUER": "https://i.example",
+        "ROSTER_JWT_AUDIENCE": "roster",
+    }
+    scopes = ("--scope", "users:read users:write", "--scope", "users:read")
+    result = roster("token", *scopes, "--expires", expires, "--subject", "ann", **settings)
+    assert (result.returncode, result.stderr) == (0, "")
+    found = claims(result.stdout)
+    assert found.pop("exp") - found.pop("iat") == seconds
+    assert found == {
+        "iss": "https://i.example",
+        "aud": "roster",
+        "sub": "ann",
+        "scope": "users:read users:write",
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--scope", ""],
+        ["--scope", 'users:"read"'],
+        ["--scope", "users:read", "--expires", "1"],
+        ["--scope", "users:read", "--expires", "0s"],
+        ["--scope", "users:read", "--expires", "-1h"],
+        ["--scope", "users:read", "--expires", "366d"],
+        ["--scope", "users:read", "--expires", "1.5h"],
+        ["--scope", "users:read", "--expires", "99999999999999999999d"],
+        ["--scope", "users:read", "--subject", ""],
+        ["--scope", "users:read", "--subject", "a\nb"],
+    ],
+)
+def test_a_token_that_can_not_be_meant_is_status_2(roster: Roster, arguments: list[str]) -> None:
+    result = roster("token", *arguments, ROSTER_JWT_SECRET="hush" * 8)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "hush" not in result.stderr
+
+
+@pytest.mark.parametrize("more", [{}, {"ROSTER_JWT_JWKS": "keys.json"}])
+def test_only_who_has_the_secret_signs_tokens(roster: Roster, more: dict[str, str]) -> None:
+    result = roster("token", "--scope", "users:read", **more)
+    assert ended(result, 2, "ROSTER_JWT_SECRET: must be set to sign tokens")
+
+
+def test_another_server_refuses_an_unusable_key_set(tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text('{"keys": []}')
+    command = [sys.executable, "-c", "import entrypoints.wsgi"]
+    environment = {"ROSTER_DATABASE_URL": "memory://", "ROSTER_JWT_JWKS": "none.json"}
+    refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    line = "Error: ROSTER_JWT_JWKS: it has no key for RS256, ES256 or EdDSA\n"
+    assert (refused.returncode, refused.stderr) == (2, line)
+
+
+@pytest.mark.parametrize("name", ["ROSTER_ALLOW_OPEN", "ROSTER_JWT_SECRET"])
+def test_another_server_must_be_told_that_the_service_is_open(tmp_path: Path, name: str) -> None:
     command = [sys.executable, "-c", "from entrypoints.wsgi import app; print(app.name)"]
     environment = {"ROSTER_DATABASE_URL": "memory://"}
     refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     line = "Error: ROSTER_ALLOW_OPEN: must be 1 to serve without access control\n"
     assert (refused.returncode, refused.stderr) == (2, line)
-    environment["ROSTER_ALLOW_OPEN"] = "1"
+    environment[name] = "1" if name == "ROSTER_ALLOW_OPEN" else "hush" * 8
     served = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert served.stdout == "roster\n", served.stderr

@@ -3,7 +3,7 @@ from dataclasses import fields
 
 import pytest
 
-from entrypoints.settings import NOT_YET, BadSetting, Settings
+from entrypoints.settings import BadSetting, Settings
 
 NAMES = [each.metadata["name"] for each in fields(Settings)]
 
@@ -26,7 +26,8 @@ def test_every_setting_tells_its_name_default_and_meaning() -> None:
     for each in fields(Settings):
         assert re.fullmatch("ROSTER_[A-Z_]+", each.metadata["name"])
         assert each.metadata["meaning"]
-        Settings.of({each.metadata["name"]: each.metadata["default"]})
+        if (default := each.metadata["default"]) is not None:
+            Settings.of({each.metadata["name"]: default})
 
 
 def test_what_is_set_counts() -> None:
@@ -96,6 +97,19 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_BODY_BYTES", "1e6"),
         ("ROSTER_HEADER_BYTES", "100"),
         ("ROSTER_LOG_FORMAT", "xml"),
+        ("ROSTER_JWT_SECRET", ""),
+        ("ROSTER_JWT_SECRET", "hush"),
+        ("ROSTER_JWT_SECRET", "hush" * 7),
+        ("ROSTER_JWT_JWKS", ""),
+        ("ROSTER_JWT_JWKS", "http://issuer.example.org/hush"),
+        ("ROSTER_JWT_JWKS", "HTTP://issuer.example.org/hush"),
+        ("ROSTER_JWT_JWKS", "file:///etc/hush"),
+        ("ROSTER_JWT_JWKS", "https:///hush"),
+        ("ROSTER_JWT_JWKS", "https://ann:hush@issuer.example.org/"),
+        ("ROSTER_JWT_JWKS", "https://issuer.example.org:hush/"),
+        ("ROSTER_JWT_JWKS", "https://[hush"),
+        ("ROSTER_JWT_ISSUER", ""),
+        ("ROSTER_JWT_AUDIENCE", ""),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line_that_does_not_show_it(name: str, value: str) -> None:
@@ -105,6 +119,25 @@ def test_a_bad_setting_is_named_in_one_line_that_does_not_show_it(name: str, val
     assert "hush" not in line
 
 
-@pytest.mark.parametrize("name", NOT_YET)
-def test_access_control_that_is_asked_for_is_not_left_out_silently(name: str) -> None:
-    assert refusal(**{name: "hush"}) == f"{name}: this version has no access control yet"
+@pytest.mark.parametrize("name", ["ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"])
+def test_access_control_that_is_half_set_is_not_left_out_silently(name: str) -> None:
+    line = f"{name}: asks for ROSTER_JWT_SECRET or ROSTER_JWT_JWKS, too"
+    assert refusal(**{name: "hush"}) == line
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"ROSTER_JWT_SECRET": "x" * 32},
+        {"ROSTER_JWT_JWKS": "keys.json"},
+        {"ROSTER_JWT_JWKS": "https://issuer.example.org/.well-known/jwks.json"},
+        {"ROSTER_JWT_SECRET": "x" * 32, "ROSTER_JWT_JWKS": "/etc/roster/keys.json"},
+    ],
+)
+def test_a_secret_or_a_key_set_ends_the_openness(environment: dict[str, str]) -> None:
+    assert Settings.of({}).is_open
+    assert not Settings.of(environment).is_open
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    assert "hush" not in repr(Settings.of({"ROSTER_JWT_SECRET": "hush" * 8}))

@@ -1,0 +1,79 @@
+"""roster token."""
+
+import os
+import re
+from typing import Any
+
+import click
+
+from entrypoints.settings import BadSetting, Settings
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 365 * 86400
+
+
+class Duration(click.ParamType[int]):
+    """A number of seconds, minutes, hours or days, as 90s, 15m, 1h, 30d -> seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch("([0-9]{1,9})([smhd])", value)
+        seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+        if not 0 < seconds <= _LONGEST:
+            self.fail("must be like 90s, 15m, 1h or 30d, and 365d at most", param, ctx)
+        return seconds
+
+
+class Scopes(click.ParamType[list[str]]):
+    """One scope, or several with spaces -> the list of them."""
+
+    name = "scope"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        from adapters.tokens.tokens import is_scope
+
+        scopes: list[str] = value.split()
+        if not scopes or not all(map(is_scope, scopes)):
+            self.fail("must be a scope like users:read, or several with spaces", param, ctx)
+        return scopes
+
+
+@click.command()
+@click.option(
+    "--scope",
+    "scopes",
+    type=Scopes(),
+    multiple=True,
+    required=True,
+    help="What its bearer may do: users:read, users:write; may be given several times.",
+)
+@click.option(
+    "--expires", type=Duration(), default="1h", show_default=True, help="How long it is valid."
+)
+@click.option("--subject", help="Whom it speaks for.")
+def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> None:
+    """Print a token, signed with ROSTER_JWT_SECRET.
+
+    It bears ROSTER_JWT_ISSUER and ROSTER_JWT_AUDIENCE where they are set.
+    """
+    settings = Settings.of(os.environ)
+    if settings.jwt_secret is None:
+        raise BadSetting("ROSTER_JWT_SECRET", "must be set to sign tokens")
+    from adapters.tokens.tokens import is_subject, sign
+
+    if subject is not None and not is_subject(subject):
+        raise click.BadParameter("must be 1 to 255 printable characters", param_hint="--subject")
+    named = dict.fromkeys(scope for each in scopes for scope in each)
+    click.echo(
+        sign(
+            settings.jwt_secret,
+            named,
+            seconds=expires,
+            subject=subject,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+        )
+    )
