@@ -18,7 +18,7 @@ from adapters.sql.failures import translated
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, reading
 from adapters.sql.users import SqlUsers
-from application.deadlines import remaining, within
+from application.deadlines import anew, remaining, within
 from application.ports import Context, OutcomeUnknown, Overtaken, Unavailable
 from application.search import Search, Slice
 from application.units import repeating
@@ -256,9 +256,10 @@ def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
 ) -> None:
     frozen = request.getfixturevalue(kind).frozen()
     refused = pytest.raises(OutcomeUnknown)
-    with ExitStack() as until_thawed, refused, within(0.4), directory.begin(NOBODY) as work:
+    with ExitStack() as until_thawed, refused, directory.begin(NOBODY) as work:
         work.users.add(ANN, at=work.now)
         until_thawed.enter_context(frozen)
+        anew(0.4)
     assert len(directory.reader.page(Search()).items) in (0, 1)
 
 
