@@ -52,11 +52,7 @@ def make_app(
     tokens = make_tokens(settings)
     authenticate = bearer(tokens.principal) if tokens else None
     return create_app(
-<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
-        [*api(run, reader, cursors, terms), health(store.ready)],
-=======
-        [*api(commands, reader, cursors, terms, authenticate), health(store.ready)],
->>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
+        [*api(run, reader, cursors, terms, authenticate), health(store.ready)],
         say=say,
         canonical=canonical,
         request_seconds=settings.request_seconds,

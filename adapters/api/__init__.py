@@ -20,13 +20,9 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import read_key
 from adapters.resources.addresses import PREFIX, Addresses
 from adapters.resources.users import USERS
-<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
+from adapters.web.bearer import Authenticate
 from application.operations import Operations
 from application.ports import Run, UserReader
-=======
-from adapters.web.bearer import Authenticate
-from application.ports import UserReader
->>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
@@ -48,12 +44,8 @@ class Terms:
     request_seconds: float
 
 
-<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
-def api(run: Run, reader: UserReader, cursors: Cursors, terms: Terms) -> list[Blueprint]:
-    """The API's blueprints: its resources under the prefix, and their description."""
-=======
 def api(
-    commands: UserCommands,
+    run: Run,
     reader: UserReader,
     cursors: Cursors,
     terms: Terms,
@@ -63,7 +55,6 @@ def api(
 
     Without `authenticate` they are open to everyone.
     """
->>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
     addresses = Addresses(terms.public_url)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
     resources.record_once(_know_keys)
@@ -78,17 +69,12 @@ def api(
         )
     )
     root(resources, addresses, [USERS])
-<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
     writer = addresses.writer(USERS)
     users(resources, UserCommands(run), reader, writer, cursors)
     collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
     operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses)
-    return [resources, openapi(terms.public_url.rstrip("/")), docs()]
-=======
-    users(resources, commands, reader, addresses.writer(USERS), cursors)
     described = openapi(terms.public_url.rstrip("/"), secured=authenticate is not None)
     return [resources, described, docs()]
->>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
 
 
 class _Key(BaseConverter):

@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response
 
-<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
+from adapters.api.access import scope
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.schemas import (
     ERRORS,
@@ -17,11 +17,6 @@ from adapters.api.schemas import (
 )
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.media import JSON, JSONAPI, media_type
-=======
-from adapters.api.access import scope
-from adapters.api.schemas import ERRORS, TYPES, object_of, reference, schemas
-from adapters.jsonapi.media import JSON, JSONAPI
->>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
 from adapters.jsonapi.parameters import DEFAULT_SIZE, LARGEST_SIZE
 from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX

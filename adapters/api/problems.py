@@ -13,11 +13,8 @@ from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refu
 from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import challenge
 from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
-<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
-from application.operations import OperationRefused
-=======
 from application.access import InsufficientScope, Unauthenticated
->>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
+from application.operations import OperationRefused
 from domain.errors import RosterError
 
 _log = structlog.get_logger("roster.fault")
