@@ -191,6 +191,7 @@ class MariaServer:
     def frozen(self) -> Iterator[None]:
         """Inside, the server accepts and keeps connections, and says nothing on them."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # until the last of its threads has stopped
         try:
             yield
         finally:

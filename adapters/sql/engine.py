@@ -78,7 +78,8 @@ def _postgresql(text: str, pool_size: int) -> Engine:
 
 
 def _mariadb(text: str, pool_size: int) -> Engine:
-    engine = _engine(mariadb.url_of(text), pool_size)
+    # Its driver would send a ROLLBACK after each use, whose failure would belie the commit before.
+    engine = _engine(mariadb.url_of(text), pool_size, skip_autocommit_rollback=True)
     mariadb.prepare(engine)
     return engine
 

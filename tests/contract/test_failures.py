@@ -326,6 +326,22 @@ def test_a_server_of_another_kind_is_told_apart(
 
 
 @on_mariadb
+def test_nothing_is_sent_after_a_commit_whose_failure_would_belie_it(
+    directory, directory_of
+) -> None:
+    url = directory.engine.url.render_as_string(False)
+    own = directory_of(make_engine(url, pool_size=1))
+
+    def rollbacks() -> int:
+        with reading(own.engine) as connection:
+            return int(connection.execute(text("SHOW STATUS LIKE 'Com_rollback'")).one()[1])
+
+    own.commands.create(ANN, NOBODY)
+    own.reader.page(Search())
+    assert rollbacks() == 0
+
+
+@on_mariadb
 def test_what_changed_since_a_snapshot_is_overtaken(directory) -> None:
     user = directory.commands.create(ANN, NOBODY)
     with directory.engine.connect() as connection:
