@@ -201,12 +201,9 @@ def build(current: CurrentStore) -> Build:
             request_seconds=8,
         )
         cursors = Cursors("a secret")
-<<<<<<< cd05e9fcc6bf12ede2bb9adf2d8b330fcd050c8d
         run = repeating(begin or current.begin)
-        resources = api(run, reader or MemoryUserReader(current), cursors, terms)
-=======
-        resources = api(commands, reader or MemoryUserReader(current), cursors, terms, authenticate)
->>>>>>> 994810f600685d2ee7ab91dc0199a9d4edb2102a
+        kept = reader or MemoryUserReader(current)
+        resources = api(run, kept, cursors, terms, authenticate)
         app = create_app(
             [*resources, health(ready)], say=say, canonical=canonical, request_seconds=8
         )
