@@ -33,6 +33,7 @@ def remaining() -> float | None:
 def anew(seconds: float) -> None:
     """The work begins only now, with that long: what came before was waiting for others.
 
-    Holds to the end of the surrounding `within`.
+    Holds to the end of the surrounding `within`; outside of one there is no deadline to move.
     """
-    _end.set(monotonic() + seconds)
+    if _end.get() is not None:
+        _end.set(monotonic() + seconds)

@@ -35,3 +35,8 @@ def test_work_that_begins_only_now_has_all_its_time() -> None:
         anew(5)
         assert left() > 4
     assert remaining() is None
+
+
+def test_work_without_a_deadline_is_given_none() -> None:
+    anew(5)
+    assert remaining() is None
