@@ -69,18 +69,25 @@ CATALOGS = {
         "SELECT s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmax, s.seqcycle"
         " FROM pg_sequence s WHERE s.seqrelid = 'users_id_seq'::regclass",
     ),
-    "mariadb": (
-        "SELECT column_name, column_type, is_nullable, column_default, extra,"
-        "  character_set_name, collation_name"
-        " FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = 'users' ORDER BY ordinal_position",
-        "SELECT index_name, seq_in_index, column_name, non_unique, collation, sub_part, index_type"
-        " FROM information_schema.statistics"
-        " WHERE table_schema = DATABASE() AND table_name = 'users' ORDER BY 1, 2",
-        "SELECT constraint_name, constraint_type FROM information_schema.table_constraints"
-        " WHERE table_schema = DATABASE() AND table_name = 'users' ORDER BY 1",
-        "SELECT engine, row_format, table_collation FROM information_schema.tables"
-        " WHERE table_schema = DATABASE() AND table_name = 'users'",
+    "mariadb": tuple(
+        f"SELECT {what} FROM information_schema.{view} WHERE table_schema = DATABASE()"
+        f" AND table_name <> 'alembic_version' ORDER BY {order}"
+        for view, what, order in (
+            ("tables", "table_name, engine, row_format, table_collation", "1"),
+            (
+                "columns",
+                "table_name, column_name, column_type, is_nullable, column_default, extra,"
+                " character_set_name, collation_name",
+                "1, ordinal_position",
+            ),
+            (
+                "statistics",
+                "table_name, index_name, seq_in_index, column_name, non_unique, collation,"
+                " sub_part, index_type",
+                "1, 2, 3",
+            ),
+            ("table_constraints", "table_name, constraint_name, constraint_type", "1, 2"),
+        )
     ),
 }
 
