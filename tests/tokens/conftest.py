@@ -42,8 +42,9 @@ class SigningKey:
             writer = OKPAlgorithm
         named = {"kid": kid} if kid else {}
         self.jwk: dict[str, Any] = {**writer.to_jwk(self.private.public_key(), True), **named}
-        self.jwk.pop("key_ops", None)
         self.private_jwk = {**writer.to_jwk(self.private, True), **named}
+        for written in (self.jwk, self.private_jwk):
+            written.pop("key_ops", None)
 
     def sign(self, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token that is good for a minute, but for what the claims say."""
