@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar
 
 from application.search import Page, Search
-from domain.errors import RosterError
+from domain.errors import Conflict, RosterError
 from domain.users import NewUser, User
 
 T = TypeVar("T")
@@ -80,6 +80,53 @@ class Users(Protocol):
         """Delete it. UserNotFound if there is none, StaleVersion if at no expected version."""
 
 
+KEPT_FOR: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class KeyReused(RosterError):
+    """The key was given for another request than this."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was for another request; take a new one.")
+
+
+class KeyInUse(Conflict):
+    """The first request with the key is not answered yet."""
+
+    code = "idempotency_key_in_use"
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key goes on; try again later.")
+
+
+class Answers(Protocol):
+    """The answers to requests that may be repeated, as one unit of work sees them.
+
+    They are kept for KEPT_FOR, and swept by and by after it.
+    """
+
+    def reserve(self, key: str, digest: str, *, at: datetime) -> Answer | None:
+        """Take the key for this unit, which then must keep an answer; or the answer it has.
+
+        Waits, not to the very end of the deadline, while another unit has it: then KeyInUse.
+        KeyReused if the key is for another digest; Overtaken if it was swept meanwhile.
+        """
+
+    def keep(self, key: str, answer: Answer) -> None:
+        """Keep the answer for a key that was reserved."""
+
+
 class UnitOfWork(Protocol):
     """What happens wholly or not at all."""
 
@@ -92,6 +139,9 @@ class UnitOfWork(Protocol):
 
     @property
     def users(self) -> Users: ...
+
+    @property
+    def answers(self) -> Answers: ...
 
 
 class Begin(Protocol):

@@ -70,7 +70,7 @@ def api(
     )
     root(resources, addresses, [USERS])
     writer = addresses.writer(USERS)
-    users(resources, UserCommands(run), reader, writer, cursors)
+    users(resources, run, reader, writer, cursors)
     collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
     operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses)
     described = openapi(terms.public_url.rstrip("/"), secured=authenticate is not None)

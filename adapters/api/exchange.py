@@ -9,6 +9,7 @@ from flask.globals import request_ctx
 
 from adapters.jsonapi import atomic
 from adapters.jsonapi.etags import entity_tag, expected_versions, unchanged
+from adapters.jsonapi.idempotency import keyed
 from adapters.jsonapi.media import (
     CURSOR_PROFILE,
     JSONAPI,
@@ -23,9 +24,12 @@ from adapters.web.app import REQUEST_ID
 from adapters.web.limits import read_body
 from application.access import Principal
 from application.deadlines import anew
+from application.once import once
 from application.operations import OperationRefused
-from application.ports import Context
+from application.ports import Answer, Context, Run
 
+KEPT: Final = ("Content-Type", "ETag", "Location")
+"""The headers of an answer that every repetition of it bears."""
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
 
 
@@ -114,6 +118,26 @@ def expected() -> frozenset[int] | None:
     return expected_versions(request.environ.get("HTTP_IF_MATCH"))
 
 
+def answered_once(run: Run, answering: Callable[[Run], Response]) -> Response:
+    """What `answering` makes; under an Idempotency-Key, the first answer to the very request."""
+    environ = request.environ
+    asked = keyed(
+        environ.get("HTTP_IDEMPOTENCY_KEY"),
+        principal=context().actor,
+        url=f"{environ['PATH_INFO']}?{query()}",
+        body=g.body,
+    )
+    if asked is None:
+        return answering(run)
+    answer = once(run, asked, context(), lambda joined: _kept(answering(joined)))
+    return _response(answer.status, answer.body, **answer.headers)
+
+
+def _kept(response: Response) -> Answer:
+    headers = {name: response.headers[name] for name in KEPT if name in response.headers}
+    return Answer(response.status_code, headers, response.get_data())
+
+
 def profiled() -> bool:
     """Whether the client asked for the cursor pagination profile."""
     return CURSOR_PROFILE in g.profiles
@@ -145,10 +169,8 @@ def deleted() -> Response:
 
 
 def _response(status: int, body: bytes, content_type: str = JSONAPI, **headers: str) -> Response:
-    response = Response(body, status, headers)
+    response = Response(body, status, {"Content-Type": content_type, **headers})
     response.autocorrect_location_header = False
-    if body:
-        response.headers["Content-Type"] = content_type
-    else:
+    if not body:
         response.headers.pop("Content-Type", None)
     return response

@@ -102,6 +102,9 @@ def _header(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "schema": {"type": "string"}, "description": text}
 
 
+_KEY: Final = _header(
+    "Idempotency-Key", "Repetitions of the request get its answer again, for 24 hours."
+)
 _IF_NONE_MATCH: Final = _header("If-None-Match", "Nothing new: 304.")
 _INCLUDE: Final = _query("include", {"type": "string"}, "No relationship exists yet.")
 
@@ -167,7 +170,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             },
             "post": {
                 "operationId": f"create_{resource.type}",
-                "parameters": [fields, _INCLUDE],
+                "parameters": [fields, _INCLUDE, _KEY],
                 "requestBody": _body(f"{name}Creation"),
                 "responses": {
                     "201": _content("Created.", document, headers={**location, **_ETAG}),
@@ -226,6 +229,7 @@ def _operations_path() -> dict[str, Any]:
     done = {"description": "What came of each.", "content": content("Results")}
     performed = {
         "operationId": "perform_operations",
+        "parameters": [_KEY],
         "requestBody": {"required": True, "content": content("Operations")},
         "responses": {
             "200": done,

@@ -31,8 +31,12 @@ def operations(
     def perform_operations() -> Response:
         parameters.none(exchange.query())
         batch = exchange.received_operations(collections, locate)
-        came = perform(batch.meant, run, exchange.context())
-        return exchange.performed(atomic.results(batch, came, collections))
+
+        def answer(run: Run) -> Response:
+            came = perform(batch.meant, run, exchange.context())
+            return exchange.performed(atomic.results(batch, came, collections))
+
+        return exchange.answered_once(run, answer)
 
 
 def locator(addresses: Addresses, types: Container[str]) -> Locate:

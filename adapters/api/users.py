@@ -8,16 +8,15 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import Writer
 from adapters.jsonapi.resource_objects import expect_existing, expect_new
 from adapters.resources.users import USERS
-from application.ports import UserReader
+from application.ports import Run, UserReader
 from application.search import Slice
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
 
-def users(
-    api: Blueprint, commands: UserCommands, reader: UserReader, writer: Writer, cursors: Cursors
-) -> None:
+def users(api: Blueprint, run: Run, reader: UserReader, writer: Writer, cursors: Cursors) -> None:
     """Give the API the routes of the users."""
+    commands = UserCommands(run)
 
     @api.get("/users")
     def list_users() -> Response:
@@ -34,9 +33,13 @@ def users(
         sent = exchange.received(id_required=False)
         expect_new(sent, USERS)
         new = NewUser.of(*USERS.given(sent.fields))
-        user = commands.create(new, exchange.context())
-        body = writer.single(user, query=exchange.query(), shown=shown)
-        return exchange.created(body, version=user.version, location=writer.url(user))
+
+        def create(run: Run) -> Response:
+            user = UserCommands(run).create(new, exchange.context())
+            body = writer.single(user, query=exchange.query(), shown=shown)
+            return exchange.created(body, version=user.version, location=writer.url(user))
+
+        return exchange.answered_once(run, create)
 
     @api.get("/users/<key:user_id>")
     def show_user(user_id: int) -> Response:

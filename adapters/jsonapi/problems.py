@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from application.access import InsufficientScope, Unauthenticated
-from application.ports import Unavailable
+from application.ports import KeyInUse, KeyReused, Unavailable
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -25,6 +25,7 @@ STATUS: Final[Mapping[type[RosterError], int]] = {
     Conflict: 409,
     Stale: 412,
     Unavailable: 503,
+    KeyReused: 422,
 }
 """The status of each kind of refusal; a new refusal derives from a kind and edits nothing here."""
 
@@ -32,6 +33,8 @@ _HEADER: Final[Mapping[type[RosterError], str]] = {
     Unauthenticated: "Authorization",
     InsufficientScope: "Authorization",
     Stale: "If-Match",
+    KeyReused: "Idempotency-Key",
+    KeyInUse: "Idempotency-Key",
 }
 """The header at fault, of the kinds of refusal that are for one."""
 

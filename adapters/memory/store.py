@@ -8,6 +8,7 @@ from itertools import count
 from threading import Lock
 from types import MappingProxyType
 
+from adapters.memory.answers import Kept, MemoryAnswers
 from adapters.memory.users import MemoryUsers
 from application.deadlines import remaining
 from application.ports import Clock, Context, Unavailable, UnitOfWork
@@ -23,6 +24,7 @@ class MemoryUnit(UnitOfWork):
     context: Context
     now: datetime
     users: MemoryUsers
+    answers: MemoryAnswers
 
 
 class MemoryStore:
@@ -38,6 +40,7 @@ class MemoryStore:
         self._ids = count(1)
         self._rows: Mapping[int, User] = MappingProxyType({})
         self._holders: Mapping[str, int] = {}
+        self._answers: Mapping[str, Kept] = {}
 
     @contextmanager
     def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (each unit is alone)
@@ -47,8 +50,11 @@ class MemoryStore:
             raise Unavailable
         try:
             rows, holders = dict(self._rows), dict(self._holders)
-            yield MemoryUnit(context, self._clock(), MemoryUsers(rows, holders, self._ids))
+            answers = dict(self._answers)
+            users = MemoryUsers(rows, holders, self._ids)
+            yield MemoryUnit(context, self._clock(), users, MemoryAnswers(answers))
             self._rows, self._holders = MappingProxyType(rows), holders
+            self._answers = answers
         finally:
             self._turn.release()
 

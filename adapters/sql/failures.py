@@ -135,6 +135,17 @@ def violated(error: sqlalchemy.exc.IntegrityError) -> str | None:
     return str(cause).removeprefix("UNIQUE constraint failed: ")
 
 
+_GAVE_UP = {"57014", "55P03", 1205, 1969, 3024}
+
+
+def gave_up(error: sqlalchemy.exc.DBAPIError) -> bool:
+    """Whether the database itself ended a statement that had waited for too long."""
+    cause = error.orig
+    if isinstance(cause, psycopg2.Error):
+        return cause.pgcode in _GAVE_UP
+    return isinstance(cause, pymysql.Error) and _mariadb_code(cause) in _GAVE_UP
+
+
 def _last_quoted(message: str) -> str | None:
     """Where MariaDB names the index, in whatever language it speaks."""
     quoted = message.split("'")

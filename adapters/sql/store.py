@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, false, update
 
+from adapters.sql.answers import SqlAnswers
 from adapters.sql.failures import NotMigrated
 from adapters.sql.schema import REVISION, revision_of
 from adapters.sql.transactions import Transactions, reading
@@ -21,6 +22,7 @@ class SqlUnit(UnitOfWork):
     context: Context
     now: datetime
     users: SqlUsers
+    answers: SqlAnswers
 
 
 class SqlStore:
@@ -35,7 +37,8 @@ class SqlStore:
     def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
         """Open a unit of work: one connection, one transaction."""
         with self._transactions.open() as connection:
-            yield SqlUnit(context, self._clock(), SqlUsers(connection, holding=holding))
+            users = SqlUsers(connection, holding=holding)
+            yield SqlUnit(context, self._clock(), users, SqlAnswers(connection))
 
     def ready(self) -> None:
         """Unavailable, saying why, unless the database answers, is migrated and takes writes."""

@@ -99,6 +99,7 @@ def directory(
     engine = engines(kind)
     with engine.connect() as connection:
         connection.exec_driver_sql("DELETE FROM users")
+        connection.exec_driver_sql("DELETE FROM answers")
     return Directory.of_engine(kind, engine)
 
 

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql import schema
+from adapters.sql.answers import ANSWERS
 from adapters.sql.engine import make_engine
-from adapters.sql.users import USERS
 
 ROOT = Path(__file__).parents[2]
 DROP_INDEX = "DROP INDEX ix_users_name_id"
@@ -61,11 +61,13 @@ CATALOGS = {
         " FROM pg_attribute a"
         " LEFT JOIN pg_collation l ON l.oid = a.attcollation"
         " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-        " WHERE a.attrelid = 'users'::regclass AND a.attnum > 0 AND NOT a.attisdropped"
-        " ORDER BY a.attnum",
-        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'users' ORDER BY 1",
+        " WHERE a.attrelid = ANY (ARRAY[to_regclass('users'), to_regclass('answers')])"
+        "  AND a.attnum > 0 AND NOT a.attisdropped"
+        " ORDER BY a.attrelid::regclass::text, a.attnum",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename <> 'alembic_version'"
+        "  AND schemaname = 'public' ORDER BY 1",
         "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE conrelid = 'users'::regclass ORDER BY 1",
+        " WHERE conrelid IN (to_regclass('users'), to_regclass('answers')) ORDER BY 1",
         "SELECT s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmax, s.seqcycle"
         " FROM pg_sequence s WHERE s.seqrelid = 'users_id_seq'::regclass",
     ),
@@ -114,7 +116,7 @@ def test_there_is_no_drift_between_the_tables_declared_and_migrated(new_engine, 
 def test_what_migrations_make_equals_what_is_declared(new_engine, kind: str) -> None:
     migrated, declared = new_engine(kind), new_engine(kind)
     schema.upgrade(migrated)
-    USERS.metadata.create_all(declared)
+    ANSWERS.metadata.create_all(declared)
     assert catalog(migrated) == catalog(declared)
     assert len(catalog(migrated)) > 7
 

@@ -1,0 +1,40 @@
+"""The header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header)."""
+
+import json
+import re
+from hashlib import sha256
+from typing import Final
+
+from adapters.jsonapi.problems import ErrorObject, Refused
+from application.once import Keyed
+
+LONGEST: Final = 255
+
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+_SANE: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST}}}")
+
+
+def keyed(header: str | None, *, principal: str | None, url: str, body: bytes) -> Keyed | None:
+    """The request as one that may be repeated; None without the header. Refused (400).
+
+    The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients leave them out.
+    """
+    if header is None:
+        return None
+    sent = header.strip(" \t")
+    quoted = _QUOTED.fullmatch(sent)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else sent
+    if not _SANE.fullmatch(key) or ('"' in sent and not quoted):
+        raise _unusable()
+    asked = sha256(url.encode("utf-8", "surrogateescape") + b"\n" + body)
+    whose = sha256(json.dumps([principal, key]).encode())
+    return Keyed(whose.hexdigest(), asked.hexdigest())
+
+
+def _unusable() -> Refused:
+    detail = f"A key is 1 to {LONGEST} characters of ASCII, in quotation marks or without."
+    return Refused(
+        ErrorObject(
+            status=400, code="invalid_idempotency_key", detail=detail, header="Idempotency-Key"
+        )
+    )

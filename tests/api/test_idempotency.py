@@ -1,0 +1,107 @@
+"""Idempotency-Key: what is asked again is answered again, and done once."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from application.access import Principal
+
+JSONAPI = "application/vnd.api+json"
+ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
+USERS = "/api/v1/users"
+OPERATIONS = "/api/v1/operations"
+ANN = {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}
+CREATION = json.dumps({"data": ANN})
+BATCH = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}]})
+
+
+def post(
+    client: FlaskClient, key: str | None = "k-1", body: str = CREATION, url: str = USERS
+) -> Any:
+    content_type = ATOMIC if url == OPERATIONS else JSONAPI
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return client.post(url, data=body, content_type=content_type, headers=headers)
+
+
+def seen(response: Any) -> Any:
+    headers = {name: value for name, value in response.headers if name != "X-Request-ID"}
+    return response.status_code, headers, response.data
+
+
+@pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
+def test_a_repetition_gets_the_first_answer_and_does_nothing(
+    client: FlaskClient, url: str, body: str
+) -> None:
+    first = post(client, body=body, url=url)
+    assert first.status_code in (200, 201)
+    document = {"data": {"type": "users", "id": "1", "attributes": {"name": "Zoë"}}}
+    client.patch(f"{USERS}/1", json=document)
+    assert seen(post(client, body=body, url=url)) == seen(first)
+    client.delete(f"{USERS}/1")
+    assert seen(post(client, body=body, url=url)) == seen(first)
+    assert client.get(USERS).json["data"] == []
+
+
+@pytest.mark.parametrize("other", [{"body": CREATION + " "}, {"url": f"{USERS}?include="}])
+def test_a_key_is_for_one_request_alone(client: FlaskClient, other: dict[str, str]) -> None:
+    assert post(client).status_code == 201
+    response = post(client, **other)
+    assert response.problems == [("422", "idempotency_key_reused", None)]
+    assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}
+    batch = post(client, url=OPERATIONS, body=BATCH)
+    assert batch.problems == [("422", "idempotency_key_reused", None)]
+
+
+def test_without_a_key_and_with_another_it_is_another_request(client: FlaskClient) -> None:
+    assert post(client).status_code == 201
+    assert post(client, "k-2").status_code == 409
+    assert post(client, None).status_code == 409
+    assert post(client).status_code == 201
+
+
+@pytest.mark.parametrize("spelling", ['"k-1"', " k-1 ", '  "k-1"'])
+def test_quotation_marks_make_no_other_key(client: FlaskClient, spelling: str) -> None:
+    first = post(client)
+    assert seen(post(client, spelling)) == seen(first)
+
+
+@pytest.mark.parametrize("key", ["", '""', "k" * 256, "k\xe4", '"k', 'k"', '"a"b"', "a\tb"])
+def test_a_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
+    response = post(client, key)
+    assert response.problems == [("400", "invalid_idempotency_key", None)]
+    assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}
+    assert client.get(USERS).json["data"] == []
+
+
+def test_a_refusal_leaves_the_key_free(client: FlaskClient) -> None:
+    assert post(client, None).status_code == 201
+    assert post(client).status_code == 409
+    client.delete(f"{USERS}/1")
+    assert post(client).status_code == 201
+
+
+def test_after_24_hours_a_key_is_free_again(client: FlaskClient, clock: Any) -> None:
+    assert post(client).status_code == 201
+    clock.now += timedelta(hours=24) - timedelta(seconds=1)
+    assert post(client).status_code == 201
+    clock.now += timedelta(seconds=1)
+    assert post(client).status_code == 409
+
+
+def test_keys_of_several_principals_do_not_meet(build: Callable[..., Flask]) -> None:
+    def authenticate(environ: Any) -> Principal:
+        return Principal(environ["HTTP_AUTHORIZATION"], frozenset({"users:write"}))
+
+    client = build(authenticate=authenticate).test_client()
+
+    def sent(who: str) -> int:
+        headers = {"Idempotency-Key": "k", "Authorization": who}
+        response = client.post(USERS, data=CREATION, content_type=JSONAPI, headers=headers)
+        return response.status_code
+
+    assert [sent("ann"), sent("bob"), sent("ann")] == [201, 409, 201]

@@ -1,0 +1,126 @@
+"""Answers that are kept for repetitions: one promise, every store."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from threading import Barrier, Event
+
+import pytest
+
+from application.deadlines import within
+from application.once import Keyed, once
+from application.ports import KEPT_FOR, Answer, Context, KeyInUse, KeyReused, Run
+from application.search import Search
+from application.units import repeating
+from application.users import UserCommands
+from domain.users import EmailTaken, NewUser
+
+NOBODY = Context()
+ASKED = Keyed("k" * 64, "d" * 64)
+THREADS = 12
+
+
+def creating(email: str = "ann@example.org"):
+    def answer(run: Run) -> Answer:
+        user = UserCommands(run).create(NewUser(email=email, name="Ann"), NOBODY)
+        return Answer(201, {"ETag": '"1"', "Location": f"/{user.id}"}, b"\x00\xff{}" * 9)
+
+    return answer
+
+
+def refusing(run: Run) -> Answer:
+    UserCommands(run).create(NewUser(email="new@example.org", name="New"), NOBODY)
+    raise EmailTaken
+
+
+def ask(directory, asked: Keyed = ASKED, answering=None) -> Answer:
+    return once(repeating(directory.begin), asked, NOBODY, answering or creating())
+
+
+def emails(directory) -> list[str]:
+    return [user.email for user in directory.reader.page(Search()).items]
+
+
+def test_the_first_answer_is_given_again(directory) -> None:
+    first = ask(directory)
+    assert first.body == b"\x00\xff{}" * 9
+    assert [ask(directory), ask(directory, answering=refusing)] == [first, first]
+    assert emails(directory) == ["ann@example.org"]
+
+
+def test_an_answer_of_any_length_is_kept(directory) -> None:
+    long = Answer(200, {"ETag": "ü" * 1000}, bytes(range(256)) * 2**12)
+    assert ask(directory, answering=lambda _: long) == long
+    assert ask(directory) == long
+
+
+def test_a_key_is_not_for_another_request(directory) -> None:
+    ask(directory)
+    with pytest.raises(KeyReused):
+        ask(directory, replace(ASKED, digest="e" * 64))
+
+
+def test_a_refusal_keeps_nothing(directory) -> None:
+    with pytest.raises(EmailTaken):
+        ask(directory, answering=refusing)
+    assert ask(directory, replace(ASKED, digest="e" * 64)).status == 201
+    assert emails(directory) == ["ann@example.org"]
+
+
+def test_a_key_is_free_once_its_answer_is_too_old(directory) -> None:
+    with directory.begin(NOBODY) as work:
+        start = work.now
+        assert work.answers.reserve("old", "d", at=start) is None
+        work.answers.keep("old", Answer(200, {}, b""))
+    with directory.begin(NOBODY) as work:
+        almost = start + KEPT_FOR - timedelta(milliseconds=1)
+        assert work.answers.reserve("old", "d", at=almost) == Answer(200, {}, b"")
+    with directory.begin(NOBODY) as work:
+        assert work.answers.reserve("old", "e", at=start + KEPT_FOR) is None
+        work.answers.keep("old", Answer(201, {}, b""))
+    with directory.begin(NOBODY) as work:
+        assert work.answers.reserve("old", "e", at=start + KEPT_FOR) == Answer(201, {}, b"")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
+def test_old_answers_are_swept(directory) -> None:
+    for number in range(3):
+        ask(directory, Keyed(str(number), "d"), lambda _: Answer(200, {}, b""))
+    with directory.begin(NOBODY) as work:
+        work.answers.reserve("new", "d", at=work.now + KEPT_FOR)
+        work.answers.keep("new", Answer(200, {}, b""))
+    with directory.engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT request_key FROM answers").scalars().all()
+    assert kept == ["new"]
+
+
+def test_of_many_at_once_one_does_it_and_all_get_its_answer(directory) -> None:
+    start = Barrier(THREADS)
+
+    def asking(number: int) -> Answer:
+        start.wait()
+        with within(30):
+            return ask(directory, answering=creating(f"user{number}@example.org"))
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        answers = list(threads.map(asking, range(THREADS)))
+    assert len(emails(directory)) == 1
+    assert answers == [answers[0]] * THREADS
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+def test_who_waits_too_long_for_the_first_answer_is_told(directory) -> None:
+    begun, done = Event(), Event()
+
+    def slow(run: Run) -> Answer:
+        begun.set()
+        done.wait(20)
+        return creating()(run)
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(ask, directory, ASKED, slow)
+        begun.wait(20)
+        with pytest.raises(KeyInUse), within(1):
+            ask(directory)
+        done.set()
+        assert first.result() == ask(directory)
