@@ -40,4 +40,4 @@ format: install ## put the source into the house format
 
 lock: install ## pin and hash the requirements anew
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
-		--python-version 3.11 --group dev pyproject.toml --output-file requirements.txt
+		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.txt
