@@ -277,6 +277,13 @@ def serve() -> Iterator[Callable[[str], str]]:
         yield lambda database_url: stack.enter_context(_serving(database_url))
 
 
+@pytest.fixture(scope="session")
+def serve_many() -> Iterator[Callable[[str], str]]:
+    """As `serve`, for services that many tests share."""
+    with ExitStack() as stack:
+        yield lambda database_url: stack.enter_context(_serving(database_url))
+
+
 @contextmanager
 def _serving(database_url: str) -> Iterator[str]:
     environment = os.environ | {"ROSTER_DATABASE_URL": database_url}

@@ -1,0 +1,77 @@
+"""The sentences of a specification that oblige somebody (RFC 2119), each with its number."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SPECIFICATIONS = ("jsonapi", "atomic", "cursor-pagination")
+
+_KEY_WORDS = re.compile(r"\b(?:(?:MUST|SHOULD|SHALL)(?: NOT)?|(?:NOT )?RECOMMENDED|REQUIRED)\b")
+_FENCED = re.compile(r"^([ >]*)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"#+ +(?:<a [^>]*id=\"(?P<id>[^\"]+)\"[^>]*></a> *)?(?P<title>.*)")
+_ITEM = re.compile(r" *(?:[-*]|\d+\.) +")
+_ANCHOR = re.compile(r"<a [^>]*></a> *")
+_QUOTED = re.compile(r"^> ?", re.MULTILINE)
+# After the end of a sentence, but not after an abbreviation or within a section's number.
+_END = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)\)?(?:<sup>.*?</sup>)? +(?=[(@\"`*]*[A-Z0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """`number` is the anchor of its section and its place there: `errors-processing.1`."""
+
+    specification: str
+    number: str
+    text: str
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its key words in capitals, each once, in the order in which they come."""
+        return tuple(dict.fromkeys(_KEY_WORDS.findall(self.text)))
+
+
+def sentences(specification: str) -> list[Sentence]:
+    """All of its sentences with a key word, line breaks made spaces and empty tags dropped."""
+    text = (Path(__file__).parent / "spec" / f"{specification}.md").read_text("utf-8")
+    text = _FENCED.sub("", _FRONT_MATTER.sub("", text))
+    found = []
+    ordinals: Counter[str] = Counter()
+    for anchor, block in _blocks(_QUOTED.sub("", text)):
+        for sentence in _parted(block):
+            if _KEY_WORDS.search(sentence):
+                ordinals[anchor] += 1
+                found.append(Sentence(specification, f"{anchor}.{ordinals[anchor]}", sentence))
+    return found
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Its paragraphs and items of lists, each on one line, with the anchor of its section."""
+    anchor = ""
+    used: Counter[str] = Counter()
+    lines: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        heading = _HEADING.fullmatch(line)
+        item = _ITEM.match(line)
+        if lines and (heading or item or not line.strip()):
+            yield anchor, _ANCHOR.sub("", " ".join(" ".join(lines).split()))
+            lines = []
+        if heading:
+            anchor = heading["id"] or _slug(heading["title"], used)
+        elif line.strip():
+            lines.append(line[item.end() :] if item else line)
+
+
+def _slug(title: str, used: Counter[str]) -> str:
+    """The anchor that is made for a heading without one; later ones of a name are numbered."""
+    slug = re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-")
+    used[slug] += 1
+    return slug if used[slug] == 1 else f"{slug}-{used[slug] - 1}"
+
+
+def _parted(block: str) -> list[str]:
+    """The sentences of a block."""
+    starts = [0, *(end.end() for end in _END.finditer(block))]
+    return [block[a:b].strip() for a, b in zip(starts, [*starts[1:], len(block)], strict=True)]
