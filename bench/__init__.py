@@ -1,0 +1,1 @@
+"""How fast Roster is beside what Flask and PostgreSQL allow, and beside its peers."""

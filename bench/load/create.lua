@@ -1,0 +1,19 @@
+-- A new user each time. Arguments: the collection's path, a word that no other run uses.
+local threads = 0
+
+function setup(thread)
+   threads = threads + 1
+   thread:set("number", threads)
+end
+
+function init(arguments)
+   collection, run, made = arguments[1], arguments[2], 0
+end
+
+function request()
+   made = made + 1
+   local email = string.format("%s.%d.%d@example.org", run, number, made)
+   local body = '{"data":{"type":"users","attributes":{"email":"' .. email
+      .. '","name":"Somebody New","is_active":true,"role":"editor"}}}'
+   return wrk.format("POST", collection, nil, body)
+end

@@ -1,0 +1,36 @@
+-- Rename users again and again, each guarded by the ETag of the answer before.
+-- Arguments: the collection's path, a file of ids and ETags, a word that no other run uses.
+-- Each thread has one connection and users of its own, so that no change meets another.
+local threads = 0
+
+function setup(thread)
+   threads = threads + 1
+   thread:set("number", threads)
+end
+
+function init(arguments)
+   collection, run, at, made = arguments[1], arguments[3], 0, 0
+   mine = {}
+   local line = 0
+   for text in io.lines(arguments[2]) do
+      line = line + 1
+      if line % 8 == number % 8 then
+         local id, etag = text:match("^(%S+) ?(.*)$")
+         mine[#mine + 1] = {id = id, etag = etag ~= "" and etag or nil}
+      end
+   end
+end
+
+function request()
+   at = at % #mine + 1
+   made = made + 1
+   local user = mine[at]
+   wrk.headers["If-Match"] = user.etag
+   local body = '{"data":{"type":"users","id":"' .. user.id .. '","attributes":{"name":"'
+      .. "Renamed " .. run .. " " .. made .. '"}}}'
+   return wrk.format("PATCH", collection .. "/" .. user.id, nil, body)
+end
+
+function response(status, headers)
+   mine[at].etag = headers["ETag"] or headers["etag"]
+end

@@ -1,0 +1,57 @@
+"""Measurements -> medians, ratios, a table."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+from bench.measuring import Measured
+
+Results = Mapping[str, Mapping[str, Sequence[Measured]]]
+"""By scenario, then by server: one measurement for each round."""
+FLOOR, ROSTER = "floor", "roster"
+
+
+def rate(measured: Sequence[Measured]) -> float:
+    """The median of requests a second."""
+    return median(each.rate for each in measured)
+
+
+def spread(measured: Sequence[Measured]) -> float:
+    """How far the rounds lie apart, in hundredths of their median."""
+    rates = [each.rate for each in measured]
+    return 100 * (max(rates) - min(rates)) / median(rates)
+
+
+def table(results: Results) -> str:
+    """The table, in Markdown: one line for each scenario and server."""
+    lines = [
+        "| scenario | server | req/s | ± % | application µs | database µs | of the floor |"
+        " times the fastest peer |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for scenario, by_server in results.items():
+        lines += [_line(scenario, server, by_server) for server in by_server]
+    return "\n".join(lines)
+
+
+def _line(scenario: str, server: str, by_server: Mapping[str, Sequence[Measured]]) -> str:
+    measured = by_server[server]
+    cells = (
+        scenario,
+        server,
+        f"{rate(measured):.0f}",
+        f"{spread(measured) / 2:.0f}",
+        f"{median(each.application for each in measured):.0f}",
+        f"{median(each.database for each in measured):.0f}",
+        _ratio(measured, [by_server[FLOOR]] if FLOOR in by_server else []),
+        _ratio(measured, _peers(by_server)) if server in (ROSTER, FLOOR) else "",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _peers(by_server: Mapping[str, Sequence[Measured]]) -> list[Sequence[Measured]]:
+    return [measured for name, measured in by_server.items() if name not in (ROSTER, FLOOR)]
+
+
+def _ratio(measured: Sequence[Measured], others: Iterable[Sequence[Measured]]) -> str:
+    fastest = max(map(rate, others), default=None)
+    return "" if fastest is None else f"{rate(measured) / fastest:.2f}"

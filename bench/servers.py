@@ -1,0 +1,191 @@
+"""The servers under comparison: how each is started, and how its URLs are spelled."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+from urllib.parse import quote
+
+import httpx
+import psutil
+
+from bench.database import Database
+from bench.machine import APPLICATION, CORES
+
+ROOT = Path(__file__).parents[1]
+OURS = Path(sys.executable).parent
+PEERS = ROOT / ".venv-bench" / "bin"
+JSONAPI = "application/vnd.api+json"
+SECRET = "a secret of the bench, long enough to sign with"
+THREADS = 512
+PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class Server:
+    """A way to serve users. `page` spells the query of a page of `size` that has the user of a
+    number as its first; `command` starts it on a port with so many workers."""
+
+    name: str
+    collection: str
+    command: Callable[[int, int], list[str]]
+    page: Callable[["Running", int, int], str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    guarded: bool = True
+    """Whether it gives ETags and heeds If-Match."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    server: Server
+    process: psutil.Process
+    client: httpx.Client
+    users: int
+    directory: Path
+    """For what the load reads."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What each request of the load bears."""
+        names = ("Accept", "Content-Type", "Authorization")
+        return {name: self.client.headers[name] for name in names if name in self.client.headers}
+
+    def page(self, first: int, size: int) -> str:
+        """The URL of the page of `size` that begins with the user of that number."""
+        query = self.server.page(self, first, size)
+        return f"{self.server.collection}?{query}"
+
+
+def _roster(port: int, workers: int) -> list[str]:
+    return [f"{OURS}/roster", "serve", "--port", str(port), "--workers", str(workers)]
+
+
+def _floor(port: int, workers: int) -> list[str]:
+    size = ["--workers", str(workers), "--blocking-threads", str(THREADS)]
+    size += ["--backpressure", str(THREADS)]
+    kind = ["--interface", "wsgi", "--http", "1", "--no-ws", "--log-level", "error"]
+    return [f"{OURS}/granian", "--port", str(port), *size, *kind, "bench.apps.floor:app"]
+
+
+def _tutorial(port: int, workers: int) -> list[str]:
+    size = ["--workers", str(workers), "--worker-class", "gthread", "--threads", "8"]
+    return [f"{PEERS}/gunicorn", "-b", f"127.0.0.1:{port}", *size, "bench.apps.tutorial:app"]
+
+
+def _fastapi(port: int, workers: int) -> list[str]:
+    options = ["--port", str(port), "--workers", str(workers), "--no-access-log"]
+    return [f"{PEERS}/uvicorn", *options, "bench.apps.fastapi_jsonapi:app"]
+
+
+def _size(size: int) -> str:
+    return quote("page[size]=", safe="=") + str(size)
+
+
+def _by_cursor(running: Running, first: int, size: int) -> str:
+    """After the cursor of the user before, who is looked up: numbers first, then page by page."""
+    if first == 1:
+        return _size(size)
+    cursor = _cursor_of(running, first - 1)
+    return f"{_size(size)}&{quote('page[after]=', safe='=')}{cursor}"
+
+
+def _cursor_of(running: Running, number: int) -> str:
+    turned = min((number - 1) // 1000, 100)
+    path = f"{running.server.collection}?page[size]=1000&page[number]={turned + 1}"
+    while True:
+        document = running.client.get(path).raise_for_status().json()
+        for item in document["data"]:
+            if item["id"] == str(number):
+                return str(item["meta"]["page"]["cursor"])
+        path = document["links"]["next"]
+
+
+def _by_plain_cursor(_: Running, first: int, size: int) -> str:
+    """The floor has no pages by number; its cursors are known."""
+    from bench.apps.cursors import cursor_of
+
+    query = _size(size)
+    return query if first == 1 else f"{query}&page%5Bafter%5D={cursor_of(first - 1)}"
+
+
+def _by_number(_: Running, first: int, size: int) -> str:
+    return f"{_size(size)}&{quote('page[number]=', safe='=')}{(first - 1) // size + 1}"
+
+
+SERVERS = {
+    each.name: each
+    for each in (
+        Server("floor", "/api/v1/users", _floor, _by_plain_cursor),
+        Server("roster", "/api/v1/users", _roster, _by_cursor, {"ROSTER_JWT_SECRET": SECRET}),
+        Server("tutorial", "/users", _tutorial, _by_number, guarded=False),
+        Server("fastapi-jsonapi", "/users", _fastapi, _by_number, guarded=False),
+    )
+}
+
+
+@contextmanager
+def running(server: Server, database: Database, *, workers: int = 1) -> Iterator[Running]:
+    """The server, over the database; one worker has the application's core to itself."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "ROSTER_DATABASE_URL": database.url,
+        **server.environment,
+    }
+    with (
+        TemporaryDirectory(prefix="roster-bench-") as directory,
+        Path(directory, "log").open("wb") as log,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=_headers(environment)) as client,
+    ):
+        process = psutil.Popen(
+            server.command(port, workers), env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        process.cpu_affinity(APPLICATION if workers == 1 else CORES)
+        try:
+            found = Running(server, process, client, database.users, Path(directory))
+            _until_it_answers(found)
+            yield found
+        finally:
+            _end(process)
+
+
+def _headers(environment: Mapping[str, str]) -> dict[str, str]:
+    headers = {"Accept": JSONAPI, "Content-Type": JSONAPI}
+    if "ROSTER_JWT_SECRET" in environment:
+        scopes = ["--scope", "users:read users:write", "--expires", "1d"]
+        token = subprocess.check_output(
+            [f"{OURS}/roster", "token", *scopes], env=dict(environment), text=True
+        )
+        headers["Authorization"] = f"Bearer {token.strip()}"
+    return headers
+
+
+def _until_it_answers(running: Running) -> None:
+    end = monotonic() + PATIENCE
+    while True:
+        with suppress(httpx.TransportError):
+            if running.client.get(f"{running.server.collection}/1").status_code == 200:
+                return
+        if monotonic() > end or running.process.poll() is not None:
+            log = (running.directory / "log").read_text()
+            raise RuntimeError(f"{running.server.name} does not answer:\n{log}")
+        sleep(0.05)
+
+
+def _end(process: psutil.Popen) -> None:
+    with suppress(psutil.NoSuchProcess):
+        children = process.children(recursive=True)
+        process.terminate()
+        for each in psutil.wait_procs([process, *children], timeout=10)[1]:
+            each.kill()
+    process.wait()
