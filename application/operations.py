@@ -3,7 +3,7 @@
 What the commands are about is not known here: each type of thing comes in with its own verbs.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,11 +35,11 @@ class Commands(Protocol):
         context: Context,
         /,
         *,
-        expected: Collection[int] | None = None,
+        expected: Container[int] | None = None,
     ) -> Entity: ...
 
     def delete(
-        self, key: int, context: Context, /, *, expected: Collection[int] | None = None
+        self, key: int, context: Context, /, *, expected: Container[int] | None = None
     ) -> None: ...
 
 
@@ -79,7 +79,7 @@ class Change:
     type: str
     which: int | Made
     changes: Any
-    expected: Collection[int] | None = None
+    expected: Container[int] | None = None
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
         key = _key(self.which, earlier)
@@ -92,7 +92,7 @@ class Delete:
 
     type: str
     which: int | Made
-    expected: Collection[int] | None = None
+    expected: Container[int] | None = None
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
         commands.delete(_key(self.which, earlier), context, expected=self.expected)

@@ -76,8 +76,8 @@ class Users(Protocol):
         Overtaken if not, or if the user is gone; EmailTaken as for add.
         """
 
-    def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
-        """Delete it. UserNotFound if there is none, StaleVersion if at no expected version."""
+    def remove(self, user_id: int, *, expected: int) -> None:
+        """Delete it if its stored version still is the expected one; Overtaken if not."""
 
 
 KEPT_FOR: Final = timedelta(hours=24)
@@ -142,6 +142,9 @@ class UnitOfWork(Protocol):
 
     @property
     def answers(self) -> Answers: ...
+
+    def mark(self) -> Callable[[], None]:
+        """Mark what it did so far; what is given back undoes what it does from then on."""
 
 
 class Begin(Protocol):

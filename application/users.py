@@ -1,6 +1,6 @@
 """What can be done to users."""
 
-from collections.abc import Collection
+from collections.abc import Container
 
 from application.ports import Context, Run, UnitOfWork
 from domain.users import NewUser, User, UserChanges
@@ -29,7 +29,7 @@ class UserCommands:
         changes: UserChanges,
         context: Context,
         *,
-        expected: Collection[int] | None = None,
+        expected: Container[int] | None = None,
     ) -> User:
         """The user after the changes. UserNotFound, StaleVersion, ReadOnly, EmailTaken."""
 
@@ -42,11 +42,13 @@ class UserCommands:
         return self._run(context, unit)
 
     def delete(
-        self, user_id: int, context: Context, *, expected: Collection[int] | None = None
+        self, user_id: int, context: Context, *, expected: Container[int] | None = None
     ) -> None:
         """Remove the user for good. UserNotFound, StaleVersion."""
 
         def unit(work: UnitOfWork) -> None:
-            work.users.remove(user_id, expected=expected)
+            user = work.users.get(user_id)
+            user.must_be(expected)
+            work.users.remove(user_id, expected=user.version)
 
         self._run(context, unit)

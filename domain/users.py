@@ -1,6 +1,6 @@
 """Users and their rules: the one place where they are written."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import partial
@@ -142,7 +142,7 @@ class User:
     update_time: datetime
     version: int
 
-    def must_be(self, versions: Collection[int] | None) -> None:
+    def must_be(self, versions: Container[int] | None) -> None:
         """StaleVersion unless the user stands at one of the versions; None means any."""
         if versions is not None and self.version not in versions:
             raise StaleVersion

@@ -13,6 +13,8 @@ from adapters.api.exchange import Reception, receiver
 from adapters.api.openapi import openapi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
+from adapters.api.problems import say
+from adapters.api.repetition import answering_once
 from adapters.api.root import root
 from adapters.api.users import users
 from adapters.jsonapi.atomic import EXTENSION, Collection
@@ -21,6 +23,7 @@ from adapters.jsonapi.resource import read_key
 from adapters.resources.addresses import PREFIX, Addresses
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
+from adapters.web.rates import Limit
 from application.operations import Operations
 from application.ports import Run, UserReader
 from application.users import UserCommands
@@ -50,16 +53,17 @@ def api(
     cursors: Cursors,
     terms: Terms,
     authenticate: Authenticate | None = None,
+    limit: Limit | None = None,
 ) -> list[Blueprint]:
     """The API's blueprints: its resources under the prefix, and their description.
 
-    Without `authenticate` they are open to everyone.
+    Without `authenticate` they are open to everyone, without `limit` as often as one likes.
     """
     addresses = Addresses(terms.public_url)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
     resources.record_once(_know_keys)
-    if authenticate:
-        resources.before_request(guard(authenticate))
+    if check := guard(authenticate, limit):
+        resources.before_request(check)
     resources.before_request(
         receiver(
             Reception(terms.body_limit),
@@ -70,9 +74,10 @@ def api(
     )
     root(resources, addresses, [USERS])
     writer = addresses.writer(USERS)
-    users(resources, run, reader, writer, cursors)
+    once = answering_once(say)
+    users(resources, run, reader, writer, cursors, once)
     collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
-    operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses)
+    operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses, once)
     described = openapi(terms.public_url.rstrip("/"), secured=authenticate is not None)
     return [resources, described, docs()]
 

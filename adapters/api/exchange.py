@@ -1,15 +1,15 @@
 """One request of the API and its answer: what the routes need from HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from flask import Response, g, request
 from flask.globals import request_ctx
 
 from adapters.jsonapi import atomic
-from adapters.jsonapi.etags import entity_tag, expected_versions, unchanged
-from adapters.jsonapi.idempotency import keyed
+from adapters.jsonapi.etags import entity_tag, expected_versions, meant, unchanged
 from adapters.jsonapi.media import (
     CURSOR_PROFILE,
     JSONAPI,
@@ -18,19 +18,20 @@ from adapters.jsonapi.media import (
     media_type,
 )
 from adapters.jsonapi.operation_objects import Locate
-from adapters.jsonapi.problems import Refused
+from adapters.jsonapi.problems import ErrorObject, Refused
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.limits import read_body
 from application.access import Principal
 from application.deadlines import anew
-from application.once import once
 from application.operations import OperationRefused
-from application.ports import Answer, Context, Run
+from application.ports import Context
 
-KEPT: Final = ("Content-Type", "ETag", "Location")
-"""The headers of an answer that every repetition of it bears."""
+PRIVATE: Final = "private, no-cache"
+"""What is read may stay in its reader's own cache, which asks before each use if it still is so."""
+READING: Final = frozenset(("GET", "HEAD"))
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +114,14 @@ def pointer_to(field: str) -> str | None:
     return sent.pointer_to(field) if sent else None
 
 
-def expected() -> frozenset[int] | None:
-    """The versions that If-Match allows; None for any."""
-    return expected_versions(request.environ.get("HTTP_IF_MATCH"))
+def expected() -> Container[int] | None:
+    """The versions that the request's conditions let through; None for any.
 
-
-def answered_once(run: Run, answering: Callable[[Run], Response]) -> Response:
-    """What `answering` makes; under an Idempotency-Key, the first answer to the very request."""
+    If-None-Match is one of them where something is to change; reading, it asks for a 304.
+    """
     environ = request.environ
-    asked = keyed(
-        environ.get("HTTP_IDEMPOTENCY_KEY"),
-        principal=context().actor,
-        url=f"{environ['PATH_INFO']}?{query()}",
-        body=g.body,
-    )
-    if asked is None:
-        return answering(run)
-    answer = once(run, asked, context(), lambda joined: _kept(answering(joined)))
-    return _response(answer.status, answer.body, **answer.headers)
-
-
-def _kept(response: Response) -> Answer:
-    headers = {name: response.headers[name] for name in KEPT if name in response.headers}
-    return Answer(response.status_code, headers, response.get_data())
+    unwanted = None if request.method in READING else environ.get("HTTP_IF_NONE_MATCH")
+    return expected_versions(environ.get("HTTP_IF_MATCH"), unwanted)
 
 
 def profiled() -> bool:
@@ -144,33 +130,56 @@ def profiled() -> bool:
 
 
 def answered(body: bytes, *, version: int | None = None, profile: bool = False) -> Response:
-    """200 with the document, or 304 where the client has it already."""
+    """200 with the document, or 304 where the client has it already.
+
+    Refused (412) if it has no version and is not the one that If-Match means.
+    """
     etag = entity_tag(body, version)
-    kept = request.method in ("GET", "HEAD")
-    if kept and unchanged(request.environ.get("HTTP_IF_NONE_MATCH"), etag):
-        return _response(304, b"", ETag=etag)
     content_type = media_type([CURSOR_PROFILE]) if profile else JSONAPI
-    return _response(200, body, content_type, ETag=etag)
+    if request.method not in READING:
+        return response(200, body, content_type, {"ETag": etag})
+    environ = request.environ
+    if version is None and not meant(environ.get("HTTP_IF_MATCH"), etag):
+        raise Refused(_ANOTHER_DOCUMENT)
+    headers = {"ETag": etag, "Cache-Control": PRIVATE}
+    if unchanged(environ.get("HTTP_IF_NONE_MATCH"), etag):
+        return response(304, headers=headers)
+    return response(200, body, content_type, headers)
+
+
+_ANOTHER_DOCUMENT: Final = ErrorObject(
+    status=412,
+    code="precondition_failed",
+    detail="What is here now is not what If-Match names.",
+    header="If-Match",
+)
 
 
 def created(body: bytes, *, version: int, location: str) -> Response:
     """201 with the document of what was created."""
-    return _response(201, body, ETag=entity_tag(body, version), Location=location)
+    headers = {"ETag": entity_tag(body, version), "Location": location}
+    return response(201, body, headers=headers)
 
 
 def performed(body: bytes) -> Response:
     """200 with what came of operations."""
-    return _response(200, body, media_type(extension=atomic.EXTENSION))
+    return response(200, body, media_type(extension=atomic.EXTENSION))
 
 
 def deleted() -> Response:
     """204."""
-    return _response(204, b"")
+    return response(204)
 
 
-def _response(status: int, body: bytes, content_type: str = JSONAPI, **headers: str) -> Response:
-    response = Response(body, status, {"Content-Type": content_type, **headers})
-    response.autocorrect_location_header = False
+def response(
+    status: int,
+    body: bytes = b"",
+    content_type: str = JSONAPI,
+    headers: Mapping[str, str] = _NO_HEADERS,
+) -> Response:
+    """The answer, typed where it has a body."""
+    made = Response(body, status, {"Content-Type": content_type, **headers})
+    made.autocorrect_location_header = False
     if not body:
-        response.headers.pop("Content-Type", None)
-    return response
+        del made.headers["Content-Type"]
+    return made

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urljoin
 from flask import Blueprint, Response
 
 from adapters.api import exchange
+from adapters.api.repetition import AnswerOnce
 from adapters.api.root import canonical
 from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.operation_objects import Locate
@@ -23,6 +24,7 @@ def operations(
     perform: Operations,
     collections: atomic.Collections,
     addresses: Addresses,
+    answered_once: AnswerOnce,
 ) -> None:
     """Give the API its route for operations."""
     locate = locator(addresses, collections.keys())
@@ -36,7 +38,7 @@ def operations(
             came = perform(batch.meant, run, exchange.context())
             return exchange.performed(atomic.results(batch, came, collections))
 
-        return exchange.answered_once(run, answer)
+        return answered_once(run, answer)
 
 
 def locator(addresses: Addresses, types: Container[str]) -> Locate:

@@ -13,9 +13,10 @@ from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refu
 from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import challenge
 from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
+from adapters.web.rates import TooManyRequests
 from application.access import InsufficientScope, Unauthenticated
 from application.operations import OperationRefused
-from domain.errors import RosterError
+from domain.errors import RosterError, Stale
 
 _log = structlog.get_logger("roster.fault")
 
@@ -30,12 +31,22 @@ _BODY = {
         status=408, code="body_too_slow", detail="The body did not come in time."
     ),
 }
+_UNWANTED = ErrorObject(
+    status=412,
+    code="precondition_failed",
+    detail="What is here now is what If-None-Match names.",
+    header="If-None-Match",
+)
+_TOO_MANY = ErrorObject(
+    status=429, code="too_many_requests", detail="You have asked too often lately; wait a while."
+)
 
 
 def say(error: Exception) -> Response:
     """The answer to an error. What Roster didn't foresee is logged, and told by an id alone."""
     refused = _refused(error)
     response = Response(error_document(refused.errors), refused.status, content_type=JSONAPI)
+    response.headers["Cache-Control"] = "no-store"
     response.headers.update(refused.headers)
     if isinstance(error, Unauthenticated | InsufficientScope):
         response.headers["WWW-Authenticate"] = challenge(error)
@@ -45,6 +56,8 @@ def say(error: Exception) -> Response:
 def _refused(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
+    if isinstance(error, Stale) and "HTTP_IF_MATCH" not in request.environ:
+        return Refused(_UNWANTED)
     if isinstance(error, RosterError):
         return refusal(error, exchange.pointer_to)
     if isinstance(error, OperationRefused):
@@ -53,6 +66,8 @@ def _refused(error: Exception) -> Refused:
         return _of_http(error)
     if type(error) in _BODY:
         return Refused(_BODY[type(error)])
+    if isinstance(error, TooManyRequests):
+        return Refused(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
     return _fault(error)
 
 

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response
 
 from adapters.api import exchange
+from adapters.api.repetition import AnswerOnce
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import Writer
@@ -14,7 +15,14 @@ from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
 
-def users(api: Blueprint, run: Run, reader: UserReader, writer: Writer, cursors: Cursors) -> None:
+def users(
+    api: Blueprint,
+    run: Run,
+    reader: UserReader,
+    writer: Writer,
+    cursors: Cursors,
+    answered_once: AnswerOnce,
+) -> None:
     """Give the API the routes of the users."""
     commands = UserCommands(run)
 
@@ -39,7 +47,7 @@ def users(api: Blueprint, run: Run, reader: UserReader, writer: Writer, cursors:
             body = writer.single(user, query=exchange.query(), shown=shown)
             return exchange.created(body, version=user.version, location=writer.url(user))
 
-        return exchange.answered_once(run, create)
+        return answered_once(run, create)
 
     @api.get("/users/<key:user_id>")
     def show_user(user_id: int) -> Response:

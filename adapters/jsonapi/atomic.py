@@ -3,7 +3,7 @@
 No type of resource is known here; a table of collections says which there are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -154,7 +154,7 @@ def _which(target: Target) -> int | Made:
     return int(target.id or 0) if target.made_by is None else Made(target.made_by)
 
 
-def _expected(version: int | str | None) -> frozenset[int] | None:
+def _expected(version: int | str | None) -> Container[int] | None:
     """The versions that are meant, by their number or as If-Match would say it."""
     if isinstance(version, int):
         return frozenset({version} if 0 < version <= LARGEST_KEY else ())

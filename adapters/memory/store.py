@@ -1,12 +1,14 @@
 """Units of work on a dict: copy, work, swap."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import count
 from threading import Lock
 from types import MappingProxyType
+from typing import Any
 
 from adapters.memory.answers import Kept, MemoryAnswers
 from adapters.memory.users import MemoryUsers
@@ -25,6 +27,7 @@ class MemoryUnit(UnitOfWork):
     now: datetime
     users: MemoryUsers
     answers: MemoryAnswers
+    mark: Callable[[], Callable[[], None]]
 
 
 class MemoryStore:
@@ -52,7 +55,8 @@ class MemoryStore:
             rows, holders = dict(self._rows), dict(self._holders)
             answers = dict(self._answers)
             users = MemoryUsers(rows, holders, self._ids)
-            yield MemoryUnit(context, self._clock(), users, MemoryAnswers(answers))
+            mark = partial(_mark, rows, holders, answers)
+            yield MemoryUnit(context, self._clock(), users, MemoryAnswers(answers), mark)
             self._rows, self._holders = MappingProxyType(rows), holders
             self._answers = answers
         finally:
@@ -65,3 +69,14 @@ class MemoryStore:
 
     def ready(self) -> None:
         """Nothing can be wrong with it."""
+
+
+def _mark(*tables: MutableMapping[Any, Any]) -> Callable[[], None]:
+    marked = [dict(table) for table in tables]
+
+    def undo() -> None:
+        for table, rows in zip(tables, marked, strict=True):
+            table.clear()
+            table.update(rows)
+
+    return undo

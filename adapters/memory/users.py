@@ -47,18 +47,21 @@ class MemoryUsers(Users):
         return _user(self._rows, user_id)
 
     def save(self, user: User, *, expected: int) -> User:
-        stored = self._rows.get(user.id)
-        if stored is None or stored.version != expected:
-            raise Overtaken
+        stored = self._at(user.id, expected)
         self._put(user)
         if (key := fold(stored.email)) != fold(user.email):
             del self._holders[key]
         return user
 
-    def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
-        user = self.get(user_id)
-        user.must_be(expected)
-        del self._rows[user_id], self._holders[fold(user.email)]
+    def remove(self, user_id: int, *, expected: int) -> None:
+        stored = self._at(user_id, expected)
+        del self._rows[user_id], self._holders[fold(stored.email)]
+
+    def _at(self, user_id: int, version: int) -> User:
+        stored = self._rows.get(user_id)
+        if stored is None or stored.version != version:
+            raise Overtaken
+        return stored
 
     def _put(self, user: User) -> None:
         if self._holders.setdefault(fold(user.email), user.id) != user.id:

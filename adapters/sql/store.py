@@ -1,16 +1,19 @@
 """Units of work in a database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
+from functools import partial
 
-from sqlalchemy import Engine, false, update
+from sqlalchemy import Connection, Engine, false, update
 
 from adapters.sql.answers import SqlAnswers
+from adapters.sql.engine import DeadlinePool
 from adapters.sql.failures import NotMigrated
 from adapters.sql.schema import REVISION, revision_of
-from adapters.sql.transactions import Transactions, reading
+from adapters.sql.transactions import Transactions, reading, send
 from adapters.sql.users import USERS, SqlUsers
 from application.ports import Clock, Context, UnitOfWork
 
@@ -23,6 +26,7 @@ class SqlUnit(UnitOfWork):
     now: datetime
     users: SqlUsers
     answers: SqlAnswers
+    mark: Callable[[], Callable[[], None]]
 
 
 class SqlStore:
@@ -33,12 +37,18 @@ class SqlStore:
         self._transactions = Transactions(engine)
         self._clock = clock
 
+    @property
+    def pool(self) -> DeadlinePool:
+        """Its connections, for those who watch them."""
+        return cast(DeadlinePool, self._engine.pool)
+
     @contextmanager
     def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
         """Open a unit of work: one connection, one transaction."""
         with self._transactions.open() as connection:
             users = SqlUsers(connection, holding=holding)
-            yield SqlUnit(context, self._clock(), users, SqlAnswers(connection))
+            answers = SqlAnswers(connection)
+            yield SqlUnit(context, self._clock(), users, answers, partial(_mark, connection))
 
     def ready(self) -> None:
         """Unavailable, saying why, unless the database answers, is migrated and takes writes."""
@@ -48,6 +58,14 @@ class SqlStore:
             raise NotMigrated
         with self._transactions.open() as connection:
             connection.execute(_CHANGES_NOTHING)
+
+
+def _mark(connection: Connection) -> Callable[[], None]:
+    def undo() -> None:
+        send(connection, "ROLLBACK TO SAVEPOINT mark")
+
+    send(connection, "SAVEPOINT mark")
+    return undo
 
 
 _CHANGES_NOTHING = update(USERS).values(version=USERS.c.version).where(false())

@@ -38,7 +38,6 @@ from domain.users import (
     ROLE_LENGTH,
     EmailTaken,
     NewUser,
-    StaleVersion,
     User,
     UserNotFound,
 )
@@ -78,11 +77,9 @@ _GET = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
 _HOLD = _GET.with_for_update()
 _HOLDERS = select(*_COLUMNS).where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
 _HOLD_HOLDERS = _HOLDERS.with_for_update()
-_SAVE = update(USERS).where(
-    USERS.c.id == bindparam("user_id"), USERS.c.version == bindparam("expected")
-)
-_REMOVE = delete(USERS).where(USERS.c.id == bindparam("user_id"))
-_REMOVE_AT = _REMOVE.where(USERS.c.version.in_(bindparam("expected", expanding=True)))
+_AS_EXPECTED = (USERS.c.id == bindparam("user_id")) & (USERS.c.version == bindparam("expected"))
+_SAVE = update(USERS).where(_AS_EXPECTED)
+_REMOVE = delete(USERS).where(_AS_EXPECTED)
 
 _SEARCHABLE = Searchable(
     columns=_COLUMNS,
@@ -123,17 +120,10 @@ class SqlUsers(Users):
             raise Overtaken
         return user
 
-    def remove(self, user_id: int, *, expected: Collection[int] | None = None) -> None:
-        if not 0 < user_id <= _LARGEST_ID:
-            raise UserNotFound(user_id)
-        if expected is None:
-            removed = self._connection.execute(_REMOVE, {"user_id": user_id})
-        else:
-            which = {"user_id": user_id, "expected": list(expected)}
-            removed = self._connection.execute(_REMOVE_AT, which)
-        if removed.rowcount == 0:
-            self.get(user_id)
-            raise StaleVersion
+    def remove(self, user_id: int, *, expected: int) -> None:
+        which = {"user_id": user_id, "expected": expected}
+        if self._connection.execute(_REMOVE, which).rowcount == 0:
+            raise Overtaken
 
     def _put(self, statement: Any, values: dict[str, object]) -> Any:
         try:

@@ -24,7 +24,10 @@ from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.web.app import create_app
 from adapters.web.bearer import Authenticate
+from adapters.web.headers import Dress
 from adapters.web.health import health
+from adapters.web.metrics import Metrics, metrics
+from adapters.web.rates import Limit
 from application.ports import Context, UnitOfWork, UserReader
 from application.units import repeating
 from domain.users import User
@@ -193,6 +196,9 @@ def build(current: CurrentStore) -> Build:
         public_url: str = "",
         body_limit: int = 2**20,
         authenticate: Authenticate | None = None,
+        limit: Limit | None = None,
+        kept: Metrics | None = None,
+        dress: Dress | None = None,
     ) -> Flask:
         terms = Terms(
             public_url=public_url,
@@ -202,10 +208,15 @@ def build(current: CurrentStore) -> Build:
         )
         cursors = Cursors("a secret")
         run = repeating(begin or current.begin)
-        kept = reader or MemoryUserReader(current)
-        resources = api(run, kept, cursors, terms, authenticate)
+        users = reader or MemoryUserReader(current)
+        resources = api(run, users, cursors, terms, authenticate, limit)
         app = create_app(
-            [*resources, health(ready)], say=say, canonical=canonical, request_seconds=8
+            [*resources, health(ready), metrics(kept)],
+            say=say,
+            canonical=canonical,
+            request_seconds=8,
+            dress=dress,
+            metrics=kept,
         )
         app.test_client_class = CheckedClient
         return app

@@ -212,9 +212,60 @@ def test_the_page_with_the_profile_and_without_are_not_the_same_to_a_cache(
     assert client.get(USERS, headers=seen).status_code == 200
 
 
-def test_a_change_is_never_answered_by_304(client: FlaskClient, create: Create) -> None:
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+@pytest.mark.parametrize("pattern", ["*", "{0}", "W/{0}", '"x", {0}', '"1-abcdef"'])
+def test_what_if_none_match_names_is_not_changed(
+    client: FlaskClient, create: Create, method: str, pattern: str
+) -> None:
     create(name="Ann")
-    assert rename(client, "Ann", **{"If-None-Match": etag(client)}).status_code != 304
+    before = client.get(ANN)
+    document = {"data": {"type": "users", "id": "1", "attributes": {"name": "Zoë"}}}
+    headers = {"If-None-Match": pattern.format(before.headers["ETag"])}
+    response = client.open(ANN, method=method, json=document, headers=headers)
+    assert response.problems == [("412", "precondition_failed", None)]
+    assert response.json["errors"][0]["source"] == {"header": "If-None-Match"}
+    assert client.get(ANN).data == before.data
+    assert client.open(f"{USERS}/9", method="DELETE", headers=headers).status_code == 404
+
+
+def test_what_if_none_match_does_not_name_is_changed(client: FlaskClient, create: Create) -> None:
+    create(name="Ann")
+    old = etag(client)
+    assert rename(client, "Zoë", **{"If-None-Match": '"x", "2-ab"'}).status_code == 200
+    both = {"If-Match": etag(client), "If-None-Match": old}
+    assert rename(client, "Ann", **both).status_code == 200
+    assert rename(client, "Zoë", **both).problems == [("412", "stale_version", None)]
+
+
+@pytest.mark.parametrize("url", ["/api/v1", USERS, f"{USERS}?page[number]=1"])
+def test_a_collection_is_read_only_as_if_match_names_it(
+    client: FlaskClient, create: Create, url: str
+) -> None:
+    create()
+    read = etag(client, url)
+    for same in (read, "*", f'"x", {read}'):
+        assert client.get(url, headers={"If-Match": same}).status_code == 200
+    for other in (f"W/{read}", '"x"', "", "1"):
+        response = client.get(url, headers={"If-Match": other})
+        assert response.problems == [("412", "precondition_failed", None)]
+        assert client.head(url, headers={"If-Match": other}).status_code == 412
+    both = {"If-Match": '"x"', "If-None-Match": read}
+    assert client.get(url, headers=both).status_code == 412
+
+
+def test_what_was_read_stays_in_private_caches_that_ask_again(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    for url in ("/api/v1", USERS, ANN):
+        for condition in ("", etag(client, url)):
+            response = client.get(url, headers={"If-None-Match": condition})
+            assert response.headers["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("url", [f"{USERS}/9", "/nowhere", f"{USERS}?x=1"])
+def test_no_error_is_kept_in_any_cache(client: FlaskClient, url: str) -> None:
+    assert client.get(url).headers["Cache-Control"] == "no-store"
 
 
 def test_a_304_comes_after_the_checks(client: FlaskClient, create: Create) -> None:

@@ -78,10 +78,30 @@ def test_a_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
     assert client.get(USERS).json["data"] == []
 
 
-def test_a_refusal_leaves_the_key_free(client: FlaskClient) -> None:
+@pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
+def test_what_the_directory_refused_is_refused_again(
+    client: FlaskClient, url: str, body: str
+) -> None:
     assert post(client, None).status_code == 201
-    assert post(client).status_code == 409
+    first = post(client, url=url, body=body)
+    assert first.status_code == 409
     client.delete(f"{USERS}/1")
+    assert seen(post(client, url=url, body=body)) == seen(first)
+    assert post(client, url=url, body=body + " ").status_code == 422
+    assert client.get(USERS).json["data"] == []
+    assert post(client, "k-2", url=url, body=body).status_code in (200, 201)
+
+
+def test_of_operations_that_were_refused_nothing_is_there(client: FlaskClient) -> None:
+    twice = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}] * 2})
+    first = post(client, url=OPERATIONS, body=twice)
+    assert first.problems == [("409", "email_taken", "/atomic:operations/1/data/attributes/email")]
+    assert seen(post(client, url=OPERATIONS, body=twice)) == seen(first)
+    assert client.get(USERS).json["data"] == []
+
+
+def test_what_is_wrong_with_a_document_takes_no_key(client: FlaskClient) -> None:
+    assert post(client, body=CREATION.replace("Ann", "")).status_code == 422
     assert post(client).status_code == 201
 
 

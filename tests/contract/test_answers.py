@@ -9,7 +9,7 @@ import pytest
 
 from application.deadlines import within
 from application.once import Keyed, once
-from application.ports import KEPT_FOR, Answer, Context, KeyInUse, KeyReused, Run
+from application.ports import KEPT_FOR, Answer, Context, KeyInUse, KeyReused, Run, Unavailable
 from application.search import Search
 from application.units import repeating
 from application.users import UserCommands
@@ -18,6 +18,7 @@ from domain.users import EmailTaken, NewUser
 NOBODY = Context()
 ASKED = Keyed("k" * 64, "d" * 64)
 THREADS = 12
+TAKEN = Answer(409, {"Content-Type": "text/plain"}, b"taken")
 
 
 def creating(email: str = "ann@example.org"):
@@ -34,7 +35,8 @@ def refusing(run: Run) -> Answer:
 
 
 def ask(directory, asked: Keyed = ASKED, answering=None) -> Answer:
-    return once(repeating(directory.begin), asked, NOBODY, answering or creating())
+    run = repeating(directory.begin)
+    return once(run, asked, NOBODY, answering or creating(), lambda _: TAKEN)
 
 
 def emails(directory) -> list[str]:
@@ -60,11 +62,26 @@ def test_a_key_is_not_for_another_request(directory) -> None:
         ask(directory, replace(ASKED, digest="e" * 64))
 
 
-def test_a_refusal_keeps_nothing(directory) -> None:
-    with pytest.raises(EmailTaken):
-        ask(directory, answering=refusing)
-    assert ask(directory, replace(ASKED, digest="e" * 64)).status == 201
+def test_a_refusal_is_an_answer_and_leaves_nothing_else(directory) -> None:
+    assert [ask(directory, answering=refusing), ask(directory)] == [TAKEN, TAKEN]
+    assert emails(directory) == []
+    with pytest.raises(KeyReused):
+        ask(directory, replace(ASKED, digest="e" * 64))
+
+
+def test_what_the_database_refused_is_an_answer_too(directory) -> None:
+    directory.add("ann@example.org")
+    assert [ask(directory), ask(directory)] == [TAKEN, TAKEN]
     assert emails(directory) == ["ann@example.org"]
+
+
+def test_what_could_not_be_done_now_is_no_answer(directory) -> None:
+    def unavailable(_: Run) -> Answer:
+        raise Unavailable
+
+    with pytest.raises(Unavailable):
+        ask(directory, answering=unavailable)
+    assert ask(directory, replace(ASKED, digest="e" * 64)).status == 201
 
 
 def test_a_key_is_free_once_its_answer_is_too_old(directory) -> None:

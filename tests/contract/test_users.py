@@ -117,9 +117,18 @@ def test_a_save_that_changes_nothing_is_not_overtaken(directory) -> None:
 def test_a_save_of_a_user_who_is_gone_is_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
-        work.users.remove(user.id)
+        work.users.remove(user.id, expected=1)
         work.users.save(_renamed(user, work.now), expected=1)
     assert directory.reader.get(user.id) == user
+
+
+def test_a_removal_of_another_version_is_overtaken(directory) -> None:
+    user = directory.add("ann@example.org")
+    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+        work.users.remove(user.id, expected=2)
+    assert directory.reader.get(user.id) == user
+    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+        work.users.remove(user.id + 1, expected=1)
 
 
 @pytest.mark.parametrize("expected", [[], [2], [2, 3]])
@@ -136,7 +145,7 @@ def test_a_unit_sees_what_it_did(directory) -> None:
     with directory.begin(NOBODY) as work:
         user = work.users.add(ANN, at=work.now)
         assert work.users.get(user.id) == user
-        work.users.remove(user.id)
+        work.users.remove(user.id, expected=1)
         with pytest.raises(UserNotFound):
             work.users.get(user.id)
 
@@ -146,7 +155,7 @@ def test_nothing_remains_of_a_unit_that_failed(directory) -> None:
     with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
         added = work.users.add(ANN, at=work.now)
         work.users.save(_renamed(kept, work.now), expected=1)
-        work.users.remove(gone.id)
+        work.users.remove(gone.id, expected=1)
         raise ZeroDivisionError
     assert [directory.reader.get(user.id) for user in (kept, gone)] == [kept, gone]
     with pytest.raises(UserNotFound):
