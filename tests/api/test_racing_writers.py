@@ -1,0 +1,57 @@
+"""Two who change the same version at once: one wins, the other is told, nothing is lost."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.store import SqlStore
+from adapters.sql.users import SqlUserReader
+
+ROUNDS = 500
+USERS = "/api/v1/users"
+ANN = f"{USERS}/1"
+DATABASES = ("sqlite_url", "postgresql_url", "mariadb_url")
+
+
+@pytest.fixture(params=["memory", *DATABASES])
+def app(request: pytest.FixtureRequest, clock: Any, build: Callable[..., Flask]) -> Iterator[Flask]:
+    """The service over each store."""
+    if request.param == "memory":
+        yield build()
+        return
+    engine = make_engine(request.getfixturevalue(request.param))
+    schema.upgrade(engine)
+    store = SqlStore(engine, clock)
+    yield build(begin=store.begin, reader=SqlUserReader(engine))
+    engine.dispose()
+
+
+def test_of_two_writers_500_times_one_wins_and_the_other_gets_412(app: Flask) -> None:
+    attributes = {"email": "ann@example.org", "name": "start"}
+    app.test_client().post(USERS, json={"data": {"type": "users", "attributes": attributes}})
+    together = Barrier(2)
+
+    def writing(writer: int) -> list[tuple[int, str]]:
+        client = app.test_client()
+        came = []
+        for number in range(ROUNDS):
+            together.wait()
+            read = {"If-Match": client.get(ANN).headers["ETag"]}
+            together.wait()
+            name = f"{writer}-{number}"
+            document = {"data": {"type": "users", "id": "1", "attributes": {"name": name}}}
+            came.append((client.patch(ANN, json=document, headers=read).status_code, name))
+        return came
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(zip(*threads.map(writing, range(2)), strict=True))
+    assert [sorted(status for status, _ in each) for each in results] == [[200, 412]] * ROUNDS
+    left = app.test_client().get(ANN)
+    assert left.headers["ETag"].startswith(f'"{1 + ROUNDS}-')
+    assert (200, left.json["data"]["attributes"]["name"]) in results[-1]
