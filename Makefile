@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+CLIENTS := .venv-clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check check-all format lock
+.PHONY: help install run test test-clients check check-all format lock lock-clients
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -18,11 +20,20 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
+$(CLIENTS_STAMP): tests/clients/requirements.txt tests/clients/package-lock.json
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm ci --prefix tests/clients --no-audit --no-fund
+	touch $@
+
 run: install ## start the service on http://127.0.0.1:5000 over roster.db
 	$(BIN)/roster serve
 
 test: install ## run the test suite, but for what takes minutes
 	$(BIN)/python -m pytest
+
+test-clients: install $(CLIENTS_STAMP) ## run the clients that others wrote, and a browser, against the service
+	$(BIN)/python -m pytest -m clients tests/clients
 
 check: install ## lint, types, import contracts, migration drift
 	$(BIN)/ruff check .
@@ -31,7 +42,7 @@ check: install ## lint, types, import contracts, migration drift
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/migrations -k drift
 
-check-all: check ## everything that CI runs, and the tests that take minutes
+check-all: check $(CLIENTS_STAMP) ## everything that CI runs, and the tests that take minutes
 	$(BIN)/python -m pytest -m ""
 
 format: install ## put the source into the house format
@@ -41,3 +52,10 @@ format: install ## put the source into the house format
 lock: install ## pin and hash the requirements anew
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.txt
+
+lock-clients: install $(CLIENTS_STAMP) ## pin and hash anew what test-clients needs
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --group clients --output-file tests/clients/requirements.txt
+	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm install --prefix tests/clients --package-lock-only \
+		--omit-lockfile-registry-resolved --no-audit --no-fund
+	$(CLIENTS)/bin/node tests/clients/without_urls.mjs

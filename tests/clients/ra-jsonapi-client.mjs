@@ -1,0 +1,28 @@
+import client from 'ra-jsonapi-client'
+
+globalThis.localStorage ??= { getItem: () => null } // a browser has one: there it seeks its token
+
+export default (url) => {
+  const provide = client.default(url, { total: 'page' })
+
+  return {
+    create: async (data) => (await provide('CREATE', 'users', { data })).data,
+    read: async (id) => (await provide('GET_ONE', 'users', { id })).data,
+    change: async (id, data) => (await provide('UPDATE', 'users', { id, data })).data,
+    remove: (id) => provide('DELETE', 'users', { id }),
+
+    async pages({ role, sort, size }) {
+      const order = { field: sort.replace('-', ''), order: sort.startsWith('-') ? 'DESC' : 'ASC' }
+      const pages = []
+      for (let page = 1; ; page++) {
+        const pagination = { page, perPage: size }
+        const asked = { pagination, sort: order, filter: { role } }
+        const { data, total: { total } } = await provide('GET_LIST', 'users', asked)
+        pages.push(data)
+        if (page * size >= total) return pages
+      }
+    },
+
+    problems: (error) => error.message.errors
+  }
+}

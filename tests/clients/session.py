@@ -1,0 +1,46 @@
+"""What every Python client does: session.py CLIENT BASE_URL, over an empty directory."""
+
+import sys
+from importlib import import_module
+
+client, base_url = sys.argv[1:]
+users = import_module(client).Users(f"{base_url}/api/v1")
+EMAIL = "/data/attributes/email"
+
+
+def refusal(call, *arguments):
+    """Status, code and pointer of each problem for which it is refused."""
+    try:
+        call(*arguments)
+    except users.Refused as error:
+        found = users.problems(error)
+        return [(e["status"], e["code"], e.get("source", {}).get("pointer")) for e in found]
+    raise AssertionError("not refused")
+
+
+ann = users.create({"email": "ann@example.org", "name": "Ann"})
+assert ann["id"].isdecimal()
+assert users.read(ann["id"])["email"] == "ann@example.org"
+assert users.read(ann["id"])["is_active"] is False
+
+for name in ("Bea", "Cem", "Dag", "Eva", "Fin"):
+    more = {"role": "guest", "is_active": True}
+    users.create({"email": f"{name}@example.org", "name": name, **more})
+pages = users.pages(role="guest", sort="-name", size=2)
+names = [" ".join(user["name"] for user in page) for page in pages]
+assert names == ["Fin Eva", "Dag Cem", "Bea"], names
+
+assert users.change(ann["id"], {"name": "Ann Other"})["name"] == "Ann Other"
+changed = users.read(ann["id"])
+assert (changed["name"], changed["email"]) == ("Ann Other", "ann@example.org")
+
+invalid = {"email": "nobody", "name": "No"}
+assert refusal(users.create, invalid) == [("422", "invalid_email", EMAIL)]
+taken = {"email": "ANN@example.org", "name": "Ann"}
+assert refusal(users.create, taken) == [("409", "email_taken", EMAIL)]
+bea = {"email": "bea@example.org"}
+assert refusal(users.change, ann["id"], bea) == [("409", "email_taken", EMAIL)]
+
+users.remove(ann["id"])
+assert refusal(users.read, ann["id"]) == [("404", "user_not_found", None)]
+sys.stdout.write(f"{client}: all done\n")

@@ -1,0 +1,47 @@
+import spraypaint from 'spraypaint'
+
+const { SpraypaintBase, attr } = spraypaint
+
+export default (url) => {
+  const { origin, pathname } = new URL(url)
+  const User = SpraypaintBase.extend({
+    static: {
+      baseUrl: origin,
+      apiNamespace: pathname,
+      jsonapiType: 'users',
+      keyCase: { server: 'snake', client: 'snake' }
+    },
+    attrs: { email: attr(), name: attr(), is_active: attr(), role: attr() }
+  })
+
+  const save = async (user) => {
+    if (await user.save()) return user
+    throw user.errors
+  }
+
+  return {
+    create: (attributes) => save(new User(attributes)),
+    read: async (id) => (await User.find(id)).data,
+    async change(id, changes) {
+      const { data: user } = await User.find(id)
+      user.assignAttributes(changes)
+      return save(user)
+    },
+    remove: async (id) => (await User.find(id)).data.destroy(),
+
+    async pages({ role, sort, size }) {
+      const order = { [sort.replace('-', '')]: sort.startsWith('-') ? 'desc' : 'asc' }
+      const pages = []
+      for (let number = 1; ; number++) {
+        const { data, raw } = await User.where({ role }).order(order).per(size).page(number).all()
+        pages.push(data)
+        if (!raw.links.next) return pages
+      }
+    },
+
+    // Spraypaint reads the errors of 422 only, and leaves the others in the response.
+    problems: async (error) => error.response
+      ? (await error.response.json()).errors
+      : Object.values(error).map(({ rawPayload }) => rawPayload)
+  }
+}
