@@ -4,13 +4,12 @@ const { SpraypaintBase, attr } = spraypaint
 
 export default (url) => {
   const { origin, pathname } = new URL(url)
-  const User = SpraypaintBase.extend({
-    static: {
-      baseUrl: origin,
-      apiNamespace: pathname,
-      jsonapiType: 'users',
-      keyCase: { server: 'snake', client: 'snake' }
-    },
+  const keyCase = { server: 'snake', client: 'snake' }
+  const Roster = SpraypaintBase.extend({
+    static: { baseUrl: origin, apiNamespace: pathname, keyCase }
+  })
+  const User = Roster.extend({
+    static: { jsonapiType: 'users' },
     attrs: { email: attr(), name: attr(), is_active: attr(), role: attr() }
   })
 
