@@ -8,7 +8,7 @@ from dependency_injector import containers, providers
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
-from adapters.sql.engine import make_engine
+from adapters.sql.engine import DeadlinePool, make_engine
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserReader
 from application.ports import Run, UserReader
@@ -33,30 +33,12 @@ def make_app(
     reader: UserReader,
     cursors: Cursors,
     store: MemoryStore | SqlStore,
+    pool: DeadlinePool | None,
 ) -> "Flask":
     """The web application. The command line does without, and without its import."""
-    from adapters.api import Terms, api
-    from adapters.api.problems import say
-    from adapters.api.root import canonical
-    from adapters.web.app import create_app
-    from adapters.web.bearer import bearer
-    from adapters.web.health import health
-    from entrypoints.access import make_tokens
+    from entrypoints.web import make_app
 
-    terms = Terms(
-        public_url=settings.public_url,
-        body_limit=settings.body_bytes,
-        body_seconds=settings.body_seconds,
-        request_seconds=settings.request_seconds,
-    )
-    tokens = make_tokens(settings)
-    authenticate = bearer(tokens.principal) if tokens else None
-    return create_app(
-        [*api(run, reader, cursors, terms, authenticate), health(store.ready)],
-        say=say,
-        canonical=canonical,
-        request_seconds=settings.request_seconds,
-    )
+    return make_app(settings, run, reader, cursors, store.ready, pool)
 
 
 class Container(containers.DeclarativeContainer):
@@ -81,4 +63,7 @@ class Container(containers.DeclarativeContainer):
     user_commands = providers.Singleton(UserCommands, run)
     user_import = providers.Singleton(UserImport, store.provided.begin)
     cursors = providers.Singleton(Cursors, settings.provided.cursor_secret)
-    app = providers.Singleton(make_app, settings, run, user_reader, cursors, store)
+    pool = providers.Selector(
+        settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
+    )
+    app = providers.Singleton(make_app, settings, run, user_reader, cursors, store, pool)

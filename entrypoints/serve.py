@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from ipaddress import ip_address
 from math import ceil
@@ -24,11 +25,6 @@ from entrypoints.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
     from flask import Flask
-
-CONNECTIONS = 512
-"""How many each worker holds open, within the 1024 files that systems allow a process; more wait
-to be accepted. With as many threads, which cost nothing before they are needed, no client waits
-for a thread that another one holds."""
 
 _PR_SET_PDEATHSIG = 1
 _log = structlog.get_logger("roster.server")
@@ -65,7 +61,8 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     port = _free_port(address, port)
     _prepare_database(settings)
     logs.configure(settings.log_format)
-    _run(settings, address, port, workers=workers, threads=threads)
+    with _tallies(settings):
+        _run(settings, address, port, workers=workers, threads=threads)
 
 
 def _address(host: str, port: int) -> str:
@@ -129,6 +126,15 @@ def _prepare_database(settings: Settings) -> None:
         engine.dispose()
 
 
+def _tallies(settings: Settings) -> AbstractContextManager[None]:
+    """Where the workers count together, if they count."""
+    if settings.metrics == "off":
+        return nullcontext()
+    from adapters.web import tallies
+
+    return tallies.directory()
+
+
 def _run(settings: Settings, address: str, port: int, *, workers: int, threads: int) -> None:
     server = Server(
         "roster",
@@ -143,7 +149,7 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
         websockets=False,
         workers=workers,
         blocking_threads=threads,
-        backpressure=CONNECTIONS,
+        backpressure=settings.connections,
         respawn_failed_workers=True,
         respawn_interval=0.1,
         workers_kill_timeout=ceil(settings.request_seconds) + 1,  # what has come whole is answered

@@ -1,16 +1,27 @@
 """The environment -> Settings, or one line that names the setting that is wrong."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from math import isfinite
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+
+from entrypoints.values import (
+    MEMORY,
+    Read,
+    collector,
+    database_url,
+    jwks,
+    jwt_secret,
+    one_of,
+    origins,
+    public_url,
+    request_rate,
+    seconds,
+    some_text,
+    truth,
+    whole,
+)
 
 T = TypeVar("T")
-Read = Callable[[str], T]
-
-MEMORY = "memory://"
 
 
 class BadSetting(Exception):
@@ -19,99 +30,6 @@ class BadSetting(Exception):
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
         self.name = name
-
-
-def whole(least: int, most: int) -> Read[int]:
-    """A whole number within bounds."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return int(text)
-
-    return read
-
-
-def seconds(text: str) -> float:
-    """A length of time."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not (isfinite(value) and 0 < value <= 3600):
-        raise ValueError("must be a number of seconds above 0, up to 3600")
-    return value
-
-
-def truth(text: str) -> bool:
-    """1 or 0."""
-    if text not in ("0", "1"):
-        raise ValueError("must be 1 or 0")
-    return text == "1"
-
-
-def one_of(*choices: str) -> Read[str]:
-    """One of some words."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"must be {' or '.join(choices)}")
-        return text
-
-    return read
-
-
-def some_text(text: str) -> str:
-    """Any text but none."""
-    if not text:
-        raise ValueError("must not be empty")
-    return text
-
-
-def jwt_secret(text: str) -> str:
-    """A secret that can sign tokens."""
-    from adapters.tokens.keys import secret_bytes
-
-    secret_bytes(text)
-    return text
-
-
-def jwks(text: str) -> str:
-    """Where a key set is: a file, or an https URL."""
-    problem = "must be a file or an https URL"
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(problem) from None
-    if parts.scheme == "https" and parts.hostname and parts.username is None and text.isascii():
-        return text
-    if not text or re.match("[A-Za-z][A-Za-z0-9+.-]+:", text):
-        raise ValueError(problem)
-    return text
-
-
-def public_url(text: str) -> str:
-    """Where the service is seen from outside, without a slash at its end; or nothing."""
-    problem = "must be an http or https URL without a query"
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        raise ValueError(problem) from None
-    known = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
-    if text and (not known or re.search(r"[?#\s]", text) or not text.isascii()):
-        raise ValueError(problem)
-    return text.rstrip("/")
-
-
-def database_url(text: str) -> str:
-    """The URL of a database of a known kind."""
-    if text != MEMORY:
-        from adapters.sql.engine import make_engine
-
-        make_engine(text)
-    return text
 
 
 def setting(name: str, default: str | None, read: Read[T], meaning: str) -> Any:
@@ -191,8 +109,43 @@ class Settings:
         seconds,
         "how long the head of a request may take, and a connection be idle between two",
     )
+    connections: int = setting(
+        "ROSTER_CONNECTIONS",
+        "512",
+        whole(1, 65536),
+        "connections of clients that each worker holds; up to 1,024 more wait for one to end",
+    )
+    rate_limit: str | None = setting(
+        "ROSTER_RATE_LIMIT",
+        None,
+        request_rate,
+        "how often one principal or address may ask each worker, as 100/minute; 429 beyond it",
+    )
+    trusted_proxies: int = setting(
+        "ROSTER_TRUSTED_PROXIES",
+        "0",
+        whole(0, 16),
+        "how many proxies stand before the service and tell the client's address by "
+        "`X-Forwarded-For`, of which otherwise nothing is believed",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "ROSTER_CORS_ORIGINS",
+        "",
+        origins,
+        "origins whose scripts may use the API, as https://app.example.org, with commas; * for all",
+    )
+    metrics: str = setting(
+        "ROSTER_METRICS", "on", one_of("on", "off"), "off closes `/metrics`, and nothing is counted"
+    )
     log_format: str = setting(
         "ROSTER_LOG_FORMAT", "json", one_of("json", "text"), "lines for programs or for people"
+    )
+    traces_endpoint: str | None = setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        None,
+        collector,
+        "where traces go by OTLP over HTTP (asks for the extra `otel`), as "
+        "http://127.0.0.1:4318; other `OTEL_` variables hold, too",
     )
 
     @classmethod

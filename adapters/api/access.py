@@ -1,6 +1,7 @@
 """Which scope a request needs."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from flask import g, request
@@ -8,6 +9,7 @@ from flask import g, request
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
+from adapters.web.rates import Limit
 
 READING: Final = frozenset(("GET", "HEAD"))
 _CHANGES_ELSEWHERE: Final[Mapping[str, str]] = {"operations": USERS.type}
@@ -26,14 +28,28 @@ def scope(path: str, method: str) -> str | None:
     return f"{kind}:{'read' if method in READING else 'write'}"
 
 
-def guard(authenticate: Authenticate) -> Callable[[], None]:
-    """What is done first for every URL and method that there is: Unauthenticated or
-    InsufficientScope for whoever may not ask."""
+def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[], None] | None:
+    """What is done first for every URL and method that there is: TooManyRequests for whoever asks
+    too often, Unauthenticated or InsufficientScope for whoever may not ask.
+
+    None where everyone may, as often as they like.
+    """
+    if authenticate is None:
+        return partial(_count, limit) if limit else None
+    identify = authenticate
 
     def check() -> None:
-        g.principal = authenticate(request.environ)
+        try:
+            g.principal = identify(request.environ)
+        finally:  # those who aren't let in are counted, too
+            if limit:
+                _count(limit)
         rule = request.url_rule
         if rule and (needed := scope(rule.rule, request.method)):
             g.principal.must_hold(needed)
 
     return check
+
+
+def _count(limit: Limit) -> None:
+    limit(request.environ, g.get("principal"))

@@ -69,6 +69,4 @@ def docs() -> Blueprint:
 
 def _guarded(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
     return response

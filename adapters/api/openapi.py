@@ -88,6 +88,10 @@ _PAGE: Final = {
     "description": "This description, for people.",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
+_METRICS: Final = {
+    "description": "Counts and durations for Prometheus, where they are not switched off.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
 _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
 _UNAUTHENTICATED: Final = _content(
     "No valid token.", "Errors", headers={"WWW-Authenticate": {"schema": {"type": "string"}}}
@@ -244,6 +248,12 @@ def _other_paths() -> dict[str, Any]:
     return {
         "/healthz": _plain("healthz", "The process lives.", status),
         "/readyz": _plain("readyz", "It can serve.", status, **_problems(503)),
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "responses": {"200": _METRICS, **_problems(404)},
+            }
+        },
         "/openapi.json": _plain("openapi", "This description.", object_of(["openapi"])),
         "/docs": {"get": {"operationId": "docs", "responses": {"200": _PAGE}}},
     }

@@ -16,6 +16,7 @@ from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
 from adapters.web.rates import TooManyRequests
 from application.access import InsufficientScope, Unauthenticated
 from application.operations import OperationRefused
+from application.ports import Unavailable
 from domain.errors import RosterError, Stale
 
 _log = structlog.get_logger("roster.fault")
@@ -59,6 +60,7 @@ def _refused(error: Exception) -> Refused:
     if isinstance(error, Stale) and "HTTP_IF_MATCH" not in request.environ:
         return Refused(_UNWANTED)
     if isinstance(error, RosterError):
+        _log_reason(error)
         return refusal(error, exchange.pointer_to)
     if isinstance(error, OperationRefused):
         return exchange.refused(error)
@@ -69,6 +71,15 @@ def _refused(error: Exception) -> Refused:
     if isinstance(error, TooManyRequests):
         return Refused(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
     return _fault(error)
+
+
+def _log_reason(error: RosterError) -> None:
+    """Why the store can't do it, which whoever asks is not told."""
+    if isinstance(error, Unavailable) and error.__cause__:
+        # What is beyond the first line may show a row.
+        reason = str(error.__cause__).partition("\n")[0] or type(error.__cause__).__name__
+        request_id = request.environ.get(REQUEST_ID)
+        _log.warning("unavailable", code=error.code, reason=reason, request_id=request_id)
 
 
 def _of_http(error: HTTPException) -> Refused:

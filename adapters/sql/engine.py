@@ -1,6 +1,6 @@
 """From a URL to an engine, with what each database needs."""
 
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, get_ident
 from typing import Any
 
 import psycopg2
@@ -20,15 +20,28 @@ class DeadlinePool(QueuePool):
     def __init__(self, creator: Any, pool_size: int = 5, **options: Any) -> None:
         super().__init__(creator, pool_size=pool_size, **{**options, "max_overflow": 0})
         self._turns = BoundedSemaphore(pool_size)
+        self._waiting: set[int] = set()
+
+    def waiting(self) -> int:
+        """How many threads wait for a connection."""
+        return len(self._waiting)
 
     def _do_get(self) -> ConnectionPoolEntry:
-        if not self._turns.acquire(timeout=remaining()):
+        if not (self._turns.acquire(blocking=False) or self._waited()):
             raise exc.TimeoutError("no connection became free within the deadline")
         try:
             return super()._do_get()
         except BaseException:
             self._turns.release()
             raise
+
+    def _waited(self) -> bool:
+        """Wait for a turn; whether it came within the deadline."""
+        self._waiting.add(get_ident())
+        try:
+            return self._turns.acquire(timeout=remaining())
+        finally:
+            self._waiting.discard(get_ident())
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         try:

@@ -5,8 +5,10 @@ is not known here is a fault of Roster's and passes as it is.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 
 import psycopg2
 import pymysql
@@ -100,6 +102,8 @@ _MARIADB = {
 }
 _OF_THE_DRIVER = range(2000, 3000)
 _LOST = 0
+_counts: Counter[str] = Counter()
+_counting = Lock()
 _FAILURES = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
 
 
@@ -109,10 +113,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sqlalchemy.exc.TimeoutError as error:  # no connection of the pool became free in time
-        raise Unavailable from error
+        raise _counted(Unavailable()) from error
     except _FAILURES as error:
         if meaning := _meaning(_cause(error)):
-            raise meaning() from error
+            raise _counted(meaning()) from error
         raise
 
 
@@ -122,7 +126,20 @@ def translated_at_commit() -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        raise (Unavailable if _is_definite(_cause(error)) else OutcomeUnknown)() from error
+        meaning = Unavailable if _is_definite(_cause(error)) else OutcomeUnknown
+        raise _counted(meaning()) from error
+
+
+def met() -> Mapping[str, int]:
+    """How often each kind of failure was met in this process, by its code."""
+    with _counting:
+        return dict(_counts)
+
+
+def _counted(failure: Unavailable) -> Unavailable:
+    with _counting:
+        _counts[failure.code] += 1
+    return failure
 
 
 def violated(error: sqlalchemy.exc.IntegrityError) -> str | None:

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 from functools import partial
 
 from sqlalchemy import Connection, Engine, false, update
 
 from adapters.sql.answers import SqlAnswers
-from adapters.sql.engine import DeadlinePool
 from adapters.sql.failures import NotMigrated
 from adapters.sql.schema import REVISION, revision_of
 from adapters.sql.transactions import Transactions, reading, send
@@ -36,11 +34,6 @@ class SqlStore:
         self._engine = engine
         self._transactions = Transactions(engine)
         self._clock = clock
-
-    @property
-    def pool(self) -> DeadlinePool:
-        """Its connections, for those who watch them."""
-        return cast(DeadlinePool, self._engine.pool)
 
     @contextmanager
     def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:

@@ -1,4 +1,7 @@
-"""The application factory, and what every request gets: an id, a deadline, a line in the log."""
+"""The application factory, and what every request gets: an id, a deadline, a line in the log.
+
+And where they are wanted, a place in the metrics.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,6 +12,9 @@ from uuid import uuid4
 import structlog
 from flask import Blueprint, Flask, Response, current_app, request
 
+from adapters.web.headers import Dress, Headers
+from adapters.web.metrics import ROUTE, Metrics
+from adapters.web.traces import trace_id
 from application.deadlines import within
 
 if TYPE_CHECKING:
@@ -18,6 +24,7 @@ REQUEST_ID: Final = "roster.request_id"
 """Where the WSGI environment holds the request's id."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]{0,256}")
 _log = structlog.get_logger("roster.request")
 
 Rewrite = Callable[[str], str]
@@ -29,20 +36,24 @@ def create_app(
     say: Callable[[Exception], Response],
     canonical: Rewrite,
     request_seconds: float,
+    dress: Dress | None = None,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """The application out of its inbound adapters.
 
     `say` makes the answer to whatever goes wrong; `canonical` turns the path of a request into
-    the one by which it is routed; `request_seconds` is the deadline of a request.
+    the one by which it is routed; `request_seconds` is the deadline of a request; `dress` adds
+    to every answer's headers; `metrics` hear of every request.
     """
     app = Flask("roster", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False
     app.before_request(_answer_options)
-    app.after_request(_vary)
     app.register_error_handler(Exception, say)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
-    app.wsgi_app = Exchange(app.wsgi_app, canonical, request_seconds)  # type: ignore[method-assign]
+    app.wsgi_app = Exchange(  # type: ignore[method-assign]
+        app.wsgi_app, canonical, request_seconds, dress or Dress(), metrics
+    )
     return app
 
 
@@ -55,48 +66,79 @@ def _answer_options() -> Response | None:
     return response
 
 
-def _vary(response: Response) -> Response:
-    response.headers["Vary"] = "Accept"
-    return response
-
-
 class Exchange:
     """One request and its answer, around the whole application.
 
     The log gets one line, without the query and the body: they are the users' own.
     """
 
-    def __init__(self, app: "WSGIApplication", canonical: Rewrite, seconds: float) -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        canonical: Rewrite,
+        seconds: float,
+        dress: Dress,
+        metrics: Metrics | None,
+    ) -> None:
         self._app = app
         self._canonical = canonical
         self._seconds = seconds
+        self._dress = dress
+        self._metrics = metrics
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         began = perf_counter()
+        if self._metrics:
+            self._metrics.began()
         path = environ["PATH_INFO"]
         environ["PATH_INFO"] = self._canonical(path)
         request_id = environ[REQUEST_ID] = _request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         answered: list[str] = []
 
-        def starting(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        def starting(status: str, headers: Headers, *exc_info: Any) -> Any:
             answered.append(status)
             headers.append(("X-Request-ID", request_id))
+            self._dress(environ, headers)
+            if (asked := environ.get("werkzeug.request")) and asked.url_rule:
+                environ[ROUTE] = asked.url_rule.rule  # Flask forgets it when it has answered
             return start_response(status, headers, *exc_info)
 
-        with within(self._seconds):
-            body = _whole(self._app(environ, starting))
+        try:
+            with within(self._seconds):
+                # A list of one is what servers send in one go.
+                return [_whole(self._app(environ, starting))]
+        finally:
+            status = int(answered[-1][:3]) if answered else 500
+            self._tell(environ, path, status, perf_counter() - began)
+
+    def _tell(self, environ: "WSGIEnvironment", path: str, status: int, seconds: float) -> None:
+        if self._metrics:
+            self._metrics.ended(environ, status, seconds)
         _log.info(
             "request",
             method=environ["REQUEST_METHOD"],
-            path=path.encode("latin-1").decode("utf-8", "replace"),
-            status=int(answered[-1][:3]),
-            duration_ms=round((perf_counter() - began) * 1000, 3),
-            request_id=request_id,
+            path=_shown(path),
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+            request_id=environ[REQUEST_ID],
+            **_trace(environ),
         )
-        # A list of one is what servers send in one go.
-        return [body]
+
+
+def _shown(path: str) -> str:
+    """The path, but for parts that none of our URLs has: they may be somebody's address."""
+    if _PLAIN.fullmatch(path):
+        return path
+    return "/".join(part if _PLAIN.fullmatch(part) else "*" for part in path.split("/"))[:256]
+
+
+def _trace(environ: "WSGIEnvironment") -> dict[str, str]:
+    """What the log tells of the trace that the request is a part of, if it is one's."""
+    sent = environ.get("HTTP_TRACEPARENT")
+    found = trace_id(sent) if sent else None
+    return {"trace_id": found} if found else {}
 
 
 def _whole(parts: Iterable[bytes]) -> bytes:

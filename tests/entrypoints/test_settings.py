@@ -24,7 +24,7 @@ def test_nothing_needs_to_be_set() -> None:
 
 def test_every_setting_tells_its_name_default_and_meaning() -> None:
     for each in fields(Settings):
-        assert re.fullmatch("ROSTER_[A-Z_]+", each.metadata["name"])
+        assert re.fullmatch("(ROSTER|OTEL)_[A-Z_]+", each.metadata["name"])
         assert each.metadata["meaning"]
         if (default := each.metadata["default"]) is not None:
             Settings.of({each.metadata["name"]: default})
@@ -37,8 +37,14 @@ def test_what_is_set_counts() -> None:
             "ROSTER_PUBLIC_URL": "https://people.example.org/directory/",
             "ROSTER_ALLOW_OPEN": "1",
             "ROSTER_REQUEST_SECONDS": "2.5",
+            "ROSTER_CORS_ORIGINS": "https://app.example.org, http://[::1]:8080",
+            "ROSTER_TRUSTED_PROXIES": "2",
+            "ROSTER_RATE_LIMIT": "10 per 5 seconds",
         }
     )
+    assert settings.cors_origins == ("https://app.example.org", "http://[::1]:8080")
+    assert settings.trusted_proxies == 2
+    assert settings.rate_limit == "10 per 5 seconds"
     assert settings.database_url == "postgresql://roster:hush@db.example.org/roster"
     assert settings.public_url == "https://people.example.org/directory"
     assert settings.allow_open
@@ -97,6 +103,25 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_BODY_BYTES", "1e6"),
         ("ROSTER_HEADER_BYTES", "100"),
         ("ROSTER_LOG_FORMAT", "xml"),
+        ("ROSTER_METRICS", "yes"),
+        ("ROSTER_CONNECTIONS", "0"),
+        ("ROSTER_RATE_LIMIT", ""),
+        ("ROSTER_RATE_LIMIT", "100"),
+        ("ROSTER_RATE_LIMIT", "0/minute"),
+        ("ROSTER_RATE_LIMIT", "many/minute"),
+        ("ROSTER_RATE_LIMIT", "100/fortnight"),
+        ("ROSTER_RATE_LIMIT", "100/minute; 5/second"),
+        ("ROSTER_TRUSTED_PROXIES", "-1"),
+        ("ROSTER_TRUSTED_PROXIES", "10.0.0.1"),
+        ("ROSTER_CORS_ORIGINS", "app.example.org"),
+        ("ROSTER_CORS_ORIGINS", "https://app.example.org/"),
+        ("ROSTER_CORS_ORIGINS", "https://*.example.org"),
+        ("ROSTER_CORS_ORIGINS", "https://App.example.org"),
+        ("ROSTER_CORS_ORIGINS", "*, https://app.example.org"),
+        ("ROSTER_CORS_ORIGINS", "null"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ann:hush@collector.example.org"),
         ("ROSTER_JWT_SECRET", ""),
         ("ROSTER_JWT_SECRET", "hush"),
         ("ROSTER_JWT_SECRET", "hush" * 7),

@@ -1,0 +1,137 @@
+"""What the text of a setting can mean. Each function raises ValueError, saying what it must be."""
+
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from math import isfinite
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+Read = Callable[[str], T]
+
+MEMORY = "memory://"
+
+
+def whole(least: int, most: int) -> Read[int]:
+    """A whole number within bounds."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def seconds(text: str) -> float:
+    """A length of time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not (isfinite(value) and 0 < value <= 3600):
+        raise ValueError("must be a number of seconds above 0, up to 3600")
+    return value
+
+
+def truth(text: str) -> bool:
+    """1 or 0."""
+    if text not in ("0", "1"):
+        raise ValueError("must be 1 or 0")
+    return text == "1"
+
+
+def one_of(*choices: str) -> Read[str]:
+    """One of some words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return text
+
+    return read
+
+
+def some_text(text: str) -> str:
+    """Any text but none."""
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def jwt_secret(text: str) -> str:
+    """A secret that can sign tokens."""
+    from adapters.tokens.keys import secret_bytes
+
+    secret_bytes(text)
+    return text
+
+
+def jwks(text: str) -> str:
+    """Where a key set is: a file, or an https URL."""
+    problem = "must be a file or an https URL"
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.scheme == "https" and parts.hostname and parts.username is None and text.isascii():
+        return text
+    if not text or re.match("[A-Za-z][A-Za-z0-9+.-]+:", text):
+        raise ValueError(problem)
+    return text
+
+
+def public_url(text: str) -> str:
+    """Where the service is seen from outside, without a slash at its end; or nothing."""
+    problem = "must be an http or https URL without a query"
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        raise ValueError(problem) from None
+    known = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
+    if text and (not known or re.search(r"[?#\s]", text) or not text.isascii()):
+        raise ValueError(problem)
+    return text.rstrip("/")
+
+
+def database_url(text: str) -> str:
+    """The URL of a database of a known kind."""
+    if text != MEMORY:
+        from adapters.sql.engine import make_engine
+
+        make_engine(text)
+    return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Origins (RFC 6454) with commas between them, or * for all."""
+    found = tuple(part.strip() for part in text.split(",")) if text else ()
+    if found != ("*",) and not all(_ORIGIN.fullmatch(each) for each in found):
+        raise ValueError("must be * or origins as https://app.example.org, with commas")
+    return found
+
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+
+
+def request_rate(text: str) -> str:
+    """A number of requests in a time."""
+    from adapters.web.rates import rate
+
+    try:
+        rate(text)
+    except ValueError:
+        raise ValueError("must be a number in a time, as 100/minute or 10 per 5 seconds") from None
+    return text
+
+
+def collector(text: str) -> str:
+    """Where traces go, if what sends them is installed."""
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise ValueError("needs the extra otel: pip install roster[otel]")
+    if not (public_url(text) and text):
+        raise ValueError("must be an http or https URL without a query")
+    return text

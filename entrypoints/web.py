@@ -1,0 +1,88 @@
+"""The web application, by the settings."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from adapters.api import Terms, api
+from adapters.api.problems import say
+from adapters.api.root import canonical
+from adapters.jsonapi.cursors import Cursors
+from adapters.sql import failures
+from adapters.sql.engine import DeadlinePool
+from adapters.web import tallies
+from adapters.web.app import create_app
+from adapters.web.bearer import bearer
+from adapters.web.headers import Dress
+from adapters.web.health import health
+from adapters.web.metrics import Metrics, metrics
+from adapters.web.rates import limit, rate
+from application.ports import Run, UserReader
+from entrypoints.access import make_tokens
+from entrypoints.settings import Settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+def make_app(
+    settings: Settings,
+    run: Run,
+    reader: UserReader,
+    cursors: Cursors,
+    ready: Callable[[], None],
+    pool: DeadlinePool | None,
+) -> "Flask":
+    """The application over a store, which has its connections from the pool.
+
+    Raises BadSetting where keys can't be used.
+    """
+    terms = Terms(
+        public_url=settings.public_url,
+        body_limit=settings.body_bytes,
+        body_seconds=settings.body_seconds,
+        request_seconds=settings.request_seconds,
+    )
+    tokens = make_tokens(settings)
+    kept = make_metrics(pool) if settings.metrics == "on" else None
+    resources = api(
+        run,
+        reader,
+        cursors,
+        terms,
+        bearer(tokens.principal) if tokens else None,
+        limit(rate(settings.rate_limit)) if settings.rate_limit else None,
+    )
+    app = create_app(
+        [*resources, health(ready), metrics(kept)],
+        say=say,
+        canonical=canonical,
+        request_seconds=settings.request_seconds,
+        dress=Dress(https=settings.public_url.startswith("https:"), origins=settings.cors_origins),
+        metrics=kept,
+    )
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0
+        )
+    return app
+
+
+def make_metrics(pool: DeadlinePool | None) -> Metrics:
+    """What is counted; of a database, its connections and failures, too."""
+    kept = Metrics(tallies.join())
+    if pool is not None:
+        kept.gauge("db_client_connection_max", "How many connections there may be.", pool.size)
+        kept.gauge("db_client_connection_used", "How many are in use.", pool.checkedout)
+        kept.gauge(
+            "db_client_connection_pending_requests", "How many requests wait for one.", pool.waiting
+        )
+        kept.counter(
+            "roster_database_failures",
+            "What the database could not do, by the code of the refusal that it led to.",
+            "code",
+            failures.met,
+        )
+    kept.watch()
+    return kept
