@@ -95,10 +95,9 @@ def each_kind(client: Client) -> Iterator[tuple[str, httpx.Response]]:
     yield "a head", client.ask("HEAD", url)
     yield "what was not modified", client.get(url, **{"If-None-Match": "*"})
     yield "a creation", client.ask("POST", collection, client.new())
-    yield (
-        "a change",
-        client.ask("PATCH", url, client.change(found, numbered(client.resource.changes))),
-    )
+    changed = client.create()
+    change = client.change(changed, numbered(client.resource.changes))
+    yield "a change", client.ask("PATCH", client.url(changed), change)
     yield "a deletion", client.ask("DELETE", client.url(client.create()))
     yield "operations", client.operate({"op": "add", **client.new()}, {"op": "add", **client.new()})
     yield "options", client.ask("OPTIONS", collection)
