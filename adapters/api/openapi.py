@@ -5,7 +5,16 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response
 
+from adapters.api import examples
 from adapters.api.access import scope
+from adapters.api.openapi_parameters import (
+    IF_NONE_MATCH,
+    INCLUDE,
+    KEY,
+    fields,
+    header,
+    list_parameters,
+)
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.schemas import (
     ERRORS,
@@ -17,11 +26,9 @@ from adapters.api.schemas import (
 )
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.media import JSON, JSONAPI, media_type
-from adapters.jsonapi.parameters import DEFAULT_SIZE, LARGEST_SIZE
 from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
-from application.search import Op
 
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
@@ -53,11 +60,12 @@ def description(base: str = "") -> dict[str, Any]:
             "version": "1",
             "summary": "A directory of users as a JSON:API 1.1 service.",
         },
+        "tags": [{"name": name, "description": text} for name, text in _PLACES.items()],
         "servers": [{"url": base or "/"}],
         "paths": {**_root_path(), **_paths(USERS), **_operations_path(), **_other_paths()},
         "components": {
             "schemas": {**ERRORS, **schemas(USERS), **operation_schemas([USERS])},
-            "responses": {"Problem": _content("What went wrong.", "Errors")},
+            "responses": {"Problem": _PROBLEMS},
         },
     }
 
@@ -78,10 +86,26 @@ def with_access(described: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
+_EXAMPLES: Final = {
+    "Errors": examples.ERRORS,
+    **examples.examples(USERS),
+    **examples.operation_examples(USERS),
+}
+
+
+def _media(schema: str) -> dict[str, Any]:
+    return {"schema": reference(schema), "example": _EXAMPLES[schema]}
+
+
 def _content(text: str, schema: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, "content": {JSONAPI: {"schema": reference(schema)}}, **more}
+    return {"description": text, "content": {JSONAPI: _media(schema)}, **more}
 
 
+_PLACES: Final = {
+    USERS.type: "One by one, and in pages.",
+    "operations": "Many changes that all happen, or none.",
+    "service": "What the service is, and how it is.",
+}
 _ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
 _NOT_MODIFIED: Final = {"304": {"description": "As the client has it."}}
 _PAGE: Final = {
@@ -92,59 +116,11 @@ _METRICS: Final = {
     "description": "Counts and durations for Prometheus, where they are not switched off.",
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
+_PROBLEMS: Final = _content("What went wrong.", "Errors")
 _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
 _UNAUTHENTICATED: Final = _content(
     "No valid token.", "Errors", headers={"WWW-Authenticate": {"schema": {"type": "string"}}}
 )
-
-
-def _query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": text}
-
-
-def _header(name: str, text: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": text}
-
-
-_KEY: Final = _header(
-    "Idempotency-Key", "Repetitions of the request get its answer again, for 24 hours."
-)
-_IF_NONE_MATCH: Final = _header("If-None-Match", "Nothing new: 304.")
-_INCLUDE: Final = _query("include", {"type": "string"}, "No relationship exists yet.")
-
-
-def _fields(resource: Resource) -> dict[str, Any]:
-    text = "The attributes to show, with commas; none for an empty value."
-    return _query(f"fields[{resource.type}]", {"type": "string"}, text)
-
-
-def _list_parameters(resource: Resource) -> list[dict[str, Any]]:
-    string = {"type": "string"}
-    whole = {"type": "integer", "minimum": 1}
-    size = {**whole, "maximum": LARGEST_SIZE, "default": DEFAULT_SIZE}
-    filters = [
-        _query(f"filter[{attribute.name}]{suffix}", string, text)
-        for attribute in resource.sortable.values()
-        for suffix, text in (
-            ("", "Equal to any of the values, which commas separate."),
-            *((f"[{op.value}]", f"Compared by {op.value}.") for op in Op if attribute.allows(op)),
-        )
-    ]
-    repeated = [
-        _query(f"filter[{name}][]", {"type": "array", "items": string}, "Equal to any of them.")
-        for name in resource.sortable
-    ]
-    return [
-        _query("page[size]", size, "How many items; in a range, at most the maximum."),
-        _query("page[after]", string, "A cursor: the items after it."),
-        _query("page[before]", string, "A cursor: the items before it."),
-        _query("page[number]", whole, "A page by its number, instead of cursors."),
-        _query("sort", string, f"With commas, - for descending: {', '.join(resource.sortable)}."),
-        *filters,
-        *repeated,
-        _fields(resource),
-        _INCLUDE,
-    ]
 
 
 def _problems(*statuses: int) -> dict[str, Any]:
@@ -152,20 +128,23 @@ def _problems(*statuses: int) -> dict[str, Any]:
 
 
 def _body(schema: str) -> dict[str, Any]:
-    described = {"schema": reference(schema)}
-    return {"required": True, "content": {JSONAPI: described, JSON: described}}
+    return {"required": True, "content": {JSONAPI: _media(schema), JSON: _media(schema)}}
 
 
 def _paths(resource: Resource) -> dict[str, Any]:
     name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}"
-    document, fields = f"{name}Document", _fields(resource)
-    if_match = _header("If-Match", "Only if it still is at the version of this ETag.")
+    document, shown = f"{name}Document", fields(resource)
+    if_match = header("If-Match", "Only if it still is at the version of this ETag.")
     location = {"Location": {"schema": {"type": "string"}}}
     return {
         url: {
             "get": {
-                "operationId": f"list_{resource.type}",
-                "parameters": [*_list_parameters(resource), _IF_NONE_MATCH],
+                **_told(
+                    f"list_{resource.type}",
+                    f"List {resource.type}, a page at a time",
+                    resource.type,
+                ),
+                "parameters": [*list_parameters(resource), IF_NONE_MATCH],
                 "responses": {
                     "200": _content("A page.", f"{name}Page", headers=_ETAG),
                     **_NOT_MODIFIED,
@@ -173,8 +152,10 @@ def _paths(resource: Resource) -> dict[str, Any]:
                 },
             },
             "post": {
-                "operationId": f"create_{resource.type}",
-                "parameters": [fields, _INCLUDE, _KEY],
+                **_told(
+                    f"create_{resource.type}", f"Create one of the {resource.type}", resource.type
+                ),
+                "parameters": [shown, INCLUDE, KEY],
                 "requestBody": _body(f"{name}Creation"),
                 "responses": {
                     "201": _content("Created.", document, headers={**location, **_ETAG}),
@@ -187,8 +168,8 @@ def _paths(resource: Resource) -> dict[str, Any]:
                 {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.KEY]}
             ],
             "get": {
-                "operationId": f"show_{resource.type}",
-                "parameters": [fields, _INCLUDE, _IF_NONE_MATCH, if_match],
+                **_told(f"show_{resource.type}", "Read one", resource.type),
+                "parameters": [shown, INCLUDE, IF_NONE_MATCH, if_match],
                 "responses": {
                     "200": _content("As it stands.", document, headers=_ETAG),
                     **_NOT_MODIFIED,
@@ -196,8 +177,8 @@ def _paths(resource: Resource) -> dict[str, Any]:
                 },
             },
             "patch": {
-                "operationId": f"change_{resource.type}",
-                "parameters": [fields, _INCLUDE, if_match],
+                **_told(f"change_{resource.type}", "Change one", resource.type),
+                "parameters": [shown, INCLUDE, if_match],
                 "requestBody": _body(f"{name}Change"),
                 "responses": {
                     "200": _content("As it stands now.", document, headers=_ETAG),
@@ -205,7 +186,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
                 },
             },
             "delete": {
-                "operationId": f"delete_{resource.type}",
+                **_told(f"delete_{resource.type}", "Delete one", resource.type),
                 "parameters": [if_match],
                 "responses": {
                     "204": {"description": "Gone."},
@@ -219,21 +200,22 @@ def _paths(resource: Resource) -> dict[str, Any]:
 def _root_path() -> dict[str, Any]:
     collections = {"type": "object", "additionalProperties": {"type": "string"}}
     schema = object_of(["meta"], meta=object_of(["collections"], collections=collections))
-    content = {JSONAPI: {"schema": schema}}
+    example = examples.ROOT | {"meta": {"collections": {USERS.type: f"{PREFIX}/{USERS.type}"}}}
+    content = {JSONAPI: {"schema": schema, "example": example}}
     found = {"description": "The collections.", "content": content, "headers": _ETAG}
     responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 415)}
-    shown = {"operationId": "show_root", "parameters": [_IF_NONE_MATCH], "responses": responses}
-    return {PREFIX: {"get": shown}}
+    shown = {"parameters": [IF_NONE_MATCH], "responses": responses}
+    return {PREFIX: {"get": {**_told("show_root", "What the collections are"), **shown}}}
 
 
 def _operations_path() -> dict[str, Any]:
     def content(schema: str) -> dict[str, Any]:
-        return {media_type(extension=EXTENSION): {"schema": reference(schema)}}
+        return {media_type(extension=EXTENSION): _media(schema)}
 
     done = {"description": "What came of each.", "content": content("Results")}
     performed = {
-        "operationId": "perform_operations",
-        "parameters": [_KEY],
+        **_told("perform_operations", "Perform many operations, or none", "operations"),
+        "parameters": [KEY],
         "requestBody": {"required": True, "content": content("Operations")},
         "responses": {
             "200": done,
@@ -246,19 +228,30 @@ def _operations_path() -> dict[str, Any]:
 def _other_paths() -> dict[str, Any]:
     status = object_of(["status"], status={"type": "string"})
     return {
-        "/healthz": _plain("healthz", "The process lives.", status),
-        "/readyz": _plain("readyz", "It can serve.", status, **_problems(503)),
-        "/metrics": {
-            "get": {
-                "operationId": "metrics",
-                "responses": {"200": _METRICS, **_problems(404)},
-            }
-        },
-        "/openapi.json": _plain("openapi", "This description.", object_of(["openapi"])),
-        "/docs": {"get": {"operationId": "docs", "responses": {"200": _PAGE}}},
+        "/healthz": _plain("healthz", "Whether the process lives", status, {"status": "ok"}),
+        "/readyz": _plain(
+            "readyz", "Whether it can serve", status, {"status": "ready"}, **_problems(503)
+        ),
+        "/metrics": _page("metrics", "Counts and durations for Prometheus", _METRICS, 404),
+        "/openapi.json": _plain(
+            "openapi", "This description", object_of(["openapi"]), {"openapi": "3.1.0"}
+        ),
+        "/docs": _page("docs", "This description, for people", _PAGE),
     }
 
 
-def _plain(name: str, text: str, schema: dict[str, Any], **problems: Any) -> dict[str, Any]:
-    found = {"description": text, "content": {JSON: {"schema": schema}}}
-    return {"get": {"operationId": name, "responses": {"200": found, **problems}}}
+def _told(name: str, summary: str, place: str = "service") -> dict[str, Any]:
+    return {"operationId": name, "summary": summary, "tags": [place]}
+
+
+def _page(name: str, summary: str, found: dict[str, Any], *problems: int) -> dict[str, Any]:
+    other = {str(status): _PROBLEM for status in problems}
+    return {"get": {**_told(name, summary), "responses": {"200": found, **other}}}
+
+
+def _plain(
+    name: str, summary: str, schema: dict[str, Any], example: Any, **problems: Any
+) -> dict[str, Any]:
+    content = {JSON: {"schema": schema, "example": example}}
+    found = {"description": f"{summary}.", "content": content}
+    return {"get": {**_told(name, summary), "responses": {"200": found, **problems}}}

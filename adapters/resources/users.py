@@ -34,15 +34,22 @@ class UserSchema(Schema):
         examples=["Ann Example"],
         description="Not blank, no control characters; kept as it was sent.",
     )
-    is_active = truth(default=False)
+    is_active = truth(default=False, examples=[True])
     role = text(
         pattern="^[a-z][a-z0-9_-]*$",
         minLength=1,
         maxLength=ROLE_LENGTH,
         default="user",
+        examples=["user"],
     )
-    creation_time = instant(description="Set by the service.")
-    update_time = instant(description="The time of the last change; set by the service.")
+    creation_time = instant(
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="Set by the service.",
+    )
+    update_time = instant(
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time of the last change; set by the service.",
+    )
 
 
 USERS: Final = Resource.of(UserSchema)

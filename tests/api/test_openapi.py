@@ -1,5 +1,6 @@
 """/openapi.json is valid, and says of the service what is so."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ Create = Callable[..., dict[str, Any]]
 USERS = "/api/v1/users"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JSONAPI = "application/vnd.api+json"
+OPERATIONS = "/api/v1/operations"
 
 
 @pytest.fixture
@@ -135,15 +137,16 @@ def test_every_documented_parameter_is_accepted(
 
 def test_every_form_of_a_filter_is_documented(described: Any) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
-    names = {parameter["name"] for parameter in listing["parameters"]}
+    told = {parameter["name"]: parameter["description"] for parameter in listing["parameters"]}
     for attribute in SAMPLES:
-        expected = {"", "[]", "[eq]", "[ne]", "[in]"}
+        expected = {"", "[eq]", "[ne]", "[in]"}
         if attribute != "is_active":
             expected |= {"[lt]", "[le]", "[gt]", "[ge]"}
         if attribute in ("email", "name", "role"):
             expected |= {"[contains]", "[starts_with]"}
-        found = {n.removeprefix(f"filter[{attribute}]") for n in names if f"[{attribute}]" in n}
+        found = {n.removeprefix(f"filter[{attribute}]") for n in told if f"[{attribute}]" in n}
         assert found == expected
+        assert f"`filter[{attribute}][]`" in told[f"filter[{attribute}]"]
 
 
 def _schema(described: Any, path: str, method: str, status: int) -> Any:
@@ -340,3 +343,49 @@ def test_an_error_of_the_probe_is_as_described(build: Callable[..., Flask]) -> N
     client = build(ready=not_ready).test_client()
     described = client.get("/openapi.json").json
     _validate(described, _schema(described, "/readyz", "get", 503), client.get("/readyz").json)
+
+
+def media_types(described: Any) -> Iterator[tuple[str, str, Any]]:
+    """Where it stands, its name, and what is said of it: each body that is sent or answered."""
+    for path, method, operation in operations(described):
+        bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+        for place, body in bodies.items():
+            if "$ref" in body:
+                body = described["components"]["responses"][body["$ref"].rpartition("/")[2]]
+            for name, media in body.get("content", {}).items():
+                yield f"{method} {path} {place}", name, media
+
+
+def test_every_document_has_an_example_and_is_valid_by_its_schema(described: Any) -> None:
+    found = [(place, media) for place, name, media in media_types(described) if "json" in name]
+    assert len(found) > 30
+    for place, media in found:
+        assert "example" in media, place
+        _validate(described, media["schema"], media["example"])
+
+
+def test_the_examples_do_what_they_show(client: FlaskClient, described: Any) -> None:
+    def example(path: str, method: str, content_type: str = JSONAPI) -> Any:
+        content = described["paths"][path][method]["requestBody"]["content"]
+        return content[content_type]["example"]
+
+    assert client.post(USERS, json=example(USERS, "post")).status_code == 201
+    assert client.patch(f"{USERS}/1", json=example(ONE, "patch")).status_code == 200
+    other = {"type": "users", "id": "1", "attributes": {"email": "other@example.org"}}
+    assert client.patch(f"{USERS}/1", json={"data": other}).status_code == 200
+    (atomic,) = described["paths"][OPERATIONS]["post"]["requestBody"]["content"]
+    body = json.dumps(example(OPERATIONS, "post", atomic))
+    assert client.post(OPERATIONS, data=body, content_type=atomic).status_code == 200
+
+
+def test_generators_can_tell_parameters_by_their_letters(described: Any) -> None:
+    for path, method, operation in operations(described):
+        names = [re.sub(r"\W", "", p["name"]) for p in operation["parameters"]]
+        assert len(names) == len(set(names)), (path, method)
+
+
+def test_every_operation_is_told_in_a_line_and_has_its_place(described: Any) -> None:
+    places = {tag["name"] for tag in described["tags"]}
+    for path, method, operation in operations(described):
+        assert operation["summary"], (path, method)
+        assert set(operation["tags"]) <= places, (path, method)

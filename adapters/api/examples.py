@@ -1,0 +1,88 @@
+"""Examples of the API's documents, out of the resources' declarations."""
+
+from typing import Any, Final
+
+from adapters.jsonapi.operation_objects import OPERATIONS, RESULTS
+from adapters.jsonapi.resource import Resource
+from adapters.resources.addresses import PREFIX
+
+_VERSION: Final = {"version": "1.1"}
+_DESCRIBED: Final = "/openapi.json"
+
+ROOT: Final[dict[str, Any]] = {
+    "jsonapi": _VERSION,
+    "links": {"self": PREFIX, "describedby": _DESCRIBED},
+    "meta": {"collections": {}},
+}
+ERRORS: Final[dict[str, Any]] = {
+    "jsonapi": _VERSION,
+    "errors": [
+        {
+            "status": "400",
+            "code": "unknown_parameter",
+            "title": "Unknown parameter",
+            "detail": "There is no parameter of this name here.",
+            "source": {"parameter": "colour"},
+        }
+    ],
+}
+
+
+def examples(resource: Resource) -> dict[str, Any]:
+    """Of a resource's documents, by the names of their schemas."""
+    name = resource.type.capitalize()
+    read, url = _read(resource), f"{PREFIX}/{resource.type}"
+    links = {"self": url, "describedby": _DESCRIBED}
+    around = {"first": f"{url}?page%5Bsize%5D=25", "prev": None, "next": None}
+    return {
+        f"{name}Creation": {"data": _created(resource)},
+        f"{name}Change": {"data": {**_identity(resource), "attributes": _changed(resource)}},
+        f"{name}Document": {
+            "jsonapi": _VERSION,
+            "links": {**links, "self": read["links"]["self"]},
+            "data": read,
+        },
+        f"{name}Page": {"jsonapi": _VERSION, "links": {**links, **around}, "data": [read]},
+    }
+
+
+def operation_examples(resource: Resource) -> dict[str, Any]:
+    """Of the atomic extension's documents, by the names of their schemas."""
+    change = {**_identity(resource), "attributes": _changed(resource)}
+    made = {"data": _read(resource)}
+    meant = [{"op": "add", "data": _created(resource)}, {"op": "update", "data": change}]
+    return {
+        "Operations": {OPERATIONS: meant},
+        "Results": {"jsonapi": _VERSION, RESULTS: [made, made]},
+    }
+
+
+def _identity(resource: Resource) -> dict[str, Any]:
+    return {"type": resource.type, "id": "1"}
+
+
+def _attributes(resource: Resource, *, settable: bool) -> dict[str, Any]:
+    return {
+        attribute.name: attribute.description["examples"][0]
+        for attribute in resource.attributes.values()
+        if not (settable and attribute.read_only)
+    }
+
+
+def _created(resource: Resource) -> dict[str, Any]:
+    return {"type": resource.type, "attributes": _attributes(resource, settable=True)}
+
+
+def _changed(resource: Resource) -> dict[str, Any]:
+    """One attribute that is not required: it suits whatever else the resource is."""
+    settable = _attributes(resource, settable=True)
+    free = [name for name in settable if not resource.attributes[name].required]
+    return {name: settable[name] for name in free[:1] or settable}
+
+
+def _read(resource: Resource) -> dict[str, Any]:
+    return {
+        **_identity(resource),
+        "attributes": _attributes(resource, settable=False),
+        "links": {"self": f"{PREFIX}/{resource.type}/1"},
+    }
