@@ -4,9 +4,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
+PEERS := .venv-bench
+PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-clients check check-all format lock lock-clients
+.PHONY: help install run test conformance test-clients bench bench-smoke wrk check check-all format \
+	lock lock-clients lock-bench
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -26,14 +29,31 @@ $(CLIENTS_STAMP): tests/clients/requirements.txt tests/clients/package-lock.json
 	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm ci --prefix tests/clients --no-audit --no-fund
 	touch $@
 
+$(PEERS_STAMP): bench/requirements.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 run: install ## start the service on http://127.0.0.1:5000 over roster.db
 	$(BIN)/roster serve
+
+conformance: install ## judge Roster by each sentence of JSON:API, and write docs/conformance.md
+	$(BIN)/python -m pytest tests/conformance --proof
 
 test: install ## run the test suite, but for what takes minutes
 	$(BIN)/python -m pytest
 
 test-clients: install $(CLIENTS_STAMP) ## run the clients that others wrote, and a browser, against the service
 	$(BIN)/python -m pytest -m clients tests/clients
+
+bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
+	$(BIN)/python -m bench --write
+
+bench-smoke: install wrk ## see that the bench runs and gets right answers, without a verdict on time
+	$(BIN)/python -m bench --servers floor,roster --users 2000 --rounds 1 --seconds 1 --no-warm-up
+
+wrk:
+	command -v wrk > /dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends wrk)
 
 check: install ## lint, types, import contracts, migration drift
 	$(BIN)/ruff check .
@@ -59,3 +79,7 @@ lock-clients: install $(CLIENTS_STAMP) ## pin and hash anew what test-clients ne
 	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm install --prefix tests/clients --package-lock-only \
 		--omit-lockfile-registry-resolved --no-audit --no-fund
 	$(CLIENTS)/bin/node tests/clients/without_urls.mjs
+
+lock-bench: install ## pin and hash anew what the bench compares with
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --group bench --output-file bench/requirements.txt

@@ -4,10 +4,12 @@ from contextlib import ExitStack
 
 import click
 
+from bench import docs
+from bench.curves import growth, scaling
 from bench.database import database
-from bench.measuring import Measured, measure
+from bench.measuring import Measured, Rounds, compared
 from bench.report import table
-from bench.scenarios import SCENARIOS, WRITING
+from bench.scenarios import SCENARIOS
 from bench.servers import SERVERS, running
 
 
@@ -34,25 +36,30 @@ class Names(click.ParamType[list[str]]):
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--seconds", default=3, show_default=True, help="Of each measurement.")
 @click.option("--users", default=100_000, show_default=True)
-def main(servers: list[str], scenarios: list[str], rounds: int, seconds: int, users: int) -> None:
+@click.option("--warm-up/--no-warm-up", default=True, help="A second of load before each scenario.")
+@click.option("--write", is_flag=True, help="Measure growth too, and bring the docs up to date.")
+def main(
+    servers: list[str],
+    scenarios: list[str],
+    rounds: int,
+    seconds: int,
+    users: int,
+    *,
+    warm_up: bool,
+    write: bool,
+) -> None:
     """Measure servers side by side: a table of req/s, CPU a request, and ratios."""
     results: dict[str, dict[str, list[Measured]]] = {}
-    with ExitStack() as stack:
-        filled = stack.enter_context(database(users))
+    with database(users) as filled, ExitStack() as stack:
         started = [stack.enter_context(running(SERVERS[name], filled)) for name in servers]
         for scenario in scenarios:
-            measured: dict[str, list[Measured]] = {name: [] for name in servers}
-            for turn in range(rounds + 1):
-                for each in started:
-                    load = SCENARIOS[scenario](each)
-                    found = measure(each, load, filled, seconds if turn else 1)
-                    if turn:  # the first round warms up
-                        measured[each.server.name].append(found)
-                    if scenario in WRITING:
-                        filled.restore()
-            results[scenario] = measured
-            click.echo(f"{scenario} is done", err=True)
+            results[scenario] = compared(
+                scenario, started, filled, Rounds(rounds, seconds, warm_up=warm_up)
+            )
+            click.echo(f"{scenario}: done", err=True)
     click.echo(table(results))
+    if write:
+        docs.write(results, growth(seconds), scaling(seconds))
 
 
 if __name__ == "__main__":

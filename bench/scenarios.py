@@ -59,12 +59,12 @@ def _is_user(resource: Mapping[str, Any], number: int) -> bool:
 
 def read_one(running: Running) -> Load:
     """GET of a user by id."""
-    collection = running.server.collection
+    url = running.server.item
     for number in (1, running.users // 2, running.users):
-        answer = running.client.get(f"{collection}/{number}")
+        answer = running.client.get(url(number))
         right = answer.status_code == 200 and _is_user(answer.json()["data"], number)
         _expect(right, running, answer)
-    return Load(collection, LUA / "read_one.lua", (collection, str(running.users)))
+    return Load(url(1), LUA / "read.lua", (url("#"), "1", str(running.users)))
 
 
 def _listed(size: int, *, last: bool = False) -> "Prepare":
@@ -82,12 +82,12 @@ def _listed(size: int, *, last: bool = False) -> "Prepare":
 
 def filter_email(running: Running) -> Load:
     """The list of those who have an email."""
-    before, after = f"{running.server.collection}?filter%5Bemail%5D=person", "@example.org"
+    url = f"{running.server.collection}?filter%5Bemail%5D=person#@example.org"
     for number in (1, running.users):
-        answer = running.client.get(f"{before}{number:07}{after}")
+        answer = running.client.get(url.replace("#", f"{number:07}"))
         data = answer.json()["data"] if answer.status_code == 200 else []
         _expect(len(data) == 1 and _is_user(data[0], number), running, answer)
-    return Load(before, LUA / "filter_email.lua", (before, after, str(running.users)))
+    return Load(url, LUA / "read.lua", (url, "7", str(running.users)))
 
 
 def create(running: Running) -> Load:
@@ -97,7 +97,7 @@ def create(running: Running) -> Load:
     sent["role"] = "editor"
     answer = running.client.post(collection, json={"data": {"type": "users", "attributes": sent}})
     _expect(answer.status_code == 201, running, answer)
-    made = running.client.get(f"{collection}/{answer.json()['data']['id']}")
+    made = running.client.get(running.server.item(answer.json()["data"]["id"]))
     told = made.json()["data"]["attributes"]
     age = datetime.now().astimezone() - _instant(told["creation_time"])
     right = sent.items() <= told.items() and abs(age) < timedelta(minutes=1)
@@ -107,25 +107,25 @@ def create(running: Running) -> Load:
 
 def patch(running: Running) -> Load:
     """PATCH of a name; with If-Match where the server heeds it."""
-    collection, run = running.server.collection, f"run{next(_runs)}"
+    url, run = running.server.item, f"run{next(_runs)}"
     etags = [_etag(running, number) for number in range(1, RENAMED + 1)]
     first = {"If-Match": etags[0]} if running.server.guarded else {}
     sent = {"data": {"type": "users", "id": "1", "attributes": {"name": run}}}
-    answer = running.client.patch(f"{collection}/1", json=sent, headers=first)
-    told = running.client.get(f"{collection}/1").json()["data"]["attributes"]
+    answer = running.client.patch(url(1), json=sent, headers=first)
+    told = running.client.get(url(1)).json()["data"]["attributes"]
     recent = datetime.now().astimezone() - _instant(told["update_time"]) < timedelta(minutes=1)
     _expect(answer.status_code == 200 and told["name"] == run and recent, running, answer)
     if running.server.guarded:
-        again = running.client.patch(f"{collection}/1", json=sent, headers=first)
+        again = running.client.patch(url(1), json=sent, headers=first)
         _expect(again.status_code == 412, running, again)
     etags[0] = _etag(running, 1)
     file = running.directory / "etags"
     file.write_text("".join(f"{n} {etag}\n" for n, etag in enumerate(etags, start=1)))
-    return Load(collection, LUA / "patch.lua", (collection, str(file), run), threads=8)
+    return Load(url(1), LUA / "patch.lua", (url("#"), str(file), run), threads=8)
 
 
 def _etag(running: Running, number: int) -> str:
-    answer = running.client.get(f"{running.server.collection}/{number}")
+    answer = running.client.get(running.server.item(number))
     return answer.headers.get("ETag", "") if running.server.guarded else ""
 
 

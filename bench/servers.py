@@ -33,12 +33,23 @@ class Server:
     number as its first; `command` starts it on a port with so many workers."""
 
     name: str
-    collection: str
+    base: str
     command: Callable[[int, int], list[str]]
     page: Callable[["Running", int, int], str]
     environment: Mapping[str, str] = field(default_factory=dict)
     guarded: bool = True
     """Whether it gives ETags and heeds If-Match."""
+    slash: str = ""
+    """What its URLs end in."""
+
+    @property
+    def collection(self) -> str:
+        """The URL of its users."""
+        return self.base + self.slash
+
+    def item(self, number: object) -> str:
+        """The URL of one of its users."""
+        return f"{self.base}/{number}{self.slash}"
 
 
 @dataclass(frozen=True)
@@ -126,14 +137,16 @@ SERVERS = {
         Server("floor", "/api/v1/users", _floor, _by_plain_cursor),
         Server("roster", "/api/v1/users", _roster, _by_cursor, {"ROSTER_JWT_SECRET": SECRET}),
         Server("tutorial", "/users", _tutorial, _by_number, guarded=False),
-        Server("fastapi-jsonapi", "/users", _fastapi, _by_number, guarded=False),
+        Server("fastapi-jsonapi", "/users", _fastapi, _by_number, guarded=False, slash="/"),
     )
 }
 
 
 @contextmanager
-def running(server: Server, database: Database, *, workers: int = 1) -> Iterator[Running]:
-    """The server, over the database; one worker has the application's core to itself."""
+def running(
+    server: Server, database: Database, *, workers: int = 1, pinned: bool = True
+) -> Iterator[Running]:
+    """The server, over the database; pinned, it has the application's core to itself."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
     environment = {
@@ -150,7 +163,7 @@ def running(server: Server, database: Database, *, workers: int = 1) -> Iterator
         process = psutil.Popen(
             server.command(port, workers), env=environment, stdout=log, stderr=subprocess.STDOUT
         )
-        process.cpu_affinity(APPLICATION if workers == 1 else CORES)
+        process.cpu_affinity(APPLICATION if pinned else CORES)
         try:
             found = Running(server, process, client, database.users, Path(directory))
             _until_it_answers(found)
@@ -174,7 +187,7 @@ def _until_it_answers(running: Running) -> None:
     end = monotonic() + PATIENCE
     while True:
         with suppress(httpx.TransportError):
-            if running.client.get(f"{running.server.collection}/1").status_code == 200:
+            if running.client.get(running.server.item(1)).status_code == 200:
                 return
         if monotonic() > end or running.process.poll() is not None:
             log = (running.directory / "log").read_text()

@@ -1,5 +1,5 @@
 -- Rename users again and again, each guarded by the ETag of the answer before.
--- Arguments: the collection's path, a file of ids and ETags, a word that no other run uses.
+-- Arguments: the URL of a user, with # for the id; a file of ids and ETags, a word that no other run uses.
 -- Each thread has one connection and users of its own, so that no change meets another.
 local threads = 0
 
@@ -9,7 +9,7 @@ function setup(thread)
 end
 
 function init(arguments)
-   collection, run, at, made = arguments[1], arguments[3], 0, 0
+   url, run, at, made = arguments[1], arguments[3], 0, 0
    mine = {}
    local line = 0
    for text in io.lines(arguments[2]) do
@@ -28,7 +28,7 @@ function request()
    wrk.headers["If-Match"] = user.etag
    local body = '{"data":{"type":"users","id":"' .. user.id .. '","attributes":{"name":"'
       .. "Renamed " .. run .. " " .. made .. '"}}}'
-   return wrk.format("PATCH", collection .. "/" .. user.id, nil, body)
+   return wrk.format("PATCH", (url:gsub("#", user.id)), nil, body)
 end
 
 function response(status, headers)
