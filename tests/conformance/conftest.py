@@ -11,10 +11,10 @@ import httpx
 import pytest
 from conformance.client import CURSORS, JSONAPI, Client, numbered
 from conformance.description import Resource
+from conformance.proof import Proof
 
 HERE = Path(__file__).parent
 DATABASES = ("SQLite", "PostgreSQL")
-OUTCOMES = pytest.StashKey[dict[str, dict[str, list[str]]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +22,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--server", metavar="URL", help="judge the server there, not Roster")
     group.addoption("--resource", metavar="FILE", help="the description of its resource")
     group.addoption("--proof", action="store_true", help="print the table, and write it down")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("proof", False):
+        config.pluginmanager.register(Proof())
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if isinstance(item, pytest.Function) and "server" in item.fixturenames:
+        server = item.callspec.params["server"]
+        item.user_properties += [("server", server), ("test", item.originalname)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,22 +67,16 @@ def http(base_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def client(
-    http: httpx.Client,
-    resource: Resource,
-    server: str,
-    record_property: Callable[[str, object], None],
-) -> Client:
-    """A client of the server; the test counts for it."""
-    record_property("server", server)
+@pytest.fixture(scope="session")
+def client(http: httpx.Client, resource: Resource) -> Client:
+    """A client of the server."""
     return Client(http, resource)
 
 
 @pytest.fixture(scope="session")
-def answers(http: httpx.Client, resource: Resource, server: str) -> Mapping[str, httpx.Response]:
+def answers(client: Client) -> Mapping[str, httpx.Response]:
     """An answer of every kind that the server gives, by what it answers."""
-    return dict(each_kind(Client(http, resource)))
+    return dict(each_kind(client))
 
 
 def each_kind(client: Client) -> Iterator[tuple[str, httpx.Response]]:

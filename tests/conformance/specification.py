@@ -8,7 +8,8 @@ from pathlib import Path
 
 SPECIFICATIONS = ("jsonapi", "atomic", "cursor-pagination")
 
-_KEY_WORDS = re.compile(r"\b(?:(?:MUST|SHOULD|SHALL)(?: NOT)?|(?:NOT )?RECOMMENDED|REQUIRED)\b")
+HERE = Path(__file__).parent
+KEY_WORDS = re.compile(r"\b(?:(?:MUST|SHOULD|SHALL)(?:\s+NOT)?|(?:NOT\s+)?RECOMMENDED|REQUIRED)\b")
 _FENCED = re.compile(r"^([ >]*)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 _FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"#+ +(?:<a [^>]*id=\"(?P<id>[^\"]+)\"[^>]*></a> *)?(?P<title>.*)")
@@ -30,18 +31,18 @@ class Sentence:
     @property
     def levels(self) -> tuple[str, ...]:
         """Its key words in capitals, each once, in the order in which they come."""
-        return tuple(dict.fromkeys(_KEY_WORDS.findall(self.text)))
+        return tuple(dict.fromkeys(KEY_WORDS.findall(self.text)))
 
 
 def sentences(specification: str) -> list[Sentence]:
     """All of its sentences with a key word, line breaks made spaces and empty tags dropped."""
-    text = (Path(__file__).parent / "spec" / f"{specification}.md").read_text("utf-8")
+    text = (HERE / "spec" / f"{specification}.md").read_text("utf-8")
     text = _FENCED.sub("", _FRONT_MATTER.sub("", text))
     found = []
     ordinals: Counter[str] = Counter()
     for anchor, block in _blocks(_QUOTED.sub("", text)):
         for sentence in _parted(block):
-            if _KEY_WORDS.search(sentence):
+            if KEY_WORDS.search(sentence):
                 ordinals[anchor] += 1
                 found.append(Sentence(specification, f"{anchor}.{ordinals[anchor]}", sentence))
     return found

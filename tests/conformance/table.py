@@ -1,0 +1,174 @@
+"""The table of proof: each sentence that obliges somebody, whom it binds, and what holds it."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.specification import SPECIFICATIONS, Sentence
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "conformance.md"
+
+CLASSES = {
+    "server": "binds servers, and tests hold it",
+    "client": "binds clients; tests hold what a server answers to those that break it",
+    "definition": "defines a term, or binds those who write extensions and profiles",
+    "relationship": "binds servers whose resources have relationships; Roster's have none",
+    "not offered": "binds servers that offer what Roster does not; the reason is told",
+}
+TITLES = {
+    "jsonapi": ("JSON:API 1.1", "https://jsonapi.org/format/1.1/"),
+    "atomic": ("Atomic operations", "https://jsonapi.org/ext/atomic/"),
+    "cursor-pagination": (
+        "Cursor pagination",
+        "https://jsonapi.org/profiles/ethanresnick/cursor-pagination/",
+    ),
+}
+
+Outcomes = Mapping[str, Mapping[str, str]]
+"""What came of the tests: by test, then by server, "passed" or how it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A sentence of the table. `why` is the reason where one is due."""
+
+    sentence: Sentence
+    levels: tuple[str, ...]
+    binds: str
+    tests: tuple[str, ...] = ()
+    why: str = ""
+
+    @property
+    def must_be_held(self) -> bool:
+        """Whether it needs a passing test."""
+        return self.binds == "server"
+
+    def lacking(self, outcomes: Outcomes, servers: Iterable[str]) -> list[str]:
+        """Why it is not held on the servers; nothing if it is."""
+        if not self.must_be_held:
+            return []
+        if not self.tests:
+            return ["no test holds it"]
+        return [
+            f"{test}: {came} on {server}"
+            for test in self.tests
+            for server in servers
+            if (came := outcomes.get(test, {}).get(server, "not run")) != "passed"
+        ]
+
+
+def entries(path: Path = HERE / "sentences.toml") -> list[Entry]:
+    """The table."""
+    rows = tomllib.loads(path.read_text("utf-8"))["sentence"]
+    return [
+        Entry(
+            Sentence(row["specification"], row["number"], " ".join(row["text"].split())),
+            tuple(row["level"].split(", ")),
+            row["class"],
+            tuple(row.get("tests", ())),
+            row.get("why", ""),
+        )
+        for row in rows
+    ]
+
+
+def files_of_tests() -> dict[str, str]:
+    """The names of the suite's tests, each with that of its file."""
+    return {
+        name: path.name
+        for path in sorted(HERE.glob("test_*.py"))
+        for name in re.findall(r"^def (test_\w+)\(", path.read_text("utf-8"), re.MULTILINE)
+    }
+
+
+# -- for the terminal --------------------------------------------------------------------------
+
+
+def report(table: Sequence[Entry], outcomes: Outcomes, servers: Sequence[str]) -> Iterator[str]:
+    """Each sentence with its level, its tests and what came of them; then what is not held."""
+    for entry in table:
+        levels, sentence = ", ".join(entry.levels), entry.sentence
+        yield f"{sentence.specification} {sentence.number}: {levels} ({entry.binds})"
+        yield f"    {sentence.text}"
+        for test in entry.tests:
+            came = (
+                f"{server} {outcomes.get(test, {}).get(server, 'not run')}" for server in servers
+            )
+            yield f"    - {test}: {', '.join(came)}"
+        if entry.why:
+            yield f"    - {entry.why}"
+    yield ""
+    unheld = [(e.sentence, why) for e in table for why in e.lacking(outcomes, servers)]
+    yield from (f"NOT HELD {s.specification} {s.number}: {why}" for s, why in unheld)
+    held = sum(entry.must_be_held and not entry.lacking(outcomes, servers) for entry in table)
+    wanted = sum(entry.must_be_held for entry in table)
+    yield f"{held} of {wanted} sentences for servers are held on {' and '.join(servers)}"
+
+
+# -- for the page ------------------------------------------------------------------------------
+
+_INTRODUCTION = """\
+# Conformance
+
+What [JSON:API 1.1]({jsonapi}), its [atomic operations]({atomic}) and the [cursor pagination \
+profile]({cursors}) oblige to, sentence by sentence, and the tests that show that Roster keeps it. \
+The tests ask a running server through HTTP, on SQLite and on PostgreSQL; `make conformance` runs \
+them, prints what came of each, fails where a sentence for servers is without a passing test, and \
+writes this page out of \
+[`tests/conformance/sentences.toml`](../tests/conformance/sentences.toml).
+
+The suite knows Roster by its URL and a description of one resource, \
+[`users.toml`](../tests/conformance/users.toml), so that it can judge another server too:
+
+```
+.venv/bin/python -m pytest tests/conformance --proof --server URL --resource FILE
+```
+"""
+
+
+def page(table: Sequence[Entry]) -> str:
+    """The table in Markdown."""
+    links = dict(
+        zip(("jsonapi", "atomic", "cursors"), (u for _, u in TITLES.values()), strict=True)
+    )
+    parts = [_INTRODUCTION.format(**links), "\n".join(_summary(table))]
+    files = files_of_tests()
+    for specification in SPECIFICATIONS:
+        title, url = TITLES[specification]
+        parts.append(
+            f"## {title}\n\n| sentence | level | text | held by |\n| --- | --- | --- | --- |"
+        )
+        parts[-1] += "".join(
+            f"\n{_row(entry, url, files)}"
+            for entry in table
+            if entry.sentence.specification == specification
+        )
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _summary(table: Sequence[Entry]) -> Iterator[str]:
+    counts = Counter((entry.sentence.specification, entry.binds) for entry in table)
+    titles = [TITLES[specification][0] for specification in SPECIFICATIONS]
+    yield f"| sentences | {' | '.join(titles)} | |"
+    yield "| --- | ---: | ---: | ---: | --- |"
+    for name, meaning in CLASSES.items():
+        numbers = " | ".join(str(counts[specification, name]) for specification in SPECIFICATIONS)
+        yield f"| {name} | {numbers} | {meaning} |"
+
+
+def _row(entry: Entry, url: str, files: Mapping[str, str]) -> str:
+    anchor = entry.sentence.number.rpartition(".")[0]
+    text = entry.sentence.text.replace("](#", f"]({url}#").replace("](/", "](https://jsonapi.org/")
+    held = [] if entry.must_be_held else [f"*{entry.binds}*"]
+    held += [
+        f"[{test.removeprefix('test_').replace('_', ' ')}](../tests/conformance/{files[test]})"
+        for test in entry.tests
+    ]
+    held += [entry.why] if entry.why else []
+    levels = ", ".join(entry.levels)
+    cells = (f"[{entry.sentence.number}]({url}#{anchor})", levels, text, "<br>".join(held))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

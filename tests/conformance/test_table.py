@@ -1,0 +1,82 @@
+"""The table of proof is whole, verbatim, and what docs/conformance.md shows."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from conformance.specification import HERE, KEY_WORDS, SPECIFICATIONS, sentences
+from conformance.table import CLASSES, PAGE, Entry, entries, files_of_tests, page, report
+
+TABLE = entries()
+
+
+@pytest.mark.parametrize("specification", SPECIFICATIONS)
+def test_the_table_has_every_sentence_of_the_text_verbatim_and_no_other(specification: str) -> None:
+    told = [entry.sentence for entry in TABLE if entry.sentence.specification == specification]
+    assert told == sentences(specification)
+
+
+@pytest.mark.parametrize("specification", SPECIFICATIONS)
+def test_no_key_word_of_the_text_is_outside_a_sentence(specification: str) -> None:
+    text = (HERE / "spec" / f"{specification}.md").read_text("utf-8")
+    in_sentences = [
+        word for each in sentences(specification) for word in KEY_WORDS.findall(each.text)
+    ]
+    assert in_sentences == [" ".join(word.split()) for word in KEY_WORDS.findall(text)]
+    flat = re.sub(r"\s+(?:> )?", " ", text)
+    assert all(
+        each.text in re.sub(r"<a [^>]*></a> *", "", flat) for each in sentences(specification)
+    )
+
+
+def test_the_level_of_a_sentence_is_what_it_says() -> None:
+    for entry in TABLE:
+        assert entry.levels == entry.sentence.levels, entry.sentence.number
+
+
+def test_sentences_are_of_the_classes_that_there_are() -> None:
+    assert {entry.binds for entry in TABLE} == set(CLASSES)
+
+
+def test_every_sentence_for_servers_names_tests_and_every_test_named_is_there() -> None:
+    for entry in TABLE:
+        assert entry.tests or not entry.must_be_held, entry.sentence.number
+        assert set(entry.tests) <= files_of_tests().keys(), entry.sentence.number
+
+
+def test_what_is_not_offered_or_defined_tells_why() -> None:
+    for entry in TABLE:
+        assert entry.why or entry.binds not in ("definition", "not offered"), entry.sentence.number
+
+
+def test_the_page_shows_the_table() -> None:
+    assert PAGE.read_text("utf-8") == page(TABLE), "make conformance writes it"
+
+
+@pytest.mark.parametrize(
+    ("tests", "outcomes", "why"),
+    [
+        ((), {}, "no test holds it"),
+        (("test_a",), {}, "test_a: not run on SQLite"),
+        (("test_a",), {"test_a": {"SQLite": "failed"}}, "test_a: failed on SQLite"),
+        (("test_a",), {"test_a": {"SQLite": "skipped"}}, "test_a: skipped on SQLite"),
+        (("test_a", "test_b"), {"test_a": {"SQLite": "passed"}}, "test_b: not run on SQLite"),
+        (("test_a",), {"test_a": {"SQLite": "passed"}}, None),
+    ],
+)
+def test_a_sentence_for_servers_without_a_passing_test_is_not_held(
+    tests: tuple[str, ...], outcomes: dict[str, dict[str, str]], why: str | None
+) -> None:
+    found = next(entry for entry in TABLE if entry.must_be_held)
+    entry = replace(found, tests=tests)
+    assert entry.lacking(outcomes, ["SQLite"]) == ([why] if why else [])
+    told = list(report([entry], outcomes, ["SQLite"]))
+    assert any(line.startswith("NOT HELD") for line in told) is (why is not None)
+    assert told[-1] == f"{int(why is None)} of 1 sentences for servers are held on SQLite"
+
+
+def test_a_sentence_for_others_needs_no_test() -> None:
+    for entry in TABLE:
+        if entry.binds != "server":
+            without: Entry = replace(entry, tests=())
+            assert without.lacking({}, ["SQLite"]) == []
