@@ -4,6 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
+NPM = PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm --prefix tests/clients
 PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
@@ -23,15 +24,14 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
-$(CLIENTS_STAMP): tests/clients/requirements.txt tests/clients/package-lock.json
+# Python clients, and Node out of a wheel; then the npm clients.
+$(CLIENTS)/.programs: tests/clients/requirements.txt
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm ci --prefix tests/clients --no-audit --no-fund
 	touch $@
 
-$(PEERS_STAMP): bench/requirements.txt
-	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(CLIENTS_STAMP): $(CLIENTS)/.programs tests/clients/package-lock.json
+	$(NPM) ci --no-audit --no-fund
 	touch $@
 
 run: install ## start the service on http://127.0.0.1:5000 over roster.db
@@ -73,11 +73,10 @@ lock: install ## pin and hash the requirements anew
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.txt
 
-lock-clients: install $(CLIENTS_STAMP) ## pin and hash anew what test-clients needs
+lock-clients: install $(CLIENTS)/.programs ## pin and hash anew what test-clients needs
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --group clients --output-file tests/clients/requirements.txt
-	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm install --prefix tests/clients --package-lock-only \
-		--omit-lockfile-registry-resolved --no-audit --no-fund
+	$(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(CLIENTS)/bin/node tests/clients/without_urls.mjs
 
 lock-bench: install ## pin and hash anew what the bench compares with

@@ -1,0 +1,32 @@
+"""Clients generated from /openapi.json: they are made, checked and used with a real server."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.clients
+
+HERE = Path(__file__).parent
+NPM = HERE / "node_modules" / ".bin"
+Run = Callable[..., str]
+
+
+def test_a_generated_typescript_client_compiles_and_works(
+    run: Run, base_url: str, tmp_path: Path
+) -> None:
+    for name in ("users.ts", "tsconfig.json", "package.json"):
+        shutil.copy(HERE / "generated" / name, tmp_path)
+    (tmp_path / "node_modules").symlink_to(HERE / "node_modules")
+    types = ("--default-non-nullable=false", "-o", tmp_path / "schema.d.ts")
+    run("node", NPM / "openapi-typescript", f"{base_url}/openapi.json", *types)
+    run("node", NPM / "tsc", "-p", tmp_path)
+    assert "all done" in run("node", tmp_path / "users.ts", base_url)
+
+
+def test_a_generated_python_client_works(run: Run, base_url: str, tmp_path: Path) -> None:
+    output = ("--meta", "none", "--output-path", tmp_path / "roster_client", "--fail-on-warning")
+    run("openapi-python-client", "generate", "--url", f"{base_url}/openapi.json", *output)
+    shutil.copy(HERE / "generated" / "users.py", tmp_path)
+    assert "all done" in run("python", tmp_path / "users.py", base_url)
