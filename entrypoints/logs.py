@@ -23,7 +23,7 @@ def configure(log_format: str) -> None:
 
 
 def of_the_server(log_format: str) -> dict[str, Any]:
-    """The same look for what granian logs, as it takes it."""
+    """The same look for what granian and libraries log, as granian takes it."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [
@@ -32,7 +32,10 @@ def of_the_server(log_format: str) -> dict[str, Any]:
         ],
         "foreign_pre_chain": _STAMPED,
     }
-    return {"formatters": {"generic": formatter, "access": formatter}}
+    return {
+        "formatters": {"generic": formatter, "access": formatter},
+        "root": {"handlers": ["console"], "level": "WARNING"},
+    }
 
 
 def _renderer(log_format: str) -> Processor:

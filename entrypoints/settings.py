@@ -1,5 +1,6 @@
 """The environment -> Settings, or one line that names the setting that is wrong."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -166,6 +167,12 @@ class Settings:
     def embedded(self) -> bool:
         """Whether the database is a file of this machine, which `roster serve` migrates itself."""
         return self.database_url.startswith("sqlite:")
+
+    @property
+    def database(self) -> str:
+        """The kind of the database: memory, sqlite, postgresql, mariadb."""
+        kind = re.split("[+:]", self.database_url)[0]
+        return {"postgres": "postgresql", "mysql": "mariadb"}.get(kind, kind)
 
     @property
     def store(self) -> str:

@@ -66,7 +66,20 @@ def make_app(
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0
         )
+    if settings.traces_endpoint:
+        _trace(app, pool, settings.database)
     return app
+
+
+def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:
+    from adapters.sql.spans import trace
+    from adapters.web.spans import Traced
+    from entrypoints.traces import make_tracer
+
+    tracer = make_tracer()
+    app.wsgi_app = Traced(app.wsgi_app, tracer)  # type: ignore[method-assign]
+    if pool is not None:
+        trace(pool, tracer, system=database)
 
 
 def make_metrics(pool: DeadlinePool | None) -> Metrics:

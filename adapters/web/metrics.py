@@ -61,9 +61,7 @@ class Metrics:
     def ended(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
         """A request that `began` has its answer."""
         self._ended()
-        route, method = environ.get(ROUTE, OTHER), environ["REQUEST_METHOD"]
-        if method not in _METHODS:
-            method = OTHER
+        route, method = environ.get(ROUTE, OTHER), known_method(environ)
         key = (route, method, status)
         child = self._children.get(key)
         if child is None:  # labels() takes longer than all the rest
@@ -112,6 +110,12 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together, self._directory)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+def known_method(environ: "WSGIEnvironment") -> str:
+    """The method of a request, if it is one that HTTP knows."""
+    method: str = environ["REQUEST_METHOD"]
+    return method if method in _METHODS else OTHER
 
 
 def readable(route: str) -> str:

@@ -1,0 +1,61 @@
+"""A span for every request (opentelemetry.io, conventions for HTTP servers).
+
+Nothing of it is personal: no query, no path but its route, no words of an error.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from adapters.web.headers import Headers
+from adapters.web.metrics import OTHER, ROUTE, known_method, readable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_CONTEXT = TraceContextTextMapPropagator()
+
+
+class Traced:
+    """The application, whose requests are told to a tracer.
+
+    A request continues the trace that its traceparent names. Inside, traceparent is the span's.
+    """
+
+    def __init__(self, app: "WSGIApplication", tracer: Tracer) -> None:
+        self._app = app
+        self._tracer = tracer
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        parent = _CONTEXT.extract({"traceparent": environ.get("HTTP_TRACEPARENT", "")})
+        with self._tracer.start_as_current_span(
+            "request",
+            parent,
+            SpanKind.SERVER,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            inside: dict[str, str] = {}
+            _CONTEXT.inject(inside)
+            environ["HTTP_TRACEPARENT"] = inside["traceparent"]
+
+            def starting(status: str, headers: Headers, *exc_info: Any) -> Any:
+                _describe(span, environ, int(status[:3]))
+                return start_response(status, headers, *exc_info)
+
+            return self._app(environ, starting)
+
+
+def _describe(span: Span, environ: "WSGIEnvironment", status: int) -> None:
+    method, route = known_method(environ), readable(environ.get(ROUTE, OTHER))
+    span.update_name(f"{method} {route}")
+    span.set_attribute("http.request.method", method)
+    span.set_attribute("http.route", route)
+    span.set_attribute("http.response.status_code", status)
+    if status >= 500:
+        span.set_attribute("error.type", str(status))
+        span.set_status(Status(StatusCode.ERROR))

@@ -1,0 +1,22 @@
+"""Where traces go, by the standard variables of OpenTelemetry (OTEL_…)."""
+
+import os
+from multiprocessing.util import Finalize
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Tracer
+
+
+def make_tracer() -> Tracer:
+    """What sends spans to the collector from a thread of its own, the last ones at the end."""
+    name = os.environ.get("OTEL_SERVICE_NAME", "roster")
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": name}), shutdown_on_exit=False
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    # Unlike atexit, this is called at the end of processes that multiprocessing forks, too.
+    Finalize(None, provider.shutdown, exitpriority=0)
+    return provider.get_tracer("roster")

@@ -1,0 +1,107 @@
+"""What /metrics tells."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+Service = Callable[..., FlaskClient]
+Labels = dict[str, str]
+
+
+def samples(client: FlaskClient, name: str) -> list[tuple[Labels, float]]:
+    text = client.get("/metrics").text
+    families = text_string_to_metric_families(text)
+    found = (sample for family in families for sample in family.samples)
+    return [(sample.labels, sample.value) for sample in found if sample.name == name]
+
+
+def requests(client: FlaskClient) -> dict[tuple[str, str, str], float]:
+    """How many requests there were by method, route and status."""
+    found = samples(client, "http_server_request_duration_seconds_count")
+    names = ("http_request_method", "http_route", "http_response_status_code")
+    return {(labels[names[0]], labels[names[1]], labels[names[2]]): n for labels, n in found}
+
+
+def test_requests_are_told_by_route_method_and_status(service: Service) -> None:
+    client = service()
+    document = {"data": {"type": "users", "attributes": {"email": "ann@x.org", "name": "Ann"}}}
+    client.post("/api/v1/users", json=document)
+    client.post("/api/v1/users", json=document)
+    client.get("/api/v1/users/1")
+    client.get("/api/v1/users/1.json")
+    client.head("/api/v1/users/2")
+    assert requests(client) == {
+        ("POST", "/api/v1/users", "201"): 1,
+        ("POST", "/api/v1/users", "409"): 1,
+        ("GET", "/api/v1/users/{user_id}", "200"): 2,
+        ("HEAD", "/api/v1/users/{user_id}", "404"): 1,
+    }
+
+
+def test_nothing_that_clients_choose_becomes_a_label(service: Service) -> None:
+    client = service()
+    for number in range(50):
+        client.get(f"/path{number}")
+        client.get(f"/api/v1/users/{number + 1}?a={number}")
+        client.open("/api/v1/users", method=f"METHOD{number}")
+        client.get(f"/docs/ann{number}@example.org")
+    assert requests(client) == {
+        ("GET", "_OTHER", "404"): 50,
+        ("GET", "/api/v1/users/{user_id}", "400"): 50,
+        ("_OTHER", "_OTHER", "405"): 50,
+        ("GET", "/docs/{name}", "404"): 50,
+    }
+
+
+def test_the_request_that_asks_is_under_way(service: Service) -> None:
+    client = service()
+    client.get("/api/v1")
+    assert samples(client, "http_server_active_requests") == [({}, 1)]
+    assert samples(client, "http_server_active_requests") == [({}, 1)]
+
+
+def test_durations_fall_into_buckets_of_seconds(service: Service) -> None:
+    client = service()
+    client.get("/healthz")
+    ((_, seconds),) = samples(client, "http_server_request_duration_seconds_sum")
+    assert 0 < seconds < 5
+    buckets = samples(client, "http_server_request_duration_seconds_bucket")
+    of_health = [n for labels, n in buckets if labels["http_route"] == "/healthz"]
+    assert of_health == sorted(of_health)
+    assert of_health[-1] == 1
+
+
+def test_the_pool_and_what_the_database_could_not_do_are_told(
+    service: Service, sqlite_url: str
+) -> None:
+    client = service(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="3")
+    assert client.get("/readyz").status_code == 503  # nobody has migrated it
+    assert client.get("/api/v1/users").status_code == 503
+    assert samples(client, "db_client_connection_max") == [({}, 3)]
+    assert samples(client, "db_client_connection_used") == [({}, 0)]
+    assert samples(client, "db_client_connection_pending_requests") == [({}, 0)]
+    assert samples(client, "roster_database_failures_total") == [({"code": "not_migrated"}, 2)]
+
+
+def test_it_is_prometheus_text_and_tells_no_versions(service: Service) -> None:
+    client = service()
+    client.get("/api/v1")
+    answer = client.get("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert not re.search(r"python|version|_info\b|\d\.\d+\.\d", answer.text)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nonsense"}])
+def test_it_asks_for_no_token(service: Service, headers: dict[str, str]) -> None:
+    client = service(ROSTER_JWT_SECRET="hush" * 8)
+    assert client.get("/metrics", headers=headers).status_code == 200
+
+
+def test_a_setting_closes_it(service: Service) -> None:
+    answer = service(ROSTER_METRICS="off").get("/metrics")
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/vnd.api+json"
+    assert answer.get_json()["errors"][0]["code"] == "not_found"

@@ -1,0 +1,100 @@
+"""How often one and the same may ask."""
+
+from collections.abc import Callable
+
+import jwt
+import pytest
+from flask.testing import FlaskClient
+
+Service = Callable[..., FlaskClient]
+
+SECRET = "hush" * 8
+USERS = "/api/v1/users"
+
+
+def token(subject: str | None) -> dict[str, str]:
+    claims = {"exp": 2**40, "scope": "users:read", **({"sub": subject} if subject else {})}
+    return {"Authorization": f"Bearer {jwt.encode(claims, SECRET)}"}
+
+
+def statuses(client: FlaskClient, count: int, address: str = "192.0.2.1", **of: str) -> list[int]:
+    came_from = {"REMOTE_ADDR": address}
+    return [client.get(USERS, headers=of, environ_base=came_from).status_code for _ in range(count)]
+
+
+def test_nobody_is_counted_unless_it_is_set(service: Service) -> None:
+    assert set(statuses(service(), 200)) == {200}
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="3/minute")
+    assert statuses(client, 5) == [200, 200, 200, 429, 429]
+    answer = client.get(USERS, environ_base={"REMOTE_ADDR": "192.0.2.1"})
+    assert answer.get_json()["errors"][0]["code"] == "too_many_requests"
+    assert answer.headers["Content-Type"] == "application/vnd.api+json"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert statuses(client, 1, "192.0.2.2") == [200]
+
+
+def test_the_time_passes(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="1/second")
+    assert statuses(client, 2) == [200, 429]
+    while statuses(client, 1) == [429]:  # ends, or the test's own time does
+        pass
+
+
+def test_probes_metrics_and_the_description_are_not_counted(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="1/minute")
+    for url in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
+        assert [client.get(url).status_code for _ in range(3)] == [200] * 3
+    assert [client.options(USERS).status_code for _ in range(3)] == [204] * 3
+
+
+def test_principals_are_counted_by_name_wherever_they_are(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="2/minute", ROSTER_JWT_SECRET=SECRET)
+    assert statuses(client, 2, "192.0.2.1", **token("ann")) == [200, 200]
+    assert statuses(client, 1, "192.0.2.2", **token("ann")) == [429]
+    assert statuses(client, 2, "192.0.2.1", **token("bob")) == [200, 200]
+    assert statuses(client, 3, "192.0.2.1", **token(None)) == [200, 200, 429]
+
+
+def test_who_is_not_let_in_is_counted_by_address(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="2/minute", ROSTER_JWT_SECRET=SECRET)
+    assert statuses(client, 3, Authorization="Bearer nonsense") == [401, 401, 429]
+    assert statuses(client, 1) == [429]
+    assert statuses(client, 1, "192.0.2.2") == [401]
+    assert statuses(client, 1, **token("ann")) == [200]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        ("2001:db8::1", "2001:db8::2:0:0:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("", "", True),
+    ],
+)
+def test_the_addresses_of_one_ipv6_network_are_one(
+    service: Service, first: str, second: str, together: bool
+) -> None:
+    client = service(ROSTER_RATE_LIMIT="1/minute")
+    assert statuses(client, 1, first) == [200]
+    assert statuses(client, 1, second) == [429 if together else 200]
+
+
+def test_what_is_said_of_others_is_not_believed(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="1/minute")
+    assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.1"}) == [200]
+    assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.2"}) == [429]
+
+
+def test_what_trusted_proxies_say_is(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="1/minute", ROSTER_TRUSTED_PROXIES="2")
+    assert statuses(client, 1, **{"X-Forwarded-For": "1.1.1.1, 198.51.100.1, 10.0.0.1"}) == [200]
+    assert statuses(client, 1, **{"X-Forwarded-For": "2.2.2.2, 198.51.100.1, 10.0.0.1"}) == [429]
+    assert statuses(client, 1, **{"X-Forwarded-For": "1.1.1.1, 198.51.100.2, 10.0.0.1"}) == [200]
+    forwarded = {"X-Forwarded-Host": "evil.example.org", "X-Forwarded-For": "1.1.1.1, 10.0.0.1"}
+    answer = client.get("/api/v1", headers=forwarded)
+    assert answer.get_json()["links"]["self"] == "/api/v1"
