@@ -1,25 +1,27 @@
 """Roster's resources over HTTP, as JSON:API."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Blueprint
+from flask import Blueprint, Response
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
 from adapters.api.access import guard
 from adapters.api.docs import docs
+from adapters.api.errors import errors
 from adapters.api.exchange import Reception, receiver
 from adapters.api.openapi import openapi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
-from adapters.api.problems import say
+from adapters.api.problems import saying
 from adapters.api.repetition import answering_once
 from adapters.api.root import root
 from adapters.api.users import users
+from adapters.api.welcome import welcome
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.resource import read_key
+from adapters.jsonapi.resource import KEY
 from adapters.resources.addresses import PREFIX, Addresses
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
@@ -47,6 +49,14 @@ class Terms:
     request_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API's blueprints, and its way to say what went wrong."""
+
+    blueprints: list[Blueprint]
+    say: Callable[[Exception], Response]
+
+
 def api(
     run: Run,
     reader: UserReader,
@@ -54,12 +64,14 @@ def api(
     terms: Terms,
     authenticate: Authenticate | None = None,
     limit: Limit | None = None,
-) -> list[Blueprint]:
-    """The API's blueprints: its resources under the prefix, and their description.
+) -> Api:
+    """The API: its resources under the prefix, and pages that tell of them.
 
     Without `authenticate` they are open to everyone, without `limit` as often as one likes.
     """
     addresses = Addresses(terms.public_url)
+    base = terms.public_url.rstrip("/")
+    say = saying(base)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
     resources.record_once(_know_keys)
     if check := guard(authenticate, limit):
@@ -78,20 +90,17 @@ def api(
     users(resources, run, reader, writer, cursors, once)
     collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
     operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses, once)
-    described = openapi(terms.public_url.rstrip("/"), secured=authenticate is not None)
-    return [resources, described, docs()]
+    described = openapi(base, secured=authenticate is not None)
+    return Api([resources, described, docs(), errors(), welcome(base)], say)
 
 
 class _Key(BaseConverter):
-    """An id in a URL; one that is not written as Roster writes it is no URL of ours."""
+    """An id in a URL; what can't be one is no URL of ours, whatever the method."""
 
-    regex = "[1-9][0-9]{0,18}"
+    regex = KEY
 
     def to_python(self, value: str) -> int:
-        if (key := read_key(value)) is None:
-            # Werkzeug's ValidationError would become 405 where the URL knows other methods.
-            raise NotFound
-        return key
+        return int(value)
 
 
 def _know_keys(state: BlueprintSetupState) -> None:

@@ -14,6 +14,7 @@ from adapters.jsonapi.media import (
     CURSOR_PROFILE,
     JSONAPI,
     accepted_profiles,
+    check_content_encoding,
     check_content_type,
     media_type,
 )
@@ -66,6 +67,7 @@ def receiver(
             extension=here.extension,
         )
         if matters:
+            check_content_encoding(environ.get("HTTP_CONTENT_ENCODING"))
             g.body = read_body(environ, limit=here.body_limit, seconds=body_seconds)
             anew(request_seconds)
 

@@ -227,7 +227,10 @@ def _operations_path() -> dict[str, Any]:
 
 def _other_paths() -> dict[str, Any]:
     status = object_of(["status"], status={"type": "string"})
+    places = object_of(["name", "links"], name={"type": "string"}, links={"type": "object"})
+    front = {"name": "Roster", "links": {"api": PREFIX, "docs": "/docs"}}
     return {
+        "/": _plain("front", "Where everything is", places, front),
         "/healthz": _plain("healthz", "Whether the process lives", status, {"status": "ok"}),
         "/readyz": _plain(
             "readyz", "Whether it can serve", status, {"status": "ready"}, **_problems(503)

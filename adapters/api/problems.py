@@ -1,13 +1,16 @@
 """Whatever goes wrong -> an answer in JSON:API. The one place where exceptions become statuses."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from uuid import uuid4
 
 import structlog
-from flask import Response, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from adapters.api import exchange
+from adapters.api.errors import URL
+from adapters.api.suggestions import meant
 from adapters.jsonapi.media import JSONAPI
 from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
 from adapters.web.app import REQUEST_ID
@@ -43,15 +46,24 @@ _TOO_MANY = ErrorObject(
 )
 
 
-def say(error: Exception) -> Response:
-    """The answer to an error. What Roster didn't foresee is logged, and told by an id alone."""
-    refused = _refused(error)
-    response = Response(error_document(refused.errors), refused.status, content_type=JSONAPI)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers.update(refused.headers)
-    if isinstance(error, Unauthenticated | InsufficientScope):
-        response.headers["WWW-Authenticate"] = challenge(error)
-    return response
+def saying(base: str) -> Callable[[Exception], Response]:
+    """Makes the answer to an error; `base` is what comes before the paths in every URL.
+
+    What Roster didn't foresee is logged, and told by an id alone.
+    """
+    about = f"{base}{URL}"
+
+    def say(error: Exception) -> Response:
+        refused = _refused(error)
+        body = error_document(refused, about=about)
+        response = Response(body, refused.status, content_type=JSONAPI)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.update(refused.headers)
+        if isinstance(error, Unauthenticated | InsufficientScope):
+            response.headers["WWW-Authenticate"] = challenge(error)
+        return response
+
+    return say
 
 
 def _refused(error: Exception) -> Refused:
@@ -90,9 +102,16 @@ def _of_http(error: HTTPException) -> Refused:
         return Refused(found, headers={"Allow": allowed})
     status = HTTPStatus(error.code or 500)
     if status is HTTPStatus.NOT_FOUND:
-        return Refused(ErrorObject(status=404, code="not_found", detail="There is nothing here."))
+        return Refused(_nothing_here())
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return Refused(ErrorObject(status=status, code=code, detail=f"{status.phrase}."))
+
+
+def _nothing_here() -> ErrorObject:
+    hint = meant(request.path, current_app.url_map)
+    detail = "There is nothing here" + (f"; look at {hint}." if hint else ".")
+    meta = {"suggestion": hint} if hint else {}
+    return ErrorObject(status=404, code="not_found", detail=detail, meta=meta)
 
 
 def _fault(error: Exception) -> Refused:

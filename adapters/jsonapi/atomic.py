@@ -135,7 +135,11 @@ def _meant(sent: Sequence[OperationObject], collections: Collections) -> list[Op
             refusals.append((each, error))
     invalid = [refused for refused in refusals if isinstance(refused[1], Invalid)]
     if first := invalid or refusals:
-        raise Refused(*(problem for refused in first for problem in _said(*refused).errors))
+        said = [_said(*refused) for refused in first]
+        raise Refused(
+            *(problem for each in said for problem in each.errors),
+            omitted=sum(each.omitted for each in said),
+        )
     return meant
 
 
@@ -168,6 +172,7 @@ def _said(sent: OperationObject, error: RosterError) -> Refused:
     return Refused(
         *(replace(each, pointer=each.pointer or place, header=None) for each in found.errors),
         headers=found.headers,
+        omitted=found.omitted,
     )
 
 

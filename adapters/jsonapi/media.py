@@ -123,6 +123,17 @@ def check_content_type(
             raise _unsupported("A body must be UTF-8.")
 
 
+def check_content_encoding(content_encoding: str | None) -> None:
+    """Refused (415) for a body that is compressed: a small one could become any size
+    (RFC 9110 section 8.4)."""
+    if (content_encoding or "identity").strip().lower() != "identity":
+        detail = "A body is taken as it is, without compression."
+        found = ErrorObject(
+            status=415, code="unsupported_media_type", detail=detail, header="Content-Encoding"
+        )
+        raise Refused(found, headers={"Accept-Encoding": "identity"})
+
+
 def _unsupported(detail: str) -> Refused:
     return Refused(
         ErrorObject(status=415, code="unsupported_media_type", detail=detail, header="Content-Type")

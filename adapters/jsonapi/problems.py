@@ -1,6 +1,7 @@
 """What goes wrong, as JSON:API error objects (jsonapi.org/format/1.1/#error-objects)."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -40,6 +41,11 @@ _HEADER: Final[Mapping[type[RosterError], str]] = {
 
 RETRY_AFTER_SECONDS: Final = 1
 
+MOST_TOLD: Final = 1000
+"""How many problems an answer tells; a body may hold a million of them. The rest is counted."""
+
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorObject:
@@ -58,8 +64,8 @@ class ErrorObject:
     meta: Mapping[str, object] = field(default_factory=dict)
     id: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The error object."""
+    def as_json(self, about: str | None = None) -> dict[str, Any]:
+        """The error object; `about` is the page that has a section for its code."""
         written: dict[str, Any] = {"status": str(self.status), "code": self.code}
         if self.id is not None:
             written = {"id": self.id, **written}
@@ -68,19 +74,26 @@ class ErrorObject:
         for where in ("pointer", "parameter", "header"):
             if (place := getattr(self, where)) is not None:
                 written["source"] = {where: place}
-        if self.type_link is not None:
-            written["links"] = {"type": self.type_link}
+        links = {"about": f"{about}#{self.code}" if about else None, "type": self.type_link}
+        if any(links.values()):
+            written["links"] = {name: link for name, link in links.items() if link}
         if self.meta:
             written["meta"] = dict(self.meta)
         return written
 
 
 class Refused(Exception):
-    """A request that the format refuses before anything is done: all problems of one check."""
+    """A request that the format refuses before anything is done: all problems of one check.
 
-    def __init__(self, *errors: ErrorObject, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__("; ".join(error.detail for error in errors))
-        self.errors = errors
+    `errors` are the first MOST_TOLD of them; `omitted` counts the others.
+    """
+
+    def __init__(
+        self, *errors: ErrorObject, headers: Mapping[str, str] | None = None, omitted: int = 0
+    ) -> None:
+        self.errors = errors[:MOST_TOLD]
+        self.omitted = omitted + len(errors) - len(self.errors)
+        super().__init__("; ".join(error.detail for error in self.errors))
         self.headers = dict(headers or {})
 
     @property
@@ -111,8 +124,9 @@ def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refu
                     pointer=pointer_to(violation.attribute),
                     meta={"attribute": violation.attribute},
                 )
-                for violation in error.violations
-            )
+                for violation in error.violations[:MOST_TOLD]
+            ),
+            omitted=max(0, len(error.violations) - MOST_TOLD),
         )
     attribute = error.attribute
     found = ErrorObject(
@@ -127,10 +141,15 @@ def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refu
     return Refused(found, headers=retry)
 
 
-def error_document(errors: tuple[ErrorObject, ...]) -> bytes:
-    """The document of the errors.
+def error_document(refused: Refused, *, about: str | None = None) -> bytes:
+    """The document of its errors.
 
-    Written in ASCII: a detail may quote what a client sent, and that need not be UTF-8.
+    What a client sent may be quoted in it, lone surrogates too, which no UTF-8 can hold: they
+    become U+FFFD.
     """
-    document = {"jsonapi": {"version": "1.1"}, "errors": [error.as_json() for error in errors]}
-    return json.dumps(document).encode("ascii")
+    document: dict[str, Any] = {"jsonapi": {"version": "1.1"}}
+    document["errors"] = [error.as_json(about) for error in refused.errors]
+    if refused.omitted:
+        document["meta"] = {"omitted": refused.omitted}
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return _LONE_SURROGATE.sub("\ufffd", text).encode()

@@ -18,7 +18,22 @@ from application.search import Op, Value
 
 LARGEST_KEY: Final = 2**63 - 1
 
-_KEY: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+
+def _up_to(largest: int) -> str:
+    """A pattern of the whole numbers from 1 to the largest, without leading zeros."""
+    digits = str(largest)
+    smaller = [
+        f"{digits[:at]}[{0 if at else 1}-{int(digit) - 1}][0-9]{{{len(digits) - at - 1}}}"
+        for at, digit in enumerate(digits)
+        if int(digit) > (0 if at else 1)
+    ]
+    return "|".join([f"[1-9][0-9]{{0,{len(digits) - 2}}}", *smaller, digits])
+
+
+KEY: Final = _up_to(LARGEST_KEY)
+"""The pattern of an id that can be: in the database's range, in its one spelling."""
+_KEY: Final = re.compile(KEY)
+
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -151,9 +166,7 @@ _ID: Final = Attribute(name="id", kind=Kind.KEY, read_only=True, description={"t
 
 def read_key(text: str) -> int | None:
     """The key of an id: ASCII digits without leading zeros, in the database's range; else None."""
-    if not _KEY.fullmatch(text) or not 0 < (key := int(text)) <= LARGEST_KEY:
-        return None
-    return key
+    return int(text) if _KEY.fullmatch(text) else None
 
 
 def read_instant(text: str) -> datetime | None:

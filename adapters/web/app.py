@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app, request
+from werkzeug.exceptions import NotFound
 
 from adapters.web.headers import Dress, Headers
 from adapters.web.metrics import ROUTE, Metrics
@@ -47,6 +48,7 @@ def create_app(
     """
     app = Flask("roster", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False
+    app.before_request(_refuse_leading_slashes)
     app.before_request(_answer_options)
     app.register_error_handler(Exception, say)
     for blueprint in blueprints:
@@ -55,6 +57,15 @@ def create_app(
         app.wsgi_app, canonical, request_seconds, dress or Dress(), metrics
     )
     return app
+
+
+def _refuse_leading_slashes() -> None:
+    """Werkzeug would route //users as /users, which a proxy that guards /users takes for another.
+
+    An encoded slash can't be told from a plain one: servers decode paths (PEP 3333).
+    """
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound
 
 
 def _answer_options() -> Response | None:

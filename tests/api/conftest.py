@@ -4,7 +4,6 @@ Whatever a test asks, the client checks the answer against what every answer mus
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from hypothesis import settings
 from structlog.testing import capture_logs
 
 from adapters.api import Terms, api
-from adapters.api.problems import say
+from adapters.api.errors import ERRORS
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.store import MemoryStore
@@ -80,7 +79,8 @@ def _check_answer(response: Any, sent: Any) -> None:
             _check_errors(response, document["errors"], sent)
     else:
         assert response.status_code == 200
-        assert mimetype == "application/json" or response.request.path.startswith("/docs")
+        path = response.request.path
+        assert mimetype == "application/json" or path == "/" or path.startswith("/docs")
 
 
 def _check_document(document: Any) -> None:
@@ -112,7 +112,9 @@ def _check_errors(response: Any, errors: Any, sent: Any) -> None:
     for error in errors:
         assert {"status", "code", "title", "detail"} <= error.keys() <= ERROR
         assert error["status"] == str(response.status_code) or response.status_code == 400
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", error["code"])
+        statuses, _ = ERRORS[error["code"]]
+        assert error["status"] in statuses
+        assert error["links"]["about"].endswith(f"/docs/errors#{error['code']}")
         assert all(isinstance(error[text], str) and error[text] for text in ("title", "detail"))
         source = error.get("source", {})
         assert source.keys() <= {"pointer", "parameter", "header"}
@@ -209,10 +211,10 @@ def build(current: CurrentStore) -> Build:
         cursors = Cursors("a secret")
         run = repeating(begin or current.begin)
         users = reader or MemoryUserReader(current)
-        resources = api(run, users, cursors, terms, authenticate, limit)
+        inbound = api(run, users, cursors, terms, authenticate, limit)
         app = create_app(
-            [*resources, health(ready), metrics(kept)],
-            say=say,
+            [*inbound.blueprints, health(ready), metrics(kept)],
+            say=inbound.say,
             canonical=canonical,
             request_seconds=8,
             dress=dress,

@@ -58,7 +58,7 @@ def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
     response = client.get(url)
     assert response.status_code == 500
     (error,) = response.json["errors"]
-    assert error.keys() == {"id", "status", "code", "title", "detail"}
+    assert error.keys() == {"id", "status", "code", "title", "detail", "links"}
     assert (error["status"], error["code"]) == ("500", "internal_error")
     for word in ("secret", "RuntimeError", "Traceback", "FailingReader"):
         assert word not in response.text

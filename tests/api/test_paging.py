@@ -138,7 +138,7 @@ def test_a_page_that_is_too_large_is_the_error_of_the_profile(
     (error,) = response.json["errors"]
     assert error["source"] == {"parameter": "page[size]"}
     assert error["meta"] == {"page": {"maxSize": 1000}}
-    assert error["links"] == {"type": f"{PROFILE}/max-size-exceeded"}
+    assert error["links"]["type"] == f"{PROFILE}/max-size-exceeded"
 
 
 def test_links_at_the_ends_are_null(client: FlaskClient, people: list[User]) -> None:

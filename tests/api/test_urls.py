@@ -57,7 +57,6 @@ NOWHERE = (
     "/api/v2/users",
     "/api",
     "/users",
-    "/",
     "//api/v1/users",
     "/healthz/",
     "/healthz.json",
@@ -277,3 +276,28 @@ def _urls(value: Any) -> list[str]:
     if isinstance(value, list):
         return [url for inner in value for url in _urls(inner)]
     return [value] if isinstance(value, str) and ("/api/v1" in value or "openapi" in value) else []
+
+
+@pytest.mark.parametrize("number", [2**63, 10**19 - 1, 10**30, 0])
+@pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "DELETE"])
+def test_an_id_beyond_every_key_is_404_to_any_method(
+    client: FlaskClient, method: str, number: int
+) -> None:
+    assert client.open(f"/api/v1/users/{number}", method=method).status_code == 404
+
+
+@pytest.mark.parametrize("number", [1, 9, 10, 2**63 - 1, 9223372036854775799, 10**18])
+def test_an_id_that_could_be_is_405_to_a_method_that_there_is_not(
+    client: FlaskClient, number: int
+) -> None:
+    assert client.put(f"/api/v1/users/{number}").status_code == 405
+
+
+@pytest.mark.parametrize("path", ["//api/v1/users", "///api/v1", "//healthz", "//api/v1/users/1"])
+def test_a_path_that_begins_with_two_slashes_is_another_path(
+    client: FlaskClient, path: str
+) -> None:
+    for method in ("GET", "OPTIONS", "DELETE"):
+        overrides = {"PATH_INFO": path}
+        response = client.open("/", method=method, environ_overrides=overrides)
+        assert response.status_code == 404

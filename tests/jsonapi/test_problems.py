@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from adapters.jsonapi.problems import STATUS, ErrorObject, Refused, error_document, refusal
+from adapters.jsonapi.problems import (
+    MOST_TOLD,
+    STATUS,
+    ErrorObject,
+    Refused,
+    error_document,
+    refusal,
+)
 from application.ports import OutcomeUnknown, Overtaken, Unavailable
 from domain.errors import Invalid, Problem, RosterError, Violation
 from domain.users import EmailTaken, ReadOnly, StaleVersion, UserNotFound
@@ -45,7 +52,7 @@ def test_every_kind_of_refusal_has_a_status() -> None:
 
 
 def test_an_error_object_has_the_members_it_needs_and_no_others() -> None:
-    (plain,) = json.loads(error_document((error(400),)))["errors"]
+    (plain,) = json.loads(error_document(Refused(error(400))))["errors"]
     assert plain == {"status": "400", "code": "some_code", "title": "Some code", "detail": "Why."}
     whole = ErrorObject(
         id="1",
@@ -70,6 +77,20 @@ def test_an_error_object_has_the_members_it_needs_and_no_others() -> None:
 
 def test_what_a_client_sent_can_be_quoted_whatever_it_is() -> None:
     odd = ErrorObject(status=422, code="a", detail='"\ud800\0é💥', pointer="/data/\ud800")
-    written = error_document((odd,))
-    assert written.isascii()
-    assert json.loads(written)["errors"][0]["detail"] == '"\ud800\0é💥'
+    found = json.loads(error_document(Refused(odd)).decode("utf-8"))["errors"][0]
+    # No UTF-8, and so no strict parser, holds a lone surrogate.
+    assert (found["detail"], found["source"]["pointer"]) == ('"\ufffd\0é💥', "/data/\ufffd")
+
+
+def test_an_answer_tells_a_thousand_problems_and_counts_the_others() -> None:
+    few, many = (Refused(*[error(400)] * number) for number in (MOST_TOLD, MOST_TOLD + 7))
+    assert "meta" not in json.loads(error_document(few))
+    told = json.loads(error_document(many))
+    assert (len(told["errors"]), told["meta"]) == (MOST_TOLD, {"omitted": 7})
+    assert len(json.loads(error_document(few))["errors"]) == MOST_TOLD
+
+
+def test_all_problems_of_a_resource_are_counted() -> None:
+    unknown = [Violation(f"a{n}", Problem("unknown_attribute", "is none")) for n in range(5000)]
+    refused = refusal(Invalid(unknown), lambda name: f"/data/attributes/{name}")
+    assert (len(refused.errors), refused.omitted) == (MOST_TOLD, 5000 - MOST_TOLD)
