@@ -275,3 +275,17 @@ def test_the_profile_belongs_to_collections_only(client: FlaskClient, create: Cr
     error = client.get("/api/v1/users?page[size]=0", headers=headers)
     assert error.status_code == 400
     assert error.headers["Content-Type"] == JSONAPI
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "x"])
+def test_a_compressed_body_is_415(client: FlaskClient, encoding: str) -> None:
+    headers = {"Content-Encoding": encoding}
+    response = client.post("/api/v1/users", json={"data": {"type": "users"}}, headers=headers)
+    assert response.status_code == 415
+    assert response.headers["Accept-Encoding"] == "identity"
+    assert response.json["errors"][0]["source"] == {"header": "Content-Encoding"}
+
+
+def test_a_body_that_says_it_is_not_compressed_is_read(client: FlaskClient) -> None:
+    response = client.post("/api/v1/users", json={}, headers={"Content-Encoding": "Identity"})
+    assert response.json["errors"][0]["code"] == "missing_member"
