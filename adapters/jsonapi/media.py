@@ -34,17 +34,40 @@ def media_type(profiles: Iterable[str] = (), *, extension: str | None = None) ->
     return JSONAPI + "".join(f';{name}="{value}"' for name, value in named.items() if value)
 
 
-def _read(text: str) -> tuple[str, dict[str, str]]:
-    """The type and its parameters; what is no parameter is one without a name.
+@dataclass(frozen=True, slots=True)
+class _Media:
+    """A media type or range as it was written, its names in lower case.
 
-    Libraries drop what they can't read of a header; JSON:API has the whole type refused for it.
+    It keeps every parameter, broken and repeated ones too: JSON:API has the whole type refused for
+    one that it forbids, and libraries drop what they can't read (docs/decisions/0015).
     """
-    name, _, rest = text.partition(";")
-    parameters = {}
-    for piece in filter(str.strip, _PIECE.findall(rest)):
-        key, equals, value = piece.partition("=")
-        parameters[key.strip().lower() if equals else ""] = _unquoted(value.strip())
-    return name.strip().lower(), parameters
+
+    type: str
+    parameters: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def read(cls, text: str) -> "_Media":
+        name, _, rest = text.partition(";")
+        pieces = filter(str.strip, _PIECE.findall(rest))
+        return cls(name.strip().lower(), tuple(map(_parameter, pieces)))
+
+    def values(self, parameter: str) -> list[str]:
+        """All that are given for the parameter."""
+        return [value for name, value in self.parameters if name == parameter]
+
+    def uris(self, parameter: str) -> frozenset[str]:
+        """Those of the lists that its values are (#media-type-parameter-rules)."""
+        return frozenset(uri for value in self.values(parameter) for uri in value.split())
+
+    def has_none_but(self, *parameters: str) -> bool:
+        """Whether every parameter is one of these."""
+        return all(name in parameters for name, _ in self.parameters)
+
+
+def _parameter(piece: str) -> tuple[str, str]:
+    """Its name and value; what is no parameter is one without a name."""
+    name, equals, value = piece.partition("=")
+    return name.strip().lower() if equals else "", _unquoted(value.strip())
 
 
 def _unquoted(value: str) -> str:
@@ -59,11 +82,16 @@ def _quality(text: str) -> float:
 
 
 def _range(text: str, extension: str | None) -> _Range:
-    name, parameters = _read(text)
-    quality = _quality(parameters.pop("q", "1"))
-    extensions = set(parameters.get("ext", "").split())
-    usable = parameters.keys() <= {"ext", "profile"} and extensions <= {extension}
-    return _Range(name, quality, usable, frozenset(parameters.get("profile", "").split()))
+    media = _Media.read(text)
+    quality = min(map(_quality, media.values("q")), default=1.0)
+    usable = media.has_none_but("ext", "profile", "q") and media.uris("ext") <= {extension}
+    return _Range(media.type, quality, usable, media.uris("profile"))
+
+
+def _ranges(accept: str, extension: str | None) -> list[_Range]:
+    """Those of an Accept header; one that can't be parted, for a quote that never ends, is one."""
+    parted = parse_list_header(accept) or [accept.strip(", \t")]
+    return [_range(text, extension) for text in parted if text.strip()]
 
 
 def _admits(ranges: list[_Range], name: str) -> bool:
@@ -81,7 +109,7 @@ def accepted_profiles(accept: str | None, *, extension: str | None = None) -> fr
 
     `extension` is the one that the URL speaks, if any.
     """
-    ranges = [_range(text, extension) for text in parse_list_header(accept or "") if text.strip()]
+    ranges = _ranges(accept or "", extension)
     if not ranges:
         return frozenset()
     ours = [r for r in ranges if r.type == JSONAPI]
@@ -108,18 +136,18 @@ def check_content_type(
     Where the body doesn't matter, or there is none, only a parameter that JSON:API forbids is.
     Where the URL speaks an `extension`, every body must.
     """
-    name, parameters = _read(content_type or "")
-    extensions = set(parameters.get("ext", "").split()) if name == JSONAPI else set()
-    if name == JSONAPI and parameters.keys() - {"ext", "profile"}:
+    media = _Media.read(content_type or "")
+    extensions = media.uris("ext") if media.type == JSONAPI else frozenset()
+    if media.type == JSONAPI and not media.has_none_but("ext", "profile"):
         raise _unsupported(f"{JSONAPI} takes no parameter but ext and profile.")
     if extensions - {extension}:
         raise _unsupported("The extension is not supported here.")
     if extension and not extensions:
         raise _unsupported(f"A body here must be {media_type(extension=extension)}.")
-    if has_body and body_matters and name != JSONAPI:
-        if name != JSON:
+    if has_body and body_matters and media.type != JSONAPI:
+        if media.type != JSON:
             raise _unsupported(f"A body must be {JSONAPI} or {JSON}, and say so.")
-        if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        if {each.lower() for each in media.values("charset")} - {"utf-8", "utf8"}:
             raise _unsupported("A body must be UTF-8.")
 
 
