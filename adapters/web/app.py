@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app, request
-from werkzeug.exceptions import NotFound
+from flask.globals import request_ctx
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from adapters.web.headers import Dress, Headers
 from adapters.web.metrics import ROUTE, Metrics
@@ -48,7 +49,7 @@ def create_app(
     """
     app = Flask("roster", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False
-    app.before_request(_refuse_leading_slashes)
+    app.before_request(_refuse_other_spellings)
     app.before_request(_answer_options)
     app.register_error_handler(Exception, say)
     for blueprint in blueprints:
@@ -59,13 +60,16 @@ def create_app(
     return app
 
 
-def _refuse_leading_slashes() -> None:
-    """Werkzeug would route //users as /users, which a proxy that guards /users takes for another.
+def _refuse_other_spellings() -> None:
+    """Werkzeug takes //users for /users and delete for DELETE; a proxy that guards them doesn't.
 
     An encoded slash can't be told from a plain one: servers decode paths (PEP 3333).
     """
     if request.environ["PATH_INFO"].startswith("//"):
         raise NotFound
+    routes = request_ctx.url_adapter
+    if request.url_rule and routes and request.environ["REQUEST_METHOD"] != request.method:
+        raise MethodNotAllowed(sorted(routes.allowed_methods()))
 
 
 def _answer_options() -> Response | None:

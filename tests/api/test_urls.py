@@ -301,3 +301,11 @@ def test_a_path_that_begins_with_two_slashes_is_another_path(
         overrides = {"PATH_INFO": path}
         response = client.open("/", method=method, environ_overrides=overrides)
         assert response.status_code == 404
+
+
+@pytest.mark.parametrize("method", ["get", "Delete", "options"])
+def test_a_method_in_other_letters_is_another_method(client: FlaskClient, method: str) -> None:
+    overrides = {"REQUEST_METHOD": method}
+    response = client.get("/api/v1/users/1", environ_overrides=overrides)
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"

@@ -1,0 +1,296 @@
+"""Requests that are no HTTP, or two things at once, or never end."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+JSONAPI = "application/vnd.api+json"
+USERS = "/api/v1/users"
+HOW_LONG = [60, pytest.param(2000, marks=pytest.mark.long)]
+UNHURRIED = settings(deadline=None, suppress_health_check=list(HealthCheck))
+HEAD = f"POST {USERS} HTTP/1.1\r\nHost: roster\r\nContent-Type: {JSONAPI}\r\n".encode()
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+SMUGGLED = b"DELETE /api/v1/users/1 HTTP/1.1\r\nHost: roster\r\n\r\n"
+USER = json.dumps(
+    {"data": {"type": "users", "attributes": {"email": "wire@example.org", "name": "Wire"}}}
+).encode()
+CHUNKS = {
+    "no length": b"\r\n{}\r\n0\r\n\r\n",
+    "a negative length": b"-2\r\n{}\r\n0\r\n\r\n",
+    "a signed length": b"+2\r\n{}\r\n0\r\n\r\n",
+    "a prefix": b"0x2\r\n{}\r\n0\r\n\r\n",
+    "a length in words": b"two\r\n{}\r\n0\r\n\r\n",
+    "a giant length": b"ffffffffffffffff\r\n{}\r\n0\r\n\r\n",
+    "a length beyond all": b"f" * 100 + b"\r\n{}\r\n0\r\n\r\n",
+    "too short a length": b"1\r\n{}\r\n0\r\n\r\n",
+    "too long a length": b"3\r\n{}\r\n0\r\n\r\n",
+    "a long extension": b"2;" + b"x" * 100_000 + b"\r\n{}\r\n0\r\n\r\n",
+    "line feeds only": b"2\n{}\n0\n\n",
+    "no end": b"2\r\n{}\r\n",
+    "an end in the middle": b"50\r\n{}",
+    "trailers": b"2\r\n{}\r\n0\r\nContent-Length: 99\r\nIf-Match: x\r\n\r\n",
+}
+FRAMINGS = {
+    "both, the length first": b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+    "both, the coding first": b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    "a space before the colon": b"Transfer-Encoding : chunked\r\nContent-Length: 4\r\n",
+    "a tab": b"Transfer-Encoding:\tchunked\r\nContent-Length: 4\r\n",
+    "a vertical tab": b"Transfer-Encoding: \x0bchunked\r\nContent-Length: 4\r\n",
+    "an unknown coding": b"Transfer-Encoding: xchunked\r\nContent-Length: 4\r\n",
+    "two codings": b"Transfer-Encoding: chunked, identity\r\nContent-Length: 4\r\n",
+    "twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n",
+    "a folded line": b"Transfer-Encoding:\r\n chunked\r\nContent-Length: 4\r\n",
+    "an underscore": b"Transfer_Encoding: chunked\r\nContent-Length: 4\r\n",
+    "two lengths": b"Content-Length: 4\r\nContent-Length: 60\r\n",
+    "a list of lengths": b"Content-Length: 4, 60\r\n",
+    "a signed length": b"Content-Length: +4\r\n",
+    "a negative length": b"Content-Length: -4\r\n",
+    "a hexadecimal length": b"Content-Length: 0x4\r\n",
+    "a giant length": b"Content-Length: 99999999999999999999999\r\n",
+    "no length": b"",
+    "a length of nothing": b"Content-Length: 0\r\n",
+}
+NO_HTTP = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 100,
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/0.9": b"GET /healthz\r\n\r\n",
+    "HTTP/9.9": b"GET /healthz HTTP/9.9\r\nHost: roster\r\n\r\n",
+    "no method": b" /healthz HTTP/1.1\r\nHost: roster\r\n\r\n",
+    "a method with NUL": b"GE\0T /healthz HTTP/1.1\r\nHost: roster\r\n\r\n",
+    "spaces in the target": b"GET /health z HTTP/1.1\r\nHost: roster\r\n\r\n",
+    "raw bytes in the target": b"GET /\xff\xfe\x80 HTTP/1.1\r\nHost: roster\r\n\r\n",
+    "control characters in a header": b"GET /healthz HTTP/1.1\r\nHost: r\r\nX: \x01\x02\r\n\r\n",
+    "NUL in a header": b"GET /healthz HTTP/1.1\r\nHost: roster\r\nX: \0\r\n\r\n",
+    "a carriage return in a header": b"GET /healthz HTTP/1.1\r\nHost: r\r\nX: a\rY: b\r\n\r\n",
+    "a header without a colon": b"GET /healthz HTTP/1.1\r\nHost: roster\r\nnonsense\r\n\r\n",
+    "a header without a name": b"GET /healthz HTTP/1.1\r\nHost: roster\r\n: x\r\n\r\n",
+    "a giant header": b"GET /healthz HTTP/1.1\r\nHost: roster\r\nX: %b\r\n\r\n" % (b"x" * 200_000),
+    "a thousand headers": b"GET /healthz HTTP/1.1\r\nHost: roster\r\n%b\r\n" % (b"X: 1\r\n" * 1000),
+    "a giant method": b"%b /healthz HTTP/1.1\r\nHost: roster\r\n\r\n" % (b"A" * 200_000),
+    "a giant target": b"GET /%b HTTP/1.1\r\nHost: roster\r\n\r\n" % (b"a" * 200_000),
+    "binary": bytes(range(256)) * 40,
+    "SMTP": b"EHLO roster\r\nMAIL FROM:<a@b>\r\n",
+    "blank lines": b"\r\n" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_bad_chunks_are_refused(target: Any, name: str) -> None:
+    for answer in target.send_all(CHUNKED + CHUNKS[name], end=True):
+        assert answer.status in (400, 408, 413)
+
+
+@pytest.mark.parametrize("name", FRAMINGS)
+def test_no_framing_lets_a_second_request_in_by_stealth(target: Any, name: str) -> None:
+    """Whoever takes it for one request, and whoever for two, the canary lives."""
+    for body in (b"0\r\n\r\n", b"{}\r\n", b"2\r\n{}\r\n0\r\n\r\n"):
+        hidden = SMUGGLED.replace(target.canary.encode(), target.new_user_to_lose().encode())
+        answers = target.send_all(HEAD + FRAMINGS[name] + b"\r\n" + body + hidden, end=True)
+        statuses = [answer.status for answer in answers]
+        assert statuses == [] or statuses[0] in (400, 413, 415), statuses
+        if b"ransfer-" in FRAMINGS[name] and b"Content-Length" in FRAMINGS[name]:
+            # RFC 9112 section 6.3: such a request is refused, or ends the connection.
+            assert len(answers) <= 1, statuses
+
+
+@pytest.mark.parametrize("name", NO_HTTP)
+def test_what_is_no_http_is_refused_or_closed(target: Any, name: str) -> None:
+    answers = target.send_all(NO_HTTP[name], end=True)
+    assert [answer.status for answer in answers] in ([], [400], [404], [431], [414], [505], [405])
+
+
+@pytest.mark.parametrize("declared", [1, len(USER) - 1, len(USER) + 1, 10**6, 10**30])
+def test_a_length_that_lies_makes_nobody(target: Any, declared: int) -> None:
+    sent = HEAD + b"Content-Length: %d\r\n\r\n" % declared + USER
+    assert [each.status for each in target.send_all(sent, end=True, most=1)] in ([400], [413])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "compress", "gzip, gzip"])
+def test_compressed_bodies_are_415_before_anything_is_unpacked(target: Any, coding: str) -> None:
+    for body in (gzip.compress(b" " * 10**7 + USER), zlib.compress(USER), USER):
+        answer = target.post(body, f"Content-Encoding: {coding}")
+        assert (answer.status, answer.header("accept-encoding")) == (415, "identity")
+
+
+@pytest.mark.parametrize(
+    "header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"]
+)
+def test_no_header_or_parameter_makes_it_another_method(target: Any, header: str) -> None:
+    for method in ("DELETE", "PATCH", "PUT"):
+        assert target.get(target.canary, f"{header}: {method}").status == 200
+        answer = target.post(b'{"data": null}', f"{header}: {method}", to=target.canary)
+        assert answer.status == 405
+        assert target.post(b"{}", to=f"{USERS}?_method={method}").status == 400
+
+
+@pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "DEBUG", "get", "A" * 5000, "*"])
+def test_methods_that_there_are_not_change_and_echo_nothing(target: Any, method: str) -> None:
+    answer = target.ask(method, target.canary, None, "X-Secret: 4711")
+    assert answer.status in (400, 404, 405)
+    assert b"4711" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["If_Match: *", "Content_Type: text/plain", "Content_Length: 7", "X_Request_ID: x"],
+        ["If-None-Match: " + ", ".join(['"x"'] * 5_000)],
+        ["If-Match: " + '"' * 5_000],
+        ["Accept: " + ",".join(["text/html;q=0.1"] * 3_000) + ",*/*"],
+        ["Accept: " + "application/vnd.api+json;" * 2_000 + ",*/*"],
+        ["Authorization: Bearer " + "." * 50_000],
+        ["X-Forwarded-For: ::1", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: x"],
+        ["X-Original-URL: /api/v1/users/2", "X-Rewrite-URL: /", "X-Forwarded-Prefix: /evil"],
+        ["X-Request-ID: a\tb", "X-Request-ID: c"],
+        ["X-Request-ID: " + "x" * 5_000],
+        ["traceparent: 00-" + "f" * 5_000, "tracestate: " + "a=b," * 1_000],
+        ["Range: bytes=0-1", "If-Range: x", "Expect: 100-continue"],
+        ["Connection: keep-alive, close, Host", "Keep-Alive: 9999999"],
+        ["Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk"],
+        ["Cookie: " + "a=b; " * 5_000, "Proxy: http://evil.example"],
+    ],
+)
+def test_headers_that_mean_nothing_here_change_nothing(target: Any, lines: list[str]) -> None:
+    answer = target.get(target.canary, *lines)
+    assert answer.status in (200, 304, 400, 406, 412)
+    assert b"evil" not in answer.body
+    if answer.status == 200:
+        assert answer.document["data"]["id"] == target.canary.rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        ["Host: evil.example"],
+        [f"Content-Type: {JSONAPI}", "Content-Type: text/plain"],
+        ['If-Match: "1-x"', "If-Match: *"],
+        ["Idempotency-Key: a", "Idempotency-Key: b"],
+        ["Idempotency-Key: \x80\xff"],
+        ["Idempotency-Key: " + "k" * 5_000],
+    ],
+)
+def test_headers_given_twice_get_an_answer(target: Any, twice: list[str]) -> None:
+    answer = target.post(b"{}", *twice)
+    assert answer.status in (400, 415, 422)
+
+
+def test_nothing_sent_makes_a_line_of_the_log(target: Any) -> None:
+    forged = '%0d%0a{"event":"forged"}%0a'
+    target.get(f"/api/v1/users/1{forged}")
+    target.get(f"{USERS}?x={forged}")
+    target.get("/healthz", f"X-Request-ID: {forged}", f"User-Agent: {forged}")
+    target.ask(f"GET{forged}", "/healthz")
+    events = {json.loads(line)["event"] for line in target.log().splitlines()}
+    assert "forged" not in events
+    assert all("forged" not in json.loads(line).get("request_id", "") for line in lines(target))
+
+
+def lines(target: Any) -> list[str]:
+    return target.log().splitlines()  # type: ignore[no-any-return]
+
+
+def test_those_who_drip_and_those_who_wait_keep_nobody_waiting(target: Any) -> None:
+    stopped = Event()
+    with ExitStack() as connections:
+
+        def opened() -> Iterator[Any]:
+            while True:
+                yield connections.enter_context(closing(target.connect()))
+
+        sockets = opened()
+        dripping = [next(sockets) for _ in range(16)]
+        for number, each in enumerate(dripping):
+            each.sendall(HEAD + b"Content-Length: 9999\r\n\r\n" if number % 2 else HEAD)
+        for _ in range(100):
+            next(sockets)
+
+        def drip() -> None:
+            while not stopped.wait(0.1):
+                for number, each in enumerate(dripping):
+                    each.sendall(b" " if number % 2 else b"X-Drip: 1\r\n")
+
+        target.logged_unanswered += len(dripping)
+        dripper = Thread(target=drip)
+        dripper.start()
+        try:
+            for _ in range(20):
+                began = monotonic()
+                target.new_user(f"patient-{target.salt()}@example.org")
+                assert target.get(USERS).status == 200
+                assert monotonic() - began < 4
+        finally:
+            stopped.set()
+            dripper.join()
+
+
+# -- by chance -------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(
+    [
+        *("Accept", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"),
+        *("Authorization", "Host", "Origin", "Content-Encoding", "Forwarded", "traceparent"),
+        *("Access-Control-Request-Method", "Expect", "TE", "Via", "Prefer", "If-Unmodified-Since"),
+    ]
+)
+VALUES = st.binary(max_size=30).map(
+    lambda value: bytes(byte for byte in value if byte >= 32 or byte == 9)
+) | st.sampled_from(
+    [
+        *(
+            b"*",
+            b'"1-x"',
+            b'W/"',
+            b"*/*;q=x",
+            b"application/vnd.api+json; profile=",
+            b"a/b;=;",
+            b",",
+        ),
+        *(
+            b'application/vnd.api+json;ext="',
+            b"00-0-0-0",
+            b"Bearer ",
+            b"http://evil.example",
+            b'"\\"',
+        ),
+    ]
+)
+
+
+@pytest.mark.parametrize("examples", HOW_LONG)
+def test_any_header_gets_an_answer(target: Any, examples: int) -> None:
+    @settings(UNHURRIED, max_examples=examples)
+    @given(st.lists(st.tuples(NAMES, VALUES), max_size=4), st.sampled_from(["GET", "POST"]))
+    def attack(headers: list[tuple[str, bytes]], method: str) -> None:
+        sent = [name.encode() + b": " + value for name, value in headers]
+        answer = target.ask(method, USERS, b"{}" if method == "POST" else None, *sent)
+        assert answer.status in (200, 304, 400, 406, 412, 415, 417)
+
+    attack()
+
+
+@pytest.mark.parametrize("examples", HOW_LONG)
+def test_any_bytes_get_an_answer_or_none(target: Any, examples: int) -> None:
+    whole = HEAD + b"Content-Length: 2\r\n\r\n{}"
+    damage = st.tuples(st.integers(0, len(whole)), st.integers(0, 3), st.binary(max_size=3))
+
+    @settings(UNHURRIED, max_examples=examples)
+    @given(st.binary(max_size=60) | st.lists(damage, min_size=1, max_size=3))
+    def attack(sent: Any) -> None:
+        if isinstance(sent, list):
+            spoiled = whole
+            for at, length, put in sent:
+                spoiled = spoiled[:at] + put + spoiled[at + length :]
+            sent = spoiled
+        answers = target.send_all(sent, end=True)
+        assert all(answer.status < 500 for answer in answers)
+
+    attack()
