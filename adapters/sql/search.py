@@ -1,16 +1,17 @@
 """application.search as SELECT statements over any table."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Connection,
     Float,
-    Integer,
     Select,
     and_,
     false,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -80,12 +82,34 @@ class Searchable:
     ) -> Select[Any]:
         """One row more than asked for, to learn whether there are more."""
         reverse = _reversed(ordering)
-        if place.after is not None:
-            fitting = fitting.where(beyond(self._columns, ordering, place.after))
-        if place.before is not None:
+        if place.after is not None and place.before is not None:
             fitting = fitting.where(beyond(self._columns, reverse, place.before))
         direction = reverse if place.backward else ordering
-        return fitting.order_by(*_sorted_by(self._columns, direction)).limit(place.size + 1)
+        start = place.before if place.backward else place.after
+        if start is None:
+            return self._first(fitting, direction, place.size + 1)
+        if _is_mixed(direction):
+            return self._first_of_branches(fitting, direction, start, place.size + 1)
+        fitting = fitting.where(beyond(self._columns, direction, start))
+        return self._first(fitting, direction, place.size + 1)
+
+    def _first(self, fitting: Select[Any], direction: tuple[Order, ...], count: int) -> Select[Any]:
+        return fitting.order_by(*_sorted_by(self._columns, direction)).limit(count)
+
+    def _first_of_branches(
+        self, fitting: Select[Any], direction: tuple[Order, ...], start: Key, count: int
+    ) -> Select[Any]:
+        """The first rows after the key, when it takes several ranges to say what that means.
+
+        Each range is read in the order of its index; in one condition they would be no range, and
+        all rows that tie with the key would be passed over.
+        """
+        branches = (
+            self._first(fitting.where(each), direction, count).subquery()
+            for each in _deciding(self._columns, direction, start)
+        )
+        joined = union_all(*map(select, branches)).subquery("joined")
+        return select(joined).order_by(*_sorted_by(joined.c, direction)).limit(count)
 
     def _numbered(
         self, fitting: Select[Any], ordering: tuple[Order, ...], place: Numbered
@@ -119,7 +143,7 @@ def _numbered_page(
 
 def _compared(column: Column[Any], op: Op, value: Value) -> Clause:
     if op is Op.CONTAINS:
-        return _Position(column, _bound(column, value)) > 0
+        return _Contains(column, _bound(column, value), _bound(column, _pattern(str(value))))
     if op is Op.STARTS_WITH:
         return _starting_with(column, str(value))
     return _COMPARISONS[op](column, _bound(column, value))
@@ -172,7 +196,7 @@ def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[
 
 def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
     """The rows that stand after the key."""
-    if len({order.descending for order in ordering}) > 1:
+    if _is_mixed(ordering):
         return _beyond_spelled_out(columns, ordering, key)
     mine, its = (tuple_(*side) for side in zip(*_sides(columns, ordering, key), strict=True))
     return mine < its if ordering[0].descending else mine > its
@@ -184,17 +208,26 @@ def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Key)
     The first that differs decides. The bound of the first column is implied, and said for the
     sake of its index.
     """
+    column, value = _sides(columns, ordering, key)[0]
+    bound = column <= value if ordering[0].descending else column >= value
+    return and_(bound, or_(*_deciding(columns, ordering, key)))
+
+
+def _deciding(columns: Columns, ordering: tuple[Order, ...], key: Key) -> list[Clause]:
+    """The ranges of which the rows after the key consist: one for each column that may decide."""
     sides = _sides(columns, ordering, key)
-    descending = [order.descending for order in ordering]
-    deciding = [
+    return [
         and_(
             *(column == value for column, value in sides[:position]),
-            column < value if down else column > value,
+            column < value if order.descending else column > value,
         )
-        for position, ((column, value), down) in enumerate(zip(sides, descending, strict=True))
+        for position, ((column, value), order) in enumerate(zip(sides, ordering, strict=True))
     ]
-    column, value = sides[0]
-    return and_(column <= value if descending[0] else column >= value, or_(*deciding))
+
+
+def _is_mixed(ordering: tuple[Order, ...]) -> bool:
+    """Whether it goes up and down at once."""
+    return len({order.descending for order in ordering}) > 1
 
 
 def _sides(
@@ -211,21 +244,30 @@ Beyond = Callable[[Columns, tuple[Order, ...], Key], Clause]
 _BEYOND: Mapping[str, Beyond] = {"mariadb": _beyond_spelled_out}
 
 
-class _Position(GenericFunction[int]):
-    """Where a text holds another, from 1; 0 if nowhere. Unlike LIKE it knows no wildcards.
+def _pattern(part: str) -> str:
+    """What LIKE wants to find the part anywhere, none of its characters being a wildcard."""
+    return "%" + _WILDCARD.sub(r"\\\g<0>", part) + "%"
 
-    Nor does it take "A" for "a", as SQLite's LIKE does.
-    """
 
-    type = Integer()
+_WILDCARD = re.compile(r"[\\%_]")
+
+
+class _Contains(GenericFunction[bool]):
+    """Whether a text holds another. The third argument is the other as a pattern for LIKE."""
+
+    type = Boolean()
     inherit_cache = True
 
 
-@compiles(_Position)
-def _position(element: _Position, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(func.instr(*element.clauses), **options)
+@compiles(_Contains)
+def _contains(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
+    """Without LIKE: SQLite's takes "A" for "a"."""
+    text, part, _ = element.clauses
+    return compiler.process(func.instr(text, part) > 0, **options)
 
 
-@compiles(_Position, "postgresql")
-def _position_in_postgresql(element: _Position, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(func.strpos(*element.clauses), **options)
+@compiles(_Contains, "postgresql")
+def _contains_in_postgresql(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
+    """With LIKE, which an index of trigrams serves."""
+    text, _, pattern = element.clauses
+    return compiler.process(text.like(pattern), **options)

@@ -65,7 +65,7 @@ CATALOGS = {
         "  AND a.attnum > 0 AND NOT a.attisdropped"
         " ORDER BY a.attrelid::regclass::text, a.attnum",
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename <> 'alembic_version'"
-        "  AND schemaname = 'public' ORDER BY 1",
+        "  AND indexdef NOT LIKE '%gin_trgm_ops%' AND schemaname = 'public' ORDER BY 1",
         "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint"
         " WHERE conrelid IN (to_regclass('users'), to_regclass('answers')) ORDER BY 1",
         "SELECT s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmax, s.seqcycle"
