@@ -44,7 +44,7 @@ test: install ## run the test suite, but for what takes minutes
 	$(BIN)/python -m pytest
 
 test-clients: install $(CLIENTS_STAMP) ## run the clients that others wrote, and a browser, against the service
-	$(BIN)/python -m pytest -m clients tests/clients
+	$(BIN)/python -m pytest -m "clients and not long" tests/clients
 
 bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
 	$(BIN)/python -m bench --write

@@ -8,11 +8,11 @@ from flask import Blueprint, Response
 from adapters.api import examples
 from adapters.api.access import scope
 from adapters.api.openapi_parameters import (
+    IF_MATCH,
     IF_NONE_MATCH,
     INCLUDE,
     KEY,
     fields,
-    header,
     list_parameters,
 )
 from adapters.api.operations import URL as OPERATIONS
@@ -134,7 +134,6 @@ def _body(schema: str) -> dict[str, Any]:
 def _paths(resource: Resource) -> dict[str, Any]:
     name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}"
     document, shown = f"{name}Document", fields(resource)
-    if_match = header("If-Match", "Only if it still is at the version of this ETag.")
     location = {"Location": {"schema": {"type": "string"}}}
     return {
         url: {
@@ -169,7 +168,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             ],
             "get": {
                 **_told(f"show_{resource.type}", "Read one", resource.type),
-                "parameters": [shown, INCLUDE, IF_NONE_MATCH, if_match],
+                "parameters": [shown, INCLUDE, IF_NONE_MATCH, IF_MATCH],
                 "responses": {
                     "200": _content("As it stands.", document, headers=_ETAG),
                     **_NOT_MODIFIED,
@@ -178,7 +177,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             },
             "patch": {
                 **_told(f"change_{resource.type}", "Change one", resource.type),
-                "parameters": [shown, INCLUDE, if_match],
+                "parameters": [shown, INCLUDE, IF_MATCH],
                 "requestBody": _body(f"{name}Change"),
                 "responses": {
                     "200": _content("As it stands now.", document, headers=_ETAG),
@@ -187,7 +186,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             },
             "delete": {
                 **_told(f"delete_{resource.type}", "Delete one", resource.type),
-                "parameters": [if_match],
+                "parameters": [IF_MATCH],
                 "responses": {
                     "204": {"description": "Gone."},
                     **_problems(400, 404, 406, 412, 415, 503),

@@ -1,16 +1,16 @@
 """The JSON Schemas of the API's documents, out of the resources' declarations."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from adapters.jsonapi.operation_objects import MOST, OPERATIONS, RESULTS
-from adapters.jsonapi.resource import Attribute, Kind, Resource
+from adapters.jsonapi.resource import KEY, Attribute, Kind, Resource
 
 TYPES: Final[dict[Kind, dict[str, Any]]] = {
     Kind.TEXT: {"type": "string"},
     Kind.TRUTH: {"type": "boolean"},
     Kind.INSTANT: {"type": "string", "format": "date-time"},
-    Kind.KEY: {"type": "string", "pattern": "^[1-9][0-9]*$"},
+    Kind.KEY: {"type": "string", "pattern": f"^(?:{KEY})$"},
 }
 _LINK: Final = {"type": ["string", "object", "null"]}
 
@@ -88,7 +88,7 @@ def _sent(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
 def schemas(resource: Resource) -> dict[str, Any]:
     """The schemas of its documents, by their names."""
     name = resource.type.capitalize()
-    kind = {"type": "string", "const": resource.type}
+    kind = _type(resource)
     identity = {"type": kind, "id": TYPES[Kind.KEY]}
     read = {
         "type": "object",
@@ -120,27 +120,55 @@ def schemas(resource: Resource) -> dict[str, Any]:
 
 def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
     """The schemas of the atomic extension's documents, by their names."""
-    string = {"type": "string"}
-    ref = object_of(["type"], type=string, id=TYPES[Kind.KEY], lid=string)
-    version = {
-        "type": ["integer", "string"],
-        "description": "Only if it still is at this version; as a string, what If-Match takes.",
-    }
-    operation = object_of(
-        ["op"],
-        op={"enum": ["add", "update", "remove"]},
-        ref={**ref, "oneOf": [{"required": ["id"]}, {"required": ["lid"]}]},
-        href={"type": "string", "format": "uri-reference"},
-        data=object_of(["type"], type=string, id=TYPES[Kind.KEY], lid=string),
-        meta={"type": "object", "properties": {"version": version}},
-    )
+    meant = [operation for resource in resources for operation in _operations(resource)]
     made = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
     result = {"type": "object", "properties": {"data": made, "meta": {"type": "object"}}}
     many = {"type": "array", "minItems": 1, "maxItems": MOST}
     return {
-        "Operations": object_of([OPERATIONS], **{OPERATIONS: {**many, "items": operation}}),
+        "Operations": object_of([OPERATIONS], **{OPERATIONS: {**many, "items": {"anyOf": meant}}}),
         "Results": object_of([RESULTS], **{RESULTS: {**many, "items": result}}),
     }
+
+
+def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
+    """The schemas of what can be done with it: add, update, remove."""
+    named = {"type": _type(resource), "id": TYPES[Kind.KEY], "lid": {"type": "string"}}
+    one = {"oneOf": [{"required": ["id"]}, {"required": ["lid"]}]}
+    ref = {**object_of(["type"], **named), **one}
+    href = {"type": "string", "format": "uri-reference"}
+    version = {
+        "type": ["integer", "string"],
+        "description": "Only if it still is at this version; as a string, what If-Match takes.",
+    }
+    meta = {"type": "object", "properties": {"version": version}}
+    new = {"type": named["type"], "lid": named["lid"], "attributes": _created(resource)}
+    changed = {**named, "attributes": _changed(resource)}
+    either = {"not": {"required": ["ref", "href"]}}
+    yield object_of(
+        ["op", "data"],
+        op={"const": "add"},
+        href=href,
+        data=object_of(["type", "attributes"], **new),
+    )
+    yield {
+        **object_of(
+            ["op", "data"],
+            op={"const": "update"},
+            ref=ref,
+            href=href,
+            data={**object_of(["type"], **changed), **one},
+            meta=meta,
+        ),
+        **either,
+    }
+    yield {
+        **object_of(["op"], op={"const": "remove"}, ref=ref, href=href, meta=meta),
+        "oneOf": [{"required": ["ref"]}, {"required": ["href"]}],
+    }
+
+
+def _type(resource: Resource) -> dict[str, Any]:
+    return {"type": "string", "const": resource.type}
 
 
 def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -8,6 +8,10 @@ from marshmallow_jsonapi import Schema
 from adapters.jsonapi.resource import Resource, instant, text, truth
 from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH
 
+# Something but spaces, and no control characters or line ends among it.
+_CONTROL: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_VISIBLE: Final = rf"^[^{_CONTROL}]*[^{_CONTROL}\s][^{_CONTROL}]*$"
+
 
 class UserSchema(Schema):
     """The attributes of a user. What their values must be, domain.users says."""
@@ -29,6 +33,7 @@ class UserSchema(Schema):
     )
     name = text(
         required=True,
+        pattern=_VISIBLE,
         minLength=1,
         maxLength=NAME_LENGTH,
         examples=["Ann Example"],
