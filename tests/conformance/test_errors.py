@@ -166,8 +166,11 @@ def linked(answers: Answers, name: str) -> set[str]:
 
 
 def is_for_people(client: Client, url: str) -> bool:
+    """Whether there is text at the URL, and in it the place that its fragment names."""
     page = client.get(url, Accept="text/html, text/plain, text/markdown, */*;q=0.1")
-    return page.status_code == 200 and page.headers["Content-Type"].startswith("text/")
+    _, _, fragment = url.partition("#")
+    text = page.status_code == 200 and page.headers["Content-Type"].startswith("text/")
+    return text and (not fragment or f'id="{fragment}"' in page.text)
 
 
 def test_links_about_an_error_lead_to_text_for_people(client: Client, answers: Answers) -> None:
