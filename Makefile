@@ -43,7 +43,11 @@ conformance: install ## judge Roster by each sentence of JSON:API, and write doc
 test: install ## run the test suite, but for what takes minutes
 	$(BIN)/python -m pytest
 
-test-clients: install $(CLIENTS_STAMP) ## run the clients that others wrote, and a browser, against the service
+/usr/bin/chromium:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium
+
+test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run the clients that others wrote, and a browser, against the service
 	$(BIN)/python -m pytest -m "clients and not long" tests/clients
 
 bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
@@ -62,7 +66,7 @@ check: install ## lint, types, import contracts, migration drift
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/migrations -k drift
 
-check-all: check $(CLIENTS_STAMP) ## everything that CI runs, and the tests that take minutes
+check-all: check $(CLIENTS_STAMP) /usr/bin/chromium ## everything that CI runs, and the tests that take minutes
 	$(BIN)/python -m pytest -m ""
 
 format: install ## put the source into the house format

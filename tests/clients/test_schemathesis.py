@@ -1,16 +1,12 @@
 """Schemathesis asks a real server for all that /openapi.json describes, and more."""
 
 import re
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.clients
 
-SECRET = "a secret of the tests, of 32 bytes or more"
-ROSTER = Path(__file__).parents[2] / ".venv" / "bin" / "roster"
 Run = Callable[..., str]
 
 
@@ -30,17 +26,9 @@ def test_an_open_service_is_as_it_is_described(run: Run, base_url: str) -> None:
     ask(run, base_url, examples=20, seed=1)
 
 
-def test_a_guarded_service_is_as_it_is_described(
-    run: Run,
-    serve: Callable[[str], str],
-    sqlite_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("ROSTER_JWT_SECRET", SECRET)
-    command = [ROSTER, "token", "--scope", "users:read", "--scope", "users:write"]
-    token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    bearer = f"--header=Authorization: Bearer {token}"
-    ask(run, serve(sqlite_url), bearer, examples=10, seed=1)
+def test_a_guarded_service_is_as_it_is_described(run: Run, guarded: tuple[str, str]) -> None:
+    base_url, token = guarded
+    ask(run, base_url, f"--header=Authorization: Bearer {token}", examples=10, seed=1)
 
 
 @pytest.mark.long

@@ -1,0 +1,74 @@
+// What a reader of /docs does: node docs.mjs BASE_URL TOKEN DIRECTORY, which gets the pictures.
+import assert from 'node:assert/strict'
+import { chromium } from 'playwright-core'
+
+const [baseUrl, token, directory] = process.argv.slice(2)
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
+
+const open = async (colorScheme) => {
+  const context = await browser.newContext({ colorScheme, viewport: { width: 1200, height: 1400 } })
+  const page = await context.newPage()
+  page.setDefaultTimeout(15000)
+  page.found = { complaints: [], elsewhere: [] }
+  page.on('console', (said) => {
+    if (said.type() === 'error') page.found.complaints.push(said.text())
+  })
+  page.on('pageerror', (error) => page.found.complaints.push(String(error)))
+  page.on('request', (request) => {
+    const url = request.url()
+    if (!url.startsWith(`${baseUrl}/`) && !url.startsWith('data:')) page.found.elsewhere.push(url)
+  })
+  await page.goto(`${baseUrl}/docs`)
+  await page.locator('.opblock').first().waitFor()
+  return page
+}
+
+const operation = (page, id) => page.locator(`#operations-users-${id}`)
+
+const tryOut = async (page, id) => {
+  const block = operation(page, id)
+  if (!(await block.getAttribute('class')).includes('is-open')) {
+    await block.locator('.opblock-summary-control').click()
+  }
+  await block.locator('button.execute').click()
+  const status = block.locator('.live-responses-table .response-col_status').last()
+  await status.waitFor()
+  return { status: (await status.innerText()).trim().slice(0, 3), block }
+}
+
+const page = await open('light')
+assert.match(await page.title(), /Roster/)
+assert(await page.locator('.opblock').count() >= 12)
+await page.screenshot({ path: `${directory}/light.png` })
+
+// Search leaves the sections that match.
+await page.locator('.operation-filter-input').fill('operations')
+await operation(page, 'list_users').waitFor({ state: 'detached' })
+assert.equal(await page.locator('.opblock').count(), 1)
+await page.locator('.operation-filter-input').fill('')
+await operation(page, 'list_users').waitFor()
+
+// A token is put in once, and is still there after the page was loaded anew.
+if (token) {
+  await page.locator('.btn.authorize').first().click()
+  await page.locator('.auth-container input').fill(token)
+  await page.locator('.auth-btn-wrapper .authorize').click()
+  await page.locator('.auth-btn-wrapper .btn-done').click()
+  await page.reload()
+}
+const created = await tryOut(page, 'create_users')
+assert.equal(created.status, '201')
+const listed = await tryOut(page, 'list_users')
+assert.equal(listed.status, '200')
+assert.match(await listed.block.locator('.live-responses-table').innerText(), /ann@example\.org/)
+await created.block.screenshot({ path: `${directory}/tried.png` })
+
+const dark = await open('dark')
+const background = await dark.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
+const [red, green, blue] = background.match(/\d+/g).map(Number)
+assert(red + green + blue < 200, `the page is ${background} in the dark`)
+await dark.screenshot({ path: `${directory}/dark.png` })
+
+for (const { found } of [page, dark]) assert.deepEqual(found, { complaints: [], elsewhere: [] })
+await browser.close()
+console.log('all done')

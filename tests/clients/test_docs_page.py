@@ -1,0 +1,36 @@
+"""/docs in a browser: it renders, is searched and tried, and asks nobody else for anything."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.clients
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Reads the page at a base URL with a token, or with an empty one."""
+    chromium = shutil.which("chromium")
+    assert chromium, "make test-clients installs what this needs"
+    monkeypatch.setenv("CHROMIUM", chromium)
+
+    def read(base_url: str, token: str) -> None:
+        assert "all done" in run("node", "docs.mjs", base_url, token, tmp_path)
+
+    return read
+
+
+def test_the_page_of_an_open_service_is_searched_and_tried(
+    read: Callable[[str, str], None], base_url: str
+) -> None:
+    read(base_url, "")
+
+
+def test_the_page_of_a_guarded_service_wants_a_token_once(
+    read: Callable[[str, str], None], guarded: tuple[str, str]
+) -> None:
+    read(*guarded)
