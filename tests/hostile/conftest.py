@@ -109,8 +109,9 @@ class Target:
         return False
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
+        with suppress(psutil.NoSuchProcess):
+            self.process.terminate()
+            self.process.wait(20)
 
     def log(self) -> str:
         return self._log.read_text()
@@ -166,6 +167,8 @@ class Target:
                 self._judge(answer, sent)
                 if (answer.header("connection") or "").lower() == "close":
                     break
+        # What was sent may have been one request more, whose answer was lost as it ended.
+        self.logged_unanswered += end or len(answers) < most
         assert monotonic() - began < DEADLINE, "it took too long to answer"
         return answers
 

@@ -92,9 +92,9 @@ RAW = {
     "a tiny exponent": b'{"data": 1e-999999999}',
     "many colons": b'{"a"' + b":" * 100_000,
     "many attributes": b'{"data":{"type":"users","attributes":{%b}}}'
-    % b",".join(b'"%d":1' % number for number in range(80_000)),
+    % b",".join(b'"%d":1' % number for number in range(30_000)),
     "many relationships": b'{"data":{"type":"users","relationships":{%b}}}'
-    % b",".join(b'"%d":1' % number for number in range(80_000)),
+    % b",".join(b'"%d":1' % number for number in range(30_000)),
     "a long name of an attribute": b'{"data":{"type":"users","attributes":{"%b":1}}}'
     % ("é~".encode() * 300_000),
     "a long type": b'{"data":{"type":"%b","attributes":{}}}' % (b"x" * 1_000_000),
@@ -162,7 +162,7 @@ def test_what_is_not_to_be_set_can_not_be_set(target: Any, name: str) -> None:
 
 
 def test_operations_are_bounded_too(target: Any) -> None:
-    unknown = b",".join(b'"%d":1' % number for number in range(4_000))
+    unknown = b",".join(b'"%d":1' % number for number in range(400))
     add = b'{"op":"add","data":{"type":"users","attributes":{%b}}}' % unknown
     batch = b'{"atomic:operations":[%b]}' % b",".join([add] * 100)
     answer = target.post(batch, ATOMIC, to=OPERATIONS)
