@@ -9,7 +9,7 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test conformance test-clients bench bench-smoke wrk check check-all format \
+.PHONY: help install run test conformance test-clients test-hostile bench bench-smoke wrk check check-all format \
 	lock lock-clients lock-bench
 
 help: ## list these targets
@@ -49,6 +49,9 @@ test: install ## run the test suite, but for what takes minutes
 
 test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run the clients that others wrote, and a browser, against the service
 	$(BIN)/python -m pytest -m "clients and not long" tests/clients
+
+test-hostile: install ## attack the running server at length, and hold the stores to a dict
+	$(BIN)/python -m pytest -m "" tests/hostile tests/model
 
 bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
 	$(BIN)/python -m bench --write
