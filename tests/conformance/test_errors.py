@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 from urllib.parse import unquote
 
@@ -63,6 +64,27 @@ def test_problems_of_different_statuses_get_one_that_covers_them(answers: Answer
             assert response.status_code in (
                 statuses if len(statuses) == 1 else {max(statuses) // 100 * 100}
             ), name
+
+
+def test_problems_of_every_kind_together_get_one_status(client: Client) -> None:
+    made = client.create()
+    bad = {name: values[0] for name, values in client.resource.bad.items()}
+    taken = {client.resource.unique: made["attributes"][client.resource.unique]}
+    other = client.create()
+    kinds = (bad, taken, dict(client.resource.read_only), {"unknown": 1})
+    for first, second in combinations(kinds, 2):
+        new = client.new(client.attributes(**{**second, **first}))
+        change = client.change(other, {**second, **first})
+        for response in (
+            client.ask("POST", client.resource.collection, new),
+            client.ask("PATCH", client.url(other), change),
+            client.operate(
+                {"op": "add", **client.new(client.attributes(**first))}, {"op": "add", **new}
+            ),
+        ):
+            statuses = {error["status"] for error in response.json()["errors"]}
+            assert response.is_client_error
+            assert str(response.status_code) in (statuses if len(statuses) == 1 else {"400"})
 
 
 def test_the_status_of_several_problems_is_the_one_that_they_share(client: Client) -> None:

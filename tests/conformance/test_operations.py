@@ -190,6 +190,28 @@ def test_local_identities_name_what_operations_before_made(client: Client) -> No
     assert client.get(client.url(made["data"])).status_code == 404
 
 
+def test_a_local_identity_is_given_before_it_is_used_and_given_once(client: Client) -> None:
+    group = client.group(0)
+    local = {"type": client.resource.type, "lid": "a"}
+    removal = {"op": "remove", "ref": local}
+    for operations, pointer in (
+        ((removal, add(client, group, lid="a")), "0/ref/lid"),
+        ((add(client, group, lid="b"), removal), "1/ref/lid"),
+        ((add(client, group, lid="a"), add(client, group, lid="a")), "1/data/lid"),
+        (
+            (add(client, group, lid="a"), {"op": "update", "data": {**local, "lid": "c"}}),
+            "1/data/lid",
+        ),
+    ):
+        answer = client.operate(*operations)
+        assert answer.status_code == 400
+        refused(answer, f"/atomic:operations/{pointer}")
+        assert group.document()["data"] == []
+    late = client.operate(add(client, group, lid="a"), removal, removal)
+    assert late.status_code == 404
+    refused(late, "/atomic:operations/2/ref")
+
+
 MALFORMED = {
     "no op": (lambda op: {n: v for n, v in op.items() if n != "op"}, ""),
     "an unknown op": (lambda op: {**op, "op": "replace"}, "/op"),

@@ -98,8 +98,11 @@ def test_a_creation_is_answered_201_with_the_resource_and_its_location(client: C
 
 
 def test_the_location_is_the_self_link(client: Client) -> None:
-    response = client.ask("POST", client.resource.collection, client.new())
-    assert response.json()["data"]["links"]["self"] == response.headers["Location"]
+    for query in ("", f"?fields[{client.resource.type}]=", "?include="):
+        url = client.resource.collection + query
+        response = client.ask("POST", url, client.new())
+        assert response.status_code == 201
+        assert response.json()["data"]["links"]["self"] == response.headers["Location"]
 
 
 def test_what_is_created_or_changed_is_there_when_it_is_answered(client: Client) -> None:
