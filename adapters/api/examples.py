@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from adapters.api.errors import ERRORS, URL
 from adapters.jsonapi.operation_objects import OPERATIONS, RESULTS
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX
@@ -14,18 +15,18 @@ ROOT: Final[dict[str, Any]] = {
     "links": {"self": PREFIX, "describedby": _DESCRIBED},
     "meta": {"collections": {}},
 }
-ERRORS: Final[dict[str, Any]] = {
-    "jsonapi": _VERSION,
-    "errors": [
-        {
-            "status": "400",
-            "code": "unknown_parameter",
-            "title": "Unknown parameter",
-            "detail": "There is no parameter of this name here.",
-            "source": {"parameter": "colour"},
-        }
-    ],
-}
+
+
+def refusal(status: int, code: str) -> dict[str, Any]:
+    """Of a document of errors: one of this status and code."""
+    error = {
+        "status": str(status),
+        "code": code,
+        "title": code.replace("_", " ").capitalize(),
+        "detail": ERRORS[code][1],
+        "links": {"about": f"{URL}#{code}"},
+    }
+    return {"jsonapi": _VERSION, "errors": [error]}
 
 
 def examples(resource: Resource) -> dict[str, Any]:

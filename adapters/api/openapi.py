@@ -1,5 +1,6 @@
 """The description of the API for programs (OpenAPI 3.1), out of the resources' declarations."""
 
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -7,6 +8,7 @@ from flask import Blueprint, Response
 
 from adapters.api import examples
 from adapters.api.access import scope
+from adapters.api.errors import ERRORS as ERROR_CODES
 from adapters.api.openapi_parameters import (
     IF_MATCH,
     IF_NONE_MATCH,
@@ -65,7 +67,7 @@ def description(base: str = "") -> dict[str, Any]:
         "paths": {**_root_path(), **_paths(USERS), **_operations_path(), **_other_paths()},
         "components": {
             "schemas": {**ERRORS, **schemas(USERS), **operation_schemas([USERS])},
-            "responses": {"Problem": _PROBLEMS},
+            "responses": {f"Problem{status}": _refused(status) for status in _REFUSALS},
         },
     }
 
@@ -74,20 +76,19 @@ def with_access(described: dict[str, Any]) -> dict[str, Any]:
     """The description of a service that wants a token for every path under the prefix."""
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     described["components"]["securitySchemes"] = {"bearer": bearer}
+    described["components"]["responses"]["Problem401"] = _refused(401)
     for path, item in described["paths"].items():
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             for method in METHODS & item.keys():
                 needed = scope(path, method.upper())
                 item[method]["security"] = [{"bearer": [needed] if needed else []}]
                 item[method]["responses"] |= {
-                    "401": _UNAUTHENTICATED,
-                    **({"403": _PROBLEM} if needed else {}),
+                    **_problems(401, *([403] if needed else [])),
                 }
     return described
 
 
 _EXAMPLES: Final = {
-    "Errors": examples.ERRORS,
     **examples.examples(USERS),
     **examples.operation_examples(USERS),
 }
@@ -116,15 +117,29 @@ _METRICS: Final = {
     "description": "Counts and durations for Prometheus, where they are not switched off.",
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
-_PROBLEMS: Final = _content("What went wrong.", "Errors")
-_PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
-_UNAUTHENTICATED: Final = _content(
-    "No valid token.", "Errors", headers={"WWW-Authenticate": {"schema": {"type": "string"}}}
-)
+_REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 500, 503)
+_TELLING: Final = {401: "WWW-Authenticate", 503: "Retry-After"}
+"""The headers that tell what to do about a refusal."""
+
+
+def _refused(status: int) -> dict[str, Any]:
+    """The response of a status that refuses, with all the codes that it may bear."""
+    codes = [code for code, (known, _) in ERROR_CODES.items() if str(status) in known.split(", ")]
+    media = {"schema": reference("Errors"), "example": examples.refusal(status, codes[0])}
+    described = {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}.",
+        "content": {JSONAPI: media},
+    }
+    if status not in _TELLING:
+        return described
+    return {**described, "headers": {_TELLING[status]: {"schema": {"type": "string"}}}}
 
 
 def _problems(*statuses: int) -> dict[str, Any]:
-    return {str(status): _PROBLEM for status in (*statuses, 500)}
+    return {
+        str(status): {"$ref": f"#/components/responses/Problem{status}"}
+        for status in (*statuses, 500)
+    }
 
 
 def _body(schema: str) -> dict[str, Any]:
@@ -247,8 +262,8 @@ def _told(name: str, summary: str, place: str = "service") -> dict[str, Any]:
 
 
 def _page(name: str, summary: str, found: dict[str, Any], *problems: int) -> dict[str, Any]:
-    other = {str(status): _PROBLEM for status in problems}
-    return {"get": {**_told(name, summary), "responses": {"200": found, **other}}}
+    responses = {"200": found, **(_problems(*problems) if problems else {})}
+    return {"get": {**_told(name, summary), "responses": responses}}
 
 
 def _plain(

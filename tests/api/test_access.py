@@ -220,7 +220,10 @@ def test_the_description_tells_who_is_let_in(guarded: FlaskClient, client: Flask
     assert users["get"]["security"] == [{"bearer": ["users:read"]}]
     assert users["post"]["security"] == [{"bearer": ["users:write"]}]
     assert {"401", "403"} <= users["get"]["responses"].keys()
-    schema = users["get"]["responses"]["401"]["content"]["application/vnd.api+json"]["schema"]
+    reference = users["get"]["responses"]["401"]["$ref"].rpartition("/")[2]
+    response = described["components"]["responses"][reference]
+    assert "`missing_token`" in response["description"]
+    schema = response["content"]["application/vnd.api+json"]["schema"]
     whole = {**schema, "components": described["components"]}
     Draft202012Validator(whole).validate(guarded.get(USERS).json)
     open_to_all: Any = client.get("/openapi.json").json

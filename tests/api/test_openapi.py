@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
+from adapters.api.errors import ERRORS
 from application.ports import Unavailable
 
 Create = Callable[..., dict[str, Any]]
@@ -310,7 +311,7 @@ def test_every_status_that_can_be_had_is_described_and_its_body_is_so(
     document = {"data": {**whole, "attributes": how.get("attributes", {})}}
     response = client.open(
         f"{path.format(id=how.get('id', 1))}?{how.get('query', '')}",
-        method=method,
+        method=method.upper(),
         headers={"Accept": how.get("accept", "*/*"), **how.get("headers", {})},
         content_type=how.get("type", "application/json" if method in ("post", "patch") else None),
         **_content(method, how, document),
@@ -389,3 +390,18 @@ def test_every_operation_is_told_in_a_line_and_has_its_place(described: Any) -> 
     for path, method, operation in operations(described):
         assert operation["summary"], (path, method)
         assert set(operation["tags"]) <= places, (path, method)
+
+
+def test_every_code_of_an_error_is_told_with_its_status(described: Any) -> None:
+    told = described["components"]["responses"]
+    for code, (statuses, _) in ERRORS.items():
+        for status in {*statuses.split(", ")} - {
+            "401",
+            "405",
+            "429",
+        }:  # nothing here leads to those
+            assert f"`{code}`" in told[f"Problem{status}"]["description"]
+    for name, response in told.items():
+        (error,) = response["content"][JSONAPI]["example"]["errors"]
+        assert error["status"] == name.removeprefix("Problem")
+        assert error["status"] in ERRORS[error["code"]][0].split(", ")

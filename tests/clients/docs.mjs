@@ -65,8 +65,9 @@ await created.block.screenshot({ path: `${directory}/tried.png` })
 
 const dark = await open('dark')
 const background = await dark.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
-const [red, green, blue] = background.match(/\d+/g).map(Number)
-assert(red + green + blue < 200, `the page is ${background} in the dark`)
+const opaque = background.match(/^rgb\((\d+), (\d+), (\d+)\)$/)
+assert(opaque, `the page is ${background} in the dark`)
+assert(opaque.slice(1).every((part) => part < 64), `the page is ${background} in the dark`)
 await dark.screenshot({ path: `${directory}/dark.png` })
 
 for (const { found } of [page, dark]) assert.deepEqual(found, { complaints: [], elsewhere: [] })
