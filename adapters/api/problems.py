@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from adapters.api import exchange
 from adapters.api.errors import URL
 from adapters.api.suggestions import meant
-from adapters.jsonapi.media import JSONAPI
+from adapters.jsonapi.media import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
 from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import challenge
@@ -56,7 +56,7 @@ def saying(base: str) -> Callable[[Exception], Response]:
     def say(error: Exception) -> Response:
         refused = _refused(error)
         body = error_document(refused, about=about)
-        response = Response(body, refused.status, content_type=JSONAPI)
+        response = Response(body, refused.status, content_type=_media_type(refused))
         response.headers["Cache-Control"] = "no-store"
         response.headers.update(refused.headers)
         if isinstance(error, Unauthenticated | InsufficientScope):
@@ -64,6 +64,12 @@ def saying(base: str) -> Callable[[Exception], Response]:
         return response
 
     return say
+
+
+def _media_type(refused: Refused) -> str:
+    """That of its document: errors that the cursor profile defines are written by the profile."""
+    by_the_profile = any(error.type_link for error in refused.errors)
+    return media_type([CURSOR_PROFILE]) if by_the_profile and exchange.profiled() else JSONAPI
 
 
 def _refused(error: Exception) -> Refused:

@@ -401,3 +401,14 @@ def test_by_the_profile_or_without_a_page_is_the_same(
     assert profiled.json()["links"]["self"] == link
     assert profiled.json()["data"] == plain.json()["data"]
     assert profiled.json()["links"]["next"] == plain.json()["links"]["next"]
+
+
+def test_errors_of_the_profile_s_own_name_it_where_it_is_asked_for(
+    client: Client, group: Group
+) -> None:
+    for asked in ({"page_size": client.resource.largest_size + 1}, {"sort": "unknown"}):
+        url = group.url(**asked)
+        assert client.get(url, Accept=BY_THE_PROFILE).headers["Content-Type"] == BY_THE_PROFILE
+        assert client.get(url).headers["Content-Type"] == JSONAPI
+    gone = client.url(client.gone())
+    assert client.get(gone, Accept=BY_THE_PROFILE).headers["Content-Type"] == JSONAPI
