@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from entrypoints.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from flask import Flask
 
+_OTHER_FILES = 256
 _PR_SET_PDEATHSIG = 1
 _log = structlog.get_logger("roster.server")
 
@@ -58,6 +60,7 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     address = _address(host, port)
     _refuse_open(settings, address)
     _check_access(settings)
+    _check_files(settings)
     port = _free_port(address, port)
     _prepare_database(settings)
     logs.configure(settings.log_format)
@@ -89,6 +92,15 @@ def _check_access(settings: Settings) -> None:
         from entrypoints.access import check_keys
 
         check_keys(settings)
+
+
+def _check_files(settings: Settings) -> None:
+    """The server asks for as many open files as there may be; they must do for a worker."""
+    wanted = settings.connections + settings.pool_size + _OTHER_FILES
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < wanted:
+        problem = f"asks for {wanted} open files, of which the system allows {most}"
+        raise BadSetting("ROSTER_CONNECTIONS", problem)
 
 
 def _free_port(address: str, port: int) -> int:

@@ -1,0 +1,120 @@
+"""No log, metric or trace holds an email of anybody's, whatever was asked and refused."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import jwt
+import pytest
+
+Serve = Callable[..., Any]
+
+SECRET = "hush" * 8
+JSONAPI = "application/vnd.api+json"
+ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
+PEOPLE = [
+    ("ann.private@example.org", "Ann Secretive"),
+    ("o'brien+x@example.org", "Zoë Ünique"),
+    ("jürgen@exämple.org", "Jürgen Größer"),
+    ("ａwide@example.org", "Ｗide Person"),
+]
+
+
+def document(email: str, name: str, **more: Any) -> bytes:
+    attributes = {"email": email, "name": name}
+    return json.dumps({"data": {"type": "users", "attributes": attributes, **more}}).encode()
+
+
+def operations(email: str, name: str) -> bytes:
+    one = json.loads(document(email, name))["data"]
+    added = {"op": "add", "href": "/api/v1/users", "data": one}
+    return json.dumps({"atomic:operations": [added, added]}).encode()
+
+
+def asked(email: str, name: str) -> Iterator[tuple[str, str, bytes | None, dict[str, str]]]:
+    """Requests good and bad with the email in every place: method, URL, body, headers."""
+    in_url, users = quote(email), "/api/v1/users"
+    typed = {"Content-Type": JSONAPI}
+    yield "POST", users, document(email, name), typed
+    yield "POST", users, document(email, name), typed
+    yield "POST", users, document(email, name)[:-5], typed
+    yield "POST", users, document(email, "\x00"), typed
+    yield "POST", users, document(f"{email}@{email}", name), typed
+    yield "POST", users, document(email, name, id="7"), typed
+    yield "POST", users, document(email, name), {"Content-Type": f"text/{email}"}
+    yield "POST", users, document(email, name), {**typed, "Idempotency-Key": f'"{in_url}"'}
+    yield "POST", "/api/v1/operations", operations(email, name), {"Content-Type": ATOMIC}
+    yield "PATCH", f"{users}/1", document(email, name, id="1"), typed
+    yield "PATCH", f"{users}/1", document(email, name, id="2"), typed
+    yield "PATCH", f"{users}/1", document(email, name, id="1"), {**typed, "If-Match": f'"{in_url}"'}
+    for path in (f"/{in_url}", f"{users}/{in_url}", f"{users}/{in_url}.json", f"/docs/{in_url}"):
+        yield "GET", path, None, {}
+        yield "DELETE", quote(path), None, {}
+    for operation in ("", "[eq]", "[contains]", "[nonsense]", "[lt]"):
+        yield "GET", f"{users}?filter[email]{operation}={in_url}", None, {}
+    yield "GET", f"{users}?{in_url}={in_url}&sort={in_url}", None, {}
+    yield "GET", f"{users}?page[after]={in_url}", None, {}
+    yield "GET", users, None, {"Accept": f"text/{in_url}"}
+    yield "GET", users, None, {"Authorization": f"Bearer {in_url}"}
+    yield "GET", users, None, {"X-Request-ID": email.encode().decode("latin-1")}
+    yield "GET", users, None, {"traceparent": in_url, "tracestate": f"a={in_url}"}
+    yield "GET", users, None, {"User-Agent": in_url, "Referer": f"http://a/{in_url}"}
+    yield f"X-{in_url.replace('%', '')}", users, None, {"Origin": f"http://{in_url}"}
+
+
+def forms(email: str) -> set[bytes]:
+    """The email as it could be written, in lower case."""
+    local, _, domain = email.partition("@")
+    written = {email, quote(email), quote(email, safe=""), quote(quote(email, safe=""))}
+    written |= {json.dumps(email)[1:-1], repr(email)[1:-1], f"{local}%40{domain}"}
+    return {form.lower().encode() for form in written}
+
+
+@pytest.fixture
+def token() -> str:
+    claims = {"exp": 2**40, "scope": "users:read users:write", "sub": "a-program"}
+    return jwt.encode(claims, SECRET)
+
+
+def test_no_email_is_in_any_log_metric_or_trace(
+    serve: Serve, collector: Any, token: str, tmp_path: Path
+) -> None:
+    server = serve(
+        "--workers", "2",
+        ROSTER_JWT_SECRET=SECRET,
+        ROSTER_RATE_LIMIT="5000/minute",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+    )  # fmt: skip
+    statuses, typed = set(), {"Content-Type": JSONAPI}
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as client:
+        for email, name in PEOPLE:
+            for method, url, body, headers in asked(email, name):
+                sent = {key: value.encode() for key, value in headers.items()}
+                answer = client.request(method, url, content=body, headers=sent)
+                statuses.add(answer.status_code)
+        listed = client.get("/api/v1/users", params={"filter[email]": PEOPLE[0][0]}).json()
+        for change in ("ALTER TABLE users RENAME COLUMN email TO mail", "DROP TABLE users"):
+            with closing(sqlite3.connect(tmp_path / "roster.db")) as other:
+                other.execute(change)
+            for path in (f"filter[email]={quote(PEOPLE[1][0])}", f"fields[users]={PEOPLE[0][1]}"):
+                statuses.add(client.get(f"/api/v1/users?{path}").status_code)
+            created = document("new@example.org", "Ann Secretive")
+            answer = client.post("/api/v1/users", content=created, headers=typed)
+            statuses.add(answer.status_code)
+        metrics = client.get("/metrics").content
+    assert listed["data"][0]["attributes"]["email"] == PEOPLE[0][0]  # they did get in
+    assert {200, 201, 400, 401, 403, 404, 405, 406, 409, 412, 415, 422} <= statuses
+    assert statuses & {500, 503}
+    server.process.terminate()
+    assert server.process.wait(15) == 0
+    assert len(server.lines("request")) > len(PEOPLE) * 30
+    assert any(span.name == "POST /api/v1/users" for span in collector.spans())
+    told = b"\n".join((server.log().encode(), metrics, *collector.bodies)).lower()
+    for email, name in [*PEOPLE, ("new@example.org", "Ann Secretive")]:
+        for form in forms(email) | forms(name):
+            assert form not in told
