@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from time import monotonic, sleep
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,12 +16,39 @@ def log() -> Iterator[list[dict[str, object]]]:
         yield entries
 
 
+Build = Callable[..., Container]
+
+
 @pytest.fixture
-def service() -> Callable[..., FlaskClient]:
-    """A client of the whole service over memory, by settings."""
+def build() -> Iterator[Build]:
+    """Builds the whole service by settings, over memory if they don't say otherwise."""
+    built: list[Container] = []
 
-    def made(**environment: str) -> FlaskClient:
+    def made(**environment: str) -> Container:
         environment = {"ROSTER_DATABASE_URL": "memory://", **environment}
-        return Container(settings=Settings.of(environment)).app().test_client()
+        built.append(Container(settings=Settings.of(environment)))
+        return built[-1]
 
-    return made
+    yield made
+    for container in built:
+        if (pool := container.pool()) is not None:
+            pool.dispose()
+
+
+@pytest.fixture
+def service(build: Build) -> Callable[..., FlaskClient]:
+    """A client of the service, by settings."""
+    return lambda **environment: build(**environment).app().test_client()
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Looks until it is true; fails if it does not become so in time."""
+
+    def until(what: Callable[[], object]) -> None:
+        end = monotonic() + 20
+        while not what():
+            assert monotonic() < end, "it did not come to be in time"
+            sleep(0.01)
+
+    return until

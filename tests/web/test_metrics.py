@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -84,6 +86,21 @@ def test_the_pool_and_what_the_database_could_not_do_are_told(
     assert samples(client, "db_client_connection_used") == [({}, 0)]
     assert samples(client, "db_client_connection_pending_requests") == [({}, 0)]
     assert samples(client, "roster_database_failures_total") == [({"code": "not_migrated"}, 2)]
+
+
+def test_requests_that_wait_for_a_connection_are_told(
+    build: Callable[..., Any], sqlite_url: str, eventually: Callable[..., None]
+) -> None:
+    container = build(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="1")
+    client = container.app().test_client()
+    with ThreadPoolExecutor() as threads, container.engine().connect():
+        waiting = threads.submit(container.app().test_client().get, "/api/v1/users")
+        pending = "db_client_connection_pending_requests"
+        eventually(lambda: samples(client, pending) == [({}, 1)])
+        assert samples(client, "db_client_connection_used") == [({}, 1)]
+        assert not waiting.done()
+    assert waiting.result().status_code == 503  # nobody has migrated it
+    assert samples(client, pending) == [({}, 0)]
 
 
 def test_it_is_prometheus_text_and_tells_no_versions(service: Service) -> None:
