@@ -41,7 +41,8 @@ export default (url) => {
   return {
     create: async (attributes) =>
       flat(await source.update((t) => t.addRecord({ type: 'user', attributes }))),
-    read: async (id) => flat(await source.query((q) => q.findRecord({ type: 'user', key: 'remoteId', value: id }))),
+    read: async (id) =>
+      flat(await source.query((q) => q.findRecord({ type: 'user', key: 'remoteId', value: id }))),
     change: async (id, attributes) =>
       flat(await source.update((t) => t.updateRecord({ ...user(id), attributes }))),
     remove: (id) => source.update((t) => t.removeRecord(user(id))),
@@ -49,16 +50,17 @@ export default (url) => {
     async pages({ role, sort, size }) {
       const pages = []
       for (let number = 1; ; number++) {
-        const { data, details: [{ document }] } = await source.query((q) => q.findRecords('user')
-          .filter({ attribute: 'role', value: role }).sort(sort),
-        { page: { size, number }, fullResponse: true })
+        const { data, details: [{ document }] } = await source.query(
+          (q) => q.findRecords('user').filter({ attribute: 'role', value: role }).sort(sort),
+          { page: { size, number }, fullResponse: true }
+        )
         pages.push(data.map(flat))
         if (!document.links.next) return pages
       }
     },
 
     async problems(error) {
-      if (error.data) await source.requestQueue.skip(error)  // it waits at what failed
+      if (error.data) await source.requestQueue.skip(error) // it waits at what failed
       return error.data?.errors ?? [{ status: '404' }]
     }
   }
