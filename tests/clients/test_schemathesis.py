@@ -1,17 +1,34 @@
 """Schemathesis asks a real server for all that /openapi.json describes, and more."""
 
 import re
+import shutil
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.clients
 
-Run = Callable[..., str]
+HERE = Path(__file__).parent
+Ask = Callable[..., None]
 
 
-def ask(run: Run, base_url: str, *options: object, examples: int, seed: int) -> None:
-    """Every check of every operation; it fails where a check does."""
+@pytest.fixture
+def ask(run: Callable[..., str], tmp_path: Path) -> Ask:
+    """Makes every check of every operation; it fails where a check does.
+
+    From a directory of its own, since it keeps there what it found, and begins with that the next
+    time.
+    """
+    for name in ("schemathesis.toml", "schemathesis_hooks.py"):
+        shutil.copy(HERE / name, tmp_path)
+    return partial(_ask, partial(run, within=tmp_path))
+
+
+def _ask(
+    run: Callable[..., str], base_url: str, *options: object, examples: int, seed: int
+) -> None:
     report = run(
         *("schemathesis", "--config-file", "schemathesis.toml", "run"),
         *(f"{base_url}/openapi.json", "--checks=all", "--continue-on-failure", "--no-color"),
@@ -22,18 +39,18 @@ def ask(run: Run, base_url: str, *options: object, examples: int, seed: int) -> 
     assert re.search(r"Selected: (\d+)/\1\n\s*Tested: \1\n", report), report
 
 
-def test_an_open_service_is_as_it_is_described(run: Run, base_url: str) -> None:
-    ask(run, base_url, examples=20, seed=1)
+def test_an_open_service_is_as_it_is_described(ask: Ask, base_url: str) -> None:
+    ask(base_url, examples=20, seed=1)
 
 
-def test_a_guarded_service_is_as_it_is_described(run: Run, guarded: tuple[str, str]) -> None:
+def test_a_guarded_service_is_as_it_is_described(ask: Ask, guarded: tuple[str, str]) -> None:
     base_url, token = guarded
-    ask(run, base_url, f"--header=Authorization: Bearer {token}", examples=10, seed=1)
+    ask(base_url, f"--header=Authorization: Bearer {token}", examples=10, seed=1)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_it_is_so_for_many_more_examples(
-    run: Run, serve: Callable[[str], str], postgresql_url: str, seed: int
+    ask: Ask, serve: Callable[[str], str], postgresql_url: str, seed: int
 ) -> None:
-    ask(run, serve(postgresql_url), examples=150, seed=seed)
+    ask(serve(postgresql_url), examples=150, seed=seed)
