@@ -59,13 +59,13 @@ def measure(running: Running, load: Load, database: Database, seconds: int) -> M
     failed = _FAILED.search(told)
     if failed or not done or not rate:
         raise WrongAnswer(f"{running.server.name}, {load.path}: {told}")
-    ours, its = ((b - a) / int(done[1]) * 1e6 for a, b in zip(before, after, strict=True))
+    ours, its = ((b - a) / (int(done[1]) or 1) * 1e6 for a, b in zip(before, after, strict=True))
     return Measured(float(rate[1]), ours, its)
 
 
 def _wrk(running: Running, load: Load, seconds: int) -> str:
     url = str(running.client.base_url.join(load.path))
-    command = ["wrk", f"-t{load.threads}", f"-c{CONNECTIONS}", f"-d{seconds}s"]
+    command = ["wrk", f"-t{load.threads}", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s"]
     command += _headers(running.headers)
     if load.script:
         command += ["-s", str(load.script), url, "--", *load.arguments]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
@@ -63,6 +64,7 @@ class Searchable:
         self, connection: Connection, search: Search, entity: Callable[[Sequence[Any]], T]
     ) -> Page[T]:
         """The part of the list that the search asks for, read by one statement."""
+        search = _without_idle_orders(search)
         fitting = self._select.where(*(self._holds(each) for each in search.conditions))
         if isinstance(search.place, Numbered):
             statement = self._numbered(fitting, search.ordering, search.place)
@@ -88,7 +90,7 @@ class Searchable:
         start = place.before if place.backward else place.after
         if start is None:
             return self._first(fitting, direction, place.size + 1)
-        if _is_mixed(direction):
+        if _is_mixed(direction) or (len(direction) > 1 and fitting.whereclause is not None):
             return self._first_of_branches(fitting, direction, start, place.size + 1)
         fitting = fitting.where(beyond(self._columns, direction, start))
         return self._first(fitting, direction, place.size + 1)
@@ -101,8 +103,10 @@ class Searchable:
     ) -> Select[Any]:
         """The first rows after the key, when it takes several ranges to say what that means.
 
-        Each range is read in the order of its index; in one condition they would be no range, and
-        all rows that tie with the key would be passed over.
+        Each range is read in the order of its index. In one condition they would be no range where
+        the ordering is mixed, and all rows that tie with the key would be passed over; and of a
+        comparison of rows PostgreSQL reckons the first column only, and chooses wrong indexes for
+        the other conditions.
         """
         branches = (
             self._first(fitting.where(each), direction, count).subquery()
@@ -122,6 +126,28 @@ class Searchable:
         page = ordered.limit(place.size).offset(place.offset).subquery("page")
         both = select(counted.c.total, *page.c).select_from(counted.outerjoin(page, true()))
         return both.order_by(*_sorted_by(page.c, ordering))
+
+
+def _without_idle_orders(search: Search) -> Search:
+    """The same search without the orders whose attribute has one value in all that it finds.
+
+    They would only keep the database from seeing that an index has the rows in their order.
+    """
+    fixed = {each.attribute for each in search.conditions if _is_one_value(each)} - {"id"}
+    kept = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
+    if len(kept) == len(search.ordering):
+        return search
+    ordering = tuple(search.ordering[number] for number in kept)
+    place = search.place
+    if isinstance(place, Slice):
+        keys = (place.after, place.before)
+        after, before = (key and tuple(key[number] for number in kept) for key in keys)
+        place = replace(place, after=after, before=before)
+    return replace(search, ordering=ordering, place=place)
+
+
+def _is_one_value(condition: Condition) -> bool:
+    return condition.op is Op.EQ and len(condition.values) == 1 and not condition.folded
 
 
 def _sliced_page(
