@@ -245,6 +245,13 @@ class Machine(RuleBasedStateMachine):
         }[extra]
         self.made_or_refused({"data": data}, attributes, [problem])
 
+    @rule(which=WHICH, email=EMAILS)
+    def take_what_another_gave_up(self, which: int, email: str) -> None:
+        before = self.model.users.get(self.someone(which))
+        self.change(which, {"email": email}, None, "none")
+        if before:
+            self.create({"email": before["email"], "name": "Heir"}, None)
+
     def made_or_refused(self, document: Any, attributes: Any, problems: Any) -> None:
         handle = self.new()
         told = self.services.ask(lambda each: each.ask("POST", USERS, document), made=[handle])
