@@ -607,7 +607,7 @@ class Machine(RuleBasedStateMachine):
 
 
 BOUNDED = settings(
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
