@@ -106,7 +106,7 @@ class Exchange:
     ) -> Iterable[bytes]:
         began = perf_counter()
         if self._metrics:
-            self._metrics.began()
+            self._metrics.began(environ)
         path = environ["PATH_INFO"]
         environ["PATH_INFO"] = self._canonical(path)
         request_id = environ[REQUEST_ID] = _request_id(environ.get("HTTP_X_REQUEST_ID", ""))

@@ -48,19 +48,20 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        active = Gauge(
+        self._active: set[int] = set()
+        self.gauge(
             "http_server_active_requests",
             "How many requests are being answered.",
-            multiprocess_mode="livesum",
-            registry=self._registry,
+            lambda: len(self._active),
         )
-        active.set(0)  # what a process that was killed left behind
-        self.began: Final = active.inc
-        self._ended: Final = active.dec
+
+    def began(self, environ: "WSGIEnvironment") -> None:
+        """A request is there to be answered."""
+        self._active.add(id(environ))
 
     def ended(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
         """A request that `began` has its answer."""
-        self._ended()
+        self._active.discard(id(environ))
         route, method = environ.get(ROUTE, OTHER), known_method(environ)
         key = (route, method, status)
         child = self._children.get(key)

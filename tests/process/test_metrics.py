@@ -59,7 +59,7 @@ def test_what_a_killed_worker_counted_is_kept_and_its_files_are_used_again(
     ask(server, 20)
     assert count(server) == 40
     assert {file.name for file in directory.iterdir()} == files
-    assert "http_server_active_requests 1.0" in server.get("/metrics").text
+    eventually(lambda: "http_server_active_requests 1.0" in server.get("/metrics").text)
 
 
 def is_replaced(server: Any, pid: int) -> bool:
