@@ -142,9 +142,17 @@ def _counted(failure: Unavailable) -> Unavailable:
     return failure
 
 
-def violated(error: sqlalchemy.exc.IntegrityError) -> str | None:
+VIOLATIONS = (
+    sqlalchemy.exc.IntegrityError,
+    psycopg2.IntegrityError,
+    pymysql.IntegrityError,
+    sqlite3.IntegrityError,
+)
+
+
+def violated(error: BaseException) -> str | None:
     """The constraint that a row would break: its name, or SQLite's "table.column"."""
-    cause = error.orig
+    cause = _cause(error)
     if isinstance(cause, psycopg2.Error):
         return cause.diag.constraint_name
     if isinstance(cause, pymysql.Error):

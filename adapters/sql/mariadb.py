@@ -174,15 +174,19 @@ def _still_open(session: Session, record: ConnectionPoolEntry, _: object) -> Non
         raise DisconnectionError
 
 
-def _bound_at_server(
-    _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
-) -> tuple[str, Any]:
+def bounded(statement: str) -> str:
     """Have the server give up first, or it would go on with what nobody waits for."""
     left = remaining()
     if left is None:
-        return statement, parameters
+        return statement
     seconds = max(0.001, _SHARE_OF_SERVER * left)
-    return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {statement}", parameters
+    return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {statement}"
+
+
+def _bound_at_server(
+    _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
+) -> tuple[str, Any]:
+    return bounded(statement), parameters
 
 
 def _keep_the_others(context: ExceptionContext) -> None:

@@ -151,15 +151,19 @@ def _still_open(connection: extensions.connection, *_: object) -> None:
         raise DisconnectionError
 
 
-def _bound_at_server(
-    _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
-) -> tuple[str, Any]:
+def bounded(statement: str) -> str:
     """Have the server give up first, or it would go on with what nobody waits for."""
     left = remaining()
     if left is None:
-        return statement, parameters
+        return statement
     milliseconds = max(1, int(_SHARE_OF_SERVER * 1000 * left))
-    return f"SET LOCAL statement_timeout={milliseconds}; {statement}", parameters
+    return f"SET LOCAL statement_timeout={milliseconds}; {statement}"
+
+
+def _bound_at_server(
+    _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
+) -> tuple[str, Any]:
+    return bounded(statement), parameters
 
 
 def _keep_the_others(context: ExceptionContext) -> None:

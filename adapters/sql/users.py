@@ -1,6 +1,7 @@
 """The table of users, and the users in it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -21,13 +22,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from adapters.sql.bulk import Bulk
 from adapters.sql.columns import Identity64, Instant, text
-from adapters.sql.failures import violated
+from adapters.sql.failures import VIOLATIONS, violated
 from adapters.sql.metadata import METADATA
 from adapters.sql.search import Searchable
+from adapters.sql.statements import Statement
 from adapters.sql.transactions import reading
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
@@ -72,17 +73,21 @@ for _name in ("name", "is_active", "role", "creation_time", "update_time"):
     Index(f"ix_users_{_name}_desc_id", USERS.c[_name].desc(), USERS.c.id)
 _EMAIL_IS_HELD = {"uq_users_email_key", "users.email_key"}
 
-_FIELDS = tuple(field.name for field in fields(User))
+_FIELDS = User._fields
 _GIVEN = tuple(field.name for field in fields(NewUser))
 _COLUMNS = tuple(USERS.c[name] for name in _FIELDS)
-_ADD = insert(USERS).returning(USERS.c.id)
-_GET = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
-_HOLD = _GET.with_for_update()
+_WRITTEN: Mapping[str, Any] = {
+    name: bindparam(name) for name in (*_FIELDS, "email_key", "name_key") if name != "id"
+}
+_BY_ID = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
+_ADD = Statement(insert(USERS).values(_WRITTEN).returning(USERS.c.id))
+_GET = Statement(_BY_ID)
+_HOLD = Statement(_BY_ID.with_for_update())
 _HOLDERS = select(*_COLUMNS).where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
 _HOLD_HOLDERS = _HOLDERS.with_for_update()
 _AS_EXPECTED = (USERS.c.id == bindparam("user_id")) & (USERS.c.version == bindparam("expected"))
-_SAVE = update(USERS).where(_AS_EXPECTED)
-_REMOVE = delete(USERS).where(_AS_EXPECTED)
+_SAVE = Statement(update(USERS).where(_AS_EXPECTED).values(_WRITTEN))
+_REMOVE = Statement(delete(USERS).where(_AS_EXPECTED))
 
 _SEARCHABLE = Searchable(
     columns=_COLUMNS,
@@ -102,8 +107,10 @@ class SqlUsers(Users):
 
     def add(self, new: NewUser, *, at: datetime) -> User:
         attributes = _first(new, at)
-        user_id = self._put(_ADD, {**attributes, **_keys(new)}).scalar_one()
-        return User(id=user_id, **attributes)
+        with _holding_emails():
+            row = _ADD.row(self._connection, {**attributes, **_keys(new)})
+        assert row is not None
+        return User(id=row[0], **attributes)
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
         return _BULK.add(self._connection, [{**_first(each, at), **_keys(each)} for each in new])
@@ -117,24 +124,29 @@ class SqlUsers(Users):
         return _get(self._connection, self._select, user_id)
 
     def save(self, user: User, *, expected: int) -> User:
-        values = {name: getattr(user, name) for name in _FIELDS} | _keys(user)
+        values = user._asdict() | _keys(user)
         which = {"user_id": user.id, "expected": expected}
-        if self._put(_SAVE, values | which).rowcount == 0:
+        with _holding_emails():
+            saved = _SAVE.count(self._connection, values | which)
+        if not saved:
             raise Overtaken
         return user
 
     def remove(self, user_id: int, *, expected: int) -> None:
         which = {"user_id": user_id, "expected": expected}
-        if self._connection.execute(_REMOVE, which).rowcount == 0:
+        if not _REMOVE.count(self._connection, which):
             raise Overtaken
 
-    def _put(self, statement: Any, values: dict[str, object]) -> Any:
-        try:
-            return self._connection.execute(statement, values)
-        except IntegrityError as error:
-            if violated(error) in _EMAIL_IS_HELD:
-                raise EmailTaken from error
-            raise
+
+@contextmanager
+def _holding_emails() -> Iterator[None]:
+    """EmailTaken where a row is refused for another's email."""
+    try:
+        yield
+    except VIOLATIONS as error:
+        if violated(error) in _EMAIL_IS_HELD:
+            raise EmailTaken from error
+        raise
 
 
 class SqlUserReader(UserReader):
@@ -152,16 +164,14 @@ class SqlUserReader(UserReader):
             return _SEARCHABLE.page(connection, search, _user)
 
 
-def _get(connection: Connection, statement: Any, user_id: int) -> User:
-    if 0 < user_id <= _LARGEST_ID:
-        row = connection.execute(statement, {"user_id": user_id}).one_or_none()
-        if row is not None:
-            return _user(row)
+def _get(connection: Connection, statement: Statement, user_id: int) -> User:
+    if 0 < user_id <= _LARGEST_ID and (row := statement.row(connection, {"user_id": user_id})):
+        return _user(row)
     raise UserNotFound(user_id)
 
 
 def _user(row: Sequence[Any]) -> User:
-    return User(**dict(zip(_FIELDS, row, strict=True)))
+    return User._make(row)
 
 
 def _first(new: NewUser, at: datetime) -> dict[str, Any]:

@@ -30,13 +30,13 @@ on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 
 
 @contextmanager
-def ends_unavailable() -> Iterator[None]:
+def ends_unavailable(seconds: float = SECONDS) -> Iterator[None]:
     """What is inside is refused, no later than the deadline, give or take a busy machine."""
     start = monotonic()
-    with pytest.raises(Unavailable) as refusal, within(SECONDS):
+    with pytest.raises(Unavailable) as refusal, within(seconds):
         yield
     assert refusal.value.code == "unavailable"
-    assert monotonic() - start < SECONDS + 0.3
+    assert monotonic() - start < seconds + 0.3
 
 
 @contextmanager
@@ -119,7 +119,8 @@ def test_a_slow_query_costs_no_connection(directory) -> None:
 
     directory.engine.dispose()
     before = only_session()
-    with ends_unavailable():
+    # The server ends it a twentieth before the client would: on a busy machine that is little.
+    with ends_unavailable(2):
         fall_asleep(directory.engine)
     assert only_session() == before
 

@@ -1,0 +1,112 @@
+"""Statements of SQLAlchemy Core, compiled once for each database and run by its driver.
+
+Core's own way of executing costs several times what the driver does, at each execution
+(docs/decisions/0020-compiled-once.md).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import CompilerElement
+
+from adapters.sql import mariadb, postgresql
+
+Values = Mapping[str, Any]
+Row = Sequence[Any]
+Convert = Callable[[Any], Any]
+
+_BOUNDED: Final[Mapping[str, Callable[[str], str]]] = {
+    "postgresql": postgresql.bounded,
+    "mariadb": mariadb.bounded,
+}
+
+
+class Statement:
+    """A statement whose values are all named, and come with each execution.
+
+    What goes in and comes out is converted by the types of its columns. Raises what the driver
+    raises; a connection that broke is not used again.
+    """
+
+    def __init__(self, statement: CompilerElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def rows(self, connection: Connection, values: Values) -> list[Row]:
+        """All rows."""
+        with self._executed(connection, values) as (compiled, cursor):
+            return [compiled.read(row) for row in cursor.fetchall()]
+
+    def row(self, connection: Connection, values: Values) -> Row | None:
+        """The first row; None if there is none."""
+        with self._executed(connection, values) as (compiled, cursor):
+            row = cursor.fetchone()
+            return None if row is None else compiled.read(row)
+
+    def count(self, connection: Connection, values: Values) -> int:
+        """How many rows it concerned."""
+        with self._executed(connection, values) as (_, cursor):
+            return int(cursor.rowcount)
+
+    @contextmanager
+    def _executed(
+        self, connection: Connection, values: Values
+    ) -> "Iterator[tuple[_Compiled, Any]]":
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+        pooled = connection.connection
+        cursor = pooled.cursor()
+        try:
+            cursor.execute(compiled.text(), compiled.write(values))
+            yield compiled, cursor
+        except dialect.loaded_dbapi.Error as error:
+            if dialect.is_disconnect(error, pooled.dbapi_connection, cursor):
+                connection.invalidate(error)
+            raise
+        finally:
+            cursor.close()
+
+
+class _Compiled:
+    """A statement as one database's driver takes it."""
+
+    def __init__(self, statement: CompilerElement, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)
+        self._text = str(compiled)
+        self._bounded = _BOUNDED.get(dialect.name)
+        self._names = compiled.positiontup
+        self._writers = [
+            (name, write)
+            for bind, name in compiled.bind_names.items()
+            if (write := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        ]
+        self._readers = [
+            (position, read)
+            for position, column in enumerate(getattr(statement, "exported_columns", ()))
+            if (read := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
+
+    def text(self) -> str:
+        return self._bounded(self._text) if self._bounded else self._text
+
+    def write(self, values: Values) -> Values | Row:
+        """The values as the driver takes them."""
+        if self._writers:
+            converted = {name: write(values[name]) for name, write in self._writers}
+            values = {**values, **converted}
+        return values if self._names is None else [values[name] for name in self._names]
+
+    def read(self, row: Row) -> Row:
+        """What the driver gave, as the columns' types have it."""
+        if not self._readers:
+            return row
+        values = list(row)
+        for position, read in self._readers:
+            values[position] = read(values[position])
+        return values
