@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from adapters.api import Terms, api
-from adapters.api.problems import say
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.sql import failures
@@ -46,7 +45,7 @@ def make_app(
     )
     tokens = make_tokens(settings)
     kept = make_metrics(pool) if settings.metrics == "on" else None
-    resources = api(
+    inbound = api(
         run,
         reader,
         cursors,
@@ -55,8 +54,8 @@ def make_app(
         limit(rate(settings.rate_limit)) if settings.rate_limit else None,
     )
     app = create_app(
-        [*resources, health(ready), metrics(kept)],
-        say=say,
+        [*inbound.blueprints, health(ready), metrics(kept)],
+        say=inbound.say,
         canonical=canonical,
         request_seconds=settings.request_seconds,
         dress=Dress(https=settings.public_url.startswith("https:"), origins=settings.cors_origins),
