@@ -73,13 +73,19 @@ class ErrorObject:
         written["detail"] = self.detail
         for where in ("pointer", "parameter", "header"):
             if (place := getattr(self, where)) is not None:
-                written["source"] = {where: place}
+                written["source"] = {where: _sayable(place) if where == "pointer" else place}
         links = {"about": f"{about}#{self.code}" if about else None, "type": self.type_link}
         if any(links.values()):
             written["links"] = {name: link for name, link in links.items() if link}
         if self.meta:
             written["meta"] = dict(self.meta)
         return written
+
+
+def _sayable(pointer: str) -> str:
+    """The pointer; one to a member that no UTF-8 can name leads to what holds the member."""
+    found = _LONE_SURROGATE.search(pointer)
+    return pointer[: pointer.rindex("/", 0, found.start())] if found else pointer
 
 
 class Refused(Exception):
