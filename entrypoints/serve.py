@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _OTHER_FILES = 256
+_PLACES = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
 _PR_SET_PDEATHSIG = 1
 _log = structlog.get_logger("roster.server")
 
@@ -169,9 +170,19 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
         log_dictconfig=logs.of_the_server(settings.log_format),
         log_access=False,
     )
-    shown = f"[{address}]" if ":" in address else address
-    server.on_startup(lambda: _log.info("listening", url=f"http://{shown}:{port}", pid=os.getpid()))
+    server.on_startup(partial(_announce, address, port))
     server.serve(target_loader=partial(load, os.getpid(), port), wrap_loader=False)
+
+
+def _announce(address: str, port: int) -> None:
+    """Tell the log where everything is, and whoever looks on, in plain lines."""
+    shown = f"[{address}]" if ":" in address else address
+    url = f"http://{shown}:{port}"
+    places = {name: f"{url}{path}" for name, path in _PLACES.items()}
+    _log.info("listening", url=url, **places, pid=os.getpid())
+    if sys.stderr.isatty():
+        listed = "".join(f"  {name:<8}{place}\n" for name, place in places.items())
+        sys.stderr.write(f"Roster is at {url} (Ctrl-C stops it)\n{listed}")
 
 
 def load(master: int, port: int) -> "Flask":

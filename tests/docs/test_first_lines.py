@@ -1,0 +1,55 @@
+"""What `roster serve` says first leads a newcomer everywhere."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+ROSTER = Path(sys.executable).with_name("roster")
+
+
+def told(terminal: int) -> str:
+    """What was written to a terminal, as soon as the last of its lines is there."""
+    text = ""
+    while "health" not in text:
+        text += os.read(terminal, 1000).decode()
+    return text.replace("\r", "")
+
+
+def answers(url: str) -> bool:
+    patience = time.monotonic() + 20
+    while time.monotonic() < patience:
+        with suppress(httpx.TransportError):  # its workers come a moment after its first lines
+            return httpx.get(url).status_code == 200
+    return False
+
+
+def test_the_first_lines_lead_to_the_api_the_docs_and_the_health() -> None:
+    terminal, its_end = pty.openpty()
+    with subprocess.Popen(
+        [ROSTER, "serve", "--port", "0"],
+        env=os.environ | {"ROSTER_DATABASE_URL": "memory://"},
+        stdout=subprocess.PIPE,
+        stderr=its_end,
+    ) as server:
+        try:
+            assert server.stdout
+            line = json.loads(server.stdout.readline())
+            lines = told(terminal).splitlines()
+            urls = [line[name] for name in ("url", "api", "docs", "health")]
+            assert [answers(url) for url in urls] == [True] * 4
+            server.terminate()
+            server.stdout.read()
+        finally:
+            server.kill()
+            os.close(terminal)
+            os.close(its_end)
+    assert re.findall(r"http://\S+", "\n".join(lines)) == urls
+    assert [each.split()[0] for each in lines] == ["Roster", "api", "docs", "health"]
