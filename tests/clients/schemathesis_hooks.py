@@ -26,11 +26,15 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_body(context, body):
-    """Leave out names in which nothing can be seen, and local identities that nothing bears."""
+    """Leave out names in which nothing can be seen, and local identities of none or of two."""
     if not isinstance(body, dict):
         return True
     operations = body.get("atomic:operations", [body])
-    return not isinstance(operations, list) or all(map(_stands_alone, operations))
+    if not isinstance(operations, list):
+        return True
+    data = [o["data"] for o in operations if isinstance(o, dict) and "data" in o]
+    given = [repr(d["lid"]) for d in data if isinstance(d, dict) and "lid" in d]
+    return len(set(given)) == len(given) and all(map(_stands_alone, operations))
 
 
 def _stands_alone(operation):
