@@ -1,9 +1,7 @@
 """application.search as SELECT statements over any table."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
 
@@ -13,11 +11,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    Integer,
     Select,
     and_,
+    bindparam,
     false,
     func,
-    literal,
     or_,
     select,
     true,
@@ -26,9 +25,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.functions import GenericFunction
 
-from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice, Value
+from adapters.sql.shapes import Asked, Shape, Slot, Slots, shape_of
+from adapters.sql.statements import Row, Statement
+from application.search import Numbered, Op, Order, Page, Search, Slice
 
 T = TypeVar("T")
 Columns = Mapping[str, Column[Any]]
@@ -42,10 +44,10 @@ _COMPARISONS: Mapping[Op, Callable[[Any, Any], Clause]] = {
     Op.GT: gt,
     Op.GE: ge,
 }
-_LARGEST_INTEGER = 2**63 - 1
-_BEYOND_KEYS = 1e30
-_LAST_CODE_POINT = "\U0010ffff"
-_BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
+_COUNT = bindparam("count", type_=Integer())
+_OFFSET = bindparam("offset", type_=Integer())
+_STATEMENTS = 256
+"""How many statements are kept: one for each shape of search asked lately."""
 
 
 class Searchable:
@@ -58,48 +60,49 @@ class Searchable:
     def __init__(self, columns: Sequence[Column[Any]], folded: Columns) -> None:
         self._select = select(*columns)
         self._columns: Columns = {column.name: column for column in columns}
+        self._id = [*self._columns].index("id")
         self._folded = folded
+        self._statement = lru_cache(_STATEMENTS)(self._made)
 
-    def page(
-        self, connection: Connection, search: Search, entity: Callable[[Sequence[Any]], T]
-    ) -> Page[T]:
+    def page(self, connection: Connection, search: Search, entity: Callable[[Row], T]) -> Page[T]:
         """The part of the list that the search asks for, read by one statement."""
-        search = _without_idle_orders(search)
-        fitting = self._select.where(*(self._holds(each) for each in search.conditions))
+        shape, values = shape_of(search)
+        statement = self._statement(shape, connection.dialect.name)
+        rows = statement.rows(connection, values)
         if isinstance(search.place, Numbered):
-            statement = self._numbered(fitting, search.ordering, search.place)
-            return _numbered_page(connection.execute(statement).all(), search.place, entity)
-        beyond = _BEYOND.get(connection.dialect.name, _beyond)
-        statement = self._sliced(fitting, search.ordering, search.place, beyond)
-        return _sliced_page(connection.execute(statement).all(), search.place, entity)
+            return self._numbered_page(rows, search.place, entity)
+        return _sliced_page(rows, search.place, entity)
 
-    def _holds(self, condition: Condition) -> Clause:
-        column = (self._folded if condition.folded else self._columns)[condition.attribute]
-        if condition.op in (Op.EQ, Op.IN):
-            return column.in_([each for each in condition.values if _can_be_held(each)])
-        return or_(false(), *(_compared(column, condition.op, each) for each in condition.values))
+    def _made(self, shape: Shape, database: str) -> Statement:
+        fitting = self._select.where(*map(self._holds, shape.conditions))
+        if shape.numbered:
+            return Statement(self._numbered(fitting, shape.ordering))
+        return Statement(self._sliced(fitting, shape, _BEYOND.get(database, _beyond)))
 
-    def _sliced(
-        self, fitting: Select[Any], ordering: tuple[Order, ...], place: Slice, beyond: "Beyond"
-    ) -> Select[Any]:
-        """One row more than asked for, to learn whether there are more."""
-        reverse = _reversed(ordering)
-        if place.after is not None and place.before is not None:
-            fitting = fitting.where(beyond(self._columns, reverse, place.before))
-        direction = reverse if place.backward else ordering
-        start = place.before if place.backward else place.after
+    def _holds(self, asked: Asked) -> Clause:
+        column = (self._folded if asked.folded else self._columns)[asked.attribute]
+        if asked.op in (Op.EQ, Op.IN) and asked.alternatives:
+            return column.in_([_bound(column, slot) for (slot,) in asked.alternatives])
+        return or_(false(), *(_compared(column, asked.op, each) for each in asked.alternatives))
+
+    def _sliced(self, fitting: Select[Any], shape: Shape, beyond: "Beyond") -> CompilerElement:
+        reverse = _reversed(shape.ordering)
+        if shape.after is not None and shape.before is not None:
+            fitting = fitting.where(beyond(self._columns, reverse, shape.before))
+        backward = shape.before is not None and shape.after is None
+        direction = reverse if backward else shape.ordering
+        start = shape.before if backward else shape.after
         if start is None:
-            return self._first(fitting, direction, place.size + 1)
+            return self._first(fitting, direction)
         if _is_mixed(direction) or (len(direction) > 1 and fitting.whereclause is not None):
-            return self._first_of_branches(fitting, direction, start, place.size + 1)
-        fitting = fitting.where(beyond(self._columns, direction, start))
-        return self._first(fitting, direction, place.size + 1)
+            return self._first_of_branches(fitting, direction, start)
+        return self._first(fitting.where(beyond(self._columns, direction, start)), direction)
 
-    def _first(self, fitting: Select[Any], direction: tuple[Order, ...], count: int) -> Select[Any]:
-        return fitting.order_by(*_sorted_by(self._columns, direction)).limit(count)
+    def _first(self, fitting: Select[Any], direction: tuple[Order, ...]) -> Select[Any]:
+        return fitting.order_by(*_sorted_by(self._columns, direction)).limit(_COUNT)
 
     def _first_of_branches(
-        self, fitting: Select[Any], direction: tuple[Order, ...], start: Key, count: int
+        self, fitting: Select[Any], direction: tuple[Order, ...], start: Slots
     ) -> Select[Any]:
         """The first rows after the key, when it takes several ranges to say what that means.
 
@@ -109,104 +112,48 @@ class Searchable:
         the other conditions.
         """
         branches = (
-            self._first(fitting.where(each), direction, count).subquery()
+            self._first(fitting.where(each), direction).subquery()
             for each in _deciding(self._columns, direction, start)
         )
         joined = union_all(*map(select, branches)).subquery("joined")
-        return select(joined).order_by(*_sorted_by(joined.c, direction)).limit(count)
+        return select(joined).order_by(*_sorted_by(joined.c, direction)).limit(_COUNT)
 
-    def _numbered(
-        self, fitting: Select[Any], ordering: tuple[Order, ...], place: Numbered
-    ) -> Select[Any]:
+    def _numbered(self, fitting: Select[Any], ordering: tuple[Order, ...]) -> Select[Any]:
         """The total beside each row, and beside nothing where the page has no rows."""
         counted = fitting.with_only_columns(
             func.count().label("total"), maintain_column_froms=True
         ).subquery("counted")
         ordered = fitting.order_by(*_sorted_by(self._columns, ordering))
-        page = ordered.limit(place.size).offset(place.offset).subquery("page")
+        page = ordered.limit(_COUNT).offset(_OFFSET).subquery("page")
         both = select(counted.c.total, *page.c).select_from(counted.outerjoin(page, true()))
         return both.order_by(*_sorted_by(page.c, ordering))
 
-
-def _without_idle_orders(search: Search) -> Search:
-    """The same search without the orders whose attribute has one value in all that it finds.
-
-    They would only keep the database from seeing that an index has the rows in their order.
-    """
-    fixed = {each.attribute for each in search.conditions if _is_one_value(each)} - {"id"}
-    kept = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
-    if len(kept) == len(search.ordering):
-        return search
-    ordering = tuple(search.ordering[number] for number in kept)
-    place = search.place
-    if isinstance(place, Slice):
-        keys = (place.after, place.before)
-        after, before = (key and tuple(key[number] for number in kept) for key in keys)
-        place = replace(place, after=after, before=before)
-    return replace(search, ordering=ordering, place=place)
+    def _numbered_page(
+        self, rows: Sequence[Row], place: Numbered, entity: Callable[[Row], T]
+    ) -> Page[T]:
+        total = rows[0][0]
+        items = tuple(entity(row[1:]) for row in rows if row[1 + self._id] is not None)
+        return Page(items, more=total > place.offset + place.size, total=total)
 
 
-def _is_one_value(condition: Condition) -> bool:
-    return condition.op is Op.EQ and len(condition.values) == 1 and not condition.folded
-
-
-def _sliced_page(
-    rows: Sequence[Sequence[Any]], place: Slice, entity: Callable[[Sequence[Any]], T]
-) -> Page[T]:
+def _sliced_page(rows: Sequence[Row], place: Slice, entity: Callable[[Row], T]) -> Page[T]:
     items = [entity(row) for row in rows[: place.size]]
     if place.backward:
         items.reverse()
     return Page(tuple(items), more=len(rows) > place.size)
 
 
-def _numbered_page(
-    rows: Sequence[Any], place: Numbered, entity: Callable[[Sequence[Any]], T]
-) -> Page[T]:
-    total = rows[0].total
-    items = tuple(entity(row[1:]) for row in rows if row.id is not None)
-    return Page(items, more=total > place.offset + place.size, total=total)
-
-
-def _compared(column: Column[Any], op: Op, value: Value) -> Clause:
+def _compared(column: Column[Any], op: Op, slots: Slots) -> Clause:
+    values = [_bound(column, slot) for slot in slots]
     if op is Op.CONTAINS:
-        return _Contains(column, _bound(column, value), _bound(column, _pattern(str(value))))
-    if op is Op.STARTS_WITH:
-        return _starting_with(column, str(value))
-    return _COMPARISONS[op](column, _bound(column, value))
+        return _Contains(column, *values)
+    if op is Op.STARTS_WITH:  # as a range, which an index serves
+        return and_(*(compare(column, value) for compare, value in zip((ge, lt), values, strict=False)))
+    return _COMPARISONS[op](column, *values)
 
 
-def _can_be_held(value: Value) -> bool:
-    """Whether any column can. MariaDB cuts a time off to what the column holds, then finds it."""
-    if isinstance(value, datetime):
-        return value.microsecond % 1000 == 0
-    return not _is_beyond_keys(value)
-
-
-def _is_beyond_keys(value: Value) -> bool:
-    """Whether it is a number that no column can hold; a driver may not even send it."""
-    return isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
-
-
-def _bound(column: Column[Any], value: Value) -> ColumnElement[Any]:
-    if _is_beyond_keys(value):
-        return literal(_BEYOND_KEYS if value > 0 else -_BEYOND_KEYS, Float())  # type: ignore[operator]
-    return literal(value, column.type)
-
-
-def _starting_with(column: Column[Any], prefix: str) -> Clause:
-    """As a range: an index serves it, and no character of the prefix has a meaning of its own."""
-    after = _successor(prefix)
-    from_prefix = column >= literal(prefix, column.type)
-    return from_prefix if after is None else and_(from_prefix, column < literal(after, column.type))
-
-
-def _successor(prefix: str) -> str | None:
-    """The first text after all that begin with the prefix; None where there is none."""
-    head = prefix.rstrip(_LAST_CODE_POINT)
-    if not head:
-        return None
-    last = ord(head[-1])
-    return head[:-1] + chr(_AFTER_SURROGATES if last == _BEFORE_SURROGATES else last + 1)
+def _bound(column: Column[Any], slot: Slot) -> ColumnElement[Any]:
+    return bindparam(slot.name, type_=Float() if slot.beyond else column.type)
 
 
 def _reversed(ordering: tuple[Order, ...]) -> tuple[Order, ...]:
@@ -220,7 +167,7 @@ def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[
     ]
 
 
-def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
+def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Slots) -> Clause:
     """The rows that stand after the key."""
     if _is_mixed(ordering):
         return _beyond_spelled_out(columns, ordering, key)
@@ -228,7 +175,7 @@ def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
     return mine < its if ordering[0].descending else mine > its
 
 
-def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Key) -> Clause:
+def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Slots) -> Clause:
     """The same without a comparison of rows, which can't go up and down at once.
 
     The first that differs decides. The bound of the first column is implied, and said for the
@@ -239,7 +186,7 @@ def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Key)
     return and_(bound, or_(*_deciding(columns, ordering, key)))
 
 
-def _deciding(columns: Columns, ordering: tuple[Order, ...], key: Key) -> list[Clause]:
+def _deciding(columns: Columns, ordering: tuple[Order, ...], key: Slots) -> list[Clause]:
     """The ranges of which the rows after the key consist: one for each column that may decide."""
     sides = _sides(columns, ordering, key)
     return [
@@ -257,25 +204,17 @@ def _is_mixed(ordering: tuple[Order, ...]) -> bool:
 
 
 def _sides(
-    columns: Columns, ordering: tuple[Order, ...], key: Key
+    columns: Columns, ordering: tuple[Order, ...], key: Slots
 ) -> list[tuple[Column[Any], ColumnElement[Any]]]:
     return [
-        (columns[order.attribute], _bound(columns[order.attribute], value))
-        for order, value in zip(ordering, key, strict=True)
+        (columns[order.attribute], _bound(columns[order.attribute], slot))
+        for order, slot in zip(ordering, key, strict=True)
     ]
 
 
-Beyond = Callable[[Columns, tuple[Order, ...], Key], Clause]
+Beyond = Callable[[Columns, tuple[Order, ...], Slots], Clause]
 # MariaDB would read the whole index up to the key to compare rows with it.
 _BEYOND: Mapping[str, Beyond] = {"mariadb": _beyond_spelled_out}
-
-
-def _pattern(part: str) -> str:
-    """What LIKE wants to find the part anywhere, none of its characters being a wildcard."""
-    return "%" + _WILDCARD.sub(r"\\\g<0>", part) + "%"
-
-
-_WILDCARD = re.compile(r"[\\%_]")
 
 
 class _Contains(GenericFunction[bool]):

@@ -81,11 +81,16 @@ class _Compiled:
         self._text = str(compiled)
         self._bounded = _BOUNDED.get(dialect.name)
         self._names = compiled.positiontup
-        self._writers = [
-            (name, write)
+        self._constants = {
+            name: bind.effective_value
+            for bind, name in compiled.bind_names.items()
+            if not bind.required
+        }
+        self._writers = {
+            name: write
             for bind, name in compiled.bind_names.items()
             if (write := bind.type.dialect_impl(dialect).bind_processor(dialect))
-        ]
+        }
         self._readers = [
             (position, read)
             for position, column in enumerate(getattr(statement, "exported_columns", ()))
@@ -97,9 +102,10 @@ class _Compiled:
 
     def write(self, values: Values) -> Values | Row:
         """The values as the driver takes them."""
-        if self._writers:
-            converted = {name: write(values[name]) for name, write in self._writers}
-            values = {**values, **converted}
+        if self._writers or self._constants:
+            values = {**self._constants, **values}
+            for name, write in self._writers.items():
+                values[name] = write(values[name])
         return values if self._names is None else [values[name] for name in self._names]
 
     def read(self, row: Row) -> Row:

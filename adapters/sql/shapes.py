@@ -1,0 +1,147 @@
+"""Searches without their values: a statement is made once for all searches of one shape."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, Value
+
+_LARGEST_INTEGER: Final = 2**63 - 1
+_BEYOND_KEYS: Final = 1e30
+_LAST_CODE_POINT: Final = "\U0010ffff"
+_BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
+_WILDCARD: Final = re.compile(r"[\\%_]")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of a value, by its name among the values of the statement.
+
+    `beyond`: for a number that no column can hold.
+    """
+
+    name: str
+    beyond: bool = False
+
+
+Slots = tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A condition: it holds if one of its alternatives does, each of them told by a few values."""
+
+    attribute: str
+    op: Op
+    folded: bool
+    alternatives: tuple[Slots, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a search asks for, but for the values: conditions, order, and ends of the slice.
+
+    The values "count" and "offset" belong to it, too.
+    """
+
+    conditions: tuple[Asked, ...]
+    ordering: tuple[Order, ...]
+    numbered: bool
+    after: Slots | None = None
+    before: Slots | None = None
+
+
+def shape_of(search: Search) -> tuple[Shape, dict[str, Any]]:
+    """The shape, and the values by the names of their slots."""
+    search = _without_idle_orders(search)
+    values: dict[str, Any] = {}
+
+    def slot(value: Value) -> Slot:
+        name = f"v{len(values)}"
+        if beyond := _is_beyond_keys(value):
+            value = _BEYOND_KEYS if value > 0 else -_BEYOND_KEYS  # type: ignore[operator,assignment]
+        values[name] = value
+        return Slot(name, beyond)
+
+    conditions = tuple(_asked(each, slot) for each in search.conditions)
+    place = search.place
+    if isinstance(place, Numbered):
+        values |= {"count": place.size, "offset": place.offset}
+        return Shape(conditions, search.ordering, numbered=True), values
+    after = None if place.after is None else tuple(map(slot, place.after))
+    before = None if place.before is None else tuple(map(slot, place.before))
+    values["count"] = place.size + 1  # one row more, to learn whether there are more
+    return Shape(conditions, search.ordering, False, after, before), values
+
+
+def _asked(condition: Condition, slot: Callable[[Value], Slot]) -> Asked:
+    told = _TOLD.get(condition.op, _alone)
+    kept = filter(_can_be_held, condition.values) if condition.op in _EXACT else condition.values
+    alternatives = tuple(tuple(map(slot, told(value))) for value in kept)
+    return Asked(condition.attribute, condition.op, condition.folded, alternatives)
+
+
+def _alone(value: Value) -> tuple[Value, ...]:
+    return (value,)
+
+
+def _prefix(value: Value) -> tuple[Value, ...]:
+    """The texts from the first to the second: no character of a prefix has a meaning of its own."""
+    prefix = str(value)
+    after = _successor(prefix)
+    return (prefix,) if after is None else (prefix, after)
+
+
+def _successor(prefix: str) -> str | None:
+    """The first text after all that begin with the prefix; None where there is none."""
+    head = prefix.rstrip(_LAST_CODE_POINT)
+    if not head:
+        return None
+    last = ord(head[-1])
+    return head[:-1] + chr(_AFTER_SURROGATES if last == _BEFORE_SURROGATES else last + 1)
+
+
+def _part(value: Value) -> tuple[Value, ...]:
+    """The part, and the pattern by which LIKE finds it anywhere, no character being a wildcard."""
+    part = str(value)
+    return part, "%" + _WILDCARD.sub(r"\\\g<0>", part) + "%"
+
+
+_TOLD: Final = {Op.STARTS_WITH: _prefix, Op.CONTAINS: _part}
+_EXACT: Final = (Op.EQ, Op.IN)
+
+
+def _can_be_held(value: Value) -> bool:
+    """Whether any column can. MariaDB cuts a time off to what the column holds, then finds it."""
+    if isinstance(value, datetime):
+        return value.microsecond % 1000 == 0
+    return not _is_beyond_keys(value)
+
+
+def _is_beyond_keys(value: Value) -> bool:
+    """Whether it is a number that no column can hold; a driver may not even send it."""
+    return isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
+
+
+def _without_idle_orders(search: Search) -> Search:
+    """The same search without the orders whose attribute has one value in all that it finds.
+
+    They would only keep the database from seeing that an index has the rows in their order.
+    """
+    fixed = {each.attribute for each in search.conditions if _is_one_value(each)} - {"id"}
+    if fixed.isdisjoint(order.attribute for order in search.ordering):
+        return search
+    kept = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
+    ordering = tuple(search.ordering[number] for number in kept)
+    place = search.place
+    if isinstance(place, Slice):
+        keys: tuple[Key | None, ...] = (place.after, place.before)
+        after, before = (key and tuple(key[number] for number in kept) for key in keys)
+        place = replace(place, after=after, before=before)
+    return replace(search, ordering=ordering, place=place)
+
+
+def _is_one_value(condition: Condition) -> bool:
+    return condition.op is Op.EQ and len(condition.values) == 1 and not condition.folded
