@@ -4,13 +4,13 @@ Roles and states repeat without end; of the users 300,000 were imported in one g
 times are all the same.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from psycopg2 import extensions
+from sqlalchemy import Engine
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
@@ -108,21 +108,26 @@ def filled(url: str) -> Iterator[Engine]:
 def cost(engine: Engine, ask: Callable[[SqlUserReader], object]) -> Cost:
     """Asks twice: the plan of the second time, when what was learnt is in memory, is told."""
     told: list[dict[str, Any]] = []
-    asked: list[tuple[str, Any]] = []
+    asked: list[str] = []
 
-    def note(_: Connection, __: Any, statement: str, parameters: Any, *___: object) -> None:
-        asked.append((statement.partition("; ")[2] or statement, parameters))
+    class Noting(extensions.cursor):
+        def execute(self, statement: str, values: Any = None) -> None:
+            text = self.mogrify(statement, values).decode()
+            asked.append(text.partition("; ")[2])  # after the time that it may take
+            super().execute(statement, values)
 
-    event.listen(engine, "before_cursor_execute", note)
+    with engine.connect() as connection:
+        session = connection.connection.dbapi_connection
+        session.cursor_factory = Noting
     try:
         ask(SqlUserReader(engine))
     finally:
-        event.remove(engine, "before_cursor_execute", note)
-    with engine.connect() as connection:
-        for statement, parameters in asked:
-            explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
-            plan = connection.exec_driver_sql(explain, parameters).scalar_one()
-            told += nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+        session.cursor_factory = None
+    with session.cursor() as cursor:
+        for statement in asked:
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
+            ((plan,),) = cursor.fetchall()
+            told += nodes(plan[0]["Plan"])
     assert told
     return Cost(told)
 
