@@ -16,8 +16,12 @@ from entrypoints.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text()
+DOCS = ROOT / "docs"
+COMMAND_LINE = (DOCS / "command-line.md").read_text()
+SESSIONS = ("command-line", "search", "pages", "changes", "bulk", "operations")
 ADDRESS = "http://127.0.0.1:5000"
+
+BETWEEN = "-- done: "
 
 # What differs from run to run: times, digests of documents that show times, cursors made of both.
 VARYING = [
@@ -37,8 +41,9 @@ def console(text: str) -> list[tuple[str, str]]:
     found = []
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            line, _, output = command.partition("\n")
-            found.append((line, output))
+            end = "\nEND" if command.splitlines()[0].endswith("<<'END'") else ""
+            told, _, output = command.partition(f"{end}\n")
+            found.append((told + end, output))
     return found
 
 
@@ -93,25 +98,38 @@ def test_the_command_line_answers_as_it_is_told(sqlite_url: str) -> None:
         assert answer == promised or (not promised and "Usage: roster" in answer), command
 
 
-def test_a_session_at_the_command_line_goes_as_it_is_told(tmp_path: Path) -> None:
-    environment = {
-        "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
-        "ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/roster.db",
-    }
-    session = console(COMMAND_LINE)
-    assert len(session) >= 12
-    for command, promised in session:
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=tmp_path,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=30,
-        )
-        assert steady(done.stdout) == steady(promised), command
-        assert (done.returncode == 0) == ("Error: " not in promised), command
+def in_one_shell(commands: list[str], directory: Path, **environment: str) -> list[list[str]]:
+    """What each command writes, as a terminal shows it, and its exit status."""
+    script = "".join(f"{command}\necho {BETWEEN}$?\n" for command in ("exec 2>&1", *commands))
+    done = subprocess.run(
+        ["bash"],
+        input=script,
+        cwd=directory,
+        env=os.environ | {"LC_ALL": "C.UTF-8"} | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    parts = re.split(f"{BETWEEN}(\\d+)\n", done.stdout)[2:-1]
+    return [list(pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+
+
+@pytest.mark.parametrize("page", SESSIONS)
+def test_the_session_of_a_page_goes_as_it_is_told(
+    page: str, base_url: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    session = console((DOCS / f"{page}.md").read_text())
+    assert len(session) >= 3
+    done = in_one_shell(
+        [command.replace(ADDRESS, base_url) for command, _ in session],
+        tmp_path,
+        PATH=f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+        ROSTER_DATABASE_URL=sqlite_url,
+    )
+    for (command, promised), (answer, status) in zip(session, done, strict=True):
+        assert steady(answer.replace(base_url, ADDRESS)) == steady(promised), command
+        assert (status == "0") == ("Error: " not in promised), command
 
 
 def commands(group: click.Group, path: str = "roster") -> Iterator[tuple[str, click.Command]]:
