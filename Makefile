@@ -9,7 +9,7 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test conformance test-clients test-hostile bench bench-smoke wrk check check-all format \
+.PHONY: help install run test docs conformance test-clients test-hostile bench bench-smoke wrk check check-all format \
 	lock lock-clients lock-bench
 
 help: ## list these targets
@@ -39,6 +39,9 @@ run: install ## start the service on http://127.0.0.1:5000 over roster.db
 
 conformance: install ## judge Roster by each sentence of JSON:API, and write docs/conformance.md
 	$(BIN)/python -m pytest tests/conformance --proof
+
+docs: install ## write docs/reference.md and the floor plan out of the code
+	$(BIN)/python -m docs.generator
 
 test: install ## run the test suite, but for what takes minutes
 	$(BIN)/python -m pytest

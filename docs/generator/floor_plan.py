@@ -1,0 +1,154 @@
+"""Imports of the code -> docs/floor-plan.svg: the rooms, and who knows whom."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+import grimp
+
+PACKAGES: Final = ("domain", "application", "adapters", "entrypoints", "migrations")
+Import = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A box: its middle, its size, and what it is for."""
+
+    x: int
+    y: int
+    purpose: str
+    width: int = 124
+    height: int = 56
+
+    @property
+    def top(self) -> int:
+        return self.y - self.height // 2
+
+    @property
+    def bottom(self) -> int:
+        return self.y + self.height // 2
+
+    def edge_towards(self, x: int, y: int) -> tuple[float, float]:
+        """Where a line from its middle to a point leaves it."""
+        across, down = x - self.x, y - self.y
+        share = min(
+            self.width / 2 / abs(across) if across else 1,
+            self.height / 2 / abs(down) if down else 1,
+        )
+        return self.x + across * share, self.y + down * share
+
+
+ROOMS: Final = {
+    "entrypoints": Room(430, 44, "processes: settings, container, server, command line", 812),
+    "migrations": Room(924, 44, "of the tables", 128),
+    "api": Room(210, 158, "HTTP routes"),
+    "resources": Room(436, 234, "what a user looks like", 140),
+    "web": Room(130, 322, "the Flask shell"),
+    "jsonapi": Room(308, 322, "the format"),
+    "tabular": Room(548, 322, "rows in files"),
+    "tokens": Room(692, 322, "signed, checked", 116),
+    "memory": Room(816, 322, "a store", 108),
+    "sql": Room(928, 322, "a store", 92),
+    "strict_json": Room(548, 420, "one meaning only"),
+    "application": Room(513, 530, "use cases, and the ports that they need", 926),
+    "domain": Room(500, 626, "User, its rules, the kinds of refusal: plain Python", 952),
+}
+OUTER: Final = ("entrypoints", "migrations")
+INNER: Final = ("application", "domain")
+_BESIDE: Final = {"application": -14, "domain": 14}  # so that two arrows downward stay two
+_MARGIN: Final = {"application": 56, "domain": 38}  # left of all other rooms
+
+_FRAME: Final = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 670" role="img"
+  font-family="system-ui, sans-serif" text-anchor="middle">
+<title>The rooms of Roster, and which imports which</title>
+<style>
+svg {{ --paper: #fff; --band: #f2f4f7; --room: #fff; --ink: #1c2430; --dim: #5b6675;
+  --line: #9aa5b4; --way: #1f6feb }}
+@media (prefers-color-scheme: dark) {{
+  svg {{ --paper: #0d1117; --band: #161c25; --room: #222b38; --ink: #e8edf4; --dim: #9ba7b6;
+    --line: #566273; --way: #58a6ff }}
+}}
+.paper {{ fill: var(--paper) }} .band {{ fill: var(--band) }}
+.room {{ fill: var(--room); stroke: var(--line) }}
+text {{ fill: var(--ink); font-size: 15px; font-weight: 600 }}
+.purpose {{ fill: var(--dim); font-size: 11.5px; font-weight: 400 }}
+.line {{ stroke: var(--line); stroke-width: 1.3 }} .line-end {{ fill: var(--line) }}
+.way {{ stroke: var(--way); stroke-width: 1.8 }} .way-end {{ fill: var(--way) }}
+</style>
+<defs>
+{ends}
+</defs>
+<rect class="paper" width="1000" height="670" rx="8"/>
+<rect class="band" x="64" y="100" width="924" height="372" rx="8"/>
+<text x="754" y="126">adapters</text>
+{body}
+</svg>
+"""
+_END: Final = (
+    '<marker id="{name}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="{name}-end" d="M0 1 10 5 0 9z"/>'
+    "</marker>"
+)
+
+
+def imports() -> list[Import]:
+    """Which room imports from which, in the order of their names."""
+    graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
+    found = {
+        (_room(module), _room(imported))
+        for module in graph.modules
+        for imported in graph.find_modules_directly_imported_by(module)
+    }
+    return sorted((here, there) for here, there in found if here != there)
+
+
+def _room(module: str) -> str:
+    first, *rest = module.split(".")
+    return rest[0] if first == "adapters" and rest else first
+
+
+def picture() -> str:
+    """The plan as an SVG that follows the reader's choice of dark or light."""
+    arrows = (_arrow(here, there) for here, there in imports())
+    rooms = (line for name, room in ROOMS.items() for line in _box(name, room))
+    ends = "\n".join(_END.format(name=name) for name in ("line", "way"))
+    return _FRAME.format(ends=ends, body="\n".join([*arrows, *rooms]))
+
+
+def _box(name: str, room: Room) -> Iterator[str]:
+    left = room.x - room.width // 2
+    yield (
+        f'<rect class="room" x="{left}" y="{room.top}" width="{room.width}" '
+        f'height="{room.height}" rx="6"/>'
+    )
+    yield f'<text x="{room.x}" y="{room.y - 3}">{name}</text>'
+    yield f'<text class="purpose" x="{room.x}" y="{room.y + 15}">{escape(room.purpose)}</text>'
+
+
+def _arrow(here: str, there: str) -> str:
+    if here in OUTER or there in INNER:
+        return _line("line", here, there, *_straight_down(here, there))
+    a, b = ROOMS[here], ROOMS[there]
+    return _line("way", here, there, *a.edge_towards(b.x, b.y), *b.edge_towards(a.x, a.y))
+
+
+def _straight_down(here: str, there: str) -> tuple[int, int, int, int]:
+    """From layer to layer; what leads past a box in between runs behind it."""
+    a, b = ROOMS[here], ROOMS[there]
+    if here == "entrypoints" and there in INNER:
+        x = _MARGIN[there]
+    elif here == "entrypoints":
+        x = min(b.x, a.x + a.width // 2 - 6)
+    elif there in INNER and here not in INNER:
+        x = a.x + _BESIDE[there]
+    else:
+        x = b.x
+    return x, a.bottom, x if there in INNER else b.x, b.top
+
+
+def _line(kind: str, here: str, there: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    return (
+        f'<line class="{kind}" x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}" '
+        f'marker-end="url(#{kind})"><title>{here} imports {there}</title></line>'
+    )

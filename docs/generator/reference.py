@@ -1,0 +1,167 @@
+"""The OpenAPI document -> docs/reference.md."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any, Final
+
+from adapters.api.errors import ERRORS
+from adapters.api.openapi import document
+
+Item = Mapping[str, Any]
+_METHODS: Final = ("get", "post", "patch", "delete")
+_FILTER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
+_BEGINNING: Final = """# Reference
+
+Every URL with its parameters, headers and answers: what `/openapi.json` says, put into tables by
+`make docs`. Scopes and 401 matter where the service [asks for tokens](../README.md#access).
+[Search](search.md), [pages](pages.md) and [changes without loss](changes.md) show by example what
+the tables list.
+"""
+_FILTERS: Final = """A filter without an operator holds for any of its values, which commas
+separate; given as `filter[ATTR][]`, once for each value, commas belong to the values. The last
+column names the operators that the attribute takes, as in `filter[ATTR][ne]`."""
+_ERRORS: Final = """Each answer is a document of `errors`, each with a `status`, a `code`, and a
+`source` where there is one; `links.about` leads to `/docs/errors`, which says the same."""
+
+
+def page() -> str:
+    """The page, of a service that asks for tokens."""
+    described = json.loads(document("", secured=True))
+    parts = [_BEGINNING, *_attributes(described), *_urls(described), *_errors(described)]
+    return "\n".join(parts)
+
+
+def _attributes(described: Item) -> Iterator[str]:
+    """What a resource has, as its documents show it and as its creation takes it."""
+    for name, schema in described["components"]["schemas"].items():
+        shown = schema.get("properties", {}).get("attributes")
+        if shown is None:
+            continue
+        sent = _sent(described, name)
+        yield f"## The attributes of {name.lower()}\n"
+        rows = (
+            (f"`{each}`", _kind(rule), _presence(each, rule, sent), rule.get("description", ""))
+            for each, rule in shown["properties"].items()
+        )
+        yield _table(("attribute", "value", "on creation", ""), rows)
+
+
+def _sent(described: Item, name: str) -> Item:
+    creation = described["components"]["schemas"][f"{name}Creation"]
+    sent: Item = creation["properties"]["data"]["properties"]["attributes"]
+    return sent
+
+
+def _presence(name: str, rule: Item, sent: Item) -> str:
+    if rule.get("readOnly"):
+        return "read-only"
+    if name in sent["required"]:
+        return "required"
+    return f"`{_plain(sent['properties'][name]['default'])}` unless sent"
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _urls(described: Item) -> Iterator[str]:
+    for url, methods in described["paths"].items():
+        for method in _METHODS:
+            if method in methods:
+                parameters = [
+                    *methods.get("parameters", ()),
+                    *methods[method].get("parameters", ()),
+                ]
+                yield from _operation(f"{method.upper()} {url}", methods[method], parameters)
+
+
+def _operation(heading: str, operation: Item, parameters: list[Item]) -> Iterator[str]:
+    yield f"## {heading}\n"
+    yield f"{operation['summary']}.{_scope(operation)}\n"
+    if body := operation.get("requestBody"):
+        yield f"Body: {_listed(body['content'])}.\n"
+    if parameters:
+        yield _table(("parameter", "in", "value", ""), map(_row, _groups(parameters)))
+    if any(map(_match, parameters)):
+        yield f"{_FILTERS}\n"
+    yield from _answers(operation["responses"])
+
+
+def _scope(operation: Item) -> str:
+    scopes = {scope for way in operation.get("security", ()) for scope in way.get("bearer", ())}
+    return f" Scope: {_listed(sorted(scopes))}." if scopes else ""
+
+
+def _answers(responses: Item) -> Iterator[str]:
+    refusals = sorted(code for code, response in responses.items() if "$ref" in response)
+    for code in sorted(set(responses) - set(refusals)):
+        yield f"- **{code}** {_told(responses[code])}"
+    if refusals:
+        yield f"- Errors: {', '.join(f'[{code}](#{code})' for code in refusals)}."
+    yield ""
+
+
+def _told(response: Item) -> str:
+    sentences = [response["description"].removesuffix(".")]
+    sentences += [_listed(response["content"])] if "content" in response else []
+    sentences += [f"Headers: {_listed(response['headers'])}"] if "headers" in response else []
+    return " ".join(f"{each}." for each in sentences)
+
+
+def _groups(parameters: Iterable[Item]) -> Iterator[list[Item]]:
+    """Each by itself, but the filters of an attribute together."""
+    for _, group in groupby(parameters, _subject):
+        yield list(group)
+
+
+def _row(group: list[Item]) -> tuple[str, ...]:
+    first = group[0]
+    told = first.get("description", "")
+    if _match(first):
+        told = " ".join(f"`[{found[2]}]`" for each in group if (found := _match(each)) and found[2])
+    return f"`{first['name']}`", first["in"], _kind(first["schema"]), told
+
+
+def _subject(parameter: Item) -> str:
+    found = _match(parameter)
+    return found[1] if found else str(parameter["name"])
+
+
+def _match(parameter: Item) -> re.Match[str] | None:
+    return _FILTER.fullmatch(parameter["name"])
+
+
+def _kind(schema: Item) -> str:
+    """What values look like, in a few words; patterns are for programs."""
+    if schema.get("maxLength") == 0:
+        return "empty"
+    words = [schema.get("items", schema).get("format") or schema["type"]]
+    if "maxLength" in schema:
+        words.append(f"of {schema.get('minLength', 0)} to {schema['maxLength']} characters")
+    if "maximum" in schema:
+        words.append(f"from {schema['minimum']} to {schema['maximum']}")
+    if "default" in schema:
+        words.append(f"({_plain(schema['default'])} unless given)")
+    return " ".join(words)
+
+
+def _errors(described: Item) -> Iterator[str]:
+    yield "## Errors\n"
+    yield f"{_ERRORS}\n"
+    for name, response in sorted(described["components"]["responses"].items()):
+        yield f"### {name.removeprefix('Problem')}\n"
+        if "headers" in response:
+            yield f"Headers: {_listed(response['headers'])}.\n"
+        codes = re.findall(r"`(\w+)`", response["description"])
+        yield _table(("code", ""), ((f"`{code}`", ERRORS[code][1]) for code in codes))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
