@@ -15,6 +15,14 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 NOT_TEXT = Problem("wrong_type", "must be a string")
 _LINE_ENDS = "\u2028\u2029"
+_SLUG = re.compile(r"[a-z][a-z0-9_-]*")
+# Addresses that need not be looked at any closer: in 64 characters neither a local part nor a
+# label is too long, and without two hyphens in a row no label is Punycode.
+_PLAIN_LENGTH = 64
+_PLAIN_EMAIL = re.compile(
+    r"[a-zA-Z0-9_+-]++(?:\.[a-zA-Z0-9_+-]++)*+"
+    r"@(?:[a-zA-Z0-9]++(?:-[a-zA-Z0-9]++)*+\.)++[a-zA-Z]++"
+)
 
 
 def fold(text: str) -> str:
@@ -51,7 +59,7 @@ def email(value: object, *, longest: int) -> Problem | None:
     A quoted local part, an address literal and a domain without a dot are refused. The folded
     form may be no longer than `longest` either.
     """
-    if isinstance(value, str) and len(fold(value)) > longest:
+    if isinstance(value, str) and not value.isascii() and len(fold(value)) > longest:
         return Problem("too_long", f"must have at most {longest} characters, also once folded")
     return _judged(value, longest, _email)
 
@@ -66,7 +74,7 @@ def truth(value: object) -> Problem | None:
 def _judged(value: object, longest: int, rule: Callable[[str], Problem | None]) -> Problem | None:
     if not isinstance(value, str):
         return NOT_TEXT
-    if problem := storable(value):
+    if not value.isprintable() and (problem := storable(value)):
         return problem
     if len(value) > longest:
         return Problem("too_long", f"must have at most {longest} characters")
@@ -74,6 +82,8 @@ def _judged(value: object, longest: int, rule: Callable[[str], Problem | None]) 
 
 
 def _line(text: str) -> Problem | None:
+    if text.isprintable() and text.strip():
+        return None  # such a text has nothing of the categories Z and C but spaces
     categories = {unicodedata.category(character) for character in text}
     if "Cc" in categories or any(end in text for end in _LINE_ENDS):
         return Problem("control_character", "must not hold control characters or line ends")
@@ -83,7 +93,7 @@ def _line(text: str) -> Problem | None:
 
 
 def _slug(text: str) -> Problem | None:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", text):
+    if not _SLUG.fullmatch(text):
         return Problem(
             "invalid_format", "must begin with a letter a-z and go on with a-z, 0-9, _ or -"
         )
@@ -91,6 +101,8 @@ def _slug(text: str) -> Problem | None:
 
 
 def _email(text: str) -> Problem | None:
+    if len(text) <= _PLAIN_LENGTH and _PLAIN_EMAIL.fullmatch(text):
+        return None  # as the library would say, in a fiftieth of the time
     try:
         # globally_deliverable would also want a top-level name that ends with a letter.
         found = validate_email(text, check_deliverability=False, globally_deliverable=False)

@@ -1,9 +1,10 @@
 """Users and their rules: the one place where they are written."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,8 @@ RULES: Final[Mapping[str, Callable[[object], Problem | None]]] = {
     "role": partial(text.slug, longest=ROLE_LENGTH),
 }
 REQUIRED: Final = ("email", "name")
+_REQUIRED: Final = frozenset(REQUIRED)
+_VALUES: Final = attrgetter(*RULES)
 
 _UNKNOWN = Problem("unknown_attribute", "is no attribute of a user that can be set")
 _MISSING = Problem("missing", "is required")
@@ -67,11 +70,11 @@ class StaleVersion(Stale):
 
 def _broken(attributes: Mapping[str, object]) -> list[Violation]:
     """The values that break their rules, in the order of the rules."""
-    return [
-        Violation(name, problem)
-        for name, rule in RULES.items()
-        if name in attributes and (problem := rule(attributes[name]))
-    ]
+    return _judged((name, attributes[name]) for name in RULES if name in attributes)
+
+
+def _judged(values: Iterable[tuple[str, object]]) -> list[Violation]:
+    return [Violation(name, wrong) for name, value in values if (wrong := RULES[name](value))]
 
 
 def _unknown(attributes: Mapping[str, object]) -> list[Violation]:
@@ -88,7 +91,7 @@ class NewUser:
     role: str = "user"
 
     def __post_init__(self) -> None:
-        if wrong := _broken({name: getattr(self, name) for name in RULES}):
+        if wrong := _judged(zip(RULES, _VALUES(self), strict=True)):
             raise Invalid(wrong)
 
     @classmethod
@@ -100,12 +103,12 @@ class NewUser:
         `claimed` are the read-only attributes that were sent along: none of them has a value
         yet, so that only null agrees. Raises Invalid, then ReadOnly.
         """
-        missing = [Violation(name, _MISSING) for name in REQUIRED if name not in attributes]
-        unknown = _unknown(attributes)
-        if missing or unknown:
-            raise Invalid([*missing, *_broken(attributes), *unknown])
+        if not _REQUIRED <= attributes.keys() <= RULES.keys():
+            missing = [Violation(name, _MISSING) for name in REQUIRED if name not in attributes]
+            raise Invalid([*missing, *_broken(attributes), *_unknown(attributes)])
         new = cls(**attributes)
-        _agree(claimed, {})
+        if claimed:
+            _agree(claimed, {})
         return new
 
 

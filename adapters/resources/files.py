@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, BinaryIO, Final, Protocol
 
-from adapters.jsonapi.resource import Kind, Resource, write_instant
+from adapters.jsonapi.resource import READ, Kind, Resource, write_instant
 from adapters.tabular import csv, jsonl
 from adapters.tabular.lines import Row
 from application.users_io import BadRecord, Record
@@ -47,11 +47,16 @@ class CsvRecords(Records):
     """
 
     def __init__(self, file: BinaryIO, resource: Resource, required: Collection[str]) -> None:
-        self._resource = resource
         self._rows = csv.read(file)
         self._columns = _header(next(self._rows, None), resource, required)
         settable = _settable(resource)
-        self._read = [(name, at) for at, name in enumerate(self._columns) if name in settable]
+        self._names = [name for name in self._columns if name in settable]
+        self._places = [self._columns.index(name) for name in self._names]
+        self._readers = [
+            (name, at, READ[kind])
+            for name, at in zip(self._names, self._places, strict=True)
+            if (kind := resource.attributes[name].kind) is not Kind.TEXT
+        ]
         self._notes = {at for at, name in enumerate(self._columns) if name in NOTES}
 
     def __iter__(self) -> Iterator[Record]:
@@ -62,8 +67,17 @@ class CsvRecords(Records):
             elif len(cells) != len(self._columns):
                 yield Record(row.line, {}, self._without_notes(cells), _CELLS)
             else:
-                told = {name: cells[at] for name, at in self._read}
-                yield Record(row.line, self._resource.of_cells(told), cells)
+                yield Record(row.line, self._told(cells), cells)
+
+    def _told(self, cells: csv.Cells) -> dict[str, object]:
+        """What cells say of attributes. What can't be read stays text, for the domain to judge."""
+        told: dict[str, object] = dict(
+            zip(self._names, map(cells.__getitem__, self._places), strict=True)
+        )
+        for name, at, read in self._readers:
+            if (value := read(cells[at])) is not None:
+                told[name] = value
+        return told
 
     def heading(self) -> bytes:
         return _csv_row([*NOTES, *self._without_notes(self._columns)])

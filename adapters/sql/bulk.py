@@ -1,65 +1,101 @@
-"""Many rows at once, without a statement for each."""
+"""Many rows at once, without a statement for each: docs/decisions/0021-bulk.md."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select
-from sqlalchemy.exc import IntegrityError
 
-from adapters.sql.failures import violated
+from adapters.sql import sqlite
+from adapters.sql.copying import copy_in
+from adapters.sql.failures import VIOLATIONS, violated
 from adapters.sql.transactions import send
 from application.ports import Overtaken
 
 _ATTEMPTS = 4
 
+Columns = Sequence[Column[Any]]
+Rows = Sequence[Sequence[Any]]
+
 
 class Bulk:
-    """Adds rows to a table whose `key` is unique; `held` names that constraint in its databases.
+    """Adds rows to columns of a table, none of them null, of which `key` is unique.
 
-    The keys that are held are looked up first, so that a violation can only come of another
-    transaction that committed in between. It then looks again.
+    `held` names that constraint in its databases.
     """
 
-    def __init__(self, table: Table, *, key: Column[Any], held: Collection[str]) -> None:
-        self._insert = insert(table)
+    def __init__(self, columns: Columns, *, key: Column[Any], held: Collection[str]) -> None:
+        self.columns = columns
+        self.held = held
+        self._key = columns.index(key)
         self._taken = select(key).where(key.in_(bindparam("keys", expanding=True)))
-        self._key = key.name
-        self._held = held
 
-    def add(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Collection[int]:
+    def firsts(self, rows: Rows) -> dict[Any, int]:
+        """The position of the first row of each key."""
+        keys = [row[self._key] for row in rows]
+        return dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+
+    def taken(self, connection: Connection, keys: Collection[Any]) -> Collection[Any]:
+        """Those of the keys that are held."""
+        return set(connection.execute(self._taken, {"keys": list(keys)}).scalars())
+
+
+class Adding:
+    """Adds rows in the transaction that is open on a connection.
+
+    Most often no key is held, and the database finds out for nothing as it takes the rows. Once it
+    refused some, keys are looked up first, for as long as that finds any.
+    """
+
+    def __init__(self, bulk: Bulk, connection: Connection) -> None:
+        self._bulk = bulk
+        self._connection = connection
+        self._insert = _WAYS.get(connection.dialect.name, _insert)
+        # On SQLite others can't write meanwhile, and a savepoint would copy each page it touches.
+        self._writes_alone = connection.dialect.name == "sqlite"
+        self._looks_first = self._writes_alone
+
+    def add(self, rows: Rows) -> Collection[int]:
         """Insert them in their order; the positions of those whose key was held are given back.
 
         Overtaken if others take keys again and again meanwhile.
         """
-        firsts = self._firsts(rows)
+        firsts = self._bulk.firsts(rows)
         for _ in range(_ATTEMPTS):
-            taken = self._held_of(connection, list(firsts))
-            kept = [position for key, position in firsts.items() if key not in taken]
-            if self._inserted(connection, [rows[position] for position in kept]):
+            taken = self._bulk.taken(self._connection, firsts) if self._looks_first else ()
+            kept = sorted(position for key, position in firsts.items() if key not in taken)
+            if self._inserted([rows[position] for position in kept]):
+                self._looks_first = bool(taken) or self._writes_alone
                 return sorted(set(range(len(rows))).difference(kept))
+            self._looks_first = True
         raise Overtaken
 
-    def _firsts(self, rows: Sequence[Mapping[str, Any]]) -> dict[Any, int]:
-        """The position of the first row of each key."""
-        found: dict[Any, int] = {}
-        for position, row in enumerate(rows):
-            found.setdefault(row[self._key], position)
-        return found
-
-    def _held_of(self, connection: Connection, keys: Sequence[Any]) -> Collection[Any]:
-        return set(connection.execute(self._taken, {"keys": keys}).scalars())
-
-    def _inserted(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> bool:
+    def _inserted(self, rows: Rows) -> bool:
         """Whether they are in; if not, the transaction is as it was before."""
         if not rows:
             return True
-        send(connection, "SAVEPOINT bulk")
+        if self._writes_alone:
+            self._insert(self._connection, self._bulk.columns, rows)
+            return True
+        send(self._connection, "SAVEPOINT bulk")
         try:
-            connection.execute(self._insert, rows)
-        except IntegrityError as error:
-            if violated(error) not in self._held:
+            self._insert(self._connection, self._bulk.columns, rows)
+        except VIOLATIONS as error:
+            if violated(error) not in self._bulk.held:
                 raise
-            send(connection, "ROLLBACK TO SAVEPOINT bulk")
+            send(self._connection, "ROLLBACK TO SAVEPOINT bulk")
             return False
-        send(connection, "RELEASE SAVEPOINT bulk")
+        send(self._connection, "RELEASE SAVEPOINT bulk")
         return True
+
+
+def _insert(connection: Connection, columns: Columns, rows: Rows) -> None:
+    """In statements of many rows each."""
+    table, names = columns[0].table, [column.name for column in columns]
+    assert isinstance(table, Table)
+    connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+_WAYS: Mapping[str, Callable[[Connection, Columns, Rows], None]] = {
+    "postgresql": copy_in,
+    "sqlite": sqlite.insert_many,
+}

@@ -1,11 +1,13 @@
 """What SQLite needs: a file, a write-ahead log, and patience that ends."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
+from typing import Any
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Column, Connection, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from application.deadlines import remaining
@@ -46,6 +48,36 @@ def _wait_for_locks(connection: sqlite3.Connection, *_: object) -> None:
     left = remaining()
     milliseconds = int(1000 * (_SECONDS_WITHOUT_DEADLINE if left is None else left))
     connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
+
+
+def insert_many(
+    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Add rows to columns of one table by one statement, which the driver runs for each.
+
+    Raises what the driver raises.
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(column.name) for column in columns)
+    values = ", ".join("?" * len(columns))
+    converted = map(partial(_converted, connection.dialect), columns, zip(*rows, strict=True))
+    cursor = connection.connection.cursor()
+    try:
+        cursor.executemany(
+            f"INSERT INTO {quote(columns[0].table.name)} ({names}) VALUES ({values})",
+            list(zip(*converted, strict=True)),
+        )
+    finally:
+        cursor.close()
+
+
+def _converted(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
+    """The values of a column as the driver takes them. Those of a kind repeat, but for text."""
+    convert = column.type.dialect_impl(dialect).bind_processor(dialect)
+    if convert is None:
+        return values
+    converted = {value: convert(value) for value in set(values)}
+    return [converted[value] for value in values]
 
 
 class Manners:

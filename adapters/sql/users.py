@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from adapters.sql.bulk import Bulk
+from adapters.sql.bulk import Adding, Bulk
 from adapters.sql.columns import Identity64, Instant, text
 from adapters.sql.failures import VIOLATIONS, violated
 from adapters.sql.metadata import METADATA
@@ -75,6 +76,7 @@ _EMAIL_IS_HELD = {"uq_users_email_key", "users.email_key"}
 
 _FIELDS = User._fields
 _GIVEN = tuple(field.name for field in fields(NewUser))
+_given = attrgetter(*_GIVEN)
 _COLUMNS = tuple(USERS.c[name] for name in _FIELDS)
 _WRITTEN: Mapping[str, Any] = {
     name: bindparam(name) for name in (*_FIELDS, "email_key", "name_key") if name != "id"
@@ -93,7 +95,8 @@ _SEARCHABLE = Searchable(
     columns=_COLUMNS,
     folded={"email": USERS.c.email_key, "name": USERS.c.name_key, "role": USERS.c.role},
 )
-_BULK = Bulk(USERS, key=USERS.c.email_key, held=_EMAIL_IS_HELD)
+_ADDED = (*_GIVEN, "creation_time", "update_time", "version", "email_key", "name_key")
+_BULK = Bulk([USERS.c[name] for name in _ADDED], key=USERS.c.email_key, held=_EMAIL_IS_HELD)
 _LARGEST_ID = 2**63 - 1
 
 
@@ -102,6 +105,7 @@ class SqlUsers(Users):
 
     def __init__(self, connection: Connection, *, holding: bool) -> None:
         self._connection = connection
+        self._adding = Adding(_BULK, connection)
         self._select = _HOLD if holding else _GET
         self._select_holders = _HOLD_HOLDERS if holding else _HOLDERS
 
@@ -113,7 +117,7 @@ class SqlUsers(Users):
         return User(id=row[0], **attributes)
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
-        return _BULK.add(self._connection, [{**_first(each, at), **_keys(each)} for each in new])
+        return self._adding.add([_row(each, at) for each in new])
 
     def holders(self, emails: Collection[str]) -> Mapping[str, User]:
         keys = {"keys": [fold(email) for email in emails]}
@@ -178,6 +182,11 @@ def _first(new: NewUser, at: datetime) -> dict[str, Any]:
     """The attributes of a user's first version."""
     given = {name: getattr(new, name) for name in _GIVEN}
     return {**given, "creation_time": at, "update_time": at, "version": 1}
+
+
+def _row(new: NewUser, at: datetime) -> tuple[Any, ...]:
+    """A user's first version as a row of _ADDED."""
+    return (*_given(new), at, at, 1, fold(new.email), fold(new.name))
 
 
 def _keys(user: NewUser | User) -> dict[str, str]:

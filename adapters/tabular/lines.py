@@ -1,8 +1,7 @@
 """The lines of a file, numbered and bounded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, Final, Generic, TypeVar
+from typing import BinaryIO, Final, Generic, NamedTuple, TypeVar
 
 from domain.errors import Problem
 
@@ -17,9 +16,8 @@ NOT_UTF_8: Final = Problem("not_utf_8", "must be text in UTF-8")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Row(Generic[T]):
-    """A record of a file, and the number of the line on which it begins.
+class Row(NamedTuple, Generic[T]):
+    """A record of a file, and the number of the line on which it begins. A tuple, for its speed.
 
     Where there is a problem, `content` is None and `text` is the record as it stands there; bytes
     that are not UTF-8 are lone surrogates in it (PEP 383).
