@@ -16,12 +16,20 @@ _FRAME: Final = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <style>
-body {{ font: 1rem/1.5 system-ui, sans-serif }}
+:root {{ --paper: #fff; --ink: #1c2430; --dim: #5b6675; --line: #d5dbe3; --way: #0b5bd3 }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --paper: #0d1117; --ink: #e8edf4; --dim: #9ba7b6; --line: #2c3643; --way: #6cb0ff }}
+}}
+body {{ font: 1rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper) }}
 body {{ max-width: 42rem; margin: 2rem auto; padding: 0 1rem }}
-h2 {{ font-size: 1rem; margin: 1.5rem 0 0 }}
-p {{ margin: 0 0 1rem }}
-small {{ font-weight: normal; opacity: .7 }}
-:target {{ outline: 2px solid; outline-offset: .5rem }}
+h1 {{ font-size: 1.5rem; padding-bottom: .75rem; border-bottom: 1px solid var(--line) }}
+h2 {{ font-size: 1rem; margin: 0 }}
+p {{ margin: 0 0 .5rem; overflow-wrap: break-word }}
+a {{ color: var(--way) }}
+small {{ font-weight: normal; color: var(--dim) }}
+section {{ margin: 1rem 0 0 -1rem; padding: 0 0 .25rem .8rem }}
+section {{ border-left: .2rem solid transparent }}
+:target {{ border-color: var(--way) }}
 </style>
 </head>
 <body>
