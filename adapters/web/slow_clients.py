@@ -10,7 +10,9 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import ENOTSOCK
 from pathlib import Path
+from stat import S_ISSOCK
 from struct import Struct
 from threading import Thread
 from time import monotonic, sleep
@@ -82,14 +84,15 @@ def accepted(port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
-    """The same connection by a descriptor of ours: theirs may be closed and reused any time."""
-    copy = os.dup(descriptor)
-    try:
-        connection = socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
-    with connection:
+    """The same connection by a descriptor of ours: theirs may be closed and reused any time.
+
+    Never of a file: to close any descriptor of a file is to drop the locks that the process has
+    on it (fcntl(2)), and SQLite writes by such locks. OSError where it is no socket.
+    """
+    if not S_ISSOCK(os.fstat(descriptor).st_mode):
+        raise OSError(ENOTSOCK, os.strerror(ENOTSOCK))
+    # Should a file have taken its place since, the copy is rejected, and left open.
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
         yield connection
 
 
