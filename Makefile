@@ -9,7 +9,7 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test docs conformance test-clients test-hostile bench bench-smoke wrk check check-all format \
+.PHONY: help install run test docs conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all format \
 	lock lock-clients lock-bench
 
 help: ## list these targets
@@ -56,6 +56,13 @@ test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run the clients that
 test-hostile: install ## attack the running server at length, and hold the stores to a dict
 	$(BIN)/python -m pytest -m "" tests/hostile tests/model
 
+/usr/sbin/pgbouncer:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends pgbouncer
+
+test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count what is lost
+	$(BIN)/python -m pytest -m "" tests/faults
+
 bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
 	$(BIN)/python -m bench --write
 
@@ -72,7 +79,7 @@ check: install ## lint, types, import contracts, migration drift
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/migrations -k drift
 
-check-all: check $(CLIENTS_STAMP) /usr/bin/chromium ## everything that CI runs, and the tests that take minutes
+check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer ## everything that CI runs, and the tests that take minutes
 	$(BIN)/python -m pytest -m ""
 
 format: install ## put the source into the house format

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -58,6 +59,12 @@ def _lacking(config: pytest.Config, name: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture
+def lacking(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Ends a test for want of something, which is no fault except where CI=true."""
+    return partial(_lacking, request.config)
 
 
 @dataclass(frozen=True)

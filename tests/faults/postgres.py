@@ -1,0 +1,196 @@
+"""A PostgreSQL of the test's own, which it may kill, freeze, promote; and a pooler before it."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import psycopg2
+from faults.waiting import is_gone, until
+
+PGBOUNCER = Path("/usr/sbin/pgbouncer")
+_SECONDS_TO_START = 30
+
+
+class Postgres:
+    """A server on a unix socket in its directory; the service is its user roster, no superuser."""
+
+    def __init__(self, binaries: Path, directory: Path, **settings: object) -> None:
+        self.directory = directory
+        self.settings = settings
+        self._binaries = binaries
+        # It refuses to run as root, so root runs it as the user whom its package made.
+        self._user = "pgserver" if os.geteuid() == 0 else None
+        self._process: psutil.Popen | None = None
+        if self._user:
+            shutil.chown(directory, self._user)
+
+    def create(self) -> None:
+        self._run("initdb", "--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8")
+        self.start()
+        self.execute("CREATE ROLE roster LOGIN")
+        self.execute("CREATE DATABASE roster OWNER roster")
+
+    def copy(self, primary: "Postgres") -> None:
+        """Become the standby of another that runs."""
+        source = ("-h", str(primary.directory), "-U", "postgres")
+        self._run("pg_basebackup", *source, "-R", "--no-sync", "--checkpoint=fast")
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://roster@/roster?host={self.directory}"
+
+    def connect(self) -> psycopg2.extensions.connection:
+        """As the superuser, whose changes no setting to read only binds."""
+        connection = psycopg2.connect(host=str(self.directory), user="postgres", dbname="postgres")
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+        return connection
+
+    def execute(self, statement: str) -> list[tuple[object, ...]]:
+        """What it selects, if it does."""
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def set(self, name: str, value: str) -> None:
+        """A setting, for the connections that are open too."""
+        self.execute(f"ALTER SYSTEM SET {name} = {value}")
+        self.execute("SELECT pg_reload_conf()")
+
+    def start(self) -> None:
+        """Returns when it takes connections, its recovery done."""
+        options = [f"-c{name}={value}" for name, value in self.settings.items()]
+        command = [self._binaries / "postgres", "-D", self._data, "-k", self.directory]
+        with (self.directory / "log").open("ab") as log:
+            self._process = psutil.Popen(
+                [*command, "-clisten_addresses=", *options],
+                user=self._user,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+            )
+        until(self._is_up, within=_SECONDS_TO_START)
+
+    def restart(self) -> None:
+        """A fast shutdown: those who are connected are sent away."""
+        process = self._running()
+        process.send_signal(signal.SIGINT)
+        process.wait(_SECONDS_TO_START)
+        self.start()
+
+    def kill(self) -> None:
+        """All of its processes at once, as the machine's memory runs out or its power fails."""
+        if self._process is None or not self._process.is_running():
+            return
+        processes = self._stopped()
+        for process in processes:
+            process.kill()
+        self._process.wait()
+        # The memory that they share must be given up before a new one may start.
+        until(lambda: all(is_gone(process) for process in processes))
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, it accepts and keeps connections, and says nothing on them."""
+        processes = self._stopped()
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGCONT)
+
+    def _stopped(self) -> list[psutil.Process]:
+        """Its processes, the one that starts the others stopped first, so that none is missed."""
+        processes: list[psutil.Process] = [self._running()]
+        processes[0].send_signal(signal.SIGSTOP)
+        for child in processes[0].children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(signal.SIGSTOP)
+                processes.append(child)
+        return processes
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    def _running(self) -> psutil.Popen:
+        assert self._process is not None
+        return self._process
+
+    def _is_up(self) -> bool:
+        log = self.directory / "log"
+        assert self._running().poll() is None, log.read_text()
+        with suppress(psycopg2.OperationalError):
+            self.connect().close()
+            return True
+        return False
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [self._binaries / program, "-D", self._data, *arguments]
+        subprocess.run(command, user=self._user, cwd="/", check=True, capture_output=True)
+
+
+class PgBouncer:
+    """A pooler in transaction mode: it lends a connection for one transaction at a time."""
+
+    def __init__(self, directory: Path, postgres: Postgres) -> None:
+        self._directory = directory
+        self._user = "pgserver" if os.geteuid() == 0 else None
+        (directory / "users").write_text('"roster" ""\n')
+        (directory / "pgbouncer.ini").write_text(
+            f"""\
+[databases]
+* = host={postgres.directory}
+[pgbouncer]
+unix_socket_dir = {directory}
+listen_port = 6432
+auth_type = trust
+auth_file = {directory}/users
+pool_mode = transaction
+default_pool_size = 4
+server_login_retry = 1
+"""
+        )
+        if self._user:
+            shutil.chown(directory, self._user)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://roster@/roster?host={self._directory}&port=6432"
+
+    def start(self) -> None:
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [PGBOUNCER, self._directory / "pgbouncer.ini"],
+                user=self._user,
+                stdout=log,
+                stderr=log,
+            )
+        until(self.is_up)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def is_up(self) -> bool:
+        """Whether it lets the service through to its database."""
+        assert self._process.poll() is None, (self._directory / "log").read_text()
+        host = str(self._directory)
+        with (
+            suppress(psycopg2.OperationalError),
+            closing(
+                psycopg2.connect(host=host, port=6432, user="roster", dbname="roster")
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT 1")
+            return True
+        return False

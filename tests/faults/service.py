@@ -1,0 +1,106 @@
+"""Roster as a user runs it, on a port that it keeps when it is started again."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+import psutil
+from faults.waiting import is_gone, until
+
+ROSTER = Path(sys.executable).with_name("roster")
+DEADLINE = 2.0
+_POOL = 4
+_SECONDS_TO_END = DEADLINE + 5
+
+
+class Service:
+    """`roster serve` over a database, which is migrated first."""
+
+    def __init__(
+        self, directory: Path, database_url: str, *, workers: int = 2, port: int = 0
+    ) -> None:
+        self.port = port or _free_port()
+        self.kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database_url.split(":")[0]]
+        self.connections = workers * _POOL
+        self._log = directory / f"service-{self.port}.log"
+        self._command = [ROSTER, "serve", f"--port={self.port}", f"--workers={workers}"]
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "ROSTER_DATABASE_URL": database_url,
+            "ROSTER_REQUEST_SECONDS": str(DEADLINE),
+            "ROSTER_POOL_SIZE": str(_POOL),
+        }
+        migrate = [ROSTER, "db", "upgrade"]
+        subprocess.run(migrate, env=self._environment, check=True, capture_output=True)
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = psutil.Popen(
+                self._command, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        until(self._is_ready)
+
+    def kill(self) -> None:
+        """The master alone, without a word; its workers are to end by themselves."""
+        if self.process.poll() is not None:
+            return
+        workers = self.workers()
+        self.process.kill()
+        self.process.wait()
+        until(lambda: all(is_gone(worker) for worker in workers))
+
+    def terminate(self) -> None:
+        """As asked by those who run it: it is to end by itself, and soon."""
+        self.process.terminate()
+
+    def ended(self) -> int:
+        """Its exit status, which must come in time."""
+        return int(self.process.wait(_SECONDS_TO_END))
+
+    def listens(self) -> bool:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            return True
+        return False
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that serve (Python's own helpers for shared resources don't listen)."""
+        children = self.process.children()
+        return [each for each in children if "resource_tracker" not in str(each.cmdline())]
+
+    def users(self) -> list[dict[str, Any]]:
+        """All that there are, as it tells them."""
+        found: list[dict[str, Any]] = []
+        path = "/api/v1/users?page[size]=1000&fields[users]=email,name"
+        while path:
+            status, document = self._get(path)
+            assert status == 200, document
+            found += document["data"]
+            path = document["links"]["next"]
+        return found
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log()
+        with suppress(OSError, HTTPException):
+            return self._get("/readyz")[0] == 200
+        return False
+
+    def _get(self, path: str) -> tuple[int, Any]:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])

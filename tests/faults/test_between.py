@@ -1,0 +1,93 @@
+"""What stands between the service and its data: a pooler, and which of two servers it is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from faults.load import Load
+from faults.postgres import PGBOUNCER, PgBouncer, Postgres
+from faults.service import Service
+from faults.waiting import until
+
+Serve = Callable[..., Service]
+Hold = Callable[..., object]
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def pgbouncer(postgres: Postgres, lacking: Callable[[str], None]) -> Iterator[PgBouncer]:
+    if not PGBOUNCER.exists():
+        lacking("PgBouncer (Debian's pgbouncer)")
+    with TemporaryDirectory(prefix="roster-pgbouncer-") as directory:
+        pooler = PgBouncer(Path(directory), postgres)
+        pooler.start()
+        yield pooler
+        pooler.kill()
+
+
+@pytest.fixture
+def standby(postgres: Postgres, new_postgres: Callable[..., Postgres]) -> Postgres:
+    """It has all that the primary has acknowledged."""
+    server = new_postgres()
+    server.copy(postgres)
+    postgres.set("synchronous_standby_names", "'*'")
+    state = "SELECT sync_state FROM pg_stat_replication"
+    until(lambda: postgres.execute(state) == [("sync",)])
+    return server
+
+
+@pytest.fixture
+def service_of_both(postgres: Postgres, standby: Postgres, serve: Serve) -> Service:
+    hosts = f"host={postgres.directory}&host={standby.directory}"
+    return serve(f"postgresql://roster@/roster?{hosts}&target_session_attrs=read-write")
+
+
+def test_a_pooler_in_transaction_mode_is_restarted(
+    pgbouncer: PgBouncer, serve: Serve, hold: Hold
+) -> None:
+    service = serve(pgbouncer.url)
+    with Load(service) as load:
+        for _ in range(3):
+            load.until_acknowledged(50)
+            pgbouncer.kill()
+            pgbouncer.start()
+        load.mended()
+    hold("PgBouncer killed and restarted, 3 times", load, stale=service.connections)
+
+
+def test_postgresql_behind_a_pooler_is_restarted(
+    pgbouncer: PgBouncer, postgres: Postgres, serve: Serve, hold: Hold
+) -> None:
+    service = serve(pgbouncer.url)
+    with Load(service) as load:
+        postgres.restart()
+        until(pgbouncer.is_up)
+        load.mended()
+    hold("PostgreSQL restarted behind PgBouncer", load, stale=service.connections)
+
+
+def test_a_standby_takes_over_from_a_primary_that_is_killed(
+    postgres: Postgres, standby: Postgres, service_of_both: Service, hold: Hold
+) -> None:
+    with Load(service_of_both) as load:
+        postgres.kill()
+        load.until_refused(2)
+        standby.execute("SELECT pg_promote()")
+        load.mended()
+    hold("the primary killed, its standby promoted", load, stale=service_of_both.connections)
+
+
+def test_a_standby_takes_over_from_a_primary_that_says_nothing(
+    postgres: Postgres, standby: Postgres, service_of_both: Service, hold: Hold
+) -> None:
+    with ExitStack() as thawed:
+        with Load(service_of_both) as load:
+            thawed.enter_context(postgres.frozen())
+            load.until_refused(2)
+            standby.execute("SELECT pg_promote()")
+            load.mended()
+        hold("the primary frozen, its standby promoted", load, stale=service_of_both.connections)
+        postgres.kill()  # once it could speak it would be a second primary

@@ -1,0 +1,98 @@
+"""The service's own processes are killed under load, or told to end."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
+from random import Random
+from socket import create_connection
+from time import monotonic
+
+import psutil
+import pytest
+from faults.accounts import Answer, Outcome, Task
+from faults.load import JSONAPI, Load, creation, judged
+from faults.service import Service
+from faults.waiting import until
+
+Serve = Callable[..., Service]
+Hold = Callable[..., object]
+
+_SLOW = 8
+
+
+@pytest.fixture(params=["sqlite_url", pytest.param("postgresql_url", marks=pytest.mark.long)])
+def service(request: pytest.FixtureRequest, serve: Serve) -> Service:
+    return serve(request.getfixturevalue(request.param))
+
+
+def test_killed_workers_take_nothing_with_them(service: Service, hold: Hold) -> None:
+    chance = Random(8)
+    with Load(service, breaks=True) as load:
+        for _ in range(6):
+            load.until_acknowledged(50)
+            # One that has just died, or none that has come up yet, is not killed.
+            with suppress(psutil.NoSuchProcess, IndexError):
+                chance.choice(service.workers()).kill()
+        load.mended()
+    hold(f"a worker killed, 6 times, {service.kind}", load)
+
+
+@pytest.mark.long
+def test_a_killed_server_takes_nothing_with_it(service: Service, hold: Hold) -> None:
+    with Load(service, breaks=True) as load:
+        for _ in range(3):
+            load.until_acknowledged(50)
+            service.kill()
+            service.start()
+        load.mended()
+    hold(f"the server killed, 3 times, {service.kind}", load)
+
+
+@pytest.mark.long
+def test_a_server_told_to_end_ends_well_though_bodies_are_on_their_way(
+    service: Service, hold: Hold
+) -> None:
+    with Load(service, breaks=True) as load:
+        slow = [SlowBody(service.port, number) for number in range(_SLOW)]
+        service.terminate()
+        until(lambda: not service.listens())
+        for each in slow[: _SLOW // 2]:  # the others never end
+            load.others.append(each.finished())
+        assert service.ended() == 0
+        for each in slow:
+            each.close()
+        service.start()
+        load.mended()
+    hold(f"SIGTERM with slow bodies, {service.kind}", load)
+
+
+class SlowBody:
+    """A creation of which the second half comes later."""
+
+    def __init__(self, port: int, number: int) -> None:
+        self._task = creation(f"slow{number}@example.org", f"slow{number}")
+        body = json.dumps(self._task.body).encode()
+        self._rest = body[len(body) // 2 :]
+        self._socket = create_connection(("127.0.0.1", port), timeout=20)
+        head = (
+            f"POST {self._task.path} HTTP/1.1\r\nHost: roster\r\n"
+            f"Content-Type: {JSONAPI}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self._socket.sendall(head.encode() + body[: -len(self._rest)])
+
+    def finished(self) -> Task:
+        """The task, with its answer."""
+        began = monotonic()
+        try:
+            self._socket.sendall(self._rest)
+            response = HTTPResponse(self._socket)
+            response.begin()
+            outcome, told, document = judged(response, json.loads(response.read()))
+        except (OSError, HTTPException) as error:
+            outcome, told, document = Outcome.UNKNOWN, repr(error), None
+        self._task.answers.append(Answer(began, monotonic(), outcome, told, document))
+        return self._task
+
+    def close(self) -> None:
+        self._socket.close()

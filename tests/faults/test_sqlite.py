@@ -1,0 +1,81 @@
+"""SQLite with many writers, and without room."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from faults.accounts import Outcome
+from faults.load import Load
+from faults.service import Service
+
+Serve = Callable[..., Service]
+Hold = Callable[..., object]
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
+    """A file system of its own, of 8 MiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", directory]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        lacking("the right to mount a small disk")
+    yield directory
+    subprocess.run(["umount", directory], check=True)
+
+
+def test_many_writers_in_several_processes_of_which_some_are_killed(
+    serve: Serve, sqlite_url: str, hold: Hold
+) -> None:
+    first, second = serve(sqlite_url, workers=3), serve(sqlite_url, workers=2)
+    with Load(first, second, breaks=True) as load:
+        for service in (second, first, second):
+            load.until_acknowledged(50)
+            service.kill()
+            service.start()
+        load.mended()
+    hold("SQLite, two servers of 5 workers killed in turn", load)
+
+
+def test_a_full_disk(small_disk: Path, serve: Serve, hold: Hold) -> None:
+    service = serve(f"sqlite:///{small_disk}/roster.db")
+    ballast = small_disk / "ballast"
+    with Load(service) as load:
+        fill(ballast)
+        load.until_told("POST 503", 30)
+        ballast.unlink()
+        load.mended()
+    hold("SQLite, disk full (ENOSPC)", load, stale=0)
+    assert_still_read(load)
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_file_that_may_not_grow(serve: Serve, sqlite_url: str, hold: Hold) -> None:
+    service = serve(sqlite_url)
+    log = Path(f"{sqlite_url.removeprefix('sqlite:///')}-wal")
+    with Load(service) as load:
+        workers = service.workers()
+        for worker in workers:
+            worker.rlimit(resource.RLIMIT_FSIZE, (log.stat().st_size // 2, -1))
+        load.until_told("POST 503", 30)
+        for worker in workers:
+            worker.rlimit(resource.RLIMIT_FSIZE, (-1, -1))
+        load.mended()
+    hold("SQLite, file too large (EFBIG)", load, stale=0)
+    assert_still_read(load)
+
+
+def assert_still_read(load: Load) -> None:
+    reads = {each.outcome for each in load.answers() if each.told.startswith("GET")}
+    assert reads == {Outcome.DONE}
