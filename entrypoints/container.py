@@ -46,8 +46,12 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Object(utc_now)
+    alone = providers.Object(False)
     engine = providers.Singleton(
-        make_engine, settings.provided.database_url, pool_size=settings.provided.pool_size
+        make_engine,
+        settings.provided.database_url,
+        pool_size=settings.provided.pool_size,
+        alone=alone,
     )
     store = providers.Selector(
         settings.provided.store,

@@ -1,12 +1,13 @@
 """Many rows at once, without a statement for each: docs/decisions/0021-bulk.md."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select
 
 from adapters.sql import sqlite
 from adapters.sql.copying import copy_in
+from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, violated
 from adapters.sql.transactions import send
 from application.ports import Overtaken
@@ -49,7 +50,7 @@ class Adding:
     def __init__(self, bulk: Bulk, connection: Connection) -> None:
         self._bulk = bulk
         self._connection = connection
-        self._insert = _WAYS.get(connection.dialect.name, _insert)
+        self._insert = _way(connection)
         # On SQLite others can't write meanwhile, and a savepoint would copy each page it touches.
         self._writes_alone = connection.dialect.name == "sqlite"
         self._looks_first = self._writes_alone
@@ -95,7 +96,9 @@ def _insert(connection: Connection, columns: Columns, rows: Rows) -> None:
     connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
 
 
-_WAYS: Mapping[str, Callable[[Connection, Columns, Rows], None]] = {
-    "postgresql": copy_in,
-    "sqlite": sqlite.insert_many,
-}
+def _way(connection: Connection) -> Callable[[Connection, Columns, Rows], None]:
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert_many
+    if connection.dialect.name == "postgresql" and is_alone(connection):
+        return copy_in
+    return _insert

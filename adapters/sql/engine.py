@@ -1,10 +1,11 @@
 """From a URL to an engine, with what each database needs."""
 
+from collections.abc import Callable, Mapping
 from threading import BoundedSemaphore, get_ident
-from typing import Any
+from typing import Any, Final
 
 import psycopg2
-from sqlalchemy import URL, Engine, create_engine, exc, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from adapters.sql import mariadb, postgresql, sqlite
@@ -50,20 +51,20 @@ class DeadlinePool(QueuePool):
             self._turns.release()
 
 
-def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
     """An engine for a database's URL; nothing is connected yet.
 
+    Where `alone` is true, one thread of this process uses databases and no other does: what moves
+    many rows may then take ways that would disturb others (`is_alone` tells).
     Raises ValueError, with a sentence for people that does not repeat the URL, where the URL is
     none that Roster takes.
     """
     kind = url.partition("://")[0]
     try:
-        if kind in _POSTGRESQL:
-            return _postgresql(url, pool_size)
-        if kind in _SQLITE:
-            return _sqlite(url, pool_size)
-        if kind in _MARIADB:
-            return _mariadb(url, pool_size)
+        if make := _KINDS.get(kind):
+            engine = make(url, pool_size)
+            engine.update_execution_options(alone=alone)
+            return engine
     except (exc.ArgumentError, psycopg2.ProgrammingError):  # they would show a part of the URL
         raise ValueError("The database's URL can't be read.") from None
     raise ValueError(
@@ -71,9 +72,9 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
     )
 
 
-_POSTGRESQL = ("postgresql", "postgresql+psycopg2", "postgres")
-_SQLITE = ("sqlite", "sqlite+pysqlite")
-_MARIADB = ("mariadb+pymysql", "mysql+pymysql")
+def is_alone(connection: Connection) -> bool:
+    """Whether its engine was made so."""
+    return bool(connection.get_execution_options().get("alone"))
 
 
 def _sqlite(text: str, pool_size: int) -> Engine:
@@ -107,3 +108,14 @@ def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
         hide_parameters=True,  # a fault in the log must not show who it was about
         **options,
     )
+
+
+_KINDS: Final[Mapping[str, Callable[[str, int], Engine]]] = {
+    "postgresql": _postgresql,
+    "postgresql+psycopg2": _postgresql,
+    "postgres": _postgresql,
+    "sqlite": _sqlite,
+    "sqlite+pysqlite": _sqlite,
+    "mariadb+pymysql": _mariadb,
+    "mysql+pymysql": _mariadb,
+}

@@ -6,7 +6,6 @@ No setting of a session is used, so that a pooler in transaction mode may stand 
 import select
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from threading import Lock
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
@@ -93,32 +92,18 @@ def _wait(connection: extensions.connection) -> None:
             raise DeadlinePassed
 
 
-class _Blocking:
-    """Keeps the wait callback away while anyone copies: under it the driver refuses COPY.
+@contextmanager
+def blocking() -> Iterator[None]:
+    """Without the wait callback, under which the driver refuses COPY.
 
-    Whatever other threads ask meanwhile waits as libpq does, beyond the deadline where the server
-    says nothing at all; the server's own time-outs hold.
+    For a thread that is alone with the driver: another one that connects meanwhile would fail. A
+    server that says nothing is waited for beyond the deadline; its own time-outs hold.
     """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._copying = 0
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        self._count(+1)
-        try:
-            yield
-        finally:
-            self._count(-1)
-
-    def _count(self, step: int) -> None:
-        with self._lock:
-            self._copying += step
-            set_wait_callback(None if self._copying else _wait)
-
-
-blocking = _Blocking()
+    set_wait_callback(None)
+    try:
+        yield
+    finally:
+        set_wait_callback(_wait)
 
 
 class _Hosts:

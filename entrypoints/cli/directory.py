@@ -69,7 +69,7 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
     from application.ports import Context
     from entrypoints.container import Container
 
-    container = Container(settings=settings)
+    container = Container(settings=settings, alone=True)
     try:
         yield (
             settings,
