@@ -24,12 +24,13 @@ def told(terminal: int) -> str:
     return text.replace("\r", "")
 
 
-def answers(url: str) -> bool:
+def status(url: str) -> int:
+    """What it is answered by, once a worker has come, which takes a moment longer."""
     patience = time.monotonic() + 20
     while time.monotonic() < patience:
-        with suppress(httpx.TransportError):  # its workers come a moment after its first lines
-            return httpx.get(url).status_code == 200
-    return False
+        with suppress(httpx.TransportError):
+            return httpx.get(url).status_code
+    raise AssertionError(f"nobody answers at {url}")
 
 
 def test_the_first_lines_lead_to_the_api_the_docs_and_the_health() -> None:
@@ -45,7 +46,7 @@ def test_the_first_lines_lead_to_the_api_the_docs_and_the_health() -> None:
             line = json.loads(server.stdout.readline())
             lines = told(terminal)
             urls = [line[name] for name in ("url", "api", "docs", "health")]
-            assert [answers(url) for url in urls] == [True] * 4
+            assert [status(url) for url in urls] == [200] * 4
             server.terminate()
             server.stdout.read()
         finally:

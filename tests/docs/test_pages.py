@@ -23,6 +23,8 @@ ADDRESS = "http://127.0.0.1:5000"
 
 BETWEEN = "-- done: "
 
+# A command: up to a line's end that nothing continues, or to the END of what it reads.
+COMMAND = re.compile(r".*<<'END'\n(?s:.*?)\nEND$|(?:.*\\\n)*.*", re.MULTILINE)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")  # what differs from run to run
 
 
@@ -36,9 +38,9 @@ def console(text: str) -> list[tuple[str, str]]:
     found = []
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            end = "\nEND" if command.splitlines()[0].endswith("<<'END'") else ""
-            told, _, output = command.partition(f"{end}\n")
-            found.append((told + end, output))
+            told = COMMAND.match(command)
+            assert told, command
+            found.append((told[0], command[told.end() + 1 :]))
     return found
 
 
