@@ -70,7 +70,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Account:
-    """What came of a fault; the last eight must be 0, but for those who failed once mended."""
+    """What came of a fault. From `lost` to `wrong_answers` there must be none."""
 
     tried: int
     acknowledged: int

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from itertools import count, cycle
@@ -34,8 +35,15 @@ class Load:
         self.others: list[Task] = []
         self._service = services[0]
         self._stop = Event()
+        self._pauses = Event()
         self._clients = [
-            _Client(services[number % len(services)].port, f"client{number}", self._stop, breaks)
+            _Client(
+                services[number % len(services)].port,
+                f"client{number}",
+                self._stop,
+                self._pauses,
+                breaks=breaks,
+            )
             for number in range(_CLIENTS)
         ]
         self._pool = ThreadPoolExecutor(_CLIENTS)
@@ -72,6 +80,16 @@ class Load:
         """So often, on the whole."""
         until(lambda: sum(code in answer.told for answer in self.answers()) >= times)
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Inside, nobody asks for anything."""
+        self._pauses.set()
+        try:
+            until(lambda: all(client.idle for client in self._clients))
+            yield
+        finally:
+            self._pauses.clear()
+
     def mended(self) -> None:
         """The fault is over from now on."""
         self._mended = monotonic()
@@ -106,13 +124,15 @@ class Load:
 class _Client:
     """One connection, and the tasks that it sets itself."""
 
-    def __init__(self, port: int, name: str, stop: Event, breaks: bool) -> None:
+    def __init__(self, port: int, name: str, stop: Event, pauses: Event, *, breaks: bool) -> None:
         self.makings: list[Task] = []
         self.changes: list[Task] = []
         self.answers: list[Answer] = []
         self.refused_in_a_row = 0
+        self.idle = False
         self._name = name
         self._stop = stop
+        self._pauses = pauses
         self._breaks = breaks
         self._http = HTTPConnection("127.0.0.1", port, timeout=10 * DEADLINE)
 
@@ -122,6 +142,10 @@ class _Client:
         self.makings.append(own)
         self._do(own)
         for number, kind in zip(count(), cycle(["creation", "batch", "change", "read"])):
+            while self._pauses.is_set() and not self._stop.is_set():
+                self.idle = True
+                self._stop.wait(_PAUSE)
+            self.idle = False
             if self._stop.is_set():
                 break
             self._next(kind, number, own.ids[0])

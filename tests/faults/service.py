@@ -27,6 +27,7 @@ class Service:
     ) -> None:
         self.port = port or _free_port()
         self.kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database_url.split(":")[0]]
+        self.size = workers
         self.connections = workers * _POOL
         self._log = directory / f"service-{self.port}.log"
         self._command = [ROSTER, "serve", f"--port={self.port}", f"--workers={workers}"]
@@ -63,16 +64,9 @@ class Service:
         """Its exit status, which must come in time."""
         return int(self.process.wait(_SECONDS_TO_END))
 
-    def listens(self) -> bool:
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-            return True
-        return False
-
     def workers(self) -> list[psutil.Process]:
         """The processes that serve (Python's own helpers for shared resources don't listen)."""
-        children = self.process.children()
-        return [each for each in children if "resource_tracker" not in str(each.cmdline())]
+        return [each for each in self.process.children() if _serves(each)]
 
     def users(self) -> list[dict[str, Any]]:
         """All that there are, as it tells them."""
@@ -99,6 +93,12 @@ class Service:
             connection.request("GET", path)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
+
+
+def _serves(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):  # it has just died
+        return "resource_tracker" not in str(process.cmdline())
+    return False
 
 
 def _free_port() -> int:

@@ -6,13 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from faults.accounts import Account
 from faults.load import Load
 from faults.postgres import PGBOUNCER, PgBouncer, Postgres
 from faults.service import Service
 from faults.waiting import until
 
 Serve = Callable[..., Service]
-Hold = Callable[..., object]
+Hold = Callable[..., Account]
 
 pytestmark = pytest.mark.long
 
@@ -91,3 +92,16 @@ def test_a_standby_takes_over_from_a_primary_that_says_nothing(
             load.mended()
         hold("the primary frozen, its standby promoted", load, stale=service_of_both.connections)
         postgres.kill()  # once it could speak it would be a second primary
+
+
+def test_of_the_connections_to_a_lost_primary_each_costs_one_answer_at_most(
+    postgres: Postgres, standby: Postgres, service_of_both: Service, hold: Hold
+) -> None:
+    with ExitStack() as thawed:
+        with Load(service_of_both) as load, load.quiet():  # so that no answer tells it before
+            thawed.enter_context(postgres.frozen())
+            standby.execute("SELECT pg_promote()")
+            load.mended()
+        account = hold("the same, while nobody asked", load, stale=service_of_both.connections)
+        postgres.kill()
+    assert account.failed_once_mended > 0, "the connections were not stale"

@@ -56,6 +56,16 @@ def test_a_restart_costs_each_connection_no_more_than_one_answer(
 
 
 @pytest.mark.long
+def test_a_restart_while_nobody_asks_costs_no_answer(
+    postgres: Postgres, service: Service, hold: Hold
+) -> None:
+    with Load(service) as load, load.quiet():
+        postgres.restart()
+        load.mended()
+    hold("PostgreSQL restarted, while nobody asked", load, stale=0)
+
+
+@pytest.mark.long
 def test_a_database_that_takes_no_connections_is_asked_again(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack
 from http.client import HTTPException, HTTPResponse
 from random import Random
 from socket import create_connection
 from time import monotonic
+from typing import Self
 
-import psutil
 import pytest
 from faults.accounts import Answer, Outcome, Task
 from faults.load import JSONAPI, Load, creation, judged
@@ -30,11 +30,10 @@ def test_killed_workers_take_nothing_with_them(service: Service, hold: Hold) -> 
     chance = Random(8)
     with Load(service, breaks=True) as load:
         for _ in range(6):
+            until(lambda: len(service.workers()) == service.size)
             load.until_acknowledged(50)
-            # One that has just died, or none that has come up yet, is not killed.
-            with suppress(psutil.NoSuchProcess, IndexError):
-                chance.choice(service.workers()).kill()
-        load.mended()
+            chance.choice(service.workers()).kill()
+            load.mended()
     hold(f"a worker killed, 6 times, {service.kind}", load)
 
 
@@ -53,15 +52,13 @@ def test_a_killed_server_takes_nothing_with_it(service: Service, hold: Hold) -> 
 def test_a_server_told_to_end_ends_well_though_bodies_are_on_their_way(
     service: Service, hold: Hold
 ) -> None:
-    with Load(service, breaks=True) as load:
-        slow = [SlowBody(service.port, number) for number in range(_SLOW)]
+    with ExitStack() as opened, Load(service, breaks=True) as load:
+        slow = [opened.enter_context(SlowBody(service.port, number)) for number in range(_SLOW)]
         service.terminate()
-        until(lambda: not service.listens())
         for each in slow[: _SLOW // 2]:  # the others never end
             load.others.append(each.finished())
+            assert load.others[-1].acknowledged
         assert service.ended() == 0
-        for each in slow:
-            each.close()
         service.start()
         load.mended()
     hold(f"SIGTERM with slow bodies, {service.kind}", load)
@@ -94,5 +91,8 @@ class SlowBody:
         self._task.answers.append(Answer(began, monotonic(), outcome, told, document))
         return self._task
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._socket.close()

@@ -15,8 +15,6 @@ from faults.service import Service
 Serve = Callable[..., Service]
 Hold = Callable[..., object]
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture
 def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
@@ -43,6 +41,7 @@ def test_many_writers_in_several_processes_of_which_some_are_killed(
     hold("SQLite, two servers of 5 workers killed in turn", load)
 
 
+@pytest.mark.long
 def test_a_full_disk(small_disk: Path, serve: Serve, hold: Hold) -> None:
     service = serve(f"sqlite:///{small_disk}/roster.db")
     ballast = small_disk / "ballast"
@@ -61,6 +60,7 @@ def fill(ballast: Path) -> None:
             file.write(bytes(4096))
 
 
+@pytest.mark.long
 def test_a_file_that_may_not_grow(serve: Serve, sqlite_url: str, hold: Hold) -> None:
     service = serve(sqlite_url)
     log = Path(f"{sqlite_url.removeprefix('sqlite:///')}-wal")
