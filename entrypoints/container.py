@@ -10,7 +10,7 @@ from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql.engine import DeadlinePool, make_engine
 from adapters.sql.store import SqlStore
-from adapters.sql.users import SqlUserReader
+from adapters.sql.users import SqlUserCopies, SqlUserReader
 from application.ports import Run, UserReader
 from application.units import repeating
 from application.users import UserCommands
@@ -62,6 +62,11 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store,
         memory=providers.Singleton(MemoryUserReader, memory_store),
         sql=providers.Singleton(SqlUserReader, engine),
+    )
+    user_copies = providers.Selector(
+        settings.provided.store,
+        memory=providers.Object(None),
+        sql=providers.Singleton(SqlUserCopies, engine),
     )
     run = providers.Singleton(repeating, store.provided.begin)
     user_commands = providers.Singleton(UserCommands, run)

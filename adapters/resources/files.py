@@ -6,7 +6,7 @@ Both ways in know the same two formats:
     jsonl   an object on each line
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, BinaryIO, Final, Protocol
@@ -143,6 +143,30 @@ class JsonRecords(Records):
         told = {name: value for name, value in source.items() if name not in NOTES}
         notes = {"line": bad.record.line, "errors": [str(fault) for fault in bad.faults]}
         return b"".join(jsonl.write([notes | told]))
+
+
+class Copies(Protocol):
+    """A store that may write all entities of a resource by itself, as write_csv would."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can."""
+
+    def write(self, names: Sequence[str], file: "Written") -> None:
+        """The attributes of those names in rows by id, the first of them."""
+
+
+class Written(Protocol):
+    """What takes the parts of a file."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+def copy_csv(copies: Copies, resource: Resource, file: Written) -> None:
+    """What write_csv gives of all entities by id, in a fraction of its time."""
+    names = ["id", *resource.attributes]
+    file.write(_csv_row(names))
+    copies.write(names, file)
 
 
 def write_csv(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:

@@ -5,12 +5,14 @@ docs/decisions/0021-bulk.md says what it costs, and what else was tried.
 
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Column, Connection, String
+from sqlalchemy import Boolean, Column, ColumnElement, Connection, String, Text, cast, func, select
 
 from adapters.sql import postgresql
+from adapters.sql.columns import Instant
 
+_RFC_3339 = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -32,6 +34,37 @@ def copy_in(
             cursor.copy_expert(postgresql.bounded(statement), lines)
     finally:
         cursor.close()
+
+
+class Written(Protocol):
+    """What takes the parts of a file."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: Written) -> None:
+    """Write the columns of all rows as CSV (RFC 4180, UTF-8), in the order of the first column.
+
+    Truth is true or false, instants are RFC 3339 in UTC with milliseconds. Cells are quoted where
+    they hold commas, quotes or line ends. Raises what the driver and the file raise.
+    """
+    query = select(*map(_written, columns)).order_by(columns[0])
+    text = query.compile(connection, compile_kwargs={"literal_binds": True})
+    options = r"FORMAT csv, ENCODING 'UTF8', NULL E'\x01'"  # which no text is, to be quoted for it
+    cursor = connection.connection.cursor()
+    try:
+        with postgresql.blocking():
+            cursor.copy_expert(f"COPY ({text}) TO STDOUT WITH ({options})", file)
+    finally:
+        cursor.close()
+
+
+def _written(column: Column[Any]) -> ColumnElement[Any]:
+    if isinstance(column.type, Boolean):
+        return cast(column, Text)
+    if isinstance(column.type, Instant):
+        return func.to_char(func.timezone("UTC", column), _RFC_3339)
+    return column
 
 
 def _texts(column: Column[Any], values: Sequence[Any]) -> Iterable[str]:

@@ -72,9 +72,9 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
     )
 
 
-def is_alone(connection: Connection) -> bool:
-    """Whether its engine was made so."""
-    return bool(connection.get_execution_options().get("alone"))
+def is_alone(of: Engine | Connection) -> bool:
+    """Whether the engine was made so."""
+    return bool(of.get_execution_options().get("alone"))
 
 
 def _sqlite(text: str, pool_size: int) -> Engine:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from adapters.jsonapi.cursors import Cursors
     from adapters.jsonapi.documents import Writer
     from adapters.jsonapi.parameters import Question
+    from adapters.resources.files import Copies
     from application.ports import Context, UserReader
     from application.users import UserCommands
     from application.users_io import UserImport
@@ -25,6 +26,7 @@ class Directory:
     commands: "UserCommands"
     imports: "UserImport"
     reader: "UserReader"
+    copies: "Copies | None"
     writer: "Writer"
     cursors: "Cursors"
     context: "Context"
@@ -77,6 +79,7 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
                 commands=container.user_commands(),
                 imports=container.user_import(),
                 reader=container.user_reader(),
+                copies=container.user_copies(),
                 writer=Addresses(settings.public_url).writer(USERS),
                 cursors=container.cursors(),
                 context=Context(actor="command line"),

@@ -47,12 +47,17 @@ class Progress:
         count = 0
         for count, item in enumerate(items, start=1):
             if self._bar and count % _BETWEEN_LOOKS == 0:
-                self._show(count, file.tell() if file and self._end is not None else count)
+                self.show(count, file.tell() if file and self._end is not None else count)
             yield item
         if self._bar:
-            self._show(count, self._end if self._end is not None else count)
+            self.show(count, self._end if self._end is not None else count)
 
-    def _show(self, count: int, done: int) -> None:
+    def counted(self, file: BinaryIO) -> "BinaryIO | Counted":
+        """The file; where that is shown, each write to it counts as an item."""
+        return Counted(self, file) if self._bar else file
+
+    def show(self, count: int, done: int) -> None:
+        """So many items, and so much of the end, on the terminal."""
         assert self._bar
         rate = count / max(monotonic() - self._began, 0.001)
         self._bar.update(self._bar.task_ids[0], completed=done, count=count, rate=rate)
@@ -63,6 +68,22 @@ class Progress:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             click.echo(line, err=True)
+
+
+class Counted:
+    """A file whose writes are shown as progress."""
+
+    def __init__(self, progress: Progress, file: BinaryIO) -> None:
+        self._progress = progress
+        self._file = file
+        self._count = 0
+
+    def write(self, data: bytes, /) -> int:
+        """Write it, and count it."""
+        self._count += 1
+        if self._count % _BETWEEN_LOOKS == 0:
+            self._progress.show(self._count, self._count)
+        return self._file.write(data)
 
 
 def _bar() -> "Bar":

@@ -153,16 +153,20 @@ def export_users(file: str, form: str | None, filters: tuple[str, ...], sort: st
     roster users export people.csv
     roster users export --format jsonl --filter role=admin | wc -l
     """
-    from adapters.resources.files import FORMATS
+    from adapters.resources.files import FORMATS, copy_csv
     from adapters.resources.users import USERS
     from application.search import walk
 
     form = files.format_of(file, form)
     with connected() as (_, directory):
         search = directory.question(query_of(filters, sort, None, None)).search
-        found = walk(directory.reader.page, search)
+        whole, copies = not filters and sort is None, directory.copies
         with (
             files.writing(file) as target,
             Progress("Exporting", result_to=target) as progress,
         ):
-            files.write(FORMATS[form].write(progress.watched(found), USERS), target)
+            if whole and form == "csv" and copies and copies.possible:
+                copy_csv(copies, USERS, progress.counted(target))
+            else:
+                found = walk(directory.reader.page, search)
+                files.write(FORMATS[form].write(progress.watched(found), USERS), target)

@@ -1,0 +1,193 @@
+"""python -m bench.bulk: imports and exports beside what the databases do by themselves."""
+
+import csv
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from typing import BinaryIO
+
+import click
+import psycopg2
+from psycopg2.extensions import set_wait_callback
+
+from adapters.resources.files import CsvRecords
+from adapters.resources.users import USERS
+from bench.database import Database, attributes, database
+from domain.text import fold
+from domain.users import NewUser
+
+ROSTER = Path(sys.executable).with_name("roster")
+COLUMNS = (
+    "email",
+    "email_key",
+    "name",
+    "name_key",
+    "is_active",
+    "role",
+    "creation_time",
+    "update_time",
+    "version",
+)
+INTO = f"users ({', '.join(COLUMNS)})"
+EXPORTED = "id, email, name, is_active, role, creation_time, update_time"
+MOMENT = "2026-11-22 09:30:00.123"
+
+Row = tuple[str | bool | int, ...]
+
+
+@click.command()
+@click.option("--lines", default=1_000_000, show_default=True)
+@click.option("--rounds", default=1, show_default=True)
+def main(lines: int, rounds: int) -> None:
+    """Seconds of roster users import and export, and how many times those of the database alone."""
+    with tempfile.TemporaryDirectory(prefix="roster-bulk-") as name:
+        directory = Path(name)
+        people = _people(directory, lines)
+        click.echo(f"validation: {_validated(people, lines):,.0f} lines a second and core")
+        with database(1) as filled:
+            _compare("PostgreSQL in, COPY", rounds, *_into_postgresql(filled, directory, people))
+            _compare("PostgreSQL out, COPY", rounds, *_out_of_postgresql(filled, directory))
+        _compare("SQLite in, executemany", rounds, *_into_sqlite(directory, people, lines))
+
+
+def _compare(
+    what: str, rounds: int, floor: Callable[[], float], roster: Callable[[], float]
+) -> None:
+    """One after the other, round by round."""
+    measured = [(floor(), roster()) for _ in range(rounds)]
+    floors, rosters = zip(*measured, strict=True)
+    ratio = median(mine / its for its, mine in measured)
+    click.echo(f"{what}: {median(floors):.1f} s; roster: {median(rosters):.1f} s; × {ratio:.2f}")
+
+
+def _rows(lines: int) -> Iterator[Row]:
+    for number in range(1, lines + 1):
+        user = attributes(number)
+        email, name = user["email"], user["name"]
+        keys = (fold(email), fold(name))
+        active, role = user["is_active"], user["role"]
+        yield (email, keys[0], name, keys[1], active, role, MOMENT, MOMENT, 1)
+
+
+def _people(directory: Path, lines: int) -> Path:
+    """The same users as CSV for Roster and as COPY's text for PostgreSQL."""
+    people = directory / "people.csv"
+    with people.open("w", newline="") as file, (directory / "copy.txt").open("w") as text:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["email", "name", "is_active", "role"])
+        for row in _rows(lines):
+            writer.writerow([row[0], row[2], str(row[4]).lower(), row[5]])
+            text.write("\t".join(map(str, row)) + "\n")
+    return people
+
+
+def _validated(people: Path, lines: int) -> float:
+    """How many users a second of CPU the domain judges."""
+    with people.open("rb") as file:
+        records = CsvRecords(file, USERS, ["email", "name"])
+        told = [record.attributes for record, _ in zip(records, range(100_000), strict=False)]
+    began = time.process_time()
+    for each in told:
+        NewUser.of(each)
+    return min(lines, len(told)) / (time.process_time() - began)
+
+
+def _roster(url: str, *arguments: object) -> float:
+    command = [str(ROSTER), "users", *map(str, arguments)]
+    return _timed(
+        lambda: subprocess.run(
+            command,
+            env=os.environ | {"ROSTER_DATABASE_URL": url},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _into_postgresql(
+    filled: Database, directory: Path, people: Path
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    def emptied() -> None:
+        filled.execute("TRUNCATE users RESTART IDENTITY", "CHECKPOINT")
+
+    def floor() -> float:
+        emptied()
+        with (directory / "copy.txt").open("rb") as text:
+            return _timed(lambda: _copied(filled, f"COPY {INTO} FROM STDIN", text))
+
+    def roster() -> float:
+        emptied()
+        return _roster(filled.url, "import", people)
+
+    return floor, roster
+
+
+def _copied(filled: Database, statement: str, file: BinaryIO) -> None:
+    set_wait_callback(None)  # under Roster's there is no COPY
+    with closing(psycopg2.connect(filled.url)) as connection, connection.cursor() as cursor:
+        cursor.copy_expert(statement, file)
+        connection.commit()
+
+
+def _out_of_postgresql(
+    filled: Database, directory: Path
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    filled.execute("VACUUM ANALYZE users")
+    out = directory / "out.csv"
+
+    def floor() -> float:
+        statement = (
+            f"COPY (SELECT {EXPORTED} FROM users ORDER BY id) TO STDOUT (FORMAT csv, HEADER)"
+        )
+        with out.open("wb") as file:
+            return _timed(lambda: _copied(filled, statement, file))
+
+    return floor, lambda: _roster(filled.url, "export", out)
+
+
+def _into_sqlite(
+    directory: Path, people: Path, lines: int
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    file = directory / "roster.db"
+
+    def emptied() -> str:
+        for left in directory.glob("roster.db*"):
+            left.unlink()
+        url = f"sqlite:///{file}"
+        command = [str(ROSTER), "db", "upgrade"]
+        environment = os.environ | {"ROSTER_DATABASE_URL": url}
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return url
+
+    def floor() -> float:
+        emptied()
+        rows = list(_rows(lines))
+        return _timed(lambda: _inserted(file, rows))
+
+    return floor, lambda: _roster(emptied(), "import", people)
+
+
+def _inserted(file: Path, rows: list[Row]) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        marks = ", ".join("?" * len(COLUMNS))
+        connection.executemany(f"INSERT INTO {INTO} VALUES ({marks})", rows)
+        connection.execute("COMMIT")
+
+
+if __name__ == "__main__":
+    main()

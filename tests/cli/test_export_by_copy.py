@@ -1,0 +1,115 @@
+"""roster users export on PostgreSQL, which writes the rows itself: byte by byte as elsewhere."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from adapters.resources.files import write_csv
+from adapters.resources.users import USERS
+from adapters.sql.engine import make_engine
+from adapters.sql.store import SqlStore
+from adapters.sql.users import SqlUserReader
+from application.ports import Context
+from application.search import Search, walk
+from domain.users import NewUser, User
+
+Roster = Callable[..., Result]
+
+ROSTER = Path(sys.executable).with_name("roster")
+NAMES = (
+    "Ann",
+    'Ann "A", Example',
+    " Cid ",
+    r"\N",
+    r"\.",
+    r"back\slash \t",
+    "Bøb 👩‍🚀",
+    "NULL",
+    '"',
+    ",",
+    "'",
+    "#",
+    "-",
+    "e\u0301",
+    "\u2003x\u00a0",
+)
+START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def users(roster: Roster, postgresql_url: str) -> list[User]:
+    """One of each name; the milliseconds of their times end with zeros and without."""
+    assert roster("db", "upgrade", ROSTER_DATABASE_URL=postgresql_url).exit_code == 0
+    engine = make_engine(postgresql_url)
+    try:
+        for number, name in enumerate(NAMES):
+            moment = START + timedelta(milliseconds=50 * number)
+            with SqlStore(engine, lambda at=moment: at).begin(Context()) as work:
+                new = NewUser(email=f"u{number}@x.test", name=name, is_active=number % 2 == 0)
+                work.users.add(new, at=work.now)
+        return list(walk(SqlUserReader(engine).page, Search()))
+    finally:
+        engine.dispose()
+
+
+def test_every_byte_is_as_roster_itself_writes_it(
+    roster: Roster, users: list[User], postgresql_url: str
+) -> None:
+    expected = b"".join(write_csv(users, USERS))
+    assert len(users) == len(NAMES)
+    for session in ("UTC", "Asia/Kolkata"):
+        url = f"{postgresql_url}&options=-c%20TimeZone%3D{session.replace('/', '%2F')}"
+        done = roster("users", "export", ROSTER_DATABASE_URL=url)
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout_bytes == expected
+
+
+@pytest.mark.usefixtures("users")
+def test_a_part_or_another_order_is_what_was_asked_for(
+    roster: Roster, postgresql_url: str
+) -> None:
+    for options, ids in (
+        (["--sort", "-id"], [*range(len(NAMES), 0, -1)]),
+        (["--filter", "is_active=false"], [*range(2, len(NAMES) + 1, 2)]),
+    ):
+        done = roster("users", "export", *options, ROSTER_DATABASE_URL=postgresql_url)
+        assert [int(line.split(",")[0]) for line in done.stdout.splitlines()[1:]] == ids
+
+
+@pytest.mark.usefixtures("users")
+def test_a_file_that_can_not_be_written_is_one_line(roster: Roster, postgresql_url: str) -> None:
+    result = roster(
+        "users", "export", "/dev/full", "--format", "csv", ROSTER_DATABASE_URL=postgresql_url
+    )
+    assert result.exit_code == 1
+    assert result.stderr == "Error: file_failed: /dev/full: No space left on device.\n"
+
+
+def test_a_reader_who_has_enough_is_no_failure_to_speak_of(
+    roster: Roster, postgresql_url: str
+) -> None:
+    assert roster("db", "upgrade", ROSTER_DATABASE_URL=postgresql_url).exit_code == 0
+    assert roster("demo", "20000", ROSTER_DATABASE_URL=postgresql_url).exit_code == 0
+    with subprocess.Popen(
+        [ROSTER, "users", "export"],
+        env=os.environ | {"ROSTER_DATABASE_URL": postgresql_url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith(b"id,")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_a_database_that_is_not_migrated_is_one_line(roster: Roster, postgresql_url: str) -> None:
+    result = roster("users", "export", ROSTER_DATABASE_URL=postgresql_url)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: not_migrated: ")
