@@ -1,5 +1,6 @@
 """Rows of CSV in and out."""
 
+import csv as standard
 from io import BytesIO
 
 import pytest
@@ -33,6 +34,25 @@ def test_any_bytes_are_read_or_refused_line_by_line(text: bytes) -> None:
     numbers = [row.line for row in csv.read(BytesIO(text))]
     assert numbers == sorted(set(numbers))
     assert all(1 <= number <= text.count(b"\n") + 1 for number in numbers)
+
+
+LINES = st.lists(st.text(st.sampled_from("a,é \x00\t\r"), max_size=6), max_size=5)
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_lines_without_quotes_are_read_as_the_standard_library_reads_them(
+    lines: list[str], end: str, ended: bool
+) -> None:
+    expected: list[tuple[int, object]] = []
+    texts = end.join(lines) + (end if ended else "")
+    for number, line in enumerate(texts.split("\n"), start=1):
+        try:
+            (cells,) = standard.reader([line], strict=True)
+        except standard.Error:
+            expected.append((number, "malformed_csv"))
+        else:
+            expected += [(number, cells)] if cells else []
+    assert read(texts.encode()) == expected
 
 
 def test_a_row_is_numbered_by_the_line_on_which_it_begins() -> None:
