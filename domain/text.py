@@ -59,7 +59,11 @@ def email(value: object, *, longest: int) -> Problem | None:
     A quoted local part, an address literal and a domain without a dot are refused. The folded
     form may be no longer than `longest` either.
     """
-    if isinstance(value, str) and not value.isascii() and len(fold(value)) > longest:
+    if (
+        isinstance(value, str)
+        and (longest < len(value) or not value.isascii())
+        and (longest < len(fold(value)))
+    ):
         return Problem("too_long", f"must have at most {longest} characters, also once folded")
     return _judged(value, longest, _email)
 
