@@ -78,7 +78,7 @@ def test_a_standby_takes_over_from_a_primary_that_is_killed(
         load.until_refused(2)
         standby.execute("SELECT pg_promote()")
         load.mended()
-    hold("the primary killed, its standby promoted", load, stale=service_of_both.connections)
+    hold("a killed primary's standby promoted", load, stale=service_of_both.connections)
 
 
 def test_a_standby_takes_over_from_a_primary_that_says_nothing(
@@ -90,7 +90,7 @@ def test_a_standby_takes_over_from_a_primary_that_says_nothing(
             load.until_refused(2)
             standby.execute("SELECT pg_promote()")
             load.mended()
-        hold("the primary frozen, its standby promoted", load, stale=service_of_both.connections)
+        hold("a frozen primary's standby promoted", load, stale=service_of_both.connections)
         postgres.kill()  # once it could speak it would be a second primary
 
 
@@ -102,6 +102,10 @@ def test_of_the_connections_to_a_lost_primary_each_costs_one_answer_at_most(
             thawed.enter_context(postgres.frozen())
             standby.execute("SELECT pg_promote()")
             load.mended()
-        account = hold("the same, while nobody asked", load, stale=service_of_both.connections)
+        account = hold(
+            "a frozen primary's standby promoted, nobody asking",
+            load,
+            stale=service_of_both.connections,
+        )
         postgres.kill()
     assert account.failed_once_mended > 0, "the connections were not stale"

@@ -33,7 +33,7 @@ def test_many_writers_in_several_processes_of_which_some_are_killed(
 ) -> None:
     first, second = serve(sqlite_url, workers=3), serve(sqlite_url, workers=2)
     with Load(first, second, breaks=True) as load:
-        for service in (second, first, second):
+        for service in (second, first):
             load.until_acknowledged(50)
             service.kill()
             service.start()
