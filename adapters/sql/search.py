@@ -148,7 +148,9 @@ def _compared(column: Column[Any], op: Op, slots: Slots) -> Clause:
     if op is Op.CONTAINS:
         return _Contains(column, *values)
     if op is Op.STARTS_WITH:  # as a range, which an index serves
-        return and_(*(compare(column, value) for compare, value in zip((ge, lt), values, strict=False)))
+        return and_(
+            *(compare(column, value) for compare, value in zip((ge, lt), values, strict=False))
+        )
     return _COMPARISONS[op](column, *values)
 
 
