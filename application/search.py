@@ -1,10 +1,11 @@
 """The language of questions: plain values that any store can answer, about any aggregate."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
-from typing import Generic, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from domain.text import fold
 
@@ -65,6 +66,13 @@ def total_order(orders: tuple[Order, ...]) -> tuple[Order, ...]:
             break
     kept.setdefault("id", Order("id"))
     return tuple(kept.values())
+
+
+def tuple_getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Gives the attributes of those names, a tuple of them whatever their number."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda entity: tuple(getattr(entity, name) for name in names)
 
 
 def key_of(entity: object, ordering: tuple[Order, ...]) -> Key:

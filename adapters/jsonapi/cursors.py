@@ -6,15 +6,16 @@ or one of another sort or filter, is told from a good one. The digest is no secr
 cursor says is only ever a place in a list.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from adapters.jsonapi.resource import Kind, Resource, read_instant, write_instant
-from application.search import Condition, Key, Order, Value, key_of
+from application.search import Condition, Key, Order, Value, tuple_getter
 
 _DIGEST_BYTES = 9
 
@@ -44,15 +45,18 @@ class ListCursors:
         self._bound = bound
         self._ordering = ordering
         self._kinds = kinds
+        self._instants = tuple(n for n, kind in enumerate(kinds) if kind is Kind.INSTANT)
+        self.key: Callable[[Any], Key] = tuple_getter([order.attribute for order in ordering])
+        """Where an item stands."""
 
     def _digest(self, payload: bytes) -> bytes:
         digest = self._bound.copy()
         digest.update(payload)
-        return bytes(digest.digest())
+        return digest.digest()  # type: ignore[no-any-return]
 
-    def key(self, item: object) -> Key:
-        """Where the item stands."""
-        return key_of(item, self._ordering)
+    def of(self, item: object) -> str:
+        """The cursor of the item."""
+        return self.write(self.key(item))
 
     def beside(self, key: Key, *, beyond: bool) -> Key:
         """The place right behind a key, or right before it, with nothing between the two.
@@ -66,9 +70,11 @@ class ListCursors:
 
     def write(self, key: Key) -> str:
         """The cursor that falls on the key."""
-        values = [write_instant(v) if isinstance(v, datetime) else v for v in key]
+        values: list[Any] = list(key)
+        for position in self._instants:
+            values[position] = write_instant(values[position])
         payload = orjson.dumps(values)
-        return urlsafe_b64encode(self._digest(payload) + payload).decode("ascii").rstrip("=")
+        return _text(self._digest(payload) + payload)
 
     def read(self, cursor: str) -> Key | None:
         """The key on which the cursor falls; None if it is damaged or was made for another list."""
@@ -80,7 +86,7 @@ class ListCursors:
         # A cursor is one text: other spellings of the same bytes are damage too.
         if raw[:_DIGEST_BYTES] != self._digest(raw[_DIGEST_BYTES:]):
             return None
-        if cursor != urlsafe_b64encode(raw).decode("ascii").rstrip("="):
+        if cursor != _text(raw):
             return None
         return self._checked(values)
 
@@ -93,6 +99,14 @@ class ListCursors:
             return None
         key = tuple(_value(kind, value) for kind, value in zip(self._kinds, values, strict=True))
         return None if None in key else key  # type: ignore[return-value]
+
+
+def _text(raw: bytes) -> str:
+    """As URLs can hold it: base64url without padding (RFC 4648 section 5)."""
+    return b2a_base64(raw, newline=False).translate(_OF_URLS).rstrip(b"=").decode("ascii")
+
+
+_OF_URLS = bytes.maketrans(b"+/", b"-_")
 
 
 def _value(kind: Kind, value: object) -> Value | None:

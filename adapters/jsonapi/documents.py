@@ -1,7 +1,7 @@
 """Entities -> documents, as JSON text."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -11,10 +11,31 @@ from adapters.jsonapi.media import CURSOR_PROFILE, media_type
 from adapters.jsonapi.pages import neighbours, page_meta
 from adapters.jsonapi.parameters import Question, Shown
 from adapters.jsonapi.resource import Kind, Resource, write_instant
-from application.search import Page
+from application.search import Page, tuple_getter
 
-_READERS: Final[Mapping[Kind, Callable[[Any], Any]]] = {Kind.INSTANT: write_instant}
 _WHOLE: Final = Shown()
+_LAYOUTS: Final = 256
+
+
+class _Layout:
+    """The attributes that are shown of an entity."""
+
+    def __init__(self, resource: Resource, fields: frozenset[str] | None) -> None:
+        shown = [
+            attribute
+            for name, attribute in resource.attributes.items()
+            if fields is None or name in fields
+        ]
+        self._names = tuple(attribute.name for attribute in shown)
+        self._values = tuple_getter(self._names)
+        self._instants = tuple(each.name for each in shown if each.kind is Kind.INSTANT)
+
+    def attributes(self, entity: Any) -> dict[str, Any]:
+        """Them and their values."""
+        written = dict(zip(self._names, self._values(entity), strict=True))
+        for name in self._instants:
+            written[name] = write_instant(written[name])
+        return written
 
 
 class Writer:
@@ -27,10 +48,7 @@ class Writer:
         self._type = resource.type
         self._base = base
         self._described_by = described_by
-        self._readers = tuple(
-            (name, attrgetter(name), _READERS.get(attribute.kind))
-            for name, attribute in resource.attributes.items()
-        )
+        self._layout = lru_cache(_LAYOUTS)(partial(_Layout, resource))
 
     def url(self, entity: Any) -> str:
         """The URL of the entity's resource."""
@@ -41,12 +59,8 @@ class Writer:
         return {
             "type": self._type,
             "id": str(entity.id),
-            "attributes": {
-                name: write(read(entity)) if write else read(entity)
-                for name, read, write in self._readers
-                if fields is None or name in fields
-            },
-            "links": {"self": self.url(entity)},
+            "attributes": self._layout(fields).attributes(entity),
+            "links": {"self": f"{self._base}/{entity.id}"},
         }
 
     def _document(self, data: object, links: dict[str, Any], shown: Shown, **more: object) -> bytes:
@@ -71,7 +85,7 @@ class Writer:
         for name, pairs in neighbours(page, question).items():
             kept = () if pairs is None else (*question.kept, *pairs)
             links[name] = None if pairs is None else _with_query(self._base, urlencode(kept))
-        data = [self._item(item, question) for item in page.items]
+        data = list(map(self._item(question), page.items))
         meta = page_meta(page, question)
         more = {"meta": {"page": meta}} if meta else {}
         return self._document(data, links, question.shown, **more)
@@ -82,14 +96,28 @@ class Writer:
         """The document of all items, in parts: it need never be held whole."""
         links = {"self": _with_query(self._base, query), "describedby": self._described_by}
         yield b'{"jsonapi":{"version":"1.1"},"links":' + orjson.dumps(links) + b',"data":['
+        written = self._item(question)
         for position, item in enumerate(items):
-            yield (b"," if position else b"") + orjson.dumps(self._item(item, question))
+            yield (b"," if position else b"") + orjson.dumps(written(item))
         yield b"]}"
 
-    def _item(self, item: Any, question: Question) -> dict[str, Any]:
-        cursor = question.cursors.write(question.cursors.key(item))
-        meta = {"page": {"cursor": cursor}}
-        return {**self.resource(item, question.shown.fields), "meta": meta}
+    def _item(self, question: Question) -> Callable[[Any], dict[str, Any]]:
+        """Makes the resource object of an item of the list that was asked for."""
+        kind, base = self._type, self._base
+        attributes = self._layout(question.shown.fields).attributes
+        cursor = question.cursors.of
+
+        def written(item: Any) -> dict[str, Any]:
+            key = str(item.id)
+            return {
+                "type": kind,
+                "id": key,
+                "attributes": attributes(item),
+                "links": {"self": f"{base}/{key}"},
+                "meta": {"page": {"cursor": cursor(item)}},
+            }
+
+        return written
 
 
 def _with_query(url: str, query: str) -> str:

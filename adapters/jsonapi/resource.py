@@ -188,7 +188,7 @@ def read_instant(text: str) -> datetime | None:
 
 def write_instant(moment: datetime) -> str:
     """RFC 3339, UTC, milliseconds. The moment must be in UTC."""
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    return moment.isoformat("T", "milliseconds")[:-6] + "Z"
 
 
 READ: Final[Mapping[Kind, Callable[[str], Value | None]]] = {
