@@ -1,5 +1,9 @@
 """Where log lines go, and how they look."""
 
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -20,6 +24,29 @@ def configure(log_format: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def teller(log_format: str) -> Callable[[dict[str, object]], None]:
+    """Writes the line of each request, as `configure` has any event written.
+
+    In JSON at once: events take their way through a dozen functions, at the cost of a tenth of
+    a short request.
+    """
+    if log_format == "text":
+        log = structlog.get_logger("roster.request")
+        return lambda line: log.info("request", **line)
+    standard_output = sys.stdout.fileno()
+
+    def tell(line: dict[str, object]) -> None:
+        stamp = {"event": "request", "level": "info", "timestamp": _now()}
+        # One write, so that the lines of several threads don't mingle.
+        os.write(standard_output, orjson.dumps(line | stamp, option=orjson.OPT_APPEND_NEWLINE))
+
+    return tell
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def of_the_server(log_format: str) -> dict[str, Any]:

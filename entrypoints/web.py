@@ -19,6 +19,7 @@ from adapters.web.metrics import Metrics, metrics
 from adapters.web.rates import limit, rate
 from application.ports import Run, UserReader
 from entrypoints.access import make_tokens
+from entrypoints.logs import teller
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def make_app(
         request_seconds=settings.request_seconds,
         dress=Dress(https=settings.public_url.startswith("https:"), origins=settings.cors_origins),
         metrics=kept,
+        tell=teller(settings.log_format),
     )
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

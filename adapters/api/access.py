@@ -1,10 +1,11 @@
 """Which scope a request needs."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from flask import g, request
+from flask.globals import request_ctx
 
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
@@ -16,6 +17,7 @@ _CHANGES_ELSEWHERE: Final[Mapping[str, str]] = {"operations": USERS.type}
 """The type of what is changed by a URL that isn't named for it."""
 
 
+@lru_cache
 def scope(path: str, method: str) -> str | None:
     """The scope that a method of a path under the prefix needs; the root needs a principal only.
 
@@ -39,14 +41,15 @@ def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[]
     identify = authenticate
 
     def check() -> None:
+        asked = request_ctx.request
         try:
-            g.principal = identify(request.environ)
+            principal = g.principal = identify(asked.environ)
         finally:  # those who aren't let in are counted, too
             if limit:
                 _count(limit)
-        rule = request.url_rule
-        if rule and (needed := scope(rule.rule, request.method)):
-            g.principal.must_hold(needed)
+        rule = asked.url_rule
+        if rule and (needed := scope(rule.rule, asked.method)):
+            principal.must_hold(needed)
 
     return check
 

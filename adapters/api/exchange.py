@@ -56,10 +56,11 @@ def receiver(
     """
 
     def receive() -> None:
-        environ = request.environ
-        here = unusual.get(str(request.url_rule), usual)
+        asked = request_ctx.request
+        environ, rule = asked.environ, asked.url_rule
+        here = unusual.get(rule.rule, usual) if rule else usual
         g.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=here.extension)
-        matters = request.method in WITH_DOCUMENT
+        matters = asked.method in WITH_DOCUMENT
         check_content_type(
             environ.get("CONTENT_TYPE") or None,
             has_body=_has_body(),

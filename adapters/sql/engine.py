@@ -1,54 +1,97 @@
 """From a URL to an engine, with what each database needs."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
-from threading import BoundedSemaphore, get_ident
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import get_ident
 from typing import Any, Final
 
 import psycopg2
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from adapters.sql import mariadb, postgresql, sqlite
 from application.deadlines import remaining
 
 
-class DeadlinePool(QueuePool):
+class DeadlinePool(Pool):
     """A pool for whose connections one waits no longer than the deadline.
 
-    It never grows beyond its size. Whoever has a turn gets a connection at once, or opens one.
+    It never grows beyond its size. Whoever has a turn gets the connection that was used last, or
+    opens one.
     """
 
     def __init__(self, creator: Any, pool_size: int = 5, **options: Any) -> None:
-        super().__init__(creator, pool_size=pool_size, **{**options, "max_overflow": 0})
-        self._turns = BoundedSemaphore(pool_size)
+        super().__init__(creator, **options)
+        self._size = pool_size
+        self._idle: deque[ConnectionPoolEntry] = deque()
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(pool_size):
+            self._turns.put(None)
         self._waiting: set[int] = set()
+
+    def size(self) -> int:
+        """How many connections there may be."""
+        return self._size
+
+    def checkedout(self) -> int:
+        """How many are in use."""
+        return self._size - self._turns.qsize()
 
     def waiting(self) -> int:
         """How many threads wait for a connection."""
         return len(self._waiting)
 
+    def status(self) -> str:
+        """The same in words."""
+        return f"{self.checkedout()} of {self._size} in use, {self.waiting()} waiting"
+
+    def recreate(self) -> "DeadlinePool":
+        """Another pool like it, without connections."""
+        return DeadlinePool(
+            self._creator,
+            self._size,
+            recycle=self._recycle,
+            echo=self.echo,
+            logging_name=self._orig_logging_name,
+            reset_on_return=self._reset_on_return,
+            pre_ping=self._pre_ping,
+            _dispatch=self.dispatch,
+            dialect=self._dialect,
+        )
+
+    def dispose(self) -> None:
+        """Close the connections that nobody uses."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
     def _do_get(self) -> ConnectionPoolEntry:
-        if not (self._turns.acquire(blocking=False) or self._waited()):
-            raise exc.TimeoutError("no connection became free within the deadline")
+        self._wait_for_turn()
+        with suppress(IndexError):
+            return self._idle.pop()
         try:
-            return super()._do_get()
+            return self._create_connection()
         except BaseException:
-            self._turns.release()
+            self._turns.put(None)
             raise
 
-    def _waited(self) -> bool:
-        """Wait for a turn; whether it came within the deadline."""
-        self._waiting.add(get_ident())
+    def _wait_for_turn(self) -> None:
         try:
-            return self._turns.acquire(timeout=remaining())
+            return self._turns.get_nowait()
+        except Empty:
+            self._waiting.add(get_ident())
+        try:
+            self._turns.get(timeout=remaining())
+        except Empty:
+            raise exc.TimeoutError("no connection became free within the deadline") from None
         finally:
             self._waiting.discard(get_ident())
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        try:
-            super()._do_return_conn(record)
-        finally:
-            self._turns.release()
+        self._idle.append(record)
+        self._turns.put(None)
 
 
 def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
-    Connection,
     Float,
     Integer,
     Select,
@@ -30,6 +29,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from adapters.sql.shapes import Asked, Shape, Slot, Slots, shape_of
 from adapters.sql.statements import Row, Statement
+from adapters.sql.transactions import Pooled
 from application.search import Numbered, Op, Order, Page, Search, Slice
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Searchable:
         self._folded = folded
         self._statement = lru_cache(_STATEMENTS)(self._made)
 
-    def page(self, connection: Connection, search: Search, entity: Callable[[Row], T]) -> Page[T]:
+    def page(self, connection: Pooled, search: Search, entity: Callable[[Row], T]) -> Page[T]:
         """The part of the list that the search asks for, read by one statement."""
         shape, values = shape_of(search)
         statement = self._statement(shape, connection.dialect.name)

@@ -13,6 +13,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
 from adapters.sql import mariadb, postgresql
+from adapters.sql.transactions import Pooled
 
 Values = Mapping[str, Any]
 Row = Sequence[Any]
@@ -35,25 +36,25 @@ class Statement:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def rows(self, connection: Connection, values: Values) -> list[Row]:
+    def rows(self, connection: Connection | Pooled, values: Values) -> list[Row]:
         """All rows."""
         with self._executed(connection, values) as (compiled, cursor):
             return [compiled.read(row) for row in cursor.fetchall()]
 
-    def row(self, connection: Connection, values: Values) -> Row | None:
+    def row(self, connection: Connection | Pooled, values: Values) -> Row | None:
         """The first row; None if there is none."""
         with self._executed(connection, values) as (compiled, cursor):
             row = cursor.fetchone()
             return None if row is None else compiled.read(row)
 
-    def count(self, connection: Connection, values: Values) -> int:
+    def count(self, connection: Connection | Pooled, values: Values) -> int:
         """How many rows it concerned."""
         with self._executed(connection, values) as (_, cursor):
             return int(cursor.rowcount)
 
     @contextmanager
     def _executed(
-        self, connection: Connection, values: Values
+        self, connection: Connection | Pooled, values: Values
     ) -> "Iterator[tuple[_Compiled, Any]]":
         dialect = connection.dialect
         compiled = self._compiled.get(dialect.name)

@@ -52,6 +52,31 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+class Pooled:
+    """A connection as the pool has it: enough for a statement that is compiled already."""
+
+    __slots__ = ("connection", "dialect")
+
+    def __init__(self, engine: Engine) -> None:
+        self.dialect = engine.dialect
+        self.connection = engine.raw_connection()
+
+    def invalidate(self, error: BaseException) -> None:
+        """It broke; it is not to be used again."""
+        self.connection.invalidate(error)
+
+
+@contextmanager
+def asking(engine: Engine) -> Iterator[Pooled]:
+    """The same for compiled statements, which need less. Raises Unavailable."""
+    with bounded(), translated():
+        pooled = Pooled(engine)
+        try:
+            yield pooled
+        finally:
+            pooled.connection.close()
+
+
 class Transactions:
     """The transactions of one engine."""
 

@@ -32,7 +32,7 @@ from adapters.sql.failures import VIOLATIONS, translated, violated
 from adapters.sql.metadata import METADATA
 from adapters.sql.search import Searchable
 from adapters.sql.statements import Statement
-from adapters.sql.transactions import reading
+from adapters.sql.transactions import Pooled, asking
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
 from domain.text import fold
@@ -162,11 +162,11 @@ class SqlUserReader(UserReader):
         self._engine = engine
 
     def get(self, user_id: int) -> User:
-        with reading(self._engine) as connection:
+        with asking(self._engine) as connection:
             return _get(connection, _GET, user_id)
 
     def page(self, search: Search) -> Page[User]:
-        with reading(self._engine) as connection:
+        with asking(self._engine) as connection:
             return _SEARCHABLE.page(connection, search, _user)
 
 
@@ -190,7 +190,7 @@ class SqlUserCopies:
             copy_out(connection, [USERS.c[name] for name in names], file)
 
 
-def _get(connection: Connection, statement: Statement, user_id: int) -> User:
+def _get(connection: Connection | Pooled, statement: Statement, user_id: int) -> User:
     if 0 < user_id <= _LARGEST_ID and (row := statement.row(connection, {"user_id": user_id})):
         return _user(row)
     raise UserNotFound(user_id)

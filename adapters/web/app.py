@@ -4,13 +4,13 @@ And where they are wanted, a place in the metrics.
 """
 
 import re
+import secrets
 from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 import structlog
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app
 from flask.globals import request_ctx
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
@@ -30,6 +30,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._-]{0,256}")
 _log = structlog.get_logger("roster.request")
 
 Rewrite = Callable[[str], str]
+Line = dict[str, object]
+Tell = Callable[[Line], None]
+"""Takes the line of the log that a request leaves behind."""
+
+
+def tell(line: Line) -> None:
+    """Log it as any event."""
+    _log.info("request", **line)
 
 
 def create_app(
@@ -40,41 +48,52 @@ def create_app(
     request_seconds: float,
     dress: Dress | None = None,
     metrics: Metrics | None = None,
+    tell: Tell = tell,
 ) -> Flask:
     """The application out of its inbound adapters.
 
     `say` makes the answer to whatever goes wrong; `canonical` turns the path of a request into
     the one by which it is routed; `request_seconds` is the deadline of a request; `dress` adds
-    to every answer's headers; `metrics` hear of every request.
+    to every answer's headers; `metrics` hear of every request, and `tell` gets a line about it.
     """
-    app = Flask("roster", static_folder=None, template_folder=None)
+    app = App("roster", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False
-    app.before_request(_refuse_other_spellings)
-    app.before_request(_answer_options)
+    app.before_request(_receive)
     app.register_error_handler(Exception, say)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.wsgi_app = Exchange(  # type: ignore[method-assign]
-        app.wsgi_app, canonical, request_seconds, dress or Dress(), metrics
+        app.wsgi_app, canonical, request_seconds, dress or Dress(), metrics, tell
     )
     return app
 
 
-def _refuse_other_spellings() -> None:
-    """Werkzeug takes //users for /users and delete for DELETE; a proxy that guards them doesn't.
+class App(Flask):
+    """Flask, for routes none of which is asynchronous."""
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself; Flask would look at each of them at each request."""
+        return func
+
+
+def _receive() -> Response | None:
+    """What comes before any route: OPTIONS is answered, other spellings are refused.
+
+    Werkzeug takes //users for /users and delete for DELETE; a proxy that guards them doesn't.
     An encoded slash can't be told from a plain one: servers decode paths (PEP 3333).
     """
-    if request.environ["PATH_INFO"].startswith("//"):
+    asked = request_ctx.request
+    if asked.environ["PATH_INFO"].startswith("//"):
         raise NotFound
     routes = request_ctx.url_adapter
-    if request.url_rule and routes and request.environ["REQUEST_METHOD"] != request.method:
-        raise MethodNotAllowed(sorted(routes.allowed_methods()))
-
-
-def _answer_options() -> Response | None:
-    if request.method != "OPTIONS" or request.url_rule is None:
+    if asked.url_rule is None or routes is None:
         return None
+    if asked.environ["REQUEST_METHOD"] != asked.method:
+        raise MethodNotAllowed(sorted(routes.allowed_methods()))
+    return _allowed() if asked.method == "OPTIONS" else None
+
+
+def _allowed() -> Response:
     response = current_app.make_default_options_response()
     response.status_code = 204
     del response.headers["Content-Type"]
@@ -94,12 +113,14 @@ class Exchange:
         seconds: float,
         dress: Dress,
         metrics: Metrics | None,
+        tell: Tell,
     ) -> None:
         self._app = app
         self._canonical = canonical
         self._seconds = seconds
         self._dress = dress
         self._metrics = metrics
+        self._log = tell
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -131,15 +152,16 @@ class Exchange:
     def _tell(self, environ: "WSGIEnvironment", path: str, status: int, seconds: float) -> None:
         if self._metrics:
             self._metrics.ended(environ, status, seconds)
-        _log.info(
-            "request",
-            method=environ["REQUEST_METHOD"],
-            path=_shown(path),
-            status=status,
-            duration_ms=round(seconds * 1000, 3),
-            request_id=environ[REQUEST_ID],
-            **_trace(environ),
-        )
+        line = {
+            "method": environ["REQUEST_METHOD"],
+            "path": _shown(path),
+            "status": status,
+            "duration_ms": round(seconds * 1000, 3),
+            "request_id": environ[REQUEST_ID],
+        }
+        if sent := environ.get("HTTP_TRACEPARENT"):
+            line |= _trace(sent)
+        self._log(line)
 
 
 def _shown(path: str) -> str:
@@ -149,10 +171,9 @@ def _shown(path: str) -> str:
     return "/".join(part if _PLAIN.fullmatch(part) else "*" for part in path.split("/"))[:256]
 
 
-def _trace(environ: "WSGIEnvironment") -> dict[str, str]:
+def _trace(sent: str) -> dict[str, str]:
     """What the log tells of the trace that the request is a part of, if it is one's."""
-    sent = environ.get("HTTP_TRACEPARENT")
-    found = trace_id(sent) if sent else None
+    found = trace_id(sent)
     return {"trace_id": found} if found else {}
 
 
@@ -165,4 +186,4 @@ def _whole(parts: Iterable[bytes]) -> bytes:
 
 
 def _request_id(sent: str) -> str:
-    return sent if _SANE_ID.fullmatch(sent) else uuid4().hex
+    return sent if _SANE_ID.fullmatch(sent) else secrets.token_hex(16)
