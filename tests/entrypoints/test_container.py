@@ -24,7 +24,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_every_provider_builds(url: str) -> None:
     container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}))
     if url == "memory://":
-        del container.providers["engine"], container.providers["pool"]
+        for name in ("engine", "pool", "user_copies"):
+            del container.providers[name]
     for name, provider in container.providers.items():
         assert provider() is not None, name
 
