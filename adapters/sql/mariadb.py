@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import asbool
 
 from application.deadlines import remaining, within
@@ -198,7 +198,9 @@ def _keep_the_others(context: ExceptionContext) -> None:
 class Manners:
     """How a transaction is opened."""
 
-    begin = "START TRANSACTION"
+    def begin(self, connection: PoolProxiedConnection) -> None:
+        """As any transaction."""
+        connection.cursor().execute("START TRANSACTION")
 
     def turn(self) -> AbstractContextManager[None]:
         """Writers need not line up."""

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from application.deadlines import remaining, within
 
@@ -34,6 +34,37 @@ _KEEPALIVES = {
 
 class DeadlinePassed(psycopg2.OperationalError):
     """The answer did not come in time. The driver gives the connection up."""
+
+
+class Session(extensions.connection):
+    """A session that can be told what to send before its next statement."""
+
+    opening = ""
+
+    def opened(self, statement: str) -> str:
+        """The statement after what was to be sent before it."""
+        opening, self.opening = self.opening, ""
+        return opening + statement
+
+
+class _Cursor(extensions.cursor):
+    connection: Session
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (the driver names it so)
+        super().execute(self.connection.opened(query) if self.connection.opening else query, vars)
+
+    def executemany(self, query: Any, vars_list: Any) -> None:
+        self._open()
+        super().executemany(query, vars_list)
+
+    def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
+        self._open()
+        super().copy_expert(sql, file, size)
+
+    def _open(self) -> None:
+        """By itself: COPY can't be sent together with anything else."""
+        if self.connection.opening:
+            self.execute("")
 
 
 def url_of(text: str) -> URL:
@@ -140,8 +171,9 @@ class _Hosts:
         return sorted(range(count), key=lambda position: self._failures.get(position, 0) > lately)
 
 
-def _connected(parameters: dict[str, Any]) -> extensions.connection:
-    connection: extensions.connection = psycopg2.connect(**parameters)
+def _connected(parameters: dict[str, Any]) -> Session:
+    connection: Session = psycopg2.connect(**parameters, connection_factory=Session)
+    connection.cursor_factory = _Cursor
     return connection
 
 
@@ -189,7 +221,11 @@ def _keep_the_others(context: ExceptionContext) -> None:
 class Manners:
     """How a transaction is opened."""
 
-    begin = "BEGIN"
+    def begin(self, connection: PoolProxiedConnection) -> None:
+        """In one message with the first statement, which saves a way to the server and back."""
+        session = connection.dbapi_connection
+        assert isinstance(session, Session)
+        session.opening = "BEGIN; "
 
     def turn(self) -> AbstractContextManager[None]:
         """Writers need not line up."""

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Column, Connection, Dialect, Engine, event
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from application.deadlines import remaining
 from application.ports import Unavailable
@@ -83,10 +83,12 @@ def _converted(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> 
 class Manners:
     """How a transaction is opened."""
 
-    begin = "BEGIN IMMEDIATE"
-
     def __init__(self) -> None:
         self._turn = Lock()
+
+    def begin(self, connection: PoolProxiedConnection) -> None:
+        """As a writer from the start: one who reads first could no longer become one."""
+        connection.cursor().execute("BEGIN IMMEDIATE")
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.pool import PoolProxiedConnection
 
 from adapters.sql import mariadb, postgresql, sqlite
 from adapters.sql.failures import translated, translated_at_commit
@@ -20,9 +21,8 @@ from application.ports import Unavailable
 class Manners(Protocol):
     """What a database wants around a transaction."""
 
-    @property
-    def begin(self) -> str:
-        """The statement that opens it."""
+    def begin(self, connection: PoolProxiedConnection) -> None:
+        """Open it, at the latest with the next statement."""
 
     def turn(self) -> AbstractContextManager[None]:
         """Held while the transaction is open."""
@@ -92,7 +92,7 @@ class Transactions:
         """
         with bounded(), self._manners.turn(), translated(), self._engine.connect() as connection:
             try:
-                send(connection, self._manners.begin)
+                self._manners.begin(connection.connection)
                 yield connection
                 if remaining() == 0:
                     raise Unavailable
