@@ -71,9 +71,7 @@ def test_every_byte_is_as_roster_itself_writes_it(
 
 
 @pytest.mark.usefixtures("users")
-def test_a_part_or_another_order_is_what_was_asked_for(
-    roster: Roster, postgresql_url: str
-) -> None:
+def test_a_part_or_another_order_is_what_was_asked_for(roster: Roster, postgresql_url: str) -> None:
     for options, ids in (
         (["--sort", "-id"], [*range(len(NAMES), 0, -1)]),
         (["--filter", "is_active=false"], [*range(2, len(NAMES) + 1, 2)]),
