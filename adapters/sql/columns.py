@@ -53,14 +53,10 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
-        """As process_result_value, without a detour where the driver gives instants."""
-        of_postgresql = dialect.name == "postgresql"
-        return _in_utc if of_postgresql else super().result_processor(dialect, coltype)
+        """As process_result_value; for PostgreSQL its driver has been taught the same."""
+        if dialect.name == "postgresql":
+            return None
+        return super().result_processor(dialect, coltype)
 
     def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
         return value and value.replace(tzinfo=UTC)
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    """Of the session's time zone, which mostly is UTC."""
-    return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
