@@ -1,7 +1,7 @@
 """Searches without their values: a statement is made once for all searches of one shape."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -130,17 +130,29 @@ def _without_idle_orders(search: Search) -> Search:
 
     They would only keep the database from seeing that an index has the rows in their order.
     """
-    fixed = {each.attribute for each in search.conditions if _is_one_value(each)} - {"id"}
-    if fixed.isdisjoint(order.attribute for order in search.ordering):
-        return search
+    fixed = {each.attribute: each.values[0] for each in search.conditions if _is_one_value(each)}
+    fixed.pop("id", None)
     kept = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
-    ordering = tuple(search.ordering[number] for number in kept)
+    if len(kept) == len(search.ordering):
+        return search
     place = search.place
     if isinstance(place, Slice):
-        keys: tuple[Key | None, ...] = (place.after, place.before)
-        after, before = (key and tuple(key[number] for number in kept) for key in keys)
+        keys = [key for key in (place.after, place.before) if key is not None]
+        if not all(_is_within(key, search.ordering, fixed) for key in keys):
+            return search
+        after, before = (
+            key and tuple(key[number] for number in kept) for key in (place.after, place.before)
+        )
         place = replace(place, after=after, before=before)
-    return replace(search, ordering=ordering, place=place)
+    return replace(search, ordering=tuple(search.ordering[n] for n in kept), place=place)
+
+
+def _is_within(key: Key, ordering: tuple[Order, ...], fixed: Mapping[str, Value]) -> bool:
+    """Whether the key has the values that all rows have."""
+    return all(
+        value == fixed.get(order.attribute, value)
+        for order, value in zip(ordering, key, strict=True)
+    )
 
 
 def _is_one_value(condition: Condition) -> bool:

@@ -274,3 +274,18 @@ def test_a_cursor_outlives_its_row_and_skips_nobody(directory, people, ordering)
 def test_a_page_of_an_empty_directory_is_empty(directory) -> None:
     assert directory.reader.page(Search()) == Page((), more=False)
     assert directory.reader.page(Search(place=Slice(5, before=(10,)))) == Page((), more=False)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_key_may_lie_outside_of_what_a_filter_leaves(directory, people, descending: bool) -> None:
+    ordering = total_order((Order("role", descending),))
+    users = [user.id for user in people if user.role == "user"]
+    only_users = (Condition("role", Op.EQ, ("user",)),)
+    for role in ("admin", "zoo"):
+        behind = (role > "user") is descending
+        for key in ((role, 1), (role, 99)):
+            after, before = (
+                ids(directory.reader.page(Search(only_users, ordering, place)))
+                for place in (Slice(100, after=key), Slice(100, before=key))
+            )
+            assert (after, before) == ((users, []) if behind else ([], users))
