@@ -142,19 +142,8 @@ class Resource:
             (claimed if attribute and attribute.read_only else to_set)[name] = value
         return to_set, claimed
 
-    def of_cells(self, cells: Mapping[str, str]) -> dict[str, object]:
-        """What cells of text say of its attributes.
-
-        What an attribute's kind can't be read from stays text, for the domain to judge.
-        """
-        read: dict[str, object] = {}
-        for name, cell in cells.items():
-            value = READ[self.attributes[name].kind](cell)
-            read[name] = cell if value is None else value
-        return read
-
     def cells(self, entity: object) -> list[str]:
-        """The id and the attributes of an entity as text, as of_cells reads it."""
+        """The id and the attributes of an entity as text, to be read again by READ."""
         return [
             WRITTEN[attribute.kind](getattr(entity, name))
             for name, attribute in {"id": _ID, **self.attributes}.items()
