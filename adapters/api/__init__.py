@@ -90,7 +90,7 @@ def api(
     users(resources, run, reader, writer, cursors, once)
     collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
     operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses, once)
-    described = openapi(base, secured=authenticate is not None)
+    described = openapi(base, secured=authenticate is not None, limited=limit is not None)
     return Api([resources, described, docs(), errors(), welcome(base)], say)
 
 

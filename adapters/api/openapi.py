@@ -1,5 +1,6 @@
 """The description of the API for programs (OpenAPI 3.1), out of the resources' declarations."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -35,9 +36,9 @@ from adapters.resources.users import USERS
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
 
-def openapi(base: str, *, secured: bool) -> Blueprint:
+def openapi(base: str, *, secured: bool, limited: bool) -> Blueprint:
     """/openapi.json, made once."""
-    body = document(base, secured=secured)
+    body = document(base, secured=secured, limited=limited)
     blueprint = Blueprint("openapi", __name__)
 
     @blueprint.get("/openapi.json")
@@ -47,10 +48,12 @@ def openapi(base: str, *, secured: bool) -> Blueprint:
     return blueprint
 
 
-def document(base: str = "", *, secured: bool = False) -> bytes:
+def document(base: str = "", *, secured: bool = False, limited: bool = False) -> bytes:
     """The OpenAPI document as JSON text."""
     described = description(base)
-    return orjson.dumps(with_access(described) if secured else described)
+    if secured:
+        described = with_access(described)
+    return orjson.dumps(with_limits(described) if limited else described)
 
 
 def description(base: str = "") -> dict[str, Any]:
@@ -77,15 +80,25 @@ def with_access(described: dict[str, Any]) -> dict[str, Any]:
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     described["components"]["securitySchemes"] = {"bearer": bearer}
     described["components"]["responses"]["Problem401"] = _refused(401)
+    for path, method, operation in _under_prefix(described):
+        needed = scope(path, method.upper())
+        operation["security"] = [{"bearer": [needed] if needed else []}]
+        operation["responses"] |= _problems(401, *([403] if needed else []))
+    return described
+
+
+def with_limits(described: dict[str, Any]) -> dict[str, Any]:
+    """The description of a service that lets one ask only so often under the prefix."""
+    described["components"]["responses"]["Problem429"] = _refused(429)
+    for _, _, operation in _under_prefix(described):
+        operation["responses"] |= _problems(429)
+    return described
+
+
+def _under_prefix(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in described["paths"].items():
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
-            for method in METHODS & item.keys():
-                needed = scope(path, method.upper())
-                item[method]["security"] = [{"bearer": [needed] if needed else []}]
-                item[method]["responses"] |= {
-                    **_problems(401, *([403] if needed else [])),
-                }
-    return described
+            yield from ((path, method, item[method]) for method in METHODS & item.keys())
 
 
 _EXAMPLES: Final = {
@@ -118,7 +131,7 @@ _METRICS: Final = {
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
 _REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 500, 503)
-_TELLING: Final = {401: "WWW-Authenticate", 503: "Retry-After"}
+_TELLING: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 """The headers that tell what to do about a refusal."""
 
 
@@ -158,11 +171,11 @@ def _paths(resource: Resource) -> dict[str, Any]:
                     f"List {resource.type}, a page at a time",
                     resource.type,
                 ),
-                "parameters": [*list_parameters(resource), IF_NONE_MATCH],
+                "parameters": [*list_parameters(resource), IF_NONE_MATCH, IF_MATCH],
                 "responses": {
                     "200": _content("A page.", f"{name}Page", headers=_ETAG),
                     **_NOT_MODIFIED,
-                    **_problems(400, 406, 415, 503),
+                    **_problems(400, 406, 412, 415, 503),
                 },
             },
             "post": {
@@ -217,8 +230,8 @@ def _root_path() -> dict[str, Any]:
     example = examples.ROOT | {"meta": {"collections": {USERS.type: f"{PREFIX}/{USERS.type}"}}}
     content = {JSONAPI: {"schema": schema, "example": example}}
     found = {"description": "The collections.", "content": content, "headers": _ETAG}
-    responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 415)}
-    shown = {"parameters": [IF_NONE_MATCH], "responses": responses}
+    responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 412, 415)}
+    shown = {"parameters": [IF_NONE_MATCH, IF_MATCH], "responses": responses}
     return {PREFIX: {"get": {**_told("show_root", "What the collections are"), **shown}}}
 
 

@@ -14,4 +14,6 @@ def openapi() -> None:
     from adapters.api.openapi import document
 
     settings = Settings.of(os.environ)
-    output.document(document(settings.public_url, secured=not settings.is_open))
+    limited = settings.rate_limit is not None
+    described = document(settings.public_url, secured=not settings.is_open, limited=limited)
+    output.document(described)

@@ -240,6 +240,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (304, {"headers": {"If-None-Match": "*"}}),
         (400, {"query": "x=1"}),
         (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),
     ],
     (USERS, "get"): [
@@ -247,6 +248,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (304, {"headers": {"If-None-Match": "*"}}),
         (400, {"query": "x=1"}),
         (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),
     ],
     (USERS, "post"): [
@@ -405,3 +407,11 @@ def test_every_code_of_an_error_is_told_with_its_status(described: Any) -> None:
         (error,) = response["content"][JSONAPI]["example"]["errors"]
         assert error["status"] == name.removeprefix("Problem")
         assert error["status"] in ERRORS[error["code"]][0].split(", ")
+
+
+def test_a_service_with_limits_tells_of_them(build: Any) -> None:
+    limited = build(limit=lambda *_: None).test_client().get("/openapi.json").json
+    for path, _, operation in operations(limited):
+        assert ("429" in operation["responses"]) is path.startswith("/api/v1"), path
+    told = limited["components"]["responses"]["Problem429"]
+    assert "Retry-After" in told["headers"]
