@@ -91,7 +91,9 @@ def expected(users: list[dict[str, Any]], sort: str) -> list[str]:
     return [user["id"] for user in ordered]
 
 
-@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
+@pytest.fixture(
+    params=["sqlite_url", "postgresql_url", pytest.param("mariadb_url", marks=pytest.mark.long)]
+)
 def directory_url(request: pytest.FixtureRequest) -> str:
     """The database: an embedded file, then servers."""
     url: str = request.getfixturevalue(request.param)
