@@ -1,8 +1,8 @@
 """Connections for reading, and transactions.
 
-Every connection is in the driver's autocommit mode. BEGIN, COMMIT and ROLLBACK are sent here and
-nowhere else, so that it is known when COMMIT was sent, reading costs no transaction (and waits
-for no writer on SQLite), and a pooler in transaction mode may stand before PostgreSQL.
+Every connection is in the driver's autocommit mode. Transactions begin and end here and nowhere
+else, so that it is known when COMMIT was sent, reading costs no transaction (and waits for no
+writer on SQLite), and a pooler in transaction mode may stand before PostgreSQL.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -68,7 +68,7 @@ class Pooled:
 
 @contextmanager
 def asking(engine: Engine) -> Iterator[Pooled]:
-    """The same for compiled statements, which need less. Raises Unavailable."""
+    """A connection for reading by compiled statements, which need less. Raises Unavailable."""
     with bounded(), translated():
         pooled = Pooled(engine)
         try:

@@ -30,7 +30,7 @@ COUNTS = pytest.StashKey[Counter[tuple[str, str]]]()
 
 # What would tell of the inside: stacks, files, libraries and their words, SQL, versions.
 LEAKS = re.compile(
-    rb"Traceback|File \"|line \d+, in |site-packages|\.py\b|/usr/|/home/|/root/|/tmp/|roster\.db"
+    rb"Traceback|File \"|line \d+, in |site-packages|\.py\b|/(?:usr|home|root|tmp)/|roster\.db"
     rb"|sqlalchemy|psycopg|pymysql|sqlite3?\b|postgres|libpq|werkzeug|flask|marshmallow|orjson"
     rb"|granian|hyper|dependency.injector|alembic|email.validator|Expecting value|Extra data"
     rb"|JSONDecodeError|codec can't|int\(\)|NoneType|object has no|UnicodeDecodeError"
