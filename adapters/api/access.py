@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Final
 
-from flask import g, request
-from flask.globals import request_ctx
+from flask import g
 
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
+from adapters.web.dispatch import asked
 from adapters.web.rates import Limit
 
 READING: Final = frozenset(("GET", "HEAD"))
@@ -41,18 +41,18 @@ def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[]
     identify = authenticate
 
     def check() -> None:
-        asked = request_ctx.request
+        request = asked()
         try:
-            principal = g.principal = identify(asked.environ)
+            principal = g.principal = identify(request.environ)
         finally:  # those who aren't let in are counted, too
             if limit:
                 _count(limit)
-        rule = asked.url_rule
-        if rule and (needed := scope(rule.rule, asked.method)):
+        rule = request.url_rule
+        if rule and (needed := scope(rule.rule, request.method)):
             principal.must_hold(needed)
 
     return check
 
 
 def _count(limit: Limit) -> None:
-    limit(request.environ, g.get("principal"))
+    limit(asked().environ, g.get("principal"))

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flask import Response, g, request
+from flask import Response, g
 from flask.globals import request_ctx
 
 from adapters.jsonapi import atomic
@@ -22,11 +22,15 @@ from adapters.jsonapi.operation_objects import Locate
 from adapters.jsonapi.problems import ErrorObject, Refused
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
+from adapters.web.dispatch import Ready, asked
 from adapters.web.limits import read_body
 from application.access import Principal
 from application.deadlines import anew
 from application.operations import OperationRefused
 from application.ports import Context
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 PRIVATE: Final = "private, no-cache"
 """What is read may stay in its reader's own cache, which asks before each use if it still is so."""
@@ -56,14 +60,14 @@ def receiver(
     """
 
     def receive() -> None:
-        asked = request_ctx.request
-        environ, rule = asked.environ, asked.url_rule
+        request = asked()
+        environ, rule = request.environ, request.url_rule
         here = unusual.get(rule.rule, usual) if rule else usual
         g.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=here.extension)
-        matters = asked.method in WITH_DOCUMENT
+        matters = request.method in WITH_DOCUMENT
         check_content_type(
             environ.get("CONTENT_TYPE") or None,
-            has_body=_has_body(),
+            has_body=_has_body(environ),
             body_matters=matters,
             extension=here.extension,
         )
@@ -75,8 +79,7 @@ def receiver(
     return receive
 
 
-def _has_body() -> bool:
-    environ = request.environ
+def _has_body(environ: "WSGIEnvironment") -> bool:
     return environ.get("CONTENT_LENGTH", "0") not in ("", "0") or (
         "HTTP_TRANSFER_ENCODING" in environ
     )
@@ -84,14 +87,14 @@ def _has_body() -> bool:
 
 def query() -> str:
     """The query string as it came."""
-    return str(request.environ.get("QUERY_STRING", ""))
+    return str(asked().environ.get("QUERY_STRING", ""))
 
 
 def context() -> Context:
     """On whose behalf the request is."""
     principal: Principal | None = g.get("principal")
     actor = principal.subject if principal else None
-    return Context(actor=actor, request_id=request.environ[REQUEST_ID])
+    return Context(actor=actor, request_id=asked().environ[REQUEST_ID])
 
 
 def received(*, id_required: bool) -> ResourceObject:
@@ -122,6 +125,7 @@ def expected() -> Container[int] | None:
 
     If-None-Match is one of them where something is to change; reading, it asks for a 304.
     """
+    request = asked()
     environ = request.environ
     unwanted = None if request.method in READING else environ.get("HTTP_IF_NONE_MATCH")
     return expected_versions(environ.get("HTTP_IF_MATCH"), unwanted)
@@ -139,6 +143,7 @@ def answered(body: bytes, *, version: int | None = None, profile: bool = False) 
     """
     etag = entity_tag(body, version)
     content_type = media_type([CURSOR_PROFILE]) if profile else JSONAPI
+    request = asked()
     if request.method not in READING:
         return response(200, body, content_type, {"ETag": etag})
     environ = request.environ
@@ -181,8 +186,5 @@ def response(
     headers: Mapping[str, str] = _NO_HEADERS,
 ) -> Response:
     """The answer, typed where it has a body."""
-    made = Response(body, status, {"Content-Type": content_type, **headers})
-    made.autocorrect_location_header = False
-    if not body:
-        del made.headers["Content-Type"]
-    return made
+    typed = {"Content-Type": content_type, **headers} if body else headers
+    return Ready(body, status, typed.items())

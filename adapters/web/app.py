@@ -14,6 +14,7 @@ from flask import Blueprint, Flask, Response, current_app
 from flask.globals import request_ctx
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from adapters.web.dispatch import App, asked
 from adapters.web.headers import Dress, Headers
 from adapters.web.metrics import ROUTE, Metrics
 from adapters.web.traces import trace_id
@@ -56,7 +57,7 @@ def create_app(
     the one by which it is routed; `request_seconds` is the deadline of a request; `dress` adds
     to every answer's headers; `metrics` hear of every request, and `tell` gets a line about it.
     """
-    app = App("roster", static_folder=None, template_folder=None)
+    app = App("roster")
     app.url_map.merge_slashes = False
     app.before_request(_receive)
     app.register_error_handler(Exception, say)
@@ -68,29 +69,21 @@ def create_app(
     return app
 
 
-class App(Flask):
-    """Flask, for routes none of which is asynchronous."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself; Flask would look at each of them at each request."""
-        return func
-
-
 def _receive() -> Response | None:
     """What comes before any route: OPTIONS is answered, other spellings are refused.
 
     Werkzeug takes //users for /users and delete for DELETE; a proxy that guards them doesn't.
     An encoded slash can't be told from a plain one: servers decode paths (PEP 3333).
     """
-    asked = request_ctx.request
-    if asked.environ["PATH_INFO"].startswith("//"):
+    request = asked()
+    if request.environ["PATH_INFO"].startswith("//"):
         raise NotFound
-    routes = request_ctx.url_adapter
-    if asked.url_rule is None or routes is None:
+    if request.url_rule is None:
         return None
-    if asked.environ["REQUEST_METHOD"] != asked.method:
-        raise MethodNotAllowed(sorted(routes.allowed_methods()))
-    return _allowed() if asked.method == "OPTIONS" else None
+    if request.environ["REQUEST_METHOD"] != request.method:
+        routes = request_ctx.url_adapter
+        raise MethodNotAllowed(sorted(routes.allowed_methods() if routes else ()))
+    return _allowed() if request.method == "OPTIONS" else None
 
 
 def _allowed() -> Response:

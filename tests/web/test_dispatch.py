@@ -1,0 +1,184 @@
+"""The shorter way through Flask keeps what Flask promises to whoever hooks into it."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask, Response, after_this_request, g, request
+from werkzeug.exceptions import NotFound
+
+from adapters.web.app import create_app
+from adapters.web.dispatch import Ready
+
+TYPE = ("Content-Type", "text/plain")
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(calls: list[str]) -> Flask:
+    """An application with a route for each thing that a route may do."""
+
+    def say(error: Exception) -> Response:
+        calls.append(f"say {type(error).__name__}")
+        return Response("refused", 404 if isinstance(error, NotFound) else 500)
+
+    app = create_app([], say=say, canonical=lambda path: path, request_seconds=8)
+
+    @app.before_request
+    def before() -> str | None:
+        calls.append("before")
+        return "at the door" if "stop" in request.args else None
+
+    @app.get("/ready")
+    def ready() -> Response:
+        calls.append("route")
+        return Ready(b"whole", 200, [TYPE, ("ETag", '"1"')])
+
+    @app.get("/nothing")
+    def nothing() -> Response:
+        return Ready(b"", 204, [])
+
+    @app.get("/unchanged")
+    def unchanged() -> Response:
+        return Ready(b"", 304, [("ETag", '"1"')])
+
+    @app.get("/text")
+    def text() -> tuple[str, int]:
+        return "text", 202
+
+    @app.get("/fault")
+    def fault() -> None:
+        raise RuntimeError
+
+    @app.get("/decorated")
+    def decorated() -> Response:
+        @after_this_request
+        def add(response: Response) -> Response:
+            response.headers["X-Added"] = "yes"
+            return response
+
+        return Ready(b"whole", 200, [TYPE])
+
+    @app.get("/echo/<path:rest>")
+    def echo(rest: str) -> dict[str, object]:
+        g.rest = rest
+        sent = request
+        return {
+            "rest": g.rest,
+            "path": sent.path,
+            "url": sent.url,
+            "host": sent.host,
+            "agent": sent.headers["User-Agent"],
+            "args": sent.args.to_dict(),
+            "endpoint": sent.endpoint,
+            "remote": sent.remote_addr,
+        }
+
+    return app
+
+
+def test_what_is_registered_is_called_in_flasks_order(app: Flask, calls: list[str]) -> None:
+    def note(what: str) -> Callable[..., None]:
+        return lambda *_: calls.append(what)
+
+    @app.after_request
+    def after(response: Response) -> Response:
+        calls.append(f"after {response.status_code}")
+        response.headers["X-After"] = "yes"
+        return response
+
+    app.teardown_request(note("request's end"))
+    app.teardown_appcontext(note("context's end"))
+    answer = app.test_client().get("/ready")
+    assert calls == ["before", "route", "after 200", "request's end", "context's end"]
+    assert (answer.data, answer.headers["X-After"], answer.headers["ETag"]) == (
+        b"whole",
+        "yes",
+        '"1"',
+    )
+    assert answer.headers.getlist("Content-Length") == ["5"]
+
+
+def test_what_comes_first_may_answer(app: Flask, calls: list[str]) -> None:
+    assert app.test_client().get("/ready?stop=1").data == b"at the door"
+    assert calls == ["before"]
+
+
+def test_a_route_may_decorate_its_own_answer(app: Flask) -> None:
+    answer = app.test_client().get("/decorated")
+    assert answer.headers["X-Added"] == "yes"
+    assert (answer.data, answer.headers["Content-Length"]) == (b"whole", "5")
+
+
+def test_whatever_goes_wrong_is_said_by_the_one_who_says(app: Flask, calls: list[str]) -> None:
+    client = app.test_client()
+    assert (client.get("/fault").status_code, client.get("/none").status_code) == (500, 404)
+    assert [call for call in calls if call != "before"] == ["say RuntimeError", "say NotFound"]
+
+
+def test_a_ready_answer_is_sent_as_it_is(app: Flask) -> None:
+    client = app.test_client()
+    got, head = client.get("/ready"), client.head("/ready")
+    assert (got.status, got.data, got.headers["Content-Type"]) == ("200 OK", b"whole", TYPE[1])
+    assert (head.status, head.data, head.headers["Content-Length"]) == ("200 OK", b"", "5")
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 204), ("/unchanged", 304)])
+def test_an_answer_without_a_body_has_neither_length_nor_type(
+    app: Flask, path: str, status: int, *, looked_at: bool
+) -> None:
+    if looked_at:
+
+        @app.after_request
+        def look(response: Response) -> Response:
+            assert "X-None" not in response.headers
+            return response
+
+    answer = app.test_client().get(path)
+    assert (answer.status_code, answer.data) == (status, b"")
+    assert not {"Content-Length", "Content-Type"} & {name for name, _ in answer.headers}
+
+
+def test_nothing_is_registered_once_requests_come(app: Flask) -> None:
+    app.test_client().get("/ready")
+    with pytest.raises(AssertionError, match="setup method"):
+        app.after_request(lambda response: response)
+
+
+def test_routes_may_answer_in_any_of_flasks_ways(app: Flask) -> None:
+    answer = app.test_client().get("/text")
+    assert (answer.status_code, answer.data) == (202, b"text")
+
+
+def test_a_request_tells_everything_to_whoever_asks(app: Flask) -> None:
+    told = app.test_client().get("/echo/%C3%A4/b?c=%C3%B6", headers={"Host": "a.org:81"}).json
+    assert told["rest"] == "ä/b"
+    assert told["path"] == "/echo/ä/b"
+    assert told["host"] == "a.org:81"
+    assert told["url"] == "http://a.org:81/echo/ä/b?c=ö"
+    assert told["args"] == {"c": "ö"}
+    assert told["endpoint"] == "echo"
+    assert told["remote"] == "127.0.0.1"
+    assert told["agent"].startswith("Werkzeug")
+
+
+def test_what_a_request_or_an_answer_has_not_is_an_attribute_error(app: Flask) -> None:
+    with app.test_request_context("/ready"):
+        with pytest.raises(AttributeError):
+            _ = request.nothing_of_the_kind  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError):
+            _ = Ready(b"", 200, []).nothing_of_the_kind  # type: ignore[attr-defined]
+
+
+def test_whoever_looks_at_a_ready_answer_finds_a_response(app: Flask) -> None:
+    answer = Ready(b"whole", 201, [TYPE, ("Location", "/x")])
+    closed = []
+    answer.call_on_close(lambda: closed.append(True))
+    assert (answer.status_code, answer.status, answer.get_data()) == (201, "201 CREATED", b"whole")
+    assert answer.headers.to_wsgi_list() == [TYPE, ("Location", "/x"), ("Content-Length", "5")]
+    answer.close()
+    assert closed == [True]
