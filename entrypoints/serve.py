@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from ipaddress import ip_address
 from math import ceil
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -39,17 +40,46 @@ class CannotServe(Conflict):
     code = "cannot_serve"
 
 
-class Server(MPServer):
-    """granian, which gives up when a worker ends twice in five seconds: here only if by itself.
+class WakeUps(SimpleQueue[None]):
+    """What the server's main loop waits for, of the interface of an event.
 
-    So a service that can't work stops, and one whose workers are killed goes on.
+    A handler of signals may `set` it whatever the main thread is doing, where an event would wait
+    for its own lock for ever. Each time wakes the loop once, to look at all that may have happened.
     """
 
+    def set(self) -> None:
+        self.put(None)
+
+    def wait(self) -> None:
+        self.get()
+
+    def clear(self) -> None:
+        """Nothing: what came since the last wait would be lost."""
+
+
+class Server(MPServer):
+    """granian, which gives up when a worker ends twice in five seconds: here only if it failed.
+
+    So a service that can't work stops, and one whose workers are told to end, killed or replaced
+    goes on.
+    """
+
+    main_loop_interrupt: Any
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.main_loop_interrupt = WakeUps()
+
     def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
-        killed = [each for each in workers if (self.wrks[each].inner.exitcode or 0) < 0]
+        well = [each for each in workers if (self.wrks[each].inner.exitcode or 0) <= 0]
         super()._respawn_workers(workers, *arguments, **options)
-        for each in killed:
+        for each in well:
             del self.respawned_wrks[each]
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        if self.interrupt_signal:  # as it was told, whatever befell a worker a moment before
+            self.interrupt_children.clear()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
 def serve(settings: Settings, host: str, port: int, *, workers: int, threads: int) -> None:
@@ -171,7 +201,20 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
         log_access=False,
     )
     server.on_startup(partial(_announce, address, port))
+    _have_new_workers_end_when_told()
     server.serve(target_loader=partial(load, os.getpid(), port), wrap_loader=False)
+
+
+def _have_new_workers_end_when_told() -> None:
+    """A worker has the master's handler until it has its own, and would take no SIGTERM by it."""
+    held = partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM})
+    heard = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def in_worker() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        heard()
+
+    os.register_at_fork(before=held, after_in_parent=heard, after_in_child=in_worker)
 
 
 def _announce(address: str, port: int) -> None:
@@ -187,9 +230,6 @@ def _announce(address: str, port: int) -> None:
 
 def load(master: int, port: int) -> "Flask":
     """A worker's application, in the worker."""
-    signal.signal(
-        signal.SIGTERM, signal.SIG_DFL
-    )  # the master's handler is nobody's until granian's
     _end_with(master)
     settings = Settings.of(os.environ)
     logs.configure(settings.log_format)

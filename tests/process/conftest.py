@@ -79,8 +79,12 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that serve (Python's own helpers for shared resources don't listen)."""
-        children = self.process.children()
-        return [each for each in children if "resource_tracker" not in str(each.cmdline())]
+        found = []
+        for child in self.process.children():
+            with suppress(psutil.NoSuchProcess):  # nor does one that has ended
+                if "resource_tracker" not in str(child.cmdline()):
+                    found.append(child)
+        return found
 
     def listens(self) -> bool:
         try:
@@ -109,20 +113,31 @@ def eventually() -> Callable[..., None]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts a server and waits until it is ready; stopped at the end."""
+def begin(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a server; stopped at the end."""
     started: list[Server] = []
 
     def start(*options: str, **environment: str) -> Server:
         server = Server(tmp_path, *options, **environment)
         started.append(server)
-        until(lambda: server.process.poll() is not None or server.answers(), within=30)
-        assert server.process.poll() is None, server.log()
         return server
 
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def serve(begin: Callable[..., Server]) -> Callable[..., Server]:
+    """Starts a server and waits until it is ready; stopped at the end."""
+
+    def start(*options: str, **environment: str) -> Server:
+        server = begin(*options, **environment)
+        until(lambda: server.process.poll() is not None or server.answers(), within=30)
+        assert server.process.poll() is None, server.log()
+        return server
+
+    return start
 
 
 class Collector:
