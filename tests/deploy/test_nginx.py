@@ -1,0 +1,232 @@
+"""The nginx that docs/deploy/ ships, in front of the real service."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deploy.nginx import NAME, NGINX, Nginx, free_port
+from faults.accounts import Outcome
+from faults.load import JSONAPI, Load
+from faults.service import Service
+
+MIB = 1024**2
+USERS = "/api/v1/users"
+SETTINGS = {
+    "ROSTER_TRUSTED_PROXIES": "1",
+    "ROSTER_PUBLIC_URL": f"https://{NAME}",
+}
+
+
+@dataclass
+class Site:
+    """nginx, and where the services are expected behind it: the one, and the one to take over."""
+
+    nginx: Nginx
+    ports: tuple[int, int]
+    start: Callable[..., Service]
+    """Starts a service on a port, over a file that all of this site share."""
+
+
+@contextmanager
+def made(directory: Path) -> Iterator[Site]:
+    ports = free_port(), free_port()
+    with ExitStack() as stack:
+
+        def start(port: int, **settings: str) -> Service:
+            url = f"sqlite:///{directory}/roster.db"
+            service = Service(directory, url, workers=1, port=port, **SETTINGS, **settings)
+            service.start()
+            stack.callback(service.kill)
+            return service
+
+        nginx = Nginx(directory, *ports)
+        nginx.start()
+        stack.callback(nginx.stop)
+        yield Site(nginx, ports, start)
+
+
+@pytest.fixture(autouse=True)
+def there(lacking: Callable[[str], None]) -> None:
+    if not NGINX.exists():
+        lacking("nginx (Debian's nginx-light)")
+
+
+@pytest.fixture
+def site(there: None, tmp_path: Path) -> Iterator[Site]:
+    with made(tmp_path) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Service] | None]:
+    if not NGINX.exists():
+        yield None
+        return
+    with made(tmp_path_factory.mktemp("site")) as site:
+        yield site, site.start(site.ports[0])
+
+
+@pytest.fixture
+def nginx(shared: tuple[Site, Service]) -> Nginx:
+    """One that several tests share, with a service behind it."""
+    return shared[0].nginx
+
+
+@pytest.fixture
+def service(shared: tuple[Site, Service]) -> Service:
+    """The one behind it."""
+    return shared[1]
+
+
+def asked(
+    connection: HTTPConnection,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+) -> tuple[int, HTTPMessage, Any]:
+    """The status, the headers and the document of an answer."""
+    kind = {} if body is None else {"Content-Type": JSONAPI}
+    connection.request(method, path, body, {**kind, **(headers or {})})
+    answer = connection.getresponse()
+    text = answer.read()
+    return answer.status, answer.headers, json.loads(text) if text else None
+
+
+def user(name: str, **more: str) -> bytes:
+    attributes = {"email": f"{name}@example.org", "name": name}
+    return json.dumps({"data": {"type": "users", "attributes": attributes, **more}}).encode()
+
+
+def test_users_are_made_changed_and_read_as_without_it(nginx: Nginx, service: Service) -> None:
+    with closing(nginx.connect()) as client:
+        status, headers, _ = asked(client, "POST", USERS, body=user("ann"))
+        assert (status, headers["Location"]) == (201, f"https://{NAME}{USERS}/1")
+        path = f"{USERS}/1"
+        status, headers, _ = asked(client, "GET", path, {"Accept-Encoding": "gzip"})
+        assert status == 200
+        assert headers["ETag"].startswith('"')  # a weak one would never match
+        match = {"If-Match": headers["ETag"]}
+        changed = json.dumps(
+            {"data": {"type": "users", "id": "1", "attributes": {"name": "Ann"}}}
+        ).encode()
+        assert asked(client, "PATCH", path, match, changed)[0] == 200
+        assert asked(client, "PATCH", path, match, changed)[0] == 412
+        status, headers, page = asked(client, "GET", f"{USERS}?filter[email]=ann@example.org")
+        assert [each["attributes"]["name"] for each in page["data"]] == ["Ann"]
+        assert headers["Strict-Transport-Security"]
+        assert asked(client, "DELETE", path)[0] == 204
+
+
+def test_a_client_that_sends_slowly_does_not_reach_the_service(
+    nginx: Nginx, service: Service
+) -> None:
+    body = user("slow")
+    with closing(nginx.connect()) as slow:
+        slow.putrequest("POST", USERS)
+        slow.putheader("Content-Type", JSONAPI)
+        slow.putheader("Content-Length", str(len(body)))
+        slow.endheaders(body[:10])
+        with closing(nginx.connect()) as other:
+            assert asked(other, "GET", USERS)[0] == 200
+        with closing(HTTPConnection("127.0.0.1", service.port)) as direct:
+            direct.request("GET", "/metrics")
+            active = "http_server_active_requests 1.0"  # that which asks for it
+            assert active in direct.getresponse().read().decode()
+        slow.send(body[10:])
+        assert slow.getresponse().status == 201
+
+
+@pytest.mark.parametrize(("size", "by_the_service"), [(2 * MIB, True), (10 * MIB, False)])
+def test_a_body_that_is_too_large_is_refused_in_json_api_whoever_does_it(
+    nginx: Nginx, service: Service, size: int, by_the_service: bool
+) -> None:
+    with closing(nginx.connect()) as client:
+        status, headers, document = asked(client, "POST", USERS, body=bytes(size))
+    assert (status, headers["Content-Type"]) == (413, JSONAPI)
+    assert [error["code"] for error in document["errors"]] == ["body_too_large"]
+    assert ("X-Request-ID" in headers) == by_the_service
+
+
+def test_clients_are_told_apart_by_their_addresses_and_not_by_what_they_say(site: Site) -> None:
+    site.start(site.ports[0], ROSTER_RATE_LIMIT="3/hour")
+    lies = ("X-Forwarded-For", "X_Forwarded_For", "Forwarded", "X-Real-IP")
+    with closing(site.nginx.connect(source="127.0.0.2")) as one:
+        answers = [asked(one, "GET", USERS, {lie: "192.0.2.1"}) for lie in lies]
+        assert [status for status, _, _ in answers] == [200, 200, 200, 429]
+        assert answers[-1][1]["Retry-After"]
+    with closing(site.nginx.connect(source="127.0.0.3")) as other:
+        assert asked(other, "GET", USERS)[0] == 200
+
+
+def test_metrics_are_for_the_inside_only(nginx: Nginx, service: Service) -> None:
+    spellings = ("", "/", "?a=b", "/../metrics", "/x/../../metrics")
+    paths = [f"/metrics{each}" for each in spellings]
+    for path in (*paths, "/%6Detrics", "//metrics"):
+        with closing(nginx.connect()) as client:
+            status, headers, document = asked(client, "GET", path)
+        assert (path, status, headers["Content-Type"]) == (path, 404, JSONAPI)
+        assert document["errors"][0]["code"] == "not_found"
+    with closing(HTTPConnection("127.0.0.1", service.port)) as inside:
+        inside.request("GET", "/metrics")
+        assert inside.getresponse().status == 200
+
+
+class Behind:
+    """A service as it is seen through nginx."""
+
+    def __init__(self, nginx: Nginx, service: Service) -> None:
+        self.port = nginx.plain_port
+        self.headers = service.headers
+        self.users = service.users
+
+
+@pytest.mark.long
+def test_one_service_takes_over_from_another_and_nobody_notices(
+    site: Site,
+) -> None:
+    first = site.start(site.ports[0])
+    with Load(Behind(site.nginx, first)) as load:
+        for _ in range(2):
+            second = site.start(site.ports[1])
+            load.until_acknowledged(50)
+            first.terminate()
+            assert first.ended() == 0
+            load.until_acknowledged(50)
+            first.start()
+            load.until_acknowledged(50)
+            second.terminate()
+            assert second.ended() == 0
+        load.mended()
+    bad = [each.told for each in load.answers() if each.outcome is not Outcome.DONE]
+    assert not bad
+    assert load.account().lost == 0
+
+
+def test_while_the_service_is_away_clients_are_told_what_became_of_their_requests(
+    site: Site,
+) -> None:
+    service = site.start(site.ports[0])
+    with Load(Behind(site.nginx, service)) as load:
+        for _ in range(3):
+            load.until_acknowledged(50)
+            service.kill()
+            load.until_refused(2)
+            service.start()
+        load.mended()
+    found = load.account()
+    wrong = [each.told for each in load.answers() if each.outcome is Outcome.WRONG]
+    assert not wrong  # 503 with Retry-After and a code it was, and no page of nginx's
+    assert found.refused > 0
+    assert (found.lost, found.duplicated, found.half_applied, found.done_though_refused) == (
+        0,
+        0,
+        0,
+        0,
+    )
+    assert found.failed_once_mended == 0

@@ -1,0 +1,23 @@
+"""The long run, but short: it runs, counts, and tells what grows."""
+
+import pytest
+from faults.growth import Series
+from faults.long_run import run
+
+
+@pytest.mark.parametrize(
+    ("values", "growth"), [([5, 5, 5, 5], 0), ([5, 6, 7, 8], 3), ([8, 5, 8, 5], -1.8), ([5], 0)]
+)
+def test_growth_is_that_of_the_line_that_fits_best(values: list[float], growth: float) -> None:
+    series = Series()
+    for second, value in enumerate(values):
+        series.add(second, value)
+    assert series.growth == pytest.approx(growth)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_a_short_run_loses_nothing_and_answers_rightly(database: str) -> None:
+    found = run(minutes=0.75, between=10, pause=0.01, database=database)
+    assert not [each for each in found.wrong if "grows" not in each]  # it is still warming up
+    assert "faults: {}" not in found.lines
