@@ -70,9 +70,10 @@ def total_order(orders: tuple[Order, ...]) -> tuple[Order, ...]:
 
 def tuple_getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     """Gives the attributes of those names, a tuple of them whatever their number."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda entity: tuple(getattr(entity, name) for name in names)
+    if not names:
+        return lambda _: ()
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda entity: (get(entity),)
 
 
 def key_of(entity: object, ordering: tuple[Order, ...]) -> Key:

@@ -1,5 +1,7 @@
 """Users over HTTP: which URL and method is which use case."""
 
+from functools import partial
+
 from flask import Blueprint, Response
 
 from adapters.api import exchange
@@ -25,11 +27,14 @@ def users(
 ) -> None:
     """Give the API the routes of the users."""
     commands = UserCommands(run)
+    question_of = parameters.remembered(
+        partial(parameters.collection, resource=USERS, cursors=cursors)
+    )
 
     @api.get("/users")
     def list_users() -> Response:
         query = exchange.query()
-        question = parameters.collection(query, USERS, cursors)
+        question = question_of(query)
         page = reader.page(question.search)
         profile = exchange.profiled() and isinstance(question.search.place, Slice)
         body = writer.collection(page, question, query=query, profile=profile)

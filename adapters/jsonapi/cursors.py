@@ -8,7 +8,7 @@ cursor says is only ever a place in a list.
 
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -49,14 +49,32 @@ class ListCursors:
         self.key: Callable[[Any], Key] = tuple_getter([order.attribute for order in ordering])
         """Where an item stands."""
 
-    def _digest(self, payload: bytes) -> bytes:
-        digest = self._bound.copy()
-        digest.update(payload)
-        return digest.digest()  # type: ignore[no-any-return]
+    def of(self, items: Iterable[object]) -> list[str]:
+        """The cursors of the items."""
+        return self._written(map(self.key, items))
 
-    def of(self, item: object) -> str:
-        """The cursor of the item."""
-        return self.write(self.key(item))
+    def write(self, key: Key) -> str:
+        """The cursor that falls on the key."""
+        return self._written([key])[0]
+
+    def _written(self, keys: Iterable[Key]) -> list[str]:
+        return self._texts(map(orjson.dumps, map(self._told, keys) if self._instants else keys))
+
+    def _told(self, key: Key) -> list[Any]:
+        """The values of a key as JSON has them."""
+        values: list[Any] = list(key)
+        for position in self._instants:
+            values[position] = write_instant(values[position])
+        return values
+
+    def _texts(self, payloads: Iterable[bytes]) -> list[str]:
+        """Payloads under their digests, as URLs can hold them (RFC 4648 section 5, unpadded)."""
+        begun, lines = self._bound.copy, []
+        for payload in payloads:
+            digest = begun()
+            digest.update(payload)
+            lines.append(b2a_base64(digest.digest() + payload))
+        return b"".join(lines).translate(_OF_URLS, b"=").decode("ascii").split()
 
     def beside(self, key: Key, *, beyond: bool) -> Key:
         """The place right behind a key, or right before it, with nothing between the two.
@@ -68,27 +86,15 @@ class ListCursors:
         assert isinstance(last, int), "the last attribute of an ordering is the id"
         return (*key[:-1], last + step)
 
-    def write(self, key: Key) -> str:
-        """The cursor that falls on the key."""
-        values: list[Any] = list(key)
-        for position in self._instants:
-            values[position] = write_instant(values[position])
-        payload = orjson.dumps(values)
-        return _text(self._digest(payload) + payload)
-
     def read(self, cursor: str) -> Key | None:
         """The key on which the cursor falls; None if it is damaged or was made for another list."""
         try:
             raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-            values = orjson.loads(raw[_DIGEST_BYTES:])
+            values = orjson.loads(payload := raw[_DIGEST_BYTES:])
         except ValueError:
             return None
         # A cursor is one text: other spellings of the same bytes are damage too.
-        if raw[:_DIGEST_BYTES] != self._digest(raw[_DIGEST_BYTES:]):
-            return None
-        if cursor != _text(raw):
-            return None
-        return self._checked(values)
+        return self._checked(values) if self._texts([payload]) == [cursor] else None
 
     def _checked(self, values: object) -> Key | None:
         """The values, if they are of the kinds that the list is sorted by.
@@ -99,11 +105,6 @@ class ListCursors:
             return None
         key = tuple(_value(kind, value) for kind, value in zip(self._kinds, values, strict=True))
         return None if None in key else key  # type: ignore[return-value]
-
-
-def _text(raw: bytes) -> str:
-    """As URLs can hold it: base64url without padding (RFC 4648 section 5)."""
-    return b2a_base64(raw, newline=False).translate(_OF_URLS).rstrip(b"=").decode("ascii")
 
 
 _OF_URLS = bytes.maketrans(b"+/", b"-_")

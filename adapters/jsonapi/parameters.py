@@ -4,10 +4,11 @@ Every problem of a query is reported at once, each with the name of its paramete
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from adapters.jsonapi.cursors import Cursors, ListCursors
 from adapters.jsonapi.media import CURSOR_PROFILE
@@ -23,6 +24,8 @@ MOST_SORT_FIELDS: Final = 8
 MOST_FILTERS: Final = 20
 MOST_VALUES: Final = 500
 MOST_PARAMETERS: Final = 1000
+REMEMBERED: Final = 256
+LONGEST_REMEMBERED: Final = 256
 
 _FILTER = re.compile(r"filter\[([^][]*)\](?:\[([^][]*)\])?")
 _UNSUPPORTED_SORT: Final = f"{CURSOR_PROFILE}/unsupported-sort"
@@ -47,18 +50,27 @@ class Shown:
 class Question:
     """What a request for a collection asks: which part of which list, and how to show it.
 
-    `kept` are the parameters that the links to other pages repeat.
+    `kept` are the parameters that the links to other pages repeat, as a query.
     """
 
     search: Search
     shown: Shown
     cursors: ListCursors
-    kept: Pairs
+    kept: str
 
 
 def collection(query: str, resource: Resource, cursors: Cursors) -> Question:
     """What the query of a request for a collection asks. Refused (400)."""
     return _Reading(query, resource).question(cursors)
+
+
+def remembered(question: Callable[[str], Question]) -> Callable[[str], Question]:
+    """The same, out of memory for what was asked lately: a query means what its text says.
+
+    Long queries are asked by programs, each once, and would take much room.
+    """
+    known = lru_cache(REMEMBERED)(question)
+    return lambda query: (known if len(query) <= LONGEST_REMEMBERED else question)(query)
 
 
 def single(query: str, resource: Resource) -> Shown:
@@ -139,7 +151,7 @@ class _Reading:
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
         self.finish()
-        kept = tuple(pair for pair in self._pairs if pair[0] not in _PLACES)
+        kept = urlencode([pair for pair in self._pairs if pair[0] not in _PLACES])
         return Question(Search(conditions, ordering, place), shown, made, kept)
 
     def shown(self) -> Shown:

@@ -12,7 +12,13 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import Writer
 from adapters.jsonapi.parameters import Shown, collection, single
 from adapters.jsonapi.problems import Refused
-from adapters.jsonapi.resource import Resource, read_instant, read_key, write_instant
+from adapters.jsonapi.resource import (
+    Resource,
+    read_instant,
+    read_key,
+    write_instant,
+    write_instants,
+)
 from application.search import Condition, Op, Order, Page
 
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(
@@ -35,6 +41,12 @@ def test_moments_are_written_in_milliseconds_of_utc() -> None:
     moment = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
     assert write_instant(moment) == "2026-11-22T09:30:00.123Z"
     assert write_instant(moment.replace(microsecond=0)) == "2026-11-22T09:30:00.000Z"
+
+
+@given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=1))
+def test_moments_are_written_together_as_one_by_one(moments: list[datetime]) -> None:
+    texts = [moment.isoformat("T", "milliseconds")[:-6] + "Z" for moment in moments]
+    assert write_instants(moments) == list(map(write_instant, moments)) == texts
 
 
 def test_what_is_finer_than_a_microsecond_still_compares() -> None:
