@@ -1,5 +1,6 @@
 """Where log lines go, and how they look."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -8,13 +9,14 @@ from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 _STAMPED: list[Processor] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+_as_text = structlog.dev.ConsoleRenderer(colors=False)
 
 
 def configure(log_format: str) -> None:
@@ -67,9 +69,25 @@ def of_the_server(log_format: str) -> dict[str, Any]:
 
 def _renderer(log_format: str) -> Processor:
     if log_format == "text":
-        return structlog.dev.ConsoleRenderer(colors=False)
+        return _for_people
     return structlog.processors.JSONRenderer(_json)
 
 
+def _for_people(log: Any, name: str, event: EventDict) -> str:
+    """One line that begins at the margin; those of a stack, whatever it quotes, do not.
+
+    What a terminal would act on, or not show, is written in escapes.
+    """
+    first, *others = _as_text(log, name, event).splitlines()
+    return "\n".join([_harmless(first), *(f"    {_harmless(line)}" for line in others)])
+
+
+def _harmless(line: str) -> str:
+    """The line; what is not to be seen in it, in escapes that JSON takes too."""
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
+
+
 def _json(event: object, **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+    return _harmless(orjson.dumps(event, default=str).decode())

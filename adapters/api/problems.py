@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import structlog
 from flask import Response, current_app, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
 from adapters.api import exchange
 from adapters.api.errors import URL
@@ -40,6 +40,12 @@ _UNWANTED = ErrorObject(
     code="precondition_failed",
     detail="What is here now is what If-None-Match names.",
     header="If-None-Match",
+)
+_HOST = ErrorObject(
+    status=400,
+    code="bad_request",
+    detail="A request has one Host, the name or the address of a host.",
+    header="Host",
 )
 _TOO_MANY = ErrorObject(
     status=429, code="too_many_requests", detail="You have asked too often lately; wait a while."
@@ -106,6 +112,8 @@ def _of_http(error: HTTPException) -> Refused:
         detail = f"This URL answers {allowed}."
         found = ErrorObject(status=405, code="method_not_allowed", detail=detail)
         return Refused(found, headers={"Allow": allowed})
+    if isinstance(error, BadHost):
+        return Refused(_HOST)
     status = HTTPStatus(error.code or 500)
     if status is HTTPStatus.NOT_FOUND:
         return Refused(_nothing_here())

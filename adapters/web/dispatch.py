@@ -5,6 +5,7 @@ registered (before_request, after_request, teardown, error handlers) is called a
 docs/decisions/0032-short-dispatch.md says what this saves.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import flask
 from flask.globals import request, request_ctx
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.exceptions import BadHost
 from werkzeug.routing import MapAdapter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+# RFC 9112 section 3.2 wants all else refused, as it does requests without one and with two.
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _KNOWN_HOSTS: Final = 256
 _LINES: Final = {status.value: f"{status} {status.phrase.upper()}" for status in HTTPStatus}
 _BODILESS: Final = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
@@ -103,9 +107,12 @@ class App(flask.Flask):
         if request is None:
             return None
         environ = request.environ
+        host = environ.get("HTTP_HOST", "")
+        if not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1":
+            raise BadHost
         return MapAdapter(
             self.url_map,
-            self._server_name(environ.get("HTTP_HOST", "")),
+            self._server_name(host),
             environ.get("SCRIPT_NAME", ""),
             self.url_map.default_subdomain,
             environ["wsgi.url_scheme"],
@@ -114,7 +121,9 @@ class App(flask.Flask):
         )
 
     def _checked(self, host: str) -> str:
-        """The host as Werkzeug has it. BadHost."""
+        """The host as Werkzeug has it. BadHost; two lines of it arrive with a comma between."""
+        if not _HOST.fullmatch(host):
+            raise BadHost
         environ = {"HTTP_HOST": host, "wsgi.url_scheme": "http", "REQUEST_METHOD": "GET"}
         return self.url_map.bind_to_environ(environ).server_name
 

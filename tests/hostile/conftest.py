@@ -18,6 +18,7 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import jwt
 import psutil
 import pytest
 
@@ -26,6 +27,8 @@ JSONAPI = "application/vnd.api+json"
 USERS = "/api/v1/users"
 DEADLINE = 8 + 4
 """Seconds within which everything must be answered: a request's deadline, and a slow machine."""
+SECRET = "hush" * 8
+HOST = b"Host: roster\r\n"
 COUNTS = pytest.StashKey[Counter[tuple[str, str]]]()
 
 # What would tell of the inside: stacks, files, libraries and their words, SQL, versions.
@@ -44,7 +47,10 @@ _HEADERS = {
     *("accept-encoding", "content-security-policy", "x-content-type-options", "referrer-policy"),
     *("x-frame-options", "cross-origin-resource-policy", "cross-origin-opener-policy"),
     *("server", "permissions-policy", "last-modified", "content-disposition", "traceparent"),
+    "www-authenticate",
 }
+# What may be told to a stranger: that there is no such URL or method, or that it is no HTTP.
+_STRANGERS = {401, 404, 405, 400, 408, 431}
 
 
 @dataclass(frozen=True)
@@ -68,15 +74,25 @@ class Answer:
 
 
 class Target:
-    """`roster serve` over a database, with a canary in it that nothing sent may change."""
+    """`roster serve` over a database, with a canary in it that nothing sent may change.
 
-    def __init__(self, database: str, url: str, directory: Path, counts: Any) -> None:
-        self._database = database
+    A guarded one gets each request twice: by a stranger first, and then with a token.
+    """
+
+    def __init__(
+        self, name: str, url: str, directory: Path, counts: Any, *, guarded: bool = False
+    ) -> None:
+        self._name = name
         self._counts = counts
+        self._credentials = b""
         self._log = directory / "server.log"
         self._environment = {"PATH": os.environ["PATH"], "ROSTER_DATABASE_URL": url}
         if "PYTHONPATH" in os.environ:
             self._environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+        if guarded:
+            self._environment["ROSTER_JWT_SECRET"] = SECRET
+            claims = {"exp": 2**40, "scope": "users:read users:write"}
+            self._credentials = f"Authorization: Bearer {jwt.encode(claims, SECRET)}\r\n".encode()
         self._directory = directory
         self._numbers = count(1)
         self.logged_unanswered = 0
@@ -154,6 +170,16 @@ class Target:
         self, sent: bytes, *, head: bool = False, end: bool = False, most: int = 9
     ) -> list[Answer]:
         """All that is answered on a connection, up to so many answers."""
+        if self._credentials:
+            for answer in self._exchange(sent, head=head, end=end, most=most):
+                self._judge_before_a_stranger(answer, sent)
+        return self._exchange(self.with_token(sent), head=head, end=end, most=most)
+
+    def with_token(self, sent: bytes) -> bytes:
+        """The bytes with a token in each request, if one is wanted."""
+        return sent.replace(HOST, HOST + self._credentials)
+
+    def _exchange(self, sent: bytes, *, head: bool, end: bool, most: int) -> list[Answer]:
         began = monotonic()
         answers: list[Answer] = []
         with closing(self.connect()) as connection, connection.makefile("rb", 0) as raw:
@@ -175,7 +201,7 @@ class Target:
     # -- judging -----------------------------------------------------------------------------------
 
     def _judge(self, answer: Answer, sent: bytes) -> None:
-        self._counts[self._database, str(answer.status)] += 1
+        self._counts[self._name, str(answer.status)] += 1
         self._with_id += answer.header("x-request-id") is not None
         assert answer.status < 500, (answer, sent[:2000])
         names = {name.lower() for name, _ in answer.headers}
@@ -186,6 +212,20 @@ class Target:
             document = json.loads(answer.body.decode("utf-8"))
             json.dumps(document, ensure_ascii=False).encode("utf-8")  # no lone surrogate in it
             assert document.keys() & {"data", "errors", "meta", "atomic:results"}
+
+    def _judge_before_a_stranger(self, answer: Answer, sent: bytes) -> None:
+        """Nothing under the prefix is told, done or even judged."""
+        _, target, *_ = [*sent.split(b"\r\n")[0].split(b" "), b"", b""]
+        if b"/api" not in unquote_to_bytes(target) or sent.startswith(b"OPTIONS "):
+            return
+        assert answer.status in _STRANGERS, (answer, sent[:2000])
+        by_roster = answer.header("x-request-id") is not None
+        assert by_roster or answer.status in (400, 408, 431)
+        if answer.status == 401:
+            assert (answer.header("www-authenticate") or "").startswith("Bearer")
+            assert not answer.body or answer.codes <= {"missing_token", "invalid_token"}, answer
+        elif by_roster and answer.body:
+            assert answer.codes <= {"not_found", "method_not_allowed", "bad_request"}
 
     def _judge_words(self, answer: Answer, sent: bytes) -> None:
         """No word of the inside, but those that the client sent and got back."""
@@ -210,6 +250,10 @@ class Target:
 
     def _count_requests(self) -> int:
         return self._log.read_bytes().count(b'"event":"request"')
+
+    @property
+    def is_guarded(self) -> bool:
+        return bool(self._credentials)
 
     @property
     def id(self) -> str:
@@ -267,15 +311,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     counts = config.stash.get(COUNTS, Counter())
-    for database in sorted({database for database, _ in counts}):
-        of_it = {status: n for (name, status), n in sorted(counts.items()) if name == database}
+    for target in sorted({target for target, _ in counts}):
+        of_it = {status: n for (name, status), n in sorted(counts.items()) if name == target}
         told = ", ".join(f"{status}: {number}" for status, number in of_it.items())
         terminalreporter.write_line(
-            f"hostile input over {database}: {sum(of_it.values())} answers ({told})"
+            f"hostile input over {target}: {sum(of_it.values())} answers ({told})"
         )
 
 
-@pytest.fixture(scope="session", params=["SQLite", "PostgreSQL"])
+GUARDED = "SQLite, guarded"
+TARGETS = [
+    *("SQLite", "PostgreSQL", GUARDED),
+    pytest.param("MariaDB", marks=pytest.mark.long),
+]
+
+
+@pytest.fixture(scope="session", params=TARGETS)
 def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
@@ -284,8 +335,11 @@ def target(
     url = f"sqlite:///{directory}/roster.db"
     if request.param == "PostgreSQL":
         url = request.getfixturevalue("postgresql_18").new_database()
+    if request.param == "MariaDB":
+        url = request.getfixturevalue("mariadb").new_database()
     counts = request.config.stash.setdefault(COUNTS, Counter())
-    started = Target(request.param, url, directory, counts)
+    guarded = request.param == GUARDED
+    started = Target(request.param, url, directory, counts, guarded=guarded)
     try:
         started.start()
         yield started

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from entrypoints.settings import Settings
 USERS = "/api/v1/users"
 JSONAPI = "application/vnd.api+json"
 NOBODY = "9000000000000000000"
+COUNTS = pytest.StashKey[Counter[int]]()
 
 
 class Told(NamedTuple):
@@ -152,6 +154,7 @@ class Services:
 
     clock: Clock
     each: list[Service]
+    counts: Counter[int]
 
     def empty(self) -> None:
         for service in self.each:
@@ -162,11 +165,24 @@ class Services:
         first, *others = [(each.name, each.told(ask(each), made)) for each in self.each]
         for name, told in others:
             assert told == first[1], f"{first[0]} and {name} tell different things"
+        self.counts[first[1].status] += 1
         return first[1]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash.setdefault(COUNTS, Counter())
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if counts := config.stash.get(COUNTS, Counter()):
+        told = ", ".join(f"{status}: {number}" for status, number in sorted(counts.items()))
+        terminalreporter.write_line(
+            f"the same from memory, SQLite and PostgreSQL: {counts.total()} answers ({told})"
+        )
+
+
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: Any, postgresql_18: Any) -> Iterator[Services]:
+def services(request: Any, tmp_path_factory: Any, postgresql_18: Any) -> Iterator[Services]:
     """The services over memory, SQLite and PostgreSQL, with one clock."""
     directory = tmp_path_factory.mktemp("model")
     urls = {
@@ -176,9 +192,8 @@ def services(tmp_path_factory: Any, postgresql_18: Any) -> Iterator[Services]:
     }
     clock = Clock()
     with ExitStack() as stack, capture_logs():
-        yield Services(
-            clock, [stack.enter_context(_service(*each, clock)) for each in urls.items()]
-        )
+        each = [stack.enter_context(_service(*named, clock)) for named in urls.items()]
+        yield Services(clock, each, request.config.stash[COUNTS])
 
 
 @contextmanager

@@ -486,8 +486,14 @@ class Machine(RuleBasedStateMachine):
     def around(
         ghost: dict[str, Any], users: list[dict[str, Any]], sort: list[tuple[str, bool]]
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Who stands before the place and who after it; not who stands right on it."""
+        """Who stands before the place and who after it; not who stands right on it.
+
+        What is sorted by after ids decides nothing, and a change of it moves nobody.
+        """
         names = ["id", *(name for name, _ in sort)]
+        if "id" in names[1:]:
+            sort = sort[: names.index("id", 1)]
+            names = [name for name, _ in sort]
         others = [user for user in users if any(user[name] != ghost[name] for name in names)]
         line = ordered([*others, ghost], sort)
         position = next(at for at, each in enumerate(line) if each is ghost)

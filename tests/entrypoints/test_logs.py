@@ -1,0 +1,59 @@
+"""What is logged, whoever it comes from, is a line of its own and nothing but text."""
+
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+import structlog
+
+from entrypoints import logs
+
+HOSTILE = "\x1b[2J\x9b31m\r\n2026-11-26T09:30:00Z [info     ] forged\x0b\x85\u2028\u202e\x00\x08"
+
+
+@pytest.fixture(params=["json", "text"])
+def log_format(request: pytest.FixtureRequest) -> Any:
+    """Each of the formats, for as long as the test takes."""
+    before = structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield request.param
+    root.handlers[:], root.level = handlers, level
+    structlog.configure(**before)
+
+
+def log_all(log_format: str) -> None:
+    """Something hostile in each place of an event, by Roster's log and by a library's."""
+    logs.configure(log_format)
+    log = structlog.get_logger()
+    log.info("request", path=HOSTILE, method="\x1b[31mGET")
+    log.info(HOSTILE)
+    handler = logging.StreamHandler(sys.stdout)
+    logged = logs.of_the_server(log_format)["formatters"]["generic"]
+    handler.setFormatter(logged.pop("()")(**logged))
+    library = logging.Logger("library")
+    library.addHandler(handler)
+    for tell in (log.error, library.error):
+        try:
+            raise ValueError(HOSTILE)
+        except ValueError:
+            tell("fault", exc_info=True)
+    library.warning(HOSTILE)
+
+
+def test_every_event_begins_one_line(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    log_all(log_format)
+    written = capsys.readouterr().out
+    lines = written.split("\n")
+    assert lines.pop() == ""
+    assert lines == written.splitlines()  # which knows of more ends of lines than one
+    assert all(line.isprintable() for line in lines)
+    assert len([line for line in lines if not line.startswith("    ")]) == 5
+    if log_format == "json":
+        told = [json.loads(line) for line in lines]
+        assert [each["event"] for each in told] == ["request", HOSTILE, "fault", "fault", HOSTILE]
+        assert told[0]["path"] == HOSTILE
+    else:
+        assert "    ValueError: \\u001b[2J" in written
