@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from application.search import Page, Search
+from application.trail import Trail
 from domain.errors import Conflict, RosterError
 from domain.users import NewUser, User
 
@@ -52,7 +53,7 @@ class Context:
 
 
 class Users(Protocol):
-    """The users that exist, as one unit of work sees them."""
+    """The users that exist, as one unit of work sees them, and tells its trail of each change."""
 
     def add(self, new: NewUser, *, at: datetime) -> User:
         """Store it, with an id never given before, at version 1. EmailTaken if it is held."""
@@ -70,14 +71,14 @@ class Users(Protocol):
     def get(self, user_id: int) -> User:
         """The user as it stands. UserNotFound if there is none."""
 
-    def save(self, user: User, *, expected: int) -> User:
-        """Store it if its stored version still is the expected one.
+    def save(self, user: User, *, before: User) -> User:
+        """Store it if the stored version still is the one before.
 
         Overtaken if not, or if the user is gone; EmailTaken as for add.
         """
 
-    def remove(self, user_id: int, *, expected: int) -> None:
-        """Delete it if its stored version still is the expected one; Overtaken if not."""
+    def remove(self, user: User) -> None:
+        """Delete it if the stored version still is this one; Overtaken if not."""
 
 
 KEPT_FOR: Final = timedelta(hours=24)
@@ -142,6 +143,10 @@ class UnitOfWork(Protocol):
 
     @property
     def answers(self) -> Answers: ...
+
+    @property
+    def trail(self) -> Trail:
+        """What happens in it."""
 
     def mark(self) -> Callable[[], None]:
         """Mark what it did so far; what is given back undoes what it does from then on."""

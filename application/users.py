@@ -1,9 +1,15 @@
 """What can be done to users."""
 
 from collections.abc import Container
+from contextlib import suppress
+from typing import Final
 
 from application.ports import Context, Run, UnitOfWork
-from domain.users import NewUser, User, UserChanges
+from application.trail import Kind
+from domain.users import PERSONAL, RULES, NewUser, User, UserChanges, UserNotFound
+
+USERS: Final = Kind("users", tuple(RULES), PERSONAL)
+"""Users as the trail tells of them."""
 
 
 class UserCommands:
@@ -37,7 +43,7 @@ class UserCommands:
             before = work.users.get(user_id)
             before.must_be(expected)
             after = before.changed(changes, at=work.now)
-            return before if after is before else work.users.save(after, expected=before.version)
+            return before if after is before else work.users.save(after, before=before)
 
         return self._run(context, unit)
 
@@ -49,6 +55,20 @@ class UserCommands:
         def unit(work: UnitOfWork) -> None:
             user = work.users.get(user_id)
             user.must_be(expected)
-            work.users.remove(user_id, expected=user.version)
+            work.users.remove(user)
+
+        self._run(context, unit)
+
+    def erase(self, user_id: int, context: Context) -> None:
+        """Remove the user, if it is still there, and its personal values from the trail.
+
+        UserNotFound if there is neither the user nor a trail of it.
+        """
+
+        def unit(work: UnitOfWork) -> None:
+            with suppress(UserNotFound):
+                work.users.remove(work.users.get(user_id))
+            if not work.trail.erase(USERS, user_id):
+                raise UserNotFound(user_id)
 
         self._run(context, unit)

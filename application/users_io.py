@@ -5,12 +5,14 @@ Nothing here grows with the length of the stream.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from application.deadlines import anew
 from application.ports import Begin, Context, Overtaken, UnitOfWork
+from application.trail import Action, NewEvent
+from application.users import USERS
 from domain.errors import Conflict, Invalid, Problem
 from domain.text import fold
 from domain.users import EmailTaken, NewUser, User, UserChanges
@@ -127,6 +129,7 @@ class UserImport:
                 raise ImportRefused(tally)
             if manner.dry_run:
                 raise _OnlyTried
+            work.trail.add(NewEvent(Action.IMPORTED.value, USERS.type, None, None, asdict(tally)))
         return tally
 
 
@@ -233,5 +236,5 @@ def _change(work: UnitOfWork, user: User, changes: UserChanges, taken: _Taken) -
     if after is user:
         taken.unchanged += 1
     else:
-        work.users.save(after, expected=user.version)
+        work.users.save(after, before=user)
         taken.changed += 1

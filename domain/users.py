@@ -22,6 +22,8 @@ RULES: Final[Mapping[str, Callable[[object], Problem | None]]] = {
     "role": partial(text.slug, longest=ROLE_LENGTH),
 }
 REQUIRED: Final = ("email", "name")
+PERSONAL: Final = frozenset(("email", "name"))
+"""What tells who somebody is."""
 _REQUIRED: Final = frozenset(REQUIRED)
 _VALUES: Final = attrgetter(*RULES)
 

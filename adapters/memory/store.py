@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from adapters.memory.answers import Kept, MemoryAnswers
+from adapters.memory.events import MemoryEvents
 from adapters.memory.users import MemoryUsers
 from application.deadlines import remaining
 from application.ports import Clock, Context, Unavailable, UnitOfWork
+from application.trail import Event, Trail
 from domain.users import User
 
 _FOREVER = -1
@@ -27,6 +29,7 @@ class MemoryUnit(UnitOfWork):
     now: datetime
     users: MemoryUsers
     answers: MemoryAnswers
+    trail: Trail
     mark: Callable[[], Callable[[], None]]
 
 
@@ -44,6 +47,7 @@ class MemoryStore:
         self._rows: Mapping[int, User] = MappingProxyType({})
         self._holders: Mapping[str, int] = {}
         self._answers: Mapping[str, Kept] = {}
+        self._events: Mapping[int, Event] = MappingProxyType({})
 
     @contextmanager
     def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (each unit is alone)
@@ -53,12 +57,15 @@ class MemoryStore:
             raise Unavailable
         try:
             rows, holders = dict(self._rows), dict(self._holders)
-            answers = dict(self._answers)
-            users = MemoryUsers(rows, holders, self._ids)
-            mark = partial(_mark, rows, holders, answers)
-            yield MemoryUnit(context, self._clock(), users, MemoryAnswers(answers), mark)
+            answers, events = dict(self._answers), dict(self._events)
+            now = self._clock()
+            trail = Trail(MemoryEvents(events, context, now))
+            users = MemoryUsers(rows, holders, self._ids, trail)
+            mark = partial(_mark, trail, rows, holders, answers, events)
+            yield MemoryUnit(context, now, users, MemoryAnswers(answers), trail, mark)
+            trail.write()
             self._rows, self._holders = MappingProxyType(rows), holders
-            self._answers = answers
+            self._answers, self._events = answers, MappingProxyType(events)
         finally:
             self._turn.release()
 
@@ -67,14 +74,21 @@ class MemoryStore:
         """The users by their ids, as the last unit of work left them."""
         return self._rows
 
+    @property
+    def events(self) -> Mapping[int, Event]:
+        """The events by their ids, as the last unit of work left them."""
+        return self._events
+
     def ready(self) -> None:
         """Nothing can be wrong with it."""
 
 
-def _mark(*tables: MutableMapping[Any, Any]) -> Callable[[], None]:
+def _mark(trail: Trail, *tables: MutableMapping[Any, Any]) -> Callable[[], None]:
+    trail.write()
     marked = [dict(table) for table in tables]
 
     def undo() -> None:
+        trail.forget()
         for table, rows in zip(tables, marked, strict=True):
             table.clear()
             table.update(rows)

@@ -8,6 +8,8 @@ from typing import Protocol
 from adapters.memory.search import found
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
+from application.trail import Trail
+from application.users import USERS
 from domain.text import fold
 from domain.users import EmailTaken, NewUser, User, UserNotFound
 
@@ -20,14 +22,17 @@ class MemoryUsers(Users):
         rows: MutableMapping[int, User],
         holders: MutableMapping[str, int],
         ids: Iterator[int],
+        trail: Trail,
     ) -> None:
         self._rows = rows
         self._holders = holders  # of the folded emails
         self._ids = ids
+        self._trail = trail
 
     def add(self, new: NewUser, *, at: datetime) -> User:
         user = User(id=next(self._ids), **asdict(new), creation_time=at, update_time=at, version=1)
         self._put(user)
+        self._trail.changed(USERS, None, user)
         return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
@@ -46,20 +51,22 @@ class MemoryUsers(Users):
     def get(self, user_id: int) -> User:
         return _user(self._rows, user_id)
 
-    def save(self, user: User, *, expected: int) -> User:
-        stored = self._at(user.id, expected)
+    def save(self, user: User, *, before: User) -> User:
+        stored = self._still(before)
         self._put(user)
         if (key := fold(stored.email)) != fold(user.email):
             del self._holders[key]
+        self._trail.changed(USERS, before, user)
         return user
 
-    def remove(self, user_id: int, *, expected: int) -> None:
-        stored = self._at(user_id, expected)
-        del self._rows[user_id], self._holders[fold(stored.email)]
+    def remove(self, user: User) -> None:
+        stored = self._still(user)
+        del self._rows[user.id], self._holders[fold(stored.email)]
+        self._trail.changed(USERS, user, None)
 
-    def _at(self, user_id: int, version: int) -> User:
-        stored = self._rows.get(user_id)
-        if stored is None or stored.version != version:
+    def _still(self, user: User) -> User:
+        stored = self._rows.get(user.id)
+        if stored is None or stored.version != user.version:
             raise Overtaken
         return stored
 

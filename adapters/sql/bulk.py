@@ -1,6 +1,6 @@
 """Many rows at once, without a statement for each: docs/decisions/0021-bulk.md."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select
@@ -50,7 +50,6 @@ class Adding:
     def __init__(self, bulk: Bulk, connection: Connection) -> None:
         self._bulk = bulk
         self._connection = connection
-        self._insert = _way(connection)
         # On SQLite others can't write meanwhile, and a savepoint would copy each page it touches.
         self._writes_alone = connection.dialect.name == "sqlite"
         self._looks_first = self._writes_alone
@@ -75,11 +74,11 @@ class Adding:
         if not rows:
             return True
         if self._writes_alone:
-            self._insert(self._connection, self._bulk.columns, rows)
+            insert_rows(self._connection, self._bulk.columns, rows)
             return True
         send(self._connection, "SAVEPOINT bulk")
         try:
-            self._insert(self._connection, self._bulk.columns, rows)
+            insert_rows(self._connection, self._bulk.columns, rows)
         except VIOLATIONS as error:
             if violated(error) not in self._bulk.held:
                 raise
@@ -89,16 +88,21 @@ class Adding:
         return True
 
 
+def insert_rows(connection: Connection, columns: Columns, rows: Rows) -> None:
+    """Insert rows, none of whose values is null, in the way of the database that is fastest.
+
+    Raises what the driver raises.
+    """
+    if connection.dialect.name == "sqlite":
+        sqlite.insert_many(connection, columns, rows)
+    elif connection.dialect.name == "postgresql" and is_alone(connection):
+        copy_in(connection, columns, rows)
+    else:
+        _insert(connection, columns, rows)
+
+
 def _insert(connection: Connection, columns: Columns, rows: Rows) -> None:
     """In statements of many rows each."""
     table, names = columns[0].table, [column.name for column in columns]
     assert isinstance(table, Table)
     connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
-
-
-def _way(connection: Connection) -> Callable[[Connection, Columns, Rows], None]:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert_many
-    if connection.dialect.name == "postgresql" and is_alone(connection):
-        return copy_in
-    return _insert

@@ -5,7 +5,7 @@ No setting of a session is used, so that a pooler in transaction mode may stand 
 
 import select
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -38,21 +38,23 @@ class DeadlinePassed(psycopg2.OperationalError):
 
 
 class Session(extensions.connection):
-    """A session that can be told what to send before its next statement."""
+    """A session that can be told what to send before its next statement, in one message."""
 
     opening = ""
 
-    def opened(self, statement: str) -> str:
-        """The statement after what was to be sent before it."""
+    def opened(self, statement: str, *, has_values: bool) -> str:
+        """The statement after what was to be sent before it, which holds its values already."""
         opening, self.opening = self.opening, ""
-        return opening + statement
+        return (opening.replace("%", "%%") if has_values else opening) + statement
 
 
 class _Cursor(extensions.cursor):
     connection: Session
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (the driver names it so)
-        super().execute(self.connection.opened(query) if self.connection.opening else query, vars)
+        if self.connection.opening:
+            query = self.connection.opened(query, has_values=vars is not None)
+        super().execute(query, vars)
 
     def executemany(self, query: Any, vars_list: Any) -> None:
         self._open()
@@ -230,6 +232,14 @@ def _keep_the_others(context: ExceptionContext) -> None:
     """One statement that was too slow is no reason to open every connection of the pool anew."""
     if isinstance(context.original_exception, DeadlinePassed):
         context.invalidate_pool_on_disconnect = False
+
+
+def send_with_next(connection: PoolProxiedConnection, statement: str, values: Any) -> None:
+    """Have the statement sent together with the next one, which saves a way there and back."""
+    session = connection.dbapi_connection
+    assert isinstance(session, Session)
+    with closing(session.cursor()) as cursor:
+        session.opening += cursor.mogrify(statement, values).decode() + "; "
 
 
 class Manners:

@@ -52,14 +52,29 @@ class Statement:
         with self._executed(connection, values) as (_, cursor):
             return int(cursor.rowcount)
 
+    def run(self, connection: Connection | Pooled, values: Values) -> None:
+        """Run it at the latest with the next one: where one message may hold both, in that.
+
+        A failure of this may then be raised by the next.
+        """
+        if connection.dialect.name != "postgresql":
+            self.count(connection, values)
+            return
+        compiled = self._compiled_for(connection.dialect)
+        postgresql.send_with_next(connection.connection, compiled.text(), compiled.write(values))
+
+    def _compiled_for(self, dialect: Dialect) -> "_Compiled":
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+        return compiled
+
     @contextmanager
     def _executed(
         self, connection: Connection | Pooled, values: Values
     ) -> "Iterator[tuple[_Compiled, Any]]":
         dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+        compiled = self._compiled_for(dialect)
         pooled = connection.connection
         cursor = pooled.cursor()
         try:

@@ -9,11 +9,13 @@ from functools import partial
 from sqlalchemy import Connection, Engine, false, update
 
 from adapters.sql.answers import SqlAnswers
+from adapters.sql.events import SqlEvents
 from adapters.sql.failures import NotMigrated
 from adapters.sql.schema import REVISION, revision_of
 from adapters.sql.transactions import Transactions, reading, send
 from adapters.sql.users import USERS, SqlUsers
 from application.ports import Clock, Context, UnitOfWork
+from application.trail import Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class SqlUnit(UnitOfWork):
     now: datetime
     users: SqlUsers
     answers: SqlAnswers
+    trail: Trail
     mark: Callable[[], Callable[[], None]]
 
 
@@ -39,9 +42,12 @@ class SqlStore:
     def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
         """Open a unit of work: one connection, one transaction."""
         with self._transactions.open() as connection:
-            users = SqlUsers(connection, holding=holding)
+            now = self._clock()
+            trail = Trail(SqlEvents(connection, context, now))
+            users = SqlUsers(connection, trail, holding=holding)
             answers = SqlAnswers(connection)
-            yield SqlUnit(context, self._clock(), users, answers, partial(_mark, connection))
+            yield SqlUnit(context, now, users, answers, trail, partial(_mark, connection, trail))
+            trail.write()
 
     def ready(self) -> None:
         """Unavailable, saying why, unless the database answers, is migrated and takes writes."""
@@ -53,10 +59,12 @@ class SqlStore:
             connection.execute(_CHANGES_NOTHING)
 
 
-def _mark(connection: Connection) -> Callable[[], None]:
+def _mark(connection: Connection, trail: Trail) -> Callable[[], None]:
     def undo() -> None:
+        trail.forget()
         send(connection, "ROLLBACK TO SAVEPOINT mark")
 
+    trail.write()
     send(connection, "SAVEPOINT mark")
     return undo
 

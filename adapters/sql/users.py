@@ -35,6 +35,8 @@ from adapters.sql.statements import Statement
 from adapters.sql.transactions import Pooled, asking
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
+from application.trail import Trail
+from application.users import USERS as TOLD
 from domain.text import fold
 from domain.users import (
     EMAIL_LENGTH,
@@ -88,6 +90,11 @@ _ADD = Statement(insert(USERS).values(_WRITTEN).returning(USERS.c.id))
 _GET = Statement(_BY_ID)
 _HOLD = Statement(_BY_ID.with_for_update())
 _HOLDERS = select(*_COLUMNS).where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
+_IDS = (
+    select(USERS.c.id, USERS.c.email_key)
+    .where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
+    .order_by(USERS.c.id)
+)
 _HOLD_HOLDERS = _HOLDERS.with_for_update()
 _AS_EXPECTED = (USERS.c.id == bindparam("user_id")) & (USERS.c.version == bindparam("expected"))
 _SAVE = Statement(update(USERS).where(_AS_EXPECTED).values(_WRITTEN))
@@ -105,8 +112,9 @@ _LARGEST_ID = 2**63 - 1
 class SqlUsers(Users):
     """The users of a transaction that is open."""
 
-    def __init__(self, connection: Connection, *, holding: bool) -> None:
+    def __init__(self, connection: Connection, trail: Trail, *, holding: bool) -> None:
         self._connection = connection
+        self._trail = trail
         self._adding = Adding(_BULK, connection)
         self._select = _HOLD if holding else _GET
         self._select_holders = _HOLD_HOLDERS if holding else _HOLDERS
@@ -116,10 +124,22 @@ class SqlUsers(Users):
         with _holding_emails():
             row = _ADD.row(self._connection, {**attributes, **_keys(new)})
         assert row is not None
-        return User(id=row[0], **attributes)
+        user = User(id=row[0], **attributes)
+        self._trail.changed(TOLD, None, user)
+        return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
-        return self._adding.add([_row(each, at) for each in new])
+        held = self._adding.add([_row(each, at) for each in new])
+        left_out = set(held)
+        self._tell_of([each for n, each in enumerate(new) if n not in left_out], at)
+        return held
+
+    def _tell_of(self, added: Sequence[NewUser], at: datetime) -> None:
+        """In the order of their ids, which the database gave."""
+        by_key = {fold(new.email): new for new in added}
+        for user_id, key in self._connection.execute(_IDS, {"keys": list(by_key)}):
+            user = User(id=user_id, **_first(by_key[key], at))
+            self._trail.changed(TOLD, None, user)
 
     def holders(self, emails: Collection[str]) -> Mapping[str, User]:
         keys = {"keys": [fold(email) for email in emails]}
@@ -129,19 +149,21 @@ class SqlUsers(Users):
     def get(self, user_id: int) -> User:
         return _get(self._connection, self._select, user_id)
 
-    def save(self, user: User, *, expected: int) -> User:
+    def save(self, user: User, *, before: User) -> User:
         values = user._asdict() | _keys(user)
-        which = {"user_id": user.id, "expected": expected}
+        which = {"user_id": user.id, "expected": before.version}
         with _holding_emails():
             saved = _SAVE.count(self._connection, values | which)
         if not saved:
             raise Overtaken
+        self._trail.changed(TOLD, before, user)
         return user
 
-    def remove(self, user_id: int, *, expected: int) -> None:
-        which = {"user_id": user_id, "expected": expected}
+    def remove(self, user: User) -> None:
+        which = {"user_id": user.id, "expected": user.version}
         if not _REMOVE.count(self._connection, which):
             raise Overtaken
+        self._trail.changed(TOLD, user, None)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def people(store: MemoryStore) -> list[User]:
                 made.append(work.users.add(new, at=work.now))
     with store.begin(Context()) as work:
         for user in made[::7]:
-            work.users.remove(user.id, expected=1)
+            work.users.remove(user)
     return list(store.rows.values())
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from adapters.memory.events import MemoryEventReader
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.events import SqlEventReader
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserReader
 from application.ports import Begin, Context, UserReader
+from application.trail import EventReader
 from application.units import repeating
 from application.users import UserCommands
 from domain.users import NewUser, User
@@ -42,6 +45,7 @@ class Directory:
     name: str
     begin: Begin
     reader: UserReader
+    events: EventReader
     ready: Callable[[], None]
     engine: Engine | None = None
     commands: UserCommands = field(init=False)
@@ -55,12 +59,16 @@ class Directory:
     @classmethod
     def of_engine(cls, name: str, engine: Engine) -> "Directory":
         store = SqlStore(engine, TickingClock())
-        return cls(name, store.begin, SqlUserReader(engine), store.ready, engine)
+        return cls(
+            name, store.begin, SqlUserReader(engine), SqlEventReader(engine), store.ready, engine
+        )
 
 
 def _memory() -> Directory:
     store = MemoryStore(TickingClock())
-    return Directory("memory", store.begin, MemoryUserReader(store), store.ready)
+    return Directory(
+        "memory", store.begin, MemoryUserReader(store), MemoryEventReader(store), store.ready
+    )
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +108,7 @@ def directory(
     with engine.connect() as connection:
         connection.exec_driver_sql("DELETE FROM users")
         connection.exec_driver_sql("DELETE FROM answers")
+        connection.exec_driver_sql("DELETE FROM events")
     return Directory.of_engine(kind, engine)
 
 

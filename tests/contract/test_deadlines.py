@@ -234,7 +234,7 @@ def test_waiting_for_another_process_ends(directory) -> None:
 def test_readers_do_not_wait_for_a_writer(directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(NOBODY) as work, within(SECONDS):
-        work.users.remove(user.id, expected=1)
+        work.users.remove(user)
         assert directory.reader.get(user.id) == user
         assert in_a_thread(lambda: directory.reader.get(user.id)) == user
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.events import SqlEvents
 from adapters.sql.failures import translated
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, reading
@@ -21,6 +22,7 @@ from adapters.sql.users import SqlUsers
 from application.deadlines import anew, remaining, within
 from application.ports import Context, OutcomeUnknown, Overtaken, Unavailable
 from application.search import Search, Slice
+from application.trail import Trail
 from application.units import repeating
 from domain.users import EmailTaken, NewUser, UserChanges
 
@@ -88,6 +90,7 @@ def test_a_unit_that_a_server_refuses_to_commit_leaves_nothing(mariadb, director
     refused = pytest.raises(Unavailable)
     with ExitStack() as at_commit, refused as refusal, directory.begin(NOBODY) as work:
         work.users.add(ANN, at=work.now)
+        work.trail.write()
         at_commit.enter_context(read_only(mariadb))
     assert refusal.value.code == "unavailable"
     assert directory.reader.page(Search()).items == ()
@@ -110,6 +113,7 @@ def test_a_unit_whose_backend_is_killed_leaves_nothing(directory, moment: str) -
     with pytest.raises(Unavailable) as refusal, directory.begin(NOBODY) as work:
         if moment == "after":
             work.users.add(ANN, at=work.now)
+        work.trail.write()
         kill_others(directory.engine)
         work.users.get(1)
     assert refusal.value.code == "unavailable"
@@ -120,6 +124,7 @@ def test_a_unit_whose_backend_is_killed_leaves_nothing(directory, moment: str) -
 def test_a_backend_that_is_gone_at_commit_leaves_the_outcome_unknown(directory) -> None:
     with pytest.raises(OutcomeUnknown), directory.begin(NOBODY) as work:
         work.users.add(ANN, at=work.now)
+        work.trail.write()
         kill_others(directory.engine)
     assert directory.reader.page(Search()).items == ()
 
@@ -258,6 +263,7 @@ def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
     refused = pytest.raises(OutcomeUnknown)
     with ExitStack() as until_thawed, refused, directory.begin(NOBODY) as work:
         work.users.add(ANN, at=work.now)
+        work.trail.write()
         until_thawed.enter_context(frozen)
         anew(0.4)
     assert len(directory.reader.page(Search()).items) in (0, 1)
@@ -371,7 +377,8 @@ def test_a_held_email_is_told_in_whatever_language_the_server_speaks(
     directory.commands.create(NewUser(email="o'neill@example.org", name="O'Neill"), NOBODY)
     with pytest.raises(EmailTaken), Transactions(directory.engine).open() as connection:
         connection.exec_driver_sql(f"SET SESSION lc_messages = {language}")
-        users = SqlUsers(connection, holding=False)
+        trail = Trail(SqlEvents(connection, NOBODY, NOW))
+        users = SqlUsers(connection, trail, holding=False)
         try:
             users.add(NewUser(email="O'Neill@example.org", name="O'Neill"), at=NOW)
         finally:

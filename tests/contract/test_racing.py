@@ -73,7 +73,7 @@ def test_a_unit_that_holds_is_not_overtaken(directory) -> None:
         with directory.begin(NOBODY, holding=True) as work:
             before = work.users.get(user.id)
             changes = UserChanges({"name": f"n{number}"})
-            work.users.save(before.changed(changes, at=work.now), expected=before.version)
+            work.users.save(before.changed(changes, at=work.now), before=before)
 
     assert at_once(changing) == [None] * THREADS
     assert directory.reader.get(user.id).version == 1 + THREADS

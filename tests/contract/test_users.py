@@ -102,33 +102,34 @@ def test_there_is_no_user_of_an_id_that_was_never_given(directory, user_id: int)
 
 def test_a_save_is_overtaken_unless_the_version_is_the_expected_one(directory) -> None:
     user = directory.add("ann@example.org")
+    other = user._replace(version=2)
     with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
-        work.users.save(_renamed(work.users.get(user.id), work.now), expected=2)
+        work.users.save(_renamed(other, work.now), before=other)
     assert directory.reader.get(user.id) == user
 
 
 def test_a_save_that_changes_nothing_is_not_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(NOBODY) as work:
-        work.users.save(user, expected=1)
+        work.users.save(user, before=user)
     assert directory.reader.get(user.id) == user
 
 
 def test_a_save_of_a_user_who_is_gone_is_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
-        work.users.remove(user.id, expected=1)
-        work.users.save(_renamed(user, work.now), expected=1)
+        work.users.remove(user)
+        work.users.save(_renamed(user, work.now), before=user)
     assert directory.reader.get(user.id) == user
 
 
 def test_a_removal_of_another_version_is_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
-        work.users.remove(user.id, expected=2)
+        work.users.remove(user._replace(version=2))
     assert directory.reader.get(user.id) == user
     with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
-        work.users.remove(user.id + 1, expected=1)
+        work.users.remove(user._replace(id=user.id + 1))
 
 
 @pytest.mark.parametrize("expected", [[], [2], [2, 3]])
@@ -145,7 +146,7 @@ def test_a_unit_sees_what_it_did(directory) -> None:
     with directory.begin(NOBODY) as work:
         user = work.users.add(ANN, at=work.now)
         assert work.users.get(user.id) == user
-        work.users.remove(user.id, expected=1)
+        work.users.remove(user)
         with pytest.raises(UserNotFound):
             work.users.get(user.id)
 
@@ -154,8 +155,8 @@ def test_nothing_remains_of_a_unit_that_failed(directory) -> None:
     kept, gone = directory.add("kept@example.org"), directory.add("gone@example.org")
     with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
         added = work.users.add(ANN, at=work.now)
-        work.users.save(_renamed(kept, work.now), expected=1)
-        work.users.remove(gone.id, expected=1)
+        work.users.save(_renamed(kept, work.now), before=kept)
+        work.users.remove(gone)
         raise ZeroDivisionError
     assert [directory.reader.get(user.id) for user in (kept, gone)] == [kept, gone]
     with pytest.raises(UserNotFound):

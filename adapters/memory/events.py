@@ -1,0 +1,56 @@
+"""The trail in a dict."""
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from adapters.memory.search import found
+from application.ports import Context
+from application.search import Condition, Op, Page, Search, Slice
+from application.trail import Changes, Event, EventReader, Events, NewEvent
+
+
+class MemoryEvents(Events):
+    """The events of a unit of work that is open."""
+
+    def __init__(self, rows: MutableMapping[int, Event], context: Context, now: datetime) -> None:
+        self._rows = rows
+        self._of_unit = (now, context.actor, context.request_id)
+
+    def append(self, events: Sequence[NewEvent]) -> None:
+        for event_id, event in enumerate(events, len(self._rows) + 1):
+            self._rows[event_id] = Event._make((event_id, *self._of_unit, *event))
+
+    def rewrite(
+        self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
+    ) -> int:
+        about = [
+            event
+            for event in self._rows.values()
+            if (event.subject_type, event.subject_id) == (subject_type, subject_id)
+        ]
+        for event in about:
+            self._rows[event.id] = event._replace(changes=rewritten(event.changes))
+        return len(about)
+
+
+class Committed(Protocol):
+    """A store, as the readers of its trail know it."""
+
+    @property
+    def events(self) -> Mapping[int, Event]:
+        """The events by their ids, as the last unit of work left them."""
+
+
+class MemoryEventReader(EventReader):
+    """What the last unit of work left."""
+
+    def __init__(self, store: Committed) -> None:
+        self._store = store
+
+    def page(self, search: Search) -> Page[Event]:
+        return found(self._store.events.values(), search)
+
+    def after(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
+        later = Search((Condition("id", Op.GT, (position,)),), place=Slice(size))
+        return [(event.id, event) for event in self.page(later).items]

@@ -1,0 +1,172 @@
+"""The table of events, and the trail in it."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import compress, groupby
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+
+from adapters.sql.bulk import insert_rows
+from adapters.sql.columns import Identity64, Instant, text
+from adapters.sql.metadata import METADATA
+from adapters.sql.search import Searchable
+from adapters.sql.statements import Row, Statement
+from adapters.sql.transactions import Transactions, asking
+from application.ports import Context
+from application.search import Page, Search
+from application.trail import Changes, Event, EventReader, Events, NewEvent
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("id", Identity64, Identity(always=False), primary_key=True),
+    Column("position", BigInteger),
+    Column("time", Instant, nullable=False),
+    Column("actor", text()),
+    Column("request_id", text(128)),
+    Column("action", text(50), nullable=False),
+    Column("subject_type", text(50), nullable=False),
+    Column("subject_id", BigInteger),
+    Column("version", Integer),
+    Column("changes", text(), nullable=False),
+    Index(None, "subject_type", "subject_id", "id"),
+    Index(None, "position", "id"),
+    sqlite_autoincrement=True,
+    mariadb_engine="InnoDB",
+    mariadb_default_charset="utf8mb4",
+    mariadb_collate="utf8mb4_nopad_bin",
+)
+# One row: whoever settles positions holds it.
+EVENT_POSITIONS = Table(
+    "event_positions",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    mariadb_engine="InnoDB",
+)
+
+_COLUMNS = tuple(EVENTS.c[name] for name in Event._fields)
+_CHANGES: Final = Event._fields.index("changes")
+_WRITTEN = tuple(column for column in _COLUMNS if column is not EVENTS.c.id)
+_NAMES = tuple(column.name for column in _WRITTEN)
+_ADD = Statement(insert(EVENTS).values({name: bindparam(name) for name in _NAMES}))
+_OF_SUBJECT = (EVENTS.c.subject_type == bindparam("subject_type")) & (
+    EVENTS.c.subject_id == bindparam("subject_id")
+)
+_CHANGES_OF_SUBJECT = Statement(
+    select(EVENTS.c.id, EVENTS.c.changes)
+    .where(_OF_SUBJECT & (EVENTS.c.id > bindparam("after")))
+    .order_by(EVENTS.c.id)
+    .limit(bindparam("count", type_=Integer()))
+)
+_REWRITE = Statement(
+    update(EVENTS).where(EVENTS.c.id == bindparam("event_id")).values(changes=bindparam("changes"))
+)
+_AT_ONCE: Final = 1000
+
+_UNSETTLED = (
+    select(EVENTS.c.id)
+    .where(EVENTS.c.position.is_(None))
+    .order_by(EVENTS.c.position, EVENTS.c.id)
+    .limit(_AT_ONCE)
+)
+_LAST = select(EVENT_POSITIONS.c.last).with_for_update()
+_SETTLE = (
+    update(EVENTS).where(EVENTS.c.id == bindparam("event_id")).values(position=bindparam("place"))
+)
+_AFTER = Statement(
+    select(EVENTS.c.position, *_COLUMNS)
+    .where(EVENTS.c.position > bindparam("after"))
+    .order_by(EVENTS.c.position)
+    .limit(bindparam("count", type_=Integer()))
+)
+_SEARCHABLE = Searchable(columns=_COLUMNS, folded={"action": EVENTS.c.action})
+
+
+class SqlEvents(Events):
+    """The events of a transaction that is open."""
+
+    def __init__(self, connection: Connection, context: Context, now: datetime) -> None:
+        self._connection = connection
+        self._of_unit = (now, context.actor, context.request_id)
+
+    def append(self, events: Sequence[NewEvent]) -> None:
+        rows = [
+            (*self._of_unit, *event[:-1], orjson.dumps(event.changes).decode()) for event in events
+        ]
+        if len(rows) == 1:
+            _ADD.run(self._connection, dict(zip(_NAMES, rows[0], strict=True)))
+            return
+        for given, alike in groupby(rows, key=_given):
+            columns = tuple(compress(_WRITTEN, given))
+            insert_rows(self._connection, columns, [tuple(compress(row, given)) for row in alike])
+
+    def rewrite(
+        self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
+    ) -> int:
+        subject: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
+        count = after = 0
+        while rows := _CHANGES_OF_SUBJECT.rows(
+            self._connection, {**subject, "after": after, "count": _AT_ONCE}
+        ):
+            for after, changes in rows:
+                text_now = orjson.dumps(rewritten(orjson.loads(changes))).decode()
+                _REWRITE.run(self._connection, {"event_id": after, "changes": text_now})
+            count += len(rows)
+        return count
+
+
+class SqlEventReader(EventReader):
+    """The events as the last committed transactions left them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._transactions = Transactions(engine)
+
+    def page(self, search: Search) -> Page[Event]:
+        with asking(self._engine) as connection:
+            return _SEARCHABLE.page(connection, search, _event)
+
+    def after(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
+        with self._transactions.open() as connection:
+            _settle(connection)
+        with asking(self._engine) as connection:
+            rows = _AFTER.rows(connection, {"after": position, "count": size})
+        return [(row[0], _event(row[1:])) for row in rows]
+
+
+def _settle(connection: Connection) -> None:
+    """Give their positions to the events that can be seen and have none, if not too many.
+
+    Where an event can be seen, those that it may build on can be, and have smaller ids.
+    """
+    last = connection.execute(_LAST).scalar_one()
+    if ids := connection.execute(_UNSETTLED).scalars().all():
+        places = [
+            {"event_id": event_id, "place": place} for place, event_id in enumerate(ids, last + 1)
+        ]
+        connection.execute(_SETTLE, places)
+        connection.execute(update(EVENT_POSITIONS).values(last=last + len(ids)))
+
+
+def _given(row: Row) -> tuple[bool, ...]:
+    return tuple(value is not None for value in row)
+
+
+def _event(row: Row) -> Event:
+    return Event._make((*row[:_CHANGES], orjson.loads(row[_CHANGES])))

@@ -1,0 +1,319 @@
+"""What the trail promises, on every store."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import pairwise
+
+import pytest
+
+from adapters.sql.engine import make_engine
+from application.deadlines import within
+from application.ports import Context, UnitOfWork
+from application.search import Condition, Op, Order, Search, Slice
+from application.trail import Event
+from application.units import joining, repeating
+from application.users import UserCommands
+from domain.errors import RosterError
+from domain.users import NewUser, User, UserChanges, UserNotFound
+
+NOBODY = Context()
+SOMEBODY = Context(actor="ann's phone é", request_id="r-1")
+
+
+def history(directory, user_id: int, **more: object) -> tuple[Event, ...]:
+    about = (
+        Condition("subject_type", Op.EQ, ("users",)),
+        Condition("subject_id", Op.EQ, (user_id,)),
+    )
+    return directory.events.page(Search(about, **more)).items
+
+
+def told(directory, user_id: int) -> list[tuple[str, int | None, object]]:
+    return [(event.action, event.version, event.changes) for event in history(directory, user_id)]
+
+
+def feed(directory, *, size: int = 100) -> list[tuple[int, Event]]:
+    """All of it, as one reads who goes on where they stopped."""
+    found: list[tuple[int, Event]] = []
+    while more := directory.events.after(found[-1][0] if found else 0, size=size):
+        found += more
+    return found
+
+
+def test_each_change_of_a_user_is_told(directory) -> None:
+    ann = directory.add("ann@example.org", "Ann")
+    changes = UserChanges({"name": "Änne 👩‍🚀", "is_active": True, "role": "user"})
+    directory.commands.change(ann.id, changes, NOBODY)
+    directory.commands.delete(ann.id, NOBODY)
+    nothing = {"from": None}
+    assert told(directory, ann.id) == [
+        (
+            "created",
+            1,
+            {
+                "email": {"from": None, "to": "ann@example.org"},
+                "name": {"from": None, "to": "Ann"},
+                "is_active": {"from": None, "to": False},
+                "role": nothing | {"to": "user"},
+            },
+        ),
+        (
+            "changed",
+            2,
+            {
+                "name": {"from": "Ann", "to": "Änne 👩‍🚀"},
+                "is_active": {"from": False, "to": True},
+            },
+        ),
+        (
+            "deleted",
+            3,
+            {
+                "email": {"from": "ann@example.org", "to": None},
+                "name": {"from": "Änne 👩‍🚀", "to": None},
+                "is_active": {"from": True, "to": None},
+                "role": {"from": "user", "to": None},
+            },
+        ),
+    ]
+
+
+def test_an_event_tells_when_and_on_whose_behalf(directory) -> None:
+    with directory.begin(SOMEBODY) as work:
+        user = work.users.add(NewUser(email="ann@example.org", name="Ann"), at=work.now)
+        now = work.now
+    (event,) = history(directory, user.id)
+    assert (event.time, event.actor, event.request_id) == (now, "ann's phone é", "r-1")
+    assert (event.subject_type, event.subject_id) == ("users", user.id)
+    assert history(directory, directory.add("bob@example.org").id)[0].actor is None
+
+
+def test_a_use_case_that_is_not_written_yet_is_told_of(directory) -> None:
+    def suspend(work: UnitOfWork, user_id: int) -> None:
+        user = work.users.get(user_id)
+        off = user.changed(UserChanges({"is_active": False, "role": "suspended"}), at=work.now)
+        work.users.save(off, before=user)
+
+    user = directory.add("ann@example.org", is_active=True)
+    repeating(directory.begin)(SOMEBODY, lambda work: suspend(work, user.id))
+    last = history(directory, user.id)[-1]
+    assert (last.action, last.actor, last.changes) == (
+        "changed",
+        "ann's phone é",
+        {"is_active": {"from": True, "to": False}, "role": {"from": "user", "to": "suspended"}},
+    )
+
+
+def test_what_changes_nothing_is_not_told(directory) -> None:
+    user = directory.add("ann@example.org")
+    directory.commands.change(user.id, UserChanges({"name": user.name}), NOBODY)
+    with directory.begin(NOBODY) as work:
+        work.users.save(user, before=user)
+    assert [event.action for event in history(directory, user.id)] == ["created"]
+
+
+def test_what_did_not_happen_is_not_told(directory) -> None:
+    user = directory.add("ann@example.org")
+    with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
+        work.users.add(NewUser(email="bob@example.org", name="Bob"), at=work.now)
+        work.users.remove(user)
+        raise ZeroDivisionError
+    assert [event.action for _, event in feed(directory)] == ["created"]
+
+
+def test_what_was_undone_is_not_told_and_what_came_before_is(directory) -> None:
+    with directory.begin(NOBODY) as work:
+        joined = UserCommands(joining(work))
+        ann = joined.create(NewUser(email="ann@example.org", name="Ann"), NOBODY)
+        undo = work.mark()
+        joined.create(NewUser(email="bob@example.org", name="Bob"), NOBODY)
+        joined.change(ann.id, UserChanges({"name": "Anne"}), NOBODY)
+        undo()
+        joined.create(NewUser(email="eve@example.org", name="Eve"), NOBODY)
+    emails = [event.changes["email"]["to"] for _, event in feed(directory)]
+    assert emails == ["ann@example.org", "eve@example.org"]
+
+
+def test_of_many_users_each_first_state_is_told(directory) -> None:
+    directory.add("held@example.org")
+    new = [NewUser(email=f"Ü{n}@example.org", name=f"N\\{n}") for n in range(1500)]
+    held = NewUser(email="HELD@example.org", name="Held")
+    with directory.begin(SOMEBODY) as work:
+        assert list(work.users.add_many([*new[:700], held, *new[700:]], at=work.now)) == [700]
+    users = directory.reader.page(Search(place=Slice(2000))).items[1:]
+    events = [event for _, event in feed(directory)][1:]
+    assert [(e.subject_id, e.version, e.changes["name"]["to"]) for e in events] == [
+        (user.id, 1, user.name) for user in users
+    ]
+    assert {(e.action, e.actor, e.request_id) for e in events} == {
+        ("created", "ann's phone é", "r-1")
+    }
+
+
+def test_no_character_has_a_meaning_of_its_own(directory) -> None:
+    name = "100% %s %(user_id)s %% '; -- \\ \\' :x ?"
+    with directory.begin(NOBODY) as work:
+        user = work.users.add(NewUser(email="ann@example.org", name=name), at=work.now)
+        work.trail.write()
+        assert work.users.get(user.id) == user
+    (event,) = history(directory, user.id)
+    assert event.changes["name"] == {"from": None, "to": name}
+
+
+def test_a_history_is_read_in_pages_and_from_its_end(directory) -> None:
+    user = directory.add("ann@example.org")
+    directory.add("bob@example.org")
+    for number in range(5):
+        directory.commands.change(user.id, UserChanges({"name": f"n{number}"}), NOBODY)
+    newest = (Order("id", descending=True),)
+    page = history(directory, user.id, ordering=newest, place=Slice(2))
+    assert [event.version for event in page] == [6, 5]
+    page = history(directory, user.id, ordering=newest, place=Slice(2, after=(page[-1].id,)))
+    assert [event.version for event in page] == [4, 3]
+
+
+def test_events_of_racing_changes_have_the_order_of_the_versions(directory) -> None:
+    user = directory.add("ann@example.org", "n")
+
+    def changing(number: int) -> object:
+        with within(30):
+            changes = UserChanges({"name": f"n{number}"})
+            return directory.commands.change(user.id, changes, NOBODY)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(changing, range(40)))
+    events = history(directory, user.id, place=Slice(100))
+    assert [event.version for event in events] == list(range(1, 42))
+    for earlier, later in pairwise(events[1:]):
+        assert later.changes["name"]["from"] == earlier.changes["name"]["to"]
+    assert [event for _, event in feed(directory, size=7)] == list(events)
+
+
+def test_whoever_goes_on_from_the_last_position_misses_none(directory) -> None:
+    emails = [f"u{number}@example.org" for number in range(120)]
+    seen: list[tuple[int, Event]] = []
+
+    def adding(email: str) -> object:
+        with within(30):
+            return directory.add(email)
+
+    with ThreadPoolExecutor(6) as threads:
+        adding_all = [threads.submit(adding, email) for email in emails]
+        while not all(each.done() for each in adding_all):
+            seen += directory.events.after(seen[-1][0] if seen else 0, size=5)
+    assert [each.exception() for each in adding_all] == [None] * len(emails)
+    while more := directory.events.after(seen[-1][0], size=5):
+        seen += more
+    positions = [position for position, _ in seen]
+    assert positions == sorted(set(positions))
+    assert sorted(event.changes["email"]["to"] for _, event in seen) == sorted(emails)
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+def test_an_event_that_was_overtaken_comes_after_those_that_were_seen(directory) -> None:
+    with ExitStack() as slow:
+        work = slow.enter_context(directory.begin(NOBODY))
+        user = work.users.add(NewUser(email="slow@example.org", name="Slow"), at=work.now)
+        work.trail.write()
+        work.users.get(user.id)  # by now its event is there, with the smaller id
+        directory.add("fast@example.org")
+        ((position, first),) = directory.events.after(0, size=10)
+        assert first.changes["email"]["to"] == "fast@example.org"
+    ((_, second),) = directory.events.after(position, size=10)
+    assert second.changes["email"]["to"] == "slow@example.org"
+    assert second.id < first.id
+
+
+def test_positions_never_change(directory) -> None:
+    directory.add("a@example.org")
+    before = feed(directory)
+    directory.add("b@example.org")
+    assert feed(directory)[:1] == before
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "gone"])
+def test_erasing_leaves_the_shape_of_a_history_and_nobodys_name(directory, there: bool) -> None:
+    user = directory.add("ann@example.org", "Ann")
+    other = directory.add("bob@example.org", "Bob")
+    directory.commands.change(user.id, UserChanges({"name": "Anne", "role": "admin"}), NOBODY)
+    if not there:
+        directory.commands.delete(user.id, NOBODY)
+    directory.commands.erase(user.id, SOMEBODY)
+    erased = {"erased": True}
+    assert told(directory, user.id) == [
+        (
+            "created",
+            1,
+            {
+                "email": erased,
+                "name": erased,
+                "is_active": {"from": None, "to": False},
+                "role": {"from": None, "to": "user"},
+            },
+        ),
+        ("changed", 2, {"name": erased, "role": {"from": "user", "to": "admin"}}),
+        (
+            "deleted",
+            3,
+            {
+                "email": erased,
+                "name": erased,
+                "is_active": {"from": False, "to": None},
+                "role": {"from": "admin", "to": None},
+            },
+        ),
+        ("erased", None, {}),
+    ]
+    assert history(directory, user.id)[-1].actor == "ann's phone é"
+    assert history(directory, other.id)[0].changes["name"] == {"from": None, "to": "Bob"}
+    with pytest.raises(UserNotFound):
+        directory.reader.get(user.id)
+
+
+def test_nobody_is_erased_who_was_never_there(directory) -> None:
+    user = directory.add("ann@example.org")
+    with pytest.raises(UserNotFound):
+        directory.commands.erase(user.id + 1, NOBODY)
+    assert [event.action for _, event in feed(directory)] == ["created"]
+
+
+def test_a_long_history_is_erased_whole(directory) -> None:
+    user = directory.add("ann@example.org", "n")
+
+    def often(work: UnitOfWork) -> None:
+        now: User = work.users.get(user.id)
+        for number in range(2100):
+            later = now.changed(UserChanges({"name": f"n{number}"}), at=work.now)
+            now = work.users.save(later, before=now)
+
+    repeating(directory.begin)(NOBODY, often)
+    directory.commands.erase(user.id, NOBODY)
+    events = history(directory, user.id, place=Slice(3000))
+    assert len(events) == 2103
+    assert {str(event.changes.get("name")) for event in events[:-1]} == {"{'erased': True}"}
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_events_that_are_copied_are_the_same(directory, directory_of) -> None:
+    url = directory.engine.url.render_as_string(hide_password=False)
+    alone = directory_of(make_engine(url, alone=True))
+    new = [NewUser(email=f"u{n}@x.test", name=f"\\N\"'\\{n}") for n in range(3)]
+    for context in (NOBODY, SOMEBODY):
+        with alone.begin(context) as work:
+            work.users.add_many(new, at=work.now)
+            users = work.users.holders([each.email for each in new])
+            now = work.now
+        for user in users.values():
+            (event,) = history(alone, user.id)
+            assert event[1:4] == (now, context.actor, context.request_id)
+            assert event.changes["name"] == {"from": None, "to": user.name}
+        with alone.begin(context) as work:
+            for user in users.values():
+                work.users.remove(user)
+
+
+def test_a_refusal_is_not_told(directory) -> None:
+    directory.add("ann@example.org")
+    with pytest.raises(RosterError):
+        directory.add("ANN@example.org")
+    assert len(feed(directory)) == 1
