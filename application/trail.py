@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
-from application.search import Page, Search
+from application.search import Condition, Op, Page, Search, Slice
 
 Changes = Mapping[str, Any]
 """By attribute {"from": …, "to": …}, null where there was or is none, or {"erased": true}. Of an
@@ -103,6 +103,38 @@ class EventReader(Protocol):
         Positions are settled once an event can be seen, and never change: whoever goes on after
         the last one that they saw misses none, however commits overtook one another.
         """
+
+
+class History:
+    """What happened to the things of a kind, also to those that are gone."""
+
+    def __init__(
+        self, kind: Kind, events: EventReader, must_exist: Callable[[int], object]
+    ) -> None:
+        self.kind = kind
+        self._events = events
+        self._must_exist = must_exist
+
+    def page(self, subject_id: int, search: Search) -> Page[Event]:
+        """What a search asks for that is `about` one thing.
+
+        Of one without any events `must_exist` raises NotFound, unless it is there all the same:
+        since before there was a trail. Raises Unavailable.
+        """
+        page = self._events.page(search)
+        if not (page.items or self._is_known(subject_id)):
+            self._must_exist(subject_id)
+        return page
+
+    def about(self, subject_id: int) -> tuple[Condition, ...]:
+        """What holds for the events about one thing."""
+        return (
+            Condition("subject_type", Op.EQ, (self.kind.type,)),
+            Condition("subject_id", Op.EQ, (subject_id,)),
+        )
+
+    def _is_known(self, subject_id: int) -> bool:
+        return bool(self._events.page(Search(self.about(subject_id), place=Slice(1))).items)
 
 
 class Trail:

@@ -8,8 +8,8 @@ from application.ports import Context, Run, UnitOfWork
 from application.trail import Kind
 from domain.users import PERSONAL, RULES, NewUser, User, UserChanges, UserNotFound
 
-USERS: Final = Kind("users", tuple(RULES), PERSONAL)
-"""Users as the trail tells of them."""
+RECORDED: Final = Kind("users", tuple(RULES), PERSONAL)
+"""Users, as the trail tells of them."""
 
 
 class UserCommands:
@@ -68,7 +68,7 @@ class UserCommands:
         def unit(work: UnitOfWork) -> None:
             with suppress(UserNotFound):
                 work.users.remove(work.users.get(user_id))
-            if not work.trail.erase(USERS, user_id):
+            if not work.trail.erase(RECORDED, user_id):
                 raise UserNotFound(user_id)
 
         self._run(context, unit)

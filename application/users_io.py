@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from application.deadlines import anew
 from application.ports import Begin, Context, Overtaken, UnitOfWork
 from application.trail import Action, NewEvent
-from application.users import USERS
+from application.users import RECORDED
 from domain.errors import Conflict, Invalid, Problem
 from domain.text import fold
 from domain.users import EmailTaken, NewUser, User, UserChanges
@@ -129,7 +129,9 @@ class UserImport:
                 raise ImportRefused(tally)
             if manner.dry_run:
                 raise _OnlyTried
-            work.trail.add(NewEvent(Action.IMPORTED.value, USERS.type, None, None, asdict(tally)))
+            work.trail.add(
+                NewEvent(Action.IMPORTED.value, RECORDED.type, None, None, asdict(tally))
+            )
         return tally
 
 

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 
 from adapters.jsonapi.cursors import Cursors
+from adapters.memory.events import MemoryEventReader
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql.engine import DeadlinePool, make_engine
+from adapters.sql.events import SqlEventReader
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserCopies, SqlUserReader
 from application.ports import Run, UserReader
+from application.trail import History
 from application.units import repeating
-from application.users import UserCommands
+from application.users import RECORDED, UserCommands
 from application.users_io import UserImport
 from entrypoints.settings import Settings
 
@@ -31,6 +34,7 @@ def make_app(
     settings: Settings,
     run: Run,
     reader: UserReader,
+    user_history: History,
     cursors: Cursors,
     store: MemoryStore | SqlStore,
     pool: DeadlinePool | None,
@@ -38,7 +42,7 @@ def make_app(
     """The web application. The command line does without, and without its import."""
     from entrypoints.web import make_app
 
-    return make_app(settings, run, reader, cursors, store.ready, pool)
+    return make_app(settings, run, reader, user_history, cursors, store.ready, pool)
 
 
 class Container(containers.DeclarativeContainer):
@@ -63,6 +67,12 @@ class Container(containers.DeclarativeContainer):
         memory=providers.Singleton(MemoryUserReader, memory_store),
         sql=providers.Singleton(SqlUserReader, engine),
     )
+    event_reader = providers.Selector(
+        settings.provided.store,
+        memory=providers.Singleton(MemoryEventReader, memory_store),
+        sql=providers.Singleton(SqlEventReader, engine),
+    )
+    user_history = providers.Singleton(History, RECORDED, event_reader, user_reader.provided.get)
     user_copies = providers.Selector(
         settings.provided.store,
         memory=providers.Object(None),
@@ -75,4 +85,6 @@ class Container(containers.DeclarativeContainer):
     pool = providers.Selector(
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
-    app = providers.Singleton(make_app, settings, run, user_reader, cursors, store, pool)
+    app = providers.Singleton(
+        make_app, settings, run, user_reader, user_history, cursors, store, pool
+    )

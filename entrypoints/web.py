@@ -18,6 +18,7 @@ from adapters.web.health import health
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rates import limit, rate
 from application.ports import Run, UserReader
+from application.trail import History
 from entrypoints.access import make_tokens
 from entrypoints.logs import teller
 from entrypoints.settings import Settings
@@ -30,6 +31,7 @@ def make_app(
     settings: Settings,
     run: Run,
     reader: UserReader,
+    user_history: History,
     cursors: Cursors,
     ready: Callable[[], None],
     pool: DeadlinePool | None,
@@ -49,6 +51,7 @@ def make_app(
     inbound = api(
         run,
         reader,
+        user_history,
         cursors,
         terms,
         bearer(tokens.principal) if tokens else None,

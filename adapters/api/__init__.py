@@ -11,6 +11,7 @@ from adapters.api.access import guard
 from adapters.api.docs import docs
 from adapters.api.errors import errors
 from adapters.api.exchange import Reception, receiver
+from adapters.api.history import history
 from adapters.api.openapi import openapi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
@@ -28,6 +29,7 @@ from adapters.web.bearer import Authenticate
 from adapters.web.rates import Limit
 from application.operations import Operations
 from application.ports import Run, UserReader
+from application.trail import History
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
@@ -60,6 +62,7 @@ class Api:
 def api(
     run: Run,
     reader: UserReader,
+    user_history: History,
     cursors: Cursors,
     terms: Terms,
     authenticate: Authenticate | None = None,
@@ -88,6 +91,7 @@ def api(
     writer = addresses.writer(USERS)
     once = answering_once(say)
     users(resources, run, reader, writer, cursors, once)
+    history(resources, user_history, addresses, cursors)
     collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
     operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses, once)
     described = openapi(base, secured=authenticate is not None, limited=limit is not None)

@@ -32,19 +32,30 @@ def refusal(status: int, code: str) -> dict[str, Any]:
 def examples(resource: Resource) -> dict[str, Any]:
     """Of a resource's documents, by the names of their schemas."""
     name = resource.type.capitalize()
-    read, url = _read(resource), f"{PREFIX}/{resource.type}"
-    links = {"self": url, "describedby": _DESCRIBED}
-    around = {"first": f"{url}?page%5Bsize%5D=25", "prev": None, "next": None}
+    read = _read(resource)
     return {
+        **_page(resource, f"{PREFIX}/{resource.type}", read),
         f"{name}Creation": {"data": _created(resource)},
         f"{name}Change": {"data": {**_identity(resource), "attributes": _changed(resource)}},
         f"{name}Document": {
             "jsonapi": _VERSION,
-            "links": {**links, "self": read["links"]["self"]},
+            "links": {"self": read["links"]["self"], "describedby": _DESCRIBED},
             "data": read,
         },
-        f"{name}Page": {"jsonapi": _VERSION, "links": {**links, **around}, "data": [read]},
     }
+
+
+def history_examples(resource: Resource, event: Resource) -> dict[str, Any]:
+    """Of the history of one of the resources."""
+    happened = {**_identity(event), "attributes": _attributes(event, settable=False)}
+    return _page(event, f"{PREFIX}/{resource.type}/1/history", happened)
+
+
+def _page(resource: Resource, url: str, item: dict[str, Any]) -> dict[str, Any]:
+    around = {"first": f"{url}?page%5Bsize%5D=25", "prev": None, "next": None}
+    links = {"self": url, "describedby": _DESCRIBED, **around}
+    page = {"jsonapi": _VERSION, "links": links, "data": [item]}
+    return {f"{resource.type.capitalize()}Page": page}
 
 
 def operation_examples(resource: Resource) -> dict[str, Any]:

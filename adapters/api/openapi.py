@@ -24,6 +24,7 @@ from adapters.api.schemas import (
     TYPES,
     object_of,
     operation_schemas,
+    page_schemas,
     reference,
     schemas,
 )
@@ -31,6 +32,7 @@ from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.media import JSON, JSONAPI, media_type
 from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX
+from adapters.resources.events import EVENTS
 from adapters.resources.users import USERS
 
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
@@ -67,9 +69,20 @@ def description(base: str = "") -> dict[str, Any]:
         },
         "tags": [{"name": name, "description": text} for name, text in _PLACES.items()],
         "servers": [{"url": base or "/"}],
-        "paths": {**_root_path(), **_paths(USERS), **_operations_path(), **_other_paths()},
+        "paths": {
+            **_root_path(),
+            **_paths(USERS),
+            **_history_path(USERS),
+            **_operations_path(),
+            **_other_paths(),
+        },
         "components": {
-            "schemas": {**ERRORS, **schemas(USERS), **operation_schemas([USERS])},
+            "schemas": {
+                **ERRORS,
+                **schemas(USERS),
+                **page_schemas(EVENTS),
+                **operation_schemas([USERS]),
+            },
             "responses": {f"Problem{status}": _refused(status) for status in _REFUSALS},
         },
     }
@@ -103,6 +116,7 @@ def _under_prefix(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[st
 
 _EXAMPLES: Final = {
     **examples.examples(USERS),
+    **examples.history_examples(USERS, EVENTS),
     **examples.operation_examples(USERS),
 }
 
@@ -171,12 +185,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
                     f"List {resource.type}, a page at a time",
                     resource.type,
                 ),
-                "parameters": [*list_parameters(resource), IF_NONE_MATCH, IF_MATCH],
-                "responses": {
-                    "200": _content("A page.", f"{name}Page", headers=_ETAG),
-                    **_NOT_MODIFIED,
-                    **_problems(400, 406, 412, 415, 503),
-                },
+                **_listed(resource),
             },
             "post": {
                 **_told(
@@ -191,9 +200,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             },
         },
         f"{url}/{{id}}": {
-            "parameters": [
-                {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.KEY]}
-            ],
+            "parameters": [_ID],
             "get": {
                 **_told(f"show_{resource.type}", "Read one", resource.type),
                 "parameters": [shown, INCLUDE, IF_NONE_MATCH, IF_MATCH],
@@ -220,6 +227,33 @@ def _paths(resource: Resource) -> dict[str, Any]:
                     **_problems(400, 404, 406, 412, 415, 503),
                 },
             },
+        },
+    }
+
+
+def _history_path(resource: Resource) -> dict[str, Any]:
+    name = f"show_{resource.type}_history"
+    told = _told(name, "What happened to one, also if it is gone", resource.type)
+    listed = _listed(EVENTS, 404)
+    return {
+        f"{PREFIX}/{resource.type}/{{id}}/history": {
+            "parameters": [_ID],
+            "get": {**told, **listed},
+        }
+    }
+
+
+_ID: Final = {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.KEY]}
+
+
+def _listed(resource: Resource, *problems: int) -> dict[str, Any]:
+    """How a page of resources is asked for, and answered."""
+    return {
+        "parameters": [*list_parameters(resource), IF_NONE_MATCH, IF_MATCH],
+        "responses": {
+            "200": _content("A page.", f"{resource.type.capitalize()}Page", headers=_ETAG),
+            **_NOT_MODIFIED,
+            **_problems(400, *problems, 406, 412, 415, 503),
         },
     }
 

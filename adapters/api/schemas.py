@@ -11,6 +11,8 @@ TYPES: Final[dict[Kind, dict[str, Any]]] = {
     Kind.TRUTH: {"type": "boolean"},
     Kind.INSTANT: {"type": "string", "format": "date-time"},
     Kind.KEY: {"type": "string", "pattern": f"^(?:{KEY})$"},
+    Kind.NUMBER: {"type": "integer"},
+    Kind.MAPPING: {"type": "object"},
 }
 _LINK: Final = {"type": ["string", "object", "null"]}
 
@@ -88,8 +90,22 @@ def _sent(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
 def schemas(resource: Resource) -> dict[str, Any]:
     """The schemas of its documents, by their names."""
     name = resource.type.capitalize()
-    kind = _type(resource)
-    identity = {"type": kind, "id": TYPES[Kind.KEY]}
+    identity = _identity(resource)
+    kind = identity["type"]
+    create = object_of(["type", "attributes"], type=kind, attributes=_created(resource))
+    change = object_of(["type", "id"], **identity, attributes=_changed(resource))
+    return {
+        **page_schemas(resource),
+        f"{name}Document": _document(reference(name)),
+        f"{name}Creation": object_of(["data"], data=create),
+        f"{name}Change": object_of(["data"], data=change),
+    }
+
+
+def page_schemas(resource: Resource) -> dict[str, Any]:
+    """The schemas of what is read of it in pages, by their names."""
+    name = resource.type.capitalize()
+    identity = _identity(resource)
     read = {
         "type": "object",
         "required": list(identity),
@@ -103,18 +119,13 @@ def schemas(resource: Resource) -> dict[str, Any]:
             "meta": {"type": "object"},
         },
     }
-    create = object_of(["type", "attributes"], type=kind, attributes=_created(resource))
-    change = object_of(["type", "id"], **identity, attributes=_changed(resource))
     page_links = dict.fromkeys(("self", "first", "prev", "next", "last", "describedby"), _LINK)
     return {
         name: read,
-        f"{name}Document": _document(reference(name)),
         f"{name}Page": _document(
             {"type": "array", "items": reference(name)},
             links={"type": "object", "required": ["prev", "next"], "properties": page_links},
         ),
-        f"{name}Creation": object_of(["data"], data=create),
-        f"{name}Change": object_of(["data"], data=change),
     }
 
 
@@ -165,6 +176,10 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
         **object_of(["op"], op={"const": "remove"}, ref=ref, href=href, meta=meta),
         "oneOf": [{"required": ["ref"]}, {"required": ["href"]}],
     }
+
+
+def _identity(resource: Resource) -> dict[str, Any]:
+    return {"type": _type(resource), "id": TYPES[Kind.KEY]}
 
 
 def _type(resource: Resource) -> dict[str, Any]:

@@ -44,11 +44,15 @@ class _Layout:
 class Writer:
     """Writes the documents of one resource's entities.
 
-    `base` is the URL of its collection, `described_by` that of the API's description.
+    `base` is the URL of its collection, `described_by` that of the API's description. Without
+    `addressed` they have no URLs of their own.
     """
 
-    def __init__(self, resource: Resource, base: str, *, described_by: str) -> None:
+    def __init__(
+        self, resource: Resource, base: str, *, described_by: str, addressed: bool = True
+    ) -> None:
         self._type = resource.type
+        self._addressed = addressed
         self._base = base
         self._described_by = described_by
         self._layout = lru_cache(_LAYOUTS)(partial(_Layout, resource))
@@ -110,7 +114,7 @@ class Writer:
 
     def _listed(self, items: Sequence[Any], question: Question) -> list[dict[str, Any]]:
         """The resource objects of items of the list that was asked for."""
-        kind, base = self._type, self._base
+        kind, base, addressed = self._type, self._base, self._addressed
         attributes = self._layout(question.shown.fields).attributes(items)
         cursors = question.cursors.of(items)
         return [
@@ -118,7 +122,7 @@ class Writer:
                 "type": kind,
                 "id": (key := str(item.id)),
                 "attributes": shown,
-                "links": {"self": f"{base}/{key}"},
+                **({"links": {"self": f"{base}/{key}"}} if addressed else {}),
                 "meta": {"page": {"cursor": cursor}},
             }
             for item, shown, cursor in zip(items, attributes, cursors, strict=True)

@@ -59,9 +59,14 @@ class Question:
     kept: str
 
 
-def collection(query: str, resource: Resource, cursors: Cursors) -> Question:
-    """What the query of a request for a collection asks. Refused (400)."""
-    return _Reading(query, resource).question(cursors)
+def collection(
+    query: str, resource: Resource, cursors: Cursors, *, within: tuple[Condition, ...] = ()
+) -> Question:
+    """What the query of a request for a collection asks. Refused (400).
+
+    The collection is all resources of a type, or those of them for which `within` holds.
+    """
+    return _Reading(query, resource).question(cursors, within)
 
 
 def remembered(question: Callable[[str], Question]) -> Callable[[str], Question]:
@@ -144,10 +149,10 @@ class _Reading:
         if self._errors:
             raise Refused(*self._errors)
 
-    def question(self, cursors: Cursors) -> Question:
+    def question(self, cursors: Cursors, within: tuple[Condition, ...]) -> Question:
         shown = self.shown()
         ordering = total_order(tuple(self._sort()))
-        conditions = tuple(self._filters())
+        conditions = (*within, *self._filters())
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
         self.finish()

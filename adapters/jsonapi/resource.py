@@ -47,6 +47,8 @@ class Kind(Enum):
     TRUTH = "truth"
     INSTANT = "instant"
     KEY = "key"
+    NUMBER = "number"
+    MAPPING = "mapping"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,8 @@ class Attribute:
     """An attribute, or the id, as the format sees it.
 
     `folded`: equality looks at the folded form. `searched`: contains and starts_with are asked of
-    it, always folded. `description` is JSON Schema's keywords for it.
+    it, always folded. `queried`: lists can be sorted and filtered by it. `description` is JSON
+    Schema's keywords for it.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Attribute:
     read_only: bool = False
     folded: bool = False
     searched: bool = False
+    queried: bool = True
     description: Mapping[str, Any]
 
     def allows(self, op: Op) -> bool:
@@ -74,10 +78,22 @@ class Attribute:
         return self.kind is not Kind.TRUTH
 
 
-def text(*, required: bool = False, folded: bool = False, **description: Any) -> fields.String:
+def text(
+    *,
+    required: bool = False,
+    folded: bool = False,
+    read_only: bool = False,
+    queried: bool = True,
+    **description: Any,
+) -> fields.String:
     """A string; `folded` where letter case, width and normal form don't make it another."""
-    metadata = {"folded": folded, "searched": True, "description": description}
-    return fields.String(required=required, metadata=metadata)
+    metadata = {
+        "folded": folded,
+        "searched": True,
+        "queried": queried,
+        "description": description,
+    }
+    return fields.String(required=required, dump_only=read_only, metadata=metadata)
 
 
 def truth(**description: Any) -> fields.Boolean:
@@ -90,12 +106,24 @@ def instant(**description: Any) -> fields.AwareDateTime:
     return fields.AwareDateTime(dump_only=True, metadata={"description": description})
 
 
+def number(**description: Any) -> fields.Integer:
+    """A whole number that the service sets, which lists are not queried by."""
+    return fields.Integer(dump_only=True, metadata={"queried": False, "description": description})
+
+
+def mapping(**description: Any) -> fields.Dict:
+    """An object that the service sets, which lists are not queried by."""
+    return fields.Dict(dump_only=True, metadata={"queried": False, "description": description})
+
+
 _SchemaClass = type[Schema]
 
 _KINDS: Final[Mapping[type[fields.Field[Any]], Kind]] = {
     fields.String: Kind.TEXT,
     fields.Boolean: Kind.TRUTH,
     fields.AwareDateTime: Kind.INSTANT,
+    fields.Integer: Kind.NUMBER,
+    fields.Dict: Kind.MAPPING,
 }
 
 
@@ -126,8 +154,9 @@ class Resource:
 
     @property
     def sortable(self) -> Mapping[str, Attribute]:
-        """What lists can be sorted and filtered by: the attributes, and the id."""
-        return {**self.attributes, "id": _ID}
+        """What lists can be sorted and filtered by: attributes, and the id."""
+        queried = {name: each for name, each in self.attributes.items() if each.queried}
+        return {**queried, "id": _ID}
 
     def given(self, sent: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, object]]:
         """What was sent of its attributes: those to be set, and those that are read-only.

@@ -9,7 +9,7 @@ from adapters.memory.search import found
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
 from application.trail import Trail
-from application.users import USERS
+from application.users import RECORDED
 from domain.text import fold
 from domain.users import EmailTaken, NewUser, User, UserNotFound
 
@@ -32,7 +32,7 @@ class MemoryUsers(Users):
     def add(self, new: NewUser, *, at: datetime) -> User:
         user = User(id=next(self._ids), **asdict(new), creation_time=at, update_time=at, version=1)
         self._put(user)
-        self._trail.changed(USERS, None, user)
+        self._trail.changed(RECORDED, None, user)
         return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
@@ -56,13 +56,13 @@ class MemoryUsers(Users):
         self._put(user)
         if (key := fold(stored.email)) != fold(user.email):
             del self._holders[key]
-        self._trail.changed(USERS, before, user)
+        self._trail.changed(RECORDED, before, user)
         return user
 
     def remove(self, user: User) -> None:
         stored = self._still(user)
         del self._rows[user.id], self._holders[fold(stored.email)]
-        self._trail.changed(USERS, user, None)
+        self._trail.changed(RECORDED, user, None)
 
     def _still(self, user: User) -> User:
         stored = self._rows.get(user.id)

@@ -5,6 +5,7 @@ from typing import Final
 
 from adapters.jsonapi.documents import Writer
 from adapters.jsonapi.resource import Resource
+from adapters.resources.events import EVENTS
 
 PREFIX: Final = "/api/v1"
 
@@ -32,3 +33,8 @@ class Addresses:
     def writer(self, resource: Resource) -> Writer:
         """Writes the documents of a type, with these URLs."""
         return Writer(resource, self.collection(resource), described_by=self.description)
+
+    def history(self, kind: str, key: int) -> Writer:
+        """Writes the history of a thing."""
+        url = f"{self.root}/{kind}/{key}/history"
+        return Writer(EVENTS, url, described_by=self.description, addressed=False)

@@ -36,7 +36,7 @@ from adapters.sql.transactions import Pooled, asking
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
 from application.trail import Trail
-from application.users import USERS as TOLD
+from application.users import RECORDED
 from domain.text import fold
 from domain.users import (
     EMAIL_LENGTH,
@@ -125,7 +125,7 @@ class SqlUsers(Users):
             row = _ADD.row(self._connection, {**attributes, **_keys(new)})
         assert row is not None
         user = User(id=row[0], **attributes)
-        self._trail.changed(TOLD, None, user)
+        self._trail.changed(RECORDED, None, user)
         return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
@@ -139,7 +139,7 @@ class SqlUsers(Users):
         by_key = {fold(new.email): new for new in added}
         for user_id, key in self._connection.execute(_IDS, {"keys": list(by_key)}):
             user = User(id=user_id, **_first(by_key[key], at))
-            self._trail.changed(TOLD, None, user)
+            self._trail.changed(RECORDED, None, user)
 
     def holders(self, emails: Collection[str]) -> Mapping[str, User]:
         keys = {"keys": [fold(email) for email in emails]}
@@ -156,14 +156,14 @@ class SqlUsers(Users):
             saved = _SAVE.count(self._connection, values | which)
         if not saved:
             raise Overtaken
-        self._trail.changed(TOLD, before, user)
+        self._trail.changed(RECORDED, before, user)
         return user
 
     def remove(self, user: User) -> None:
         which = {"user_id": user.id, "expected": user.version}
         if not _REMOVE.count(self._connection, which):
             raise Overtaken
-        self._trail.changed(TOLD, user, None)
+        self._trail.changed(RECORDED, user, None)
 
 
 @contextmanager

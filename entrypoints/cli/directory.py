@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from entrypoints.settings import Settings
 
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
     from adapters.jsonapi.cursors import Cursors
     from adapters.jsonapi.documents import Writer
     from adapters.jsonapi.parameters import Question
+    from adapters.jsonapi.resource import Resource
+    from adapters.resources.addresses import Addresses
     from adapters.resources.files import Copies
     from application.ports import Context, UserReader
+    from application.search import Condition
+    from application.trail import EventReader, History
     from application.users import UserCommands
     from application.users_io import UserImport
     from domain.users import User
@@ -26,17 +31,31 @@ class Directory:
     commands: "UserCommands"
     imports: "UserImport"
     reader: "UserReader"
+    history: "History"
+    events: "EventReader"
     copies: "Copies | None"
+    addresses: "Addresses"
     writer: "Writer"
     cursors: "Cursors"
     context: "Context"
 
-    def question(self, query: str) -> "Question":
+    def question(
+        self, resource: "Resource", query: str, *, within: "tuple[Condition, ...]" = ()
+    ) -> "Question":
         """What the query asks, as over HTTP. Refused."""
         from adapters.jsonapi.parameters import collection
-        from adapters.resources.users import USERS
 
-        return collection(query, USERS, self.cursors)
+        return collection(query, resource, self.cursors, within=within)
+
+    def history_writer(self, user_id: int) -> "Writer":
+        """Writes the history of a user."""
+        return self.addresses.history(self.history.kind.type, user_id)
+
+    def id_of(self, text: str) -> int:
+        """The id itself, whether or not there is such a user; of an email as find."""
+        from adapters.jsonapi.resource import read_key
+
+        return read_key(text) or self.find(text).id
 
     def find(self, text: str) -> "User":
         """The user of that id, or of that email in any letters. UserNotFound."""
@@ -72,6 +91,7 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
     from entrypoints.container import Container
 
     container = Container(settings=settings, alone=True)
+    addresses = Addresses(settings.public_url)
     try:
         yield (
             settings,
@@ -80,9 +100,12 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
                 imports=container.user_import(),
                 reader=container.user_reader(),
                 copies=container.user_copies(),
-                writer=Addresses(settings.public_url).writer(USERS),
+                history=container.user_history(),
+                events=container.event_reader(),
+                addresses=addresses,
+                writer=addresses.writer(USERS),
                 cursors=container.cursors(),
-                context=Context(actor="command line"),
+                context=Context(actor="command line", request_id=uuid4().hex),
             ),
         )
     finally:

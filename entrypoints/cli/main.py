@@ -8,6 +8,7 @@ from adapters.jsonapi.problems import Refused
 from domain.errors import Invalid, RosterError
 from entrypoints.cli.db import db
 from entrypoints.cli.demo import demo
+from entrypoints.cli.events import events
 from entrypoints.cli.openapi import openapi
 from entrypoints.cli.serve import serve
 from entrypoints.cli.token import token
@@ -52,5 +53,5 @@ def main() -> None:
 
 for command in (import_users, export_users):
     users.add_command(command)
-for command in (users, db, serve, token, openapi, demo):
+for command in (users, events, db, serve, token, openapi, demo):
     main.add_command(command)

@@ -1,14 +1,15 @@
 """What commands print: tables for people, documents for programs."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from domain.users import User
+    from adapters.jsonapi.resource import Resource
+    from application.trail import Event
 
 ROWS_OF_A_TABLE = 1000
 """A longer list is shown as several tables, so that it need not be held whole."""
@@ -28,22 +29,37 @@ def stream(parts: Iterable[bytes]) -> None:
     out.flush()
 
 
-def table(users: "Iterable[User]", fields: frozenset[str] | None = None) -> None:
+def events(found: "Iterable[tuple[int, Event]]") -> None:
+    """Events with their positions, a JSON object on each line."""
+    import orjson
+
+    from adapters.jsonapi.resource import write_instant
+
+    for position, event in found:
+        told = event._asdict()
+        told["time"] = write_instant(event.time)
+        for key in ("id", "subject_id"):
+            told[key] = told[key] and str(told[key])
+        sys.stdout.buffer.write(orjson.dumps({"position": position, **told}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def table(
+    resource: "Resource", entities: "Iterable[Any]", fields: frozenset[str] | None = None
+) -> None:
     """A table as wide as the terminal; as wide as its content where that is none."""
     from rich.table import Table
     from rich.text import Text
 
-    from adapters.resources.users import USERS
-
-    names = ["id", *(name for name in USERS.attributes if fields is None or name in fields)]
-    left = iter(users)
+    names = ["id", *(name for name in resource.attributes if fields is None or name in fields)]
+    left = iter(entities)
     console = _console()
     while True:
         rows = list(islice(left, ROWS_OF_A_TABLE))
         shown = Table(*names, box=None, pad_edge=False, header_style="bold")
-        for user in rows:
+        for entity in rows:
             # Text, since a name may look like rich's markup.
-            shown.add_row(*(Text(_cell(getattr(user, name))) for name in names))
+            shown.add_row(*(Text(_cell(getattr(entity, name))) for name in names))
         console.print(shown)
         if len(rows) < ROWS_OF_A_TABLE:
             return
@@ -62,4 +78,15 @@ def _cell(value: Any) -> str:
 
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return write_instant(value) if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return write_instant(value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {_difference(each)}" for name, each in value.items())
+    return "" if value is None else str(value)
+
+
+def _difference(told: Any) -> str:
+    """What an attribute was and became; a value that was not there is not shown."""
+    if told.get("erased"):
+        return "(erased)"
+    return " → ".join(_cell(told[end]) for end in ("from", "to") if told[end] is not None)

@@ -1,20 +1,16 @@
 """roster users: the same use cases, searches and documents as over HTTP."""
 
-from collections.abc import Iterator
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 import click
 
-from entrypoints.cli import output
+from entrypoints.cli import lists, output
 from entrypoints.cli.directory import Directory, opened
+from entrypoints.cli.lists import as_document
 
 if TYPE_CHECKING:
-    from adapters.jsonapi.parameters import Question
     from domain.users import User
-
-as_document = click.option("--json", "as_json", is_flag=True, help="A JSON:API document.")
 
 
 @click.group()
@@ -23,77 +19,41 @@ def users() -> None:
 
 
 @users.command("list")
-@click.option(
-    "--filter",
-    "filters",
-    multiple=True,
-    metavar="ATTR=VALUE",
-    help="As filter[ATTR]=VALUE over HTTP, or 'ATTR[OP]=VALUE'; all of several must hold.",
-)
-@click.option("--sort", metavar="ATTR,-ATTR", help="By these; - for descending.")
-@click.option("--fields", metavar="ATTR,ATTR", help="Show these only.")
-@click.option("--limit", type=click.IntRange(1), default=25, show_default=True, help="How many.")
-@click.option("--all", "everyone", is_flag=True, help="All of them.")
-@as_document
-def list_users(
-    filters: tuple[str, ...],
-    sort: str | None,
-    fields: str | None,
-    limit: int,
-    everyone: bool,
-    as_json: bool,
-) -> None:
+@lists.options
+def list_users(**asked: Any) -> None:
     """List users, by id unless sorted otherwise.
 
     \b
     roster users list --filter role=admin,owner --sort -creation_time
     roster users list --filter 'name[contains]=ann' --all --json
     """
-    from adapters.jsonapi.parameters import LARGEST_SIZE
+    from adapters.resources.users import USERS
 
+    wanted = lists.Asked(**asked)
     with opened() as directory:
-        one_page = not everyone and limit <= LARGEST_SIZE
-        query = query_of(filters, sort, fields, limit if one_page else None)
-        question = directory.question(query)
-        if as_json and one_page:
-            page = directory.reader.page(question.search)
-            output.document(directory.writer.collection(page, question, query=query))
-            return
-        found = _found(directory, question, None if everyone else limit)
-        if as_json:
-            output.stream(directory.writer.everything(found, question, query=query))
-        else:
-            output.table(found, question.shown.fields)
+        question = directory.question(USERS, wanted.query(USERS.type))
+        lists.show(wanted, USERS, question, directory.reader.page, directory.writer)
 
 
-def query_of(
-    filters: tuple[str, ...], sort: str | None, fields: str | None, size: int | None
-) -> str:
-    """The query that asks the same over HTTP."""
-    pairs = [_filter(text) for text in filters]
-    if sort is not None:
-        pairs.append(("sort", sort))
-    if fields is not None:
-        pairs.append(("fields[users]", fields))
-    if size is not None:
-        pairs.append(("page[size]", str(size)))
-    return urlencode(pairs, errors="surrogateescape")
+@users.command()
+@click.argument("user", metavar="ID_OR_EMAIL")
+@lists.options
+def history(user: str, **asked: Any) -> None:
+    """Show what happened to a user, also to one that is gone (by its id).
 
+    \b
+    roster users history 7
+    roster users history ann@example.org --sort -id --limit 5 --json
+    """
+    from adapters.resources.events import EVENTS
 
-def _filter(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise click.BadParameter(f"'{text}' is not ATTR=VALUE.", param_hint="--filter")
-    if name.startswith("filter["):
-        return name, value
-    attribute, bracket, op = name.partition("[")
-    return f"filter[{attribute}]{bracket}{op}", value
-
-
-def _found(directory: Directory, question: "Question", limit: int | None) -> "Iterator[User]":
-    from application.search import walk
-
-    return islice(walk(directory.reader.page, question.search), limit)
+    wanted = lists.Asked(**asked)
+    with opened() as directory:
+        user_id = directory.id_of(user)
+        its = directory.history.about(user_id)
+        question = directory.question(EVENTS, wanted.query(EVENTS.type), within=its)
+        writer = directory.history_writer(user_id)
+        lists.show(wanted, EVENTS, question, partial(directory.history.page, user_id), writer)
 
 
 @users.command()
@@ -162,9 +122,19 @@ def update(user: str, as_json: bool, **given: Any) -> None:
 
 @users.command()
 @click.argument("user", metavar="ID_OR_EMAIL")
-def delete(user: str) -> None:
-    """Remove a user for good."""
+@click.option("--erase", is_flag=True, help="Take its email and names out of its history, too.")
+def delete(user: str, erase: bool) -> None:
+    """Remove a user for good. Its history stays.
+
+    With --erase who it was is removed from its history as well, also of one that is gone (by its
+    id): that something happened, and when, stays.
+    """
     with opened() as directory:
+        if erase:
+            user_id = directory.id_of(user)
+            directory.commands.erase(user_id, directory.context)
+            click.echo(f"Erased user {user_id}.")
+            return
         found = directory.find(user)
         directory.commands.delete(found.id, directory.context)
         click.echo(f"Removed user {found.id}.")
@@ -178,4 +148,6 @@ def _show(directory: Directory, user: "User", *, as_json: bool) -> None:
     if as_json:
         output.document(directory.writer.single(user))
     else:
-        output.table([user])
+        from adapters.resources.users import USERS
+
+        output.table(USERS, [user])

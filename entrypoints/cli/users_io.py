@@ -12,8 +12,8 @@ import click
 from entrypoints.cli import files, output
 from entrypoints.cli.directory import connected, opened
 from entrypoints.cli.files import STANDARD
+from entrypoints.cli.lists import query_of
 from entrypoints.cli.progress import Progress
-from entrypoints.cli.users import query_of
 
 if TYPE_CHECKING:
     from adapters.resources.files import Records
@@ -159,7 +159,7 @@ def export_users(file: str, form: str | None, filters: tuple[str, ...], sort: st
 
     form = files.format_of(file, form)
     with connected() as (_, directory):
-        search = directory.question(query_of(filters, sort, None, None)).search
+        search = directory.question(USERS, query_of(filters, sort)).search
         whole, copies = not filters and sort is None, directory.copies
         with (
             files.writing(file) as target,

@@ -19,6 +19,7 @@ from adapters.api import Terms, api
 from adapters.api.errors import ERRORS
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
+from adapters.memory.events import MemoryEventReader
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.web.app import create_app
@@ -28,7 +29,9 @@ from adapters.web.health import health
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rates import Limit
 from application.ports import Context, UnitOfWork, UserReader
+from application.trail import Event, History
 from application.units import repeating
+from application.users import RECORDED
 from domain.users import User
 
 # Machines are slow at times; that is no fault of the code.
@@ -157,6 +160,10 @@ class CurrentStore:
     def rows(self) -> Mapping[int, User]:
         return self.store.rows
 
+    @property
+    def events(self) -> Mapping[int, Event]:
+        return self.store.events
+
 
 Build = Callable[..., Flask]
 Create = Callable[..., dict[str, Any]]
@@ -211,7 +218,8 @@ def build(current: CurrentStore) -> Build:
         cursors = Cursors("a secret")
         run = repeating(begin or current.begin)
         users = reader or MemoryUserReader(current)
-        inbound = api(run, users, cursors, terms, authenticate, limit)
+        history = History(RECORDED, MemoryEventReader(current), users.get)
+        inbound = api(run, users, history, cursors, terms, authenticate, limit)
         app = create_app(
             [*inbound.blueprints, health(ready), metrics(kept)],
             say=inbound.say,

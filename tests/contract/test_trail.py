@@ -9,10 +9,10 @@ import pytest
 from adapters.sql.engine import make_engine
 from application.deadlines import within
 from application.ports import Context, UnitOfWork
-from application.search import Condition, Op, Order, Search, Slice
-from application.trail import Event
+from application.search import Order, Search, Slice
+from application.trail import Event, History
 from application.units import joining, repeating
-from application.users import UserCommands
+from application.users import RECORDED, UserCommands
 from domain.errors import RosterError
 from domain.users import NewUser, User, UserChanges, UserNotFound
 
@@ -21,11 +21,8 @@ SOMEBODY = Context(actor="ann's phone é", request_id="r-1")
 
 
 def history(directory, user_id: int, **more: object) -> tuple[Event, ...]:
-    about = (
-        Condition("subject_type", Op.EQ, ("users",)),
-        Condition("subject_id", Op.EQ, (user_id,)),
-    )
-    return directory.events.page(Search(about, **more)).items
+    of_users = History(RECORDED, directory.events, directory.reader.get)
+    return of_users.page(user_id, Search(of_users.about(user_id), **more)).items
 
 
 def told(directory, user_id: int) -> list[tuple[str, int | None, object]]:

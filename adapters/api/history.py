@@ -1,0 +1,26 @@
+"""What happened to a thing, over HTTP."""
+
+from flask import Blueprint, Response
+
+from adapters.api import exchange
+from adapters.jsonapi import parameters
+from adapters.jsonapi.cursors import Cursors
+from adapters.resources.addresses import Addresses
+from adapters.resources.events import EVENTS
+from application.search import Slice
+from application.trail import History
+
+
+def history(api: Blueprint, of: History, addresses: Addresses, cursors: Cursors) -> None:
+    """Give the API the histories of things of a type."""
+    kind = of.kind
+
+    @api.get(f"/{kind.type}/<key:key>/history", endpoint=f"{kind.type}_history")
+    def show_history(key: int) -> Response:
+        query = exchange.query()
+        question = parameters.collection(query, EVENTS, cursors, within=of.about(key))
+        page = of.page(key, question.search)
+        profile = exchange.profiled() and isinstance(question.search.place, Slice)
+        writer = addresses.history(kind.type, key)
+        body = writer.collection(page, question, query=query, profile=profile)
+        return exchange.answered(body, profile=profile)

@@ -1,0 +1,55 @@
+"""Events as a JSON:API resource: what happened to a thing, in its history."""
+
+from typing import Final
+
+from marshmallow import fields
+from marshmallow_jsonapi import Schema
+
+from adapters.jsonapi.resource import Resource, instant, mapping, number, text
+from application.trail import Action
+
+_OR_NULL: Final = ["string", "null"]
+
+
+class EventSchema(Schema):
+    """The attributes of an event. All are set by the service."""
+
+    class Meta:
+        """The type that documents name."""
+
+        type_ = "events"
+
+    id = fields.String(dump_only=True)
+    time = instant(examples=["2026-11-22T09:30:00.123Z"], description="When it happened.")
+    action = text(
+        read_only=True,
+        enum=[each.value for each in Action if each is not Action.IMPORTED],
+        examples=["changed"],
+        description="What happened.",
+    )
+    version = number(
+        type=["integer", "null"],
+        examples=[2],
+        description="The version of the thing then; of a deletion, the one after its last.",
+    )
+    changes = mapping(
+        examples=[{"name": {"from": "Ann", "to": "Ann Example"}}],
+        description="By attribute what it was and became; `erased` where that is kept no more.",
+    )
+    actor = text(
+        read_only=True,
+        queried=False,
+        type=_OR_NULL,
+        examples=["ann"],
+        description="On whose behalf: the subject of the token.",
+    )
+    request_id = text(
+        read_only=True,
+        queried=False,
+        type=_OR_NULL,
+        examples=["4be67c0a1f2d4c3a9f0e7a1b2c3d4e5f"],
+        description="The X-Request-ID of the request.",
+    )
+
+
+EVENTS: Final = Resource.of(EventSchema)

@@ -1,0 +1,112 @@
+"""Lists at the command line: the same filters, sorts and documents as over HTTP."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import click
+
+from entrypoints.cli import output
+
+if TYPE_CHECKING:
+    from adapters.jsonapi.documents import Writer
+    from adapters.jsonapi.parameters import Question
+    from adapters.jsonapi.resource import Resource
+    from application.search import Page, Search
+
+as_document = click.option("--json", "as_json", is_flag=True, help="A JSON:API document.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was asked of a list, by the options of `options`."""
+
+    filters: tuple[str, ...]
+    sort: str | None
+    fields: str | None
+    limit: int
+    everything: bool
+    as_json: bool
+
+    @property
+    def one_page(self) -> bool:
+        """Whether a page holds all that is wanted."""
+        from adapters.jsonapi.parameters import LARGEST_SIZE
+
+        return not self.everything and self.limit <= LARGEST_SIZE
+
+    def query(self, type_: str) -> str:
+        """The query that asks the same over HTTP."""
+        more = {f"fields[{type_}]": self.fields} if self.fields is not None else {}
+        if self.one_page:
+            more["page[size]"] = str(self.limit)
+        return query_of(self.filters, self.sort, **more)
+
+
+def options(command: Any) -> Any:
+    """The options of a command that lists; its function is given Asked."""
+    for option in (
+        as_document,
+        click.option("--all", "everything", is_flag=True, help="All of them."),
+        click.option(
+            "--limit", type=click.IntRange(1), default=25, show_default=True, help="How many."
+        ),
+        click.option("--fields", metavar="ATTR,ATTR", help="Show these only."),
+        click.option("--sort", metavar="ATTR,-ATTR", help="By these; - for descending."),
+        click.option(
+            "--filter",
+            "filters",
+            multiple=True,
+            metavar="ATTR=VALUE",
+            help="As filter[ATTR]=VALUE over HTTP, or 'ATTR[OP]=VALUE'; all of several must hold.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def show(
+    asked: Asked,
+    resource: "Resource",
+    question: "Question",
+    page: "Callable[[Search], Page[Any]]",
+    writer: "Writer",
+) -> None:
+    """Print the list that `page` gives, as a table or as a document."""
+    query = asked.query(resource.type)
+    if asked.as_json and asked.one_page:
+        output.document(writer.collection(page(question.search), question, query=query))
+        return
+    found = _found(question, page, None if asked.everything else asked.limit)
+    if asked.as_json:
+        output.stream(writer.everything(found, question, query=query))
+    else:
+        output.table(resource, found, question.shown.fields)
+
+
+def _found(
+    question: "Question", page: "Callable[[Search], Page[Any]]", limit: int | None
+) -> Iterator[Any]:
+    from application.search import walk
+
+    return islice(walk(page, question.search), limit)
+
+
+def query_of(filters: tuple[str, ...], sort: str | None, **more: str) -> str:
+    """The query that asks the same over HTTP."""
+    pairs = [_filter(text) for text in filters]
+    if sort is not None:
+        pairs.append(("sort", sort))
+    return urlencode([*pairs, *more.items()], errors="surrogateescape")
+
+
+def _filter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise click.BadParameter(f"'{text}' is not ATTR=VALUE.", param_hint="--filter")
+    if name.startswith("filter["):
+        return name, value
+    attribute, bracket, op = name.partition("[")
+    return f"filter[{attribute}]{bracket}{op}", value

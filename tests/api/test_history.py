@@ -1,0 +1,183 @@
+"""GET /users/{id}/history: what happened to a user, over HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from application.access import Principal
+from application.ports import Context
+from application.users import UserCommands
+
+JSONAPI = "application/vnd.api+json"
+PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
+USERS = "/api/v1/users"
+
+Create = Callable[..., dict[str, Any]]
+
+
+def history(client: FlaskClient, user_id: object, query: str = "") -> Any:
+    response = client.get(f"{USERS}/{user_id}/history{query}")
+    assert response.status_code == 200, response.text
+    return response.json
+
+
+def change(client: FlaskClient, user_id: str, **attributes: object) -> None:
+    body = {"data": {"type": "users", "id": user_id, "attributes": attributes}}
+    assert client.patch(f"{USERS}/{user_id}", json=body).status_code == 200
+
+
+def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: Create) -> None:
+    made = client.post(
+        USERS,
+        json={"data": {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}},
+        headers={"X-Request-ID": "first"},
+    )
+    user_id = made.json["data"]["id"]
+    change(client, user_id, name="Anne", is_active=True)
+    assert client.delete(f"{USERS}/{user_id}").status_code == 204
+    document = history(client, user_id)
+    created, changed, deleted = document["data"]
+    assert created["type"] == "events"
+    assert created["id"].isdigit()
+    assert "links" not in created
+    assert created["attributes"] == {
+        "time": made.json["data"]["attributes"]["creation_time"],
+        "action": "created",
+        "version": 1,
+        "changes": {
+            "email": {"from": None, "to": "a@x.test"},
+            "name": {"from": None, "to": "Ann"},
+            "is_active": {"from": None, "to": False},
+            "role": {"from": None, "to": "user"},
+        },
+        "actor": None,
+        "request_id": "first",
+    }
+    assert changed["attributes"]["changes"] == {
+        "name": {"from": "Ann", "to": "Anne"},
+        "is_active": {"from": False, "to": True},
+    }
+    assert deleted["attributes"]["action"] == "deleted"
+    assert document["links"]["self"] == f"{USERS}/{user_id}/history"
+
+
+def test_pages_are_as_those_of_any_list(client: FlaskClient, create: Create) -> None:
+    user_id = create()["id"]
+    create(email="other@example.org")
+    for number in range(6):
+        change(client, user_id, name=f"n{number}")
+    seen = []
+    page = history(client, user_id, "?sort=-id&page[size]=3&fields[events]=version")
+    while True:
+        seen += [event["attributes"] for event in page["data"]]
+        if page["links"]["next"] is None:
+            break
+        page = client.get(page["links"]["next"]).json
+    assert seen == [{"version": version} for version in range(7, 0, -1)]
+    numbered = history(client, user_id, "?page[number]=2&page[size]=4")
+    assert [event["attributes"]["version"] for event in numbered["data"]] == [5, 6, 7]
+    assert numbered["meta"]["page"]["total"] == 7
+    found = history(client, user_id, "?filter[action]=created")["data"]
+    assert [event["attributes"]["version"] for event in found] == [1]
+    assert history(client, user_id, "?filter[time][lt]=2020-01-01T00:00:00Z")["data"] == []
+
+
+def test_a_cursor_of_one_history_is_none_of_another(client: FlaskClient, create: Create) -> None:
+    ann, bob = create(), create(email="bob@example.org")
+    cursor = history(client, ann["id"])["data"][0]["meta"]["page"]["cursor"]
+    response = client.get(f"{USERS}/{bob['id']}/history?page[after]={cursor}")
+    assert (response.status_code, response.json["errors"][0]["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize("name", ["actor", "request_id", "changes", "version", "email"])
+@pytest.mark.parametrize("parameter", ["sort={}", "filter[{}]=1", "filter[{}][ne]=1"])
+def test_what_lists_of_events_are_not_queried_by(
+    client: FlaskClient, create: Create, name: str, parameter: str
+) -> None:
+    response = client.get(f"{USERS}/{create()['id']}/history?{parameter.format(name)}")
+    assert response.status_code == 400
+    assert [error["code"] for error in response.json["errors"]] == ["unknown_attribute"]
+
+
+def test_other_spellings_and_conditions_are_as_elsewhere(
+    client: FlaskClient, create: Create
+) -> None:
+    user_id = create()["id"]
+    url = f"{USERS}/{user_id}/history"
+    first = client.get(url)
+    assert client.get(f"{url}.json").json == client.get(f"{url}/").json == first.json
+    unchanged = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
+    assert unchanged.status_code == 304
+    profiled = client.get(url, headers={"Accept": f'{JSONAPI};profile="{PROFILE}"'})
+    assert PROFILE in profiled.headers["Content-Type"]
+    assert client.head(url).status_code == 200
+    refused = client.delete(url)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize("user_id", ["999", "0", "007", "x", "9223372036854775808"])
+def test_there_is_no_history_of_who_never_was(client: FlaskClient, user_id: str) -> None:
+    assert client.get(f"{USERS}/{user_id}/history").status_code == 404
+
+
+def test_a_user_from_before_the_trail_has_an_empty_history(
+    client: FlaskClient, create: Create, store: Any
+) -> None:
+    user_id = create()["id"]
+    store._events = {}  # as a database that was filled by an earlier release
+    assert history(client, user_id)["data"] == []
+
+
+def test_an_erased_user_leaves_the_shape_of_a_history(
+    client: FlaskClient, create: Create, store: Any
+) -> None:
+    user_id = create(email="ann@example.org", name="Ann")["id"]
+    with store.begin(Context()) as work:
+        UserCommands(lambda _, unit: unit(work)).erase(int(user_id), Context())
+    response = client.get(f"{USERS}/{user_id}/history")
+    assert "ann" not in response.text.lower()
+    events = [event["attributes"] for event in response.json["data"]]
+    assert [event["action"] for event in events] == ["created", "deleted", "erased"]
+    assert events[0]["changes"]["email"] == {"erased": True}
+
+
+def test_the_actor_is_the_subject_of_the_token(build: Callable[..., Flask], store: Any) -> None:
+    everything = frozenset(("users:read", "users:write"))
+    client = build(authenticate=lambda _: Principal("ann", everything)).test_client()
+    user = {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}
+    user_id = client.post(USERS, json={"data": user}).json["data"]["id"]
+    (event,) = history(client, user_id)["data"]
+    assert event["attributes"]["actor"] == "ann"
+
+
+def test_reading_it_needs_the_scope_to_read(build: Callable[..., Flask]) -> None:
+    client = build(
+        authenticate=lambda _: Principal("ann", frozenset(["users:write"]))
+    ).test_client()
+    response = client.get(f"{USERS}/1/history")
+    assert (response.status_code, response.json["errors"][0]["code"]) == (403, "insufficient_scope")
+
+
+def test_operations_are_told_of_one_by_one(client: FlaskClient, create: Create) -> None:
+    ann = create()
+    document = {
+        "atomic:operations": [
+            {"op": "update", "data": {"type": "users", "id": ann["id"], "attributes": {"name": n}}}
+            for n in ("Anne", "Anna", "Anna")
+        ]
+    }
+    response = client.post(
+        "/api/v1/operations",
+        json=document,
+        content_type=f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"',
+    )
+    assert response.status_code == 200, response.text
+    events = history(client, ann["id"])["data"]
+    assert [event["attributes"]["changes"]["name"]["to"] for event in events[1:]] == [
+        "Anne",
+        "Anna",
+    ]
+    assert len({event["attributes"]["request_id"] for event in events[1:]}) == 1

@@ -1,0 +1,135 @@
+"""roster users history, users delete --erase and events, as a user runs them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from click.testing import Result
+
+Roster = Callable[..., Result]
+Write = Callable[[str, str], str]
+
+
+def ok(result: Result) -> str:
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def events(roster: Roster, *more: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ok(roster("events", *more)).splitlines()]
+
+
+def with_a_past(roster: Roster) -> None:
+    ok(roster("users", "create", "--email", "ann@example.org", "--name", "Ann"))
+    ok(roster("users", "update", "1", "--name", "Anne", "--active"))
+
+
+def test_a_history_is_a_table_for_people(roster: Roster) -> None:
+    with_a_past(roster)
+    for which in ("1", "ANN@example.org"):
+        head, created, changed = ok(roster("users", "history", which)).splitlines()
+        assert head.split()[:5] == ["id", "time", "action", "version", "changes"]
+        assert (
+            "created  1        email ann@example.org; name Ann; is_active no; role user" in created
+        )
+        assert "changed  2        name Ann → Anne; is_active no → yes" in changed
+        assert "command line" in changed
+    newest = ok(roster("users", "history", "1", "--sort", "-id", "--limit", "1"))
+    assert len(newest.splitlines()) == 2
+    assert "changed" in newest
+    assert "created" in ok(roster("users", "history", "1", "--filter", "action=created", "--all"))
+
+
+def test_a_history_is_a_document_for_programs(roster: Roster) -> None:
+    with_a_past(roster)
+    for more in ((), ("--all",)):
+        document = json.loads(ok(roster("users", "history", "1", "--json", *more)))
+        assert [event["attributes"]["version"] for event in document["data"]] == [1, 2]
+        assert document["links"]["self"].startswith("/api/v1/users/1/history")
+        assert all("links" not in event for event in document["data"])
+
+
+def test_the_history_of_somebody_who_is_gone_is_had_by_the_id(roster: Roster) -> None:
+    with_a_past(roster)
+    ok(roster("users", "delete", "ann@example.org"))
+    assert "deleted  3        email ann@example.org" in ok(roster("users", "history", "1"))
+    for which in ("ann@example.org", "2"):
+        refused = roster("users", "history", which)
+        assert (refused.exit_code, refused.stderr) == (
+            1,
+            f"Error: user_not_found: There is no user {which}.\n",
+        )
+
+
+def test_one_who_is_erased_is_nowhere(roster: Roster) -> None:
+    with_a_past(roster)
+    ok(roster("users", "create", "--email", "bob@example.org", "--name", "Bob"))
+    assert ok(roster("users", "delete", "ann@example.org", "--erase")) == "Erased user 1.\n"
+    everything = ok(roster("events")) + ok(roster("users", "history", "1"))
+    assert "ann" not in everything.lower().replace("command line", "")
+    assert "name (erased); is_active no → yes" in everything
+    assert [event["action"] for event in events(roster)] == [
+        "created",
+        "changed",
+        "created",
+        "deleted",
+        "erased",
+    ]
+    ok(roster("users", "delete", "bob@example.org"))
+    ok(roster("users", "delete", "2", "--erase"))
+    assert "bob" not in ok(roster("events")).lower()
+    refused = roster("users", "delete", "3", "--erase")
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        "Error: user_not_found: There is no user 3.\n",
+    )
+
+
+def test_an_import_is_told_beside_its_users(roster: Roster, write: Write) -> None:
+    ok(roster("users", "create", "--email", "ann@example.org", "--name", "Ann"))
+    rows = "".join(f"u{n}@example.org,U{n}\n" for n in range(1200))
+    file = write("people.csv", f"email,name\n{rows}ann@example.org,Anne\n")
+    ok(roster("users", "import", file, "--update"))
+    told = events(roster, "--after", "1")
+    assert len(told) == 1202
+    (run,) = (event for event in told if event["action"] == "imported")
+    assert run["changes"] == {"created": 1200, "changed": 1, "unchanged": 0, "bad": 0}
+    assert (run["subject_type"], run["subject_id"], run["version"]) == ("users", None, None)
+    assert {event["request_id"] for event in told} == {run["request_id"]}
+    assert [event["position"] for event in told] == list(range(2, 1204))
+    assert run == told[-1]
+    last = told[-2]
+    assert last["changes"]["email"] == {"from": None, "to": "u1199@example.org"}
+
+
+def test_an_import_that_did_not_happen_is_not_told(roster: Roster, write: Write) -> None:
+    good, bad = "a@example.org,A\n", "a@example.org,A\nnobody,B\n"
+    ok(roster("users", "import", write("good.csv", f"email,name\n{good}"), "--dry-run"))
+    assert roster("users", "import", write("bad.csv", f"email,name\n{bad}")).exit_code == 1
+    assert events(roster) == []
+
+
+def test_events_go_on_after_a_position(roster: Roster) -> None:
+    with_a_past(roster)
+    first = events(roster, "--limit", "1")
+    assert [event["action"] for event in first] == ["created"]
+    assert first[0] | {"time": "", "request_id": ""} == {
+        "position": 1,
+        "id": "1",
+        "time": "",
+        "actor": "command line",
+        "request_id": "",
+        "action": "created",
+        "subject_type": "users",
+        "subject_id": "1",
+        "version": 1,
+        "changes": {
+            "email": {"from": None, "to": "ann@example.org"},
+            "name": {"from": None, "to": "Ann"},
+            "is_active": {"from": None, "to": False},
+            "role": {"from": None, "to": "user"},
+        },
+    }
+    rest = events(roster, "--after", str(first[-1]["position"]))
+    assert [event["action"] for event in rest] == ["changed"]
+    assert events(roster, "--after", str(rest[-1]["position"])) == []
