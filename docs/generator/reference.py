@@ -49,7 +49,10 @@ def _attributes(described: Item) -> Iterator[str]:
 
 
 def _sent(described: Item, name: str) -> Item:
-    creation = described["components"]["schemas"][f"{name}Creation"]
+    """The attributes that create one; none where only the service does."""
+    creation = described["components"]["schemas"].get(f"{name}Creation")
+    if creation is None:
+        return {}
     sent: Item = creation["properties"]["data"]["properties"]["attributes"]
     return sent
 
@@ -137,7 +140,10 @@ def _kind(schema: Item) -> str:
     """What values look like, in a few words; patterns are for programs."""
     if schema.get("maxLength") == 0:
         return "empty"
-    words = [schema.get("items", schema).get("format") or schema["type"]]
+    kind = schema.get("items", schema).get("format") or schema["type"]
+    words = [" or ".join(kind) if isinstance(kind, list) else kind]
+    if "enum" in schema:
+        words.append(_listed(schema["enum"]))
     if "maxLength" in schema:
         words.append(f"of {schema.get('minLength', 0)} to {schema['maxLength']} characters")
     if "maximum" in schema:
