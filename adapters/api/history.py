@@ -15,12 +15,12 @@ def history(api: Blueprint, of: History, addresses: Addresses, cursors: Cursors)
     """Give the API the histories of things of a type."""
     kind = of.kind
 
-    @api.get(f"/{kind.type}/<key:key>/history", endpoint=f"{kind.type}_history")
-    def show_history(key: int) -> Response:
+    @api.get(f"/{kind.type}/<key:subject_id>/history", endpoint=f"{kind.type}_history")
+    def show_history(subject_id: int) -> Response:
         query = exchange.query()
-        question = parameters.collection(query, EVENTS, cursors, within=of.about(key))
-        page = of.page(key, question.search)
+        question = parameters.collection(query, EVENTS, cursors, within=of.about(subject_id))
+        page = of.page(subject_id, question.search)
         profile = exchange.profiled() and isinstance(question.search.place, Slice)
-        writer = addresses.history(kind.type, key)
+        writer = addresses.history(kind.type, subject_id)
         body = writer.collection(page, question, query=query, profile=profile)
         return exchange.answered(body, profile=profile)

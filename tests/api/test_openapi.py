@@ -88,7 +88,7 @@ def test_operations_are_complete(described: Any) -> None:
 
 def test_it_describes_every_route_and_no_other(app: Flask, described: Any) -> None:
     routes = {
-        (re.sub(r"<(?:\w+:)?(?:user_)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<(?:\w+:)?(?:user_|subject_)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if not rule.rule.startswith("/docs/")  # what the page of /docs is made of
@@ -105,21 +105,23 @@ SAMPLES = {
     "update_time": "2026-11-22T09:30:00Z",
     "id": "1",
 }
+ANY_SAMPLES = {**SAMPLES, "time": "2026-11-22T09:30:00Z", "action": "created"}
 
 
-def _sample(client: FlaskClient, name: str) -> str:
-    cursor = client.get(USERS).json["data"][0]["meta"]["page"]["cursor"]
+def _sample(client: FlaskClient, path: str, name: str) -> str:
+    cursor = client.get(path).json["data"][0]["meta"]["page"]["cursor"]
     plain = {
         "page[size]": "10",
         "page[number]": "1",
         "page[after]": cursor,
         "page[before]": cursor,
-        "sort": "-name,id",
+        "sort": "-id",
         "fields[users]": "email,name",
+        "fields[events]": "time,changes",
         "include": "",
     }
     if found := re.match(r"filter\[(\w+)\]", name):
-        return SAMPLES[found[1]]
+        return ANY_SAMPLES[found[1]]
     return plain[name]
 
 
@@ -132,8 +134,10 @@ def test_every_documented_parameter_is_accepted(
             continue
         for parameter in operation["parameters"]:
             if parameter["in"] == "query":
-                query = f"{quote(parameter['name'])}={quote(_sample(client, parameter['name']))}"
-                assert client.get(f"{path.format(id=1)}?{query}").status_code == 200, query
+                url = path.format(id=1)
+                sample = _sample(client, url if "history" in url else USERS, parameter["name"])
+                query = f"{quote(parameter['name'])}={quote(sample)}"
+                assert client.get(f"{url}?{query}").status_code == 200, query
 
 
 def test_every_form_of_a_filter_is_documented(described: Any) -> None:
@@ -169,6 +173,7 @@ def _body(described: Any, path: str, method: str) -> Any:
 
 
 ONE = f"{USERS}/{{id}}"
+HISTORY = f"{ONE}/history"
 
 
 def test_documents_are_as_described(client: FlaskClient, create: Create, described: Any) -> None:
@@ -183,6 +188,8 @@ def test_documents_are_as_described(client: FlaskClient, create: Create, describ
         (f"{USERS}?fields[users]=&include=", USERS),
         (f"{USERS}/1", ONE),
         (f"{USERS}/1?fields[users]=name", ONE),
+        (f"{USERS}/1/history", HISTORY),
+        (f"{USERS}/1/history?page[number]=1&fields[events]=changes", HISTORY),
         ("/healthz", "/healthz"),
         ("/readyz", "/readyz"),
         ("/openapi.json", "/openapi.json"),
@@ -247,6 +254,15 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (200, {}),
         (304, {"headers": {"If-None-Match": "*"}}),
         (400, {"query": "x=1"}),
+        (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
+        (415, {"type": f"{JSONAPI};charset=utf-8"}),
+    ],
+    (HISTORY, "get"): [
+        (200, {}),
+        (304, {"headers": {"If-None-Match": "*"}}),
+        (400, {"query": "x=1"}),
+        (404, {"id": 9}),
         (406, {"accept": "text/html"}),
         (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from adapters.sql import schema
 from adapters.sql.answers import ANSWERS
+from adapters.sql.events import EVENTS
 from adapters.sql.users import USERS as TABLE
 from entrypoints.container import Container
 from entrypoints.settings import Settings
@@ -76,7 +77,7 @@ class Service:
             self._start_anew()
         else:
             with self.container.engine().begin() as connection:
-                for table in (TABLE, ANSWERS):
+                for table in (TABLE, ANSWERS, EVENTS):
                     connection.execute(delete(table))
 
     def _start_anew(self) -> None:

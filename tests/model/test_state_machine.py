@@ -116,12 +116,14 @@ class Model:
     def __init__(self) -> None:
         self.users: dict[int, dict[str, Any]] = {}
         self.versions: dict[int, int] = {}
+        self.trails: dict[int, list[Any]] = {}
 
     def create(self, handle: int, attributes: dict[str, Any], at: str) -> None:
         self._take(handle, attributes["email"])
         times = {"creation_time": at, "update_time": at}
         self.users[handle] = {"id": handle, **DEFAULTS, **attributes, **times}
         self.versions[handle] = 1
+        self._tell("created", handle, 1, {}, self.users[handle])
 
     def change(
         self, handle: int, attributes: dict[str, Any], expected: set[int] | None, at: str
@@ -136,10 +138,19 @@ class Model:
             self._take(handle, changed["email"])
             self.users[handle] = {**changed, "update_time": at}
             self.versions[handle] += 1
+            self._tell("changed", handle, self.versions[handle], user, changed)
 
     def remove(self, handle: int, expected: set[int] | None) -> None:
         self.must_stand(handle, expected)
-        del self.users[handle]
+        self._tell("deleted", handle, self.versions[handle] + 1, self.users.pop(handle), {})
+
+    def _tell(self, action: str, handle: int, version: int, was: Any, is_now: Any) -> None:
+        differences = {
+            name: {"from": was.get(name), "to": is_now.get(name)}
+            for name in ("email", "name", *DEFAULTS)
+            if was.get(name) != is_now.get(name)
+        }
+        self.trails.setdefault(handle, []).append((action, version, differences))
 
     def must_stand(self, handle: int, expected: set[int] | None) -> None:
         if handle not in self.users:
@@ -393,6 +404,17 @@ class Machine(RuleBasedStateMachine):
         refusal = self.refusal(self.model.remove, handle, self.versions(handle, tags))
         assert told == (refusal or self.told(204))
 
+    @rule(which=WHICH)
+    def look_back(self, which: int) -> None:
+        """At the history of somebody who is there, is gone, or never was."""
+        handle = self.someone(which)
+        for service in self.services.each:
+            answer = service.ask("GET", f"{USERS}/{service.id(handle)}/history?page[size]=1000")
+            assert answer.status_code == (200 if handle in self.model.trails else 404)
+            events = [event["attributes"] for event in answer.json.get("data", ())]
+            told = [(event["action"], event["version"], event["changes"]) for event in events]
+            assert told == self.model.trails.get(handle, []), service.name
+
     # -- lists -------------------------------------------------------------------------------------
 
     def found(self, filters: list[str], sort: list[tuple[str, bool]]) -> list[dict[str, Any]]:
@@ -530,11 +552,11 @@ class Machine(RuleBasedStateMachine):
         if first := [each for each in problems if each[0] == "422"] or problems:
             assert told == self.refused(*first)
             return
-        before = deepcopy((self.model.users, self.model.versions))
+        before = deepcopy((self.model.users, self.model.versions, self.model.trails))
         results: list[Any] = []
         refusal = self.refusal(lambda: results.extend(map(self.perform, batch)), at="")
         if refusal:
-            self.model.users, self.model.versions = before
+            self.model.users, self.model.versions, self.model.trails = before
         assert told == (refusal or self.told(200, data=results))
 
     def operations(self, wished: list[Any]) -> Iterator[dict[str, Any]]:
