@@ -1,7 +1,7 @@
 """Clients that create, change and read users all the while, and take note of every answer."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +23,7 @@ _BEFORE = 200
 _GRACE = 1.5  # beyond the deadline, for a machine that has more to do
 _PAUSE = 0.02  # a client that is refused asks again, but not at once
 _IN_A_ROW = 20
+_UNTOLD = Answer(0, 0, Outcome.UNKNOWN, "not known at that time")
 
 
 class Load:
@@ -104,6 +105,28 @@ class Load:
         makings = [*self.others, *(task for each in self._clients for task in each.makings)]
         changes = [client.changes for client in self._clients]
         return account(makings, changes, self.answers(), self._service.users(), self._mended)
+
+    def acknowledged(self) -> frozenset[int]:
+        """What is acknowledged by now, for `account_of`."""
+        return frozenset(id(task) for task in self._tasks() if task.acknowledged)
+
+    def account_of(self, known: frozenset[int], users: Sequence[Mapping[str, Any]]) -> Account:
+        """With users that are elsewhere, where only what was `known` must be."""
+
+        def then(task: Task) -> Task:
+            return task if id(task) in known else replace(task, answers=[_UNTOLD])
+
+        makings = [then(task) for client in self._clients for task in client.makings]
+        changes = [[then(task) for task in client.changes] for client in self._clients]
+        return account(makings, changes, [], users, 0)
+
+    def ids(self) -> list[int]:
+        """All that were told."""
+        return [int(each) for task in self._tasks() if task.acknowledged for each in task.ids]
+
+    def _tasks(self) -> Iterator[Task]:
+        for client in self._clients:
+            yield from (*client.makings, *client.changes)
 
     def _has(self, outcome: Outcome, number: int) -> Callable[[], bool]:
         """Fails at once when a client has come to its end by a fault of its own."""

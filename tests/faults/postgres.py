@@ -37,9 +37,33 @@ class Postgres:
 
     def copy(self, primary: "Postgres") -> None:
         """Become the standby of another that runs."""
-        source = ("-h", str(primary.directory), "-U", "postgres")
-        self._run("pg_basebackup", *source, "-R", "--no-sync", "--checkpoint=fast")
+        self.back_up(primary, "--write-recovery-conf")
         self.start()
+
+    def back_up(self, other: "Postgres", *options: str) -> None:
+        """Take the files of another that runs. They are started by `start`."""
+        source = ("-h", str(other.directory), "-U", "postgres")
+        self._run("pg_basebackup", *source, "--no-sync", "--checkpoint=fast", *options)
+
+    def recover(self, command: str, point: str) -> None:
+        """Start from files that were taken, and go on to a restore point by what is archived."""
+        (self._data / "recovery.signal").touch()
+        if self._user:
+            shutil.chown(self._data / "recovery.signal", self._user)
+        own = self.settings
+        self.settings = own | {
+            "restore_command": command,
+            "recovery_target_name": point,
+            "recovery_target_action": "promote",
+        }
+        self.start()
+        self.settings = own
+        until(lambda: self.execute("SELECT pg_is_in_recovery()") == [(False,)])
+
+    @property
+    def binaries(self) -> Path:
+        """Where its programs are."""
+        return self._binaries
 
     @property
     def url(self) -> str:
@@ -79,11 +103,14 @@ class Postgres:
         until(self._is_up, within=_SECONDS_TO_START)
 
     def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
         """A fast shutdown: those who are connected are sent away."""
         process = self._running()
         process.send_signal(signal.SIGINT)
         process.wait(_SECONDS_TO_START)
-        self.start()
 
     def kill(self) -> None:
         """All of its processes at once, as the machine's memory runs out or its power fails."""
