@@ -1,5 +1,9 @@
 """Runs migrations, one run at a time: in one transaction, where the database can do that."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from time import sleep
+
 from alembic import context
 from sqlalchemy import Connection, Engine
 
@@ -7,10 +11,13 @@ from adapters.sql.metadata import METADATA
 
 _ROSTER = 0x526F73746572  # "Roster" in ASCII: the key of the lock that migrations hold
 _EVER = 10**9  # seconds
+_BETWEEN_TRIES = 0.1
 
 
 def run(engine: Engine) -> None:
-    with engine.connect() as connection:
+    turn = _turn(engine) if engine.dialect.name == "postgresql" else nullcontext()
+    with turn, engine.connect() as connection:
+        connection.detach()  # so that what is set for its session ends with it
         send(connection, _BEGIN)
         try:
             _migrate(connection)
@@ -18,6 +25,24 @@ def run(engine: Engine) -> None:
             send(connection, _ROLLBACK)
             raise
         send(connection, _COMMIT)
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """Hold the lock by a transaction of its own, for a revision may have to end the other one.
+
+    To build an index while others write, PostgreSQL wants to be in none. It then waits for every
+    statement that has begun before, so that none may wait for the lock: it is asked for in turns.
+    """
+    with engine.connect() as connection:
+        for statement in _PATIENT:
+            connection.exec_driver_sql(statement)
+        try:
+            while not connection.exec_driver_sql(_TRY).scalar_one():
+                sleep(_BETWEEN_TRIES)
+            yield
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
 
 
 def send(connection: Connection, statements: dict[str, tuple[str, ...]]) -> None:
@@ -37,14 +62,15 @@ _RELEASE = (
     _LOCK.format("RELEASE", ""),
     "SET SESSION max_statement_time = DEFAULT, lock_wait_timeout = DEFAULT",
 )
+_TRY = f"SELECT pg_try_advisory_xact_lock({_ROSTER})"
+_PATIENT = (
+    "BEGIN",
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+)
 _BEGIN = {
     "sqlite": ("BEGIN IMMEDIATE",),
-    "postgresql": (
-        "BEGIN",
-        "SET LOCAL statement_timeout = 0",
-        "SET LOCAL lock_timeout = 0",
-        f"SELECT pg_advisory_xact_lock({_ROSTER})",
-    ),
+    "postgresql": ("SET statement_timeout = 0", "SET lock_timeout = 0", "BEGIN"),
     "mariadb": (
         "SET SESSION max_statement_time = 0, lock_wait_timeout = 31536000",
         _LOCK.format("GET", f", {_EVER}"),

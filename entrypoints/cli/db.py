@@ -87,7 +87,7 @@ def _database() -> Iterator["Engine"]:
     settings = Settings.of(os.environ)
     if settings.store == "memory":
         raise BadSetting("ROSTER_DATABASE_URL", "memory:// has no tables")
-    engine = make_engine(settings.database_url, pool_size=1)
+    engine = make_engine(settings.database_url, pool_size=2)
     try:
         with within(settings.request_seconds):
             schema.current(engine)

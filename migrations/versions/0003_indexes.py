@@ -13,20 +13,31 @@ _TEXTS = ("email_key", "name_key", "role")
 
 # Whoever migrates may not be allowed to have the extension, or the server may not have it; then
 # searches by parts of a text read every row, as before.
-_TRIGRAMS = """
+_EXTENSION = """
 DO $$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
-    {}
 EXCEPTION
-    WHEN feature_not_supported OR insufficient_privilege OR undefined_file OR undefined_object
-    THEN NULL;
+    WHEN feature_not_supported OR insufficient_privilege OR undefined_file THEN NULL;
 END
 $$
+"""
+_HAS_TRIGRAMS = """
+SELECT EXISTS (
+    SELECT FROM pg_opclass WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid)
+)
+"""
+_UNFINISHED = """
+SELECT EXISTS (
+    SELECT FROM pg_index WHERE indexrelid = to_regclass('{}') AND NOT indisvalid
+)
 """
 
 
 def upgrade() -> None:
+    if op.get_context().dialect.name == "postgresql":
+        _upgrade_beside_writers()
+        return
     for attribute in _DESCENDING:
         op.create_index(
             _name(attribute),
@@ -34,12 +45,25 @@ def upgrade() -> None:
             [sa.text(f"{attribute} DESC"), "id"],
             if_not_exists=_may_be_half_done(),
         )
-    if op.get_context().dialect.name == "postgresql":
-        made = (
-            f"CREATE INDEX ix_users_{column}_trgm ON users USING gin ({column} gin_trgm_ops);"
-            for column in _TEXTS
-        )
-        op.execute(_TRIGRAMS.format("\n    ".join(made)))
+
+
+def _upgrade_beside_writers() -> None:
+    """PostgreSQL builds an index while users are changed, if it is in no transaction."""
+    op.execute(_EXTENSION)
+    op.execute("COMMIT")
+    for attribute in _DESCENDING:
+        _build(_name(attribute), f"users ({attribute} DESC, id)")
+    if op.get_bind().execute(sa.text(_HAS_TRIGRAMS)).scalar_one():
+        for column in _TEXTS:
+            _build(f"ix_users_{column}_trgm", f"users USING gin ({column} gin_trgm_ops)")
+    op.execute("BEGIN")
+
+
+def _build(name: str, of: str) -> None:
+    """Unless it is there; one whose building was interrupted is there and of no use."""
+    if op.get_bind().execute(sa.text(_UNFINISHED.format(name))).scalar_one():
+        op.execute(f"DROP INDEX CONCURRENTLY {name}")
+    op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {of}")
 
 
 def downgrade() -> None:

@@ -93,6 +93,12 @@ class Load:
         finally:
             self._pauses.clear()
 
+    def move(self, service: Service) -> None:
+        """From their next requests on the clients ask another one."""
+        self._service = service
+        for client in self._clients:
+            client.port = service.port
+
     def mended(self) -> None:
         """The fault is over from now on."""
         self._mended = monotonic()
@@ -170,7 +176,8 @@ class _Client:
         self._breaks = breaks
         self._pause = pause
         self._headers = service.headers
-        self._http = HTTPConnection("127.0.0.1", service.port, timeout=10 * DEADLINE)
+        self.port = service.port
+        self._http = HTTPConnection("127.0.0.1", self.port, timeout=10 * DEADLINE)
 
     def run(self) -> None:
         """Until told to stop; a fault of the client's own ends it before, and is told."""
@@ -244,6 +251,9 @@ class _Client:
     def _asked(
         self, method: str, path: str, body: str | None, headers: dict[str, str]
     ) -> tuple[Outcome, str, Any]:
+        if self._http.port != self.port:
+            self._http.close()
+            self._http = HTTPConnection("127.0.0.1", self.port, timeout=10 * DEADLINE)
         try:
             if self._http.sock is None:
                 self._http.connect()

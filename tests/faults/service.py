@@ -22,7 +22,7 @@ _SECONDS_TO_END = DEADLINE + 5
 
 
 class Service:
-    """`roster serve` over a database, which is migrated first."""
+    """`roster serve` over a database, which is migrated first; of another release if told."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Service:
         *,
         workers: int = 2,
         port: int = 0,
+        release: Path | None = None,
         **settings: str,
     ) -> None:
         self.port = port or _free_port()
@@ -46,6 +47,8 @@ class Service:
             "ROSTER_POOL_SIZE": str(_POOL),
             **settings,
         }
+        if release:
+            self.environment["PYTHONPATH"] = str(release)
         self.headers = {}
         if secret := settings.get("ROSTER_JWT_SECRET"):
             token = sign(secret, ["users:read", "users:write"], seconds=86400, subject="load")

@@ -192,12 +192,15 @@ def test_a_migration_that_fails_leaves_nothing(new_engine, kind: str) -> None:
     assert schema.current(engine) is None
 
 
+@pytest.mark.parametrize("kind", ["mariadb", pytest.param("postgresql_18", marks=pytest.mark.long)])
 @pytest.mark.parametrize("way", ["up", "down"])
-def test_a_migration_that_was_interrupted_anywhere_is_run_again(new_engine, way: str) -> None:
-    """On MariaDB each statement stands at once: what has been done must not be in the way."""
-    expected = new_engine("mariadb")
+def test_a_migration_that_was_interrupted_anywhere_is_run_again(
+    new_engine, way: str, kind: str
+) -> None:
+    """Where each statement stands at once, what has been done must not be in the way."""
+    expected = new_engine(kind)
     schema.upgrade(expected)
-    engine = new_engine("mariadb")
+    engine = new_engine(kind)
     if way == "down":
         schema.upgrade(engine)
     for done in count():
@@ -212,6 +215,23 @@ def test_a_migration_that_was_interrupted_anywhere_is_run_again(new_engine, way:
             assert tables(engine) == []
             schema.upgrade(engine)
     assert done > 1
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_an_index_of_which_the_building_was_cut_off_is_built_anew(new_engine, kind: str) -> None:
+    engine, expected = new_engine(kind), new_engine(kind)
+    schema.upgrade(expected, "0003")
+    schema.upgrade(engine, "0002")
+    name = "ix_users_name_desc_id"
+    with engine.connect() as connection:  # as one is left behind: it is there, and empty
+        connection.execute(text(f"CREATE INDEX {name} ON users (role)"))
+        connection.execute(
+            text(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass")
+        )
+    schema.upgrade(engine, "0003")
+    assert catalog(engine) == catalog(expected)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT bool_and(indisvalid) FROM pg_index")).scalar_one()
 
 
 def interrupted(engine: Engine, done: int, way: str) -> bool:
