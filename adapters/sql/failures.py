@@ -7,7 +7,7 @@ is not known here is a fault of Roster's and passes as it is.
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 
 import psycopg2
@@ -107,17 +107,20 @@ _counting = Lock()
 _FAILURES = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+def translated() -> AbstractContextManager[None]:
     """Say in the ports' words what the database could not do."""
-    try:
-        yield
-    except sqlalchemy.exc.TimeoutError as error:  # no connection of the pool became free in time
-        raise _counted(Unavailable()) from error
-    except _FAILURES as error:
-        if meaning := _meaning(_cause(error)):
+    return _TRANSLATED
+
+
+class _Translated(AbstractContextManager[None]):
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlalchemy.exc.TimeoutError):  # no connection became free in time
+            raise _counted(Unavailable()) from error
+        if isinstance(error, _FAILURES) and (meaning := _meaning(_cause(error))):
             raise _counted(meaning()) from error
-        raise
+
+
+_TRANSLATED = _Translated()
 
 
 @contextmanager

@@ -41,6 +41,8 @@ class Session(extensions.connection):
     """A session that can be told what to send before its next statement, in one message."""
 
     opening = ""
+    incoming: "select.poll | None" = None
+    """Looks for what the server says, once the session is open."""
 
     def opened(self, statement: str, *, has_values: bool) -> str:
         """The statement after what was to be sent before it, which holds its values already."""
@@ -131,11 +133,17 @@ def prepare(engine: Engine) -> None:
 def _wait(connection: extensions.connection) -> None:
     """Called by the driver, of which it is a global setting, instead of blocking."""
     while (state := connection.poll()) != POLL_OK:
-        poll = select.poll()
-        poll.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
+        incoming = getattr(connection, "incoming", None) if state == POLL_READ else None
         left = remaining()
-        if not poll.poll(None if left is None else 1000 * left):
+        if not (incoming or _looking(connection, state)).poll(left and 1000 * left):
             raise DeadlinePassed
+
+
+def _looking(connection: extensions.connection, state: int) -> "select.poll":
+    """Looks whether there is something to read, or room to write."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
+    return poll
 
 
 @contextmanager
@@ -189,6 +197,7 @@ class _Hosts:
 def _connected(parameters: dict[str, Any]) -> Session:
     connection: Session = psycopg2.connect(**parameters, connection_factory=Session)
     connection.cursor_factory = _Cursor
+    connection.incoming = _looking(connection, POLL_READ)
     extensions.register_type(_INSTANT, connection)
     return connection
 
@@ -205,11 +214,9 @@ def _attempts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**parameters, **own, **({"target_session_attrs": session} if session else {})}
 
 
-def _still_open(connection: extensions.connection, *_: object) -> None:
+def _still_open(connection: Session, *_: object) -> None:
     """A server says nothing on an idle connection but that it is closing it."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    if connection.closed or poll.poll(0):
+    if connection.closed or connection.incoming is None or connection.incoming.poll(0):
         raise DisconnectionError
 
 

@@ -4,9 +4,8 @@ Core's own way of executing costs several times what the driver does, at each ex
 (docs/decisions/0020-compiled-once.md).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -15,6 +14,7 @@ from sqlalchemy.sql.elements import CompilerElement
 from adapters.sql import mariadb, postgresql
 from adapters.sql.transactions import Pooled
 
+T = TypeVar("T")
 Values = Mapping[str, Any]
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
@@ -38,19 +38,15 @@ class Statement:
 
     def rows(self, connection: Connection | Pooled, values: Values) -> list[Row]:
         """All rows."""
-        with self._executed(connection, values) as (compiled, cursor):
-            return [compiled.read(row) for row in cursor.fetchall()]
+        return self._executed(connection, values, _Compiled.rows)
 
     def row(self, connection: Connection | Pooled, values: Values) -> Row | None:
         """The first row; None if there is none."""
-        with self._executed(connection, values) as (compiled, cursor):
-            row = cursor.fetchone()
-            return None if row is None else compiled.read(row)
+        return self._executed(connection, values, _Compiled.row)
 
     def count(self, connection: Connection | Pooled, values: Values) -> int:
         """How many rows it concerned."""
-        with self._executed(connection, values) as (_, cursor):
-            return int(cursor.rowcount)
+        return self._executed(connection, values, _Compiled.count)
 
     def run(self, connection: Connection | Pooled, values: Values) -> None:
         """Run it at the latest with the next one: where one message may hold both, in that.
@@ -69,17 +65,18 @@ class Statement:
             compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
         return compiled
 
-    @contextmanager
     def _executed(
-        self, connection: Connection | Pooled, values: Values
-    ) -> "Iterator[tuple[_Compiled, Any]]":
-        dialect = connection.dialect
+        self,
+        connection: Connection | Pooled,
+        values: Values,
+        result: Callable[["_Compiled", Any], T],
+    ) -> T:
+        dialect, pooled = connection.dialect, connection.connection
         compiled = self._compiled_for(dialect)
-        pooled = connection.connection
         cursor = pooled.cursor()
         try:
             cursor.execute(compiled.text(), compiled.write(values))
-            yield compiled, cursor
+            return result(compiled, cursor)
         except dialect.loaded_dbapi.Error as error:
             if dialect.is_disconnect(error, pooled.dbapi_connection, cursor):
                 connection.invalidate(error)
@@ -124,10 +121,19 @@ class _Compiled:
                 values[name] = write(values[name])
         return values if self._names is None else [values[name] for name in self._names]
 
-    def read(self, row: Row) -> Row:
+    def rows(self, cursor: Any) -> list[Row]:
+        rows: list[Row] = cursor.fetchall()
+        return list(map(self._read, rows)) if self._readers else rows
+
+    def row(self, cursor: Any) -> Row | None:
+        row: Row | None = cursor.fetchone()
+        return self._read(row) if row is not None and self._readers else row
+
+    def count(self, cursor: Any) -> int:
+        return int(cursor.rowcount)
+
+    def _read(self, row: Row) -> Row:
         """What the driver gave, as the columns' types have it."""
-        if not self._readers:
-            return row
         values = list(row)
         for position, read in self._readers:
             values[position] = read(values[position])

@@ -6,8 +6,8 @@ writer on SQLite), and a pooler in transaction mode may stand before PostgreSQL.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import PoolProxiedConnection
@@ -37,12 +37,12 @@ _MANNERS: Mapping[str, Callable[[], Manners]] = {
 }
 
 
-@contextmanager
-def bounded() -> Iterator[None]:
+def bounded() -> AbstractContextManager[None]:
     """What is done inside has an end, also where nobody has set a deadline."""
-    left = remaining()
-    with within(SECONDS_WITHOUT_DEADLINE if left is None else left):
-        yield
+    return within(SECONDS_WITHOUT_DEADLINE) if remaining() is None else _BOUNDED
+
+
+_BOUNDED: Final = nullcontext()
 
 
 @contextmanager
