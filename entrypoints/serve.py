@@ -1,6 +1,7 @@
 """The server: what must be right before it listens, its workers, and their end."""
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _OTHER_FILES = 256
+_NEW_OBJECTS = 20_000
+"""How many objects more than before there must be for the collector to look at them."""
 _PLACES = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
 _PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
@@ -244,7 +247,18 @@ def load(master: int, port: int) -> "Flask":
         seconds=settings.body_seconds + settings.request_seconds,
         idle_seconds=settings.header_seconds,
     ).watch()
+    _spare_the_collector()
     return app
+
+
+def _spare_the_collector() -> None:
+    """Leave out of its rounds what was built to stay, and have it come less often.
+
+    Requests leave hardly any cycles behind, and it took a twelfth of their time to look for some.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _end_with(master: int) -> None:
