@@ -14,8 +14,11 @@ from sqlalchemy import Engine
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.events import SqlEventReader
 from adapters.sql.users import SqlUserReader
 from application.search import Condition, Key, Op, Order, Search, Slice, total_order
+from application.trail import History
+from application.users import RECORDED
 
 pytestmark = pytest.mark.long
 
@@ -30,6 +33,12 @@ FILL = f"""
            moment, moment, 1
     FROM (SELECT i, timestamptz '2020-01-01Z' + greatest(i - 300000, 0) * interval '1 s' AS moment
           FROM generate_series(1, {USERS}::bigint) AS i) AS numbered
+"""
+# Ten events about each of 100,000 users.
+FILL_TRAIL = f"""
+    INSERT INTO events (position, time, action, subject_type, subject_id, version, changes)
+    SELECT i, '2026-11-22Z', 'changed', 'users', 1 + i %% 100000, 1 + i / 100000, '{{}}'
+    FROM generate_series(1, {USERS}::bigint) AS i
 """
 
 
@@ -99,13 +108,13 @@ def filled(url: str) -> Iterator[Engine]:
     engine = make_engine(url)
     schema.upgrade(engine)
     with engine.connect() as connection:
-        for statement in (FILL, "VACUUM ANALYZE users"):
+        for statement in (FILL, FILL_TRAIL, "VACUUM ANALYZE users, events"):
             connection.exec_driver_sql(statement)
     yield engine
     engine.dispose()
 
 
-def cost(engine: Engine, ask: Callable[[SqlUserReader], object]) -> Cost:
+def cost(engine: Engine, ask: Callable[[Engine], object]) -> Cost:
     """Asks twice: the plan of the second time, when what was learnt is in memory, is told."""
     told: list[dict[str, Any]] = []
     asked: list[str] = []
@@ -113,14 +122,15 @@ def cost(engine: Engine, ask: Callable[[SqlUserReader], object]) -> Cost:
     class Noting(extensions.cursor):
         def execute(self, statement: str, values: Any = None) -> None:
             text = self.mogrify(statement, values).decode()
-            asked.append(text.partition("; ")[2])  # after the time that it may take
+            if question := text.partition("; ")[2]:  # after the time that it may take
+                asked.append(question)
             super().execute(statement, values)
 
     with engine.connect() as connection:
         session = connection.connection.dbapi_connection
         session.cursor_factory = Noting
     try:
-        ask(SqlUserReader(engine))
+        ask(engine)
     finally:
         session.cursor_factory = None
     with session.cursor() as cursor:
@@ -162,14 +172,20 @@ def assert_flat(found: Cost, *, passed: float = 1) -> None:
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_a_page_reads_its_own_rows_at_any_depth(engine, attribute: str, descending: bool) -> None:
     order = Order(attribute, descending)
-    assert_flat(cost(engine, lambda reader: reader.page(page(order))))
+    assert_flat(cost(engine, lambda engine: SqlUserReader(engine).page(page(order))))
     for part in (0.1, 0.5, 0.9):
         key = key_at(engine, attribute, part, descending=descending)
         assert_flat(
-            cost(engine, lambda reader, key=key: reader.page(page(order, after=key))), passed=10
+            cost(
+                engine, lambda engine, key=key: SqlUserReader(engine).page(page(order, after=key))
+            ),
+            passed=10,
         )
         assert_flat(
-            cost(engine, lambda reader, key=key: reader.page(page(order, before=key))), passed=10
+            cost(
+                engine, lambda engine, key=key: SqlUserReader(engine).page(page(order, before=key))
+            ),
+            passed=10,
         )
 
 
@@ -189,7 +205,10 @@ def test_a_filter_passes_over_few(engine, where: str, attribute: str, descending
     middle = key_at(engine, attribute, 0.5, descending=descending, where=where)
     for place in ({}, {"after": middle}):
         search = page(order, conditions=conditions, **place)
-        assert_flat(cost(engine, lambda reader, search=search: reader.page(search)), passed=20)
+        assert_flat(
+            cost(engine, lambda engine, search=search: SqlUserReader(engine).page(search)),
+            passed=20,
+        )
 
 
 @pytest.mark.parametrize(
@@ -201,7 +220,7 @@ def test_a_filter_passes_over_few(engine, where: str, attribute: str, descending
 )
 def test_one_user_is_looked_up(engine, condition: Condition) -> None:
     search = page(conditions=(condition,))
-    found = cost(engine, lambda reader: reader.page(search))
+    found = cost(engine, lambda engine: SqlUserReader(engine).page(search))
     assert found.rows == 1
     assert found.buffers <= 6
 
@@ -211,7 +230,7 @@ def test_beginnings_are_looked_up(engine, text: tuple[str, str]) -> None:
     attribute, beginning = text
     condition = Condition.folding(attribute, Op.STARTS_WITH, (beginning,))
     search = page(conditions=(condition,))
-    found = cost(engine, lambda reader: reader.page(search))
+    found = cost(engine, lambda engine: SqlUserReader(engine).page(search))
     assert "Seq Scan" not in found.scans
     assert found.rows <= 5000
 
@@ -223,6 +242,24 @@ def test_a_rare_part_is_looked_up_where_there_are_trigrams(
     attribute, part = text
     condition = Condition.folding(attribute, Op.CONTAINS, (part,))
     search = page(conditions=(condition,))
-    found = cost(engine_with_trigrams, lambda reader: reader.page(search))
+    found = cost(engine_with_trigrams, lambda engine: SqlUserReader(engine).page(search))
     assert "Seq Scan" not in found.scans
     assert found.rows <= 500
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_history_reads_its_own_events(engine, descending: bool) -> None:
+    its = History(RECORDED, SqlEventReader(engine), SqlUserReader(engine).get).about(777)
+    search = Search(its, (Order("id", descending),), Slice(5))
+    found = cost(engine, lambda engine: SqlEventReader(engine).page(search))
+    assert found.rows <= 6, found.shown
+    assert found.buffers <= 15, found.shown
+
+
+def test_whoever_follows_the_trail_reads_what_is_new(engine) -> None:
+    found = cost(engine, lambda engine: SqlEventReader(engine).after(USERS - 100, size=50))
+    assert "Seq Scan" not in {
+        node["Node Type"] for node in found.nodes if node.get("Relation Name") == "events"
+    }
+    assert found.rows <= 52, found.shown
+    assert found.buffers <= 70, found.shown
