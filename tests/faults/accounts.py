@@ -80,6 +80,7 @@ class Account:
     duplicated: int
     half_applied: int
     done_though_refused: int
+    untold: int
     wrong_answers: int
     failed_once_mended: int
     seconds_to_recover: float
@@ -94,6 +95,10 @@ class Account:
         return f"| {' | '.join(names)} |", f"| --- |{' ---: |' * (len(names) - 1)}"
 
 
+DAMAGE = ("lost", "duplicated", "half_applied", "done_though_refused", "untold", "wrong_answers")
+"""What there must be none of."""
+
+
 def _shown(cell: float) -> str:
     return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
 
@@ -103,9 +108,13 @@ def account(
     changes: Iterable[Sequence[Task]],
     answers: Sequence[Answer],
     users: Sequence[Mapping[str, Any]],
+    events: Iterable[Mapping[str, Any]],
     mended: float,
 ) -> Account:
-    """Reckon it. `changes` are those of one user each, in the order in which they were sent."""
+    """Reckon it. `changes` are those of one user each, in the order in which they were sent.
+
+    `events` are all that happened, in their order: they must lead to the users that are there.
+    """
     found = {
         user["attributes"]["email"]: (user["id"], user["attributes"]["name"]) for user in users
     }
@@ -126,6 +135,7 @@ def account(
             task.outcome is Outcome.REFUSED and states[id(task)] != "absent" for task in makings
         )
         + sum(_done_though_refused(each, found) for each in series),
+        untold=len(_untold(users, events)),
         wrong_answers=sum(answer.outcome is Outcome.WRONG for answer in answers),
         failed_once_mended=len(_failed(answers, mended)),
         seconds_to_recover=_recovery(answers, mended),
@@ -162,6 +172,34 @@ def _done_though_refused(changes: Sequence[Task], found: Mapping[str, User]) -> 
         task.outcome is Outcome.REFUSED and found.get(task.emails[0], ("", ""))[1] == task.name
         for task in changes
     )
+
+
+def _untold(users: Sequence[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The ids of those to whose state their events do not lead, step by step."""
+    broken = set()
+    states: dict[str, dict[str, Any]] = {}
+    versions: dict[str, int] = {}
+    for event in events:
+        user_id = event["subject_id"]
+        if user_id is None:  # an import, beside its users
+            continue
+        state = states.setdefault(user_id, {})
+        if event["version"] != versions.get(user_id, 0) + 1:
+            broken.add(user_id)
+        versions[user_id] = event["version"]
+        for name, change in event["changes"].items():
+            if state.get(name) != change["from"]:
+                broken.add(user_id)
+            state[name] = change["to"]
+    there = {user["id"]: user["attributes"] for user in users}
+    for user_id in states.keys() | there.keys():
+        told = states.get(user_id, {})
+        told = {name: value for name, value in told.items() if value is not None}
+        if {name: told.get(name) for name in ("email", "name")} != {
+            name: there.get(user_id, {}).get(name) for name in ("email", "name")
+        }:
+            broken.add(user_id)
+    return broken
 
 
 def _failed(answers: Sequence[Answer], mended: float) -> list[Answer]:

@@ -1,7 +1,7 @@
 """Clients that create, change and read users all the while, and take note of every answer."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -110,21 +110,22 @@ class Load:
         """With what the service tells to be there."""
         makings = [*self.others, *(task for each in self._clients for task in each.makings)]
         changes = [client.changes for client in self._clients]
-        return account(makings, changes, self.answers(), self._service.users(), self._mended)
+        users, events = self._service.users(), self._service.events()
+        return account(makings, changes, self.answers(), users, events, self._mended)
 
     def acknowledged(self) -> frozenset[int]:
         """What is acknowledged by now, for `account_of`."""
         return frozenset(id(task) for task in self._tasks() if task.acknowledged)
 
-    def account_of(self, known: frozenset[int], users: Sequence[Mapping[str, Any]]) -> Account:
-        """With users that are elsewhere, where only what was `known` must be."""
+    def account_of(self, known: frozenset[int], restored: Service) -> Account:
+        """With what is told elsewhere, where only what was `known` must be."""
 
         def then(task: Task) -> Task:
             return task if id(task) in known else replace(task, answers=[_UNTOLD])
 
         makings = [then(task) for client in self._clients for task in client.makings]
         changes = [[then(task) for task in client.changes] for client in self._clients]
-        return account(makings, changes, [], users, 0)
+        return account(makings, changes, [], restored.users(), restored.events(), 0)
 
     def ids(self) -> list[int]:
         """All that were told."""

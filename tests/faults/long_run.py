@@ -20,7 +20,7 @@ from threading import Event
 from time import monotonic
 
 import psutil
-from faults.accounts import Account
+from faults.accounts import DAMAGE, Account
 from faults.growth import HEAD, Series
 from faults.load import Load
 from faults.postgres import Postgres
@@ -236,7 +236,7 @@ def _judged(
 ) -> Judgement:
     answers = Counter(each for other in others for each in other.wrong)
     wrong = [f"{number} times {answer}" for answer, number in answers.items()]
-    for name in ("lost", "duplicated", "half_applied", "done_though_refused", "wrong_answers"):
+    for name in DAMAGE:
         if number := getattr(account, name):
             wrong.append(f"{number} {name}")
     answered = sum((other.answers for other in others), Counter())

@@ -95,6 +95,14 @@ class Service:
             path = document["links"]["next"]
         return found
 
+    def events(self) -> list[dict[str, Any]]:
+        """All that happened, as this release's command line tells it to whoever follows."""
+        environment = {
+            name: value for name, value in self.environment.items() if name != "PYTHONPATH"
+        }
+        told = subprocess.run([ROSTER, "events"], env=environment, check=True, capture_output=True)
+        return list(map(json.loads, told.stdout.splitlines()))
+
     def log(self) -> str:
         return self._log.read_text()
 

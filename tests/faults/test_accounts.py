@@ -20,7 +20,7 @@ def task(name: str, outcome: Outcome, *emails: str) -> Task:
 
 
 def reckoned(makings: list[Task], changes: list[Task], users: list[dict[str, Any]]) -> Account:
-    return account(makings, [changes], [], users, 0)
+    return account(makings, [changes], [], users, [], 0)
 
 
 A, B = user("1", "a", "done"), user("2", "b", "other")
@@ -66,3 +66,32 @@ def test_damage_to_what_was_changed_is_seen(name: str, damage: dict[str, int]) -
 def found(account: Account) -> dict[str, int]:
     names = ("lost", "duplicated", "half_applied", "done_though_refused")
     return {name: getattr(account, name) for name in names if getattr(account, name)}
+
+
+CREATED = {"email": {"from": None, "to": "a"}, "name": {"from": None, "to": "old"}}
+CHANGED = {"name": {"from": "old", "to": "done"}}
+GONE = {"email": {"from": "a", "to": None}, "name": {"from": "done", "to": None}}
+
+
+def event(version: int, changes: dict[str, Any]) -> dict[str, Any]:
+    return {"subject_id": "1", "version": version, "changes": changes}
+
+
+@pytest.mark.parametrize(
+    ("users", "events", "untold"),
+    [
+        ([A], [event(1, CREATED), event(2, CHANGED)], 0),
+        ([], [event(1, CREATED), event(2, CHANGED), event(3, GONE)], 0),
+        ([A], [], 1),
+        ([A], [event(1, CREATED)], 1),
+        ([A], [event(2, CHANGED)], 1),
+        ([A], [event(2, CHANGED), event(1, CREATED)], 1),
+        ([A], [event(1, CREATED), event(2, CHANGED), event(2, CHANGED)], 1),
+        ([A], [event(1, CREATED), event(2, CHANGED), event(3, GONE)], 1),
+        ([], [event(1, CREATED)], 1),
+    ],
+)
+def test_a_trail_that_does_not_lead_to_what_is_there_is_seen(
+    users: list[dict[str, Any]], events: list[dict[str, Any]], untold: int
+) -> None:
+    assert account([], [], [], users, events, 0).untold == untold

@@ -46,9 +46,9 @@ def judge(
 ) -> None:
     before, after = known
     users = restored.users()
-    found = load.account_of(before, users)
-    assert (found.lost, found.duplicated, found.half_applied) == (0, 0, 0)
-    assert load.account_of(after, users).lost > 0, "the count does not see what is not there"
+    found = load.account_of(before, restored)
+    assert (found.lost, found.duplicated, found.half_applied, found.untold) == (0, 0, 0, 0)
+    assert load.account_of(after, restored).lost > 0, "the count does not see what is not there"
     newest = max(int(user["id"]) for user in users)
     made = create(restored, "first@example.org")
     assert made > newest
