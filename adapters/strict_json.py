@@ -49,6 +49,14 @@ def _constant(name: str) -> NoReturn:
     _refuse("malformed_json", f"{name} is not JSON.")
 
 
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_int=_integer,
+    parse_float=_number,
+    parse_constant=_constant,
+)
+
+
 def _too_deep(text: bytes) -> bool:
     if text.count(b"[") + text.count(b"{") <= DEEPEST:
         return False
@@ -67,13 +75,7 @@ def parse(text: bytes) -> Any:
     if _too_deep(text):
         _refuse("too_deep", f"The document is nested more than {DEEPEST} levels deep.")
     try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_int=_integer,
-            parse_float=_number,
-            parse_constant=_constant,
-        )
+        return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError:
         _refuse("malformed_json", "The document is not UTF-8.")
     except json.JSONDecodeError as error:

@@ -43,7 +43,8 @@ class Database:
 
     def restore(self) -> None:
         """Forget the users that a scenario made, and the rows that it left behind."""
-        self.execute(f"DELETE FROM users WHERE id > {self.users}", "VACUUM users", "CHECKPOINT")
+        made = f"DELETE FROM users WHERE id > {self.users}"
+        self.execute(made, "TRUNCATE events", "VACUUM users", "CHECKPOINT")
 
 
 def attributes(number: int) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def _started(directory: Path) -> Any:
 
 
 def _migrate(url: str) -> None:
-    engine = make_engine(url, pool_size=1)
+    engine = make_engine(url, pool_size=2)  # one holds the turn
     schema.upgrade(engine)
     engine.dispose()
 

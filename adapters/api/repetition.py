@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
-from flask import Response, g, request
+from flask import Response, g
 
 from adapters.api import exchange
 from adapters.jsonapi.idempotency import keyed
+from adapters.web.dispatch import asked
 from application.once import once
 from application.ports import Answer, Run
 
@@ -24,18 +25,16 @@ def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
     """
 
     def answered_once(run: Run, answering: Answering) -> Response:
-        asked = keyed(
-            request.environ.get("HTTP_IDEMPOTENCY_KEY"),
-            principal=exchange.context().actor,
-            url=f"{request.environ['PATH_INFO']}?{exchange.query()}",
-            body=g.body,
-        )
-        if asked is None:
+        environ = asked().environ
+        key = environ.get("HTTP_IDEMPOTENCY_KEY")
+        if key is None:
             return answering(run)
+        context = exchange.context()
+        url = f"{environ['PATH_INFO']}?{exchange.query()}"
         answer = once(
             run,
-            asked,
-            exchange.context(),
+            keyed(key, principal=context.actor, url=url, body=g.body),
+            context,
             lambda joined: _kept(answering(joined)),
             lambda refusal: _kept(say(refusal)),
         )

@@ -14,13 +14,11 @@ _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _SANE: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST}}}")
 
 
-def keyed(header: str | None, *, principal: str | None, url: str, body: bytes) -> Keyed | None:
-    """The request as one that may be repeated; None without the header. Refused (400).
+def keyed(header: str, *, principal: str | None, url: str, body: bytes) -> Keyed:
+    """The request as one that may be repeated. Refused (400).
 
     The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients leave them out.
     """
-    if header is None:
-        return None
     sent = header.strip(" \t")
     quoted = _QUOTED.fullmatch(sent)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else sent

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
-    Connection,
     Index,
     Integer,
     LargeBinary,
@@ -25,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from adapters.sql.columns import Instant, text
 from adapters.sql.failures import gave_up
 from adapters.sql.metadata import METADATA
-from adapters.sql.transactions import send
+from adapters.sql.transactions import Pooled, send
 from application.deadlines import remaining, within
 from application.ports import KEPT_FOR, Answer, Answers, KeyInUse, KeyReused, Overtaken
 
@@ -63,7 +62,7 @@ _SWEEP = delete(ANSWERS).where(ANSWERS.c.request_key.in_(bindparam("keys", expan
 class SqlAnswers(Answers):
     """The answers of a transaction that is open."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Pooled) -> None:
         self._connection = connection
 
     def reserve(self, key: str, digest: str, *, at: datetime) -> Answer | None:

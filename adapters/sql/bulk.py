@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, bindparam, insert, select
+from sqlalchemy import Column, Table, bindparam, insert, select
 
 from adapters.sql import sqlite
 from adapters.sql.copying import copy_in
 from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, violated
-from adapters.sql.transactions import send
+from adapters.sql.transactions import Pooled, send
 from application.ports import Overtaken
 
 _ATTEMPTS = 4
@@ -35,7 +35,7 @@ class Bulk:
         keys = [row[self._key] for row in rows]
         return dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
 
-    def taken(self, connection: Connection, keys: Collection[Any]) -> Collection[Any]:
+    def taken(self, connection: Pooled, keys: Collection[Any]) -> Collection[Any]:
         """Those of the keys that are held."""
         return set(connection.execute(self._taken, {"keys": list(keys)}).scalars())
 
@@ -47,7 +47,7 @@ class Adding:
     refused some, keys are looked up first, for as long as that finds any.
     """
 
-    def __init__(self, bulk: Bulk, connection: Connection) -> None:
+    def __init__(self, bulk: Bulk, connection: Pooled) -> None:
         self._bulk = bulk
         self._connection = connection
         # On SQLite others can't write meanwhile, and a savepoint would copy each page it touches.
@@ -88,20 +88,20 @@ class Adding:
         return True
 
 
-def insert_rows(connection: Connection, columns: Columns, rows: Rows) -> None:
+def insert_rows(connection: Pooled, columns: Columns, rows: Rows) -> None:
     """Insert rows, none of whose values is null, in the way of the database that is fastest.
 
     Raises what the driver raises.
     """
     if connection.dialect.name == "sqlite":
         sqlite.insert_many(connection, columns, rows)
-    elif connection.dialect.name == "postgresql" and is_alone(connection):
+    elif connection.dialect.name == "postgresql" and is_alone(connection.engine):
         copy_in(connection, columns, rows)
     else:
         _insert(connection, columns, rows)
 
 
-def _insert(connection: Connection, columns: Columns, rows: Rows) -> None:
+def _insert(connection: Pooled, columns: Columns, rows: Rows) -> None:
     """In statements of many rows each."""
     table, names = columns[0].table, [column.name for column in columns]
     assert isinstance(table, Table)

@@ -11,13 +11,14 @@ from sqlalchemy import Boolean, Column, ColumnElement, Connection, String, Text,
 
 from adapters.sql import postgresql
 from adapters.sql.columns import Instant
+from adapters.sql.transactions import Pooled
 
 _RFC_3339 = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def copy_in(
-    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
+    connection: Pooled, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Add the rows, none of whose values is None, to columns of one table.
 

@@ -9,7 +9,6 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Engine,
     Identity,
     Index,
@@ -26,7 +25,7 @@ from adapters.sql.columns import Identity64, Instant, text
 from adapters.sql.metadata import METADATA
 from adapters.sql.search import Searchable
 from adapters.sql.statements import Row, Statement
-from adapters.sql.transactions import Transactions, asking
+from adapters.sql.transactions import Pooled, Transactions, asking
 from application.ports import Context
 from application.search import Page, Search
 from application.trail import Changes, Event, EventReader, Events, NewEvent
@@ -101,7 +100,7 @@ _SEARCHABLE = Searchable(columns=_COLUMNS, folded={"action": EVENTS.c.action})
 class SqlEvents(Events):
     """The events of a transaction that is open."""
 
-    def __init__(self, connection: Connection, context: Context, now: datetime) -> None:
+    def __init__(self, connection: Pooled, context: Context, now: datetime) -> None:
         self._connection = connection
         self._of_unit = (now, context.actor, context.request_id)
 
@@ -150,7 +149,7 @@ class SqlEventReader(EventReader):
         return [(row[0], _event(row[1:])) for row in rows]
 
 
-def _settle(connection: Connection) -> None:
+def _settle(connection: Pooled) -> None:
     """Give their positions to the events that can be seen and have none, if not too many.
 
     Where an event can be seen, those that it may build on can be, and have smaller ids.

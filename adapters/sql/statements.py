@@ -7,7 +7,7 @@ Core's own way of executing costs several times what the driver does, at each ex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
@@ -36,19 +36,19 @@ class Statement:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def rows(self, connection: Connection | Pooled, values: Values) -> list[Row]:
+    def rows(self, connection: Pooled, values: Values) -> list[Row]:
         """All rows."""
         return self._executed(connection, values, _Compiled.rows)
 
-    def row(self, connection: Connection | Pooled, values: Values) -> Row | None:
+    def row(self, connection: Pooled, values: Values) -> Row | None:
         """The first row; None if there is none."""
         return self._executed(connection, values, _Compiled.row)
 
-    def count(self, connection: Connection | Pooled, values: Values) -> int:
+    def count(self, connection: Pooled, values: Values) -> int:
         """How many rows it concerned."""
         return self._executed(connection, values, _Compiled.count)
 
-    def run(self, connection: Connection | Pooled, values: Values) -> None:
+    def run(self, connection: Pooled, values: Values) -> None:
         """Run it at the latest with the next one: where one message may hold both, in that.
 
         A failure of this may then be raised by the next.
@@ -67,7 +67,7 @@ class Statement:
 
     def _executed(
         self,
-        connection: Connection | Pooled,
+        connection: Pooled,
         values: Values,
         result: Callable[["_Compiled", Any], T],
     ) -> T:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, Engine, false, update
+from sqlalchemy import Engine, false, update
 
 from adapters.sql.answers import SqlAnswers
 from adapters.sql.events import SqlEvents
 from adapters.sql.failures import NotMigrated
 from adapters.sql.schema import REVISION, revision_of
-from adapters.sql.transactions import Transactions, reading, send
+from adapters.sql.transactions import Pooled, Transactions, reading, send
 from adapters.sql.users import USERS, SqlUsers
 from application.ports import Clock, Context, UnitOfWork
 from application.trail import Trail
@@ -59,7 +59,7 @@ class SqlStore:
             connection.execute(_CHANGES_NOTHING)
 
 
-def _mark(connection: Connection, trail: Trail) -> Callable[[], None]:
+def _mark(connection: Pooled, trail: Trail) -> Callable[[], None]:
     def undo() -> None:
         trail.forget()
         send(connection, "ROLLBACK TO SAVEPOINT mark")

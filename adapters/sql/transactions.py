@@ -7,9 +7,9 @@ writer on SQLite), and a pooler in transaction mode may stand before PostgreSQL.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, CursorResult, Engine, Executable
 from sqlalchemy.pool import PoolProxiedConnection
 
 from adapters.sql import mariadb, postgresql, sqlite
@@ -55,20 +55,33 @@ def reading(engine: Engine) -> Iterator[Connection]:
 class Pooled:
     """A connection as the pool has it: enough for a statement that is compiled already."""
 
-    __slots__ = ("connection", "dialect")
+    __slots__ = ("_by_core", "connection", "dialect", "engine")
 
     def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.dialect = engine.dialect
         self.connection = engine.raw_connection()
+        self._by_core: Connection | None = None
 
-    def invalidate(self, error: BaseException) -> None:
+    def execute(self, statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
+        """A statement that isn't compiled yet, by SQLAlchemy and as it raises."""
+        if self._by_core is None:
+            self._by_core = Connection(self.engine, self.connection)
+        return self._by_core.execute(statement, values)
+
+    @property
+    def broke(self) -> bool:
+        """Whether it is not to be used again."""
+        return not self.connection.is_valid
+
+    def invalidate(self, error: BaseException | None = None) -> None:
         """It broke; it is not to be used again."""
         self.connection.invalidate(error)
 
 
 @contextmanager
 def asking(engine: Engine) -> Iterator[Pooled]:
-    """A connection for reading by compiled statements, which need less. Raises Unavailable."""
+    """A connection on which each statement stands alone, till another is told. Unavailable."""
     with bounded(), translated():
         pooled = Pooled(engine)
         try:
@@ -85,12 +98,12 @@ class Transactions:
         self._manners = _MANNERS[engine.dialect.name]()
 
     @contextmanager
-    def open(self) -> Iterator[Connection]:
+    def open(self) -> Iterator[Pooled]:
         """A connection in a transaction, which is committed on a clean exit.
 
         Raises Unavailable, Overtaken, OutcomeUnknown.
         """
-        with bounded(), self._manners.turn(), translated(), self._engine.connect() as connection:
+        with bounded(), self._manners.turn(), asking(self._engine) as connection:
             try:
                 self._manners.begin(connection.connection)
                 yield connection
@@ -102,7 +115,7 @@ class Transactions:
             _commit(connection)
 
 
-def send(connection: Connection, statement: str) -> str | None:
+def send(connection: Pooled, statement: str) -> str | None:
     """Straight to the driver: SQLAlchemy is not to add to it. What the database said it did."""
     cursor = connection.connection.cursor()
     try:
@@ -112,7 +125,7 @@ def send(connection: Connection, statement: str) -> str | None:
         cursor.close()
 
 
-def _commit(connection: Connection) -> None:
+def _commit(connection: Pooled) -> None:
     with translated_at_commit():
         try:
             done = send(connection, "COMMIT")
@@ -123,9 +136,9 @@ def _commit(connection: Connection) -> None:
         raise RuntimeError("a unit of work went on after the database had refused a statement")
 
 
-def _roll_back(connection: Connection) -> None:
+def _roll_back(connection: Pooled) -> None:
     """Undo it; a connection on which that fails is not used again, and its end undoes it."""
-    if connection.invalidated:
+    if connection.broke:
         return
     try:
         send(connection, "ROLLBACK")

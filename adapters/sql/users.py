@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
-    Connection,
     Engine,
     Identity,
     Index,
@@ -112,7 +111,7 @@ _LARGEST_ID = 2**63 - 1
 class SqlUsers(Users):
     """The users of a transaction that is open."""
 
-    def __init__(self, connection: Connection, trail: Trail, *, holding: bool) -> None:
+    def __init__(self, connection: Pooled, trail: Trail, *, holding: bool) -> None:
         self._connection = connection
         self._trail = trail
         self._adding = Adding(_BULK, connection)
@@ -212,7 +211,7 @@ class SqlUserCopies:
             copy_out(connection, [USERS.c[name] for name in names], file)
 
 
-def _get(connection: Connection | Pooled, statement: Statement, user_id: int) -> User:
+def _get(connection: Pooled, statement: Statement, user_id: int) -> User:
     if 0 < user_id <= _LARGEST_ID and (row := statement.row(connection, {"user_id": user_id})):
         return _user(row)
     raise UserNotFound(user_id)

@@ -156,7 +156,8 @@ class App(flask.Flask):
 
     def process_response(self, response: flask.Response) -> flask.Response:
         """What comes after any route, if anything does."""
-        if self.after_request_funcs or request_ctx._after_request_functions:
+        here = (None, *asked().blueprints)
+        if request_ctx._after_request_functions or any(map(self.after_request_funcs.get, here)):
             return super().process_response(response)
         return response
 

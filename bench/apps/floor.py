@@ -1,7 +1,8 @@
 """The floor: what Flask and PostgreSQL allow. One statement a request, nothing checked.
 
-It answers the documents that Roster answers, from Roster's own table, so far as the scenarios
-ask for them. Cursors are plain, without the digest that finds damaged ones.
+It answers the documents that Roster answers, from Roster's own tables, so far as the scenarios ask
+for them, and tells of each change in the table of events, by the very statement that makes it.
+Cursors are plain, without the digest that finds damaged ones.
 """
 
 import os
@@ -25,14 +26,21 @@ COLUMNS = "id, email, name, is_active, role, creation_time, update_time, version
 GET = f"SELECT {COLUMNS} FROM users WHERE id = %s"
 LIST = f"SELECT {COLUMNS} FROM users WHERE id > %s ORDER BY id LIMIT %s"
 BY_EMAIL = f"SELECT {COLUMNS} FROM users WHERE email_key = %s ORDER BY id LIMIT %s"
+EVENT = "INSERT INTO events (time, action, subject_type, subject_id, version, changes)"
 ADD = (
-    "INSERT INTO users (email, email_key, name, name_key, is_active, role, creation_time,"
-    " update_time, version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1)"
-    f" RETURNING {COLUMNS}"
+    "WITH made AS (INSERT INTO users (email, email_key, name, name_key, is_active, role,"
+    " creation_time, update_time, version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1)"
+    f" RETURNING {COLUMNS}),"
+    f" told AS ({EVENT} SELECT update_time, 'created', 'users', id, version, %s FROM made)"
+    f" SELECT {COLUMNS} FROM made"
 )
 RENAME = (
-    "UPDATE users SET name = %s, name_key = %s, update_time = %s, version = version + 1"
-    f" WHERE id = %s AND version = %s RETURNING {COLUMNS}"
+    "WITH before AS (SELECT id, name FROM users WHERE id = %s AND version = %s),"
+    " made AS (UPDATE users SET name = %s, name_key = %s, update_time = %s, version = version + 1"
+    f" WHERE id = %s AND version = %s RETURNING {COLUMNS}),"
+    f" told AS ({EVENT} SELECT made.update_time, 'changed', 'users', id, version,"
+    " json_build_object('name', json_build_object('from', before.name, 'to', made.name))"
+    f" FROM made JOIN before USING (id)) SELECT {COLUMNS} FROM made"
 )
 
 app = Flask(__name__, static_folder=None)
@@ -144,7 +152,9 @@ def create() -> Response:
     sent = orjson.loads(request.get_data())["data"]["attributes"]
     email, name, now = sent["email"], sent["name"], datetime.now(UTC)
     active, role = sent.get("is_active", False), sent.get("role", "user")
-    row = one(ADD, (email, fold(email), name, fold(name), active, role, now, now))
+    given = {"email": email, "name": name, "is_active": active, "role": role}
+    changes = orjson.dumps({each: {"from": None, "to": to} for each, to in given.items()}).decode()
+    row = one(ADD, (email, fold(email), name, fold(name), active, role, now, now, changes))
     return single(row, 201, Location=f"{USERS}/{row[0]}")
 
 
@@ -152,5 +162,6 @@ def create() -> Response:
 def rename(user_id: int) -> Response:
     name = orjson.loads(request.get_data())["data"]["attributes"]["name"]
     version = int(request.headers["If-Match"].strip('"'))
-    row = one(RENAME, (name, fold(name), datetime.now(UTC), user_id, version))
+    which = (user_id, version)
+    row = one(RENAME, (*which, name, fold(name), datetime.now(UTC), *which))
     return single(row) if row else Response(status=412)
