@@ -1,6 +1,5 @@
 """Entities -> documents, as JSON text."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -10,7 +9,7 @@ import orjson
 
 from adapters.jsonapi.media import CURSOR_PROFILE, media_type
 from adapters.jsonapi.pages import neighbours, page_meta
-from adapters.jsonapi.parameters import Pairs, Question, Shown
+from adapters.jsonapi.parameters import OF_URLS, SOUND, Pairs, Question, Shown
 from adapters.jsonapi.resource import Kind, Resource, write_instants
 from application.search import Page, tuple_getter
 
@@ -131,11 +130,6 @@ class Writer:
 
 def _with_query(url: str, query: str) -> str:
     """The URL with a query string as it was sent, but for bytes that no URL can hold."""
-    if not _SOUND.fullmatch(query):
-        query = quote(query.encode("latin-1"), safe=_KEPT)
+    if not SOUND.fullmatch(query):
+        query = quote(query.encode("latin-1"), safe=OF_URLS)
     return f"{url}?{query}" if query else url
-
-
-_KEPT: Final = "%!$&'()*+,;=:@/?[]~"
-_SOUND: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(_KEPT)}]*")
-"""A query of what URLs hold, which quote() would find out at ten times the cost."""

@@ -21,17 +21,18 @@ def neighbours(page: Page[Any], question: Question) -> dict[str, Pairs | None]:
     place = question.search.place
     if isinstance(place, Numbered):
         return _numbered_neighbours(page, place, question)
-    cursors = question.cursors
     first, last = _ends(page, place, question)
-    prev: Pairs | None = (("page[before]", cursors.write(first)),) if first else None
-    following: Pairs | None = (("page[after]", cursors.write(last)),) if last else None
-    if place.backward:
-        prev = prev if page.more else None
-    elif place.after is None:
-        prev = None
-    if place.before is None:
-        following = following if page.more else None
-    return {"first": (), "prev": prev, "next": following}
+    before = page.more if place.backward else place.after is not None
+    behind = page.more or place.before is not None
+    return {
+        "first": (),
+        "prev": _at("page[before]", first, question) if before else None,
+        "next": _at("page[after]", last, question) if behind else None,
+    }
+
+
+def _at(parameter: str, key: Key | None, question: Question) -> Pairs | None:
+    return ((parameter, question.cursors.write(key)),) if key else None
 
 
 def _ends(page: Page[Any], place: Slice, question: Question) -> tuple[Key | None, Key | None]:

@@ -27,6 +27,10 @@ MOST_PARAMETERS: Final = 1000
 REMEMBERED: Final = 256
 LONGEST_REMEMBERED: Final = 256
 
+OF_URLS: Final = "%!$&'()*+,;=:@/?[]~"
+SOUND: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(OF_URLS)}]*")
+"""A query of nothing but what URLs hold; to find it by quote() takes ten times as long."""
+
 _FILTER = re.compile(r"filter\[([^][]*)\](?:\[([^][]*)\])?")
 _UNSUPPORTED_SORT: Final = f"{CURSOR_PROFILE}/unsupported-sort"
 _OPS: Final = {op.value: op for op in Op}

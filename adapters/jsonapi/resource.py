@@ -6,7 +6,7 @@ schema itself meets no request: structure is checked by `documents`, values by t
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
@@ -133,6 +133,12 @@ class Resource:
 
     type: str
     attributes: Mapping[str, Attribute]
+    sortable: Mapping[str, Attribute] = field(init=False)
+    """What lists can be sorted and filtered by: attributes, and the id."""
+
+    def __post_init__(self) -> None:
+        queried = {name: each for name, each in self.attributes.items() if each.queried}
+        object.__setattr__(self, "sortable", {**queried, "id": _ID})
 
     @classmethod
     def of(cls, schema: _SchemaClass) -> "Resource":
@@ -151,12 +157,6 @@ class Resource:
                 if name != "id"
             },
         )
-
-    @property
-    def sortable(self) -> Mapping[str, Attribute]:
-        """What lists can be sorted and filtered by: attributes, and the id."""
-        queried = {name: each for name, each in self.attributes.items() if each.queried}
-        return {**queried, "id": _ID}
 
     def given(self, sent: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, object]]:
         """What was sent of its attributes: those to be set, and those that are read-only.

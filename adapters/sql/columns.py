@@ -47,13 +47,15 @@ class Instant(TypeDecorator[datetime]):
             return dialect.type_descriptor(DATETIME(fsp=3))
         return dialect.type_descriptor(DateTime())
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or dialect.name == "postgresql":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
+    def bind_processor(self, dialect: Dialect) -> Convert | None:
+        """As process_bind_param; PostgreSQL takes moments as they are."""
+        return None if dialect.name == "postgresql" else super().bind_processor(dialect)
+
+    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
+        return value and value.astimezone(UTC).replace(tzinfo=None)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
-        """As process_result_value; for PostgreSQL its driver has been taught the same."""
+        """As process_result_value; PostgreSQL's driver has been taught the same."""
         if dialect.name == "postgresql":
             return None
         return super().result_processor(dialect, coltype)

@@ -6,8 +6,8 @@ is not known here is a fault of Roster's and passes as it is.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from threading import Lock
 
 import psycopg2
@@ -123,14 +123,19 @@ class _Translated(AbstractContextManager[None]):
 _TRANSLATED = _Translated()
 
 
-@contextmanager
-def translated_at_commit() -> Iterator[None]:
+def translated_at_commit() -> AbstractContextManager[None]:
     """The same for a commit: a definite refusal, or a lost answer. Neither may be tried again."""
-    try:
-        yield
-    except _FAILURES as error:
-        meaning = Unavailable if _is_definite(_cause(error)) else OutcomeUnknown
-        raise _counted(meaning()) from error
+    return _TRANSLATED_AT_COMMIT
+
+
+class _TranslatedAtCommit(AbstractContextManager[None]):
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, _FAILURES):
+            meaning = Unavailable if _is_definite(_cause(error)) else OutcomeUnknown
+            raise _counted(meaning()) from error
+
+
+_TRANSLATED_AT_COMMIT = _TranslatedAtCommit()
 
 
 def met() -> Mapping[str, int]:

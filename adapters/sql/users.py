@@ -1,7 +1,7 @@
 """The table of users, and the users in it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter
@@ -120,7 +120,7 @@ class SqlUsers(Users):
 
     def add(self, new: NewUser, *, at: datetime) -> User:
         attributes = _first(new, at)
-        with _holding_emails():
+        with _HOLDING_EMAILS:
             row = _ADD.row(self._connection, {**attributes, **_keys(new)})
         assert row is not None
         user = User(id=row[0], **attributes)
@@ -151,7 +151,7 @@ class SqlUsers(Users):
     def save(self, user: User, *, before: User) -> User:
         values = user._asdict() | _keys(user)
         which = {"user_id": user.id, "expected": before.version}
-        with _holding_emails():
+        with _HOLDING_EMAILS:
             saved = _SAVE.count(self._connection, values | which)
         if not saved:
             raise Overtaken
@@ -165,15 +165,15 @@ class SqlUsers(Users):
         self._trail.changed(RECORDED, user, None)
 
 
-@contextmanager
-def _holding_emails() -> Iterator[None]:
+class _HoldingEmails(AbstractContextManager[None]):
     """EmailTaken where a row is refused for another's email."""
-    try:
-        yield
-    except VIOLATIONS as error:
-        if violated(error) in _EMAIL_IS_HELD:
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, VIOLATIONS) and violated(error) in _EMAIL_IS_HELD:
             raise EmailTaken from error
-        raise
+
+
+_HOLDING_EMAILS = _HoldingEmails()
 
 
 class SqlUserReader(UserReader):

@@ -97,6 +97,7 @@ class App(flask.Flask):
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self._server_name = lru_cache(_KNOWN_HOSTS)(self._checked)
+        self._registered = lru_cache(None)(self._around)  # for good: see full_dispatch_request
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The function itself; Flask would look at each of them at each request."""
@@ -140,11 +141,17 @@ class App(flask.Flask):
 
     def preprocess_request(self) -> Any:
         """What comes before any route, until one of them has the answer."""
-        for name in (None, *reversed(asked().blueprints)):
-            for first in self.before_request_funcs.get(name, ()):
-                if (answer := first()) is not None:
-                    return answer
+        before, _ = self._registered(asked().endpoint)
+        for first in before:
+            if (answer := first()) is not None:
+                return answer
         return None
+
+    def _around(self, _: str | None) -> tuple[list[Callable[[], Any]], bool]:
+        """What comes before a route, and whether anything comes after it."""
+        names = (None, *reversed(asked().blueprints))
+        before = [each for name in names for each in self.before_request_funcs.get(name, ())]
+        return before, any(map(self.after_request_funcs.get, names))
 
     def dispatch_request(self) -> Any:
         """The route's own answer."""
@@ -156,8 +163,8 @@ class App(flask.Flask):
 
     def process_response(self, response: flask.Response) -> flask.Response:
         """What comes after any route, if anything does."""
-        here = (None, *asked().blueprints)
-        if request_ctx._after_request_functions or any(map(self.after_request_funcs.get, here)):
+        _, after = self._registered(asked().endpoint)
+        if after or request_ctx._after_request_functions:
             return super().process_response(response)
         return response
 

@@ -376,13 +376,13 @@ def test_a_held_email_is_told_in_whatever_language_the_server_speaks(
 ) -> None:
     directory.commands.create(NewUser(email="o'neill@example.org", name="O'Neill"), NOBODY)
     with pytest.raises(EmailTaken), Transactions(directory.engine).open() as connection:
-        connection.exec_driver_sql(f"SET SESSION lc_messages = {language}")
+        connection.execute(text(f"SET SESSION lc_messages = {language}"))
         trail = Trail(SqlEvents(connection, NOBODY, NOW))
         users = SqlUsers(connection, trail, holding=False)
         try:
             users.add(NewUser(email="O'Neill@example.org", name="O'Neill"), at=NOW)
         finally:
-            connection.exec_driver_sql("SET SESSION lc_messages = DEFAULT")
+            connection.execute(text("SET SESSION lc_messages = DEFAULT"))
 
 
 @on_postgresql
