@@ -8,8 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import structlog
-from structlog.typing import EventDict, Processor
+
+# structlog brings rich with it where there is one, for tracebacks that nobody is shown here; each
+# worker would hold four MiB of it.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+    from structlog.typing import EventDict, Processor
+finally:
+    del sys.modules["rich"]
+    if _rich:
+        sys.modules["rich"] = _rich
 
 _STAMPED: list[Processor] = [
     structlog.processors.add_log_level,
@@ -26,6 +36,11 @@ def configure(log_format: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def named(name: str) -> Any:
+    """Where to tell of what is not a request."""
+    return structlog.get_logger(name)
 
 
 def teller(log_format: str) -> Callable[[dict[str, object]], None]:

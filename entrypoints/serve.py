@@ -14,7 +14,6 @@ from math import ceil
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -34,8 +33,8 @@ _NEW_OBJECTS = 20_000
 """How many objects more than before there must be for the collector to look at them."""
 _PLACES = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
 _PR_SET_PDEATHSIG = 1
-_M_ARENA_MAX = -8
-_log = structlog.get_logger("roster.server")
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_LARGE = 128 * 1024
 
 
 class CannotServe(Conflict):
@@ -226,7 +225,7 @@ def _announce(address: str, port: int) -> None:
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{port}"
     places = {name: f"{url}{path}" for name, path in _PLACES.items()}
-    _log.info("listening", url=url, **places, pid=os.getpid())
+    logs.named("roster.server").info("listening", url=url, **places, pid=os.getpid())
     if sys.stderr.isatty():
         listed = "".join(f"  {name:<8}{place}\n" for name, place in places.items())
         sys.stderr.write(f"Roster is at {url} (Ctrl-C stops it)\n{listed}")
@@ -235,7 +234,7 @@ def _announce(address: str, port: int) -> None:
 def load(master: int, port: int) -> "Flask":
     """A worker's application, in the worker."""
     _end_with(master)
-    _allocate_together()
+    _give_back()
     settings = Settings.of(os.environ)
     logs.configure(settings.log_format)
     from adapters.web.slow_clients import SlowClients
@@ -269,7 +268,13 @@ def _end_with(master: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _allocate_together() -> None:
-    """Have all threads use two arenas. Of its own arena each would keep what it once needed."""
+def _give_back() -> None:
+    """Have a worker give back what it no longer needs.
+
+    Of an arena of its own each thread would keep what it once needed, so that all use two. What
+    is large is mapped by itself, always: glibc would take to keeping it among the small.
+    """
     with suppress(AttributeError):  # no glibc
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        tell = ctypes.CDLL(None).mallopt
+        tell(_M_ARENA_MAX, 2)
+        tell(_M_MMAP_THRESHOLD, _LARGE)

@@ -18,7 +18,7 @@ from faults.postgres import Postgres
 from faults.service import ROSTER, Service
 
 Serve = Callable[..., Service]
-SKIPPED = 1_000_000  # more ids than are given between a backup and the loss of what came after
+SKIPPED = 1_000_000  # more than are given between a backup and the loss of what came after
 
 
 @pytest.fixture
@@ -41,9 +41,14 @@ def backed_up(load: Load, back_up: Callable[[], None]) -> tuple[frozenset[int], 
 def judge(
     load: Load,
     known: tuple[frozenset[int], frozenset[int]],
+    told: int,
     restored: Service,
-    skip_ids: Callable[[], None],
+    skip: Callable[[], None],
 ) -> None:
+    """Of what is lost with the backup's end, nothing that was told is ever told of others.
+
+    `told` is the last position in the trail.
+    """
     before, after = known
     users = restored.users()
     found = load.account_of(before, restored)
@@ -54,8 +59,20 @@ def judge(
     assert made > newest
     delete(restored, made)
     assert create(restored, "second@example.org") > made
-    skip_ids()
+    skip()
     assert create(restored, "third@example.org") > max(load.ids())
+    assert "third@example.org" in events(restored.environment, told)[-1]
+
+
+def events(environment: dict[str, str], after: int) -> list[str]:
+    command = [ROSTER, "events", f"--after={after}"]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
+def last_told(service: Service) -> int:
+    """The last position that a reader of the trail has."""
+    return int(json.loads(events(service.environment, 0)[-1])["position"])
 
 
 def create(service: Service, email: str) -> int:
@@ -94,31 +111,35 @@ def test_a_file_is_backed_up_under_load(
     serve: Serve, tmp_path: Path, back_up: Callable[[Path, Path], None]
 ) -> None:
     source, copy = tmp_path / "roster.db", tmp_path / "copy.db"
-    with Load(serve(f"sqlite:///{source}")) as load:
+    service = serve(f"sqlite:///{source}")
+    with Load(service) as load:
         known = backed_up(load, lambda: back_up(source, copy))
         load.mended()
+    told = last_told(service)
     url = f"sqlite:///{copy}"
     check(url)
 
-    def skip_ids() -> None:
+    def skip() -> None:
         with closing(sqlite3.connect(copy)) as connection:
-            connection.execute(
-                f"UPDATE sqlite_sequence SET seq = seq + {SKIPPED} WHERE name = 'users'"
+            connection.executescript(
+                f"UPDATE sqlite_sequence SET seq = seq + {SKIPPED};"
+                f"UPDATE event_positions SET last = last + {SKIPPED};"
             )
-            connection.commit()
 
-    judge(load, known, serve(url), skip_ids)
+    judge(load, known, told, serve(url), skip)
 
 
 def skipping(url: str) -> Callable[[], None]:
-    def skip_ids() -> None:
+    def skip() -> None:
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT setval('users_id_seq', (SELECT last_value FROM users_id_seq) + {SKIPPED})"
-            )
+            for sequence in ("users_id_seq", "events_id_seq"):
+                cursor.execute(
+                    f"SELECT setval('{sequence}', (SELECT last_value FROM {sequence}) + {SKIPPED})"
+                )
+            cursor.execute(f"UPDATE event_positions SET last = last + {SKIPPED}")
             connection.commit()
 
-    return skip_ids
+    return skip
 
 
 @pytest.mark.long
@@ -131,16 +152,18 @@ def test_a_database_is_dumped_under_load(
         command = [postgres.binaries / program, *arguments]
         subprocess.run(command, check=True, capture_output=True)
 
-    with Load(serve(postgres.url)) as load:
+    service = serve(postgres.url)
+    with Load(service) as load:
         known = backed_up(
             load, lambda: run("pg_dump", "--format=custom", f"--file={dump}", postgres.url)
         )
         load.mended()
+    told = last_told(service)
     restored = new_postgres()
     restored.create()
     run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={restored.url}", dump)
     check(restored.url)
-    judge(load, known, serve(restored.url), skipping(restored.url))
+    judge(load, known, told, serve(restored.url), skipping(restored.url))
 
 
 @pytest.mark.long
@@ -152,15 +175,17 @@ def test_a_server_is_backed_up_under_load_and_restored_to_a_point_in_time(
     )
     postgres.create()
     restored = new_postgres()
-    with Load(serve(postgres.url)) as load:
+    service = serve(postgres.url)
+    with Load(service) as load:
         restored.back_up(postgres)
         load.until_acknowledged(100)
         known = backed_up(
             load, lambda: postgres.execute("SELECT pg_create_restore_point('a good hour')")
         )
         load.mended()
+    told = last_told(service)
     postgres.execute("SELECT pg_switch_wal()")
     postgres.stop()  # which archives what is left
     restored.recover(f"cp {archive}/%f %p", "a good hour")
     check(restored.url)
-    judge(load, known, serve(restored.url), skipping(restored.url))
+    judge(load, known, told, serve(restored.url), skipping(restored.url))
