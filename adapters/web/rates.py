@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from math import ceil
-from time import time
+from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from limits import RateLimitItem, parse_many
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from application.access import Principal
 
@@ -43,15 +42,41 @@ def limit(allowed: RateLimitItem) -> Limit:
 
     Principals are counted by their names, others by their addresses.
     """
-    counts = FixedWindowRateLimiter(MemoryStorage())
+    windows = _Windows(allowed.get_expiry())
 
     def check(environ: "WSGIEnvironment", principal: Principal | None) -> None:
-        who = _who(environ, principal)
-        if not counts.hit(allowed, who):
-            until = counts.get_window_stats(allowed, who).reset_time
-            raise TooManyRequests(max(1, ceil(until - time())))
+        asked, left = windows.count(_who(environ, principal))
+        if asked > allowed.amount:
+            raise TooManyRequests(max(1, ceil(left)))
 
     return check
+
+
+class _Windows:
+    """How often each has asked since its window began; those that are over are forgotten.
+
+    The storage of `limits` starts a thread for that with nearly every request, and fails where
+    two of them do so at once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._windows: dict[str, tuple[float, int]] = {}
+        self._sweep = monotonic() + seconds
+        self._lock = Lock()
+
+    def count(self, who: str) -> tuple[int, float]:
+        """Once more: how often now, and in how many seconds that is forgotten."""
+        with self._lock:
+            now = monotonic()
+            if now >= self._sweep:
+                self._windows = {each: of for each, of in self._windows.items() if of[0] > now}
+                self._sweep = now + self._seconds
+            end, count = self._windows.get(who, (now, 0))
+            if end <= now:
+                end, count = now + self._seconds, 0
+            self._windows[who] = end, count + 1
+            return count + 1, end - now
 
 
 def _who(environ: "WSGIEnvironment", principal: Principal | None) -> str:

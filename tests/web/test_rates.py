@@ -1,10 +1,16 @@
 """How often one and the same may ask."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier
 
 import jwt
 import pytest
 from flask.testing import FlaskClient
+
+from adapters.web.rates import TooManyRequests, limit, rate
 
 Service = Callable[..., FlaskClient]
 
@@ -98,3 +104,29 @@ def test_what_trusted_proxies_say_is(service: Service) -> None:
     forwarded = {"X-Forwarded-Host": "evil.example.org", "X-Forwarded-For": "1.1.1.1, 10.0.0.1"}
     answer = client.get("/api/v1", headers=forwarded)
     assert answer.get_json()["links"]["self"] == "/api/v1"
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_those_who_ask_at_once_are_counted_one_by_one(hurried: None) -> None:
+    check = limit(rate("50000/hour"))
+    together = Barrier(16)
+
+    def ask(_: int) -> int:
+        together.wait()
+        passed = 0
+        for _ in range(5000):
+            with suppress(TooManyRequests):
+                check({"REMOTE_ADDR": "192.0.2.1"}, None)
+                passed += 1
+        return passed
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(ask, range(16))) == 50_000
