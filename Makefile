@@ -60,6 +60,14 @@ test-hostile: install ## attack the running server at length, and hold the store
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends pgbouncer
 
+/usr/sbin/nginx:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx-light
+
+/usr/bin/systemd-analyze:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd
+
 test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count what is lost
 	$(BIN)/python -m pytest -m "" tests/faults
 
@@ -82,7 +90,7 @@ check: install ## lint, types, import contracts, migration drift
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/migrations -k drift
 
-check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer ## everything that CI runs, and the tests that take minutes
+check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## everything that CI runs, and the tests that take minutes
 	$(BIN)/python -m pytest -m ""
 
 format: install ## put the source into the house format

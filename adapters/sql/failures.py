@@ -102,7 +102,8 @@ _MARIADB = {
 }
 _OF_THE_DRIVER = range(2000, 3000)
 _LOST = 0
-_counts: Counter[str] = Counter()
+_KINDS = (Unavailable, Overtaken, OutcomeUnknown, NotMigrated, WritesRefused)
+_counts = Counter({kind.code: 0 for kind in _KINDS})  # from zero on, or the first would go unseen
 _counting = Lock()
 _FAILURES = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,30 @@ def test_the_unit_can_do_little_beyond_what_the_service_needs(unit: Path) -> Non
     assert analyzed(*bound)[0] == 0
     unit.write_text(unit.read_text().replace("SystemCallFilter=", "#"))
     assert analyzed(*bound)[0] != 0
+
+
+ALERTS = (DEPLOY / "alerts.yml").read_text()
+
+
+def test_alarms_ask_for_what_is_told_from_the_start(
+    serve: Callable[[str], str], sqlite_url: str
+) -> None:
+    base_url = serve(sqlite_url)
+    httpx.get(f"{base_url}/api/v1/users").raise_for_status()
+    told = httpx.get(f"{base_url}/metrics").text
+    metrics = set(re.findall(r"([a-z_]+){", ALERTS)) - {"up"}
+    assert len(metrics) > 5
+    assert {
+        each for each in metrics if not re.search(rf"^{each}[ {{]", told, re.MULTILINE)
+    } == set()
+    for label in re.findall(r' (code="\w+")', ALERTS):
+        assert f"roster_database_failures_total{{{label}}} 0.0" in told, label
+
+
+def test_each_alarm_is_told_with_what_to_do() -> None:
+    alarms = set(re.findall(r"alert: (\w+)", ALERTS))
+    page = (DEPLOY.parent / "operations.md").read_text()
+    assert {each for each in alarms if f"`{each}`" not in page} == set()
 
 
 def pins(path: Path) -> set[tuple[str, str]]:

@@ -235,6 +235,7 @@ def _judged(
 ) -> Judgement:
     answers = Counter(each for other in others for each in other.wrong)
     wrong = [f"{number} times {answer}" for answer, number in answers.items()]
+    wrong += [line for line in watch.service.log().splitlines() if '"exception"' in line]
     for name in DAMAGE:
         if number := getattr(account, name):
             wrong.append(f"{number} {name}")
