@@ -183,7 +183,7 @@ class Behind:
     def __init__(self, nginx: Nginx, service: Service) -> None:
         self.port = nginx.plain_port
         self.headers = service.headers
-        self.users = service.users
+        self.users, self.events = service.users, service.events
 
 
 @pytest.mark.long

@@ -18,6 +18,6 @@ def test_growth_is_that_of_the_line_that_fits_best(values: list[float], growth: 
 @pytest.mark.long
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_a_short_run_loses_nothing_and_answers_rightly(database: str) -> None:
-    found = run(minutes=0.75, between=10, pause=0.01, database=database)
+    found = run(minutes=0.4, between=6, pause=0.01, database=database)
     assert not [each for each in found.wrong if "grows" not in each]  # it is still warming up
     assert "faults: {}" not in found.lines
