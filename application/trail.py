@@ -4,7 +4,7 @@ A store records every change that a unit of work makes, so that no use case can 
 events are written in the transaction of the change.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -156,7 +156,7 @@ class Trail:
     def _tell(
         self, action: Action, kind: Kind, subject_id: int, version: int, *states: object
     ) -> None:
-        changes = dict(_differences(kind.attributes, *states))
+        changes = _differences(kind.attributes, *states)
         self.add(NewEvent(action.value, kind.type, subject_id, version, changes))
 
     def add(self, event: NewEvent) -> None:
@@ -193,8 +193,10 @@ class Trail:
 
 def _differences(
     attributes: Collection[str], before: object, after: object
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name in attributes:
-        was, is_now = getattr(before, name, None), getattr(after, name, None)
-        if was != is_now:
-            yield name, {"from": was, "to": is_now}
+) -> dict[str, Mapping[str, Any]]:
+    states = [[getattr(state, name, None) for name in attributes] for state in (before, after)]
+    return {
+        name: {"from": was, "to": is_now}
+        for name, was, is_now in zip(attributes, *states, strict=True)
+        if was != is_now
+    }

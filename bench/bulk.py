@@ -1,13 +1,14 @@
 """python -m bench.bulk: imports and exports beside what the databases do by themselves."""
 
 import csv
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from statistics import median
@@ -36,6 +37,7 @@ COLUMNS = (
     "version",
 )
 INTO = f"users ({', '.join(COLUMNS)})"
+TOLD = "events (time, action, subject_type, subject_id, version, changes)"
 EXPORTED = "id, email, name, is_active, role, creation_time, update_time"
 MOMENT = "2026-11-22 09:30:00.123"
 
@@ -76,15 +78,29 @@ def _rows(lines: int) -> Iterator[Row]:
         yield (email, keys[0], name, keys[1], active, role, MOMENT, MOMENT, 1)
 
 
+def _event(number: int, row: Row) -> Row:
+    """What the trail tells of the user who got that id."""
+    given = {"email": row[0], "name": row[2], "is_active": row[4], "role": row[5]}
+    changes = json.dumps(
+        {name: {"from": None, "to": to} for name, to in given.items()}, ensure_ascii=False
+    )
+    return (MOMENT, "created", "users", number, 1, changes)
+
+
 def _people(directory: Path, lines: int) -> Path:
-    """The same users as CSV for Roster and as COPY's text for PostgreSQL."""
+    """The same users as CSV for Roster and as COPY's text for PostgreSQL, with their events."""
     people = directory / "people.csv"
-    with people.open("w", newline="") as file, (directory / "copy.txt").open("w") as text:
+    with (
+        people.open("w", newline="") as file,
+        (directory / "users.txt").open("w") as users,
+        (directory / "events.txt").open("w") as events,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["email", "name", "is_active", "role"])
-        for row in _rows(lines):
+        for number, row in enumerate(_rows(lines), 1):
             writer.writerow([row[0], row[2], str(row[4]).lower(), row[5]])
-            text.write("\t".join(map(str, row)) + "\n")
+            users.write("\t".join(map(str, row)) + "\n")
+            events.write("\t".join(map(str, _event(number, row))).replace("\\", r"\\") + "\n")
     return people
 
 
@@ -121,12 +137,14 @@ def _into_postgresql(
     filled: Database, directory: Path, people: Path
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     def emptied() -> None:
-        filled.execute("TRUNCATE users RESTART IDENTITY", "CHECKPOINT")
+        filled.execute("TRUNCATE users, events RESTART IDENTITY", "CHECKPOINT")
 
     def floor() -> float:
         emptied()
-        with (directory / "copy.txt").open("rb") as text:
-            return _timed(lambda: _copied(filled, f"COPY {INTO} FROM STDIN", text))
+        with (directory / "users.txt").open("rb") as users:
+            took = _timed(lambda: _copied(filled, f"COPY {INTO} FROM STDIN", users))
+        with (directory / "events.txt").open("rb") as events:
+            return took + _timed(lambda: _copied(filled, f"COPY {TOLD} FROM STDIN", events))
 
     def roster() -> float:
         emptied()
@@ -175,17 +193,19 @@ def _into_sqlite(
     def floor() -> float:
         emptied()
         rows = list(_rows(lines))
-        return _timed(lambda: _inserted(file, rows))
+        events = [_event(number, row) for number, row in enumerate(rows, 1)]
+        return _timed(lambda: _inserted(file, {INTO: rows, TOLD: events}))
 
     return floor, lambda: _roster(emptied(), "import", people)
 
 
-def _inserted(file: Path, rows: list[Row]) -> None:
+def _inserted(file: Path, tables: Mapping[str, list[Row]]) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("BEGIN IMMEDIATE")
-        marks = ", ".join("?" * len(COLUMNS))
-        connection.executemany(f"INSERT INTO {INTO} VALUES ({marks})", rows)
+        for into, rows in tables.items():
+            marks = ", ".join("?" * len(rows[0]))
+            connection.executemany(f"INSERT INTO {into} VALUES ({marks})", rows)
         connection.execute("COMMIT")
 
 

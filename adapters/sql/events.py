@@ -164,7 +164,7 @@ def _settle(connection: Pooled) -> None:
 
 
 def _given(row: Row) -> tuple[bool, ...]:
-    return tuple(value is not None for value in row)
+    return tuple([value is not None for value in row])  # of a list, as rows are many
 
 
 def _event(row: Row) -> Event:
