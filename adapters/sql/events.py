@@ -77,16 +77,19 @@ _REWRITE = Statement(
     update(EVENTS).where(EVENTS.c.id == bindparam("event_id")).values(changes=bindparam("changes"))
 )
 _AT_ONCE: Final = 1000
+_SETTLED_AT_ONCE: Final = 5000
 
 _UNSETTLED = (
     select(EVENTS.c.id)
     .where(EVENTS.c.position.is_(None))
     .order_by(EVENTS.c.position, EVENTS.c.id)
-    .limit(_AT_ONCE)
+    .limit(_SETTLED_AT_ONCE)
 )
 _LAST = select(EVENT_POSITIONS.c.last).with_for_update()
 _SETTLE = (
-    update(EVENTS).where(EVENTS.c.id == bindparam("event_id")).values(position=bindparam("place"))
+    update(EVENTS)
+    .where(EVENTS.c.id.between(bindparam("first_id"), bindparam("last_id")))
+    .values(position=EVENTS.c.id + bindparam("ahead"))
 )
 _AFTER = Statement(
     select(EVENTS.c.position, *_COLUMNS)
@@ -142,8 +145,14 @@ class SqlEventReader(EventReader):
             return _SEARCHABLE.page(connection, search, _event)
 
     def after(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
-        with self._transactions.open() as connection:
-            _settle(connection)
+        found = self._settled(position, size)
+        if len(found) < size:
+            with self._transactions.open() as connection:
+                _settle(connection)
+            found = self._settled(position, size)
+        return found
+
+    def _settled(self, position: int, size: int) -> Sequence[tuple[int, Event]]:
         with asking(self._engine) as connection:
             rows = _AFTER.rows(connection, {"after": position, "count": size})
         return [(row[0], _event(row[1:])) for row in rows]
@@ -156,10 +165,11 @@ def _settle(connection: Pooled) -> None:
     """
     last = connection.execute(_LAST).scalar_one()
     if ids := connection.execute(_UNSETTLED).scalars().all():
-        places = [
-            {"event_id": event_id, "place": place} for place, event_id in enumerate(ids, last + 1)
-        ]
-        connection.execute(_SETTLE, places)
+        # Ids that follow one another get their positions by one statement.
+        for ahead, run in groupby(enumerate(ids, last + 1), key=lambda each: each[0] - each[1]):
+            alike = [event_id for _, event_id in run]
+            ends = {"first_id": alike[0], "last_id": alike[-1]}
+            connection.execute(_SETTLE, {**ends, "ahead": ahead})
         connection.execute(update(EVENT_POSITIONS).values(last=last + len(ids)))
 
 
