@@ -91,7 +91,7 @@ def in_one_shell(commands: list[str], directory: Path, **environment: str) -> li
         env=os.environ | {"LC_ALL": "C.UTF-8"} | environment,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     parts = re.split(f"{BETWEEN}(\\d+)\n", done.stdout)[2:-1]
