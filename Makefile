@@ -1,7 +1,10 @@
 # The tasks of this project; `make` alone lists them.
 PYTHON ?= python3
+# How many processes share the tests; each file of them stays with one.
+PROCESSES ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
+TOGETHER = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
 NPM = PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm --prefix tests/clients
@@ -44,7 +47,7 @@ docs: install ## write docs/reference.md and the floor plan out of the code
 	$(BIN)/python -m docs.generator
 
 test: install ## run the test suite, but for what takes minutes
-	$(BIN)/python -m pytest
+	$(TOGETHER)
 
 /usr/bin/chromium:
 	apt-get update -q
@@ -54,7 +57,7 @@ test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run the clients that
 	$(BIN)/python -m pytest -m "clients and not long" tests/clients
 
 test-hostile: install ## attack the running server at length, and hold the stores to a dict
-	$(BIN)/python -m pytest -m "" tests/hostile tests/model
+	$(TOGETHER) -m "" tests/hostile tests/model
 
 /usr/sbin/pgbouncer:
 	apt-get update -q
@@ -91,7 +94,7 @@ check: install ## lint, types, import contracts, migration drift
 	$(BIN)/python -m pytest tests/migrations -k drift
 
 check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## everything that CI runs, and the tests that take minutes
-	$(BIN)/python -m pytest -m ""
+	$(TOGETHER) -m ""
 
 format: install ## put the source into the house format
 	$(BIN)/ruff format .

@@ -21,6 +21,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -28,9 +29,9 @@ import psutil
 import psycopg2
 import pymysql
 import pytest
+from findings import FINDINGS, Findings
 
 ROSTER = Path(sys.executable).with_name("roster")
-LACKING = pytest.StashKey[set[str]]()
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 _SETTINGS = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100"}
 MARIADBD = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -45,16 +46,38 @@ _numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[LACKING] = set()
+    config.stash[FINDINGS] = Findings()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # one of several processes
+        session.config.workeroutput["findings"] = session.config.stash[FINDINGS].sent()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    if sent := getattr(node, "workeroutput", {}).get("findings"):
+        node.config.stash[FINDINGS].add(sent)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    findings = config.stash[FINDINGS]
+    for table, lines in findings.tables.items():
+        terminalreporter.section(table)
+        terminalreporter.write_line("\n".join(lines))
+    for line in findings.lines():
+        terminalreporter.write_line(line)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if lacking := sorted(config.stash.get(LACKING, ())):
+    if FINDINGS in config.stash and (lacking := sorted(config.stash[FINDINGS].lacking)):
         print(f"LACKING here, and not tested: {', '.join(lacking)}")  # noqa: T201
 
 
 def _lacking(config: pytest.Config, name: str) -> None:
-    config.stash[LACKING].add(name)
+    config.stash[FINDINGS].lacking.add(name)
     message = f"{name} is lacking here"
     if os.environ.get("CI") == "true":
         pytest.fail(message)

@@ -11,22 +11,9 @@ from faults.accounts import Account
 from faults.load import Load
 from faults.postgres import Postgres
 from faults.service import Service
+from findings import FINDINGS
 
 _SECONDS_TO_RECOVER = 10
-ROWS = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS] = []
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if rows := config.stash.get(ROWS, []):
-        terminalreporter.section("faults")
-        for line in (*Account.head(), *rows):
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture
@@ -74,7 +61,8 @@ def report(request: pytest.FixtureRequest) -> Callable[[str, Load], Account]:
 
     def write(fault: str, load: Load) -> Account:
         found = load.account()
-        request.config.stash[ROWS].append(found.row(fault))
+        row = found.row(fault)
+        request.config.stash[FINDINGS].row("faults", [*Account.head()], row)
         return found
 
     return write

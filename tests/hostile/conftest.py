@@ -21,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 import jwt
 import psutil
 import pytest
+from findings import FINDINGS
 
 ROSTER = Path(sys.executable).with_name("roster")
 JSONAPI = "application/vnd.api+json"
@@ -29,7 +30,6 @@ DEADLINE = 8 + 4
 """Seconds within which everything must be answered: a request's deadline, and a slow machine."""
 SECRET = "hush" * 8
 HOST = b"Host: roster\r\n"
-COUNTS = pytest.StashKey[Counter[tuple[str, str]]]()
 
 # What would tell of the inside: stacks, files, libraries and their words, SQL, versions.
 LEAKS = re.compile(
@@ -201,7 +201,7 @@ class Target:
     # -- judging -----------------------------------------------------------------------------------
 
     def _judge(self, answer: Answer, sent: bytes) -> None:
-        self._counts[self._name, str(answer.status)] += 1
+        self._counts[f"hostile input over {self._name}", str(answer.status)] += 1
         self._with_id += answer.header("x-request-id") is not None
         assert answer.status < 500, (answer, sent[:2000])
         names = {name.lower() for name, _ in answer.headers}
@@ -305,20 +305,6 @@ def _received(incoming: _Incoming, *, head: bool) -> Answer | None:
         return None
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash.setdefault(COUNTS, Counter())
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    counts = config.stash.get(COUNTS, Counter())
-    for target in sorted({target for target, _ in counts}):
-        of_it = {status: n for (name, status), n in sorted(counts.items()) if name == target}
-        told = ", ".join(f"{status}: {number}" for status, number in of_it.items())
-        terminalreporter.write_line(
-            f"hostile input over {target}: {sum(of_it.values())} answers ({told})"
-        )
-
-
 GUARDED = "SQLite, guarded"
 TARGETS = [
     *("SQLite", "PostgreSQL", GUARDED),
@@ -337,7 +323,7 @@ def target(
         url = request.getfixturevalue("postgresql_18").new_database()
     if request.param == "MariaDB":
         url = request.getfixturevalue("mariadb").new_database()
-    counts = request.config.stash.setdefault(COUNTS, Counter())
+    counts = request.config.stash[FINDINGS].answers
     guarded = request.param == GUARDED
     started = Target(request.param, url, directory, counts, guarded=guarded)
     try:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from findings import FINDINGS
 from flask.testing import FlaskClient
 from sqlalchemy import delete
 from structlog.testing import capture_logs
@@ -24,7 +25,7 @@ from entrypoints.settings import Settings
 USERS = "/api/v1/users"
 JSONAPI = "application/vnd.api+json"
 NOBODY = "9000000000000000000"
-COUNTS = pytest.StashKey[Counter[int]]()
+TOGETHER = "the same from memory, SQLite and PostgreSQL"
 
 
 class Told(NamedTuple):
@@ -155,7 +156,7 @@ class Services:
 
     clock: Clock
     each: list[Service]
-    counts: Counter[int]
+    counts: Counter[tuple[str, str]]
 
     def empty(self) -> None:
         for service in self.each:
@@ -166,20 +167,8 @@ class Services:
         first, *others = [(each.name, each.told(ask(each), made)) for each in self.each]
         for name, told in others:
             assert told == first[1], f"{first[0]} and {name} tell different things"
-        self.counts[first[1].status] += 1
+        self.counts[TOGETHER, str(first[1].status)] += 1
         return first[1]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash.setdefault(COUNTS, Counter())
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if counts := config.stash.get(COUNTS, Counter()):
-        told = ", ".join(f"{status}: {number}" for status, number in sorted(counts.items()))
-        terminalreporter.write_line(
-            f"the same from memory, SQLite and PostgreSQL: {counts.total()} answers ({told})"
-        )
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +183,7 @@ def services(request: Any, tmp_path_factory: Any, postgresql_18: Any) -> Iterato
     clock = Clock()
     with ExitStack() as stack, capture_logs():
         each = [stack.enter_context(_service(*named, clock)) for named in urls.items()]
-        yield Services(clock, each, request.config.stash[COUNTS])
+        yield Services(clock, each, request.config.stash[FINDINGS].answers)
 
 
 @contextmanager
