@@ -253,7 +253,7 @@ def load(master: int, port: int) -> "Flask":
 def _spare_the_collector() -> None:
     """Leave out of its rounds what was built to stay, and have it come less often.
 
-    Requests leave hardly any cycles behind, and it took a twelfth of their time to look for some.
+    Requests leave hardly any cycles behind, and it took 7 % of their time to look for some.
     """
     gc.collect()
     gc.freeze()
