@@ -216,7 +216,8 @@ class Target:
     def _judge_before_a_stranger(self, answer: Answer, sent: bytes) -> None:
         """Nothing under the prefix is told, done or even judged."""
         _, target, *_ = [*sent.split(b"\r\n")[0].split(b" "), b"", b""]
-        if b"/api" not in unquote_to_bytes(target.partition(b"?")[0]) or sent.startswith(b"OPTIONS "):
+        path = unquote_to_bytes(target.partition(b"?")[0])
+        if b"/api" not in path or sent.startswith(b"OPTIONS "):
             return
         assert answer.status in _STRANGERS, (answer, sent[:2000])
         by_roster = answer.header("x-request-id") is not None
