@@ -77,6 +77,11 @@ test-faults: install /usr/sbin/pgbouncer ## break databases and the service unde
 test-long: install ## mixed load for half an hour with faults now and then: what grows, what is lost?
 	PYTHONPATH=tests $(BIN)/python -m faults.long_run
 
+$(PEERS_STAMP): bench/requirements.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
 	$(BIN)/python -m bench --write
 
