@@ -24,7 +24,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from adapters.sql.columns import Instant, text
 from adapters.sql.failures import gave_up
 from adapters.sql.metadata import METADATA
-from adapters.sql.transactions import Pooled, send
+from adapters.sql.pooled import Pooled
+from adapters.sql.transactions import send
 from application.deadlines import remaining, within
 from application.ports import KEPT_FOR, Answer, Answers, KeyInUse, KeyReused, Overtaken
 

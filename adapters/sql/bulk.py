@@ -9,7 +9,8 @@ from adapters.sql import sqlite
 from adapters.sql.copying import copy_in
 from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, violated
-from adapters.sql.transactions import Pooled, send
+from adapters.sql.pooled import Pooled
+from adapters.sql.transactions import send
 from application.ports import Overtaken
 
 _ATTEMPTS = 4

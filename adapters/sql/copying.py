@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, Column, ColumnElement, Connection, String, Text,
 
 from adapters.sql import postgresql
 from adapters.sql.columns import Instant
-from adapters.sql.transactions import Pooled
+from adapters.sql.pooled import Pooled
 
 _RFC_3339 = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})

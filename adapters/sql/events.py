@@ -23,9 +23,10 @@ from sqlalchemy import (
 from adapters.sql.bulk import insert_rows
 from adapters.sql.columns import Identity64, Instant, text
 from adapters.sql.metadata import METADATA
+from adapters.sql.pooled import Pooled
 from adapters.sql.search import Searchable
 from adapters.sql.statements import Row, Statement
-from adapters.sql.transactions import Pooled, Transactions, asking
+from adapters.sql.transactions import Transactions, asking
 from application.ports import Context
 from application.search import Page, Search
 from application.trail import Changes, Event, EventReader, Events, NewEvent

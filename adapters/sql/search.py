@@ -27,9 +27,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.functions import GenericFunction
 
+from adapters.sql.pooled import Pooled
 from adapters.sql.shapes import Asked, Shape, Slot, Slots, shape_of
 from adapters.sql.statements import Row, Statement
-from adapters.sql.transactions import Pooled
 from application.search import Numbered, Op, Order, Page, Search, Slice
 
 T = TypeVar("T")

@@ -5,16 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import URL, Column, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from adapters.sql.pooled import Pooled
 from application.deadlines import remaining
 from application.ports import Unavailable
-
-if TYPE_CHECKING:
-    from adapters.sql.transactions import Pooled
 
 _STEPS_BETWEEN_LOOKS = 10_000
 _SECONDS_WITHOUT_DEADLINE = 30.0
@@ -54,7 +52,7 @@ def _wait_for_locks(connection: sqlite3.Connection, *_: object) -> None:
 
 
 def insert_many(
-    connection: "Pooled", columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
+    connection: Pooled, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Add rows to columns of one table by one statement, which the driver runs for each.
 

@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
 from adapters.sql import mariadb, postgresql
-from adapters.sql.transactions import Pooled
+from adapters.sql.pooled import Pooled
 
 T = TypeVar("T")
 Values = Mapping[str, Any]

@@ -11,8 +11,9 @@ from sqlalchemy import Engine, false, update
 from adapters.sql.answers import SqlAnswers
 from adapters.sql.events import SqlEvents
 from adapters.sql.failures import NotMigrated
+from adapters.sql.pooled import Pooled
 from adapters.sql.schema import REVISION, revision_of
-from adapters.sql.transactions import Pooled, Transactions, reading, send
+from adapters.sql.transactions import Transactions, reading, send
 from adapters.sql.users import USERS, SqlUsers
 from application.ports import Clock, Context, UnitOfWork
 from application.trail import Trail

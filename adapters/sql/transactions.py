@@ -7,13 +7,14 @@ writer on SQLite), and a pooler in transaction mode may stand before PostgreSQL.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable
+from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from adapters.sql import mariadb, postgresql, sqlite
 from adapters.sql.failures import translated, translated_at_commit
+from adapters.sql.pooled import Pooled
 from application.deadlines import remaining, within
 from application.ports import Unavailable
 
@@ -50,33 +51,6 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A connection on which each statement stands alone. Raises Unavailable."""
     with bounded(), translated(), engine.connect() as connection:
         yield connection
-
-
-class Pooled:
-    """A connection as the pool has it: enough for a statement that is compiled already."""
-
-    __slots__ = ("_by_core", "connection", "dialect", "engine")
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.dialect = engine.dialect
-        self.connection = engine.raw_connection()
-        self._by_core: Connection | None = None
-
-    def execute(self, statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
-        """A statement that isn't compiled yet, by SQLAlchemy and as it raises."""
-        if self._by_core is None:
-            self._by_core = Connection(self.engine, self.connection)
-        return self._by_core.execute(statement, values)
-
-    @property
-    def broke(self) -> bool:
-        """Whether it is not to be used again."""
-        return not self.connection.is_valid
-
-    def invalidate(self, error: BaseException | None = None) -> None:
-        """It broke; it is not to be used again."""
-        self.connection.invalidate(error)
 
 
 @contextmanager

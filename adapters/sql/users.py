@@ -29,9 +29,10 @@ from adapters.sql.copying import Written, copy_out
 from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, translated, violated
 from adapters.sql.metadata import METADATA
+from adapters.sql.pooled import Pooled
 from adapters.sql.search import Searchable
 from adapters.sql.statements import Statement
-from adapters.sql.transactions import Pooled, asking
+from adapters.sql.transactions import asking
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
 from application.trail import Trail

@@ -17,6 +17,7 @@ from entrypoints.settings import Settings
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 DOCS = ROOT / "docs"
+TARGETS = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
 COMMAND_LINE = (DOCS / "command-line.md").read_text()
 PAGES = ("command-line", "search", "pages", "changes", "history", "bulk", "operations")
 ADDRESS = "http://127.0.0.1:5000"
@@ -150,7 +151,12 @@ def test_the_examples_of_the_api_are_answered(base_url: str) -> None:
 
 @pytest.mark.parametrize("target", re.findall(r"^make (\S+)", README, re.MULTILINE))
 def test_the_commands_to_begin_with_exist(target: str) -> None:
-    assert run(f"make --dry-run {target}")
+    assert target in TARGETS
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_make_knows_how_to_make_each_of_its_targets(target: str) -> None:
+    assert run(f"make --dry-run --always-make {target}")
 
 
 @pytest.mark.parametrize("told", [field.metadata for field in fields(Settings)])
