@@ -58,12 +58,16 @@ def _machine(measured: dict[str, Any]) -> str:
 
 
 def _curves(curves: Curves, over: str) -> str:
-    points = [str(each) for each in next(iter(next(iter(curves.values())).values()))]
+    points = [*next(iter(next(iter(curves.values())).values()))]
     header = f"| scenario | server | {' | '.join(f'{each} {over}' for each in points)} |"
     rule = f"| --- | --- |{' ---: |' * len(points)}"
     lines = [
-        f"| {scenario} | {name} | {' | '.join(f'{each:.0f}' for each in line.values())} |"
+        f"| {scenario} | {name} | {' | '.join(_point(line.get(each)) for each in points)} |"
         for scenario, servers in curves.items()
         for name, line in servers.items()
     ]
     return "\n".join([header, rule, *lines])
+
+
+def _point(measured: float | None) -> str:
+    return "wrong answer" if measured is None else f"{measured:.0f}"
