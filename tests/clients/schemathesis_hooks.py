@@ -6,6 +6,7 @@ from uuid import uuid4
 import schemathesis
 
 MOST_FILTERS = 20
+LISTS = ("GET /api/v1/users", "GET /api/v1/users/{id}/history")
 
 
 @schemathesis.hook
@@ -13,7 +14,7 @@ def before_call(context, case, kwargs):
     """Make valid requests keep what holds between their parameters, and between requests."""
     if not (case.meta and case.meta.generation.mode.is_positive):
         return
-    if case.operation.label == "GET /api/v1/users":
+    if case.operation.label in LISTS:
         filters = [name for name in case.query or {} if name.startswith("filter[")]
         # Cursors are made by the service, for one sort and one set of filters.
         for name in ("page[after]", "page[before]", *filters[MOST_FILTERS:]):
