@@ -21,7 +21,8 @@ _CONTEXT = TraceContextTextMapPropagator()
 class Traced:
     """The application, whose requests are told to a tracer.
 
-    A request continues the trace that its traceparent names. Inside, traceparent is the span's.
+    A request continues the trace that its traceparent names. Inside, traceparent is the span's, and
+    so is the answer's traceresponse (W3C Trace Context Level 2).
     """
 
     def __init__(self, app: "WSGIApplication", tracer: Tracer) -> None:
@@ -45,6 +46,7 @@ class Traced:
 
             def starting(status: str, headers: Headers, *exc_info: Any) -> Any:
                 _describe(span, environ, int(status[:3]))
+                headers.append(("traceresponse", inside["traceparent"]))
                 return start_response(status, headers, *exc_info)
 
             return self._app(environ, starting)

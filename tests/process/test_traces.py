@@ -14,7 +14,8 @@ TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 def test_a_request_continues_the_trace_that_it_names(serve: Serve, collector: Any) -> None:
     server = serve(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     server.post(server.user())
-    server.get("/api/v1/users/1?fields[users]=name", headers={"traceparent": TRACEPARENT})
+    traced = {"traceparent": TRACEPARENT}
+    answer = server.get("/api/v1/users/1?fields[users]=name", headers=traced)
     server.process.terminate()
     assert server.process.wait(10) == 0  # what isn't sent yet is sent at the end
     of_trace = [span for span in collector.spans() if span.trace_id.hex() == TRACE]
@@ -22,6 +23,7 @@ def test_a_request_continues_the_trace_that_it_names(serve: Serve, collector: An
     (database,) = (span for span in of_trace if span.kind == Span.SPAN_KIND_CLIENT)
     assert request.name == "GET /api/v1/users/{user_id}"
     assert request.parent_span_id.hex() == "b7ad6b7169203331"
+    assert answer.headers["traceresponse"] == f"00-{TRACE}-{request.span_id.hex()}-01"
     attributes = {each.key: each.value for each in request.attributes}
     assert attributes["http.response.status_code"].int_value == 200
     assert database.name == "sqlite"
