@@ -194,9 +194,8 @@ class Trail:
 def _differences(
     attributes: Collection[str], before: object, after: object
 ) -> dict[str, Mapping[str, Any]]:
-    states = [[getattr(state, name, None) for name in attributes] for state in (before, after)]
     return {
         name: {"from": was, "to": is_now}
-        for name, was, is_now in zip(attributes, *states, strict=True)
-        if was != is_now
+        for name in attributes
+        if (was := getattr(before, name, None)) != (is_now := getattr(after, name, None))
     }

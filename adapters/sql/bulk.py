@@ -1,9 +1,9 @@
 """Many rows at once, without a statement for each: docs/decisions/0021-bulk.md."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Table, bindparam, insert, select
+from sqlalchemy import Column, Integer, Table, bindparam, func, insert, select
 
 from adapters.sql import sqlite
 from adapters.sql.copying import copy_in
@@ -22,23 +22,57 @@ Rows = Sequence[Sequence[Any]]
 class Bulk:
     """Adds rows to columns of a table, none of them null, of which `key` is unique.
 
-    `held` names that constraint in its databases.
+    `held` names that constraint in its databases; `id_column` is given by them.
     """
 
-    def __init__(self, columns: Columns, *, key: Column[Any], held: Collection[str]) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        id_column: Column[Any],
+        key: Column[Any],
+        held: Collection[str],
+    ) -> None:
         self.columns = columns
         self.held = held
         self._key = columns.index(key)
-        self._taken = select(key).where(key.in_(bindparam("keys", expanding=True)))
+        self._with_id = (id_column, *columns)
+        among = key.in_(bindparam("keys", expanding=True))
+        self._taken = select(key).where(among)
+        self._ids = select(key, id_column).where(among)
+        # By name, which is quicker than to have it looked up for each.
+        sequence = func.nextval(f"{id_column.table.name}_{id_column.name}_seq", type_=Integer())
+        self._next_ids = select(sequence).select_from(
+            func.generate_series(1, bindparam("count", type_=Integer()))
+        )
 
     def firsts(self, rows: Rows) -> dict[Any, int]:
         """The position of the first row of each key."""
-        keys = [row[self._key] for row in rows]
+        keys = self._keys(rows)
         return dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
 
     def taken(self, connection: Pooled, keys: Collection[Any]) -> Collection[Any]:
         """Those of the keys that are held."""
         return set(connection.execute(self._taken, {"keys": list(keys)}).scalars())
+
+    def insert(self, connection: Pooled, rows: Rows) -> Sequence[int]:
+        """Insert the rows, and give their ids. Raises what the driver raises."""
+        if connection.dialect.name == "postgresql":
+            ids = connection.execute(self._next_ids, {"count": len(rows)}).scalars().all()
+            with_ids = [(each, *row) for each, row in zip(ids, rows, strict=True)]
+            insert_rows(connection, self._with_id, with_ids)
+            return ids
+        insert_rows(connection, self.columns, rows)
+        if connection.dialect.name == "sqlite":
+            last = sqlite.last_id(connection)  # nobody else writes, so that none was left out
+            return range(last - len(rows) + 1, last + 1)
+        keys = self._keys(rows)
+        found = connection.execute(self._ids, {"keys": keys})
+        by_key = {row[0]: row[1] for row in found}
+        return [by_key[key] for key in keys]
+
+    def _keys(self, rows: Rows) -> list[Any]:
+        return [row[self._key] for row in rows]
 
 
 class Adding:
@@ -55,8 +89,8 @@ class Adding:
         self._writes_alone = connection.dialect.name == "sqlite"
         self._looks_first = self._writes_alone
 
-    def add(self, rows: Rows) -> Collection[int]:
-        """Insert them in their order; the positions of those whose key was held are given back.
+    def add(self, rows: Rows) -> Mapping[int, int]:
+        """Insert them in their order; the ids by their positions, without those whose key was held.
 
         Overtaken if others take keys again and again meanwhile.
         """
@@ -64,29 +98,29 @@ class Adding:
         for _ in range(_ATTEMPTS):
             taken = self._bulk.taken(self._connection, firsts) if self._looks_first else ()
             kept = sorted(position for key, position in firsts.items() if key not in taken)
-            if self._inserted([rows[position] for position in kept]):
+            ids = self._inserted([rows[position] for position in kept])
+            if ids is not None:
                 self._looks_first = bool(taken) or self._writes_alone
-                return sorted(set(range(len(rows))).difference(kept))
+                return dict(zip(kept, ids, strict=True))
             self._looks_first = True
         raise Overtaken
 
-    def _inserted(self, rows: Rows) -> bool:
-        """Whether they are in; if not, the transaction is as it was before."""
+    def _inserted(self, rows: Rows) -> Sequence[int] | None:
+        """Their ids; None if they are not in, and the transaction is as it was before."""
         if not rows:
-            return True
+            return ()
         if self._writes_alone:
-            insert_rows(self._connection, self._bulk.columns, rows)
-            return True
+            return self._bulk.insert(self._connection, rows)
         send(self._connection, "SAVEPOINT bulk")
         try:
-            insert_rows(self._connection, self._bulk.columns, rows)
+            ids = self._bulk.insert(self._connection, rows)
         except VIOLATIONS as error:
             if violated(error) not in self._bulk.held:
                 raise
             send(self._connection, "ROLLBACK TO SAVEPOINT bulk")
-            return False
+            return None
         send(self._connection, "RELEASE SAVEPOINT bulk")
-        return True
+        return ids
 
 
 def insert_rows(connection: Pooled, columns: Columns, rows: Rows) -> None:

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any, Protocol
 
-from sqlalchemy import Boolean, Column, ColumnElement, Connection, String, Text, cast, func, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    String,
+    Text,
+    cast,
+    func,
+    select,
+)
 
 from adapters.sql import postgresql
 from adapters.sql.columns import Instant
@@ -69,9 +80,11 @@ def _written(column: Column[Any]) -> ColumnElement[Any]:
 
 
 def _texts(column: Column[Any], values: Sequence[Any]) -> Iterable[str]:
-    """The values of a column as PostgreSQL reads them; but for text they are few, and repeat."""
+    """The values of a column as PostgreSQL reads them; but for text and keys they repeat."""
     if isinstance(column.type, String):
         return values
+    if isinstance(column.type, Integer):
+        return map(str, values)
     texts = {value: str(value) for value in set(values)}
     return [texts[value] for value in values]
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import compress, groupby
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -109,15 +110,17 @@ class SqlEvents(Events):
         self._of_unit = (now, context.actor, context.request_id)
 
     def append(self, events: Sequence[NewEvent]) -> None:
-        rows = [
-            (*self._of_unit, *event[:-1], orjson.dumps(event.changes).decode()) for event in events
-        ]
-        if len(rows) == 1:
-            _ADD.run(self._connection, dict(zip(_NAMES, rows[0], strict=True)))
-            return
-        for given, alike in groupby(rows, key=_given):
-            columns = tuple(compress(_WRITTEN, given))
-            insert_rows(self._connection, columns, [tuple(compress(row, given)) for row in alike])
+        for _, alike in groupby(events, key=_members):
+            rows = [
+                (*self._of_unit, *event[:-1], orjson.dumps(event.changes).decode())
+                for event in alike
+            ]
+            if len(rows) == 1:
+                _ADD.run(self._connection, dict(zip(_NAMES, rows[0], strict=True)))
+                continue
+            given = [number for number, value in enumerate(rows[0]) if value is not None]
+            columns = [_WRITTEN[number] for number in given]
+            insert_rows(self._connection, columns, list(map(itemgetter(*given), rows)))
 
     def rewrite(
         self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
@@ -174,8 +177,9 @@ def _settle(connection: Pooled) -> None:
         connection.execute(update(EVENT_POSITIONS).values(last=last + len(ids)))
 
 
-def _given(row: Row) -> tuple[bool, ...]:
-    return tuple([value is not None for value in row])  # of a list, as rows are many
+def _members(event: NewEvent) -> tuple[bool, bool]:
+    """Which of those are there that one event of a unit may have and another not."""
+    return event.subject_id is None, event.version is None
 
 
 def _event(row: Row) -> Event:

@@ -72,6 +72,16 @@ def insert_many(
         cursor.close()
 
 
+def last_id(connection: Pooled) -> int:
+    """The id that was given last on this connection."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute("SELECT last_insert_rowid()")
+        return int(cursor.fetchone()[0])  # type: ignore[index]
+    finally:
+        cursor.close()
+
+
 def _converted(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
     """The values of a column as the driver takes them. Those of a kind repeat, but for text."""
     convert = column.type.dialect_impl(dialect).bind_processor(dialect)

@@ -90,11 +90,6 @@ _ADD = Statement(insert(USERS).values(_WRITTEN).returning(USERS.c.id))
 _GET = Statement(_BY_ID)
 _HOLD = Statement(_BY_ID.with_for_update())
 _HOLDERS = select(*_COLUMNS).where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
-_IDS = (
-    select(USERS.c.id, USERS.c.email_key)
-    .where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
-    .order_by(USERS.c.id)
-)
 _HOLD_HOLDERS = _HOLDERS.with_for_update()
 _AS_EXPECTED = (USERS.c.id == bindparam("user_id")) & (USERS.c.version == bindparam("expected"))
 _SAVE = Statement(update(USERS).where(_AS_EXPECTED).values(_WRITTEN))
@@ -105,7 +100,12 @@ _SEARCHABLE = Searchable(
     folded={"email": USERS.c.email_key, "name": USERS.c.name_key, "role": USERS.c.role},
 )
 _ADDED = (*_GIVEN, "creation_time", "update_time", "version", "email_key", "name_key")
-_BULK = Bulk([USERS.c[name] for name in _ADDED], key=USERS.c.email_key, held=_EMAIL_IS_HELD)
+_BULK = Bulk(
+    [USERS.c[name] for name in _ADDED],
+    id_column=USERS.c.id,
+    key=USERS.c.email_key,
+    held=_EMAIL_IS_HELD,
+)
 _LARGEST_ID = 2**63 - 1
 
 
@@ -129,17 +129,11 @@ class SqlUsers(Users):
         return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
-        held = self._adding.add([_row(each, at) for each in new])
-        left_out = set(held)
-        self._tell_of([each for n, each in enumerate(new) if n not in left_out], at)
-        return held
-
-    def _tell_of(self, added: Sequence[NewUser], at: datetime) -> None:
-        """In the order of their ids, which the database gave."""
-        by_key = {fold(new.email): new for new in added}
-        for user_id, key in self._connection.execute(_IDS, {"keys": list(by_key)}):
-            user = User(id=user_id, **_first(by_key[key], at))
+        ids = self._adding.add([_row(each, at) for each in new])
+        for position, user_id in ids.items():
+            user = User._make((user_id, *_given(new[position]), at, at, 1))
             self._trail.changed(RECORDED, None, user)
+        return [position for position in range(len(new)) if position not in ids]
 
     def holders(self, emails: Collection[str]) -> Mapping[str, User]:
         keys = {"keys": [fold(email) for email in emails]}
