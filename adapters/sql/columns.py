@@ -1,12 +1,25 @@
 """Column types that mean the same on every database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    func,
+    literal_column,
+)
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 _MYSQL = ("mysql", "mariadb")
@@ -26,6 +39,40 @@ def text(length: int | None = None) -> String:
         .with_variant(kind(length, collation="BINARY"), "sqlite")
         .with_variant(of_mysql, *_MYSQL)
     )
+
+
+BEGINNING: Final = 100
+"""How many characters of a text of any length are indexed, where not all of it can be."""
+
+
+class Beginning(ColumnElement[str]):
+    """A text of any length as it is indexed: for PostgreSQL its first BEGINNING characters.
+
+    An entry of its B-trees holds a third of a page at most. SQLite's hold any text, and MariaDB's
+    are told their length by the index alone. No function, since SQLAlchemy has MariaDB index those
+    as expressions, which it can't.
+    """
+
+    type = text()
+    inherit_cache = False
+
+    def __init__(self, whole: ColumnElement[str]) -> None:
+        self.whole = whole
+
+    def get_children(self, **_: object) -> Iterator[ColumnElement[str]]:
+        """What it is the beginning of."""
+        yield self.whole
+
+
+@compiles(Beginning)
+def _whole(element: Beginning, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.whole, **options)
+
+
+@compiles(Beginning, "postgresql")
+def _first_characters(element: Beginning, compiler: SQLCompiler, **options: Any) -> str:
+    first = func.left(element.whole, literal_column(str(BEGINNING)))
+    return compiler.process(first, **options)
 
 
 Convert = Callable[[Any], Any]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -34,6 +35,7 @@ from application.search import Numbered, Op, Order, Page, Search, Slice
 
 T = TypeVar("T")
 Columns = Mapping[str, Column[Any]]
+Texts = Mapping[str, ColumnElement[str]]
 Clause = ColumnElement[bool]
 
 _COMPARISONS: Mapping[Op, Callable[[Any, Any], Clause]] = {
@@ -54,14 +56,21 @@ class Searchable:
     """A table that can be searched by the names of its columns, one of which is `id`.
 
     `columns` are what is read of a row, in that order; `folded` are the columns that hold the
-    folded forms. Text must be collated by code point.
+    folded forms, `beginnings` what is indexed of those of any length. Text must be collated by
+    code point.
     """
 
-    def __init__(self, columns: Sequence[Column[Any]], folded: Columns) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column[Any]],
+        folded: Columns,
+        beginnings: Texts = MappingProxyType({}),
+    ) -> None:
         self._select = select(*columns)
         self._columns: Columns = {column.name: column for column in columns}
         self._id = [*self._columns].index("id")
         self._folded = folded
+        self._beginnings = beginnings
         self._statement = lru_cache(_STATEMENTS)(self._made)
 
     def page(self, connection: Pooled, search: Search, entity: Callable[[Row], T]) -> Page[T]:
@@ -80,10 +89,15 @@ class Searchable:
         return Statement(self._sliced(fitting, shape, _BEYOND.get(database, _beyond)))
 
     def _holds(self, asked: Asked) -> Clause:
-        column = (self._folded if asked.folded else self._columns)[asked.attribute]
+        column = self._asked_of(asked)
         if asked.op in (Op.EQ, Op.IN) and asked.alternatives:
             return column.in_([_bound(column, slot) for (slot,) in asked.alternatives])
         return or_(false(), *(_compared(column, asked.op, each) for each in asked.alternatives))
+
+    def _asked_of(self, asked: Asked) -> ColumnElement[Any]:
+        if asked.op is Op.STARTS_WITH and asked.folded and asked.indexed:
+            return self._beginnings.get(asked.attribute, self._folded[asked.attribute])
+        return (self._folded if asked.folded else self._columns)[asked.attribute]
 
     def _sliced(self, fitting: Select[Any], shape: Shape, beyond: "Beyond") -> CompilerElement:
         reverse = _reversed(shape.ordering)
@@ -143,7 +157,7 @@ def _sliced_page(rows: Sequence[Row], place: Slice, entity: Callable[[Row], T]) 
     return Page(tuple(items), more=len(rows) > place.size)
 
 
-def _compared(column: Column[Any], op: Op, slots: Slots) -> Clause:
+def _compared(column: ColumnElement[Any], op: Op, slots: Slots) -> Clause:
     values = [_bound(column, slot) for slot in slots]
     if op is Op.CONTAINS:
         return _Contains(column, *values)
@@ -154,7 +168,7 @@ def _compared(column: Column[Any], op: Op, slots: Slots) -> Clause:
     return _COMPARISONS[op](column, *values)
 
 
-def _bound(column: Column[Any], slot: Slot) -> ColumnElement[Any]:
+def _bound(column: ColumnElement[Any], slot: Slot) -> ColumnElement[Any]:
     return bindparam(slot.name, type_=Float() if slot.beyond else column.type)
 
 

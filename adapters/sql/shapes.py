@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from adapters.sql.columns import BEGINNING
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, Value
 
 _LARGEST_INTEGER: Final = 2**63 - 1
@@ -31,11 +32,15 @@ Slots = tuple[Slot, ...]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A condition: it holds if one of its alternatives does, each of them told by a few values."""
+    """A condition: it holds if one of its alternatives does, each of them told by a few values.
+
+    `indexed`: none of the values has more characters than are indexed of a text of any length.
+    """
 
     attribute: str
     op: Op
     folded: bool
+    indexed: bool
     alternatives: tuple[Slots, ...]
 
 
@@ -80,7 +85,8 @@ def _asked(condition: Condition, slot: Callable[[Value], Slot]) -> Asked:
     told = _TOLD.get(condition.op, _alone)
     kept = filter(_can_be_held, condition.values) if condition.op in _EXACT else condition.values
     alternatives = tuple(tuple(map(slot, told(value))) for value in kept)
-    return Asked(condition.attribute, condition.op, condition.folded, alternatives)
+    indexed = all(len(str(value)) <= BEGINNING for value in condition.values)
+    return Asked(condition.attribute, condition.op, condition.folded, indexed, alternatives)
 
 
 def _alone(value: Value) -> tuple[Value, ...]:

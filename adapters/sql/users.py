@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from adapters.sql.bulk import Adding, Bulk
-from adapters.sql.columns import Identity64, Instant, text
+from adapters.sql.columns import BEGINNING, Beginning, Identity64, Instant, text
 from adapters.sql.copying import Written, copy_out
 from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, translated, violated
@@ -76,6 +76,7 @@ USERS = Table(
 # Ties are broken by ascending id. No two users have one email, so that it needs none.
 for _name in ("name", "is_active", "role", "creation_time", "update_time"):
     Index(f"ix_users_{_name}_desc_id", USERS.c[_name].desc(), USERS.c.id)
+Index("ix_users_name_key", Beginning(USERS.c.name_key), mariadb_length=BEGINNING)
 _EMAIL_IS_HELD = {"uq_users_email_key", "users.email_key"}
 
 _FIELDS = User._fields
@@ -98,6 +99,7 @@ _REMOVE = Statement(delete(USERS).where(_AS_EXPECTED))
 _SEARCHABLE = Searchable(
     columns=_COLUMNS,
     folded={"email": USERS.c.email_key, "name": USERS.c.name_key, "role": USERS.c.role},
+    beginnings={"name": Beginning(USERS.c.name_key)},
 )
 _ADDED = (*_GIVEN, "creation_time", "update_time", "version", "email_key", "name_key")
 _BULK = Bulk(

@@ -144,6 +144,27 @@ def test_a_prefix_may_end_with_the_last_character_there_is(directory, prefix: st
     assert found(directory, Condition("name", Op.STARTS_WITH, (prefix,))) == [first.id, last.id]
 
 
+@pytest.mark.parametrize("length", [99, 100, 101, 200])
+def test_a_prefix_may_be_longer_than_what_is_indexed_of_a_text(directory, length: int) -> None:
+    directory.add("other@example.org", "n" * (length - 1) + "m" * 20)
+    longer = directory.add("longer@example.org", "N" * length + "o")
+    equal = directory.add("equal@example.org", "n" * length)
+    other = directory.add("anna@example.org", "Anna")
+    for prefixes, expected in (
+        (("N" * length,), [longer.id, equal.id]),
+        (("n" * length, "an"), [longer.id, equal.id, other.id]),
+    ):
+        condition = Condition.folding("name", Op.STARTS_WITH, prefixes)
+        assert found(directory, condition) == expected
+
+
+def test_a_name_of_which_the_folded_form_is_very_long_is_found(directory) -> None:
+    name = "\ufdfa" * 250  # each of which folds to 18 characters, with spaces among them
+    user = directory.add("long@example.org", name)
+    for prefix in (name[:1], name):
+        assert found(directory, Condition.folding("name", Op.STARTS_WITH, (prefix,))) == [user.id]
+
+
 def test_all_conditions_hold(directory, people) -> None:
     expected = [u.id for u in people if u.is_active and u.role == "user" and u.id > people[0].id]
     conditions = (

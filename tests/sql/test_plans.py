@@ -225,7 +225,7 @@ def test_one_user_is_looked_up(engine, condition: Condition) -> None:
     assert found.buffers <= 6
 
 
-@pytest.mark.parametrize("text", [("email", "person7777"), ("role", "adm")])
+@pytest.mark.parametrize("text", [("email", "person7777"), ("name", "Name 777"), ("role", "adm")])
 def test_beginnings_are_looked_up(engine, text: tuple[str, str]) -> None:
     attribute, beginning = text
     condition = Condition.folding(attribute, Op.STARTS_WITH, (beginning,))
