@@ -135,8 +135,7 @@ def _postgresql(text: str, pool_size: int) -> Engine:
 
 
 def _mariadb(text: str, pool_size: int) -> Engine:
-    # Its driver would send a ROLLBACK after each use, whose failure would belie the commit before.
-    engine = _engine(mariadb.url_of(text), pool_size, skip_autocommit_rollback=True)
+    engine = _engine(mariadb.url_of(text), pool_size)
     mariadb.prepare(engine)
     return engine
 
@@ -148,6 +147,8 @@ def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
         pool_size=pool_size,
         pool_reset_on_return=None,  # there is nothing to reset: see transactions.py
         isolation_level="AUTOCOMMIT",
+        # A driver may send a ROLLBACK after each use, whose failure would belie the commit before.
+        skip_autocommit_rollback=True,
         hide_parameters=True,  # a fault in the log must not show who it was about
         **options,
     )

@@ -27,6 +27,13 @@ class Pooled:
         """Whether it is not to be used again."""
         return not self.connection.is_valid
 
+    def close(self) -> None:
+        """Give it back to the pool."""
+        if self._by_core is None:
+            self.connection.close()
+        else:  # it and the transaction that Core believes in would hold each other for long
+            self._by_core.close()
+
     def invalidate(self, error: BaseException | None = None) -> None:
         """It broke; it is not to be used again."""
         self.connection.invalidate(error)

@@ -61,7 +61,7 @@ def asking(engine: Engine) -> Iterator[Pooled]:
         try:
             yield pooled
         finally:
-            pooled.connection.close()
+            pooled.close()
 
 
 class Transactions:
