@@ -124,7 +124,7 @@ def request_rate(text: str) -> str:
     try:
         rate(text)
     except ValueError:
-        raise ValueError("must be a number in a time, as 100/minute or 10 per 5 seconds") from None
+        raise ValueError("must be a number in a time, as 100/minute or 600/hour burst 20") from None
     return text
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from math import ceil
-from threading import Lock
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from limits import RateLimitItem, parse_many
+from throttled import MemoryStore, Quota, RateLimiterType, Throttled
+from throttled.exceptions import DataError
+from throttled.rate_limiter.quota_parser import parse
 
 from application.access import Principal
 
@@ -29,54 +29,39 @@ class TooManyRequests(Exception):
         self.seconds = seconds
 
 
-def rate(text: str) -> RateLimitItem:
-    """100/minute, 10 per 5 seconds: a number of requests in a time. ValueError for others."""
-    (found,) = parse_many(text)
-    if found.amount < 1:
+def rate(text: str) -> Quota:
+    """100/minute, 10 per second, 600/hour burst 20: so many in a time, so many of them at once.
+
+    Without a burst all of them may come at once. ValueError for what is none, or would let
+    nothing through.
+    """
+    try:
+        (found,) = parse(text)
+    except (DataError, OverflowError) as unread:
+        raise ValueError(text) from unread
+    if found.burst < 1:
         raise ValueError("nothing would be let through")
     return found
 
 
-def limit(allowed: RateLimitItem) -> Limit:
-    """At most so many requests from the first on for so long, as this process counts them.
+def limit(allowed: Quota, askers: int = 100_000) -> Limit:
+    """At most so many requests, as this process counts them: a burst, and then one by one.
 
-    Principals are counted by their names, others by their addresses.
+    Principals are counted by their names, others by their addresses. Of more askers than that,
+    whoever has not asked for longest is forgotten.
     """
-    windows = _Windows(allowed.get_expiry())
+    throttled = Throttled(
+        using=RateLimiterType.GCRA.value,
+        quota=allowed,
+        store=MemoryStore(options={"MAX_SIZE": askers}),
+    )
 
     def check(environ: "WSGIEnvironment", principal: Principal | None) -> None:
-        asked, left = windows.count(_who(environ, principal))
-        if asked > allowed.amount:
-            raise TooManyRequests(max(1, ceil(left)))
+        asked = throttled.limit(_who(environ, principal))
+        if asked.limited:
+            raise TooManyRequests(max(1, ceil(asked.state.retry_after)))
 
     return check
-
-
-class _Windows:
-    """How often each has asked since its window began; those that are over are forgotten.
-
-    The storage of `limits` starts a thread for that with nearly every request, and fails where
-    two of them do so at once.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._windows: dict[str, tuple[float, int]] = {}
-        self._sweep = monotonic() + seconds
-        self._lock = Lock()
-
-    def count(self, who: str) -> tuple[int, float]:
-        """Once more: how often now, and in how many seconds that is forgotten."""
-        with self._lock:
-            now = monotonic()
-            if now >= self._sweep:
-                self._windows = {each: of for each, of in self._windows.items() if of[0] > now}
-                self._sweep = now + self._seconds
-            end, count = self._windows.get(who, (now, 0))
-            if end <= now:
-                end, count = now + self._seconds, 0
-            self._windows[who] = end, count + 1
-            return count + 1, end - now
 
 
 def _who(environ: "WSGIEnvironment", principal: Principal | None) -> str:

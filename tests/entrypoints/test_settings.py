@@ -39,12 +39,12 @@ def test_what_is_set_counts() -> None:
             "ROSTER_REQUEST_SECONDS": "2.5",
             "ROSTER_CORS_ORIGINS": "https://app.example.org, http://[::1]:8080",
             "ROSTER_TRUSTED_PROXIES": "2",
-            "ROSTER_RATE_LIMIT": "10 per 5 seconds",
+            "ROSTER_RATE_LIMIT": "600/hour burst 20",
         }
     )
     assert settings.cors_origins == ("https://app.example.org", "http://[::1]:8080")
     assert settings.trusted_proxies == 2
-    assert settings.rate_limit == "10 per 5 seconds"
+    assert settings.rate_limit == "600/hour burst 20"
     assert settings.database_url == "postgresql://roster:hush@db.example.org/roster"
     assert settings.public_url == "https://people.example.org/directory"
     assert settings.allow_open
@@ -108,6 +108,9 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_RATE_LIMIT", ""),
         ("ROSTER_RATE_LIMIT", "100"),
         ("ROSTER_RATE_LIMIT", "0/minute"),
+        ("ROSTER_RATE_LIMIT", "100/minute burst 0"),
+        ("ROSTER_RATE_LIMIT", f"{'9' * 400}/minute"),
+        ("ROSTER_RATE_LIMIT", f"{'9' * 5000}/minute"),
         ("ROSTER_RATE_LIMIT", "many/minute"),
         ("ROSTER_RATE_LIMIT", "100/fortnight"),
         ("ROSTER_RATE_LIMIT", "100/minute; 5/second"),
