@@ -100,6 +100,7 @@ _SEARCHABLE = Searchable(
     columns=_COLUMNS,
     folded={"email": USERS.c.email_key, "name": USERS.c.name_key, "role": USERS.c.role},
     beginnings={"name": Beginning(USERS.c.name_key)},
+    unique=(USERS.c.id, USERS.c.email_key),
 )
 _ADDED = (*_GIVEN, "creation_time", "update_time", "version", "email_key", "name_key")
 _BULK = Bulk(

@@ -223,6 +223,7 @@ def test_one_user_is_looked_up(engine, condition: Condition) -> None:
     found = cost(engine, lambda engine: SqlUserReader(engine).page(search))
     assert found.rows == 1
     assert found.buffers <= 6
+    assert found.scans == {"Index Scan"}, "one row needs no order"
 
 
 @pytest.mark.parametrize("text", [("email", "person7777"), ("name", "Name 777"), ("role", "adm")])
