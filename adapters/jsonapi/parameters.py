@@ -31,6 +31,7 @@ OF_URLS: Final = "%!$&'()*+,;=:@/?[]~"
 SOUND: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(OF_URLS)}]*")
 """A query of nothing but what URLs hold; to find it by quote() takes ten times as long."""
 
+_ENCODED: Final = re.compile(r"(?:[A-Za-z0-9_.\-~!$'()*,:@/?;=&+]|%[0-9A-Fa-f]{2})*")
 _FILTER = re.compile(r"filter\[([^][]*)\](?:\[([^][]*)\])?")
 _UNSUPPORTED_SORT: Final = f"{CURSOR_PROFILE}/unsupported-sort"
 _OPS: Final = {op.value: op for op in Op}
@@ -126,6 +127,7 @@ class _Reading:
     """One query being read: what was found wrong so far, and which parameters are left."""
 
     def __init__(self, query: str, resource: Resource) -> None:
+        self._query = query
         self._resource = resource
         self._pairs = decoded(query)
         self._errors: list[ErrorObject] = []
@@ -160,8 +162,19 @@ class _Reading:
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
         self.finish()
-        kept = urlencode([pair for pair in self._pairs if pair[0] not in _PLACES])
+        kept = self._without_places()
         return Question(Search(conditions, ordering, place), shown, made, kept)
+
+    def _without_places(self) -> str:
+        """The query for other pages; what is encoded well is repeated as it came."""
+        if not _ENCODED.fullmatch(self._query):
+            return urlencode([pair for pair in self._pairs if pair[0] not in _PLACES])
+        if _PLACES.isdisjoint(name for name, _ in self._pairs):
+            return self._query
+        parts = filter(None, self._query.split("&"))
+        return "&".join(
+            part for part, (name, _) in zip(parts, self._pairs, strict=True) if name not in _PLACES
+        )
 
     def shown(self) -> Shown:
         return Shown(self._fields(), self._include())
@@ -204,31 +217,30 @@ class _Reading:
         yield from (order for order in orders if order.attribute in known)
 
     def _filters(self) -> Iterator[Condition]:
-        names = [name for name in self._left if _FILTER.fullmatch(name)]
+        found = {name: match for name in self._left if (match := _FILTER.fullmatch(name))}
+        names = [*found]
         if len(names) > MOST_FILTERS:
             self._wrong(names[MOST_FILTERS], f"There may be at most {MOST_FILTERS} filters.")
         values = 0
-        for name in names:
+        for name, match in found.items():
             del self._left[name]
-            if condition := self._filter(name):
+            if condition := self._filter(name, *match.groups()):
                 values += len(condition.values)
                 yield condition
         if values > MOST_VALUES:
             self._wrong(names[-1], f"The filters may have at most {MOST_VALUES} values.")
 
-    def _filter(self, name: str) -> Condition | None:
-        found = _FILTER.fullmatch(name)
-        assert found
-        attribute = self._resource.sortable.get(found[1])
+    def _filter(self, name: str, of: str, by: str | None) -> Condition | None:
+        attribute = self._resource.sortable.get(of)
         if attribute is None:
-            self._wrong(name, f"There is no attribute '{found[1]}' here.", code="unknown_attribute")
+            self._wrong(name, f"There is no attribute '{of}' here.", code="unknown_attribute")
             return None
         given = [value for other, value in self._pairs if other == name]
-        op = _OPS.get(found[2] or "in") if found[2] != "" else Op.IN
+        op = _OPS.get(by) if by else Op.IN
         if op is None or not attribute.allows(op):
-            self._wrong(name, f"{attribute.name} can't be filtered by '{found[2]}'.")
+            self._wrong(name, f"{attribute.name} can't be filtered by '{by}'.")
             return None
-        texts = given[0].split(",") if op is Op.IN and found[2] != "" else given
+        texts = given[0].split(",") if op is Op.IN and by != "" else given
         return self._condition(name, attribute, op, texts)
 
     def _condition(

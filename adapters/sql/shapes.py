@@ -1,10 +1,13 @@
-"""Searches without their values: a statement is made once for all searches of one shape."""
+"""Searches without their values: a statement is made once for all searches of one shape.
+
+Shapes are tuples: each search makes one, and looks up its statement by it.
+"""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from adapters.sql.columns import BEGINNING
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, Value
@@ -16,8 +19,7 @@ _BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
 _WILDCARD: Final = re.compile(r"[\\%_]")
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The place of a value, by its name among the values of the statement.
 
     `beyond`: for a number that no column can hold.
@@ -30,8 +32,7 @@ class Slot:
 Slots = tuple[Slot, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A condition: it holds if one of its alternatives does, each of them told by a few values.
 
     `indexed`: none of the values has more characters than are indexed of a text of any length.
@@ -44,8 +45,7 @@ class Asked:
     alternatives: tuple[Slots, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What a search asks for, but for the values: conditions, order, and ends of the slice.
 
     The values "count" and "offset" belong to it, too.
@@ -85,7 +85,7 @@ def _asked(condition: Condition, slot: Callable[[Value], Slot]) -> Asked:
     told = _TOLD.get(condition.op, _alone)
     kept = filter(_can_be_held, condition.values) if condition.op in _EXACT else condition.values
     alternatives = tuple(tuple(map(slot, told(value))) for value in kept)
-    indexed = all(len(str(value)) <= BEGINNING for value in condition.values)
+    indexed = all(len(value) <= BEGINNING for value in condition.values if isinstance(value, str))
     return Asked(condition.attribute, condition.op, condition.folded, indexed, alternatives)
 
 

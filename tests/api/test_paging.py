@@ -216,6 +216,24 @@ def test_links_keep_repeated_filters_and_values_that_need_escaping(
     assert [i for page in pages for i in ids(page)] == expected
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("filter%5Brole%5D=user&sort=-id", "filter%5Brole%5D=user&sort=-id"),
+        ("&&sort=-id&&page%5Bafter%5D={}&filter%5Brole%5D=user&", "sort=-id&filter%5Brole%5D=user"),
+        ("filter[role]=user&sort=-id&page[after]={}", "filter%5Brole%5D=user&sort=-id"),
+        ("sort=-id&filter%5Bname%5D%5Bne%5D=a+b%zz", "sort=-id&filter%5Bname%5D%5Bne%5D=a+b%25zz"),
+    ],
+)
+def test_links_repeat_what_is_encoded_well_and_encode_the_rest(
+    client: FlaskClient, people: list[User], sent: str, kept: str
+) -> None:
+    whole = "filter%5Brole%5D=user&sort=-id&page%5Bsize%5D=1"
+    cursor = client.get(f"{USERS}?{whole}").json["data"][0]["meta"]["page"]["cursor"]
+    links = client.get(f"{USERS}?{sent.format(cursor)}").json["links"]
+    assert links["first"] == f"{USERS}?{kept}"
+
+
 def _query(url: str) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
