@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from adapters.api.schemas import TYPES
 from adapters.jsonapi.parameters import DEEPEST_OFFSET, DEFAULT_SIZE, LARGEST_SIZE, MOST_SORT_FIELDS
+from adapters.jsonapi.resource import EQUALITY, Attribute, Kind, Resource
 from adapters.jsonapi.resource import KEY as ANY_KEY
-from adapters.jsonapi.resource import Attribute, Kind, Resource
 from application.search import Op
 
 
@@ -55,16 +55,17 @@ def fields(resource: Resource) -> dict[str, Any]:
     return _query(f"fields[{resource.type}]", _of(f"|{_some_of(resource.attributes)}"), text)
 
 
-def _values(attribute: Attribute, *, several: bool) -> dict[str, Any]:
-    """The schema of what an attribute is compared with; `several` with commas.
+def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
+    """The schema of what an attribute is compared with in that way; by IN several, with commas.
 
     Lists are patterns of text where they can be, since generated clients would repeat the
     parameter for each member of an array.
     """
+    several = op is Op.IN
     if attribute.kind is Kind.INSTANT:
         instant = TYPES[Kind.INSTANT]
         return {"type": "array", "items": instant, "minItems": 1} if several else instant
-    pattern = _VALUES[attribute.kind]
+    pattern = (attribute.values if op in EQUALITY else None) or _VALUES[attribute.kind]
     return _of(rf"(?:{pattern})(?:,(?:{pattern}))*" if several else pattern)
 
 
@@ -74,11 +75,11 @@ def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
         "Equal to any of the values, which commas separate. "
         f"Given as `{name}[]`, once for each value, commas belong to the values."
     )
-    yield _query(name, _values(attribute, several=True), any_of)
+    yield _query(name, _values(attribute, Op.IN), any_of)
     for op in Op:
         if attribute.allows(op):
-            schema = _values(attribute, several=op is Op.IN)
-            yield _query(f"{name}[{op.value}]", schema, f"Compared by {op.value}.")
+            compared = f"Compared by {op.value}."
+            yield _query(f"{name}[{op.value}]", _values(attribute, op), compared)
 
 
 def list_parameters(resource: Resource) -> list[dict[str, Any]]:

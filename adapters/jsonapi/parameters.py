@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from adapters.jsonapi.cursors import Cursors, ListCursors
 from adapters.jsonapi.media import CURSOR_PROFILE
 from adapters.jsonapi.problems import ErrorObject, Refused
-from adapters.jsonapi.resource import READ, Attribute, Resource
+from adapters.jsonapi.resource import EQUALITY, Attribute, Resource
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, total_order
 from domain.text import storable
 
@@ -246,20 +246,18 @@ class _Reading:
     def _condition(
         self, name: str, attribute: Attribute, op: Op, texts: list[str]
     ) -> Condition | None:
-        read = READ[attribute.kind]
-        values = tuple(value for text in texts if (value := read(text)) is not None)
+        values = tuple(value for text in texts if (value := attribute.read(text, op)) is not None)
         if len(values) < len(texts):
             self._wrong(name, f"{attribute.name} never has such a value.")
             return None
         if op is Op.IN and len(values) == 1:
             op = Op.EQ
-        if op in (Op.CONTAINS, Op.STARTS_WITH) or (
-            attribute.folded and op in (Op.EQ, Op.NE, Op.IN)
-        ):
+        if op in (Op.CONTAINS, Op.STARTS_WITH) or (attribute.folded and op in EQUALITY):
             return Condition.folding(attribute.name, op, tuple(map(str, values)))
         return Condition(attribute.name, op, values)
 
     def _place(self, cursors: ListCursors) -> Slice | Numbered:
+        by_cursor = not self._left.keys().isdisjoint(("page[after]", "page[before]"))
         after = self._cursor("page[after]", cursors)
         before = self._cursor("page[before]", cursors)
         # A range is as long as it may be, unless the client says less (the profile's section
@@ -268,7 +266,7 @@ class _Reading:
         if "page[number]" not in self._left:
             return Slice(size, after, before)
         place = Numbered(size, self._whole("page[number]") or 1)
-        if after or before:
+        if by_cursor:
             self._wrong("page[number]", "page[number] does not go together with cursors.")
         if place.offset > DEEPEST_OFFSET:
             self._wrong(

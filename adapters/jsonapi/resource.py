@@ -39,6 +39,8 @@ _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 
+EQUALITY: Final = frozenset((Op.EQ, Op.NE, Op.IN))
+
 
 class Kind(Enum):
     """What values of an attribute look like in JSON and in query parameters."""
@@ -56,8 +58,9 @@ class Attribute:
     """An attribute, or the id, as the format sees it.
 
     `folded`: equality looks at the folded form. `searched`: contains and starts_with are asked of
-    it, always folded. `queried`: lists can be sorted and filtered by it. `description` is JSON
-    Schema's keywords for it.
+    it, always folded. `queried`: lists can be sorted and filtered by it. `values`: the pattern of
+    its values, where equality with any other is a mistake. `description` is JSON Schema's
+    keywords for it.
     """
 
     name: str
@@ -67,15 +70,22 @@ class Attribute:
     folded: bool = False
     searched: bool = False
     queried: bool = True
+    values: str | None = None
     description: Mapping[str, Any]
 
     def allows(self, op: Op) -> bool:
         """Whether it can be compared in that way."""
-        if op in (Op.EQ, Op.NE, Op.IN):
+        if op in EQUALITY:
             return True
         if op in (Op.CONTAINS, Op.STARTS_WITH):
             return self.searched
         return self.kind is not Kind.TRUTH
+
+    def read(self, text: str, op: Op) -> Value | None:
+        """The value of a text to compare it with in that way; None if it never has such a one."""
+        if self.values and op in EQUALITY and not re.fullmatch(self.values, text):
+            return None
+        return READ[self.kind](text)
 
 
 def text(
@@ -84,13 +94,17 @@ def text(
     folded: bool = False,
     read_only: bool = False,
     queried: bool = True,
+    values: str | None = None,
     **description: Any,
 ) -> fields.String:
     """A string; `folded` where letter case, width and normal form don't make it another."""
+    if values:
+        description["pattern"] = f"^(?:{values})$"
     metadata = {
         "folded": folded,
         "searched": True,
         "queried": queried,
+        "values": values,
         "description": description,
     }
     return fields.String(required=required, dump_only=read_only, metadata=metadata)

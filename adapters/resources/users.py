@@ -41,7 +41,7 @@ class UserSchema(Schema):
     )
     is_active = truth(default=False, examples=[True])
     role = text(
-        pattern="^[a-z][a-z0-9_-]*$",
+        values=rf"[a-z][a-z0-9_-]{{0,{ROLE_LENGTH - 1}}}",
         minLength=1,
         maxLength=ROLE_LENGTH,
         default="user",

@@ -154,6 +154,18 @@ def test_every_form_of_a_filter_is_documented(described: Any) -> None:
         assert f"`filter[{attribute}][]`" in told[f"filter[{attribute}]"]
 
 
+@pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
+def test_a_filter_by_role_is_described_as_it_is_taken(
+    described: Any, client: FlaskClient, op: str
+) -> None:
+    (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
+    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
+    validator = Draft202012Validator(told[f"filter[role]{op}"])
+    for value in ("admin", "admin,x-1", "Admin", "admin,", "r" * 51, "-", ""):
+        taken = client.get(USERS, query_string={f"filter[role]{op}": value}).status_code == 200
+        assert validator.is_valid(value) is taken, value
+
+
 def _schema(described: Any, path: str, method: str, status: int) -> Any:
     response = described["paths"][path][method]["responses"][str(status)]
     if "$ref" in response:

@@ -452,6 +452,14 @@ def test_numbers_and_cursors_do_not_mix(
     assert response.json["errors"][0]["source"] == {"parameter": "page[number]"}
 
 
+@pytest.mark.parametrize("cursor", ["page[after]", "page[before]"])
+def test_a_number_beside_a_damaged_cursor_is_told_as_well(client: FlaskClient, cursor: str) -> None:
+    response = client.get(f"{USERS}?{urlencode({'page[number]': 1, cursor: 'damaged'})}")
+    assert response.status_code == 400
+    sources = {error["source"]["parameter"] for error in response.json["errors"]}
+    assert sources == {"page[number]", cursor}
+
+
 def test_by_numbers_too_each_item_tells_its_cursor(client: FlaskClient, people: list[User]) -> None:
     item = get(client, {"page[number]": 2, "page[size]": 10}).json["data"][-1]
     following = get(client, {"page[after]": item["meta"]["page"]["cursor"], "page[size]": 3})

@@ -155,6 +155,9 @@ def test_wildcards_of_any_language_stand_for_themselves(target: Any, op: str) ->
         for wild in WILD:
             query = f"filter[{attribute}][{op}]={quote(wild, safe='')}"
             answer = target.get(f"{USERS}?{query}&page[size]=1000")
+            if (attribute, op) == ("role", "eq"):  # no role is written so
+                assert answer.status == 400
+                continue
             assert answer.status == 200
             found = [user["attributes"][attribute] for user in answer.document["data"]]
             assert all(wild in text for text in found), (wild, found)
