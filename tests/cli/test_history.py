@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import pytest
 from click.testing import Result
 
 Roster = Callable[..., Result]
@@ -85,7 +87,12 @@ def test_one_who_is_erased_is_nowhere(roster: Roster) -> None:
     )
 
 
-def test_an_import_is_told_beside_its_users(roster: Roster, write: Write) -> None:
+@pytest.mark.parametrize("url", ["sqlite_url", "postgresql_url"])
+def test_an_import_is_told_beside_its_users(
+    request: pytest.FixtureRequest, roster: Roster, write: Write, url: str
+) -> None:
+    roster = partial(roster, ROSTER_DATABASE_URL=request.getfixturevalue(url))
+    ok(roster("db", "upgrade"))
     ok(roster("users", "create", "--email", "ann@example.org", "--name", "Ann"))
     rows = "".join(f"u{n}@example.org,U{n}\n" for n in range(1200))
     file = write("people.csv", f"email,name\n{rows}ann@example.org,Anne\n")

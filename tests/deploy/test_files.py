@@ -65,10 +65,26 @@ def test_alarms_ask_for_what_is_told_from_the_start(
         assert f"roster_database_failures_total{{{label}}} 0.0" in told, label
 
 
+def rows_of_operations() -> set[str]:
+    """What the first cells of its tables name, where words follow."""
+    page = (DEPLOY.parent / "operations.md").read_text()
+    firsts = re.findall(r"^\| (`.+?) \| \w", page, re.MULTILINE)
+    return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}
+
+
 def test_each_alarm_is_told_with_what_to_do() -> None:
     alarms = set(re.findall(r"alert: (\w+)", ALERTS))
-    page = (DEPLOY.parent / "operations.md").read_text()
-    assert {each for each in alarms if f"`{each}`" not in page} == set()
+    assert alarms
+    assert alarms - rows_of_operations() == set()
+
+
+def test_each_metric_is_told_with_what_it_means(
+    serve: Callable[[str], str], sqlite_url: str
+) -> None:
+    told = httpx.get(f"{serve(sqlite_url)}/metrics").text
+    metrics = set(re.findall(r"^# TYPE (\w+) ", told, re.MULTILINE))
+    assert metrics
+    assert metrics - rows_of_operations() == set()
 
 
 def pins(path: Path) -> set[tuple[str, str]]:

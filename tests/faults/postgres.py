@@ -13,6 +13,7 @@ import psycopg2
 from faults.waiting import is_gone, until
 
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
+POOLED = 4
 _SECONDS_TO_START = 30
 
 
@@ -182,7 +183,7 @@ listen_port = 6432
 auth_type = trust
 auth_file = {directory}/users
 pool_mode = transaction
-default_pool_size = 4
+default_pool_size = {POOLED}
 server_login_retry = 1
 """
         )

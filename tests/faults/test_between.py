@@ -1,14 +1,15 @@
 """What stands between the service and its data: a pooler, and which of two servers it is."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg2
 import pytest
 from faults.accounts import Account
 from faults.load import Load
-from faults.postgres import PGBOUNCER, PgBouncer, Postgres
+from faults.postgres import PGBOUNCER, POOLED, PgBouncer, Postgres
 from faults.service import Service
 from faults.waiting import until
 
@@ -68,6 +69,39 @@ def test_postgresql_behind_a_pooler_is_restarted(
         until(pgbouncer.is_up)
         load.mended()
     hold("PostgreSQL restarted behind PgBouncer", load, stale=service.connections)
+
+
+LEFT_BEHIND = """
+    SELECT name FROM pg_settings WHERE source = 'session' AND name NOT IN (
+        'application_name', 'client_encoding', 'DateStyle', 'IntervalStyle', 'search_path',
+        'standard_conforming_strings', 'TimeZone'  -- which are the pooler's
+    )
+    UNION ALL SELECT statement FROM pg_prepared_statements
+    UNION ALL SELECT 'advisory lock' FROM pg_locks WHERE locktype = 'advisory'
+    UNION ALL SELECT relname FROM pg_class WHERE relpersistence = 't'
+"""
+
+
+def test_the_sessions_that_a_pooler_lends_come_back_as_they_were(
+    pgbouncer: PgBouncer, serve: Serve
+) -> None:
+    service = serve(pgbouncer.url)
+    pgbouncer.kill()  # the upgrade's sessions go, which it should not have borrowed
+    pgbouncer.start()
+    with Load(service) as load:
+        load.mended()
+    with ExitStack() as held:  # all of them at once, each in a transaction
+        sessions = [
+            held.enter_context(closing(psycopg2.connect(pgbouncer.url))) for _ in range(POOLED)
+        ]
+        cursors = [held.enter_context(session.cursor()) for session in sessions]
+        for cursor in cursors:
+            cursor.execute(LEFT_BEHIND)
+        assert [cursor.fetchall() for cursor in cursors] == [[]] * POOLED
+        cursors[0].execute("SET statement_timeout = 60000; PREPARE p AS SELECT 1")
+        cursors[0].execute("SELECT pg_advisory_lock(1)")
+        cursors[0].execute(LEFT_BEHIND)
+        assert len(cursors[0].fetchall()) == 3, "nothing would be seen"
 
 
 def test_a_standby_takes_over_from_a_primary_that_is_killed(
