@@ -1,7 +1,7 @@
 """What a database's failures mean for the directory.
 
 A failure is judged by its code, never by its prose, save where a database has nothing else. What
-is not known here is a fault of Roster's and passes as it is.
+is not known here is a fault of Roster's.
 """
 
 import sqlite3
@@ -33,6 +33,13 @@ class WritesRefused(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The database takes no writes now.")
+
+
+class UnknownFailure(Exception):
+    """What a database refused for a reason that Roster doesn't know of.
+
+    In place of the driver's error, which may quote rows: they have no business in a log.
+    """
 
 
 _POSTGRESQL = {
@@ -117,8 +124,10 @@ class _Translated(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlalchemy.exc.TimeoutError):  # no connection became free in time
             raise _counted(Unavailable()) from error
-        if isinstance(error, _FAILURES) and (meaning := _meaning(_cause(error))):
-            raise _counted(meaning()) from error
+        if isinstance(error, _FAILURES):
+            if meaning := _meaning(_cause(error)):
+                raise _counted(meaning()) from error
+            raise UnknownFailure(_described(error)).with_traceback(error.__traceback__) from None
 
 
 _TRANSLATED = _Translated()
@@ -167,6 +176,27 @@ def violated(error: BaseException) -> str | None:
     if isinstance(cause, pymysql.Error):
         return _last_quoted(str(cause.args[-1]))
     return str(cause).removeprefix("UNIQUE constraint failed: ")
+
+
+def _described(error: BaseException) -> str:
+    """What the error says, but for values; and the statement, if it is known, with its gaps."""
+    cause = _cause(error)
+    said = [type(cause).__name__]
+    if isinstance(cause, psycopg2.Error):
+        said += [cause.pgcode or "", *_postgresql_words(cause)]
+    elif isinstance(cause, pymysql.Error):
+        said += [str(_mariadb_code(cause))]
+    else:  # the drivers' own, and SQLite's, which names tables and columns alone
+        said += [str(cause)]
+    said += [str(getattr(error, "statement", None) or "")]
+    return "; ".join(filter(None, said))
+
+
+def _postgresql_words(error: psycopg2.Error) -> list[str]:
+    of = error.diag
+    quotes_values = (error.pgcode or "22")[:2] == "22" or error.pgcode == "42601"
+    named = (of.table_name, of.column_name, of.constraint_name)
+    return [each for each in (None if quotes_values else of.message_primary, *named) if each]
 
 
 _GAVE_UP = {"57014", "55P03", 1205, 1969, 3024}

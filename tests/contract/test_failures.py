@@ -10,12 +10,11 @@ from pathlib import Path
 import pymysql
 import pytest
 from sqlalchemy import Engine, make_url, text
-from sqlalchemy.exc import DBAPIError
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.events import SqlEvents
-from adapters.sql.failures import translated
+from adapters.sql.failures import UnknownFailure, translated
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, reading
 from adapters.sql.users import SqlUsers
@@ -364,7 +363,10 @@ def test_what_changed_since_a_snapshot_is_overtaken(directory) -> None:
 @on_mariadb
 def test_text_that_is_too_long_is_never_cut(directory) -> None:
     user = directory.commands.create(ANN, NOBODY)
-    with pytest.raises(DBAPIError), Transactions(directory.engine).open() as connection:
+    with (
+        pytest.raises(UnknownFailure, match="1406"),
+        Transactions(directory.engine).open() as connection,
+    ):
         connection.execute(text("UPDATE users SET role = REPEAT('x', 51)"))
     assert directory.reader.get(user.id) == user
 
@@ -533,9 +535,12 @@ def test_a_server_without_a_free_connection_is_unavailable(request, directory, k
 
 @on_sql
 def test_a_fault_of_our_own_is_not_disguised(directory) -> None:
-    with pytest.raises(DBAPIError), reading(directory.engine) as connection:
+    with pytest.raises(UnknownFailure, match="SELEKT 1"), reading(directory.engine) as connection:
         connection.execute(text("SELEKT 1"))
-    with pytest.raises(DBAPIError), Transactions(directory.engine).open() as connection:
+    with (
+        pytest.raises(UnknownFailure, match="INSERT INTO"),
+        Transactions(directory.engine).open() as connection,
+    ):
         connection.execute(text("INSERT INTO users (email) VALUES (NULL)"))
     directory.ready()
 

@@ -13,11 +13,11 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError
 
 from adapters.sql import schema
 from adapters.sql.answers import ANSWERS
 from adapters.sql.engine import make_engine
+from adapters.sql.failures import UnknownFailure
 from application.deadlines import within
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +186,7 @@ def test_a_migration_that_fails_leaves_nothing(new_engine, kind: str) -> None:
     with engine.connect() as connection:  # the last statement of the revision will meet it
         connection.execute(text("CREATE TABLE other (id INTEGER)"))
         connection.execute(text("CREATE INDEX ix_users_update_time_id ON other (id)"))
-    with pytest.raises(DBAPIError):
+    with pytest.raises(UnknownFailure, match="ix_users_update_time_id"):
         schema.upgrade(engine)
     assert not inspect(engine).has_table("users")
     assert schema.current(engine) is None
@@ -275,6 +275,7 @@ _UPGRADE = """
 import sys
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.failures import UnknownFailure
 engine = make_engine(sys.argv[1])
 schema.upgrade(engine)
 print(schema.current(engine))
