@@ -49,6 +49,8 @@ def locator(addresses: Addresses, types: Container[str]) -> Locate:
     public = addresses.root.removesuffix(PREFIX)
 
     def locate(href: str) -> tuple[str, str | None] | None:
+        if " " in href or not href.isprintable():  # urljoin would leave them out
+            return None
         for below, url in ((public, _resolved(f"{addresses.root}{URL}", href)), ("", href)):
             path = canonical(unquote(url.removeprefix(below)))
             named, slash, key = path.removeprefix(f"{PREFIX}/").partition("/")

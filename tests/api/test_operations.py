@@ -169,6 +169,10 @@ def test_below_a_public_url_links_are_taken_back(
         "//x.org/api/v1/users/1",
         "http://[/api/v1/users/1",
         "\ud800",
+        "\0/api/v1/users/1",
+        " /api/v1/users/1",
+        "/api/v1/us\ters/1",
+        "/api/v1/users/1\n",
     ],
 )
 def test_a_url_that_leads_nowhere_is_404(client: FlaskClient, create: Create, href: str) -> None:

@@ -1,6 +1,7 @@
 """Bodies that nobody sends by mistake."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -143,6 +144,36 @@ def test_what_looks_like_code_is_a_name_and_kept_as_it_was_sent(target: Any) -> 
         answer = target.post(document(person(f"{target.salt()}-{number}", name=name)))
         assert answer.status == 201, (name, answer)
         assert answer.document["data"]["attributes"]["name"] == name
+
+
+def strings(value: Any) -> Iterator[tuple[Any, Any, str]]:
+    """Each string of a document: what holds it, its place there, itself."""
+    for place, found in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(found, str):
+            yield value, place, found
+        elif isinstance(found, dict | list):
+            yield from strings(found)
+
+
+@pytest.mark.parametrize("spoil", ["\0", "\ud800"])
+def test_nul_and_surrogates_in_each_string_are_refused(target: Any, spoil: str) -> None:
+    user = {"type": "users", "attributes": {**person("nul"), "role": "user"}}
+    ref = {"type": "users", "id": target.id}
+    change = {"op": "update", "data": {**ref, "attributes": {"name": "Ann"}}}
+    removal = {"op": "remove", "ref": ref}
+    batch = [{"op": "add", "href": USERS, "data": user}, change, removal]
+    sendings: list[tuple[str, str, Any, tuple[str, ...]]] = [
+        ("POST", USERS, {"data": user}, ()),
+        ("PATCH", target.victim, {"data": change["data"]}, ()),
+        ("POST", OPERATIONS, {"atomic:operations": batch}, (ATOMIC,)),
+    ]
+    for method, url, whole, headers in sendings:
+        for holder, place, text in list(strings(whole)):
+            for spoilt in (spoil + text, text + spoil, spoil):
+                holder[place] = spoilt
+                answer = target.ask(method, url, json.dumps(whole).encode(), *headers)
+                assert answer.status in REFUSED, (place, answer)
+            holder[place] = text
 
 
 @pytest.mark.parametrize("name", MASS)

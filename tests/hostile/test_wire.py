@@ -89,6 +89,43 @@ def test_bad_chunks_are_refused(target: Any, name: str) -> None:
         assert answer.status in (400, 408, 413)
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    {
+        "no length": b"\r\n%b\r\n0\r\n\r\n",
+        "a negative length": b"-%x\r\n%b\r\n0\r\n\r\n",
+        "a signed length": b"+%x\r\n%b\r\n0\r\n\r\n",
+        "a prefix": b"0x%x\r\n%b\r\n0\r\n\r\n",
+        "a point": b"%x.0\r\n%b\r\n0\r\n\r\n",
+        "an underscore": b"0_%x\r\n%b\r\n0\r\n\r\n",
+        "line feeds only": b"%x\n%b\n0\n\n",
+        "half a document": b"%x\r\n{",
+    }.items(),
+    ids=lambda named: named[0],
+)
+def test_a_whole_document_in_bad_chunks_makes_nobody(
+    target: Any, chunks: tuple[str, bytes]
+) -> None:
+    _, framed = chunks
+    email = f"chunk-{target.salt()}@example.org"
+    body = USER.replace(b"wire@example.org", email.encode())
+    sent = framed.replace(b"%x", b"%x" % len(body)).replace(b"%b", body)
+    assert {answer.status for answer in target.send_all(CHUNKED + sent, end=True)} <= {400}
+    found = target.get(f"{USERS}?filter[email]={email}")
+    assert found.document["data"] == []
+
+
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"\r\n", b"\r\n0\r\n", b"\r\nx\r\n", b"\n0\n\n"])
+def test_after_chunks_without_a_right_end_nothing_more_is_heard(target: Any, end: bytes) -> None:
+    """The server doesn't tell a body that breaks off from one that ends; a document is whole."""
+    body = USER.replace(b"wire@example.org", f"end-{target.salt()}@example.org".encode())
+    lost = SMUGGLED.replace(target.canary.encode(), target.new_user_to_lose().encode())
+    sent = CHUNKED + b"%x\r\n%b%b%b" % (len(body), body, end, lost)
+    answers = target.send_all(sent, end=True)
+    assert len(answers) <= 1
+    assert all(answer.status in (201, 400) for answer in answers)
+
+
 @pytest.mark.parametrize("name", FRAMINGS)
 def test_no_framing_lets_a_second_request_in_by_stealth(target: Any, name: str) -> None:
     """Whoever takes it for one request, and whoever for two, the canary lives."""
