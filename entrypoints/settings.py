@@ -101,6 +101,12 @@ class Settings:
     body_seconds: float = setting(
         "ROSTER_BODY_SECONDS", "20", seconds, "how long a request may take to arrive"
     )
+    query_parameters: int = setting(
+        "ROSTER_QUERY_PARAMETERS",
+        "1000",
+        whole(1, 100_000),
+        "how many parameters a query may have; 400 beyond it",
+    )
     header_bytes: int = setting(
         "ROSTER_HEADER_BYTES", "65536", whole(8192, 1024**2), "the longest head of a request"
     )

@@ -45,6 +45,7 @@ def make_app(
         body_limit=settings.body_bytes,
         body_seconds=settings.body_seconds,
         request_seconds=settings.request_seconds,
+        most_parameters=settings.query_parameters,
     )
     tokens = make_tokens(settings)
     kept = make_metrics(pool) if settings.metrics == "on" else None

@@ -42,13 +42,15 @@ class Terms:
     """How the API is offered: where its links begin, and what a request may cost.
 
     `public_url` is empty for links without a host; `body_limit` is in bytes;
-    a body has `body_seconds` to arrive, and the request then `request_seconds`.
+    a body has `body_seconds` to arrive, and the request then `request_seconds`. A query has at
+    most `most_parameters`.
     """
 
     public_url: str
     body_limit: int
     body_seconds: float
     request_seconds: float
+    most_parameters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def api(
             {f"{PREFIX}{OPERATIONS}": Reception(TIMES_AS_LONG * terms.body_limit, EXTENSION)},
             body_seconds=terms.body_seconds,
             request_seconds=terms.request_seconds,
+            most_parameters=terms.most_parameters,
         )
     )
     root(resources, addresses, [USERS])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Response, g
 from flask.globals import request_ctx
 
-from adapters.jsonapi import atomic
+from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.etags import entity_tag, expected_versions, meant, unchanged
 from adapters.jsonapi.media import (
     CURSOR_PROFILE,
@@ -53,10 +53,12 @@ def receiver(
     *,
     body_seconds: float,
     request_seconds: float,
+    most_parameters: int,
 ) -> Callable[[], None]:
     """What is done before any route: negotiation, then the body; the deadline begins after it.
 
-    `unusual` are the receptions of those rules that have one of their own.
+    And a query of more than `most_parameters` is refused. `unusual` are the receptions of those
+    rules that have one of their own.
     """
 
     def receive() -> None:
@@ -75,6 +77,7 @@ def receiver(
             check_content_encoding(environ.get("HTTP_CONTENT_ENCODING"))
             g.body = read_body(environ, limit=here.body_limit, seconds=body_seconds)
             anew(request_seconds)
+        parameters.bounded(environ.get("QUERY_STRING", ""), most_parameters)
 
     return receive
 

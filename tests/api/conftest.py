@@ -214,6 +214,7 @@ def build(current: CurrentStore) -> Build:
             body_limit=body_limit,
             body_seconds=5,
             request_seconds=8,
+            most_parameters=1000,
         )
         cursors = Cursors("a secret")
         run = repeating(begin or current.begin)

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from adapters.memory.store import MemoryStore
 from adapters.web.bearer import bearer
-from application.access import InvalidToken, Principal
+from application.access import InvalidToken, MissingToken, Principal
 from application.ports import Context, Unavailable
 
 USERS = "/api/v1/users"
@@ -196,6 +196,28 @@ def test_whoever_asks_is_the_actor(build: Callable[..., Flask], store: MemorySto
     client = build(begin=begin, authenticate=bearer(principal)).test_client()
     assert client.post(USERS, json=ANN, headers=by("both")).status_code == 201
     assert [context.actor for context in contexts] == ["both"]
+
+
+def test_another_way_in_is_one_adapter_more(
+    build: Callable[..., Flask], store: MemoryStore
+) -> None:
+    """A gateway that has looked at certificates says who it is."""
+    contexts: list[Context] = []
+
+    def begin(context: Context, *, holding: bool = False) -> Any:
+        contexts.append(context)
+        return store.begin(context, holding=holding)
+
+    def by_gateway(environ: Any) -> Principal:
+        if "HTTP_X_CLIENT" not in environ:
+            raise MissingToken
+        return Principal(environ["HTTP_X_CLIENT"], frozenset(("users:write",)))
+
+    client = build(begin=begin, authenticate=by_gateway).test_client()
+    assert client.post(USERS, json=ANN, headers={"X-Client": "ann"}).status_code == 201
+    assert [context.actor for context in contexts] == ["ann"]
+    assert client.get(USERS, headers={"X-Client": "ann"}).status_code == 403
+    assert client.post(USERS, json=ANN, headers=by("both")).status_code == 401
 
 
 def test_nothing_of_a_token_is_logged(guarded: FlaskClient, log: list[Any]) -> None:

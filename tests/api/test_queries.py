@@ -464,7 +464,8 @@ def test_a_damaged_cursor_is_told_beside_problems_that_are_not_of_the_list(
 
 def test_more_parameters_than_anyone_needs_are_400(client: FlaskClient) -> None:
     query = "&".join(f"x{number}=1" for number in range(1001))
-    assert client.get(f"{USERS}?{query}").json["errors"][0]["code"] == "too_many_parameters"
+    for url in (USERS, f"{USERS}/1", f"{USERS}/1/history", "/api/v1"):
+        assert client.get(f"{url}?{query}").json["errors"][0]["code"] == "too_many_parameters"
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,8 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_POOL_SIZE", "many"),
         ("ROSTER_BODY_BYTES", "1e6"),
         ("ROSTER_HEADER_BYTES", "100"),
+        ("ROSTER_QUERY_PARAMETERS", "0"),
+        ("ROSTER_QUERY_PARAMETERS", "many"),
         ("ROSTER_LOG_FORMAT", "xml"),
         ("ROSTER_METRICS", "yes"),
         ("ROSTER_CONNECTIONS", "0"),

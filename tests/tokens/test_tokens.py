@@ -378,6 +378,15 @@ def test_a_token_that_was_known_expires_all_the_same(eventually: Callable[..., N
     eventually(is_refused)
 
 
+def test_what_is_known_of_a_token_is_its_digest_alone() -> None:
+    tokens = by_secret()
+    token = signed(sub="ann")
+    tokens.principal(token)
+    kept = repr(vars(tokens))
+    assert "'ann'" in kept
+    assert not any(part in kept for part in token.split("."))
+
+
 def test_no_more_tokens_are_known_than_fit() -> None:
     tokens = by_secret()
     for number in range(KEPT + 10):

@@ -1,8 +1,9 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from adapters.web import limits
 from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow, read_body
@@ -96,3 +97,15 @@ def test_without_a_length_or_an_end_nothing_is_read(declared: str) -> None:
 
     environment: dict[str, Any] = {"wsgi.input": Endless(), "CONTENT_LENGTH": declared}
     assert read(environment) == b""
+
+
+def test_settings_say_how_long_a_body_and_a_query_may_be(
+    service: Callable[..., FlaskClient],
+) -> None:
+    client = service(ROSTER_BODY_BYTES="100", ROSTER_QUERY_PARAMETERS="2")
+    assert client.get("/api/v1/users?sort=name&page[size]=1").status_code == 200
+    answer = client.get("/api/v1/users?sort=name&page[size]=1&filter[name]=Ann")
+    assert answer.status_code == 400
+    assert answer.get_json()["errors"][0]["code"] == "too_many_parameters"
+    assert client.post("/api/v1/users", json="x" * 98).status_code == 400
+    assert client.post("/api/v1/users", json="x" * 99).status_code == 413
