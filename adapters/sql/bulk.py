@@ -1,7 +1,7 @@
 """Many rows at once, without a statement for each: docs/decisions/0021-bulk.md."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from sqlalchemy import Column, Integer, Table, bindparam, func, insert, select
 
@@ -34,9 +34,10 @@ class Bulk:
         held: Collection[str],
     ) -> None:
         self.columns = columns
+        self.with_id = (id_column, *columns)
+        self.key = key
         self.held = held
-        self._key = columns.index(key)
-        self._with_id = (id_column, *columns)
+        self._position = columns.index(key)
         among = key.in_(bindparam("keys", expanding=True))
         self._taken = select(key).where(among)
         self._ids = select(key, id_column).where(among)
@@ -59,48 +60,83 @@ class Bulk:
         """Insert the rows, and give their ids. Raises what the driver raises."""
         if connection.dialect.name == "postgresql":
             ids = connection.execute(self._next_ids, {"count": len(rows)}).scalars().all()
-            with_ids = [(each, *row) for each, row in zip(ids, rows, strict=True)]
-            insert_rows(connection, self._with_id, with_ids)
+            insert_rows(connection, self.with_id, numbered(ids, rows))
             return ids
         insert_rows(connection, self.columns, rows)
-        if connection.dialect.name == "sqlite":
-            last = sqlite.last_id(connection)  # nobody else writes, so that none was left out
-            return range(last - len(rows) + 1, last + 1)
         keys = self._keys(rows)
         found = connection.execute(self._ids, {"keys": keys})
         by_key = {row[0]: row[1] for row in found}
         return [by_key[key] for key in keys]
 
     def _keys(self, rows: Rows) -> list[Any]:
-        return [row[self._key] for row in rows]
+        return [row[self._position] for row in rows]
 
 
-class Adding:
-    """Adds rows in the transaction that is open on a connection.
+def numbered(ids: Sequence[int], rows: Rows) -> Rows:
+    """The rows with their ids before them."""
+    return [(each, *row) for each, row in zip(ids, rows, strict=True)]
 
-    Most often no key is held, and the database finds out for nothing as it takes the rows. Once it
-    refused some, keys are looked up first, for as long as that finds any.
-    """
 
-    def __init__(self, bulk: Bulk, connection: Pooled) -> None:
-        self._bulk = bulk
-        self._connection = connection
-        # On SQLite others can't write meanwhile, and a savepoint would copy each page it touches.
-        self._writes_alone = connection.dialect.name == "sqlite"
-        self._looks_first = self._writes_alone
+class Adding(Protocol):
+    """Adds rows in the transaction that is open on a connection."""
 
     def add(self, rows: Rows) -> Mapping[int, int]:
         """Insert them in their order; the ids by their positions, without those whose key was held.
 
         Overtaken if others take keys again and again meanwhile.
         """
+
+
+def adding(bulk: Bulk, connection: Pooled) -> Adding:
+    """In the way of the database."""
+    if connection.dialect.name == "sqlite":
+        return _AddingAlone(bulk, connection)
+    return _AddingBesideOthers(bulk, connection)
+
+
+class _AddingAlone(Adding):
+    """On SQLite, where nobody else can write: the next ids are known, and the statement itself
+    passes over a row whose key is held. A savepoint would copy each page that it touches."""
+
+    def __init__(self, bulk: Bulk, connection: Pooled) -> None:
+        self._bulk = bulk
+        self._connection = connection
+        id_column = bulk.with_id[0]
+        between = id_column.between(bindparam("first"), bindparam("last"))
+        self._added = select(id_column).where(between)
+
+    def add(self, rows: Rows) -> Mapping[int, int]:
+        if not rows:
+            return {}
+        columns = self._bulk.with_id
+        ids = sqlite.next_ids(self._connection, columns[0], len(rows))
+        added: Iterable[int] = ids
+        count = sqlite.insert_many(
+            self._connection, columns, numbered(ids, rows), unless_held=self._bulk.key
+        )
+        if count < len(rows):
+            ends = {"first": ids[0], "last": ids[-1]}
+            added = self._connection.execute(self._added, ends).scalars()
+        return {each - ids[0]: each for each in added}
+
+
+class _AddingBesideOthers(Adding):
+    """Most often no key is held, and the database finds out for nothing as it takes the rows. Once
+    it refused some, keys are looked up first, for as long as that finds any."""
+
+    def __init__(self, bulk: Bulk, connection: Pooled) -> None:
+        self._bulk = bulk
+        self._connection = connection
+        self._looks_first = False
+
+    def add(self, rows: Rows) -> Mapping[int, int]:
         firsts = self._bulk.firsts(rows)
         for _ in range(_ATTEMPTS):
             taken = self._bulk.taken(self._connection, firsts) if self._looks_first else ()
             kept = sorted(position for key, position in firsts.items() if key not in taken)
             ids = self._inserted([rows[position] for position in kept])
             if ids is not None:
-                self._looks_first = bool(taken) or self._writes_alone
+                self._looks_first = bool(taken)
                 return dict(zip(kept, ids, strict=True))
             self._looks_first = True
         raise Overtaken
@@ -109,8 +145,6 @@ class Adding:
         """Their ids; None if they are not in, and the transaction is as it was before."""
         if not rows:
             return ()
-        if self._writes_alone:
-            return self._bulk.insert(self._connection, rows)
         send(self._connection, "SAVEPOINT bulk")
         try:
             ids = self._bulk.insert(self._connection, rows)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -52,34 +52,36 @@ def _wait_for_locks(connection: sqlite3.Connection, *_: object) -> None:
 
 
 def insert_many(
-    connection: Pooled, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
-) -> None:
+    connection: Pooled,
+    columns: Sequence[Column[Any]],
+    rows: Sequence[Sequence[Any]],
+    *,
+    unless_held: Column[Any] | None = None,
+) -> int:
     """Add rows to columns of one table by one statement, which the driver runs for each.
 
-    Raises what the driver raises.
+    Gives how many were added: all, but for those whose value of a unique column is there already,
+    where that may be. Raises what the driver raises.
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
     values = ", ".join("?" * len(columns))
+    statement = f"INSERT INTO {quote(columns[0].table.name)} ({names}) VALUES ({values})"
+    if unless_held is not None:
+        statement += f" ON CONFLICT ({quote(unless_held.name)}) DO NOTHING"
     converted = map(partial(_converted, connection.dialect), columns, zip(*rows, strict=True))
-    cursor = connection.connection.cursor()
-    try:
-        cursor.executemany(
-            f"INSERT INTO {quote(columns[0].table.name)} ({names}) VALUES ({values})",
-            list(zip(*converted, strict=True)),
-        )
-    finally:
-        cursor.close()
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.executemany(statement, list(zip(*converted, strict=True)))
+        return int(cursor.rowcount)
 
 
-def last_id(connection: Pooled) -> int:
-    """The id that was given last on this connection."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute("SELECT last_insert_rowid()")
-        return int(cursor.fetchone()[0])  # type: ignore[index]
-    finally:
-        cursor.close()
+def next_ids(connection: Pooled, of: Column[Any], count: int) -> range:
+    """The next ids of a table, of which it gives none twice: to a transaction that writes."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (of.table.name,))
+        last = cursor.fetchone()
+    first = last[0] + 1 if last else 1
+    return range(first, first + count)
 
 
 def _converted(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:

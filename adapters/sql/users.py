@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from adapters.sql.bulk import Adding, Bulk
+from adapters.sql.bulk import Bulk, adding
 from adapters.sql.columns import BEGINNING, Beginning, Identity64, Instant, text
 from adapters.sql.copying import Written, copy_out
 from adapters.sql.engine import is_alone
@@ -118,7 +118,7 @@ class SqlUsers(Users):
     def __init__(self, connection: Pooled, trail: Trail, *, holding: bool) -> None:
         self._connection = connection
         self._trail = trail
-        self._adding = Adding(_BULK, connection)
+        self._adding = adding(_BULK, connection)
         self._select = _HOLD if holding else _GET
         self._select_holders = _HOLD_HOLDERS if holding else _HOLDERS
 
