@@ -1,0 +1,83 @@
+"""python -m bench.searches: what Roster's reads cost as the table grows, one by one."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from statistics import median
+
+import click
+
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.parameters import collection
+from adapters.resources.users import USERS
+from adapters.sql.engine import make_engine
+from adapters.sql.users import SqlUserReader
+from bench.database import Database, database
+from bench.measuring import measure
+from bench.scenarios import Load, read_one
+from bench.servers import SERVERS, Running, running
+from entrypoints.settings import Settings
+
+UNIQUE = "quentin"
+RENAME = (
+    f"UPDATE users SET name = '{UNIQUE} ' || id, name_key = '{UNIQUE} ' || id WHERE id <= 10",
+    "VACUUM ANALYZE users",
+    "CHECKPOINT",
+)
+DEPTHS = (0.1, 0.9)
+
+
+@click.command()
+@click.option("--rows", default="10000,10000000", show_default=True, help="The sizes, with commas.")
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--seconds", default=1, show_default=True, help="Of each measurement.")
+def main(rows: str, rounds: int, seconds: int) -> None:
+    """CPU microseconds of a request, application and database together, for each size.
+
+    The sizes are measured in turn, round after round. A page has 25 users.
+    """
+    with ExitStack() as stack:
+        filled = [stack.enter_context(database(int(size))) for size in rows.split(",")]
+        for each in filled:
+            each.execute(*RENAME)
+        served = [stack.enter_context(running(SERVERS["roster"], each)) for each in filled]
+        asked = [_searches(*pair) for pair in zip(served, filled, strict=True)]
+        click.echo(f"| search | {' | '.join(rows.split(','))} | times |")
+        for name in asked[0]:
+            spent: list[list[float]] = [[] for _ in filled]
+            for _ in range(rounds):
+                for found, server, base, loads in zip(spent, served, filled, asked, strict=True):
+                    cost = measure(server, loads[name], base, seconds)
+                    found.append(cost.application + cost.database)
+            first, *others = [median(each) for each in spent]
+            cells = " | ".join(f"{each:.0f}" for each in (first, *others))
+            click.echo(f"| {name} | {cells} | {(others or [first])[-1] / first:.2f} |")
+
+
+def _searches(served: Running, filled: Database) -> Mapping[str, Load]:
+    return dict(_named_searches(served, filled))
+
+
+def _named_searches(served: Running, filled: Database) -> Iterator[tuple[str, Load]]:
+    def load(query: str) -> Load:
+        return Load(f"{served.server.collection}?{query.replace('[', '%5B').replace(']', '%5D')}")
+
+    yield "one user", read_one(served)
+    yield "the user of an email", load("filter[email]=person0000777@example.org")
+    yield "ten emails by their beginning", load("filter[email][starts_with]=person000012")
+    yield "ten names by their beginning", load(f"filter[name][starts_with]={UNIQUE}")
+    engine = make_engine(filled.url)
+    cursors = Cursors(Settings.of({}).cursor_secret)
+    for depth in DEPTHS:
+        user = SqlUserReader(engine).get(int(filled.users * depth))
+        for filters in ("", "filter[role]=admin", "filter[is_active]=false"):
+            for attribute in USERS.sortable:
+                for sign in ("", "-"):
+                    query = "&".join(filter(None, (f"sort={sign}{attribute}", filters)))
+                    its = collection(query, USERS, cursors).cursors
+                    cursor = its.write(its.key(user))
+                    yield f"{query}, after {depth:.0%}", load(f"{query}&page[after]={cursor}")
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main()
