@@ -13,7 +13,7 @@ PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test docs conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all format \
-	wheel lock lock-clients lock-bench test-long
+	audit wheel lock lock-clients lock-bench test-long
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -104,6 +104,12 @@ check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbi
 format: install ## put the source into the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# --strict: what could not be asked about is no reason to be calm.
+audit: install ## ask PyPI about known holes in what is required; fails where it can't be asked
+	for each in $$(git ls-files '*requirements.txt'); do \
+		$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r $$each || exit; \
+	done
 
 wheel: install ## leave in dist/ what is deployed: the wheel, and what it needs, pinned and hashed
 	rm -rf dist

@@ -1,14 +1,18 @@
 import base64
 import json
+import re
 import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+
+from entrypoints.cli.main import main
 
 Roster = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -36,6 +40,20 @@ def test_every_command_explains_itself(roster: Roster, command: list[str]) -> No
     result = roster(*command, "--help")
     assert result.returncode == 0
     assert result.stdout.startswith("Usage: roster")
+
+
+def options(command: click.Command) -> Iterator[str]:
+    """What can be given on the command line, and on those of the commands below."""
+    for parameter in command.params:
+        yield from parameter.opts
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from options(below)
+
+
+def test_no_secret_is_given_on_a_command_line_where_others_see_it() -> None:
+    given = set(options(main))
+    assert {"--port", "--scope", "--filter"} <= given
+    assert not [each for each in given if re.search("secret|password|key|jw|token|url", each)]
 
 
 def test_wrong_usage_is_status_2(roster: Roster) -> None:
