@@ -19,6 +19,7 @@ from faults.service import ROSTER, Service
 from adapters.tokens.tokens import sign
 
 _TENANTS = 2000
+_PLACES = 250
 _LINES = 500
 _SECONDS_BETWEEN_IMPORTS = 30
 
@@ -77,6 +78,7 @@ class Visitor:
         self._stop = stop
         self._pause = pause
         self._chance = Random(8)
+        self._places = [f"192.0.2.{number}" for number in range(_PLACES)]
         self._tokens = [
             sign(secret, ["users:read", "users:write"], seconds=86400, subject=f"tenant {number}")
             for number in range(_TENANTS)
@@ -115,7 +117,7 @@ class Visitor:
 
     def _ask(self, visit: Visit) -> bytes | None:
         """The body, if the answer is the one that is wanted."""
-        headers = {"X-Forwarded-For": ".".join(str(self._chance.randrange(256)) for _ in range(4))}
+        headers = {"X-Forwarded-For": self._chance.choice(self._places)}
         if visit.known:
             headers["Authorization"] = f"Bearer {self._chance.choice(self._tokens)}"
         if visit.body is not None:
