@@ -182,7 +182,7 @@ class _Client:
 
     def run(self) -> None:
         """Until told to stop; a fault of the client's own ends it before, and is told."""
-        own = replace(creation(f"{self._name}@example.org", "own"), name=None)
+        own = replace(creation(f"{self._name}@example.org", "own", self._name), name=None)
         self.makings.append(own)
         self._do(own)
         for number, kind in zip(count(), cycle(["creation", "batch", "change", "read"])):
@@ -231,9 +231,11 @@ class _Client:
             yield
 
     def _read(self) -> None:
-        """One of those that were acknowledged: it must be there."""
-        task = next(task for task in reversed(self.makings) if task.acknowledged)
-        self._ask("GET", f"/api/v1/users/{task.ids[0]}", None, {})
+        """The last that was acknowledged, if any: it must be there."""
+        for task in reversed(self.makings):
+            if task.acknowledged:
+                self._ask("GET", f"/api/v1/users/{task.ids[0]}", None, {})
+                break
 
     def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answer:
         began = monotonic()
