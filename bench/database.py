@@ -59,7 +59,7 @@ def attributes(number: int) -> dict[str, Any]:
         "email": f"person{number:07}@example.org",
         "name": f"{GIVEN[number * 7 % 10]} {FAMILY[number * 5 % 8]} {number * 7919 % 1000}",
         "is_active": number % 3 != 0,
-        "role": ROLES[number * 3 % 5],
+        "role": ROLES[(number * 3 + number // 1000) % 5],  # of all in each name, which repeats
         "creation_time": moment,
         "update_time": moment + timedelta(days=number * 31 % 365),
     }
