@@ -1,6 +1,6 @@
 """Many rows at once, without a statement for each: docs/decisions/0021-bulk.md."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Column, Integer, Table, bindparam, func, insert, select
@@ -41,6 +41,8 @@ class Bulk:
         among = key.in_(bindparam("keys", expanding=True))
         self._taken = select(key).where(among)
         self._ids = select(key, id_column).where(among)
+        between = id_column.between(bindparam("first"), bindparam("last"))
+        self._given = select(id_column).where(between).order_by(id_column)
         # By name, which is quicker than to have it looked up for each.
         sequence = func.nextval(f"{id_column.table.name}_{id_column.name}_seq", type_=Integer())
         self._next_ids = select(sequence).select_from(
@@ -55,6 +57,11 @@ class Bulk:
     def taken(self, connection: Pooled, keys: Collection[Any]) -> Collection[Any]:
         """Those of the keys that are held."""
         return set(connection.execute(self._taken, {"keys": list(keys)}).scalars())
+
+    def given(self, connection: Pooled, ids: range) -> Sequence[int]:
+        """Those of the ids that rows have."""
+        ends = {"first": ids[0], "last": ids[-1]}
+        return connection.execute(self._given, ends).scalars().all()
 
     def insert(self, connection: Pooled, rows: Rows) -> Sequence[int]:
         """Insert the rows, and give their ids. Raises what the driver raises."""
@@ -101,22 +108,16 @@ class _AddingAlone(Adding):
     def __init__(self, bulk: Bulk, connection: Pooled) -> None:
         self._bulk = bulk
         self._connection = connection
-        id_column = bulk.with_id[0]
-        between = id_column.between(bindparam("first"), bindparam("last"))
-        self._added = select(id_column).where(between)
 
     def add(self, rows: Rows) -> Mapping[int, int]:
         if not rows:
             return {}
         columns = self._bulk.with_id
         ids = sqlite.next_ids(self._connection, columns[0], len(rows))
-        added: Iterable[int] = ids
         count = sqlite.insert_many(
             self._connection, columns, numbered(ids, rows), unless_held=self._bulk.key
         )
-        if count < len(rows):
-            ends = {"first": ids[0], "last": ids[-1]}
-            added = self._connection.execute(self._added, ends).scalars()
+        added = ids if count == len(rows) else self._bulk.given(self._connection, ids)
         return {each - ids[0]: each for each in added}
 
 
