@@ -1,50 +1,110 @@
-"""Who asks, and what they may do."""
+"""Who makes a request, and what they may do."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
+from typing import Final
 
 from domain.errors import RosterError
 
+SECRET: Final = "secret"
+"""The kind of a principal whose token is signed with the shared secret."""
+KEY_SET: Final = "key_set"
+"""The kind of a principal whose token is signed with a key of an issuer's key set."""
+COMMAND_LINE: Final = "command_line"
+"""The kind of a principal at the command line. No token has this kind."""
+
 
 class Unauthenticated(RosterError):
-    """Nobody trusted says who asks."""
+    """The request does not prove who makes it."""
 
 
 class MissingToken(Unauthenticated):
-    """There is no token."""
+    """The request has no token."""
 
     code = "missing_token"
 
     def __init__(self) -> None:
-        super().__init__("A token is needed here: Authorization: Bearer TOKEN.")
+        super().__init__("Authentication is required.")
 
 
 class InvalidToken(Unauthenticated):
-    """There is a token that nobody trusted has made, or not for this time and place."""
+    """The token has no trusted signature, or is not valid for this time and service."""
 
     code = "invalid_token"
 
-    def __init__(self, detail: str = "The token is not valid here.") -> None:
+    def __init__(self, detail: str = "The token is not valid.") -> None:
         super().__init__(detail)
 
 
 class InsufficientScope(RosterError):
-    """It may be done, but not by the one who asks."""
+    """The principal lacks scopes that the request requires."""
 
     code = "insufficient_scope"
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"The token lacks the scope {scope}.")
-        self.scope = scope
+    def __init__(self, *scopes: str) -> None:
+        noun = "scope" if len(scopes) == 1 else "scopes"
+        super().__init__(f"The token lacks the {noun} {' and '.join(scopes)}.")
+        self.scopes = scopes
+
+
+class SubjectRequired(RosterError):
+    """A change must name its author: the token has neither `sub` nor `client_id`."""
+
+    code = "subject_required"
+
+    def __init__(self) -> None:
+        super().__init__("A token without `sub` and `client_id` can read but not change anything.")
+
+
+class Action(Enum):
+    """What a request or an operation does to a resource."""
+
+    READ = "read"
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
+_PERMISSIONS: Final[Mapping[Action, tuple[str, ...]]] = {
+    Action.READ: ("read",),
+    Action.CREATE: ("write",),
+    Action.CHANGE: ("read", "write"),
+    Action.DELETE: ("write",),
+}
+"""A change requires permission to read because its response contains the resource."""
+
+
+def required_scopes(resource_type: str, action: Action) -> tuple[str, ...]:
+    """The scopes that an action on a resource of the type requires, such as users:write."""
+    return tuple(f"{resource_type}:{permission}" for permission in _PERMISSIONS[action])
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever asks: their name among all principals, if they have one, and their scopes."""
+    """Who makes a request: an identity, and the scopes that it holds.
 
+    The identity is the triple of kind, issuer and subject. The same subject of two issuers, or of
+    two kinds, is two principals. `subject` is None if the token names none.
+    """
+
+    kind: str
+    issuer: str | None
     subject: str | None
-    scopes: frozenset[str]
+    scopes: frozenset[str] = frozenset()
 
-    def must_hold(self, scope: str) -> None:
-        """InsufficientScope without it. Scopes are compared whole."""
-        if scope not in self.scopes:
-            raise InsufficientScope(scope)
+    @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """Kind, issuer and subject."""
+        return self.kind, self.issuer, self.subject
+
+    def require_scopes(self, scopes: Iterable[str]) -> None:
+        """Raises InsufficientScope if scopes are missing, and names them. Compares them whole."""
+        missing = [scope for scope in dict.fromkeys(scopes) if scope not in self.scopes]
+        if missing:
+            raise InsufficientScope(*missing)
+
+    def require_subject(self) -> None:
+        """Raises SubjectRequired if the principal has no subject."""
+        if self.subject is None:
+            raise SubjectRequired

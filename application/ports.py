@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
+from application.access import Principal
 from application.search import Page, Search
 from application.trail import Trail
 from domain.errors import Conflict, RosterError
@@ -46,10 +47,19 @@ class OutcomeUnknown(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """On whose behalf a unit of work runs, and for which request."""
+    """The principal and the request for which a unit of work runs.
 
-    actor: str | None = None
+    `principal` is None on a service without access control.
+    """
+
+    principal: Principal | None = None
     request_id: str | None = None
+
+    @property
+    def actor(self) -> tuple[str | None, str | None, str | None]:
+        """Subject, kind and issuer of the principal, as the audit log records them."""
+        who = self.principal
+        return (who.subject, who.kind, who.issuer) if who else (None, None, None)
 
 
 class Users(Protocol):

@@ -66,11 +66,18 @@ class NewEvent(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What happened. Events about one thing have ids in the order in which they happened."""
+    """An event of the audit log. The ids of events about one entity are in chronological order.
+
+    `actor`, `actor_kind` and `actor_issuer` identify the principal that made the change. They are
+    None on a service without access control. Events that were recorded before revision 0006 have
+    an actor only.
+    """
 
     id: int
     time: datetime
     actor: str | None
+    actor_kind: str | None
+    actor_issuer: str | None
     request_id: str | None
     action: str
     subject_type: str

@@ -1,40 +1,49 @@
-"""Which scope a request needs."""
+"""Which scopes a request requires."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Final
 
 from flask import g
 
+from adapters.api.operations import URL as OPERATIONS
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
 from adapters.web.dispatch import asked
 from adapters.web.rates import Limit
+from application.access import Action, Principal, required_scopes
 
 READING: Final = frozenset(("GET", "HEAD"))
-_CHANGES_ELSEWHERE: Final[Mapping[str, str]] = {"operations": USERS.type}
-"""The type of what is changed by a URL that isn't named for it."""
+_ACTIONS: Final[Mapping[str, Action]] = {
+    "GET": Action.READ,
+    "HEAD": Action.READ,
+    "POST": Action.CREATE,
+    "PATCH": Action.CHANGE,
+    "DELETE": Action.DELETE,
+}
+_OPERATIONS: Final = f"{PREFIX}{OPERATIONS}"
+_TYPES: Final = (USERS.type,)
 
 
 @lru_cache
-def scope(path: str, method: str) -> str | None:
-    """The scope that a method of a path under the prefix needs; the root needs a principal only.
+def alternatives(path: str, method: str) -> tuple[tuple[str, ...], ...]:
+    """The scopes that a method of a path under the prefix requires: all of one alternative.
 
-    The type of the resources in the path, with what is done to them: users:read, users:write.
+    The root requires none. Operations require at least permission to write some type; what each of
+    them requires is known when the body has been read.
     """
+    if path == _OPERATIONS:
+        return tuple(required_scopes(each, Action.CREATE) for each in _TYPES)
     named = path.removeprefix(PREFIX).strip("/").partition("/")[0]
-    if not named:
-        return None
-    kind = _CHANGES_ELSEWHERE.get(named, named)
-    return f"{kind}:{'read' if method in READING else 'write'}"
+    return (required_scopes(named, _ACTIONS[method]) if named else (),)
 
 
 def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[], None] | None:
-    """What is done first for every URL and method that there is: TooManyRequests for whoever asks
-    too often, Unauthenticated or InsufficientScope for whoever may not ask.
+    """The check that precedes every route of the API; None if the service has no such check.
 
-    None where everyone may, as often as they like.
+    It raises TooManyRequests, Unauthenticated, InsufficientScope or SubjectRequired.
     """
     if authenticate is None:
         return partial(_count, limit) if limit else None
@@ -44,14 +53,21 @@ def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[]
         request = asked()
         try:
             principal = g.principal = identify(request.environ)
-        finally:  # those who aren't let in are counted, too
+        finally:  # requests that fail authentication count as well
             if limit:
                 _count(limit)
-        rule = request.url_rule
-        if rule and (needed := scope(rule.rule, request.method)):
-            principal.must_hold(needed)
+        if rule := request.url_rule:
+            _authorize(principal, rule.rule, request.method)
 
     return check
+
+
+def _authorize(principal: Principal, path: str, method: str) -> None:
+    allowed = alternatives(path, method)
+    if not any(principal.scopes.issuperset(scopes) for scopes in allowed):
+        principal.require_scopes(chain.from_iterable(allowed))
+    if method not in READING:
+        principal.require_subject()
 
 
 def _count(limit: Limit) -> None:

@@ -31,7 +31,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     # Access.
     "missing_token": ("401", "Send Authorization: Bearer and a token."),
     "invalid_token": ("401", "The token is damaged, expired, or not for this service."),
-    "insufficient_scope": ("403", "The token lacks the scope that WWW-Authenticate names."),
+    "insufficient_scope": ("403", "The token lacks the scopes that WWW-Authenticate names."),
+    "subject_required": (
+        "403",
+        "A token that names neither `sub` nor `client_id` can read but not change anything.",
+    ),
     # The query.
     "unknown_parameter": ("400", "No parameter of this URL is named so."),
     "repeated_parameter": ("400", "Only filter[...][] may be given more than once."),

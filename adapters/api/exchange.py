@@ -94,10 +94,14 @@ def query() -> str:
 
 
 def context() -> Context:
-    """On whose behalf the request is."""
-    principal: Principal | None = g.get("principal")
-    actor = principal.subject if principal else None
-    return Context(actor=actor, request_id=asked().environ[REQUEST_ID])
+    """The principal and the id of the request."""
+    return Context(principal(), asked().environ[REQUEST_ID])
+
+
+def principal() -> Principal | None:
+    """The principal that makes the request; None on a service without access control."""
+    found: Principal | None = g.get("principal")
+    return found
 
 
 def received(*, id_required: bool) -> ResourceObject:
@@ -108,7 +112,7 @@ def received(*, id_required: bool) -> ResourceObject:
 
 def received_operations(collections: atomic.Collections, locate: Locate) -> atomic.Batch:
     """The operations in the body; refusals of them will point into it."""
-    g.batch = atomic.read(g.body, collections, locate)
+    g.batch = atomic.read(g.body, collections, locate, principal())
     return g.batch  # type: ignore[no-any-return]
 
 

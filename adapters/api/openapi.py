@@ -8,7 +8,7 @@ import orjson
 from flask import Blueprint, Response
 
 from adapters.api import examples
-from adapters.api.access import scope
+from adapters.api.access import alternatives
 from adapters.api.errors import ERRORS as ERROR_CODES
 from adapters.api.openapi_parameters import (
     IF_MATCH,
@@ -94,9 +94,9 @@ def with_access(described: dict[str, Any]) -> dict[str, Any]:
     described["components"]["securitySchemes"] = {"bearer": bearer}
     described["components"]["responses"]["Problem401"] = _refused(401)
     for path, method, operation in _under_prefix(described):
-        needed = scope(path, method.upper())
-        operation["security"] = [{"bearer": [needed] if needed else []}]
-        operation["responses"] |= _problems(401, *([403] if needed else []))
+        allowed = alternatives(path, method.upper())
+        operation["security"] = [{"bearer": [*scopes]} for scopes in allowed]
+        operation["responses"] |= _problems(401, *([403] if path != PREFIX else []))
     return described
 
 

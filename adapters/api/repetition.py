@@ -33,7 +33,7 @@ def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
         url = f"{environ['PATH_INFO']}?{exchange.query()}"
         answer = once(
             run,
-            keyed(key, principal=context.actor, url=url, body=g.body),
+            keyed(key, principal=context.principal, url=url, body=g.body),
             context,
             lambda joined: _kept(answering(joined)),
             lambda refusal: _kept(say(refusal)),

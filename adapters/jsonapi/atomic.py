@@ -22,6 +22,7 @@ from adapters.jsonapi.operation_objects import (
 from adapters.jsonapi.problems import ErrorObject, Refused, refusal
 from adapters.jsonapi.resource import LARGEST_KEY, Resource, read_key
 from adapters.jsonapi.resource_objects import made_by_client, other_id, other_type, parsed
+from application.access import Action, Principal, required_scopes
 from application.operations import (
     Change,
     Create,
@@ -65,13 +66,19 @@ class Batch:
         return _said(self.sent[refused.position], refused.refusal)
 
 
-def read(text: bytes, collections: Collections, locate: Locate) -> Batch:
+def read(
+    text: bytes, collections: Collections, locate: Locate, principal: Principal | None
+) -> Batch:
     """The operations of a request's document.
 
-    Refused with every problem of the first check that fails: structure (400), what can't exist
-    (404), ids made by clients (403), types and ids that contradict each other (409), attributes.
+    Raises Refused with every problem of the first check that fails: structure (400), targets that
+    cannot exist (404), ids made by clients (403), types and ids that contradict each other (409),
+    attributes. Raises InsufficientScope after the check of the structure if the principal lacks a
+    scope that an operation requires; without access control, `principal` is None.
     """
     sent = Reading(locate).operations(parsed(text))
+    if principal:
+        principal.require_scopes(scope for one in sent for scope in _scopes(one, collections))
     for check in (_not_there, _made_by_client, _contradicting):
         if problems := [each for one in sent for each in check(one, collections)]:
             raise Refused(*problems)
@@ -90,6 +97,16 @@ def results(batch: Batch, came: Results, collections: Collections) -> bytes:
         for operation, entity in zip(batch.meant, came, strict=True)
     ]
     return orjson.dumps({"jsonapi": {"version": "1.1"}, RESULTS: found})
+
+
+_ACTIONS: Final = {"add": Action.CREATE, "update": Action.CHANGE, "remove": Action.DELETE}
+
+
+def _scopes(sent: OperationObject, collections: Collections) -> tuple[str, ...]:
+    """The scopes of the equivalent single request; none if the target does not exist."""
+    if isinstance(sent.target, Nowhere) or sent.target.type not in collections:
+        return ()
+    return required_scopes(sent.target.type, _ACTIONS[sent.op])
 
 
 def _not_there(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:

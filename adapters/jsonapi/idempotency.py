@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from adapters.jsonapi.problems import ErrorObject, Refused
+from application.access import Principal
 from application.once import Keyed
 
 LONGEST: Final = 255
@@ -14,7 +15,7 @@ _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _SANE: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST}}}")
 
 
-def keyed(header: str, *, principal: str | None, url: str, body: bytes) -> Keyed:
+def keyed(header: str, *, principal: Principal | None, url: str, body: bytes) -> Keyed:
     """The request as one that may be repeated. Refused (400).
 
     The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients leave them out.
@@ -25,7 +26,9 @@ def keyed(header: str, *, principal: str | None, url: str, body: bytes) -> Keyed
     if not _SANE.fullmatch(key) or ('"' in sent and not quoted):
         raise _unusable()
     asked = sha256(url.encode("utf-8", "surrogateescape") + b"\n" + body)
-    whose = sha256(json.dumps([principal, key]).encode())
+    # Without a principal, the key is the same as in the release before.
+    owner = principal and principal.identity
+    whose = sha256(json.dumps([owner, key]).encode())
     return Keyed(whose.hexdigest(), asked.hexdigest())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from application.access import InsufficientScope, Unauthenticated
+from application.access import InsufficientScope, SubjectRequired, Unauthenticated
 from application.ports import KeyInUse, KeyReused, Unavailable
 from domain.errors import (
     Conflict,
@@ -20,6 +20,7 @@ from domain.errors import (
 STATUS: Final[Mapping[type[RosterError], int]] = {
     Unauthenticated: 401,
     InsufficientScope: 403,
+    SubjectRequired: 403,
     Invalid: 422,
     Forbidden: 403,
     NotFound: 404,
@@ -33,6 +34,7 @@ STATUS: Final[Mapping[type[RosterError], int]] = {
 _HEADER: Final[Mapping[type[RosterError], str]] = {
     Unauthenticated: "Authorization",
     InsufficientScope: "Authorization",
+    SubjectRequired: "Authorization",
     Stale: "If-Match",
     KeyReused: "Idempotency-Key",
     KeyInUse: "Idempotency-Key",

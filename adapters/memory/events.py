@@ -15,7 +15,7 @@ class MemoryEvents(Events):
 
     def __init__(self, rows: MutableMapping[int, Event], context: Context, now: datetime) -> None:
         self._rows = rows
-        self._of_unit = (now, context.actor, context.request_id)
+        self._of_unit = (now, *context.actor, context.request_id)
 
     def append(self, events: Sequence[NewEvent]) -> None:
         for event_id, event in enumerate(events, len(self._rows) + 1):

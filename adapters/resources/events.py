@@ -41,7 +41,23 @@ class EventSchema(Schema):
         queried=False,
         type=_OR_NULL,
         examples=["ann"],
-        description="On whose behalf: the subject of the token.",
+        description="The subject of the principal that made the change: the token's `sub`, or its "
+        "`client_id`. At the command line, the operating system's user or `--actor`.",
+    )
+    actor_kind = text(
+        read_only=True,
+        queried=False,
+        type=_OR_NULL,
+        examples=["key_set"],
+        description="How the principal was identified: `secret` (a token signed with the shared "
+        "secret), `key_set` (a token of an issuer) or `command_line`.",
+    )
+    actor_issuer = text(
+        read_only=True,
+        queried=False,
+        type=_OR_NULL,
+        examples=["https://issuer.example.org/"],
+        description="The issuer of the token (`iss`).",
     )
     request_id = text(
         read_only=True,

@@ -45,6 +45,8 @@ EVENTS = Table(
     Column("subject_id", BigInteger),
     Column("version", Integer),
     Column("changes", text(), nullable=False),
+    Column("actor_kind", text(50)),
+    Column("actor_issuer", text()),
     Index(None, "subject_type", "subject_id", "id"),
     Index(None, "position", "id"),
     sqlite_autoincrement=True,
@@ -107,7 +109,7 @@ class SqlEvents(Events):
 
     def __init__(self, connection: Pooled, context: Context, now: datetime) -> None:
         self._connection = connection
-        self._of_unit = (now, context.actor, context.request_id)
+        self._of_unit = (now, *context.actor, context.request_id)
 
     def append(self, events: Sequence[NewEvent]) -> None:
         for _, alike in groupby(events, key=_members):

@@ -10,7 +10,7 @@ import jwt
 
 from adapters.tokens.key_sets import KeySet
 from adapters.tokens.keys import HS256, PUBLIC, Key, secret_bytes
-from application.access import InvalidToken, Principal
+from application.access import KEY_SET, SECRET, InvalidToken, Principal
 from application.deadlines import remaining
 from application.ports import Unavailable
 
@@ -96,8 +96,8 @@ class Tokens:
         if found and time() < found[1]:
             return found[0]
         known = self._known
-        claims = self._claims(token)
-        principal = Principal(_subject(claims), _scopes(claims))
+        kind, claims = self._claims(token)
+        principal = Principal(kind, _issuer(claims), _subject(claims), _scopes(claims))
         while len(known) >= KEPT:
             known.pop(next(iter(known), b""), None)
         known[digest] = (principal, min(claims["exp"], 2**53) + self._leeway)
@@ -108,11 +108,12 @@ class Tokens:
         if keys is not self._known_by:
             self._known, self._known_by = {}, keys
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _claims(self, token: str) -> tuple[str, dict[str, Any]]:
+        """The kind of the key that signed the token, and its claims."""
         refused = InvalidToken()
         for key in self._candidates(token):
             try:
-                return self._checked(token, key)
+                return SECRET if key is self._secret else KEY_SET, self._checked(token, key)
             except jwt.InvalidSignatureError:
                 continue
             except jwt.PyJWTError as error:
@@ -165,13 +166,25 @@ def _refusal(error: Exception) -> InvalidToken:
     return InvalidToken()
 
 
+def _issuer(claims: dict[str, Any]) -> str | None:
+    return _name(claims, "iss")
+
+
 def _subject(claims: dict[str, Any]) -> str | None:
-    subject = claims.get("sub")
-    if subject is None:
+    """The claim `sub`, or `client_id` if there is no `sub` (RFC 9068, section 2.2)."""
+    return _name(claims, "client_id" if claims.get("sub") is None else "sub")
+
+
+def _name(claims: dict[str, Any], claim: str) -> str | None:
+    name = claims.get(claim)
+    if name is None:
         return None
-    if not is_subject(subject):
-        raise InvalidToken("The token's sub is no name.")
-    return str(subject)
+    if not (isinstance(name, str) and is_subject(name)):
+        raise InvalidToken(
+            f"The token's `{claim}` claim must be a string of 1 to {LONGEST_SUBJECT} printable "
+            "characters."
+        )
+    return name
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:

@@ -35,9 +35,10 @@ def bearer(principal: Callable[[str], Principal]) -> Authenticate:
 
 
 def challenge(error: RosterError) -> str:
-    """The WWW-Authenticate of a refusal; it names an error only where a token was given."""
+    """The WWW-Authenticate header of a refusal. It names an error only if a token was sent."""
     if isinstance(error, InvalidToken):
         return f'{_CHALLENGE}, error="{error.code}"'
     if isinstance(error, InsufficientScope):
-        return f'{_CHALLENGE}, error="{error.code}", scope="{error.scope}"'
+        scopes = " ".join(error.scopes)
+        return f'{_CHALLENGE}, error="{error.code}", scope="{scopes}"'
     return _CHALLENGE

@@ -1,5 +1,6 @@
 """How often one and the same may ask."""
 
+import json
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from math import ceil
@@ -66,7 +67,7 @@ def limit(allowed: Quota, askers: int = 100_000) -> Limit:
 
 def _who(environ: "WSGIEnvironment", principal: Principal | None) -> str:
     if principal and principal.subject is not None:
-        return f"subject {principal.subject}"
+        return f"principal {json.dumps(principal.identity)}"
     return f"address {_network(environ.get('REMOTE_ADDR', ''))}"
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from domain.errors import Conflict
+from entrypoints.cli.actor import actor_option
 from entrypoints.cli.directory import opened
 from entrypoints.cli.progress import Progress
 
@@ -27,6 +28,7 @@ class NotEmpty(Conflict):
 @click.command()
 @click.argument("count", metavar="N", type=click.IntRange(1, MOST))
 @click.option("--seed", default=0, show_default=True, help="Other people for another number.")
+@actor_option
 def demo(count: int, seed: int) -> None:
     """Fill an empty directory with N people who don't exist, to have something to look at.
 

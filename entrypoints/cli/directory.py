@@ -95,6 +95,7 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
     from adapters.resources.addresses import Addresses
     from adapters.resources.users import USERS
     from application.ports import Context
+    from entrypoints.cli.actor import operator
     from entrypoints.container import Container
 
     container = Container(settings=settings, alone=True)
@@ -112,7 +113,7 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
                 addresses=addresses,
                 writer=addresses.writer(USERS),
                 cursors=container.cursors(),
-                context=Context(actor="command line", request_id=uuid4().hex),
+                context=Context(principal=operator(), request_id=uuid4().hex),
             ),
         )
     finally:

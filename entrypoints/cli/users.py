@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from entrypoints.cli import lists, output
+from entrypoints.cli.actor import actor_option
 from entrypoints.cli.directory import Directory, opened
 from entrypoints.cli.lists import as_document
 
@@ -86,6 +87,7 @@ def attributes(command: Any) -> Any:
 
 @users.command()
 @attributes
+@actor_option
 @as_document
 def create(as_json: bool, **given: Any) -> None:
     """Create a user, inactive and of the role "user" unless said otherwise.
@@ -103,6 +105,7 @@ def create(as_json: bool, **given: Any) -> None:
 @users.command()
 @click.argument("user", metavar="ID_OR_EMAIL")
 @attributes
+@actor_option
 @as_document
 def update(user: str, as_json: bool, **given: Any) -> None:
     """Change what is given of a user; the rest stays.
@@ -123,6 +126,7 @@ def update(user: str, as_json: bool, **given: Any) -> None:
 @users.command()
 @click.argument("user", metavar="ID_OR_EMAIL")
 @click.option("--erase", is_flag=True, help="Take its email and names out of its history, too.")
+@actor_option
 def delete(user: str, erase: bool) -> None:
     """Remove a user for good. Its history stays.
 

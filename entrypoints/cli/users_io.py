@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from entrypoints.cli import files, output
+from entrypoints.cli.actor import actor_option
 from entrypoints.cli.directory import connected, opened
 from entrypoints.cli.files import STANDARD
 from entrypoints.cli.lists import query_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     help="Keep the bad lines, each with what is wrong, to be mended and imported again.",
 )
 @click.option("--dry-run", is_flag=True, help="Try everything, keep nothing.")
+@actor_option
 @click.option("--json", "as_json", is_flag=True, help="The summary as a JSON:API document.")
 def import_users(
     file: str,

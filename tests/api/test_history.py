@@ -54,6 +54,8 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
             "role": {"from": None, "to": "user"},
         },
         "actor": None,
+        "actor_kind": None,
+        "actor_issuer": None,
         "request_id": "first",
     }
     assert changed["attributes"]["changes"] == {
@@ -92,7 +94,9 @@ def test_a_cursor_of_one_history_is_none_of_another(client: FlaskClient, create:
     assert (response.status_code, response.json["errors"][0]["code"]) == (400, "invalid_cursor")
 
 
-@pytest.mark.parametrize("name", ["actor", "request_id", "changes", "version", "email"])
+@pytest.mark.parametrize(
+    "name", ["actor", "actor_kind", "actor_issuer", "request_id", "changes", "version", "email"]
+)
 @pytest.mark.parametrize("parameter", ["sort={}", "filter[{}]=1", "filter[{}][ne]=1"])
 def test_what_lists_of_events_are_not_queried_by(
     client: FlaskClient, create: Create, name: str, parameter: str
@@ -146,7 +150,9 @@ def test_an_erased_user_leaves_the_shape_of_a_history(
 
 def test_the_actor_is_the_subject_of_the_token(build: Callable[..., Flask], store: Any) -> None:
     everything = frozenset(("users:read", "users:write"))
-    client = build(authenticate=lambda _: Principal("ann", everything)).test_client()
+    client = build(
+        authenticate=lambda _: Principal("key_set", "https://issuer.test", "ann", everything)
+    ).test_client()
     user = {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}
     user_id = client.post(USERS, json={"data": user}).json["data"]["id"]
     (event,) = history(client, user_id)["data"]
@@ -155,7 +161,9 @@ def test_the_actor_is_the_subject_of_the_token(build: Callable[..., Flask], stor
 
 def test_reading_it_needs_the_scope_to_read(build: Callable[..., Flask]) -> None:
     client = build(
-        authenticate=lambda _: Principal("ann", frozenset(["users:write"]))
+        authenticate=lambda _: Principal(
+            "key_set", "https://issuer.test", "ann", frozenset(["users:write"])
+        )
     ).test_client()
     response = client.get(f"{USERS}/1/history")
     assert (response.status_code, response.json["errors"][0]["code"]) == (403, "insufficient_scope")

@@ -115,7 +115,7 @@ def test_after_24_hours_a_key_is_free_again(client: FlaskClient, clock: Any) -> 
 
 def test_keys_of_several_principals_do_not_meet(build: Callable[..., Flask]) -> None:
     def authenticate(environ: Any) -> Principal:
-        return Principal(environ["HTTP_AUTHORIZATION"], frozenset({"users:write"}))
+        return Principal("secret", None, environ["HTTP_AUTHORIZATION"], frozenset({"users:write"}))
 
     client = build(authenticate=authenticate).test_client()
 

@@ -1,6 +1,8 @@
 """roster users history, users delete --erase and events, as a user runs them."""
 
 import json
+import os
+import pwd
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -35,7 +37,7 @@ def test_a_history_is_a_table_for_people(roster: Roster) -> None:
             "created  1        email ann@example.org; name Ann; is_active no; role user" in created
         )
         assert "changed  2        name Ann → Anne; is_active no → yes" in changed
-        assert "command line" in changed
+        assert f"{pwd.getpwuid(os.geteuid()).pw_name}   command_line" in changed
     newest = ok(roster("users", "history", "1", "--sort", "-id", "--limit", "1"))
     assert len(newest.splitlines()) == 2
     assert "changed" in newest
@@ -124,7 +126,9 @@ def test_events_go_on_after_a_position(roster: Roster) -> None:
         "position": 1,
         "id": "1",
         "time": "",
-        "actor": "command line",
+        "actor": pwd.getpwuid(os.geteuid()).pw_name,
+        "actor_kind": "command_line",
+        "actor_issuer": None,
         "request_id": "",
         "action": "created",
         "subject_type": "users",

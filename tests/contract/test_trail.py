@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from adapters.sql.engine import make_engine
+from application.access import Principal
 from application.deadlines import within
 from application.ports import Context, UnitOfWork
 from application.search import Order, Search, Slice
@@ -17,7 +18,7 @@ from domain.errors import RosterError
 from domain.users import NewUser, User, UserChanges, UserNotFound
 
 NOBODY = Context()
-SOMEBODY = Context(actor="ann's phone é", request_id="r-1")
+SOMEBODY = Context(Principal("key_set", "https://issuer.test/é", "ann's phone é"), "r-1")
 
 
 def history(directory, user_id: int, **more: object) -> tuple[Event, ...]:
@@ -302,7 +303,7 @@ def test_events_that_are_copied_are_the_same(directory, directory_of) -> None:
             now = work.now
         for user in users.values():
             (event,) = history(alone, user.id)
-            assert event[1:4] == (now, context.actor, context.request_id)
+            assert event[1:6] == (now, *context.actor, context.request_id)
             assert event.changes["name"] == {"from": None, "to": user.name}
         with alone.begin(context) as work:
             for user in users.values():

@@ -1,0 +1,49 @@
+"""The principal at the command line."""
+
+import os
+import pwd
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from application.access import Principal
+
+_ACTOR = "entrypoints.cli.actor"
+
+
+def _remember(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        from adapters.tokens.tokens import is_subject
+
+        if not is_subject(name):
+            raise click.BadParameter("must be 1 to 255 printable characters")
+        context.meta[_ACTOR] = name
+
+
+def actor_option(command: Any) -> Any:
+    """Adds the option --actor to a command that changes something."""
+    return click.option(
+        "--actor",
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember,
+        help="Record the change under this name.  [default: the operating system's user]",
+    )(command)
+
+
+def operator() -> "Principal":
+    """The principal of the command: --actor, or the operating system's user."""
+    from application.access import COMMAND_LINE, Principal
+
+    context = click.get_current_context(silent=True)
+    name = context.meta.get(_ACTOR) if context else None
+    return Principal(COMMAND_LINE, None, name or _user())
+
+
+def _user() -> str:
+    """The name of the effective user, or its number if it has no name, as in some containers."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

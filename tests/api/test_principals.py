@@ -1,0 +1,130 @@
+"""Scopes of changes, and the identity of the principal that makes them."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from adapters.web.bearer import bearer
+from application.access import InvalidToken, Principal
+
+USERS = "/api/v1/users"
+OPERATIONS = "/api/v1/operations"
+ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+READ, WRITE = "users:read", "users:write"
+PRINCIPALS: Mapping[str, Principal] = {
+    "reader": Principal("secret", None, "reader", frozenset({READ})),
+    "writer": Principal("secret", None, "writer", frozenset({WRITE})),
+    "both": Principal("secret", None, "both", frozenset({READ, WRITE})),
+    "anonymous": Principal("secret", None, None, frozenset({READ, WRITE})),
+    "ann": Principal("key_set", "https://one.test/", "ann", frozenset({READ, WRITE})),
+    "ann elsewhere": Principal("key_set", "https://two.test/", "ann", frozenset({READ, WRITE})),
+    "ann by secret": Principal("secret", "https://one.test/", "ann", frozenset({READ, WRITE})),
+}
+
+
+def principal(token: str) -> Principal:
+    """The principal of a token of these tests: its name in PRINCIPALS, with spaces as dots."""
+    try:
+        return PRINCIPALS[token.replace(".", " ")]
+    except KeyError:
+        raise InvalidToken from None
+
+
+@pytest.fixture
+def client(build: Callable[..., Flask]) -> FlaskClient:
+    return build(authenticate=bearer(principal)).test_client()
+
+
+def by(name: str, **headers: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name.replace(' ', '.')}", **headers}
+
+
+def creation(email: str = "ann@example.org") -> dict[str, Any]:
+    return {"data": {"type": "users", "attributes": {"email": email, "name": "Ann"}}}
+
+
+def create(client: FlaskClient, name: str = "both", email: str = "ann@example.org") -> str:
+    response = client.post(USERS, json=creation(email), headers=by(name))
+    assert response.status_code == 201
+    return str(response.json["data"]["id"])
+
+
+def operate(client: FlaskClient, name: str, *operations: dict[str, Any], **headers: str) -> Any:
+    body = json.dumps({"atomic:operations": operations})
+    return client.post(OPERATIONS, data=body, content_type=ATOMIC, headers=by(name, **headers))
+
+
+def update(user_id: str, **attributes: Any) -> dict[str, Any]:
+    return {"op": "update", "data": {"type": "users", "id": user_id, "attributes": attributes}}
+
+
+def code(response: Any) -> tuple[int, str]:
+    (error,) = response.json["errors"]
+    return response.status_code, error["code"]
+
+
+def test_a_change_requires_permission_to_read(client: FlaskClient) -> None:
+    user_id = create(client)
+    document = {"data": {"type": "users", "id": user_id}}
+    response = client.patch(f"{USERS}/{user_id}", json=document, headers=by("writer"))
+    assert code(response) == (403, "insufficient_scope")
+    assert "users:read" in response.json["errors"][0]["detail"]
+    assert "users:write" not in response.json["errors"][0]["detail"]
+    assert "ann@example.org" not in response.text
+    response = client.patch(f"{USERS}/{user_id}", json=document, headers=by("both"))
+    assert response.status_code == 200
+
+
+def test_each_operation_requires_the_scopes_of_its_single_request(client: FlaskClient) -> None:
+    user_id = create(client)
+    add = {"op": "add", "data": creation("bob@example.org")["data"]}
+    remove = {"op": "remove", "ref": {"type": "users", "id": user_id}}
+    assert code(operate(client, "reader", add)) == (403, "insufficient_scope")
+    response = operate(client, "writer", add, update(user_id))
+    assert code(response) == (403, "insufficient_scope")
+    assert "users:read" in response.json["errors"][0]["detail"]
+    assert (
+        client.get(f"{USERS}?filter[email]=bob@example.org", headers=by("both")).json["data"] == []
+    )
+    assert operate(client, "writer", add, remove).status_code == 200
+
+
+def test_the_structure_of_operations_is_checked_before_their_scopes(client: FlaskClient) -> None:
+    assert operate(client, "writer", {"op": "update"}).status_code == 400
+    missing = {"op": "update", "href": "/api/v1/nothing/1", "data": {"type": "users", "id": "1"}}
+    assert code(operate(client, "writer", missing)) == (404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_a_token_without_a_subject_cannot_change_anything(client: FlaskClient, method: str) -> None:
+    user_id = create(client)
+    headers = by("anonymous")
+    assert client.get(USERS, headers=headers).status_code == 200
+    url = USERS if method == "POST" else f"{USERS}/{user_id}"
+    response = client.open(url, method=method, json=creation(), headers=headers)
+    assert code(response) == (403, "subject_required")
+    assert code(operate(client, "anonymous", update(user_id))) == (403, "subject_required")
+    assert client.get(f"{USERS}/{user_id}", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["ann", "ann elsewhere", "ann by secret"])
+def test_the_audit_log_names_the_whole_principal(client: FlaskClient, name: str) -> None:
+    user_id = create(client, name)
+    history = client.get(f"{USERS}/{user_id}/history", headers=by("reader")).json
+    (event,) = history["data"]
+    recorded = [event["attributes"][each] for each in ("actor_kind", "actor_issuer", "actor")]
+    assert tuple(recorded) == PRINCIPALS[name].identity
+
+
+def test_an_idempotency_key_belongs_to_the_whole_principal(client: FlaskClient) -> None:
+    """The same subject of another issuer, or of another kind, is another principal."""
+    add = {"op": "add", "data": creation()["data"]}
+    key = {"Idempotency-Key": "shared"}
+    assert operate(client, "ann", add, **key).status_code == 200
+    for other in ("ann elsewhere", "ann by secret"):
+        assert code(operate(client, other, add, **key)) == (409, "email_taken")
+    assert operate(client, "ann", add, **key).status_code == 200
