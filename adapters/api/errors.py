@@ -46,7 +46,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "max_size_exceeded": ("400", "A page can't be so large; meta.page.maxSize says how large."),
     "invalid_cursor": (
         "400",
-        "The cursor is damaged, or of a list with another sort or other filters. Begin anew.",
+        "The cursor is damaged, or belongs to a list with another sort, other filters or another "
+        "key. Start the list again without a cursor.",
     ),
     "page_too_deep": ("400", "Numbered pages end here; go on with page[after]."),
     # The document.

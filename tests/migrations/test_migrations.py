@@ -62,13 +62,15 @@ CATALOGS = {
         " FROM pg_attribute a"
         " LEFT JOIN pg_collation l ON l.oid = a.attcollation"
         " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-        " WHERE a.attrelid = ANY (ARRAY[to_regclass('users'), to_regclass('answers')])"
+        " WHERE a.attrelid = ANY (ARRAY[to_regclass('users'), to_regclass('answers'),"
+        "  to_regclass('secrets')])"
         "  AND a.attnum > 0 AND NOT a.attisdropped"
         " ORDER BY a.attrelid::regclass::text, a.attnum",
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename <> 'alembic_version'"
         "  AND indexdef NOT LIKE '%gin_trgm_ops%' AND schemaname = 'public' ORDER BY 1",
         "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE conrelid IN (to_regclass('users'), to_regclass('answers')) ORDER BY 1",
+        " WHERE conrelid IN (to_regclass('users'), to_regclass('answers'), to_regclass('secrets'))"
+        " ORDER BY 1",
         "SELECT s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmax, s.seqcycle"
         " FROM pg_sequence s WHERE s.seqrelid = 'users_id_seq'::regclass",
     ),
@@ -177,7 +179,26 @@ def test_a_revision_stands_still_whatever_the_code_becomes(path: Path) -> None:
             else []
         )
     }
-    assert imported <= {"alembic", "sqlalchemy"}
+    assert imported <= {"alembic", "sqlalchemy", *sys.stdlib_module_names}
+
+
+@every_kind
+def test_a_migration_creates_a_secret_of_each_database_and_keeps_it(new_engine, kind: str) -> None:
+    engines = [new_engine(kind), new_engine(kind)]
+    for engine in engines:
+        schema.upgrade(engine)
+    first, other = map(secrets_of, engines)
+    assert [(name, len(value)) for name, value in first] == [("cursors", 32)]
+    assert first != other
+    schema.upgrade(engines[0])
+    assert secrets_of(engines[0]) == first
+    assert schema.drift(engines[0]) == []
+
+
+def secrets_of(engine: Engine) -> list[tuple[str, bytes]]:
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, value FROM secrets"))
+        return [(row.name, bytes(row.value)) for row in rows]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15"])
