@@ -64,7 +64,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "wrong_json_type": ("400", "A member has the wrong JSON type, such as a string for an object."),
     "too_many_operations": ("400", "One request may have at most 100 operations."),
     "unknown_lid": ("400", "No earlier operation of the request gives a resource this lid."),
-    "invalid_idempotency_key": ("400", "An Idempotency-Key is 1 to 255 characters of ASCII."),
+    "invalid_idempotency_key": (
+        "400",
+        "An Idempotency-Key is 1 to 255 printable ASCII characters, with or without quotation "
+        "marks around it.",
+    ),
     "client_generated_id": ("403", "Roster gives the ids; send the resource without one."),
     "type_mismatch": ("409", "The collection holds no resources of this type."),
     "id_mismatch": ("409", "The id in the document is not the one in the URL."),
