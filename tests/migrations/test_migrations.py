@@ -193,6 +193,12 @@ def test_a_migration_creates_a_secret_of_each_database_and_keeps_it(new_engine, 
     schema.upgrade(engines[0])
     assert secrets_of(engines[0]) == first
     assert schema.drift(engines[0]) == []
+    with engines[0].connect() as connection:
+        connection.execute(text("ALTER TABLE secrets ADD COLUMN extra INTEGER"))
+    (difference,) = schema.drift(engines[0])
+    ((_, value),) = first
+    assert value.hex() not in difference
+    assert repr(value)[2:-1] not in difference
 
 
 def secrets_of(engine: Engine) -> list[tuple[str, bytes]]:
