@@ -10,12 +10,13 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.parameters import collection
 from adapters.resources.users import USERS
 from adapters.sql.engine import make_engine
+from adapters.sql.secrets import SqlSecrets
 from adapters.sql.users import SqlUserReader
 from bench.database import Database, database
 from bench.measuring import measure
 from bench.scenarios import Load, read_one
 from bench.servers import SERVERS, Running, running
-from entrypoints.settings import Settings
+from entrypoints.container import make_keys, utc_now
 
 UNIQUE = "quentin"
 RENAME = (
@@ -66,7 +67,8 @@ def _named_searches(served: Running, filled: Database) -> Iterator[tuple[str, Lo
     yield "ten emails by their beginning", load("filter[email][starts_with]=person000012")
     yield "ten names by their beginning", load(f"filter[name][starts_with]={UNIQUE}")
     engine = make_engine(filled.url)
-    cursors = Cursors(Settings.of({}).cursor_secret)
+    secrets = SqlSecrets(engine, utc_now)
+    cursors = Cursors(make_keys(None, secrets))
     for depth in DEPTHS:
         user = SqlUserReader(engine).get(int(filled.users * depth))
         for filters in ("", "filter[role]=admin", "filter[is_active]=false"):

@@ -1,19 +1,23 @@
 """The composition root: what is built out of what. Nothing else knows dependency-injector."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.events import MemoryEventReader
+from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql.engine import DeadlinePool, make_engine
 from adapters.sql.events import SqlEventReader
+from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserCopies, SqlUserReader
-from application.ports import Run, UserReader
+from application.keys import Keys
+from application.ports import Run, Secrets, UserReader
 from application.trail import History
 from application.units import repeating
 from application.users import RECORDED, UserCommands
@@ -28,6 +32,18 @@ def utc_now() -> datetime:
     """The time, cut to the whole milliseconds that every store keeps."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+CURSOR_SECRET = "cursors"
+"""The name of the stored secret that stands in for ROSTER_CURSOR_SECRET."""
+
+
+def make_keys(cursor_secret: str | None, secrets: Secrets) -> Keys:
+    """Make the keys out of ROSTER_CURSOR_SECRET, or of a stored secret if it is not set."""
+    if cursor_secret is None:
+        return Keys(partial(secrets.get_or_create, CURSOR_SECRET))
+    secret = cursor_secret.encode("utf-8", "surrogateescape")
+    return Keys(lambda: secret)
 
 
 def make_app(
@@ -81,7 +97,13 @@ class Container(containers.DeclarativeContainer):
     run = providers.Singleton(repeating, store.provided.begin)
     user_commands = providers.Singleton(UserCommands, run)
     user_import = providers.Singleton(UserImport, store.provided.begin)
-    cursors = providers.Singleton(Cursors, settings.provided.cursor_secret)
+    secrets = providers.Selector(
+        settings.provided.store,
+        memory=providers.Singleton(MemorySecrets),
+        sql=providers.Singleton(SqlSecrets, engine, clock),
+    )
+    keys = providers.Singleton(make_keys, settings.provided.cursor_secret, secrets)
+    cursors = providers.Singleton(Cursors, keys)
     pool = providers.Selector(
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )

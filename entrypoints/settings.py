@@ -74,11 +74,12 @@ class Settings:
     jwt_audience: str | None = setting(
         "ROSTER_JWT_AUDIENCE", None, some_text, "the `aud` that a token must name"
     )
-    cursor_secret: str = setting(
+    cursor_secret: str | None = setting(
         "ROSTER_CURSOR_SECRET",
-        "roster",
+        None,
         some_text,
-        "key of the digest that finds damaged cursors; the same on every machine",
+        "key of cursors: it detects damaged ones and hides the values of personal attributes in "
+        "them; without it, a random key is created once and kept in the database",
     )
     request_seconds: float = setting(
         "ROSTER_REQUEST_SECONDS", "8", seconds, "the deadline of a request, once it has come whole"

@@ -50,7 +50,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "max_size_exceeded": ("400", "A page can't be so large; meta.page.maxSize says how large."),
     "invalid_cursor": (
         "400",
-        "The cursor is damaged, or of a list with another sort or other filters. Begin anew.",
+        "The cursor is damaged, or belongs to a list with another sort, other filters or another "
+        "key. Start the list again without a cursor.",
     ),
     "page_too_deep": ("400", "Numbered pages end here; go on with page[after]."),
     # The document.
@@ -67,7 +68,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "wrong_json_type": ("400", "A member has the wrong JSON type, such as a string for an object."),
     "too_many_operations": ("400", "One request may have at most 100 operations."),
     "unknown_lid": ("400", "No earlier operation of the request gives a resource this lid."),
-    "invalid_idempotency_key": ("400", "An Idempotency-Key is 1 to 255 characters of ASCII."),
+    "invalid_idempotency_key": (
+        "400",
+        "An Idempotency-Key is 1 to 255 printable ASCII characters, with or without quotation "
+        "marks around it.",
+    ),
     "client_generated_id": ("403", "Roster gives the ids; send the resource without one."),
     "type_mismatch": ("409", "The collection holds no resources of this type."),
     "id_mismatch": ("409", "The id in the document is not the one in the URL."),

@@ -15,6 +15,7 @@ from adapters.api.openapi_parameters import (
     IF_NONE_MATCH,
     INCLUDE,
     KEY,
+    UNLESS_MATCH,
     fields,
     list_parameters,
 )
@@ -212,7 +213,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             },
             "patch": {
                 **_told(f"change_{resource.type}", "Change one", resource.type),
-                "parameters": [shown, INCLUDE, IF_MATCH],
+                "parameters": [shown, INCLUDE, IF_MATCH, UNLESS_MATCH],
                 "requestBody": _body(f"{name}Change"),
                 "responses": {
                     "200": _content("As it stands now.", document, headers=_ETAG),
@@ -221,7 +222,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             },
             "delete": {
                 **_told(f"delete_{resource.type}", "Delete one", resource.type),
-                "parameters": [IF_MATCH],
+                "parameters": [IF_MATCH, UNLESS_MATCH],
                 "responses": {
                     "204": {"description": "Gone."},
                     **_problems(400, 404, 406, 412, 415, 503),

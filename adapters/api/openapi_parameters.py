@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from adapters.api.schemas import TYPES
+from adapters.jsonapi.cursors import CURSOR, LONGEST_CURSOR
+from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
 from adapters.jsonapi.parameters import DEEPEST_OFFSET, DEFAULT_SIZE, LARGEST_SIZE, MOST_SORT_FIELDS
 from adapters.jsonapi.resource import EQUALITY, Attribute, Kind, Resource
 from adapters.jsonapi.resource import KEY as ANY_KEY
@@ -27,14 +29,32 @@ _VALUES: Final[dict[Kind, str]] = {
     Kind.KEY: ANY_KEY,
 }
 
+_BY_NUMBER: Final = (
+    "A page by its number, instead of cursors. At most "
+    f"{DEEPEST_OFFSET} items may come before it, which depends on page[size]."
+)
+
 KEY: Final = _header(
     "Idempotency-Key",
     "Repetitions of the request get its answer again, for 24 hours.",
     "8e03978e-40d5-43dd-bc93-6894a57f9324",
-    pattern="^[!#-~]{1,255}$",
+    pattern=f"^(?:{IDEMPOTENCY_KEY})$",
 )
-IF_MATCH: Final = _header("If-Match", "Only if it still is at the version of this ETag.", "*")
-IF_NONE_MATCH: Final = _header("If-None-Match", "Nothing new: 304.", '"1-0123456789abcdef"')
+IF_MATCH: Final = _header(
+    "If-Match",
+    "An ETag, several separated by commas, or *. 412 if the current version has none of them.",
+    "*",
+)
+IF_NONE_MATCH: Final = _header(
+    "If-None-Match",
+    "An ETag, several separated by commas, or *. 304 if the current version has one of them.",
+    '"1-0123456789abcdef"',
+)
+UNLESS_MATCH: Final = _header(
+    "If-None-Match",
+    "An ETag, several separated by commas, or *. 412 if the current version has one of them.",
+    '"1-0123456789abcdef"',
+)
 INCLUDE: Final = _query(
     "include", {"type": "string", "maxLength": 0}, "No relationship exists yet: only empty."
 )
@@ -84,7 +104,7 @@ def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
 
 def list_parameters(resource: Resource) -> list[dict[str, Any]]:
     """The parameters that a collection takes."""
-    cursor = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
+    cursor = {"type": "string", "pattern": f"^{CURSOR}$", "maxLength": LONGEST_CURSOR}
     whole = {"type": "integer", "minimum": 1}
     number = {**whole, "maximum": DEEPEST_OFFSET + 1}
     size = {**whole, "maximum": LARGEST_SIZE, "default": DEFAULT_SIZE}
@@ -94,7 +114,7 @@ def list_parameters(resource: Resource) -> list[dict[str, Any]]:
         _query("page[size]", size, "How many items; in a range, at most the maximum."),
         _query("page[after]", cursor, "A cursor: the items after it."),
         _query("page[before]", cursor, "A cursor: the items before it."),
-        _query("page[number]", number, "A page by its number, instead of cursors."),
+        _query("page[number]", number, _BY_NUMBER),
         _query("sort", order, f"With commas, - for descending: {', '.join(resource.sortable)}."),
         *(found for attribute in resource.sortable.values() for found in _filters(attribute)),
         fields(resource),

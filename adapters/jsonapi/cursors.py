@@ -1,30 +1,43 @@
 """Cursors: where an item stands in an ordering, as opaque text
 (jsonapi.org/profiles/ethanresnick/cursor-pagination/#concepts-cursors).
 
-A cursor carries a digest of itself and of the list that it was made for, so that a damaged one,
-or one of another sort or filter, is told from a good one. The digest is no secret keeper: what a
-cursor says is only ever a place in a list.
+A cursor is bound to its list: a damaged one, or one of another sort or filter, is detected. The
+cursors of a list that is sorted by a personal attribute are encrypted, since proxies log the URLs
+that contain them (docs/decisions/0041-cursor-encryption.md).
 """
 
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import Any
+from hmac import compare_digest
+from typing import Any, Final, Protocol
 
 import orjson
 
 from adapters.jsonapi.resource import Kind, Resource, read_instant, write_instant
+from application.keys import Keys
 from application.search import Condition, Key, Order, Value, tuple_getter
 
-_DIGEST_BYTES = 9
+CURSOR: Final = "[A-Za-z0-9_-]+"
+"""The pattern of a cursor."""
+LONGEST_CURSOR: Final = 4096
+
+_DIGEST_BYTES: Final = 9
+_BLOCK: Final = 32
+_PADDING: Final = [b" " * (-length % _BLOCK) for length in range(_BLOCK)]
+"""What a payload is padded with, by its length: JSON allows white space at the end."""
+_REMEMBERED: Final = 64
+_ENCRYPTION: Final = "cursor encryption"
 
 
 class Cursors:
-    """Makes and reads the cursors of any list; servers of one service share the secret."""
+    """Makes and reads the cursors of any list. The same list has the same cursors."""
 
-    def __init__(self, secret: str) -> None:
-        self._key = blake2b(secret.encode(), digest_size=32).digest()
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._encryption_by = lru_cache(_REMEMBERED)(_Encryption)  # the pages of a list share it
 
     def of(
         self, resource: Resource, conditions: tuple[Condition, ...], ordering: tuple[Order, ...]
@@ -32,22 +45,98 @@ class Cursors:
         """The cursors of one list: a resource under conditions and an ordering."""
         asked = sorted((c.attribute, c.op.value, sorted(map(repr, c.values))) for c in conditions)
         order = [(o.attribute, o.descending) for o in ordering]
-        bound = blake2b(key=self._key, digest_size=_DIGEST_BYTES)
-        bound.update(repr((resource.type, asked, order)).encode())
-        kinds = tuple(resource.sortable[o.attribute].kind for o in ordering)
-        return ListCursors(bound, ordering, kinds)
+        binding = repr((resource.type, asked, order)).encode()
+        sorted_by = [resource.sortable[o.attribute] for o in ordering]
+        seal = self._encryption if any(each.personal for each in sorted_by) else self._digests
+        kinds = tuple(each.kind for each in sorted_by)
+        return ListCursors(partial(seal, binding), ordering, kinds)
+
+    def _digests(self, binding: bytes) -> "_Digests":
+        bound = blake2b(key=self._keys.cursor_digest_key(), digest_size=_DIGEST_BYTES)
+        bound.update(binding)
+        return _Digests(bound)
+
+    def _encryption(self, binding: bytes) -> "_Encryption":
+        key = self._keys.derive(_ENCRYPTION, size=64)
+        return self._encryption_by(blake2b(binding, key=key, digest_size=64).digest())
+
+
+class _Seal(Protocol):
+    """Protects the payloads of the cursors of one list."""
+
+    def close(self, payloads: Iterable[bytes]) -> list[bytes]:
+        """Protect the payloads. The same payload always has the same result."""
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """Return the payload; None if `close` of the same list did not make this."""
+
+
+class _Digests(_Seal):
+    """Puts a digest before a payload, which stays readable."""
+
+    def __init__(self, bound: Any) -> None:
+        self._bound = bound
+
+    def close(self, payloads: Iterable[bytes]) -> list[bytes]:
+        begun, sealed = self._bound.copy, []
+        for payload in payloads:
+            digest = begun()
+            digest.update(payload)
+            sealed.append(digest.digest() + payload)
+        return sealed
+
+    def open(self, sealed: bytes) -> bytes | None:
+        payload = sealed[_DIGEST_BYTES:]
+        (expected,) = self.close([payload])
+        return payload if compare_digest(expected, sealed) else None
+
+
+class _Encryption(_Seal):
+    """Encrypts payloads by AES-SIV (RFC 5297), which is deterministic and detects any change.
+
+    The key belongs to one list. Two items never have the same payload, because it ends with the
+    id, so that equal cursors say nothing. Padding hides most of the payload's length.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        # Imported here because it takes 20 ms, and most commands do without.
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+        self._cipher = AESSIV(key)
+        self._invalid = InvalidTag
+
+    def close(self, payloads: Iterable[bytes]) -> list[bytes]:
+        encrypt = self._cipher.encrypt
+        return [encrypt(each + _PADDING[len(each) % _BLOCK], None) for each in payloads]
+
+    def open(self, sealed: bytes) -> bytes | None:
+        try:
+            return self._cipher.decrypt(sealed, None)
+        except self._invalid:
+            return None
 
 
 class ListCursors:
-    """The cursors of one list."""
+    """The cursors of one list. What makes and reads them raises Unavailable without their key."""
 
-    def __init__(self, bound: Any, ordering: tuple[Order, ...], kinds: tuple[Kind, ...]) -> None:
-        self._bound = bound
+    def __init__(
+        self, make_seal: Callable[[], _Seal], ordering: tuple[Order, ...], kinds: tuple[Kind, ...]
+    ) -> None:
+        self._make_seal = make_seal
+        self._made_seal: _Seal | None = None
         self._ordering = ordering
         self._kinds = kinds
         self._instants = tuple(n for n, kind in enumerate(kinds) if kind is Kind.INSTANT)
         self.key: Callable[[Any], Key] = tuple_getter([order.attribute for order in ordering])
         """Where an item stands."""
+
+    @property
+    def _seal(self) -> _Seal:
+        """Made at first use: its key may be in a database that is unreachable."""
+        if self._made_seal is None:
+            self._made_seal = self._make_seal()
+        return self._made_seal
 
     def of(self, items: Iterable[object]) -> list[str]:
         """The cursors of the items."""
@@ -58,7 +147,8 @@ class ListCursors:
         return self._written([key])[0]
 
     def _written(self, keys: Iterable[Key]) -> list[str]:
-        return self._texts(map(orjson.dumps, map(self._told, keys) if self._instants else keys))
+        payloads = map(orjson.dumps, map(self._told, keys) if self._instants else keys)
+        return _texts(self._seal.close(payloads))
 
     def _told(self, key: Key) -> list[Any]:
         """The values of a key as JSON has them."""
@@ -66,15 +156,6 @@ class ListCursors:
         for position in self._instants:
             values[position] = write_instant(values[position])
         return values
-
-    def _texts(self, payloads: Iterable[bytes]) -> list[str]:
-        """Payloads under their digests, as URLs can hold them (RFC 4648 section 5, unpadded)."""
-        begun, lines = self._bound.copy, []
-        for payload in payloads:
-            digest = begun()
-            digest.update(payload)
-            lines.append(b2a_base64(digest.digest() + payload))
-        return b"".join(lines).translate(_OF_URLS, b"=").decode("ascii").split()
 
     def beside(self, key: Key, *, beyond: bool) -> Key:
         """The place right behind a key, or right before it, with nothing between the two.
@@ -88,13 +169,22 @@ class ListCursors:
 
     def read(self, cursor: str) -> Key | None:
         """The key on which the cursor falls; None if it is damaged or was made for another list."""
+        if len(cursor) > LONGEST_CURSOR:
+            return None
         try:
-            raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-            values = orjson.loads(payload := raw[_DIGEST_BYTES:])
+            sealed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except ValueError:
             return None
         # A cursor is one text: other spellings of the same bytes are damage too.
-        return self._checked(values) if self._texts([payload]) == [cursor] else None
+        if _texts([sealed]) != [cursor]:
+            return None
+        payload = self._seal.open(sealed)
+        if payload is None:
+            return None
+        try:
+            return self._checked(orjson.loads(payload))
+        except ValueError:
+            return None
 
     def _checked(self, values: object) -> Key | None:
         """The values, if they are of the kinds that the list is sorted by.
@@ -107,7 +197,13 @@ class ListCursors:
         return None if None in key else key  # type: ignore[return-value]
 
 
-_OF_URLS = bytes.maketrans(b"+/", b"-_")
+def _texts(sealed: Iterable[bytes]) -> list[str]:
+    """Each of them as URLs can hold it (RFC 4648 section 5, unpadded)."""
+    lines = b"".join(map(b2a_base64, sealed))
+    return lines.translate(_OF_URLS, b"=").decode("ascii").split()
+
+
+_OF_URLS: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def _value(kind: Kind, value: object) -> Value | None:

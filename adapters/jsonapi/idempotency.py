@@ -11,20 +11,22 @@ from application.once import Keyed
 
 LONGEST: Final = 255
 
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
-_SANE: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST}}}")
+_BARE: Final = rf"[!#-~](?:[ !#-~]{{0,{LONGEST - 2}}}[!#-~])?"
+_QUOTED: Final = rf'"(?:[ !#-\[\]-~]|\\["\\]){{1,{LONGEST}}}"'
+PATTERN: Final = f"{_BARE}|{_QUOTED}"
+"""The pattern of the header's values: what is described and what is accepted.
+
+The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients leave them out.
+"""
+_KEY: Final = re.compile(PATTERN)
 
 
 def keyed(header: str, *, principal: Principal | None, url: str, body: bytes) -> Keyed:
-    """The request as one that may be repeated. Refused (400).
-
-    The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients leave them out.
-    """
+    """The request as one that may be repeated. Refused (400)."""
     sent = header.strip(" \t")
-    quoted = _QUOTED.fullmatch(sent)
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else sent
-    if not _SANE.fullmatch(key) or ('"' in sent and not quoted):
+    if not _KEY.fullmatch(sent):
         raise _unusable()
+    key = re.sub(r"\\(.)", r"\1", sent[1:-1]) if sent.startswith('"') else sent
     asked = sha256(url.encode("utf-8", "surrogateescape") + b"\n" + body)
     # Without a principal, the key is the same as in the release before.
     owner = principal and principal.identity
@@ -33,7 +35,10 @@ def keyed(header: str, *, principal: Principal | None, url: str, body: bytes) ->
 
 
 def _unusable() -> Refused:
-    detail = f"A key is 1 to {LONGEST} characters of ASCII, in quotation marks or without."
+    detail = (
+        f"An Idempotency-Key is 1 to {LONGEST} printable ASCII characters. It may be in quotation "
+        'marks, with a backslash before each " and \\ inside; otherwise it must not contain ".'
+    )
     return Refused(
         ErrorObject(
             status=400, code="invalid_idempotency_key", detail=detail, header="Idempotency-Key"

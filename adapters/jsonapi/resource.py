@@ -5,7 +5,7 @@ schema itself meets no request: structure is checked by `documents`, values by t
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -59,8 +59,9 @@ class Attribute:
 
     `folded`: equality looks at the folded form. `searched`: contains and starts_with are asked of
     it, always folded. `queried`: lists can be sorted and filtered by it. `values`: the pattern of
-    its values, where equality with any other is a mistake. `description` is JSON Schema's
-    keywords for it.
+    its values, where equality with any other is a mistake. `personal`: its values identify a
+    person, so that no URL made by the service shows them. `description` is JSON Schema's keywords
+    for it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Attribute:
     searched: bool = False
     queried: bool = True
     values: str | None = None
+    personal: bool = False
     description: Mapping[str, Any]
 
     def allows(self, op: Op) -> bool:
@@ -155,8 +157,11 @@ class Resource:
         object.__setattr__(self, "sortable", {**queried, "id": _ID})
 
     @classmethod
-    def of(cls, schema: _SchemaClass) -> "Resource":
-        """The tables of a schema; its fields are made by text, truth and instant."""
+    def of(cls, schema: _SchemaClass, *, personal: Collection[str] = ()) -> "Resource":
+        """The tables of a schema; its fields are made by text, truth and instant.
+
+        `personal` are the names of the attributes that identify a person.
+        """
         return cls(
             schema.Meta.type_,
             {
@@ -165,6 +170,7 @@ class Resource:
                     kind=_KINDS[type(declared)],
                     required=declared.required,
                     read_only=declared.dump_only,
+                    personal=name in personal,
                     **declared.metadata,
                 )
                 for name, declared in schema().fields.items()

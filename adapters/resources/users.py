@@ -6,7 +6,7 @@ from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.resource import Resource, instant, text, truth
-from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH
+from domain.users import EMAIL_LENGTH, NAME_LENGTH, PERSONAL, ROLE_LENGTH
 
 # Something but spaces, and no control characters or line ends among it.
 _CONTROL: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
@@ -57,4 +57,4 @@ class UserSchema(Schema):
     )
 
 
-USERS: Final = Resource.of(UserSchema)
+USERS: Final = Resource.of(UserSchema, personal=PERSONAL)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from adapters.sql.failures import NotMigrated, translated
 
-REVISION = "0006"
+REVISION = "0009"
 """What this release needs. Revisions are numbers with leading zeros: the greater is the newer."""
 
 _CURRENT = text("SELECT version_num FROM alembic_version")
@@ -50,7 +50,7 @@ def drift(engine: Engine) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from adapters.sql import answers, events, users  # noqa: F401 (they declare their tables)
+    from adapters.sql import answers, events, secrets, users  # noqa: F401 (they declare their tables)
     from adapters.sql.metadata import METADATA
 
     with translated(), engine.connect() as connection:

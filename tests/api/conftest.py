@@ -28,6 +28,7 @@ from adapters.web.headers import Dress
 from adapters.web.health import health
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rates import Limit
+from application.keys import Keys
 from application.ports import Context, UnitOfWork, UserReader
 from application.trail import Event, History
 from application.units import repeating
@@ -216,7 +217,7 @@ def build(current: CurrentStore) -> Build:
             request_seconds=8,
             most_parameters=1000,
         )
-        cursors = Cursors("a secret")
+        cursors = Cursors(Keys(lambda: b"a secret"))
         run = repeating(begin or current.begin)
         users = reader or MemoryUserReader(current)
         history = History(RECORDED, MemoryEventReader(current), users.get)

@@ -1,5 +1,6 @@
 """What of valid requests no schema can say, so that their acceptance can be demanded."""
 
+import re
 import unicodedata
 from uuid import uuid4
 
@@ -24,7 +25,14 @@ def before_call(context, case, kwargs):
         if "page[number]" in (case.query or {}):
             case.query["page[size]"] = 1  # a page lies so deep as its number and size say together
     if key := (case.headers or {}).get("Idempotency-Key"):
-        case.headers["Idempotency-Key"] = f"{key[:200]}{uuid4()}"  # once used, it's bound to a body
+        case.headers["Idempotency-Key"] = _unused(key)
+
+
+def _unused(key):
+    """A key of the same form that was not used before: a used one is bound to its body."""
+    if key[0] != '"':
+        return f"{key[:200]}{uuid4()}"
+    return '"{}{}"'.format("".join(re.findall(r"\\?.", key[1:-1])[:200]), uuid4())
 
 
 @schemathesis.check

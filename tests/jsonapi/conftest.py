@@ -11,6 +11,7 @@ from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource, instant, text, truth
+from application.keys import Keys
 
 # Machines are slow at times; that is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
@@ -39,7 +40,7 @@ class Book:
 
 @pytest.fixture(scope="session")
 def books() -> Resource:
-    return Resource.of(BookSchema)
+    return Resource.of(BookSchema, personal=("title",))
 
 
 @pytest.fixture(scope="session")
@@ -49,4 +50,4 @@ def book() -> type[Book]:
 
 @pytest.fixture(scope="session")
 def cursors() -> Any:
-    return Cursors("a secret")
+    return Cursors(Keys(lambda: b"a secret"))

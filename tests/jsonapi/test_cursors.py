@@ -1,5 +1,8 @@
-"""Cursors: opaque, of one list, and told from what was damaged or made up."""
+"""Cursors: opaque, bound to one list, and different from what was damaged or made up."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.jsonapi.cursors import Cursors, ListCursors
+from adapters.jsonapi.cursors import LONGEST_CURSOR, Cursors, ListCursors
+from adapters.jsonapi.parameters import collection
 from adapters.jsonapi.resource import Resource
+from adapters.resources.events import EVENTS
+from adapters.resources.users import USERS
+from application.keys import Keys
+from application.ports import Unavailable
 from application.search import Condition, Op, Order, total_order
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -25,6 +33,24 @@ def of(cursors: Cursors, books: Resource, *names: str, **conditions: str) -> Lis
     orders = tuple(Order(name.removeprefix("-"), name.startswith("-")) for name in names)
     asked = tuple(Condition(name, Op.EQ, (value,)) for name, value in conditions.items())
     return cursors.of(books, asked, total_order(orders))
+
+
+def having(secret: bytes) -> Cursors:
+    return Cursors(Keys(lambda: secret))
+
+
+def decoded(cursor: str) -> bytes:
+    return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+
+
+def encoded(sealed: bytes) -> str:
+    return urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def forged(listed: ListCursors, values: Any) -> str:
+    """A cursor of any values, made by somebody who knows the secret."""
+    (sealed,) = listed._seal.close([orjson.dumps(values)])
+    return encoded(sealed)
 
 
 @given(shelf=TEXT, lent=st.booleans(), bought=MILLISECONDS, key=KEYS)
@@ -44,9 +70,9 @@ def test_what_is_no_cursor_is_none(cursors: Cursors, books: Resource, text: str)
 
 
 def test_another_secret_makes_other_cursors(books: Resource) -> None:
-    mine, theirs = of(Cursors("mine"), books), of(Cursors("theirs"), books)
+    mine, theirs = of(having(b"mine"), books), of(having(b"theirs"), books)
     assert theirs.read(mine.write((1,))) is None
-    assert of(Cursors("mine"), books).read(mine.write((1,))) == (1,)
+    assert of(having(b"mine"), books).read(mine.write((1,))) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +101,7 @@ def test_the_order_of_conditions_does_not_matter(cursors: Cursors, books: Resour
     assert other.read(one.write((1,))) == (1,)
 
 
+@pytest.mark.parametrize("attribute", ["shelf", "title"])
 @pytest.mark.parametrize(
     "values",
     [
@@ -98,20 +125,148 @@ def test_the_order_of_conditions_does_not_matter(cursors: Cursors, books: Resour
     ],
 )
 def test_who_knows_the_secret_can_still_not_smuggle_in_other_values(
-    cursors: Cursors, books: Resource, values: Any
+    cursors: Cursors, books: Resource, attribute: str, values: Any
 ) -> None:
-    listed = of(cursors, books, "shelf")
-    payload = orjson.dumps(values)
-    (forged,) = listed._texts([payload])
-    assert listed.read(forged) is None
-    good = orjson.dumps(["a", 1])
-    (genuine,) = listed._texts([good])
-    assert listed.read(genuine) == ("a", 1)
+    listed = of(cursors, books, attribute)
+    assert listed.read(forged(listed, values)) is None
+    assert listed.read(forged(listed, ["a", 1])) == ("a", 1)
 
 
 @pytest.mark.parametrize("values", [["2026-11-22", 1], [NOON.timestamp(), 1], ["x", 1]])
 def test_a_moment_that_is_none_is_not_taken(cursors: Cursors, books: Resource, values: Any) -> None:
     listed = of(cursors, books, "bought")
-    payload = orjson.dumps(values)
-    (forged,) = listed._texts([payload])
-    assert listed.read(forged) is None
+    assert listed.read(forged(listed, values)) is None
+
+
+# -- lists that are sorted by a personal attribute ----------------------------------------------
+
+
+@given(title=TEXT, shelf=TEXT, key=KEYS)
+def test_a_cursor_hides_personal_values_and_still_falls_where_it_was_made(
+    cursors: Cursors, books: Resource, title: str, shelf: str, key: int
+) -> None:
+    listed = of(cursors, books, "shelf", "-title")
+    place = (shelf, title, key)
+    cursor = listed.write(place)
+    assert listed.read(cursor) == place
+    assert len(title) < 3 or title.encode() not in decoded(cursor)
+
+
+def test_the_same_list_has_the_same_cursors(books: Resource) -> None:
+    items = [("a", number) for number in range(100)]
+    one, other = (of(having(b"secret"), books, "title") for _ in range(2))
+    assert [one.write(key) for key in items] == [other.write(key) for key in items]
+    assert len({one.write(key) for key in items}) == len(items)
+
+
+def test_equal_values_do_not_show_in_cursors(cursors: Cursors, books: Resource) -> None:
+    listed = of(cursors, books, "title")
+    ann, next_ann = (decoded(listed.write(("Ann", key))) for key in (1, 2))
+    shared = max(n for n in range(len(ann)) if ann[:n] in next_ann)
+    assert shared < 6
+
+
+def test_the_length_of_a_value_shows_only_roughly(cursors: Cursors, books: Resource) -> None:
+    listed = of(cursors, books, "title")
+    lengths = {len(listed.write(("a" * length, 1))) for length in range(1, 250)}
+    assert len(lengths) <= 9
+
+
+@pytest.mark.parametrize("title", ["A", "Ann", "a" * 250])
+def test_every_change_of_a_bit_is_detected(cursors: Cursors, books: Resource, title: str) -> None:
+    listed = of(cursors, books, "title")
+    sealed = decoded(listed.write((title, 7)))
+    for bit in range(8 * len(sealed)):
+        changed = (int.from_bytes(sealed, "big") ^ 1 << bit).to_bytes(len(sealed), "big")
+        assert listed.read(encoded(changed)) is None
+    for shorter in range(len(sealed)):
+        assert listed.read(encoded(sealed[:shorter])) is None
+    assert listed.read(encoded(sealed + bytes(1))) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "conditions"),
+    [(("-title",), {}), (("title", "shelf"), {}), (("title",), {"shelf": "a"}), ((), {})],
+)
+def test_a_hidden_cursor_belongs_to_one_list(
+    cursors: Cursors, books: Resource, names: tuple[str, ...], conditions: dict[str, str]
+) -> None:
+    mine, other = of(cursors, books, "title"), of(cursors, books, *names, **conditions)
+    assert other.read(mine.write(("Ann", 1))) is None
+    assert of(having(b"theirs"), books, "title").read(mine.write(("Ann", 1))) is None
+
+
+UNCHANGED = [
+    (USERS, "", (7,), "ctukYC83Miy6Wzdd"),
+    (
+        USERS,
+        "sort=-role,creation_time&filter[email]=ann@example.org",
+        ("admin", datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC), 7),
+        "zJC-ls8LR5C5WyJhZG1pbiIsIjIwMjYtMTEtMjJUMDk6MzA6MDAuMTIzWiIsN10",
+    ),
+    (USERS, "sort=is_active", (True, 7), "SkUcNiESS3BdW3RydWUsN10"),
+    (
+        EVENTS,
+        "sort=-time",
+        (datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC), 7),
+        "AzBGaZBe5XSHWyIyMDI2LTExLTIyVDA5OjMwOjAwLjEyM1oiLDdd",
+    ),
+]
+
+
+@pytest.mark.parametrize(("resource", "query", "key", "cursor"), UNCHANGED)
+def test_cursors_without_personal_values_stay_valid(
+    resource: Resource, query: str, key: Any, cursor: str
+) -> None:
+    listed = collection(query, resource, having(b"hush hush")).cursors
+    assert listed.write(key) == cursor
+    assert listed.read(cursor) == key
+
+
+def test_the_longest_cursor_of_users_fits(cursors: Cursors) -> None:
+    listed = collection(
+        "sort=email,name,role,is_active,creation_time,update_time", USERS, cursors
+    ).cursors
+    longest = (
+        "\U0001f600" * 250,
+        '"' + "\U0001f600" * 249,
+        "r" * 50,
+        False,
+        NOON,
+        NOON,
+        -(2**63) + 1,
+    )
+    cursor = listed.write(longest)
+    assert listed.read(cursor) == longest
+    assert len(cursor) <= LONGEST_CURSOR
+
+
+@pytest.mark.parametrize("attribute", ["shelf", "title"])
+def test_a_cursor_beyond_the_longest_is_refused(
+    cursors: Cursors, books: Resource, attribute: str
+) -> None:
+    listed = of(cursors, books, attribute)
+    cursor = listed.write(("a" * LONGEST_CURSOR, 1))
+    assert listed.read(cursor) is None
+
+
+def test_threads_may_share_the_cursors_of_a_list(books: Resource) -> None:
+    listed = of(having(b"secret"), books, "title")
+    keys = [(f"title {number}", number) for number in range(500)]
+    with ThreadPoolExecutor(8) as threads:
+        cursors = list(threads.map(listed.write, keys))
+        assert list(threads.map(listed.read, cursors)) == keys
+
+
+@pytest.mark.parametrize("attribute", ["shelf", "title"])
+def test_a_key_that_cannot_be_read_now_is_read_later(books: Resource, attribute: str) -> None:
+    answers: list[Callable[[], bytes]] = [lambda: b"secret", refuse]
+    listed = of(Cursors(Keys(lambda: answers.pop()())), books, attribute)
+    with pytest.raises(Unavailable):
+        listed.write(("a", 1))
+    assert listed.read(listed.write(("a", 1))) == ("a", 1)
+    assert not answers
+
+
+def refuse() -> bytes:
+    raise Unavailable

@@ -190,7 +190,32 @@ def test_a_revision_stands_still_whatever_the_code_becomes(path: Path) -> None:
             else []
         )
     }
-    assert imported <= {"alembic", "sqlalchemy"}
+    assert imported <= {"alembic", "sqlalchemy", *sys.stdlib_module_names}
+
+
+@every_kind
+def test_a_migration_creates_a_secret_of_each_database_and_keeps_it(new_engine, kind: str) -> None:
+    engines = [new_engine(kind), new_engine(kind)]
+    for engine in engines:
+        schema.upgrade(engine)
+    first, other = map(secrets_of, engines)
+    assert [(name, len(value)) for name, value in first] == [("cursors", 32)]
+    assert first != other
+    schema.upgrade(engines[0])
+    assert secrets_of(engines[0]) == first
+    assert schema.drift(engines[0]) == []
+    with engines[0].connect() as connection:
+        connection.execute(text("ALTER TABLE secrets ADD COLUMN extra INTEGER"))
+    (difference,) = schema.drift(engines[0])
+    ((_, value),) = first
+    assert value.hex() not in difference
+    assert repr(value)[2:-1] not in difference
+
+
+def secrets_of(engine: Engine) -> list[tuple[str, bytes]]:
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, value FROM secrets"))
+        return [(row.name, bytes(row.value)) for row in rows]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15"])

@@ -1,0 +1,64 @@
+"""The table of secrets, and the secrets in it."""
+
+from contextlib import suppress
+from secrets import token_bytes
+
+from sqlalchemy import Column, Engine, LargeBinary, Table, bindparam, insert, select
+
+from adapters.sql.columns import Instant, text
+from adapters.sql.failures import VIOLATIONS
+from adapters.sql.metadata import METADATA
+from adapters.sql.statements import Statement
+from adapters.sql.transactions import Transactions, asking
+from application.ports import SECRET_BYTES, Clock, Secrets, Unavailable
+
+SECRETS = Table(
+    "secrets",
+    METADATA,
+    Column("name", text(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("creation_time", Instant, nullable=False),
+    mariadb_engine="InnoDB",
+    mariadb_default_charset="utf8mb4",
+    mariadb_collate="utf8mb4_nopad_bin",
+)
+_READ = Statement(select(SECRETS.c.value).where(SECRETS.c.name == bindparam("secret_name")))
+_ADD = Statement(
+    insert(SECRETS).values({column.name: bindparam(column.name) for column in SECRETS.c})
+)
+
+
+class SqlSecrets(Secrets):
+    """The secrets in a database. Whoever can read the table can read them."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._transactions = Transactions(engine)
+        self._clock = clock
+
+    def get_or_create(self, name: str) -> bytes:
+        value = self._read(name)
+        if value is None:  # a migration creates those of Roster itself, a standby could not
+            self._create(name)
+            value = self._read(name)
+        if value is None:
+            raise Unavailable
+        return value
+
+    def _read(self, name: str) -> bytes | None:
+        with asking(self._engine) as connection:
+            row = _READ.row(connection, {"secret_name": name})
+        return bytes(row[0]) if row else None
+
+    def _create(self, name: str) -> None:
+        """Create the secret, unless another caller creates it first."""
+        values = {"name": name, "value": token_bytes(SECRET_BYTES), "creation_time": self._clock()}
+        with suppress(_Exists), self._transactions.open() as connection:
+            try:
+                _ADD.count(connection, values)
+            except VIOLATIONS as error:
+                raise _Exists from error  # rolls back
+
+
+class _Exists(Exception):
+    """Another caller has created the secret."""

@@ -1,0 +1,60 @@
+"""Keys for separate purposes, all derived from one secret."""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from threading import Lock
+from typing import Final
+
+from application.deadlines import remaining
+from application.ports import Unavailable
+
+_PERSON: Final = b"roster keys"
+_FOREVER: Final = -1
+
+
+class Keys:
+    """Derives keys from a secret, which is read when the first key is needed, once per process.
+
+    The secret may be in a database that is unreachable when the process starts. If it cannot be
+    read, the methods raise Unavailable, and the next call reads it again.
+    """
+
+    def __init__(self, read_secret: Callable[[], bytes]) -> None:
+        self._read_secret = read_secret
+        self._secret: bytes | None = None
+        self._derived: dict[tuple[str, int], bytes] = {}
+        self._digest_key: bytes | None = None
+        self._turn = Lock()
+
+    def derive(self, purpose: str, *, size: int = 32) -> bytes:
+        """Return the key for a purpose: `size` bytes, at most 64. Raises Unavailable.
+
+        The keys of two purposes are independent, and neither reveals the secret. Purposes are
+        constants in the code: their keys stay in memory.
+        """
+        if (purpose, size) not in self._derived:
+            root = blake2b(self._get_secret(), digest_size=64, person=_PERSON).digest()
+            key = blake2b(purpose.encode(), key=root, digest_size=size, person=_PERSON).digest()
+            self._derived[purpose, size] = key
+        return self._derived[purpose, size]
+
+    def cursor_digest_key(self) -> bytes:
+        """Return the key of the digests in cursors. Raises Unavailable.
+
+        It is older than `derive`, and stays as it is so that cursors stay valid.
+        """
+        if self._digest_key is None:
+            self._digest_key = blake2b(self._get_secret(), digest_size=32).digest()
+        return self._digest_key
+
+    def _get_secret(self) -> bytes:
+        if self._secret is None:
+            left = remaining()
+            if not self._turn.acquire(timeout=_FOREVER if left is None else left):
+                raise Unavailable
+            try:
+                if self._secret is None:
+                    self._secret = self._read_secret()
+            finally:
+                self._turn.release()
+        return self._secret

@@ -1,0 +1,73 @@
+"""Random secrets of the installation, and the first of them: the key of cursors."""
+
+from datetime import UTC, datetime
+from secrets import token_bytes
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql, postgresql
+
+revision = "0009"
+down_revision = "0006"
+
+_FIRST = "cursors"
+_BYTES = 32
+
+
+def _text(length: int) -> sa.String:
+    return (
+        sa.String(length)
+        .with_variant(sa.String(length, collation="C"), "postgresql")
+        .with_variant(sa.String(length, collation="BINARY"), "sqlite")
+        .with_variant(sa.String(length, collation="utf8mb4_nopad_bin"), "mysql", "mariadb")
+    )
+
+
+_INSTANT = (
+    sa.DateTime()
+    .with_variant(postgresql.TIMESTAMP(timezone=True, precision=3), "postgresql")
+    .with_variant(mysql.DATETIME(fsp=3), "mysql", "mariadb")
+)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "secrets",
+        sa.Column("name", _text(64), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("creation_time", _INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_secrets"),
+        mariadb_engine="InnoDB",
+        mariadb_default_charset="utf8mb4",
+        mariadb_collate="utf8mb4_nopad_bin",
+        if_not_exists=_may_be_half_done(),
+    )
+    _create_secret()
+
+
+def _create_secret() -> None:
+    """Create it here, since a standby that takes no writes could not create it later."""
+    secrets = sa.table(
+        "secrets",
+        sa.column("name", sa.String()),
+        sa.column("value", sa.LargeBinary()),
+        sa.column("creation_time", _INSTANT),
+    )
+    connection = op.get_bind()
+    if connection.execute(sa.select(secrets.c.name).where(secrets.c.name == _FIRST)).first():
+        return
+    now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    if connection.dialect.name != "postgresql":  # the others hold the time of UTC
+        now = now.replace(tzinfo=None)
+    values = {"name": _FIRST, "value": token_bytes(_BYTES), "creation_time": now}
+    connection.execute(secrets.insert(), values)
+
+
+def downgrade() -> None:
+    op.drop_table("secrets", if_exists=_may_be_half_done())
+
+
+def _may_be_half_done() -> bool:
+    """MariaDB commits each statement by itself, so what was interrupted is run again."""
+    return op.get_context().dialect.name == "mariadb"

@@ -1,0 +1,97 @@
+"""Keys are derived from one secret, which is read once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError, Event
+
+import pytest
+
+from application.deadlines import within
+from application.keys import Keys
+from application.ports import Unavailable
+
+THREADS = 12
+
+
+class Source:
+    """A secret that fails to be read as often as it should, and counts how often it is read."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.reads = 0
+        self._failures = failures
+
+    def __call__(self) -> bytes:
+        self.reads += 1
+        if self.reads <= self._failures:
+            raise Unavailable
+        return b"secret"
+
+
+def test_each_purpose_has_a_key_of_its_own() -> None:
+    keys = Keys(Source())
+    derived = [keys.derive("log"), keys.derive("cursors"), keys.cursor_digest_key()]
+    assert len(set(derived)) == 3
+    assert [len(key) for key in derived] == [32] * 3
+    assert len(keys.derive("log", size=64)) == 64
+
+
+def test_the_same_secret_has_the_same_keys() -> None:
+    assert Keys(Source()).derive("log") == Keys(lambda: b"secret").derive("log")
+    assert Keys(Source()).derive("log") != Keys(lambda: b"another").derive("log")
+
+
+def test_a_secret_of_any_length_will_do() -> None:
+    derived = {Keys(lambda length=length: b"x" * length).derive("log") for length in (1, 64, 5000)}
+    assert len(derived) == 3
+
+
+def test_the_secret_is_not_read_before_a_key_is_needed() -> None:
+    source = Source()
+    Keys(source)
+    assert source.reads == 0
+
+
+def test_threads_that_need_a_key_at_once_read_the_secret_once() -> None:
+    source, start, second = Source(), Barrier(THREADS), Barrier(2)
+
+    def read() -> bytes:
+        with suppress(BrokenBarrierError):
+            second.wait(0.5)  # a second reader would come while the first one reads
+        return source()
+
+    keys = Keys(read)
+
+    def derive(number: int) -> bytes:
+        start.wait()
+        return keys.derive(f"purpose {number % 2}")
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        derived = set(threads.map(derive, range(THREADS)))
+    assert len(derived) == 2
+    assert source.reads == 1
+
+
+def test_a_secret_that_cannot_be_read_is_read_again_by_the_next_call() -> None:
+    keys = Keys(Source(failures=2))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            keys.derive("log")
+    assert keys.derive("log")
+
+
+def test_a_thread_waits_for_another_only_until_its_deadline() -> None:
+    reading, done = Event(), Event()
+
+    def read() -> bytes:
+        reading.set()
+        assert done.wait(20)
+        return b"secret"
+
+    keys = Keys(read)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(keys.derive, "log")
+        assert reading.wait(20)
+        with pytest.raises(Unavailable), within(0.05):
+            keys.derive("log")
+        done.set()
+        assert first.result() == keys.derive("log")

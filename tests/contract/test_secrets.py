@@ -1,0 +1,146 @@
+"""Secrets that every process shares: one promise, every store."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+
+import pytest
+from sqlalchemy import URL, text
+
+from adapters.memory.secrets import MemorySecrets
+from adapters.sql.engine import make_engine
+from adapters.sql.failures import UnknownFailure
+from adapters.sql.secrets import SqlSecrets
+from application.deadlines import within
+from application.ports import SECRET_BYTES, Secrets, Unavailable
+from entrypoints.container import utc_now
+
+THREADS = 12
+PROCESSES = 4
+SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
+ON_SQL = pytest.mark.parametrize("kind", SQL)
+
+_READ = """
+import sys
+from datetime import UTC, datetime
+from adapters.sql.engine import make_engine
+from adapters.sql.secrets import SqlSecrets
+engine = make_engine(sys.argv[1])
+secrets = SqlSecrets(engine, lambda: datetime.now(UTC).replace(microsecond=0))
+input()
+print(secrets.get_or_create(sys.argv[2]).hex())
+engine.dispose()
+"""
+
+
+@pytest.fixture
+def secrets(directory) -> Secrets:
+    """The secrets of a directory, of which the tests have created none yet."""
+    if directory.engine is None:
+        return MemorySecrets()
+    with directory.engine.begin() as connection:
+        connection.execute(text("DELETE FROM secrets WHERE name <> 'cursors'"))
+    return SqlSecrets(directory.engine, utc_now)
+
+
+def test_a_secret_is_created_once(secrets: Secrets) -> None:
+    first = secrets.get_or_create("first")
+    assert len(first) == SECRET_BYTES
+    assert [secrets.get_or_create("first") for _ in range(3)] == [first] * 3
+    assert secrets.get_or_create("second") != first
+    assert secrets.get_or_create("First") != first
+
+
+def test_of_many_who_create_it_at_once_all_get_the_same(secrets: Secrets) -> None:
+    start = Barrier(THREADS)
+
+    def get(_: int) -> bytes:
+        start.wait()
+        with within(30):
+            return secrets.get_or_create("contended")
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        found = set(threads.map(get, range(THREADS)))
+    assert found == {secrets.get_or_create("contended")}
+
+
+@ON_SQL
+def test_processes_that_create_it_at_once_get_the_same(directory, secrets: Secrets) -> None:
+    url = directory.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-W", "error", "-c", _READ, url, "shared"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    readers = [subprocess.Popen(command, text=True, **pipes) for _ in range(PROCESSES)]
+    for reader in readers:
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+    printed = [reader.communicate(timeout=60) for reader in readers]
+    assert printed == [(f"{secrets.get_or_create('shared').hex()}\n", "")] * PROCESSES
+
+
+@ON_SQL
+def test_another_connection_reads_the_same(directory, secrets: Secrets) -> None:
+    value = secrets.get_or_create("shared")
+    with directory.engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT value, creation_time FROM secrets WHERE name = 'shared'")
+        ).all()
+    assert [bytes(row.value) for row in rows] == [value]
+    assert rows[0].creation_time is not None
+
+
+@pytest.fixture
+def read_only(request: pytest.FixtureRequest, directory, kind: str) -> Iterator[Secrets]:
+    """The same secrets, over connections that can't write: those of a standby."""
+    with ExitStack() as stack:
+        engine = directory.engine
+        if kind != "mariadb":
+            engine = make_engine(READ_ONLY[engine.name](engine.url))
+            stack.callback(engine.dispose)
+        else:
+            server = request.getfixturevalue("mariadb")
+            server.execute("SET GLOBAL read_only = 1")
+            stack.callback(server.execute, "SET GLOBAL read_only = 0")
+        yield SqlSecrets(engine, utc_now)
+
+
+READ_ONLY: dict[str, Callable[[URL], str]] = {
+    "sqlite": lambda url: f"sqlite:///file:{url.database}?mode=ro&uri=true",
+    "postgresql": lambda url: url.update_query_dict(
+        {"options": "-c default_transaction_read_only=on"}
+    ).render_as_string(hide_password=False),
+}
+
+
+@ON_SQL
+def test_a_standby_reads_a_secret_that_exists_and_creates_none(
+    secrets: Secrets, read_only: Secrets
+) -> None:
+    with pytest.raises(Unavailable) as refusal:
+        read_only.get_or_create("new")
+    assert refusal.value.code == "writes_refused"
+
+
+@ON_SQL
+def test_a_standby_reads_the_secret_of_the_migration(
+    directory, secrets: Secrets, read_only: Secrets
+) -> None:
+    with directory.engine.connect() as connection:
+        (value,) = connection.execute(text("SELECT value FROM secrets")).one()
+    assert read_only.get_or_create("cursors") == bytes(value)
+    assert len(value) == SECRET_BYTES
+
+
+@pytest.mark.parametrize("kind", SQL[1:])
+def test_a_failure_to_create_a_secret_does_not_show_it(
+    directory, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = b"hush" * 8
+    monkeypatch.setattr("adapters.sql.secrets.token_bytes", lambda _: value)
+    with pytest.raises(UnknownFailure) as failure:
+        secrets.get_or_create("n" * 65)
+    said = f"{failure.value!r} {failure.value.__cause__!r}"
+    assert value.decode() not in said
+    assert value.hex() not in said
