@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from adapters.sql.failures import VIOLATIONS
 from adapters.sql.pooled import Pooled
+from adapters.sql.statements import Statement
 from adapters.sql.transactions import Transactions, asking
 from adapters.sql.users import USERS, forms_of
 from application.ports import Overtaken
@@ -23,7 +24,7 @@ MOST_NAMED: Final = 100
 
 _ROWS_READ: Final = 10_000
 _ROWS_CHANGED: Final = 200
-_MOST_ROUNDS: Final = 20
+_MOST_ROUNDS: Final = 5
 
 _PART = (
     select(USERS.c.id, USERS.c.email, USERS.c.email_key, USERS.c.email_folded)
@@ -37,7 +38,7 @@ _HELD = select(USERS.c.email_key, USERS.c.id).where(
     USERS.c.email_key.in_(bindparam("keys", expanding=True))
 )
 # Only as it was read: the release before may have changed it since.
-_UPDATE = (
+_UPDATE = Statement(
     update(USERS)
     .where(
         USERS.c.id == bindparam("user_id"),
@@ -162,4 +163,4 @@ def _update_one(connection: Pooled, wanted: Outdated) -> int:
         "key": wanted.key,
         "folded": wanted.folded,
     }
-    return connection.execute(_UPDATE, values).rowcount
+    return _UPDATE.count(connection, values)

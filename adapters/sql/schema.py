@@ -51,6 +51,13 @@ def upgrade(engine: Engine, revision: str = "head") -> "SharedMailboxes | None":
     return update_keys(engine)
 
 
+def count_outdated_keys(engine: Engine) -> int:
+    """How many users have a key that is not that of their email. Raises Unavailable."""
+    from adapters.sql.email_keys import outdated
+
+    return sum(map(len, outdated(engine)))
+
+
 def downgrade(engine: Engine, revision: str) -> None:
     """Migrate the database down to the revision ("base" is an empty one). Unavailable."""
     from alembic import command

@@ -100,17 +100,29 @@ def _has_column() -> bool:
 def _restore_keys() -> None:
     """The release before looks users up by the folded email.
 
-    Two users whose emails only this release tells apart keep their keys, but for one of them.
+    Of users whose emails only this release tells apart, one gets it; the others keep their keys.
     """
+    while _restore_what_is_free():
+        pass  # a key that was held may be free now
+
+
+def _restore_what_is_free() -> bool:
+    """Whether some keys were restored and others were held."""
     bind, after = op.get_bind(), 0
+    restored = held = False
     while rows := bind.execute(_FOLDED, {"after": after, "count": _AT_ONCE}).all():
         for after, folded in rows:
-            if not bind.execute(_HELD, {"folded": folded}).scalar_one():
+            if bind.execute(_HELD, {"folded": folded}).scalar_one():
+                held = True
+            else:
                 bind.execute(_RESTORE, {"id": after, "folded": folded})
+                restored = True
+    return restored and held
 
 
 _FOLDED = sa.text(
-    f"SELECT id, email_folded FROM users WHERE {_UNEQUAL} AND id > :after ORDER BY id LIMIT :count"
+    f"SELECT id, email_folded FROM users WHERE {_UNEQUAL} AND email_folded <> email_key"
+    " AND id > :after ORDER BY id LIMIT :count"
 )
 _HELD = sa.text("SELECT count(*) FROM users WHERE email_key = :folded")
 _RESTORE = sa.text("UPDATE users SET email_key = :folded WHERE id = :id")

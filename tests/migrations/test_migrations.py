@@ -58,7 +58,7 @@ CATALOGS = {
         " WHERE tbl_name <> 'alembic_version' ORDER BY 1, 2",
         "SELECT m.name, c.* FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c"
         " WHERE m.type = 'table' AND m.name <> 'alembic_version' ORDER BY 1, 2",
-        "SELECT m.name, i.name, i.\"unique\", i.origin, c.seqno, c.name, c.\"desc\", c.coll"
+        'SELECT m.name, i.name, i."unique", i.origin, c.seqno, c.name, c."desc", c.coll'
         " FROM sqlite_master AS m, pragma_index_list(m.name) AS i, pragma_index_xinfo(i.name) AS c"
         " WHERE m.type = 'table' AND m.name <> 'alembic_version' ORDER BY 1, 2, 5",
         "SELECT name, sql LIKE '%AUTOINCREMENT%' FROM sqlite_master WHERE type = 'table'"
