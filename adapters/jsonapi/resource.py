@@ -75,7 +75,7 @@ class Attribute:
     `folded`: equality compares the folded form; with a `key` it compares the key. `searched`:
     `contains` and `starts_with` are supported and compare the folded form. `queried`: lists can be
     sorted and filtered by it. `rule`: equality accepts only values that keep it. `values`: the
-    pattern of these values. `description` is JSON Schema's keywords for it.
+    pattern of these values between commas. `description` is JSON Schema's keywords for it.
     """
 
     name: str
@@ -103,11 +103,8 @@ class Attribute:
 
         The caller bounds the length of the text.
         """
-        if op in EQUALITY:
-            if self.rule and (problem := self.rule(text)):
-                return problem
-            if self.values and not re.fullmatch(self.values, text):
-                return Problem("invalid_format", f"must match {self.values}")
+        if op in EQUALITY and self.rule and (problem := self.rule(text)):
+            return problem
         value = READ[self.kind](text)
         return _EXPECTED[self.kind] if value is None else value
 
@@ -125,7 +122,7 @@ def text(
 ) -> fields.String:
     """A string; `folded` if letter case, width and normal form do not make it another."""
     if values:
-        description["pattern"] = f"^(?:{values})$"
+        description.setdefault("pattern", f"^(?:{values})$")
     metadata = {
         "folded": folded,
         "key": key,

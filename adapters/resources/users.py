@@ -17,6 +17,9 @@ _IGNORABLE: Final = "".join(
 )
 _VISIBLE: Final = rf"[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s]"
 _NAME: Final = rf"^[^{_CONTROL}]*{_VISIBLE}[^{_CONTROL}]*$"
+_LISTED_NAME: Final = (
+    rf"[^{_CONTROL},]*[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s,][^{_CONTROL},]*"
+)
 
 
 class UserSchema(Schema):
@@ -43,6 +46,7 @@ class UserSchema(Schema):
         required=True,
         folded=True,
         rule=RULES["name"],
+        values=_LISTED_NAME,
         pattern=_NAME,
         minLength=1,
         maxLength=NAME_LENGTH,

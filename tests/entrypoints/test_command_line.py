@@ -80,10 +80,10 @@ def test_memory_has_no_tables(roster: Roster) -> None:
 
 def test_the_tables_come_and_go(roster: Roster) -> None:
     assert roster("db", "current").stdout == "base\n"
-    line = "schema_differs: The database is at base, this release at 0005."
+    line = "schema_differs: The database is at base, this release at 0008."
     assert ended(roster("db", "check"), 1, line)
-    assert roster("db", "upgrade").stdout == "0005\n"
-    assert roster("db", "current").stdout == "0005\n"
+    assert roster("db", "upgrade").stdout == "0008\n"
+    assert roster("db", "current").stdout == "0008\n"
     assert roster("db", "check").returncode == 0
     assert roster("db", "downgrade", "base").stdout == "base\n"
 
