@@ -10,7 +10,6 @@ from adapters.jsonapi.parameters import (
     LARGEST_SIZE,
     LONGEST_VALUE,
     MOST_SORT_FIELDS,
-    MOST_VALUES,
 )
 from adapters.jsonapi.resource import EQUALITY, Attribute, Kind, Resource
 from adapters.jsonapi.resource import KEY as ANY_KEY
@@ -74,7 +73,7 @@ def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
         return one
     pattern = attribute.values or _VALUES.get(attribute.kind)
     if pattern is None or "format" in one:
-        return {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_VALUES}
+        return {"type": "array", "items": one, "minItems": 1}
     return _of(rf"(?:{pattern})(?:,(?:{pattern}))*")
 
 

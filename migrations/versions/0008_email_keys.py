@@ -17,9 +17,15 @@ _UNEQUAL = "email_folded IS NOT NULL"
 _AT_ONCE = 1000
 _SECONDS_FOR_LOCK = 60
 _LOCK_NOT_AVAILABLE = "55P03"
-_UNFINISHED = f"""
+_TRIGRAMS = "ix_users_email_folded_trgm"
+_HAS_TRIGRAMS = """
 SELECT EXISTS (
-    SELECT FROM pg_index WHERE indexrelid = to_regclass('{_NAME}') AND NOT indisvalid
+    SELECT FROM pg_opclass WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid)
+)
+"""
+_UNFINISHED = """
+SELECT EXISTS (
+    SELECT FROM pg_index WHERE indexrelid = to_regclass('{}') AND NOT indisvalid
 )
 """
 
@@ -38,7 +44,9 @@ def upgrade() -> None:
     if database == "postgresql":
         op.execute("COMMIT")
         _add_beside_writers()
-        _build_beside_writers()
+        _build_beside_writers(_NAME, "(email_folded)")
+        if op.get_bind().execute(sa.text(_HAS_TRIGRAMS)).scalar_one():
+            _build_beside_writers(_TRIGRAMS, "USING gin (email_folded gin_trgm_ops)")
         op.execute("BEGIN")
         return
     _add()
@@ -73,21 +81,23 @@ def _add_beside_writers() -> None:
         op.execute("SET lock_timeout = 0")
 
 
-def _build_beside_writers() -> None:
+def _build_beside_writers(name: str, columns: str) -> None:
     """PostgreSQL builds an index while users are changed, if it is in no transaction.
 
     An index whose building was interrupted exists and is of no use.
     """
-    if op.get_bind().execute(sa.text(_UNFINISHED)).scalar_one():
-        op.execute(f"DROP INDEX CONCURRENTLY {_NAME}")
+    if op.get_bind().execute(sa.text(_UNFINISHED.format(name))).scalar_one():
+        op.execute(f"DROP INDEX CONCURRENTLY {name}")
     op.execute(
-        f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {_NAME} ON users (email_folded) WHERE {_UNEQUAL}"
+        f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON users {columns} WHERE {_UNEQUAL}"
     )
 
 
 def downgrade() -> None:
     if _has_column():
         _restore_keys()
+    if op.get_context().dialect.name == "postgresql":
+        op.execute(f"DROP INDEX IF EXISTS {_TRIGRAMS}")
     op.drop_index(_NAME, "users", if_exists=_may_be_half_done())
     op.drop_column("users", "email_folded", if_exists=_may_be_half_done())
 
