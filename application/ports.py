@@ -66,7 +66,10 @@ class Users(Protocol):
     """The users that exist, as one unit of work sees them, and tells its trail of each change."""
 
     def add(self, new: NewUser, *, at: datetime) -> User:
-        """Store it, with an id never given before, at version 1. EmailTaken if it is held."""
+        """Store it, with an id never given before, at version 1.
+
+        Raises EmailTaken if another user has an email with the same key.
+        """
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
         """Store them in their order, all but those whose email is held, by one before them too.
@@ -76,7 +79,7 @@ class Users(Protocol):
         """
 
     def holders(self, emails: Collection[str]) -> Mapping[str, User]:
-        """The users who hold any of the emails, by their folded emails; found as by add_many."""
+        """The users who have any of the emails, by the keys of their emails."""
 
     def get(self, user_id: int) -> User:
         """The user as it stands. UserNotFound if there is none."""

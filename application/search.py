@@ -45,7 +45,10 @@ class Condition:
 
     @classmethod
     def folding(cls, attribute: str, op: Op, values: tuple[str, ...]) -> "Condition":
-        """A comparison in which letter case, width and normal form don't count."""
+        """A comparison in which letter case, width and normal form don't count.
+
+        Raises ValueError if a value is longer than domain.text.MAX_FOLDED_INPUT.
+        """
         return cls(attribute, op, tuple(fold(value) for value in values), folded=True)
 
 

@@ -14,7 +14,7 @@ from application.ports import Begin, Context, Overtaken, UnitOfWork
 from application.trail import Action, NewEvent
 from application.users import RECORDED
 from domain.errors import Conflict, Invalid, Problem
-from domain.text import fold
+from domain.text import email_key
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
 BATCH: Final = 1000
@@ -201,7 +201,7 @@ def _updating(work: UnitOfWork, batch: Sequence[Record]) -> _Taken:
         holders = work.users.holders([changes.attributes["email"] for _, changes in some])
         new = []
         for record, changes in some:
-            if user := holders.get(fold(changes.attributes["email"])):
+            if user := holders.get(email_key(changes.attributes["email"])):
                 _change(work, user, changes, taken)
             else:
                 new.append(record._replace(attributes=changes.attributes))
@@ -225,7 +225,7 @@ def _without_repeated_emails(
     """Cut where an email comes again, so that a later record finds what an earlier one left."""
     some: dict[str, tuple[Record, UserChanges]] = {}
     for record, changes in good:
-        key = fold(changes.attributes["email"])
+        key = email_key(changes.attributes["email"])
         if key in some:
             yield list(some.values())
             some = {}

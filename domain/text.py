@@ -3,6 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Final
 
 import email_validator
 from email_validator import EmailNotValidError, validate_email
@@ -14,8 +16,28 @@ from domain.errors import Problem
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 NOT_TEXT = Problem("wrong_type", "must be a string")
+MAX_FOLDED_INPUT: Final = 1000
+"""The most characters that are folded. Sorting the combining marks of a text, as normalization
+does, takes time that grows with the square of their number."""
+
+DEFAULT_IGNORABLE: Final = (
+    *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
+    *((0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+    *((0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8)),
+    *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
+)
+"""The first and the last code point of each range of Default_Ignorable_Code_Point
+(DerivedCoreProperties.txt of Unicode 16.0): what is displayed as nothing."""
+
+BLANK_SYMBOL: Final = 0x2800
+"""BRAILLE PATTERN BLANK: a symbol by its category, displayed as a space."""
+
 _LINE_ENDS = "\u2028\u2029"
 _SLUG = re.compile(r"[a-z][a-z0-9_-]*")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_IGNORABLE_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in DEFAULT_IGNORABLE)
+_IGNORABLE = re.compile(f"[{_IGNORABLE_CLASS}]+")
+_SHOWN = re.compile(f"[^{_IGNORABLE_CLASS}{chr(BLANK_SYMBOL)} ]")
 # Addresses that need not be looked at any closer: in 64 characters neither a local part nor a
 # label is too long, and without two hyphens in a row no label is Punycode.
 _PLAIN_LENGTH = 64
@@ -28,44 +50,56 @@ _PLAIN_EMAIL = re.compile(
 def fold(text: str) -> str:
     """The form under which two texts count as the same: NFKC, case folding, NFKC.
 
-    Computed here and stored, since no two databases fold alike.
+    It is computed here and stored, because no two databases fold alike. Raises ValueError if the
+    text has more than MAX_FOLDED_INPUT characters: callers check the length first.
     """
+    if len(text) > MAX_FOLDED_INPUT:
+        raise ValueError(f"a text of more than {MAX_FOLDED_INPUT} characters must not be folded")
     if text.isascii():
         return text.lower()
     once = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", once)
 
 
+def email_key(email: str, *, longest: int = 250) -> str:
+    """What identifies the mailbox of an email: emails with the same key are the same.
+
+    The local part is folded, without default-ignorable code points; the domain is an A-label
+    (UTS 46). An email without such a key of at most `longest` characters breaks the rule; one
+    that was stored before the rule is identified by its folded form. Raises ValueError as `fold`.
+    """
+    if email.isascii():
+        return email.lower()  # UTS 46 does no more to the domain, and there is nothing to ignore
+    return _key(email, longest) or fold(email)
+
+
 def storable(value: str) -> Problem | None:
-    """NUL and lone surrogates are no text: databases and UTF-8 refuse them."""
-    if "\0" in value or (not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)):
-        return Problem("forbidden_character", "must not hold NUL or a lone surrogate")
+    """Databases and UTF-8 refuse NUL and lone surrogates."""
+    if _UNSTORABLE.search(value):
+        return Problem("forbidden_character", "must not contain NUL or a lone surrogate")
     return None
 
 
 def line(value: object, *, longest: int) -> Problem | None:
-    """A single line that shows something: 1 to `longest` characters, no control characters."""
+    """A single line with something visible: 1 to `longest` characters, no control characters."""
     return _judged(value, longest, _line)
 
 
 def slug(value: object, *, longest: int) -> Problem | None:
-    """A short name for programs: a-z, 0-9, _ and -, beginning with a letter."""
+    """A short name for programs: a-z, 0-9, _ and -, starting with a letter."""
     return _judged(value, longest, _slug)
 
 
 def email(value: object, *, longest: int) -> Problem | None:
-    """An address by its syntax (RFC 5321, 6531): no look-up, no list of reserved names.
+    """An address by its syntax (RFC 5321, 6531), without a look-up or a list of reserved names.
 
-    A quoted local part, an address literal and a domain without a dot are refused. The folded
-    form may be no longer than `longest` either.
+    A quoted local part, an address literal and a domain without a dot are refused. Neither the
+    folded form nor the key may be longer than `longest`. The value is measured as sent before
+    anything else, because that work grows faster than its length.
     """
-    if (
-        isinstance(value, str)
-        and (longest < len(value) or not value.isascii())
-        and (longest < len(fold(value)))
-    ):
-        return Problem("too_long", f"must have at most {longest} characters, also once folded")
-    return _judged(value, longest, _email)
+    if isinstance(value, str) and _is_plain(value, longest):
+        return None  # as the library would say, in a fiftieth of the time
+    return _judged(value, longest, partial(_email, longest=longest))
 
 
 def truth(value: object) -> Problem | None:
@@ -86,32 +120,76 @@ def _judged(value: object, longest: int, rule: Callable[[str], Problem | None]) 
 
 
 def _line(text: str) -> Problem | None:
-    if text.isprintable() and text.strip():
-        return None  # such a text has nothing of the categories Z and C but spaces
-    categories = {unicodedata.category(character) for character in text}
-    if "Cc" in categories or any(end in text for end in _LINE_ENDS):
-        return Problem("control_character", "must not hold control characters or line ends")
-    if all(category[0] in "ZC" for category in categories):
-        return Problem("blank", "must not be blank")
+    if text.isprintable():  # it has nothing of the categories Z and C but spaces
+        return None if _SHOWN.search(text) else _BLANK
+    if any(unicodedata.category(c) == "Cc" or c in _LINE_ENDS for c in text):
+        return Problem("control_character", "must not contain control characters or line breaks")
+    if all(unicodedata.category(c)[0] in "ZC" or not _SHOWN.match(c) for c in text):
+        return _BLANK
     return None
+
+
+_BLANK: Final = Problem("blank", "must contain at least one visible character")
 
 
 def _slug(text: str) -> Problem | None:
     if not _SLUG.fullmatch(text):
         return Problem(
-            "invalid_format", "must begin with a letter a-z and go on with a-z, 0-9, _ or -"
+            "invalid_format", "must start with a letter a-z, followed by a-z, 0-9, _ or -"
         )
     return None
 
 
-def _email(text: str) -> Problem | None:
-    if len(text) <= _PLAIN_LENGTH and _PLAIN_EMAIL.fullmatch(text):
-        return None  # as the library would say, in a fiftieth of the time
+def _is_plain(text: str, longest: int) -> bool:
+    return len(text) <= min(longest, _PLAIN_LENGTH) and _PLAIN_EMAIL.fullmatch(text) is not None
+
+
+def _email(text: str, *, longest: int) -> Problem | None:
+    if not text.isascii() and len(fold(text)) > longest:
+        return Problem("too_long", f"must have at most {longest} characters, also when folded")
     try:
-        # globally_deliverable would also want a top-level name that ends with a letter.
+        # globally_deliverable would also require a top-level name that ends with a letter.
         found = validate_email(text, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
-        found = None
-    if found is None or "." not in found.ascii_domain:
-        return Problem("invalid_email", "must be an e-mail address, such as ann@example.org")
+        return _NO_EMAIL
+    if "." not in found.ascii_domain or not _mailbox(text.rpartition("@")[0]):
+        return _NO_EMAIL
+    if not text.isascii() and _key(text, longest) is None:
+        detail = f"must have at most {longest} characters, also with its domain in ASCII (IDNA)"
+        return Problem("too_long", detail)
     return None
+
+
+_NO_EMAIL: Final = Problem("invalid_email", "must be an email address, such as ann@example.org")
+
+
+def _key(email: str, longest: int) -> str | None:
+    if len(email) > MAX_FOLDED_INPUT:
+        return None
+    local, _, domain = email.rpartition("@")
+    ascii_domain = domain.lower() if domain.isascii() else _a_labels(domain)
+    mailbox = _mailbox(local)
+    if not (mailbox and ascii_domain):
+        return None
+    key = f"{mailbox}@{ascii_domain}"
+    return key if len(key) <= longest else None
+
+
+def _mailbox(local: str) -> str:
+    """A local part, folded and without code points that are displayed as nothing."""
+    folded = fold(local)
+    if not _IGNORABLE.search(folded):
+        return folded
+    return fold(_IGNORABLE.sub("", folded))  # characters that were apart may compose now
+
+
+@lru_cache(1024)
+def _a_labels(domain: str) -> str | None:
+    """A domain in ASCII; None if it is none. Most emails of a directory share a few domains."""
+    try:
+        found = validate_email(
+            f"a@{domain}", check_deliverability=False, globally_deliverable=False
+        )
+    except EmailNotValidError:
+        return None
+    return found.ascii_domain

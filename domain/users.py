@@ -42,7 +42,7 @@ class UserNotFound(NotFound):
 
 
 class EmailTaken(Conflict):
-    """Another user holds the email, once both are folded."""
+    """Another user has an email with the same key, which means the same mailbox."""
 
     code = "email_taken"
     attribute = "email"
@@ -145,6 +145,11 @@ class User(NamedTuple):
     creation_time: datetime
     update_time: datetime
     version: int
+
+    @property
+    def email_key(self) -> str:
+        """What identifies the mailbox: see domain.text.email_key."""
+        return text.email_key(self.email)
 
     def must_be(self, versions: Container[int] | None) -> None:
         """StaleVersion unless the user stands at one of the versions; None means any."""

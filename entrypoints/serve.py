@@ -28,6 +28,8 @@ from entrypoints.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from flask import Flask
 
+    from adapters.sql.email_keys import SharedMailboxes
+
 _OTHER_FILES = 256
 _NEW_OBJECTS = 2_000
 """How many objects more than before there must be for the collector to look at them."""
@@ -96,8 +98,12 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     _check_access(settings)
     _check_files(settings)
     port = _free_port(address, port)
-    _prepare_database(settings)
+    shared = _prepare_database(settings)
     logs.configure(settings.log_format)
+    if shared and shared.count:
+        logs.named("roster.server").warning(
+            "mailboxes_shared", count=shared.count, users=[user for user, _ in shared.users]
+        )
     with _tallies(settings):
         _run(settings, address, port, workers=workers, threads=threads)
 
@@ -150,10 +156,13 @@ def _free_port(address: str, port: int) -> int:
             raise CannotServe(f"Can't listen on {address}, port {port}: {reason}.") from None
 
 
-def _prepare_database(settings: Settings) -> None:
-    """Migrate a file; have others migrated by whoever is in charge of them."""
+def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
+    """Migrate a file; others are migrated by `roster db upgrade`.
+
+    Gives the users whose keys could not be updated.
+    """
     if settings.store == "memory":
-        return
+        return None
     from adapters.sql import schema
     from adapters.sql.engine import make_engine
 
@@ -162,10 +171,10 @@ def _prepare_database(settings: Settings) -> None:
         with within(settings.request_seconds):
             revision = schema.current(engine)
         if revision is not None and revision >= schema.REVISION:
-            return
+            return None
         if not settings.embedded:
             raise CannotServe("The database is behind this release: run `roster db upgrade`.")
-        schema.upgrade(engine)
+        return schema.upgrade(engine)
     except Unavailable as error:
         raise CannotServe(f"The database isn't fit to serve: {error.detail}") from error
     finally:

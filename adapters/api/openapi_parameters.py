@@ -6,7 +6,13 @@ from typing import Any, Final
 from adapters.api.schemas import TYPES
 from adapters.jsonapi.cursors import CURSOR, LONGEST_CURSOR
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
-from adapters.jsonapi.parameters import DEEPEST_OFFSET, DEFAULT_SIZE, LARGEST_SIZE, MOST_SORT_FIELDS
+from adapters.jsonapi.parameters import (
+    DEEPEST_OFFSET,
+    DEFAULT_SIZE,
+    LARGEST_SIZE,
+    LONGEST_VALUE,
+    MOST_SORT_FIELDS,
+)
 from adapters.jsonapi.resource import EQUALITY, Attribute, Kind, Resource
 from adapters.jsonapi.resource import KEY as ANY_KEY
 from application.search import Op
@@ -23,6 +29,7 @@ def _header(name: str, text: str, example: str, **schema: Any) -> dict[str, Any]
 
 
 _NO_NUL: Final = r"[^\u0000]*"
+_OF_TEXTS: Final = ("pattern", "format", "minLength", "maxLength")
 _VALUES: Final[dict[Kind, str]] = {
     Kind.TEXT: _NO_NUL,
     Kind.TRUTH: "true|false",
@@ -81,19 +88,33 @@ def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
     Lists are patterns of text where they can be, since generated clients would repeat the
     parameter for each member of an array.
     """
-    several = op is Op.IN
-    if attribute.kind is Kind.INSTANT:
-        instant = TYPES[Kind.INSTANT]
-        return {"type": "array", "items": instant, "minItems": 1} if several else instant
-    pattern = (attribute.values if op in EQUALITY else None) or _VALUES[attribute.kind]
-    return _of(rf"(?:{pattern})(?:,(?:{pattern}))*" if several else pattern)
+    one = _value(attribute, op)
+    if op is not Op.IN:
+        return one
+    pattern = attribute.values or _VALUES.get(attribute.kind)
+    if pattern is None or "format" in one:
+        return {"type": "array", "items": one, "minItems": 1}
+    return _of(rf"(?:{pattern})(?:,(?:{pattern}))*")
+
+
+def _value(attribute: Attribute, op: Op) -> dict[str, Any]:
+    """The schema of one value."""
+    if attribute.kind is not Kind.TEXT:
+        pattern = _VALUES.get(attribute.kind)
+        return _of(pattern) if pattern else TYPES[attribute.kind]
+    if op not in EQUALITY:
+        return {**_of(_NO_NUL), "maxLength": LONGEST_VALUE}
+    keywords = {
+        key: attribute.description[key] for key in _OF_TEXTS if key in attribute.description
+    }
+    return {"type": "string", **keywords}
 
 
 def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
     name = f"filter[{attribute.name}]"
     any_of = (
-        "Equal to any of the values, which commas separate. "
-        f"Given as `{name}[]`, once for each value, commas belong to the values."
+        "Equal to any of the values, separated by commas. "
+        f"Send `{name}[]` once for each value if values contain commas."
     )
     yield _query(name, _values(attribute, Op.IN), any_of)
     for op in Op:
@@ -109,13 +130,17 @@ def list_parameters(resource: Resource) -> list[dict[str, Any]]:
     number = {**whole, "maximum": DEEPEST_OFFSET + 1}
     size = {**whole, "maximum": LARGEST_SIZE, "default": DEFAULT_SIZE}
     names = (f"-?{name}" for name in resource.sortable)
-    order = _of(_some_of(names, f"{{0,{MOST_SORT_FIELDS - 1}}}"))
+    order = _of("|" + _some_of(names, f"{{0,{MOST_SORT_FIELDS - 1}}}"))
     return [
         _query("page[size]", size, "How many items; in a range, at most the maximum."),
         _query("page[after]", cursor, "A cursor: the items after it."),
         _query("page[before]", cursor, "A cursor: the items before it."),
         _query("page[number]", number, _BY_NUMBER),
-        _query("sort", order, f"With commas, - for descending: {', '.join(resource.sortable)}."),
+        _query(
+            "sort",
+            order,
+            f"Attributes, separated by commas, - for descending: {', '.join(resource.sortable)}.",
+        ),
         *(found for attribute in resource.sortable.values() for found in _filters(attribute)),
         fields(resource),
         INCLUDE,

@@ -15,7 +15,8 @@ from adapters.jsonapi.media import CURSOR_PROFILE
 from adapters.jsonapi.problems import ErrorObject, Refused
 from adapters.jsonapi.resource import EQUALITY, Attribute, Resource
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, total_order
-from domain.text import storable
+from domain.errors import Problem
+from domain.text import MAX_FOLDED_INPUT, storable
 
 DEFAULT_SIZE: Final = 25
 LARGEST_SIZE: Final = 1000
@@ -23,6 +24,9 @@ DEEPEST_OFFSET: Final = 100_000
 MOST_SORT_FIELDS: Final = 8
 MOST_FILTERS: Final = 20
 MOST_VALUES: Final = 500
+LONGEST_VALUE: Final = MAX_FOLDED_INPUT
+"""The most characters of a filter value. They are counted before it is folded or matched, because
+that work grows faster than the length."""
 REMEMBERED: Final = 256
 LONGEST_REMEMBERED: Final = 256
 
@@ -34,6 +38,10 @@ _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9_.\-~!$'()*,:@/?;=&+]|%[0-9A-Fa-f]{2
 _FILTER = re.compile(r"filter\[([^][]*)\](?:\[([^][]*)\])?")
 _UNSUPPORTED_SORT: Final = f"{CURSOR_PROFILE}/unsupported-sort"
 _OPS: Final = {op.value: op for op in Op}
+_LONGEST_QUOTED: Final = 100
+_MOST_QUOTED: Final = 10
+_LONGEST_PARAMETER: Final = 250
+"""Clients look for `source.parameter` by its exact name; none that exists is longer."""
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -115,12 +123,30 @@ def decoded(query: str) -> Pairs:
         if problem := storable(name):
             raise _refused("malformed_query", f"The name of a query parameter {problem.detail}.")
         if problem := storable(value):
-            raise _refused("invalid_parameter", f"{name} {problem.detail}.", parameter=name)
+            detail = f"{_shortened(name)} {problem.detail}."
+            raise _refused("invalid_parameter", detail, parameter=name)
     return tuple(pairs)
 
 
 def _refused(code: str, detail: str, *, parameter: str | None = None) -> Refused:
-    return Refused(ErrorObject(status=400, code=code, detail=detail, parameter=parameter))
+    named = parameter and _shortened(parameter, _LONGEST_PARAMETER)
+    return Refused(ErrorObject(status=400, code=code, detail=detail, parameter=named))
+
+
+def _shortened(text: str, longest: int = _LONGEST_QUOTED) -> str:
+    """What a client sent, as an error repeats it."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _quoted(text: str) -> str:
+    return f"'{_shortened(text)}'"
+
+
+def _listed(names: list[str]) -> str:
+    """The first of the names, quoted."""
+    listed = ", ".join(map(_quoted, names[:_MOST_QUOTED]))
+    more = len(names) - _MOST_QUOTED
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 class _Reading:
@@ -137,21 +163,24 @@ class _Reading:
     def _wrong(
         self, parameter: str, detail: str, *, code: str = "invalid_parameter", **more: object
     ) -> None:
+        named = _shortened(parameter, _LONGEST_PARAMETER)
         self._errors.append(
-            ErrorObject(status=400, code=code, detail=detail, parameter=parameter, **more)  # type: ignore[arg-type]
+            ErrorObject(status=400, code=code, detail=detail, parameter=named, **more)  # type: ignore[arg-type]
         )
 
     def _refuse_repetitions(self) -> None:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and not name.endswith("[]"):
-                self._wrong(name, f"{name} is given twice.", code="repeated_parameter")
+                detail = f"{_shortened(name)} occurs more than once."
+                self._wrong(name, detail, code="repeated_parameter")
             seen.add(name)
 
     def finish(self) -> None:
-        """Refused for all that was wrong, parameters that nobody asked for among it."""
+        """Refused for all that was wrong, including the parameters that are left."""
         for name in self._left:
-            self._wrong(name, f"{name} is no parameter of this request.", code="unknown_parameter")
+            detail = f"Unknown parameter {_quoted(name)}."
+            self._wrong(name, detail, code="unknown_parameter")
         if self._errors:
             raise Refused(*self._errors)
 
@@ -191,24 +220,26 @@ class _Reading:
     def _include(self) -> bool:
         path = self._left.pop("include", None)
         if path:
-            self._wrong("include", f"There is no relationship {path}.", code="unknown_relationship")
+            detail = f"Unknown relationship {_quoted(path)}. No relationship exists yet."
+            self._wrong("include", detail, code="unknown_relationship")
         return path is not None
 
     def _names(
         self, parameter: str, names: list[str], known: Collection[str], **more: object
     ) -> None:
-        # One problem that names them all: the answer is not to outgrow the question.
+        # One problem that names them, so that the answer does not outgrow the request.
         if unknown := [name for name in dict.fromkeys(names) if name not in known]:
-            listed = ", ".join(f"'{name}'" for name in unknown)
-            detail = f"There is no attribute {listed} here."
+            which = "attribute" if len(unknown) == 1 else "attributes"
+            detail = f"Unknown {which} {_listed(unknown)}. Known: {', '.join(known)}."
             self._wrong(parameter, detail, code="unknown_attribute", **more)
 
     def _sort(self) -> Iterator[Order]:
-        if "sort" not in self._left:
+        text = self._left.pop("sort", "")
+        if not text:
             return
-        names = self._left.pop("sort").split(",")
+        names = text.split(",")
         if len(names) > MOST_SORT_FIELDS:
-            detail = f"Sort by at most {MOST_SORT_FIELDS} attributes."
+            detail = f"sort has more than {MOST_SORT_FIELDS} attributes."
             self._wrong("sort", detail, type_link=_UNSUPPORTED_SORT)
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
@@ -218,43 +249,62 @@ class _Reading:
 
     def _filters(self) -> Iterator[Condition]:
         found = {name: match for name in self._left if (match := _FILTER.fullmatch(name))}
+        for name in found:
+            del self._left[name]
         names = [*found]
         if len(names) > MOST_FILTERS:
-            self._wrong(names[MOST_FILTERS], f"There may be at most {MOST_FILTERS} filters.")
+            detail = f"There are more than {MOST_FILTERS} filters."
+            self._wrong(names[MOST_FILTERS], detail)
+            return
         values = 0
         for name, match in found.items():
-            del self._left[name]
-            if condition := self._filter(name, *match.groups()):
-                values += len(condition.values)
+            filtered = self._filtered(name, *match.groups())
+            if filtered is None:
+                continue
+            values += filtered.count
+            if values > MOST_VALUES:
+                self._wrong(name, f"The filters have more than {MOST_VALUES} values.")
+                return
+            if condition := self._condition(name, filtered):
                 yield condition
-        if values > MOST_VALUES:
-            self._wrong(names[-1], f"The filters may have at most {MOST_VALUES} values.")
 
-    def _filter(self, name: str, of: str, by: str | None) -> Condition | None:
+    def _filtered(self, name: str, of: str, by: str | None) -> "_Filtered | None":
         attribute = self._resource.sortable.get(of)
         if attribute is None:
-            self._wrong(name, f"There is no attribute '{of}' here.", code="unknown_attribute")
+            self._names(name, [of], self._resource.sortable)
             return None
-        given = [value for other, value in self._pairs if other == name]
         op = _OPS.get(by) if by else Op.IN
         if op is None or not attribute.allows(op):
-            self._wrong(name, f"{attribute.name} can't be filtered by '{by}'.")
+            known = ", ".join(each.value for each in Op if attribute.allows(each))
+            detail = f"{attribute.name} cannot be filtered by {_quoted(by or '')}. Known: {known}."
+            self._wrong(name, detail)
             return None
-        texts = given[0].split(",") if op is Op.IN and by != "" else given
-        return self._condition(name, attribute, op, texts)
+        texts = [value for other, value in self._pairs if other == name]
+        if op is Op.IN and by != "":
+            return _Filtered(attribute, op, texts[:1], separated=True)
+        return _Filtered(attribute, op, texts if op is Op.IN else texts[:1])
 
-    def _condition(
-        self, name: str, attribute: Attribute, op: Op, texts: list[str]
-    ) -> Condition | None:
-        values = tuple(value for text in texts if (value := attribute.read(text, op)) is not None)
-        if len(values) < len(texts):
-            self._wrong(name, f"{attribute.name} never has such a value.")
+    def _condition(self, name: str, filtered: "_Filtered") -> Condition | None:
+        attribute, op = filtered.attribute, filtered.op
+        texts = filtered.texts[0].split(",") if filtered.separated else filtered.texts
+        if any(len(text) > LONGEST_VALUE for text in texts):
+            self._wrong(name, f"A filter value has at most {LONGEST_VALUE} characters.")
             return None
+        values = []
+        for text in texts:
+            value = attribute.read(text, op)
+            if isinstance(value, Problem):
+                self._wrong(name, _misfit(attribute, op, text, value))
+                return None
+            values.append(value)
         if op is Op.IN and len(values) == 1:
             op = Op.EQ
+        if op in EQUALITY and attribute.key:
+            keys = tuple(attribute.key.of(str(value)) for value in values)
+            return Condition(attribute.key.attribute, op, keys)
         if op in (Op.CONTAINS, Op.STARTS_WITH) or (attribute.folded and op in EQUALITY):
             return Condition.folding(attribute.name, op, tuple(map(str, values)))
-        return Condition(attribute.name, op, values)
+        return Condition(attribute.name, op, tuple(values))
 
     def _place(self, cursors: ListCursors) -> Slice | Numbered:
         by_cursor = not self._left.keys().isdisjoint(("page[after]", "page[before]"))
@@ -267,7 +317,7 @@ class _Reading:
             return Slice(size, after, before)
         place = Numbered(size, self._whole("page[number]") or 1)
         if by_cursor:
-            self._wrong("page[number]", "page[number] does not go together with cursors.")
+            self._wrong("page[number]", "page[number] cannot be combined with cursors.")
         if place.offset > DEEPEST_OFFSET:
             self._wrong(
                 "page[number]",
@@ -279,6 +329,9 @@ class _Reading:
 
     def _whole(self, parameter: str) -> int | None:
         text = self._left.pop(parameter)
+        if not text:
+            self._wrong(parameter, f"{parameter} is empty. Send a positive whole number.")
+            return None
         # The first digits of a giant show well enough that it is beyond every limit.
         if re.fullmatch(r"[0-9]+", text) and (whole := int(text.lstrip("0")[:18] or "0")) > 0:
             return whole
@@ -302,7 +355,12 @@ class _Reading:
     def _cursor(self, parameter: str, cursors: ListCursors) -> Key | None:
         if parameter not in self._left:
             return None
-        key = cursors.read(self._left.pop(parameter))
+        text = self._left.pop(parameter)
+        if not text:
+            detail = f"{parameter} is empty. Send a cursor, or leave it out."
+            self._wrong(parameter, detail, code="invalid_cursor")
+            return None
+        key = cursors.read(text)
         # Where the sort or the filters are wrong, no cursor could fit.
         if key is None and not any(_of_the_list(error) for error in self._errors):
             self._wrong(
@@ -311,6 +369,32 @@ class _Reading:
                 code="invalid_cursor",
             )
         return key
+
+
+@dataclass(frozen=True, slots=True)
+class _Filtered:
+    """A filter whose attribute and operator exist, and the texts of its values.
+
+    `separated`: commas separate values in the only text.
+    """
+
+    attribute: Attribute
+    op: Op
+    texts: list[str]
+    separated: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many values it has. They are not split yet: the list may be as long as the query."""
+        return 1 + self.texts[0].count(",") if self.separated else len(self.texts)
+
+
+def _misfit(attribute: Attribute, op: Op, text: str, problem: Problem) -> str:
+    """Why an attribute cannot have a value, and what is accepted."""
+    said = f"{_quoted(text)} is not a valid {attribute.name}. It {problem.detail}."
+    if " " in text and not isinstance(attribute.read(text.replace(" ", "+"), op), Problem):
+        said += " A + in a query means a space; write %2B."
+    return said
 
 
 def _of_the_list(error: ErrorObject) -> bool:

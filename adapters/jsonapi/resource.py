@@ -16,6 +16,7 @@ from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
 from application.search import Op, Value
+from domain.errors import Problem
 
 LARGEST_KEY: Final = 2**63 - 1
 
@@ -53,15 +54,29 @@ class Kind(Enum):
     MAPPING = "mapping"
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What equality compares instead of an attribute.
+
+    `attribute` is the entity's attribute that holds the key; `of` computes the key of a value.
+    """
+
+    attribute: str
+    of: Callable[[str], str]
+
+
+Rule = Callable[[object], Problem | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
     """An attribute, or the id, as the format sees it.
 
-    `folded`: equality looks at the folded form. `searched`: contains and starts_with are asked of
-    it, always folded. `queried`: lists can be sorted and filtered by it. `values`: the pattern of
-    its values, where equality with any other is a mistake. `personal`: its values identify a
-    person, so that no URL made by the service shows them. `description` is JSON Schema's keywords
-    for it.
+    `folded`: equality compares the folded form; with a `key` it compares the key. `searched`:
+    `contains` and `starts_with` are supported and compare the folded form. `queried`: lists can be
+    sorted and filtered by it. `rule`: equality accepts only values that keep it. `values`: the
+    pattern of these values between commas. `personal`: its values identify a person, so no URL
+    made by the service shows them. `description` is JSON Schema's keywords for it.
     """
 
     name: str
@@ -69,8 +84,10 @@ class Attribute:
     required: bool = False
     read_only: bool = False
     folded: bool = False
+    key: Key | None = None
     searched: bool = False
     queried: bool = True
+    rule: Rule | None = None
     values: str | None = None
     personal: bool = False
     description: Mapping[str, Any]
@@ -83,29 +100,37 @@ class Attribute:
             return self.searched
         return self.kind is not Kind.TRUTH
 
-    def read(self, text: str, op: Op) -> Value | None:
-        """The value of a text to compare it with in that way; None if it never has such a one."""
-        if self.values and op in EQUALITY and not re.fullmatch(self.values, text):
-            return None
-        return READ[self.kind](text)
+    def read(self, text: str, op: Op) -> Value | Problem:
+        """The value of a text to compare it with in that way, or why it cannot have this value.
+
+        The caller bounds the length of the text.
+        """
+        if op in EQUALITY and self.rule and (problem := self.rule(text)):
+            return problem
+        value = READ[self.kind](text)
+        return _EXPECTED[self.kind] if value is None else value
 
 
 def text(
     *,
     required: bool = False,
     folded: bool = False,
+    key: Key | None = None,
     read_only: bool = False,
     queried: bool = True,
+    rule: Rule | None = None,
     values: str | None = None,
     **description: Any,
 ) -> fields.String:
-    """A string; `folded` where letter case, width and normal form don't make it another."""
+    """A string; `folded` if letter case, width and normal form do not make it another."""
     if values:
-        description["pattern"] = f"^(?:{values})$"
+        description.setdefault("pattern", f"^(?:{values})$")
     metadata = {
         "folded": folded,
+        "key": key,
         "searched": True,
         "queried": queried,
+        "rule": rule,
         "values": values,
         "description": description,
     }
@@ -243,6 +268,17 @@ READ: Final[Mapping[Kind, Callable[[str], Value | None]]] = {
     Kind.KEY: read_key,
 }
 """How a value of a kind is read from a query parameter; None if it can't be one."""
+
+_EXPECTED: Final[Mapping[Kind, Problem]] = {
+    Kind.TRUTH: Problem("invalid_format", "must be true or false"),
+    Kind.INSTANT: Problem(
+        "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
+    ),
+    Kind.KEY: Problem(
+        "invalid_format", f"must be a whole number from 1 to {LARGEST_KEY} without leading zeros"
+    ),
+}
+"""What a text of a kind must be."""
 
 WRITTEN: Final[Mapping[Kind, Callable[[Any], str]]] = {
     Kind.TEXT: str,

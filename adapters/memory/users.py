@@ -10,7 +10,7 @@ from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
 from application.trail import Trail
 from application.users import RECORDED
-from domain.text import fold
+from domain.text import email_key
 from domain.users import EmailTaken, NewUser, User, UserNotFound
 
 
@@ -25,7 +25,7 @@ class MemoryUsers(Users):
         trail: Trail,
     ) -> None:
         self._rows = rows
-        self._holders = holders  # of the folded emails
+        self._holders = holders  # of the keys of emails
         self._ids = ids
         self._trail = trail
 
@@ -38,14 +38,14 @@ class MemoryUsers(Users):
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
         refused = []
         for position, each in enumerate(new):
-            if fold(each.email) in self._holders:
+            if email_key(each.email) in self._holders:
                 refused.append(position)
             else:
                 self.add(each, at=at)
         return refused
 
     def holders(self, emails: Collection[str]) -> Mapping[str, User]:
-        keys = {fold(email) for email in emails}
+        keys = {email_key(email) for email in emails}
         return {key: self._rows[self._holders[key]] for key in keys if key in self._holders}
 
     def get(self, user_id: int) -> User:
@@ -54,14 +54,14 @@ class MemoryUsers(Users):
     def save(self, user: User, *, before: User) -> User:
         stored = self._still(before)
         self._put(user)
-        if (key := fold(stored.email)) != fold(user.email):
+        if (key := stored.email_key) != user.email_key:
             del self._holders[key]
         self._trail.changed(RECORDED, before, user)
         return user
 
     def remove(self, user: User) -> None:
         stored = self._still(user)
-        del self._rows[user.id], self._holders[fold(stored.email)]
+        del self._rows[user.id], self._holders[stored.email_key]
         self._trail.changed(RECORDED, user, None)
 
     def _still(self, user: User) -> User:
@@ -71,7 +71,7 @@ class MemoryUsers(Users):
         return stored
 
     def _put(self, user: User) -> None:
-        if self._holders.setdefault(fold(user.email), user.id) != user.id:
+        if self._holders.setdefault(user.email_key, user.id) != user.id:
             raise EmailTaken
         self._rows[user.id] = user
 

@@ -7,8 +7,16 @@ from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.resource import Resource, instant, mapping, number, text
 from application.trail import Action
+from domain.errors import Problem
 
 _OR_NULL: Final = ["string", "null"]
+_ACTIONS: Final = [each.value for each in Action if each is not Action.IMPORTED]
+
+
+def _action(value: object) -> Problem | None:
+    if value in _ACTIONS:
+        return None
+    return Problem("invalid_format", f"must be one of {', '.join(_ACTIONS)}")
 
 
 class EventSchema(Schema):
@@ -23,7 +31,9 @@ class EventSchema(Schema):
     time = instant(examples=["2026-11-22T09:30:00.123Z"], description="When it happened.")
     action = text(
         read_only=True,
-        enum=[each.value for each in Action if each is not Action.IMPORTED],
+        rule=_action,
+        values="|".join(_ACTIONS),
+        enum=_ACTIONS,
         examples=["changed"],
         description="What happened.",
     )

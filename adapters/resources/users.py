@@ -5,12 +5,21 @@ from typing import Final
 from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
-from adapters.jsonapi.resource import Resource, instant, text, truth
-from domain.users import EMAIL_LENGTH, NAME_LENGTH, PERSONAL, ROLE_LENGTH
+from adapters.jsonapi.resource import Key, Resource, instant, text, truth
+from domain.text import BLANK_SYMBOL, DEFAULT_IGNORABLE, email_key
+from domain.users import EMAIL_LENGTH, NAME_LENGTH, PERSONAL, ROLE_LENGTH, RULES
 
-# Something but spaces, and no control characters or line ends among it.
 _CONTROL: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
-_VISIBLE: Final = rf"^[^{_CONTROL}]*[^{_CONTROL}\s][^{_CONTROL}]*$"
+# Patterns name characters beyond U+FFFF in two ways, so that those that are displayed as nothing
+# are not excluded here.
+_IGNORABLE: Final = "".join(
+    rf"\u{first:04x}-\u{last:04x}" for first, last in DEFAULT_IGNORABLE if last <= 0xFFFF
+)
+_VISIBLE: Final = rf"[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s]"
+_NAME: Final = rf"^[^{_CONTROL}]*{_VISIBLE}[^{_CONTROL}]*$"
+_LISTED_NAME: Final = (
+    rf"[^{_CONTROL},]*[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s,][^{_CONTROL},]*"
+)
 
 
 class UserSchema(Schema):
@@ -24,23 +33,29 @@ class UserSchema(Schema):
     id = fields.String(dump_only=True)
     email = text(
         required=True,
-        folded=True,
+        key=Key("email_key", email_key),
+        rule=RULES["email"],
         format="idn-email",
         minLength=3,
         maxLength=EMAIL_LENGTH,
         examples=["ann@example.org"],
-        description="Unique once folded; kept as it was sent.",
+        description="Unique: letter case, width and the form of the domain (IDNA) do not count. "
+        "Stored as sent.",
     )
     name = text(
         required=True,
-        pattern=_VISIBLE,
+        folded=True,
+        rule=RULES["name"],
+        values=_LISTED_NAME,
+        pattern=_NAME,
         minLength=1,
         maxLength=NAME_LENGTH,
         examples=["Ann Example"],
-        description="Not blank, no control characters; kept as it was sent.",
+        description="Has a visible character and no control characters. Stored as sent.",
     )
     is_active = truth(default=False, examples=[True])
     role = text(
+        rule=RULES["role"],
         values=rf"[a-z][a-z0-9_-]{{0,{ROLE_LENGTH - 1}}}",
         minLength=1,
         maxLength=ROLE_LENGTH,

@@ -20,7 +20,7 @@ Rows = Sequence[Sequence[Any]]
 
 
 class Bulk:
-    """Adds rows to columns of a table, none of them null, of which `key` is unique.
+    """Adds rows to columns of a table, of which `key` is unique.
 
     `held` names that constraint in its databases; `id_column` is given by them.
     """
@@ -159,7 +159,7 @@ class _AddingBesideOthers(Adding):
 
 
 def insert_rows(connection: Pooled, columns: Columns, rows: Rows) -> None:
-    """Insert rows, none of whose values is null, in the way of the database that is fastest.
+    """Insert rows in the way of the database that is fastest.
 
     Raises what the driver raises.
     """

@@ -3,7 +3,7 @@
 docs/decisions/0021-bulk.md says what it costs, and what else was tried.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any, Protocol
 
@@ -25,20 +25,26 @@ from adapters.sql.columns import Instant
 from adapters.sql.pooled import Pooled
 
 _RFC_3339 = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
+_NULL = "\1"
+_WITH_NULL = r"WITH (NULL E'\x01')"  # no value is this control character alone
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def copy_in(
     connection: Pooled, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Add the rows, none of whose values is None, to columns of one table.
+    """Add the rows to columns of one table; only text may be None.
 
     Raises what the driver raises.
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
     statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN"
-    cells = map(_texts, columns, zip(*rows, strict=True))
+    cells = list(map(_texts, columns, zip(*rows, strict=True)))
+    for position, column in enumerate(columns):
+        if column.nullable and None in cells[position]:
+            cells[position] = [_NULL if cell is None else cell for cell in cells[position]]
+            statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN {_WITH_NULL}"
     lines = StringIO(_lines(list(zip(*cells, strict=True))))
     cursor = connection.connection.cursor()
     try:
@@ -79,12 +85,12 @@ def _written(column: Column[Any]) -> ColumnElement[Any]:
     return column
 
 
-def _texts(column: Column[Any], values: Sequence[Any]) -> Iterable[str]:
+def _texts(column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
     """The values of a column as PostgreSQL reads them; but for text and keys they repeat."""
     if isinstance(column.type, String):
         return values
     if isinstance(column.type, Integer):
-        return map(str, values)
+        return list(map(str, values))
     texts = {value: str(value) for value in set(values)}
     return [texts[value] for value in values]
 

@@ -3,14 +3,20 @@
 Alembic takes half a second to import, which only those pay who migrate.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
 
 from adapters.sql.failures import NotMigrated, translated
 
+if TYPE_CHECKING:
+    from adapters.sql.email_keys import SharedMailboxes
+
 REVISION = "0009"
 """What this release needs. Revisions are numbers with leading zeros: the greater is the newer."""
+
+_EMAIL_KEYS = "0008"
+"""The revision since which the key of an email is not its folded form."""
 
 _CURRENT = text("SELECT version_num FROM alembic_version")
 
@@ -29,12 +35,27 @@ def current(engine: Engine) -> str | None:
         return None
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Migrate the database up to the revision, in one transaction. Unavailable."""
+def upgrade(engine: Engine, revision: str = "head") -> "SharedMailboxes | None":
+    """Migrate the database up to the revision, and update the keys of emails if it has them.
+
+    Gives the users whose keys cannot be updated. Raises Unavailable.
+    """
     from alembic import command
 
     with translated():
         command.upgrade(_configured(engine), revision)
+    if (current(engine) or "") < _EMAIL_KEYS:
+        return None
+    from adapters.sql.email_keys import update_keys
+
+    return update_keys(engine)
+
+
+def count_outdated_keys(engine: Engine) -> int:
+    """How many users have a key that is not that of their email. Raises Unavailable."""
+    from adapters.sql.email_keys import outdated
+
+    return sum(map(len, outdated(engine)))
 
 
 def downgrade(engine: Engine, revision: str) -> None:

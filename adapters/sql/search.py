@@ -28,6 +28,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.functions import GenericFunction
 
+from adapters.sql.columns import Beginning
 from adapters.sql.pooled import Pooled
 from adapters.sql.shapes import Asked, Shape, Slot, Slots, shape_of
 from adapters.sql.statements import Row, Statement
@@ -52,19 +53,41 @@ _STATEMENTS = 256
 """How many statements are kept: one for each shape of search asked lately."""
 
 
+class Overridden:
+    """A text that most rows have in one column, and a few in another, which is null elsewhere.
+
+    A part or a beginning of it is looked up in both columns, so that their indexes serve.
+    """
+
+    def __init__(self, usual: Column[str], *, by: Column[str]) -> None:
+        self.usual = usual
+        self.by = by
+
+    @property
+    def whole(self) -> ColumnElement[str]:
+        """The text of every row."""
+        return func.coalesce(self.by, self.usual, type_=self.usual.type)
+
+    def holds(self, condition: Callable[[ColumnElement[str]], Clause]) -> Clause:
+        """Whether the condition holds for the text."""
+        return or_(and_(self.by.is_(None), condition(self.usual)), condition(self.by))
+
+
 class Searchable:
     """A table that can be searched by the names of its columns, one of which is `id`.
 
-    `columns` are what is read of a row, in that order; `folded` are the columns that hold the
-    folded forms, `beginnings` what is indexed of those of any length. No two rows have the same in
-    a `unique` one. Text must be collated by code point.
+    `columns` are what is read of a row, in that order. Conditions may also name the `keys`, which
+    are not read. `folded` are the columns that hold the folded forms, `beginnings` what is indexed
+    of those of any length. No two rows have the same value in a `unique` column. Text must be
+    collated by code point.
     """
 
     def __init__(
         self,
         columns: Sequence[Column[Any]],
-        folded: Columns,
+        folded: Mapping[str, Column[Any] | Overridden],
         beginnings: Texts = MappingProxyType({}),
+        keys: Columns = MappingProxyType({}),
         unique: Collection[Column[Any]] = (),
     ) -> None:
         self._select = select(*columns)
@@ -72,6 +95,7 @@ class Searchable:
         self._id = [*self._columns].index("id")
         self._folded = folded
         self._beginnings = beginnings
+        self._compared: Columns = {**self._columns, **keys}
         self._unique = frozenset(unique)
         self._statement = lru_cache(_STATEMENTS)(self._made)
 
@@ -85,21 +109,29 @@ class Searchable:
         return _sliced_page(rows, search.place, entity)
 
     def _made(self, shape: Shape, database: str) -> Statement:
-        fitting = self._select.where(*map(self._holds, shape.conditions))
+        fitting = self._select.where(*(self._holds(each, database) for each in shape.conditions))
         if shape.numbered:
             return Statement(self._numbered(fitting, shape.ordering))
         return Statement(self._sliced(fitting, shape, _BEYOND.get(database, _beyond)))
 
-    def _holds(self, asked: Asked) -> Clause:
-        column = self._asked_of(asked)
-        if asked.op in (Op.EQ, Op.IN) and asked.alternatives:
-            return column.in_([_bound(column, slot) for (slot,) in asked.alternatives])
-        return or_(false(), *(_compared(column, asked.op, each) for each in asked.alternatives))
+    def _holds(self, asked: Asked, database: str) -> Clause:
+        text = self._folded[asked.attribute] if asked.folded else None
+        if isinstance(text, Overridden) and asked.op in (Op.CONTAINS, Op.STARTS_WITH):
+            return text.holds(lambda column: _any_holds(column, asked))
+        held = _any_holds(self._asked_of(asked), asked)
+        beginning = self._beginnings.get(asked.attribute) if asked.folded else None
+        if beginning is None or database != "postgresql" or asked.op not in (Op.EQ, Op.IN):
+            return held
+        # Its index has only beginnings, which must be compared for it to be used.
+        return and_(_begins_as_any(beginning, asked), held)
 
     def _asked_of(self, asked: Asked) -> ColumnElement[Any]:
-        if asked.op is Op.STARTS_WITH and asked.folded and asked.indexed:
-            return self._beginnings.get(asked.attribute, self._folded[asked.attribute])
-        return (self._folded if asked.folded else self._columns)[asked.attribute]
+        if not asked.folded:
+            return self._compared[asked.attribute]
+        text = self._folded[asked.attribute]
+        if asked.op is Op.STARTS_WITH and asked.indexed and asked.attribute in self._beginnings:
+            return self._beginnings[asked.attribute]
+        return text.whole if isinstance(text, Overridden) else text
 
     def _finds_one(self, asked: Asked) -> bool:
         """At most."""
@@ -164,6 +196,18 @@ def _sliced_page(rows: Sequence[Row], place: Slice, entity: Callable[[Row], T]) 
     if place.backward:
         items.reverse()
     return Page(tuple(items), more=len(rows) > place.size)
+
+
+def _any_holds(column: ColumnElement[Any], asked: Asked) -> Clause:
+    if asked.op in (Op.EQ, Op.IN) and asked.alternatives:
+        return column.in_([_bound(column, slot) for (slot,) in asked.alternatives])
+    return or_(false(), *(_compared(column, asked.op, each) for each in asked.alternatives))
+
+
+def _begins_as_any(beginning: ColumnElement[str], asked: Asked) -> Clause:
+    if not asked.alternatives:
+        return false()
+    return beginning.in_([Beginning(_bound(beginning, slot)) for (slot,) in asked.alternatives])
 
 
 def _compared(column: ColumnElement[Any], op: Op, slots: Slots) -> Clause:

@@ -23,21 +23,21 @@ from sqlalchemy import (
     update,
 )
 
-from adapters.sql.bulk import Bulk, adding
+from adapters.sql.bulk import Adding, Bulk, adding
 from adapters.sql.columns import BEGINNING, Beginning, Identity64, Instant, text
 from adapters.sql.copying import Written, copy_out
 from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, translated, violated
 from adapters.sql.metadata import METADATA
 from adapters.sql.pooled import Pooled
-from adapters.sql.search import Searchable
+from adapters.sql.search import Overridden, Searchable
 from adapters.sql.statements import Statement
 from adapters.sql.transactions import asking
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
 from application.trail import Trail
 from application.users import RECORDED
-from domain.text import fold
+from domain.text import email_key, fold
 from domain.users import (
     EMAIL_LENGTH,
     NAME_LENGTH,
@@ -61,6 +61,8 @@ USERS = Table(
     Column("creation_time", Instant, nullable=False),
     Column("update_time", Instant, nullable=False),
     Column("version", Integer, nullable=False),
+    # The folded email, null where it equals the key. The release before does not write it.
+    Column("email_folded", text(EMAIL_LENGTH)),
     UniqueConstraint("email_key"),
     Index(None, "email", "id"),
     Index(None, "name", "id"),
@@ -77,14 +79,22 @@ USERS = Table(
 for _name in ("name", "is_active", "role", "creation_time", "update_time"):
     Index(f"ix_users_{_name}_desc_id", USERS.c[_name].desc(), USERS.c.id)
 Index("ix_users_name_key", Beginning(USERS.c.name_key), mariadb_length=BEGINNING)
+_UNEQUAL = USERS.c.email_folded.is_not(None)
+Index(
+    "ix_users_email_folded",
+    USERS.c.email_folded,
+    postgresql_where=_UNEQUAL,
+    sqlite_where=_UNEQUAL,
+)
 _EMAIL_IS_HELD = {"uq_users_email_key", "users.email_key"}
 
 _FIELDS = User._fields
 _GIVEN = tuple(field.name for field in fields(NewUser))
 _given = attrgetter(*_GIVEN)
 _COLUMNS = tuple(USERS.c[name] for name in _FIELDS)
+_FORMS_OF_EMAIL = ("email_key", "email_folded")
 _WRITTEN: Mapping[str, Any] = {
-    name: bindparam(name) for name in (*_FIELDS, "email_key", "name_key") if name != "id"
+    name: bindparam(name) for name in (*_FIELDS, *_FORMS_OF_EMAIL, "name_key") if name != "id"
 }
 _BY_ID = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
 _ADD = Statement(insert(USERS).values(_WRITTEN).returning(USERS.c.id))
@@ -94,21 +104,40 @@ _HOLDERS = select(*_COLUMNS).where(USERS.c.email_key.in_(bindparam("keys", expan
 _HOLD_HOLDERS = _HOLDERS.with_for_update()
 _AS_EXPECTED = (USERS.c.id == bindparam("user_id")) & (USERS.c.version == bindparam("expected"))
 _SAVE = Statement(update(USERS).where(_AS_EXPECTED).values(_WRITTEN))
+# Of two users with one mailbox, as releases before 0008 allowed, one has an outdated key. It must
+# not get the other's key when something else about it changes.
+_SAVE_KEEPING_EMAIL = Statement(
+    update(USERS)
+    .where(_AS_EXPECTED)
+    .values({name: value for name, value in _WRITTEN.items() if not name.startswith("email")})
+)
 _REMOVE = Statement(delete(USERS).where(_AS_EXPECTED))
 
 _SEARCHABLE = Searchable(
     columns=_COLUMNS,
-    folded={"email": USERS.c.email_key, "name": USERS.c.name_key, "role": USERS.c.role},
+    keys={"email_key": USERS.c.email_key},
+    folded={
+        "email": Overridden(USERS.c.email_key, by=USERS.c.email_folded),
+        "name": USERS.c.name_key,
+        "role": USERS.c.role,
+    },
     beginnings={"name": Beginning(USERS.c.name_key)},
     unique=(USERS.c.id, USERS.c.email_key),
 )
 _ADDED = (*_GIVEN, "creation_time", "update_time", "version", "email_key", "name_key")
-_BULK = Bulk(
-    [USERS.c[name] for name in _ADDED],
-    id_column=USERS.c.id,
-    key=USERS.c.email_key,
-    held=_EMAIL_IS_HELD,
-)
+
+
+def _bulk(*names: str) -> Bulk:
+    return Bulk(
+        [USERS.c[name] for name in names],
+        id_column=USERS.c.id,
+        key=USERS.c.email_key,
+        held=_EMAIL_IS_HELD,
+    )
+
+
+_BULK = _bulk(*_ADDED)
+_BULK_FOLDED = _bulk(*_ADDED, "email_folded")
 _LARGEST_ID = 2**63 - 1
 
 
@@ -118,7 +147,7 @@ class SqlUsers(Users):
     def __init__(self, connection: Pooled, trail: Trail, *, holding: bool) -> None:
         self._connection = connection
         self._trail = trail
-        self._adding = adding(_BULK, connection)
+        self._adding: dict[Bulk, Adding] = {}
         self._select = _HOLD if holding else _GET
         self._select_holders = _HOLD_HOLDERS if holding else _HOLDERS
 
@@ -132,16 +161,23 @@ class SqlUsers(Users):
         return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
-        ids = self._adding.add([_row(each, at) for each in new])
+        rows = [_row(each, at) for each in new]
+        bulk = _BULK
+        if not "".join([row[0] for row in rows]).isascii():
+            bulk = _BULK_FOLDED
+            rows = [(*row, forms_of(row[0])[1]) for row in rows]
+        if bulk not in self._adding:
+            self._adding[bulk] = adding(bulk, self._connection)
+        ids = self._adding[bulk].add(rows)
         for position, user_id in ids.items():
             user = User._make((user_id, *_given(new[position]), at, at, 1))
             self._trail.changed(RECORDED, None, user)
         return [position for position in range(len(new)) if position not in ids]
 
     def holders(self, emails: Collection[str]) -> Mapping[str, User]:
-        keys = {"keys": [fold(email) for email in emails]}
+        keys = {"keys": [email_key(email) for email in emails]}
         rows = self._connection.execute(self._select_holders, keys)
-        return {fold(user.email): user for user in map(_user, rows)}
+        return {user.email_key: user for user in map(_user, rows)}
 
     def get(self, user_id: int) -> User:
         return _get(self._connection, self._select, user_id)
@@ -149,8 +185,9 @@ class SqlUsers(Users):
     def save(self, user: User, *, before: User) -> User:
         values = user._asdict() | _keys(user)
         which = {"user_id": user.id, "expected": before.version}
+        save = _SAVE_KEEPING_EMAIL if user.email == before.email else _SAVE
         with _HOLDING_EMAILS:
-            saved = _SAVE.count(self._connection, values | which)
+            saved = save.count(self._connection, values | which)
         if not saved:
             raise Overtaken
         self._trail.changed(RECORDED, before, user)
@@ -227,9 +264,19 @@ def _first(new: NewUser, at: datetime) -> dict[str, Any]:
 
 def _row(new: NewUser, at: datetime) -> tuple[Any, ...]:
     """A user's first version as a row of _ADDED."""
-    return (*_given(new), at, at, 1, fold(new.email), fold(new.name))
+    return (*_given(new), at, at, 1, email_key(new.email), fold(new.name))
 
 
-def _keys(user: NewUser | User) -> dict[str, str]:
-    """The forms by which users are found whatever the case of letters."""
-    return {"email_key": fold(user.email), "name_key": fold(user.name)}
+def _keys(user: NewUser | User) -> dict[str, str | None]:
+    """The forms by which users are found."""
+    key, folded = forms_of(user.email)
+    return {"email_key": key, "email_folded": folded, "name_key": fold(user.name)}
+
+
+def forms_of(email: str) -> tuple[str, str | None]:
+    """The key of an email, and its folded form: None where it equals the key, as in ASCII."""
+    key = email_key(email)
+    if email.isascii():
+        return key, None
+    folded = fold(email)
+    return key, None if folded == key else folded

@@ -13,6 +13,8 @@ from entrypoints.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from adapters.sql.email_keys import SharedMailboxes
+
 
 class NoSuchRevision(NotFound):
     """There is no such revision, or none in that direction."""
@@ -26,6 +28,24 @@ class Differs(Conflict):
     code = "schema_differs"
 
 
+class MailboxesShared(Conflict):
+    """Users have the mailbox of another user, as releases before 0008 allowed."""
+
+    code = "mailboxes_shared"
+
+    def __init__(self, shared: "SharedMailboxes") -> None:
+        named = [f"user {user} (mailbox of user {other})" for user, other in shared.users]
+        if more := shared.count - len(named):
+            named.append(f"and {more} more")
+        first = shared.users[0][0]
+        super().__init__(
+            "The tables are upgraded, but these users have the mailbox of another user, so that "
+            f"they are not found by email: {', '.join(named)}. For each, set another email "
+            f"(roster users update {first} --email …) or delete the user (roster users delete "
+            f"{first}), then run roster db upgrade again."
+        )
+
+
 @click.group()
 def db() -> None:
     """Look after the tables in ROSTER_DATABASE_URL."""
@@ -34,12 +54,18 @@ def db() -> None:
 @db.command()
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
-    """Bring the tables up to REVISION, by default this release's."""
+    """Upgrade the tables to REVISION, by default this release's.
+
+    Also updates the keys of emails that the release before stored. Run it again after the last
+    process of that release has stopped. Exit status 1 if several users have the same mailbox.
+    """
     from adapters.sql import schema
 
     with _database() as engine, _known(revision):
-        schema.upgrade(engine, revision)
+        shared = schema.upgrade(engine, revision)
         click.echo(schema.current(engine))
+    if shared and shared.count:
+        raise MailboxesShared(shared)
 
 
 @db.command()
@@ -64,7 +90,7 @@ def current() -> None:
 
 @db.command()
 def check() -> None:
-    """Fail unless the tables are exactly those of this release."""
+    """Fail unless the tables, and the keys of emails in them, are those of this release."""
     from adapters.sql import schema
 
     with _database() as engine:
@@ -74,6 +100,9 @@ def check() -> None:
             raise Differs(f"The database is at {found}, this release at {schema.REVISION}.")
         if differences := schema.drift(engine):
             raise Differs(f"The tables differ: {'; '.join(differences)}")
+        if outdated := schema.count_outdated_keys(engine):
+            users = "1 user has" if outdated == 1 else f"{outdated} users have"
+            raise Differs(f"{users} an outdated email key: run roster db upgrade.")
     click.echo(f"The database is at {revision}, as this release needs it.")
 
 

@@ -64,15 +64,18 @@ class Directory:
         return read_key(text) or self.find(text).id
 
     def find(self, text: str) -> "User":
-        """The user of that id, or of that email in any letters. UserNotFound."""
+        """The user with this id, or with this email in any form. Raises UserNotFound."""
         from adapters.jsonapi.resource import read_key
         from application.search import Condition, Op, Search
-        from domain.users import UserNotFound
+        from domain.text import email_key
+        from domain.users import EMAIL_LENGTH, UserNotFound
 
         if key := read_key(text):
             return self.reader.get(key)
-        held = Condition.folding("email", Op.EQ, (text,))
-        for user in self.reader.page(Search((held,))).items:
+        if len(text) > EMAIL_LENGTH:
+            raise UserNotFound(f"{text[:EMAIL_LENGTH]}…")
+        same = Condition("email_key", Op.EQ, (email_key(text),))
+        for user in self.reader.page(Search((same,))).items:
             return user
         raise UserNotFound(text)
 

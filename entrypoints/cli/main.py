@@ -1,5 +1,6 @@
 """roster: its commands, and how they end."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from entrypoints.cli.db import db
 from entrypoints.cli.demo import demo
 from entrypoints.cli.events import events
 from entrypoints.cli.openapi import openapi
+from entrypoints.cli.output import printable
 from entrypoints.cli.serve import serve
 from entrypoints.cli.token import token
 from entrypoints.cli.users import users
@@ -38,11 +40,16 @@ class Roster(click.Group):
         except BadSetting as error:
             raise WronglyUsed(str(error)) from error
         except Refused as error:
-            raise WronglyUsed("\n".join(f"{e.code}: {e.detail}" for e in error.errors)) from error
+            raise WronglyUsed(_lines(f"{e.code}: {e.detail}" for e in error.errors)) from error
         except Invalid as error:
-            raise Failed("\n".join(map(str, error.violations))) from error
+            raise Failed(_lines(map(str, error.violations))) from error
         except RosterError as error:
-            raise Failed(f"{error.code}: {error.detail}") from error
+            raise Failed(_lines([f"{error.code}: {error.detail}"])) from error
+
+
+def _lines(messages: Iterable[str]) -> str:
+    """Messages may quote what somebody stored, or typed."""
+    return "\n".join(map(printable, messages))
 
 
 @click.group(cls=Roster)

@@ -11,8 +11,18 @@ if TYPE_CHECKING:
     from adapters.jsonapi.resource import Resource
     from application.trail import Event
 
+# Joiners of letters and of emoji: they belong to names and change nothing around them.
+_JOINERS = "\u200c\u200d"
+
 ROWS_OF_A_TABLE = 1000
 """A longer list is shown as several tables, so that it need not be held whole."""
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what could command the terminal, or reorder what it shows."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in text)
 
 
 def document(text: bytes) -> None:
@@ -82,7 +92,7 @@ def _cell(value: Any) -> str:
         return write_instant(value)
     if isinstance(value, Mapping):
         return "; ".join(f"{name} {_difference(each)}" for name, each in value.items())
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def _difference(told: Any) -> str:

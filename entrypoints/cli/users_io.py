@@ -109,17 +109,12 @@ def _reporting(
 
     def report(bad: "BadRecord") -> None:
         for fault in bad.faults:
-            progress.say(f"line {bad.record.line}: {_shown(str(fault))}")
+            progress.say(f"line {bad.record.line}: {output.printable(str(fault))}")
         if file:
             file.write(records.kept(bad))
             file.flush()
 
     return report
-
-
-def _shown(text: str) -> str:
-    """What may hold a name out of the file is not to command the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _sum_up(tally: "Tally", manner: "Manner", *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql, postgresql
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 
 _FIRST = "cursors"
 _BYTES = 32

@@ -166,6 +166,42 @@ def test_a_filter_by_role_is_described_as_it_is_taken(
         assert validator.is_valid(value) is taken, value
 
 
+@pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
+def test_a_filter_by_name_is_described_as_it_is_taken(
+    described: Any, client: FlaskClient, op: str
+) -> None:
+    (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
+    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
+    validator = Draft202012Validator(told[f"filter[name]{op}"])
+    for value in (
+        *(
+            "Ann",
+            "Ann, Bob",
+            "a,",
+            ",",
+            "",
+            " ",
+            "\u3164",
+            "\u2800a",
+            "a\u2028",
+            "x" * 250,
+            "\u200b,a",
+        ),
+        *(["x" * 251] if op in ("[eq]", "[ne]") else []),
+        *(["x" * 1000, "x" * 1001] if op in ("[lt]", "[contains]") else []),
+    ):
+        taken = client.get(USERS, query_string={f"filter[name]{op}": value}).status_code == 200
+        assert validator.is_valid(value) is taken, value
+
+
+def test_a_sort_is_described_as_it_is_taken(described: Any, client: FlaskClient) -> None:
+    (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
+    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
+    for value in ("", "name", "-name,id", "name,", ",", "nick", ",".join(["id"] * 8)):
+        taken = client.get(USERS, query_string={"sort": value}).status_code == 200
+        assert Draft202012Validator(told["sort"]).is_valid(value) is taken, value
+
+
 def _schema(described: Any, path: str, method: str, status: int) -> Any:
     response = described["paths"][path][method]["responses"][str(status)]
     if "$ref" in response:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.memory.store import MemoryStore
 from application.ports import Context
+from domain.text import fold
 from domain.users import NewUser, User
 
 Create = Callable[..., dict[str, Any]]
@@ -209,7 +210,7 @@ def test_links_keep_what_makes_the_list_and_how_it_is_shown(
 def test_links_keep_repeated_filters_and_values_that_need_escaping(
     client: FlaskClient, people: list[User]
 ) -> None:
-    names = [name for name in NAMES if name != "zoe"]
+    names = [name for name in NAMES if fold(name) != "zoe"]
     query = "&".join(f"filter[name][]={quote(name)}" for name in names)
     expected = [u.id for u in people if u.name in names]
     pages = walk(client, f"{USERS}?{query}&page[size]=40", "next")
@@ -358,7 +359,7 @@ def test_a_cursor_of_another_list_is_refused(
 
 @pytest.mark.parametrize(
     ("mine", "other"),
-    [("Zoe", "zoe"), ("Zoe", "Ann"), ("Zoe,Ann", "Zoe"), ("Zoe,Ann", "Zoe,zoe")],
+    [("Zoe", "Zoë"), ("Zoe", "Ann"), ("Zoe,Ann", "Zoe"), ("Zoe,Ann", "Zoe,zoe")],
 )
 def test_a_cursor_of_a_filter_by_another_value_is_refused(
     client: FlaskClient, people: list[User], mine: str, other: str

@@ -101,9 +101,7 @@ def test_sort_fields_are_applied_in_the_order_given(client: Client) -> None:
                     assert ids(document) == [item["id"] for item in expected]
 
 
-@pytest.mark.parametrize(
-    "sort", ["unknown", "-unknown", "", "-", ",", "{group},unknown", "{group};x"]
-)
+@pytest.mark.parametrize("sort", ["unknown", "-unknown", "-", ",", "{group},unknown", "{group};x"])
 def test_a_sort_that_is_not_offered_is_400(client: Client, sort: str) -> None:
     asked = quote(sort.replace("{group}", client.resource.group), safe=",")
     refused = client.get(f"{client.resource.collection}?sort={asked}")

@@ -1,6 +1,7 @@
 """The rules of text, by what people would type."""
 
 import unicodedata
+from time import process_time
 
 import pytest
 from email_validator import EmailNotValidError, validate_email
@@ -79,6 +80,9 @@ def test_anything_else_is_refused_as_an_address(address: object, code: str) -> N
         "محمد",
         "李小龍",
         "👩‍👩‍👧",
+        "\u3164x",
+        "\u2800x",
+        "❤\ufe0f",
         "a\u0301",
         " Ann ",
         "x" * 250,
@@ -96,6 +100,11 @@ def test_a_name_in_any_script_is_taken(name: str) -> None:
         ("\u200b\u2060", "blank"),
         ("\u00a0\u3000", "blank"),
         ("\ue000", "blank"),
+        ("\u3164", "blank"),
+        ("\u2800 \u2800", "blank"),
+        ("\u115f\u1160\uffa0\u17b4\u17b5\u180b\u180f\u034f", "blank"),
+        ("\ufe00\ufe0f\U000e0100\U000e01ef", "blank"),
+        ("\u00ad\u061c\u200b\u202e\u2066\ufeff\ufff0\U0001bca0\U0001d173\U000e0001", "blank"),
         ("Ann\nExample", "control_character"),
         ("Ann\x7f", "control_character"),
         ("Ann\x85", "control_character"),
@@ -170,7 +179,7 @@ def test_accents_and_scripts_do_not_fold_away(one: str, other: str) -> None:
     assert text.fold(one) != text.fold(other)
 
 
-@given(st.text())
+@given(st.text(max_size=text.MAX_FOLDED_INPUT))
 def test_folding_is_nfkc_then_case_folding_then_nfkc(any_text: str) -> None:
     once = unicodedata.normalize("NFKC", any_text).casefold()
     assert text.fold(any_text) == unicodedata.normalize("NFKC", once)
@@ -218,14 +227,127 @@ def test_an_address_is_judged_as_the_library_judges_it(address: str) -> None:
     assert (text.email(address, longest=1000) is None) is said_by_the_library(address)
 
 
-@given(st.text(st.characters(), max_size=8))
+INVISIBLE = {chr(code) for first, last in text.DEFAULT_IGNORABLE for code in range(first, last + 1)}
+INVISIBLE.add("\u2800")
+
+
+@given(st.text(st.characters() | st.sampled_from(sorted(INVISIBLE)), max_size=8))
 @example("\u2003x")
+@example("\u3164")
+@example("\u3164\u200b\u2800 ")
 @example("\u00ad")
 @example("x\u200b")
 @example("\u2028x")
 def test_a_line_is_judged_by_the_categories_of_its_characters(name: str) -> None:
-    categories = {unicodedata.category(character) for character in name}
-    forbidden = categories & {"Cc", "Cs", "Zl", "Zp"}
-    blank = all(category[0] in "ZC" for category in categories)
+    forbidden = {unicodedata.category(each) for each in name} & {"Cc", "Cs", "Zl", "Zp"}
+    blank = all(unicodedata.category(each)[0] in "ZC" or each in INVISIBLE for each in name)
     good = not forbidden and not blank
     assert (text.line(name, longest=250) is None) is good
+
+
+MARKS = "a" + "\u0300" * 30_000 + "\u0316" * 30_000
+"""To bring its marks into their order takes seconds."""
+
+
+def test_no_more_than_a_bounded_text_is_folded() -> None:
+    longest = "ä" * text.MAX_FOLDED_INPUT
+    assert text.fold(longest) == longest
+    for too_long in (MARKS, longest + "ä", "a" * (text.MAX_FOLDED_INPUT + 1)):
+        with pytest.raises(ValueError, match="1000"):
+            text.fold(too_long)
+    with pytest.raises(ValueError, match="1000"):
+        text.email_key(MARKS)
+
+
+@pytest.mark.parametrize("rule", [text.email, text.line, text.slug])
+@pytest.mark.parametrize("shape", ["{}", "{}@example.org", "a@{}.org", "{0}@{0}"])
+def test_a_value_is_measured_before_anything_else(rule, shape: str) -> None:
+    began = process_time()
+    assert verdict(rule(shape.format(MARKS), longest=250)) == "too_long"
+    assert process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ann@münchen.example", "ann@xn--mnchen-3ya.example"),
+        ("ann@münchen.example", "ANN@MU\u0308NCHEN.Example"),
+        ("ann@xn--mnchen-3ya.example", "Ann@XN--MNCHEN-3YA.example"),
+        ("bob@example.org", "bob@example。org"),
+        ("bob@example.org", "bob@ｅｘａｍｐｌｅ．ｏｒｇ"),
+        ("fay@example.com", "fay\ufe0f@example.com"),
+        ("fay@example.com", "f\u034fa\u034fy\u3164@example.com"),
+        ("fay@example.com", "fay\U000e0100@example.com"),
+        ("é@example.org", "e\u034f\u0301@example.org"),
+        ("STRASSE@example.org", "straße@example.org"),
+        ("ß@münchen.example", "SS@xn--mnchen-3ya.example"),
+    ],
+)
+def test_one_mailbox_has_one_key(one: str, other: str) -> None:
+    for address in (one, other):
+        assert text.email(address, longest=250) is None
+    assert text.email_key(one) == text.email_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ann@straße.example", "ann@strasse.example"),
+        ("ann@münchen.example", "ann@munchen.example"),
+        ("josé@example.org", "jose@example.org"),
+        ("a.nn@example.org", "ann@example.org"),
+        ("ann+x@example.org", "ann@example.org"),
+    ],
+)
+def test_other_mailboxes_have_other_keys(one: str, other: str) -> None:
+    assert text.email_key(one) != text.email_key(other)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "ü", "@", "@ü", "ü@", "ü@ü@", "ü@.", "ü@-ü", "ü@xn--ü", "ü@" + "ü." * 120, "\u3164@ü.de"],
+)
+def test_what_is_no_address_is_identified_by_its_folded_form(address: str) -> None:
+    assert text.email_key(address) == text.fold(address)
+
+
+def test_a_key_is_never_longer_than_what_stores_it() -> None:
+    address, key = "ü@ü.example", "ü@xn--tda.example"
+    assert verdict(text.email(address, longest=len(key))) is None
+    assert text.email_key(address, longest=len(key)) == key
+    assert verdict(text.email(address, longest=len(key) - 1)) == "too_long"
+    assert text.email_key(address, longest=len(key) - 1) == address
+
+
+def domain_in_ascii(address: str) -> str:
+    found = validate_email(address, check_deliverability=False, globally_deliverable=False)
+    return found.ascii_domain
+
+
+LABELS = [
+    "a",
+    "Z",
+    "ü",
+    "Ü",
+    "u\u0308",
+    "ß",
+    "例",
+    "xn--tda",
+    "-",
+    ".",
+    "。",
+    "\u00ad",
+    "\ufe0f",
+    "９",
+]
+DOMAINS = st.lists(st.sampled_from(LABELS), min_size=1, max_size=6).map("".join)
+
+
+@given(st.sampled_from(["ann", "ÄNN", "a\u034f", "ａ"]), DOMAINS, DOMAINS)
+@settings(max_examples=1000)
+def test_the_domain_of_a_key_is_what_the_library_says(local: str, one: str, other: str) -> None:
+    address = f"{local}@{one}.{other}"
+    if text.email(address, longest=250) is None:
+        mailbox, _, domain = text.email_key(address).rpartition("@")
+        assert domain == domain_in_ascii(address)
+        assert mailbox == text.fold(local).replace("\u034f", "")

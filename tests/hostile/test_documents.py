@@ -19,6 +19,7 @@ NO_TEXT: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**300, [], {}, [[]]
 BAD_TEXT = (
     *("\0", "a\0b", "\ud800", "a\udfffb", "\r\nX: y", "\u2028", "\x1b[2J", "\x7f", "\u0085"),
     *("", " ", "\u3000", "\u200b", "x" * 251, "\U0010ffff" * 300, "e" + "\u0301" * 10_000),
+    *("\u3164", "\u2800", "a" + "\u0300" * 24_000 + "\u0316" * 24_000 + "@example.org"),
 )
 GOOD_NAMES = (
     *("'; DROP TABLE users; --", '" OR 1=1 --', "x' UNION SELECT * FROM users--", "1; SELECT 1"),

@@ -19,15 +19,19 @@ from adapters.sql.users import SqlUserReader
 from application.search import Condition, Key, Op, Order, Search, Slice, total_order
 from application.trail import History
 from application.users import RECORDED
+from domain.text import email_key
 
 pytestmark = pytest.mark.long
 
 USERS = 1_000_000
 ATTRIBUTES = ("id", "email", "name", "is_active", "role", "creation_time", "update_time")
 FILL = f"""
-    INSERT INTO users (email, email_key, name, name_key, is_active, role, creation_time,
-                       update_time, version)
-    SELECT 'person' || i || '@example.org', 'person' || i || '@example.org',
+    INSERT INTO users (email, email_key, email_folded, name, name_key, is_active, role,
+                       creation_time, update_time, version)
+    SELECT 'person' || i || CASE WHEN i %% 100 = 0 THEN '@exämple.org' ELSE '@example.org' END,
+           'person' || i || CASE WHEN i %% 100 = 0 THEN '@xn--exmple-cua.org'
+                                 ELSE '@example.org' END,
+           CASE WHEN i %% 100 = 0 THEN 'person' || i || '@exämple.org' END,
            'Name ' || i * 7919 %% 20011, 'name ' || i * 7919 %% 20011, i %% 3 <> 0,
            CASE WHEN i %% 10 = 0 THEN 'admin' WHEN i %% 10 < 3 THEN 'editor' ELSE 'user' END,
            moment, moment, 1
@@ -194,6 +198,7 @@ FILTERS = {
     "role = 'admin'": Condition("role", Op.EQ, ("admin",)),
     "not is_active": Condition("is_active", Op.EQ, (False,)),
     "name = 'Name 7'": Condition("name", Op.EQ, ("Name 7",)),
+    "name_key = 'name 7'": Condition.folding("name", Op.EQ, ("NAME 7",)),
 }
 
 
@@ -215,7 +220,8 @@ def test_a_filter_passes_over_few(engine, where: str, attribute: str, descending
     "condition",
     [
         Condition("id", Op.EQ, (777_777,)),
-        Condition.folding("email", Op.EQ, ("Person777@example.org",)),
+        Condition("email_key", Op.EQ, (email_key("Person777@example.org"),)),
+        Condition("email_key", Op.EQ, (email_key("Person700@exämple.org"),)),
     ],
 )
 def test_one_user_is_looked_up(engine, condition: Condition) -> None:
@@ -224,6 +230,16 @@ def test_one_user_is_looked_up(engine, condition: Condition) -> None:
     assert found.rows == 1
     assert found.buffers <= 6
     assert found.scans == {"Index Scan"}, "one row needs no order"
+
+
+@pytest.mark.parametrize("op", [Op.EQ, Op.IN])
+@pytest.mark.parametrize("name", ["NAME 7", "N" * 101, "Nobody"])
+def test_names_are_looked_up_in_any_letters(engine, name: str, op: Op) -> None:
+    names = (name,) if op is Op.EQ else (name, "Name 8", "n" * 250)
+    search = page(conditions=(Condition.folding("name", op, names),))
+    found = cost(engine, lambda engine: SqlUserReader(engine).page(search))
+    assert "Seq Scan" not in found.scans, found.shown
+    assert found.rows <= 120, found.shown
 
 
 @pytest.mark.parametrize("text", [("email", "person7777"), ("name", "Name 777"), ("role", "adm")])
@@ -236,7 +252,9 @@ def test_beginnings_are_looked_up(engine, text: tuple[str, str]) -> None:
     assert found.rows <= 5000
 
 
-@pytest.mark.parametrize("text", [("email", "777777"), ("name", "e 19999"), ("role", "xyz")])
+@pytest.mark.parametrize(
+    "text", [("email", "777777"), ("email", "7700@exä"), ("name", "e 19999"), ("role", "xyz")]
+)
 def test_a_rare_part_is_looked_up_where_there_are_trigrams(
     engine_with_trigrams, text: tuple[str, str]
 ) -> None:

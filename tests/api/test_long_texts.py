@@ -1,0 +1,108 @@
+"""No text is normalized before it is measured, wherever it is sent.
+
+To bring combining marks into their order takes time that grows with the square of their number.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import process_time
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+USERS = "/api/v1/users"
+ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+MARKS = "a" + "\u0300" * 30_000 + "\u0316" * 30_000
+SECONDS = 1.5
+"""To normalize the marks once takes several times as long."""
+
+Create = Callable[..., dict[str, Any]]
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    """Processor time, which does not grow with what else the machine does."""
+    began = process_time()
+    yield
+    assert process_time() - began < SECONDS
+
+
+@pytest.mark.parametrize("email", [MARKS, f"{MARKS}@example.org", f"ann@{MARKS}.org"])
+@pytest.mark.parametrize("attribute", ["email", "name", "role"])
+def test_an_attribute_is_measured_first(
+    client: FlaskClient, create: Create, attribute: str, email: str
+) -> None:
+    create()
+    attributes = {"email": "new@example.org", "name": "New", attribute: email}
+    new = {"data": {"type": "users", "attributes": attributes}}
+    change = {"data": {"type": "users", "id": "1", "attributes": {attribute: email}}}
+    add = {"op": "add", "data": new["data"]}
+    update = {"op": "update", "data": change["data"]}
+    with quickly():
+        for answer in (
+            client.post(USERS, json=new),
+            client.patch(f"{USERS}/1", json=change),
+            client.post(
+                "/api/v1/operations", json={"atomic:operations": [add]}, content_type=ATOMIC
+            ),
+            client.post(
+                "/api/v1/operations", json={"atomic:operations": [update]}, content_type=ATOMIC
+            ),
+        ):
+            assert answer.status_code == 422
+            assert [error["code"] for error in answer.json["errors"]] == ["too_long"]
+
+
+OPS = ("eq", "ne", "in", "lt", "le", "gt", "ge", "contains", "starts_with", "")
+FILTERS = [
+    f"filter[{attribute}]{op}"
+    for attribute in ("email", "name", "role", "id", "creation_time", "is_active")
+    for op in ("", *(f"[{op}]" for op in OPS))
+]
+
+
+@pytest.mark.parametrize("parameter", FILTERS)
+def test_a_filter_value_is_measured_first(client: FlaskClient, parameter: str) -> None:
+    for value in (MARKS, f"{MARKS}@example.org", f"ann@example.org,{MARKS}", "9" * 60_000):
+        with quickly():
+            answer = client.get(f"{USERS}?{quote(parameter)}={quote(value)}")
+        assert answer.status_code == 400
+        (error,) = answer.json["errors"]
+        assert error["code"] == "invalid_parameter"
+        assert error["source"] == {"parameter": parameter}
+        assert len(answer.data) < 1500
+
+
+def test_a_filter_value_has_at_most_1000_characters(client: FlaskClient) -> None:
+    for op in ("lt", "ge", "contains", "starts_with"):
+        query = f"{USERS}?filter[name][{op}]="
+        assert client.get(query + quote("ä" * 1000)).status_code == 200
+        refused = client.get(query + quote("ä" * 1001))
+        assert refused.status_code == 400
+        assert "1000 characters" in refused.json["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("parameter", ["filter[action]", "filter[action][contains]"])
+def test_a_filter_of_a_history_is_measured_first(
+    client: FlaskClient, create: Create, parameter: str
+) -> None:
+    create()
+    with quickly():
+        answer = client.get(f"{USERS}/1/history?{quote(parameter)}={quote(MARKS)}")
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("parameter", ["sort", "fields[users]", "include", "page[size]", MARKS])
+def test_no_other_parameter_takes_long(client: FlaskClient, parameter: str) -> None:
+    with quickly():
+        answer = client.get(f"{USERS}?{quote(parameter)}={quote(MARKS)}")
+    assert answer.status_code == 400
+    assert len(answer.data) < 2500
+
+
+def test_a_long_list_is_counted_before_it_is_split(client: FlaskClient) -> None:
+    answer = client.get(f"{USERS}?filter[role]={',' * 60_000}")
+    (error,) = answer.json["errors"]
+    assert "500 values" in error["detail"]

@@ -1,0 +1,169 @@
+"""Texts at the command line: how long they may be, and what of them reaches the terminal."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from time import process_time
+
+import pytest
+from click.testing import Result
+
+from domain.text import fold
+
+Roster = Callable[..., Result]
+Write = Callable[[str, str], str]
+
+MARKS = "a" + "\u0300" * 15_000 + "\u0316" * 15_000
+"""To bring its marks into their order takes two seconds."""
+
+
+@pytest.mark.parametrize("options", [(), ("--update",)])
+def test_an_email_of_an_import_is_measured_first(
+    roster: Roster, write: Write, options: tuple[str, ...]
+) -> None:
+    lines = "".join(f'{{"email":"{MARKS}{n}@x.test","name":"Ann"}}\n' for n in range(5))
+    file = write("people.jsonl", lines)
+    began = process_time()
+    result = roster("users", "import", file, *options)
+    assert process_time() - began < 5
+    assert result.exit_code == 1
+    told = [line for line in result.stderr.splitlines() if line.startswith("line ")]
+    assert [line.split(": ")[:3] for line in told] == [
+        [f"line {n}", "email", "too_long"] for n in range(1, 6)
+    ]
+
+
+@pytest.mark.parametrize("email", [MARKS, f"{MARKS}@x.test", "a" * 251])
+@pytest.mark.parametrize("command", ["show", "update", "delete", "history"])
+def test_a_user_is_looked_up_by_no_longer_text(roster: Roster, command: str, email: str) -> None:
+    began = process_time()
+    refused = roster("users", command, email)
+    assert process_time() - began < 1
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: user_not_found: There is no user a")
+    assert len(refused.stderr) < 400
+
+
+@pytest.mark.parametrize("command", ["list", "export"])
+def test_a_filter_takes_no_longer_text(roster: Roster, command: str) -> None:
+    for name in ("email", "email[ne]", "name[contains]", "name"):
+        began = process_time()
+        refused = roster("users", command, "--filter", f"{name}={MARKS}")
+        assert process_time() - began < 1
+        assert refused.exit_code == 2
+        assert "A filter value has at most 1000 characters." in refused.stderr
+
+
+def test_a_user_is_found_by_any_email_of_the_mailbox(roster: Roster) -> None:
+    roster("users", "create", "--email", "ann@münchen.example", "--name", "Ann")
+    for email in ("ANN@xn--mnchen-3ya.example", "ann\ufe0f@München。example"):
+        assert roster("users", "show", email).exit_code == 0
+        listed = roster("users", "list", "--filter", f"email={email}")
+        assert "ann@münchen.example" in listed.stdout
+    refused = roster("users", "create", "--email", "ann@xn--mnchen-3ya.example", "--name", "Other")
+    assert "email_taken" in refused.stderr
+
+
+def test_an_import_updates_the_user_of_the_mailbox(roster: Roster, write: Write) -> None:
+    roster("users", "create", "--email", "ann@münchen.example", "--name", "Ann")
+    lines = "email,name\nann@xn--mnchen-3ya.example,Anne\nann\ufe0f@münchen.example,Anna\n"
+    assert roster("users", "import", write("people.csv", lines)).exit_code == 1
+    result = roster("users", "import", write("people.csv", lines), "--update")
+    assert result.stdout == "0 created, 2 changed, 0 unchanged, 0 bad\n"
+    assert "Anna" in roster("users", "show", "1").stdout
+
+
+NAMES = {
+    "a\u202eb": r"a\u202eb",
+    "a\u2066b\u2069": r"a\u2066b\u2069",
+    "a\u200fb": r"a\u200fb",
+    "a\u061cb": r"a\u061cb",
+    "a\u200bb": r"a\u200bb",
+    "a\ufeffb": r"a\ufeffb",
+    "a\U000e0041b": r"a\U000e0041b",
+    "a\ue000b": r"a\ue000b",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_would_reorder_a_terminal_is_escaped(roster: Roster, name: str) -> None:
+    created = roster("users", "create", "--email", "ann@x.test", "--name", name)
+    assert created.exit_code == 0
+    roster("users", "update", "1", "--role", "admin")
+    roster("users", "update", "1", "--name", "Ann")
+    history = roster("users", "history", "1")
+    for result in (created, history):
+        assert NAMES[name] in result.stdout
+        assert name not in result.stdout
+    roster("users", "update", "1", "--name", name)
+    for command in (("users", "list"), ("users", "show", "1")):
+        shown = roster(*command).stdout
+        assert NAMES[name] in shown
+        assert name not in shown
+    assert name in roster("users", "show", "1", "--json").stdout
+
+
+def test_names_of_any_script_are_shown_as_they_are(roster: Roster) -> None:
+    for number, name in enumerate(("می\u200cخواهم", "👩\u200d🚀", "Zoë", "李小龍", "a\u0301")):
+        roster("users", "create", "--email", f"u{number}@x.test", "--name", name)
+        assert name in roster("users", "list").stdout
+
+
+def test_an_error_escapes_what_it_quotes(roster: Roster) -> None:
+    for arguments in (
+        ("users", "show", "\u202eann\x1b[2J@x.test"),
+        ("users", "list", "--filter", "name\u202e=x"),
+        ("users", "list", "--filter", "role=\u202ex"),
+        ("users", "list", "--sort", "\u202ex"),
+    ):
+        refused = roster(*arguments)
+        assert refused.exit_code in (1, 2)
+        assert r"\u202e" in refused.stderr
+        assert "\u202e" not in refused.stderr
+        assert "\x1b" not in refused.stderr
+
+
+def old_key(tmp_path: Path, user_id: int, email: str, name: str = "Old") -> None:
+    """A user as the release before stores one."""
+    with sqlite3.connect(tmp_path / "roster.db") as database:
+        database.execute(
+            "INSERT INTO users (id, email, email_key, name, name_key, is_active, role,"
+            " creation_time, update_time, version) VALUES (?, ?, ?, ?, ?, 1, 'user',"
+            " '2026-11-22 09:30:00.000000', '2026-11-22 09:30:00.000000', 1)",
+            (user_id, email, fold(email), name, fold(name)),
+        )
+    database.close()
+
+
+def test_outdated_keys_are_found_and_updated(roster: Roster, tmp_path: Path) -> None:
+    old_key(tmp_path, 7, "ann@münchen.example")
+    checked = roster("db", "check")
+    assert checked.exit_code == 1
+    assert "1 user has an outdated email key: run roster db upgrade." in checked.stderr
+    assert roster("users", "show", "ann@münchen.example").exit_code == 1
+    upgraded = roster("db", "upgrade")
+    assert (upgraded.exit_code, upgraded.stderr) == (0, "")
+    assert roster("db", "check").exit_code == 0
+    assert roster("users", "show", "ann@münchen.example").exit_code == 0
+
+
+def test_users_who_share_a_mailbox_are_named_with_what_to_do(
+    roster: Roster, tmp_path: Path
+) -> None:
+    old_key(tmp_path, 7, "ann@münchen.example")
+    old_key(tmp_path, 8, "ann@xn--mnchen-3ya.example")
+    old_key(tmp_path, 9, "ann\ufe0f@münchen.example")
+    upgraded = roster("db", "upgrade")
+    assert upgraded.exit_code == 1
+    assert upgraded.stdout.strip().isdigit(), "the tables are upgraded"
+    assert upgraded.stderr.startswith("Error: mailboxes_shared: ")
+    assert "user 7 (mailbox of user 8), user 9 (mailbox of user 8)" in upgraded.stderr
+    assert "Traceback" not in upgraded.stderr
+    assert roster("db", "check").exit_code == 1
+    for advised in (
+        ("users", "update", "7", "--email", "ann.2@münchen.example"),
+        ("users", "delete", "9"),
+        ("db", "upgrade"),
+        ("db", "check"),
+    ):
+        assert roster(*advised).exit_code == 0, advised

@@ -1,0 +1,152 @@
+"""One mailbox, one user, on every store; and how emails are searched by their parts."""
+
+import pytest
+
+from adapters.sql.engine import make_engine
+from application.ports import Context
+from application.search import Condition, Op, Search, Slice
+from domain.text import email_key
+from domain.users import EmailTaken, NewUser, UserChanges
+
+NOBODY = Context()
+SAME = [
+    ("ann@münchen.example", "ann@xn--mnchen-3ya.example"),
+    ("ann@xn--mnchen-3ya.example", "Ann@MÜNCHEN.example"),
+    ("bob@example.org", "bob@example。org"),
+    ("fay@example.com", "fay\ufe0f@example.com"),
+    ("é@example.org", "e\u034f\u0301@example.org"),
+]
+one_mailbox = pytest.mark.parametrize(("held", "same"), SAME, ids=range(len(SAME)))
+
+
+def found(directory, *conditions: Condition) -> list[str]:
+    page = directory.reader.page(Search(conditions, place=Slice(1000)))
+    return [user.email for user in page.items]
+
+
+def by_key(op: Op, *emails: str) -> Condition:
+    return Condition("email_key", op, tuple(map(email_key, emails)))
+
+
+@one_mailbox
+def test_a_mailbox_belongs_to_one_user(directory, held: str, same: str) -> None:
+    directory.add(held)
+    other = directory.add("other@example.org")
+    with pytest.raises(EmailTaken):
+        directory.add(same)
+    with pytest.raises(EmailTaken):
+        directory.commands.change(other.id, UserChanges({"email": same}), NOBODY)
+    with directory.begin(NOBODY) as work:
+        new = [NewUser(email=email, name="New") for email in ("new@x.test", same, "NEW@x.test")]
+        assert list(work.users.add_many(new, at=work.now)) == [1, 2]
+    assert found(directory) == [held, "other@example.org", "new@x.test"]
+
+
+@one_mailbox
+def test_a_user_is_found_by_any_email_of_the_mailbox(directory, held: str, same: str) -> None:
+    user = directory.add(held)
+    directory.add("other@example.org")
+    for op in (Op.EQ, Op.IN):
+        assert found(directory, by_key(op, same)) == [held]
+    assert found(directory, by_key(Op.IN, same, "other@example.org")) == [held, "other@example.org"]
+    assert found(directory, by_key(Op.NE, same)) == ["other@example.org"]
+    with directory.begin(NOBODY) as work:
+        assert dict(work.users.holders([same, "nobody@x.test"])) == {email_key(held): user}
+
+
+@one_mailbox
+def test_a_user_may_write_its_email_in_another_way(directory, held: str, same: str) -> None:
+    user = directory.add(held)
+    changed = directory.commands.change(user.id, UserChanges({"email": same}), NOBODY)
+    assert directory.reader.get(user.id) == changed
+    assert found(directory, by_key(Op.EQ, held)) == [same]
+    directory.commands.change(user.id, UserChanges({"email": "else@x.test"}), NOBODY)
+    assert directory.add(held).email == held
+
+
+def test_domains_that_only_fold_alike_are_two_mailboxes(directory) -> None:
+    directory.add("ann@straße.example")
+    directory.add("ann@strasse.example")
+    assert found(directory, by_key(Op.EQ, "ann@STRASSE.example")) == ["ann@strasse.example"]
+    both = found(directory, Condition.folding("email", Op.CONTAINS, ("strasse",)))
+    assert both == ["ann@straße.example", "ann@strasse.example"]
+
+
+PARTS = [
+    ("ann@münchen.example", Op.CONTAINS, "MÜNCHEN", True),
+    ("ann@münchen.example", Op.CONTAINS, "mu\u0308n", True),
+    ("ann@münchen.example", Op.CONTAINS, "xn--", False),
+    ("ann@münchen.example", Op.STARTS_WITH, "ANN@mün", True),
+    ("ann@münchen.example", Op.STARTS_WITH, "ann@xn", False),
+    ("ann@xn--mnchen-3ya.example", Op.CONTAINS, "xn--", True),
+    ("ann@xn--mnchen-3ya.example", Op.CONTAINS, "münchen", False),
+    ("fay\ufe0f@example.com", Op.STARTS_WITH, "FAY\ufe0f@", True),
+    ("fay\ufe0f@example.com", Op.STARTS_WITH, "fay@", False),
+    ("ann@straße.example", Op.CONTAINS, "@strasse", True),
+    ("Ann@Example.org", Op.STARTS_WITH, "ann@e", True),
+    ("Ann@Example.org", Op.CONTAINS, "", True),
+    ("ann@münchen.example", Op.STARTS_WITH, "", True),
+]
+
+
+@pytest.mark.parametrize(("email", "op", "part", "is_found"), PARTS, ids=range(len(PARTS)))
+def test_parts_of_an_email_are_those_of_its_folded_form(
+    directory, email: str, op: Op, part: str, is_found: bool
+) -> None:
+    directory.add("other@nowhere.test")
+    user = directory.add("first@nowhere.test")
+    with directory.begin(NOBODY) as work:
+        work.users.add_many([NewUser(email=email, name="Many")], at=work.now)
+    condition = Condition.folding("email", op, (part,))
+    everyone = part == ""
+    others = ["other@nowhere.test", "first@nowhere.test"] if everyone else []
+    assert found(directory, condition) == others + [email] * is_found
+    work_on = UserChanges({"email": "second@nowhere.test"})
+    one = directory.reader.page(Search((by_key(Op.EQ, email),))).items[0]
+    directory.commands.change(one.id, work_on, NOBODY)
+    directory.commands.change(user.id, UserChanges({"email": email}), NOBODY)
+    assert (email in found(directory, condition)) is is_found
+    assert ("second@nowhere.test" in found(directory, condition)) is everyone
+
+
+@pytest.mark.parametrize("op", [Op.EQ, Op.IN, Op.NE])
+def test_the_folded_form_of_an_email_is_compared_too(directory, op: Op) -> None:
+    directory.add("ann@münchen.example")
+    directory.add("bob@example.org")
+    equal = found(directory, Condition.folding("email", op, ("ANN@MÜNCHEN.example",)))
+    assert equal == (["bob@example.org"] if op is Op.NE else ["ann@münchen.example"])
+
+
+@pytest.mark.parametrize("op", [Op.EQ, Op.IN, Op.NE])
+@pytest.mark.parametrize("length", [99, 100, 101, 250])
+def test_long_names_are_compared_as_a_whole(directory, op: Op, length: int) -> None:
+    name = "\ufdfa" * (length // 18) + "N" * (length % 18 + 30)
+    directory.add("longer@x.test", f"{name}o"[-250:])
+    directory.add("equal@x.test", name)
+    directory.add("other@x.test", f"{name[:-1]}m")
+    values = (name.lower(), "n" * 101) if op is Op.IN else (name.lower(),)
+    expected = ["longer@x.test", "other@x.test"] if op is Op.NE else ["equal@x.test"]
+    assert found(directory, Condition.folding("name", op, values)) == expected
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_many_emails_beyond_ascii_arrive_by_copy(directory, directory_of) -> None:
+    url = directory.engine.url.render_as_string(hide_password=False)
+    alone = directory_of(make_engine(url, alone=True))
+    emails = ["ann@münchen.example", "bob@example.org", "back/slash@x.test", "jürgen@x.test"]
+    new = [NewUser(email=email, name=r"back\slash \N") for email in emails]
+    with alone.begin(NOBODY) as work:
+        assert list(work.users.add_many(new, at=work.now)) == []
+    assert found(directory) == emails
+    assert found(directory, Condition.folding("email", Op.CONTAINS, ("ü",))) == [
+        "ann@münchen.example",
+        "jürgen@x.test",
+    ]
+    with directory.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT email_key, email_folded FROM users ORDER BY id")
+        assert rows.all() == [
+            ("ann@xn--mnchen-3ya.example", "ann@münchen.example"),
+            ("bob@example.org", None),
+            ("back/slash@x.test", None),
+            ("jürgen@x.test", None),
+        ]

@@ -1,0 +1,257 @@
+"""Keys of emails that the release before stored, and goes on to store while this one takes over."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event, insert, select, text, update
+
+from adapters.sql import schema
+from adapters.sql.email_keys import MOST_NAMED
+from adapters.sql.engine import make_engine
+from adapters.sql.store import SqlStore
+from adapters.sql.transactions import Transactions
+from adapters.sql.users import USERS, SqlUserReader, forms_of
+from application.ports import Context
+from application.search import Condition, Op, Search
+from application.units import repeating
+from application.users import UserCommands
+from domain.text import email_key, fold
+from domain.users import EmailTaken, User, UserChanges
+
+NOBODY = Context()
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+REVISION = "0008"
+
+pytestmark = pytest.mark.parametrize(
+    "kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"]
+)
+
+
+def revision_before() -> str:
+    config = Config()
+    config.set_main_option("script_location", "migrations:")
+    before = ScriptDirectory.from_config(config).get_revision(REVISION).down_revision
+    assert isinstance(before, str)
+    return before
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[Engine]:
+    """A database at the revision before."""
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path}/roster.db"
+    else:
+        url = request.getfixturevalue(kind).new_database()
+    made = make_engine(url)
+    schema.upgrade(made, revision_before())
+    yield made
+    made.dispose()
+
+
+def old_row(email: str) -> dict[str, object]:
+    """As the release before stores a user."""
+    return {
+        "email": email,
+        "email_key": fold(email),
+        "name": "Ann",
+        "name_key": "ann",
+        "is_active": True,
+        "role": "user",
+        "creation_time": NOON,
+        "update_time": NOON,
+        "version": 3,
+    }
+
+
+def fill(engine: Engine, *emails: str) -> None:
+    with Transactions(engine).open() as connection:
+        connection.execute(insert(USERS), [old_row(email) for email in emails])
+
+
+def stored(engine: Engine) -> list[tuple[int, str, str, str | None]]:
+    columns = (USERS.c.id, USERS.c.email, USERS.c.email_key, USERS.c.email_folded)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*columns).order_by(USERS.c.id))]
+
+
+def wrong(engine: Engine) -> list[int]:
+    """The users whose key is not that of their email."""
+    return [row[0] for row in stored(engine) if forms_of(row[1]) != (row[2], row[3])]
+
+
+def find(engine: Engine, email: str) -> list[User]:
+    condition = Condition("email_key", Op.EQ, (email_key(email),))
+    return list(SqlUserReader(engine).page(Search((condition,))).items)
+
+
+def commands(engine: Engine) -> UserCommands:
+    return UserCommands(repeating(SqlStore(engine, lambda: NOON).begin))
+
+
+EMAILS = (
+    "Ann@Example.org",
+    "ann@münchen.example",
+    "fay\ufe0f@example.com",
+    "bob@example。net",
+    "élan@example.org",
+    "ann@straße.example",
+    "ann\ufe0f@strasse.example",
+    "用户@例え.テスト",
+)
+
+
+def test_an_upgrade_updates_the_keys_and_nothing_else(engine: Engine) -> None:
+    fill(engine, *EMAILS)
+    shared = schema.upgrade(engine)
+    assert shared is not None
+    assert (shared.count, shared.users) == (0, [])
+    assert schema.current(engine) == schema.REVISION
+    assert wrong(engine) == []
+    assert schema.count_outdated_keys(engine) == 0
+    for number, email in enumerate(EMAILS, 1):
+        (user,) = find(engine, email)
+        assert (user.id, user.email, user.version, user.update_time) == (number, email, 3, NOON)
+    (user,) = find(engine, "ANN@xn--mnchen-3ya.example")
+    assert user.email == "ann@münchen.example"
+
+
+def test_of_users_with_one_mailbox_one_gets_the_key_and_the_others_are_told(
+    engine: Engine,
+) -> None:
+    fill(
+        engine,
+        *("ann@münchen.example", "ann@xn--mnchen-3ya.example"),
+        *("fay\ufe0f@x.test", "fay\ufe0e@x.test", "fay\u034f@x.test"),
+        *("bob@example。org", "zoe@example.org"),
+    )
+    shared = schema.upgrade(engine)
+    assert shared is not None
+    assert (shared.count, sorted(shared.users)) == (3, [(1, 2), (4, 3), (5, 3)])
+    assert wrong(engine) == [1, 4, 5]
+    assert schema.count_outdated_keys(engine) == 3
+    assert [user.id for user in find(engine, "ann@münchen.example")] == [2]
+    assert [user.id for user in find(engine, "fay@x.test")] == [3]
+    # Nobody is locked out of what is not about the email, and what is advised can be done.
+    changing = commands(engine)
+    assert changing.change(1, UserChanges({"role": "admin"}), NOBODY).role == "admin"
+    assert wrong(engine) == [1, 4, 5]
+    with pytest.raises(EmailTaken):
+        changing.change(1, UserChanges({"email": "ANN@münchen.example"}), NOBODY)
+    changing.change(1, UserChanges({"email": "ann.2@münchen.example"}), NOBODY)
+    changing.delete(3, NOBODY)
+    changing.delete(5, NOBODY)
+    shared = schema.upgrade(engine)
+    assert shared is not None
+    assert shared.count == 0
+    assert wrong(engine) == []
+    assert [user.id for user in find(engine, "fay@x.test")] == [4]
+
+
+def test_a_report_is_bounded(engine: Engine) -> None:
+    many = MOST_NAMED + 20
+    plain = [f"u{number}@x.test" for number in range(many)]
+    fill(engine, *plain, *(email.replace("@", "\ufe0f@") for email in plain))
+    shared = schema.upgrade(engine)
+    assert shared is not None
+    assert shared.count == many
+    assert shared.users == [(many + number, number) for number in range(1, MOST_NAMED + 1)]
+
+
+def test_what_the_release_before_writes_afterwards_is_updated_by_the_next_upgrade(
+    engine: Engine,
+) -> None:
+    fill(engine, "ann@münchen.example", "bob@köln.example", "cid@example.org")
+    schema.upgrade(engine)
+    # It adds a user, changes one's name, one's email to ASCII, and one's email to others.
+    fill(engine, "dan@bücher.example")
+    with engine.connect() as connection:
+        for number, email in ((1, "ann@münchen.example"), (2, "bob@example.org")):
+            change = {"email": email, "email_key": fold(email), "version": 4}
+            connection.execute(update(USERS).where(USERS.c.id == number).values(change))
+    assert wrong(engine) == [1, 2, 4]
+    assert schema.count_outdated_keys(engine) == 3
+    schema.upgrade(engine)
+    assert wrong(engine) == []
+    assert [user.id for user in find(engine, "dan@xn--bcher-kva.example")] == [4]
+
+
+def test_an_update_of_keys_that_was_interrupted_is_completed(engine: Engine) -> None:
+    emails = [f"u{number}@münchen.example" for number in range(700)]
+    fill(engine, *emails)
+    batches = 0
+
+    def cut_off(_: Connection, __: object, statement: str, *___: object) -> None:
+        nonlocal batches
+        batches += "email_key IN" in statement
+        if batches == 3:
+            raise InterruptedError
+
+    event.listen(engine, "before_cursor_execute", cut_off)
+    with pytest.raises(InterruptedError):
+        schema.upgrade(engine)
+    event.remove(engine, "before_cursor_execute", cut_off)
+    assert 0 < len(wrong(engine)) < 700
+    schema.upgrade(engine)
+    assert wrong(engine) == []
+
+
+def test_a_downgrade_restores_the_folded_keys(engine: Engine) -> None:
+    fill(engine, *EMAILS)
+    schema.upgrade(engine)
+    with Transactions(engine).open() as connection:  # two whom only this release tells apart
+        for email in ("eva@straße.example", "eva@strasse.example"):
+            key, folded = forms_of(email)
+            row = {**old_row(email), "email_key": key, "email_folded": folded}
+            connection.execute(insert(USERS), [row])
+    schema.downgrade(engine, revision_before())
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT email, email_key FROM users ORDER BY id")).all()
+    assert [row[0] for row in rows if row[1] != fold(row[0])] == ["eva@straße.example"]
+    schema.upgrade(engine)
+    assert wrong(engine) == []
+
+
+MANY = 6_000
+
+
+def test_the_release_before_writes_while_keys_are_updated(engine: Engine) -> None:
+    domains = ("example.org", "münchen.example", "例え.example")
+    fill(engine, *(f"u{number}@{domains[number % 3]}" for number in range(MANY)))
+    stop, begun = Event(), Event()
+
+    def write() -> int:
+        """Adds users, some of them with the mailbox of another, and changes others."""
+        for number in range(100_000):
+            if stop.is_set():
+                break
+            same = number % 3 == 0 and number < 300
+            fill(engine, f"u{number}\ufe0f@example.org" if same else f"n{number}@ä.example")
+            with engine.connect() as connection:
+                one = (USERS.c.id == MANY - number) & (USERS.c.version == 3)
+                email = f"changed{number}@ö.example"
+                change = {"email": email, "email_key": fold(email), "version": 4}
+                connection.execute(update(USERS).where(one).values(change))
+            begun.set()
+        return number
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            assert begun.wait(30)
+            schema.upgrade(engine)
+        finally:
+            stop.set()
+        assert writing.result() > 0
+    shared = schema.upgrade(engine)
+    assert shared is not None
+    assert len(wrong(engine)) == shared.count
+    rows = {row[0]: row for row in stored(engine)}
+    for user, other in shared.users:
+        assert rows[other][2] == email_key(rows[user][1])
+    assert all(rows[user][2] == fold(rows[user][1]) for user in wrong(engine))
