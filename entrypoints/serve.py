@@ -167,7 +167,7 @@ def _prepare_database(settings: Settings) -> None:
             raise CannotServe("The database is behind this release: run `roster db upgrade`.")
         schema.upgrade(engine)
     except Unavailable as error:
-        raise CannotServe(f"The database isn't fit to serve: {error.detail}") from error
+        raise CannotServe(f"The database can't be used: {error.explanation}") from error
     finally:
         engine.dispose()
 

@@ -21,9 +21,7 @@ def confirm(message: str, *, yes: bool) -> None:
     click.Abort (status 1) if the answer is no.
     """
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError(
-            f"{message} Standard input is not a terminal: use --yes to confirm."
-        )
+        raise click.UsageError(f"{message} Standard input is not a terminal: use --yes to confirm.")
     click.echo(message, err=True)
     if not yes:
         click.confirm("Continue?", abort=True, err=True)
