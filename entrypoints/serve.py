@@ -151,25 +151,36 @@ def _free_port(address: str, port: int) -> int:
 
 
 def _prepare_database(settings: Settings) -> None:
-    """Migrate a file; have others migrated by whoever is in charge of them."""
+    """Migrate an SQLite file; refuse another database unless it is fit to serve.
+
+    One that takes no writes now, such as a standby, is fit: its reads are served. Raises
+    CannotServe.
+    """
     if settings.store == "memory":
         return
     from adapters.sql import schema
     from adapters.sql.engine import make_engine
+    from adapters.sql.failures import WritesRefused
+    from adapters.sql.fitness import refuse_unfit
 
     engine = make_engine(settings.database_url, pool_size=1)
     try:
         with within(settings.request_seconds):
             revision = schema.current(engine)
-        if revision is not None and revision >= schema.REVISION:
-            return
-        if not settings.embedded:
-            raise CannotServe("The database is behind this release: run `roster db upgrade`.")
-        schema.upgrade(engine)
+        if not schema.is_servable(revision):
+            if not settings.embedded:
+                raise CannotServe("The database is behind this release: run `roster db upgrade`.")
+            schema.upgrade(engine, report=_report)
+        with within(settings.request_seconds), suppress(WritesRefused):
+            refuse_unfit(engine)
     except Unavailable as error:
         raise CannotServe(f"The database can't be used: {error.explanation}") from error
     finally:
         engine.dispose()
+
+
+def _report(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _tallies(settings: Settings) -> AbstractContextManager[None]:

@@ -99,6 +99,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "503",
         "Roster lacks a privilege in its database. Nothing happened; its operator grants it.",
     ),
+    "unknown_revision": (
+        "503",
+        "The database records a version that no release of Roster has; its operator must look.",
+    ),
+    "foreign_table": ("503", "A table of another application is in the way of Roster's."),
     "unsupported_server": ("503", "Roster does not support its database server."),
     "unsupported_encoding": ("503", "The encoding of the database is not UTF-8."),
     "outcome_unknown": (

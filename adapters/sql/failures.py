@@ -23,8 +23,9 @@ class NotMigrated(Unavailable):
 
     code = "not_migrated"
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str | None = None) -> None:
         super().__init__("The database isn't migrated to this release (roster db upgrade).")
+        self.reason = reason
 
 
 class WritesRefused(Unavailable):
@@ -66,6 +67,26 @@ class UnsupportedEncoding(Unavailable):
         self.reason = reason
 
 
+class UnknownRevision(Unavailable):
+    """The table of Roster's version contains what no release of Roster writes."""
+
+    code = "unknown_revision"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("The version of the database's tables is none of Roster's.")
+        self.reason = reason
+
+
+class ForeignTable(Unavailable):
+    """The database has a table, or an index, with a name that Roster needs for its own."""
+
+    code = "foreign_table"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("Something of another application is in the way of Roster's tables.")
+        self.reason = reason
+
+
 class UnknownFailure(Exception):
     """What a database refused for a reason that Roster doesn't know of.
 
@@ -79,6 +100,7 @@ _POSTGRESQL: Mapping[str, _Meaning] = {
     "40P01": Overtaken,  # deadlock_detected
     "25006": WritesRefused,  # read_only_sql_transaction
     "42P01": NotMigrated,  # undefined_table
+    "42P07": ForeignTable,  # duplicate_table
     "42501": NotPermitted,  # insufficient_privilege
     "3F000": Unavailable,  # invalid_schema_name: search_path names no schema
     "57014": Unavailable,  # query_canceled: statement_timeout
@@ -117,6 +139,7 @@ _MARIADB: Mapping[int, _Meaning] = {
     1792: WritesRefused,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     1836: WritesRefused,  # ER_READ_ONLY_MODE
     1146: NotMigrated,  # ER_NO_SUCH_TABLE
+    1050: ForeignTable,  # ER_TABLE_EXISTS_ERROR
     1142: NotPermitted,  # ER_TABLEACCESS_DENIED_ERROR
     1143: NotPermitted,  # ER_COLUMNACCESS_DENIED_ERROR
     1227: NotPermitted,  # ER_SPECIFIC_ACCESS_DENIED_ERROR
@@ -151,8 +174,10 @@ _KINDS = (
     Unavailable,
     Overtaken,
     OutcomeUnknown,
+    ForeignTable,
     NotMigrated,
     NotPermitted,
+    UnknownRevision,
     UnsupportedEncoding,
     UnsupportedServer,
     WritesRefused,
@@ -291,6 +316,8 @@ def _postgresql_meaning(error: psycopg2.Error) -> _Meaning | None:
 def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
     if str(error).startswith("no such table: "):
         return NotMigrated
+    if str(error).endswith(" already exists"):
+        return ForeignTable
     # An error of the module itself has no code.
     return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
 

@@ -38,6 +38,7 @@ _SHARE_OF_SERVER = 0.95
 _LEVEL = "ISOLATION LEVEL READ COMMITTED"
 # Whatever the defaults of the database and the role are. Poolers take it over for each client.
 _SESSION = {"client_encoding": "UTF8"}
+_BOUND = "SET LOCAL statement_timeout="
 _KEEPALIVES = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -68,7 +69,7 @@ class _Cursor(extensions.cursor):
     connection: Session
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (the driver names it so)
-        if not self.connection.level_is_set_by_default:
+        if not self.connection.level_is_set_by_default and query.startswith(_BOUND):
             self._set_level()
         if self.connection.opening:
             query = self.connection.opened(query, has_values=vars is not None)
@@ -83,7 +84,10 @@ class _Cursor(extensions.cursor):
         super().copy_expert(sql, file, size)
 
     def _set_level(self) -> None:
-        """For the implicit transaction of a statement that stands alone, in its message."""
+        """For the implicit transaction of a statement that stands alone, in its message.
+
+        One without a deadline is left as it is: it may be one that allows no others in its message.
+        """
         session = self.connection
         if not session.opening and session.get_transaction_status() == TRANSACTION_STATUS_IDLE:
             session.opening = f"SET TRANSACTION {_LEVEL}; "
@@ -297,7 +301,7 @@ def bounded(statement: str) -> str:
     if left is None:
         return statement
     milliseconds = max(1, int(_SHARE_OF_SERVER * 1000 * left))
-    return f"SET LOCAL statement_timeout={milliseconds}; {statement}"
+    return f"{_BOUND}{milliseconds}; {statement}"
 
 
 def _bound_at_server(

@@ -89,7 +89,7 @@ def test_the_tables_come_and_go(roster: Roster) -> None:
     assert roster("db", "upgrade").stdout == "0005\n"
     assert roster("db", "current").stdout == "0005\n"
     assert roster("db", "check").returncode == 0
-    assert roster("db", "downgrade", "base").stdout == "base\n"
+    assert roster("db", "downgrade", "base", "--yes").stdout == "base\n"
 
 
 def test_a_revision_that_there_is_not_is_status_1(roster: Roster) -> None:
