@@ -21,7 +21,7 @@ from granian.server.mp import MPServer
 
 from application.deadlines import within
 from application.ports import Unavailable
-from domain.errors import Conflict
+from domain.errors import Conflict, RosterError
 from entrypoints import logs
 from entrypoints.settings import BadSetting, Settings
 
@@ -243,7 +243,20 @@ def _announce(address: str, port: int) -> None:
 
 
 def load(master: int, port: int) -> "Flask":
-    """A worker's application, in the worker."""
+    """A worker's application, in the worker. If it can't be built, one line says why."""
+    try:
+        return _loaded(master, port)
+    except BadSetting as error:
+        problem, status = str(error), 2
+    except Unavailable as error:
+        problem, status = f"{error.code}: {error.explanation}", 1
+    except RosterError as error:
+        problem, status = f"{error.code}: {error.detail}", 1
+    _report(f"Error: {problem}")
+    raise SystemExit(status)
+
+
+def _loaded(master: int, port: int) -> "Flask":
     _end_with(master)
     _give_back()
     settings = Settings.of(os.environ)
