@@ -215,11 +215,18 @@ def translated_at_commit() -> AbstractContextManager[None]:
 class _TranslatedAtCommit(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, _FAILURES):
-            meaning = Unavailable if _is_definite(_cause(error)) else OutcomeUnknown
-            raise _explained(meaning(), error) from error
+            raise _explained(_meaning_at_commit(_cause(error))(), error) from error
 
 
 _TRANSLATED_AT_COMMIT = _TranslatedAtCommit()
+
+
+def _meaning_at_commit(error: BaseException) -> _Meaning:
+    """A statement that is sent together with COMMIT may be what is refused."""
+    if not _is_definite(error):
+        return OutcomeUnknown
+    meaning = _meaning(error)
+    return meaning if meaning and meaning in (NotMigrated, NotPermitted) else Unavailable
 
 
 def met() -> Mapping[str, int]:

@@ -38,7 +38,7 @@ _SESSION = {
 # commits.
 _VARIABLES = {
     "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-    "sql_select_limit": "DEFAULT",
+    "sql_select_limit": "18446744073709551615",  # no limit
     "sql_safe_updates": "0",
     "sql_big_selects": "1",
     "sql_auto_is_null": "0",
