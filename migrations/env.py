@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from sqlite3 import SQLITE_BUSY
 from threading import Event, Thread
 from time import monotonic, sleep
 
 from alembic import context
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from adapters.sql import schema
 from adapters.sql.metadata import METADATA
@@ -16,6 +18,7 @@ _BETWEEN_TRIES = 0.1
 _UNTIL_TOLD = 1.0
 """For how many seconds one waits for a lock without saying so."""
 _BETWEEN_REPORTS = 10.0
+_SECONDS_FOR_SQLITE = 30.0
 
 Report = Callable[[str], None]
 
@@ -25,6 +28,8 @@ def run(engine: Engine, report: Report) -> None:
     with turn, engine.connect() as connection:
         connection.detach()  # so that what is set for its session ends with it
         with _reporting(report, _OTHERS, after=_UNTIL_TOLD):
+            if engine.dialect.name == "sqlite":
+                _until_begun(connection)
             send(connection, _BEGIN)
             if engine.dialect.name == "mariadb":
                 _until_locked(connection, _TRY_SESSION)
@@ -59,6 +64,21 @@ def _turn(engine: Engine, report: Report) -> Iterator[None]:
 def _until_locked(connection: Connection, attempt: str) -> None:
     while not connection.exec_driver_sql(attempt).scalar_one():
         sleep(_BETWEEN_TRIES)
+
+
+def _until_begun(connection: Connection) -> None:
+    """Begin to write, by attempts so short that Ctrl-C is heard. Raises what the last one does."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * _BETWEEN_TRIES)}")
+    patience = monotonic() + _SECONDS_FOR_SQLITE
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            is_locked = getattr(error.orig, "sqlite_errorcode", 0) == SQLITE_BUSY
+            if not is_locked or monotonic() > patience:
+                raise
+        else:
+            return
 
 
 @contextmanager
@@ -116,7 +136,7 @@ SELECT set_config(name, '0', {local}) FROM pg_settings WHERE name IN (
 """
 _PATIENT = ("BEGIN ISOLATION LEVEL READ COMMITTED", _TIME_OUTS.format(local="true"))
 _BEGIN = {
-    "sqlite": ("BEGIN IMMEDIATE",),
+    "sqlite": (),
     "postgresql": (
         _TIME_OUTS.format(local="false"),
         # Revisions end the transaction and begin others.
