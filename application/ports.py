@@ -19,12 +19,26 @@ Clock = Callable[[], datetime]
 
 
 class Unavailable(RosterError):
-    """The store can't do it now. Nothing happened, but for OutcomeUnknown."""
+    """The store can't do it now. Nothing happened, but for OutcomeUnknown.
+
+    `reason` is the cause for the operator's terminal and log, if it is known. Clients of the API
+    never see it.
+    """
 
     code = "unavailable"
+    reason: str | None = None
 
     def __init__(self, detail: str = "The directory can't be reached now; try again.") -> None:
         super().__init__(detail)
+
+    @property
+    def explanation(self) -> str:
+        """What the operator is told: the detail, and the reason if it is known."""
+        if self.reason is None:
+            return self.detail
+        if type(self) is Unavailable:  # its detail says no more than the reason
+            return self.reason
+        return f"{self.detail.rstrip('.')}: {self.reason}"
 
 
 class Overtaken(Unavailable):

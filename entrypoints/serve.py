@@ -21,7 +21,7 @@ from granian.server.mp import MPServer
 
 from application.deadlines import within
 from application.ports import Unavailable
-from domain.errors import Conflict
+from domain.errors import Conflict, RosterError
 from entrypoints import logs
 from entrypoints.settings import BadSetting, Settings
 
@@ -157,28 +157,38 @@ def _free_port(address: str, port: int) -> int:
 
 
 def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
-    """Migrate a file; others are migrated by `roster db upgrade`.
+    """Migrate an SQLite file; refuse another database unless it is fit to serve.
 
-    Gives the users whose keys could not be updated.
+    One that takes no writes now, such as a standby, is fit: its reads are served. Returns the
+    users whose email keys could not be updated. Raises CannotServe.
     """
     if settings.store == "memory":
         return None
     from adapters.sql import schema
     from adapters.sql.engine import make_engine
+    from adapters.sql.failures import WritesRefused
+    from adapters.sql.fitness import refuse_unfit
 
     engine = make_engine(settings.database_url, pool_size=1)
     try:
         with within(settings.request_seconds):
             revision = schema.current(engine)
-        if revision is not None and revision >= schema.REVISION:
-            return None
-        if not settings.embedded:
-            raise CannotServe("The database is behind this release: run `roster db upgrade`.")
-        return schema.upgrade(engine)
+        shared = None
+        if not schema.is_servable(revision):
+            if not settings.embedded:
+                raise CannotServe("The database is behind this release: run `roster db upgrade`.")
+            shared = schema.upgrade(engine, report=_report)
+        with within(settings.request_seconds), suppress(WritesRefused):
+            refuse_unfit(engine)
+        return shared
     except Unavailable as error:
-        raise CannotServe(f"The database isn't fit to serve: {error.detail}") from error
+        raise CannotServe(f"The database can't be used: {error.explanation}") from error
     finally:
         engine.dispose()
+
+
+def _report(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _tallies(settings: Settings) -> AbstractContextManager[None]:
@@ -241,7 +251,20 @@ def _announce(address: str, port: int) -> None:
 
 
 def load(master: int, port: int) -> "Flask":
-    """A worker's application, in the worker."""
+    """A worker's application, in the worker. If it can't be built, one line says why."""
+    try:
+        return _loaded(master, port)
+    except BadSetting as error:
+        problem, status = str(error), 2
+    except Unavailable as error:
+        problem, status = f"{error.code}: {error.explanation}", 1
+    except RosterError as error:
+        problem, status = f"{error.code}: {error.detail}", 1
+    _report(f"Error: {problem}")
+    raise SystemExit(status)
+
+
+def _loaded(master: int, port: int) -> "Flask":
     _end_with(master)
     _give_back()
     settings = Settings.of(os.environ)

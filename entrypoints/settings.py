@@ -187,10 +187,21 @@ class Settings:
         return "memory" if self.database_url == MEMORY else "sql"
 
 
+_WHITESPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
+
+
+def trimmed(text: str) -> str:
+    """The text without the whitespace and byte order marks at its ends.
+
+    A value that was read from a file often ends in a line end, which is part of no setting.
+    """
+    return text.strip(_WHITESPACE)
+
+
 def _read(told: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
     if (text := environment.get(told["name"], told["default"])) is None:
         return None
     try:
-        return told["read"](text)
+        return told["read"](trimmed(text))
     except ValueError as error:
         raise BadSetting(told["name"], str(error)) from None

@@ -9,9 +9,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Tracer
 
+from entrypoints.settings import trimmed
+
 
 def make_tracer() -> Tracer:
     """What sends spans to the collector from a thread of its own, the last ones at the end."""
+    _trim_environment()
     name = os.environ.get("OTEL_SERVICE_NAME", "roster")
     provider = TracerProvider(
         resource=Resource.create({"service.name": name}), shutdown_on_exit=False
@@ -20,3 +23,10 @@ def make_tracer() -> Tracer:
     # Unlike atexit, this is called at the end of processes that multiprocessing forks, too.
     Finalize(None, provider.shutdown, exitpriority=0)
     return provider.get_tracer("roster")
+
+
+def _trim_environment() -> None:
+    """Remove the whitespace around the variables that OpenTelemetry itself reads."""
+    for name, value in os.environ.items():
+        if name.startswith("OTEL_"):
+            os.environ[name] = trimmed(value)

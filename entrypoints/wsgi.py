@@ -7,6 +7,7 @@ server's to bound.
 import os
 import sys
 
+from application.ports import Unavailable
 from entrypoints import logs
 from entrypoints.container import Container
 from entrypoints.settings import BadSetting, Settings
@@ -25,3 +26,6 @@ try:
 except BadSetting as error:
     sys.stderr.write(f"Error: {error}\n")
     raise SystemExit(2) from None
+except Unavailable as error:
+    sys.stderr.write(f"Error: {error.code}: {error.explanation}\n")
+    raise SystemExit(1) from None

@@ -104,7 +104,17 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "overtaken": ("503", "Others kept changing the same thing. Nothing happened; ask again."),
     "writes_refused": ("503", "The database takes no changes now. Nothing happened; ask again."),
     "not_migrated": ("503", "The database is not migrated; its operator runs roster db upgrade."),
-    "unsupported_server": ("503", "The database is too old for Roster."),
+    "not_permitted": (
+        "503",
+        "Roster lacks a privilege in its database. Nothing happened; its operator grants it.",
+    ),
+    "unknown_revision": (
+        "503",
+        "The database records a version that no release of Roster has; its operator must look.",
+    ),
+    "foreign_table": ("503", "A table of another application is in the way of Roster's."),
+    "unsupported_server": ("503", "Roster does not support its database server."),
+    "unsupported_encoding": ("503", "The encoding of the database is not UTF-8."),
     "outcome_unknown": (
         "503",
         "The database's answer to a commit was lost: all of it happened or nothing. Look, or ask "

@@ -99,9 +99,8 @@ def _refused(error: Exception) -> Refused:
 
 def _log_reason(error: RosterError) -> None:
     """Why the store can't do it, which whoever asks is not told."""
-    if isinstance(error, Unavailable) and error.__cause__:
-        # What is beyond the first line may show a row.
-        reason = str(error.__cause__).partition("\n")[0] or type(error.__cause__).__name__
+    if isinstance(error, Unavailable) and (error.reason or error.__cause__):
+        reason = error.reason or type(error.__cause__).__name__
         request_id = request.environ.get(REQUEST_ID)
         _log.warning("unavailable", code=error.code, reason=reason, request_id=request_id)
 

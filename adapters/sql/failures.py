@@ -6,7 +6,7 @@ is not known here is a fault of Roster's.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from threading import Lock
 
@@ -14,6 +14,7 @@ import psycopg2
 import pymysql
 import sqlalchemy.exc
 
+from adapters.sql.reasons import reason, words_of
 from application.ports import OutcomeUnknown, Overtaken, Unavailable
 
 
@@ -22,8 +23,9 @@ class NotMigrated(Unavailable):
 
     code = "not_migrated"
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str | None = None) -> None:
         super().__init__("The database isn't migrated to this release (roster db upgrade).")
+        self.reason = reason
 
 
 class WritesRefused(Unavailable):
@@ -35,6 +37,56 @@ class WritesRefused(Unavailable):
         super().__init__("The database takes no writes now.")
 
 
+class NotPermitted(Unavailable):
+    """The database's user lacks a privilege that Roster needs."""
+
+    code = "not_permitted"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("Roster lacks a privilege in the database.")
+        self.reason = reason
+
+
+class UnsupportedServer(Unavailable):
+    """The database server is one that Roster does not support."""
+
+    code = "unsupported_server"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("Roster does not support this database server.")
+        self.reason = reason
+
+
+class UnsupportedEncoding(Unavailable):
+    """The database can't store every character."""
+
+    code = "unsupported_encoding"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("The encoding of the database is not UTF-8.")
+        self.reason = reason
+
+
+class UnknownRevision(Unavailable):
+    """The table of Roster's version contains what no release of Roster writes."""
+
+    code = "unknown_revision"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("The version of the database's tables is none of Roster's.")
+        self.reason = reason
+
+
+class ForeignTable(Unavailable):
+    """The database has a table, or an index, with a name that Roster needs for its own."""
+
+    code = "foreign_table"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("Something of another application is in the way of Roster's tables.")
+        self.reason = reason
+
+
 class UnknownFailure(Exception):
     """What a database refused for a reason that Roster doesn't know of.
 
@@ -42,11 +94,15 @@ class UnknownFailure(Exception):
     """
 
 
-_POSTGRESQL = {
+_Meaning = Callable[[], Unavailable]
+_POSTGRESQL: Mapping[str, _Meaning] = {
     "40001": Overtaken,  # serialization_failure
     "40P01": Overtaken,  # deadlock_detected
     "25006": WritesRefused,  # read_only_sql_transaction
     "42P01": NotMigrated,  # undefined_table
+    "42P07": ForeignTable,  # duplicate_table
+    "42501": NotPermitted,  # insufficient_privilege
+    "3F000": Unavailable,  # invalid_schema_name: search_path names no schema
     "57014": Unavailable,  # query_canceled: statement_timeout
     "55P03": Unavailable,  # lock_not_available
     "25P03": Unavailable,  # idle_in_transaction_session_timeout
@@ -56,12 +112,12 @@ _POSTGRESQL = {
     "57P03": Unavailable,  # cannot_connect_now
     "57P05": Unavailable,  # idle_session_timeout
 }
-_POSTGRESQL_CLASSES = {
+_POSTGRESQL_CLASSES: Mapping[str, _Meaning] = {
     "08": Unavailable,  # connection exception
     "53": Unavailable,  # insufficient resources: disk full, out of memory, too many connections
     "58": Unavailable,  # system error
 }
-_SQLITE = {
+_SQLITE: Mapping[int, _Meaning] = {
     sqlite3.SQLITE_BUSY: Unavailable,
     sqlite3.SQLITE_LOCKED: Unavailable,
     sqlite3.SQLITE_INTERRUPT: Unavailable,
@@ -76,13 +132,18 @@ _SQLITE = {
     sqlite3.SQLITE_PERM: WritesRefused,
 }
 _PRIMARY_CODE = 0xFF
-_MARIADB = {
+_MARIADB: Mapping[int, _Meaning] = {
     1020: Overtaken,  # ER_CHECKREAD: changed since the snapshot was taken
     1213: Overtaken,  # ER_LOCK_DEADLOCK
     1290: WritesRefused,  # ER_OPTION_PREVENTS_STATEMENT: --read-only
     1792: WritesRefused,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     1836: WritesRefused,  # ER_READ_ONLY_MODE
     1146: NotMigrated,  # ER_NO_SUCH_TABLE
+    1050: ForeignTable,  # ER_TABLE_EXISTS_ERROR
+    1142: NotPermitted,  # ER_TABLEACCESS_DENIED_ERROR
+    1143: NotPermitted,  # ER_COLUMNACCESS_DENIED_ERROR
+    1227: NotPermitted,  # ER_SPECIFIC_ACCESS_DENIED_ERROR
+    1665: UnsupportedServer,  # ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: binlog_format=STATEMENT
     3: Unavailable,  # EE_WRITE: disk full, most likely
     1021: Unavailable,  # ER_DISK_FULL
     1026: Unavailable,  # ER_ERROR_ON_WRITE
@@ -109,7 +170,18 @@ _MARIADB = {
 }
 _OF_THE_DRIVER = range(2000, 3000)
 _LOST = 0
-_KINDS = (Unavailable, Overtaken, OutcomeUnknown, NotMigrated, WritesRefused)
+_KINDS = (
+    Unavailable,
+    Overtaken,
+    OutcomeUnknown,
+    ForeignTable,
+    NotMigrated,
+    NotPermitted,
+    UnknownRevision,
+    UnsupportedEncoding,
+    UnsupportedServer,
+    WritesRefused,
+)
 _counts = Counter({kind.code: 0 for kind in _KINDS})  # from zero on, or the first would go unseen
 _counting = Lock()
 _FAILURES = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
@@ -123,10 +195,12 @@ def translated() -> AbstractContextManager[None]:
 class _Translated(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlalchemy.exc.TimeoutError):  # no connection became free in time
-            raise _counted(Unavailable()) from error
+            failure = _counted(Unavailable())
+            failure.reason = f"{error}."
+            raise failure from error
         if isinstance(error, _FAILURES):
             if meaning := _meaning(_cause(error)):
-                raise _counted(meaning()) from error
+                raise _explained(meaning(), error) from error
             raise UnknownFailure(_described(error)).with_traceback(error.__traceback__) from None
 
 
@@ -141,11 +215,18 @@ def translated_at_commit() -> AbstractContextManager[None]:
 class _TranslatedAtCommit(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, _FAILURES):
-            meaning = Unavailable if _is_definite(_cause(error)) else OutcomeUnknown
-            raise _counted(meaning()) from error
+            raise _explained(_meaning_at_commit(_cause(error))(), error) from error
 
 
 _TRANSLATED_AT_COMMIT = _TranslatedAtCommit()
+
+
+def _meaning_at_commit(error: BaseException) -> _Meaning:
+    """A statement that is sent together with COMMIT may be what is refused."""
+    if not _is_definite(error):
+        return OutcomeUnknown
+    meaning = _meaning(error)
+    return meaning if meaning and meaning in (NotMigrated, NotPermitted) else Unavailable
 
 
 def met() -> Mapping[str, int]:
@@ -158,6 +239,11 @@ def _counted(failure: Unavailable) -> Unavailable:
     with _counting:
         _counts[failure.code] += 1
     return failure
+
+
+def _explained(failure: Unavailable, error: BaseException) -> Unavailable:
+    failure.reason = reason(_cause(error))
+    return _counted(failure)
 
 
 VIOLATIONS = (
@@ -183,20 +269,13 @@ def _described(error: BaseException) -> str:
     cause = _cause(error)
     said = [type(cause).__name__]
     if isinstance(cause, psycopg2.Error):
-        said += [cause.pgcode or "", *_postgresql_words(cause)]
+        said += [cause.pgcode or "", *words_of(cause)]
     elif isinstance(cause, pymysql.Error):
         said += [str(_mariadb_code(cause))]
     else:  # the drivers' own, and SQLite's, which names tables and columns alone
         said += [str(cause)]
     said += [str(getattr(error, "statement", None) or "")]
     return "; ".join(filter(None, said))
-
-
-def _postgresql_words(error: psycopg2.Error) -> list[str]:
-    of = error.diag
-    quotes_values = (error.pgcode or "22")[:2] == "22" or error.pgcode == "42601"
-    named = (of.table_name, of.column_name, of.constraint_name)
-    return [each for each in (None if quotes_values else of.message_primary, *named) if each]
 
 
 _GAVE_UP = {"57014", "55P03", 1205, 1969, 3024}
@@ -224,7 +303,7 @@ def _cause(error: BaseException) -> BaseException:
 
 def _meaning(
     error: BaseException,
-) -> type[Unavailable | NotMigrated | WritesRefused | Overtaken] | None:
+) -> _Meaning | None:
     if isinstance(error, psycopg2.Error):
         return _postgresql_meaning(error)
     if isinstance(error, pymysql.Error):
@@ -234,21 +313,23 @@ def _meaning(
     return None
 
 
-def _postgresql_meaning(error: psycopg2.Error) -> type[Unavailable] | None:
+def _postgresql_meaning(error: psycopg2.Error) -> _Meaning | None:
     if error.pgcode is None:  # the connection broke, could not be made, or the deadline passed
         lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
         return Unavailable if lost or type(error) is psycopg2.DatabaseError else None
     return _POSTGRESQL.get(error.pgcode) or _POSTGRESQL_CLASSES.get(error.pgcode[:2])
 
 
-def _sqlite_meaning(error: sqlite3.Error) -> type[Unavailable] | None:
+def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
     if str(error).startswith("no such table: "):
         return NotMigrated
+    if str(error).endswith(" already exists"):
+        return ForeignTable
     # An error of the module itself has no code.
     return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
 
 
-def _mariadb_meaning(error: pymysql.Error) -> type[Unavailable] | None:
+def _mariadb_meaning(error: pymysql.Error) -> _Meaning | None:
     code = _mariadb_code(error)
     lost = code in _OF_THE_DRIVER or code == _LOST
     return Unavailable if lost else _MARIADB.get(code)

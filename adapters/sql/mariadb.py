@@ -21,8 +21,8 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import asbool
 
+from adapters.sql.failures import UnsupportedServer
 from application.deadlines import remaining, within
-from application.ports import Unavailable
 
 OLDEST = (10, 11)
 _CONNECT_SECONDS = 10.0
@@ -30,21 +30,24 @@ _SHARE_OF_SERVER = 0.95
 _SESSION = {
     "autocommit": True,
     "charset": "utf8mb4",
-    # Whatever the server's own mode is, text that is too long is refused and never cut.
-    "sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
     # Each statement sees what is committed, and locks what it finds rather than the gaps around.
     "init_command": "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 }
+# Whatever the defaults of the server are: text that is too long is refused and never cut, no result
+# is cut off, no statement is refused for its form, unique indexes are unique, and COMMIT only
+# commits.
+_VARIABLES = {
+    "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    "sql_select_limit": "18446744073709551615",  # no limit
+    "sql_safe_updates": "0",
+    "sql_big_selects": "1",
+    "sql_auto_is_null": "0",
+    "unique_checks": "1",
+    "foreign_key_checks": "1",
+    "completion_type": "'NO_CHAIN'",
+}
+_SET = "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in _VARIABLES.items())
 _SWITCHES = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
-
-
-class UnsupportedServer(Unavailable):
-    """The server is another one than Roster was made for."""
-
-    code = "unsupported_server"
-
-    def __init__(self) -> None:
-        super().__init__("The database is none of MariaDB 10.11 or newer.")
 
 
 def url_of(text: str) -> URL:
@@ -119,11 +122,15 @@ def _connect(
     with within(session.connect_timeout or _CONNECT_SECONDS):
         try:
             reached = _reach(session)
-        except OSError as error:
-            raise OperationalError(CR.CR_CONN_HOST_ERROR, "no connection") from error
+        except (OSError, UnicodeError) as error:  # a host name that is none is the latter
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            where = session.unix_socket or f"{session.host}:{session.port}"
+            message = f"Can't connect to '{where}': {why}"
+            raise OperationalError(CR.CR_CONN_HOST_ERROR, message) from error
         record.info["descriptor"] = reached.fileno()
         session.connect(reached)
         _refuse_others(session)
+        session.query(_SET)
     return session
 
 
@@ -163,7 +170,7 @@ def _refuse_others(session: Session) -> None:
     found = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
     if not found or tuple(map(int, found.groups())) < OLDEST:
         session.close()
-        raise UnsupportedServer
+        raise UnsupportedServer(f"It is {version}. Use MariaDB 10.11 or newer.")
 
 
 def _still_open(session: Session, record: ConnectionPoolEntry, _: object) -> None:

@@ -13,19 +13,32 @@ from urllib.parse import parse_qsl
 
 import psycopg2
 from psycopg2 import extensions
-from psycopg2.extensions import POLL_OK, POLL_READ, make_dsn, parse_dsn, set_wait_callback
+from psycopg2.extensions import (
+    POLL_OK,
+    POLL_READ,
+    TRANSACTION_STATUS_IDLE,
+    make_dsn,
+    parse_dsn,
+    set_wait_callback,
+)
 from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from application.deadlines import remaining, within
 
+OLDEST = 15
 _CONNECT_SECONDS = 10.0
 _SECONDS_OF_MISTRUST = 30.0
 _LISTS = ("host", "hostaddr", "port")
 _SHARE_OF_SERVER = 0.95
+_LEVEL = "ISOLATION LEVEL READ COMMITTED"
+# Whatever the defaults of the database and the role are. Poolers take it over for each client.
+_SESSION = {"client_encoding": "UTF8"}
+_BOUND = "SET LOCAL statement_timeout="
 _KEEPALIVES = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -41,6 +54,8 @@ class Session(extensions.connection):
     """A session that can be told what to send before its next statement, in one message."""
 
     opening = ""
+    level_is_set_by_default = True
+    """Whether transactions are READ COMMITTED unless they say otherwise."""
     incoming: "select.poll | None" = None
     """Looks for what the server says, once the session is open."""
 
@@ -54,6 +69,8 @@ class _Cursor(extensions.cursor):
     connection: Session
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (the driver names it so)
+        if not self.connection.level_is_set_by_default and query.startswith(_BOUND):
+            self._set_level()
         if self.connection.opening:
             query = self.connection.opened(query, has_values=vars is not None)
         super().execute(query, vars)
@@ -65,6 +82,15 @@ class _Cursor(extensions.cursor):
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
         self._open()
         super().copy_expert(sql, file, size)
+
+    def _set_level(self) -> None:
+        """For the implicit transaction of a statement that stands alone, in its message.
+
+        One without a deadline is left as it is: it may be one that allows no others in its message.
+        """
+        session = self.connection
+        if not session.opening and session.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+            session.opening = f"SET TRANSACTION {_LEVEL}; "
 
     def _open(self) -> None:
         """By itself: COPY can't be sent together with anything else."""
@@ -195,11 +221,60 @@ class _Hosts:
 
 
 def _connected(parameters: dict[str, Any]) -> Session:
-    connection: Session = psycopg2.connect(**parameters, connection_factory=Session)
+    try:
+        connection: Session = psycopg2.connect(
+            **{**parameters, **_SESSION}, connection_factory=Session
+        )
+    except psycopg2.OperationalError as error:
+        raise _with_address(error, parameters) from error
     connection.cursor_factory = _Cursor
     connection.incoming = _looking(connection, POLL_READ)
     extensions.register_type(_INSTANT, connection)
+    try:
+        _refuse_unsupported(connection)
+        _look_at_defaults(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _with_address(
+    error: psycopg2.OperationalError, parameters: dict[str, Any]
+) -> psycopg2.OperationalError:
+    """The same error with the server's address, which libpq leaves out where it does not block."""
+    said = str(error).strip() or "it did not respond in time"
+    if "connection to server" in said:
+        return error
+    address = parameters.get("host") or parameters.get("hostaddr") or "the default socket"
+    port = parameters.get("port") or "5432"
+    return type(error)(f'connection to server at "{address}", port {port} failed: {said}')
+
+
+def _refuse_unsupported(connection: Session) -> None:
+    """Raises UnsupportedServer, UnsupportedEncoding. The server has said all this already."""
+    version = connection.server_version
+    if version < 10_000 * OLDEST:
+        raise UnsupportedServer(
+            f"It is PostgreSQL {version // 10_000}. Use PostgreSQL {OLDEST} or newer."
+        )
+    encoding = connection.get_parameter_status("server_encoding")
+    if encoding not in (None, "UTF8"):
+        raise UnsupportedEncoding(
+            f"It is {encoding}. Create a database with ENCODING 'UTF8' TEMPLATE template0, "
+            "and use that."
+        )
+
+
+def _look_at_defaults(connection: Session) -> None:
+    """A statement outside a transaction has the isolation level that is the server's default.
+
+    A standby refuses to run any at `serializable`, so those statements need to set their own.
+    """
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("SHOW default_transaction_isolation")
+        (level,) = cursor.fetchone() or ("",)
+    connection.level_is_set_by_default = level == "read committed"
 
 
 def _attempts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -226,7 +301,7 @@ def bounded(statement: str) -> str:
     if left is None:
         return statement
     milliseconds = max(1, int(_SHARE_OF_SERVER * 1000 * left))
-    return f"SET LOCAL statement_timeout={milliseconds}; {statement}"
+    return f"{_BOUND}{milliseconds}; {statement}"
 
 
 def _bound_at_server(
@@ -256,7 +331,7 @@ class Manners:
         """In one message with the first statement, which saves a way to the server and back."""
         session = connection.dbapi_connection
         assert isinstance(session, Session)
-        session.opening = "BEGIN; "
+        session.opening = f"BEGIN {_LEVEL}; "
 
     def turn(self) -> AbstractContextManager[None]:
         """Writers need not line up."""

@@ -1,19 +1,23 @@
 """What SQLite needs: a file, a write-ahead log, and patience that ends."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Column, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from adapters.sql.pooled import Pooled
 from application.deadlines import remaining
 from application.ports import Unavailable
 
+OLDEST = (3, 40)
 _STEPS_BETWEEN_LOOKS = 10_000
 _SECONDS_WITHOUT_DEADLINE = 30.0
 
@@ -27,12 +31,53 @@ def refuse_without_file(url: URL) -> None:
 
 def prepare(engine: Engine) -> None:
     """Set each connection up when it is opened, and whenever it is taken from the pool."""
+    event.listen(engine, "do_connect", partial(_connect, engine.url.database or ""))
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "checkout", _wait_for_locks)
 
 
+def _connect(
+    database: str, dialect: Dialect, _: ConnectionPoolEntry, arguments: Any, options: Any
+) -> Any:
+    """Open the file. The driver's error does not say which it is, nor why it can't be opened."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except sqlite3.OperationalError as error:
+        file = Path(database.removeprefix("file:"))
+        explained = sqlite3.OperationalError(f"{error}: {file}: {_obstacle(file)}")
+        explained.sqlite_errorcode = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)
+        raise explained from error
+
+
+def _obstacle(file: Path) -> str:
+    folder = file.absolute().parent
+    if not folder.exists():
+        return f"there is no folder {folder}"
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    if file.is_dir():
+        return "it is a folder"
+    if not file.exists() and not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {folder} can't be written by this user"
+    return "it can't be read and written by this user"
+
+
+def _refuse_unsupported(connection: sqlite3.Connection) -> None:
+    """Raises UnsupportedServer, UnsupportedEncoding.
+
+    Text in UTF-16 would be ordered by its bytes, which is no order of code points.
+    """
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise UnsupportedServer(f"It is SQLite {sqlite3.sqlite_version}. Use 3.40 or newer.")
+    with closing(connection.execute("PRAGMA encoding")) as found:
+        (encoding,) = found.fetchone()
+    if encoding != "UTF-8":
+        raise UnsupportedEncoding(f"It is {encoding}. Use a new file.")
+
+
 def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     _wait_for_locks(connection)
+    _refuse_unsupported(connection)
     # With synchronous=NORMAL the last answered commits would be lost with the power.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -10,13 +10,15 @@ from sqlalchemy import Engine, false, update
 
 from adapters.sql.answers import SqlAnswers
 from adapters.sql.events import SqlEvents
-from adapters.sql.failures import NotMigrated
+from adapters.sql.fitness import refuse_unfit
 from adapters.sql.pooled import Pooled
-from adapters.sql.schema import REVISION, revision_of
-from adapters.sql.transactions import Transactions, reading, send
+from adapters.sql.transactions import Transactions, send
 from adapters.sql.users import USERS, SqlUsers
+from application.deadlines import within
 from application.ports import Clock, Context, UnitOfWork
 from application.trail import Trail
+
+READY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,14 @@ class SqlStore:
             trail.write()
 
     def ready(self) -> None:
-        """Unavailable, saying why, unless the database answers, is migrated and takes writes."""
-        with reading(self._engine) as connection:
-            revision = revision_of(connection)
-        if revision is None or revision < REVISION:
-            raise NotMigrated
-        with self._transactions.open() as connection:
-            connection.execute(_CHANGES_NOTHING)
+        """Raise Unavailable, which says why, unless a user could be created now.
+
+        Takes READY_SECONDS at most.
+        """
+        with within(READY_SECONDS):
+            refuse_unfit(self._engine)
+            with self._transactions.open() as connection:
+                connection.execute(_CHANGES_NOTHING)
 
 
 def _mark(connection: Pooled, trail: Trail) -> Callable[[], None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from domain.errors import Conflict, NotFound
+from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ class NoSuchRevision(NotFound):
     """There is no such revision, or none in that direction."""
 
     code = "no_such_revision"
+
+
+class NewerSchema(Conflict):
+    """A newer release has migrated the database."""
+
+    code = "newer_schema"
 
 
 class Differs(Conflict):
@@ -62,21 +69,58 @@ def upgrade(revision: str) -> None:
     from adapters.sql import schema
 
     with _database() as engine, _known(revision):
-        shared = schema.upgrade(engine, revision)
-        click.echo(schema.current(engine))
+        shared = schema.upgrade(engine, revision, report=_report)
+        reached = schema.current(engine)
+    if schema.is_newer(reached):
+        _report(
+            f"A newer release has migrated the database; this one needs {schema.REVISION}. "
+            "There is nothing to do."
+        )
+    click.echo(reached)
     if shared and shared.count:
         raise MailboxesShared(shared)
 
 
 @db.command()
 @click.argument("revision")
-def downgrade(revision: str) -> None:
-    """Take the tables back to REVISION; "base" removes them, with all users."""
+@yes_option
+def downgrade(revision: str, yes: bool) -> None:
+    """Take the tables back to REVISION; "base" removes them, with all users.
+
+    Says how many rows it deletes, and asks for confirmation. Only a backup brings them back.
+    """
     from adapters.sql import schema
+    from adapters.sql.revisions import number_of
 
     with _database() as engine, _known(revision):
-        schema.downgrade(engine, revision)
+        target, present = number_of(revision), schema.current(engine)
+        if schema.is_newer(present):
+            raise NewerSchema(
+                f"A newer release has migrated the database to {present}: downgrade it by that one."
+            )
+        if (target or "") > (present or ""):
+            raise NoSuchRevision(f"The tables can't go down from {present} to {revision}.")
+        if target != present:
+            confirm(_warning(engine, present, target), yes=yes)
+            schema.downgrade(engine, target or "base", report=_report)
         click.echo(schema.current(engine) or "base")
+
+
+def _warning(engine: "Engine", present: str | None, target: str | None) -> str:
+    """What a downgrade deletes, with the numbers of rows."""
+    from adapters.sql import schema
+
+    lost = [f"the {what} ({_rows(rows)})" for what, rows in schema.losses(engine, target)]
+    what = ", ".join(lost) if lost else "no rows"
+    return f"Downgrading from {present} to {target or 'base'} deletes {what}."
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _report(line: str) -> None:
+    click.echo(line, err=True)
 
 
 @db.command()

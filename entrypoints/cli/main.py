@@ -1,11 +1,15 @@
 """roster: its commands, and how they end."""
 
+import errno
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from adapters.jsonapi.problems import Refused
+from application.ports import Unavailable
 from domain.errors import Invalid, RosterError
 from entrypoints.cli.db import db
 from entrypoints.cli.demo import demo
@@ -32,29 +36,71 @@ class WronglyUsed(click.ClickException):
 
 
 class Roster(click.Group):
-    """Says in one line on standard error why a command could not do its work."""
+    """Says in one line on standard error why a command could not do its work.
+
+    A failure that Roster did not foresee is one line, too, unless --traceback is given.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
         except BadSetting as error:
             raise WronglyUsed(str(error)) from error
         except Refused as error:
             raise WronglyUsed(_lines(f"{e.code}: {e.detail}" for e in error.errors)) from error
         except Invalid as error:
             raise Failed(_lines(map(str, error.violations))) from error
+        except Unavailable as error:
+            raise Failed(_lines([f"{error.code}: {error.explanation}"])) from error
         except RosterError as error:
             raise Failed(_lines([f"{error.code}: {error.detail}"])) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader has enough: click ends quietly
+                raise
+            raise Failed(_of_system(error)) from error
+        except Exception as error:  # a fault: in one line, whatever it is
+            if ctx.params["traceback"]:
+                raise
+            raise Failed(_of_fault(error)) from error
 
 
 def _lines(messages: Iterable[str]) -> str:
-    """Messages may quote what somebody stored, or typed."""
+    """The messages without control characters: they may quote stored or typed values."""
     return "\n".join(map(printable, messages))
+
+
+def _of_system(error: OSError) -> str:
+    """What the operating system refused, and for which file."""
+    files = ", ".join(str(each) for each in (error.filename, error.filename2) if each is not None)
+    problem = error.strerror or type(error).__name__
+    return f"system_error: {problem}: {files}" if files else f"system_error: {problem}"
+
+
+def _of_fault(error: Exception) -> str:
+    """What failed and where, without the values in the error's message."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    return (
+        f"internal_error: {_name(error)} at {place}. This is a fault of Roster. "
+        "To see its traceback, run the command again as roster --traceback COMMAND."
+    )
+
+
+def _name(error: Exception) -> str:
+    """Its type; with its message if that has no values, as a database's failure."""
+    from adapters.sql.failures import UnknownFailure
+
+    if isinstance(error, UnknownFailure):
+        return f"the database refused a statement ({' '.join(str(error).split())})"
+    return type(error).__name__
 
 
 @click.group(cls=Roster)
 @click.version_option(package_name="roster")
-def main() -> None:
+@click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected failure.")
+def main(traceback: bool) -> None:
     """A directory of users as a service."""
 
 

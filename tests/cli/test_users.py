@@ -167,7 +167,7 @@ def test_links_are_absolute_under_the_public_url(roster: Roster) -> None:
 
 
 def test_a_database_that_is_not_migrated_says_what_to_run(roster: Roster) -> None:
-    assert roster("db", "downgrade", "base").exit_code == 0
+    assert roster("db", "downgrade", "base", "--yes").exit_code == 0
     refused = roster("users", "list")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith("Error: not_migrated: ")

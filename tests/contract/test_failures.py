@@ -442,7 +442,7 @@ def test_a_database_that_is_not_migrated_says_so(request, directory_of, url: str
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
 def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(directory) -> None:
-    change = "UPDATE alembic_version SET version_num = "
+    change = "UPDATE roster_version SET version_num = "
     undo = f"{change}'{schema.REVISION}'"
     with altered(directory.engine, f"{change}'9999'", undo):
         directory.ready()

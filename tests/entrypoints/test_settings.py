@@ -171,3 +171,46 @@ def test_a_secret_or_a_key_set_ends_the_openness(environment: dict[str, str]) ->
 
 def test_settings_do_not_show_their_secrets() -> None:
     assert "hush" not in repr(Settings.of({"ROSTER_JWT_SECRET": "hush" * 8}))
+
+
+EXAMPLES = {
+    "ROSTER_DATABASE_URL": "postgresql://roster:hush@db.example.org/roster",
+    "ROSTER_PUBLIC_URL": "https://people.example.org",
+    "ROSTER_JWT_SECRET": "hush" * 8,
+    "ROSTER_JWT_JWKS": "/etc/roster/keys.json",
+    "ROSTER_JWT_ISSUER": "https://idp.example.org/",
+    "ROSTER_JWT_AUDIENCE": "roster",
+    "ROSTER_RATE_LIMIT": "100/minute",
+    "ROSTER_CORS_ORIGINS": "https://app.example.org",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+}
+AROUND = ["\n", "\r\n", "\r", " ", "\t", "\ufeff", "\u00a0", "\u2028", "\x0b"]
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("each", fields(Settings), ids=NAMES)
+def test_whitespace_at_either_end_of_a_setting_is_removed(each, around: str) -> None:
+    name = each.metadata["name"]
+    value = EXAMPLES.get(name, each.metadata["default"] or "x")
+    more = {"ROSTER_JWT_SECRET": "hush" * 8} if name.startswith("ROSTER_JWT") else {}
+    expected = getattr(Settings.of(more | {name: value}), each.name)
+    assert getattr(Settings.of(more | {name: f"{around}{value}{around}"}), each.name) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_setting_of_whitespace_is_an_empty_one(name: str) -> None:
+    def result(value: str) -> object:
+        try:
+            return repr(vars_of(Settings.of({"ROSTER_JWT_SECRET": "hush" * 8, name: value})))
+        except BadSetting as error:
+            return str(error)
+
+    assert result(" \r\n") == result("")
+
+
+def vars_of(settings: Settings) -> list[object]:
+    return [getattr(settings, each.name) for each in fields(settings)]
+
+
+def test_a_secret_of_spaces_is_not_long_enough() -> None:
+    assert refusal(ROSTER_JWT_SECRET="hush" * 7 + " " * 9).startswith("ROSTER_JWT_SECRET: ")

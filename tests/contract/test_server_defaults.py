@@ -1,0 +1,239 @@
+"""Whatever the defaults of a server, a database or a role are, Roster works as anywhere else."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import psycopg2
+import pymysql
+import pytest
+from sqlalchemy import make_url, text
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.transactions import Transactions, reading
+from adapters.sql.users import SqlUserCopies
+from application.deadlines import within
+from application.ports import Answer, Context, Unavailable
+from application.search import Condition, Op, Order, Search, Slice
+from application.units import repeating
+from domain.users import NewUser, UserChanges
+
+ROSTER = Path(sys.executable).with_name("roster")
+NOBODY = Context()
+NAMES = ["Jürgen", "Ēve 😀", r"Back\slash", r"O'Neill\'s", "100%_sure", 'Quo"te']
+DEFAULTS_OF_POSTGRESQL = {
+    "client_encoding": "'LATIN1'",
+    "default_transaction_isolation": "'serializable'",
+    "default_transaction_deferrable": "on",
+    "DateStyle": "'SQL, DMY'",
+    "TimeZone": "'Asia/Kathmandu'",
+    "IntervalStyle": "'sql_standard'",
+    "standard_conforming_strings": "off",
+    "backslash_quote": "off",
+    "bytea_output": "'escape'",
+    "extra_float_digits": "0",
+    "transform_null_equals": "on",
+    "statement_timeout": "'20s'",
+    "lock_timeout": "'20s'",
+    "idle_in_transaction_session_timeout": "'20s'",
+}
+DEFAULTS_OF_MARIADB = {
+    "sql_mode": "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,NO_ZERO_DATE'",
+    "tx_isolation": "'SERIALIZABLE'",
+    "autocommit": "0",
+    "completion_type": "'CHAIN'",
+    "character_set_client": "latin1",
+    "character_set_connection": "latin1",
+    "character_set_results": "latin1",
+    "collation_connection": "latin1_german1_ci",
+    "sql_safe_updates": "1",
+    "sql_select_limit": "1",
+    "sql_big_selects": "0",
+    "max_join_size": "1",
+    "sql_auto_is_null": "1",
+    "unique_checks": "0",
+    "foreign_key_checks": "0",
+    "time_zone": "'+05:45'",
+    "div_precision_increment": "0",
+}
+
+
+@pytest.fixture(params=["postgresql_18", "postgresql_15", "mariadb"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database with defaults that are as unusual as possible."""
+    server = request.getfixturevalue(request.param)
+    made = server.new_database()
+    if request.param != "mariadb":
+        for name, value in DEFAULTS_OF_POSTGRESQL.items():
+            server.execute(f"ALTER DATABASE {make_url(made).database} SET {name} = {value}")
+        yield made
+        return
+    with closing(pymysql.connect(unix_socket=str(server.address), user="root")) as root:
+        cursor = root.cursor()
+        before = {}
+        for name in DEFAULTS_OF_MARIADB:
+            cursor.execute(f"SELECT @@GLOBAL.{name}")
+            before[name] = cursor.fetchone()[0]
+        try:
+            for name, value in DEFAULTS_OF_MARIADB.items():
+                cursor.execute(f"SET GLOBAL {name} = {value}")
+            yield made
+        finally:
+            for name, value in before.items():
+                cursor.execute(f"SET GLOBAL {name} = %s", (value,))
+
+
+def upgrade(url: str) -> None:
+    """By the command, which must end."""
+    subprocess.run(
+        [ROSTER, "db", "upgrade"],
+        env={"ROSTER_DATABASE_URL": url},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def test_everything_works_under_other_defaults(url: str, directory_of: Callable) -> None:
+    upgrade(url)
+    engine = make_engine(url)
+    assert schema.drift(engine) == []
+    directory = directory_of(engine)
+    directory.ready()
+
+    users = [directory.add(f"user{n}@example.org", name) for n, name in enumerate(NAMES)]
+    for user in users:
+        assert directory.reader.get(user.id) == user
+        assert find(directory, "name", Op.EQ, user.name, folded=True) == [user]
+        assert find(directory, "name", Op.CONTAINS, user.name[2:], folded=True) == [user]
+        assert user in find(directory, "creation_time", Op.GE, user.creation_time)
+        assert user not in find(directory, "creation_time", Op.GT, user.creation_time)
+    pages = directory.reader.page(Search(ordering=(Order("name"),), place=Slice(100)))
+    assert [each.name for each in pages.items] == sorted(NAMES)
+
+    changed = directory.commands.change(users[0].id, UserChanges({"name": "Ý"}), NOBODY)
+    assert changed.update_time - changed.creation_time < timedelta(minutes=1)
+    directory.commands.delete(users[1].id, NOBODY)
+    directory.commands.erase(users[1].id, NOBODY)
+    assert len(directory.events.after(0, size=100)) >= len(NAMES) + 2
+    with pytest.raises(Exception, match=r"Another user"):
+        directory.add("USER2@example.org")
+
+    body = bytes(range(256))
+    run = repeating(directory.begin)
+    answer = Answer(201, {"ETag": '"é"'}, body)
+    run(NOBODY, lambda work: work.answers.reserve("k", "d", at=work.now))
+    run(NOBODY, lambda work: work.answers.keep("k", answer))
+    assert run(NOBODY, lambda work: work.answers.reserve("k", "d", at=work.now)) == answer
+
+
+def find(directory, attribute: str, op: Op, value: object, *, folded: bool = False) -> list:
+    condition = (
+        Condition.folding(attribute, op, (value,)) if folded else Condition(attribute, op, (value,))
+    )
+    return list(directory.reader.page(Search((condition,), place=Slice(100))).items)
+
+
+def test_many_are_imported_and_exported_under_other_defaults(
+    url: str, directory_of: Callable
+) -> None:
+    upgrade(url)
+    engine = make_engine(url, pool_size=2, alone=True)
+    directory = directory_of(engine)
+    new = [NewUser(email=f"user{n}@example.org", name=name) for n, name in enumerate(NAMES)]
+
+    def unit(work) -> object:
+        return work.users.add_many([*new, new[0]], at=work.now)
+
+    assert list(repeating(directory.begin)(NOBODY, unit)) == [len(new)]
+    assert [user.name for user in directory.reader.page(Search()).items] == NAMES
+    assert len(directory.events.after(0, size=100)) == len(NAMES)
+    copies = SqlUserCopies(engine)
+    if copies.possible:
+        written = BytesIO()
+        copies.write(["id", "name", "creation_time"], written)
+        lines = written.getvalue().decode().splitlines()
+        assert lines[0] == "id,name,creation_time" or lines[0].startswith("1,Jürgen,2026-11-22T09:")
+
+
+def test_a_unit_of_work_sees_what_is_committed_meanwhile(url: str, directory_of: Callable) -> None:
+    upgrade(url)
+    directory = directory_of(make_engine(url))
+    user = directory.add("ann@example.org")
+    with Transactions(directory.engine).open() as connection:
+        select_names = text("SELECT name FROM users")
+        assert connection.execute(select_names).scalars().all() == ["Ann"]
+        directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+        assert connection.execute(select_names).scalars().all() == ["Bo"]
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_a_read_is_at_the_level_that_a_standby_allows(request, kind: str) -> None:
+    """A standby refuses whatever is serializable."""
+    server = request.getfixturevalue(kind)
+    url = server.new_database()
+    name = make_url(url).database
+    server.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    engine = make_engine(url)
+    with within(5), reading(engine) as connection:
+        level = connection.execute(text("SELECT current_setting('transaction_isolation')"))
+        assert level.scalar_one() == "read committed"
+    engine.dispose()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_a_database_in_another_encoding_is_refused(
+    request, directory_of: Callable, kind: str, encoding: str
+) -> None:
+    server = request.getfixturevalue(kind)
+    name = make_url(server.new_database()).database
+    server.execute(f"DROP DATABASE {name}")
+    server.execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
+        f" LC_COLLATE 'C' LC_CTYPE 'C'{' LOCALE_PROVIDER libc' if kind == 'postgresql_15' else ''}"
+    )
+    engine = make_engine(server.url(name))
+    directory = directory_of(engine)
+    for attempt in (lambda: schema.upgrade(engine), directory.ready):
+        with pytest.raises(Unavailable) as refusal:
+            attempt()
+        assert refusal.value.code == "unsupported_encoding"
+        assert encoding in refusal.value.explanation
+    with closing(psycopg2.connect(server.url(name))) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_an_sqlite_file_in_utf_16_is_refused(
+    tmp_path: Path, directory_of: Callable, encoding: str
+) -> None:
+    import sqlite3
+
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute(f"PRAGMA encoding = '{encoding}'")
+        connection.execute("CREATE TABLE notes (text TEXT)")
+    engine = make_engine(f"sqlite:///{tmp_path}/other.db")
+    for attempt in (lambda: schema.upgrade(engine), directory_of(engine).ready):
+        with pytest.raises(Unavailable) as refusal:
+            attempt()
+        assert refusal.value.code == "unsupported_encoding"
+        assert encoding in refusal.value.explanation
+
+
+def test_a_mariadb_whose_log_has_statements_is_refused(mariadb_url: str, directory_of) -> None:
+    """Otherwise every change would fail with 500. A log can't be turned on while it runs."""
+    from adapters.sql.failures import UnsupportedServer, translated
+
+    refused = pymysql.err.OperationalError(
+        1665, "Cannot execute statement: impossible to write to binary log since BINLOG_FORMAT = ST"
+    )
+    with pytest.raises(UnsupportedServer) as refusal, translated():
+        raise refused
+    assert "binlog_format" in refusal.value.explanation

@@ -1,0 +1,311 @@
+"""Whatever a database refuses, a command ends with one line that says what it was."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from threading import Thread
+
+import psycopg2
+import pymysql
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.reasons import MAX_LENGTH, reason, without_secrets
+from entrypoints.cli.main import main
+
+Roster = Callable[..., subprocess.CompletedProcess[str]]
+
+ROSTER = Path(sys.executable).with_name("roster")
+COMMANDS = [
+    "users list",
+    "users list --json --all",
+    "users show 1",
+    "users create --email ann@example.org --name Ann",
+    "users update 1 --name Ann",
+    "users delete 1",
+    "users delete 1 --erase",
+    "users history 1",
+    "users import people.csv",
+    "users export --format csv",
+    "users export --format jsonl --sort name",
+    "events",
+    "demo 5",
+    "db upgrade",
+    "db current",
+    "db check",
+    "db downgrade base --yes",
+]
+REFUSALS = {
+    "nobody listens, PostgreSQL": ("postgresql://ann:hush@127.0.0.1:1/roster", "refused"),
+    "nobody listens, MariaDB": ("mariadb+pymysql://ann:hush@127.0.0.1:1/roster", "refused"),
+    "unknown host, PostgreSQL": ("postgresql://ann:hush@no-such-host.invalid/x", "no-such-host"),
+    "unknown host, MariaDB": ("mariadb+pymysql://ann:hush@no-such-host.invalid/x", "no-such-host"),
+    "a host name that is none": (f"mariadb+pymysql://ann:hush@{'a' * 80}.test/x", "a.test"),
+    "no socket": ("postgresql://ann:hush@/roster?host=/no/such/folder", "/no/such/folder"),
+    "no folder": ("sqlite:////no/such/folder/roster.db", "/no/such/folder"),
+    "a folder": ("sqlite:////tmp", "folder"),
+    "another file": ("sqlite:///people.csv", "not a database"),
+    "a password with @": ("postgresql://ann:hush@hush@127.0.0.1:1/roster", "127.0.0.1"),
+}
+
+
+def is_one_line(stderr: str) -> bool:
+    assert stderr.startswith("Error: ")
+    assert stderr.count("\n") == 1
+    assert stderr.endswith("\n")
+    assert "Traceback" not in stderr
+    assert "hush" not in stderr
+    return True
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where commands are run; people.csv is there."""
+    (tmp_path / "people.csv").write_text("email,name\nann@example.org,Ann\n" * 50)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_each_command_says_why_it_has_no_database(folder: Path, command: str, refusal: str) -> None:
+    url, cause = REFUSALS[refusal]
+    result = CliRunner().invoke(main, command.split(), env={"ROSTER_DATABASE_URL": url})
+    assert result.exit_code == 1
+    assert is_one_line(result.stderr)
+    assert cause in result.stderr
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_the_service_says_why_it_does_not_start(
+    roster: Roster, tmp_path: Path, refusal: str
+) -> None:
+    (tmp_path / "people.csv").write_text("email,name\nann@example.org,Ann\n" * 50)
+    url, cause = REFUSALS[refusal]
+    result = roster("serve", "--port", "0", ROSTER_DATABASE_URL=url)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert is_one_line(result.stderr)
+    assert cause in result.stderr
+
+
+def result_of(url: str, command: str) -> str:
+    """What a command that fails says."""
+    environment = {"ROSTER_DATABASE_URL": url, "ROSTER_REQUEST_SECONDS": "5"}
+    result = CliRunner().invoke(main, command.split(), env=environment)
+    assert result.exit_code == 1, result.output
+    assert is_one_line(result.stderr)
+    return result.stderr
+
+
+@pytest.mark.parametrize("command", ["db upgrade", "users list"])
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+def test_a_database_that_does_not_exist_is_named(request, kind: str, command: str) -> None:
+    url = request.getfixturevalue(kind).url("roster_nowhere")
+    assert "roster_nowhere" in result_of(url, command)
+
+
+@pytest.mark.parametrize("command", ["db upgrade", "users list"])
+def test_a_wrong_password_is_said_to_be_wrong(mariadb, mariadb_url: str, command: str) -> None:
+    name = make_url(mariadb_url).database
+    mariadb.execute("CREATE OR REPLACE USER shy@localhost IDENTIFIED BY 'hush'")
+    mariadb.execute(f"GRANT ALL ON {name}.* TO shy@localhost")
+    said = result_of(mariadb_url.replace("roster@", "shy:hushhush@"), command)
+    assert "Access denied" in said
+    assert "password" in said
+
+
+def test_tls_that_the_server_does_not_have_is_named() -> None:
+    """Over a socket there is none, so a server that only speaks plainly stands in."""
+
+    def refuse() -> None:
+        client, _ = listening.accept()
+        with client:
+            client.recv(8)
+            client.sendall(b"N")  # to SSLRequest: not willing
+            client.recv(1)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        thread = Thread(target=refuse)
+        thread.start()
+        port = listening.getsockname()[1]
+        url = f"postgresql://ann:hush@127.0.0.1:{port}/x?sslmode=require&gssencmode=disable"
+        said = result_of(url, "db current")
+        thread.join(10)
+    assert "SSL" in said
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_a_role_that_may_not_create_tables_is_told_so(request, kind: str) -> None:
+    server = request.getfixturevalue(kind)
+    url = server.new_database()
+    server.execute("DROP ROLE IF EXISTS modest")
+    server.execute("CREATE ROLE modest LOGIN")
+    said = result_of(url.replace("postgres@", "modest@"), "db upgrade")
+    assert said.startswith("Error: not_permitted: ")
+    assert "permission denied for schema public" in said
+    server.execute("DROP ROLE modest")
+
+
+def test_a_mariadb_user_that_may_not_create_tables_is_told_so(mariadb, mariadb_url: str) -> None:
+    name = make_url(mariadb_url).database
+    mariadb.execute("CREATE OR REPLACE USER modest@localhost")
+    mariadb.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO modest@localhost")
+    said = result_of(mariadb_url.replace("roster@", "modest@"), "db upgrade")
+    assert said.startswith("Error: not_permitted: ")
+    assert "CREATE command denied" in said
+
+
+def test_a_locked_file_is_said_to_be_locked(sqlite_url: str) -> None:
+    schema_of(sqlite_url)
+    with held(sqlite_url):
+        environment = {"ROSTER_DATABASE_URL": sqlite_url, "ROSTER_REQUEST_SECONDS": "0.2"}
+        command = ["users", "create", "--email", "ann@example.org", "--name", "Ann"]
+        result = CliRunner().invoke(main, command, env=environment)
+    assert result.exit_code == 1
+    assert is_one_line(result.stderr)
+    assert "locked" in result.stderr
+
+
+def test_a_damaged_file_is_said_to_be_damaged(sqlite_url: str) -> None:
+    schema_of(sqlite_url)
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    assert "malformed" in result_of(sqlite_url, "users list")
+
+
+def schema_of(url: str) -> None:
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
+
+
+SPOIL = "ALTER TABLE users RENAME COLUMN name TO label"
+
+
+@pytest.mark.parametrize("kind", ["sqlite_url", "postgresql_url", "mariadb_url"])
+def test_a_fault_is_one_line_unless_its_traceback_is_wanted(request, kind: str) -> None:
+    url = request.getfixturevalue(kind)
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(SPOIL)
+    engine.dispose()
+    said = result_of(url, "users list")
+    assert said.startswith("Error: internal_error: ")
+    assert "--traceback" in said
+    command = [ROSTER, "--traceback", "users", "list"]
+    environment = {"ROSTER_DATABASE_URL": url}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("Traceback")
+
+
+def test_a_full_disk_below_the_output_is_named(roster: Roster) -> None:
+    roster("db", "upgrade")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [ROSTER, "openapi"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
+        )
+    assert done.returncode == 1
+    assert is_one_line(done.stderr)
+    assert "No space left" in done.stderr
+
+
+@contextmanager
+def held(url: str) -> Iterator[None]:
+    """Another process migrates, or writes."""
+    parts = make_url(url)
+    with ExitStack() as stack:
+        if url.startswith("sqlite"):
+            other = stack.enter_context(closing(sqlite3.connect(str(parts.database))))
+            other.execute("BEGIN IMMEDIATE")
+        elif url.startswith("postgresql"):
+            other = stack.enter_context(closing(psycopg2.connect(url)))
+            other.cursor().execute(f"SELECT pg_advisory_lock({0x526F73746572})")
+        else:
+            where = parts.query["unix_socket"]
+            other = stack.enter_context(closing(pymysql.connect(unix_socket=where, user="root")))
+            other.cursor().execute(f"SELECT GET_LOCK('roster {parts.database}', 0)")
+        yield
+
+
+@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database that an upgrade has something to do in."""
+    url = str(request.getfixturevalue(request.param))
+    engine = make_engine(url)
+    schema.upgrade(engine, "0004")
+    engine.dispose()
+    return url
+
+
+@contextmanager
+def upgrading(url: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [ROSTER, "db", "upgrade"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = {"ROSTER_DATABASE_URL": url, "PATH": os.environ["PATH"]}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_an_upgrade_says_what_it_waits_for_and_goes_on_when_that_ends(url: str) -> None:
+    with ExitStack() as stack:
+        lock = stack.enter_context(ExitStack())
+        lock.enter_context(held(url))
+        process = stack.enter_context(upgrading(url))
+        assert process.stderr
+        assert process.stderr.readline().startswith("Waiting for another migration")
+        lock.close()
+        output, _ = process.communicate(timeout=60)
+        assert (process.returncode, output) == (0, f"{schema.REVISION}\n")
+
+
+def test_an_upgrade_that_waits_is_ended_by_ctrl_c_without_a_traceback(url: str) -> None:
+    with held(url), upgrading(url) as process:
+        assert process.stderr
+        assert process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("two\n\tlines", "two lines"),
+        ('could not translate host name "hush@host"', 'could not translate host name "…@host"'),
+        ("can't connect to 'a:hush@host:1'", "can't connect to '…@host:1'"),
+        ("postgresql://ann:hush@host/x failed", "postgresql://…@host/x failed"),
+        ("postgresql://ann:hush@hush@host/x failed", "postgresql://…@host/x failed"),
+        ("host=x password=hush user=y", "host=x password=… user=y"),
+        ("host=x password='hush hush' user=y", "host=x password=… user=y"),
+    ],
+)
+def test_no_password_is_in_a_reason(text: str, expected: str) -> None:
+    assert without_secrets(text) == expected
+
+
+def test_a_reason_is_one_line_of_a_bounded_length() -> None:
+    said = reason(psycopg2.OperationalError("a very\nlong one " * 10_000))
+    assert "\n" not in said
+    assert len(said) <= MAX_LENGTH
+
+
+def test_no_value_of_a_row_is_in_a_reason() -> None:
+    for code in (1062, 1366, 1292, 1064, 4025):
+        error = pymysql.err.IntegrityError(code, "Duplicate entry 'ann@example.org' for key 'x'")
+        assert "ann" not in reason(error)

@@ -1,0 +1,272 @@
+"""A database may be shared: with another application, and with an older release of Roster."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.metadata import METADATA
+from adapters.sql.revisions import revisions
+from adapters.sql.store import SqlStore
+from application.ports import Unavailable
+
+ROSTER = Path(sys.executable).with_name("roster")
+OLD_RELEASES = [f"{number:04}" for number in range(1, int(schema.LAST_LEGACY) + 1)]
+FOREIGN = ["1975ea83b712", "0003", "0005", "9999", "head"]
+
+
+@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Of a database with nothing in it."""
+    made = make_engine(request.getfixturevalue(request.param))
+    yield made
+    made.dispose()
+
+
+def run(engine: Engine, *statements: str) -> None:
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def versions(engine: Engine, table: str) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(text(f"SELECT version_num FROM {table}")).scalars())
+
+
+def add_foreign_version(engine: Engine, *values: str) -> None:
+    """As another application does that uses Alembic."""
+    run(
+        engine,
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
+        *(f"INSERT INTO alembic_version VALUES ('{value}')" for value in values),
+    )
+
+
+def migrate_as_before(engine: Engine, revision: str) -> None:
+    """To the revision, as a release did whose version table was Alembic's."""
+    schema.upgrade(engine, revision)
+    run(engine, f"DROP TABLE {schema.VERSION_TABLE}")
+    add_foreign_version(engine, revision)
+
+
+def is_served_by(engine: Engine, release: str) -> bool:
+    """Whether a release finds its tables, as the releases up to 0005 looked."""
+    with engine.connect() as connection:
+        question = text("SELECT version_num FROM alembic_version")
+        found = connection.execute(question).scalar_one_or_none()
+    return found is not None and found >= release
+
+
+def names(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names()) - {"sqlite_sequence"}
+
+
+@pytest.mark.parametrize("value", FOREIGN)
+def test_the_version_of_another_application_is_neither_used_nor_changed(
+    engine: Engine, value: str
+) -> None:
+    add_foreign_version(engine, value)
+    assert schema.current(engine) is None
+    schema.upgrade(engine)
+    assert schema.current(engine) == schema.REVISION
+    assert versions(engine, "alembic_version") == [value]
+    SqlStore(engine, lambda: None).ready()
+    assert schema.drift(engine) == []
+    for revision in ("0004", "0003", "0001"):
+        schema.downgrade(engine, revision)
+        assert versions(engine, "alembic_version") == [value]
+        assert schema.current(engine) == revision
+    schema.upgrade(engine)
+    schema.downgrade(engine, "base")
+    assert versions(engine, "alembic_version") == [value]
+    assert schema.current(engine) is None
+
+
+def test_several_versions_of_another_application_are_left_alone(engine: Engine) -> None:
+    add_foreign_version(engine, "0002", "0003")
+    schema.upgrade(engine)
+    assert sorted(versions(engine, "alembic_version")) == ["0002", "0003"]
+
+
+def test_a_version_table_of_another_shape_is_left_alone(engine: Engine) -> None:
+    run(engine, "CREATE TABLE alembic_version (head INTEGER)")
+    schema.upgrade(engine)
+    assert schema.current(engine) == schema.REVISION
+
+
+@pytest.mark.parametrize("revision", OLD_RELEASES)
+def test_the_tables_of_an_older_release_are_taken_over_while_it_serves(
+    engine: Engine, revision: str
+) -> None:
+    migrate_as_before(engine, revision)
+    assert schema.current(engine) == revision
+    schema.upgrade(engine)
+    assert versions(engine, schema.VERSION_TABLE) == [schema.REVISION]
+    assert is_served_by(engine, revision)
+    assert is_served_by(engine, schema.LAST_LEGACY)
+    SqlStore(engine, lambda: None).ready()
+    assert schema.drift(engine) == []
+    schema.upgrade(engine)
+    assert is_served_by(engine, schema.LAST_LEGACY)
+
+
+def test_a_downgrade_is_seen_by_older_releases_too(engine: Engine) -> None:
+    migrate_as_before(engine, schema.LAST_LEGACY)
+    schema.upgrade(engine)
+    schema.downgrade(engine, "0003")
+    assert versions(engine, schema.VERSION_TABLE) == ["0003"]
+    assert versions(engine, "alembic_version") == ["0003"]
+    assert is_served_by(engine, "0003")
+    assert not is_served_by(engine, "0004")
+    schema.upgrade(engine)
+    assert versions(engine, "alembic_version") == [schema.LAST_LEGACY]
+    schema.downgrade(engine, "base")
+    assert versions(engine, "alembic_version") == []
+    assert schema.current(engine) is None
+    schema.upgrade(engine)
+    assert schema.current(engine) == schema.REVISION
+
+
+def test_a_newer_schema_is_served_and_left_as_it_is(engine: Engine) -> None:
+    schema.upgrade(engine)
+    run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
+    SqlStore(engine, lambda: None).ready()
+    schema.upgrade(engine)
+    assert schema.current(engine) == "0999"
+
+
+@pytest.mark.parametrize("value", ["1975ea83b712", "12", "00012", "0005x", "", " 0005"])
+def test_a_version_that_roster_never_writes_is_refused(engine: Engine, value: str) -> None:
+    schema.upgrade(engine)
+    run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '{value}'")
+    for attempt in (
+        SqlStore(engine, lambda: None).ready,
+        lambda: schema.current(engine),
+        lambda: schema.upgrade(engine),
+    ):
+        with pytest.raises(Unavailable) as refusal:
+            attempt()
+        assert refusal.value.code == "unknown_revision"
+        assert schema.VERSION_TABLE in refusal.value.explanation
+
+
+@pytest.mark.parametrize("table", sorted(METADATA.tables))
+@pytest.mark.parametrize("since", [None, "0003"])
+def test_a_foreign_table_of_the_same_name_stops_the_upgrade_before_it_changes_anything(
+    engine: Engine, table: str, since: str | None
+) -> None:
+    if since:
+        schema.upgrade(engine, since)
+        if table in names(engine):
+            return  # it is Roster's own
+    run(engine, f"CREATE TABLE {table} (id INTEGER, email VARCHAR(50), name VARCHAR(50))")
+    before = names(engine)
+    with pytest.raises(Unavailable) as refusal:
+        schema.upgrade(engine)
+    assert refusal.value.code == "foreign_table"
+    assert table in refusal.value.explanation
+    assert names(engine) - {schema.VERSION_TABLE} == before - {schema.VERSION_TABLE}
+    assert schema.current(engine) == since
+
+
+def test_a_foreign_view_stops_the_upgrade_as_well(engine: Engine) -> None:
+    run(engine, "CREATE VIEW events AS SELECT 1 AS id")
+    with pytest.raises(Unavailable) as refusal:
+        schema.upgrade(engine)
+    assert refusal.value.code == "foreign_table"
+    assert not names(engine) & set(METADATA.tables)
+
+
+def test_tables_of_others_are_no_difference(engine: Engine) -> None:
+    schema.upgrade(engine)
+    run(engine, "CREATE TABLE orders (id INTEGER PRIMARY KEY, user_id INTEGER)")
+    run(engine, "CREATE INDEX ix_orders ON orders (user_id)")
+    assert schema.drift(engine) == []
+
+
+def test_each_table_is_created_by_a_revision_that_is_known_to_create_it() -> None:
+    created = [name for revision in revisions() for name in revision.tables]
+    assert sorted(created) == sorted(METADATA.tables)
+
+
+def test_where_new_tables_would_go_elsewhere_the_upgrade_is_refused(
+    postgresql_18, postgresql_url: str
+) -> None:
+    engine = make_engine(postgresql_url)
+    schema.upgrade(engine, "0003")
+    run(engine, "CREATE SCHEMA other")
+    database = engine.url.database
+    postgresql_18.execute(f"ALTER DATABASE {database} SET search_path = other, public")
+    engine.dispose()
+    with pytest.raises(Unavailable) as refusal:
+        schema.upgrade(engine)
+    assert refusal.value.code == "foreign_table"
+    assert "public" in refusal.value.explanation
+    assert "other" in refusal.value.explanation
+    engine.dispose()
+
+
+@pytest.fixture
+def command(engine: Engine) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `roster` over the database, with nothing on standard input."""
+    url = engine.url.render_as_string(hide_password=False)
+
+    def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ROSTER, *arguments],
+            env={"ROSTER_DATABASE_URL": url},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run_command
+
+
+def test_the_command_tells_of_a_newer_schema(engine: Engine, command) -> None:
+    assert command("db", "upgrade").returncode == 0
+    run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
+    done = command("db", "upgrade")
+    assert (done.returncode, done.stdout) == (0, "0999\n")
+    assert "newer" in done.stderr
+    refused = command("db", "downgrade", "0003", "--yes")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Error: newer_schema: ")
+    assert schema.current(engine) == "0999"
+
+
+def test_a_downgrade_says_what_it_deletes_and_asks(engine: Engine, command) -> None:
+    command("db", "upgrade")
+    for name in ("ann", "bob"):
+        assert command("users", "create", "--email", f"{name}@example.org", "--name", name)
+    before = names(engine)
+    refused = command("db", "downgrade", "0003")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "events (2 rows)" in refused.stderr
+    assert "event_positions (1 row)" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert names(engine) == before
+    done = command("db", "downgrade", "0003", "--yes")
+    assert (done.returncode, done.stdout) == (0, "0003\n")
+    assert "events (2 rows)" in done.stderr
+    assert "users" not in done.stderr
+    done = command("db", "downgrade", "base", "--yes")
+    assert (done.returncode, done.stdout) == (0, "base\n")
+    assert "users (2 rows)" in done.stderr
+    assert "answers (0 rows)" in done.stderr
+
+
+@pytest.mark.parametrize("revision", ["4711", "nonsense", "0005"])
+def test_a_downgrade_to_what_is_not_before_is_refused(command, revision: str) -> None:
+    command("db", "upgrade", "0004")
+    refused = command("db", "downgrade", revision, "--yes")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Error: no_such_revision: ")
+    assert refused.stderr.count("\n") == 1
