@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 from time import time
 from typing import Any
 
@@ -253,10 +253,14 @@ def test_a_withdrawn_key_does_not_work_even_once_after_five_minutes_without_requ
     if known:
         assert tokens.principal(token)
     publisher.body = shown(new)
+    publisher.open.clear()
     clock.now += LIFESPAN
+    slow = Timer(0.1, publisher.open.set)
+    slow.start()
     with pytest.raises(InvalidToken):
         tokens.principal(token)
     assert tokens.principal(new.sign())
+    slow.join()
 
 
 def test_a_set_in_use_is_read_ahead_so_that_no_request_waits(
