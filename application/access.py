@@ -29,12 +29,20 @@ class MissingToken(Unauthenticated):
 
 
 class InvalidToken(Unauthenticated):
-    """The token has no trusted signature, or is not valid for this time and service."""
+    """The token has no trusted signature, or is not valid for this time and service.
+
+    `reason` says more than the client is told, and `facts` are about the token: both are for the
+    operator's log. They contain no text that an unauthenticated client chose.
+    """
 
     code = "invalid_token"
 
-    def __init__(self, detail: str = "The token is not valid.") -> None:
+    def __init__(
+        self, detail: str = "The token is not valid.", *, reason: str | None = None, **facts: str
+    ) -> None:
         super().__init__(detail)
+        self.reason = reason or detail
+        self.facts = facts
 
 
 class InsufficientScope(RosterError):

@@ -175,7 +175,7 @@ def running(
 def _headers(environment: Mapping[str, str]) -> dict[str, str]:
     headers = {"Accept": JSONAPI, "Content-Type": JSONAPI}
     if "ROSTER_JWT_SECRET" in environment:
-        scopes = ["--scope", "users:read users:write", "--expires", "1d"]
+        scopes = ["--scope", "users:read users:write", "--subject", "bench", "--expires", "1d"]
         token = subprocess.check_output(
             [f"{OURS}/roster", "token", *scopes], env=dict(environment), text=True
         )

@@ -1,42 +1,52 @@
-"""Who is let in, by the settings."""
+"""Access control, from the settings."""
 
 from collections.abc import Callable
 from functools import partial
 
 from adapters.tokens.key_sets import KeySet, UnreachableKeySet, fetch, read_file
-from adapters.tokens.keys import UnusableKeySet, read_keys, secret_key
+from adapters.tokens.keys import KeySource, Secret, UnusableKeySet, read_keys
 from adapters.tokens.tokens import Tokens
 from entrypoints.settings import BadSetting, Settings
+from entrypoints.values import ANY
 
 
 def check_keys(settings: Settings) -> None:
-    """Look whether the key set can be had and used. Raises BadSetting."""
+    """Read the key set once. Raises BadSetting if that fails or no key is usable."""
     if settings.jwt_jwks is None:
         return
     try:
-        read_keys(_reading(settings.jwt_jwks)())
+        read_keys(_reader(settings.jwt_jwks)())
     except UnusableKeySet as error:
         raise BadSetting("ROSTER_JWT_JWKS", f"{error}") from error
 
 
 def make_tokens(settings: Settings) -> Tokens | None:
-    """What checks tokens; None where nobody is asked for one.
+    """What verifies tokens; None if the service is open.
 
-    A key set that can't be had is asked for again when it is needed: a worker that is replaced
-    while the issuer is down must not end the service. Raises BadSetting for one without a use.
+    A key set that cannot be read now is read again when it is needed: a worker that is replaced
+    while the issuer is down must not end the service. Raises BadSetting if no key is usable.
     """
     if settings.is_open:
         return None
+    sources: list[KeySource] = []
+    if settings.jwt_secret:
+        sources.append(Secret(settings.jwt_secret))
+    if settings.jwt_jwks:
+        sources.append(_key_set(settings.jwt_jwks, settings.jwt_jwks_stale))
     return Tokens(
-        secret_key(settings.jwt_secret) if settings.jwt_secret else None,
-        _key_set(settings.jwt_jwks) if settings.jwt_jwks else None,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
+        *sources,
+        issuers=_accepted(settings.jwt_issuer),
+        audiences=_accepted(settings.jwt_audience),
+        leeway=settings.jwt_leeway,
     )
 
 
-def _key_set(place: str) -> KeySet:
-    keys = KeySet(_reading(place))
+def _accepted(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if values == ANY else values
+
+
+def _key_set(place: str, stale: int) -> KeySet:
+    keys = KeySet(_reader(place), stale=stale)
     try:
         keys.load()
     except UnreachableKeySet:
@@ -46,5 +56,5 @@ def _key_set(place: str) -> KeySet:
     return keys
 
 
-def _reading(place: str) -> Callable[[], bytes]:
-    return partial(fetch if place.startswith("https:") else read_file, place)
+def _reader(place: str) -> Callable[[], bytes]:
+    return partial(fetch if place.lower().startswith("https:") else read_file, place)

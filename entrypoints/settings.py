@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from entrypoints.values import (
     MEMORY,
     Read,
+    claim_values,
     collector,
     database_url,
     jwks,
@@ -59,20 +60,39 @@ class Settings:
         "ROSTER_JWT_SECRET",
         None,
         jwt_secret,
-        "whoever shows a token signed with it (HS256) is let in; 32 bytes or more",
+        "requires tokens, and accepts those signed with this secret (HS256); 32 bytes or more",
     )
     jwt_jwks: str | None = setting(
         "ROSTER_JWT_JWKS",
         None,
         jwks,
-        "whoever shows a token signed by a key of this set (RS256, ES256, EdDSA) is let in; "
-        "a file or an https URL",
+        "requires tokens, and accepts those signed by a key of this set (RS256, ES256, EdDSA); a "
+        "file or an https URL; requires `ROSTER_JWT_ISSUER` and `ROSTER_JWT_AUDIENCE`",
     )
-    jwt_issuer: str | None = setting(
-        "ROSTER_JWT_ISSUER", None, some_text, "the only `iss` that is taken in a token"
+    jwt_jwks_stale: int = setting(
+        "ROSTER_JWT_JWKS_STALE",
+        "3600",
+        whole(300, 604_800),
+        "seconds for which the last good key set is used if it cannot be read again; then tokens "
+        "of its keys get 503",
     )
-    jwt_audience: str | None = setting(
-        "ROSTER_JWT_AUDIENCE", None, some_text, "the `aud` that a token must name"
+    jwt_issuer: tuple[str, ...] | None = setting(
+        "ROSTER_JWT_ISSUER",
+        None,
+        claim_values,
+        "accepted issuers (`iss`) of tokens, separated by commas; `*` accepts any",
+    )
+    jwt_audience: tuple[str, ...] | None = setting(
+        "ROSTER_JWT_AUDIENCE",
+        None,
+        claim_values,
+        "accepted audiences (`aud`) of tokens, separated by commas; `*` accepts any",
+    )
+    jwt_leeway: int = setting(
+        "ROSTER_JWT_LEEWAY",
+        "30",
+        whole(0, 300),
+        "seconds by which clocks may differ when `exp`, `nbf` and `iat` of tokens are checked",
     )
     cursor_secret: str | None = setting(
         "ROSTER_CURSOR_SECRET",
@@ -162,7 +182,8 @@ class Settings:
         read = cls(**{each.name: _read(each.metadata, environment) for each in fields(cls)})
         for name in ("ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"):
             if name in environment and read.is_open:
-                raise BadSetting(name, "asks for ROSTER_JWT_SECRET or ROSTER_JWT_JWKS, too")
+                raise BadSetting(name, "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS")
+        _check_key_set(read)
         return read
 
     @property
@@ -196,6 +217,18 @@ def trimmed(text: str) -> str:
     A value that was read from a file often ends in a line end, which is part of no setting.
     """
     return text.strip(_WHITESPACE)
+
+
+def _check_key_set(settings: Settings) -> None:
+    """An issuer signs tokens for many services: raises BadSetting if any of them is accepted."""
+    if settings.jwt_jwks is None:
+        return
+    for name, values in (
+        ("ROSTER_JWT_ISSUER", settings.jwt_issuer),
+        ("ROSTER_JWT_AUDIENCE", settings.jwt_audience),
+    ):
+        if values is None:
+            raise BadSetting(name, "must be set with ROSTER_JWT_JWKS; * accepts any value")
 
 
 def _read(told: Mapping[str, Any], environment: Mapping[str, str]) -> Any:

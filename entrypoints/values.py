@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from math import isfinite
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
@@ -58,6 +58,20 @@ def some_text(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
     return text
+
+
+ANY: Final = ("*",)
+"""The value of a setting that accepts any value of a claim."""
+
+
+def claim_values(text: str) -> tuple[str, ...]:
+    """The values that a claim may have, separated by commas; ANY for `*`."""
+    values = tuple(part.strip() for part in text.split(","))
+    if not all(value and value.isprintable() for value in values) or (
+        "*" in values and values != ANY
+    ):
+        raise ValueError("must be * or values separated by commas, none of them empty")
+    return values
 
 
 def jwt_secret(text: str) -> str:

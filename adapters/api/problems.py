@@ -13,11 +13,11 @@ from adapters.api.errors import URL
 from adapters.api.suggestions import meant
 from adapters.jsonapi.media import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
-from adapters.web.app import REQUEST_ID
+from adapters.web.app import LOG_FIELDS, REQUEST_ID
 from adapters.web.bearer import challenge
 from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
 from adapters.web.rates import TooManyRequests
-from application.access import InsufficientScope, Unauthenticated
+from application.access import InsufficientScope, InvalidToken, Unauthenticated
 from application.operations import OperationRefused
 from application.ports import Unavailable
 from domain.errors import RosterError, Stale
@@ -98,11 +98,14 @@ def _refused(error: Exception) -> Refused:
 
 
 def _log_reason(error: RosterError) -> None:
-    """Why the store can't do it, which whoever asks is not told."""
+    """Log why the store or a token is refused, which the client is not told."""
     if isinstance(error, Unavailable) and (error.reason or error.__cause__):
         reason = error.reason or type(error.__cause__).__name__
         request_id = request.environ.get(REQUEST_ID)
         _log.warning("unavailable", code=error.code, reason=reason, request_id=request_id)
+    elif isinstance(error, InvalidToken):
+        fields = {f"token_{name}": fact for name, fact in error.facts.items()}
+        request.environ[LOG_FIELDS] = {"token_refused": error.reason, **fields}
 
 
 def _of_http(error: HTTPException) -> Refused:

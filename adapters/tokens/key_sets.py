@@ -1,64 +1,59 @@
-"""Where an issuer's keys are kept, and when they are read again."""
+"""Where an issuer's keys are published, and when they are read again."""
 
-import http.client
-import ssl
+import os
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from time import monotonic
-from typing import Any, Final
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
+from typing import Final
 
 import structlog
 
-from adapters.tokens.keys import Key, UnusableKeySet, read_keys
+from adapters.https_client import FetchError, get
+from adapters.tokens.keys import PUBLIC, Key, NoUsableKey, UnusableKeySet, read_keys
+from application.access import KEY_SET
+from application.deadlines import remaining
+from application.ports import Unavailable
 
 LARGEST: Final = 256 * 1024
 FETCH_SECONDS: Final = 5.0
 LIFESPAN: Final = 300.0
+"""Seconds for which keys are used without reading the set again."""
+STALE: Final = 3600.0
+"""Seconds for which the last good keys are used while the set cannot be read."""
 FLOOR: Final = 10.0
+"""Seconds between two attempts to read a set."""
+_EARLY: Final = 0.8
+"""The part of the lifespan after which the set is read ahead, so that no request has to wait."""
+_WAIT_FOR_REFRESH: Final = FETCH_SECONDS + 1
+_WAIT_FOR_NEW_KEY: Final = 2.0
 
 _log = structlog.get_logger("roster.tokens")
 
 
 class UnreachableKeySet(UnusableKeySet):
-    """A key set that can't be had now."""
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    """An issuer's keys are where the setting says: elsewhere might be anywhere, and not https."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
+    """A key set that cannot be read now."""
 
 
 def read_file(path: str) -> bytes:
-    """The file's content. Raises UnreachableKeySet, UnusableKeySet."""
+    """The content of the file. Raises UnreachableKeySet, UnusableKeySet."""
     try:
         with Path(path).open("rb") as file:
             return _bounded(file.read(LARGEST + 1))
-    except (OSError, ValueError):
-        raise UnreachableKeySet("the file can't be read") from None
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UnreachableKeySet(f"cannot read the file: {reason}") from None
+    except ValueError:
+        raise UnreachableKeySet("cannot read the file: its name is not valid") from None
 
 
-def fetch(url: str) -> bytes:
-    """What the https URL gives. Raises UnreachableKeySet, UnusableKeySet.
-
-    Its certificate is checked by the system's authorities, or those of SSL_CERT_FILE.
-    """
-    opener = build_opener(HTTPSHandler(context=ssl.create_default_context()), _NoRedirects)
-    end = monotonic() + FETCH_SECONDS
-    body = b""
+def fetch(url: str, *, seconds: float = FETCH_SECONDS) -> bytes:
+    """The body at the https URL. Raises UnreachableKeySet, UnusableKeySet."""
+    accept = "application/jwk-set+json, application/json"
     try:
-        asked = Request(url, headers={"Accept": "application/jwk-set+json, application/json"})
-        with opener.open(asked, timeout=FETCH_SECONDS) as response:
-            while len(body) <= LARGEST and (part := response.read1(LARGEST)):
-                body += part
-                if monotonic() > end:
-                    raise TimeoutError
-    except (OSError, http.client.HTTPException, ValueError):
-        raise UnreachableKeySet("it can't be fetched") from None
-    return _bounded(body)
+        return _bounded(get(url, accept=accept, seconds=seconds, most_bytes=LARGEST))
+    except FetchError as error:
+        raise UnreachableKeySet(f"cannot fetch the key set: {error}") from None
 
 
 def _bounded(text: bytes) -> bytes:
@@ -68,56 +63,117 @@ def _bounded(text: bytes) -> bytes:
 
 
 class KeySet:
-    """The usable keys of a set that may change where it is kept.
+    """The usable keys of a set that may change where it is published.
 
-    It is read again, by a thread of its own, when it is older than `lifespan` seconds and when a
-    token asks for a key that it doesn't have; never sooner than `floor` seconds after the last
-    time. What can't be read or used then leaves the last good keys in force.
+    The set is read again, in a thread, when keys are requested late in their lifespan and when a
+    token needs a key that is not among them, but never within `floor` seconds of the last attempt.
+    Keys older than `lifespan` seconds are used only if another attempt to read the set failed, so
+    a withdrawn key works for at most `lifespan` seconds while the set can be read. Requests wait
+    for the attempt. The last good keys are used until they are `stale` seconds old. Times are
+    those of `clock`. No thread runs between attempts, so the process may fork.
     """
 
+    kind: Final = KEY_SET
+    algorithms: Final = PUBLIC
+
     def __init__(
-        self, read: Callable[[], bytes], *, lifespan: float = LIFESPAN, floor: float = FLOOR
+        self,
+        read: Callable[[], bytes],
+        *,
+        lifespan: float = LIFESPAN,
+        stale: float = STALE,
+        floor: float = FLOOR,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._read = read
         self._lifespan = lifespan
+        self._early = lifespan * _EARLY
+        self._stale = stale
         self._floor = floor
+        self._clock = clock
         self._keys: tuple[Key, ...] = ()
-        self._tried = float("-inf")
+        self._read_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._failure = "it was not read yet"
         self._lock = Lock()
-        self._finished = Event()
-        self._finished.set()
+        self._thread: Thread | None = None
 
     def load(self) -> None:
-        """Read it now. Raises UnusableKeySet."""
-        self._tried = monotonic()
-        keys = read_keys(self._read())
-        if keys != self._keys:  # else the same object, by which others know that nothing changed
+        """Read the set now. Raises UnusableKeySet.
+
+        A set that is valid but has no usable key withdraws all keys.
+        """
+        started = self._tried_at = self._clock()
+        try:
+            keys = read_keys(self._read())
+        except UnusableKeySet as error:
+            self._failure = str(error)
+            self._failed_at = started
+            if isinstance(error, NoUsableKey):
+                self._keys, self._read_at = (), started
+            raise
+        if keys != self._keys:  # otherwise the same object: callers compare by identity
             self._keys = keys
+        self._read_at, self._failed_at = started, float("-inf")
 
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """The keys, without waiting; none before they could be read for the first time."""
-        if monotonic() - self._tried >= self._lifespan:
-            self._renew()
-        return self._keys
+    def current_keys(self) -> tuple[Key, ...]:
+        """The keys that may be used now, in the same object as before unless they changed.
 
-    def renewed(self, seconds: float) -> tuple[Key, ...]:
-        """The keys after another look, if it is time for one and it ends within the seconds."""
-        self._renew().wait(seconds)
-        return self._keys
+        There are none before the set could be read and when it has become stale. This waits for
+        an attempt to read the set if the keys are older than their lifespan.
+        """
+        age = self._clock() - self._read_at
+        if age < self._early:
+            return self._keys
+        attempt = self._refresh()
+        if age >= self._lifespan and not self._fails():
+            _join(attempt, _WAIT_FOR_REFRESH)
+        return self._usable()
 
-    def _renew(self) -> Event:
+    def renewed_keys(self) -> tuple[Key, ...]:
+        """The keys after another attempt, for a token that none of `current_keys` fits.
+
+        This waits for the attempt, but not long. Raises Unavailable if there are no keys at all.
+        """
+        _join(self._refresh(), _WAIT_FOR_NEW_KEY)
+        if keys := self._usable():
+            return keys
+        reason = UnreachableKeySet(f"ROSTER_JWT_JWKS: {self._failure}")
+        raise Unavailable("The keys that verify tokens are not available; try again.") from reason
+
+    def _usable(self) -> tuple[Key, ...]:
+        """The keys within their lifespan, or within `stale` if the set could not be read again.
+
+        None if neither is so: the attempt is in progress, and they may have been withdrawn.
+        """
+        age = self._clock() - self._read_at
+        return self._keys if age < (self._stale if self._fails() else self._lifespan) else ()
+
+    def _fails(self) -> bool:
+        """Whether a recent attempt failed. Then requests do not wait for each further one."""
+        return self._clock() - self._failed_at < self._lifespan
+
+    def _refresh(self) -> Thread | None:
+        """The attempt in progress or, if it is time for one, a new one; else the last one."""
         with self._lock:
-            if self._finished.is_set() and monotonic() - self._tried >= self._floor:
-                self._tried = monotonic()
-                self._finished = Event()
-                Thread(target=self._look, args=(self._finished,), daemon=True).start()
-            return self._finished
+            # After a fork the thread of the parent process is not alive here.
+            idle = self._thread is None or not self._thread.is_alive()
+            if idle and self._clock() - self._tried_at >= self._floor:
+                self._tried_at = self._clock()
+                self._thread = Thread(target=self._try, name="roster-key-set", daemon=True)
+                self._thread.start()
+            return self._thread
 
-    def _look(self, finished: Event) -> None:
+    def _try(self) -> None:
         try:
             self.load()
         except UnusableKeySet as error:
             _log.warning("key set not renewed", reason=str(error))
-        finally:
-            finished.set()
+
+
+def _join(thread: Thread | None, seconds: float) -> None:
+    """Wait until the thread ends, for the seconds and within the deadline at most."""
+    if thread:
+        left = remaining()
+        thread.join(seconds if left is None else min(seconds, left))

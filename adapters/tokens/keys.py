@@ -1,14 +1,15 @@
-"""Keys that check tokens. What a key is decides its algorithm; a token only names one of them."""
+"""Keys that verify tokens. The type of a key decides its algorithm; a token only names a key."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import OKPAlgorithm
 
 from adapters.strict_json import NotStrict, parse
+from application.access import SECRET
 
 SHORTEST_SECRET: Final = 32
 """Bytes: as many as HS256's digest has (RFC 7518, section 3.2)."""
@@ -29,24 +30,76 @@ if "Ed25519" not in jwt.PyJWS().get_algorithms():
 
 
 class UnusableKeySet(Exception):
-    """A key set by which no token can be checked. Its text is for whoever runs the service."""
+    """A key set that cannot verify tokens. Its text is the reason, for the operator."""
+
+
+class NoUsableKey(UnusableKeySet):
+    """A valid key set without a key that can verify tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What checks a signature, and the names of the one algorithm that it is for."""
+    """A key that verifies signatures, and the names of its one algorithm."""
 
     algorithms: tuple[str, ...]
     material: Any = field(repr=False)
     kid: str | None = None
 
-    def may_check(self, algorithm: object, kid: str | None) -> bool:
-        """Whether a token with this header may be its own; a key without an id is asked always."""
-        return algorithm in self.algorithms and (self.kid is None or self.kid == kid)
+
+class KeySource(Protocol):
+    """Where the keys for some algorithms come from, and the kind of principals they identify."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the principals."""
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms of the keys."""
+
+    def current_keys(self) -> tuple[Key, ...]:
+        """The keys that may be used now, in the same object as before unless they changed."""
+
+    def renewed_keys(self) -> tuple[Key, ...]:
+        """The keys after another look, for a token that none of `current_keys` fits.
+
+        Raises Unavailable if there are none.
+        """
+
+
+class Secret:
+    """The shared secret, as a source of keys."""
+
+    kind: Final = SECRET
+    algorithms: Final = HS256
+
+    def __init__(self, secret: str) -> None:
+        """Raises ValueError as secret_bytes does."""
+        self._keys = (Key(HS256, secret_bytes(secret)),)
+
+    def current_keys(self) -> tuple[Key, ...]:
+        """The one key."""
+        return self._keys
+
+    def renewed_keys(self) -> tuple[Key, ...]:
+        """The one key: it never changes."""
+        return self._keys
+
+
+def matching(keys: Iterable[Key], algorithm: str, kid: str | None) -> list[Key]:
+    """The keys that may have signed a token with this `alg` and `kid`.
+
+    These are the keys with that id and those without an id. A token without `kid` may also be
+    signed by the only key for its algorithm (RFC 7515, section 4.1.4 makes `kid` optional).
+    """
+    fitting = [key for key in keys if algorithm in key.algorithms]
+    if kid is None and len(fitting) == 1:
+        return fitting
+    return [key for key in fitting if key.kid is None or key.kid == kid]
 
 
 def secret_bytes(secret: str) -> bytes:
-    """The secret for HS256. Raises ValueError of one that is too short or something else."""
+    """The secret for HS256. Raises ValueError if it is too short or the key of something else."""
     key = secret.encode("utf-8", "surrogateescape")
     if len(key) < SHORTEST_SECRET:
         raise ValueError(f"must have {SHORTEST_SECRET} bytes or more")
@@ -56,16 +109,12 @@ def secret_bytes(secret: str) -> bytes:
         raise ValueError("must not be the key of another algorithm") from None
 
 
-def secret_key(secret: str) -> Key:
-    """The key for HS256 out of a secret. Raises ValueError as secret_bytes does."""
-    return Key(HS256, secret_bytes(secret))
-
-
 def read_keys(text: bytes) -> tuple[Key, ...]:
-    """The usable keys of a JSON Web Key Set (RFC 7517). Raises UnusableKeySet if there are none.
+    """The usable keys of a JSON Web Key Set (RFC 7517).
 
-    Others are passed over, as the RFC asks: those for encryption, of unknown kinds, too short,
-    and secret or private ones, which have no business in a public set.
+    Others are ignored (section 5): keys for encryption, of unknown types, too short, and secret or
+    private ones, which do not belong in a public set.
+    Raises UnusableKeySet if the text is no such set, NoUsableKey if the set has no usable key.
     """
     try:
         found = parse(text)
@@ -76,7 +125,7 @@ def read_keys(text: bytes) -> tuple[Key, ...]:
         raise UnusableKeySet("it is not a JSON Web Key Set")
     keys = tuple(key for each in members if (key := _usable(each)))
     if not keys:
-        raise UnusableKeySet("it has no key for RS256, ES256 or EdDSA")
+        raise NoUsableKey("it has no key for RS256, ES256 or EdDSA")
     return keys
 
 

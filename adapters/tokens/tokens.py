@@ -1,35 +1,35 @@
-"""Signing tokens, and telling whom a token speaks for."""
+"""Signing tokens, and verifying who a token identifies (RFC 7519, RFC 9068)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from time import time
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import jwt
 
-from adapters.tokens.key_sets import KeySet
-from adapters.tokens.keys import HS256, PUBLIC, Key, secret_bytes
-from application.access import KEY_SET, SECRET, InvalidToken, Principal
-from application.deadlines import remaining
-from application.ports import Unavailable
+from adapters.tokens.keys import HS256, Key, KeySource, matching, secret_bytes
+from adapters.tokens.verified import Verified, VerifiedTokens
+from application.access import InvalidToken, Principal
 
 LONGEST: Final = 16 * 1024
 LONGEST_SUBJECT: Final = 255
-LEEWAY: Final = 5.0
+LEEWAY: Final = 30
 """Seconds by which the clocks of an issuer and of this machine may differ."""
-KEPT: Final = 4096
-_WAIT: Final = 2.0
+_LONGEST_LOGGED: Final = 200
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
+_TYPES: Final = ("jwt", "at+jwt")
+"""A JWT, and an access token (RFC 9068, section 2.1). ID and logout tokens are neither."""
+_TIMES: Final = ("exp", "nbf", "iat")
 
-_REASONS: Final[dict[type[Exception], str]] = {
+_REASONS: Final[Mapping[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "The token has expired.",
     jwt.ImmatureSignatureError: "The token is not valid yet.",
-    jwt.InvalidAudienceError: "The token is for another audience.",
-    jwt.InvalidIssuerError: "The token is from another issuer.",
-    jwt.MissingRequiredClaimError: "The token lacks a claim: exp, or iss or aud where they count.",
+    jwt.InvalidIssuedAtError: "The token's `iat` claim must be a number.",
+    jwt.InvalidAudienceError: "The token's audience (`aud`) is not accepted.",
+    jwt.InvalidIssuerError: "The token's issuer (`iss`) is not accepted.",
 }
 
 
@@ -39,7 +39,7 @@ def is_scope(text: str) -> bool:
 
 
 def is_subject(text: str) -> bool:
-    """Whether it can be the name of a token's bearer."""
+    """Whether it can be the subject of a token."""
     return 0 < len(text) <= LONGEST_SUBJECT and text.isprintable()
 
 
@@ -52,72 +52,80 @@ def sign(
     issuer: str | None = None,
     audience: str | None = None,
 ) -> str:
-    """A token by HS256 that is valid from now on, for so many seconds."""
+    """A token, signed with HS256, that is valid from now on for so many seconds."""
     now = int(time())
     claims = {"iss": issuer, "sub": subject, "aud": audience, "scope": " ".join(scopes)}
-    told = {name: value for name, value in claims.items() if value is not None}
-    issued = {**told, "iat": now, "exp": now + seconds}
+    present = {name: value for name, value in claims.items() if value is not None}
+    issued = {**present, "iat": now, "exp": now + seconds}
     return jwt.encode(issued, secret_bytes(secret), algorithm=HS256[0])
 
 
 class Tokens:
-    """Tells whom tokens speak for, by a secret's key, an issuer's keys, or both.
+    """Verifies tokens by the keys of one or more sources, each for algorithms of its own.
 
-    A token that was found valid is known again by its digest until it expires or the keys change.
+    `issuers` and `audiences` are what a token may have in `iss` and `aud`; None accepts any.
+    `leeway` is in seconds. A verified token is recognised by its digest until it expires or the
+    keys of its source change.
     """
 
     def __init__(
         self,
-        secret: Key | None,
-        key_set: KeySet | None,
-        *,
-        issuer: str | None = None,
-        audience: str | None = None,
+        *sources: KeySource,
+        issuers: Iterable[str] | None = None,
+        audiences: Iterable[str] | None = None,
         leeway: float = LEEWAY,
     ) -> None:
-        self._secret = secret
-        self._key_set = key_set
-        self._issuer = issuer
-        self._audience = audience
+        self._sources = {name: source for source in sources for name in source.algorithms}
+        self._issuers = None if issuers is None else frozenset(issuers)
+        self._audiences = None if audiences is None else frozenset(audiences)
         self._leeway = leeway
-        self._known: dict[bytes, tuple[Principal, float]] = {}
-        self._known_by: tuple[Key, ...] = ()
+        self._verified = VerifiedTokens()
 
     def principal(self, token: str) -> Principal:
-        """Whom the token speaks for. InvalidToken; Unavailable while an issuer's keys are lacking.
+        """Who the token identifies. `token` may be any text.
 
-        `token` may be any text.
+        Raises InvalidToken; Unavailable if the keys that would verify it are not available.
         """
-        if len(token) > LONGEST or not _COMPACT.fullmatch(token):
-            raise InvalidToken
-        self._forget_if_keys_changed()
+        if len(token) > LONGEST:
+            raise InvalidToken(reason=f"The token is longer than {LONGEST} characters.")
+        if not _COMPACT.fullmatch(token):
+            raise InvalidToken(reason="The token is not a signed JWT in compact form.")
         digest = sha256(token.encode("ascii")).digest()
-        found = self._known.get(digest)
-        if found and time() < found[1]:
-            return found[0]
-        known = self._known
-        kind, claims = self._claims(token)
-        principal = Principal(kind, _issuer(claims), _subject(claims), _scopes(claims))
-        while len(known) >= KEPT:
-            known.pop(next(iter(known), b""), None)
-        known[digest] = (principal, min(claims["exp"], 2**53) + self._leeway)
-        return principal
+        known = self._verified.get(digest)
+        if known and time() < known.end and known.source.current_keys() is known.keys:
+            return known.principal
+        verified = self._verify(token)
+        self._verified.add(digest, verified)
+        return verified.principal
 
-    def _forget_if_keys_changed(self) -> None:
-        keys = self._key_set.keys if self._key_set else ()
-        if keys is not self._known_by:
-            self._known, self._known_by = {}, keys
+    def _verify(self, token: str) -> Verified:
+        algorithm, kid = _header(token)
+        source = self._sources.get(algorithm)
+        if source is None:
+            raise InvalidToken(reason="The token's algorithm (`alg`) is not accepted.")
+        keys = source.current_keys()
+        candidates = matching(keys, algorithm, kid)
+        if not candidates:
+            keys = source.renewed_keys()
+            candidates = matching(keys, algorithm, kid)
+        # Only an id that is known is logged: any other may be text of the client's choice.
+        facts = {"kid": kid} if kid and any(key.kid == kid for key in candidates) else {}
+        claims = self._claims(token, candidates, facts)
+        principal = Principal(source.kind, _name(claims, "iss"), _subject(claims), _scopes(claims))
+        return Verified(principal, min(claims["exp"], 2**53) + self._leeway, source, keys)
 
-    def _claims(self, token: str) -> tuple[str, dict[str, Any]]:
-        """The kind of the key that signed the token, and its claims."""
-        refused = InvalidToken()
-        for key in self._candidates(token):
+    def _claims(
+        self, token: str, candidates: Iterable[Key], facts: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """The claims, if one of the keys verifies the token. Raises InvalidToken."""
+        refused = InvalidToken(reason="No key fits the token's `kid` and `alg`.")
+        for key in candidates:
             try:
-                return SECRET if key is self._secret else KEY_SET, self._checked(token, key)
+                return self._checked(token, key)
             except jwt.InvalidSignatureError:
-                continue
+                refused = InvalidToken(reason="The token's signature does not match.", **facts)
             except jwt.PyJWTError as error:
-                refused = _refusal(error)
+                return _refuse(error, token, facts)
         raise refused
 
     def _checked(self, token: str, key: Key) -> dict[str, Any]:
@@ -125,57 +133,58 @@ class Tokens:
             token,
             key.material,
             algorithms=key.algorithms,
-            audience=self._audience,
-            issuer=self._issuer,
+            audience=self._audiences,
+            issuer=self._issuers,
             leeway=self._leeway,
-            options={"require": ["exp"], "verify_aud": self._audience is not None},
+            options={"require": ["exp"], "verify_aud": self._audiences is not None},
         )
-        for name in ("exp", "nbf"):
-            if isinstance(claims.get(name), str | bool):  # PyJWT takes them for numbers
-                raise jwt.DecodeError
+        for name in _TIMES:
+            if isinstance(claims.get(name), str | bool):  # PyJWT accepts them as numbers
+                raise InvalidToken(f"The token's `{name}` claim must be a number.")
+        if claims.get("cnf") is not None:  # its presenter must prove to hold a key (RFC 7800)
+            raise InvalidToken(
+                "The token is bound to a key (`cnf`), and Roster accepts only bearer tokens."
+            )
         return claims
 
-    def _candidates(self, token: str) -> list[Key]:
-        """The keys that may have signed it."""
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
-            raise InvalidToken from None
-        algorithm, kid = header.get("alg"), header.get("kid")
-        if algorithm in HS256:
-            return [self._secret] if self._secret else []
-        if algorithm not in PUBLIC or self._key_set is None:
-            return []
-        if found := _those(self._key_set.keys, algorithm, kid):
-            return found
-        left = remaining()
-        keys = self._key_set.renewed(_WAIT if left is None else min(_WAIT, left))
-        if not keys:
-            raise Unavailable("The keys of the tokens' issuer can't be had now; try again.")
-        return _those(keys, algorithm, kid)
+
+def _header(token: str) -> tuple[str, str | None]:
+    """`alg` and `kid`. Raises InvalidToken for a header that says that it is no access token."""
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.PyJWTError:
+        raise InvalidToken(reason="The token's header is not valid.") from None
+    if "typ" in header and not _is_access_token(header["typ"]):
+        raise InvalidToken("The token's type (`typ`) must be JWT or at+jwt, or absent.")
+    algorithm, kid = header.get("alg"), header.get("kid")
+    return (algorithm if isinstance(algorithm, str) else ""), kid
 
 
-def _those(keys: Iterable[Key], algorithm: str, kid: str | None) -> list[Key]:
-    return [key for key in keys if key.may_check(algorithm, kid)]
+def _is_access_token(typ: object) -> bool:
+    """Compares a media type without regard to case (RFC 7515, section 4.1.9)."""
+    return isinstance(typ, str) and typ.lower().removeprefix("application/") in _TYPES
 
 
-def _refusal(error: Exception) -> InvalidToken:
-    for kind, reason in _REASONS.items():
-        if isinstance(error, kind):
-            return InvalidToken(reason)
-    return InvalidToken()
+def _refuse(error: jwt.PyJWTError, token: str, facts: Mapping[str, str]) -> NoReturn:
+    """Say what is wrong with a token that a trusted key has signed."""
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        detail = f"The token lacks the claim `{error.claim}`."
+    elif (found := next((kind for kind in _REASONS if isinstance(error, kind)), None)) is None:
+        raise InvalidToken(reason="The token's content is not valid.", **facts) from None
+    else:
+        detail = _REASONS[found]
+    issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+    if isinstance(issuer, str):
+        facts = {**facts, "issuer": issuer[:_LONGEST_LOGGED]}
+    raise InvalidToken(detail, **facts) from None
 
 
-def _issuer(claims: dict[str, Any]) -> str | None:
-    return _name(claims, "iss")
-
-
-def _subject(claims: dict[str, Any]) -> str | None:
+def _subject(claims: Mapping[str, Any]) -> str | None:
     """The claim `sub`, or `client_id` if there is no `sub` (RFC 9068, section 2.2)."""
     return _name(claims, "client_id" if claims.get("sub") is None else "sub")
 
 
-def _name(claims: dict[str, Any], claim: str) -> str | None:
+def _name(claims: Mapping[str, Any], claim: str) -> str | None:
     name = claims.get(claim)
     if name is None:
         return None
@@ -187,10 +196,14 @@ def _name(claims: dict[str, Any], claim: str) -> str | None:
     return name
 
 
-def _scopes(claims: dict[str, Any]) -> frozenset[str]:
-    """Of the claim `scope`: a text with spaces (RFC 8693, section 4.2), or a list of texts."""
-    told = claims.get("scope", "")
-    scopes = told.split(" ") if isinstance(told, str) else told
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The claim `scope`, or `scp` if there is no `scope`, as Entra and Okta write it.
+
+    Either is a string of scopes separated by spaces (RFC 8693, section 4.2), or a list of strings.
+    """
+    claim = "scp" if claims.get("scope") is None else "scope"
+    found = claims.get(claim)
+    scopes = found.split(" ") if isinstance(found, str) else [] if found is None else found
     if not (isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes)):
-        raise InvalidToken("The token's scope is no text.")
+        raise InvalidToken(f"The token's `{claim}` claim must be a string or a list of strings.")
     return frozenset(scopes) - {""}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REQUEST_ID: Final = "roster.request_id"
 """Where the WSGI environment holds the request's id."""
+LOG_FIELDS: Final = "roster.log_fields"
+"""Where the WSGI environment holds more fields for the log line of the request, if there are."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]{0,256}")
@@ -154,6 +156,8 @@ class Exchange:
         }
         if sent := environ.get("HTTP_TRACEPARENT"):
             line |= _trace(sent)
+        if fields := environ.get(LOG_FIELDS):
+            line |= fields
         self._log(line)
 
 

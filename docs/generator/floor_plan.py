@@ -51,6 +51,7 @@ ROOMS: Final = {
     "memory": Room(816, 322, "a store", 108),
     "sql": Room(928, 322, "a store", 92),
     "strict_json": Room(548, 420, "one meaning only"),
+    "https_client": Room(752, 420, "own requests", 108),
     "application": Room(513, 530, "use cases, and the ports that they need", 926),
     "domain": Room(500, 626, "User, its rules, the kinds of refusal: plain Python", 952),
 }

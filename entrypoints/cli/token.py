@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from entrypoints.settings import BadSetting, Settings
+from entrypoints.values import ANY
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 365 * 86400
@@ -48,32 +49,50 @@ class Scopes(click.ParamType[list[str]]):
     type=Scopes(),
     multiple=True,
     required=True,
-    help="What its bearer may do: users:read, users:write; may be given several times.",
+    help="What the token permits: users:read, users:write. Can be repeated.",
 )
 @click.option(
     "--expires", type=Duration(), default="1h", show_default=True, help="How long it is valid."
 )
-@click.option("--subject", help="Whom it speaks for.")
+@click.option(
+    "--subject",
+    help="Who the token identifies. Required for a scope that permits changes.",
+)
 def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> None:
     """Print a token, signed with ROSTER_JWT_SECRET.
 
-    It bears ROSTER_JWT_ISSUER and ROSTER_JWT_AUDIENCE where they are set.
+    It has the first issuer of ROSTER_JWT_ISSUER and the first audience of ROSTER_JWT_AUDIENCE, if
+    they are set and not *.
     """
     settings = Settings.of(os.environ)
     if settings.jwt_secret is None:
         raise BadSetting("ROSTER_JWT_SECRET", "must be set to sign tokens")
     from adapters.tokens.tokens import is_subject, sign
 
+    named = list(dict.fromkeys(scope for each in scopes for scope in each))
+    changing = [scope for scope in named if not _only_reads(scope)]
+    if subject is None and changing:
+        raise click.UsageError(
+            f"--subject is required for the scope {changing[0]}: a change must name its author."
+        )
     if subject is not None and not is_subject(subject):
         raise click.BadParameter("must be 1 to 255 printable characters", param_hint="--subject")
-    named = dict.fromkeys(scope for each in scopes for scope in each)
     click.echo(
         sign(
             settings.jwt_secret,
             named,
             seconds=expires,
             subject=subject,
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
+            issuer=_first(settings.jwt_issuer),
+            audience=_first(settings.jwt_audience),
         )
     )
+
+
+def _only_reads(scope: str) -> bool:
+    """Whether the permission of the scope, after its resource type, is to read."""
+    return scope.rpartition(":")[2] == "read"
+
+
+def _first(accepted: tuple[str, ...] | None) -> str | None:
+    return None if accepted is None or accepted == ANY else accepted[0]

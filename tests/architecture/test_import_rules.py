@@ -27,6 +27,7 @@ BREACHES = [
     ("rooms", "adapters/resources/users.py", "import adapters.api.root"),
     ("rooms", "adapters/tabular/csv.py", "import adapters.jsonapi.resource"),
     ("rooms", "adapters/strict_json.py", "import adapters.jsonapi.problems"),
+    ("rooms", "adapters/https_client.py", "import adapters.tokens.keys"),
     ("rooms", "adapters/attic/__init__.py", "import domain.text"),
     ("core", "domain/users.py", "import sqlalchemy"),
     ("core", "application/users.py", "import flask"),

@@ -25,7 +25,7 @@ def guarded(
 ) -> tuple[str, str]:
     """Where a service that wants tokens answers, and a token for everything."""
     monkeypatch.setenv("ROSTER_JWT_SECRET", "a secret of the tests, of 32 bytes or more")
-    command = [ROSTER, "token", "--scope", "users:read", "--scope", "users:write"]
+    command = [ROSTER, "token", "--scope", "users:read users:write", "--subject", "client"]
     token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return serve(sqlite_url), token
 

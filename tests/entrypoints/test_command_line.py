@@ -16,6 +16,7 @@ from entrypoints.cli.main import main
 
 Roster = Callable[..., subprocess.CompletedProcess[str]]
 
+ANY_TOKEN = {"ROSTER_JWT_ISSUER": "*", "ROSTER_JWT_AUDIENCE": "*"}
 NOBODY_LISTENS = "postgresql://roster:hush@127.0.0.1:1/roster"
 REFUSED = (
     'connection to server at "127.0.0.1", port 1 failed: Connection refused. '
@@ -156,11 +157,15 @@ def test_a_database_that_is_behind_stops_the_start(
         ("ROSTER_JWT_SECRET", "hush" * 7, "must have 32 bytes or more"),
         ("ROSTER_JWT_SECRET", "", "must have 32 bytes or more"),
         ("ROSTER_JWT_JWKS", "http://127.0.0.1:1/hush", "must be a file or an https URL"),
-        ("ROSTER_JWT_JWKS", "https://127.0.0.1:1/hush", "it can't be fetched"),
-        ("ROSTER_JWT_JWKS", "hush.json", "the file can't be read"),
+        (
+            "ROSTER_JWT_JWKS",
+            "https://127.0.0.1:1/hush",
+            "cannot fetch the key set: Connection refused",
+        ),
+        ("ROSTER_JWT_JWKS", "hush.json", "cannot read the file: No such file or directory"),
         ("ROSTER_JWT_JWKS", "none.json", "it has no key for RS256, ES256 or EdDSA"),
         ("ROSTER_JWT_JWKS", "odd.json", "it is not JSON"),
-        ("ROSTER_JWT_ISSUER", "hush", "asks for ROSTER_JWT_SECRET or ROSTER_JWT_JWKS, too"),
+        ("ROSTER_JWT_ISSUER", "hush", "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"),
     ],
 )
 def test_it_never_serves_openly_where_access_control_was_wanted(
@@ -168,8 +173,17 @@ def test_it_never_serves_openly_where_access_control_was_wanted(
 ) -> None:
     (tmp_path / "odd.json").write_text("hush")
     (tmp_path / "none.json").write_text('{"keys": [{"kty": "oct", "k": "aHVzaA"}]}')
-    result = roster("serve", "--port", "0", **{name: value})
+    environment = {name: value, **(ANY_TOKEN if name == "ROSTER_JWT_JWKS" else {})}
+    result = roster("serve", "--port", "0", **environment)
     assert ended(result, 2, f"{name}: {problem}")
+
+
+@pytest.mark.parametrize("name", ["ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"])
+def test_a_key_set_without_issuer_or_audience_stops_the_start(roster: Roster, name: str) -> None:
+    environment = {"ROSTER_JWT_JWKS": "keys.json", **ANY_TOKEN}
+    del environment[name]
+    problem = "must be set with ROSTER_JWT_JWKS; * accepts any value"
+    assert ended(roster("serve", "--port", "0", **environment), 2, f"{name}: {problem}")
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -183,8 +197,8 @@ def claims(token: str) -> dict[str, Any]:
 def test_a_token_says_what_it_was_told(roster: Roster, expires: str, seconds: int) -> None:
     settings = {
         "ROSTER_JWT_SECRET": "hush" * 8,
-        "ROSTER_JWT_ISSUER": "https://i.example",
-        "ROSTER_JWT_AUDIENCE": "roster",
+        "ROSTER_JWT_ISSUER": "https://i.example, https://j.example",
+        "ROSTER_JWT_AUDIENCE": "roster,api://roster",
     }
     scopes = ("--scope", "users:read users:write", "--scope", "users:read")
     result = roster("token", *scopes, "--expires", expires, "--subject", "ann", **settings)
@@ -197,6 +211,23 @@ def test_a_token_says_what_it_was_told(roster: Roster, expires: str, seconds: in
         "sub": "ann",
         "scope": "users:read users:write",
     }
+
+
+def test_a_token_has_no_issuer_and_audience_where_any_is_accepted(roster: Roster) -> None:
+    result = roster("token", "--scope", "users:read", ROSTER_JWT_SECRET="hush" * 8, **ANY_TOKEN)
+    assert claims(result.stdout).keys() == {"exp", "iat", "scope"}
+
+
+@pytest.mark.parametrize(
+    "scopes",
+    ["users:write", "users:read users:write", "users:erase", "read:users", "groups:write", "admin"],
+)
+def test_a_token_that_permits_changes_needs_a_subject(roster: Roster, scopes: str) -> None:
+    result = roster("token", "--scope", scopes, ROSTER_JWT_SECRET="hush" * 8)
+    assert (result.returncode, result.stdout) == (2, "")
+    scope = scopes.removeprefix("users:read ")
+    line = f"--subject is required for the scope {scope}: a change must name its author."
+    assert result.stderr.endswith(f"\nError: {line}\n")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +252,7 @@ def test_a_token_that_can_not_be_meant_is_status_2(roster: Roster, arguments: li
     assert "hush" not in result.stderr
 
 
-@pytest.mark.parametrize("more", [{}, {"ROSTER_JWT_JWKS": "keys.json"}])
+@pytest.mark.parametrize("more", [{}, {"ROSTER_JWT_JWKS": "keys.json", **ANY_TOKEN}])
 def test_only_who_has_the_secret_signs_tokens(roster: Roster, more: dict[str, str]) -> None:
     result = roster("token", "--scope", "users:read", **more)
     assert ended(result, 2, "ROSTER_JWT_SECRET: must be set to sign tokens")
@@ -230,7 +261,11 @@ def test_only_who_has_the_secret_signs_tokens(roster: Roster, more: dict[str, st
 def test_another_server_refuses_an_unusable_key_set(tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text('{"keys": []}')
     command = [sys.executable, "-c", "import entrypoints.wsgi"]
-    environment = {"ROSTER_DATABASE_URL": "memory://", "ROSTER_JWT_JWKS": "none.json"}
+    environment = {
+        "ROSTER_DATABASE_URL": "memory://",
+        "ROSTER_JWT_JWKS": "none.json",
+        **ANY_TOKEN,
+    }
     refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     line = "Error: ROSTER_JWT_JWKS: it has no key for RS256, ES256 or EdDSA\n"
     assert (refused.returncode, refused.stderr) == (2, line)

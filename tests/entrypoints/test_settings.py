@@ -5,6 +5,7 @@ import pytest
 
 from entrypoints.settings import BadSetting, Settings
 
+ANY_TOKEN = {"ROSTER_JWT_ISSUER": "*", "ROSTER_JWT_AUDIENCE": "*"}
 NAMES = [each.metadata["name"] for each in fields(Settings)]
 
 
@@ -139,7 +140,18 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_JWT_JWKS", "https://issuer.example.org:hush/"),
         ("ROSTER_JWT_JWKS", "https://[hush"),
         ("ROSTER_JWT_ISSUER", ""),
+        ("ROSTER_JWT_ISSUER", "https://hush.example.org,"),
+        ("ROSTER_JWT_ISSUER", "*,https://hush.example.org"),
+        ("ROSTER_JWT_ISSUER", "hu\nsh"),
         ("ROSTER_JWT_AUDIENCE", ""),
+        ("ROSTER_JWT_AUDIENCE", "hush,,hush"),
+        ("ROSTER_JWT_AUDIENCE", " , "),
+        ("ROSTER_JWT_LEEWAY", "-1"),
+        ("ROSTER_JWT_LEEWAY", "301"),
+        ("ROSTER_JWT_LEEWAY", "1.5"),
+        ("ROSTER_JWT_JWKS_STALE", "299"),
+        ("ROSTER_JWT_JWKS_STALE", "1h"),
+        ("ROSTER_JWT_JWKS_STALE", "604801"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line_that_does_not_show_it(name: str, value: str) -> None:
@@ -151,7 +163,7 @@ def test_a_bad_setting_is_named_in_one_line_that_does_not_show_it(name: str, val
 
 @pytest.mark.parametrize("name", ["ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"])
 def test_access_control_that_is_half_set_is_not_left_out_silently(name: str) -> None:
-    line = f"{name}: asks for ROSTER_JWT_SECRET or ROSTER_JWT_JWKS, too"
+    line = f"{name}: requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"
     assert refusal(**{name: "hush"}) == line
 
 
@@ -159,14 +171,38 @@ def test_access_control_that_is_half_set_is_not_left_out_silently(name: str) -> 
     "environment",
     [
         {"ROSTER_JWT_SECRET": "x" * 32},
-        {"ROSTER_JWT_JWKS": "keys.json"},
-        {"ROSTER_JWT_JWKS": "https://issuer.example.org/.well-known/jwks.json"},
-        {"ROSTER_JWT_SECRET": "x" * 32, "ROSTER_JWT_JWKS": "/etc/roster/keys.json"},
+        {"ROSTER_JWT_JWKS": "keys.json", **ANY_TOKEN},
+        {"ROSTER_JWT_JWKS": "https://issuer.example.org/.well-known/jwks.json", **ANY_TOKEN},
+        {"ROSTER_JWT_SECRET": "x" * 32, "ROSTER_JWT_JWKS": "/etc/roster/keys.json", **ANY_TOKEN},
     ],
 )
 def test_a_secret_or_a_key_set_ends_the_openness(environment: dict[str, str]) -> None:
     assert Settings.of({}).is_open
     assert not Settings.of(environment).is_open
+
+
+def test_several_issuers_and_audiences_are_separated_by_commas() -> None:
+    settings = Settings.of(
+        {
+            "ROSTER_JWT_SECRET": "x" * 32,
+            "ROSTER_JWT_ISSUER": "https://sts.example.org/t/, https://login.example.org/t/v2.0",
+            "ROSTER_JWT_AUDIENCE": "api://roster,roster",
+        }
+    )
+    assert settings.jwt_issuer == (
+        "https://sts.example.org/t/",
+        "https://login.example.org/t/v2.0",
+    )
+    assert settings.jwt_audience == ("api://roster", "roster")
+
+
+@pytest.mark.parametrize("name", ["ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"])
+def test_a_key_set_requires_issuer_and_audience(name: str) -> None:
+    environment = {"ROSTER_JWT_JWKS": "keys.json", **ANY_TOKEN}
+    del environment[name]
+    line = f"{name}: must be set with ROSTER_JWT_JWKS; * accepts any value"
+    assert refusal(**environment) == line
+    assert refusal(ROSTER_JWT_SECRET="x" * 32, **environment) == line
 
 
 def test_settings_do_not_show_their_secrets() -> None:

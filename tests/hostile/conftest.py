@@ -91,7 +91,7 @@ class Target:
             self._environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
         if guarded:
             self._environment["ROSTER_JWT_SECRET"] = SECRET
-            claims = {"exp": 2**40, "scope": "users:read users:write"}
+            claims = {"exp": 2**40, "scope": "users:read users:write", "sub": "ann"}
             self._credentials = f"Authorization: Bearer {jwt.encode(claims, SECRET)}\r\n".encode()
         self._directory = directory
         self._numbers = count(1)

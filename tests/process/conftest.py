@@ -145,10 +145,12 @@ class Collector:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
-        bodies = self.bodies
+        self.user_agents: set[str | None] = set()
+        bodies, user_agents = self.bodies, self.user_agents
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                user_agents.add(self.headers["User-Agent"])
                 bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")

@@ -53,6 +53,28 @@ def test_whoever_sends_a_body_without_a_token_is_told_so(serve: Serve, length: i
         assert waiting.recv(65536).startswith(b"HTTP/1.1 401 ")
 
 
+def test_the_log_says_why_a_token_is_refused_and_shows_nothing_that_the_client_chose(
+    serve: Serve,
+) -> None:
+    accepted = {"ROSTER_JWT_ISSUER": "https://i.example", "ROSTER_JWT_AUDIENCE": "*"}
+    server = serve(ROSTER_JWT_SECRET=SECRET, **accepted)
+    claims = {"exp": 2**40, "scope": "users:read", "iss": "https://j.example"}
+    unsigned = jwt.encode({**claims, "iss": "Bob.Unsigned"}, "x" * 32, headers={"kid": "Bob.Kid"})
+    for token in (jwt.encode(claims, SECRET), unsigned, "Bob.Secretive", "Bob.Secretive.Token"):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert server.get("/api/v1/users", headers=headers).status_code == 401
+        assert token not in server.log()
+    first, *others = [line for line in server.lines("request") if line["status"] == 401]
+    assert first["token_refused"] == "The token's issuer (`iss`) is not accepted."
+    assert first["token_issuer"] == "https://j.example"
+    assert [line["token_refused"] for line in others] == [
+        "The token's signature does not match.",
+        "The token is not a signed JWT in compact form.",
+        "The token's header is not valid.",
+    ]
+    assert "Bob" not in server.log()
+
+
 def test_access_control_lets_it_listen_anywhere(serve: Serve) -> None:
     server = serve("--host", "0.0.0.0", ROSTER_JWT_SECRET=SECRET)
     assert server.get("/api/v1").status_code == 401
@@ -66,7 +88,7 @@ def test_a_worker_that_is_replaced_while_keys_are_lacking_gets_them_later(
     file = tmp_path / "keys.json"
     file.write_text(keys)
     signed = jwt.encode({"exp": 2**40, "scope": "users:read"}, private, "EdDSA")
-    server = serve(ROSTER_JWT_JWKS=str(file))
+    server = serve(ROSTER_JWT_JWKS=str(file), ROSTER_JWT_ISSUER="*", ROSTER_JWT_AUDIENCE="*")
 
     def status() -> int | None:
         with suppress(httpx.TransportError):

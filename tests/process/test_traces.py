@@ -1,6 +1,7 @@
 """Traces, as a collector gets them."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -18,6 +19,8 @@ def test_a_request_continues_the_trace_that_it_names(serve: Serve, collector: An
     answer = server.get("/api/v1/users/1?fields[users]=name", headers=traced)
     server.process.terminate()
     assert server.process.wait(10) == 0  # what isn't sent yet is sent at the end
+    (user_agent,) = collector.user_agents
+    assert user_agent.startswith(f"Roster/{version('roster')} OTel-OTLP-Exporter-Python/")
     of_trace = [span for span in collector.spans() if span.trace_id.hex() == TRACE]
     (request,) = (span for span in of_trace if span.kind == Span.SPAN_KIND_SERVER)
     (database,) = (span for span in of_trace if span.kind == Span.SPAN_KIND_CLIENT)

@@ -74,6 +74,7 @@ class Issuer(ThreadingHTTPServer):
         self.status = 200
         self.headers: dict[str, str] = {}
         self.asked = 0
+        self.received: list[dict[str, str]] = []
 
     def handle_error(self, *_: Any) -> None:
         """A client that goes away is no matter here."""
@@ -84,6 +85,7 @@ class Shown(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
+        self.server.received.append({name.lower(): value for name, value in self.headers.items()})
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
@@ -173,3 +175,18 @@ def eventually() -> Callable[[Callable[[], object]], None]:
             sleep(0.01)
 
     return until
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

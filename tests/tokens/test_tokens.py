@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from sys import getsizeof
 from time import time
 from typing import Any
 
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.tokens.key_sets import KeySet
-from adapters.tokens.keys import secret_key
-from adapters.tokens.tokens import KEPT, LONGEST, Tokens, sign
+from adapters.tokens.keys import Secret
+from adapters.tokens.tokens import LONGEST, Tokens, sign
+from adapters.tokens.verified import MOST, MOST_BYTES, Verified, VerifiedTokens
 from application.access import InvalidToken, Principal
 from application.ports import Unavailable
 
@@ -23,13 +25,13 @@ SECRET = "a secret of more than thirty-two bytes"
 
 
 def by_secret(**options: Any) -> Tokens:
-    return Tokens(secret_key(SECRET), None, **options)
+    return Tokens(Secret(SECRET), **options)
 
 
 def by_keys(body: bytes, **options: Any) -> Tokens:
     keys = KeySet(lambda: body)
     keys.load()
-    return Tokens(None, keys, **options)
+    return Tokens(keys, **options)
 
 
 def signed(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
@@ -60,7 +62,7 @@ def test_a_token_that_was_signed_here_speaks_for_its_subject() -> None:
 
 def test_a_token_bears_the_issuer_and_the_audience_that_are_asked_for() -> None:
     token = sign(SECRET, ["x"], seconds=60, issuer="https://i.example", audience="roster")
-    tokens = by_secret(issuer="https://i.example", audience="roster")
+    tokens = by_secret(issuers=["https://i.example"], audiences=["roster"])
     assert tokens.principal(token).scopes == {"x"}
 
 
@@ -92,7 +94,7 @@ def test_a_secret_and_a_key_set_may_stand_side_by_side(
 ) -> None:
     keys = KeySet(lambda: shown(rs256))
     keys.load()
-    tokens = Tokens(secret_key(SECRET), keys)
+    tokens = Tokens(Secret(SECRET), keys)
     assert tokens.principal(signed()).scopes == tokens.principal(rs256.sign()).scopes
 
 
@@ -103,13 +105,6 @@ def test_a_key_without_an_id_is_tried_for_any_token(
     key = signing_key("ES256")
     tokens = by_keys(shown(signing_key("ES256", "first"), key))
     assert tokens.principal(key.sign({"kid": kid} if kid else None)).subject == "ann"
-
-
-def test_a_token_without_an_id_is_no_ones_who_has_one(
-    es256: Any, shown: Callable[..., bytes]
-) -> None:
-    token = jwt.encode({"exp": time() + 60}, es256.private, "ES256")
-    assert refusal(by_keys(shown(es256)), token)
 
 
 def test_two_keys_of_one_id_are_told_apart_by_their_kind(
@@ -131,7 +126,7 @@ def test_a_token_can_not_do_without_a_signature(
     keys = KeySet(lambda: shown(rs256))
     keys.load()
     token = raw({"alg": name, "kid": "rsa"}, {"exp": int(time()) + 60}, signature)
-    assert refusal(Tokens(secret_key(SECRET), keys), token)
+    assert refusal(Tokens(Secret(SECRET), keys), token)
 
 
 def test_a_public_key_is_nobodys_secret(rs256: Any, shown: Callable[..., bytes]) -> None:
@@ -149,14 +144,14 @@ def test_a_public_key_is_nobodys_secret(rs256: Any, shown: Callable[..., bytes])
         head = body.rpartition(".")[0].encode()
         mac = jwt.get_algorithm_by_name("HS256").sign(head, secret)
         token = head + b"." + base64.urlsafe_b64encode(mac).rstrip(b"=")
-        assert refusal(Tokens(None, keys), token.decode())
-        assert refusal(Tokens(secret_key(SECRET), keys), token.decode())
+        assert refusal(Tokens(keys), token.decode())
+        assert refusal(Tokens(Secret(SECRET), keys), token.decode())
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
 def test_a_secret_is_for_its_own_algorithm_alone(algorithm: str) -> None:
     long = SECRET * 2
-    tokens = Tokens(secret_key(long), None)
+    tokens = Tokens(Secret(long))
     assert refusal(tokens, signed(long, algorithm))
 
 
@@ -198,19 +193,28 @@ def test_a_token_that_was_changed_anywhere_is_refused(part: int) -> None:
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
-        ({"exp": None}, "lacks a claim"),
+        ({"exp": None}, "lacks the claim `exp`"),
         ({"exp": int(time()) - 60}, "expired"),
         ({"exp": 0}, "expired"),
         ({"exp": -(10**300)}, "expired"),
         ({"exp": "soon"}, "not valid"),
-        ({"exp": str(int(time()) + 10**6)}, "not valid"),
+        ({"exp": str(int(time()) + 10**6)}, "`exp`"),
         ({"exp": True}, "expired"),
+        ({"exp": 10**10 + 0.5, "nbf": True}, "`nbf`"),
         ({"exp": [9**12]}, "not valid"),
         ({"exp": float("nan")}, "not valid"),
         ({"exp": float("inf")}, "not valid"),
         ({"nbf": int(time()) + 10**6}, "not valid yet"),
         ({"nbf": "now"}, "not valid"),
-        ({"nbf": "0"}, "not valid"),
+        ({"nbf": "0"}, "`nbf`"),
+        ({"iat": int(time()) + 10**6}, "not valid yet"),
+        ({"iat": "0"}, "`iat`"),
+        ({"iat": False}, "`iat`"),
+        ({"iat": "now"}, "`iat`"),
+        ({"iat": [0]}, "`iat`"),
+        ({"iat": {}}, "`iat`"),
+        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, "`cnf`"),
+        ({"cnf": {}}, "`cnf`"),
         ({"scope": 5}, "scope"),
         ({"scope": {"users:read": True}}, "scope"),
         ({"scope": ["users:read", 5]}, "scope"),
@@ -232,10 +236,61 @@ def test_claims_that_hold_or_that_nobody_asked_about_do_not_matter(claims: dict[
     assert tokens.principal(token) == tokens.principal(token)
 
 
-@pytest.mark.parametrize("claims", [{"exp": int(time()) - 100}, {"nbf": int(time()) + 10**5}])
-def test_clocks_may_differ_a_little(claims: dict[str, Any]) -> None:
-    assert by_secret(leeway=10**6).principal(signed(**claims))
-    assert refusal(by_secret(leeway=0), signed(**claims))
+@pytest.mark.parametrize(
+    ("seconds", "leeway", "good"),
+    [(-20, 30, True), (-40, 30, False), (-20, 0, False), (-200, 300, True)],
+)
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+def test_clocks_may_differ_by_the_leeway(
+    claim: str, seconds: int, leeway: float, good: bool
+) -> None:
+    now = int(time())
+    token = signed(**{claim: now + seconds if claim == "exp" else now - seconds})
+    tokens = by_secret(leeway=leeway)
+    if good:
+        assert tokens.principal(token) == tokens.principal(token)
+    else:
+        assert refusal(tokens, token)
+
+
+def test_the_leeway_is_thirty_seconds_by_default() -> None:
+    now = int(time())
+    assert by_secret().principal(signed(exp=now - 20))
+    assert refusal(by_secret(), signed(exp=now - 31)) == "The token has expired."
+
+
+@pytest.mark.parametrize(
+    "typ", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/JWT", None]
+)
+def test_an_access_token_may_say_that_it_is_one(typ: str | None) -> None:
+    claims = {"exp": int(time()) + 60}
+    token = jwt.encode(claims, SECRET, "HS256", {"typ": typ} if typ else {"typ": ""})
+    assert by_secret().principal(token)
+
+
+@pytest.mark.parametrize(
+    "typ",
+    [
+        "logout+jwt",
+        "secevent+jwt",
+        "dpop+jwt",
+        "application/okta-internal-at+jwt",
+        "text/jwt",
+        "application/",
+        "JWS",
+        "",
+        None,
+        5,
+        ["JWT"],
+        {"JWT": 1},
+    ],
+)
+def test_a_token_of_another_type_is_refused(typ: Any) -> None:
+    header, claims = {"alg": "HS256", "typ": typ}, {"exp": int(time()) + 60}
+    body = raw(header, claims).rpartition(".")[0]
+    mac = jwt.get_algorithm_by_name("HS256").sign(body.encode(), SECRET.encode())
+    token = f"{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    assert refusal(by_secret(), token).startswith("The token's type (`typ`) must be")
 
 
 @pytest.mark.parametrize(
@@ -251,14 +306,34 @@ def test_clocks_may_differ_a_little(claims: dict[str, Any]) -> None:
         ([], False),
         (None, False),
         ({"roster": 1}, False),
+        ("api://roster", True),
+        (["other", "api://roster"], True),
+        ("roster,api://roster", False),
     ],
 )
-def test_the_audience_must_be_among_those_named(audience: Any, good: bool) -> None:
-    tokens, token = by_secret(audience="roster"), signed(aud=audience)
+def test_the_audience_must_be_among_those_accepted(audience: Any, good: bool) -> None:
+    tokens, token = by_secret(audiences=["roster", "api://roster"]), signed(aud=audience)
     if good:
         assert tokens.principal(token)
     else:
         assert refusal(tokens, token)
+
+
+@pytest.mark.parametrize("name", ["rs256", "secret"])
+def test_each_of_several_issuers_is_accepted(
+    request: pytest.FixtureRequest, shown: Callable[..., bytes], name: str
+) -> None:
+    issuers = ["https://a.example", "https://b.example"]
+    if name == "secret":
+        tokens, sign_one = by_secret(issuers=issuers), signed
+    else:
+        key = request.getfixturevalue(name)
+        tokens, sign_one = by_keys(shown(key), issuers=issuers), key.sign
+    for issuer in issuers:
+        assert tokens.principal(sign_one(iss=issuer)).issuer == issuer
+    told = refusal(tokens, sign_one(iss="https://c.example"))
+    assert told == "The token's issuer (`iss`) is not accepted."
+    assert refusal(tokens, sign_one()) == "The token lacks the claim `iss`."
 
 
 @pytest.mark.parametrize("issuer", [None, "https://i.example/", ["https://i.example"], 5])
@@ -266,7 +341,7 @@ def test_the_issuer_must_be_the_one(issuer: Any) -> None:
     token = raw({"alg": "HS256"}, {"exp": int(time()) + 60, "iss": issuer}).rpartition(".")[0]
     mac = jwt.get_algorithm_by_name("HS256").sign(token.encode(), SECRET.encode())
     whole = f"{token}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-    assert refusal(by_secret(issuer="https://i.example"), whole)
+    assert refusal(by_secret(issuers=["https://i.example"]), whole)
     if issuer is None or isinstance(issuer, str):
         assert by_secret().principal(whole).issuer == issuer
     else:
@@ -288,8 +363,21 @@ def test_the_issuer_must_be_the_one(issuer: Any) -> None:
         (None, set()),
     ],
 )
-def test_scopes_are_whole_words(told: Any, scopes: set[str]) -> None:
-    assert by_secret().principal(signed(scope=told)).scopes == scopes
+@pytest.mark.parametrize("claim", ["scope", "scp"])
+def test_scopes_are_whole_words(claim: str, told: Any, scopes: set[str]) -> None:
+    token = signed(**{"scope": None, claim: told})
+    assert by_secret().principal(token).scopes == scopes
+
+
+@pytest.mark.parametrize("scope", ["", "users:read", [], ["users:read"]])
+def test_scp_does_not_count_beside_scope(scope: Any) -> None:
+    token = signed(scope=scope, scp="users:write")
+    assert by_secret().principal(token).scopes == set(scope and ["users:read"])
+
+
+@pytest.mark.parametrize("scp", [5, {"users:read": True}, ["users:read", 5], True])
+def test_scp_of_another_type_is_refused(scp: Any) -> None:
+    assert "`scp`" in refusal(by_secret(), signed(scope=None, scp=scp))
 
 
 # Anything at all
@@ -344,7 +432,7 @@ def test_whatever_comes_is_refused_and_nothing_else(
 ) -> None:
     keys = KeySet(lambda: shown(rs256))
     keys.load()
-    assert refusal(Tokens(secret_key(SECRET), keys), token)
+    assert refusal(Tokens(Secret(SECRET), keys), token)
 
 
 CLAIMS = st.dictionaries(
@@ -360,9 +448,47 @@ def test_whatever_the_claims_are_the_answer_is_a_principal_or_a_refusal(
     body = raw({"alg": "HS256"}, claims).rpartition(".")[0]
     mac = jwt.get_algorithm_by_name("HS256").sign(body.encode(), SECRET.encode())
     token = f"{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-    for tokens in (by_secret(), by_secret(issuer="i", audience="a")):
+    for tokens in (by_secret(), by_secret(issuers=["i"], audiences=["a"])):
         with suppress(InvalidToken):
             assert tokens.principal(token) == tokens.principal(token)
+
+
+# What the operator learns
+
+
+def evidence(tokens: Tokens, token: str) -> tuple[str, dict[str, str]]:
+    """Why the token is refused, for the log."""
+    with pytest.raises(InvalidToken) as caught:
+        tokens.principal(token)
+    return caught.value.reason, caught.value.facts
+
+
+def test_the_reason_names_what_the_operator_must_change(
+    es256: Any, eddsa: Any, signing_key: Any, shown: Callable[..., bytes]
+) -> None:
+    tokens = by_keys(shown(es256, eddsa), issuers=["https://i.example"], audiences=["roster"])
+    good = {"iss": "https://i.example", "aud": "roster"}
+    assert tokens.principal(es256.sign(**good))
+    forged = signing_key("ES256", "ec").sign(**good)
+    unknown = signing_key("ES256", "Ann Secretive").sign(**good)
+    assert evidence(tokens, es256.sign(**good | {"iss": "https://j.example"})) == (
+        "The token's issuer (`iss`) is not accepted.",
+        {"kid": "ec", "issuer": "https://j.example"},
+    )
+    assert evidence(tokens, es256.sign(**good | {"aud": "payroll"})) == (
+        "The token's audience (`aud`) is not accepted.",
+        {"kid": "ec", "issuer": "https://i.example"},
+    )
+    assert evidence(tokens, forged) == ("The token's signature does not match.", {"kid": "ec"})
+    assert evidence(tokens, unknown) == ("No key fits the token's `kid` and `alg`.", {})
+    assert evidence(tokens, signed()) == ("The token's algorithm (`alg`) is not accepted.", {})
+    assert evidence(tokens, "Ann.Secretive")[1] == {}
+
+
+def test_an_issuer_is_logged_in_part_if_it_is_long() -> None:
+    tokens = by_secret(issuers=["https://i.example"])
+    _, facts = evidence(tokens, signed(iss="https://i.example/" + "x" * 10_000))
+    assert len(facts["issuer"]) == 200
 
 
 # What is known again
@@ -387,16 +513,41 @@ def test_what_is_known_of_a_token_is_its_digest_alone() -> None:
     tokens = by_secret()
     token = signed(sub="ann")
     tokens.principal(token)
-    kept = repr(vars(tokens))
+    kept = repr(vars(tokens._verified))
     assert "'ann'" in kept
     assert not any(part in kept for part in token.split("."))
 
 
 def test_no_more_tokens_are_known_than_fit() -> None:
     tokens = by_secret()
-    for number in range(KEPT + 10):
+    for number in range(MOST + 10):
         tokens.principal(signed(jti=str(number)))
-    assert len(tokens._known) == KEPT
+    assert len(tokens._verified) == MOST
+
+
+def test_tokens_with_many_scopes_take_no_more_memory_than_others() -> None:
+    known = VerifiedTokens()
+    source = Secret(SECRET)
+    scopes = frozenset(f"{number:x}" for number in range(3000))  # as many as 16 KiB hold
+    before = principal_bytes = getsizeof(scopes) + sum(map(getsizeof, scopes))
+    for number in range(MOST):
+        principal = Principal("secret", None, str(number), scopes)
+        known.add(number.to_bytes(32), Verified(principal, time() + 60, source, ()))
+        assert len(known) * principal_bytes <= MOST_BYTES
+    assert before * len(known) <= known.total_bytes <= MOST_BYTES
+    assert known.get((MOST - 1).to_bytes(32))
+    assert not known.get((0).to_bytes(32))
+
+
+def test_the_memory_of_removed_tokens_is_free_again() -> None:
+    known = VerifiedTokens()
+    source = Secret(SECRET)
+    for number in (1, 1, 2, 2, 1):
+        principal = Principal("secret", None, "ann", frozenset(("users:read",)))
+        known.add(bytes([number]), Verified(principal, time() + 60, source, ()))
+    one = VerifiedTokens()
+    one.add(b"1", Verified(principal, time() + 60, source, ()))
+    assert (len(known), known.total_bytes) == (2, 2 * one.total_bytes)
 
 
 def test_a_token_is_forgotten_when_its_key_is_withdrawn(
@@ -406,7 +557,7 @@ def test_a_token_is_forgotten_when_its_key_is_withdrawn(
     bodies = [shown(new), shown(old)]
     keys = KeySet(lambda: bodies.pop())
     keys.load()
-    tokens = Tokens(None, keys)
+    tokens = Tokens(keys)
     token = old.sign()
     assert tokens.principal(token)
     keys.load()
@@ -419,4 +570,4 @@ def test_without_any_keys_nobody_is_called_a_liar(rs256: Any) -> None:
         return b""
 
     with pytest.raises(Unavailable):
-        Tokens(None, KeySet(unreadable)).principal(rs256.sign())
+        Tokens(KeySet(unreadable)).principal(rs256.sign())

@@ -1,0 +1,205 @@
+"""HTTPS requests that Roster sends by itself.
+
+Every such request says that it is Roster's, has one time limit for the whole exchange, and fails
+with the reason. The standard library's `urlopen` bounds the time of each read, so a server that
+sends a byte now and then can hold it forever.
+"""
+
+import os
+import re
+import socket
+import ssl
+from base64 import b64encode
+from functools import cache
+from http import HTTPStatus
+from http.client import (
+    HTTPException,
+    HTTPResponse,
+    HTTPSConnection,
+    InvalidURL,
+    RemoteDisconnected,
+)
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+_PORT: Final = 443
+_LONGEST_PROXY_HEAD: Final = 16 * 1024
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
+
+
+class FetchError(Exception):
+    """A request without a usable response. Its text is the reason, for the operator."""
+
+
+@cache
+def user_agent() -> str:
+    """The User-Agent of Roster's own requests (RFC 9110, section 10.1.5)."""
+    from importlib.metadata import version
+
+    return f"Roster/{version('roster')}"
+
+
+def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:
+    """The body at an https URL: at most one byte more than `most_bytes` of it.
+
+    The exchange takes at most `seconds` once the system has resolved the host. Certificates are
+    verified by the system's authorities or those of SSL_CERT_FILE. Redirects are not followed.
+    The proxy of HTTPS_PROXY is used, except for the hosts of NO_PROXY.
+    Raises FetchError unless the response is a 200.
+    """
+    try:
+        return _get(urlsplit(url), accept, _Deadline(seconds), most_bytes)
+    except TimeoutError:
+        raise FetchError(f"timed out after {seconds:g} s") from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise FetchError(_reason(error)) from error
+
+
+class _Deadline:
+    def __init__(self, seconds: float) -> None:
+        self._end = monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds, above 0. Raises TimeoutError."""
+        if (seconds := self._end - monotonic()) <= 0:
+            raise TimeoutError
+        return seconds
+
+
+class _Socket(ssl.SSLSocket):
+    """A TLS connection on which all reads and writes together have one deadline."""
+
+    deadline: _Deadline
+
+    def recv_into(self, *arguments: Any, **options: Any) -> int:
+        self.settimeout(self.deadline.remaining())
+        return super().recv_into(*arguments, **options)
+
+    def send(self, *arguments: Any, **options: Any) -> int:
+        self.settimeout(self.deadline.remaining())
+        return super().send(*arguments, **options)
+
+
+class _Connection(HTTPSConnection):
+    def __init__(self, host: str, port: int, deadline: _Deadline) -> None:
+        self._tls = ssl.create_default_context()
+        self._tls.sslsocket_class = _Socket
+        super().__init__(host, port, context=self._tls)
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        plain = _connect(self.host, self.port, self._deadline)
+        try:
+            plain.settimeout(self._deadline.remaining())  # of the whole handshake
+            secure = self._tls.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+        assert isinstance(secure, _Socket)
+        secure.deadline = self._deadline
+        self.sock = secure
+
+
+def _get(url: SplitResult, accept: str, deadline: _Deadline, most_bytes: int) -> bytes:
+    connection = _Connection(url.hostname or "", url.port or _PORT, deadline)
+    try:
+        target = urlunsplit(("", "", url.path or "/", url.query, ""))
+        headers = {"Accept": accept, "User-Agent": user_agent(), "Connection": "close"}
+        connection.request("GET", target, headers=headers)
+        with connection.getresponse() as response:
+            if response.status != HTTPStatus.OK:
+                raise FetchError(_status(response.status))
+            return _body(response, most_bytes)
+    finally:
+        connection.close()
+
+
+def _body(response: HTTPResponse, most_bytes: int) -> bytes:
+    body = bytearray()
+    while (left := most_bytes + 1 - len(body)) > 0 and (part := response.read1(left)):
+        body += part
+    return bytes(body)
+
+
+def _connect(host: str, port: int, deadline: _Deadline) -> socket.socket:
+    """A connection to the host, through the proxy if there is one for it."""
+    found = getproxies().get("https")
+    if not found or proxy_bypass(host):
+        return _open(host, port, deadline)
+    proxy = urlsplit(found if "//" in found else f"//{found}")
+    connection = _open(proxy.hostname or "", proxy.port or 80, deadline)
+    try:
+        _tunnel(connection, proxy, host, port, deadline)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open(host: str, port: int, deadline: _Deadline) -> socket.socket:
+    """A connection to one of the host's addresses. Each of them gets its part of the time."""
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    failure: OSError = OSError("the host has no address")
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(deadline.remaining() / (len(addresses) - number))
+            connection.connect(address)
+            return connection
+        except OSError as error:
+            connection.close()
+            failure = error
+    raise failure
+
+
+def _tunnel(
+    connection: socket.socket, proxy: SplitResult, host: str, port: int, deadline: _Deadline
+) -> None:
+    """Have the proxy connect to the host (RFC 9110, section 9.3.6)."""
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {user_agent()}"]
+    if proxy.username is not None:
+        credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+        lines.append(f"Proxy-Authorization: Basic {b64encode(credentials).decode()}")
+    connection.settimeout(deadline.remaining())
+    connection.sendall("\r\n".join((*lines, "", "")).encode("ascii"))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        connection.settimeout(deadline.remaining())
+        part = connection.recv(4096)
+        if not part or len(head) > _LONGEST_PROXY_HEAD:
+            raise FetchError("the proxy sent no valid HTTP response")
+        head += part
+    status = _STATUS.match(head)
+    if not status:
+        raise FetchError("the proxy sent no valid HTTP response")
+    if not status[1].startswith(b"2"):
+        raise FetchError(f"the proxy answered {_status(int(status[1]))}")
+
+
+def _status(status: int) -> str:
+    """The status with its registered phrase: the server's own phrase may be any text."""
+    if 300 <= status < 400:
+        return f"HTTP {status}: redirects are not followed"
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or 'unknown reason').replace('_', ' ').lower()}"
+    if isinstance(error, socket.gaierror):
+        return f"cannot resolve the host: {error.strerror}"
+    if isinstance(error, RemoteDisconnected):
+        return "the connection was closed without a response"
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else str(error)
+    if isinstance(error, ValueError | InvalidURL):
+        return "the URL is not valid"
+    return "the response is not valid HTTP"

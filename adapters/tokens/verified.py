@@ -1,0 +1,63 @@
+"""The tokens that were verified, so that each is verified once."""
+
+from dataclasses import dataclass
+from sys import getsizeof
+from threading import Lock
+from typing import Final
+
+from adapters.tokens.keys import Key, KeySource
+from application.access import Principal
+
+MOST: Final = 4096
+MOST_BYTES: Final = 8 * 1024 * 1024
+_ENTRY_BYTES: Final = 512
+"""What an entry takes besides the strings of its principal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Who a token identifies: until `end`, and while its source has these keys."""
+
+    principal: Principal
+    end: float
+    source: KeySource
+    keys: tuple[Key, ...]
+
+
+class VerifiedTokens:
+    """Verified tokens by the digest of each: at most MOST of them, and MOST_BYTES in total.
+
+    The first ones are removed when there are more.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, Verified] = {}
+        self._bytes = 0
+        self._lock = Lock()
+        self.get = self._entries.get
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def total_bytes(self) -> int:
+        """An estimate of the memory that the entries take."""
+        return self._bytes
+
+    def add(self, digest: bytes, verified: Verified) -> None:
+        """Remember it, in place of what was found before."""
+        with self._lock:
+            self._remove(digest)
+            self._entries[digest] = verified
+            self._bytes += _size(verified.principal)
+            while self._entries and (len(self._entries) > MOST or self._bytes > MOST_BYTES):
+                self._remove(next(iter(self._entries)))
+
+    def _remove(self, digest: bytes) -> None:
+        if removed := self._entries.pop(digest, None):
+            self._bytes -= _size(removed.principal)
+
+
+def _size(principal: Principal) -> int:
+    names = (*principal.scopes, principal.issuer or "", principal.subject or "")
+    return _ENTRY_BYTES + getsizeof(principal.scopes) + sum(map(getsizeof, names))
