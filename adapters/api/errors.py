@@ -37,21 +37,24 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "A token that names neither `sub` nor `client_id` can read but not change anything.",
     ),
     # The query.
-    "unknown_parameter": ("400", "No parameter of this URL is named so."),
+    "unknown_parameter": ("400", "The URL has no parameter with this name."),
     "repeated_parameter": ("400", "Only filter[...][] may be given more than once."),
-    "invalid_parameter": ("400", "The parameter's value can't be understood; the detail says why."),
+    "invalid_parameter": (
+        "400",
+        "The parameter's value is not valid; the detail says why, and what is accepted.",
+    ),
     "unknown_attribute": (
         "400, 422",
-        "No attribute is named so: in a parameter (400) or among the attributes sent (422).",
+        "No attribute has this name: in a parameter (400) or among the attributes sent (422).",
     ),
     "malformed_query": ("400", "A parameter's name has NUL or bytes that are not UTF-8."),
     "too_many_parameters": ("400", "The query has more parameters than are read."),
-    "unknown_relationship": ("400", "include names a relationship that there is not."),
+    "unknown_relationship": ("400", "include names a relationship that does not exist."),
     "max_size_exceeded": ("400", "A page can't be so large; meta.page.maxSize says how large."),
     "invalid_cursor": (
         "400",
-        "The cursor is damaged, or belongs to a list with another sort, other filters or another "
-        "key. Start the list again without a cursor.",
+        "The cursor is empty or damaged, or belongs to a list with another sort, other filters or "
+        "another key. Start the list again without a cursor.",
     ),
     "page_too_deep": ("400", "Numbered pages end here; go on with page[after]."),
     # The document.
@@ -79,16 +82,19 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     # The attributes.
     "missing": ("422", "The attribute is required."),
     "wrong_type": ("422", "The attribute wants a value of another type."),
-    "blank": ("422", "The attribute must have something that can be seen."),
+    "blank": ("422", "The attribute must contain at least one visible character."),
     "too_long": ("422", "The attribute's value is too long; lengths count code points."),
-    "control_character": ("422", "The attribute is one line, without control characters."),
-    "forbidden_character": ("422", "No string may hold NUL or a lone surrogate."),
-    "invalid_format": ("422", "The value has characters that the attribute does not take."),
-    "invalid_email": ("422", "The value is no e-mail address by its syntax."),
+    "control_character": ("422", "The attribute is one line without control characters."),
+    "forbidden_character": ("422", "No string may contain NUL or a lone surrogate."),
+    "invalid_format": ("422", "The value contains characters that the attribute does not accept."),
+    "invalid_email": ("422", "The value is not a syntactically valid email address."),
     "read_only": ("403", "The service sets the attribute. Leave it out, or send it as it stands."),
     # The directory.
     "user_not_found": ("404", "There is no such user, or not any more."),
-    "email_taken": ("409", "Another user has this email, whatever the case of its letters."),
+    "email_taken": (
+        "409",
+        "Another user has this mailbox. Letter case and the form of the domain do not count.",
+    ),
     "stale_version": ("412", "The resource has changed since. Read it again, then change that."),
     "precondition_failed": (
         "412",

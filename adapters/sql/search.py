@@ -49,6 +49,8 @@ _COMPARISONS: Mapping[Op, Callable[[Any, Any], Clause]] = {
 }
 _COUNT = bindparam("count", type_=Integer())
 _OFFSET = bindparam("offset", type_=Integer())
+_TRIGRAMS = _BEGINNINGS = "postgresql"
+"""The database that may have indexes of parts, and the one that indexes beginnings of texts."""
 _STATEMENTS = 256
 """How many statements are kept: one for each shape of search asked lately."""
 
@@ -116,11 +118,12 @@ class Searchable:
 
     def _holds(self, asked: Asked, database: str) -> Clause:
         text = self._folded[asked.attribute] if asked.folded else None
-        if isinstance(text, Overridden) and asked.op in (Op.CONTAINS, Op.STARTS_WITH):
+        indexed = asked.op is Op.STARTS_WITH or (asked.op is Op.CONTAINS and database == _TRIGRAMS)
+        if isinstance(text, Overridden) and indexed:
             return text.holds(lambda column: _any_holds(column, asked))
         held = _any_holds(self._asked_of(asked), asked)
         beginning = self._beginnings.get(asked.attribute) if asked.folded else None
-        if beginning is None or database != "postgresql" or asked.op not in (Op.EQ, Op.IN):
+        if beginning is None or database != _BEGINNINGS or asked.op not in (Op.EQ, Op.IN):
             return held
         # Its index has only beginnings, which must be compared for it to be used.
         return and_(_begins_as_any(beginning, asked), held)
