@@ -1,7 +1,9 @@
 """Ready is a database in which a user can be created, with every table and privilege it takes."""
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -241,3 +243,49 @@ def test_a_user_that_may_not_enter_is_told_so_by_the_server(granted: Granted) ->
         schema.current(engine)
     assert granted.name in refusal.value.explanation
     assert "denied" in refusal.value.explanation
+
+
+GRANTS = re.findall(
+    "```sql\n(.*?)```",
+    (Path(__file__).parents[2] / "docs/operations.md")
+    .read_text()
+    .partition("### A role that only serves")[2]
+    .partition("\n### ")[0],
+    re.DOTALL,
+)
+
+
+def test_the_documented_grants_hold_for_the_tables_of_later_releases_too(
+    server, directory_of: Callable
+) -> None:
+    database_server, kind = server
+    owner = database_server.new_database()
+    name, role = make_url(owner).database, f"documented_{kind}"
+    engine = make_engine(owner)
+    schema.upgrade(engine, "0003")
+    on_postgresql, on_mariadb = GRANTS
+    if kind == "mariadb":
+        script = on_mariadb.replace("roster.*", f"{name}.*").replace("'%'", "localhost")
+        url = owner.replace("roster@", f"{role}:secret@")
+    else:
+        script = on_postgresql
+        url = owner.replace("postgres@", f"{role}:secret@")
+    script = script.replace("roster_serve", role).replace("'…'", "'secret'")
+    for statement in re.sub("--.*", "", script).split(";"):
+        if not statement.strip():
+            continue
+        if kind == "mariadb":
+            database_server.execute(statement)
+        else:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(statement)
+    schema.upgrade(engine)
+    engine.dispose()
+    directory = directory_of(make_engine(url, alone=True))
+    directory.ready()
+    new = [NewUser(email=f"user{n}@example.org", name="Ann") for n in range(3)]
+    with directory.begin(NOBODY) as work:
+        assert not work.users.add_many(new, at=work.now)
+    user = directory.commands.create(ANN, NOBODY)
+    directory.commands.erase(user.id, NOBODY)
+    assert directory.events.after(0, size=10)
