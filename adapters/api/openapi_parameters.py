@@ -125,7 +125,12 @@ def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
 
 def list_parameters(resource: Resource) -> list[dict[str, Any]]:
     """The parameters that a collection takes."""
-    cursor = {"type": "string", "pattern": f"^{CURSOR}$", "minLength": 1, "maxLength": LONGEST_CURSOR}
+    cursor = {
+        "type": "string",
+        "pattern": f"^{CURSOR}$",
+        "minLength": 1,
+        "maxLength": LONGEST_CURSOR,
+    }
     whole = {"type": "integer", "minimum": 1}
     number = {**whole, "maximum": DEEPEST_OFFSET + 1}
     size = {**whole, "maximum": LARGEST_SIZE, "default": DEFAULT_SIZE}
