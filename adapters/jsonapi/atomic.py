@@ -12,6 +12,7 @@ import orjson
 from adapters.jsonapi.documents import Writer
 from adapters.jsonapi.etags import expected_versions
 from adapters.jsonapi.operation_objects import (
+    MOST,
     RESULTS,
     Locate,
     Nowhere,
@@ -19,7 +20,7 @@ from adapters.jsonapi.operation_objects import (
     Reading,
     Target,
 )
-from adapters.jsonapi.problems import ErrorObject, Refused, refusal
+from adapters.jsonapi.problems import MOST_TOLD, ErrorObject, Refused, refusal
 from adapters.jsonapi.resource import LARGEST_KEY, Resource, read_key
 from adapters.jsonapi.resource_objects import made_by_client, other_id, other_type, parsed
 from application.operations import (
@@ -34,6 +35,9 @@ from application.operations import (
 from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
+MOST_MEMBERS: Final = 500 * MOST
+"""How many members and elements a document has at most: enough for the attributes, and for the
+links, meta and relationships that clients send back, of as many operations as there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,13 @@ class Batch:
         return _said(self.sent[refused.position], refused.refusal)
 
 
-def read(text: bytes, collections: Collections, locate: Locate) -> Batch:
+def read(text: bytes | bytearray, collections: Collections, locate: Locate) -> Batch:
     """The operations of a request's document.
 
     Refused with every problem of the first check that fails: structure (400), what can't exist
     (404), ids made by clients (403), types and ids that contradict each other (409), attributes.
     """
-    sent = Reading(locate).operations(parsed(text))
+    sent = Reading(locate).operations(parsed(text, most=MOST_MEMBERS))
     for check in (_not_there, _made_by_client, _contradicting):
         if problems := [each for one in sent for each in check(one, collections)]:
             raise Refused(*problems)
@@ -132,15 +136,26 @@ def _meant(sent: Sequence[OperationObject], collections: Collections) -> list[Op
         try:
             meant.append(_meaning(each, collections[each.found.type]))
         except RosterError as error:
-            refusals.append((each, error))
+            # Its traceback refers to this list: they would keep each other, and the document.
+            refusals.append((each, error.with_traceback(None)))
     invalid = [refused for refused in refusals if isinstance(refused[1], Invalid)]
     if first := invalid or refusals:
-        said = [_said(*refused) for refused in first]
-        raise Refused(
-            *(problem for each in said for problem in each.errors),
-            omitted=sum(each.omitted for each in said),
-        )
+        raise _together(first)
     return meant
+
+
+def _together(refusals: Sequence[tuple[OperationObject, RosterError]]) -> Refused:
+    """One refusal of several operations: the first MOST_TOLD problems, and how many more."""
+    problems: list[ErrorObject] = []
+    omitted = 0
+    for sent, error in refusals:
+        if len(problems) < MOST_TOLD:
+            found = _said(sent, error)
+            problems += found.errors
+            omitted += found.omitted
+        else:
+            omitted += len(error.violations) + error.omitted if isinstance(error, Invalid) else 1
+    return Refused(*problems, omitted=omitted)
 
 
 def _meaning(sent: OperationObject, collection: Collection) -> Operation:

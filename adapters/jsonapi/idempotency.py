@@ -14,7 +14,7 @@ _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _SANE: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST}}}")
 
 
-def keyed(header: str, *, principal: str | None, url: str, body: bytes) -> Keyed:
+def keyed(header: str, *, principal: str | None, url: str, body: bytes | bytearray) -> Keyed:
     """The request as one that may be repeated. Refused (400).
 
     The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients leave them out.
