@@ -14,7 +14,18 @@ refusals from a kind and edits no table.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import islice
+from typing import ClassVar, Final
+
+MOST_VIOLATIONS: Final = 1000
+"""How many violations a refusal lists. Any others are counted."""
+LONGEST_QUOTED: Final = 64
+"""How many characters of a name that a client chose an error quotes."""
+
+
+def shortened(name: str) -> str:
+    """The name, or its beginning if it is too long to be quoted."""
+    return name if len(name) <= LONGEST_QUOTED else f"{name[:LONGEST_QUOTED]}…"
 
 
 class RosterError(Exception):
@@ -49,16 +60,21 @@ class Violation:
     problem: Problem
 
     def __str__(self) -> str:
-        return f"{self.problem.code}: {self.attribute} {self.problem.detail}."
+        return f"{self.problem.code}: {shortened(self.attribute)} {self.problem.detail}."
 
 
 class Invalid(RosterError):
-    """What was sent breaks rules: all of them, not just the first."""
+    """What was sent breaks rules: all of them, not just the first.
+
+    `violations` are the first MOST_VIOLATIONS; `omitted` is the number of the others.
+    """
 
     code = "invalid"
 
     def __init__(self, violations: Iterable[Violation]) -> None:
-        self.violations = tuple(violations)
+        found = iter(violations)
+        self.violations = tuple(islice(found, MOST_VIOLATIONS))
+        self.omitted = sum(1 for _ in found)
         super().__init__(" ".join(map(str, self.violations)))
 
 

@@ -1,9 +1,10 @@
 """Users and their rules: the one place where they are written."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -79,8 +80,9 @@ def _judged(values: Iterable[tuple[str, object]]) -> list[Violation]:
     return [Violation(name, wrong) for name, value in values if (wrong := RULES[name](value))]
 
 
-def _unknown(attributes: Mapping[str, object]) -> list[Violation]:
-    return [Violation(name, _UNKNOWN) for name in attributes if name not in RULES]
+def _unknown(attributes: Mapping[str, object]) -> Iterator[Violation]:
+    """The attributes without a rule, one by one: there may be many, of which few are listed."""
+    return (Violation(name, _UNKNOWN) for name in attributes if name not in RULES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ class NewUser:
         """
         if not _REQUIRED <= attributes.keys() <= RULES.keys():
             missing = [Violation(name, _MISSING) for name in REQUIRED if name not in attributes]
-            raise Invalid([*missing, *_broken(attributes), *_unknown(attributes)])
+            raise Invalid(chain(missing, _broken(attributes), _unknown(attributes)))
         new = cls(**attributes)
         if claimed:
             _agree(claimed, {})
@@ -126,8 +128,9 @@ class UserChanges:
     claimed: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if wrong := [*_broken(self.attributes), *_unknown(self.attributes)]:
-            raise Invalid(wrong)
+        broken = _broken(self.attributes)
+        if broken or not self.attributes.keys() <= RULES.keys():
+            raise Invalid(chain(broken, _unknown(self.attributes)))
 
 
 class User(NamedTuple):

@@ -119,6 +119,13 @@ class Settings:
         whole(1, 1024**3),
         "the longest body of a request; of operations, 8 times that",
     )
+    body_memory: int = setting(
+        "ROSTER_BODY_MEMORY",
+        str(64 * 1024**2),
+        whole(1, 64 * 1024**3),
+        "bytes that all bodies together may take in each worker, at least those of the longest "
+        "body; 503 beyond it",
+    )
     body_seconds: float = setting(
         "ROSTER_BODY_SECONDS", "20", seconds, "how long a request may take to arrive"
     )

@@ -43,6 +43,7 @@ def make_app(
     terms = Terms(
         public_url=settings.public_url,
         body_limit=settings.body_bytes,
+        body_memory=settings.body_memory,
         body_seconds=settings.body_seconds,
         request_seconds=settings.request_seconds,
         most_parameters=settings.query_parameters,
@@ -63,6 +64,7 @@ def make_app(
         say=inbound.say,
         canonical=canonical,
         request_seconds=settings.request_seconds,
+        body_seconds=settings.body_seconds,
         dress=Dress(https=settings.public_url.startswith("https:"), origins=settings.cors_origins),
         metrics=kept,
         tell=teller(settings.log_format),

@@ -26,6 +26,7 @@ from adapters.jsonapi.resource import KEY
 from adapters.resources.addresses import PREFIX, Addresses
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
+from adapters.web.limits import BodyMemory
 from adapters.web.rates import Limit
 from application.operations import Operations
 from application.ports import Run, UserReader
@@ -41,9 +42,9 @@ TIMES_AS_LONG = 8
 class Terms:
     """How the API is offered: where its links begin, and what a request may cost.
 
-    `public_url` is empty for links without a host; `body_limit` is in bytes;
-    a body has `body_seconds` to arrive, and the request then `request_seconds`. A query has at
-    most `most_parameters`.
+    `public_url` is empty for links without a host; `body_limit` is in bytes, and so is
+    `body_memory`, which all bodies of a process share. A body has `body_seconds` to arrive, and
+    the request then `request_seconds`. A query has at most `most_parameters`.
     """
 
     public_url: str
@@ -51,6 +52,7 @@ class Terms:
     body_seconds: float
     request_seconds: float
     most_parameters: int
+    body_memory: int = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def api(
         receiver(
             Reception(terms.body_limit),
             {f"{PREFIX}{OPERATIONS}": Reception(TIMES_AS_LONG * terms.body_limit, EXTENSION)},
+            memory=BodyMemory(max(terms.body_memory, TIMES_AS_LONG * terms.body_limit + 1)),
             body_seconds=terms.body_seconds,
             request_seconds=terms.request_seconds,
             most_parameters=terms.most_parameters,

@@ -61,6 +61,17 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "malformed_json": ("400", "The body is no JSON in UTF-8; it begins without a byte order mark."),
     "duplicate_member": ("400", "An object has two members of the same name."),
     "too_deep": ("400", "The body is nested too deeply."),
+    "too_many_members": (
+        "400",
+        "A document has at most 5,000 members and elements in all its objects and arrays; one with "
+        "operations has at most 50,000. Commas and opening brackets outside of strings are "
+        "counted.",
+    ),
+    "too_many_escapes": (
+        "400",
+        "The strings of a document have at most 20,000 backslashes; those of one with operations "
+        "have at most 200,000.",
+    ),
     "number_too_long": ("400", "A number has more digits than are read."),
     "number_out_of_range": ("400", "A number is too large for a floating-point number."),
     "invalid_document": (
@@ -125,6 +136,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "503",
         "The database's answer to a commit was lost: all of it happened or nothing. Look, or ask "
         "again under the same Idempotency-Key.",
+    ),
+    "overloaded": (
+        "503",
+        "The bodies of all requests together take as much memory as they may. The request was not "
+        "processed. Send it again after Retry-After, or with a smaller body.",
     ),
     "internal_error": ("500", "A fault of Roster. Its log has the reason under the error's id."),
 }

@@ -23,7 +23,7 @@ from adapters.jsonapi.problems import ErrorObject, Refused
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.dispatch import Ready, asked
-from adapters.web.limits import read_body
+from adapters.web.limits import BodyMemory, begin_validation, read_body, release_body
 from application.access import Principal
 from application.deadlines import anew
 from application.operations import OperationRefused
@@ -51,6 +51,7 @@ def receiver(
     usual: Reception,
     unusual: Mapping[str, Reception],
     *,
+    memory: BodyMemory,
     body_seconds: float,
     request_seconds: float,
     most_parameters: int,
@@ -75,7 +76,7 @@ def receiver(
         )
         if matters:
             check_content_encoding(environ.get("HTTP_CONTENT_ENCODING"))
-            g.body = read_body(environ, limit=here.body_limit, seconds=body_seconds)
+            g.body = read_body(environ, limit=here.body_limit, seconds=body_seconds, memory=memory)
             anew(request_seconds)
         parameters.bounded(environ.get("QUERY_STRING", ""), most_parameters)
 
@@ -106,14 +107,22 @@ def principal() -> Principal | None:
 
 def received(*, id_required: bool) -> ResourceObject:
     """The resource object in the body; problems with its fields will point into it."""
+    begin_validation(asked().environ)
     g.sent = read_resource(g.body, id_required=id_required)
     return g.sent  # type: ignore[no-any-return]
 
 
 def received_operations(collections: atomic.Collections, locate: Locate) -> atomic.Batch:
     """The operations in the body; refusals of them will point into it."""
+    begin_validation(asked().environ)
     g.batch = atomic.read(g.body, collections, locate, principal())
     return g.batch  # type: ignore[no-any-return]
+
+
+def discard_body() -> None:
+    """Free the memory of a large body, once it is valid and nothing more is read from it."""
+    if release_body(asked().environ):
+        del g.body
 
 
 def refused(error: OperationRefused) -> Refused:

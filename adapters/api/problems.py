@@ -12,10 +12,16 @@ from adapters.api import exchange
 from adapters.api.errors import URL
 from adapters.api.suggestions import meant
 from adapters.jsonapi.media import CURSOR_PROFILE, JSONAPI, media_type
-from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
+from adapters.jsonapi.problems import (
+    RETRY_AFTER_SECONDS,
+    ErrorObject,
+    Refused,
+    error_document,
+    refusal,
+)
 from adapters.web.app import LOG_FIELDS, REQUEST_ID
 from adapters.web.bearer import challenge
-from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
+from adapters.web.limits import BodyIncomplete, BodyMemoryExceeded, BodyTooLarge, BodyTooSlow
 from adapters.web.rates import TooManyRequests
 from application.access import InsufficientScope, InvalidToken, Unauthenticated
 from application.operations import OperationRefused
@@ -35,6 +41,12 @@ _BODY = {
         status=408, code="body_too_slow", detail="The body did not come in time."
     ),
 }
+_OVERLOADED = ErrorObject(
+    status=503,
+    code="overloaded",
+    detail="The bodies of other requests take all the memory for bodies. Send the request again, "
+    "or a smaller body.",
+)
 _UNWANTED = ErrorObject(
     status=412,
     code="precondition_failed",
@@ -90,6 +102,8 @@ def _refused(error: Exception) -> Refused:
         return exchange.refused(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
+    if isinstance(error, BodyMemoryExceeded):
+        return Refused(_OVERLOADED, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if type(error) in _BODY:
         return Refused(_BODY[type(error)])
     if isinstance(error, TooManyRequests):

@@ -28,12 +28,15 @@ def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
         environ = asked().environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
+            exchange.discard_body()
             return answering(run)
         context = exchange.context()
         url = f"{environ['PATH_INFO']}?{exchange.query()}"
+        request = keyed(key, principal=context.principal, url=url, body=g.body)
+        exchange.discard_body()
         answer = once(
             run,
-            keyed(key, principal=context.principal, url=url, body=g.body),
+            request,
             context,
             lambda joined: _kept(answering(joined)),
             lambda refusal: _kept(say(refusal)),

@@ -68,6 +68,7 @@ def users(
         sent = exchange.received(id_required=True)
         expect_existing(sent, USERS, str(user_id))
         changes = UserChanges(*USERS.given(sent.fields))
+        exchange.discard_body()
         expected = exchange.expected()
         user = commands.change(user_id, changes, exchange.context(), expected=expected)
         body = writer.single(user, query=exchange.query(), shown=shown)

@@ -12,6 +12,7 @@ import orjson
 from adapters.jsonapi.documents import Writer
 from adapters.jsonapi.etags import expected_versions
 from adapters.jsonapi.operation_objects import (
+    MOST,
     RESULTS,
     Locate,
     Nowhere,
@@ -19,7 +20,7 @@ from adapters.jsonapi.operation_objects import (
     Reading,
     Target,
 )
-from adapters.jsonapi.problems import ErrorObject, Refused, refusal
+from adapters.jsonapi.problems import MOST_TOLD, ErrorObject, Refused, refusal
 from adapters.jsonapi.resource import LARGEST_KEY, Resource, read_key
 from adapters.jsonapi.resource_objects import made_by_client, other_id, other_type, parsed
 from application.access import Action, Principal, required_scopes
@@ -35,6 +36,9 @@ from application.operations import (
 from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
+MOST_MEMBERS: Final = 500 * MOST
+"""How many members and elements a document has at most: enough for the attributes, and for the
+links, meta and relationships that clients send back, of as many operations as there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,10 @@ class Batch:
 
 
 def read(
-    text: bytes, collections: Collections, locate: Locate, principal: Principal | None
+    text: bytes | bytearray,
+    collections: Collections,
+    locate: Locate,
+    principal: Principal | None,
 ) -> Batch:
     """The operations of a request's document.
 
@@ -76,7 +83,7 @@ def read(
     attributes. Raises InsufficientScope after the check of the structure if the principal lacks a
     scope that an operation requires; without access control, `principal` is None.
     """
-    sent = Reading(locate).operations(parsed(text))
+    sent = Reading(locate).operations(parsed(text, most=MOST_MEMBERS))
     if principal:
         principal.require_scopes(scope for one in sent for scope in _scopes(one, collections))
     for check in (_not_there, _made_by_client, _contradicting):
@@ -149,15 +156,26 @@ def _meant(sent: Sequence[OperationObject], collections: Collections) -> list[Op
         try:
             meant.append(_meaning(each, collections[each.found.type]))
         except RosterError as error:
-            refusals.append((each, error))
+            # Its traceback refers to this list: they would keep each other, and the document.
+            refusals.append((each, error.with_traceback(None)))
     invalid = [refused for refused in refusals if isinstance(refused[1], Invalid)]
     if first := invalid or refusals:
-        said = [_said(*refused) for refused in first]
-        raise Refused(
-            *(problem for each in said for problem in each.errors),
-            omitted=sum(each.omitted for each in said),
-        )
+        raise _together(first)
     return meant
+
+
+def _together(refusals: Sequence[tuple[OperationObject, RosterError]]) -> Refused:
+    """One refusal of several operations: the first MOST_TOLD problems, and how many more."""
+    problems: list[ErrorObject] = []
+    omitted = 0
+    for sent, error in refusals:
+        if len(problems) < MOST_TOLD:
+            found = _said(sent, error)
+            problems += found.errors
+            omitted += found.omitted
+        else:
+            omitted += len(error.violations) + error.omitted if isinstance(error, Invalid) else 1
+    return Refused(*problems, omitted=omitted)
 
 
 def _meaning(sent: OperationObject, collection: Collection) -> Operation:

@@ -21,8 +21,8 @@ The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients 
 _KEY: Final = re.compile(PATTERN)
 
 
-def keyed(header: str, *, principal: Principal | None, url: str, body: bytes) -> Keyed:
-    """The request as one that may be repeated. Refused (400)."""
+def keyed(header: str, *, principal: Principal | None, url: str, body: bytes | bytearray) -> Keyed:
+    """The request as one that may be repeated. Raises Refused (400)."""
     sent = header.strip(" \t")
     if not _KEY.fullmatch(sent):
         raise _unusable()

@@ -15,6 +15,8 @@ from domain.errors import (
     NotFound,
     RosterError,
     Stale,
+    Violation,
+    shortened,
 )
 
 STATUS: Final[Mapping[type[RosterError], int]] = {
@@ -123,18 +125,10 @@ def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refu
     """
     status = status_of(error)
     if isinstance(error, Invalid):
+        listed = error.violations[:MOST_TOLD]
         return Refused(
-            *(
-                ErrorObject(
-                    status=status,
-                    code=violation.problem.code,
-                    detail=f"{violation.attribute} {violation.problem.detail}.",
-                    pointer=pointer_to(violation.attribute),
-                    meta={"attribute": violation.attribute},
-                )
-                for violation in error.violations[:MOST_TOLD]
-            ),
-            omitted=max(0, len(error.violations) - MOST_TOLD),
+            *(_broken_rule(each, status, pointer_to) for each in listed),
+            omitted=error.omitted + len(error.violations) - len(listed),
         )
     attribute = error.attribute
     found = ErrorObject(
@@ -147,6 +141,19 @@ def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refu
     )
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else {}
     return Refused(found, headers=retry)
+
+
+def _broken_rule(
+    violation: Violation, status: int, pointer_to: Callable[[str], str | None]
+) -> ErrorObject:
+    name = shortened(violation.attribute)
+    return ErrorObject(
+        status=status,
+        code=violation.problem.code,
+        detail=f"{name} {violation.problem.detail}.",
+        pointer=pointer_to(violation.attribute),
+        meta={"attribute": name},
+    )
 
 
 def error_document(refused: Refused, *, about: str | None = None) -> bytes:

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.jsonapi.problems import ErrorObject, Refused
+from adapters.jsonapi.problems import MOST_TOLD, ErrorObject, Refused
 from adapters.jsonapi.resource import Resource
 from adapters.strict_json import NotStrict, parse
+from domain.errors import LONGEST_QUOTED
+
+MOST_MEMBERS: Final = 5000
+"""How many members and elements a document with one resource has at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +34,37 @@ class ResourceObject:
     has_attributes: bool
 
     def pointer_to(self, field: str) -> str:
-        """The JSON Pointer of a field; of the innermost object around it if it wasn't sent."""
+        """The JSON Pointer of a field, or of the innermost object around it if it was not sent or
+        its name is too long to be quoted.
+        """
         if field not in self.fields:
             return f"{self.at}/attributes" if self.has_attributes else self.at
         within = "relationships" if field in self.relationships else "attributes"
-        return f"{self.at}/{within}/{_escaped(field)}"
+        return _pointer(f"{self.at}/{within}", field)
 
 
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+def _pointer(owner: str, name: str) -> str:
+    """The JSON Pointer of a member, or of its owner if the name is too long to be quoted."""
+    if len(name) > LONGEST_QUOTED:
+        return owner
+    return f"{owner}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
-def parsed(text: bytes) -> Any:
-    """The value of a request's body. Refused (400) where it is no strict JSON."""
+def parsed(text: bytes | bytearray, *, most: int) -> Any:
+    """The value of a request's body, which has at most `most` members and elements in all.
+
+    Refused (400) where it is no strict JSON.
+    """
     try:
-        return parse(text)
+        return parse(text, most=most)
     except NotStrict as error:
         raise Refused(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
 
 
-def read_resource(text: bytes, *, id_required: bool) -> ResourceObject:
+def read_resource(text: bytes | bytearray, *, id_required: bool) -> ResourceObject:
     """The resource object of a request's document. Refused (400) with every fault of structure."""
     structure = Structure()
-    document = structure.document(parsed(text))
+    document = structure.document(parsed(text, most=MOST_MEMBERS))
     if "errors" in document:
         structure.wrong("/errors", "A document with data has no errors.")
     structure.member(document, "", "included", list)
@@ -68,19 +80,25 @@ _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", st
 
 
 class Structure:
-    """The faults of one document's structure, as they are found."""
+    """The faults of one document's structure, as they are found: the first MOST_TOLD of them, and
+    the number of the others.
+    """
 
     def __init__(self) -> None:
         self._errors: list[ErrorObject] = []
+        self._omitted = 0
 
     def wrong(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
         """Keep a fault."""
+        if len(self._errors) == MOST_TOLD:
+            self._omitted += 1
+            return
         self._errors.append(ErrorObject(status=400, code=code, detail=detail, pointer=pointer))
 
     def refuse(self) -> None:
         """Refused (400) with all of them, if there are any."""
         if self._errors:
-            raise Refused(*self._errors)
+            raise Refused(*self._errors, omitted=self._omitted)
 
     def is_object(self, value: Any, at: str, named: str) -> bool:
         """Whether it is an object; a fault if not."""
@@ -119,7 +137,7 @@ class Structure:
         for name in ("links", "meta"):
             self.member(data, at, name, dict)
         for name, value in relationships.items():
-            pointer = f"{at}/relationships/{_escaped(name)}"
+            pointer = _pointer(f"{at}/relationships", name)
             self._relationship(pointer, value)
             if name in attributes:
                 self.wrong(pointer, "An attribute and a relationship can't have the same name.")

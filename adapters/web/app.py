@@ -16,7 +16,9 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from adapters.web.dispatch import App, asked
 from adapters.web.headers import Dress, Headers
+from adapters.web.limits import drain, is_read, release_body
 from adapters.web.metrics import ROUTE, Metrics
+from adapters.web.progress import PROGRESS
 from adapters.web.traces import trace_id
 from application.deadlines import within
 
@@ -28,6 +30,9 @@ REQUEST_ID: Final = "roster.request_id"
 LOG_FIELDS: Final = "roster.log_fields"
 """Where the WSGI environment holds more fields for the log line of the request, if there are."""
 
+_OWN_SERVER = "Granian"
+"""The server that `roster serve` runs. PEP 3333 forbids an application the header Connection; this
+server sends it and acts on it."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]{0,256}")
 _log = structlog.get_logger("roster.request")
@@ -49,6 +54,7 @@ def create_app(
     say: Callable[[Exception], Response],
     canonical: Rewrite,
     request_seconds: float,
+    body_seconds: float = 20,
     dress: Dress | None = None,
     metrics: Metrics | None = None,
     tell: Tell = tell,
@@ -56,7 +62,8 @@ def create_app(
     """The application out of its inbound adapters.
 
     `say` makes the answer to whatever goes wrong; `canonical` turns the path of a request into
-    the one by which it is routed; `request_seconds` is the deadline of a request; `dress` adds
+    the one by which it is routed; `request_seconds` is the deadline of a request; the body of one
+    that is refused early is discarded for at most `body_seconds`; `dress` adds
     to every answer's headers; `metrics` hear of every request, and `tell` gets a line about it.
     """
     app = App("roster")
@@ -66,7 +73,7 @@ def create_app(
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.wsgi_app = Exchange(  # type: ignore[method-assign]
-        app.wsgi_app, canonical, request_seconds, dress or Dress(), metrics, tell
+        app.wsgi_app, canonical, request_seconds, body_seconds, dress or Dress(), metrics, tell
     )
     return app
 
@@ -106,6 +113,7 @@ class Exchange:
         app: "WSGIApplication",
         canonical: Rewrite,
         seconds: float,
+        body_seconds: float,
         dress: Dress,
         metrics: Metrics | None,
         tell: Tell,
@@ -113,6 +121,7 @@ class Exchange:
         self._app = app
         self._canonical = canonical
         self._seconds = seconds
+        self._body_seconds = body_seconds
         self._dress = dress
         self._metrics = metrics
         self._log = tell
@@ -121,6 +130,7 @@ class Exchange:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         began = perf_counter()
+        PROGRESS.begin(environ)
         if self._metrics:
             self._metrics.began(environ)
         path = environ["PATH_INFO"]
@@ -132,6 +142,8 @@ class Exchange:
             answered.append(status)
             headers.append(("X-Request-ID", request_id))
             self._dress(environ, headers)
+            if not is_read(environ):
+                self._finish_reading(environ, headers)
             if (asked := environ.get("werkzeug.request")) and asked.url_rule:
                 environ[ROUTE] = asked.url_rule.rule  # Flask forgets it when it has answered
             return start_response(status, headers, *exc_info)
@@ -141,8 +153,20 @@ class Exchange:
                 # A list of one is what servers send in one go.
                 return [_whole(self._app(environ, starting))]
         finally:
+            PROGRESS.end(environ)
+            release_body(environ)
             status = int(answered[-1][:3]) if answered else 500
             self._tell(environ, path, status, perf_counter() - began)
+
+    def _finish_reading(self, environ: "WSGIEnvironment", headers: Headers) -> None:
+        """Discard the rest of the body, or announce that the connection ends.
+
+        If a response is complete before its request is, the server closes the connection: the
+        client cannot send the rest, and may not see the response (RFC 9112 section 9.3).
+        """
+        complete = drain(environ, seconds=self._body_seconds)
+        if not complete and environ.get("SERVER_SOFTWARE") == _OWN_SERVER:
+            headers.append(("Connection", "close"))
 
     def _tell(self, environ: "WSGIEnvironment", path: str, status: int, seconds: float) -> None:
         if self._metrics:

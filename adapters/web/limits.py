@@ -1,16 +1,27 @@
-"""How much of a request is read, with and without a Content-Length."""
+"""Bounds on request bodies: their length, the time they take to arrive, and their memory."""
 
 from collections.abc import Callable
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+
+from adapters.web.progress import PROGRESS
+from application.deadlines import remaining
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+Body = bytes | bytearray
+
 STEP: Final = 64 * 1024
+SMALL: Final = 16 * 1024
+"""Bodies up to this size do not count against the memory of bodies: connections bound them."""
 DISCARDED: Final = 32 * 1024 * 1024
-"""How much of a body that is too large is taken off the wire, so that its sender, who first sends
-everything and then looks, finds the refusal instead of a broken connection."""
+"""How much of an unread body is read and discarded, so that a client that sends everything before
+it reads receives the response instead of a broken connection."""
+
+_ARRIVAL: Final = "roster.body.arrival"
+_HELD: Final = "roster.body.held"
 
 
 class BodyTooLarge(Exception):
@@ -25,30 +36,151 @@ class BodyTooSlow(Exception):
     """The body took longer to arrive than it may."""
 
 
-def read_body(environ: "WSGIEnvironment", *, limit: int, seconds: float) -> bytes:
-    """The body of a request, at most `limit` bytes of it.
+class BodyMemoryExceeded(Exception):
+    """The bodies of all requests together take as much memory as they may."""
 
-    Raises BodyTooLarge, BodyIncomplete, and BodyTooSlow of one that broke off after `seconds` or
-    more: a read can't be interrupted from here, adapters.web.slow_clients ends it.
 
-    Where a chunked body breaks off, PEP 3333 has no word for it: it looks as if it ended there.
+class BodyMemory:
+    """The memory that request bodies share in a process.
+
+    It is taken as bytes arrive, so that a client holds no more than it has sent. If there is too
+    little, the largest incomplete body gives its memory up; the body that needs memory is refused
+    only if it is itself the largest. So clients that send slowly cannot keep others out.
+
+    Large bodies are validated one at a time: decoding takes several times the size of a body, and
+    threads that share one interpreter lock would not be faster together.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._used = 0
+        self._lock = Lock()
+        self._incomplete: set[HeldBody] = set()
+        self._validation = Lock()
+
+    @property
+    def used(self) -> int:
+        """The bytes that are taken now."""
+        return self._used
+
+    def hold(self) -> "HeldBody":
+        """A body of which nothing has arrived yet. The caller releases it."""
+        held = HeldBody(self)
+        with self._lock:
+            self._incomplete.add(held)
+        return held
+
+    def extend(self, held: "HeldBody", part: bytes) -> None:
+        """Add a part to a body. Raises BodyMemoryExceeded if the body has lost its memory."""
+        with self._lock:
+            if held not in self._incomplete or not self._make_room(held, len(part)):
+                self._drop(held)
+                raise BodyMemoryExceeded
+            held.content += part
+            self._used += len(part)
+
+    def _make_room(self, held: "HeldBody", size: int) -> bool:
+        while self._used + size > self._total:
+            largest = max(self._incomplete, key=lambda each: len(each.content))
+            if len(largest.content) <= len(held.content) + size:
+                return False
+            self._drop(largest)
+        return True
+
+    def _drop(self, held: "HeldBody") -> None:
+        self._incomplete.discard(held)
+        self._used -= len(held.content)
+        held.content.clear()  # in place: whoever still refers to it holds nothing
+
+    def complete(self, held: "HeldBody") -> None:
+        """Record that a body has arrived. Raises BodyMemoryExceeded if it has lost its memory."""
+        with self._lock:
+            if held not in self._incomplete:
+                raise BodyMemoryExceeded
+            self._incomplete.discard(held)
+
+    def release(self, held: "HeldBody") -> None:
+        """Give the memory of a body back."""
+        with self._lock:
+            self._drop(held)
+        if held.validating:
+            held.validating = False
+            self._validation.release()
+
+    def begin_validation(self, held: "HeldBody") -> None:
+        """Wait until no other large body is being validated.
+
+        Raises BodyMemoryExceeded if the deadline of the request passes first.
+        """
+        left = remaining()
+        if not self._validation.acquire(timeout=-1 if left is None else left):
+            raise BodyMemoryExceeded
+        held.validating = True
+
+
+class HeldBody:
+    """What one request holds of the memory of bodies."""
+
+    __slots__ = ("content", "memory", "validating")
+
+    def __init__(self, memory: BodyMemory) -> None:
+        self.memory = memory
+        self.content = bytearray()
+        self.validating = False
+
+
+class _Arrival:
+    """How far the body of a request has been read."""
+
+    received = 0
+    complete = False
+    slow = False
+
+
+def read_body(
+    environ: "WSGIEnvironment", *, limit: int, seconds: float, memory: BodyMemory | None = None
+) -> Body:
+    """The body of a request, at most `limit` bytes.
+
+    Raises BodyTooLarge, BodyIncomplete, BodyMemoryExceeded, and BodyTooSlow if the body is not
+    complete after `seconds`. A read that blocks for longer is ended by adapters.web.slow_clients.
+
+    PEP 3333 does not tell where a chunked body breaks off: it looks as if it ended there.
     """
     start = monotonic()
     length = _length(environ)
     if length is not None and length > limit:
-        _discard(environ, length)
         raise BodyTooLarge
-    body = _read(environ["wsgi.input"].read, limit + 1 if length is None else length)
+    if length == 0:
+        return b""
+    arrival = environ[_ARRIVAL] = _Arrival()
+    read = environ["wsgi.input"].read
+    PROGRESS.begin_reading(environ)
+    try:
+        if length is not None and length <= SMALL:
+            body: Body = _read(read, length)
+            arrival.received = len(body)
+        else:
+            held = environ[_HELD] = (memory or BodyMemory(limit + 1)).hold()
+            _read_held(
+                read, held, arrival, limit + 1 if length is None else length, start + seconds
+            )
+            body = held.content
+    finally:
+        PROGRESS.end_reading(environ)
     if len(body) > limit:
-        _discard(environ, DISCARDED)
         raise BodyTooLarge
-    if length is None or len(body) == length:
-        return body
-    raise BodyTooSlow if monotonic() - start >= seconds else BodyIncomplete
+    if length is not None and len(body) < length:
+        raise BodyTooSlow if monotonic() - start >= seconds else BodyIncomplete
+    arrival.complete = True
+    if len(body) <= SMALL and _HELD in environ:
+        body = bytes(body)
+        release_body(environ)
+    return body
 
 
 def _length(environ: "WSGIEnvironment") -> int | None:
-    """How long the body says it is; None where its end shows on the wire only."""
+    """The length of the body by its head; None if only its end on the wire shows it."""
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared.isascii() and declared.isdigit():
         return int(declared)
@@ -63,10 +195,66 @@ def _read(read: Callable[[int], bytes], size: int) -> bytes:
     return body
 
 
-def _discard(environ: "WSGIEnvironment", size: int) -> None:
-    """Take that much off the wire, unless the client waits for permission to send it."""
-    if environ.get("HTTP_EXPECT", "").lower() == "100-continue":
-        return
-    left = min(size, DISCARDED)
-    while left > 0 and (part := environ["wsgi.input"].read(min(left, STEP))):
-        left -= len(part)
+def _read_held(
+    read: Callable[[int], bytes], held: HeldBody, arrival: _Arrival, size: int, end: float
+) -> None:
+    """Read `size` bytes, fewer only at the end of the stream, into the shared memory."""
+    while (left := size - arrival.received) > 0 and (part := read(min(left, STEP))):
+        arrival.received += len(part)
+        held.memory.extend(held, part)
+        if monotonic() >= end and arrival.received < size:
+            arrival.slow = True
+            raise BodyTooSlow
+    held.memory.complete(held)
+
+
+def begin_validation(environ: "WSGIEnvironment") -> None:
+    """Wait for the turn of a large body to be validated. Raises BodyMemoryExceeded."""
+    if held := environ.get(_HELD):
+        held.memory.begin_validation(held)
+
+
+def release_body(environ: "WSGIEnvironment") -> bool:
+    """Give back the memory that the body of a request holds. Returns whether it held any."""
+    held: HeldBody | None = environ.pop(_HELD, None)
+    if held is None:
+        return False
+    held.memory.release(held)
+    return True
+
+
+def is_read(environ: "WSGIEnvironment") -> bool:
+    """Whether nothing of the body is left to be read."""
+    if environ.get("CONTENT_LENGTH", "0") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
+        return True
+    arrival = environ.get(_ARRIVAL)
+    return arrival is not None and arrival.complete
+
+
+def drain(environ: "WSGIEnvironment", *, seconds: float) -> bool:
+    """Read and discard the rest of a body. Returns whether its end was reached.
+
+    It reads at most DISCARDED bytes, for at most `seconds`, and nothing from a client that waits
+    for permission to send (RFC 9110 section 10.1.1).
+    """
+    release_body(environ)
+    arrival = environ.get(_ARRIVAL)
+    if arrival is None and environ.get("HTTP_EXPECT", "").lower() == "100-continue":
+        return False
+    arrival = arrival or _Arrival()
+    if arrival.slow:
+        return False
+    length = _length(environ)
+    most = DISCARDED if length is None else min(DISCARDED, length - arrival.received)
+    read, end, discarded = environ["wsgi.input"].read, monotonic() + seconds, 0
+    PROGRESS.begin_reading(environ)
+    try:
+        while discarded < most and (part := read(min(most - discarded, STEP))):
+            discarded += len(part)
+            if monotonic() >= end:
+                break
+    finally:
+        PROGRESS.end_reading(environ)
+    if length is None:
+        return discarded < most and monotonic() < end
+    return arrival.received + discarded >= length

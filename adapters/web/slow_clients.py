@@ -1,41 +1,66 @@
 """Ends the wait for clients that don't finish sending.
 
-A thread that reads a body can't be interrupted, and a client that sends a byte now and then, or
-nothing more, would hold it for good. Linux tells of each connection when it last received and
-last sent; one that keeps us waiting too long is closed for receiving, whereupon the read ends and
-the client can still be told. Elsewhere than on Linux nothing is ended.
+A thread that reads a body cannot be interrupted, and a client that sends a byte now and then, or
+nothing more, would hold it forever. Linux reports for each connection when it last received and
+last sent data. A connection that keeps the server waiting too long is closed for receiving: the
+read ends, and the client can still receive a response. Elsewhere than on Linux nothing is ended.
+
+To the system, a client whose request has arrived and is being processed looks like a client that
+has stopped sending, and the server does not say which connection a request came by. So
+connections are ended only while a body is overdue, no more of them than bodies, and none that
+began to wait when a request began that has arrived.
 """
 
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from errno import ENOTSOCK
 from pathlib import Path
 from stat import S_ISSOCK
 from struct import Struct
 from threading import Thread
 from time import monotonic, sleep
-from typing import Final
+from typing import Final, NamedTuple
 
-_INFO: Final = Struct("=44x I 4x I 100x I")
+from adapters.web.progress import PROGRESS, Progress
+
+_INFO: Final = Struct("=44x I 4x I 96x I I")
 """In struct tcp_info (linux/tcp.h): milliseconds since data was sent and since it was received,
-and the count of segments with data that were sent."""
+and the numbers of segments with data that were received and sent."""
 _OPEN_FILES: Final = Path("/proc/self/fd")
+_LONGEST_LOOK: Final = 1.0
+"""Seconds between two looks at the connections, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """A wait for a client: it began between two looks. Meanwhile `sent` segments had been sent."""
+
+    sent: int
+    after: float
+    before: float
 
 
 class SlowClients:
     """Watches the connections that were accepted on a port.
 
     A client whose word was the last may keep us waiting `seconds`: more than it may take to send
-    a request and than it may take us to answer. A connection may be silent `idle_seconds`.
+    a request and than it may take us to answer. A connection may be silent `idle_seconds`. No
+    connection is ended whose request, by `progress`, has arrived and is being processed.
     """
 
-    def __init__(self, port: int, *, seconds: float, idle_seconds: float) -> None:
+    def __init__(
+        self, port: int, *, seconds: float, idle_seconds: float, progress: Progress = PROGRESS
+    ) -> None:
         self._port = port
         self._seconds = seconds
         self._idle_seconds = max(idle_seconds, seconds)
-        self._waiting: dict[int, tuple[int, float]] = {}
+        self._between_looks = min(_LONGEST_LOOK, seconds / 4)
+        self._progress = progress
+        self._looked = monotonic()
+        self._waits: dict[int, _Wait] = {}
 
     def watch(self) -> None:
         """Look at them again and again, in a thread of its own, as long as the process lives."""
@@ -44,34 +69,87 @@ class SlowClients:
 
     def _watch(self) -> None:
         while True:
-            sleep(min(1.0, self._seconds / 4))
+            sleep(self._between_looks)
             with suppress(OSError):  # no descriptor is free now
                 self.end_overdue(monotonic())
 
     def end_overdue(self, now: float) -> None:
-        """End those whom we have waited for too long, as the monotonic clock says now."""
-        known, self._waiting = self._waiting, {}
+        """End the connections that have kept us waiting too long, as the monotonic clock says now.
+
+        The first look at a connection only records that it waits.
+        """
+        known, self._waits = self._waits, {}
+        overdue: list[tuple[float, int]] = []
         for connection in accepted(self._port):
             with suppress(OSError):
-                if self._is_overdue(connection, known, now):
+                traffic = _traffic(connection)
+                if not traffic.waits_for_client:
+                    if self._is_idle(now - traffic.silent_seconds, now):
+                        connection.shutdown(socket.SHUT_RD)
+                    continue
+                inode = os.fstat(connection.fileno()).st_ino
+                wait = known.get(inode)
+                if wait is None or wait.sent != traffic.sent:
+                    wait = _Wait(traffic.sent, self._looked, now)
+                self._waits[inode] = wait
+                if self._is_overdue(wait, now):
+                    overdue.append((wait.before, inode))
+        self._looked = now
+        if overdue:
+            self._end({inode for _, inode in sorted(overdue)[: self._overdue_bodies(now)]})
+
+    def _is_idle(self, since: float, now: float) -> bool:
+        return now - since >= self._idle_seconds and not self._is_processed(since, since)
+
+    def _is_overdue(self, wait: _Wait, now: float) -> bool:
+        waited = now - wait.before
+        return waited >= self._seconds and not self._is_processed(wait.after, wait.before)
+
+    def _overdue_bodies(self, now: float) -> int:
+        latest = now - self._seconds + 2 * self._between_looks
+        return sum(since <= latest for since in self._progress.read_since())
+
+    def _end(self, inodes: set[int]) -> None:
+        for connection in accepted(self._port):
+            with suppress(OSError):
+                if os.fstat(connection.fileno()).st_ino in inodes:
                     connection.shutdown(socket.SHUT_RD)
 
-    def _is_overdue(
-        self, connection: socket.socket, known: dict[int, tuple[int, float]], now: float
-    ) -> bool:
-        sent_ago, received_ago, sent = _traffic(connection)
-        if received_ago >= sent_ago:  # the last word was ours, for all we know
-            return min(sent_ago, received_ago) >= self._idle_seconds * 1000
-        inode = os.fstat(connection.fileno()).st_ino
-        before, since = known.get(inode, (sent, now))
-        self._waiting[inode] = (sent, since if sent == before else now)
-        return now - self._waiting[inode][1] >= self._seconds
+    def _is_processed(self, after: float, before: float) -> bool:
+        """Whether a request that began in that time, or shortly before or after, has arrived.
+
+        A request may begin later than it arrives: when many of them share the processor.
+        """
+        lag = max(_LONGEST_LOOK, self._seconds / 4)
+        return any(
+            after - lag <= began <= before + lag for began in self._progress.processed_since()
+        )
 
 
-def _traffic(connection: socket.socket) -> tuple[int, int, int]:
+class _Traffic(NamedTuple):
+    """Milliseconds since data was last sent and received, and how many segments of it there were.
+
+    Until any data is sent or received, the milliseconds are those since the connection began.
+    """
+
+    sent_ago: int
+    received_ago: int
+    received: int
+    sent: int
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the client spoke last: it has not sent all of a request, or has no answer."""
+        return self.received > 0 and (self.sent == 0 or self.received_ago < self.sent_ago)
+
+    @property
+    def silent_seconds(self) -> float:
+        return min(self.sent_ago, self.received_ago) / 1000
+
+
+def _traffic(connection: socket.socket) -> _Traffic:
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
-    sent_ago, received_ago, sent = _INFO.unpack(info)
-    return sent_ago, received_ago, sent
+    return _Traffic(*_INFO.unpack(info))
 
 
 def accepted(port: int) -> Iterator[socket.socket]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.strict_json import DEEPEST, MOST_DIGITS, NotStrict, parse
+from adapters.strict_json import DEEPEST, ESCAPES_PER_MEMBER, MOST_DIGITS, NotStrict, parse
 
 PLAIN = st.recursive(
     st.none()
@@ -22,10 +22,10 @@ PLAIN = st.recursive(
 )
 
 
-def code_of(text: bytes) -> str:
+def code_of(text: bytes, **bounds: int) -> str:
     """The code of what is wrong with a text that is refused."""
     with pytest.raises(NotStrict) as refused:
-        parse(text)
+        parse(text, **bounds)
     return refused.value.code
 
 
@@ -144,3 +144,65 @@ def test_a_megabyte_of_anything_is_answered_at_once(filling: bytes) -> None:
     began = process_time()
     code_of(text)
     assert process_time() - began < 1
+
+
+def members(value: Any) -> int:
+    """How many members and elements a value has in all."""
+    if not isinstance(value, dict | list):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return len(value) + sum(map(members, inner))
+
+
+def brackets(value: Any) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + sum(map(brackets, value.values() if isinstance(value, dict) else value))
+
+
+@given(PLAIN, st.booleans())
+def test_members_and_elements_are_bounded_whatever_the_strings(
+    value: Any, ascii_only: bool
+) -> None:
+    """Each opens after a comma or a bracket, so that their sum is a bound that none exceeds."""
+    text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    number = members(value)
+    if b"\\" in text:  # whose number is bounded, too
+        return
+    assert parse(text + b" " * 200, most=number + brackets(value)) == value
+    if number:
+        assert code_of(text + b" " * 200, most=number - 1) == "too_many_members"
+
+
+@pytest.mark.parametrize("filling", [b",", b"[", b"{", b"[{,", b'\\",'])
+def test_separators_in_strings_count_for_nothing(filling: bytes) -> None:
+    text = b'["%b",{"%b":0}]' % (filling * 500, filling * 500)
+    assert parse(text, most=1000)[0] == json.loads(b'"%b"' % (filling * 500))
+
+
+@pytest.mark.parametrize(
+    "many", [b"1,", b"{},", b"[],", b'"",', b'"a":1,', b'"\\"",', b"[1],", b'{"a":[]},']
+)
+def test_too_many_members_are_refused_before_they_are_decoded(many: bytes) -> None:
+    assert code_of(b"[" + many * 1001 + b"1]", most=1000) == "too_many_members"
+
+
+def test_escapes_are_bounded() -> None:
+    most = 100 * ESCAPES_PER_MEMBER
+    assert parse(b'["%b"]' % (b"\\n" * most), most=100) == ["\n" * most]
+    assert code_of(b'["%b"]' % (b"\\n" * (most + 1)), most=100) == "too_many_escapes"
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        *(b'"', b'""', b'"",', b'"a":1,', b"[],", b"{},", b"[]", b"}", b",", b"0,", b" ", b"\0"),
+        *(b'"\\\\"\\', b'\\"', b"\\\\", b"\\u0041", b"\xff", b"\xf0\x90\x80\x80", b"9", b"a"),
+    ],
+)
+def test_eight_megabytes_of_anything_are_judged_in_a_moment(filling: bytes) -> None:
+    size = 8 * 2**20 // len(filling)
+    for text in (filling * size, b'["' + filling * size, b"[" + filling * size):
+        began = process_time()
+        code_of(text, most=50_000)
+        assert process_time() - began < 1

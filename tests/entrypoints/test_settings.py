@@ -102,6 +102,8 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_POOL_SIZE", "0"),
         ("ROSTER_POOL_SIZE", "many"),
         ("ROSTER_BODY_BYTES", "1e6"),
+        ("ROSTER_BODY_MEMORY", "64M"),
+        ("ROSTER_BODY_MEMORY", "0"),
         ("ROSTER_HEADER_BYTES", "100"),
         ("ROSTER_QUERY_PARAMETERS", "0"),
         ("ROSTER_QUERY_PARAMETERS", "many"),

@@ -13,7 +13,7 @@ from adapters.jsonapi.problems import (
     refusal,
 )
 from application.ports import OutcomeUnknown, Overtaken, Unavailable
-from domain.errors import Invalid, Problem, RosterError, Violation
+from domain.errors import LONGEST_QUOTED, Invalid, Problem, RosterError, Violation
 from domain.users import EmailTaken, ReadOnly, StaleVersion, UserNotFound
 
 
@@ -94,3 +94,10 @@ def test_all_problems_of_a_resource_are_counted() -> None:
     unknown = [Violation(f"a{n}", Problem("unknown_attribute", "is none")) for n in range(5000)]
     refused = refusal(Invalid(unknown), lambda name: f"/data/attributes/{name}")
     assert (len(refused.errors), refused.omitted) == (MOST_TOLD, 5000 - MOST_TOLD)
+
+
+def test_a_long_name_is_quoted_in_part() -> None:
+    long = Violation("n" * 10_000, Problem("unknown_attribute", "is none"))
+    (found,) = refusal(Invalid([long]), lambda _: "/data/attributes").errors
+    assert found.detail == f"{'n' * LONGEST_QUOTED}… is none."
+    assert found.meta == {"attribute": f"{'n' * LONGEST_QUOTED}…"}

@@ -185,3 +185,53 @@ def collector() -> Iterator[Collector]:
     made = Collector()
     yield made
     made.close()
+
+
+class SlowService:
+    """granian with a WSGI application of its own, whose source has {port} where it is needed."""
+
+    def __init__(self, directory: Path, source: str) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+            self.port = probe.getsockname()[1]
+        (directory / "slow_service.py").write_text(source.replace("{port}", str(self.port)))
+        options = ("--interface", "wsgi", "--blocking-threads", "8", "--port", str(self.port))
+        self.process = psutil.Popen(
+            [sys.executable, "-m", "granian", *options, "slow_service:app"],
+            cwd=directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.sendall(sent)
+        return connection
+
+    def listens(self) -> bool:
+        try:
+            self.connect().close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        for each in (*self.process.children(), self.process):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def begin_slow_service(tmp_path: Path) -> Iterator[Callable[[str], SlowService]]:
+    """Starts a WSGI application from its source; stopped at the end."""
+    started: list[SlowService] = []
+
+    def start(source: str) -> SlowService:
+        service = SlowService(tmp_path, source)
+        started.append(service)
+        until(service.listens, within=30)
+        return service
+
+    yield start
+    for service in started:
+        service.stop()

@@ -13,6 +13,28 @@ Eventually = Callable[..., None]
 SOON = {"ROSTER_BODY_SECONDS": "1", "ROSTER_REQUEST_SECONDS": "1"}
 
 
+SLOW_SERVICE = """
+from threading import Event
+from flask import Blueprint, Response, request
+from adapters.web.app import create_app
+from adapters.web.limits import read_body
+from adapters.web.slow_clients import SlowClients
+
+slow = Blueprint("slow", __name__)
+
+@slow.post("/")
+def process() -> Response:
+    body = read_body(request.environ, limit=100, seconds=1)
+    Event().wait(6)
+    return Response(body)
+
+app = create_app(
+    [slow], say=lambda error: Response(type(error).__name__, 408), canonical=str, request_seconds=1
+)
+SlowClients({port}, seconds=2, idle_seconds=2).watch()
+"""
+
+
 def received(connection: Any) -> bytes:
     """All that comes until the other side ends it."""
     parts = []
@@ -56,7 +78,7 @@ def test_dripping_bodies_and_idle_connections_keep_nobody_waiting(serve: Serve) 
     [
         (["Content-Length: 100"], b"{", {408}),
         (["Content-Length: 100", "Expect: 100-continue"], b"", {100, 408}),
-        (["Transfer-Encoding: chunked"], b"1\r\n{\r\n", {400}),
+        (["Transfer-Encoding: chunked"], b"1\r\n{\r\n", {408}),
     ],
 )
 def test_a_body_that_stops_is_waited_for_no_longer_than_its_time(
@@ -113,3 +135,15 @@ def test_a_connection_in_use_is_left_alone(serve: Serve) -> None:
         while monotonic() - began < 5:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: roster\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_that_has_arrived_is_answered_however_long_it_takes(
+    begin_slow_service: Callable[[str], Any],
+) -> None:
+    """Three times as long as the service waits for clients, one of which does not finish."""
+    server = begin_slow_service(SLOW_SERVICE)
+    head = b"POST / HTTP/1.1\r\nHost: roster\r\nContent-Length: 5\r\n\r\n"
+    with closing(server.connect(head + b"h")) as stopped:
+        with closing(server.connect(head + b"hello")) as arrived:
+            assert arrived.recv(65536).endswith(b"\r\n\r\nhello")
+        assert received(stopped).startswith(b"HTTP/1.1 408 ")

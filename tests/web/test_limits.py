@@ -1,12 +1,28 @@
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from threading import Event
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from adapters.web import limits
-from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow, read_body
+from adapters.web.limits import (
+    SMALL,
+    STEP,
+    BodyIncomplete,
+    BodyMemory,
+    BodyMemoryExceeded,
+    BodyTooLarge,
+    BodyTooSlow,
+    begin_validation,
+    drain,
+    is_read,
+    read_body,
+    release_body,
+)
+from application.deadlines import within
 
 
 class Stingy:
@@ -48,29 +64,72 @@ def test_a_body_over_the_limit_is_refused_however_it_comes() -> None:
 
 
 @pytest.mark.parametrize("declared", [100, None])
-def test_a_refused_body_is_taken_off_the_wire(declared: int | None) -> None:
+def test_the_rest_of_a_refused_body_is_discarded(declared: int | None) -> None:
     environment = environ(b"x" * 100, declared)
     with pytest.raises(BodyTooLarge):
         read(environment)
+    assert drain(environment, seconds=60)
+    assert environment["wsgi.input"].left() == 0
+
+
+@pytest.mark.parametrize("declared", [100, None])
+def test_a_body_that_nobody_has_read_is_discarded(declared: int | None) -> None:
+    environment = environ(b"x" * 100, declared)
+    assert drain(environment, seconds=60)
     assert environment["wsgi.input"].left() == 0
 
 
 @pytest.mark.parametrize("declared", [1000, None])
-def test_so_much_and_no_more_is_taken_off_the_wire(
+def test_no_more_than_so_much_is_discarded(
     declared: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "DISCARDED", 50)
     environment = environ(b"x" * 1000, declared)
-    with pytest.raises(BodyTooLarge):
-        read(environment)
+    assert not drain(environment, seconds=60)
     assert environment["wsgi.input"].left() >= 900
+
+
+@pytest.mark.parametrize("declared", [1000, None])
+def test_a_body_is_discarded_for_a_limited_time(declared: int | None) -> None:
+    environment = environ(b"x" * 1000, declared)
+    assert not drain(environment, seconds=0)
+    assert environment["wsgi.input"].left() > 900
+
+
+def test_a_body_that_ends_early_leaves_the_connection_unusable() -> None:
+    environment = environ(b"x" * 10, 100)
+    assert not drain(environment, seconds=60)
 
 
 def test_nothing_is_read_of_a_refused_body_that_waits_for_permission() -> None:
     environment = environ(b"x" * 100, 100, HTTP_EXPECT="100-Continue")
+    assert not drain(environment, seconds=60)
+    assert environment["wsgi.input"].left() == 100
+
+
+def test_a_body_that_was_permitted_is_discarded_when_it_turns_out_too_large() -> None:
+    environment = environ(b"x" * 100, HTTP_EXPECT="100-continue")
     with pytest.raises(BodyTooLarge):
         read(environment)
-    assert environment["wsgi.input"].left() == 100
+    assert drain(environment, seconds=60)
+    assert environment["wsgi.input"].left() == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "complete"),
+    [
+        ({}, True),
+        ({"CONTENT_LENGTH": "0"}, True),
+        ({"CONTENT_LENGTH": ""}, True),
+        ({"CONTENT_LENGTH": "5"}, False),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, False),
+    ],
+)
+def test_whether_a_body_is_left_to_be_read(head: dict[str, str], complete: bool) -> None:
+    environment = environ(b"12345", **head)
+    assert is_read(environment) is complete
+    read(environment)
+    assert is_read(environment)
 
 
 def test_a_body_shorter_than_its_content_length_is_incomplete() -> None:
@@ -81,6 +140,14 @@ def test_a_body_shorter_than_its_content_length_is_incomplete() -> None:
 def test_a_body_that_broke_off_after_its_time_was_too_slow() -> None:
     with pytest.raises(BodyTooSlow):
         read(environ(b"1234", 5), seconds=0)
+
+
+@pytest.mark.parametrize("declared", [SMALL + 100, None])
+def test_a_large_body_is_read_for_a_limited_time(declared: int | None) -> None:
+    environment = environ(b"x" * (SMALL + 100), declared)
+    with pytest.raises(BodyTooSlow):
+        read(environment, limit=2 * SMALL, seconds=0)
+    assert not drain(environment, seconds=60)
 
 
 def test_a_body_that_came_whole_is_taken_even_if_late() -> None:
@@ -97,6 +164,110 @@ def test_without_a_length_or_an_end_nothing_is_read(declared: str) -> None:
 
     environment: dict[str, Any] = {"wsgi.input": Endless(), "CONTENT_LENGTH": declared}
     assert read(environment) == b""
+
+
+class Paused:
+    """A stream that gives so much and then waits until the test goes on."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self.waits = Event()
+        self.goes_on = Event()
+
+    def read(self, size: int) -> bytes:
+        if self._left < size:
+            self.waits.set()
+            assert self.goes_on.wait(20)
+        part = b"x" * min(size, self._left)
+        self._left -= len(part)
+        return part
+
+
+def large(size: int, stream: Any = None) -> dict[str, Any]:
+    return {"wsgi.input": stream or BytesIO(b"x" * size), "CONTENT_LENGTH": str(size)}
+
+
+def receive(environment: dict[str, Any], memory: BodyMemory) -> limits.Body:
+    return read_body(environment, limit=10**9, seconds=60, memory=memory)
+
+
+def test_bodies_share_the_memory_and_give_it_back() -> None:
+    memory = BodyMemory(4 * STEP)
+    first, second, third = (large(2 * STEP) for _ in range(3))
+    assert receive(first, memory) == b"x" * 2 * STEP
+    receive(second, memory)
+    assert memory.used == 4 * STEP
+    with pytest.raises(BodyMemoryExceeded):
+        receive(third, memory)
+    release_body(third)
+    release_body(first)
+    assert memory.used == 2 * STEP
+    assert receive(large(2 * STEP), memory) == b"x" * 2 * STEP
+
+
+def test_a_small_body_needs_no_shared_memory() -> None:
+    memory = BodyMemory(2 * SMALL)
+    receive(large(2 * SMALL), memory)
+    assert receive(large(SMALL), memory) == b"x" * SMALL
+    chunked = {"wsgi.input": BytesIO(b"{}"), "wsgi.input_terminated": True}
+    chunked["HTTP_TRANSFER_ENCODING"] = "chunked"
+    release_body(large(1))
+    assert receive(chunked, BodyMemory(2)) == b"{}"
+
+
+def test_only_what_has_arrived_takes_memory() -> None:
+    memory = BodyMemory(8 * STEP)
+    environment = large(8 * STEP, stream := Paused(2 * STEP))
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(receive, environment, memory)
+        assert stream.waits.wait(20)
+        assert memory.used == 2 * STEP
+        stream.goes_on.set()
+        with pytest.raises(BodyIncomplete):
+            reading.result(20)
+    release_body(environment)
+    assert memory.used == 0
+
+
+def test_a_client_that_stops_keeps_no_smaller_body_out() -> None:
+    memory = BodyMemory(8 * STEP)
+    stopped = large(8 * STEP, stream := Paused(7 * STEP))
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(receive, stopped, memory)
+        assert stream.waits.wait(20)
+        assert receive(large(4 * STEP), memory) == b"x" * 4 * STEP
+        assert memory.used == 4 * STEP
+        stream.goes_on.set()
+        with pytest.raises(BodyMemoryExceeded):
+            reading.result(20)
+
+
+def test_the_largest_body_gives_way_and_no_other() -> None:
+    memory = BodyMemory(8 * STEP)
+    smaller = large(8 * STEP, stream := Paused(3 * STEP))
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(receive, smaller, memory)
+        assert stream.waits.wait(20)
+        with pytest.raises(BodyMemoryExceeded):
+            receive(large(8 * STEP), memory)
+        assert memory.used == 3 * STEP
+        stream.goes_on.set()
+        with pytest.raises(BodyIncomplete):
+            reading.result(20)
+
+
+def test_large_bodies_are_validated_one_at_a_time_and_within_the_deadline() -> None:
+    memory = BodyMemory(8 * STEP)
+    first, second, small = large(2 * STEP), large(2 * STEP), large(SMALL)
+    for each in (first, second, small):
+        receive(each, memory)
+    begin_validation(first)
+    begin_validation(small)
+    with within(0.01), pytest.raises(BodyMemoryExceeded):
+        begin_validation(second)
+    release_body(first)
+    begin_validation(second)
+    release_body(second)
 
 
 def test_settings_say_how_long_a_body_and_a_query_may_be(

@@ -1,13 +1,19 @@
-"""Looking at connections disturbs nothing else that the process has open."""
+"""Which connections are ended, and that looking at them disturbs nothing else that is open."""
 
 import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
-from adapters.web.slow_clients import accepted
+import pytest
+
+from adapters.web.progress import Progress
+from adapters.web.slow_clients import SlowClients, accepted
 
 TAKE_THE_LOCK = """
 import sqlite3, sys
@@ -37,3 +43,108 @@ def test_the_connections_to_a_port_are_found() -> None:
         found = [each.getpeername() for each in accepted(listening.getsockname()[1])]
         assert found == [client.getsockname()]
         assert server.fileno() > 0
+
+
+class Listener:
+    """Connections to a port of this process, from clients that have sent half a request."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._socket = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+        self.port = self._socket.getsockname()[1]
+
+    def accept(self, sent: bytes = b"POST ") -> socket.socket:
+        """The server's end of a new connection, on which all that was sent has been received."""
+        client = socket.create_connection(("127.0.0.1", self.port))
+        self._stack.enter_context(closing(client))
+        client.sendall(sent)
+        connection = self._stack.enter_context(closing(self._socket.accept()[0]))
+        assert not sent or connection.recv(len(sent), socket.MSG_WAITALL) == sent
+        connection.setblocking(False)
+        return connection
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with ExitStack() as stack:
+        yield Listener(stack)
+
+
+def is_ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+SECONDS = 28
+LATER = 100
+"""Seconds from now at which everything is overdue, as far as the clock of the tests says."""
+
+
+def watcher(listener: Listener, progress: Progress) -> SlowClients:
+    return SlowClients(listener.port, seconds=SECONDS, idle_seconds=30, progress=progress)
+
+
+def test_a_client_that_does_not_finish_a_body_is_ended(listener: Listener) -> None:
+    progress, environ = Progress(), dict[str, Any]()
+    slow_clients = watcher(listener, progress)
+    progress.begin(environ)
+    progress.begin_reading(environ)
+    connection = listener.accept()
+    slow_clients.end_overdue(monotonic())
+    slow_clients.end_overdue(monotonic() + SECONDS / 2)
+    assert not is_ended(connection)
+    slow_clients.end_overdue(monotonic() + LATER)
+    assert is_ended(connection)
+
+
+def test_a_request_that_has_arrived_is_never_ended(listener: Listener) -> None:
+    """Even while the body of another is overdue, and however long it takes."""
+    progress = Progress()
+    slow_clients = watcher(listener, progress)
+    arrived, incomplete = dict[str, Any](), dict[str, Any]()
+    progress.begin(arrived)
+    progress.begin(incomplete)
+    connections = [listener.accept(), listener.accept()]
+    progress.begin_reading(incomplete)
+    slow_clients.end_overdue(monotonic())
+    slow_clients.end_overdue(monotonic() + LATER)
+    assert not any(map(is_ended, connections))
+    progress.end(arrived)
+    slow_clients.end_overdue(monotonic() + LATER)
+    assert any(map(is_ended, connections))
+
+
+def test_without_an_overdue_body_nobody_is_ended(listener: Listener) -> None:
+    """Such as a request that still waits for a thread."""
+    progress = Progress()
+    slow_clients = watcher(listener, progress)
+    connection = listener.accept()
+    slow_clients.end_overdue(monotonic())
+    slow_clients.end_overdue(monotonic() + LATER)
+    assert not is_ended(connection)
+
+
+def test_no_more_connections_are_ended_than_bodies_are_overdue(listener: Listener) -> None:
+    progress, environ = Progress(), dict[str, Any]()
+    slow_clients = watcher(listener, progress)
+    progress.begin(environ)
+    progress.begin_reading(environ)
+    first = listener.accept()
+    slow_clients.end_overdue(monotonic())
+    second = listener.accept()
+    slow_clients.end_overdue(monotonic())
+    slow_clients.end_overdue(monotonic() + LATER)
+    assert (is_ended(first), is_ended(second)) == (True, False)
+
+
+def test_a_later_request_protects_no_client_that_waited_before(listener: Listener) -> None:
+    progress, incomplete, later = Progress(), dict[str, Any](), dict[str, Any]()
+    slow_clients = watcher(listener, progress)
+    connection = listener.accept()
+    progress.begin_reading(incomplete)
+    slow_clients.end_overdue(monotonic() - LATER)
+    progress.begin(later)
+    slow_clients.end_overdue(monotonic() + LATER)
+    assert is_ended(connection)

@@ -1,0 +1,119 @@
+"""What a document may have in it, and how much an answer tells about it."""
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+USERS = "/api/v1/users"
+OPERATIONS = "/api/v1/operations"
+ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+ANN = {"email": "ann@example.org", "name": "Ann"}
+MANY = {f"x{number}": 1 for number in range(3000)}
+
+
+def new(attributes: Any = ANN, **more: Any) -> dict[str, Any]:
+    return {"type": "users", "attributes": attributes, **more}
+
+
+def post(client: FlaskClient, data: Any) -> Any:
+    document = json.dumps({"data": data}, ensure_ascii=False)
+    return client.post(USERS, data=document, content_type="application/vnd.api+json")
+
+
+def add(client: FlaskClient, *added: dict[str, Any]) -> Any:
+    document = {"atomic:operations": [{"op": "add", "data": data} for data in added]}
+    return client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
+
+
+def told(response: Any) -> tuple[int, str, int, int]:
+    """The status, the code of the last error, how many errors there are and how many more."""
+    document = response.json
+    errors = document["errors"]
+    omitted = document.get("meta", {}).get("omitted", 0)
+    return response.status_code, errors[-1]["code"], len(errors), omitted
+
+
+def test_a_full_batch_of_what_clients_send_is_taken(client: FlaskClient) -> None:
+    """Names of the longest, made of separators, and members that a client once read."""
+    sent = [
+        {
+            **new({"email": f"user{number}@example.org", "name": separator * 250}),
+            "links": {"self": "/api/v1/users/1", "related": {"href": "/x", "meta": {}}},
+            "meta": {f"key{key}": [key] for key in range(20)},
+            "@context": {"a": [1, 2, 3]},
+        }
+        for number, separator in enumerate(",[{}]:\\\\é💥" * 10)
+    ]
+    response = add(client, *sent[:100])
+    assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(
+    "many",
+    [
+        {"meta": {"x": [0] * 60_000}},
+        {"meta": {str(number): 0 for number in range(60_000)}},
+        {"meta": {"x": [{}] * 60_000}},
+        {"relationships": {str(number): 0 for number in range(60_000)}},
+    ],
+)
+def test_a_document_with_more_members_than_are_read_is_400(
+    client: FlaskClient, batch: bool, many: dict[str, Any]
+) -> None:
+    response = add(client, new(**many)) if batch else post(client, new(**many))
+    assert told(response) == (400, "too_many_members", 1, 0)
+
+
+def test_the_strings_of_a_document_have_only_so_many_escapes(client: FlaskClient) -> None:
+    assert post(client, new(meta={"x": "\n" * 20_000})).status_code == 201
+    assert told(post(client, new(meta={"x": "\n" * 20_001}))) == (400, "too_many_escapes", 1, 0)
+
+
+def test_a_thousand_unknown_attributes_are_told_and_the_others_counted(
+    client: FlaskClient,
+) -> None:
+    assert told(post(client, new({**ANN, **MANY}))) == (422, "unknown_attribute", 1000, 2000)
+    post(client, new())
+    changed = client.patch(f"{USERS}/1", json={"data": {**new(MANY), "id": "1"}})
+    assert told(changed) == (422, "unknown_attribute", 1000, 2000)
+
+
+def test_the_problems_of_all_operations_are_counted_together(client: FlaskClient) -> None:
+    response = add(client, *[new({**ANN, **MANY})] * 3)
+    assert told(response) == (422, "unknown_attribute", 1000, 8000)
+
+
+def test_a_thousand_faults_of_structure_are_told_and_the_others_counted(
+    client: FlaskClient,
+) -> None:
+    assert told(post(client, new(relationships=MANY))) == (400, "wrong_json_type", 1000, 2000)
+    response = add(client, *[new(relationships=MANY)] * 3)
+    assert told(response) == (400, "wrong_json_type", 1000, 8000)
+
+
+@pytest.mark.parametrize("letter", ["n", "é", "💥", "~", "/"])
+def test_a_long_name_makes_no_long_answer(client: FlaskClient, letter: str) -> None:
+    names = {f"{letter * 200}{number}": 1 for number in range(1000)}
+    for sent, code, owner in (
+        (new({**ANN, **names}), "unknown_attribute", "/data/attributes"),
+        (new(relationships=names), "wrong_json_type", "/data/relationships"),
+    ):
+        response = post(client, sent)
+        assert told(response)[1:] == (code, 1000, 0)
+        assert len(response.data) < 1_000_000
+        assert {error["source"]["pointer"] for error in response.json["errors"]} == {owner}
+
+
+def test_a_pointer_names_a_member_as_long_as_the_name_is_not_too_long(
+    client: FlaskClient,
+) -> None:
+    short, long = "n" * 64, "n" * 65
+    response = post(client, new({**ANN, short: 1, long: 1}))
+    found = [(error["source"]["pointer"], error["meta"]) for error in response.json["errors"]]
+    assert found == [
+        (f"/data/attributes/{short}", {"attribute": short}),
+        ("/data/attributes", {"attribute": f"{short}…"}),
+    ]

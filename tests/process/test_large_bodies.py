@@ -1,0 +1,207 @@
+"""Large bodies, whatever is in them, cost little memory and are answered in time."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+Serve = Callable[..., Any]
+Eventually = Callable[..., None]
+
+OPERATIONS = "/api/v1/operations"
+ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+LIMIT = 8 * 2**20
+AT_ONCE = 4
+MOST_MEMORY = 200 * 2**20
+LEFT_BEHIND = 40 * 2**20
+"""What may stay with the process after the requests: its first requests load code, too."""
+IN_TIME = 8
+"""Seconds: the deadline of a request."""
+LONGEST_ANSWER = 1_500_000
+
+
+def add(data: bytes) -> bytes:
+    return b'{"atomic:operations":[{"op":"add","data":{"type":"users",%b}}]}' % data
+
+
+def filled(pattern: str, most: int = 10**7) -> bytes:
+    """Members or elements by a pattern with a number, as many as a body holds."""
+    size = len(pattern % 0) + 7
+    return ",".join(pattern % number for number in range(min(most, (LIMIT - 200) // size))).encode()
+
+
+def in_string(text: str) -> bytes:
+    """A name that repeats the text as often as a body holds it."""
+    sent = text.encode()
+    return add(b'"attributes":{"name":"%b"}' % (sent * ((LIMIT - 200) // len(sent))))
+
+
+def nested(depth: int) -> bytes:
+    one = "[" * depth + "]" * depth
+    return add(b'"meta":{"x":[%b]}' % filled(one + "%.0s"))
+
+
+SHAPES: dict[str, Callable[[], bytes]] = {
+    "empty operations": lambda: b'{"atomic:operations":[%b]}' % b",".join([b"{}"] * (LIMIT // 4)),
+    "unknown attributes": lambda: add(b'"attributes":{%b}' % filled('"%x":1')),
+    "wrong relationships": lambda: add(b'"relationships":{%b}' % filled('"%x":1')),
+    "numbers": lambda: add(b'"meta":{"x":[%b]}' % filled("%d")),
+    "strings": lambda: add(b'"meta":{"x":[%b]}' % filled('"%d"')),
+    "empty strings": lambda: add(b'"meta":{"x":[%b]}' % b",".join([b'""'] * (LIMIT // 4))),
+    "meta": lambda: add(b'"meta":{%b}' % filled('"%x":null')),
+    "objects": lambda: add(b'"meta":{"x":[%b]}' % filled('{"a":%d}')),
+    "depth": lambda: nested(50),
+    "brackets": lambda: b"[" * LIMIT,
+    "closing brackets": lambda: b"[]" * (LIMIT // 2),
+    "duplicates": lambda: add(b'"meta":{%b}' % filled('"a":%d')),
+    "long names": lambda: add(b'"attributes":{%b}' % filled('"' + "n" * 8000 + '%d":1', 1000)),
+    "long names of controls": lambda: add(
+        b'"attributes":{%b}' % filled('"' + "\\u0001~" * 1000 + '%d":1', 1000)
+    ),
+    "as many members as are read": lambda: add(
+        b'"attributes":{%b}' % filled('"' + "n" * 150 + '%d":1', 49_000)
+    ),
+    "a long string": lambda: in_string("a"),
+    "a long string beyond the BMP": lambda: in_string("a" * 20 + "\U00010000"),
+    "backslashes": lambda: in_string("\\\\"),
+    "quotes": lambda: in_string('\\"'),
+    "escaped letters": lambda: in_string("\\u0041"),
+    "escaped letters of two bytes": lambda: in_string("\\u4e00"),
+    "short pieces": lambda: in_string("ab\\n"),
+    "commas": lambda: in_string(","),
+    "brackets in a string": lambda: in_string("[{"),
+    "a quote that does not end": lambda: b'{"atomic:operations":"' + b'\\"' * (LIMIT // 2 - 20),
+    "quotes side by side": lambda: b'"' * LIMIT,
+    "odd quotes": lambda: b'"\\\\"\\' * (LIMIT // 5),
+    "a long number": lambda: add(b'"meta":{"x":%b}' % (b"9" * (LIMIT - 200))),
+    "a long fraction": lambda: add(b'"meta":{"x":0.%b}' % (b"1" * (LIMIT - 200))),
+    "no UTF-8": lambda: add(b'"meta":{"x":"%b"}' % (b"\xff" * (LIMIT - 200))),
+    "white space": lambda: add(b'"meta":{}').ljust(LIMIT),
+    "white space before it": lambda: b" " * (LIMIT - 100) + add(b'"meta":{}'),
+    "NUL": lambda: b"\0" * LIMIT,
+    "links": lambda: add(b'"links":{%b}' % filled('"%x":"x"')),
+    "operations with much in them": lambda: (
+        b'{"atomic:operations":[%b]}'
+        % b",".join(
+            [b'{"op":"add","data":{"type":"users","attributes":{"%b":1}}}' % (b"n" * 80_000)] * 100
+        )
+    ),
+}
+
+
+class Usage:
+    """The memory of a process, as the kernel counts it."""
+
+    def __init__(self, pid: int) -> None:
+        self._directory = Path(f"/proc/{pid}")
+
+    def _status(self, name: str) -> int:
+        found = re.search(rf"{name}:\s+(\d+) kB", (self._directory / "status").read_text())
+        assert found
+        return int(found[1]) * 1024
+
+    @property
+    def now(self) -> int:
+        return self._status("VmRSS")
+
+    @property
+    def peak(self) -> int:
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        (self._directory / "clear_refs").write_text("5")
+
+
+def post(port: int, body: bytes) -> tuple[int, Any, float, int]:
+    """The status, the document, how long it took once all was sent, and the length."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("POST", OPERATIONS, body, {"Content-Type": ATOMIC})
+        sent = monotonic()
+        response = connection.getresponse()
+        answer = response.read()
+        return response.status, json.loads(answer), monotonic() - sent, len(answer)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from process.conftest import Server, until
+
+    directory = tmp_path_factory.mktemp("large")
+    started = Server(directory, "--workers", "1", ROSTER_DATABASE_URL="memory://")
+    try:
+        until(started.answers, within=30)
+        post(started.port, b"[" * LIMIT)  # what is loaded for a first refusal stays
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_four_large_bodies_at_once_are_cheap(
+    server: Any, shape: str, eventually: Eventually
+) -> None:
+    body = SHAPES[shape]()
+    assert len(body) <= LIMIT
+    (worker,) = server.workers()
+    usage = Usage(worker.pid)
+    usage.forget_peak()
+    idle = usage.now
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        answers = list(threads.map(lambda _: post(server.port, body), range(AT_ONCE)))
+    for status, document, seconds, length in answers:
+        assert status in (400, 409, 422), document
+        assert seconds < IN_TIME
+        assert length < LONGEST_ANSWER
+    assert usage.peak - idle < MOST_MEMORY
+    eventually(lambda: usage.now - idle < LEFT_BEHIND, within=10)
+
+
+def unfinished(server: Any, size: int, sent: int) -> Any:
+    """A connection on which so much of a body of operations was sent."""
+    lines = ("Host: roster", f"Content-Type: {ATOMIC}", f"Content-Length: {size}", "", "")
+    connection = server.connect("\r\n".join((f"POST {OPERATIONS} HTTP/1.1", *lines)).encode())
+    for _ in range(sent // 2**16):
+        connection.sendall(b" " * 2**16)
+    return connection
+
+
+def test_unfinished_bodies_take_little_memory_and_keep_nobody_out(
+    server: Any, eventually: Eventually
+) -> None:
+    (worker,) = server.workers()
+    usage = Usage(worker.pid)
+    usage.forget_peak()
+    idle = usage.now
+    with ExitStack() as connections:
+        for _ in range(40):
+            connection = unfinished(server, LIMIT, LIMIT - 2**18)
+            connections.enter_context(closing(connection))
+        assert usage.peak - idle < MOST_MEMORY
+        small = server.user("small@example.org")
+        assert server.post(small).status_code == 201
+        large = server.user("large@example.org").ljust(2**20)
+        assert server.post(large).status_code == 201
+        status, *_ = post(server.port, add(b'"attributes":{}').ljust(LIMIT))
+        assert status == 422
+    eventually(lambda: usage.now - idle < LEFT_BEHIND, within=10)
+
+
+def test_the_larger_of_two_bodies_loses_its_memory_and_is_503(serve: Serve) -> None:
+    memory = {"ROSTER_BODY_BYTES": "131072", "ROSTER_BODY_MEMORY": "1200000"}
+    server = serve("--workers", "1", ROSTER_DATABASE_URL="memory://", **memory)
+    size = 8 * 131072
+    with closing(unfinished(server, size, 15 * 2**16)) as unlucky:
+        status, *_ = post(server.port, add(b'"attributes":{}').ljust(size // 2))
+        assert status == 422
+        unlucky.sendall(b" " * 2**16)
+        answer = unlucky.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: 1\r\n" in answer
+    assert b'"code":"overloaded"' in answer
