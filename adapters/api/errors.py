@@ -87,7 +87,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "stale_version": ("412", "The resource has changed since. Read it again, then change that."),
     "precondition_failed": (
         "412",
-        "What is at the URL is not as If-Match or If-None-Match want it.",
+        "If-Match or If-None-Match failed; the detail says why. If-Match needs a strong ETag, as "
+        "Roster sent it: a proxy that compresses changes ETags.",
     ),
     "idempotency_key_reused": (
         "422",

@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 from adapters.api import exchange
 from adapters.api.errors import URL
 from adapters.api.suggestions import meant
+from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.jsonapi.media import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
 from adapters.web.app import REQUEST_ID
@@ -35,12 +36,6 @@ _BODY = {
         status=408, code="body_too_slow", detail="The body did not come in time."
     ),
 }
-_UNWANTED = ErrorObject(
-    status=412,
-    code="precondition_failed",
-    detail="What is here now is what If-None-Match names.",
-    header="If-None-Match",
-)
 _HOST = ErrorObject(
     status=400,
     code="bad_request",
@@ -81,8 +76,8 @@ def _media_type(refused: Refused) -> str:
 def _refused(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
-    if isinstance(error, Stale) and "HTTP_IF_MATCH" not in request.environ:
-        return Refused(_UNWANTED)
+    if isinstance(error, Stale) and (failed := _failed_precondition(error)):
+        return Refused(failed)
     if isinstance(error, RosterError):
         _log_reason(error)
         return refusal(error, exchange.pointer_to)
@@ -95,6 +90,21 @@ def _refused(error: Exception) -> Refused:
     if isinstance(error, TooManyRequests):
         return Refused(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
     return _fault(error)
+
+
+def _failed_precondition(error: Stale) -> ErrorObject | None:
+    """Which precondition failed and why; None if If-Match did because of a change.
+
+    If-Match is evaluated first (RFC 9110 section 13.2.2).
+    """
+    if_match = request.environ.get("HTTP_IF_MATCH")
+    expected = expected_versions(if_match)
+    if if_match is None or expected is None or error.version in expected:
+        return exchange.precondition_failed("If-None-Match")
+    if names_version(if_match):
+        return None
+    detail = unmatchable(if_match) or "If-Match has no ETag of this resource; read it again."
+    return exchange.precondition_failed("If-Match", detail)
 
 
 def _log_reason(error: RosterError) -> None:
