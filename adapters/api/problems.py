@@ -1,5 +1,6 @@
 """Whatever goes wrong -> an answer in JSON:API. The one place where exceptions become statuses."""
 
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 from uuid import uuid4
@@ -16,6 +17,7 @@ from adapters.jsonapi.media import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.problems import ErrorObject, Refused, error_document, refusal
 from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import challenge
+from adapters.web.hosts import ForeignHost, ForeignOrigin
 from adapters.web.limits import BodyIncomplete, BodyTooLarge, BodyTooSlow
 from adapters.web.rates import TooManyRequests
 from application.access import InsufficientScope, Unauthenticated
@@ -24,6 +26,7 @@ from application.ports import Unavailable
 from domain.errors import RosterError, Stale
 
 _log = structlog.get_logger("roster.fault")
+_LONGEST_QUOTED = 100
 
 _BODY = {
     BodyTooLarge: ErrorObject(
@@ -87,6 +90,10 @@ def _refused(error: Exception) -> Refused:
         return _of_http(error)
     if type(error) in _BODY:
         return Refused(_BODY[type(error)])
+    if isinstance(error, ForeignHost):
+        return Refused(_foreign_host(error))
+    if isinstance(error, ForeignOrigin):
+        return Refused(_foreign_origin(error))
     if isinstance(error, TooManyRequests):
         return Refused(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
     return _fault(error)
@@ -105,6 +112,32 @@ def _failed_precondition(error: Stale) -> ErrorObject | None:
         return None
     detail = unmatchable(if_match) or "If-Match has no ETag of this resource; read it again."
     return exchange.precondition_failed("If-Match", detail)
+
+
+def _foreign_host(error: ForeignHost) -> ErrorObject:
+    return ErrorObject(
+        status=421,
+        code="misdirected_request",
+        detail=f"This service does not serve the host {_quoted(error)}. Without access control it "
+        "accepts loopback addresses, localhost, and the hosts of ROSTER_PUBLIC_URL and "
+        "ROSTER_HOSTS.",
+        header="Host",
+    )
+
+
+def _foreign_origin(error: ForeignOrigin) -> ErrorObject:
+    return ErrorObject(
+        status=403,
+        code="foreign_origin",
+        detail=f"A page of the origin {_quoted(error)} must not change anything here. Accepted are "
+        "the service's own origin and those in ROSTER_CORS_ORIGINS.",
+        header="Origin",
+    )
+
+
+def _quoted(error: Exception) -> str:
+    """The value of a header, as long as a reader needs it."""
+    return json.dumps(str(error)[:_LONGEST_QUOTED])
 
 
 def _log_reason(error: RosterError) -> None:
