@@ -91,6 +91,10 @@ class Conflict(RosterError):
 
 
 class Stale(RosterError):
-    """It was meant for another version than the one that stands."""
+    """A precondition of the request does not hold for the current version.
+
+    `version` is the current version, if known.
+    """
 
     code = "stale"
+    version: int | None = None

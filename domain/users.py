@@ -63,12 +63,13 @@ class ReadOnly(Forbidden):
 
 
 class StaleVersion(Stale):
-    """The user stands at another version than the one that the change was meant for."""
+    """The user's version is not one that the request accepts."""
 
     code = "stale_version"
 
-    def __init__(self) -> None:
+    def __init__(self, version: int | None = None) -> None:
         super().__init__("The user has been changed since; read it again.")
+        self.version = version
 
 
 def _broken(attributes: Mapping[str, object]) -> list[Violation]:
@@ -157,7 +158,7 @@ class User(NamedTuple):
     def must_be(self, versions: Container[int] | None) -> None:
         """StaleVersion unless the user stands at one of the versions; None means any."""
         if versions is not None and self.version not in versions:
-            raise StaleVersion
+            raise StaleVersion(self.version)
 
     def changed(self, changes: UserChanges, *, at: datetime) -> "User":
         """The user after the changes, or the very same object where nothing differs.

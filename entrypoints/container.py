@@ -54,11 +54,19 @@ def make_app(
     cursors: Cursors,
     store: MemoryStore | SqlStore,
     pool: DeadlinePool | None,
+    log_key: bytes,
 ) -> "Flask":
     """The web application. The command line does without, and without its import."""
     from entrypoints.web import make_app
 
-    return make_app(settings, run, reader, user_history, cursors, store.ready, pool)
+    return make_app(settings, run, reader, user_history, cursors, store.ready, pool, log_key)
+
+
+def make_log_key(settings: Settings) -> bytes:
+    """The key of the hashes that stand for principals in the log."""
+    from entrypoints.access import log_key
+
+    return log_key(settings)
 
 
 class Container(containers.DeclarativeContainer):
@@ -107,6 +115,7 @@ class Container(containers.DeclarativeContainer):
     pool = providers.Selector(
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
+    log_key = providers.Singleton(make_log_key, settings)
     app = providers.Singleton(
-        make_app, settings, run, user_reader, user_history, cursors, store, pool
+        make_app, settings, run, user_reader, user_history, cursors, store, pool, log_key
     )

@@ -9,7 +9,6 @@ import socket
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from ipaddress import ip_address
 from math import ceil
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from application.deadlines import within
 from application.ports import Unavailable
 from domain.errors import Conflict, RosterError
 from entrypoints import logs
+from entrypoints.openness import check_openness
 from entrypoints.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     database isn't fit.
     """
     address = _address(host, port)
-    _refuse_open(settings, address)
+    check_openness(settings, address)
     _check_access(settings)
     _check_files(settings)
     port = _free_port(address, port)
@@ -116,15 +116,6 @@ def _address(host: str, port: int) -> str:
         raise CannotServe(f"There is no address called {host}.") from None
     found.sort(key=lambda each: each[0] != socket.AF_INET)
     return str(found[0][4][0])
-
-
-def _refuse_open(settings: Settings, address: str) -> None:
-    wanted = settings.allow_open or not settings.is_open
-    if not (wanted or ip_address(address).is_loopback):
-        raise BadSetting(
-            "ROSTER_ALLOW_OPEN",
-            f"must be 1 to listen on {address}, where anyone who reaches it may change users",
-        )
 
 
 def _check_access(settings: Settings) -> None:

@@ -11,6 +11,7 @@ from entrypoints.values import (
     claim_values,
     collector,
     database_url,
+    hosts,
     jwks,
     jwt_secret,
     one_of,
@@ -108,7 +109,16 @@ class Settings:
         "ROSTER_ALLOW_OPEN",
         "0",
         truth,
-        "1 lets an open service listen on other addresses than loopback",
+        "1 permits a service without access control to listen on addresses other than loopback; "
+        "requires `ROSTER_PUBLIC_URL` or `ROSTER_HOSTS`",
+    )
+    hosts: tuple[str, ...] = setting(
+        "ROSTER_HOSTS",
+        "",
+        hosts,
+        "host names, separated by commas, that a service without access control accepts in `Host` "
+        "(421 for others), besides loopback addresses, `localhost` and the host of "
+        "`ROSTER_PUBLIC_URL`",
     )
     pool_size: int = setting(
         "ROSTER_POOL_SIZE", "10", whole(1, 1000), "database connections of each worker"
@@ -160,14 +170,17 @@ class Settings:
         "ROSTER_TRUSTED_PROXIES",
         "0",
         whole(0, 16),
-        "how many proxies stand before the service and tell the client's address by "
-        "`X-Forwarded-For`, of which otherwise nothing is believed",
+        "number of proxies in front of the service. The client's address is taken from the "
+        "`X-Forwarded-For` that they append to, and `X-Request-ID` is accepted; with 0, both are "
+        "ignored. The proxies must drop headers with underscores (`X_Forwarded_For`)",
     )
     cors_origins: tuple[str, ...] = setting(
         "ROSTER_CORS_ORIGINS",
         "",
         origins,
-        "origins whose scripts may use the API, as https://app.example.org, with commas; * for all",
+        "origins whose scripts may use the API, separated by commas, such as "
+        "https://app.example.org or capacitor://localhost; * allows all, but only with access "
+        "control",
     )
     metrics: str = setting(
         "ROSTER_METRICS", "on", one_of("on", "off"), "off closes `/metrics`, and nothing is counted"

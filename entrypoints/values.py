@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from importlib.util import find_spec
+from ipaddress import IPv6Address
 from math import isfinite
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -121,14 +122,54 @@ def database_url(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Origins (RFC 6454) with commas between them, or * for all."""
-    found = tuple(part.strip() for part in text.split(",")) if text else ()
-    if found != ("*",) and not all(_ORIGIN.fullmatch(each) for each in found):
-        raise ValueError("must be * or origins as https://app.example.org, with commas")
+    """Origins (RFC 6454) separated by commas, in the form that browsers send; or * for all."""
+    found = tuple(_origin(part.strip()) for part in text.split(",")) if text else ()
+    if "*" in found and len(found) > 1:
+        raise ValueError(_NO_ORIGINS)
     return found
 
 
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+def _origin(text: str) -> str:
+    if text == "*":
+        return text
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError(_NO_ORIGINS)
+    scheme = text.partition(":")[0].lower()
+    if scheme not in _DEFAULT_PORTS:  # an application's own, which is compared as it is
+        return text
+    return text.lower().removesuffix(_DEFAULT_PORTS[scheme])
+
+
+_ORIGIN = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_NO_ORIGINS = (
+    "must be * or origins such as https://app.example.org and capacitor://localhost, separated by "
+    "commas, without a path"
+)
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Host names and addresses separated by commas, without scheme, port and path."""
+    found = [part.strip() for part in text.split(",")] if text else []
+    if not all(_HOST.fullmatch(each) or _is_ipv6(each) for each in found):
+        raise ValueError(
+            "must be host names or addresses such as roster.example.org, separated by commas, "
+            "without scheme, port and path (international names in their xn-- form)"
+        )
+    return tuple(found)
+
+
+_HOST = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def request_rate(text: str) -> str:

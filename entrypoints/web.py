@@ -3,24 +3,25 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from werkzeug.middleware.proxy_fix import ProxyFix
-
 from adapters.api import Terms, api
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.sql import failures
 from adapters.sql.engine import DeadlinePool
 from adapters.web import tallies
+from adapters.web.addresses import TrustedProxies
 from adapters.web.app import create_app
 from adapters.web.bearer import bearer
 from adapters.web.headers import Dress
 from adapters.web.health import health
+from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
-from adapters.web.rates import limit, rate
+from adapters.web.rates import counting_refusals, limit, rate
 from application.ports import Run, UserReader
 from application.trail import History
 from entrypoints.access import make_tokens
 from entrypoints.logs import teller
+from entrypoints.openness import check_openness
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ def make_app(
     cursors: Cursors,
     ready: Callable[[], None],
     pool: DeadlinePool | None,
+    log_key: bytes,
 ) -> "Flask":
     """The application over a store, which has its connections from the pool.
 
-    Raises BadSetting where keys can't be used.
+    `log_key` is the key of the hashes that stand for principals in the log. Raises BadSetting if
+    keys can't be used, or if the service is open to any web page.
     """
+    check_openness(settings)
     terms = Terms(
         public_url=settings.public_url,
         body_limit=settings.body_bytes,
@@ -49,6 +53,8 @@ def make_app(
         most_parameters=settings.query_parameters,
     )
     tokens = make_tokens(settings)
+    openness = _openness(settings) if settings.is_open else None
+    rate_limit = limit(rate(settings.rate_limit)) if settings.rate_limit else None
     kept = make_metrics(pool) if settings.metrics == "on" else None
     inbound = api(
         run,
@@ -57,25 +63,35 @@ def make_app(
         cursors,
         terms,
         bearer(tokens.principal) if tokens else None,
-        limit(rate(settings.rate_limit)) if settings.rate_limit else None,
+        rate_limit,
+        openness.check_origin if openness else None,
     )
     app = create_app(
         [*inbound.blueprints, health(ready), metrics(kept)],
-        say=inbound.say,
+        say=counting_refusals(inbound.say, rate_limit) if rate_limit else inbound.say,
         canonical=canonical,
         request_seconds=settings.request_seconds,
         body_seconds=settings.body_seconds,
         dress=Dress(https=settings.public_url.startswith("https:"), origins=settings.cors_origins),
         metrics=kept,
         tell=teller(settings.log_format),
+        check_host=openness.check_host if openness else None,
+        trust_request_id=settings.trusted_proxies > 0,
+        log_key=log_key,
     )
     if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0
+        app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+            app.wsgi_app, settings.trusted_proxies
         )
     if settings.traces_endpoint:
         _trace(app, pool, settings.database)
     return app
+
+
+def _openness(settings: Settings) -> OpenAccess:
+    return OpenAccess(
+        public_url=settings.public_url, hosts=settings.hosts, origins=settings.cors_origins
+    )
 
 
 def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:

@@ -71,10 +71,12 @@ def api(
     terms: Terms,
     authenticate: Authenticate | None = None,
     limit: Limit | None = None,
+    check_origin: Callable[[], None] | None = None,
 ) -> Api:
     """The API: its resources under the prefix, and pages that tell of them.
 
     Without `authenticate` they are open to everyone, without `limit` as often as one likes.
+    `check_origin` precedes every request under the prefix.
     """
     addresses = Addresses(terms.public_url)
     base = terms.public_url.rstrip("/")
@@ -83,6 +85,8 @@ def api(
     resources.record_once(_know_keys)
     if check := guard(authenticate, limit):
         resources.before_request(check)
+    if check_origin:
+        resources.before_request(check_origin)
     resources.before_request(
         receiver(
             Reception(terms.body_limit),

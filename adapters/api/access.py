@@ -10,7 +10,7 @@ from flask import g
 from adapters.api.operations import URL as OPERATIONS
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
-from adapters.web.bearer import Authenticate
+from adapters.web.bearer import PRINCIPAL, Authenticate
 from adapters.web.dispatch import asked
 from adapters.web.rates import Limit
 from application.access import Action, Principal, required_scopes
@@ -52,7 +52,7 @@ def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[]
     def check() -> None:
         request = asked()
         try:
-            principal = g.principal = identify(request.environ)
+            principal = g.principal = request.environ[PRINCIPAL] = identify(request.environ)
         finally:  # requests that fail authentication count as well
             if limit:
                 _count(limit)

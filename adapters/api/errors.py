@@ -11,6 +11,11 @@ URL: Final = "/docs/errors"
 
 ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     # The request as HTTP.
+    "misdirected_request": (
+        "421",
+        "The service does not serve the host in Host. Without access control, it accepts loopback "
+        "addresses, localhost, and the hosts of ROSTER_PUBLIC_URL and ROSTER_HOSTS.",
+    ),
     "not_found": ("404", "There is nothing at this URL. An id is a number without leading zeros."),
     "method_not_allowed": ("405", "The URL does not know the method; Allow names those it knows."),
     "not_acceptable": (
@@ -35,6 +40,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "subject_required": (
         "403",
         "A token that names neither `sub` nor `client_id` can read but not change anything.",
+    ),
+    "foreign_origin": (
+        "403",
+        "Without access control, only pages of the service's own origin and of those in "
+        "ROSTER_CORS_ORIGINS may change anything.",
     ),
     # The query.
     "unknown_parameter": ("400", "The URL has no parameter with this name."),
@@ -109,7 +119,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "stale_version": ("412", "The resource has changed since. Read it again, then change that."),
     "precondition_failed": (
         "412",
-        "What is at the URL is not as If-Match or If-None-Match want it.",
+        "If-Match or If-None-Match failed; the detail says why. If-Match needs a strong ETag, as "
+        "Roster sent it: a proxy that compresses changes ETags.",
     ),
     "idempotency_key_reused": (
         "422",

@@ -9,7 +9,13 @@ from flask import Response, g
 from flask.globals import request_ctx
 
 from adapters.jsonapi import atomic, parameters
-from adapters.jsonapi.etags import entity_tag, expected_versions, meant, unchanged
+from adapters.jsonapi.etags import (
+    entity_tag,
+    expected_versions,
+    meant,
+    unchanged,
+    unmatchable,
+)
 from adapters.jsonapi.media import (
     CURSOR_PROFILE,
     JSONAPI,
@@ -32,7 +38,10 @@ from application.ports import Context
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-PRIVATE: Final = "private, no-cache"
+UNTRANSFORMED: Final = "no-transform"
+"""The Cache-Control of a response with an ETag: a proxy that compressed it would change the ETag,
+which If-Match then never matches (RFC 9110 section 8.8.1)."""
+PRIVATE: Final = f"private, no-cache, {UNTRANSFORMED}"
 """What is read may stay in its reader's own cache, which asks before each use if it still is so."""
 READING: Final = frozenset(("GET", "HEAD"))
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
@@ -161,27 +170,38 @@ def answered(body: bytes, *, version: int | None = None, profile: bool = False) 
     content_type = media_type([CURSOR_PROFILE]) if profile else JSONAPI
     request = asked()
     if request.method not in READING:
-        return response(200, body, content_type, {"ETag": etag})
+        changed = {"ETag": etag, "Cache-Control": UNTRANSFORMED}
+        return response(200, body, content_type, changed)
     environ = request.environ
-    if version is None and not meant(environ.get("HTTP_IF_MATCH"), etag):
-        raise Refused(_ANOTHER_DOCUMENT)
+    if_match = environ.get("HTTP_IF_MATCH")
+    if version is None and if_match is not None and not meant(if_match, etag):
+        raise Refused(precondition_failed("If-Match", unmatchable(if_match)))
     headers = {"ETag": etag, "Cache-Control": PRIVATE}
     if unchanged(environ.get("HTTP_IF_NONE_MATCH"), etag):
         return response(304, headers=headers)
     return response(200, body, content_type, headers)
 
 
-_ANOTHER_DOCUMENT: Final = ErrorObject(
-    status=412,
-    code="precondition_failed",
-    detail="What is here now is not what If-Match names.",
-    header="If-Match",
-)
+def precondition_failed(header: str, detail: str | None = None) -> ErrorObject:
+    """412 for a header, with the reason if it is not the state of the resource."""
+    return ErrorObject(
+        status=412,
+        code="precondition_failed",
+        detail=detail or f"{header} failed: the resource {_MATCH[header]}.",
+        header=header,
+    )
+
+
+_MATCH: Final = {"If-Match": "does not match", "If-None-Match": "matches"}
 
 
 def created(body: bytes, *, version: int, location: str) -> Response:
     """201 with the document of what was created."""
-    headers = {"ETag": entity_tag(body, version), "Location": location}
+    headers = {
+        "ETag": entity_tag(body, version),
+        "Location": location,
+        "Cache-Control": UNTRANSFORMED,
+    }
     return response(201, body, headers=headers)
 
 

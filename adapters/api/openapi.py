@@ -35,6 +35,7 @@ from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS
 from adapters.resources.users import USERS
+from adapters.web.hosts import PROBES
 
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
@@ -54,8 +55,7 @@ def openapi(base: str, *, secured: bool, limited: bool) -> Blueprint:
 def document(base: str = "", *, secured: bool = False, limited: bool = False) -> bytes:
     """The OpenAPI document as JSON text."""
     described = description(base)
-    if secured:
-        described = with_access(described)
+    described = with_access(described) if secured else with_hosts(described)
     return orjson.dumps(with_limits(described) if limited else described)
 
 
@@ -98,6 +98,16 @@ def with_access(described: dict[str, Any]) -> dict[str, Any]:
         allowed = alternatives(path, method.upper())
         operation["security"] = [{"bearer": [*scopes]} for scopes in allowed]
         operation["responses"] |= _problems(401, *([403] if path != PREFIX else []))
+    return described
+
+
+def with_hosts(described: dict[str, Any]) -> dict[str, Any]:
+    """The description of an open service, which refuses foreign hosts and origins."""
+    described["components"]["responses"]["Problem421"] = _refused(421)
+    for path, item in described["paths"].items():
+        for method in METHODS & item.keys():
+            refusals = [*([421] if path not in PROBES else []), *([403] if method != "get" else [])]
+            item[method]["responses"] |= _problems(*refusals) if refusals else {}
     return described
 
 

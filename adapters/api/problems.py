@@ -1,5 +1,6 @@
 """Whatever goes wrong -> an answer in JSON:API. The one place where exceptions become statuses."""
 
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 from uuid import uuid4
@@ -11,6 +12,7 @@ from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 from adapters.api import exchange
 from adapters.api.errors import URL
 from adapters.api.suggestions import meant
+from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.jsonapi.media import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.problems import (
     RETRY_AFTER_SECONDS,
@@ -21,6 +23,7 @@ from adapters.jsonapi.problems import (
 )
 from adapters.web.app import LOG_FIELDS, REQUEST_ID
 from adapters.web.bearer import challenge
+from adapters.web.hosts import ForeignHost, ForeignOrigin
 from adapters.web.limits import BodyIncomplete, BodyMemoryExceeded, BodyTooLarge, BodyTooSlow
 from adapters.web.rates import TooManyRequests
 from application.access import InsufficientScope, InvalidToken, Unauthenticated
@@ -29,6 +32,7 @@ from application.ports import Unavailable
 from domain.errors import RosterError, Stale
 
 _log = structlog.get_logger("roster.fault")
+_LONGEST_QUOTED = 100
 
 _BODY = {
     BodyTooLarge: ErrorObject(
@@ -46,12 +50,6 @@ _OVERLOADED = ErrorObject(
     code="overloaded",
     detail="The bodies of other requests take all the memory for bodies. Send the request again, "
     "or a smaller body.",
-)
-_UNWANTED = ErrorObject(
-    status=412,
-    code="precondition_failed",
-    detail="What is here now is what If-None-Match names.",
-    header="If-None-Match",
 )
 _HOST = ErrorObject(
     status=400,
@@ -93,8 +91,8 @@ def _media_type(refused: Refused) -> str:
 def _refused(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
-    if isinstance(error, Stale) and "HTTP_IF_MATCH" not in request.environ:
-        return Refused(_UNWANTED)
+    if isinstance(error, Stale) and (failed := _failed_precondition(error)):
+        return Refused(failed)
     if isinstance(error, RosterError):
         _log_reason(error)
         return refusal(error, exchange.pointer_to)
@@ -106,9 +104,54 @@ def _refused(error: Exception) -> Refused:
         return Refused(_OVERLOADED, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if type(error) in _BODY:
         return Refused(_BODY[type(error)])
+    if isinstance(error, ForeignHost):
+        return Refused(_foreign_host(error))
+    if isinstance(error, ForeignOrigin):
+        return Refused(_foreign_origin(error))
     if isinstance(error, TooManyRequests):
         return Refused(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
     return _fault(error)
+
+
+def _failed_precondition(error: Stale) -> ErrorObject | None:
+    """Which precondition failed and why; None if If-Match did because of a change.
+
+    If-Match is evaluated first (RFC 9110 section 13.2.2).
+    """
+    if_match = request.environ.get("HTTP_IF_MATCH")
+    expected = expected_versions(if_match)
+    if if_match is None or expected is None or error.version in expected:
+        return exchange.precondition_failed("If-None-Match")
+    if names_version(if_match):
+        return None
+    detail = unmatchable(if_match) or "If-Match has no ETag of this resource; read it again."
+    return exchange.precondition_failed("If-Match", detail)
+
+
+def _foreign_host(error: ForeignHost) -> ErrorObject:
+    return ErrorObject(
+        status=421,
+        code="misdirected_request",
+        detail=f"This service does not serve the host {_quoted(error)}. Without access control it "
+        "accepts loopback addresses, localhost, and the hosts of ROSTER_PUBLIC_URL and "
+        "ROSTER_HOSTS.",
+        header="Host",
+    )
+
+
+def _foreign_origin(error: ForeignOrigin) -> ErrorObject:
+    return ErrorObject(
+        status=403,
+        code="foreign_origin",
+        detail=f"A page of the origin {_quoted(error)} must not change anything here. Accepted are "
+        "the service's own origin and those in ROSTER_CORS_ORIGINS.",
+        header="Origin",
+    )
+
+
+def _quoted(error: Exception) -> str:
+    """The value of a header, as long as a reader needs it."""
+    return json.dumps(str(error)[:_LONGEST_QUOTED])
 
 
 def _log_reason(error: RosterError) -> None:

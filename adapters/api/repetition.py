@@ -11,7 +11,7 @@ from adapters.web.dispatch import asked
 from application.once import once
 from application.ports import Answer, Run
 
-KEPT: Final = ("Content-Type", "ETag", "Location")
+KEPT: Final = ("Content-Type", "ETag", "Location", "Cache-Control")
 """The headers of an answer that every repetition of it bears."""
 
 Answering = Callable[[Run], Response]

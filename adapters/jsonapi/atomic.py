@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.jsonapi.documents import Writer
-from adapters.jsonapi.etags import expected_versions
+from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.jsonapi.operation_objects import (
     MOST,
     RESULTS,
@@ -202,8 +202,16 @@ def _expected(version: int | str | None) -> Container[int] | None:
 
 def _said(sent: OperationObject, error: RosterError) -> Refused:
     """A refusal of the domain, with pointers to where the operation has what is at fault."""
-    found = refusal(error, sent.data.pointer_to if sent.data else lambda _: None)
     place = _place(sent, error)
+    version = sent.version
+    if isinstance(error, Stale) and isinstance(version, str) and not names_version(version):
+        detail = unmatchable(version, "meta.version") or (
+            "meta.version has no ETag of this resource; read it again."
+        )
+        return Refused(
+            ErrorObject(status=412, code="precondition_failed", detail=detail, pointer=place)
+        )
+    found = refusal(error, sent.data.pointer_to if sent.data else lambda _: None)
     return Refused(
         *(replace(each, pointer=each.pointer or place, header=None) for each in found.errors),
         headers=found.headers,

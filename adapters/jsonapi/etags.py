@@ -8,6 +8,15 @@ from typing import Final
 
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAG_OF_VERSION: Final = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]+")
+_SUFFIX: Final = r"[-;:.+_]{1,2}[A-Za-z][A-Za-z0-9]{0,9}"
+"""What a proxy that compresses appends to a tag, such as -gzip (Apache) and ;br (LiteSpeed)."""
+_CODING: Final = re.compile(_SUFFIX)
+_VERSION_WEAKLY: Final = re.compile(rf"{_TAG_OF_VERSION.pattern}(?:{_SUFFIX})?")
+_ALTERED: Final = re.compile(rf"(?:[1-9][0-9]{{0,17}}-)?[0-9a-f]{{16}}{_SUFFIX}")
+_REMEDY: Final = (
+    "A proxy that compresses responses changes their ETags. Read the resource with "
+    "Accept-Encoding: identity, or turn off the proxy's compression."
+)
 
 
 def entity_tag(body: bytes, version: int | None = None) -> str:
@@ -17,11 +26,20 @@ def entity_tag(body: bytes, version: int | None = None) -> str:
 
 
 def unchanged(if_none_match: str | None, etag: str) -> bool:
-    """Whether the client has the document already (section 13.1.2: weak comparison)."""
+    """Whether the client has the document already (section 13.1.2: weak comparison).
+
+    A tag that a compressing proxy has changed is still a tag of the document.
+    """
     if not if_none_match:
         return False
-    found = _TAG.findall(if_none_match)
-    return _is_star(if_none_match) or any(opaque == etag[1:-1] for _, opaque in found)
+    return _is_star(if_none_match) or any(
+        _is_weakly(opaque, etag[1:-1]) for _, opaque in _TAG.findall(if_none_match)
+    )
+
+
+def _is_weakly(sent: str, tag: str) -> bool:
+    """Whether the tag was sent, as it is or with what a compressing proxy appends."""
+    return sent == tag or (sent.startswith(tag) and bool(_CODING.fullmatch(sent, len(tag))))
 
 
 def meant(if_match: str | None, etag: str) -> bool:
@@ -57,9 +75,32 @@ def expected_versions(
     return Versions(only, but) if but else only
 
 
+def unmatchable(if_match: str, place: str = "If-Match") -> str | None:
+    """Why an If-Match condition can match no document at all; None if it could match one.
+
+    `place` is where the request has the condition.
+    """
+    if _is_star(if_match):
+        return None
+    tags = _TAG.findall(if_match)
+    if not tags:
+        return f'{place} must be * or ETags in quotation marks, such as "7-0123456789abcdef".'
+    if any(mark for mark, _ in tags):
+        return f"{place} has a weak ETag (W/…), which never matches. {_REMEDY}"
+    if any(_ALTERED.fullmatch(opaque) for _, opaque in tags):
+        return f"{place} has an ETag with a suffix, which never matches. {_REMEDY}"
+    return None
+
+
+def names_version(if_match: str) -> bool:
+    """Whether the condition has a strong tag of some version of a resource, or is a star."""
+    return _is_star(if_match) or bool(_versions(if_match, weak=False))
+
+
 def _versions(condition: str, *, weak: bool) -> frozenset[int]:
+    pattern = _VERSION_WEAKLY if weak else _TAG_OF_VERSION
     tags = (opaque for mark, opaque in _TAG.findall(condition) if weak or not mark)
-    found = (_TAG_OF_VERSION.fullmatch(opaque) for opaque in tags)
+    found = (pattern.fullmatch(opaque) for opaque in tags)
     return frozenset(int(tag[1]) for tag in found if tag)
 
 

@@ -5,7 +5,11 @@ And where they are wanted, a place in the metrics.
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from hashlib import blake2b
+from json import dumps
 from random import getrandbits  # which no one need be unable to guess
+from secrets import token_bytes
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +18,11 @@ from flask import Blueprint, Flask, Response, current_app
 from flask.globals import request_ctx
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from adapters.web.bearer import PRINCIPAL
 from adapters.web.dispatch import App, asked
 from adapters.web.headers import Dress, Headers
 from adapters.web.limits import drain, is_read, release_body
-from adapters.web.metrics import ROUTE, Metrics
+from adapters.web.metrics import OTHER, ROUTE, Metrics, known_method, readable
 from adapters.web.progress import PROGRESS
 from adapters.web.traces import trace_id
 from application.deadlines import within
@@ -34,7 +39,6 @@ _OWN_SERVER = "Granian"
 """The server that `roster serve` runs. PEP 3333 forbids an application the header Connection; this
 server sends it and acts on it."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_PLAIN = re.compile(r"[A-Za-z0-9/._-]{0,256}")
 _log = structlog.get_logger("roster.request")
 
 Rewrite = Callable[[str], str]
@@ -58,6 +62,9 @@ def create_app(
     dress: Dress | None = None,
     metrics: Metrics | None = None,
     tell: Tell = tell,
+    check_host: Callable[[], None] | None = None,
+    trust_request_id: bool = False,
+    log_key: bytes | None = None,
 ) -> Flask:
     """The application out of its inbound adapters.
 
@@ -65,15 +72,28 @@ def create_app(
     the one by which it is routed; `request_seconds` is the deadline of a request; the body of one
     that is refused early is discarded for at most `body_seconds`; `dress` adds
     to every answer's headers; `metrics` hear of every request, and `tell` gets a line about it.
+    `check_host` is the first check of a request. X-Request-ID is accepted from the client if
+    `trust_request_id` is set. `log_key` is the key of the hashes that stand for principals in the
+    log; without one, they differ from process to process.
     """
     app = App("roster")
     app.url_map.merge_slashes = False
+    if check_host:
+        app.before_request(check_host)
     app.before_request(_receive)
     app.register_error_handler(Exception, say)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.wsgi_app = Exchange(  # type: ignore[method-assign]
-        app.wsgi_app, canonical, request_seconds, body_seconds, dress or Dress(), metrics, tell
+        app.wsgi_app,
+        canonical,
+        request_seconds,
+        body_seconds,
+        dress or Dress(),
+        metrics,
+        tell,
+        trust_request_id=trust_request_id,
+        log_key=log_key or token_bytes(32),
     )
     return app
 
@@ -105,7 +125,8 @@ def _allowed() -> Response:
 class Exchange:
     """One request and its answer, around the whole application.
 
-    The log gets one line, without the query and the body: they are the users' own.
+    The log gets one line. It contains no text that the client chose: not the query and the body,
+    the route instead of the path, and a keyed hash instead of the principal.
     """
 
     def __init__(
@@ -117,6 +138,9 @@ class Exchange:
         dress: Dress,
         metrics: Metrics | None,
         tell: Tell,
+        *,
+        trust_request_id: bool,
+        log_key: bytes,
     ) -> None:
         self._app = app
         self._canonical = canonical
@@ -125,6 +149,8 @@ class Exchange:
         self._dress = dress
         self._metrics = metrics
         self._log = tell
+        self._trust_request_id = trust_request_id
+        self._pseudonym = lru_cache(1024)(partial(_pseudonym, log_key))
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -133,9 +159,9 @@ class Exchange:
         PROGRESS.begin(environ)
         if self._metrics:
             self._metrics.began(environ)
-        path = environ["PATH_INFO"]
-        environ["PATH_INFO"] = self._canonical(path)
-        request_id = environ[REQUEST_ID] = _request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        environ["PATH_INFO"] = self._canonical(environ["PATH_INFO"])
+        sent_id = environ.get("HTTP_X_REQUEST_ID", "") if self._trust_request_id else ""
+        request_id = environ[REQUEST_ID] = _request_id(sent_id)
         answered: list[str] = []
 
         def starting(status: str, headers: Headers, *exc_info: Any) -> Any:
@@ -156,7 +182,7 @@ class Exchange:
             PROGRESS.end(environ)
             release_body(environ)
             status = int(answered[-1][:3]) if answered else 500
-            self._tell(environ, path, status, perf_counter() - began)
+            self._tell(environ, status, perf_counter() - began)
 
     def _finish_reading(self, environ: "WSGIEnvironment", headers: Headers) -> None:
         """Discard the rest of the body, or announce that the connection ends.
@@ -168,16 +194,18 @@ class Exchange:
         if not complete and environ.get("SERVER_SOFTWARE") == _OWN_SERVER:
             headers.append(("Connection", "close"))
 
-    def _tell(self, environ: "WSGIEnvironment", path: str, status: int, seconds: float) -> None:
+    def _tell(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
         if self._metrics:
             self._metrics.ended(environ, status, seconds)
         line = {
-            "method": environ["REQUEST_METHOD"],
-            "path": _shown(path),
+            "method": known_method(environ),
+            "route": readable(environ.get(ROUTE, OTHER)),
             "status": status,
             "duration_ms": round(seconds * 1000, 3),
             "request_id": environ[REQUEST_ID],
         }
+        if principal := environ.get(PRINCIPAL):
+            line["principal"] = self._pseudonym(principal.identity)
         if sent := environ.get("HTTP_TRACEPARENT"):
             line |= _trace(sent)
         if fields := environ.get(LOG_FIELDS):
@@ -185,11 +213,9 @@ class Exchange:
         self._log(line)
 
 
-def _shown(path: str) -> str:
-    """The path, but for parts that none of our URLs has: they may be somebody's address."""
-    if _PLAIN.fullmatch(path):
-        return path
-    return "/".join(part if _PLAIN.fullmatch(part) else "*" for part in path.split("/"))[:256]
+def _pseudonym(key: bytes, identity: tuple[str | None, ...]) -> str:
+    """Stands for a principal: the same for each of its requests, and no clue to its subject."""
+    return blake2b(dumps(identity).encode(), key=key, digest_size=6).hexdigest()
 
 
 def _trace(sent: str) -> dict[str, str]:

@@ -4,7 +4,9 @@ Cross-origin requests go by the Fetch standard (fetch.spec.whatwg.org, HTTP-CORS
 is ever allowed credentials that a browser adds by itself: a token is a header of the script's.
 """
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ _ALLOWED: Final = (
     "X-Request-ID, traceparent, tracestate"
 )
 _PREFLIGHT_SECONDS: Final = "7200"
+_LONGEST_REQUEST: Final = 2048
+_MOST_REQUESTED: Final = 64
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+"""The name of a header (RFC 9110 section 5.1)."""
 
 
 class Dress:
@@ -40,6 +46,8 @@ class Dress:
         self._origins = frozenset(origins)
         vary = "Accept, Origin" if self._origins else "Accept"
         self._always = (*_ALWAYS, ("Vary", vary), *([_ONLY_HTTPS] if https else []))
+        vary = f"{vary}, Access-Control-Request-Headers"
+        self._preflight = (*_ALWAYS, ("Vary", vary), *([_ONLY_HTTPS] if https else []))
 
     def __call__(self, environ: "WSGIEnvironment", headers: Headers) -> None:
         """Add to the headers of the answer to a request."""
@@ -47,6 +55,9 @@ class Dress:
             headers.append(_POLICY)
         if self._origins:
             headers += self._shared(environ, headers)
+            if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+                headers += self._preflight
+                return
         headers += self._always
 
     def _shared(self, environ: "WSGIEnvironment", headers: Headers) -> Headers:
@@ -57,9 +68,27 @@ class Dress:
         if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
             return [allowed, ("Access-Control-Expose-Headers", _EXPOSED)]
         methods = next((value for name, value in headers if name == "Allow"), "")
+        requested = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
         return [
             allowed,
             ("Access-Control-Allow-Methods", methods),
-            ("Access-Control-Allow-Headers", _ALLOWED),
+            ("Access-Control-Allow-Headers", allowed_headers(requested)),
             ("Access-Control-Max-Age", _PREFLIGHT_SECONDS),
         ]
+
+
+@lru_cache(64)
+def _allowed_headers(requested: str) -> str:
+    known = set(_ALLOWED.lower().split(", "))
+    names = [name.strip(" \t") for name in requested.split(",", _MOST_REQUESTED)]
+    more = dict.fromkeys(name for name in names if _NAME.fullmatch(name))
+    return ", ".join((_ALLOWED, *(name for name in more if name.lower() not in known)))
+
+
+def allowed_headers(requested: str) -> str:
+    """What a preflight allows: the headers that Roster reads, and those that were requested.
+
+    Scripts of an allowed origin may send any header: instrumentation adds its own, and a single
+    one that is not allowed would block the request. A request beyond the bounds adds none.
+    """
+    return _allowed_headers(requested) if len(requested) <= _LONGEST_REQUEST else _ALLOWED

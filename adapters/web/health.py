@@ -1,12 +1,18 @@
-"""Whether the process lives, and whether it can serve."""
+"""Liveness and readiness."""
 
 from collections.abc import Callable
 
 from flask import Blueprint
 
+from adapters.web.recent import Recent
+
 
 def health(ready: Callable[[], None]) -> Blueprint:
-    """/healthz and /readyz; `ready` raises Unavailable where the store can't serve."""
+    """/healthz and /readyz; `ready` raises Unavailable if the store can't serve.
+
+    Anyone may request /readyz, and the check opens a transaction: its result holds for a second.
+    """
+    check = Recent(ready)
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -15,7 +21,7 @@ def health(ready: Callable[[], None]) -> Blueprint:
 
     @blueprint.get("/readyz")
     def readyz() -> dict[str, str]:
-        ready()
+        check()
         return {"status": "ready"}
 
     return blueprint

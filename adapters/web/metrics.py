@@ -6,6 +6,7 @@ anything that a client can choose freely, so that there are only so many series.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from threading import Lock, Thread
 from time import sleep
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from werkzeug.exceptions import NotFound
+
+from adapters.web.recent import Recent
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -119,19 +122,24 @@ def known_method(environ: "WSGIEnvironment") -> str:
     return method if method in _METHODS else OTHER
 
 
+@lru_cache
 def readable(route: str) -> str:
     """/users/<key:user_id> as /users/{user_id}."""
     return re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", route)
 
 
 def metrics(kept: Metrics | None) -> Blueprint:
-    """/metrics; 404 where none are kept."""
+    """/metrics; 404 if none are collected.
+
+    Anyone may request it, and the text takes milliseconds to compute: it holds for a second.
+    """
+    text = Recent(kept.text) if kept else None
     blueprint = Blueprint("metrics", __name__)
 
     @blueprint.get("/metrics")
     def show() -> Response:
-        if kept is None:
+        if text is None:
             raise NotFound
-        return Response(kept.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return blueprint

@@ -2,22 +2,29 @@
 
 import json
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from throttled import MemoryStore, Quota, RateLimiterType, Throttled
 from throttled.exceptions import DataError
 from throttled.rate_limiter.quota_parser import parse
+from werkzeug.exceptions import HTTPException
 
+from adapters.web.addresses import parse_address
+from adapters.web.dispatch import asked
+from adapters.web.hosts import ForeignHost
 from application.access import Principal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+    from flask import Response
 
 Limit = Callable[["WSGIEnvironment", Principal | None], None]
 """Counts a request for whoever asks, or raises TooManyRequests."""
 
+_COUNTED: Final = "roster.counted"
+"""Where the WSGI environment says that a limit has counted the request."""
 _IPV6_OF_ONE: Final = 64
 """How many bits of an IPv6 address a network hands out to one customer as a whole."""
 
@@ -58,11 +65,34 @@ def limit(allowed: Quota, askers: int = 100_000) -> Limit:
     )
 
     def check(environ: "WSGIEnvironment", principal: Principal | None) -> None:
-        asked = throttled.limit(_who(environ, principal))
-        if asked.limited:
-            raise TooManyRequests(max(1, ceil(asked.state.retry_after)))
+        environ[_COUNTED] = True
+        result = throttled.limit(_who(environ, principal))
+        if result.limited:
+            raise TooManyRequests(max(1, ceil(result.state.retry_after)))
 
     return check
+
+
+def counting_refusals(
+    respond: Callable[[Exception], "Response"], limit: Limit
+) -> Callable[[Exception], "Response"]:
+    """An error handler that counts refusals for the client's address, and responds with 429 beyond
+    the limit.
+
+    The routes of the API count their own requests. What HTTP refuses (an unknown URL or host, a
+    method that the URL lacks) reaches none of them.
+    """
+
+    def handle(error: Exception) -> "Response":
+        environ = asked().environ
+        if isinstance(error, HTTPException | ForeignHost) and _COUNTED not in environ:
+            try:
+                limit(environ, None)
+            except TooManyRequests as limited:
+                return respond(limited)
+        return respond(error)
+
+    return handle
 
 
 def _who(environ: "WSGIEnvironment", principal: Principal | None) -> str:
@@ -73,10 +103,9 @@ def _who(environ: "WSGIEnvironment", principal: Principal | None) -> str:
 
 def _network(address: str) -> str:
     """The address; of IPv6 its network, all of whose addresses one client may use at will."""
-    try:
-        known = ip_address(address.partition("%")[0])
-    except ValueError:  # a unix socket's, or a proxy's idea of one
+    known = parse_address(address)
+    if known is None:  # a unix socket's
         return address
-    if isinstance(known, IPv6Address) and known.ipv4_mapped is None:
+    if isinstance(known, IPv6Address):
         return f"{int(known) >> (128 - _IPV6_OF_ONE):x}::/{_IPV6_OF_ONE}"
     return str(known)

@@ -26,6 +26,7 @@ from adapters.web.app import create_app
 from adapters.web.bearer import Authenticate
 from adapters.web.headers import Dress
 from adapters.web.health import health
+from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rates import Limit
 from application.keys import Keys
@@ -209,6 +210,8 @@ def build(current: CurrentStore) -> Build:
         limit: Limit | None = None,
         kept: Metrics | None = None,
         dress: Dress | None = None,
+        openness: OpenAccess | None = None,
+        trust_request_id: bool = False,
     ) -> Flask:
         terms = Terms(
             public_url=public_url,
@@ -221,7 +224,8 @@ def build(current: CurrentStore) -> Build:
         run = repeating(begin or current.begin)
         users = reader or MemoryUserReader(current)
         history = History(RECORDED, MemoryEventReader(current), users.get)
-        inbound = api(run, users, history, cursors, terms, authenticate, limit)
+        check_origin = openness.check_origin if openness else None
+        inbound = api(run, users, history, cursors, terms, authenticate, limit, check_origin)
         app = create_app(
             [*inbound.blueprints, health(ready), metrics(kept)],
             say=inbound.say,
@@ -229,6 +233,8 @@ def build(current: CurrentStore) -> Build:
             request_seconds=8,
             dress=dress,
             metrics=kept,
+            check_host=openness.check_host if openness else None,
+            trust_request_id=trust_request_id,
         )
         app.test_client_class = CheckedClient
         return app

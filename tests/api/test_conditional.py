@@ -154,7 +154,11 @@ def test_a_change_of_nothing_still_wants_the_version_it_names(
 
 
 SEEN = ["{0}", "W/{0}", '"x", {0}', '{0},W/"y"', "*"]
-UNSEEN = ['"x"', '"1-ab"', '""', "", "garbage", '"*"', '"x", W/"y"']
+SUFFIXES = ["-gzip", "-br", "-zstd", "--gzip", ";gzip", ";br", ":deflate", "-df", ".gz"]
+"""What proxies that compress append: Apache, Caddy, Jetty, LiteSpeed and others."""
+SEEN += [f'"{{1}}{suffix}"' for suffix in SUFFIXES] + ['W/"{1}-gzip"', '"x", "{1};br"']
+UNSEEN = ['"x"', '"1-ab"', '""', "", "garbage", '"*"', '"x", W/"y"', '"-gzip"', '"x-gzip"']
+UNSEEN += ['"{1}gzip"', '"{1}-"', '"{1}-gzip-more-than-that"', '"0{1}-gzip"']
 URLS = ["/api/v1", USERS, f"{USERS}?page[size]=1&sort=-name", f"{USERS}?page[number]=1", ANN]
 
 
@@ -166,7 +170,8 @@ def test_what_the_client_has_already_is_304(
 ) -> None:
     create()
     read = client.get(url)
-    condition = pattern.format(read.headers["ETag"])
+    tag = read.headers["ETag"]
+    condition = pattern.format(tag, tag.strip('"'))
     response = client.open(url, method=method, headers={"If-None-Match": condition})
     assert response.status_code == 304
     assert response.data == b""
@@ -181,7 +186,8 @@ def test_what_the_client_does_not_have_is_sent(
     client: FlaskClient, create: Create, url: str, pattern: str
 ) -> None:
     create()
-    assert client.get(url, headers={"If-None-Match": pattern}).status_code == 200
+    condition = pattern.format("", etag(client, url).strip('"'))
+    assert client.get(url, headers={"If-None-Match": condition}).status_code == 200
 
 
 def test_a_collection_is_sent_anew_once_anything_in_it_changed(
@@ -213,7 +219,9 @@ def test_the_page_with_the_profile_and_without_are_not_the_same_to_a_cache(
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-@pytest.mark.parametrize("pattern", ["*", "{0}", "W/{0}", '"x", {0}', '"1-abcdef"'])
+@pytest.mark.parametrize(
+    "pattern", ["*", "{0}", "W/{0}", '"x", {0}', '"1-abcdef"', '"1-abcdef-gzip"', 'W/"1-ab;br"']
+)
 def test_what_if_none_match_names_is_not_changed(
     client: FlaskClient, create: Create, method: str, pattern: str
 ) -> None:
@@ -260,7 +268,7 @@ def test_what_was_read_stays_in_private_caches_that_ask_again(
     for url in ("/api/v1", USERS, ANN):
         for condition in ("", etag(client, url)):
             response = client.get(url, headers={"If-None-Match": condition})
-            assert response.headers["Cache-Control"] == "private, no-cache"
+            assert response.headers["Cache-Control"] == "private, no-cache, no-transform"
 
 
 @pytest.mark.parametrize("url", [f"{USERS}/9", "/nowhere", f"{USERS}?x=1"])
@@ -274,3 +282,82 @@ def test_a_304_comes_after_the_checks(client: FlaskClient, create: Create) -> No
     assert client.get(f"{USERS}/9", headers=seen).status_code == 404
     assert client.get(f"{USERS}?x=1", headers=seen).status_code == 400
     assert client.get(USERS, headers={**seen, "Accept": "text/html"}).status_code == 406
+
+
+WEAK, SUFFIX, SYNTAX, UNKNOWN = "a weak ETag", "with a suffix", "quotation marks", "no ETag of"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "code", "reason"),
+    [
+        ('"7-0123456789abcdef"', "stale_version", "changed since"),
+        ('"7-0123456789abcdef", W/{0}', "stale_version", "changed since"),
+        ("W/{0}", "precondition_failed", WEAK),
+        ('"x", W/{0}', "precondition_failed", WEAK),
+        ('W/"{1}-gzip"', "precondition_failed", WEAK),
+        *((f'"{{1}}{suffix}"', "precondition_failed", SUFFIX) for suffix in SUFFIXES),
+        ("{1}", "precondition_failed", SYNTAX),
+        ("", "precondition_failed", SYNTAX),
+        ('"unfinished', "precondition_failed", SYNTAX),
+        ('"x"', "precondition_failed", UNKNOWN),
+        ('"0123456789abcdef"', "precondition_failed", UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_a_412_states_the_actual_reason(
+    client: FlaskClient, create: Create, method: str, pattern: str, code: str, reason: str
+) -> None:
+    create()
+    tag = etag(client)
+    document = {"data": {"type": "users", "id": "1", "attributes": {"name": "Zoë"}}}
+    response = client.open(
+        ANN,
+        method=method,
+        json=document if method == "PATCH" else None,
+        headers={"If-Match": pattern.format(tag, tag.strip('"'))},
+    )
+    assert response.problems == [("412", code, None)]
+    (error,) = response.json["errors"]
+    assert reason in error["detail"]
+    assert error["source"] == {"header": "If-Match"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [("W/{0}", WEAK), ('"{1}-gzip"', SUFFIX), ("{1}", SYNTAX), ('"x"', "does not match")],
+)
+def test_a_412_of_a_collection_does_too(
+    client: FlaskClient, create: Create, pattern: str, reason: str
+) -> None:
+    create()
+    tag = etag(client, USERS)
+    headers = {"If-Match": pattern.format(tag, tag.strip('"'))}
+    response = client.get(USERS, headers=headers)
+    assert response.problems == [("412", "precondition_failed", None)]
+    assert reason in response.json["errors"][0]["detail"]
+
+
+def test_the_condition_that_failed_is_named_if_there_are_two(
+    client: FlaskClient, create: Create
+) -> None:
+    create(name="Ann")
+    both = {"If-Match": etag(client), "If-None-Match": etag(client)}
+    response = rename(client, "Zoë", **both)
+    assert response.problems == [("412", "precondition_failed", None)]
+    assert response.json["errors"][0]["source"] == {"header": "If-None-Match"}
+    both["If-Match"] = '"7-0123456789abcdef"'
+    response = rename(client, "Zoë", **both)
+    assert response.problems == [("412", "stale_version", None)]
+
+
+def test_proxies_are_told_not_to_change_a_document_with_an_etag(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    key = {"Idempotency-Key": '"one"'}
+    new = {"data": {"type": "users", "attributes": {"email": "a@example.org", "name": "A"}}}
+    answers = [client.get(url) for url in URLS] + [rename(client, "Zoë")]
+    answers += [client.post(USERS, json=new, headers=key) for _ in range(2)]  # one is a repetition
+    for answer in answers:
+        assert answer.headers["ETag"]
+        assert "no-transform" in answer.headers["Cache-Control"].split(", ")

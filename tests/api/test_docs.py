@@ -40,3 +40,9 @@ def test_the_page_may_fetch_and_run_nothing_else(client: FlaskClient) -> None:
 def test_nothing_else_lies_beside_it(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/docs/{name}")
     assert (answer.status_code, answer.mimetype) == (404, "application/vnd.api+json")
+
+
+def test_the_page_does_not_store_the_token(client: FlaskClient) -> None:
+    start = client.get("/docs/start.js").text
+    assert "persistAuthorization: false" in start
+    assert "localStorage" not in start

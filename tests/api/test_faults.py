@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -122,6 +123,15 @@ def test_readiness_is_503_where_the_store_cannot_serve(build: Build) -> None:
     assert client.get("/healthz").status_code == 200
 
 
+def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build) -> None:
+    checks: list[float] = []
+    client = build(ready=lambda: checks.append(monotonic())).test_client()
+    began = monotonic()
+    for _ in range(200):
+        assert client.get("/readyz").status_code == 200
+    assert 1 <= len(checks) <= 1 + (monotonic() - began)
+
+
 def test_head_of_a_fault_has_no_body(build: Build) -> None:
     client = build(reader=FailingReader(RuntimeError("secret"))).test_client()
     assert client.head(USERS).status_code == 500
@@ -137,19 +147,33 @@ def test_the_log_has_one_line_a_request_without_query_and_body(
         "event": "request",
         "log_level": "info",
         "method": "POST",
-        "path": f"{USERS}.json",
+        "route": USERS,
         "status": response.status_code,
         "request_id": response.headers["X-Request-ID"],
     }
 
 
+@pytest.fixture
+def behind_a_proxy(build: Build) -> FlaskClient:
+    return build(trust_request_id=True).test_client()
+
+
 @pytest.mark.parametrize("sent", ["abc-1.2_3", "x" * 128])
-def test_a_sane_request_id_is_kept(client: FlaskClient, log: list[Any], sent: str) -> None:
-    response = client.get(USERS, headers={"X-Request-ID": sent})
+def test_a_valid_request_id_of_a_trusted_proxy_is_used(
+    behind_a_proxy: FlaskClient, log: list[Any], sent: str
+) -> None:
+    response = behind_a_proxy.get(USERS, headers={"X-Request-ID": sent})
     assert response.headers["X-Request-ID"] == log[0]["request_id"] == sent
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 129, "a b", 'a"', "é"])
-def test_any_other_request_id_is_replaced(client: FlaskClient, sent: str) -> None:
-    response = client.get(USERS, headers={"X-Request-ID": sent})
+def test_any_other_request_id_is_replaced(behind_a_proxy: FlaskClient, sent: str) -> None:
+    response = behind_a_proxy.get(USERS, headers={"X-Request-ID": sent})
     assert response.headers["X-Request-ID"] not in ("", sent)
+
+
+def test_without_a_proxy_the_request_id_is_the_services_own(
+    client: FlaskClient, log: list[Any]
+) -> None:
+    response = client.get(USERS, headers={"X-Request-ID": "Bob.Secretive"})
+    assert response.headers["X-Request-ID"] == log[0]["request_id"] != "Bob.Secretive"

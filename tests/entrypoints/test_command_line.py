@@ -110,12 +110,46 @@ def test_check_finds_a_column_that_was_added_by_hand(roster: Roster, tmp_path: P
     assert result.stderr.count("\n") == 1
 
 
-def test_an_open_service_listens_on_loopback_only(roster: Roster) -> None:
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_an_open_service_listens_on_loopback_only(roster: Roster, host: str) -> None:
     line = (
-        "ROSTER_ALLOW_OPEN: must be 1 to listen on 0.0.0.0, "
-        "where anyone who reaches it may change users"
+        f"ROSTER_ALLOW_OPEN: must be 1 to listen on {host} without access control: whoever can "
+        "reach it can read and change all users (or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS)"
     )
-    assert ended(roster("serve", "--host", "0.0.0.0"), 2, line)
+    assert ended(roster("serve", "--host", host), 2, line)
+
+
+def test_an_open_service_listens_elsewhere_only_if_its_hosts_are_known(roster: Roster) -> None:
+    line = (
+        "ROSTER_HOSTS: must name the hosts of the service (or set ROSTER_PUBLIC_URL) to listen on "
+        "0.0.0.0 without access control: requests for other hosts are refused"
+    )
+    assert ended(roster("serve", "--host", "0.0.0.0", ROSTER_ALLOW_OPEN="1"), 2, line)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ROSTER_HOSTS", "roster.example.org"), ("ROSTER_PUBLIC_URL", "http://roster.example.org")],
+)
+def test_an_open_service_with_known_hosts_may_listen_elsewhere(
+    roster: Roster, name: str, value: str
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as other:  # what it fails at comes later
+        port = other.getsockname()[1]
+        settings = {"ROSTER_ALLOW_OPEN": "1", name: value}
+        result = roster("serve", "--host", "0.0.0.0", "--port", str(port), **settings)
+    line = f"cannot_serve: Can't listen on 0.0.0.0, port {port}: Address already in use."
+    assert ended(result, 1, line)
+
+
+ALL_ORIGINS = (
+    "ROSTER_CORS_ORIGINS: must not be * without access control (ROSTER_JWT_SECRET or "
+    "ROSTER_JWT_JWKS): any web page could change users; list the origins instead"
+)
+
+
+def test_an_open_service_does_not_start_with_all_origins(roster: Roster) -> None:
+    assert ended(roster("serve", "--port", "0", ROSTER_CORS_ORIGINS="*"), 2, ALL_ORIGINS)
 
 
 def test_memory_is_for_one_worker(roster: Roster) -> None:
@@ -281,3 +315,16 @@ def test_another_server_must_be_told_that_the_service_is_open(tmp_path: Path, na
     environment[name] = "1" if name == "ROSTER_ALLOW_OPEN" else "hush" * 8
     served = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert served.stdout == "roster\n", served.stderr
+
+
+def test_another_server_does_not_get_an_application_that_is_open_to_all_origins(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", "import entrypoints.wsgi"]
+    environment = {
+        "ROSTER_DATABASE_URL": "memory://",
+        "ROSTER_ALLOW_OPEN": "1",
+        "ROSTER_CORS_ORIGINS": "*",
+    }
+    refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (refused.returncode, refused.stderr) == (2, f"Error: {ALL_ORIGINS}\n")

@@ -39,17 +39,45 @@ def test_what_is_set_counts() -> None:
             "ROSTER_ALLOW_OPEN": "1",
             "ROSTER_REQUEST_SECONDS": "2.5",
             "ROSTER_CORS_ORIGINS": "https://app.example.org, http://[::1]:8080",
+            "ROSTER_HOSTS": "Roster.example.org., 192.0.2.7, ::1, [2001:db8::1], intranet",
             "ROSTER_TRUSTED_PROXIES": "2",
             "ROSTER_RATE_LIMIT": "600/hour burst 20",
         }
     )
     assert settings.cors_origins == ("https://app.example.org", "http://[::1]:8080")
+    assert len(settings.hosts) == 5
     assert settings.trusted_proxies == 2
     assert settings.rate_limit == "600/hour burst 20"
     assert settings.database_url == "postgresql://roster:hush@db.example.org/roster"
     assert settings.public_url == "https://people.example.org/directory"
     assert settings.allow_open
     assert settings.request_seconds == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://App.Example.org", "https://app.example.org"),
+        ("https://app.example.org:443", "https://app.example.org"),
+        ("http://app.example.org:80", "http://app.example.org"),
+        ("http://app.example.org:443", "http://app.example.org:443"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("ionic://localhost", "ionic://localhost"),
+        ("tauri://localhost", "tauri://localhost"),
+        ("app://com.Example.App", "app://com.Example.App"),
+        ("app://.", "app://."),
+        (
+            "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+            "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+        ),
+        (
+            "moz-extension://0b6c2d2e-9d0e-4c38-a0fb-8b33b6b6d7d8",
+            "moz-extension://0b6c2d2e-9d0e-4c38-a0fb-8b33b6b6d7d8",
+        ),
+    ],
+)
+def test_origins_of_any_scheme_are_read_as_browsers_write_them(text: str, origin: str) -> None:
+    assert Settings.of({"ROSTER_CORS_ORIGINS": text}).cors_origins == (origin,)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +152,21 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_CORS_ORIGINS", "app.example.org"),
         ("ROSTER_CORS_ORIGINS", "https://app.example.org/"),
         ("ROSTER_CORS_ORIGINS", "https://*.example.org"),
-        ("ROSTER_CORS_ORIGINS", "https://App.example.org"),
+        ("ROSTER_CORS_ORIGINS", "https://app.example.org/path"),
+        ("ROSTER_CORS_ORIGINS", "https://ann:hush@app.example.org"),
+        ("ROSTER_CORS_ORIGINS", "https://"),
+        ("ROSTER_CORS_ORIGINS", "file://"),
+        ("ROSTER_CORS_ORIGINS", "capacitor:localhost"),
+        ("ROSTER_CORS_ORIGINS", "://app.example.org"),
+        ("ROSTER_CORS_ORIGINS", "https://app.example.org,"),
+        ("ROSTER_HOSTS", "https://hush.example.org"),
+        ("ROSTER_HOSTS", "hush.example.org:5000"),
+        ("ROSTER_HOSTS", "hush.example.org/path"),
+        ("ROSTER_HOSTS", "hush.example.org,"),
+        ("ROSTER_HOSTS", "*"),
+        ("ROSTER_HOSTS", "*.hush.example.org"),
+        ("ROSTER_HOSTS", "münchen.example"),
+        ("ROSTER_HOSTS", "a..hush"),
         ("ROSTER_CORS_ORIGINS", "*, https://app.example.org"),
         ("ROSTER_CORS_ORIGINS", "null"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),

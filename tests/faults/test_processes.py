@@ -73,7 +73,7 @@ class SlowBody:
         self._rest = body[len(body) // 2 :]
         self._socket = create_connection(("127.0.0.1", port), timeout=20)
         head = (
-            f"POST {self._task.path} HTTP/1.1\r\nHost: roster\r\n"
+            f"POST {self._task.path} HTTP/1.1\r\nHost: localhost\r\n"
             f"Content-Type: {JSONAPI}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         self._socket.sendall(head.encode() + body[: -len(self._rest)])

@@ -112,7 +112,7 @@ class Visitor:
     def _leave_early(self) -> None:
         """In the middle of a body, as a client does that is killed."""
         with suppress(OSError), closing(create_connection(("127.0.0.1", self._port), 20)) as broken:
-            head = f"POST {_USERS} HTTP/1.1\r\nHost: roster\r\nContent-Type: {JSONAPI}\r\n"
+            head = f"POST {_USERS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSONAPI}\r\n"
             broken.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
 
     def _ask(self, visit: Visit) -> bytes | None:

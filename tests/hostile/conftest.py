@@ -29,7 +29,7 @@ USERS = "/api/v1/users"
 DEADLINE = 8 + 4
 """Seconds within which everything must be answered: a request's deadline, and a slow machine."""
 SECRET = "hush" * 8
-HOST = b"Host: roster\r\n"
+HOST = b"Host: localhost\r\n"
 
 # What would tell of the inside: stacks, files, libraries and their words, SQL, versions.
 LEAKS = re.compile(
@@ -91,7 +91,7 @@ class Target:
             self._environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
         if guarded:
             self._environment["ROSTER_JWT_SECRET"] = SECRET
-            claims = {"exp": 2**40, "scope": "users:read users:write", "sub": "ann"}
+            claims = {"exp": 2**40, "scope": "users:read users:write", "sub": "attacker"}
             self._credentials = f"Authorization: Bearer {jwt.encode(claims, SECRET)}\r\n".encode()
         self._directory = directory
         self._numbers = count(1)
@@ -145,7 +145,7 @@ class Target:
         *headers: str | bytes,
     ) -> Answer:
         """One request, its lines exactly as they are given, on a connection of its own."""
-        lines = [b"%b %b HTTP/1.1" % (_bytes(method), _bytes(target)), b"Host: roster"]
+        lines = [b"%b %b HTTP/1.1" % (_bytes(method), _bytes(target)), b"Host: localhost"]
         lines += map(_bytes, headers)
         given = b"\n".join(lines[2:]).lower()
         if body is not None and b"content-length" not in given and b"chunked" not in given:

@@ -91,10 +91,10 @@ class Service:
         return self.ids.get(handle, NOBODY)
 
     def tag(self, handle: int, version: int) -> str:
-        """The entity tag of a version; one that no answer ever bore where none was seen in time."""
+        """The entity tag of a version; an invented one if no response with it was seen."""
         if (handle, version) not in self.tags and handle in self.ids:
             self.told(self.ask("GET", f"{USERS}/{self.id(handle)}"))
-        return self.tags.get((handle, version), '"0-none"')
+        return self.tags.get((handle, version), f'"{version}-0"')
 
     def ask(self, method: str, url: str, sent: Any = None, **headers: str) -> Any:
         """The answer as it came."""

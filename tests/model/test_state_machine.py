@@ -156,7 +156,8 @@ class Model:
         if handle not in self.users:
             raise Refusal("404", "user_not_found")
         if expected is not None and self.versions[handle] not in expected:
-            raise Refusal("412", "stale_version", "If-Match")
+            code = "stale_version" if any(expected) else "precondition_failed"
+            raise Refusal("412", code, "If-Match")
 
     def _take(self, handle: int, email: str) -> None:
         for other, user in self.users.items():
@@ -326,10 +327,10 @@ class Machine(RuleBasedStateMachine):
         return {**kinds, "several": several, "foreign": '"foreign"'}[tags]
 
     def versions(self, handle: int, tags: str) -> set[int] | None:
-        """The versions that such tags allow."""
+        """The versions that such tags allow: none if no tag is a strong one of a version."""
         version = self.model.versions.get(handle, 0)
         allowed = {"none": None, "any": None, "current": {version}, "several": {version}}
-        return allowed.get(tags, set())
+        return {**allowed, "stale": {version - 1}}.get(tags, set())
 
     def conditional(self, service: Any, handle: int, tags: str, name: str) -> dict[str, str]:
         return {} if tags == "none" else {name: self.tag(service, handle, tags)}

@@ -74,7 +74,7 @@ class Server:
     @staticmethod
     def head(*lines: str) -> bytes:
         """The head of a POST that is written by hand."""
-        fixed = ("POST /api/v1/users HTTP/1.1", "Host: roster", f"Content-Type: {JSONAPI}")
+        fixed = ("POST /api/v1/users HTTP/1.1", "Host: localhost", f"Content-Type: {JSONAPI}")
         return "\r\n".join((*fixed, *lines, "", "")).encode()
 
     def workers(self) -> list[psutil.Process]:

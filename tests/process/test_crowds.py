@@ -12,7 +12,7 @@ import pytest
 Serve = Callable[..., Any]
 
 ROSTER = Path(sys.executable).with_name("roster")
-ASKING = b"GET /api/v1/users HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n"
+ASKING = b"GET /api/v1/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-KEPT_ALIVE = b"GET /healthz HTTP/1.1\r\nHost: roster\r\n\r\n"
+KEPT_ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 Serve = Callable[..., Any]
 Eventually = Callable[..., None]

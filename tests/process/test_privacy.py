@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -66,6 +67,10 @@ def asked(email: str, name: str) -> Iterator[tuple[str, str, bytes | None, dict[
     for path in (f"/{in_url}", f"{users}/{in_url}", f"{users}/{in_url}.json", f"/docs/{in_url}"):
         yield "GET", path, None, {}
         yield "DELETE", quote(path), None, {}
+    plain = name.encode("ascii", "ignore").decode().replace(" ", "-")
+    for path in (f"{users}/{plain}", f"/reset-password/{plain}", f"/docs/{plain}"):
+        yield "GET", path, None, {"X-Request-ID": plain}
+    yield plain.upper(), users, None, {}
     for operation in ("", "[eq]", "[contains]", "[nonsense]", "[lt]"):
         yield "GET", f"{users}?filter[email]{operation}={in_url}", None, {}
     yield "GET", f"{users}?{in_url}={in_url}&sort={in_url}", None, {}
@@ -90,6 +95,7 @@ def forms(email: str) -> set[bytes]:
     """The email as it could be written, in lower case."""
     local, _, domain = email.partition("@")
     written = {email, quote(email), quote(email, safe=""), quote(quote(email, safe=""))}
+    written.add(email.encode("ascii", "ignore").decode().replace(" ", "-"))
     written |= {json.dumps(email)[1:-1], repr(email)[1:-1], f"{local}%40{domain}"}
     return {form.lower().encode() for form in written}
 
@@ -149,3 +155,41 @@ def test_no_email_is_in_any_log_metric_or_trace(
     for email, name in [*PEOPLE, ("new@example.org", "Ann Secretive")]:
         for form in forms(email) | forms(name) | secret:
             assert form not in told
+
+
+def test_the_log_shows_routes_and_no_text_of_a_client(serve: Serve) -> None:
+    server = serve(ROSTER_DATABASE_URL="memory://")
+    for path in ("/api/v1/users/Ann-Secretive", "/reset-password/SECRET", "/api/v1/users/7"):
+        server.get(path, headers={"X-Request-ID": "Bob.Secretive"})
+    server.get("/docs/Ann-Secretive")
+    httpx.request("ANN-SECRETIVE", f"{server.url}/api/v1/users", timeout=20)
+    server.process.terminate()
+    assert server.process.wait(15) == 0
+    logged = [(line["method"], line["route"], line["status"]) for line in server.lines("request")]
+    assert [line for line in logged if line[1] != "/readyz"] == [
+        ("GET", "_OTHER", 404),
+        ("GET", "_OTHER", 404),
+        ("GET", "/api/v1/users/{user_id}", 404),
+        ("GET", "/docs/{name}", 404),
+        ("_OTHER", "_OTHER", 405),
+    ]
+    assert "secret" not in server.log().lower()
+    assert all("principal" not in line for line in server.lines("request"))
+
+
+def test_the_log_tells_principals_apart_and_does_not_name_them(serve: Serve) -> None:
+    server = serve("--workers", "2", ROSTER_JWT_SECRET=SECRET, ROSTER_DATABASE_URL="sqlite:///a.db")
+    subjects = ["ann.private@example.org", "bob", None]
+    for subject in subjects * 8:
+        claims = {"exp": 2**40, "scope": "users:read", **({"sub": subject} if subject else {})}
+        headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET)}"}
+        assert server.get("/api/v1/users", headers=headers).status_code == 200
+    assert server.get("/api/v1/users").status_code == 401
+    server.process.terminate()
+    assert server.process.wait(15) == 0
+    lines = [line for line in server.lines("request") if line["route"] == "/api/v1/users"]
+    hashes = [line.get("principal") for line in lines]
+    assert hashes == [*hashes[:3] * 8, None]  # whichever worker answers
+    assert len(set(hashes)) == 4
+    assert all(re.fullmatch("[0-9a-f]{12}", each) for each in hashes[:-1])
+    assert "ann.private" not in server.log()

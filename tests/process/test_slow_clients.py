@@ -133,7 +133,7 @@ def test_a_connection_in_use_is_left_alone(serve: Serve) -> None:
     began = monotonic()
     with closing(server.connect()) as connection:
         while monotonic() - began < 5:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: roster\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 

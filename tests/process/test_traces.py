@@ -59,5 +59,5 @@ def test_without_a_collector_the_log_tells_the_trace_all_the_same(serve: Serve) 
     server = serve()
     server.get("/api/v1/users", headers={"traceparent": TRACEPARENT})
     server.get("/api/v1", headers={"traceparent": f"{TRACEPARENT}-more"})
-    told = {line["path"]: line.get("trace_id") for line in server.lines("request")}
+    told = {line["route"]: line.get("trace_id") for line in server.lines("request")}
     assert told == {"/api/v1/users": TRACE, "/api/v1": None, "/readyz": None}

@@ -97,16 +97,16 @@ def test_giant_heads_are_refused(serve: Serve) -> None:
 def test_each_request_is_one_line_without_anything_private(
     serve: Serve, eventually: Eventually
 ) -> None:
-    server = serve(**MEMORY)
+    server = serve(ROSTER_TRUSTED_PROXIES="1", **MEMORY)
     query = "filter[email]=ann@example.org"
     answer = server.get(f"/api/v1/users?{query}", headers={"X-Request-ID": "seven"})
     server.post(server.user(), headers={"Content-Type": "application/json"})
     server.post(b'{"data": "ann@example.org"}')
     eventually(lambda: len(server.lines("request")) >= 4)
     first, second, third = server.lines("request")[-3:]
-    assert {name: first[name] for name in ("method", "path", "status", "request_id")} == {
+    assert {name: first[name] for name in ("method", "route", "status", "request_id")} == {
         "method": "GET",
-        "path": "/api/v1/users",
+        "route": "/api/v1/users",
         "status": 200,
         "request_id": "seven",
     }

@@ -91,7 +91,8 @@ def test_scripts_of_others_may_not(service: Service, origin: str | None) -> None
 
 
 def test_scripts_of_all_origins_may_if_it_says_so(service: Service) -> None:
-    answer = service(ROSTER_CORS_ORIGINS="*").get("/api/v1", headers={"Origin": APP})
+    client = service(ROSTER_CORS_ORIGINS="*", ROSTER_JWT_SECRET="hush" * 8)
+    answer = client.get("/api/v1", headers={"Origin": APP})
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
@@ -115,3 +116,64 @@ def test_a_refusal_can_be_read_by_the_script_that_gets_it(service: Service) -> N
     assert answer.status_code == 401
     assert answer.headers["Access-Control-Allow-Origin"] == APP
     assert "WWW-Authenticate" in answer.headers["Access-Control-Expose-Headers"]
+
+
+TRACED = ["baggage", "sentry-trace", "x-requested-with", "traceparent", "X-Anything_else!"]
+
+
+def preflight(client: FlaskClient, requested: str) -> list[str]:
+    """The headers that a preflight for these allows."""
+    asked = {**ASKED, "Origin": APP, "Access-Control-Request-Headers": requested}
+    answer = client.options("/api/v1/users/7", headers=asked)
+    assert answer.headers["Vary"] == "Accept, Origin, Access-Control-Request-Headers"
+    return answer.headers["Access-Control-Allow-Headers"].lower().split(", ")
+
+
+@pytest.mark.parametrize("separator", [",", ", ", " ,\t"])
+def test_a_preflight_allows_the_headers_that_it_requests(service: Service, separator: str) -> None:
+    allowed = preflight(service(ROSTER_CORS_ORIGINS=APP), separator.join(["content-type", *TRACED]))
+    assert {name.lower() for name in TRACED} <= set(allowed)
+    assert {"authorization", "content-type", "if-match", "idempotency-key"} <= set(allowed)
+    assert len(allowed) == len(set(allowed))
+
+
+@pytest.mark.parametrize(
+    "requested",
+    [
+        "",
+        ",",
+        "a b",
+        "a\tb,(c),d:e",
+        "é",
+        "x" * 65,
+        ",".join(f"x{number}" for number in range(1000)),
+        "y" * 60_000,
+    ],
+)
+def test_what_is_no_header_name_is_not_allowed_and_the_rest_is_bounded(
+    service: Service, requested: str
+) -> None:
+    usual = preflight(service(ROSTER_CORS_ORIGINS=APP), "")
+    allowed = preflight(service(ROSTER_CORS_ORIGINS=APP), requested)
+    assert allowed[: len(usual)] == usual
+    assert len(allowed) <= len(usual) + 65
+    assert all(name.isascii() and " " not in name for name in allowed)
+
+
+def test_a_preflight_of_another_origin_allows_nothing(service: Service) -> None:
+    asked = {**ASKED, "Origin": "https://evil.example", "Access-Control-Request-Headers": "baggage"}
+    answer = service(ROSTER_CORS_ORIGINS=APP).options("/api/v1/users/7", headers=asked)
+    assert not any(name.startswith("Access-Control") for name, _ in answer.headers)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["capacitor://localhost", "tauri://localhost", "chrome-extension://aapbdbdomjkkjkaonfhkkikfg"],
+)
+def test_applications_that_are_no_web_pages_may_be_allowed(service: Service, origin: str) -> None:
+    client = service(ROSTER_CORS_ORIGINS=f"{APP},{origin}")
+    for answer in (
+        client.get("/api/v1/users", headers={"Origin": origin}),
+        client.options("/api/v1/users", headers={"Origin": origin, **ASKED}),
+    ):
+        assert answer.headers["Access-Control-Allow-Origin"] == origin

@@ -102,7 +102,19 @@ def test_requests_that_wait_for_a_connection_are_told(
         assert samples(client, "db_client_connection_used") == [({}, 1)]
         assert not waiting.done()
     assert waiting.result().status_code == 503  # nobody has migrated it
-    assert samples(client, pending) == [({}, 0)]
+    eventually(lambda: samples(client, pending) == [({}, 0)])  # the text is as of the last second
+
+
+def test_the_text_holds_for_a_second(service: Service, eventually: Callable[..., None]) -> None:
+    client = service()
+
+    def text() -> str:
+        client.get("/healthz")  # counted, and so the text would differ
+        return client.get("/metrics").text
+
+    eventually(lambda: text() == text())  # unless a second ends between the two
+    before = text()
+    eventually(lambda: text() != before)
 
 
 def test_it_is_prometheus_text_and_tells_no_versions(service: Service) -> None:

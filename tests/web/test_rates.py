@@ -106,6 +106,85 @@ def test_what_trusted_proxies_say_is(service: Service) -> None:
     assert answer.get_json()["links"]["self"] == "/api/v1"
 
 
+FORMS = [
+    ("203.0.113.7:{}", "203.0.113.7"),
+    ('"203.0.113.7:{}"', "::ffff:203.0.113.7"),
+    ("[2001:db8::1]:{}", "2001:db8::1"),
+    ("[2001:db8::1%eth{}]", "2001:db8:0:0:0:0:0:2"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "same"), FORMS)
+def test_a_client_is_one_whatever_port_and_form_a_proxy_writes(
+    service: Service, pattern: str, same: str
+) -> None:
+    client = service(ROSTER_RATE_LIMIT="3/minute", ROSTER_TRUSTED_PROXIES="1")
+    for port in (50001, 50002, 50003):
+        forwarded = pattern.format(port)
+        assert statuses(client, 1, **{"X-Forwarded-For": forwarded}) == [200]
+    assert statuses(client, 1, **{"X-Forwarded-For": same}) == [429]
+    assert statuses(client, 1, **{"X-Forwarded-For": "203.0.113.8:50001"}) == [200]
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["unknown", "_hidden", "", "203.0.113.999", "203.0.113.7, ", "x" * 10_000]
+)
+def test_what_is_no_address_counts_as_the_proxys(service: Service, forwarded: str) -> None:
+    client = service(ROSTER_RATE_LIMIT="2/minute", ROSTER_TRUSTED_PROXIES="1")
+    assert statuses(client, 1, "192.0.2.1", **{"X-Forwarded-For": forwarded}) == [200]
+    assert statuses(client, 1, "192.0.2.1", **{"X-Forwarded-For": f"{forwarded}?"}) == [200]
+    assert statuses(client, 1, "192.0.2.1") == [429]
+    assert statuses(client, 1, "192.0.2.2", **{"X-Forwarded-For": forwarded}) == [200]
+
+
+def test_fewer_addresses_than_proxies_are_not_believed(service: Service) -> None:
+    client = service(ROSTER_RATE_LIMIT="1/minute", ROSTER_TRUSTED_PROXIES="2")
+    assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.1"}) == [200]
+    assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.2"}) == [429]
+
+
+REFUSALS = [
+    ("GET", "/nothing", {}, 404),
+    ("GET", "/docs/nothing", {}, 404),
+    ("GET", "/api/v1/nothing", {}, 404),
+    ("GET", f"{USERS}/abc", {}, 404),
+    ("OPTIONS", f"{USERS}/abc", {}, 404),
+    ("PUT", USERS, {}, 405),
+    ("POST", "/healthz", {}, 405),
+    ("GET", USERS, {"Host": "rebound.example"}, 421),
+    ("GET", "/docs", {"Host": "rebound.example"}, 421),
+    ("GET", USERS, {"Host": "a b"}, 400),
+    ("POST", USERS, {"Origin": "https://evil.example"}, 403),
+    ("GET", USERS, {"Accept": "text/html"}, 406),
+    ("GET", f"{USERS}?x=1", {}, 400),
+    ("GET", f"{USERS}/7", {}, 404),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "headers", "status"), REFUSALS)
+def test_every_refusal_is_counted_once_and_by_address(
+    service: Service, method: str, url: str, headers: dict[str, str], status: int
+) -> None:
+    client = service(ROSTER_RATE_LIMIT="3/hour")
+
+    def ask(address: str) -> int:
+        came_from = {"REMOTE_ADDR": address}
+        response = client.open(url, method=method, headers=headers, environ_base=came_from)
+        return response.status_code
+
+    assert [ask("192.0.2.1") for _ in range(5)] == [status] * 3 + [429] * 2
+    assert statuses(client, 1) == [429]
+    assert ask("192.0.2.2") == status
+    assert client.get("/healthz", environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 200
+
+
+def test_a_database_that_fails_does_not_count_against_the_prober(
+    service: Service, sqlite_url: str
+) -> None:
+    client = service(ROSTER_RATE_LIMIT="2/hour", ROSTER_DATABASE_URL=sqlite_url)
+    assert [client.get("/readyz").status_code for _ in range(5)] == [503] * 5
+
+
 @pytest.fixture
 def hurried() -> Iterator[None]:
     """Threads take turns as often as they can."""

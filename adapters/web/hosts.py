@@ -1,0 +1,113 @@
+"""The hosts and origins that a service without access control accepts.
+
+Such a service is protected only by who can reach it. A browser reaches it for any page that it
+shows: by DNS rebinding, a page of another site becomes a page of this host. What it cannot forge
+are the headers Host and Origin.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from werkzeug.exceptions import BadHost
+
+from adapters.web.addresses import parse_address
+from adapters.web.dispatch import asked
+
+PROBES: Final = frozenset(("/healthz", "/readyz"))
+"""The paths that accept any Host: a probe addresses whatever the scheduler knows."""
+_SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_LONGEST: Final = 300
+"""No host name with its port is longer (RFC 1035 section 2.3.4)."""
+
+
+class ForeignHost(Exception):
+    """The request is for a host that this service does not serve."""
+
+
+class ForeignOrigin(Exception):
+    """The request would change something, and comes from a page of another origin."""
+
+
+class OpenAccess:
+    """The checks of an open service.
+
+    Accepted hosts are loopback addresses, localhost, the host of `public_url` and `hosts`.
+    Accepted origins are the service's own and `origins`.
+    """
+
+    def __init__(
+        self, *, public_url: str = "", hosts: Iterable[str] = (), origins: Iterable[str] = ()
+    ) -> None:
+        public = urlsplit(public_url)
+        named = [*hosts, public.netloc] if public_url else hosts
+        self._hosts = frozenset(("localhost", *map(host_name, named)))
+        self._origins = frozenset(origins)
+        if public_url:
+            authority = _authority(public.scheme, public.netloc)
+            self._origins |= {f"{public.scheme}://{authority}"}
+        self._accepts = lru_cache(256)(self._is_accepted)
+
+    def check_host(self) -> None:
+        """Raises ForeignHost unless the request is for an accepted host, or is a probe.
+
+        A request without Host (HTTP/1.0) is accepted: no browser sends one. An invalid Host is
+        left to the routing, which refuses it.
+        """
+        request = asked()
+        host = request.environ.get("HTTP_HOST", "")
+        if not host or (len(host) <= _LONGEST and self._accepts(host)):
+            return
+        if isinstance(request.routing_exception, BadHost):
+            return
+        if request.environ["PATH_INFO"] not in PROBES:
+            raise ForeignHost(host)
+
+    def check_origin(self) -> None:
+        """Raises ForeignOrigin if the request may change something and its Origin is not accepted.
+
+        The own origin has the authority of Host. Its scheme is not compared: behind a proxy that
+        ends TLS, the service sees http where the browser sees https.
+        """
+        request = asked()
+        origin = request.environ.get("HTTP_ORIGIN")
+        if origin is None or request.method in _SAFE or origin in self._origins:
+            return
+        scheme, _, authority = origin.partition("://")
+        host = request.environ.get("HTTP_HOST", "")
+        own = host and _authority(scheme, authority) == _authority(scheme, host)
+        if not (own and scheme in _DEFAULT_PORTS):
+            raise ForeignOrigin(origin)
+
+    def _is_accepted(self, host: str) -> bool:
+        name = host_name(host)
+        if name in self._hosts:
+            return True
+        address = parse_address(name)
+        return address is not None and address.is_loopback
+
+
+def host_name(authority: str) -> str:
+    """The host of an authority (RFC 3986 section 3.2) in one spelling.
+
+    In lower case, without a port and a final dot; an IPv6 address compressed, without brackets.
+    """
+    if authority.startswith("["):
+        name = authority[1:].partition("]")[0]
+    elif authority.count(":") == 1:
+        name = authority.partition(":")[0]
+    else:
+        name = authority
+    name = name.removesuffix(".").lower()
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name
+
+
+def _authority(scheme: str, authority: str) -> str:
+    """In lower case, without the scheme's default port, as browsers write it."""
+    return authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))

@@ -1,0 +1,35 @@
+"""What a service without access control requires before it starts."""
+
+from ipaddress import ip_address
+
+from adapters.web.headers import ANYONE
+from entrypoints.settings import BadSetting, Settings
+
+
+def check_openness(settings: Settings, address: str | None = None) -> None:
+    """Raises BadSetting if a service without access control lacks what protects it.
+
+    `address` is the address that it listens on; None if another server listens.
+    """
+    if not settings.is_open:
+        return
+    if ANYONE in settings.cors_origins:
+        raise BadSetting(
+            "ROSTER_CORS_ORIGINS",
+            "must not be * without access control (ROSTER_JWT_SECRET or ROSTER_JWT_JWKS): any web "
+            "page could change users; list the origins instead",
+        )
+    if address is None or ip_address(address).is_loopback:
+        return
+    if not settings.allow_open:
+        raise BadSetting(
+            "ROSTER_ALLOW_OPEN",
+            f"must be 1 to listen on {address} without access control: whoever can reach it can "
+            "read and change all users (or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS)",
+        )
+    if not (settings.public_url or settings.hosts):
+        raise BadSetting(
+            "ROSTER_HOSTS",
+            f"must name the hosts of the service (or set ROSTER_PUBLIC_URL) to listen on {address} "
+            "without access control: requests for other hosts are refused",
+        )

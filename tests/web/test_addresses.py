@@ -1,0 +1,59 @@
+"""Client addresses in every form that proxies write."""
+
+import pytest
+
+from adapters.web.addresses import parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:50001", "203.0.113.7"),
+        (" 203.0.113.7:1 ", "203.0.113.7"),
+        ("203.0.113.7:_hidden", "203.0.113.7"),
+        ('"203.0.113.7:50001"', "203.0.113.7"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:50001", "2001:db8::1"),
+        ('"[2001:db8::1]:50001"', "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%25eth0]:50001", "fe80::1"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("[::ffff:203.0.113.7]:50001", "203.0.113.7"),
+        ("::1", "::1"),
+    ],
+)
+def test_an_address_is_read_in_every_form(text: str, address: str) -> None:
+    assert str(parse_address(text)) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "unknown",
+        "_obfuscated",
+        "localhost",
+        "203.0.113",
+        "203.0.113.256",
+        "0203.0.113.7",
+        "203.0.113.7:",
+        "203.0.113.7:50001:50001",
+        "203.0.113.7, 203.0.113.8",
+        "[2001:db8::1",
+        "2001:db8::1]",
+        "[2001:db8::1]50001",
+        "[[2001:db8::1]]",
+        "[203.0.113.7]x",
+        "\u0662.1.1.1",
+        "0x7f000001",
+        "2130706433",
+        "1" * 100_000,
+        "[" * 50_000,
+        "unix:/run/roster.sock",
+    ],
+)
+def test_anything_else_is_no_address(text: str) -> None:
+    assert parse_address(text) is None
