@@ -59,8 +59,12 @@ class Container(containers.DeclarativeContainer):
     )
     store = providers.Selector(
         settings.provided.store,
-        memory=(memory_store := providers.Singleton(MemoryStore, clock)),
-        sql=providers.Singleton(SqlStore, engine, clock),
+        memory=(
+            memory_store := providers.Singleton(
+                MemoryStore, clock, settings.provided.idempotency_bytes
+            )
+        ),
+        sql=providers.Singleton(SqlStore, engine, clock, settings.provided.idempotency_bytes),
     )
     user_reader = providers.Selector(
         settings.provided.store,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from adapters.api.access import ERASE_HISTORY
 from adapters.api.schemas import TYPES
 from adapters.jsonapi.parameters import DEEPEST_OFFSET, DEFAULT_SIZE, LARGEST_SIZE, MOST_SORT_FIELDS
 from adapters.jsonapi.resource import EQUALITY, Attribute, Kind, Resource
@@ -35,6 +36,12 @@ KEY: Final = _header(
 )
 IF_MATCH: Final = _header("If-Match", "Only if it still is at the version of this ETag.", "*")
 IF_NONE_MATCH: Final = _header("If-None-Match", "Nothing new: 304.", '"1-0123456789abcdef"')
+ERASE: Final = _query(
+    ERASE_HISTORY,
+    {"type": "boolean", "default": False},
+    "Whether to erase the personal values from the audit log and from stored responses as well, "
+    "also of one that was deleted before. Requires the scope `users:erase`.",
+)
 INCLUDE: Final = _query(
     "include", {"type": "string", "maxLength": 0}, "No relationship exists yet: only empty."
 )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from adapters.sql.failures import NotMigrated, translated
 
-REVISION = "0006"
+REVISION = "0007"
 """What this release needs. Revisions are numbers with leading zeros: the greater is the newer."""
 
 _CURRENT = text("SELECT version_num FROM alembic_version")

@@ -48,7 +48,7 @@ class Scopes(click.ParamType[list[str]]):
     type=Scopes(),
     multiple=True,
     required=True,
-    help="What its bearer may do: users:read, users:write; may be given several times.",
+    help="What the token permits: users:read, users:write, users:erase. Can be repeated.",
 )
 @click.option(
     "--expires", type=Duration(), default="1h", show_default=True, help="How long it is valid."

@@ -16,7 +16,7 @@ from application.users import UserCommands
 from domain.users import EmailTaken, NewUser
 
 NOBODY = Context()
-ASKED = Keyed("k" * 64, "d" * 64)
+ASKED = Keyed("k" * 64, "d" * 64, "o")
 THREADS = 12
 TAKEN = Answer(409, {"Content-Type": "text/plain"}, b"taken")
 
@@ -87,24 +87,26 @@ def test_what_could_not_be_done_now_is_no_answer(directory) -> None:
 def test_a_key_is_free_once_its_answer_is_too_old(directory) -> None:
     with directory.begin(NOBODY) as work:
         start = work.now
-        assert work.answers.reserve("old", "d", at=start) is None
+        assert work.answers.reserve("old", "d", owner="o", at=start) is None
         work.answers.keep("old", Answer(200, {}, b""))
     with directory.begin(NOBODY) as work:
         almost = start + KEPT_FOR - timedelta(milliseconds=1)
-        assert work.answers.reserve("old", "d", at=almost) == Answer(200, {}, b"")
+        assert work.answers.reserve("old", "d", owner="o", at=almost) == Answer(200, {}, b"")
     with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("old", "e", at=start + KEPT_FOR) is None
+        assert work.answers.reserve("old", "e", owner="o", at=start + KEPT_FOR) is None
         work.answers.keep("old", Answer(201, {}, b""))
     with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("old", "e", at=start + KEPT_FOR) == Answer(201, {}, b"")
+        assert work.answers.reserve("old", "e", owner="o", at=start + KEPT_FOR) == Answer(
+            201, {}, b""
+        )
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
 def test_old_answers_are_swept(directory) -> None:
     for number in range(3):
-        ask(directory, Keyed(str(number), "d"), lambda _: Answer(200, {}, b""))
+        ask(directory, Keyed(str(number), "d", "o"), lambda _: Answer(200, {}, b""))
     with directory.begin(NOBODY) as work:
-        work.answers.reserve("new", "d", at=work.now + KEPT_FOR)
+        work.answers.reserve("new", "d", owner="o", at=work.now + KEPT_FOR)
         work.answers.keep("new", Answer(200, {}, b""))
     with directory.engine.connect() as connection:
         kept = connection.exec_driver_sql("SELECT request_key FROM answers").scalars().all()

@@ -80,7 +80,7 @@ def test_memory_has_no_tables(roster: Roster) -> None:
 
 def test_the_tables_come_and_go(roster: Roster) -> None:
     assert roster("db", "current").stdout == "base\n"
-    line = "schema_differs: The database is at base, this release at 0006."
+    line = "schema_differs: The database is at base, this release at 0007."
     assert ended(roster("db", "check"), 1, line)
     assert roster("db", "upgrade").stdout == "0006\n"
     assert roster("db", "current").stdout == "0006\n"
