@@ -1,28 +1,31 @@
 """The tables of stored responses, and the responses in them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
     Index,
+    Insert,
     Integer,
     LargeBinary,
     Table,
     bindparam,
+    column,
     delete,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.dialects.mysql import MEDIUMBLOB
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters.sql.columns import Instant, text
@@ -51,11 +54,15 @@ ANSWERS = Table(
     Column("creation_time", Instant, nullable=False),
     Column("status", Integer),
     Column("headers", text()),
-    Column("body", LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")),
+    Column("body", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")),
     Column("owner", text(64)),
-    Column("size", Integer),
     Index(None, "creation_time"),
-    Index("ix_answers_owner_creation_time", "owner", "creation_time"),
+    Index(
+        "ix_answers_owner",
+        "owner",
+        sqlite_where=column("owner").is_(None),
+        postgresql_where=column("owner").is_(None),
+    ),
     mariadb_engine="InnoDB",
     mariadb_default_charset="utf8mb4",
     mariadb_collate="utf8mb4_nopad_bin",
@@ -77,8 +84,27 @@ ANSWER_SUBJECTS = Table(
     mariadb_default_charset="utf8mb4",
     mariadb_collate="utf8mb4_nopad_bin",
 )
+# How many bytes the responses of an owner had, by hours since 1970. Each hour has several rows, so
+# that few transactions of one owner wait for each other.
+ANSWER_TOTALS = Table(
+    "answer_totals",
+    METADATA,
+    Column("owner", text(64), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("bytes", BigInteger, nullable=False),
+    Index("ix_answer_totals_hour", "hour"),
+    mariadb_engine="InnoDB",
+    mariadb_default_charset="utf8mb4",
+    mariadb_collate="utf8mb4_nopad_bin",
+)
 
 _AT_ONCE = 100
+_PARTS = 8
+_HOUR = timedelta(hours=1)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTED_HOURS = KEPT_FOR // _HOUR + 1
+"""The hour in which the oldest response was stored counts whole."""
 _SHARE_OF_DEADLINE = 0.8
 _RESERVE = insert(ANSWERS)
 _OF_KEY = ANSWERS.c.request_key == bindparam("key")
@@ -94,21 +120,15 @@ _EXPIRED = (
 )
 _DELETE = delete(ANSWERS).where(_OF_KEYS)
 
-_OF_OWNER = (ANSWERS.c.owner == bindparam("key_owner")) & (
-    ANSWERS.c.creation_time > bindparam("since")
+_OF_OWNER = (ANSWER_TOTALS.c.owner == bindparam("key_owner")) & (
+    ANSWER_TOTALS.c.hour > bindparam("after")
 )
 _STORED = select(
-    func.coalesce(func.sum(ANSWERS.c.size), 0), func.min(ANSWERS.c.creation_time)
+    func.coalesce(func.sum(ANSWER_TOTALS.c.bytes), 0), func.min(ANSWER_TOTALS.c.hour)
 ).where(_OF_OWNER)
-_HOLD_OLDEST = (
-    select(ANSWERS.c.request_key)
-    .where(_OF_OWNER & ANSWERS.c.size.is_not(None))
-    .order_by(ANSWERS.c.creation_time)
-    .limit(1)
-    .with_for_update()
-)
+_DELETE_TOTALS = delete(ANSWER_TOTALS).where(ANSWER_TOTALS.c.hour <= bindparam("last"))
 
-_NOTHING = {"digest": "", "status": None, "headers": None, "body": None, "size": 0}
+_NOTHING = {"digest": "", "status": None, "headers": None, "body": None}
 _ERASE = update(ANSWERS).where(_OF_KEYS).values(_NOTHING)
 _ERASE_WITHOUT_OWNER = (
     update(ANSWERS).where(ANSWERS.c.owner.is_(None) & ANSWERS.c.status.is_not(None))
@@ -128,13 +148,13 @@ class SqlAnswers(Answers):
     def __init__(self, connection: Pooled, limit: int) -> None:
         self._connection = connection
         self._limit = limit
-        self._available: dict[str, tuple[int, int]] = {}
+        self._spaces: dict[str, _Space] = {}
 
     def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> Answer | None:
         reserved = {"request_key": key, "digest": digest, "creation_time": at, "owner": owner}
         if self._inserted(reserved):
-            self.delete_expired(at - KEPT_FOR)
-            self._check_limit(key, owner, at)
+            self._delete_some_expired(at - KEPT_FOR)
+            self._spaces[key] = self._space(owner, at)
             return None
         row = self._connection.execute(_HOLD, {"key": key}).one_or_none()
         if row is None:
@@ -142,7 +162,7 @@ class SqlAnswers(Answers):
         if row.creation_time <= at - KEPT_FOR:
             self._connection.execute(_FORGET_SUBJECTS, {"keys": [key]})
             self._connection.execute(_SET, {**_NOTHING, **reserved, "key": key})
-            self._check_limit(key, owner, at)
+            self._spaces[key] = self._space(owner, at)
             return None
         if row.status is None:
             raise ResponseErased
@@ -152,11 +172,7 @@ class SqlAnswers(Answers):
 
     def keep(self, key: str, answer: Answer) -> None:
         headers = json.dumps(dict(answer.headers))
-        size = len(headers) + len(answer.body)
-        available, seconds = self._available.pop(key)
-        if size > available:
-            raise TooManyStoredResponses(seconds)
-        values = {"status": answer.status, "headers": headers, "body": answer.body, "size": size}
+        values = {"status": answer.status, "headers": headers, "body": answer.body}
         self._connection.execute(_SET, {**values, "key": key})
         if answer.subjects:
             rows = [
@@ -164,6 +180,10 @@ class SqlAnswers(Answers):
                 for type_, subject_id in sorted(answer.subjects)
             ]
             self._connection.execute(insert(ANSWER_SUBJECTS), rows)
+        # Last, because it holds a row for which other requests of the owner wait.
+        space, size = self._spaces.pop(key), len(headers) + len(answer.body)
+        space.require(size)
+        self._add(space.owner, space.hour, part=crc32(key.encode()) % _PARTS, size=size)
 
     def erase(self, subject_type: str, subject_id: int) -> int:
         of = {"of_type": subject_type, "of_id": subject_id}
@@ -176,6 +196,11 @@ class SqlAnswers(Answers):
         return count + self._connection.execute(_ERASE_WITHOUT_OWNER).rowcount
 
     def delete_expired(self, until: datetime) -> int:
+        last = _hour(until) - 1
+        self._connection.execute(_DELETE_TOTALS, {"last": last})
+        return self._delete_some_expired(until)
+
+    def _delete_some_expired(self, until: datetime) -> int:
         keys = self._connection.execute(_EXPIRED, {"until": until}).scalars().all()
         if keys:
             self._connection.execute(_DELETE, {"keys": keys})
@@ -193,22 +218,63 @@ class SqlAnswers(Answers):
         send(self._connection, "RELEASE SAVEPOINT answers")
         return True
 
-    def _check_limit(self, key: str, owner: str, at: datetime) -> None:
-        """Raises TooManyStoredResponses if the owner has nothing left to store.
+    def _space(self, owner: str, at: datetime) -> "_Space":
+        """What the owner has left. Raises TooManyStoredResponses if that is nothing.
 
-        What other open transactions are about to store can't be seen. Near the limit they take
-        turns, by the lock on the owner's oldest response.
+        What other open transactions are about to store can't be seen. So from half of the limit on
+        they take turns, by the lock on one row of the hour.
         """
-        of = {"key_owner": owner, "since": at - KEPT_FOR}
-        stored, oldest = self._connection.execute(_STORED, of).one()
+        hour = _hour(at)
+        of = {"key_owner": owner, "after": hour - _COUNTED_HOURS}
+        stored, first = self._connection.execute(_STORED, of).one()
         if self._limit < 2 * stored and self._connection.dialect.name != "sqlite":
-            self._connection.execute(_HOLD_OLDEST, of)
-            stored, oldest = self._connection.execute(_STORED, of).one()
-        available = self._limit - int(stored)
-        seconds = ceil((oldest + KEPT_FOR - at).total_seconds())
-        if available <= 0:
-            raise TooManyStoredResponses(seconds)
-        self._available[key] = available, seconds
+            self._add(owner, hour, part=0, size=0)
+            stored, first = self._connection.execute(_STORED, of).one()
+        until_free = _BEGINNING + ((first or hour) + _COUNTED_HOURS) * _HOUR - at
+        space = _Space(owner, hour, self._limit - int(stored), ceil(until_free.total_seconds()))
+        space.require(1)
+        return space
+
+    def _add(self, owner: str, hour: int, *, part: int, size: int) -> None:
+        row = {"owner": owner, "hour": hour, "part": part, "bytes": size}
+        self._connection.execute(_ADD_TO_TOTAL[self._connection.dialect.name], row)
+
+
+class _Space(NamedTuple):
+    """How many bytes an owner may store, and in how many seconds some become free."""
+
+    owner: str
+    hour: int
+    available: int
+    seconds: int
+
+    def require(self, size: int) -> None:
+        """Raises TooManyStoredResponses if there are fewer bytes."""
+        if size > self.available:
+            raise TooManyStoredResponses(self.seconds)
+
+
+def _hour(at: datetime) -> int:
+    return (at - _BEGINNING) // _HOUR
+
+
+def _adding_to_total() -> Mapping[str, Insert]:
+    """Adds bytes to a row, which it creates if necessary, by database."""
+    stored, keys = ANSWER_TOTALS.c.bytes, ["owner", "hour", "part"]
+    on_sqlite, on_postgresql = sqlite.insert(ANSWER_TOTALS), postgresql.insert(ANSWER_TOTALS)
+    on_mariadb = mysql.insert(ANSWER_TOTALS)
+    return {
+        "sqlite": on_sqlite.on_conflict_do_update(
+            index_elements=keys, set_={"bytes": stored + on_sqlite.excluded.bytes}
+        ),
+        "postgresql": on_postgresql.on_conflict_do_update(
+            index_elements=keys, set_={"bytes": stored + on_postgresql.excluded.bytes}
+        ),
+        "mariadb": on_mariadb.on_duplicate_key_update(bytes=stored + on_mariadb.inserted.bytes),
+    }
+
+
+_ADD_TO_TOTAL = _adding_to_total()
 
 
 @contextmanager

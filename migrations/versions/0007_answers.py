@@ -1,4 +1,4 @@
-"""The owner, the size and the resources of stored responses; an index of actors."""
+"""The owner and the resources of stored responses, and their sizes; an index of actors."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,13 +18,12 @@ def _text(length: int | None = None) -> sa.String:
     )
 
 
+# Responses of the release before have no owner.
+_WITHOUT_OWNER = "answers (owner) WHERE owner IS NULL"
 # An open service records no actors: its events need no entries.
 _ACTORS = "events (actor) WHERE actor IS NOT NULL"
-_INDEXES = {
-    "ix_answers_owner_creation_time": "answers (owner, creation_time)",
-    "ix_events_actor": _ACTORS,
-}
-_OF_MARIADB = {**_INDEXES, "ix_events_actor": "events (actor(255))"}
+_INDEXES = {"ix_answers_owner": _WITHOUT_OWNER, "ix_events_actor": _ACTORS}
+_OF_MARIADB = {"ix_answers_owner": "answers (owner)", "ix_events_actor": "events (actor(255))"}
 _UNFINISHED = """
 SELECT EXISTS (
     SELECT FROM pg_index WHERE indexrelid = to_regclass('{}') AND NOT indisvalid
@@ -33,8 +32,8 @@ SELECT EXISTS (
 
 
 def upgrade() -> None:
-    for column in (sa.Column("owner", _text(64)), sa.Column("size", sa.Integer())):
-        op.add_column("answers", column, if_not_exists=_may_be_half_done())
+    owner = sa.Column("owner", _text(64))
+    op.add_column("answers", owner, if_not_exists=_may_be_half_done())
     op.create_table(
         "answer_subjects",
         sa.Column("request_key", _text(64), nullable=False),
@@ -60,6 +59,20 @@ def upgrade() -> None:
         ["subject_type", "subject_id"],
         if_not_exists=_may_be_half_done(),
     )
+    op.create_table(
+        "answer_totals",
+        sa.Column("owner", _text(64), nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "hour", "part", name="pk_answer_totals"),
+        mariadb_engine="InnoDB",
+        mariadb_default_charset="utf8mb4",
+        mariadb_collate="utf8mb4_nopad_bin",
+        if_not_exists=_may_be_half_done(),
+    )
+    name = "ix_answer_totals_hour"
+    op.create_index(name, "answer_totals", ["hour"], if_not_exists=_may_be_half_done())
     _build_indexes()
 
 
@@ -88,10 +101,10 @@ def _build_beside_writers() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_events_actor", "events", if_exists=_may_be_half_done())
+    op.drop_table("answer_totals", if_exists=_may_be_half_done())
     op.drop_table("answer_subjects", if_exists=_may_be_half_done())
-    op.drop_index("ix_answers_owner_creation_time", "answers", if_exists=_may_be_half_done())
-    for name in ("size", "owner"):
-        op.drop_column("answers", name, if_exists=_may_be_half_done())
+    op.drop_index("ix_answers_owner", "answers", if_exists=_may_be_half_done())
+    op.drop_column("answers", "owner", if_exists=_may_be_half_done())
 
 
 def _may_be_half_done() -> bool:
