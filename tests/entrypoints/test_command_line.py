@@ -82,8 +82,8 @@ def test_the_tables_come_and_go(roster: Roster) -> None:
     assert roster("db", "current").stdout == "base\n"
     line = "schema_differs: The database is at base, this release at 0007."
     assert ended(roster("db", "check"), 1, line)
-    assert roster("db", "upgrade").stdout == "0006\n"
-    assert roster("db", "current").stdout == "0006\n"
+    assert roster("db", "upgrade").stdout == "0007\n"
+    assert roster("db", "current").stdout == "0007\n"
     assert roster("db", "check").returncode == 0
     assert roster("db", "downgrade", "base").stdout == "base\n"
 
