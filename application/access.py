@@ -72,6 +72,7 @@ class Action(Enum):
     CREATE = "create"
     CHANGE = "change"
     DELETE = "delete"
+    ERASE = "erase"
 
 
 _PERMISSIONS: Final[Mapping[Action, tuple[str, ...]]] = {
@@ -79,6 +80,7 @@ _PERMISSIONS: Final[Mapping[Action, tuple[str, ...]]] = {
     Action.CREATE: ("write",),
     Action.CHANGE: ("read", "write"),
     Action.DELETE: ("write",),
+    Action.ERASE: ("write", "erase"),
 }
 """A change requires permission to read because its response contains the resource."""
 

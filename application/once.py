@@ -1,27 +1,28 @@
-"""Units of work that happen once, however often they are asked for under the same key.
+"""Units of work that are executed once, however often they are requested under the same key.
 
-The answer is kept in the transaction of the change: either there are both or there is neither,
-wherever a process ends.
+The response is stored in the transaction of the change: both exist or neither, wherever a process
+ends.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from application.operations import OperationRefused
-from application.ports import Answer, Context, Run, Unavailable, UnitOfWork
+from application.ports import KEPT_FOR, Answer, Begin, Context, Run, Unavailable, UnitOfWork
 from application.units import joining
 from domain.errors import RosterError
 
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A request that may be repeated: the key of its repetitions, and a digest of what it asks.
+    """A request that may be repeated: its key, and a digest of what it asks.
 
-    The key is one among all principals' keys.
+    The key is unique among the keys of all principals; `owner` identifies the principal.
     """
 
     key: str
     digest: str
+    owner: str
 
 
 def once(
@@ -31,15 +32,18 @@ def once(
     answering: Callable[[Run], Answer],
     refusing: Callable[[Exception], Answer],
 ) -> Answer:
-    """The answer to the first such request: `answering` makes it, in the unit that it is given.
+    """The response to the first such request: `answering` creates it, in the unit that it gets.
 
-    What the directory refuses is an answer too, in the words of `refusing`, and leaves nothing
-    but itself. Raises Unavailable where there is no answer yet, KeyReused if the key was for
-    something else, KeyInUse if the first such request has no answer in time.
+    A refusal of the directory is a response as well, created by `refusing`; nothing else remains
+    of the unit. Raises Unavailable if there is no response yet, and what Answers.reserve and
+    Answers.keep raise.
+
+    The unit holds what it reads. So a response with values of a resource is either stored before
+    the resource is erased, and then erased with it, or not created at all.
     """
 
     def unit(work: UnitOfWork) -> Answer:
-        if kept := work.answers.reserve(asked.key, asked.digest, at=work.now):
+        if kept := work.answers.reserve(asked.key, asked.digest, owner=asked.owner, at=work.now):
             return kept
         undo = work.mark()
         try:
@@ -52,4 +56,10 @@ def once(
         work.answers.keep(asked.key, answer)
         return answer
 
-    return run(context, unit)
+    return run(context, unit, holding=True)
+
+
+def delete_expired_answers(begin: Begin) -> int:
+    """Delete some of the expired responses in a unit of work, and return their number."""
+    with begin(Context()) as work:
+        return work.answers.delete_expired(work.now - KEPT_FOR)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
@@ -109,15 +109,22 @@ class Users(Protocol):
 
 
 KEPT_FOR: Final = timedelta(hours=24)
+STORED_BYTES: Final = 16 * 1024**2
+"""How many bytes of responses are stored for one principal in that time, unless a setting says
+otherwise."""
+
+Subject = tuple[str, int]
+"""A resource: its type and its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered."""
+    """The response to a request. `subjects` are the resources that it contains, or may contain."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    subjects: frozenset[Subject] = field(default=frozenset(), compare=False)
 
 
 class KeyReused(RosterError):
@@ -138,21 +145,68 @@ class KeyInUse(Conflict):
         super().__init__("The first request with this Idempotency-Key goes on; try again later.")
 
 
-class Answers(Protocol):
-    """The answers to requests that may be repeated, as one unit of work sees them.
+class ResponseErased(Conflict):
+    """The response to the first request with the key contained a resource that was erased."""
 
-    They are kept for KEPT_FOR, and swept by and by after it.
+    code = "response_erased"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request with this Idempotency-Key was executed before, and its response was "
+            "erased. Use a new key for another request."
+        )
+
+
+class TooManyStoredResponses(RosterError):
+    """The responses that are stored for the principal take all the space that it has.
+
+    `retry_after` is the number of seconds until one of them expires.
     """
 
-    def reserve(self, key: str, digest: str, *, at: datetime) -> Answer | None:
-        """Take the key for this unit, which then must keep an answer; or the answer it has.
+    code = "too_many_stored_responses"
 
-        Waits, not to the very end of the deadline, while another unit has it: then KeyInUse.
-        KeyReused if the key is for another digest; Overtaken if it was swept meanwhile.
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "The responses stored for your Idempotency-Keys of the last 24 hours take all the "
+            "space that one principal has. Nothing was done; try again later, or without a key."
+        )
+        self.retry_after = max(1, retry_after)
+
+
+class Answers(Protocol):
+    """The stored responses to requests that may be repeated, as one unit of work sees them.
+
+    They expire after KEPT_FOR.
+    """
+
+    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> Answer | None:
+        """Reserve the key for this unit, which then must keep a response; or return the stored one.
+
+        `owner` identifies the principal. While another unit has the key, it waits, but not until
+        the very end of the deadline. Raises KeyInUse if that unit is still open then, KeyReused
+        if the key was used with another digest, ResponseErased if its response was erased,
+        Overtaken if its response was deleted meanwhile, and TooManyStoredResponses if the owner
+        has no space left.
         """
 
     def keep(self, key: str, answer: Answer) -> None:
-        """Keep the answer for a key that was reserved."""
+        """Store the response for a key that was reserved.
+
+        Raises TooManyStoredResponses if the owner has not enough space left.
+        """
+
+    def erase(self, subject_type: str, subject_id: int) -> int:
+        """Erase the responses that may contain the resource, and return their number.
+
+        Their keys stay in use. The unit must hold or have removed the resource, so that no open
+        unit has read it.
+        """
+
+    def delete_expired(self, until: datetime) -> int:
+        """Delete some of the responses that were stored until then, and return their number.
+
+        Those that another unit holds are left. None is left to delete if it returns 0.
+        """
 
 
 class UnitOfWork(Protocol):
@@ -193,9 +247,14 @@ class Begin(Protocol):
 
 
 class Run(Protocol):
-    """Runs a unit of work to its end and gives its result; made by application.units."""
+    """Runs a unit of work to its end and returns its result; see application.units.
 
-    def __call__(self, context: Context, unit: Callable[[UnitOfWork], T], /) -> T: ...
+    If `holding` is true, what the unit reads stays as it is until its end, from the first attempt.
+    """
+
+    def __call__(
+        self, context: Context, unit: Callable[[UnitOfWork], T], /, *, holding: bool = False
+    ) -> T: ...
 
 
 class UserReader(Protocol):

@@ -4,10 +4,11 @@ A store records every change that a unit of work makes, so that no use case can 
 events are written in the transaction of the change.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
 from application.search import Condition, Op, Page, Search, Slice
@@ -20,6 +21,8 @@ ERASED: Final[Mapping[str, Any]] = {"erased": True}
 """What is left of an attribute's values: that there were some."""
 
 _AT_ONCE: Final = 1000
+_LONGEST_ACTOR: Final = 1000
+"""No actor is that long, unless it was written by something else than Roster."""
 
 
 class Action(StrEnum):
@@ -34,11 +37,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of things, and its attributes as the trail tells them; some are about a person."""
+    """A type of resource, and its attributes as the audit log records them.
+
+    `personal` are the attributes that describe a person. Two of their values are the same if they
+    share one of their `forms`.
+    """
 
     type: str
     attributes: tuple[str, ...]
     personal: frozenset[str]
+    forms: Callable[[str], frozenset[str]]
 
 
 class Entity(Protocol):
@@ -70,7 +78,8 @@ class Event(NamedTuple):
 
     `actor`, `actor_kind` and `actor_issuer` identify the principal that made the change. They are
     None on a service without access control. Events that were recorded before revision 0006 have
-    an actor only.
+    an actor only. If the actor is erased, `actor` and `request_id` are None, and the kind and the
+    issuer stay.
     """
 
     id: int
@@ -96,6 +105,15 @@ class Events(Protocol):
         self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
     ) -> int:
         """Put other changes into each event about a thing; gives the number of its events."""
+
+    def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
+        """Remove the request ids of the events about a resource: clients may have chosen them."""
+
+    def actors(self) -> Iterable[str]:
+        """The actors of all events, each once."""
+
+    def erase_actor(self, actor: str) -> None:
+        """Remove the actor and the request ids of the events that it made."""
 
 
 class EventReader(Protocol):
@@ -172,20 +190,35 @@ class Trail:
         if len(self._pending) >= _AT_ONCE:
             self.write()
 
-    def erase(self, kind: Kind, subject_id: int) -> bool:
-        """Forget the personal values that events about a thing hold, and tell that it was done.
+    def erase(self, kind: Kind, subject_id: int, *, actors: Collection[str] = ()) -> bool:
+        """Erase the personal values in the events about a resource, and record that it was done.
 
-        That they were there, and all else, stays. False where there are no events about it.
+        The events stay, without their request ids. The actor of any event is erased if it is one
+        of these values or one of `actors`. Returns False if there are no events about the
+        resource.
         """
         self.write()
+        values = set(actors)
 
         def erased(changes: Changes) -> Changes:
-            return {**changes, **dict.fromkeys(kind.personal & changes.keys(), ERASED)}
+            found = kind.personal & changes.keys()
+            values.update(*(_texts(changes[name]) for name in found))
+            return {**changes, **dict.fromkeys(found, ERASED)}
 
         if not self._events.rewrite(kind.type, subject_id, erased):
             return False
+        # The erasure itself may have been requested by the person.
         self.add(NewEvent(Action.ERASED.value, kind.type, subject_id, None, {}))
+        self.write()
+        self._events.erase_request_ids(kind.type, subject_id)
+        self._erase_actors(kind, values)
         return True
+
+    def _erase_actors(self, kind: Kind, values: Collection[str]) -> None:
+        forms = frozenset(chain.from_iterable(map(kind.forms, values)))
+        for actor in [*self._events.actors()]:
+            if len(actor) <= _LONGEST_ACTOR and not forms.isdisjoint(kind.forms(actor)):
+                self._events.erase_actor(actor)
 
     def write(self) -> None:
         """Write what was told so far."""
@@ -196,6 +229,11 @@ class Trail:
     def forget(self) -> None:
         """What was told since the last writing did not happen."""
         self._pending = []
+
+
+def _texts(change: Mapping[str, Any]) -> Iterable[str]:
+    """The texts that a change was from and to."""
+    return (value for end in ("from", "to") if isinstance(value := change.get(end), str))
 
 
 def _differences(

@@ -17,10 +17,10 @@ def repeating(begin: Begin) -> Run:
     that a user whom many change at once still gets every change.
     """
 
-    def run(context: Context, unit: Callable[[UnitOfWork], T]) -> T:
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, holding: bool = False) -> T:
         for attempt in range(REPETITIONS):
             try:
-                with begin(context, holding=attempt > 0) as work:
+                with begin(context, holding=holding or attempt > 0) as work:
                     return unit(work)
             except Overtaken:
                 continue
@@ -33,7 +33,13 @@ def repeating(begin: Begin) -> Run:
 def joining(work: UnitOfWork) -> Run:
     """Runs units as parts of one that is open: they happen with it, or not at all."""
 
-    def run(_: Context, unit: Callable[[UnitOfWork], T]) -> T:
+    def run(
+        _: Context,
+        unit: Callable[[UnitOfWork], T],
+        /,
+        *,
+        holding: bool = False,  # noqa: ARG001 (as the open unit does)
+    ) -> T:
         return unit(work)
 
     return run

@@ -1,15 +1,29 @@
 """What can be done to users."""
 
-from collections.abc import Container
-from contextlib import suppress
+from collections.abc import Collection, Container
 from typing import Final
 
 from application.ports import Context, Run, UnitOfWork
 from application.trail import Kind
-from domain.users import PERSONAL, RULES, NewUser, User, UserChanges, UserNotFound
+from domain.text import fold
+from domain.users import (
+    PERSONAL,
+    RULES,
+    NewUser,
+    StaleVersion,
+    User,
+    UserChanges,
+    UserNotFound,
+)
 
-RECORDED: Final = Kind("users", tuple(RULES), PERSONAL)
-"""Users, as the trail tells of them."""
+
+def _forms(value: str) -> frozenset[str]:
+    """The forms in which an email or a name is compared."""
+    return frozenset({fold(value)})
+
+
+RECORDED: Final = Kind("users", tuple(RULES), PERSONAL, _forms)
+"""Users, as the audit log records them."""
 
 
 class UserCommands:
@@ -59,16 +73,39 @@ class UserCommands:
 
         self._run(context, unit)
 
-    def erase(self, user_id: int, context: Context) -> None:
-        """Remove the user, if it is still there, and its personal values from the trail.
+    def erase(
+        self,
+        user_id: int,
+        context: Context,
+        *,
+        expected: Container[int] | None = None,
+        subjects: Collection[str] = (),
+    ) -> None:
+        """Delete the user, if it still exists, and erase its personal values everywhere.
 
-        UserNotFound if there is neither the user nor a trail of it.
+        They are erased from the audit log and from stored responses. The actor of an event is
+        erased if it is one of these values, or one of `subjects`. Raises UserNotFound if there is
+        neither the user nor an event about it; StaleVersion if the user is at another version
+        than expected, or has been deleted although a version is expected.
         """
 
         def unit(work: UnitOfWork) -> None:
-            with suppress(UserNotFound):
-                work.users.remove(work.users.get(user_id))
-            if not work.trail.erase(RECORDED, user_id):
+            existed = _removed(work, user_id, expected)
+            if not work.trail.erase(RECORDED, user_id, actors=subjects):
                 raise UserNotFound(user_id)
+            if not existed and expected is not None:
+                raise StaleVersion
+            work.answers.erase(RECORDED.type, user_id)
 
         self._run(context, unit)
+
+
+def _removed(work: UnitOfWork, user_id: int, expected: Container[int] | None) -> bool:
+    """Whether there was a user to remove."""
+    try:
+        user = work.users.get(user_id)
+    except UserNotFound:
+        return False
+    user.must_be(expected)
+    work.users.remove(user)
+    return True

@@ -2,21 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from hashlib import blake2b
-from secrets import token_bytes
 
 from adapters.tokens.key_sets import KeySet, UnreachableKeySet, fetch, read_file
 from adapters.tokens.keys import KeySource, Secret, UnusableKeySet, read_keys
 from adapters.tokens.tokens import Tokens
 from entrypoints.settings import BadSetting, Settings
 from entrypoints.values import ANY
-
-
-def log_key(settings: Settings) -> bytes:
-    """The key of the hashes that stand for principals in the log."""
-    if settings.jwt_secret is None:
-        return token_bytes(32)
-    return blake2b(settings.jwt_secret.encode(), person=b"roster log key").digest()
 
 
 def check_keys(settings: Settings) -> None:

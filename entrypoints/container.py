@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
@@ -16,8 +17,9 @@ from adapters.sql.events import SqlEventReader
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserCopies, SqlUserReader
+from application.deadlines import within
 from application.keys import Keys
-from application.ports import Run, Secrets, UserReader
+from application.ports import Run, Secrets, Unavailable, UserReader
 from application.trail import History
 from application.units import repeating
 from application.users import RECORDED, UserCommands
@@ -34,6 +36,7 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
+_LOG_KEY_SECONDS = 2.0
 CURSOR_SECRET = "cursors"
 """The name of the stored secret that stands in for ROSTER_CURSOR_SECRET."""
 
@@ -62,11 +65,17 @@ def make_app(
     return make_app(settings, run, reader, user_history, cursors, store.ready, pool, log_key)
 
 
-def make_log_key(settings: Settings) -> bytes:
-    """The key of the hashes that stand for principals in the log."""
-    from entrypoints.access import log_key
+def make_log_key(keys: Keys) -> bytes:
+    """The key of the hashes that stand for principals in the log.
 
-    return log_key(settings)
+    All processes of a service have the same key. A process that cannot read the secret when it
+    starts has one of its own.
+    """
+    try:
+        with within(_LOG_KEY_SECONDS):
+            return keys.derive("log")
+    except Unavailable:
+        return token_bytes(32)
 
 
 class Container(containers.DeclarativeContainer):
@@ -83,8 +92,12 @@ class Container(containers.DeclarativeContainer):
     )
     store = providers.Selector(
         settings.provided.store,
-        memory=(memory_store := providers.Singleton(MemoryStore, clock)),
-        sql=providers.Singleton(SqlStore, engine, clock),
+        memory=(
+            memory_store := providers.Singleton(
+                MemoryStore, clock, settings.provided.idempotency_bytes
+            )
+        ),
+        sql=providers.Singleton(SqlStore, engine, clock, settings.provided.idempotency_bytes),
     )
     user_reader = providers.Selector(
         settings.provided.store,
@@ -115,7 +128,7 @@ class Container(containers.DeclarativeContainer):
     pool = providers.Selector(
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
-    log_key = providers.Singleton(make_log_key, settings)
+    log_key = providers.Singleton(make_log_key, keys)
     app = providers.Singleton(
         make_app, settings, run, user_reader, user_history, cursors, store, pool, log_key
     )

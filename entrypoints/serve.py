@@ -104,6 +104,7 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
         logs.named("roster.server").warning(
             "mailboxes_shared", count=shared.count, users=[user for user, _ in shared.users]
         )
+    _warn_of_readable_file(settings)
     with _tallies(settings):
         _run(settings, address, port, workers=workers, threads=threads)
 
@@ -180,6 +181,20 @@ def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
 
 def _report(line: str) -> None:
     sys.stderr.write(f"{line}\n")
+
+
+def _warn_of_readable_file(settings: Settings) -> None:
+    """Roster creates its file for its owner only; another program may have created this one."""
+    if not settings.embedded:
+        return
+    from adapters.sql import private_files
+
+    if file := private_files.readable_by_others(settings.database_url):
+        remedy = f"chmod 600 {file}"
+        logs.named("roster.server").warning(
+            "database_readable_by_others", file=str(file), remedy=remedy
+        )
+        sys.stderr.write(f"Warning: other users of this machine can read {file}: {remedy}\n")
 
 
 def _tallies(settings: Settings) -> AbstractContextManager[None]:
@@ -262,8 +277,11 @@ def _loaded(master: int, port: int) -> "Flask":
     logs.configure(settings.log_format)
     from adapters.web.slow_clients import SlowClients
     from entrypoints.container import Container
+    from entrypoints.upkeep import Upkeep
 
-    app: Flask = Container(settings=settings).app()
+    container = Container(settings=settings)
+    app: Flask = container.app()
+    Upkeep(container.store(), batch_seconds=settings.request_seconds).start()
     SlowClients(
         port,
         seconds=settings.body_seconds + settings.request_seconds,

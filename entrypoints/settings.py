@@ -145,6 +145,13 @@ class Settings:
         whole(1, 100_000),
         "how many parameters a query may have; 400 beyond it",
     )
+    idempotency_bytes: int = setting(
+        "ROSTER_IDEMPOTENCY_BYTES",
+        str(16 * 1024**2),
+        whole(1, 1024**4),
+        "the bytes of the responses that are stored for the `Idempotency-Key`s of one principal "
+        "in 24 hours; 429 beyond it",
+    )
     header_bytes: int = setting(
         "ROSTER_HEADER_BYTES", "65536", whole(8192, 1024**2), "the longest head of a request"
     )

@@ -7,7 +7,9 @@ from typing import Final
 
 from flask import g
 
+from adapters.api import exchange
 from adapters.api.operations import URL as OPERATIONS
+from adapters.jsonapi.parameters import is_set
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from adapters.web.bearer import PRINCIPAL, Authenticate
@@ -23,13 +25,17 @@ _ACTIONS: Final[Mapping[str, Action]] = {
     "PATCH": Action.CHANGE,
     "DELETE": Action.DELETE,
 }
+ERASE_HISTORY: Final = "erase_history"
+"""The parameter of a DELETE that erases as well."""
 _OPERATIONS: Final = f"{PREFIX}{OPERATIONS}"
 _TYPES: Final = (USERS.type,)
 
 
 @lru_cache
-def alternatives(path: str, method: str) -> tuple[tuple[str, ...], ...]:
+def alternatives(path: str, method: str, *, erases: bool = False) -> tuple[tuple[str, ...], ...]:
     """The scopes that a method of a path under the prefix requires: all of one alternative.
+
+    `erases` is whether a DELETE has the parameter ERASE_HISTORY.
 
     The root requires none. Operations require at least permission to write some type; what each of
     them requires is known when the body has been read.
@@ -37,7 +43,8 @@ def alternatives(path: str, method: str) -> tuple[tuple[str, ...], ...]:
     if path == _OPERATIONS:
         return tuple(required_scopes(each, Action.CREATE) for each in _TYPES)
     named = path.removeprefix(PREFIX).strip("/").partition("/")[0]
-    return (required_scopes(named, _ACTIONS[method]) if named else (),)
+    action = Action.ERASE if erases else _ACTIONS[method]
+    return (required_scopes(named, action) if named else (),)
 
 
 def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[], None] | None:
@@ -63,7 +70,8 @@ def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[]
 
 
 def _authorize(principal: Principal, path: str, method: str) -> None:
-    allowed = alternatives(path, method)
+    erases = method == "DELETE" and is_set(exchange.query(), ERASE_HISTORY)
+    allowed = alternatives(path, method, erases=erases)
     if not any(principal.scopes.issuperset(scopes) for scopes in allowed):
         principal.require_scopes(chain.from_iterable(allowed))
     if method not in READING:

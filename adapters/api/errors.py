@@ -126,6 +126,17 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "422",
         "The Idempotency-Key was for another request. Take a new one.",
     ),
+    "response_erased": (
+        "409",
+        "The request with this Idempotency-Key was executed before. Its response contained a "
+        "resource that has been erased since. Read the resources to see their state.",
+    ),
+    "too_many_stored_responses": (
+        "429",
+        "The responses stored for the principal's Idempotency-Keys of the last 24 hours take all "
+        "the space that one principal has. Nothing was done. Retry-After gives the seconds until "
+        "the oldest one expires.",
+    ),
     "idempotency_key_in_use": ("409", "The first request with the key goes on. Ask again later."),
     # The service.
     "unavailable": ("503", "The database can't be reached. Nothing happened; ask again."),

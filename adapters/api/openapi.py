@@ -11,6 +11,7 @@ from adapters.api import examples
 from adapters.api.access import alternatives
 from adapters.api.errors import ERRORS as ERROR_CODES
 from adapters.api.openapi_parameters import (
+    ERASE,
     IF_MATCH,
     IF_NONE_MATCH,
     INCLUDE,
@@ -113,7 +114,6 @@ def with_hosts(described: dict[str, Any]) -> dict[str, Any]:
 
 def with_limits(described: dict[str, Any]) -> dict[str, Any]:
     """The description of a service that lets one ask only so often under the prefix."""
-    described["components"]["responses"]["Problem429"] = _refused(429)
     for _, _, operation in _under_prefix(described):
         operation["responses"] |= _problems(429)
     return described
@@ -155,7 +155,7 @@ _METRICS: Final = {
     "description": "Counts and durations for Prometheus, where they are not switched off.",
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
-_REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 500, 503)
+_REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
 _TELLING: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 """The headers that tell what to do about a refusal."""
 
@@ -206,7 +206,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
                 "requestBody": _body(f"{name}Creation"),
                 "responses": {
                     "201": _content("Created.", document, headers={**location, **_ETAG}),
-                    **_problems(400, 403, 406, 408, 409, 413, 415, 422, 503),
+                    **_problems(400, 403, 406, 408, 409, 413, 415, 422, 429, 503),
                 },
             },
         },
@@ -232,7 +232,7 @@ def _paths(resource: Resource) -> dict[str, Any]:
             },
             "delete": {
                 **_told(f"delete_{resource.type}", "Delete one", resource.type),
-                "parameters": [IF_MATCH, UNLESS_MATCH],
+                "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
                 "responses": {
                     "204": {"description": "Gone."},
                     **_problems(400, 404, 406, 412, 415, 503),
@@ -291,7 +291,7 @@ def _operations_path() -> dict[str, Any]:
         "requestBody": {"required": True, "content": content("Operations")},
         "responses": {
             "200": done,
-            **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
+            **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 503),
         },
     }
     return {f"{PREFIX}{OPERATIONS}": {"post": performed}}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from adapters.api.access import ERASE_HISTORY
 from adapters.api.schemas import TYPES
 from adapters.jsonapi.cursors import CURSOR, LONGEST_CURSOR
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
@@ -61,6 +62,12 @@ UNLESS_MATCH: Final = _header(
     "If-None-Match",
     "An ETag, several separated by commas, or *. 412 if the current version has one of them.",
     '"1-0123456789abcdef"',
+)
+ERASE: Final = _query(
+    ERASE_HISTORY,
+    {"type": "boolean", "default": False},
+    "Whether to erase the personal values from the audit log and from stored responses as well, "
+    "also of one that was deleted before. Requires the scope `users:erase`.",
 )
 INCLUDE: Final = _query(
     "include", {"type": "string", "maxLength": 0}, "No relationship exists yet: only empty."

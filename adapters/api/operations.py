@@ -13,7 +13,7 @@ from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.operation_objects import Locate
 from adapters.resources.addresses import PREFIX, Addresses
 from application.operations import Operations
-from application.ports import Run
+from application.ports import Run, Subject
 
 URL: Final = "/operations"
 
@@ -34,11 +34,12 @@ def operations(
         parameters.none(exchange.query())
         batch = exchange.received_operations(collections, locate)
 
-        def answer(run: Run) -> Response:
+        def answer(run: Run) -> tuple[Response, set[Subject]]:
             came = perform(batch.meant, run, exchange.context())
-            return exchange.performed(atomic.results(batch, came, collections))
+            body = atomic.results(batch, came, collections)
+            return exchange.performed(body), batch.subjects(came)
 
-        return answered_once(run, answer)
+        return answered_once(run, answer, batch.subjects())
 
 
 def locator(addresses: Addresses, types: Container[str]) -> Locate:

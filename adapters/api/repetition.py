@@ -1,6 +1,6 @@
-"""Answering once: what a request asks again under its Idempotency-Key is answered as the first."""
+"""Idempotency: a request that is repeated under its Idempotency-Key gets the first response."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from flask import Response, g
@@ -9,27 +9,29 @@ from adapters.api import exchange
 from adapters.jsonapi.idempotency import keyed
 from adapters.web.dispatch import asked
 from application.once import once
-from application.ports import Answer, Run
+from application.ports import Answer, Run, Subject
 
 KEPT: Final = ("Content-Type", "ETag", "Location", "Cache-Control")
-"""The headers of an answer that every repetition of it bears."""
+"""The headers of a response that are stored with it."""
 
-Answering = Callable[[Run], Response]
-AnswerOnce = Callable[[Run, Answering], Response]
+Answering = Callable[[Run], tuple[Response, Iterable[Subject]]]
+"""Creates the response, and names the resources that it contains."""
+AnswerOnce = Callable[[Run, Answering, Iterable[Subject]], Response]
 
 
 def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
-    """Answers by what it is given; under an Idempotency-Key, by the first answer to the request.
+    """Returns the response that `answering` creates; under an Idempotency-Key, the first one.
 
-    `say` makes the answer to a refusal.
+    The resources that the response contains are stored with it, so that it can be erased with
+    any of them. A refusal, which `say` writes, is about those that the request names: `named`.
     """
 
-    def answered_once(run: Run, answering: Answering) -> Response:
+    def answered_once(run: Run, answering: Answering, named: Iterable[Subject]) -> Response:
         environ = asked().environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             exchange.discard_body()
-            return answering(run)
+            return answering(run)[0]
         context = exchange.context()
         url = f"{environ['PATH_INFO']}?{exchange.query()}"
         request = keyed(key, principal=context.principal, url=url, body=g.body)
@@ -38,14 +40,14 @@ def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
             run,
             request,
             context,
-            lambda joined: _kept(answering(joined)),
-            lambda refusal: _kept(say(refusal)),
+            lambda joined: _stored(*answering(joined)),
+            lambda refusal: _stored(say(refusal), named),
         )
         return exchange.response(answer.status, answer.body, headers=answer.headers)
 
     return answered_once
 
 
-def _kept(response: Response) -> Answer:
+def _stored(response: Response, subjects: Iterable[Subject]) -> Answer:
     headers = {name: response.headers[name] for name in KEPT if name in response.headers}
-    return Answer(response.status_code, headers, response.get_data())
+    return Answer(response.status_code, headers, response.get_data(), frozenset(subjects))

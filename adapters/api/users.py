@@ -5,13 +5,14 @@ from functools import partial
 from flask import Blueprint, Response
 
 from adapters.api import exchange
+from adapters.api.access import ERASE_HISTORY
 from adapters.api.repetition import AnswerOnce
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import Writer
 from adapters.jsonapi.resource_objects import expect_existing, expect_new
 from adapters.resources.users import USERS
-from application.ports import Run, UserReader
+from application.ports import Run, Subject, UserReader
 from application.search import Slice
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
@@ -47,12 +48,13 @@ def users(
         expect_new(sent, USERS)
         new = NewUser.of(*USERS.given(sent.fields))
 
-        def create(run: Run) -> Response:
+        def create(run: Run) -> tuple[Response, list[Subject]]:
             user = UserCommands(run).create(new, exchange.context())
             body = writer.single(user, query=exchange.query(), shown=shown)
-            return exchange.created(body, version=user.version, location=writer.url(user))
+            response = exchange.created(body, version=user.version, location=writer.url(user))
+            return response, [(USERS.type, user.id)]
 
-        return answered_once(run, create)
+        return answered_once(run, create, ())
 
     @api.get("/users/<key:user_id>")
     def show_user(user_id: int) -> Response:
@@ -76,6 +78,7 @@ def users(
 
     @api.delete("/users/<key:user_id>")
     def delete_user(user_id: int) -> Response:
-        parameters.none(exchange.query())
-        commands.delete(user_id, exchange.context(), expected=exchange.expected())
+        erase = parameters.flag(exchange.query(), ERASE_HISTORY)
+        remove = commands.erase if erase else commands.delete
+        remove(user_id, exchange.context(), expected=exchange.expected())
         return exchange.deleted()

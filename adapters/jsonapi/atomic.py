@@ -33,6 +33,7 @@ from application.operations import (
     OperationRefused,
     Results,
 )
+from application.ports import Subject
 from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
@@ -68,6 +69,16 @@ class Batch:
     def refusal(self, refused: OperationRefused) -> Refused:
         """What an operation was refused for, with pointers into the document."""
         return _said(self.sent[refused.position], refused.refusal)
+
+    def subjects(self, came: Results = ()) -> set[Subject]:
+        """The resources that the operations name, and those that they left."""
+        named = {
+            (each.type, each.which)
+            for each in self.meant
+            if not isinstance(each, Create) and isinstance(each.which, int)
+        }
+        left = zip(self.meant, came, strict=False)
+        return named | {(each.type, entity.id) for each, entity in left if entity}
 
 
 def read(

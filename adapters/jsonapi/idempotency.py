@@ -30,8 +30,11 @@ def keyed(header: str, *, principal: Principal | None, url: str, body: bytes | b
     asked = sha256(url.encode("utf-8", "surrogateescape") + b"\n" + body)
     # Without a principal, the key is the same as in the release before.
     owner = principal and principal.identity
-    whose = sha256(json.dumps([owner, key]).encode())
-    return Keyed(whose.hexdigest(), asked.hexdigest())
+    return Keyed(_digest([owner, key]), asked.hexdigest(), _digest(owner))
+
+
+def _digest(value: object) -> str:
+    return sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _unusable() -> Refused:

@@ -106,6 +106,24 @@ def none(query: str) -> None:
         _Reading(query, Resource("", {})).finish()
 
 
+def flag(query: str, name: str) -> bool:
+    """The value of a boolean parameter, false if it is absent. Refused (400), also for others."""
+    if not query:
+        return False
+    reading = _Reading(query, Resource("", {}))
+    value = reading.flag(name)
+    reading.finish()
+    return value
+
+
+def is_set(query: str, name: str) -> bool:
+    """Whether a boolean parameter is true. A query that `flag` refuses may be either."""
+    try:
+        return bool(query) and (name, "true") in decoded(query)
+    except Refused:
+        return False
+
+
 def bounded(query: str, most: int) -> None:
     """Refused (400) for more parameters than that."""
     if query.count("&") >= most:
@@ -183,6 +201,12 @@ class _Reading:
             self._wrong(name, detail, code="unknown_parameter")
         if self._errors:
             raise Refused(*self._errors)
+
+    def flag(self, name: str) -> bool:
+        value = self._left.pop(name, "false")
+        if value not in ("true", "false"):
+            self._wrong(name, f"{name} must be true or false.")
+        return value == "true"
 
     def question(self, cursors: Cursors, within: tuple[Condition, ...]) -> Question:
         shown = self.shown()

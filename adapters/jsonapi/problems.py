@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from application.access import InsufficientScope, SubjectRequired, Unauthenticated
-from application.ports import KeyInUse, KeyReused, Unavailable
+from application.ports import (
+    KeyInUse,
+    KeyReused,
+    ResponseErased,
+    TooManyStoredResponses,
+    Unavailable,
+)
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -30,6 +36,7 @@ STATUS: Final[Mapping[type[RosterError], int]] = {
     Stale: 412,
     Unavailable: 503,
     KeyReused: 422,
+    TooManyStoredResponses: 429,
 }
 """The status of each kind of refusal; a new refusal derives from a kind and edits nothing here."""
 
@@ -40,6 +47,8 @@ _HEADER: Final[Mapping[type[RosterError], str]] = {
     Stale: "If-Match",
     KeyReused: "Idempotency-Key",
     KeyInUse: "Idempotency-Key",
+    ResponseErased: "Idempotency-Key",
+    TooManyStoredResponses: "Idempotency-Key",
 }
 """The header at fault, of the kinds of refusal that are for one."""
 
@@ -139,8 +148,15 @@ def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refu
         header=next((name for kind, name in _HEADER.items() if isinstance(error, kind)), None),
         meta={"attribute": attribute} if attribute else {},
     )
-    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else {}
-    return Refused(found, headers=retry)
+    seconds = _retry_after(error)
+    return Refused(found, headers={"Retry-After": str(seconds)} if seconds else {})
+
+
+def _retry_after(error: RosterError) -> int | None:
+    """The number of seconds after which a repetition may succeed."""
+    if isinstance(error, TooManyStoredResponses):
+        return error.retry_after
+    return RETRY_AFTER_SECONDS if isinstance(error, Unavailable) else None
 
 
 def _broken_rule(

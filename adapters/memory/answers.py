@@ -1,34 +1,87 @@
-"""Kept answers in a dict."""
+"""Stored responses in a dict."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 
-from application.ports import KEPT_FOR, Answer, Answers, KeyReused
+from application.ports import (
+    KEPT_FOR,
+    Answer,
+    Answers,
+    KeyReused,
+    ResponseErased,
+    TooManyStoredResponses,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The answer to a request of that digest; none while its unit is open."""
+    """The response to a request of that digest.
+
+    It has none while its unit is open, and after it was erased.
+    """
 
     digest: str
     at: datetime
+    owner: str
     answer: Answer | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of bytes that count towards the limit of its owner."""
+        if self.answer is None:
+            return 0
+        return len(self.answer.body) + len(str(dict(self.answer.headers)))
 
 
 class MemoryAnswers(Answers):
-    """The answers of a unit of work that is open. Units take turns, so no key is ever in use."""
+    """The responses of a unit of work that is open. Units take turns, so no key is ever in use.
 
-    def __init__(self, rows: MutableMapping[str, Kept]) -> None:
+    `limit` is the bytes of one owner in a day.
+    """
+
+    def __init__(self, rows: MutableMapping[str, Kept], limit: int) -> None:
         self._rows = rows
+        self._limit = limit
 
-    def reserve(self, key: str, digest: str, *, at: datetime) -> Answer | None:
-        for old in [each for each, kept in self._rows.items() if kept.at <= at - KEPT_FOR]:
-            del self._rows[old]
-        kept = self._rows.setdefault(key, Kept(digest, at))
+    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> Answer | None:
+        self.delete_expired(at - KEPT_FOR)
+        kept = self._rows.get(key)
+        if kept is None:
+            self._rows[key] = Kept(digest, at, owner)
+            self._check_limit(self._rows[key], least=1)
+            return None
+        if kept.answer is None:
+            raise ResponseErased
         if kept.digest != digest:
             raise KeyReused
         return kept.answer
 
     def keep(self, key: str, answer: Answer) -> None:
         self._rows[key] = replace(self._rows[key], answer=answer)
+        self._check_limit(self._rows[key])
+
+    def erase(self, subject_type: str, subject_id: int) -> int:
+        subject = subject_type, subject_id
+        found = [
+            key
+            for key, kept in self._rows.items()
+            if kept.answer is not None and subject in kept.answer.subjects
+        ]
+        for key in found:
+            self._rows[key] = replace(self._rows[key], digest="", answer=None)
+        return len(found)
+
+    def delete_expired(self, until: datetime) -> int:
+        expired = [key for key, kept in self._rows.items() if kept.at <= until]
+        for key in expired:
+            del self._rows[key]
+        return len(expired)
+
+    def _check_limit(self, new: Kept, *, least: int = 0) -> None:
+        """Raises TooManyStoredResponses unless the owner has at least so many bytes left."""
+        of_owner = [kept for kept in self._rows.values() if kept.owner == new.owner]
+        if sum(kept.size for kept in of_owner) + least > self._limit:
+            oldest = min(kept.at for kept in of_owner)
+            raise TooManyStoredResponses(ceil((oldest + KEPT_FOR - new.at).total_seconds()))

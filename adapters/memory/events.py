@@ -1,6 +1,6 @@
 """The trail in a dict."""
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -32,6 +32,19 @@ class MemoryEvents(Events):
         for event in about:
             self._rows[event.id] = event._replace(changes=rewritten(event.changes))
         return len(about)
+
+    def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
+        for event in [*self._rows.values()]:
+            if (event.subject_type, event.subject_id) == (subject_type, subject_id):
+                self._rows[event.id] = event._replace(request_id=None)
+
+    def actors(self) -> Iterable[str]:
+        return {event.actor for event in self._rows.values() if event.actor is not None}
+
+    def erase_actor(self, actor: str) -> None:
+        for event in [*self._rows.values()]:
+            if event.actor == actor:
+                self._rows[event.id] = event._replace(actor=None, request_id=None)
 
 
 class Committed(Protocol):

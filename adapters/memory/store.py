@@ -14,7 +14,7 @@ from adapters.memory.answers import Kept, MemoryAnswers
 from adapters.memory.events import MemoryEvents
 from adapters.memory.users import MemoryUsers
 from application.deadlines import remaining
-from application.ports import Clock, Context, Unavailable, UnitOfWork
+from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
 from application.trail import Event, Trail
 from domain.users import User
 
@@ -40,8 +40,9 @@ class MemoryStore:
     nothing that was handed out changes what is stored.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, answer_bytes: int = STORED_BYTES) -> None:
         self._clock = clock
+        self._answer_bytes = answer_bytes
         self._turn = Lock()
         self._ids = count(1)
         self._rows: Mapping[int, User] = MappingProxyType({})
@@ -62,7 +63,8 @@ class MemoryStore:
             trail = Trail(MemoryEvents(events, context, now))
             users = MemoryUsers(rows, holders, self._ids, trail)
             mark = partial(_mark, trail, rows, holders, answers, events)
-            yield MemoryUnit(context, now, users, MemoryAnswers(answers), trail, mark)
+            stored = MemoryAnswers(answers, self._answer_bytes)
+            yield MemoryUnit(context, now, users, stored, trail, mark)
             trail.write()
             self._rows, self._holders = MappingProxyType(rows), holders
             self._answers, self._events = answers, MappingProxyType(events)
@@ -81,6 +83,9 @@ class MemoryStore:
 
     def ready(self) -> None:
         """Nothing can be wrong with it."""
+
+    def remove_remnants(self) -> None:
+        """Nothing remains in memory of what was erased."""
 
 
 def _mark(trail: Trail, *tables: MutableMapping[Any, Any]) -> Callable[[], None]:

@@ -52,7 +52,8 @@ class EventSchema(Schema):
         type=_OR_NULL,
         examples=["ann"],
         description="The subject of the principal that made the change: the token's `sub`, or its "
-        "`client_id`. At the command line, the operating system's user or `--actor`.",
+        "`client_id`. At the command line, the operating system's user or `--actor`. Null if it "
+        "was erased, and on a service without access control.",
     )
     actor_kind = text(
         read_only=True,
@@ -74,7 +75,7 @@ class EventSchema(Schema):
         queried=False,
         type=_OR_NULL,
         examples=["4be67c0a1f2d4c3a9f0e7a1b2c3d4e5f"],
-        description="The X-Request-ID of the request.",
+        description="The X-Request-ID of the request. Null if it was erased.",
     )
 
 

@@ -1,6 +1,6 @@
 """The table of events, and the trail in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -14,13 +14,17 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Select,
     Table,
     bindparam,
+    column,
+    func,
     insert,
     select,
     update,
 )
 
+from adapters.sql import remnants
 from adapters.sql.bulk import insert_rows
 from adapters.sql.columns import Identity64, Instant, text
 from adapters.sql.metadata import METADATA
@@ -49,6 +53,14 @@ EVENTS = Table(
     Column("actor_issuer", text()),
     Index(None, "subject_type", "subject_id", "id"),
     Index(None, "position", "id"),
+    # An open service records no actors: its events need no entries.
+    Index(
+        "ix_events_actor",
+        "actor",
+        sqlite_where=column("actor").is_not(None),
+        postgresql_where=column("actor").is_not(None),
+        mariadb_length=255,
+    ),
     sqlite_autoincrement=True,
     mariadb_engine="InnoDB",
     mariadb_default_charset="utf8mb4",
@@ -80,6 +92,20 @@ _CHANGES_OF_SUBJECT = Statement(
 _REWRITE = Statement(
     update(EVENTS).where(EVENTS.c.id == bindparam("event_id")).values(changes=bindparam("changes"))
 )
+_ERASE_REQUEST_IDS = (
+    update(EVENTS)
+    .where(
+        (EVENTS.c.subject_type == bindparam("erased_type"))
+        & (EVENTS.c.subject_id == bindparam("erased_id"))
+    )
+    .values(request_id=None)
+)
+_ERASE_ACTOR = (
+    update(EVENTS)
+    .where(EVENTS.c.actor == bindparam("erased_actor"))
+    .values(actor=None, request_id=None)
+)
+_SOMEBODY = EVENTS.c.actor.is_not(None)
 _AT_ONCE: Final = 1000
 _SETTLED_AT_ONCE: Final = 5000
 
@@ -101,14 +127,29 @@ _AFTER = Statement(
     .order_by(EVENTS.c.position)
     .limit(bindparam("count", type_=Integer()))
 )
+
+
+def _distinct_actors() -> Select[Any]:
+    """One step through the index for each actor, however many events it has."""
+    first = select(func.min(EVENTS.c.actor).label("actor")).where(_SOMEBODY)
+    found = first.cte("actors", recursive=True)
+    following = select(func.min(EVENTS.c.actor)).where(EVENTS.c.actor > found.c.actor)
+    found = found.union_all(select(following.scalar_subquery()).where(found.c.actor.is_not(None)))
+    return select(found.c.actor).where(found.c.actor.is_not(None))
+
+
+_ACTORS = _distinct_actors()
+# MariaDB can't step through an index of beginnings of texts.
+_ACTORS_OF_MARIADB = select(EVENTS.c.actor).where(_SOMEBODY).distinct()
 _SEARCHABLE = Searchable(columns=_COLUMNS, folded={"action": EVENTS.c.action})
 
 
 class SqlEvents(Events):
-    """The events of a transaction that is open."""
+    """The events of a transaction that is open. `erased` is true if it rewrote some."""
 
     def __init__(self, connection: Pooled, context: Context, now: datetime) -> None:
         self._connection = connection
+        self.erased = False
         self._of_unit = (now, *context.actor, context.request_id)
 
     def append(self, events: Sequence[NewEvent]) -> None:
@@ -129,6 +170,8 @@ class SqlEvents(Events):
     ) -> int:
         subject: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
         count = after = 0
+        self.erased = True
+        remnants.mark(self._connection)
         while rows := _CHANGES_OF_SUBJECT.rows(
             self._connection, {**subject, "after": after, "count": _AT_ONCE}
         ):
@@ -137,6 +180,20 @@ class SqlEvents(Events):
                 _REWRITE.run(self._connection, {"event_id": after, "changes": text_now})
             count += len(rows)
         return count
+
+    def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
+        of = {"erased_type": subject_type, "erased_id": subject_id}
+        self._connection.execute(_ERASE_REQUEST_IDS, of)
+
+    def actors(self) -> Iterable[str]:
+        of_mariadb = self._connection.dialect.name == "mariadb"
+        actors: Sequence[str] = (
+            self._connection.execute(_ACTORS_OF_MARIADB if of_mariadb else _ACTORS).scalars().all()
+        )
+        return actors
+
+    def erase_actor(self, actor: str) -> None:
+        self._connection.execute(_ERASE_ACTOR, {"erased_actor": actor})
 
 
 class SqlEventReader(EventReader):

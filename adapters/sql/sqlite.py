@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Column, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from adapters.sql import private_files
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from adapters.sql.pooled import Pooled
 from application.deadlines import remaining
@@ -31,6 +32,7 @@ def refuse_without_file(url: URL) -> None:
 
 def prepare(engine: Engine) -> None:
     """Set each connection up when it is opened, and whenever it is taken from the pool."""
+    event.listen(engine, "do_connect", partial(private_files.create, engine.url))
     event.listen(engine, "do_connect", partial(_connect, engine.url.database or ""))
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "checkout", _wait_for_locks)

@@ -1,24 +1,29 @@
 """Units of work in a database."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from sqlalchemy import Engine, false, update
 
+from adapters.sql import remnants
 from adapters.sql.answers import SqlAnswers
 from adapters.sql.events import SqlEvents
+from adapters.sql.failures import UnknownFailure
 from adapters.sql.fitness import refuse_unfit
 from adapters.sql.pooled import Pooled
 from adapters.sql.transactions import Transactions, send
 from adapters.sql.users import USERS, SqlUsers
 from application.deadlines import within
-from application.ports import Clock, Context, UnitOfWork
+from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
 from application.trail import Trail
 
 READY_SECONDS = 2.0
+_BYTES_AT_ONCE: Final = 64 * 1024**2
+_SECONDS_AT_ONCE: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,14 @@ class SqlUnit(UnitOfWork):
 
 
 class SqlStore:
-    """The users in a database, for those who change them."""
+    """The users in a database, for those who change them.
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    `answer_bytes` limits the responses that are stored for one principal.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, answer_bytes: int = STORED_BYTES) -> None:
         self._engine = engine
+        self._answer_bytes = answer_bytes
         self._transactions = Transactions(engine)
         self._clock = clock
 
@@ -46,11 +55,36 @@ class SqlStore:
         """Open a unit of work: one connection, one transaction."""
         with self._transactions.open() as connection:
             now = self._clock()
-            trail = Trail(SqlEvents(connection, context, now))
+            events = SqlEvents(connection, context, now)
+            trail = Trail(events)
             users = SqlUsers(connection, trail, holding=holding)
-            answers = SqlAnswers(connection)
+            answers = SqlAnswers(connection, self._answer_bytes)
             yield SqlUnit(context, now, users, answers, trail, partial(_mark, connection, trail))
             trail.write()
+        if events.erased:
+            self._remove_remnants_at_once()
+
+    def remove_remnants(self) -> None:
+        """Remove what is left of erased values in the file of SQLite, if there may be something.
+
+        It writes the whole file anew; meanwhile nothing can be changed. Raises Unavailable.
+        """
+        with self._transactions.alone() as connection:
+            remnants.remove(connection)
+
+    def _remove_remnants_at_once(self) -> None:
+        """Do so unless it takes long.
+
+        The mark in the file stays until it is done, at the latest by entrypoints.upkeep: the
+        erasure is committed, and does not fail because of it.
+        """
+        with (
+            suppress(Unavailable, UnknownFailure),
+            within(_SECONDS_AT_ONCE),
+            self._transactions.alone() as connection,
+        ):
+            if (remnants.size(connection) or 0) <= _BYTES_AT_ONCE:
+                remnants.remove(connection)
 
     def ready(self) -> None:
         """Raise Unavailable, which says why, unless a user could be created now.

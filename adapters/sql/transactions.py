@@ -88,6 +88,15 @@ class Transactions:
                 raise
             _commit(connection)
 
+    @contextmanager
+    def alone(self) -> Iterator[Pooled]:
+        """A connection outside a transaction; on SQLite, while this process has none open.
+
+        Raises Unavailable.
+        """
+        with bounded(), self._manners.turn(), asking(self._engine) as connection:
+            yield connection
+
 
 def send(connection: Pooled, statement: str) -> str | None:
     """Straight to the driver: SQLAlchemy is not to add to it. What the database said it did."""

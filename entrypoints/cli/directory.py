@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from adapters.jsonapi.documents import Writer
     from adapters.jsonapi.parameters import Question
     from adapters.jsonapi.resource import Resource
+    from adapters.memory.store import MemoryStore
     from adapters.resources.addresses import Addresses
     from adapters.resources.files import Copies
+    from adapters.sql.store import SqlStore
     from application.ports import Context, UserReader
     from application.search import Condition
     from application.trail import EventReader, History
@@ -44,6 +46,7 @@ class Directory:
     writer: "Writer"
     cursors: "Cursors"
     context: "Context"
+    store: "MemoryStore | SqlStore"
 
     def question(
         self, resource: "Resource", query: str, *, within: "tuple[Condition, ...]" = ()
@@ -62,6 +65,13 @@ class Directory:
         from adapters.jsonapi.resource import read_key
 
         return read_key(text) or self.find(text).id
+
+    def event_count(self, user_id: int) -> int:
+        """The number of events about the user. Raises UserNotFound if nothing is known of it."""
+        from application.search import Numbered, Search
+
+        about = Search(self.history.about(user_id), place=Numbered(size=1, number=1))
+        return self.history.page(user_id, about).total or 0
 
     def find(self, text: str) -> "User":
         """The user with this id, or with this email in any form. Raises UserNotFound."""
@@ -117,6 +127,7 @@ def connected() -> Iterator[tuple[Settings, Directory]]:
                 writer=addresses.writer(USERS),
                 cursors=container.cursors(),
                 context=Context(principal=operator(), request_id=uuid4().hex),
+                store=container.store(),
             ),
         )
     finally:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, BinaryIO
 
 import click
@@ -13,6 +14,8 @@ import click
 from application.ports import Unavailable
 
 STANDARD = "-"
+_OWNER_ONLY = 0o600
+_READ_BY_OTHERS = 0o044
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -44,16 +47,21 @@ def format_of(name: str, chosen: str | None) -> str:
 @contextmanager
 def reading(name: str) -> Iterator[BinaryIO]:
     """The file's bytes. FileFailed."""
-    with _told(name), _opened(name, "rb") as file:
+    with _told(name), _opened(name) as file:
         yield file
 
 
 @contextmanager
 def writing(name: str) -> Iterator[BinaryIO]:
-    """A file to be written anew. FileFailed, at its end too; a closed pipe passes as it is."""
+    """A file to be written anew. FileFailed, at its end too; a closed pipe passes as it is.
+
+    A new file is readable by its owner only. An existing one keeps its permissions, with a
+    warning if other users of the machine may read it.
+    """
     with _told(name):
         try:
-            with _opened(name, "wb") as file:
+            with _created(name) as file:
+                _warn_of_readers(name, file)
                 yield file
                 file.flush()
         except OSError:
@@ -68,10 +76,24 @@ def write(parts: Iterable[bytes], file: IO[bytes]) -> None:
         file.write(part)
 
 
-def _opened(name: str, mode: str) -> "nullcontext[BinaryIO] | BinaryIO":
+def _opened(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
+    return nullcontext(sys.stdin.buffer) if name == STANDARD else Path(name).open("rb")
+
+
+def _created(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
     if name == STANDARD:
-        return nullcontext(sys.stdin.buffer if mode == "rb" else sys.stdout.buffer)
-    return Path(name).open(mode)  # type: ignore[return-value]
+        return nullcontext(sys.stdout.buffer)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    return os.fdopen(os.open(name, flags, _OWNER_ONLY), "wb")
+
+
+def _warn_of_readers(name: str, file: BinaryIO) -> None:
+    if name == STANDARD or name.startswith("/dev/"):
+        return
+    mode = os.fstat(file.fileno()).st_mode
+    if S_ISREG(mode) and mode & _READ_BY_OTHERS:
+        remedy = f"chmod 600 {name}"
+        click.echo(f"Warning: other users of this machine can read {name}: {remedy}", err=True)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class Scopes(click.ParamType[list[str]]):
     type=Scopes(),
     multiple=True,
     required=True,
-    help="What the token permits: users:read, users:write. Can be repeated.",
+    help="What the token permits: users:read, users:write, users:erase. Can be repeated.",
 )
 @click.option(
     "--expires", type=Duration(), default="1h", show_default=True, help="How long it is valid."

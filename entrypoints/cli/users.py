@@ -5,13 +5,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from application.ports import Unavailable
 from entrypoints.cli import lists, output
 from entrypoints.cli.actor import actor_option
-from entrypoints.cli.directory import Directory, opened
+from entrypoints.cli.confirmation import confirm, yes_option
+from entrypoints.cli.directory import Directory, connected, opened
 from entrypoints.cli.lists import as_document
 
 if TYPE_CHECKING:
     from domain.users import User
+
+
+_ERASE_SECONDS = 600.0
+"""A long history takes longer than a request may."""
+
+
+class RemnantsLeft(Unavailable):
+    """The values are erased from the tables, but not from the file of SQLite."""
+
+    code = "remnants_left"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The database file still contains erased values: {reason} The service removes them "
+            "within a minute, or when it starts; or repeat the command."
+        )
 
 
 @click.group()
@@ -125,23 +143,67 @@ def update(user: str, as_json: bool, **given: Any) -> None:
 
 @users.command()
 @click.argument("user", metavar="ID_OR_EMAIL")
-@click.option("--erase", is_flag=True, help="Take its email and names out of its history, too.")
+@click.option(
+    "--erase",
+    is_flag=True,
+    help="Erase the user's personal values from the audit log and from stored responses as well.",
+)
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    metavar="SUBJECT",
+    help="With --erase: also erase this token subject from the audit log. Can be repeated.",
+)
+@yes_option
 @actor_option
-def delete(user: str, erase: bool) -> None:
-    """Remove a user for good. Its history stays.
+def delete(user: str, erase: bool, subjects: tuple[str, ...], yes: bool) -> None:
+    """Delete a user. The user's history stays.
 
-    With --erase who it was is removed from its history as well, also of one that is gone (by its
-    id): that something happened, and when, stays.
+    With --erase, the personal values in the history are erased. The events and their order stay.
+    A user that was deleted before is erased by its id. An actor is erased from the audit log if it
+    is the email or the name of the user, or the SUBJECT that --subject names.
+
+    \b
+    roster users delete ann@example.org
+    roster users delete 7 --erase --subject auth0|1807
     """
+    if erase:
+        _erase(user, subjects, yes=yes)
+        return
+    if subjects:
+        raise click.UsageError("--subject requires --erase.")
     with opened() as directory:
-        if erase:
-            user_id = directory.id_of(user)
-            directory.commands.erase(user_id, directory.context)
-            click.echo(f"Erased user {user_id}.")
-            return
         found = directory.find(user)
         directory.commands.delete(found.id, directory.context)
         click.echo(f"Removed user {found.id}.")
+
+
+def _erase(user: str, subjects: tuple[str, ...], *, yes: bool) -> None:
+    from application.deadlines import within
+
+    with connected() as (settings, directory):
+        with within(settings.request_seconds):
+            user_id = directory.id_of(user)
+            count = directory.event_count(user_id)
+        events = f"{count} {'event' if count == 1 else 'events'}"
+        confirm(
+            f"This deletes user {user_id} and erases the personal values in {events} and in "
+            "stored responses. It can't be undone.",
+            yes=yes,
+        )
+        with within(_ERASE_SECONDS):
+            directory.commands.erase(user_id, directory.context, subjects=subjects)
+        click.echo(f"Erased user {user_id}.")
+        with within(_ERASE_SECONDS):
+            _remove_remnants(directory)
+
+
+def _remove_remnants(directory: Directory) -> None:
+    try:
+        directory.store.remove_remnants()
+    except Unavailable as error:
+        raise RemnantsLeft(error.detail) from error
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 _NAME = "ix_users_email_folded"
 _UNEQUAL = "email_folded IS NOT NULL"

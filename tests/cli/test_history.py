@@ -68,7 +68,9 @@ def test_the_history_of_somebody_who_is_gone_is_had_by_the_id(roster: Roster) ->
 def test_one_who_is_erased_is_nowhere(roster: Roster) -> None:
     with_a_past(roster)
     ok(roster("users", "create", "--email", "bob@example.org", "--name", "Bob"))
-    assert ok(roster("users", "delete", "ann@example.org", "--erase")) == "Erased user 1.\n"
+    assert (
+        ok(roster("users", "delete", "ann@example.org", "--erase", "--yes")) == "Erased user 1.\n"
+    )
     everything = ok(roster("events")) + ok(roster("users", "history", "1"))
     assert "ann" not in everything.lower().replace("command line", "")
     assert "name (erased); is_active no → yes" in everything
@@ -80,9 +82,9 @@ def test_one_who_is_erased_is_nowhere(roster: Roster) -> None:
         "erased",
     ]
     ok(roster("users", "delete", "bob@example.org"))
-    ok(roster("users", "delete", "2", "--erase"))
+    ok(roster("users", "delete", "2", "--erase", "--yes"))
     assert "bob" not in ok(roster("events")).lower()
-    refused = roster("users", "delete", "3", "--erase")
+    refused = roster("users", "delete", "3", "--erase", "--yes")
     assert (refused.exit_code, refused.stderr) == (
         1,
         "Error: user_not_found: There is no user 3.\n",

@@ -108,6 +108,7 @@ def directory(
     with engine.connect() as connection:
         connection.exec_driver_sql("DELETE FROM users")
         connection.exec_driver_sql("DELETE FROM answers")
+        connection.exec_driver_sql("DELETE FROM answer_totals")
         connection.exec_driver_sql("DELETE FROM events")
     return Directory.of_engine(kind, engine)
 

@@ -2,21 +2,34 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event
+from uuid import uuid4
 
 import pytest
 
+from adapters.memory.store import MemoryStore
+from adapters.memory.users import MemoryUserReader
+from adapters.sql.store import SqlStore
 from application.deadlines import within
 from application.once import Keyed, once
-from application.ports import KEPT_FOR, Answer, Context, KeyInUse, KeyReused, Run, Unavailable
+from application.ports import (
+    KEPT_FOR,
+    Answer,
+    Context,
+    KeyInUse,
+    KeyReused,
+    Run,
+    TooManyStoredResponses,
+    Unavailable,
+)
 from application.search import Search
 from application.units import repeating
 from application.users import UserCommands
 from domain.users import EmailTaken, NewUser
 
 NOBODY = Context()
-ASKED = Keyed("k" * 64, "d" * 64)
+ASKED = Keyed("k" * 64, "d" * 64, "o")
 THREADS = 12
 TAKEN = Answer(409, {"Content-Type": "text/plain"}, b"taken")
 
@@ -87,24 +100,26 @@ def test_what_could_not_be_done_now_is_no_answer(directory) -> None:
 def test_a_key_is_free_once_its_answer_is_too_old(directory) -> None:
     with directory.begin(NOBODY) as work:
         start = work.now
-        assert work.answers.reserve("old", "d", at=start) is None
+        assert work.answers.reserve("old", "d", owner="o", at=start) is None
         work.answers.keep("old", Answer(200, {}, b""))
     with directory.begin(NOBODY) as work:
         almost = start + KEPT_FOR - timedelta(milliseconds=1)
-        assert work.answers.reserve("old", "d", at=almost) == Answer(200, {}, b"")
+        assert work.answers.reserve("old", "d", owner="o", at=almost) == Answer(200, {}, b"")
     with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("old", "e", at=start + KEPT_FOR) is None
+        assert work.answers.reserve("old", "e", owner="o", at=start + KEPT_FOR) is None
         work.answers.keep("old", Answer(201, {}, b""))
     with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("old", "e", at=start + KEPT_FOR) == Answer(201, {}, b"")
+        assert work.answers.reserve("old", "e", owner="o", at=start + KEPT_FOR) == Answer(
+            201, {}, b""
+        )
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
 def test_old_answers_are_swept(directory) -> None:
     for number in range(3):
-        ask(directory, Keyed(str(number), "d"), lambda _: Answer(200, {}, b""))
+        ask(directory, Keyed(str(number), "d", "o"), lambda _: Answer(200, {}, b""))
     with directory.begin(NOBODY) as work:
-        work.answers.reserve("new", "d", at=work.now + KEPT_FOR)
+        work.answers.reserve("new", "d", owner="o", at=work.now + KEPT_FOR)
         work.answers.keep("new", Answer(200, {}, b""))
     with directory.engine.connect() as connection:
         kept = connection.exec_driver_sql("SELECT request_key FROM answers").scalars().all()
@@ -141,3 +156,68 @@ def test_who_waits_too_long_for_the_first_answer_is_told(directory) -> None:
             ask(directory)
         done.set()
         assert first.result() == ask(directory)
+
+
+LIMITED = {"answer_bytes": 10_000}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def storing(size: int, then=lambda: None):
+    def answer(run: Run) -> Answer:
+        UserCommands(run).create(NewUser(email=f"{uuid4().hex}@example.org", name="Ann"), NOBODY)
+        then()
+        return Answer(200, {}, b"x" * size)
+
+    return answer
+
+
+@pytest.fixture
+def limited(directory):
+    """The same directory, where a principal can store 10,000 bytes."""
+    if directory.engine is None:
+        store = MemoryStore(now, **LIMITED)
+        return replace(directory, begin=store.begin, reader=MemoryUserReader(store))
+    return replace(directory, begin=SqlStore(directory.engine, now, **LIMITED).begin)
+
+
+def test_a_principal_can_store_so_many_bytes(limited) -> None:
+    for number in range(3):
+        ask(limited, Keyed(f"key{number}", "d", "ann"), storing(3000))
+    with pytest.raises(TooManyStoredResponses) as refused:
+        ask(limited, Keyed("large", "d", "ann"), storing(3000))
+    assert KEPT_FOR - timedelta(seconds=5) <= timedelta(seconds=refused.value.retry_after)
+    assert timedelta(seconds=refused.value.retry_after) <= KEPT_FOR + timedelta(hours=1)
+    ask(limited, Keyed("small", "d", "ann"), storing(900))
+    assert len(emails(limited)) == 4
+    ask(limited, Keyed("key0", "d", "ann"), refusing)  # what is stored can still be had
+    ask(limited, Keyed("key0 of another", "d", "bob"), storing(3000))
+
+
+def test_a_principal_without_space_is_refused_before_anything_is_done(limited) -> None:
+    with limited.begin(NOBODY) as work:
+        work.answers.reserve("all", "d", owner="ann", at=work.now)
+        work.answers.keep("all", Answer(200, {}, b"x" * 9998))  # and {} of its headers
+    with pytest.raises(TooManyStoredResponses):
+        ask(limited, Keyed("next", "d", "ann"), lambda _: pytest.fail("nothing is to be done"))
+    with limited.begin(NOBODY) as work:
+        expired = work.now + KEPT_FOR + timedelta(hours=1)
+        assert work.answers.reserve("next", "d", owner="ann", at=expired) is None
+        work.answers.keep("next", Answer(200, {}, b"x" * 9998))
+
+
+def test_principals_share_the_limit_among_their_requests_at_once(limited) -> None:
+    ask(limited, Keyed("first", "d", "ann"), storing(5998))
+
+    def asking(number: int) -> int:
+        with within(30):
+            try:
+                return ask(limited, Keyed(f"key{number}", "d", "ann"), storing(998)).status
+            except TooManyStoredResponses:
+                return 429
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        statuses = list(threads.map(asking, range(100)))
+    assert statuses.count(200) == len(emails(limited)) - 1 == 4

@@ -9,7 +9,7 @@ from domain.users import NewUser
 def work_with_all_there_is(directory, name: str) -> None:
     new = [NewUser(email=f"{name}{number}@example.org", name=name) for number in range(2)]
     with directory.begin(Context()) as work:
-        work.answers.reserve(name, "digest", at=work.now)
+        work.answers.reserve(name, "digest", owner="o", at=work.now)
         assert not work.users.add_many(new, at=work.now)
         held = work.users.holders([each.email for each in new])
         for user in held.values():

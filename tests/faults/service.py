@@ -45,6 +45,7 @@ class Service:
             "ROSTER_DATABASE_URL": database_url,
             "ROSTER_REQUEST_SECONDS": str(DEADLINE),
             "ROSTER_POOL_SIZE": str(_POOL),
+            "ROSTER_IDEMPOTENCY_BYTES": str(2**40),  # a load of hours by one principal
             **settings,
         }
         if release:

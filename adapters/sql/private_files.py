@@ -1,0 +1,46 @@
+"""The file of an SQLite database, readable by its owner only.
+
+SQLite creates a file by the umask, and its write-ahead log with the permissions of the file. So the
+file is created before SQLite opens it.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import URL, Dialect, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_OWNER_ONLY: Final = 0o600
+_OTHERS: Final = 0o077
+
+
+def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -> None:
+    """Create the file of the database if it does not exist; before a connection is opened.
+
+    If it can't be created, the connection fails, and says why. An existing file is not opened:
+    closing it would release the locks that this process has on it (fcntl(2)).
+    """
+    if url.query.get("mode") in ("ro", "rw"):
+        return
+    file = os.path.realpath(_file(url))  # a symbolic link to no file, too
+    with suppress(OSError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY))
+
+
+def readable_by_others(url: str) -> Path | None:
+    """The file of the database, if other users of the machine may read or write it."""
+    file = _file(make_url(url))
+    with suppress(OSError):
+        return file if file.stat().st_mode & _OTHERS else None
+    return None
+
+
+def _file(url: URL) -> Path:
+    """The file, which a URI in the URL may name (https://www.sqlite.org/uri.html)."""
+    database = url.database or ""
+    if database.startswith("file:"):
+        database = unquote(urlsplit(database).path)
+    return Path(database)

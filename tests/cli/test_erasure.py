@@ -1,0 +1,67 @@
+"""roster users delete --erase, as an operator runs it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Roster = Callable[..., Result]
+
+
+@pytest.fixture
+def ann(roster: Roster) -> str:
+    """The id of a user with two events."""
+    created = roster("users", "create", "--email", "needle@example.org", "--name", "Needle")
+    assert created.exit_code == 0
+    assert roster("users", "update", "1", "--active").exit_code == 0
+    return "1"
+
+
+def test_it_asks_for_confirmation_and_says_what_is_lost(roster: Roster, ann: str) -> None:
+    refused = roster("users", "delete", ann, "--erase")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "deletes user 1 and erases the personal values in 2 events" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert "needle@example.org" in roster("users", "show", ann).stdout
+    erased = roster("users", "delete", "needle@example.org", "--erase", "--yes")
+    assert (erased.exit_code, erased.stdout) == (0, "Erased user 1.\n")
+    assert "2 events" in erased.stderr
+
+
+def test_a_plain_deletion_does_not_ask(roster: Roster, ann: str) -> None:
+    deleted = roster("users", "delete", ann)
+    assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "Removed user 1.\n", "")
+
+
+def test_nobody_is_asked_about_a_user_that_never_existed(roster: Roster) -> None:
+    refused = roster("users", "delete", "7", "--erase")
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        "Error: user_not_found: There is no user 7.\n",
+    )
+
+
+def test_nothing_is_left_in_the_file_or_its_log(roster: Roster, ann: str, tmp_path: Path) -> None:
+    assert any(b"needle" in file.read_bytes().lower() for file in tmp_path.glob("roster.db*"))
+    assert roster("users", "delete", ann, "--erase", "--yes").exit_code == 0
+    for file in tmp_path.glob("roster.db*"):
+        assert b"needle" not in file.read_bytes().lower()
+    assert roster("db", "check").exit_code == 0
+
+
+def test_a_subject_is_erased_as_well(roster: Roster, ann: str) -> None:
+    for subject in ("another", "NEEDLE"):
+        changed = roster("users", "update", ann, "--role", f"r{len(subject)}", "--actor", subject)
+        assert changed.exit_code == 0
+    bob = ("--email", "bob@example.org", "--name", "Bob", "--actor", "auth0|1807")
+    assert roster("users", "create", *bob).exit_code == 0
+    refused = roster("users", "delete", ann, "--subject", "auth0|1807")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    options = ("--erase", "--yes", "--subject", "AUTH0|1807", "--subject", "nobody at all")
+    assert roster("users", "delete", ann, *options).exit_code == 0
+    events = roster("events").stdout
+    assert "1807" not in events
+    assert "needle" not in events.lower()
+    assert '"actor":"another"' in events
+    assert '"actor":null,"actor_kind":"command_line"' in events

@@ -1,0 +1,389 @@
+"""After an erasure, no table and no file contains the person's values, on every store."""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from threading import Event as Signal
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, inspect, text, update
+
+import adapters.sql
+from adapters.sql import schema
+from adapters.sql.answers import ANSWERS
+from adapters.sql.engine import make_engine
+from adapters.sql.metadata import METADATA
+from application.access import Principal
+from application.deadlines import within
+from application.once import Keyed, once
+from application.ports import KEPT_FOR, Answer, Context, ResponseErased, Run
+from application.search import Search
+from application.trail import Event, History
+from application.units import repeating
+from application.users import RECORDED, UserCommands
+from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
+
+NOBODY = Context()
+EMAIL, FORMER = "Needle.Ünique@example.org", "former.needle@example.org"
+NAME, FORMER_NAME = 'Needle "Ö" O\'Brien', "FormerNeedle"
+SUBJECT, REQUEST = "subject-needle", "request-needle"
+NEEDLE = "needle"
+
+REGISTRY = {
+    "users": "the row of the person",
+    "events": "changes, actors and request ids of the person's events",
+    "event_positions": "has numbers only",
+    "answers": "bodies and headers of responses that contain the person",
+    "answer_totals": "has digests and numbers only",
+    "answer_subjects": "has digests, types and ids only",
+    "alembic_version": "has a revision only",
+}
+"""How values of a person get into each table, or why they can't. `write_person` writes the former
+into all of them; extend it with each new table."""
+
+
+def import_all_tables() -> None:
+    for module in pkgutil.iter_modules(adapters.sql.__path__):
+        importlib.import_module(f"adapters.sql.{module.name}")
+
+
+def principal(subject: str) -> Context:
+    return Context(Principal("key_set", "https://issuer.test/", subject), REQUEST)
+
+
+def history(directory: Any, user_id: int) -> tuple[Event, ...]:
+    of_users = History(RECORDED, directory.events, directory.reader.get)
+    return of_users.page(user_id, Search(of_users.about(user_id))).items
+
+
+def ask(directory: Any, key: str, answering: Callable[[Run], Answer]) -> Answer:
+    run = repeating(directory.begin)
+    refused = Answer(409, {"X": NAME}, NAME.encode(), frozenset())
+    return once(run, Keyed(key, "d", "o"), NOBODY, answering, lambda _: refused)
+
+
+def containing(*users: User) -> Answer:
+    """A response that contains users, as documents are encoded."""
+    document = json.dumps([user._asdict() for user in users], default=str, ensure_ascii=False)
+    subjects = frozenset((RECORDED.type, user.id) for user in users)
+    return Answer(200, {"Location": users[0].email}, document.encode(), subjects)
+
+
+def write_person(directory: Any) -> tuple[int, int]:
+    """Write a person's values everywhere. The ids of the person and of a user that it changed."""
+    bystander = directory.add("bystander@example.org", "Bystander")
+
+    def create(run: Run) -> Answer:
+        new = NewUser(email=FORMER, name=FORMER_NAME)
+        return containing(UserCommands(run).create(new, principal(FORMER)))
+
+    def read(run: Run) -> Answer:
+        """Two users in one response, of which nothing was changed."""
+        commands = UserCommands(run)
+        users = (commands.change(each, UserChanges({}), NOBODY) for each in (1 + person, person))
+        return containing(*(user for user in users if user))
+
+    ask(directory, "create", create)
+    (person,) = (u.id for u in directory.reader.page(Search()).items if u.email == FORMER)
+    another = directory.add("another@example.org", "Another")
+    assert another.id == person + 1
+    changes = UserChanges({"email": EMAIL, "name": NAME})
+    directory.commands.change(person, changes, principal(EMAIL))
+    ask(directory, "read", read)
+    for number, actor in enumerate((EMAIL.upper(), FORMER, NAME, SUBJECT)):
+        role = UserChanges({"role": f"role{number}"})
+        directory.commands.change(bystander.id, role, principal(actor))
+    return person, bystander.id
+
+
+def contents(directory: Any) -> dict[str, str]:
+    """Everything that the store holds, by table."""
+    if directory.engine is None:
+        store = directory.begin.__self__
+        return {name: str(vars(store)[name]) for name in vars(store)}
+    with directory.engine.connect() as connection:
+        tables = inspect(connection).get_table_names()
+        return {
+            table: str([tuple(map(readable, row)) for row in connection.execute(rows(table))])
+            for table in tables
+        }
+
+
+def rows(table: str) -> Any:
+    return text(f"SELECT * FROM {table}")
+
+
+def readable(value: object) -> object:
+    return bytes(value).decode() if isinstance(value, bytes | memoryview) else value
+
+
+def files(directory: Any) -> Iterator[bytes]:
+    """The contents of SQLite's files."""
+    if directory.engine is not None and directory.engine.name == "sqlite":
+        database = Path(directory.engine.url.database)
+        for file in database.parent.glob(f"{database.name}*"):
+            yield file.read_bytes()
+
+
+def held(directory: Any, needle: str = NEEDLE) -> list[str]:
+    """Where the needle is."""
+    tables = [name for name, text in contents(directory).items() if needle in text.lower()]
+    in_files = any(needle.encode() in data.lower() for data in files(directory))
+    return [*tables, *(["file"] if in_files else [])]
+
+
+def test_every_table_is_registered(directory: Any) -> None:
+    import_all_tables()
+    assert {*METADATA.tables, "alembic_version"} == set(REGISTRY)
+    if directory.engine is not None:
+        assert set(contents(directory)) == set(REGISTRY)
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "deleted before"])
+def test_nothing_contains_an_erased_person(directory: Any, there: bool) -> None:
+    person, bystander = write_person(directory)
+    assert {"users", "events", "answers"} <= {name.strip("_") for name in held(directory)} | {
+        "users"
+    }
+    if not there:
+        directory.commands.delete(person, principal(EMAIL))
+    directory.commands.erase(person, principal(FORMER), subjects=[SUBJECT])
+    assert held(directory) == []
+    kept = [
+        (event.action, event.actor_kind, event.request_id)
+        for event in history(directory, bystander)
+    ]
+    assert kept[:1] == [("created", None, None)]
+    assert kept[1:] == [("changed", "key_set", None)] * 4
+    about = history(directory, person)
+    assert [each.action for each in about] == ["created", "changed", "deleted", "erased"]
+    assert {each.request_id for each in about} == {None}
+    for key in ("create", "read"):
+        with pytest.raises(ResponseErased):
+            ask(directory, key, lambda _: pytest.fail("it is not executed again"))
+
+
+def test_others_keep_their_values(directory: Any) -> None:
+    person = directory.add(EMAIL, NAME)
+    other = directory.add("other@example.org", "Other")
+    stored = ask(directory, "other", lambda _: containing(other))
+    role = UserChanges({"role": "admin"})
+    directory.commands.change(other.id, role, principal("somebody else"))
+    directory.commands.erase(person.id, NOBODY)
+    assert ask(directory, "other", lambda _: containing(person)) == stored
+    changed = history(directory, other.id)[-1]
+    assert (changed.actor, changed.request_id) == ("somebody else", REQUEST)
+
+
+def test_an_erased_key_stays_used_whatever_is_sent_with_it(directory: Any) -> None:
+    person = directory.add(EMAIL, NAME)
+    ask(directory, "key", lambda _: containing(person))
+    directory.commands.erase(person.id, NOBODY)
+    run = repeating(directory.begin)
+    with pytest.raises(ResponseErased):
+        once(run, Keyed("key", "other", "o"), NOBODY, lambda _: containing(person), str)
+    with directory.begin(NOBODY) as work:  # until it expires
+        assert work.answers.reserve("key", "d", owner="o", at=work.now + KEPT_FOR) is None
+        work.answers.keep("key", containing(person))
+    assert ask(directory, "key", lambda _: pytest.fail("stored")).status == 200
+
+
+def test_a_refusal_is_erased_with_what_it_is_about(directory: Any) -> None:
+    person = directory.add(EMAIL, NAME)
+    about = Answer(409, {}, NAME.encode(), frozenset([(RECORDED.type, person.id)]))
+
+    def refuse(_: Run) -> Answer:
+        raise EmailTaken
+
+    once(repeating(directory.begin), Keyed("key", "d", "o"), NOBODY, refuse, lambda _: about)
+    directory.commands.erase(person.id, NOBODY)
+    assert held(directory) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
+def test_a_response_of_the_release_before_is_erased(directory: Any) -> None:
+    """It is not known which resources it contains."""
+    person = directory.add(EMAIL, NAME)
+    ask(directory, "key", lambda _: containing(person))
+    with directory.engine.connect() as connection:
+        connection.execute(text("DELETE FROM answer_subjects"))
+        connection.execute(update(ANSWERS).values(owner=None))
+    directory.commands.erase(person.id, NOBODY)
+    assert held(directory) == []
+
+
+def test_a_version_can_be_expected(directory: Any) -> None:
+    person = directory.add(EMAIL, NAME)
+    with pytest.raises(StaleVersion):
+        directory.commands.erase(person.id, NOBODY, expected={2})
+    directory.commands.delete(person.id, NOBODY, expected={1})
+    with pytest.raises(StaleVersion):
+        directory.commands.erase(person.id, NOBODY, expected={1})
+    with pytest.raises(UserNotFound):
+        directory.commands.erase(person.id + 1, NOBODY, expected={1})
+    assert NEEDLE in str(history(directory, person.id)).lower()
+    directory.commands.erase(person.id, NOBODY)
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+@pytest.mark.parametrize("changes", [{}, {"role": "admin"}], ids=["reads", "changes"])
+def test_a_response_that_is_being_stored_is_erased_or_not_stored(
+    directory: Any, changes: dict[str, str]
+) -> None:
+    """The erasure waits for the unit of work that has read the user."""
+    person = directory.add(EMAIL, NAME)
+    read, erasing = Signal(), Signal()
+
+    def slow(run: Run) -> Answer:
+        user = UserCommands(run).change(person.id, UserChanges(changes), NOBODY)
+        read.set()
+        assert erasing.wait(20)
+        wait_for_a_lock(directory.engine)
+        return containing(user)
+
+    with ThreadPoolExecutor(2) as threads, within(30):
+        storing = threads.submit(ask, directory, "key", slow)
+        assert read.wait(20)
+        erased = threads.submit(directory.commands.erase, person.id, NOBODY)
+        erasing.set()
+        assert storing.result(30).status == 200
+        erased.result(30)
+    assert held(directory) == []
+
+
+LOCKS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE wait_event_type = 'Lock' AND datname = current_database()",
+    # An erasure is there long enough to be seen only while it waits.
+    "mariadb": "SELECT count(*) FROM information_schema.processlist"
+    " WHERE info LIKE '%DELETE FROM users%' AND db = DATABASE() AND id <> CONNECTION_ID()",
+}
+
+
+def wait_for_a_lock(engine: Engine) -> None:
+    """Until a transaction waits for another."""
+    with engine.connect() as connection:
+        while not connection.execute(text(LOCKS[engine.name])).scalar_one():
+            pass
+
+
+def test_erasures_and_changes_at_once_leave_nothing(directory: Any) -> None:
+    people = [directory.add(f"needle{number}@example.org", NAME) for number in range(6)]
+    store = repeating(directory.begin)
+
+    def change(number: int) -> None:
+        person = people[number % len(people)]
+
+        def changing(run: Run) -> Answer:
+            name = UserChanges({"name": f"{NAME} {number}"})
+            return containing(UserCommands(run).change(person.id, name, NOBODY))
+
+        def refusing(_: Exception) -> Answer:
+            return Answer(404, {}, b"")
+
+        with suppress(ResponseErased), within(30):
+            once(store, Keyed(f"key{number % 30}", "d", "o"), NOBODY, changing, refusing)
+
+    def erase(person: User) -> None:
+        with within(30):
+            directory.commands.erase(person.id, principal(EMAIL))
+
+    with ThreadPoolExecutor(6) as threads:
+        changing = [threads.submit(change, number) for number in range(60)]
+        erasing = [threads.submit(erase, person) for person in people]
+        for each in (*changing, *erasing):
+            each.result(60)
+    for person in people:  # by the one who was erased, in the meantime
+        directory.commands.erase(person.id, NOBODY, subjects=[EMAIL])
+    assert held(directory) == []
+
+
+def keep_free_parts(connection: Any, *_: object) -> None:
+    connection.execute("PRAGMA secure_delete=OFF")
+
+
+def test_former_values_in_free_parts_of_the_file_are_removed(tmp_path: Path, directory_of) -> None:
+    """What is deleted stays in the file, unless SQLite was built to overwrite it."""
+    engine = migrated(tmp_path)
+    event.listen(engine, "checkout", keep_free_parts)
+    directory = directory_of(engine)
+    with directory.begin(NOBODY) as work:
+        people = [
+            work.users.add(
+                NewUser(email=f"needle-{n * 79 % 401:03}@example.org", name="N" * (1 + n % 200)),
+                at=work.now,
+            )
+            for n in range(400)
+        ]
+        for person in people:
+            work.users.remove(person)
+    with directory.engine.connect() as connection:  # only the last one is left in the tables
+        connection.execute(text("DELETE FROM events WHERE subject_id <> :id"), {"id": person.id})
+    assert held(directory)
+    directory.commands.erase(person.id, NOBODY)
+    assert held(directory) == []
+
+
+def test_a_reader_that_keeps_the_log_does_not_make_an_erasure_fail(
+    tmp_path: Path, directory_of
+) -> None:
+    directory = directory_of(migrated(tmp_path))
+    person = directory.add(EMAIL, NAME)
+    reader = make_engine(str(directory.engine.url))
+    with reader.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("SELECT * FROM users").fetchall()
+        directory.commands.erase(person.id, NOBODY)
+        assert held(directory) == ["file"]
+        connection.exec_driver_sql("ROLLBACK")
+    reader.dispose()
+    directory.begin.__self__.remove_remnants()
+    assert held(directory) == []
+
+
+def test_a_file_without_remnants_is_not_written_anew(tmp_path: Path, directory_of) -> None:
+    directory = directory_of(migrated(tmp_path))
+    directory.add(EMAIL, NAME)
+    with directory.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = [*files(directory)]
+    directory.begin.__self__.remove_remnants()
+    assert [*files(directory)] == before
+
+
+def migrated(tmp_path: Path) -> Engine:
+    engine = make_engine(f"sqlite:///{tmp_path}/roster.db")
+    schema.upgrade(engine)
+    return engine
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
+def test_many_actors_are_found(directory: Any) -> None:
+    person = directory.add(EMAIL, NAME)
+    bystander = directory.add("bystander@example.org", "Bystander")
+    for number in range(200):
+        subject = f"{number}@example.org" if number % 50 else EMAIL.swapcase()
+        role = UserChanges({"role": f"r{number}"})
+        directory.commands.change(bystander.id, role, principal(subject))
+    directory.commands.erase(person.id, NOBODY)
+    with directory.engine.connect() as connection:
+        count = connection.execute(text("SELECT count(DISTINCT actor) FROM events"))
+        assert count.scalar_one() == 196
+
+
+def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
+    for number in range(120):
+        ask(directory, f"key{number}", lambda _: Answer(200, {}, b""))
+    counts = []
+    with directory.begin(NOBODY) as work:
+        until = work.now - timedelta(days=1)
+        assert work.answers.delete_expired(until) == 0
+        while count := work.answers.delete_expired(work.now):
+            counts.append(count)
+    assert sum(counts) == 120

@@ -1,0 +1,36 @@
+"""Upkeep outlives whatever the store does."""
+
+from contextlib import AbstractContextManager
+
+from structlog.testing import capture_logs
+
+from application.ports import Context, Unavailable, UnitOfWork
+from entrypoints.upkeep import Upkeep
+
+
+class FailingStore:
+    """A store that fails with each of the errors in turn."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = iter(errors)
+
+    def begin(self, _: Context, *, holding: bool = False) -> AbstractContextManager[UnitOfWork]:
+        assert not holding
+        raise next(self._errors)
+
+    def remove_remnants(self) -> None:
+        raise AssertionError("it is not reached")
+
+
+def test_a_failure_is_logged_once_for_those_of_one_kind_in_a_row() -> None:
+    store = FailingStore(Unavailable(), Unavailable(), ValueError("ann@example.org"), Unavailable())
+    upkeep = Upkeep(store, batch_seconds=1)
+    with capture_logs() as lines:
+        for _ in range(4):
+            upkeep.run_once()
+    assert [(line["failure"], line["code"]) for line in lines] == [
+        ("Unavailable", "unavailable"),
+        ("ValueError", None),
+        ("Unavailable", "unavailable"),
+    ]
+    assert "ann" not in str(lines)
