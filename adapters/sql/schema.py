@@ -247,7 +247,7 @@ def _refuse_other_schema(connection: Connection) -> None:
 
 def _may_be_own(connection: Connection, name: str) -> bool:
     """Whether the table has the columns with which Roster creates it, and no foreign ones."""
-    from adapters.sql import answers, events, users  # noqa: F401 (they declare their tables)
+    from adapters.sql import answers, events, secrets, users  # noqa: F401 (they declare their tables)
 
     declared: Table | None = METADATA.tables.get(name)
     if declared is None:
