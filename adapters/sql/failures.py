@@ -4,6 +4,7 @@ A failure is judged by its code, never by its prose, save where a database has n
 is not known here is a fault of Roster's.
 """
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -103,6 +104,7 @@ _POSTGRESQL: Mapping[str, _Meaning] = {
     "42P07": ForeignTable,  # duplicate_table
     "42501": NotPermitted,  # insufficient_privilege
     "3F000": Unavailable,  # invalid_schema_name: search_path names no schema
+    "42703": NotMigrated,  # undefined_column
     "57014": Unavailable,  # query_canceled: statement_timeout
     "55P03": Unavailable,  # lock_not_available
     "25P03": Unavailable,  # idle_in_transaction_session_timeout
@@ -131,6 +133,7 @@ _SQLITE: Mapping[int, _Meaning] = {
     sqlite3.SQLITE_READONLY: WritesRefused,
     sqlite3.SQLITE_PERM: WritesRefused,
 }
+_LACKING = re.compile("no such (table|column): |table .* has no column named ")
 _PRIMARY_CODE = 0xFF
 _MARIADB: Mapping[int, _Meaning] = {
     1020: Overtaken,  # ER_CHECKREAD: changed since the snapshot was taken
@@ -144,6 +147,7 @@ _MARIADB: Mapping[int, _Meaning] = {
     1143: NotPermitted,  # ER_COLUMNACCESS_DENIED_ERROR
     1227: NotPermitted,  # ER_SPECIFIC_ACCESS_DENIED_ERROR
     1665: UnsupportedServer,  # ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: binlog_format=STATEMENT
+    1054: NotMigrated,  # ER_BAD_FIELD_ERROR
     3: Unavailable,  # EE_WRITE: disk full, most likely
     1021: Unavailable,  # ER_DISK_FULL
     1026: Unavailable,  # ER_ERROR_ON_WRITE
@@ -321,7 +325,7 @@ def _postgresql_meaning(error: psycopg2.Error) -> _Meaning | None:
 
 
 def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
-    if str(error).startswith("no such table: "):
+    if _LACKING.match(str(error)):
         return NotMigrated
     if str(error).endswith(" already exists"):
         return ForeignTable

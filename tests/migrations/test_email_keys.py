@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, event, insert, select, text, update
 from adapters.sql import schema
 from adapters.sql.email_keys import MOST_NAMED
 from adapters.sql.engine import make_engine
+from adapters.sql.failures import NotMigrated
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions
 from adapters.sql.users import USERS, SqlUserReader, forms_of
@@ -22,7 +23,7 @@ from application.search import Condition, Op, Search
 from application.units import repeating
 from application.users import UserCommands
 from domain.text import email_key, fold
-from domain.users import EmailTaken, User, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
 NOBODY = Context()
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -215,6 +216,18 @@ def test_a_downgrade_restores_the_folded_keys(engine: Engine) -> None:
     assert [row[0] for row in rows if row[1] != fold(row[0])] == ["eva@straße.example"]
     schema.upgrade(engine)
     assert wrong(engine) == []
+
+
+def test_before_an_upgrade_this_release_says_that_it_is_needed(engine: Engine) -> None:
+    """Whatever needs the column; the rest works."""
+    fill(engine, "ann@example.org")
+    reader = SqlUserReader(engine)
+    assert reader.get(1).email == "ann@example.org"
+    parts = Search((Condition.folding("email", Op.CONTAINS, ("ann",)),))
+    with pytest.raises(NotMigrated):
+        reader.page(parts)
+    with pytest.raises(NotMigrated):
+        commands(engine).create(NewUser(email="bob@example.org", name="Bob"), NOBODY)
 
 
 MANY = 6_000
