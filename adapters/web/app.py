@@ -4,7 +4,7 @@ And where they are wanted, a place in the metrics.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from hashlib import blake2b
 from json import dumps
@@ -21,7 +21,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from adapters.web.bearer import PRINCIPAL
 from adapters.web.dispatch import App, asked
 from adapters.web.headers import Dress, Headers
-from adapters.web.limits import drain, is_read, release_body
+from adapters.web.limits import can_be_discarded, discard, is_read, release_body
 from adapters.web.metrics import OTHER, ROUTE, Metrics, known_method, readable
 from adapters.web.progress import PROGRESS
 from adapters.web.traces import trace_id
@@ -168,31 +168,33 @@ class Exchange:
             answered.append(status)
             headers.append(("X-Request-ID", request_id))
             self._dress(environ, headers)
-            if not is_read(environ):
-                self._finish_reading(environ, headers)
+            if not (is_read(environ) or can_be_discarded(environ)) and _is_own_server(environ):
+                headers.append(("Connection", "close"))
             if (asked := environ.get("werkzeug.request")) and asked.url_rule:
                 environ[ROUTE] = asked.url_rule.rule  # Flask forgets it when it has answered
             return start_response(status, headers, *exc_info)
 
         try:
             with within(self._seconds):
-                # A list of one is what servers send in one go.
-                return [_whole(self._app(environ, starting))]
+                response = _whole(self._app(environ, starting))
+            # A list of one is what servers send in one go.
+            return [response] if is_read(environ) else self._and_discard(response, environ)
         finally:
             PROGRESS.end(environ)
             release_body(environ)
             status = int(answered[-1][:3]) if answered else 500
             self._tell(environ, status, perf_counter() - began)
 
-    def _finish_reading(self, environ: "WSGIEnvironment", headers: Headers) -> None:
-        """Discard the rest of the body, or announce that the connection ends.
+    def _and_discard(self, response: bytes, environ: "WSGIEnvironment") -> Iterator[bytes]:
+        """The response, whatever becomes of the request, and then the rest of the body.
 
-        If a response is complete before its request is, the server closes the connection: the
-        client cannot send the rest, and may not see the response (RFC 9112 section 9.3).
+        If a response is complete and nobody reads its request, the server closes the connection:
+        the client cannot send the rest, and may not see the response (RFC 9112 section 9.3).
         """
-        complete = drain(environ, seconds=self._body_seconds)
-        if not complete and environ.get("SERVER_SOFTWARE") == _OWN_SERVER:
-            headers.append(("Connection", "close"))
+        try:
+            yield response
+        finally:  # also if the server closes this early: it does for a response without a body
+            discard(environ, seconds=self._body_seconds)
 
     def _tell(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
         if self._metrics:
@@ -216,6 +218,11 @@ class Exchange:
 def _pseudonym(key: bytes, identity: tuple[str | None, ...]) -> str:
     """Stands for a principal: the same for each of its requests, and no clue to its subject."""
     return blake2b(dumps(identity).encode(), key=key, digest_size=6).hexdigest()
+
+
+def _is_own_server(environ: "WSGIEnvironment") -> bool:
+    """Whether the request came by `roster serve`."""
+    return environ.get("SERVER_SOFTWARE") == _OWN_SERVER
 
 
 def _trace(sent: str) -> dict[str, str]:

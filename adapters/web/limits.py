@@ -134,7 +134,7 @@ class _Arrival:
 
     received = 0
     complete = False
-    slow = False
+    broken = False
 
 
 def read_body(
@@ -171,6 +171,7 @@ def read_body(
     if len(body) > limit:
         raise BodyTooLarge
     if length is not None and len(body) < length:
+        arrival.broken = True
         raise BodyTooSlow if monotonic() - start >= seconds else BodyIncomplete
     arrival.complete = True
     if len(body) <= SMALL and _HELD in environ:
@@ -203,7 +204,7 @@ def _read_held(
         arrival.received += len(part)
         held.memory.extend(held, part)
         if monotonic() >= end and arrival.received < size:
-            arrival.slow = True
+            arrival.broken = True
             raise BodyTooSlow
     held.memory.complete(held)
 
@@ -231,30 +232,39 @@ def is_read(environ: "WSGIEnvironment") -> bool:
     return arrival is not None and arrival.complete
 
 
-def drain(environ: "WSGIEnvironment", *, seconds: float) -> bool:
-    """Read and discard the rest of a body. Returns whether its end was reached.
+def can_be_discarded(environ: "WSGIEnvironment") -> bool:
+    """Whether `discard` will certainly reach the end of the body, if the client sends it."""
+    left = _left(environ)
+    return left is not None and left <= DISCARDED and _may_follow(environ)
 
-    It reads at most DISCARDED bytes, for at most `seconds`, and nothing from a client that waits
-    for permission to send (RFC 9110 section 10.1.1).
+
+def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
+    """Read and discard the rest of a body: at most DISCARDED bytes, for at most `seconds`.
+
+    Nothing is read from a client that waits for permission to send it (RFC 9110 section 10.1.1).
     """
-    release_body(environ)
-    arrival = environ.get(_ARRIVAL)
-    if arrival is None and environ.get("HTTP_EXPECT", "").lower() == "100-continue":
-        return False
-    arrival = arrival or _Arrival()
-    if arrival.slow:
-        return False
-    length = _length(environ)
-    most = DISCARDED if length is None else min(DISCARDED, length - arrival.received)
-    read, end, discarded = environ["wsgi.input"].read, monotonic() + seconds, 0
+    if not _may_follow(environ):
+        return
+    left = _left(environ)
+    most = DISCARDED if left is None else min(DISCARDED, left)
+    read, end = environ["wsgi.input"].read, monotonic() + seconds
     PROGRESS.begin_reading(environ)
     try:
-        while discarded < most and (part := read(min(most - discarded, STEP))):
-            discarded += len(part)
-            if monotonic() >= end:
-                break
+        while most > 0 and monotonic() < end and (part := read(min(most, STEP))):
+            most -= len(part)
     finally:
         PROGRESS.end_reading(environ)
-    if length is None:
-        return discarded < most and monotonic() < end
-    return arrival.received + discarded >= length
+
+
+def _left(environ: "WSGIEnvironment") -> int | None:
+    """How much of the body has not been read; None if only its end on the wire shows it."""
+    arrival: _Arrival | None = environ.get(_ARRIVAL)
+    length = _length(environ)
+    return length if length is None or arrival is None else length - arrival.received
+
+
+def _may_follow(environ: "WSGIEnvironment") -> bool:
+    arrival: _Arrival | None = environ.get(_ARRIVAL)
+    if arrival is None:
+        return str(environ.get("HTTP_EXPECT", "")).lower() != "100-continue"
+    return not arrival.broken
