@@ -13,7 +13,6 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Insert,
     Integer,
     LargeBinary,
     Table,
@@ -28,10 +27,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from adapters.sql.bulk import insert_rows
 from adapters.sql.columns import Instant, text
 from adapters.sql.failures import gave_up
 from adapters.sql.metadata import METADATA
 from adapters.sql.pooled import Pooled
+from adapters.sql.statements import Statement
 from adapters.sql.transactions import send
 from application.deadlines import remaining, within
 from application.ports import (
@@ -111,11 +112,16 @@ _OF_KEY = ANSWERS.c.request_key == bindparam("key")
 _OF_KEYS = ANSWERS.c.request_key.in_(bindparam("keys", expanding=True))
 _HOLD = select(ANSWERS).where(_OF_KEY).with_for_update()
 _SET = update(ANSWERS).where(_OF_KEY)
+_KEEP = Statement(_SET.values({name: bindparam(name) for name in ("status", "headers", "body")}))
+_SUBJECT_NAMES = ANSWER_SUBJECTS.c.keys()
+_ADD_SUBJECT = Statement(
+    insert(ANSWER_SUBJECTS).values({name: bindparam(name) for name in _SUBJECT_NAMES})
+)
 # Rows that another transaction holds are left to it.
-_EXPIRED = (
+_EXPIRED = Statement(
     select(ANSWERS.c.request_key)
     .where(ANSWERS.c.creation_time <= bindparam("until"))
-    .limit(_AT_ONCE)
+    .limit(bindparam("count", type_=Integer()))
     .with_for_update(skip_locked=True)
 )
 _DELETE = delete(ANSWERS).where(_OF_KEYS)
@@ -123,9 +129,12 @@ _DELETE = delete(ANSWERS).where(_OF_KEYS)
 _OF_OWNER = (ANSWER_TOTALS.c.owner == bindparam("key_owner")) & (
     ANSWER_TOTALS.c.hour > bindparam("after")
 )
-_STORED = select(
-    func.coalesce(func.sum(ANSWER_TOTALS.c.bytes), 0), func.min(ANSWER_TOTALS.c.hour)
-).where(_OF_OWNER)
+_STORED = Statement(
+    select(func.coalesce(func.sum(ANSWER_TOTALS.c.bytes), 0), func.min(ANSWER_TOTALS.c.hour)).where(
+        _OF_OWNER
+    )
+)
+_TOTAL_NAMES = ANSWER_TOTALS.c.keys()
 _DELETE_TOTALS = delete(ANSWER_TOTALS).where(ANSWER_TOTALS.c.hour <= bindparam("last"))
 
 _NOTHING = {"digest": "", "status": None, "headers": None, "body": None}
@@ -173,13 +182,12 @@ class SqlAnswers(Answers):
     def keep(self, key: str, answer: Answer) -> None:
         headers = json.dumps(dict(answer.headers))
         values = {"status": answer.status, "headers": headers, "body": answer.body}
-        self._connection.execute(_SET, {**values, "key": key})
-        if answer.subjects:
-            rows = [
-                {"request_key": key, "subject_type": type_, "subject_id": subject_id}
-                for type_, subject_id in sorted(answer.subjects)
-            ]
-            self._connection.execute(insert(ANSWER_SUBJECTS), rows)
+        _KEEP.run(self._connection, {**values, "key": key})
+        rows = [(key, *subject) for subject in sorted(answer.subjects)]
+        if len(rows) == 1:
+            _ADD_SUBJECT.run(self._connection, dict(zip(_SUBJECT_NAMES, rows[0], strict=True)))
+        elif rows:
+            insert_rows(self._connection, [*ANSWER_SUBJECTS.c], rows)
         # Last, because it holds a row for which other requests of the owner wait.
         space, size = self._spaces.pop(key), len(headers) + len(answer.body)
         space.require(size)
@@ -201,7 +209,8 @@ class SqlAnswers(Answers):
         return self._delete_some_expired(until)
 
     def _delete_some_expired(self, until: datetime) -> int:
-        keys = self._connection.execute(_EXPIRED, {"until": until}).scalars().all()
+        rows = _EXPIRED.rows(self._connection, {"until": until, "count": _AT_ONCE})
+        keys = [key for (key,) in rows]
         if keys:
             self._connection.execute(_DELETE, {"keys": keys})
         return len(keys)
@@ -226,18 +235,24 @@ class SqlAnswers(Answers):
         """
         hour = _hour(at)
         of = {"key_owner": owner, "after": hour - _COUNTED_HOURS}
-        stored, first = self._connection.execute(_STORED, of).one()
+        stored, first = self._stored(of)
         if self._limit < 2 * stored and self._connection.dialect.name != "sqlite":
             self._add(owner, hour, part=0, size=0)
-            stored, first = self._connection.execute(_STORED, of).one()
+            stored, first = self._stored(of)
         until_free = _BEGINNING + ((first or hour) + _COUNTED_HOURS) * _HOUR - at
-        space = _Space(owner, hour, self._limit - int(stored), ceil(until_free.total_seconds()))
+        space = _Space(owner, hour, self._limit - stored, ceil(until_free.total_seconds()))
         space.require(1)
         return space
 
+    def _stored(self, of: Mapping[str, Any]) -> tuple[int, int | None]:
+        """How many bytes are stored, and in which hour the first of them were."""
+        row = _STORED.row(self._connection, of)
+        assert row is not None
+        return int(row[0]), row[1]
+
     def _add(self, owner: str, hour: int, *, part: int, size: int) -> None:
         row = {"owner": owner, "hour": hour, "part": part, "bytes": size}
-        self._connection.execute(_ADD_TO_TOTAL[self._connection.dialect.name], row)
+        _ADD_TO_TOTAL[self._connection.dialect.name].count(self._connection, row)
 
 
 class _Space(NamedTuple):
@@ -258,19 +273,27 @@ def _hour(at: datetime) -> int:
     return (at - _BEGINNING) // _HOUR
 
 
-def _adding_to_total() -> Mapping[str, Insert]:
+def _adding_to_total() -> Mapping[str, Statement]:
     """Adds bytes to a row, which it creates if necessary, by database."""
     stored, keys = ANSWER_TOTALS.c.bytes, ["owner", "hour", "part"]
-    on_sqlite, on_postgresql = sqlite.insert(ANSWER_TOTALS), postgresql.insert(ANSWER_TOTALS)
-    on_mariadb = mysql.insert(ANSWER_TOTALS)
+    row: dict[str, Any] = {name: bindparam(name) for name in _TOTAL_NAMES}
+    on_sqlite = sqlite.insert(ANSWER_TOTALS).values(row)
+    on_postgresql = postgresql.insert(ANSWER_TOTALS).values(row)
+    on_mariadb = mysql.insert(ANSWER_TOTALS).values(row)
     return {
-        "sqlite": on_sqlite.on_conflict_do_update(
-            index_elements=keys, set_={"bytes": stored + on_sqlite.excluded.bytes}
+        "sqlite": Statement(
+            on_sqlite.on_conflict_do_update(
+                index_elements=keys, set_={"bytes": stored + on_sqlite.excluded.bytes}
+            )
         ),
-        "postgresql": on_postgresql.on_conflict_do_update(
-            index_elements=keys, set_={"bytes": stored + on_postgresql.excluded.bytes}
+        "postgresql": Statement(
+            on_postgresql.on_conflict_do_update(
+                index_elements=keys, set_={"bytes": stored + on_postgresql.excluded.bytes}
+            )
         ),
-        "mariadb": on_mariadb.on_duplicate_key_update(bytes=stored + on_mariadb.inserted.bytes),
+        "mariadb": Statement(
+            on_mariadb.on_duplicate_key_update(bytes=stored + on_mariadb.inserted.bytes)
+        ),
     }
 
 
