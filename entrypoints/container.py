@@ -65,12 +65,14 @@ def make_app(
     return make_app(settings, run, reader, user_history, cursors, store.ready, pool, log_key)
 
 
-def make_log_key(keys: Keys) -> bytes:
+def make_log_key(settings: Settings, keys: Keys) -> bytes:
     """The key of the hashes that stand for principals in the log.
 
     All processes of a service have the same key. A process that cannot read the secret when it
-    starts has one of its own.
+    starts has one of its own. An open service has no principals.
     """
+    if settings.is_open:
+        return token_bytes(32)
     try:
         with within(_LOG_KEY_SECONDS):
             return keys.derive("log")
@@ -128,7 +130,7 @@ class Container(containers.DeclarativeContainer):
     pool = providers.Selector(
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
-    log_key = providers.Singleton(make_log_key, keys)
+    log_key = providers.Singleton(make_log_key, settings, keys)
     app = providers.Singleton(
         make_app, settings, run, user_reader, user_history, cursors, store, pool, log_key
     )

@@ -21,7 +21,13 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from adapters.web.bearer import PRINCIPAL
 from adapters.web.dispatch import App, asked
 from adapters.web.headers import Dress, Headers
-from adapters.web.limits import can_be_discarded, discard, is_read, release_body
+from adapters.web.limits import (
+    can_be_discarded,
+    discard,
+    is_read,
+    may_follow,
+    release_body,
+)
 from adapters.web.metrics import OTHER, ROUTE, Metrics, known_method, readable
 from adapters.web.progress import PROGRESS
 from adapters.web.traces import trace_id
@@ -178,7 +184,9 @@ class Exchange:
             with within(self._seconds):
                 response = _whole(self._app(environ, starting))
             # A list of one is what servers send in one go.
-            return [response] if is_read(environ) else self._and_discard(response, environ)
+            if is_read(environ) or not may_follow(environ):
+                return [response]
+            return self._and_discard(response, environ)
         finally:
             PROGRESS.end(environ)
             release_body(environ)

@@ -235,7 +235,7 @@ def is_read(environ: "WSGIEnvironment") -> bool:
 def can_be_discarded(environ: "WSGIEnvironment") -> bool:
     """Whether `discard` will certainly reach the end of the body, if the client sends it."""
     left = _left(environ)
-    return left is not None and left <= DISCARDED and _may_follow(environ)
+    return left is not None and left <= DISCARDED and may_follow(environ)
 
 
 def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
@@ -243,7 +243,7 @@ def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
 
     Nothing is read from a client that waits for permission to send it (RFC 9110 section 10.1.1).
     """
-    if not _may_follow(environ):
+    if not may_follow(environ):
         return
     left = _left(environ)
     most = DISCARDED if left is None else min(DISCARDED, left)
@@ -263,7 +263,8 @@ def _left(environ: "WSGIEnvironment") -> int | None:
     return length if length is None or arrival is None else length - arrival.received
 
 
-def _may_follow(environ: "WSGIEnvironment") -> bool:
+def may_follow(environ: "WSGIEnvironment") -> bool:
+    """Whether the client may still send the rest of a body that has not been read to its end."""
     arrival: _Arrival | None = environ.get(_ARRIVAL)
     if arrival is None:
         return str(environ.get("HTTP_EXPECT", "")).lower() != "100-continue"

@@ -127,9 +127,11 @@ def test_everything_works_under_other_defaults(url: str, directory_of: Callable)
     body = bytes(range(256))
     run = repeating(directory.begin)
     answer = Answer(201, {"ETag": '"é"'}, body)
-    run(NOBODY, lambda work: work.answers.reserve("k", "d", at=work.now))
+    run(NOBODY, lambda work: work.answers.reserve("k", "d", owner="o", at=work.now))
     run(NOBODY, lambda work: work.answers.keep("k", answer))
-    assert run(NOBODY, lambda work: work.answers.reserve("k", "d", at=work.now)) == answer
+    assert (
+        run(NOBODY, lambda work: work.answers.reserve("k", "d", owner="o", at=work.now)) == answer
+    )
 
 
 def find(directory, attribute: str, op: Op, value: object, *, folded: bool = False) -> list:

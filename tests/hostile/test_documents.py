@@ -109,7 +109,11 @@ RAW = {
 
 def document(attributes: Any, **more: Any) -> bytes:
     """Surrogates and all, in escapes."""
-    return json.dumps({"data": {"type": "users", **more, "attributes": attributes}}).encode()
+    whole = {"data": {"type": "users", **more, "attributes": attributes}}
+    try:  # as text: a document may have only so many escapes
+        return json.dumps(whole, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(whole).encode()
 
 
 def person(number: object, **attributes: Any) -> dict[str, Any]:

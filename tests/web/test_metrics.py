@@ -80,8 +80,8 @@ def test_the_pool_and_what_the_database_could_not_do_are_told(
     service: Service, sqlite_url: str
 ) -> None:
     client = service(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="3")
-    assert client.get("/readyz").status_code == 503  # nobody has migrated it
-    assert client.get("/api/v1/users").status_code == 503
+    assert client.get("/api/v1/users").status_code == 503  # nobody has migrated it
+    assert client.get("/api/v1/users/1").status_code == 503
     assert samples(client, "db_client_connection_max") == [({}, 3)]
     assert samples(client, "db_client_connection_used") == [({}, 0)]
     assert samples(client, "db_client_connection_pending_requests") == [({}, 0)]
