@@ -18,16 +18,14 @@ def _text(length: int | None = None) -> sa.String:
     )
 
 
-_COLUMNS = {"actor_kind": _text(50), "actor_issuer": _text()}
-
-
 def upgrade() -> None:
-    for name, kind in _COLUMNS.items():
-        op.add_column("events", sa.Column(name, kind), if_not_exists=_may_be_half_done())
+    again = _may_be_half_done()
+    op.add_column("events", sa.Column("actor_kind", _text(50)), if_not_exists=again)
+    op.add_column("events", sa.Column("actor_issuer", _text()), if_not_exists=again)
 
 
 def downgrade() -> None:
-    for name in _COLUMNS:
+    for name in ("actor_kind", "actor_issuer"):
         op.drop_column("events", name, if_exists=_may_be_half_done())
 
 

@@ -32,8 +32,7 @@ SELECT EXISTS (
 
 
 def upgrade() -> None:
-    owner = sa.Column("owner", _text(64))
-    op.add_column("answers", owner, if_not_exists=_may_be_half_done())
+    op.add_column("answers", sa.Column("owner", _text(64)), if_not_exists=_may_be_half_done())
     op.create_table(
         "answer_subjects",
         sa.Column("request_key", _text(64), nullable=False),

@@ -57,8 +57,7 @@ def upgrade() -> None:
 
 
 def _add() -> None:
-    column = sa.Column("email_folded", _text(250))
-    op.add_column("users", column, if_not_exists=_may_be_half_done())
+    op.add_column("users", sa.Column("email_folded", _text(250)), if_not_exists=_may_be_half_done())
 
 
 def _add_beside_writers() -> None:

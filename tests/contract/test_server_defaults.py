@@ -125,13 +125,12 @@ def test_everything_works_under_other_defaults(url: str, directory_of: Callable)
         directory.add("USER2@example.org")
 
     body = bytes(range(256))
-    run = repeating(directory.begin)
     answer = Answer(201, {"ETag": '"é"'}, body)
-    run(NOBODY, lambda work: work.answers.reserve("k", "d", owner="o", at=work.now))
-    run(NOBODY, lambda work: work.answers.keep("k", answer))
-    assert (
-        run(NOBODY, lambda work: work.answers.reserve("k", "d", owner="o", at=work.now)) == answer
-    )
+    with directory.begin(NOBODY) as work:
+        work.answers.reserve("k", "d", owner="o", at=work.now)
+        work.answers.keep("k", answer)
+    with directory.begin(NOBODY) as work:
+        assert work.answers.reserve("k", "d", owner="o", at=work.now) == answer
 
 
 def find(directory, attribute: str, op: Op, value: object, *, folded: bool = False) -> list:

@@ -202,7 +202,7 @@ UNCHANGED = [
         USERS,
         "sort=-role,creation_time&filter[email]=ann@example.org",
         ("admin", datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC), 7),
-        "zJC-ls8LR5C5WyJhZG1pbiIsIjIwMjYtMTEtMjJUMDk6MzA6MDAuMTIzWiIsN10",
+        "4fz0Muum6879WyJhZG1pbiIsIjIwMjYtMTEtMjJUMDk6MzA6MDAuMTIzWiIsN10",
     ),
     (USERS, "sort=is_active", (True, 7), "SkUcNiESS3BdW3RydWUsN10"),
     (
