@@ -31,7 +31,7 @@ class MissingToken(Unauthenticated):
 class InvalidToken(Unauthenticated):
     """The token has no trusted signature, or is not valid for this time and service.
 
-    `reason` says more than the client is told, and `facts` are about the token: both are for the
+    `reason` has details that the response omits, and `facts` are about the token: both are for the
     operator's log. They contain no text that an unauthenticated client chose.
     """
 

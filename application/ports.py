@@ -33,7 +33,7 @@ class Unavailable(RosterError):
 
     @property
     def explanation(self) -> str:
-        """What the operator is told: the detail, and the reason if it is known."""
+        """The message for the operator: the detail, and the reason if it is known."""
         if self.reason is None:
             return self.detail
         if type(self) is Unavailable:  # its detail says no more than the reason

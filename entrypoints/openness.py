@@ -24,7 +24,7 @@ def check_openness(settings: Settings, address: str | None = None) -> None:
     if not settings.allow_open:
         raise BadSetting(
             "ROSTER_ALLOW_OPEN",
-            f"must be 1 to listen on {address} without access control: whoever can reach it can "
+            f"must be 1 to listen on {address} without access control: anyone who can reach it can "
             "read and change all users (or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS)",
         )
     if not (settings.public_url or settings.hosts):

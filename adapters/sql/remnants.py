@@ -2,7 +2,7 @@
 
 An erased value stays in free parts of pages: SQLite overwrites them only when it needs them, and
 with `secure_delete` it overwrites those where the value was last, but not those where it was before
-its page was split. Only VACUUM, which writes every page anew, removes all of them; then the log is
+its page was split. Only VACUUM, which rewrites every page, removes all of them; then the log is
 truncated. Until that is done, the file is marked, by its `user_version`.
 
 Other databases have no remnants that Roster could remove (docs/operations.md).
@@ -38,7 +38,7 @@ def size(connection: Pooled) -> int | None:
 
 
 def remove(connection: Pooled) -> None:
-    """Write the file anew and empty its log, if it is marked; outside a transaction.
+    """Rewrite the file and empty its log, if it is marked. Requires that no transaction is open.
 
     Raises StillRead, and what the driver raises; the mark stays then.
     """

@@ -29,7 +29,7 @@ _ADD = Statement(
 
 
 class SqlSecrets(Secrets):
-    """The secrets in a database. Whoever can read the table can read them."""
+    """The secrets in a database. Anyone who can read the table can read them."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine

@@ -67,7 +67,7 @@ class SqlStore:
     def remove_remnants(self) -> None:
         """Remove what is left of erased values in the file of SQLite, if there may be something.
 
-        It writes the whole file anew; meanwhile nothing can be changed. Raises Unavailable.
+        It rewrites the whole file, and nothing can be changed meanwhile. Raises Unavailable.
         """
         with self._transactions.alone() as connection:
             remnants.remove(connection)

@@ -196,7 +196,7 @@ class Exchange:
     def _and_discard(self, response: bytes, environ: "WSGIEnvironment") -> Iterator[bytes]:
         """The response, whatever becomes of the request, and then the rest of the body.
 
-        If a response is complete and nobody reads its request, the server closes the connection:
+        If a response ends before its request has been read, the server closes the connection:
         the client cannot send the rest, and may not see the response (RFC 9112 section 9.3).
         """
         try:

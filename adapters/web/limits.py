@@ -90,7 +90,7 @@ class BodyMemory:
     def _drop(self, held: "HeldBody") -> None:
         self._incomplete.discard(held)
         self._used -= len(held.content)
-        held.content.clear()  # in place: whoever still refers to it holds nothing
+        held.content.clear()  # in place, so that other references hold nothing
 
     def complete(self, held: "HeldBody") -> None:
         """Record that a body has arrived. Raises BodyMemoryExceeded if it has lost its memory."""

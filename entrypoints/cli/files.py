@@ -53,7 +53,7 @@ def reading(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def writing(name: str) -> Iterator[BinaryIO]:
-    """A file to be written anew. FileFailed, at its end too; a closed pipe passes as it is.
+    """Open a file for writing. Raises FileFailed, also as it is closed; not for a closed pipe.
 
     A new file is readable by its owner only. An existing one keeps its permissions, with a
     warning if other users of the machine may read it.

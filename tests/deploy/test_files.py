@@ -107,4 +107,4 @@ def test_no_image_is_built_from_a_tag_that_can_move() -> None:
     images = [line.split()[1] for line in lines if line.startswith("FROM ")]
     stages = [line.split()[3] for line in lines if " AS " in line]
     assert set(images) - set(stages) == {"${BASE}"}
-    assert "ARG BASE" in lines  # without a default: whoever builds names a digest
+    assert "ARG BASE" in lines  # without a default: the builder names a digest

@@ -113,7 +113,7 @@ def test_check_finds_a_column_that_was_added_by_hand(roster: Roster, tmp_path: P
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_an_open_service_listens_on_loopback_only(roster: Roster, host: str) -> None:
     line = (
-        f"ROSTER_ALLOW_OPEN: must be 1 to listen on {host} without access control: whoever can "
+        f"ROSTER_ALLOW_OPEN: must be 1 to listen on {host} without access control: anyone who can "
         "reach it can read and change all users (or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS)"
     )
     assert ended(roster("serve", "--host", host), 2, line)

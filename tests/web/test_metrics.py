@@ -80,7 +80,7 @@ def test_the_pool_and_what_the_database_could_not_do_are_told(
     service: Service, sqlite_url: str
 ) -> None:
     client = service(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="3")
-    assert client.get("/api/v1/users").status_code == 503  # nobody has migrated it
+    assert client.get("/api/v1/users").status_code == 503  # it is not migrated
     assert client.get("/api/v1/users/1").status_code == 503
     assert samples(client, "db_client_connection_max") == [({}, 3)]
     assert samples(client, "db_client_connection_used") == [({}, 0)]
@@ -101,7 +101,7 @@ def test_requests_that_wait_for_a_connection_are_told(
         eventually(lambda: samples(client, pending) == [({}, 1)])
         assert samples(client, "db_client_connection_used") == [({}, 1)]
         assert not waiting.done()
-    assert waiting.result().status_code == 503  # nobody has migrated it
+    assert waiting.result().status_code == 503  # it is not migrated
     eventually(lambda: samples(client, pending) == [({}, 0)])  # the text is as of the last second
 
 
