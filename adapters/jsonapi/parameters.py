@@ -4,9 +4,10 @@ Every problem of a query is reported at once, each with the name of its paramete
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -137,13 +138,21 @@ def decoded(query: str) -> Pairs:
         keep_blank_values=True,
         errors="surrogateescape",
     )
+    if storable("".join(chain.from_iterable(pairs))):
+        raise _unstorable(pairs)
+    return tuple(pairs)
+
+
+def _unstorable(pairs: Iterable[tuple[str, str]]) -> Refused:
+    """The error for the first name or value that cannot be stored."""
     for name, value in pairs:
         if problem := storable(name):
-            raise _refused("malformed_query", f"The name of a query parameter {problem.detail}.")
+            detail = f"The name of a query parameter {problem.detail}."
+            return _refused("malformed_query", detail)
         if problem := storable(value):
             detail = f"{_shortened(name)} {problem.detail}."
-            raise _refused("invalid_parameter", detail, parameter=name)
-    return tuple(pairs)
+            return _refused("invalid_parameter", detail, parameter=name)
+    raise AssertionError("every name and value can be stored")
 
 
 def _refused(code: str, detail: str, *, parameter: str | None = None) -> Refused:
@@ -311,7 +320,7 @@ class _Reading:
     def _condition(self, name: str, filtered: "_Filtered") -> Condition | None:
         attribute, op = filtered.attribute, filtered.op
         texts = filtered.texts[0].split(",") if filtered.separated else filtered.texts
-        if any(len(text) > LONGEST_VALUE for text in texts):
+        if len(max(texts, key=len)) > LONGEST_VALUE:
             self._wrong(name, f"A filter value has at most {LONGEST_VALUE} characters.")
             return None
         values = []
