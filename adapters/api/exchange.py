@@ -9,14 +9,7 @@ from flask import Response, g
 from flask.globals import request_ctx
 
 from adapters.jsonapi import atomic, parameters
-from adapters.jsonapi.etags import (
-    entity_tag,
-    expected_versions,
-    meant,
-    unchanged,
-    unmatchable,
-)
-from adapters.jsonapi.media import (
+from adapters.jsonapi.content_negotiation import (
     CURSOR_PROFILE,
     JSONAPI,
     accepted_profiles,
@@ -24,8 +17,15 @@ from adapters.jsonapi.media import (
     check_content_type,
     media_type,
 )
+from adapters.jsonapi.errors import ErrorObject, Refused
+from adapters.jsonapi.etags import (
+    entity_tag,
+    expected_versions,
+    meant,
+    unchanged,
+    unmatchable,
+)
 from adapters.jsonapi.operation_objects import Locate
-from adapters.jsonapi.problems import ErrorObject, Refused
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.dispatch import Ready, asked

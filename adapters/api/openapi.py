@@ -31,7 +31,7 @@ from adapters.api.schemas import (
     schemas,
 )
 from adapters.jsonapi.atomic import EXTENSION
-from adapters.jsonapi.media import JSON, JSONAPI, media_type
+from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
 from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS

@@ -12,15 +12,15 @@ from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 from adapters.api import exchange
 from adapters.api.errors import URL
 from adapters.api.suggestions import meant
-from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
-from adapters.jsonapi.media import CURSOR_PROFILE, JSONAPI, media_type
-from adapters.jsonapi.problems import (
+from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, JSONAPI, media_type
+from adapters.jsonapi.errors import (
     RETRY_AFTER_SECONDS,
     ErrorObject,
     Refused,
     error_document,
     refusal,
 )
+from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.web.app import LOG_FIELDS, REQUEST_ID
 from adapters.web.bearer import challenge
 from adapters.web.hosts import ForeignHost, ForeignOrigin

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from adapters.api.errors import URL as ERRORS
 from adapters.api.pages import page, text
-from adapters.jsonapi.media import JSON
+from adapters.jsonapi.content_negotiation import JSON
 from adapters.resources.addresses import PREFIX
 
 HTML: Final = "text/html"

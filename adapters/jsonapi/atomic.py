@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.jsonapi.documents import Writer
+from adapters.jsonapi.errors import MOST_TOLD, ErrorObject, Refused, refusal
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.jsonapi.operation_objects import (
     MOST,
@@ -20,7 +21,6 @@ from adapters.jsonapi.operation_objects import (
     Reading,
     Target,
 )
-from adapters.jsonapi.problems import MOST_TOLD, ErrorObject, Refused, refusal
 from adapters.jsonapi.resource import LARGEST_KEY, Resource, read_key
 from adapters.jsonapi.resource_objects import made_by_client, other_id, other_type, parsed
 from application.access import Action, Principal, required_scopes

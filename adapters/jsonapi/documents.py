@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from adapters.jsonapi.media import CURSOR_PROFILE, media_type
-from adapters.jsonapi.pages import neighbours, page_meta
+from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, media_type
+from adapters.jsonapi.pagination import neighbours, page_meta
 from adapters.jsonapi.parameters import OF_URLS, SOUND, Pairs, Question, Shown
 from adapters.jsonapi.resource import Kind, Resource, write_instants
 from application.search import Page, tuple_getter

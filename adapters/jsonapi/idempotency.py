@@ -5,7 +5,7 @@ import re
 from hashlib import sha256
 from typing import Final
 
-from adapters.jsonapi.problems import ErrorObject, Refused
+from adapters.jsonapi.errors import ErrorObject, Refused
 from application.access import Principal
 from application.once import Keyed
 

@@ -11,9 +11,9 @@ from itertools import chain
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
+from adapters.jsonapi.content_negotiation import CURSOR_PROFILE
 from adapters.jsonapi.cursors import Cursors, ListCursors
-from adapters.jsonapi.media import CURSOR_PROFILE
-from adapters.jsonapi.problems import ErrorObject, Refused
+from adapters.jsonapi.errors import ErrorObject, Refused
 from adapters.jsonapi.resource import EQUALITY, Attribute, Resource
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, total_order
 from domain.errors import Problem

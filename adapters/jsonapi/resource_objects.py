@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.jsonapi.problems import MOST_TOLD, ErrorObject, Refused
+from adapters.jsonapi.errors import MOST_TOLD, ErrorObject, Refused
 from adapters.jsonapi.resource import Resource
 from adapters.strict_json import NotStrict, parse
 from domain.errors import LONGEST_QUOTED

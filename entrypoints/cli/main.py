@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from adapters.jsonapi.problems import Refused
+from adapters.jsonapi.errors import Refused
 from application.ports import Unavailable
 from domain.errors import Invalid, RosterError
 from entrypoints.cli.db import db

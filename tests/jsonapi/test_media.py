@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.jsonapi.content_negotiation import accepted_profiles, check_content_type
+from adapters.jsonapi.errors import Refused
 from adapters.jsonapi.etags import entity_tag, expected_versions, unchanged
-from adapters.jsonapi.media import accepted_profiles, check_content_type
-from adapters.jsonapi.problems import Refused
 
 PIECES = st.sampled_from(
     [

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.pages import neighbours, page_meta
+from adapters.jsonapi.errors import Refused
+from adapters.jsonapi.pagination import neighbours, page_meta
 from adapters.jsonapi.parameters import Question, collection
-from adapters.jsonapi.problems import Refused
 from adapters.jsonapi.resource import Resource
 from application.search import Numbered, Page
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapters.jsonapi.problems import (
+from adapters.jsonapi.errors import (
     MOST_TOLD,
     STATUS,
     ErrorObject,

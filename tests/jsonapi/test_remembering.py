@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.errors import Refused
 from adapters.jsonapi.parameters import (
     LONGEST_REMEMBERED,
     REMEMBERED,
@@ -12,7 +13,6 @@ from adapters.jsonapi.parameters import (
     collection,
     remembered,
 )
-from adapters.jsonapi.problems import Refused
 from adapters.jsonapi.resource import Resource
 from application.search import Slice
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import Writer
+from adapters.jsonapi.errors import Refused
 from adapters.jsonapi.parameters import Shown, collection, single
-from adapters.jsonapi.problems import Refused
 from adapters.jsonapi.resource import (
     Resource,
     read_instant,

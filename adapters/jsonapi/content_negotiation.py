@@ -8,7 +8,7 @@ from typing import Final
 
 from werkzeug.http import parse_list_header
 
-from adapters.jsonapi.problems import ErrorObject, Refused
+from adapters.jsonapi.errors import ErrorObject, Refused
 
 JSONAPI: Final = "application/vnd.api+json"
 JSON: Final = "application/json"
