@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 
 from adapters.jsonapi.cursors import Cursors
-from adapters.memory.events import MemoryEventReader
+from adapters.memory.audit import MemoryEventReader
 from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader

@@ -10,8 +10,8 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
-from adapters.memory.answers import Kept, MemoryAnswers
-from adapters.memory.events import MemoryEvents
+from adapters.memory.audit import MemoryEvents
+from adapters.memory.idempotency import Kept, MemoryAnswers
 from adapters.memory.users import MemoryUsers
 from application.deadlines import remaining
 from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork

@@ -19,7 +19,7 @@ from adapters.api import Terms, api
 from adapters.api.errors import ERRORS
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
-from adapters.memory.events import MemoryEventReader
+from adapters.memory.audit import MemoryEventReader
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.web.app import create_app

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from adapters.memory.events import MemoryEventReader
+from adapters.memory.audit import MemoryEventReader
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql import schema
