@@ -12,8 +12,8 @@ from adapters.memory.audit import MemoryEventReader
 from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
+from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import DeadlinePool, make_engine
-from adapters.sql.events import SqlEventReader
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserCopies, SqlUserReader

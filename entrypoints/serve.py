@@ -157,9 +157,9 @@ def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
     if settings.store == "memory":
         return None
     from adapters.sql import schema
+    from adapters.sql.database_checks import refuse_unfit
     from adapters.sql.engine import make_engine
     from adapters.sql.failures import WritesRefused
-    from adapters.sql.fitness import refuse_unfit
 
     engine = make_engine(settings.database_url, pool_size=1)
     try:

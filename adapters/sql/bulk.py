@@ -5,11 +5,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import Column, Integer, Table, bindparam, func, insert, select
 
-from adapters.sql import sqlite
-from adapters.sql.copying import copy_in
+from adapters.sql.connection import Pooled
+from adapters.sql.dialects import sqlite
+from adapters.sql.dialects.postgresql_copy import copy_in
 from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, violated
-from adapters.sql.pooled import Pooled
 from adapters.sql.transactions import send
 from application.ports import Overtaken
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import Engine, Integer, LargeBinary, bindparam, cast, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from adapters.sql.compiled import Statement
+from adapters.sql.connection import Pooled
 from adapters.sql.failures import VIOLATIONS
-from adapters.sql.pooled import Pooled
-from adapters.sql.statements import Statement
 from adapters.sql.transactions import Transactions, asking
 from adapters.sql.users import USERS, forms_of
 from application.ports import Overtaken

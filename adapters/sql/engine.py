@@ -11,7 +11,7 @@ import psycopg2
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
-from adapters.sql import mariadb, postgresql, sqlite
+from adapters.sql.dialects import mariadb, postgresql, sqlite
 from application.deadlines import remaining
 
 

@@ -15,7 +15,7 @@ import psycopg2
 import pymysql
 import sqlalchemy.exc
 
-from adapters.sql.reasons import reason, words_of
+from adapters.sql.error_reasons import reason, words_of
 from application.ports import OutcomeUnknown, Overtaken, Unavailable
 
 

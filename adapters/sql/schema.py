@@ -137,7 +137,7 @@ def drift(engine: Engine) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from adapters.sql import answers, events, secrets, users  # noqa: F401 (they declare their tables)
+    from adapters.sql import audit, idempotency, secrets, users  # noqa: F401 (they declare their tables)
 
     with translated(), engine.connect() as connection:
         options = {"compare_type": True, "include_name": _is_compared}
@@ -247,7 +247,7 @@ def _refuse_other_schema(connection: Connection) -> None:
 
 def _may_be_own(connection: Connection, name: str) -> bool:
     """Whether the table has the columns with which Roster creates it, and no foreign ones."""
-    from adapters.sql import answers, events, secrets, users  # noqa: F401 (they declare their tables)
+    from adapters.sql import audit, idempotency, secrets, users  # noqa: F401 (they declare their tables)
 
     declared: Table | None = METADATA.tables.get(name)
     if declared is None:

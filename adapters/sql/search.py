@@ -29,9 +29,9 @@ from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.functions import GenericFunction
 
 from adapters.sql.columns import Beginning
-from adapters.sql.pooled import Pooled
-from adapters.sql.shapes import Asked, Shape, Slot, Slots, shape_of
-from adapters.sql.statements import Row, Statement
+from adapters.sql.compiled import Row, Statement
+from adapters.sql.connection import Pooled
+from adapters.sql.query_shapes import Asked, Shape, Slot, Slots, shape_of
 from application.search import Numbered, Op, Order, Page, Search, Slice
 
 T = TypeVar("T")

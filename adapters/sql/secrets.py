@@ -6,9 +6,9 @@ from secrets import token_bytes
 from sqlalchemy import Column, Engine, LargeBinary, Table, bindparam, insert, select
 
 from adapters.sql.columns import Instant, text
+from adapters.sql.compiled import Statement
 from adapters.sql.failures import VIOLATIONS
 from adapters.sql.metadata import METADATA
-from adapters.sql.statements import Statement
 from adapters.sql.transactions import Transactions, asking
 from application.ports import SECRET_BYTES, Clock, Secrets, Unavailable
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from sqlalchemy import Engine, false, update
 
-from adapters.sql import remnants
-from adapters.sql.answers import SqlAnswers
-from adapters.sql.events import SqlEvents
+from adapters.sql import purge
+from adapters.sql.audit import SqlEvents
+from adapters.sql.connection import Pooled
+from adapters.sql.database_checks import refuse_unfit
 from adapters.sql.failures import UnknownFailure
-from adapters.sql.fitness import refuse_unfit
-from adapters.sql.pooled import Pooled
+from adapters.sql.idempotency import SqlAnswers
 from adapters.sql.transactions import Transactions, send
 from adapters.sql.users import USERS, SqlUsers
 from application.deadlines import within
@@ -70,7 +70,7 @@ class SqlStore:
         It rewrites the whole file, and nothing can be changed meanwhile. Raises Unavailable.
         """
         with self._transactions.alone() as connection:
-            remnants.remove(connection)
+            purge.remove(connection)
 
     def _remove_remnants_at_once(self) -> None:
         """Do so unless it takes long.
@@ -83,8 +83,8 @@ class SqlStore:
             within(_SECONDS_AT_ONCE),
             self._transactions.alone() as connection,
         ):
-            if (remnants.size(connection) or 0) <= _BYTES_AT_ONCE:
-                remnants.remove(connection)
+            if (purge.size(connection) or 0) <= _BYTES_AT_ONCE:
+                purge.remove(connection)
 
     def ready(self) -> None:
         """Raise Unavailable, which says why, unless a user could be created now.

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
-from adapters.sql import mariadb, postgresql, sqlite
+from adapters.sql.connection import Pooled
+from adapters.sql.dialects import mariadb, postgresql, sqlite
 from adapters.sql.failures import translated, translated_at_commit
-from adapters.sql.pooled import Pooled
 from application.deadlines import remaining, within
 from application.ports import Unavailable
 

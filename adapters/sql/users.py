@@ -25,13 +25,13 @@ from sqlalchemy import (
 
 from adapters.sql.bulk import Adding, Bulk, adding
 from adapters.sql.columns import BEGINNING, Beginning, Identity64, Instant, text
-from adapters.sql.copying import Written, copy_out
+from adapters.sql.compiled import Statement
+from adapters.sql.connection import Pooled
+from adapters.sql.dialects.postgresql_copy import Written, copy_out
 from adapters.sql.engine import is_alone
 from adapters.sql.failures import VIOLATIONS, translated, violated
 from adapters.sql.metadata import METADATA
-from adapters.sql.pooled import Pooled
 from adapters.sql.search import Overridden, Searchable
-from adapters.sql.statements import Statement
 from adapters.sql.transactions import asking
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search

@@ -13,8 +13,8 @@ from adapters.memory.audit import MemoryEventReader
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql import schema
+from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
-from adapters.sql.events import SqlEventReader
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserReader
 from application.ports import Begin, Context, UserReader

@@ -16,8 +16,8 @@ from sqlalchemy import Engine, event, inspect, text, update
 
 import adapters.sql
 from adapters.sql import schema
-from adapters.sql.answers import ANSWERS
 from adapters.sql.engine import make_engine
+from adapters.sql.idempotency import ANSWERS
 from adapters.sql.metadata import METADATA
 from application.access import Principal
 from application.deadlines import within

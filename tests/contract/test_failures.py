@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from adapters.sql import schema
+from adapters.sql.audit import SqlEvents
 from adapters.sql.engine import make_engine
-from adapters.sql.events import SqlEvents
 from adapters.sql.failures import UnknownFailure, translated
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, reading
@@ -324,7 +324,9 @@ def test_a_server_of_another_kind_is_told_apart(
     mariadb_url: str, directory_of, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = directory_of(make_engine(mariadb_url))
-    monkeypatch.setattr("adapters.sql.mariadb.OLDEST", (1000, 0))  # none such can be had here
+    monkeypatch.setattr(
+        "adapters.sql.dialects.mariadb.OLDEST", (1000, 0)
+    )  # none such can be had here
     with pytest.raises(Unavailable) as refusal:
         directory.ready()
     assert refusal.value.code == "unsupported_server"

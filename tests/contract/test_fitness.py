@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import make_url
 
 from adapters.sql import schema
+from adapters.sql.database_checks import refuse_unfit
 from adapters.sql.engine import make_engine
-from adapters.sql.fitness import refuse_unfit
 from adapters.sql.metadata import METADATA
 from application.ports import Context, Unavailable
 from domain.users import NewUser

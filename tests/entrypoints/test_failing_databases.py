@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from adapters.sql.reasons import MAX_LENGTH, reason, without_secrets
+from adapters.sql.error_reasons import MAX_LENGTH, reason, without_secrets
 from entrypoints.cli.main import main
 
 Roster = Callable[..., subprocess.CompletedProcess[str]]

@@ -16,9 +16,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
 from adapters.sql import schema
-from adapters.sql.answers import ANSWERS
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import ForeignTable
+from adapters.sql.idempotency import ANSWERS
 
 ROOT = Path(__file__).parents[2]
 DROP_INDEX = "DROP INDEX ix_users_name_id"

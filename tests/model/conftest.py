@@ -16,8 +16,8 @@ from sqlalchemy import delete
 from structlog.testing import capture_logs
 
 from adapters.sql import schema
-from adapters.sql.answers import ANSWERS
-from adapters.sql.events import EVENTS
+from adapters.sql.audit import EVENTS
+from adapters.sql.idempotency import ANSWERS
 from adapters.sql.users import USERS as TABLE
 from entrypoints.container import Container
 from entrypoints.settings import Settings

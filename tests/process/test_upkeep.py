@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from adapters.sql import schema
-from adapters.sql.answers import ANSWERS
 from adapters.sql.engine import make_engine
+from adapters.sql.idempotency import ANSWERS
 from application.ports import KEPT_FOR
 from entrypoints.container import utc_now
 

@@ -13,8 +13,8 @@ from psycopg2 import extensions
 from sqlalchemy import Engine
 
 from adapters.sql import schema
+from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
-from adapters.sql.events import SqlEventReader
 from adapters.sql.users import SqlUserReader
 from application.search import Condition, Key, Op, Order, Search, Slice, total_order
 from application.trail import History

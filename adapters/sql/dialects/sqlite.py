@@ -13,8 +13,8 @@ from sqlalchemy import URL, Column, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from adapters.sql import private_files
+from adapters.sql.connection import Pooled
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
-from adapters.sql.pooled import Pooled
 from application.deadlines import remaining
 from application.ports import Unavailable
 

@@ -11,8 +11,8 @@ from sqlalchemy import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
-from adapters.sql import mariadb, postgresql
-from adapters.sql.pooled import Pooled
+from adapters.sql.connection import Pooled
+from adapters.sql.dialects import mariadb, postgresql
 
 T = TypeVar("T")
 Values = Mapping[str, Any]

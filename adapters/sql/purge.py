@@ -8,7 +8,7 @@ truncated. Until that is done, the file is marked, by its `user_version`.
 Other databases have no remnants that Roster could remove (docs/operations.md).
 """
 
-from adapters.sql.pooled import Pooled
+from adapters.sql.connection import Pooled
 from application.ports import Unavailable
 
 _NONE, _SOME = 0, 1

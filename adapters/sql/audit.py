@@ -24,13 +24,13 @@ from sqlalchemy import (
     update,
 )
 
-from adapters.sql import remnants
+from adapters.sql import purge
 from adapters.sql.bulk import insert_rows
 from adapters.sql.columns import Identity64, Instant, text
+from adapters.sql.compiled import Row, Statement
+from adapters.sql.connection import Pooled
 from adapters.sql.metadata import METADATA
-from adapters.sql.pooled import Pooled
 from adapters.sql.search import Searchable
-from adapters.sql.statements import Row, Statement
 from adapters.sql.transactions import Transactions, asking
 from application.ports import Context
 from application.search import Page, Search
@@ -171,7 +171,7 @@ class SqlEvents(Events):
         subject: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
         count = after = 0
         self.erased = True
-        remnants.mark(self._connection)
+        purge.mark(self._connection)
         while rows := _CHANGES_OF_SUBJECT.rows(
             self._connection, {**subject, "after": after, "count": _AT_ONCE}
         ):

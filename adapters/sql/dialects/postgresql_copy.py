@@ -20,9 +20,9 @@ from sqlalchemy import (
     select,
 )
 
-from adapters.sql import postgresql
 from adapters.sql.columns import Instant
-from adapters.sql.pooled import Pooled
+from adapters.sql.connection import Pooled
+from adapters.sql.dialects import postgresql
 
 _RFC_3339 = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 _NULL = "\1"

@@ -29,10 +29,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters.sql.bulk import insert_rows
 from adapters.sql.columns import Instant, text
+from adapters.sql.compiled import Statement
+from adapters.sql.connection import Pooled
 from adapters.sql.failures import gave_up
 from adapters.sql.metadata import METADATA
-from adapters.sql.pooled import Pooled
-from adapters.sql.statements import Statement
 from adapters.sql.transactions import send
 from application.deadlines import remaining, within
 from application.ports import (
