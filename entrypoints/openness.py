@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 
-from adapters.web.headers import ANYONE
+from adapters.web.security_headers import ANYONE
 from entrypoints.settings import BadSetting, Settings
 
 

@@ -201,9 +201,9 @@ def _tallies(settings: Settings) -> AbstractContextManager[None]:
     """Where the workers count together, if they count."""
     if settings.metrics == "off":
         return nullcontext()
-    from adapters.web import tallies
+    from adapters.web import metrics_directory
 
-    return tallies.directory()
+    return metrics_directory.directory()
 
 
 def _run(settings: Settings, address: str, port: int, *, workers: int, threads: int) -> None:

@@ -174,7 +174,7 @@ def _is_ipv6(text: str) -> bool:
 
 def request_rate(text: str) -> str:
     """A number of requests in a time."""
-    from adapters.web.rates import rate
+    from adapters.web.rate_limit import rate
 
     try:
         rate(text)

@@ -8,15 +8,15 @@ from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.sql import failures
 from adapters.sql.engine import DeadlinePool
-from adapters.web import tallies
+from adapters.web import metrics_directory
 from adapters.web.addresses import TrustedProxies
 from adapters.web.app import create_app
 from adapters.web.bearer import bearer
-from adapters.web.headers import Dress
 from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
-from adapters.web.rates import counting_refusals, limit, rate
+from adapters.web.rate_limit import counting_refusals, limit, rate
+from adapters.web.security_headers import Dress
 from application.ports import Run, UserReader
 from application.trail import History
 from entrypoints.access import make_tokens
@@ -107,7 +107,7 @@ def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:
 
 def make_metrics(pool: DeadlinePool | None) -> Metrics:
     """What is counted; of a database, its connections and failures, too."""
-    kept = Metrics(tallies.join())
+    kept = Metrics(metrics_directory.join())
     if pool is not None:
         kept.gauge("db_client_connection_max", "How many connections there may be.", pool.size)
         kept.gauge("db_client_connection_used", "How many are in use.", pool.checkedout)

@@ -26,8 +26,8 @@ from adapters.jsonapi.resource import KEY
 from adapters.resources.addresses import PREFIX, Addresses
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
-from adapters.web.limits import BodyMemory
-from adapters.web.rates import Limit
+from adapters.web.rate_limit import Limit
+from adapters.web.request_body import BodyMemory
 from application.operations import Operations
 from application.ports import Run, UserReader
 from application.trail import History

@@ -13,8 +13,8 @@ from adapters.jsonapi.parameters import is_set
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from adapters.web.bearer import PRINCIPAL, Authenticate
-from adapters.web.dispatch import asked
-from adapters.web.rates import Limit
+from adapters.web.flask_app import asked
+from adapters.web.rate_limit import Limit
 from application.access import Action, Principal, required_scopes
 
 READING: Final = frozenset(("GET", "HEAD"))

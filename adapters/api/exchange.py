@@ -28,8 +28,8 @@ from adapters.jsonapi.etags import (
 from adapters.jsonapi.operation_objects import Locate
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
-from adapters.web.dispatch import Ready, asked
-from adapters.web.limits import BodyMemory, begin_validation, read_body, release_body
+from adapters.web.flask_app import Ready, asked
+from adapters.web.request_body import BodyMemory, begin_validation, read_body, release_body
 from application.access import Principal
 from application.deadlines import anew
 from application.operations import OperationRefused

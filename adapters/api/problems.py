@@ -24,8 +24,8 @@ from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.web.app import LOG_FIELDS, REQUEST_ID
 from adapters.web.bearer import challenge
 from adapters.web.hosts import ForeignHost, ForeignOrigin
-from adapters.web.limits import BodyIncomplete, BodyMemoryExceeded, BodyTooLarge, BodyTooSlow
-from adapters.web.rates import TooManyRequests
+from adapters.web.rate_limit import TooManyRequests
+from adapters.web.request_body import BodyIncomplete, BodyMemoryExceeded, BodyTooLarge, BodyTooSlow
 from application.access import InsufficientScope, InvalidToken, Unauthenticated
 from application.operations import OperationRefused
 from application.ports import Unavailable

@@ -7,7 +7,7 @@ from flask import Response, g
 
 from adapters.api import exchange
 from adapters.jsonapi.idempotency import keyed
-from adapters.web.dispatch import asked
+from adapters.web.flask_app import asked
 from application.once import once
 from application.ports import Answer, Run, Subject
 

@@ -19,17 +19,17 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from adapters.web.bearer import PRINCIPAL
-from adapters.web.dispatch import App, asked
-from adapters.web.headers import Dress, Headers
-from adapters.web.limits import (
+from adapters.web.flask_app import App, asked
+from adapters.web.metrics import OTHER, ROUTE, Metrics, known_method, readable
+from adapters.web.progress import PROGRESS
+from adapters.web.request_body import (
     can_be_discarded,
     discard,
     is_read,
     may_follow,
     release_body,
 )
-from adapters.web.metrics import OTHER, ROUTE, Metrics, known_method, readable
-from adapters.web.progress import PROGRESS
+from adapters.web.security_headers import Dress, Headers
 from adapters.web.traces import trace_id
 from application.deadlines import within
 

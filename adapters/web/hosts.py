@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from werkzeug.exceptions import BadHost
 
 from adapters.web.addresses import parse_address
-from adapters.web.dispatch import asked
+from adapters.web.flask_app import asked
 
 PROBES: Final = frozenset(("/healthz", "/readyz"))
 """The paths that accept any Host: a probe addresses whatever the scheduler knows."""

@@ -24,11 +24,11 @@ from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.web.app import create_app
 from adapters.web.bearer import Authenticate
-from adapters.web.headers import Dress
 from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
-from adapters.web.rates import Limit
+from adapters.web.rate_limit import Limit
+from adapters.web.security_headers import Dress
 from application.keys import Keys
 from application.ports import Context, UnitOfWork, UserReader
 from application.trail import Event, History

@@ -20,7 +20,7 @@ BREACHES = [
     ("layers", "domain/users.py", "import application.search"),
     ("layers", "application/search.py", "import adapters.jsonapi"),
     ("layers", "adapters/web/health.py", "import entrypoints.settings"),
-    ("rooms", "adapters/jsonapi/content_negotiation.py", "import adapters.web.limits"),
+    ("rooms", "adapters/jsonapi/content_negotiation.py", "import adapters.web.request_body"),
     ("rooms", "adapters/sql/search.py", "import adapters.memory.search"),
     ("rooms", "adapters/tokens/tokens.py", "import adapters.web.bearer"),
     ("rooms", "adapters/web/bearer.py", "import adapters.tokens.keys"),

@@ -7,7 +7,7 @@ from flask import Flask, Response, after_this_request, g, request
 from werkzeug.exceptions import NotFound
 
 from adapters.web.app import create_app
-from adapters.web.dispatch import Ready
+from adapters.web.flask_app import Ready
 
 TYPE = ("Content-Type", "text/plain")
 

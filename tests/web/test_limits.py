@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from adapters.web import limits
-from adapters.web.limits import (
+from adapters.web import request_body
+from adapters.web.request_body import (
     DISCARDED,
     SMALL,
     STEP,
@@ -199,7 +199,7 @@ def large(size: int, stream: Any = None) -> dict[str, Any]:
     return {"wsgi.input": stream or BytesIO(b"x" * size), "CONTENT_LENGTH": str(size)}
 
 
-def receive(environment: dict[str, Any], memory: BodyMemory) -> limits.Body:
+def receive(environment: dict[str, Any], memory: BodyMemory) -> request_body.Body:
     return read_body(environment, limit=10**9, seconds=60, memory=memory)
 
 

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from flask.testing import FlaskClient
 
-from adapters.web.rates import TooManyRequests, limit, rate
+from adapters.web.rate_limit import TooManyRequests, limit, rate
 
 Service = Callable[..., FlaskClient]
 

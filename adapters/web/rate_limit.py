@@ -12,7 +12,7 @@ from throttled.rate_limiter.quota_parser import parse
 from werkzeug.exceptions import HTTPException
 
 from adapters.web.addresses import parse_address
-from adapters.web.dispatch import asked
+from adapters.web.flask_app import asked
 from adapters.web.hosts import ForeignHost
 from application.access import Principal
 
