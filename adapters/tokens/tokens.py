@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import jwt
 
 from adapters.tokens.keys import HS256, Key, KeySource, matching, secret_bytes
-from adapters.tokens.verified import Verified, VerifiedTokens
+from adapters.tokens.token_cache import Verified, VerifiedTokens
 from application.access import InvalidToken, Principal
 
 LONGEST: Final = 16 * 1024

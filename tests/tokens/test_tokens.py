@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from adapters.tokens.key_sets import KeySet
 from adapters.tokens.keys import Secret
+from adapters.tokens.token_cache import MOST, MOST_BYTES, Verified, VerifiedTokens
 from adapters.tokens.tokens import LONGEST, Tokens, sign
-from adapters.tokens.verified import MOST, MOST_BYTES, Verified, VerifiedTokens
 from application.access import InvalidToken, Principal
 from application.ports import Unavailable
 
