@@ -7,19 +7,19 @@ from flask import Blueprint, Response
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
-from adapters.api.access import guard
-from adapters.api.docs import docs
+from adapters.api.authorization import guard
+from adapters.api.error_handler import saying
 from adapters.api.errors import errors
-from adapters.api.exchange import Reception, receiver
 from adapters.api.history import history
-from adapters.api.openapi import openapi
+from adapters.api.http import Reception, receiver
+from adapters.api.idempotency import answering_once
+from adapters.api.openapi.document import openapi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
-from adapters.api.problems import saying
-from adapters.api.repetition import answering_once
+from adapters.api.pages.home import welcome
+from adapters.api.pages.swagger import docs
 from adapters.api.root import root
 from adapters.api.users import users
-from adapters.api.welcome import welcome
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import KEY

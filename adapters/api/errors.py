@@ -5,7 +5,7 @@ from typing import Final
 
 from flask import Blueprint, Response
 
-from adapters.api.pages import page, text
+from adapters.api.pages.html import page, text
 
 URL: Final = "/docs/errors"
 

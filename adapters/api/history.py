@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response
 
-from adapters.api import exchange
+from adapters.api import http
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.resources.addresses import Addresses
@@ -17,10 +17,10 @@ def history(api: Blueprint, of: History, addresses: Addresses, cursors: Cursors)
 
     @api.get(f"/{kind.type}/<key:subject_id>/history", endpoint=f"{kind.type}_history")
     def show_history(subject_id: int) -> Response:
-        query = exchange.query()
+        query = http.query()
         question = parameters.collection(query, EVENTS, cursors, within=of.about(subject_id))
         page = of.page(subject_id, question.search)
-        profile = exchange.profiled() and isinstance(question.search.place, Slice)
+        profile = http.profiled() and isinstance(question.search.place, Slice)
         writer = addresses.history(kind.type, subject_id)
         body = writer.collection(page, question, query=query, profile=profile)
-        return exchange.answered(body, profile=profile)
+        return http.answered(body, profile=profile)

@@ -6,8 +6,8 @@ from urllib.parse import unquote, urljoin
 
 from flask import Blueprint, Response
 
-from adapters.api import exchange
-from adapters.api.repetition import AnswerOnce
+from adapters.api import http
+from adapters.api.idempotency import AnswerOnce
 from adapters.api.root import canonical
 from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.operation_objects import Locate
@@ -31,13 +31,13 @@ def operations(
 
     @api.post(URL)
     def perform_operations() -> Response:
-        parameters.none(exchange.query())
-        batch = exchange.received_operations(collections, locate)
+        parameters.none(http.query())
+        batch = http.received_operations(collections, locate)
 
         def answer(run: Run) -> tuple[Response, set[Subject]]:
-            came = perform(batch.meant, run, exchange.context())
+            came = perform(batch.meant, run, http.context())
             body = atomic.results(batch, came, collections)
-            return exchange.performed(body), batch.subjects(came)
+            return http.performed(body), batch.subjects(came)
 
         return answered_once(run, answer, batch.subjects())
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import orjson
 from flask import Blueprint, Response
 
-from adapters.api import exchange
+from adapters.api import http
 from adapters.jsonapi import parameters
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX, Addresses
@@ -35,5 +35,5 @@ def root(api: Blueprint, addresses: Addresses, resources: Iterable[Resource]) ->
 
     @api.get("")
     def show_root() -> Response:
-        parameters.none(exchange.query())
-        return exchange.answered(body)
+        parameters.none(http.query())
+        return http.answered(body)

@@ -4,9 +4,9 @@ from functools import partial
 
 from flask import Blueprint, Response
 
-from adapters.api import exchange
-from adapters.api.access import ERASE_HISTORY
-from adapters.api.repetition import AnswerOnce
+from adapters.api import http
+from adapters.api.authorization import ERASE_HISTORY
+from adapters.api.idempotency import AnswerOnce
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import Writer
@@ -34,51 +34,51 @@ def users(
 
     @api.get("/users")
     def list_users() -> Response:
-        query = exchange.query()
+        query = http.query()
         question = question_of(query)
         page = reader.page(question.search)
-        profile = exchange.profiled() and isinstance(question.search.place, Slice)
+        profile = http.profiled() and isinstance(question.search.place, Slice)
         body = writer.collection(page, question, query=query, profile=profile)
-        return exchange.answered(body, profile=profile)
+        return http.answered(body, profile=profile)
 
     @api.post("/users")
     def create_user() -> Response:
-        shown = parameters.single(exchange.query(), USERS)
-        sent = exchange.received(id_required=False)
+        shown = parameters.single(http.query(), USERS)
+        sent = http.received(id_required=False)
         expect_new(sent, USERS)
         new = NewUser.of(*USERS.given(sent.fields))
 
         def create(run: Run) -> tuple[Response, list[Subject]]:
-            user = UserCommands(run).create(new, exchange.context())
-            body = writer.single(user, query=exchange.query(), shown=shown)
-            response = exchange.created(body, version=user.version, location=writer.url(user))
+            user = UserCommands(run).create(new, http.context())
+            body = writer.single(user, query=http.query(), shown=shown)
+            response = http.created(body, version=user.version, location=writer.url(user))
             return response, [(USERS.type, user.id)]
 
         return answered_once(run, create, ())
 
     @api.get("/users/<key:user_id>")
     def show_user(user_id: int) -> Response:
-        shown = parameters.single(exchange.query(), USERS)
+        shown = parameters.single(http.query(), USERS)
         user = reader.get(user_id)
-        user.must_be(exchange.expected())
-        body = writer.single(user, query=exchange.query(), shown=shown)
-        return exchange.answered(body, version=user.version)
+        user.must_be(http.expected())
+        body = writer.single(user, query=http.query(), shown=shown)
+        return http.answered(body, version=user.version)
 
     @api.patch("/users/<key:user_id>")
     def change_user(user_id: int) -> Response:
-        shown = parameters.single(exchange.query(), USERS)
-        sent = exchange.received(id_required=True)
+        shown = parameters.single(http.query(), USERS)
+        sent = http.received(id_required=True)
         expect_existing(sent, USERS, str(user_id))
         changes = UserChanges(*USERS.given(sent.fields))
-        exchange.discard_body()
-        expected = exchange.expected()
-        user = commands.change(user_id, changes, exchange.context(), expected=expected)
-        body = writer.single(user, query=exchange.query(), shown=shown)
-        return exchange.answered(body, version=user.version)
+        http.discard_body()
+        expected = http.expected()
+        user = commands.change(user_id, changes, http.context(), expected=expected)
+        body = writer.single(user, query=http.query(), shown=shown)
+        return http.answered(body, version=user.version)
 
     @api.delete("/users/<key:user_id>")
     def delete_user(user_id: int) -> Response:
-        erase = parameters.flag(exchange.query(), ERASE_HISTORY)
+        erase = parameters.flag(http.query(), ERASE_HISTORY)
         remove = commands.erase if erase else commands.delete
-        remove(user_id, exchange.context(), expected=exchange.expected())
-        return exchange.deleted()
+        remove(user_id, http.context(), expected=http.expected())
+        return http.deleted()

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from adapters.api.errors import ERRORS
-from adapters.api.openapi import document
+from adapters.api.openapi.document import document
 
 Item = Mapping[str, Any]
 _METHODS: Final = ("get", "post", "patch", "delete")

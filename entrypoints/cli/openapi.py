@@ -11,7 +11,7 @@ from entrypoints.settings import Settings
 @click.command()
 def openapi() -> None:
     """Print the description of the API (OpenAPI 3.1), as /openapi.json has it."""
-    from adapters.api.openapi import document
+    from adapters.api.openapi.document import document
 
     settings = Settings.of(os.environ)
     limited = settings.rate_limit is not None

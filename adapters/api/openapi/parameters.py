@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from adapters.api.access import ERASE_HISTORY
-from adapters.api.schemas import TYPES
+from adapters.api.authorization import ERASE_HISTORY
+from adapters.api.openapi.schemas import TYPES
 from adapters.jsonapi.cursors import CURSOR, LONGEST_CURSOR
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
 from adapters.jsonapi.parameters import (

@@ -7,7 +7,7 @@ import orjson
 from flask import Blueprint, Response, request
 
 from adapters.api.errors import URL as ERRORS
-from adapters.api.pages import page, text
+from adapters.api.pages.html import page, text
 from adapters.jsonapi.content_negotiation import JSON
 from adapters.resources.addresses import PREFIX
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from flask import Response, g
 
-from adapters.api import exchange
+from adapters.api import http
 from adapters.jsonapi.idempotency import keyed
 from adapters.web.flask_app import asked
 from application.once import once
@@ -30,12 +30,12 @@ def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
         environ = asked().environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
-            exchange.discard_body()
+            http.discard_body()
             return answering(run)[0]
-        context = exchange.context()
-        url = f"{environ['PATH_INFO']}?{exchange.query()}"
+        context = http.context()
+        url = f"{environ['PATH_INFO']}?{http.query()}"
         request = keyed(key, principal=context.principal, url=url, body=g.body)
-        exchange.discard_body()
+        http.discard_body()
         answer = once(
             run,
             request,
@@ -43,7 +43,7 @@ def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
             lambda joined: _stored(*answering(joined)),
             lambda refusal: _stored(say(refusal), named),
         )
-        return exchange.response(answer.status, answer.body, headers=answer.headers)
+        return http.response(answer.status, answer.body, headers=answer.headers)
 
     return answered_once
 

@@ -9,9 +9,9 @@ import structlog
 from flask import Response, current_app, request
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
-from adapters.api import exchange
+from adapters.api import http
+from adapters.api.did_you_mean import meant
 from adapters.api.errors import URL
-from adapters.api.suggestions import meant
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.errors import (
     RETRY_AFTER_SECONDS,
@@ -85,7 +85,7 @@ def saying(base: str) -> Callable[[Exception], Response]:
 def _media_type(refused: Refused) -> str:
     """That of its document: errors that the cursor profile defines are written by the profile."""
     by_the_profile = any(error.type_link for error in refused.errors)
-    return media_type([CURSOR_PROFILE]) if by_the_profile and exchange.profiled() else JSONAPI
+    return media_type([CURSOR_PROFILE]) if by_the_profile and http.profiled() else JSONAPI
 
 
 def _refused(error: Exception) -> Refused:
@@ -95,9 +95,9 @@ def _refused(error: Exception) -> Refused:
         return Refused(failed)
     if isinstance(error, RosterError):
         _log_reason(error)
-        return refusal(error, exchange.pointer_to)
+        return refusal(error, http.pointer_to)
     if isinstance(error, OperationRefused):
-        return exchange.refused(error)
+        return http.refused(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, BodyMemoryExceeded):
@@ -121,11 +121,11 @@ def _failed_precondition(error: Stale) -> ErrorObject | None:
     if_match = request.environ.get("HTTP_IF_MATCH")
     expected = expected_versions(if_match)
     if if_match is None or expected is None or error.version in expected:
-        return exchange.precondition_failed("If-None-Match")
+        return http.precondition_failed("If-None-Match")
     if names_version(if_match):
         return None
     detail = unmatchable(if_match) or "If-Match has no ETag of this resource; read it again."
-    return exchange.precondition_failed("If-Match", detail)
+    return http.precondition_failed("If-Match", detail)
 
 
 def _foreign_host(error: ForeignHost) -> ErrorObject:

@@ -7,10 +7,10 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response
 
-from adapters.api import examples
-from adapters.api.access import alternatives
+from adapters.api.authorization import alternatives
 from adapters.api.errors import ERRORS as ERROR_CODES
-from adapters.api.openapi_parameters import (
+from adapters.api.openapi import examples
+from adapters.api.openapi.parameters import (
     ERASE,
     IF_MATCH,
     IF_NONE_MATCH,
@@ -20,8 +20,7 @@ from adapters.api.openapi_parameters import (
     fields,
     list_parameters,
 )
-from adapters.api.operations import URL as OPERATIONS
-from adapters.api.schemas import (
+from adapters.api.openapi.schemas import (
     ERRORS,
     TYPES,
     object_of,
@@ -30,6 +29,7 @@ from adapters.api.schemas import (
     reference,
     schemas,
 )
+from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
 from adapters.jsonapi.resource import Kind, Resource

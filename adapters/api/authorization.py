@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import g
 
-from adapters.api import exchange
+from adapters.api import http
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.parameters import is_set
 from adapters.resources.addresses import PREFIX
@@ -70,7 +70,7 @@ def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[]
 
 
 def _authorize(principal: Principal, path: str, method: str) -> None:
-    erases = method == "DELETE" and is_set(exchange.query(), ERASE_HISTORY)
+    erases = method == "DELETE" and is_set(http.query(), ERASE_HISTORY)
     allowed = alternatives(path, method, erases=erases)
     for scopes in allowed:
         if principal.scopes.issuperset(scopes):

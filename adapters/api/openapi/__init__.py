@@ -1,0 +1,1 @@
+"""The OpenAPI description, built from the resources' declarations."""
