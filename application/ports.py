@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from application.access import Principal
+from application.audit import Trail
 from application.search import Page, Search
-from application.trail import Trail
 from domain.errors import Conflict, RosterError
 from domain.users import NewUser, User
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Container
 from typing import Final
 
+from application.audit import Kind
 from application.ports import Context, Run, UnitOfWork
-from application.trail import Kind
 from domain.text import fold
 from domain.users import (
     PERSONAL,

@@ -17,13 +17,13 @@ from adapters.sql.engine import DeadlinePool, make_engine
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserCopies, SqlUserReader
+from application.audit import History
 from application.deadlines import within
 from application.keys import Keys
 from application.ports import Run, Secrets, Unavailable, UserReader
-from application.trail import History
 from application.units import repeating
+from application.user_import import UserImport
 from application.users import RECORDED, UserCommands
-from application.users_io import UserImport
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from time import sleep
 from typing import Final, Protocol
 
 from application.deadlines import within
-from application.once import delete_expired_answers
+from application.idempotency import delete_expired_answers
 from application.ports import Begin
 from entrypoints import logs
 

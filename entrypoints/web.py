@@ -17,8 +17,8 @@ from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rate_limit import counting_refusals, limit, rate
 from adapters.web.security_headers import Dress
+from application.audit import History
 from application.ports import Run, UserReader
-from application.trail import History
 from entrypoints.access import make_tokens
 from entrypoints.logs import teller
 from entrypoints.openness import check_openness

@@ -28,9 +28,9 @@ from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import Limit
 from adapters.web.request_body import BodyMemory
+from application.audit import History
 from application.operations import Operations
 from application.ports import Run, UserReader
-from application.trail import History
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 

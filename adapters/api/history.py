@@ -7,8 +7,8 @@ from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.resources.addresses import Addresses
 from adapters.resources.events import EVENTS
+from application.audit import History
 from application.search import Slice
-from application.trail import History
 
 
 def history(api: Blueprint, of: History, addresses: Addresses, cursors: Cursors) -> None:

@@ -8,7 +8,7 @@ from flask import Response, g
 from adapters.api import http
 from adapters.jsonapi.idempotency import keyed
 from adapters.web.flask_app import asked
-from application.once import once
+from application.idempotency import once
 from application.ports import Answer, Run, Subject
 
 KEPT: Final = ("Content-Type", "ETag", "Location", "Cache-Control")

@@ -7,7 +7,7 @@ from typing import Final
 
 from adapters.jsonapi.errors import ErrorObject, Refused
 from application.access import Principal
-from application.once import Keyed
+from application.idempotency import Keyed
 
 LONGEST: Final = 255
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.memory.search import found
+from application.audit import Changes, Event, EventReader, Events, NewEvent
 from application.ports import Context
 from application.search import Condition, Op, Page, Search, Slice
-from application.trail import Changes, Event, EventReader, Events, NewEvent
 
 
 class MemoryEvents(Events):

@@ -13,9 +13,9 @@ from typing import Any
 from adapters.memory.audit import MemoryEvents
 from adapters.memory.idempotency import Kept, MemoryAnswers
 from adapters.memory.users import MemoryUsers
+from application.audit import Event, Trail
 from application.deadlines import remaining
 from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
-from application.trail import Event, Trail
 from domain.users import User
 
 _FOREVER = -1

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.memory.search import found
+from application.audit import Trail
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
-from application.trail import Trail
 from application.users import RECORDED
 from domain.text import email_key
 from domain.users import EmailTaken, NewUser, User, UserNotFound

@@ -6,7 +6,7 @@ from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.resource import Resource, instant, mapping, number, text
-from application.trail import Action
+from application.audit import Action
 from domain.errors import Problem
 
 _OR_NULL: Final = ["string", "null"]

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, Protocol
 from adapters.jsonapi.resource import READ, Kind, Resource, write_instant
 from adapters.tabular import csv, jsonl
 from adapters.tabular.lines import Row
-from application.users_io import BadRecord, Record
+from application.user_import import BadRecord, Record
 from domain.errors import Invalid, Problem, Violation
 
 NOTES: Final = ("line", "errors")

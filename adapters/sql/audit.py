@@ -32,9 +32,9 @@ from adapters.sql.connection import Pooled
 from adapters.sql.metadata import METADATA
 from adapters.sql.search import Searchable
 from adapters.sql.transactions import Transactions, asking
+from application.audit import Changes, Event, EventReader, Events, NewEvent
 from application.ports import Context
 from application.search import Page, Search
-from application.trail import Changes, Event, EventReader, Events, NewEvent
 
 EVENTS = Table(
     "events",

@@ -17,9 +17,9 @@ from adapters.sql.failures import UnknownFailure
 from adapters.sql.idempotency import SqlAnswers
 from adapters.sql.transactions import Transactions, send
 from adapters.sql.users import USERS, SqlUsers
+from application.audit import Trail
 from application.deadlines import within
 from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
-from application.trail import Trail
 
 READY_SECONDS = 2.0
 _BYTES_AT_ONCE: Final = 64 * 1024**2

@@ -33,9 +33,9 @@ from adapters.sql.failures import VIOLATIONS, translated, violated
 from adapters.sql.metadata import METADATA
 from adapters.sql.search import Overridden, Searchable
 from adapters.sql.transactions import asking
+from application.audit import Trail
 from application.ports import Overtaken, UserReader, Users
 from application.search import Page, Search
-from application.trail import Trail
 from application.users import RECORDED
 from domain.text import email_key, fold
 from domain.users import (

@@ -11,7 +11,7 @@ from entrypoints.cli.directory import opened
 from entrypoints.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from application.users_io import BadRecord, Record
+    from application.user_import import BadRecord, Record
 
 MOST = 1_000_000
 
@@ -36,7 +36,7 @@ def demo(count: int, seed: int) -> None:
     roster demo 1000
     """
     from application.search import Search, Slice
-    from application.users_io import Manner
+    from application.user_import import Manner
 
     with Progress("Inventing", end=count) as progress, opened() as directory:
         if directory.reader.page(Search(place=Slice(1))).items:
@@ -47,7 +47,7 @@ def demo(count: int, seed: int) -> None:
 
 
 def _records(count: int, seed: int) -> "Iterator[Record]":
-    from application.users_io import Record
+    from application.user_import import Record
     from entrypoints.people import people
 
     for number, attributes in enumerate(people(count, seed), start=1):

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from adapters.resources.addresses import Addresses
     from adapters.resources.files import Copies
     from adapters.sql.store import SqlStore
+    from application.audit import EventReader, History
     from application.ports import Context, UserReader
     from application.search import Condition
-    from application.trail import EventReader, History
+    from application.user_import import UserImport
     from application.users import UserCommands
-    from application.users_io import UserImport
     from domain.users import User
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from adapters.jsonapi.resource import Resource
-    from application.trail import Event
+    from application.audit import Event
 
 # Joiners of letters and of emoji: they belong to names and change nothing around them.
 _JOINERS = "\u200c\u200d"

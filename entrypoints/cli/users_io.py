@@ -18,7 +18,7 @@ from entrypoints.cli.progress import Progress
 
 if TYPE_CHECKING:
     from adapters.resources.files import Records
-    from application.users_io import BadRecord, Manner, Tally
+    from application.user_import import BadRecord, Manner, Tally
 
 
 @click.command("import")
@@ -54,7 +54,7 @@ def import_users(
     roster users import people.csv --errors bad.csv
     roster users import people.jsonl --update --skip-errors
     """
-    from application.users_io import ImportRefused, Manner
+    from application.user_import import ImportRefused, Manner
 
     manner = Manner(update=update, skip_errors=skip_errors, dry_run=dry_run)
     try:

@@ -29,9 +29,9 @@ from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rate_limit import Limit
 from adapters.web.security_headers import Dress
+from application.audit import Event, History
 from application.keys import Keys
 from application.ports import Context, UnitOfWork, UserReader
-from application.trail import Event, History
 from application.units import repeating
 from application.users import RECORDED
 from domain.users import User

@@ -10,7 +10,7 @@ import pytest
 from adapters.memory.store import MemoryStore
 from application.deadlines import remaining, within
 from application.ports import Context, OutcomeUnknown, Overtaken, UnitOfWork
-from application.users_io import (
+from application.user_import import (
     BATCH,
     BadRecord,
     ImportRefused,

@@ -17,8 +17,8 @@ from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserReader
+from application.audit import EventReader
 from application.ports import Begin, Context, UserReader
-from application.trail import EventReader
 from application.units import repeating
 from application.users import UserCommands
 from domain.users import NewUser, User

@@ -12,7 +12,7 @@ from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql.store import SqlStore
 from application.deadlines import within
-from application.once import Keyed, once
+from application.idempotency import Keyed, once
 from application.ports import (
     KEPT_FOR,
     Answer,

@@ -20,11 +20,11 @@ from adapters.sql.engine import make_engine
 from adapters.sql.idempotency import ANSWERS
 from adapters.sql.metadata import METADATA
 from application.access import Principal
+from application.audit import Event, History
 from application.deadlines import within
-from application.once import Keyed, once
+from application.idempotency import Keyed, once
 from application.ports import KEPT_FOR, Answer, Context, ResponseErased, Run
 from application.search import Search
-from application.trail import Event, History
 from application.units import repeating
 from application.users import RECORDED, UserCommands
 from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound

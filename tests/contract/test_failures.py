@@ -18,10 +18,10 @@ from adapters.sql.failures import UnknownFailure, translated
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, reading
 from adapters.sql.users import SqlUsers
+from application.audit import Trail
 from application.deadlines import anew, remaining, within
 from application.ports import Context, OutcomeUnknown, Overtaken, Unavailable
 from application.search import Search, Slice
-from application.trail import Trail
 from application.units import repeating
 from domain.users import EmailTaken, NewUser, UserChanges
 

@@ -8,10 +8,10 @@ import pytest
 
 from adapters.sql.engine import make_engine
 from application.access import Principal
+from application.audit import Event, History
 from application.deadlines import within
 from application.ports import Context, UnitOfWork
 from application.search import Order, Search, Slice
-from application.trail import Event, History
 from application.units import joining, repeating
 from application.users import RECORDED, UserCommands
 from domain.errors import RosterError

@@ -16,8 +16,8 @@ from adapters.sql import schema
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
 from adapters.sql.users import SqlUserReader
+from application.audit import History
 from application.search import Condition, Key, Op, Order, Search, Slice, total_order
-from application.trail import History
 from application.users import RECORDED
 from domain.text import email_key
 

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from application.audit import Action, NewEvent
 from application.deadlines import anew
 from application.ports import Begin, Context, Overtaken, UnitOfWork
-from application.trail import Action, NewEvent
 from application.users import RECORDED
 from domain.errors import Conflict, Invalid, Problem
 from domain.text import email_key
