@@ -6,8 +6,8 @@ from functools import partial
 from adapters.tokens.key_sets import KeySet, UnreachableKeySet, fetch, read_file
 from adapters.tokens.keys import KeySource, Secret, UnusableKeySet, read_keys
 from adapters.tokens.tokens import Tokens
+from entrypoints.setting_types import ANY
 from entrypoints.settings import BadSetting, Settings
-from entrypoints.values import ANY
 
 
 def check_keys(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from application.deadlines import within
 from application.ports import Unavailable
 from domain.errors import Conflict, RosterError
 from entrypoints import logs
-from entrypoints.openness import check_openness
+from entrypoints.open_service import check_openness
 from entrypoints.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def _loaded(master: int, port: int) -> "Flask":
     logs.configure(settings.log_format)
     from adapters.web.slow_clients import SlowClients
     from entrypoints.container import Container
-    from entrypoints.upkeep import Upkeep
+    from entrypoints.maintenance import Upkeep
 
     container = Container(settings=settings)
     app: Flask = container.app()

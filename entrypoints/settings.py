@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from entrypoints.values import (
+from entrypoints.setting_types import (
     MEMORY,
     Read,
     claim_values,

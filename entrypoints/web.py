@@ -21,7 +21,7 @@ from application.audit import History
 from application.ports import Run, UserReader
 from entrypoints.access import make_tokens
 from entrypoints.logs import teller
-from entrypoints.openness import check_openness
+from entrypoints.open_service import check_openness
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:

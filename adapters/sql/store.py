@@ -75,7 +75,7 @@ class SqlStore:
     def _remove_remnants_at_once(self) -> None:
         """Do so unless it takes long.
 
-        The mark in the file stays until it is done, at the latest by entrypoints.upkeep: the
+        The mark in the file stays until it is done, at the latest by entrypoints.maintenance: the
         erasure is committed, and does not fail because of it.
         """
         with (

@@ -48,7 +48,7 @@ def demo(count: int, seed: int) -> None:
 
 def _records(count: int, seed: int) -> "Iterator[Record]":
     from application.user_import import Record
-    from entrypoints.people import people
+    from entrypoints.cli.fake_people import people
 
     for number, attributes in enumerate(people(count, seed), start=1):
         yield Record(number, attributes)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from entrypoints.setting_types import ANY
 from entrypoints.settings import BadSetting, Settings
-from entrypoints.values import ANY
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 365 * 86400

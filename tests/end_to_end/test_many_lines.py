@@ -19,8 +19,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from domain.text import fold
+from entrypoints.cli.fake_people import people
 from entrypoints.cli.main import main
-from entrypoints.people import people
 
 COLUMNS = ("email", "name", "is_active", "role")
 BAD_VALUES = [

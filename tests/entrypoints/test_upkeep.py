@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from structlog.testing import capture_logs
 
 from application.ports import Context, Unavailable, UnitOfWork
-from entrypoints.upkeep import Upkeep
+from entrypoints.maintenance import Upkeep
 
 
 class FailingStore:
