@@ -23,7 +23,7 @@ def codes_in(source: Path) -> set[str]:
 def of_requests() -> set[str]:
     """The codes that the source gives to what a request may meet."""
     rooms = [*(ROOT / "domain").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")]
-    rooms += [path for path in (ROOT / "application").rglob("*.py") if path.stem != "users_io"]
+    rooms += [path for path in (ROOT / "application").rglob("*.py") if path.stem != "user_import"]
     of_files = [path for path in rooms if any(part in str(path) for part in OF_FILES)]
     return set().union(*(codes_in(path) for path in rooms if path not in of_files))
 

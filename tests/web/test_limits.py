@@ -85,7 +85,7 @@ def test_a_body_that_nobody_has_read_is_discarded(declared: int | None) -> None:
 def test_no_more_than_so_much_is_discarded(
     declared: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "DISCARDED", 50)
+    monkeypatch.setattr(request_body, "DISCARDED", 50)
     environment = environ(b"x" * 1000, declared)
     discard(environment, seconds=60)
     assert environment["wsgi.input"].left() == 950
