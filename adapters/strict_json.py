@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 DEEPEST: Final = 64
 MOST_DIGITS: Final = 400
-MOST_MEMBERS: Final = 100_000
+MAX_MEMBERS: Final = 100_000
 """How many members and elements a text has at most, unless its reader says otherwise."""
 ESCAPES_PER_MEMBER: Final = 4
 """How many backslashes a text may have, for each member and element that it may have: the decoder
@@ -105,7 +105,7 @@ def _too_deep(bare: bytes, most: int) -> bool:
     return False
 
 
-def parse(text: bytes | bytearray, *, most: int = MOST_MEMBERS) -> Any:
+def parse(text: bytes | bytearray, *, most: int = MAX_MEMBERS) -> Any:
     """The value of the text, which has at most `most` members and elements in all.
 
     Raises NotStrict, with a detail that no library wrote.

@@ -36,7 +36,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class AuditedType:
     """A type of resource, and its attributes as the audit log records them.
 
     `personal` are the attributes that describe a person. Two of their values are the same if they
@@ -46,7 +46,7 @@ class Kind:
     type: str
     attributes: tuple[str, ...]
     personal: frozenset[str]
-    forms: Callable[[str], frozenset[str]]
+    folded_forms: Callable[[str], frozenset[str]]
 
 
 class Entity(Protocol):
@@ -122,7 +122,7 @@ class EventReader(Protocol):
     def page(self, search: Search) -> Page[Event]:
         """The events that the search asks for, at its place."""
 
-    def after(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
+    def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
         """The first events after a position, which is 0 in the beginning, each with its own.
 
         Positions are settled once an event can be seen, and never change: whoever goes on after
@@ -134,7 +134,7 @@ class History:
     """What happened to the things of a kind, also to those that are gone."""
 
     def __init__(
-        self, kind: Kind, events: EventReader, must_exist: Callable[[int], object]
+        self, kind: AuditedType, events: EventReader, must_exist: Callable[[int], object]
     ) -> None:
         self.kind = kind
         self._events = events
@@ -162,14 +162,14 @@ class History:
         return bool(self._events.page(Search(self.about(subject_id), place=Slice(1))).items)
 
 
-class Trail:
+class AuditLog:
     """What happens in one unit of work, written at its end, or sooner where it is much."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
         self._pending: list[NewEvent] = []
 
-    def changed(self, kind: Kind, before: Entity | None, after: Entity | None) -> None:
+    def record(self, kind: AuditedType, before: Entity | None, after: Entity | None) -> None:
         """Tell that a thing came to be, became another, or is no more."""
         if before is None and after is not None:
             self._tell(Action.CREATED, kind, after.id, after.version, before, after)
@@ -179,7 +179,7 @@ class Trail:
             self._tell(Action.CHANGED, kind, after.id, after.version, before, after)
 
     def _tell(
-        self, action: Action, kind: Kind, subject_id: int, version: int, *states: object
+        self, action: Action, kind: AuditedType, subject_id: int, version: int, *states: object
     ) -> None:
         changes = _differences(kind.attributes, *states)
         self.add(NewEvent(action.value, kind.type, subject_id, version, changes))
@@ -188,50 +188,50 @@ class Trail:
         """Tell of something else than a change of one thing."""
         self._pending.append(event)
         if len(self._pending) >= _AT_ONCE:
-            self.write()
+            self.flush()
 
-    def erase(self, kind: Kind, subject_id: int, *, actors: Collection[str] = ()) -> bool:
+    def erase(self, kind: AuditedType, subject_id: int, *, actors: Collection[str] = ()) -> bool:
         """Erase the personal values in the events about a resource, and record that it was done.
 
         The events stay, without their request ids. The actor of any event is erased if it is one
         of these values or one of `actors`. Returns False if there are no events about the
         resource.
         """
-        self.write()
+        self.flush()
         values = set(actors)
 
         def erased(changes: Changes) -> Changes:
             found = kind.personal & changes.keys()
-            values.update(*(_texts(changes[name]) for name in found))
+            values.update(*(_changed_values(changes[name]) for name in found))
             return {**changes, **dict.fromkeys(found, ERASED)}
 
         if not self._events.rewrite(kind.type, subject_id, erased):
             return False
         # The erasure itself may have been requested by the person.
         self.add(NewEvent(Action.ERASED.value, kind.type, subject_id, None, {}))
-        self.write()
+        self.flush()
         self._events.erase_request_ids(kind.type, subject_id)
         self._erase_actors(kind, values)
         return True
 
-    def _erase_actors(self, kind: Kind, values: Collection[str]) -> None:
-        forms = frozenset(chain.from_iterable(map(kind.forms, values)))
+    def _erase_actors(self, kind: AuditedType, values: Collection[str]) -> None:
+        forms = frozenset(chain.from_iterable(map(kind.folded_forms, values)))
         for actor in [*self._events.actors()]:
-            if len(actor) <= _LONGEST_ACTOR and not forms.isdisjoint(kind.forms(actor)):
+            if len(actor) <= _LONGEST_ACTOR and not forms.isdisjoint(kind.folded_forms(actor)):
                 self._events.erase_actor(actor)
 
-    def write(self) -> None:
+    def flush(self) -> None:
         """Write what was told so far."""
         if self._pending:
             self._events.append(self._pending)
             self._pending = []
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """What was told since the last writing did not happen."""
         self._pending = []
 
 
-def _texts(change: Mapping[str, Any]) -> Iterable[str]:
+def _changed_values(change: Mapping[str, Any]) -> Iterable[str]:
     """The texts that a change was from and to."""
     return (value for end in ("from", "to") if isinstance(value := change.get(end), str))
 

@@ -11,7 +11,7 @@ from time import monotonic
 _end: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
-def within(seconds: float) -> AbstractContextManager[None]:
+def deadline(seconds: float) -> AbstractContextManager[None]:
     """What is done inside has that long, or what is left of a deadline that ends sooner."""
     return _Within(seconds)
 
@@ -32,13 +32,13 @@ class _Within(AbstractContextManager[None]):
         _end.reset(self._token)
 
 
-def remaining() -> float | None:
+def time_left() -> float | None:
     """Seconds that are left, 0 once it has passed; None where there is no deadline."""
     end = _end.get()
     return None if end is None else max(0.0, end - monotonic())
 
 
-def anew(seconds: float) -> None:
+def restart_deadline(seconds: float) -> None:
     """The work begins only now, with that long: what came before was waiting for others.
 
     Holds to the end of the surrounding `within`; outside of one there is no deadline to move.

@@ -8,13 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from application.operations import OperationRefused
-from application.ports import KEPT_FOR, Answer, Begin, Context, Run, Unavailable, UnitOfWork
-from application.units import joining
+from application.ports import (
+    IDEMPOTENCY_TTL,
+    Begin,
+    Context,
+    StoredResponse,
+    Unavailable,
+    UnitOfWork,
+    UnitRunner,
+)
+from application.units import nested
 from domain.errors import RosterError
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class IdempotentRequest:
     """A request that may be repeated: its key, and a digest of what it asks.
 
     The key is unique among the keys of all principals; `owner` identifies the principal.
@@ -25,41 +33,43 @@ class Keyed:
     owner: str
 
 
-def once(
-    run: Run,
-    asked: Keyed,
+def run_idempotently(
+    run: UnitRunner,
+    asked: IdempotentRequest,
     context: Context,
-    answering: Callable[[Run], Answer],
-    refusing: Callable[[Exception], Answer],
-) -> Answer:
+    answering: Callable[[UnitRunner], StoredResponse],
+    refusing: Callable[[Exception], StoredResponse],
+) -> StoredResponse:
     """The response to the first such request: `answering` creates it, in the unit that it gets.
 
     A refusal of the directory is a response as well, created by `refusing`; nothing else remains
-    of the unit. Raises Unavailable if there is no response yet, and what Answers.reserve and
-    Answers.keep raise.
+    of the unit. Raises Unavailable if there is no response yet, and what IdempotencyStore.reserve and
+    IdempotencyStore.store raise.
 
     The unit holds what it reads. So a response with values of a resource is either stored before
     the resource is erased, and then erased with it, or not created at all.
     """
 
-    def unit(work: UnitOfWork) -> Answer:
-        if kept := work.answers.reserve(asked.key, asked.digest, owner=asked.owner, at=work.now):
+    def unit(work: UnitOfWork) -> StoredResponse:
+        if kept := work.idempotency.reserve(
+            asked.key, asked.digest, owner=asked.owner, at=work.now
+        ):
             return kept
-        undo = work.mark()
+        undo = work.savepoint()
         try:
-            answer = answering(joining(work))
+            answer = answering(nested(work))
         except Unavailable:
             raise
         except (RosterError, OperationRefused) as refusal:
             undo()
             answer = refusing(refusal)
-        work.answers.keep(asked.key, answer)
+        work.idempotency.store(asked.key, answer)
         return answer
 
-    return run(context, unit, holding=True)
+    return run(context, unit, for_update=True)
 
 
 def delete_expired_answers(begin: Begin) -> int:
     """Delete some of the expired responses in a unit of work, and return their number."""
     with begin(Context()) as work:
-        return work.answers.delete_expired(work.now - KEPT_FOR)
+        return work.idempotency.delete_expired(work.now - IDEMPOTENCY_TTL)

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from threading import Lock
 from typing import Final
 
-from application.deadlines import remaining
+from application.deadlines import time_left
 from application.ports import Unavailable
 
 _PERSON: Final = b"roster keys"
@@ -49,7 +49,7 @@ class Keys:
 
     def _get_secret(self) -> bytes:
         if self._secret is None:
-            left = remaining()
+            left = time_left()
             if not self._turn.acquire(timeout=_FOREVER if left is None else left):
                 raise Unavailable
             try:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from application.ports import Context, Run, Unavailable, UnitOfWork
-from application.units import joining
+from application.ports import Context, Unavailable, UnitOfWork, UnitRunner
+from application.units import nested
 from domain.errors import RosterError
 
 
@@ -44,19 +44,19 @@ class Commands(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CreatedBy:
     """What an earlier operation creates, by that operation's position."""
 
-    by: int
+    operation: int
 
 
 Results = Sequence[Entity | None]
 
 
-def _key(which: int | Made, results: Results) -> int:
+def _key(which: int | CreatedBy, results: Results) -> int:
     if isinstance(which, int):
         return which
-    made = results[which.by]
+    made = results[which.operation]
     assert made is not None, "only what creates can be referred to"
     return made.id
 
@@ -77,7 +77,7 @@ class Change:
     """Changes a thing of the type, if it stands at an expected version; None means any."""
 
     type: str
-    which: int | Made
+    which: int | CreatedBy
     changes: Any
     expected: Container[int] | None = None
 
@@ -91,7 +91,7 @@ class Delete:
     """Removes a thing of the type, if it stands at an expected version; None means any."""
 
     type: str
-    which: int | Made
+    which: int | CreatedBy
     expected: Container[int] | None = None
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
@@ -111,7 +111,7 @@ class OperationRefused(Exception):
 
 
 @contextmanager
-def _at(position: int) -> Iterator[None]:
+def _tag_position(position: int) -> Iterator[None]:
     """Says of a refusal which operation met it. What may be tried again stays as it is."""
     try:
         yield
@@ -124,21 +124,23 @@ def _at(position: int) -> Iterator[None]:
 class Operations:
     """Performs operations in their order, with the commands of each type."""
 
-    def __init__(self, commands: Mapping[str, Callable[[Run], Commands]]) -> None:
+    def __init__(self, commands: Mapping[str, Callable[[UnitRunner], Commands]]) -> None:
         self._commands = commands
 
-    def __call__(self, operations: Sequence[Operation], run: Run, context: Context) -> Results:
+    def __call__(
+        self, operations: Sequence[Operation], run: UnitRunner, context: Context
+    ) -> Results:
         """What each of them left behind; None where it removed something.
 
         One unit of work. OperationRefused for the first that is refused.
         """
 
         def unit(work: UnitOfWork) -> Results:
-            joined = joining(work)
+            joined = nested(work)
             commands = {name: bind(joined) for name, bind in self._commands.items()}
             results: list[Entity | None] = []
             for position, operation in enumerate(operations):
-                with _at(position):
+                with _tag_position(position):
                     did = operation.perform(commands[operation.type], context, results)
                     results.append(did)
             return results

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from application.access import Principal
-from application.audit import Trail
+from application.audit import AuditLog
 from application.search import Page, Search
 from domain.errors import Conflict, RosterError
 from domain.users import NewUser, User
@@ -41,7 +41,7 @@ class Unavailable(RosterError):
         return f"{self.detail.rstrip('.')}: {self.reason}"
 
 
-class Overtaken(Unavailable):
+class ConcurrentUpdate(Unavailable):
     """Another unit of work changed the same thing first; nothing happened, and it may run again."""
 
     code = "overtaken"
@@ -92,7 +92,7 @@ class Users(Protocol):
         meant for up to a thousand or so.
         """
 
-    def holders(self, emails: Collection[str]) -> Mapping[str, User]:
+    def find_by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
         """The users who have any of the emails, by the keys of their emails."""
 
     def get(self, user_id: int) -> User:
@@ -101,14 +101,14 @@ class Users(Protocol):
     def save(self, user: User, *, before: User) -> User:
         """Store it if the stored version still is the one before.
 
-        Overtaken if not, or if the user is gone; EmailTaken as for add.
+        ConcurrentUpdate if not, or if the user is gone; EmailTaken as for add.
         """
 
     def remove(self, user: User) -> None:
-        """Delete it if the stored version still is this one; Overtaken if not."""
+        """Delete it if the stored version still is this one; ConcurrentUpdate if not."""
 
 
-KEPT_FOR: Final = timedelta(hours=24)
+IDEMPOTENCY_TTL: Final = timedelta(hours=24)
 STORED_BYTES: Final = 16 * 1024**2
 """How many bytes of responses are stored for one principal in that time, unless a setting says
 otherwise."""
@@ -118,7 +118,7 @@ Subject = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """The response to a request. `subjects` are the resources that it contains, or may contain."""
 
     status: int
@@ -173,23 +173,23 @@ class TooManyStoredResponses(RosterError):
         self.retry_after = max(1, retry_after)
 
 
-class Answers(Protocol):
+class IdempotencyStore(Protocol):
     """The stored responses to requests that may be repeated, as one unit of work sees them.
 
-    They expire after KEPT_FOR.
+    They expire after IDEMPOTENCY_TTL.
     """
 
-    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> Answer | None:
+    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> StoredResponse | None:
         """Reserve the key for this unit, which then must keep a response; or return the stored one.
 
         `owner` identifies the principal. While another unit has the key, it waits, but not until
         the very end of the deadline. Raises KeyInUse if that unit is still open then, KeyReused
         if the key was used with another digest, ResponseErased if its response was erased,
-        Overtaken if its response was deleted meanwhile, and TooManyStoredResponses if the owner
-        has no space left.
+        ConcurrentUpdate if its response was deleted meanwhile, and TooManyStoredResponses if the
+        owner has no space left.
         """
 
-    def keep(self, key: str, answer: Answer) -> None:
+    def store(self, key: str, answer: StoredResponse) -> None:
         """Store the response for a key that was reserved.
 
         Raises TooManyStoredResponses if the owner has not enough space left.
@@ -223,37 +223,38 @@ class UnitOfWork(Protocol):
     def users(self) -> Users: ...
 
     @property
-    def answers(self) -> Answers: ...
+    def idempotency(self) -> IdempotencyStore: ...
 
     @property
-    def trail(self) -> Trail:
+    def audit(self) -> AuditLog:
         """What happens in it."""
 
-    def mark(self) -> Callable[[], None]:
-        """Mark what it did so far; what is given back undoes what it does from then on."""
+    def savepoint(self) -> Callable[[], None]:
+        """Create a savepoint. Returns a function that rolls back to it."""
 
 
 class Begin(Protocol):
-    """Opens a unit of work, commits it on a clean exit, leaves nothing of it on any other.
+    """Opens a unit of work. A clean exit commits it; any other exit rolls it back.
 
-    Where `holding` is true, what the unit reads stays as it is until its end, so that it can't
-    be overtaken. Raises Unavailable where it can't open, Overtaken where the store undid it in
-    favour of another (it may run again), OutcomeUnknown where the answer to the commit was lost.
+    With `for_update`, everything that the unit reads is locked until its end, so that no other
+    unit can change it. Raises Unavailable if the unit cannot be opened, ConcurrentUpdate if the
+    store rolled it back because of another unit (it may run again), and OutcomeUnknown if the
+    response to the commit was lost.
     """
 
     def __call__(
-        self, context: Context, *, holding: bool = False
+        self, context: Context, *, for_update: bool = False
     ) -> AbstractContextManager[UnitOfWork]: ...
 
 
-class Run(Protocol):
+class UnitRunner(Protocol):
     """Runs a unit of work to its end and returns its result; see application.units.
 
-    If `holding` is true, what the unit reads stays as it is until its end, from the first attempt.
+    With `for_update`, the first attempt already locks everything that the unit reads.
     """
 
     def __call__(
-        self, context: Context, unit: Callable[[UnitOfWork], T], /, *, holding: bool = False
+        self, context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False
     ) -> T: ...
 
 

@@ -3,34 +3,34 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from application.ports import Begin, Context, Overtaken, Run, UnitOfWork
+from application.ports import Begin, ConcurrentUpdate, Context, UnitOfWork, UnitRunner
 
 T = TypeVar("T")
 
-REPETITIONS = 3
+MAX_RETRIES = 3
 
 
-def repeating(begin: Begin) -> Run:
+def retrying(begin: Begin) -> UnitRunner:
     """Runs a unit of work in a transaction of its own, again if another one overtook it.
 
     At most three times again. A first try takes no locks; the later ones hold what they read, so
     that a user whom many change at once still gets every change.
     """
 
-    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, holding: bool = False) -> T:
-        for attempt in range(REPETITIONS):
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
+        for attempt in range(MAX_RETRIES):
             try:
-                with begin(context, holding=holding or attempt > 0) as work:
+                with begin(context, for_update=for_update or attempt > 0) as work:
                     return unit(work)
-            except Overtaken:
+            except ConcurrentUpdate:
                 continue
-        with begin(context, holding=True) as work:
+        with begin(context, for_update=True) as work:
             return unit(work)
 
     return run
 
 
-def joining(work: UnitOfWork) -> Run:
+def nested(work: UnitOfWork) -> UnitRunner:
     """Runs units as parts of one that is open: they happen with it, or not at all."""
 
     def run(
@@ -38,7 +38,7 @@ def joining(work: UnitOfWork) -> Run:
         unit: Callable[[UnitOfWork], T],
         /,
         *,
-        holding: bool = False,  # noqa: ARG001 (as the open unit does)
+        for_update: bool = False,  # noqa: ARG001 (as the open unit does)
     ) -> T:
         return unit(work)
 

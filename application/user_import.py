@@ -10,18 +10,18 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from application.audit import Action, NewEvent
-from application.deadlines import anew
-from application.ports import Begin, Context, Overtaken, UnitOfWork
-from application.users import RECORDED
+from application.deadlines import restart_deadline
+from application.ports import Begin, ConcurrentUpdate, Context, UnitOfWork
+from application.users import AUDITED_USERS
 from domain.errors import Conflict, Invalid, Problem
 from domain.text import email_key
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
 BATCH: Final = 1000
-LONGEST_SECONDS: Final = 24 * 3600.0
+MAX_SECONDS: Final = 24 * 3600.0
 """A stream may take as long as nobody would wait for a request."""
 
-_TAKEN: Final = EmailTaken()
+_EMAIL_TAKEN: Final = EmailTaken()
 
 
 class Record(NamedTuple):
@@ -38,7 +38,7 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RecordError:
     """What is wrong with a record; with which attribute, where it is one's."""
 
     attribute: str | None
@@ -51,15 +51,15 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class BadRecord:
+class RejectedRecord:
     """A record that was not taken, and all that was found wrong with it."""
 
     record: Record
-    faults: tuple[Fault, ...]
+    faults: tuple[RecordError, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ImportSummary:
     """How many records came to what."""
 
     created: int = 0
@@ -78,13 +78,13 @@ class ImportRefused(Conflict):
 
     code = "import_refused"
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: ImportSummary) -> None:
         super().__init__(f"{tally.bad} of {tally.records} records are bad; nothing was imported.")
-        self.kept = Tally(bad=tally.bad)
+        self.kept = ImportSummary(bad=tally.bad)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class ImportOptions:
     """How records are taken.
 
     `update`: one whose email is held changes that user, instead of being bad.
@@ -107,18 +107,18 @@ class UserImport:
         self,
         records: Iterable[Record],
         context: Context,
-        manner: Manner,
-        report: Callable[[BadRecord], None],
-    ) -> Tally:
+        manner: ImportOptions,
+        report: Callable[[RejectedRecord], None],
+    ) -> ImportSummary:
         """Take them in their order; what is bad is reported in that order.
 
         The unit opens within the deadline, then has LONGEST_SECONDS of its own. Raises
         ImportRefused where a record is bad, unless those are skipped, and what Begin raises.
         """
-        take = _updating if manner.update else _adding
-        tally = Tally()
-        with suppress(_OnlyTried), self._begin(context, holding=manner.update) as work:
-            anew(LONGEST_SECONDS)
+        take = _update if manner.update else _add
+        tally = ImportSummary()
+        with suppress(_DryRun), self._begin(context, for_update=manner.update) as work:
+            restart_deadline(MAX_SECONDS)
             source = iter(records)
             while batch := list(islice(source, BATCH)):
                 taken = take(work, batch)
@@ -128,33 +128,33 @@ class UserImport:
             if tally.bad and not manner.skip_errors:
                 raise ImportRefused(tally)
             if manner.dry_run:
-                raise _OnlyTried
-            work.trail.add(
-                NewEvent(Action.IMPORTED.value, RECORDED.type, None, None, asdict(tally))
+                raise _DryRun
+            work.audit.add(
+                NewEvent(Action.IMPORTED.value, AUDITED_USERS.type, None, None, asdict(tally))
             )
         return tally
 
 
-class _OnlyTried(Exception):
+class _DryRun(Exception):
     """Ends a unit of work of which nothing is to be kept."""
 
 
 @dataclass(slots=True)
-class _Taken:
+class _BatchResult:
     """What came of one batch."""
 
     created: int = 0
     changed: int = 0
     unchanged: int = 0
-    bad: list[BadRecord] = field(default_factory=list)
+    bad: list[RejectedRecord] = field(default_factory=list)
 
-    def refuse(self, record: Record, *faults: Fault) -> None:
-        self.bad.append(BadRecord(record, faults))
+    def reject(self, record: Record, *faults: RecordError) -> None:
+        self.bad.append(RejectedRecord(record, faults))
 
-    def in_order(self) -> list[BadRecord]:
+    def in_order(self) -> list[RejectedRecord]:
         return sorted(self.bad, key=lambda bad: bad.record.line)
 
-    def added_to(self, tally: Tally) -> Tally:
+    def added_to(self, tally: ImportSummary) -> ImportSummary:
         return replace(
             tally,
             created=tally.created + self.created,
@@ -164,50 +164,53 @@ class _Taken:
         )
 
 
-def _judged(
-    taken: _Taken, records: Sequence[Record], judge: Callable[[Mapping[str, Any]], Any]
+def _check(
+    taken: _BatchResult, records: Sequence[Record], judge: Callable[[Mapping[str, Any]], Any]
 ) -> list[tuple[Record, Any]]:
     """The records that can be read and break no rule, each with what the judge made of it."""
     good = []
     for record in records:
         if problem := record.problem:
-            taken.refuse(record, Fault(None, problem.code, problem.detail))
+            taken.reject(record, RecordError(None, problem.code, problem.detail))
             continue
         try:
             good.append((record, judge(record.attributes)))
         except Invalid as error:
             faults = (
-                Fault(v.attribute, v.problem.code, v.problem.detail) for v in error.violations
+                RecordError(v.attribute, v.problem.code, v.problem.detail) for v in error.violations
             )
-            taken.refuse(record, *faults)
+            taken.reject(record, *faults)
     return good
 
 
-def _adding(work: UnitOfWork, batch: Sequence[Record]) -> _Taken:
+def _add(work: UnitOfWork, batch: Sequence[Record]) -> _BatchResult:
     """Every record becomes a new user."""
-    taken = _Taken()
-    good = _judged(taken, batch, NewUser.of)
+    taken = _BatchResult()
+    good = _check(taken, batch, NewUser.of)
     held = work.users.add_many([new for _, new in good], at=work.now)
     for position in held:
-        taken.refuse(good[position][0], Fault(_TAKEN.attribute, _TAKEN.code, _TAKEN.detail))
+        taken.reject(
+            good[position][0],
+            RecordError(_EMAIL_TAKEN.attribute, _EMAIL_TAKEN.code, _EMAIL_TAKEN.detail),
+        )
     taken.created = len(good) - len(held)
     return taken
 
 
-def _updating(work: UnitOfWork, batch: Sequence[Record]) -> _Taken:
+def _update(work: UnitOfWork, batch: Sequence[Record]) -> _BatchResult:
     """A record changes the user who holds its email; of several the last one stands."""
-    taken = _Taken()
-    for some in _without_repeated_emails(_judged(taken, batch, _changes)):
-        holders = work.users.holders([changes.attributes["email"] for _, changes in some])
+    taken = _BatchResult()
+    for some in _without_repeated_emails(_check(taken, batch, _changes)):
+        holders = work.users.find_by_emails([changes.attributes["email"] for _, changes in some])
         new = []
         for record, changes in some:
             if user := holders.get(email_key(changes.attributes["email"])):
                 _change(work, user, changes, taken)
             else:
                 new.append(record._replace(attributes=changes.attributes))
-        created = [each for _, each in _judged(taken, new, NewUser.of)]
+        created = [each for _, each in _check(taken, new, NewUser.of)]
         if work.users.add_many(created, at=work.now):
-            raise Overtaken  # by another who added one since we looked
+            raise ConcurrentUpdate  # by another who added one since we looked
         taken.created += len(created)
     return taken
 
@@ -233,8 +236,8 @@ def _without_repeated_emails(
     yield list(some.values())
 
 
-def _change(work: UnitOfWork, user: User, changes: UserChanges, taken: _Taken) -> None:
-    after = user.changed(changes, at=work.now)
+def _change(work: UnitOfWork, user: User, changes: UserChanges, taken: _BatchResult) -> None:
+    after = user.with_changes(changes, at=work.now)
     if after is user:
         taken.unchanged += 1
     else:

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Container
 from typing import Final
 
-from application.audit import Kind
-from application.ports import Context, Run, UnitOfWork
+from application.audit import AuditedType
+from application.ports import Context, UnitOfWork, UnitRunner
 from domain.text import fold
 from domain.users import (
-    PERSONAL,
+    PERSONAL_DATA,
     RULES,
     NewUser,
     StaleVersion,
@@ -22,7 +22,7 @@ def _forms(value: str) -> frozenset[str]:
     return frozenset({fold(value)})
 
 
-RECORDED: Final = Kind("users", tuple(RULES), PERSONAL, _forms)
+AUDITED_USERS: Final = AuditedType("users", tuple(RULES), PERSONAL_DATA, _forms)
 """Users, as the audit log records them."""
 
 
@@ -32,7 +32,7 @@ class UserCommands:
     `expected` are the versions that the caller means; None means whichever stands.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: UnitRunner) -> None:
         self._run = run
 
     def create(self, new: NewUser, context: Context) -> User:
@@ -55,8 +55,8 @@ class UserCommands:
 
         def unit(work: UnitOfWork) -> User:
             before = work.users.get(user_id)
-            before.must_be(expected)
-            after = before.changed(changes, at=work.now)
+            before.require_version(expected)
+            after = before.with_changes(changes, at=work.now)
             return before if after is before else work.users.save(after, before=before)
 
         return self._run(context, unit)
@@ -68,7 +68,7 @@ class UserCommands:
 
         def unit(work: UnitOfWork) -> None:
             user = work.users.get(user_id)
-            user.must_be(expected)
+            user.require_version(expected)
             work.users.remove(user)
 
         self._run(context, unit)
@@ -91,11 +91,11 @@ class UserCommands:
 
         def unit(work: UnitOfWork) -> None:
             existed = _removed(work, user_id, expected)
-            if not work.trail.erase(RECORDED, user_id, actors=subjects):
+            if not work.audit.erase(AUDITED_USERS, user_id, actors=subjects):
                 raise UserNotFound(user_id)
             if not existed and expected is not None:
                 raise StaleVersion
-            work.answers.erase(RECORDED.type, user_id)
+            work.idempotency.erase(AUDITED_USERS.type, user_id)
 
         self._run(context, unit)
 
@@ -106,6 +106,6 @@ def _removed(work: UnitOfWork, user_id: int, expected: Container[int] | None) ->
         user = work.users.get(user_id)
     except UserNotFound:
         return False
-    user.must_be(expected)
+    user.require_version(expected)
     work.users.remove(user)
     return True

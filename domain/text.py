@@ -80,14 +80,14 @@ def storable(value: str) -> Problem | None:
     return None
 
 
-def line(value: object, *, longest: int) -> Problem | None:
+def single_line(value: object, *, longest: int) -> Problem | None:
     """A single line with something visible: 1 to `longest` characters, no control characters."""
-    return _judged(value, longest, _line)
+    return _check(value, longest, _line)
 
 
 def slug(value: object, *, longest: int) -> Problem | None:
     """A short name for programs: a-z, 0-9, _ and -, starting with a letter."""
-    return _judged(value, longest, _slug)
+    return _check(value, longest, _slug)
 
 
 def email(value: object, *, longest: int) -> Problem | None:
@@ -99,17 +99,17 @@ def email(value: object, *, longest: int) -> Problem | None:
     """
     if isinstance(value, str) and _is_plain(value, longest):
         return None  # as the library would say, in a fiftieth of the time
-    return _judged(value, longest, partial(_email, longest=longest))
+    return _check(value, longest, partial(_email, longest=longest))
 
 
-def truth(value: object) -> Problem | None:
+def boolean(value: object) -> Problem | None:
     """True or false, and nothing that only looks like it."""
     if not isinstance(value, bool):
         return Problem("wrong_type", "must be true or false")
     return None
 
 
-def _judged(value: object, longest: int, rule: Callable[[str], Problem | None]) -> Problem | None:
+def _check(value: object, longest: int, rule: Callable[[str], Problem | None]) -> Problem | None:
     if not isinstance(value, str):
         return NOT_TEXT
     if not value.isprintable() and (problem := storable(value)):

@@ -18,12 +18,12 @@ ROLE_LENGTH: Final = 50
 
 RULES: Final[Mapping[str, Callable[[object], Problem | None]]] = {
     "email": partial(text.email, longest=EMAIL_LENGTH),
-    "name": partial(text.line, longest=NAME_LENGTH),
-    "is_active": text.truth,
+    "name": partial(text.single_line, longest=NAME_LENGTH),
+    "is_active": text.boolean,
     "role": partial(text.slug, longest=ROLE_LENGTH),
 }
 REQUIRED: Final = ("email", "name")
-PERSONAL: Final = frozenset(("email", "name"))
+PERSONAL_DATA: Final = frozenset(("email", "name"))
 """What tells who somebody is."""
 _REQUIRED: Final = frozenset(REQUIRED)
 _VALUES: Final = attrgetter(*RULES)
@@ -72,12 +72,12 @@ class StaleVersion(Stale):
         self.version = version
 
 
-def _broken(attributes: Mapping[str, object]) -> list[Violation]:
+def _violation(attributes: Mapping[str, object]) -> list[Violation]:
     """The values that break their rules, in the order of the rules."""
-    return _judged((name, attributes[name]) for name in RULES if name in attributes)
+    return _check((name, attributes[name]) for name in RULES if name in attributes)
 
 
-def _judged(values: Iterable[tuple[str, object]]) -> list[Violation]:
+def _check(values: Iterable[tuple[str, object]]) -> list[Violation]:
     return [Violation(name, wrong) for name, value in values if (wrong := RULES[name](value))]
 
 
@@ -96,7 +96,7 @@ class NewUser:
     role: str = "user"
 
     def __post_init__(self) -> None:
-        if wrong := _judged(zip(RULES, _VALUES(self), strict=True)):
+        if wrong := _check(zip(RULES, _VALUES(self), strict=True)):
             raise Invalid(wrong)
 
     @classmethod
@@ -110,10 +110,10 @@ class NewUser:
         """
         if not _REQUIRED <= attributes.keys() <= RULES.keys():
             missing = [Violation(name, _MISSING) for name in REQUIRED if name not in attributes]
-            raise Invalid(chain(missing, _broken(attributes), _unknown(attributes)))
+            raise Invalid(chain(missing, _violation(attributes), _unknown(attributes)))
         new = cls(**attributes)
         if claimed:
-            _agree(claimed, {})
+            _check_read_only(claimed, {})
         return new
 
 
@@ -126,10 +126,10 @@ class UserChanges:
     """
 
     attributes: Mapping[str, Any]
-    claimed: Mapping[str, object] = field(default_factory=dict)
+    read_only: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        broken = _broken(self.attributes)
+        broken = _violation(self.attributes)
         if broken or not self.attributes.keys() <= RULES.keys():
             raise Invalid(chain(broken, _unknown(self.attributes)))
 
@@ -155,17 +155,17 @@ class User(NamedTuple):
         """What identifies the mailbox: see domain.text.email_key."""
         return text.email_key(self.email)
 
-    def must_be(self, versions: Container[int] | None) -> None:
+    def require_version(self, versions: Container[int] | None) -> None:
         """StaleVersion unless the user stands at one of the versions; None means any."""
         if versions is not None and self.version not in versions:
             raise StaleVersion(self.version)
 
-    def changed(self, changes: UserChanges, *, at: datetime) -> "User":
+    def with_changes(self, changes: UserChanges, *, at: datetime) -> "User":
         """The user after the changes, or the very same object where nothing differs.
 
         Raises ReadOnly where a claimed read-only attribute is not what the user has.
         """
-        _agree(changes.claimed, self._asdict())
+        _check_read_only(changes.read_only, self._asdict())
         if all(getattr(self, name) == value for name, value in changes.attributes.items()):
             return self
         # A clock that was set back must not make a change look older than what it changed.
@@ -173,7 +173,7 @@ class User(NamedTuple):
         return self._replace(**changes.attributes, update_time=later, version=self.version + 1)
 
 
-def _agree(claimed: Mapping[str, object], current: Mapping[str, object]) -> None:
+def _check_read_only(claimed: Mapping[str, object], current: Mapping[str, object]) -> None:
     """ReadOnly for the first claim that is not the current value.
 
     update_time is free of this: clients send back what they once read, and it moves with every

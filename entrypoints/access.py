@@ -5,7 +5,7 @@ from functools import partial
 
 from adapters.tokens.key_sets import KeySet, UnreachableKeySet, fetch, read_file
 from adapters.tokens.keys import KeySource, Secret, UnusableKeySet, read_keys
-from adapters.tokens.tokens import Tokens
+from adapters.tokens.tokens import TokenVerifier
 from entrypoints.setting_types import ANY
 from entrypoints.settings import BadSetting, Settings
 
@@ -20,7 +20,7 @@ def check_keys(settings: Settings) -> None:
         raise BadSetting("ROSTER_JWT_JWKS", f"{error}") from error
 
 
-def make_tokens(settings: Settings) -> Tokens | None:
+def make_tokens(settings: Settings) -> TokenVerifier | None:
     """What verifies tokens; None if the service is open.
 
     A key set that cannot be read now is read again when it is needed: a worker that is replaced
@@ -33,7 +33,7 @@ def make_tokens(settings: Settings) -> Tokens | None:
         sources.append(Secret(settings.jwt_secret))
     if settings.jwt_jwks:
         sources.append(_key_set(settings.jwt_jwks, settings.jwt_jwks_stale))
-    return Tokens(
+    return TokenVerifier(
         *sources,
         issuers=_accepted(settings.jwt_issuer),
         audiences=_accepted(settings.jwt_audience),

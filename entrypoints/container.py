@@ -18,12 +18,12 @@ from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserCopies, SqlUserReader
 from application.audit import History
-from application.deadlines import within
+from application.deadlines import deadline
 from application.keys import Keys
-from application.ports import Run, Secrets, Unavailable, UserReader
-from application.units import repeating
+from application.ports import Secrets, Unavailable, UnitRunner, UserReader
+from application.units import retrying
 from application.user_import import UserImport
-from application.users import RECORDED, UserCommands
+from application.users import AUDITED_USERS, UserCommands
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def make_keys(cursor_secret: str | None, secrets: Secrets) -> Keys:
 
 def make_app(
     settings: Settings,
-    run: Run,
+    run: UnitRunner,
     reader: UserReader,
     user_history: History,
     cursors: Cursors,
@@ -74,7 +74,7 @@ def make_log_key(settings: Settings, keys: Keys) -> bytes:
     if settings.is_open:
         return token_bytes(32)
     try:
-        with within(_LOG_KEY_SECONDS):
+        with deadline(_LOG_KEY_SECONDS):
             return keys.derive("log")
     except Unavailable:
         return token_bytes(32)
@@ -111,13 +111,15 @@ class Container(containers.DeclarativeContainer):
         memory=providers.Singleton(MemoryEventReader, memory_store),
         sql=providers.Singleton(SqlEventReader, engine),
     )
-    user_history = providers.Singleton(History, RECORDED, event_reader, user_reader.provided.get)
+    user_history = providers.Singleton(
+        History, AUDITED_USERS, event_reader, user_reader.provided.get
+    )
     user_copies = providers.Selector(
         settings.provided.store,
         memory=providers.Object(None),
         sql=providers.Singleton(SqlUserCopies, engine),
     )
-    run = providers.Singleton(repeating, store.provided.begin)
+    run = providers.Singleton(retrying, store.provided.begin)
     user_commands = providers.Singleton(UserCommands, run)
     user_import = providers.Singleton(UserImport, store.provided.begin)
     secrets = providers.Selector(

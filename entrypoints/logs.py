@@ -38,12 +38,12 @@ def configure(log_format: str) -> None:
     )
 
 
-def named(name: str) -> Any:
+def get_logger(name: str) -> Any:
     """Where to tell of what is not a request."""
     return structlog.get_logger(name)
 
 
-def teller(log_format: str) -> Callable[[dict[str, object]], None]:
+def request_logger(log_format: str) -> Callable[[dict[str, object]], None]:
     """Writes the line of each request, as `configure` has any event written.
 
     In JSON at once: events take their way through a dozen functions, at the cost of a tenth of
@@ -66,7 +66,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def of_the_server(log_format: str) -> dict[str, Any]:
+def server_logging(log_format: str) -> dict[str, Any]:
     """The same look for what granian and libraries log, as granian takes it."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
@@ -84,20 +84,20 @@ def of_the_server(log_format: str) -> dict[str, Any]:
 
 def _renderer(log_format: str) -> Processor:
     if log_format == "text":
-        return _for_people
+        return _render_text
     return structlog.processors.JSONRenderer(_json)
 
 
-def _for_people(log: Any, name: str, event: EventDict) -> str:
+def _render_text(log: Any, name: str, event: EventDict) -> str:
     """One line that begins at the margin; those of a stack, whatever it quotes, do not.
 
     What a terminal would act on, or not show, is written in escapes.
     """
     first, *others = _as_text(log, name, event).splitlines()
-    return "\n".join([_harmless(first), *(f"    {_harmless(line)}" for line in others)])
+    return "\n".join([_escape(first), *(f"    {_escape(line)}" for line in others)])
 
 
-def _harmless(line: str) -> str:
+def _escape(line: str) -> str:
     """The line; what is not to be seen in it, in escapes that JSON takes too."""
     if line.isprintable():
         return line
@@ -105,4 +105,4 @@ def _harmless(line: str) -> str:
 
 
 def _json(event: object, **_: object) -> str:
-    return _harmless(orjson.dumps(event, default=str).decode())
+    return _escape(orjson.dumps(event, default=str).decode())

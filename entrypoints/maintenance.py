@@ -8,7 +8,7 @@ from threading import Thread
 from time import sleep
 from typing import Final, Protocol
 
-from application.deadlines import within
+from application.deadlines import deadline
 from application.idempotency import delete_expired_answers
 from application.ports import Begin
 from entrypoints import logs
@@ -16,7 +16,7 @@ from entrypoints import logs
 SECONDS_BETWEEN: Final = 60.0
 _SECONDS_BETWEEN_BATCHES: Final = 0.05
 """So that requests get their turn among them."""
-_LONGEST_SECONDS: Final = 600.0
+_MAX_SECONDS: Final = 600.0
 
 
 class Store(Protocol):
@@ -25,10 +25,10 @@ class Store(Protocol):
     @property
     def begin(self) -> Begin: ...
 
-    def remove_remnants(self) -> None: ...
+    def purge(self) -> None: ...
 
 
-class Upkeep:
+class Maintenance:
     """Looks after a store, in a thread that ends with the process and is not waited for."""
 
     def __init__(self, store: Store, *, batch_seconds: float) -> None:
@@ -49,8 +49,8 @@ class Upkeep:
         """Do what there is to do. A failure is logged, once for those of one kind in a row."""
         try:
             self._delete_expired_answers()
-            with within(_LONGEST_SECONDS):
-                self._store.remove_remnants()
+            with deadline(_MAX_SECONDS):
+                self._store.purge()
         except Exception as error:  # noqa: BLE001 (the next time may be better, whatever it was)
             self._log(error)
         else:
@@ -59,7 +59,7 @@ class Upkeep:
     def _delete_expired_answers(self) -> None:
         count = 1
         while count:
-            with within(self._batch_seconds):
+            with deadline(self._batch_seconds):
                 count = delete_expired_answers(self._store.begin)
             if count:
                 sleep(_SECONDS_BETWEEN_BATCHES)
@@ -70,4 +70,4 @@ class Upkeep:
             self._failure = kind
             # The text of an unforeseen error may quote values.
             code = getattr(error, "code", None)
-            logs.named("roster.upkeep").warning("upkeep_failed", failure=kind, code=code)
+            logs.get_logger("roster.upkeep").warning("upkeep_failed", failure=kind, code=code)

@@ -6,7 +6,7 @@ from adapters.web.security_headers import ANYONE
 from entrypoints.settings import BadSetting, Settings
 
 
-def check_openness(settings: Settings, address: str | None = None) -> None:
+def check_open_service(settings: Settings, address: str | None = None) -> None:
     """Raises BadSetting if a service without access control lacks what protects it.
 
     `address` is the address that it listens on; None if another server listens.

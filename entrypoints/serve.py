@@ -18,11 +18,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from application.deadlines import within
+from application.deadlines import deadline
 from application.ports import Unavailable
 from domain.errors import Conflict, RosterError
 from entrypoints import logs
-from entrypoints.open_service import check_openness
+from entrypoints.open_service import check_open_service
 from entrypoints.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from adapters.sql.email_keys import SharedMailboxes
 
-_OTHER_FILES = 256
+_RESERVED_FILES = 256
 _NEW_OBJECTS = 2_000
 """How many objects more than before there must be for the collector to look at them."""
-_PLACES = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
+_PATHS = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
 _PR_SET_PDEATHSIG = 1
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-_LARGE = 128 * 1024
+_MMAP_THRESHOLD = 128 * 1024
 
 
 class CannotServe(Conflict):
@@ -45,7 +45,7 @@ class CannotServe(Conflict):
     code = "cannot_serve"
 
 
-class WakeUps(SimpleQueue[None]):
+class SignalQueue(SimpleQueue[None]):
     """What the server's main loop waits for, of the interface of an event.
 
     A handler of signals may `set` it whatever the main thread is doing, where an event would wait
@@ -73,7 +73,7 @@ class Server(MPServer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.main_loop_interrupt = WakeUps()
+        self.main_loop_interrupt = SignalQueue()
 
     def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
         well = [each for each in workers if (self.wrks[each].inner.exitcode or 0) <= 0]
@@ -94,18 +94,18 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     database isn't fit.
     """
     address = _address(host, port)
-    check_openness(settings, address)
+    check_open_service(settings, address)
     _check_access(settings)
     _check_files(settings)
     port = _free_port(address, port)
     shared = _prepare_database(settings)
     logs.configure(settings.log_format)
     if shared and shared.count:
-        logs.named("roster.server").warning(
+        logs.get_logger("roster.server").warning(
             "mailboxes_shared", count=shared.count, users=[user for user, _ in shared.users]
         )
     _warn_of_readable_file(settings)
-    with _tallies(settings):
+    with _metrics_directory(settings):
         _run(settings, address, port, workers=workers, threads=threads)
 
 
@@ -128,7 +128,7 @@ def _check_access(settings: Settings) -> None:
 
 def _check_files(settings: Settings) -> None:
     """The server asks for as many open files as there may be; they must do for a worker."""
-    wanted = settings.connections + settings.pool_size + _OTHER_FILES
+    wanted = settings.connections + settings.pool_size + _RESERVED_FILES
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if most != resource.RLIM_INFINITY and most < wanted:
         problem = f"asks for {wanted} open files, of which the system allows {most}"
@@ -157,21 +157,21 @@ def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
     if settings.store == "memory":
         return None
     from adapters.sql import schema
-    from adapters.sql.database_checks import refuse_unfit
+    from adapters.sql.database_checks import check_database
     from adapters.sql.engine import make_engine
     from adapters.sql.failures import WritesRefused
 
     engine = make_engine(settings.database_url, pool_size=1)
     try:
-        with within(settings.request_seconds):
+        with deadline(settings.request_seconds):
             revision = schema.current(engine)
         shared = None
         if not schema.is_servable(revision):
             if not settings.embedded:
                 raise CannotServe("The database is behind this release: run `roster db upgrade`.")
             shared = schema.upgrade(engine, report=_report)
-        with within(settings.request_seconds), suppress(WritesRefused):
-            refuse_unfit(engine)
+        with deadline(settings.request_seconds), suppress(WritesRefused):
+            check_database(engine)
         return shared
     except Unavailable as error:
         raise CannotServe(f"The database can't be used: {error.explanation}") from error
@@ -191,19 +191,19 @@ def _warn_of_readable_file(settings: Settings) -> None:
 
     if file := private_files.readable_by_others(settings.database_url):
         remedy = f"chmod 600 {file}"
-        logs.named("roster.server").warning(
+        logs.get_logger("roster.server").warning(
             "database_readable_by_others", file=str(file), remedy=remedy
         )
         sys.stderr.write(f"Warning: other users of this machine can read {file}: {remedy}\n")
 
 
-def _tallies(settings: Settings) -> AbstractContextManager[None]:
+def _metrics_directory(settings: Settings) -> AbstractContextManager[None]:
     """Where the workers count together, if they count."""
     if settings.metrics == "off":
         return nullcontext()
     from adapters.web import metrics_directory
 
-    return metrics_directory.directory()
+    return metrics_directory.metrics_directory()
 
 
 def _run(settings: Settings, address: str, port: int, *, workers: int, threads: int) -> None:
@@ -225,15 +225,15 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
         respawn_interval=0.1,
         workers_kill_timeout=ceil(settings.request_seconds) + 1,  # what has come whole is answered
         log_level=LogLevels.error,
-        log_dictconfig=logs.of_the_server(settings.log_format),
+        log_dictconfig=logs.server_logging(settings.log_format),
         log_access=False,
     )
     server.on_startup(partial(_announce, address, port))
-    _have_new_workers_end_when_told()
+    _reset_sigterm_after_fork()
     server.serve(target_loader=partial(load, os.getpid(), port), wrap_loader=False)
 
 
-def _have_new_workers_end_when_told() -> None:
+def _reset_sigterm_after_fork() -> None:
     """A worker has the master's handler until it has its own, and would take no SIGTERM by it."""
     held = partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM})
     heard = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -249,8 +249,8 @@ def _announce(address: str, port: int) -> None:
     """Tell the log where everything is, and whoever looks on, in plain lines."""
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{port}"
-    places = {name: f"{url}{path}" for name, path in _PLACES.items()}
-    logs.named("roster.server").info("listening", url=url, **places, pid=os.getpid())
+    places = {name: f"{url}{path}" for name, path in _PATHS.items()}
+    logs.get_logger("roster.server").info("listening", url=url, **places, pid=os.getpid())
     if sys.stderr.isatty():
         listed = "".join(f"  {name:<8}{place}\n" for name, place in places.items())
         sys.stderr.write(f"Roster is at {url} (Ctrl-C stops it)\n{listed}")
@@ -271,27 +271,27 @@ def load(master: int, port: int) -> "Flask":
 
 
 def _loaded(master: int, port: int) -> "Flask":
-    _end_with(master)
-    _give_back()
+    _die_with_parent(master)
+    _limit_malloc_arenas()
     settings = Settings.of(os.environ)
     logs.configure(settings.log_format)
     from adapters.web.slow_clients import SlowClients
     from entrypoints.container import Container
-    from entrypoints.maintenance import Upkeep
+    from entrypoints.maintenance import Maintenance
 
     container = Container(settings=settings)
     app: Flask = container.app()
-    Upkeep(container.store(), batch_seconds=settings.request_seconds).start()
+    Maintenance(container.store(), batch_seconds=settings.request_seconds).start()
     SlowClients(
         port,
         seconds=settings.body_seconds + settings.request_seconds,
         idle_seconds=settings.header_seconds,
     ).watch()
-    _spare_the_collector()
+    _tune_gc()
     return app
 
 
-def _spare_the_collector() -> None:
+def _tune_gc() -> None:
     """Leave out of its rounds what was built to stay, and have it come less often.
 
     To look at that again and again took 7 % of the time of requests. It comes often enough all the
@@ -304,7 +304,7 @@ def _spare_the_collector() -> None:
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
-def _end_with(master: int) -> None:
+def _die_with_parent(master: int) -> None:
     """Have the system end this process with its master, which may be killed without a word."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -312,7 +312,7 @@ def _end_with(master: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _give_back() -> None:
+def _limit_malloc_arenas() -> None:
     """Have a worker give back what it no longer needs.
 
     Of an arena of its own each thread would keep what it once needed, so that all use two. What
@@ -321,4 +321,4 @@ def _give_back() -> None:
     with suppress(AttributeError):  # no glibc
         tell = ctypes.CDLL(None).mallopt
         tell(_M_ARENA_MAX, 2)
-        tell(_M_MMAP_THRESHOLD, _LARGE)
+        tell(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)

@@ -14,7 +14,7 @@ Read = Callable[[str], T]
 MEMORY = "memory://"
 
 
-def whole(least: int, most: int) -> Read[int]:
+def integer(least: int, most: int) -> Read[int]:
     """A whole number within bounds."""
 
     def read(text: str) -> int:
@@ -36,7 +36,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def truth(text: str) -> bool:
+def boolean(text: str) -> bool:
     """1 or 0."""
     if text not in ("0", "1"):
         raise ValueError("must be 1 or 0")
@@ -54,7 +54,7 @@ def one_of(*choices: str) -> Read[str]:
     return read
 
 
-def some_text(text: str) -> str:
+def non_empty(text: str) -> str:
     """Any text but none."""
     if not text:
         raise ValueError("must not be empty")

@@ -8,20 +8,20 @@ from typing import Any, TypeVar
 from entrypoints.setting_types import (
     MEMORY,
     Read,
+    boolean,
     claim_values,
     collector,
     database_url,
     hosts,
+    integer,
     jwks,
     jwt_secret,
+    non_empty,
     one_of,
     origins,
     public_url,
     request_rate,
     seconds,
-    some_text,
-    truth,
-    whole,
 )
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Settings:
     jwt_jwks_stale: int = setting(
         "ROSTER_JWT_JWKS_STALE",
         "3600",
-        whole(300, 604_800),
+        integer(300, 604_800),
         "seconds for which the last good key set is used if it cannot be read again; then tokens "
         "of its keys get 503",
     )
@@ -92,13 +92,13 @@ class Settings:
     jwt_leeway: int = setting(
         "ROSTER_JWT_LEEWAY",
         "30",
-        whole(0, 300),
+        integer(0, 300),
         "seconds by which clocks may differ when `exp`, `nbf` and `iat` of tokens are checked",
     )
     cursor_secret: str | None = setting(
         "ROSTER_CURSOR_SECRET",
         None,
-        some_text,
+        non_empty,
         "key of cursors: it detects damaged ones and hides the values of personal attributes in "
         "them; without it, a random key is created once and kept in the database",
     )
@@ -108,7 +108,7 @@ class Settings:
     allow_open: bool = setting(
         "ROSTER_ALLOW_OPEN",
         "0",
-        truth,
+        boolean,
         "1 permits a service without access control to listen on addresses other than loopback; "
         "requires `ROSTER_PUBLIC_URL` or `ROSTER_HOSTS`",
     )
@@ -121,18 +121,18 @@ class Settings:
         "`ROSTER_PUBLIC_URL`",
     )
     pool_size: int = setting(
-        "ROSTER_POOL_SIZE", "10", whole(1, 1000), "database connections of each worker"
+        "ROSTER_POOL_SIZE", "10", integer(1, 1000), "database connections of each worker"
     )
     body_bytes: int = setting(
         "ROSTER_BODY_BYTES",
         str(1024**2),
-        whole(1, 1024**3),
+        integer(1, 1024**3),
         "the longest body of a request; of operations, 8 times that",
     )
     body_memory: int = setting(
         "ROSTER_BODY_MEMORY",
         str(64 * 1024**2),
-        whole(1, 64 * 1024**3),
+        integer(1, 64 * 1024**3),
         "bytes that all bodies together may take in each worker, at least those of the longest "
         "body; 503 beyond it",
     )
@@ -142,18 +142,18 @@ class Settings:
     query_parameters: int = setting(
         "ROSTER_QUERY_PARAMETERS",
         "1000",
-        whole(1, 100_000),
+        integer(1, 100_000),
         "how many parameters a query may have; 400 beyond it",
     )
     idempotency_bytes: int = setting(
         "ROSTER_IDEMPOTENCY_BYTES",
         str(16 * 1024**2),
-        whole(1, 1024**4),
+        integer(1, 1024**4),
         "the bytes of the responses that are stored for the `Idempotency-Key`s of one principal "
         "in 24 hours; 429 beyond it",
     )
     header_bytes: int = setting(
-        "ROSTER_HEADER_BYTES", "65536", whole(8192, 1024**2), "the longest head of a request"
+        "ROSTER_HEADER_BYTES", "65536", integer(8192, 1024**2), "the longest head of a request"
     )
     header_seconds: float = setting(
         "ROSTER_HEADER_SECONDS",
@@ -164,7 +164,7 @@ class Settings:
     connections: int = setting(
         "ROSTER_CONNECTIONS",
         "512",
-        whole(1, 65536),
+        integer(1, 65536),
         "connections of clients that each worker holds; up to 1,024 more wait for one to end",
     )
     rate_limit: str | None = setting(
@@ -176,7 +176,7 @@ class Settings:
     trusted_proxies: int = setting(
         "ROSTER_TRUSTED_PROXIES",
         "0",
-        whole(0, 16),
+        integer(0, 16),
         "number of proxies in front of the service. The client's address is taken from the "
         "`X-Forwarded-For` that they append to, and `X-Request-ID` is accepted; with 0, both are "
         "ignored. The proxies must drop headers with underscores (`X_Forwarded_For`)",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from adapters.api import Terms, api
+from adapters.api import ApiConfig, api
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.sql import failures
@@ -15,13 +15,13 @@ from adapters.web.bearer import bearer
 from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
-from adapters.web.rate_limit import counting_refusals, limit, rate
-from adapters.web.security_headers import Dress
+from adapters.web.rate_limit import counting_refusals, rate, rate_limiter
+from adapters.web.security_headers import ResponseHeaders
 from application.audit import History
-from application.ports import Run, UserReader
+from application.ports import UnitRunner, UserReader
 from entrypoints.access import make_tokens
-from entrypoints.logs import teller
-from entrypoints.open_service import check_openness
+from entrypoints.logs import request_logger
+from entrypoints.open_service import check_open_service
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def make_app(
     settings: Settings,
-    run: Run,
+    run: UnitRunner,
     reader: UserReader,
     user_history: History,
     cursors: Cursors,
@@ -43,8 +43,8 @@ def make_app(
     `log_key` is the key of the hashes that stand for principals in the log. Raises BadSetting if
     keys can't be used, or if the service is open to any web page.
     """
-    check_openness(settings)
-    terms = Terms(
+    check_open_service(settings)
+    terms = ApiConfig(
         public_url=settings.public_url,
         body_limit=settings.body_bytes,
         body_memory=settings.body_memory,
@@ -53,8 +53,8 @@ def make_app(
         most_parameters=settings.query_parameters,
     )
     tokens = make_tokens(settings)
-    openness = _openness(settings) if settings.is_open else None
-    rate_limit = limit(rate(settings.rate_limit)) if settings.rate_limit else None
+    openness = _open_access(settings) if settings.is_open else None
+    rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
     kept = make_metrics(pool) if settings.metrics == "on" else None
     inbound = api(
         run,
@@ -62,7 +62,7 @@ def make_app(
         user_history,
         cursors,
         terms,
-        bearer(tokens.principal) if tokens else None,
+        bearer(tokens.verify) if tokens else None,
         rate_limit,
         openness.check_origin if openness else None,
     )
@@ -72,9 +72,11 @@ def make_app(
         canonical=canonical,
         request_seconds=settings.request_seconds,
         body_seconds=settings.body_seconds,
-        dress=Dress(https=settings.public_url.startswith("https:"), origins=settings.cors_origins),
+        dress=ResponseHeaders(
+            https=settings.public_url.startswith("https:"), origins=settings.cors_origins
+        ),
         metrics=kept,
-        tell=teller(settings.log_format),
+        tell=request_logger(settings.log_format),
         check_host=openness.check_host if openness else None,
         trust_request_id=settings.trusted_proxies > 0,
         log_key=log_key,
@@ -88,7 +90,7 @@ def make_app(
     return app
 
 
-def _openness(settings: Settings) -> OpenAccess:
+def _open_access(settings: Settings) -> OpenAccess:
     return OpenAccess(
         public_url=settings.public_url, hosts=settings.hosts, origins=settings.cors_origins
     )
@@ -107,7 +109,7 @@ def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:
 
 def make_metrics(pool: DeadlinePool | None) -> Metrics:
     """What is counted; of a database, its connections and failures, too."""
-    kept = Metrics(metrics_directory.join())
+    kept = Metrics(metrics_directory.use_metrics_directory())
     if pool is not None:
         kept.gauge("db_client_connection_max", "How many connections there may be.", pool.size)
         kept.gauge("db_client_connection_used", "How many are in use.", pool.checkedout)
@@ -118,7 +120,7 @@ def make_metrics(pool: DeadlinePool | None) -> Metrics:
             "roster_database_failures",
             "What the database could not do, by the code of the refusal that it led to.",
             "code",
-            failures.met,
+            failures.failure_counts,
         )
     kept.watch()
     return kept

@@ -7,39 +7,39 @@ from flask import Blueprint, Response
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
-from adapters.api.authorization import guard
-from adapters.api.error_handler import saying
+from adapters.api.authorization import authorize
+from adapters.api.error_handler import error_handler
 from adapters.api.errors import errors
 from adapters.api.history import history
-from adapters.api.http import Reception, receiver
-from adapters.api.idempotency import answering_once
+from adapters.api.http import BodyPolicy, request_checks
+from adapters.api.idempotency import idempotent
 from adapters.api.openapi.document import openapi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
-from adapters.api.pages.home import welcome
+from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
 from adapters.api.root import root
 from adapters.api.users import users
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import KEY
-from adapters.resources.addresses import PREFIX, Addresses
+from adapters.resources.addresses import PREFIX, Urls
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
-from adapters.web.rate_limit import Limit
+from adapters.web.rate_limit import RateLimiter
 from adapters.web.request_body import BodyMemory
 from application.audit import History
 from application.operations import Operations
-from application.ports import Run, UserReader
+from application.ports import UnitRunner, UserReader
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
-TIMES_AS_LONG = 8
+OPERATIONS_BODY_FACTOR = 8
 """How many times the body of operations may be as long as any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ApiConfig:
     """How the API is offered: where its links begin, and what a request may cost.
 
     `public_url` is empty for links without a host; `body_limit` is in bytes, and so is
@@ -64,13 +64,13 @@ class Api:
 
 
 def api(
-    run: Run,
+    run: UnitRunner,
     reader: UserReader,
     user_history: History,
     cursors: Cursors,
-    terms: Terms,
+    terms: ApiConfig,
     authenticate: Authenticate | None = None,
-    limit: Limit | None = None,
+    limit: RateLimiter | None = None,
     check_origin: Callable[[], None] | None = None,
 ) -> Api:
     """The API: its resources under the prefix, and pages that tell of them.
@@ -78,20 +78,26 @@ def api(
     Without `authenticate` they are open to everyone, without `limit` as often as one likes.
     `check_origin` precedes every request under the prefix.
     """
-    addresses = Addresses(terms.public_url)
+    addresses = Urls(terms.public_url)
     base = terms.public_url.rstrip("/")
-    say = saying(base)
+    say = error_handler(base)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
-    resources.record_once(_know_keys)
-    if check := guard(authenticate, limit):
+    resources.record_once(_register_id_converter)
+    if check := authorize(authenticate, limit):
         resources.before_request(check)
     if check_origin:
         resources.before_request(check_origin)
     resources.before_request(
-        receiver(
-            Reception(terms.body_limit),
-            {f"{PREFIX}{OPERATIONS}": Reception(TIMES_AS_LONG * terms.body_limit, EXTENSION)},
-            memory=BodyMemory(max(terms.body_memory, TIMES_AS_LONG * terms.body_limit + 1)),
+        request_checks(
+            BodyPolicy(terms.body_limit),
+            {
+                f"{PREFIX}{OPERATIONS}": BodyPolicy(
+                    OPERATIONS_BODY_FACTOR * terms.body_limit, EXTENSION
+                )
+            },
+            memory=BodyMemory(
+                max(terms.body_memory, OPERATIONS_BODY_FACTOR * terms.body_limit + 1)
+            ),
             body_seconds=terms.body_seconds,
             request_seconds=terms.request_seconds,
             most_parameters=terms.most_parameters,
@@ -99,13 +105,13 @@ def api(
     )
     root(resources, addresses, [USERS])
     writer = addresses.writer(USERS)
-    once = answering_once(say)
+    once = idempotent(say)
     users(resources, run, reader, writer, cursors, once)
     history(resources, user_history, addresses, cursors)
     collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
     operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses, once)
     described = openapi(base, secured=authenticate is not None, limited=limit is not None)
-    return Api([resources, described, docs(), errors(), welcome(base)], say)
+    return Api([resources, described, docs(), errors(), home(base)], say)
 
 
 class _Key(BaseConverter):
@@ -117,5 +123,5 @@ class _Key(BaseConverter):
         return int(value)
 
 
-def _know_keys(state: BlueprintSetupState) -> None:
+def _register_id_converter(state: BlueprintSetupState) -> None:
     state.app.url_map.converters["key"] = _Key

@@ -13,8 +13,8 @@ from adapters.jsonapi.parameters import is_set
 from adapters.resources.addresses import PREFIX
 from adapters.resources.users import USERS
 from adapters.web.bearer import PRINCIPAL, Authenticate
-from adapters.web.flask_app import asked
-from adapters.web.rate_limit import Limit
+from adapters.web.flask_app import current_request
+from adapters.web.rate_limit import RateLimiter
 from application.access import Action, Principal, required_scopes
 
 READING: Final = frozenset(("GET", "HEAD"))
@@ -47,7 +47,9 @@ def alternatives(path: str, method: str, *, erases: bool = False) -> tuple[tuple
     return (required_scopes(named, action) if named else (),)
 
 
-def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[], None] | None:
+def authorize(
+    authenticate: Authenticate | None, limit: RateLimiter | None
+) -> Callable[[], None] | None:
     """The check that precedes every route of the API; None if the service has no such check.
 
     It raises TooManyRequests, Unauthenticated, InsufficientScope or SubjectRequired.
@@ -57,7 +59,7 @@ def guard(authenticate: Authenticate | None, limit: Limit | None) -> Callable[[]
     identify = authenticate
 
     def check() -> None:
-        request = asked()
+        request = current_request()
         try:
             principal = g.principal = request.environ[PRINCIPAL] = identify(request.environ)
         finally:  # requests that fail authentication count as well
@@ -81,5 +83,5 @@ def _authorize(principal: Principal, path: str, method: str) -> None:
         principal.require_subject()
 
 
-def _count(limit: Limit) -> None:
-    limit(asked().environ, g.get("principal"))
+def _count(limit: RateLimiter) -> None:
+    limit(current_request().environ, g.get("principal"))

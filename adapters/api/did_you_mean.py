@@ -12,7 +12,7 @@ _LIKENESS: Final = 0.75
 _LONGEST: Final = 100
 
 
-def meant(path: str, urls: Map) -> str | None:
+def suggest_url(path: str, urls: Map) -> str | None:
     """The URL that lies below the prefix as the path does, or is written most alike."""
     if len(path) > _LONGEST:
         return None

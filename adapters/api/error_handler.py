@@ -10,15 +10,15 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
 from adapters.api import http
-from adapters.api.did_you_mean import meant
+from adapters.api.did_you_mean import suggest_url
 from adapters.api.errors import URL
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.errors import (
     RETRY_AFTER_SECONDS,
     ErrorObject,
-    Refused,
+    RequestError,
     error_document,
-    refusal,
+    to_request_error,
 )
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.web.app import LOG_FIELDS, REQUEST_ID
@@ -62,7 +62,7 @@ _TOO_MANY = ErrorObject(
 )
 
 
-def saying(base: str) -> Callable[[Exception], Response]:
+def error_handler(base: str) -> Callable[[Exception], Response]:
     """Makes the answer to an error; `base` is what comes before the paths in every URL.
 
     What Roster didn't foresee is logged, and told by an id alone.
@@ -82,34 +82,36 @@ def saying(base: str) -> Callable[[Exception], Response]:
     return say
 
 
-def _media_type(refused: Refused) -> str:
+def _media_type(refused: RequestError) -> str:
     """That of its document: errors that the cursor profile defines are written by the profile."""
     by_the_profile = any(error.type_link for error in refused.errors)
-    return media_type([CURSOR_PROFILE]) if by_the_profile and http.profiled() else JSONAPI
+    return (
+        media_type([CURSOR_PROFILE]) if by_the_profile and http.wants_cursor_profile() else JSONAPI
+    )
 
 
-def _refused(error: Exception) -> Refused:
-    if isinstance(error, Refused):
+def _refused(error: Exception) -> RequestError:
+    if isinstance(error, RequestError):
         return error
     if isinstance(error, Stale) and (failed := _failed_precondition(error)):
-        return Refused(failed)
+        return RequestError(failed)
     if isinstance(error, RosterError):
         _log_reason(error)
-        return refusal(error, http.pointer_to)
+        return to_request_error(error, http.pointer_to)
     if isinstance(error, OperationRefused):
         return http.refused(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, BodyMemoryExceeded):
-        return Refused(_OVERLOADED, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return RequestError(_OVERLOADED, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if type(error) in _BODY:
-        return Refused(_BODY[type(error)])
+        return RequestError(_BODY[type(error)])
     if isinstance(error, ForeignHost):
-        return Refused(_foreign_host(error))
+        return RequestError(_foreign_host(error))
     if isinstance(error, ForeignOrigin):
-        return Refused(_foreign_origin(error))
+        return RequestError(_foreign_origin(error))
     if isinstance(error, TooManyRequests):
-        return Refused(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
+        return RequestError(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
     return _fault(error)
 
 
@@ -165,30 +167,30 @@ def _log_reason(error: RosterError) -> None:
         request.environ[LOG_FIELDS] = {"token_refused": error.reason, **fields}
 
 
-def _of_http(error: HTTPException) -> Refused:
+def _of_http(error: HTTPException) -> RequestError:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         detail = f"This URL answers {allowed}."
         found = ErrorObject(status=405, code="method_not_allowed", detail=detail)
-        return Refused(found, headers={"Allow": allowed})
+        return RequestError(found, headers={"Allow": allowed})
     if isinstance(error, BadHost):
-        return Refused(_HOST)
+        return RequestError(_HOST)
     status = HTTPStatus(error.code or 500)
     if status is HTTPStatus.NOT_FOUND:
-        return Refused(_nothing_here())
+        return RequestError(_nothing_here())
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
-    return Refused(ErrorObject(status=status, code=code, detail=f"{status.phrase}."))
+    return RequestError(ErrorObject(status=status, code=code, detail=f"{status.phrase}."))
 
 
 def _nothing_here() -> ErrorObject:
-    hint = meant(request.path, current_app.url_map)
+    hint = suggest_url(request.path, current_app.url_map)
     detail = "There is nothing here" + (f"; look at {hint}." if hint else ".")
     meta = {"suggestion": hint} if hint else {}
     return ErrorObject(status=404, code="not_found", detail=detail, meta=meta)
 
 
-def _fault(error: Exception) -> Refused:
+def _fault(error: Exception) -> RequestError:
     fault_id = uuid4().hex
     _log.error("fault", id=fault_id, request_id=request.environ.get(REQUEST_ID), exc_info=error)
     detail = "Roster failed; its log has the reason under this error's id."
-    return Refused(ErrorObject(status=500, code="internal_error", detail=detail, id=fault_id))
+    return RequestError(ErrorObject(status=500, code="internal_error", detail=detail, id=fault_id))

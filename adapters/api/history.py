@@ -5,13 +5,13 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
-from adapters.resources.addresses import Addresses
+from adapters.resources.addresses import Urls
 from adapters.resources.events import EVENTS
 from application.audit import History
 from application.search import Slice
 
 
-def history(api: Blueprint, of: History, addresses: Addresses, cursors: Cursors) -> None:
+def history(api: Blueprint, of: History, addresses: Urls, cursors: Cursors) -> None:
     """Give the API the histories of things of a type."""
     kind = of.kind
 
@@ -20,7 +20,7 @@ def history(api: Blueprint, of: History, addresses: Addresses, cursors: Cursors)
         query = http.query()
         question = parameters.collection(query, EVENTS, cursors, within=of.about(subject_id))
         page = of.page(subject_id, question.search)
-        profile = http.profiled() and isinstance(question.search.place, Slice)
+        profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
         writer = addresses.history(kind.type, subject_id)
         body = writer.collection(page, question, query=query, profile=profile)
-        return http.answered(body, profile=profile)
+        return http.ok(body, profile=profile)

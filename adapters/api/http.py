@@ -17,21 +17,21 @@ from adapters.jsonapi.content_negotiation import (
     check_content_type,
     media_type,
 )
-from adapters.jsonapi.errors import ErrorObject, Refused
+from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.etags import (
     entity_tag,
     expected_versions,
-    meant,
-    unchanged,
+    if_match_matches,
+    if_none_match_matches,
     unmatchable,
 )
-from adapters.jsonapi.operation_objects import Locate
+from adapters.jsonapi.operation_objects import ResolveHref
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
-from adapters.web.flask_app import Ready, asked
+from adapters.web.flask_app import PreparedResponse, current_request
 from adapters.web.request_body import BodyMemory, begin_validation, read_body, release_body
 from application.access import Principal
-from application.deadlines import anew
+from application.deadlines import restart_deadline
 from application.operations import OperationRefused
 from application.ports import Context
 
@@ -49,16 +49,16 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Reception:
+class BodyPolicy:
     """What is taken at a URL: bodies up to so many bytes, in the words of an extension or none."""
 
     body_limit: int
     extension: str | None = None
 
 
-def receiver(
-    usual: Reception,
-    unusual: Mapping[str, Reception],
+def request_checks(
+    usual: BodyPolicy,
+    unusual: Mapping[str, BodyPolicy],
     *,
     memory: BodyMemory,
     body_seconds: float,
@@ -72,7 +72,7 @@ def receiver(
     """
 
     def receive() -> None:
-        request = asked()
+        request = current_request()
         environ, rule = request.environ, request.url_rule
         here = unusual.get(rule.rule, usual) if rule else usual
         g.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=here.extension)
@@ -86,8 +86,8 @@ def receiver(
         if matters:
             check_content_encoding(environ.get("HTTP_CONTENT_ENCODING"))
             g.body = read_body(environ, limit=here.body_limit, seconds=body_seconds, memory=memory)
-            anew(request_seconds)
-        parameters.bounded(environ.get("QUERY_STRING", ""), most_parameters)
+            restart_deadline(request_seconds)
+        parameters.check_parameter_count(environ.get("QUERY_STRING", ""), most_parameters)
 
     return receive
 
@@ -100,12 +100,12 @@ def _has_body(environ: "WSGIEnvironment") -> bool:
 
 def query() -> str:
     """The query string as it came."""
-    return str(asked().environ.get("QUERY_STRING", ""))
+    return str(current_request().environ.get("QUERY_STRING", ""))
 
 
 def context() -> Context:
     """The principal and the id of the request."""
-    return Context(principal(), asked().environ[REQUEST_ID])
+    return Context(principal(), current_request().environ[REQUEST_ID])
 
 
 def principal() -> Principal | None:
@@ -114,27 +114,27 @@ def principal() -> Principal | None:
     return found
 
 
-def received(*, id_required: bool) -> ResourceObject:
+def read_resource_object(*, id_required: bool) -> ResourceObject:
     """The resource object in the body; problems with its fields will point into it."""
-    begin_validation(asked().environ)
+    begin_validation(current_request().environ)
     g.sent = read_resource(g.body, id_required=id_required)
     return g.sent  # type: ignore[no-any-return]
 
 
-def received_operations(collections: atomic.Collections, locate: Locate) -> atomic.Batch:
+def read_operations(collections: atomic.Collections, locate: ResolveHref) -> atomic.Batch:
     """The operations in the body; refusals of them will point into it."""
-    begin_validation(asked().environ)
+    begin_validation(current_request().environ)
     g.batch = atomic.read(g.body, collections, locate, principal())
     return g.batch  # type: ignore[no-any-return]
 
 
 def discard_body() -> None:
     """Free the memory of a large body, once it is valid and nothing more is read from it."""
-    if release_body(asked().environ):
+    if release_body(current_request().environ):
         del g.body
 
 
-def refused(error: OperationRefused) -> Refused:
+def refused(error: OperationRefused) -> RequestError:
     """The refusal of one of the request's operations."""
     return g.batch.refusal(error)  # type: ignore[no-any-return]
 
@@ -145,39 +145,39 @@ def pointer_to(field: str) -> str | None:
     return sent.pointer_to(field) if sent else None
 
 
-def expected() -> Container[int] | None:
+def preconditions() -> Container[int] | None:
     """The versions that the request's conditions let through; None for any.
 
     If-None-Match is one of them where something is to change; reading, it asks for a 304.
     """
-    request = asked()
+    request = current_request()
     environ = request.environ
     unwanted = None if request.method in READING else environ.get("HTTP_IF_NONE_MATCH")
     return expected_versions(environ.get("HTTP_IF_MATCH"), unwanted)
 
 
-def profiled() -> bool:
+def wants_cursor_profile() -> bool:
     """Whether the client asked for the cursor pagination profile."""
     return CURSOR_PROFILE in g.profiles
 
 
-def answered(body: bytes, *, version: int | None = None, profile: bool = False) -> Response:
+def ok(body: bytes, *, version: int | None = None, profile: bool = False) -> Response:
     """200 with the document, or 304 where the client has it already.
 
-    Refused (412) if it has no version and is not the one that If-Match means.
+    RequestError (412) if it has no version and is not the one that If-Match means.
     """
     etag = entity_tag(body, version)
     content_type = media_type([CURSOR_PROFILE]) if profile else JSONAPI
-    request = asked()
+    request = current_request()
     if request.method not in READING:
         changed = {"ETag": etag, "Cache-Control": UNTRANSFORMED}
         return response(200, body, content_type, changed)
     environ = request.environ
     if_match = environ.get("HTTP_IF_MATCH")
-    if version is None and if_match is not None and not meant(if_match, etag):
-        raise Refused(precondition_failed("If-Match", unmatchable(if_match)))
+    if version is None and if_match is not None and not if_match_matches(if_match, etag):
+        raise RequestError(precondition_failed("If-Match", unmatchable(if_match)))
     headers = {"ETag": etag, "Cache-Control": PRIVATE}
-    if unchanged(environ.get("HTTP_IF_NONE_MATCH"), etag):
+    if if_none_match_matches(environ.get("HTTP_IF_NONE_MATCH"), etag):
         return response(304, headers=headers)
     return response(200, body, content_type, headers)
 
@@ -205,7 +205,7 @@ def created(body: bytes, *, version: int, location: str) -> Response:
     return response(201, body, headers=headers)
 
 
-def performed(body: bytes) -> Response:
+def operations_ok(body: bytes) -> Response:
     """200 with what came of operations."""
     return response(200, body, media_type(extension=atomic.EXTENSION))
 
@@ -223,4 +223,4 @@ def response(
 ) -> Response:
     """The answer, typed where it has a body."""
     typed = {"Content-Type": content_type, **headers} if body else headers
-    return Ready(body, status, typed.items())
+    return PreparedResponse(body, status, typed.items())

@@ -6,37 +6,37 @@ from typing import Final
 from flask import Response, g
 
 from adapters.api import http
-from adapters.jsonapi.idempotency import keyed
-from adapters.web.flask_app import asked
-from application.idempotency import once
-from application.ports import Answer, Run, Subject
+from adapters.jsonapi.idempotency import idempotent_request
+from adapters.web.flask_app import current_request
+from application.idempotency import run_idempotently
+from application.ports import StoredResponse, Subject, UnitRunner
 
 KEPT: Final = ("Content-Type", "ETag", "Location", "Cache-Control")
 """The headers of a response that are stored with it."""
 
-Answering = Callable[[Run], tuple[Response, Iterable[Subject]]]
+Answering = Callable[[UnitRunner], tuple[Response, Iterable[Subject]]]
 """Creates the response, and names the resources that it contains."""
-AnswerOnce = Callable[[Run, Answering, Iterable[Subject]], Response]
+AnswerOnce = Callable[[UnitRunner, Answering, Iterable[Subject]], Response]
 
 
-def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
+def idempotent(say: Callable[[Exception], Response]) -> AnswerOnce:
     """Returns the response that `answering` creates; under an Idempotency-Key, the first one.
 
     The resources that the response contains are stored with it, so that it can be erased with
     any of them. A refusal, which `say` writes, is about those that the request names: `named`.
     """
 
-    def answered_once(run: Run, answering: Answering, named: Iterable[Subject]) -> Response:
-        environ = asked().environ
+    def answered_once(run: UnitRunner, answering: Answering, named: Iterable[Subject]) -> Response:
+        environ = current_request().environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             http.discard_body()
             return answering(run)[0]
         context = http.context()
         url = f"{environ['PATH_INFO']}?{http.query()}"
-        request = keyed(key, principal=context.principal, url=url, body=g.body)
+        request = idempotent_request(key, principal=context.principal, url=url, body=g.body)
         http.discard_body()
-        answer = once(
+        answer = run_idempotently(
             run,
             request,
             context,
@@ -48,6 +48,6 @@ def answering_once(say: Callable[[Exception], Response]) -> AnswerOnce:
     return answered_once
 
 
-def _stored(response: Response, subjects: Iterable[Subject]) -> Answer:
+def _stored(response: Response, subjects: Iterable[Subject]) -> StoredResponse:
     headers = {name: response.headers[name] for name in KEPT if name in response.headers}
-    return Answer(response.status_code, headers, response.get_data(), frozenset(subjects))
+    return StoredResponse(response.status_code, headers, response.get_data(), frozenset(subjects))

@@ -10,39 +10,39 @@ from adapters.api import http
 from adapters.api.idempotency import AnswerOnce
 from adapters.api.root import canonical
 from adapters.jsonapi import atomic, parameters
-from adapters.jsonapi.operation_objects import Locate
-from adapters.resources.addresses import PREFIX, Addresses
+from adapters.jsonapi.operation_objects import ResolveHref
+from adapters.resources.addresses import PREFIX, Urls
 from application.operations import Operations
-from application.ports import Run, Subject
+from application.ports import Subject, UnitRunner
 
 URL: Final = "/operations"
 
 
 def operations(
     api: Blueprint,
-    run: Run,
+    run: UnitRunner,
     perform: Operations,
     collections: atomic.Collections,
-    addresses: Addresses,
+    addresses: Urls,
     answered_once: AnswerOnce,
 ) -> None:
     """Give the API its route for operations."""
-    locate = locator(addresses, collections.keys())
+    locate = href_resolver(addresses, collections.keys())
 
     @api.post(URL)
     def perform_operations() -> Response:
-        parameters.none(http.query())
-        batch = http.received_operations(collections, locate)
+        parameters.no_parameters(http.query())
+        batch = http.read_operations(collections, locate)
 
-        def answer(run: Run) -> tuple[Response, set[Subject]]:
-            came = perform(batch.meant, run, http.context())
+        def answer(run: UnitRunner) -> tuple[Response, set[Subject]]:
+            came = perform(batch.operations, run, http.context())
             body = atomic.results(batch, came, collections)
-            return http.performed(body), batch.subjects(came)
+            return http.operations_ok(body), batch.subjects(came)
 
         return answered_once(run, answer, batch.subjects())
 
 
-def locator(addresses: Addresses, types: Container[str]) -> Locate:
+def href_resolver(addresses: Urls, types: Container[str]) -> ResolveHref:
     """Reads the URLs that operations name, in every form in which the API answers them.
 
     They are below the public URL, or relative to that of the operations, or without any host.

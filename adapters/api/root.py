@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.jsonapi import parameters
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import PREFIX, Addresses
+from adapters.resources.addresses import PREFIX, Urls
 
 
 def canonical(path: str) -> str:
@@ -23,7 +23,7 @@ def canonical(path: str) -> str:
     return shorter if under else path
 
 
-def root(api: Blueprint, addresses: Addresses, resources: Iterable[Resource]) -> None:
+def root(api: Blueprint, addresses: Urls, resources: Iterable[Resource]) -> None:
     """Give the API the document that names its collections."""
     body = orjson.dumps(
         {
@@ -35,5 +35,5 @@ def root(api: Blueprint, addresses: Addresses, resources: Iterable[Resource]) ->
 
     @api.get("")
     def show_root() -> Response:
-        parameters.none(http.query())
-        return http.answered(body)
+        parameters.no_parameters(http.query())
+        return http.ok(body)

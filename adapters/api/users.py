@@ -9,10 +9,10 @@ from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.idempotency import AnswerOnce
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.documents import Writer
+from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.resource_objects import expect_existing, expect_new
 from adapters.resources.users import USERS
-from application.ports import Run, Subject, UserReader
+from application.ports import Subject, UnitRunner, UserReader
 from application.search import Slice
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
@@ -20,35 +20,33 @@ from domain.users import NewUser, UserChanges
 
 def users(
     api: Blueprint,
-    run: Run,
+    run: UnitRunner,
     reader: UserReader,
-    writer: Writer,
+    writer: DocumentWriter,
     cursors: Cursors,
     answered_once: AnswerOnce,
 ) -> None:
     """Give the API the routes of the users."""
     commands = UserCommands(run)
-    question_of = parameters.remembered(
-        partial(parameters.collection, resource=USERS, cursors=cursors)
-    )
+    question_of = parameters.cached(partial(parameters.collection, resource=USERS, cursors=cursors))
 
     @api.get("/users")
     def list_users() -> Response:
         query = http.query()
         question = question_of(query)
         page = reader.page(question.search)
-        profile = http.profiled() and isinstance(question.search.place, Slice)
+        profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
         body = writer.collection(page, question, query=query, profile=profile)
-        return http.answered(body, profile=profile)
+        return http.ok(body, profile=profile)
 
     @api.post("/users")
     def create_user() -> Response:
         shown = parameters.single(http.query(), USERS)
-        sent = http.received(id_required=False)
+        sent = http.read_resource_object(id_required=False)
         expect_new(sent, USERS)
-        new = NewUser.of(*USERS.given(sent.fields))
+        new = NewUser.of(*USERS.split_attributes(sent.fields))
 
-        def create(run: Run) -> tuple[Response, list[Subject]]:
+        def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             user = UserCommands(run).create(new, http.context())
             body = writer.single(user, query=http.query(), shown=shown)
             response = http.created(body, version=user.version, location=writer.url(user))
@@ -60,25 +58,25 @@ def users(
     def show_user(user_id: int) -> Response:
         shown = parameters.single(http.query(), USERS)
         user = reader.get(user_id)
-        user.must_be(http.expected())
+        user.require_version(http.preconditions())
         body = writer.single(user, query=http.query(), shown=shown)
-        return http.answered(body, version=user.version)
+        return http.ok(body, version=user.version)
 
     @api.patch("/users/<key:user_id>")
     def change_user(user_id: int) -> Response:
         shown = parameters.single(http.query(), USERS)
-        sent = http.received(id_required=True)
+        sent = http.read_resource_object(id_required=True)
         expect_existing(sent, USERS, str(user_id))
-        changes = UserChanges(*USERS.given(sent.fields))
+        changes = UserChanges(*USERS.split_attributes(sent.fields))
         http.discard_body()
-        expected = http.expected()
+        expected = http.preconditions()
         user = commands.change(user_id, changes, http.context(), expected=expected)
         body = writer.single(user, query=http.query(), shown=shown)
-        return http.answered(body, version=user.version)
+        return http.ok(body, version=user.version)
 
     @api.delete("/users/<key:user_id>")
     def delete_user(user_id: int) -> Response:
         erase = parameters.flag(http.query(), ERASE_HISTORY)
         remove = commands.erase if erase else commands.delete
-        remove(user_id, http.context(), expected=http.expected())
+        remove(user_id, http.context(), expected=http.preconditions())
         return http.deleted()

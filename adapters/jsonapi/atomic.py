@@ -9,26 +9,31 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.jsonapi.documents import Writer
-from adapters.jsonapi.errors import MOST_TOLD, ErrorObject, Refused, refusal
+from adapters.jsonapi.documents import DocumentWriter
+from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError, to_request_error
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.jsonapi.operation_objects import (
-    MOST,
+    MAX_OPERATIONS,
     RESULTS,
-    Locate,
-    Nowhere,
+    MissingTarget,
     OperationObject,
-    Reading,
+    OperationsParser,
+    ResolveHref,
     Target,
 )
-from adapters.jsonapi.resource import LARGEST_KEY, Resource, read_key
-from adapters.jsonapi.resource_objects import made_by_client, other_id, other_type, parsed
+from adapters.jsonapi.resource import MAX_KEY, Resource, read_key
+from adapters.jsonapi.resource_objects import (
+    client_generated_id_error,
+    other_id,
+    other_type,
+    parsed,
+)
 from application.access import Action, Principal, required_scopes
 from application.operations import (
     Change,
     Create,
+    CreatedBy,
     Delete,
-    Made,
     Operation,
     OperationRefused,
     Results,
@@ -37,7 +42,7 @@ from application.ports import Subject
 from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
-MOST_MEMBERS: Final = 500 * MOST
+MAX_MEMBERS: Final = 500 * MAX_OPERATIONS
 """How many members and elements a document has at most: enough for the attributes, and for the
 links, meta and relationships that clients send back, of as many operations as there may be."""
 
@@ -51,7 +56,7 @@ class Collection:
     """
 
     resource: Resource
-    writer: Writer
+    writer: DocumentWriter
     new: Callable[[Mapping[str, Any], Mapping[str, object]], object]
     changes: Callable[[Mapping[str, Any], Mapping[str, object]], object]
 
@@ -63,44 +68,44 @@ Collections = Mapping[str, Collection]
 class Batch:
     """The operations of a document: as they were sent, and as they are meant."""
 
-    sent: Sequence[OperationObject]
-    meant: Sequence[Operation]
+    objects: Sequence[OperationObject]
+    operations: Sequence[Operation]
 
-    def refusal(self, refused: OperationRefused) -> Refused:
+    def refusal(self, refused: OperationRefused) -> RequestError:
         """What an operation was refused for, with pointers into the document."""
-        return _said(self.sent[refused.position], refused.refusal)
+        return _to_request_error(self.objects[refused.position], refused.refusal)
 
     def subjects(self, came: Results = ()) -> set[Subject]:
         """The resources that the operations name, and those that they left."""
         named = {
             (each.type, each.which)
-            for each in self.meant
+            for each in self.operations
             if not isinstance(each, Create) and isinstance(each.which, int)
         }
-        left = zip(self.meant, came, strict=False)
+        left = zip(self.operations, came, strict=False)
         return named | {(each.type, entity.id) for each, entity in left if entity}
 
 
 def read(
     text: bytes | bytearray,
     collections: Collections,
-    locate: Locate,
+    locate: ResolveHref,
     principal: Principal | None,
 ) -> Batch:
     """The operations of a request's document.
 
-    Raises Refused with every problem of the first check that fails: structure (400), targets that
-    cannot exist (404), ids made by clients (403), types and ids that contradict each other (409),
-    attributes. Raises InsufficientScope after the check of the structure if the principal lacks a
+    Raises RequestError with every problem of the first check that fails: structure (400), targets
+    that cannot exist (404), client-generated ids (403), types and ids that contradict each other
+    (409), attributes. Raises InsufficientScope after the check of the structure if the principal lacks a
     scope that an operation requires; without access control, `principal` is None.
     """
-    sent = Reading(locate).operations(parsed(text, most=MOST_MEMBERS))
+    sent = OperationsParser(locate).operations(parsed(text, most=MAX_MEMBERS))
     if principal:
         principal.require_scopes(scope for one in sent for scope in _scopes(one, collections))
-    for check in (_not_there, _made_by_client, _contradicting):
+    for check in (_missing_targets, _client_generated_ids, _check_identity):
         if problems := [each for one in sent for each in check(one, collections)]:
-            raise Refused(*problems)
-    return Batch(sent, _meant(sent, collections))
+            raise RequestError(*problems)
+    return Batch(sent, _to_operations(sent, collections))
 
 
 def results(batch: Batch, came: Results, collections: Collections) -> bytes:
@@ -112,7 +117,7 @@ def results(batch: Batch, came: Results, collections: Collections) -> bytes:
             "data": collections[operation.type].writer.resource(entity),
             "meta": {"version": entity.version},
         }
-        for operation, entity in zip(batch.meant, came, strict=True)
+        for operation, entity in zip(batch.operations, came, strict=True)
     ]
     return orjson.dumps({"jsonapi": {"version": "1.1"}, RESULTS: found})
 
@@ -122,16 +127,16 @@ _ACTIONS: Final = {"add": Action.CREATE, "update": Action.CHANGE, "remove": Acti
 
 def _scopes(sent: OperationObject, collections: Collections) -> tuple[str, ...]:
     """The scopes of the equivalent single request; none if the target does not exist."""
-    if isinstance(sent.target, Nowhere) or sent.target.type not in collections:
+    if isinstance(sent.target, MissingTarget) or sent.target.type not in collections:
         return ()
     return required_scopes(sent.target.type, _ACTIONS[sent.op])
 
 
-def _not_there(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
+def _missing_targets(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
     target = sent.target
-    if isinstance(target, Nowhere):
+    if isinstance(target, MissingTarget):
         yield _not_found(target.pointer, target.detail)
-    elif not (target.implied or target.type in collections):
+    elif not (target.inferred or target.type in collections):
         yield _not_found(target.pointer, "There is no collection of this type.")
     elif target.id is not None and read_key(target.id) is None:
         yield _not_found(target.pointer, "There is no resource of this id.")
@@ -141,12 +146,12 @@ def _not_found(pointer: str, detail: str) -> ErrorObject:
     return ErrorObject(status=404, code="not_found", detail=detail, pointer=pointer)
 
 
-def _made_by_client(sent: OperationObject, _: Collections) -> Iterator[ErrorObject]:
-    if sent.op == "add" and sent.data and (problem := made_by_client(sent.data)):
+def _client_generated_ids(sent: OperationObject, _: Collections) -> Iterator[ErrorObject]:
+    if sent.op == "add" and sent.data and (problem := client_generated_id_error(sent.data)):
         yield problem
 
 
-def _contradicting(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
+def _check_identity(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
     target, data = sent.found, sent.data
     if data is None:
         return
@@ -159,78 +164,81 @@ def _contradicting(sent: OperationObject, collections: Collections) -> Iterator[
         yield other_id(data, "This is not the resource that the operation is for.")
 
 
-def _meant(sent: Sequence[OperationObject], collections: Collections) -> list[Operation]:
-    """What the operations mean. Refused with all Invalid ones, or else with what else was met."""
-    meant: list[Operation] = []
+def _to_operations(sent: Sequence[OperationObject], collections: Collections) -> list[Operation]:
+    """The commands of the operations.
+
+    Raises RequestError with the errors of all invalid operations, or else with every other error.
+    """
+    found: list[Operation] = []
     refusals: list[tuple[OperationObject, RosterError]] = []
     for each in sent:
         try:
-            meant.append(_meaning(each, collections[each.found.type]))
+            found.append(_to_operation(each, collections[each.found.type]))
         except RosterError as error:
             # Its traceback refers to this list: they would keep each other, and the document.
             refusals.append((each, error.with_traceback(None)))
     invalid = [refused for refused in refusals if isinstance(refused[1], Invalid)]
     if first := invalid or refusals:
-        raise _together(first)
-    return meant
+        raise _merge_errors(first)
+    return found
 
 
-def _together(refusals: Sequence[tuple[OperationObject, RosterError]]) -> Refused:
-    """One refusal of several operations: the first MOST_TOLD problems, and how many more."""
+def _merge_errors(refusals: Sequence[tuple[OperationObject, RosterError]]) -> RequestError:
+    """One refusal of several operations: the first MAX_ERRORS problems, and how many more."""
     problems: list[ErrorObject] = []
     omitted = 0
     for sent, error in refusals:
-        if len(problems) < MOST_TOLD:
-            found = _said(sent, error)
+        if len(problems) < MAX_ERRORS:
+            found = _to_request_error(sent, error)
             problems += found.errors
             omitted += found.omitted
         else:
             omitted += len(error.violations) + error.omitted if isinstance(error, Invalid) else 1
-    return Refused(*problems, omitted=omitted)
+    return RequestError(*problems, omitted=omitted)
 
 
-def _meaning(sent: OperationObject, collection: Collection) -> Operation:
+def _to_operation(sent: OperationObject, collection: Collection) -> Operation:
     target, expected = sent.found, _expected(sent.version)
     if sent.data is None:
-        return Delete(target.type, _which(target), expected)
-    attributes, claimed = collection.resource.given(sent.data.fields)
+        return Delete(target.type, _id_or_creation(target), expected)
+    attributes, claimed = collection.resource.split_attributes(sent.data.fields)
     if sent.op == "add":
         return Create(target.type, collection.new(attributes, claimed))
     changes = collection.changes(attributes, claimed)
-    return Change(target.type, _which(target), changes, expected)
+    return Change(target.type, _id_or_creation(target), changes, expected)
 
 
-def _which(target: Target) -> int | Made:
-    return int(target.id or 0) if target.made_by is None else Made(target.made_by)
+def _id_or_creation(target: Target) -> int | CreatedBy:
+    return int(target.id or 0) if target.created_by is None else CreatedBy(target.created_by)
 
 
 def _expected(version: int | str | None) -> Container[int] | None:
     """The versions that are meant, by their number or as If-Match would say it."""
     if isinstance(version, int):
-        return frozenset({version} if 0 < version <= LARGEST_KEY else ())
+        return frozenset({version} if 0 < version <= MAX_KEY else ())
     return expected_versions(version)
 
 
-def _said(sent: OperationObject, error: RosterError) -> Refused:
+def _to_request_error(sent: OperationObject, error: RosterError) -> RequestError:
     """A refusal of the domain, with pointers to where the operation has what is at fault."""
-    place = _place(sent, error)
+    place = _pointer_for(sent, error)
     version = sent.version
     if isinstance(error, Stale) and isinstance(version, str) and not names_version(version):
         detail = unmatchable(version, "meta.version") or (
             "meta.version has no ETag of this resource; read it again."
         )
-        return Refused(
+        return RequestError(
             ErrorObject(status=412, code="precondition_failed", detail=detail, pointer=place)
         )
-    found = refusal(error, sent.data.pointer_to if sent.data else lambda _: None)
-    return Refused(
+    found = to_request_error(error, sent.data.pointer_to if sent.data else lambda _: None)
+    return RequestError(
         *(replace(each, pointer=each.pointer or place, header=None) for each in found.errors),
         headers=found.headers,
         omitted=found.omitted,
     )
 
 
-def _place(sent: OperationObject, error: RosterError) -> str:
+def _pointer_for(sent: OperationObject, error: RosterError) -> str:
     """What of the operation a refusal is about, where it is not about an attribute."""
     if isinstance(error, Stale):
         return f"{sent.at}/meta/version"

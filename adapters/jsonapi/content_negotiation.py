@@ -8,7 +8,7 @@ from typing import Final
 
 from werkzeug.http import parse_list_header
 
-from adapters.jsonapi.errors import ErrorObject, Refused
+from adapters.jsonapi.errors import ErrorObject, RequestError
 
 JSONAPI: Final = "application/vnd.api+json"
 JSON: Final = "application/json"
@@ -35,7 +35,7 @@ def media_type(profiles: Iterable[str] = (), *, extension: str | None = None) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Media:
+class _MediaType:
     """A media type or range as it was written, its names in lower case.
 
     It keeps every parameter, broken and repeated ones too: JSON:API has the whole type refused for
@@ -46,7 +46,7 @@ class _Media:
     parameters: tuple[tuple[str, str], ...]
 
     @classmethod
-    def read(cls, text: str) -> "_Media":
+    def read(cls, text: str) -> "_MediaType":
         name, _, rest = text.partition(";")
         pieces = filter(str.strip, _PIECE.findall(rest))
         return cls(name.strip().lower(), tuple(map(_parameter, pieces)))
@@ -82,7 +82,7 @@ def _quality(text: str) -> float:
 
 
 def _range(text: str, extension: str | None) -> _Range:
-    media = _Media.read(text)
+    media = _MediaType.read(text)
     quality = min(map(_quality, media.values("q")), default=1.0)
     usable = media.has_none_but("ext", "profile", "q") and media.uris("ext") <= {extension}
     return _Range(media.type, quality, usable, media.uris("profile"))
@@ -94,7 +94,7 @@ def _ranges(accept: str, extension: str | None) -> list[_Range]:
     return [_range(text, extension) for text in parted if text.strip()]
 
 
-def _admits(ranges: list[_Range], name: str) -> bool:
+def _accepts(ranges: list[_Range], name: str) -> bool:
     """Whether the most specific range that fits the type gives it a quality above zero."""
     for wanted in (name, "application/*", "*/*"):
         fitting = [r for r in ranges if r.type == wanted and (r.usable or name != JSONAPI)]
@@ -105,9 +105,10 @@ def _admits(ranges: list[_Range], name: str) -> bool:
 
 @lru_cache(maxsize=256)
 def accepted_profiles(accept: str | None, *, extension: str | None = None) -> frozenset[str]:
-    """The profiles that the client asks for. Refused (406) where it can take no answer of ours.
+    """The profiles that the client requests.
 
-    `extension` is the one that the URL speaks, if any.
+    `extension` is the extension that the URL requires, if any. Raises RequestError (406) if the
+    client accepts no media type that Roster can send.
     """
     ranges = _ranges(accept or "", extension)
     if not ranges:
@@ -115,7 +116,7 @@ def accepted_profiles(accept: str | None, *, extension: str | None = None) -> fr
     ours = [r for r in ranges if r.type == JSONAPI]
     if ours and not any(r.usable for r in ours):
         raise _not_acceptable(f"Every {JSONAPI} in it has a parameter that is not supported.")
-    if not (_admits(ranges, JSONAPI) or _admits(ranges, JSON)):
+    if not (_accepts(ranges, JSONAPI) or _accepts(ranges, JSON)):
         raise _not_acceptable(f"It admits neither {JSONAPI} nor {JSON}.")
     wanted = [r for r in ours if r.usable and r.quality > 0]
     best = max((r.quality for r in wanted), default=0.0)
@@ -123,20 +124,22 @@ def accepted_profiles(accept: str | None, *, extension: str | None = None) -> fr
     return frozenset().union(*(r.profiles for r in wanted if r.quality == best))
 
 
-def _not_acceptable(detail: str) -> Refused:
-    return Refused(ErrorObject(status=406, code="not_acceptable", detail=detail, header="Accept"))
+def _not_acceptable(detail: str) -> RequestError:
+    return RequestError(
+        ErrorObject(status=406, code="not_acceptable", detail=detail, header="Accept")
+    )
 
 
 @lru_cache(maxsize=256)
 def check_content_type(
     content_type: str | None, *, has_body: bool, body_matters: bool, extension: str | None = None
 ) -> None:
-    """Refused (415) where the body, or what is said of it, is of a type that Roster can't take.
+    """Raises RequestError (415) if the body has a media type that Roster does not accept.
 
-    Where the body doesn't matter, or there is none, only a parameter that JSON:API forbids is.
-    Where the URL speaks an `extension`, every body must.
+    If the body is absent or ignored, only media type parameters that JSON:API forbids are errors.
+    If the URL requires an `extension`, every body must name it.
     """
-    media = _Media.read(content_type or "")
+    media = _MediaType.read(content_type or "")
     extensions = media.uris("ext") if media.type == JSONAPI else frozenset()
     if media.type == JSONAPI and not media.has_none_but("ext", "profile"):
         raise _unsupported(f"{JSONAPI} takes no parameter but ext and profile.")
@@ -152,17 +155,17 @@ def check_content_type(
 
 
 def check_content_encoding(content_encoding: str | None) -> None:
-    """Refused (415) for a body that is compressed: a small one could become any size
+    """RequestError (415) for a body that is compressed: a small one could become any size
     (RFC 9110 section 8.4)."""
     if (content_encoding or "identity").strip().lower() != "identity":
         detail = "A body is taken as it is, without compression."
         found = ErrorObject(
             status=415, code="unsupported_media_type", detail=detail, header="Content-Encoding"
         )
-        raise Refused(found, headers={"Accept-Encoding": "identity"})
+        raise RequestError(found, headers={"Accept-Encoding": "identity"})
 
 
-def _unsupported(detail: str) -> Refused:
-    return Refused(
+def _unsupported(detail: str) -> RequestError:
+    return RequestError(
         ErrorObject(status=415, code="unsupported_media_type", detail=detail, header="Content-Type")
     )

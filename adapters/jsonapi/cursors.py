@@ -16,19 +16,19 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from adapters.jsonapi.resource import Kind, Resource, read_instant, write_instant
+from adapters.jsonapi.resource import Kind, Resource, read_timestamp, write_timestamp
 from application.keys import Keys
 from application.search import Condition, Key, Order, Value, tuple_getter
 
 CURSOR: Final = "[A-Za-z0-9_-]+"
 """The pattern of a cursor."""
-LONGEST_CURSOR: Final = 4096
+MAX_CURSOR_LENGTH: Final = 4096
 
 _DIGEST_BYTES: Final = 9
 _BLOCK: Final = 32
 _PADDING: Final = [b" " * (-length % _BLOCK) for length in range(_BLOCK)]
 """What a payload is padded with, by its length: JSON allows white space at the end."""
-_REMEMBERED: Final = 64
+_MAX_CACHED: Final = 64
 _ENCRYPTION: Final = "cursor encryption"
 
 
@@ -37,7 +37,7 @@ class Cursors:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._encryption_by = lru_cache(_REMEMBERED)(_Encryption)  # the pages of a list share it
+        self._encryption_by = lru_cache(_MAX_CACHED)(_Encryption)  # the pages of a list share it
 
     def of(
         self, resource: Resource, conditions: tuple[Condition, ...], ordering: tuple[Order, ...]
@@ -127,7 +127,7 @@ class ListCursors:
         self._made_seal: _Seal | None = None
         self._ordering = ordering
         self._kinds = kinds
-        self._instants = tuple(n for n, kind in enumerate(kinds) if kind is Kind.INSTANT)
+        self._instants = tuple(n for n, kind in enumerate(kinds) if kind is Kind.TIMESTAMP)
         self.key: Callable[[Any], Key] = tuple_getter([order.attribute for order in ordering])
         """Where an item stands."""
 
@@ -147,17 +147,17 @@ class ListCursors:
         return self._written([key])[0]
 
     def _written(self, keys: Iterable[Key]) -> list[str]:
-        payloads = map(orjson.dumps, map(self._told, keys) if self._instants else keys)
+        payloads = map(orjson.dumps, map(self._json_values, keys) if self._instants else keys)
         return _texts(self._seal.close(payloads))
 
-    def _told(self, key: Key) -> list[Any]:
+    def _json_values(self, key: Key) -> list[Any]:
         """The values of a key as JSON has them."""
         values: list[Any] = list(key)
         for position in self._instants:
-            values[position] = write_instant(values[position])
+            values[position] = write_timestamp(values[position])
         return values
 
-    def beside(self, key: Key, *, beyond: bool) -> Key:
+    def adjacent_key(self, key: Key, *, beyond: bool) -> Key:
         """The place right behind a key, or right before it, with nothing between the two.
 
         Ids are whole numbers and come last in every ordering, so that the next number will do.
@@ -169,7 +169,7 @@ class ListCursors:
 
     def read(self, cursor: str) -> Key | None:
         """The key on which the cursor falls; None if it is damaged or was made for another list."""
-        if len(cursor) > LONGEST_CURSOR:
+        if len(cursor) > MAX_CURSOR_LENGTH:
             return None
         try:
             sealed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
@@ -200,18 +200,18 @@ class ListCursors:
 def _texts(sealed: Iterable[bytes]) -> list[str]:
     """Each of them as URLs can hold it (RFC 4648 section 5, unpadded)."""
     lines = b"".join(map(b2a_base64, sealed))
-    return lines.translate(_OF_URLS, b"=").decode("ascii").split()
+    return lines.translate(_URL_SAFE, b"=").decode("ascii").split()
 
 
-_OF_URLS: Final = bytes.maketrans(b"+/", b"-_")
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def _value(kind: Kind, value: object) -> Value | None:
-    if kind is Kind.INSTANT:
-        return read_instant(value) if isinstance(value, str) else None
+    if kind is Kind.TIMESTAMP:
+        return read_timestamp(value) if isinstance(value, str) else None
     if kind is Kind.TEXT:
         return value if isinstance(value, str) and "\0" not in value else None
-    if kind is Kind.TRUTH:
+    if kind is Kind.BOOLEAN:
         return value if isinstance(value, bool) else None
     is_key = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return value if is_key else None  # type: ignore[return-value]

@@ -8,12 +8,18 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, media_type
-from adapters.jsonapi.pagination import neighbours, page_meta
-from adapters.jsonapi.parameters import OF_URLS, SOUND, Pairs, Question, Shown
-from adapters.jsonapi.resource import Kind, Resource, write_instants
+from adapters.jsonapi.pagination import page_links, page_meta
+from adapters.jsonapi.parameters import (
+    URL_CHARACTERS,
+    URL_SAFE,
+    CollectionQuery,
+    FieldSelection,
+    Pairs,
+)
+from adapters.jsonapi.resource import Kind, Resource, write_timestamps
 from application.search import Page, tuple_getter
 
-_WHOLE: Final = Shown()
+_WHOLE: Final = FieldSelection()
 _LAYOUTS: Final = 256
 
 
@@ -28,7 +34,7 @@ class _Layout:
         ]
         self._names = tuple(attribute.name for attribute in shown)
         self._values = tuple_getter(self._names)
-        self._instants = [n for n, each in enumerate(shown) if each.kind is Kind.INSTANT]
+        self._instants = [n for n, each in enumerate(shown) if each.kind is Kind.TIMESTAMP]
 
     def attributes(self, entities: Sequence[Any]) -> list[dict[str, Any]]:
         """Them and their values, of each of the entities."""
@@ -36,11 +42,11 @@ class _Layout:
             return [{} for _ in entities]
         columns: list[Sequence[Any]] = list(zip(*map(self._values, entities), strict=True))
         for position in self._instants:
-            columns[position] = write_instants(columns[position])
+            columns[position] = write_timestamps(columns[position])
         return [dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-class Writer:
+class DocumentWriter:
     """Writes the documents of one resource's entities.
 
     `base` is the URL of its collection, `described_by` that of the API's description. Without
@@ -69,49 +75,53 @@ class Writer:
             "links": {"self": f"{self._base}/{entity.id}"},
         }
 
-    def _document(self, data: object, links: dict[str, Any], shown: Shown, **more: object) -> bytes:
+    def _document(
+        self, data: object, links: dict[str, Any], shown: FieldSelection, **more: object
+    ) -> bytes:
         links["describedby"] = self._described_by
         if shown.included:
             more["included"] = []
         return orjson.dumps({"jsonapi": {"version": "1.1"}, "links": links, "data": data, **more})
 
-    def single(self, entity: Any, *, query: str = "", shown: Shown = _WHOLE) -> bytes:
+    def single(self, entity: Any, *, query: str = "", shown: FieldSelection = _WHOLE) -> bytes:
         """The document of one entity."""
         links = {"self": _with_query(self.url(entity), query)}
         return self._document(self.resource(entity, shown.fields), links, shown)
 
     def collection(
-        self, page: Page[Any], question: Question, *, query: str = "", profile: bool = False
+        self, page: Page[Any], question: CollectionQuery, *, query: str = "", profile: bool = False
     ) -> bytes:
         """The document of a page, with its links and the cursor of each item."""
         here = _with_query(self._base, query)
         links: dict[str, Any] = {
             "self": {"href": here, "type": media_type([CURSOR_PROFILE])} if profile else here
         }
-        for name, pairs in neighbours(page, question).items():
-            links[name] = None if pairs is None else self._elsewhere(question, pairs)
-        data = self._listed(page.items, question)
+        for name, pairs in page_links(page, question).items():
+            links[name] = None if pairs is None else self._page_url(question, pairs)
+        data = self._resource_objects(page.items, question)
         meta = page_meta(page, question)
         more = {"meta": {"page": meta}} if meta else {}
         return self._document(data, links, question.shown, **more)
 
-    def _elsewhere(self, question: Question, pairs: Pairs) -> str:
+    def _page_url(self, question: CollectionQuery, pairs: Pairs) -> str:
         """The URL of another page of the list."""
         query = "&".join(filter(None, (question.kept, urlencode(pairs) if pairs else "")))
         return f"{self._base}?{query}" if query else self._base
 
-    def everything(
-        self, items: Iterable[Any], question: Question, *, query: str = ""
+    def stream(
+        self, items: Iterable[Any], question: CollectionQuery, *, query: str = ""
     ) -> Iterator[bytes]:
         """The document of all items, in parts: it need never be held whole."""
         links = {"self": _with_query(self._base, query), "describedby": self._described_by}
         yield b'{"jsonapi":{"version":"1.1"},"links":' + orjson.dumps(links) + b',"data":['
         for position, item in enumerate(items):
-            (written,) = self._listed((item,), question)
+            (written,) = self._resource_objects((item,), question)
             yield (b"," if position else b"") + orjson.dumps(written)
         yield b"]}"
 
-    def _listed(self, items: Sequence[Any], question: Question) -> list[dict[str, Any]]:
+    def _resource_objects(
+        self, items: Sequence[Any], question: CollectionQuery
+    ) -> list[dict[str, Any]]:
         """The resource objects of items of the list that was asked for."""
         kind, base, addressed = self._type, self._base, self._addressed
         attributes = self._layout(question.shown.fields).attributes(items)
@@ -130,6 +140,6 @@ class Writer:
 
 def _with_query(url: str, query: str) -> str:
     """The URL with a query string as it was sent, but for bytes that no URL can hold."""
-    if not SOUND.fullmatch(query):
-        query = quote(query.encode("latin-1"), safe=OF_URLS)
+    if not URL_SAFE.fullmatch(query):
+        query = quote(query.encode("latin-1"), safe=URL_CHARACTERS)
     return f"{url}?{query}" if query else url

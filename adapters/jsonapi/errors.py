@@ -54,7 +54,7 @@ _HEADER: Final[Mapping[type[RosterError], str]] = {
 
 RETRY_AFTER_SECONDS: Final = 1
 
-MOST_TOLD: Final = 1000
+MAX_ERRORS: Final = 1000
 """How many problems an answer tells; a body may hold a million of them. The rest is counted."""
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -86,7 +86,7 @@ class ErrorObject:
         written["detail"] = self.detail
         for where in ("pointer", "parameter", "header"):
             if (place := getattr(self, where)) is not None:
-                written["source"] = {where: _sayable(place) if where == "pointer" else place}
+                written["source"] = {where: _encodable(place) if where == "pointer" else place}
         links = {"about": f"{about}#{self.code}" if about else None, "type": self.type_link}
         if any(links.values()):
             written["links"] = {name: link for name, link in links.items() if link}
@@ -95,22 +95,22 @@ class ErrorObject:
         return written
 
 
-def _sayable(pointer: str) -> str:
+def _encodable(pointer: str) -> str:
     """The pointer; one to a member that no UTF-8 can name leads to what holds the member."""
     found = _LONE_SURROGATE.search(pointer)
     return pointer[: pointer.rindex("/", 0, found.start())] if found else pointer
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A request that the format refuses before anything is done: all problems of one check.
 
-    `errors` are the first MOST_TOLD of them; `omitted` counts the others.
+    `errors` are the first MAX_ERRORS of them; `omitted` counts the others.
     """
 
     def __init__(
         self, *errors: ErrorObject, headers: Mapping[str, str] | None = None, omitted: int = 0
     ) -> None:
-        self.errors = errors[:MOST_TOLD]
+        self.errors = errors[:MAX_ERRORS]
         self.omitted = omitted + len(errors) - len(self.errors)
         super().__init__("; ".join(error.detail for error in self.errors))
         self.headers = dict(headers or {})
@@ -127,15 +127,15 @@ def status_of(error: RosterError) -> int:
     return next(status for kind, status in STATUS.items() if isinstance(error, kind))
 
 
-def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refused:
+def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]) -> RequestError:
     """A refusal of the domain, said in this format.
 
     `pointer_to` tells where in the request's document an attribute stands.
     """
     status = status_of(error)
     if isinstance(error, Invalid):
-        listed = error.violations[:MOST_TOLD]
-        return Refused(
+        listed = error.violations[:MAX_ERRORS]
+        return RequestError(
             *(_broken_rule(each, status, pointer_to) for each in listed),
             omitted=error.omitted + len(error.violations) - len(listed),
         )
@@ -149,7 +149,7 @@ def refusal(error: RosterError, pointer_to: Callable[[str], str | None]) -> Refu
         meta={"attribute": attribute} if attribute else {},
     )
     seconds = _retry_after(error)
-    return Refused(found, headers={"Retry-After": str(seconds)} if seconds else {})
+    return RequestError(found, headers={"Retry-After": str(seconds)} if seconds else {})
 
 
 def _retry_after(error: RosterError) -> int | None:
@@ -172,7 +172,7 @@ def _broken_rule(
     )
 
 
-def error_document(refused: Refused, *, about: str | None = None) -> bytes:
+def error_document(refused: RequestError, *, about: str | None = None) -> bytes:
     """The document of its errors.
 
     What a client sent may be quoted in it, lone surrogates too, which no UTF-8 can hold: they

@@ -12,7 +12,7 @@ _SUFFIX: Final = r"[-;:.+_]{1,2}[A-Za-z][A-Za-z0-9]{0,9}"
 """What a proxy that compresses appends to a tag, such as -gzip (Apache) and ;br (LiteSpeed)."""
 _CODING: Final = re.compile(_SUFFIX)
 _VERSION_WEAKLY: Final = re.compile(rf"{_TAG_OF_VERSION.pattern}(?:{_SUFFIX})?")
-_ALTERED: Final = re.compile(rf"(?:[1-9][0-9]{{0,17}}-)?[0-9a-f]{{16}}{_SUFFIX}")
+_RECODED: Final = re.compile(rf"(?:[1-9][0-9]{{0,17}}-)?[0-9a-f]{{16}}{_SUFFIX}")
 _REMEDY: Final = (
     "A proxy that compresses responses changes their ETags. Read the resource with "
     "Accept-Encoding: identity, or turn off the proxy's compression."
@@ -25,7 +25,7 @@ def entity_tag(body: bytes, version: int | None = None) -> str:
     return f'"{digest}"' if version is None else f'"{version}-{digest}"'
 
 
-def unchanged(if_none_match: str | None, etag: str) -> bool:
+def if_none_match_matches(if_none_match: str | None, etag: str) -> bool:
     """Whether the client has the document already (section 13.1.2: weak comparison).
 
     A tag that a compressing proxy has changed is still a tag of the document.
@@ -33,16 +33,16 @@ def unchanged(if_none_match: str | None, etag: str) -> bool:
     if not if_none_match:
         return False
     return _is_star(if_none_match) or any(
-        _is_weakly(opaque, etag[1:-1]) for _, opaque in _TAG.findall(if_none_match)
+        _matches_weakly(opaque, etag[1:-1]) for _, opaque in _TAG.findall(if_none_match)
     )
 
 
-def _is_weakly(sent: str, tag: str) -> bool:
+def _matches_weakly(sent: str, tag: str) -> bool:
     """Whether the tag was sent, as it is or with what a compressing proxy appends."""
     return sent == tag or (sent.startswith(tag) and bool(_CODING.fullmatch(sent, len(tag))))
 
 
-def meant(if_match: str | None, etag: str) -> bool:
+def if_match_matches(if_match: str | None, etag: str) -> bool:
     """Whether the client means the very document (section 13.1.1: strong comparison)."""
     if if_match is None or _is_star(if_match):
         return True
@@ -50,14 +50,14 @@ def meant(if_match: str | None, etag: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Versions(Container[int]):
+class AllowedVersions(Container[int]):
     """The versions that conditions let through: one of `only` (None for any), and not `but`."""
 
-    only: frozenset[int] | None = None
-    but: frozenset[int] = frozenset()
+    included: frozenset[int] | None = None
+    excluded: frozenset[int] = frozenset()
 
     def __contains__(self, version: object) -> bool:
-        return (self.only is None or version in self.only) and version not in self.but
+        return (self.included is None or version in self.included) and version not in self.excluded
 
 
 def expected_versions(
@@ -72,7 +72,7 @@ def expected_versions(
         return frozenset()
     only = None if if_match is None or _is_star(if_match) else _versions(if_match, weak=False)
     but = frozenset() if if_none_match is None else _versions(if_none_match, weak=True)
-    return Versions(only, but) if but else only
+    return AllowedVersions(only, but) if but else only
 
 
 def unmatchable(if_match: str, place: str = "If-Match") -> str | None:
@@ -87,7 +87,7 @@ def unmatchable(if_match: str, place: str = "If-Match") -> str | None:
         return f'{place} must be * or ETags in quotation marks, such as "7-0123456789abcdef".'
     if any(mark for mark, _ in tags):
         return f"{place} has a weak ETag (W/…), which never matches. {_REMEDY}"
-    if any(_ALTERED.fullmatch(opaque) for _, opaque in tags):
+    if any(_RECODED.fullmatch(opaque) for _, opaque in tags):
         return f"{place} has an ETag with a suffix, which never matches. {_REMEDY}"
     return None
 

@@ -5,14 +5,14 @@ import re
 from hashlib import sha256
 from typing import Final
 
-from adapters.jsonapi.errors import ErrorObject, Refused
+from adapters.jsonapi.errors import ErrorObject, RequestError
 from application.access import Principal
-from application.idempotency import Keyed
+from application.idempotency import IdempotentRequest
 
-LONGEST: Final = 255
+MAX_LENGTH: Final = 255
 
-_BARE: Final = rf"[!#-~](?:[ !#-~]{{0,{LONGEST - 2}}}[!#-~])?"
-_QUOTED: Final = rf'"(?:[ !#-\[\]-~]|\\["\\]){{1,{LONGEST}}}"'
+_BARE: Final = rf"[!#-~](?:[ !#-~]{{0,{MAX_LENGTH - 2}}}[!#-~])?"
+_QUOTED: Final = rf'"(?:[ !#-\[\]-~]|\\["\\]){{1,{MAX_LENGTH}}}"'
 PATTERN: Final = f"{_BARE}|{_QUOTED}"
 """The pattern of the header's values: what is described and what is accepted.
 
@@ -21,8 +21,10 @@ The draft has the key in quotation marks (RFC 8941 section 3.3.3). Many clients 
 _KEY: Final = re.compile(PATTERN)
 
 
-def keyed(header: str, *, principal: Principal | None, url: str, body: bytes | bytearray) -> Keyed:
-    """The request as one that may be repeated. Raises Refused (400)."""
+def idempotent_request(
+    header: str, *, principal: Principal | None, url: str, body: bytes | bytearray
+) -> IdempotentRequest:
+    """The request as one that may be repeated. Raises RequestError (400)."""
     sent = header.strip(" \t")
     if not _KEY.fullmatch(sent):
         raise _unusable()
@@ -30,19 +32,20 @@ def keyed(header: str, *, principal: Principal | None, url: str, body: bytes | b
     asked = sha256(url.encode("utf-8", "surrogateescape") + b"\n" + body)
     # Without a principal, the key is the same as in the release before.
     owner = principal and principal.identity
-    return Keyed(_digest([owner, key]), asked.hexdigest(), _digest(owner))
+    return IdempotentRequest(_digest([owner, key]), asked.hexdigest(), _digest(owner))
 
 
 def _digest(value: object) -> str:
     return sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _unusable() -> Refused:
+def _unusable() -> RequestError:
     detail = (
-        f"An Idempotency-Key is 1 to {LONGEST} printable ASCII characters. It may be in quotation "
-        'marks, with a backslash before each " and \\ inside; otherwise it must not contain ".'
+        f"An Idempotency-Key is 1 to {MAX_LENGTH} printable ASCII characters. It may be in "
+        'quotation marks, with a backslash before each " and \\ inside; otherwise it must not '
+        'contain ".'
     )
-    return Refused(
+    return RequestError(
         ErrorObject(
             status=400, code="invalid_idempotency_key", detail=detail, header="Idempotency-Key"
         )

@@ -4,32 +4,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from adapters.jsonapi.resource_objects import ResourceObject, Structure
+from adapters.jsonapi.resource_objects import ResourceObject, StructureValidator
 
-MOST: Final = 100
+MAX_OPERATIONS: Final = 100
 OPERATIONS: Final = "atomic:operations"
 RESULTS: Final = "atomic:results"
-_NOT_BESIDE: Final = ("data", "included", "errors", RESULTS)
+_FORBIDDEN_MEMBERS: Final = ("data", "included", "errors", RESULTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What an operation is about: a collection, or one resource by its id or its local identity.
 
-    `made_by` is the position of the operation that gave the local identity. It is `implied` where
-    the operation's data alone says it.
+    `created_by` is the position of the operation that created the local identity. The target is
+    `inferred` if only the data of the operation names it.
     """
 
     pointer: str
     type: str
     id: str | None = None
     lid: str | None = None
-    made_by: int | None = None
-    implied: bool = False
+    created_by: int | None = None
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Nowhere:
+class MissingTarget:
     """A target that does not exist, whatever the directory holds."""
 
     pointer: str
@@ -45,7 +45,7 @@ class OperationObject:
 
     at: str
     op: str
-    target: Target | Nowhere
+    target: Target | MissingTarget
     data: ResourceObject | None
     version: int | str | None
 
@@ -56,38 +56,38 @@ class OperationObject:
         return self.target
 
 
-Locate = Callable[[str], tuple[str, str | None] | None]
+ResolveHref = Callable[[str], tuple[str, str | None] | None]
 """The type and the id that a URL names; no id for a collection, None for any other URL."""
 
 
-class Reading:
+class OperationsParser:
     """Reads the operations of one document, keeping all faults of structure."""
 
-    def __init__(self, locate: Locate) -> None:
+    def __init__(self, locate: ResolveHref) -> None:
         self._locate = locate
-        self._structure = Structure()
+        self._structure = StructureValidator()
         self._made: dict[tuple[str, str], int] = {}
         self._readers = {"add": self._add, "update": self._update, "remove": self._remove}
 
     def operations(self, value: Any) -> list[OperationObject]:
-        """The operations of a document. Refused (400) with every fault of structure."""
+        """The operations of a document. RequestError (400) with every fault of structure."""
         document = self._structure.document(value)
-        for name in _NOT_BESIDE:
+        for name in _FORBIDDEN_MEMBERS:
             if name in document:
-                self._wrong(f"/{name}", f"A document with {OPERATIONS} has no {name}.")
+                self._add_error(f"/{name}", f"A document with {OPERATIONS} has no {name}.")
         sent = self._structure.member(document, "", OPERATIONS, list, required=True)
         if sent == []:
-            self._wrong(f"/{OPERATIONS}", "There is no operation.")
-        if sent and len(sent) > MOST:
-            detail = f"At most {MOST} operations are taken at once."
-            self._wrong(f"/{OPERATIONS}", detail, code="too_many_operations")
-            self._structure.refuse()
+            self._add_error(f"/{OPERATIONS}", "There is no operation.")
+        if sent and len(sent) > MAX_OPERATIONS:
+            detail = f"At most {MAX_OPERATIONS} operations are taken at once."
+            self._add_error(f"/{OPERATIONS}", detail, code="too_many_operations")
+            self._structure.raise_errors()
         found = [self._operation(each, position) for position, each in enumerate(sent or ())]
-        self._structure.refuse()
+        self._structure.raise_errors()
         return [each for each in found if each is not None]
 
-    def _wrong(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
-        self._structure.wrong(pointer, detail, code=code)
+    def _add_error(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
+        self._structure.add_error(pointer, detail, code=code)
 
     def _operation(self, value: Any, position: int) -> OperationObject | None:
         at = f"/{OPERATIONS}/{position}"
@@ -95,10 +95,10 @@ class Reading:
             return None
         op = self._structure.member(value, at, "op", str, required=True)
         if op is not None and op not in self._readers:
-            self._wrong(f"{at}/op", "op must be add, update or remove.")
+            self._add_error(f"{at}/op", "op must be add, update or remove.")
         version = self._version(value, at)
         target = self._target(value, at)
-        if isinstance(target, Nowhere):
+        if isinstance(target, MissingTarget):
             return OperationObject(at, op or "", target, None, version)
         if (read := self._readers.get(op or "")) is None:
             return None
@@ -113,47 +113,47 @@ class Reading:
         if version is None or (isinstance(version, int | str) and not isinstance(version, bool)):
             return version
         detail = "version must be a number, or an entity tag as a string."
-        self._wrong(f"{at}/meta/version", detail, code="wrong_json_type")
+        self._add_error(f"{at}/meta/version", detail, code="wrong_json_type")
         return None
 
-    def _target(self, operation: dict[str, Any], at: str) -> Target | Nowhere | None:
+    def _target(self, operation: dict[str, Any], at: str) -> Target | MissingTarget | None:
         if "ref" in operation and "href" in operation:
-            self._wrong(at, "An operation has ref or href, not both.")
+            self._add_error(at, "An operation has ref or href, not both.")
         ref = self._structure.member(operation, at, "ref", dict)
         if ref is not None:
-            return self._referred(ref, f"{at}/ref")
+            return self._parse_ref(ref, f"{at}/ref")
         href = self._structure.member(operation, at, "href", str)
-        return None if href is None else self._located(href, f"{at}/href")
+        return None if href is None else self._resolve_href(href, f"{at}/href")
 
-    def _referred(self, ref: dict[str, Any], at: str) -> Target | Nowhere:
+    def _parse_ref(self, ref: dict[str, Any], at: str) -> Target | MissingTarget:
         named = self._structure.member(ref, at, "type", str, required=True)
         if ("id" in ref) == ("lid" in ref):
-            self._wrong(at, "A ref has an id or a lid.")
+            self._add_error(at, "A ref has an id or a lid.")
         found_id = self._structure.member(ref, at, "id", str)
         lid = self._structure.member(ref, at, "lid", str)
         relationship = self._structure.member(ref, at, "relationship", str)
         if relationship is not None:
-            return Nowhere(f"{at}/relationship", "There is no such relationship.")
-        return self._identified(at, named or "", found_id, lid)
+            return MissingTarget(f"{at}/relationship", "There is no such relationship.")
+        return self._target_of(at, named or "", found_id, lid)
 
-    def _identified(self, at: str, named: str, found_id: str | None, lid: str | None) -> Target:
+    def _target_of(self, at: str, named: str, found_id: str | None, lid: str | None) -> Target:
         """One resource; its local identity must have been given by an operation before."""
         if found_id is not None or lid is None:
             return Target(at, named, found_id)
-        made_by = self._made.get((named, lid))
-        if made_by is None:
-            self._wrong(f"{at}/lid", "No operation before gives this lid.", code="unknown_lid")
-        return Target(at, named, lid=lid, made_by=made_by)
+        created_by = self._made.get((named, lid))
+        if created_by is None:
+            self._add_error(f"{at}/lid", "No operation before gives this lid.", code="unknown_lid")
+        return Target(at, named, lid=lid, created_by=created_by)
 
-    def _located(self, href: str, at: str) -> Target | Nowhere:
+    def _resolve_href(self, href: str, at: str) -> Target | MissingTarget:
         found = self._locate(href)
-        return Target(at, *found) if found else Nowhere(at, "There is nothing at this URL.")
+        return Target(at, *found) if found else MissingTarget(at, "There is nothing at this URL.")
 
     def _name(self, data: ResourceObject, position: int) -> None:
         """Remember who gives a local identity: once in a document."""
         key = (data.type, str(data.lid))
         if key in self._made:
-            self._wrong(f"{data.at}/lid", "An operation before gives this lid.")
+            self._add_error(f"{data.at}/lid", "An operation before gives this lid.")
         self._made[key] = position
 
     def _data(self, operation: dict[str, Any], at: str, *, new: bool) -> ResourceObject:
@@ -168,30 +168,32 @@ class Reading:
     ) -> tuple[Target, ResourceObject | None]:
         data = self._data(operation, at, new=True)
         if "ref" in operation:
-            self._wrong(f"{at}/ref", "An add has no ref; its data or its href names the type.")
+            self._add_error(f"{at}/ref", "An add has no ref; its data or its href names the type.")
         elif target and target.id is not None:
-            self._wrong(target.pointer, "An add is for a collection, not for one of its resources.")
-        return target or Target(data.at, data.type, implied=True), data
+            self._add_error(
+                target.pointer, "An add is for a collection, not for one of its resources."
+            )
+        return target or Target(data.at, data.type, inferred=True), data
 
     def _update(
         self, operation: dict[str, Any], at: str, target: Target | None
     ) -> tuple[Target, ResourceObject | None]:
         data = self._data(operation, at, new=False)
         if not (operation.keys() & {"ref", "href"}):
-            target = self._identified(data.at, data.type, data.id, data.lid)
-            return replace(target, implied=True), data
+            target = self._target_of(data.at, data.type, data.id, data.lid)
+            return replace(target, inferred=True), data
         return self._one(at, target), data
 
     def _remove(
         self, operation: dict[str, Any], at: str, target: Target | None
     ) -> tuple[Target, ResourceObject | None]:
         if not (operation.keys() & {"ref", "href"}):
-            self._wrong(at, "A remove has a ref or a href.", code="missing_member")
+            self._add_error(at, "A remove has a ref or a href.", code="missing_member")
         return self._one(at, target), None
 
     def _one(self, at: str, target: Target | None) -> Target:
         if target and target.id is None and target.lid is None:
-            self._wrong(target.pointer, "This names a collection, not one of its resources.")
+            self._add_error(target.pointer, "This names a collection, not one of its resources.")
         return target or Target(at, "")
 
 

@@ -3,11 +3,11 @@
 
 from typing import Any
 
-from adapters.jsonapi.parameters import DEEPEST_OFFSET, Pairs, Question
+from adapters.jsonapi.parameters import MAX_OFFSET, CollectionQuery, Pairs
 from application.search import Key, Numbered, Page, Slice
 
 
-def page_meta(page: Page[Any], question: Question) -> dict[str, Any]:
+def page_meta(page: Page[Any], question: CollectionQuery) -> dict[str, Any]:
     place = question.search.place
     if page.total is not None:
         return {"total": page.total}
@@ -16,7 +16,7 @@ def page_meta(page: Page[Any], question: Question) -> dict[str, Any]:
     return {}
 
 
-def neighbours(page: Page[Any], question: Question) -> dict[str, Pairs | None]:
+def page_links(page: Page[Any], question: CollectionQuery) -> dict[str, Pairs | None]:
     """The parameters that lead to the pages around this one; None where there is none."""
     place = question.search.place
     if isinstance(place, Numbered):
@@ -31,25 +31,27 @@ def neighbours(page: Page[Any], question: Question) -> dict[str, Pairs | None]:
     }
 
 
-def _at(parameter: str, key: Key | None, question: Question) -> Pairs | None:
+def _at(parameter: str, key: Key | None, question: CollectionQuery) -> Pairs | None:
     return ((parameter, question.cursors.write(key)),) if key else None
 
 
-def _ends(page: Page[Any], place: Slice, question: Question) -> tuple[Key | None, Key | None]:
+def _ends(
+    page: Page[Any], place: Slice, question: CollectionQuery
+) -> tuple[Key | None, Key | None]:
     """The keys between which the page lies; an empty one lies right at its cursors."""
     cursors = question.cursors
     if page.items:
         return cursors.key(page.items[0]), cursors.key(page.items[-1])
-    first = cursors.beside(place.after, beyond=True) if place.after else None
-    last = cursors.beside(place.before, beyond=False) if place.before else None
+    first = cursors.adjacent_key(place.after, beyond=True) if place.after else None
+    last = cursors.adjacent_key(place.before, beyond=False) if place.before else None
     return first, last
 
 
 def _numbered_neighbours(
-    page: Page[Any], place: Numbered, question: Question
+    page: Page[Any], place: Numbered, question: CollectionQuery
 ) -> dict[str, Pairs | None]:
     pages = max(1, -(-(page.total or 0) // place.size))
-    reachable = DEEPEST_OFFSET // place.size + 1
+    reachable = MAX_OFFSET // place.size + 1
     return {
         "first": _number(1),
         "prev": _number(min(place.number - 1, pages)) if place.number > 1 else None,
@@ -63,7 +65,7 @@ def _number(number: int) -> Pairs:
 
 
 def _next_number(
-    page: Page[Any], place: Numbered, question: Question, pages: int, reachable: int
+    page: Page[Any], place: Numbered, question: CollectionQuery, pages: int, reachable: int
 ) -> Pairs | None:
     if place.number >= pages or not page.items:
         return None

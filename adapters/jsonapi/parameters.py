@@ -13,26 +13,26 @@ from urllib.parse import parse_qsl, urlencode
 
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE
 from adapters.jsonapi.cursors import Cursors, ListCursors
-from adapters.jsonapi.errors import ErrorObject, Refused
+from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.resource import EQUALITY, Attribute, Resource
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, total_order
 from domain.errors import Problem
 from domain.text import MAX_FOLDED_INPUT, storable
 
-DEFAULT_SIZE: Final = 25
-LARGEST_SIZE: Final = 1000
-DEEPEST_OFFSET: Final = 100_000
-MOST_SORT_FIELDS: Final = 8
-MOST_FILTERS: Final = 20
-MOST_VALUES: Final = 500
-LONGEST_VALUE: Final = MAX_FOLDED_INPUT
+DEFAULT_PAGE_SIZE: Final = 25
+MAX_PAGE_SIZE: Final = 1000
+MAX_OFFSET: Final = 100_000
+MAX_SORT_FIELDS: Final = 8
+MAX_FILTERS: Final = 20
+MAX_FILTER_VALUES: Final = 500
+MAX_VALUE_LENGTH: Final = MAX_FOLDED_INPUT
 """The most characters of a filter value. They are counted before it is folded or matched, because
 that work grows faster than the length."""
-REMEMBERED: Final = 256
-LONGEST_REMEMBERED: Final = 256
+MAX_CACHED: Final = 256
+MAX_CACHED_LENGTH: Final = 256
 
-OF_URLS: Final = "%!$&'()*+,;=:@/?[]~"
-SOUND: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(OF_URLS)}]*")
+URL_CHARACTERS: Final = "%!$&'()*+,;=:@/?[]~"
+URL_SAFE: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(URL_CHARACTERS)}]*")
 """A query of nothing but what URLs hold; to find it by quote() takes ten times as long."""
 
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9_.\-~!$'()*,:@/?;=&+]|%[0-9A-Fa-f]{2})*")
@@ -48,7 +48,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FieldSelection:
     """How resources are shown: by which attributes, None for all.
 
     `included`: whether the client spoke of related resources; the answer then does too, even if
@@ -60,58 +60,61 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CollectionQuery:
     """What a request for a collection asks: which part of which list, and how to show it.
 
     `kept` are the parameters that the links to other pages repeat, as a query.
     """
 
     search: Search
-    shown: Shown
+    shown: FieldSelection
     cursors: ListCursors
     kept: str
 
 
 def collection(
     query: str, resource: Resource, cursors: Cursors, *, within: tuple[Condition, ...] = ()
-) -> Question:
-    """What the query of a request for a collection asks. Refused (400).
+) -> CollectionQuery:
+    """What the query of a request for a collection asks. RequestError (400).
 
     The collection is all resources of a type, or those of them for which `within` holds.
     """
-    return _Reading(query, resource).question(cursors, within)
+    return _QueryParser(query, resource).collection_query(cursors, within)
 
 
-def remembered(question: Callable[[str], Question]) -> Callable[[str], Question]:
+def cached(question: Callable[[str], CollectionQuery]) -> Callable[[str], CollectionQuery]:
     """The same, out of memory for what was asked lately: a query means what its text says.
 
     Long queries are asked by programs, each once, and would take much room.
     """
-    known = lru_cache(REMEMBERED)(question)
-    return lambda query: (known if len(query) <= LONGEST_REMEMBERED else question)(query)
+    known = lru_cache(MAX_CACHED)(question)
+    return lambda query: (known if len(query) <= MAX_CACHED_LENGTH else question)(query)
 
 
-def single(query: str, resource: Resource) -> Shown:
-    """How to show one resource. Refused (400)."""
+def single(query: str, resource: Resource) -> FieldSelection:
+    """How to show one resource. RequestError (400)."""
     if not query:
-        return Shown()
-    reading = _Reading(query, resource)
-    shown = reading.shown()
+        return FieldSelection()
+    reading = _QueryParser(query, resource)
+    shown = reading.field_selection()
     reading.finish()
     return shown
 
 
-def none(query: str) -> None:
-    """Refused (400) for any parameter."""
+def no_parameters(query: str) -> None:
+    """RequestError (400) for any parameter."""
     if query:
-        _Reading(query, Resource("", {})).finish()
+        _QueryParser(query, Resource("", {})).finish()
 
 
 def flag(query: str, name: str) -> bool:
-    """The value of a boolean parameter, false if it is absent. Refused (400), also for others."""
+    """The value of a boolean parameter; false if it is absent.
+
+    Raises RequestError (400) if the value is invalid or the query has another parameter.
+    """
     if not query:
         return False
-    reading = _Reading(query, Resource("", {}))
+    reading = _QueryParser(query, Resource("", {}))
     value = reading.flag(name)
     reading.finish()
     return value
@@ -121,18 +124,18 @@ def is_set(query: str, name: str) -> bool:
     """Whether a boolean parameter is true. A query that `flag` refuses may be either."""
     try:
         return bool(query) and (name, "true") in decoded(query)
-    except Refused:
+    except RequestError:
         return False
 
 
-def bounded(query: str, most: int) -> None:
-    """Refused (400) for more parameters than that."""
+def check_parameter_count(query: str, most: int) -> None:
+    """RequestError (400) for more parameters than that."""
     if query.count("&") >= most:
         raise _refused("too_many_parameters", f"There are more than {most} query parameters.")
 
 
 def decoded(query: str) -> Pairs:
-    """The names and values of a query string as WSGI hands it over. Refused (400)."""
+    """The names and values of a query string as WSGI hands it over. RequestError (400)."""
     pairs = parse_qsl(
         query.encode("latin-1").decode("utf-8", "surrogateescape"),
         keep_blank_values=True,
@@ -143,40 +146,40 @@ def decoded(query: str) -> Pairs:
     return tuple(pairs)
 
 
-def _unstorable(pairs: Iterable[tuple[str, str]]) -> Refused:
+def _unstorable(pairs: Iterable[tuple[str, str]]) -> RequestError:
     """The error for the first name or value that cannot be stored."""
     for name, value in pairs:
         if problem := storable(name):
             detail = f"The name of a query parameter {problem.detail}."
             return _refused("malformed_query", detail)
         if problem := storable(value):
-            detail = f"{_shortened(name)} {problem.detail}."
+            detail = f"{_truncate(name)} {problem.detail}."
             return _refused("invalid_parameter", detail, parameter=name)
     raise AssertionError("every name and value can be stored")
 
 
-def _refused(code: str, detail: str, *, parameter: str | None = None) -> Refused:
-    named = parameter and _shortened(parameter, _LONGEST_PARAMETER)
-    return Refused(ErrorObject(status=400, code=code, detail=detail, parameter=named))
+def _refused(code: str, detail: str, *, parameter: str | None = None) -> RequestError:
+    named = parameter and _truncate(parameter, _LONGEST_PARAMETER)
+    return RequestError(ErrorObject(status=400, code=code, detail=detail, parameter=named))
 
 
-def _shortened(text: str, longest: int = _LONGEST_QUOTED) -> str:
+def _truncate(text: str, longest: int = _LONGEST_QUOTED) -> str:
     """What a client sent, as an error repeats it."""
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
-def _quoted(text: str) -> str:
-    return f"'{_shortened(text)}'"
+def _quote(text: str) -> str:
+    return f"'{_truncate(text)}'"
 
 
-def _listed(names: list[str]) -> str:
+def _quote_all(names: list[str]) -> str:
     """The first of the names, quoted."""
-    listed = ", ".join(map(_quoted, names[:_MOST_QUOTED]))
+    listed = ", ".join(map(_quote, names[:_MOST_QUOTED]))
     more = len(names) - _MOST_QUOTED
     return f"{listed} and {more} more" if more > 0 else listed
 
 
-class _Reading:
+class _QueryParser:
     """One query being read: what was found wrong so far, and which parameters are left."""
 
     def __init__(self, query: str, resource: Resource) -> None:
@@ -187,10 +190,10 @@ class _Reading:
         self._left = dict(self._pairs)
         self._refuse_repetitions()
 
-    def _wrong(
+    def _add_error(
         self, parameter: str, detail: str, *, code: str = "invalid_parameter", **more: object
     ) -> None:
-        named = _shortened(parameter, _LONGEST_PARAMETER)
+        named = _truncate(parameter, _LONGEST_PARAMETER)
         self._errors.append(
             ErrorObject(status=400, code=code, detail=detail, parameter=named, **more)  # type: ignore[arg-type]
         )
@@ -199,33 +202,33 @@ class _Reading:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and not name.endswith("[]"):
-                detail = f"{_shortened(name)} occurs more than once."
-                self._wrong(name, detail, code="repeated_parameter")
+                detail = f"{_truncate(name)} occurs more than once."
+                self._add_error(name, detail, code="repeated_parameter")
             seen.add(name)
 
     def finish(self) -> None:
-        """Refused for all that was wrong, including the parameters that are left."""
+        """RequestError for all that was wrong, including the parameters that are left."""
         for name in self._left:
-            detail = f"Unknown parameter {_quoted(name)}."
-            self._wrong(name, detail, code="unknown_parameter")
+            detail = f"Unknown parameter {_quote(name)}."
+            self._add_error(name, detail, code="unknown_parameter")
         if self._errors:
-            raise Refused(*self._errors)
+            raise RequestError(*self._errors)
 
     def flag(self, name: str) -> bool:
         value = self._left.pop(name, "false")
         if value not in ("true", "false"):
-            self._wrong(name, f"{name} must be true or false.")
+            self._add_error(name, f"{name} must be true or false.")
         return value == "true"
 
-    def question(self, cursors: Cursors, within: tuple[Condition, ...]) -> Question:
-        shown = self.shown()
+    def collection_query(self, cursors: Cursors, within: tuple[Condition, ...]) -> CollectionQuery:
+        shown = self.field_selection()
         ordering = total_order(tuple(self._sort()))
         conditions = (*within, *self._filters())
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
         self.finish()
         kept = self._without_places()
-        return Question(Search(conditions, ordering, place), shown, made, kept)
+        return CollectionQuery(Search(conditions, ordering, place), shown, made, kept)
 
     def _without_places(self) -> str:
         """The query for other pages; what is encoded well is repeated as it came."""
@@ -238,8 +241,8 @@ class _Reading:
             part for part, (name, _) in zip(parts, self._pairs, strict=True) if name not in _PLACES
         )
 
-    def shown(self) -> Shown:
-        return Shown(self._fields(), self._include())
+    def field_selection(self) -> FieldSelection:
+        return FieldSelection(self._fields(), self._include())
 
     def _fields(self) -> frozenset[str] | None:
         parameter = f"fields[{self._resource.type}]"
@@ -253,8 +256,8 @@ class _Reading:
     def _include(self) -> bool:
         path = self._left.pop("include", None)
         if path:
-            detail = f"Unknown relationship {_quoted(path)}. No relationship exists yet."
-            self._wrong("include", detail, code="unknown_relationship")
+            detail = f"Unknown relationship {_quote(path)}. No relationship exists yet."
+            self._add_error("include", detail, code="unknown_relationship")
         return path is not None
 
     def _names(
@@ -263,17 +266,17 @@ class _Reading:
         # One problem that names them, so that the answer does not outgrow the request.
         if unknown := [name for name in dict.fromkeys(names) if name not in known]:
             which = "attribute" if len(unknown) == 1 else "attributes"
-            detail = f"Unknown {which} {_listed(unknown)}. Known: {', '.join(known)}."
-            self._wrong(parameter, detail, code="unknown_attribute", **more)
+            detail = f"Unknown {which} {_quote_all(unknown)}. Known: {', '.join(known)}."
+            self._add_error(parameter, detail, code="unknown_attribute", **more)
 
     def _sort(self) -> Iterator[Order]:
         text = self._left.pop("sort", "")
         if not text:
             return
         names = text.split(",")
-        if len(names) > MOST_SORT_FIELDS:
-            detail = f"sort has more than {MOST_SORT_FIELDS} attributes."
-            self._wrong("sort", detail, type_link=_UNSUPPORTED_SORT)
+        if len(names) > MAX_SORT_FIELDS:
+            detail = f"sort has more than {MAX_SORT_FIELDS} attributes."
+            self._add_error("sort", detail, type_link=_UNSUPPORTED_SORT)
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
         sorted_by = [order.attribute for order in orders]
@@ -285,9 +288,9 @@ class _Reading:
         for name in found:
             del self._left[name]
         names = [*found]
-        if len(names) > MOST_FILTERS:
-            detail = f"There are more than {MOST_FILTERS} filters."
-            self._wrong(names[MOST_FILTERS], detail)
+        if len(names) > MAX_FILTERS:
+            detail = f"There are more than {MAX_FILTERS} filters."
+            self._add_error(names[MAX_FILTERS], detail)
             return
         values = 0
         for name, match in found.items():
@@ -295,8 +298,8 @@ class _Reading:
             if filtered is None:
                 continue
             values += filtered.count
-            if values > MOST_VALUES:
-                self._wrong(name, f"The filters have more than {MOST_VALUES} values.")
+            if values > MAX_FILTER_VALUES:
+                self._add_error(name, f"The filters have more than {MAX_FILTER_VALUES} values.")
                 return
             if condition := self._condition(name, filtered):
                 yield condition
@@ -309,8 +312,8 @@ class _Reading:
         op = _OPS.get(by) if by else Op.IN
         if op is None or not attribute.allows(op):
             known = ", ".join(each.value for each in Op if attribute.allows(each))
-            detail = f"{attribute.name} cannot be filtered by {_quoted(by or '')}. Known: {known}."
-            self._wrong(name, detail)
+            detail = f"{attribute.name} cannot be filtered by {_quote(by or '')}. Known: {known}."
+            self._add_error(name, detail)
             return None
         texts = [value for other, value in self._pairs if other == name]
         if op is Op.IN and by != "":
@@ -320,14 +323,14 @@ class _Reading:
     def _condition(self, name: str, filtered: "_Filtered") -> Condition | None:
         attribute, op = filtered.attribute, filtered.op
         texts = filtered.texts[0].split(",") if filtered.separated else filtered.texts
-        if len(max(texts, key=len)) > LONGEST_VALUE:
-            self._wrong(name, f"A filter value has at most {LONGEST_VALUE} characters.")
+        if len(max(texts, key=len)) > MAX_VALUE_LENGTH:
+            self._add_error(name, f"A filter value has at most {MAX_VALUE_LENGTH} characters.")
             return None
         values = []
         for text in texts:
             value = attribute.read(text, op)
             if isinstance(value, Problem):
-                self._wrong(name, _misfit(attribute, op, text, value))
+                self._add_error(name, _invalid_value(attribute, op, text, value))
                 return None
             values.append(value)
         if op is Op.IN and len(values) == 1:
@@ -345,43 +348,43 @@ class _Reading:
         before = self._cursor("page[before]", cursors)
         # A range is as long as it may be, unless the client says less (the profile's section
         # on combining page[after] and page[before]).
-        size = self._size(LARGEST_SIZE if after and before else DEFAULT_SIZE)
+        size = self._size(MAX_PAGE_SIZE if after and before else DEFAULT_PAGE_SIZE)
         if "page[number]" not in self._left:
             return Slice(size, after, before)
-        place = Numbered(size, self._whole("page[number]") or 1)
+        place = Numbered(size, self._positive_integer("page[number]") or 1)
         if by_cursor:
-            self._wrong("page[number]", "page[number] cannot be combined with cursors.")
-        if place.offset > DEEPEST_OFFSET:
-            self._wrong(
+            self._add_error("page[number]", "page[number] cannot be combined with cursors.")
+        if place.offset > MAX_OFFSET:
+            self._add_error(
                 "page[number]",
-                f"Numbered pages end at offset {DEEPEST_OFFSET}; follow links.next, or use "
+                f"Numbered pages end at offset {MAX_OFFSET}; follow links.next, or use "
                 "page[after] with a cursor from meta.page.cursor.",
                 code="page_too_deep",
             )
         return place
 
-    def _whole(self, parameter: str) -> int | None:
+    def _positive_integer(self, parameter: str) -> int | None:
         text = self._left.pop(parameter)
         if not text:
-            self._wrong(parameter, f"{parameter} is empty. Send a positive whole number.")
+            self._add_error(parameter, f"{parameter} is empty. Send a positive whole number.")
             return None
         # The first digits of a giant show well enough that it is beyond every limit.
         if re.fullmatch(r"[0-9]+", text) and (whole := int(text.lstrip("0")[:18] or "0")) > 0:
             return whole
-        self._wrong(parameter, f"{parameter} must be a positive whole number.")
+        self._add_error(parameter, f"{parameter} must be a positive whole number.")
         return None
 
     def _size(self, default: int) -> int:
         if "page[size]" not in self._left:
             return default
-        size = self._whole("page[size]") or default
-        if size > LARGEST_SIZE:
-            self._wrong(
+        size = self._positive_integer("page[size]") or default
+        if size > MAX_PAGE_SIZE:
+            self._add_error(
                 "page[size]",
-                f"A page has at most {LARGEST_SIZE} items.",
+                f"A page has at most {MAX_PAGE_SIZE} items.",
                 code="max_size_exceeded",
                 type_link=f"{CURSOR_PROFILE}/max-size-exceeded",
-                meta={"page": {"maxSize": LARGEST_SIZE}},
+                meta={"page": {"maxSize": MAX_PAGE_SIZE}},
             )
         return size
 
@@ -391,12 +394,12 @@ class _Reading:
         text = self._left.pop(parameter)
         if not text:
             detail = f"{parameter} is empty. Send a cursor, or leave it out."
-            self._wrong(parameter, detail, code="invalid_cursor")
+            self._add_error(parameter, detail, code="invalid_cursor")
             return None
         key = cursors.read(text)
         # Where the sort or the filters are wrong, no cursor could fit.
         if key is None and not any(_of_the_list(error) for error in self._errors):
-            self._wrong(
+            self._add_error(
                 parameter,
                 "The cursor is damaged, or was made for another sort or filter.",
                 code="invalid_cursor",
@@ -422,9 +425,9 @@ class _Filtered:
         return 1 + self.texts[0].count(",") if self.separated else len(self.texts)
 
 
-def _misfit(attribute: Attribute, op: Op, text: str, problem: Problem) -> str:
+def _invalid_value(attribute: Attribute, op: Op, text: str, problem: Problem) -> str:
     """Why an attribute cannot have a value, and what is accepted."""
-    said = f"{_quoted(text)} is not a valid {attribute.name}. It {problem.detail}."
+    said = f"{_quote(text)} is not a valid {attribute.name}. It {problem.detail}."
     if " " in text and not isinstance(attribute.read(text.replace(" ", "+"), op), Problem):
         said += " A + in a query means a space; write %2B."
     return said

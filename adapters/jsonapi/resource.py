@@ -18,7 +18,7 @@ from marshmallow_jsonapi import Schema
 from application.search import Op, Value
 from domain.errors import Problem
 
-LARGEST_KEY: Final = 2**63 - 1
+MAX_KEY: Final = 2**63 - 1
 
 
 def _up_to(largest: int) -> str:
@@ -32,7 +32,7 @@ def _up_to(largest: int) -> str:
     return "|".join([f"[1-9][0-9]{{0,{len(digits) - 2}}}", *smaller, digits])
 
 
-KEY: Final = _up_to(LARGEST_KEY)
+KEY: Final = _up_to(MAX_KEY)
 """The pattern of an id that can be: in the database's range, in its one spelling."""
 _KEY: Final = re.compile(KEY)
 
@@ -47,9 +47,9 @@ class Kind(Enum):
     """What values of an attribute look like in JSON and in query parameters."""
 
     TEXT = "text"
-    TRUTH = "truth"
-    INSTANT = "instant"
-    KEY = "key"
+    BOOLEAN = "truth"
+    TIMESTAMP = "instant"
+    ID = "key"
     NUMBER = "number"
     MAPPING = "mapping"
 
@@ -98,7 +98,7 @@ class Attribute:
             return True
         if op in (Op.CONTAINS, Op.STARTS_WITH):
             return self.searched
-        return self.kind is not Kind.TRUTH
+        return self.kind is not Kind.BOOLEAN
 
     def read(self, text: str, op: Op) -> Value | Problem:
         """The value of a text to compare it with in that way, or why it cannot have this value.
@@ -107,7 +107,7 @@ class Attribute:
         """
         if op in EQUALITY and self.rule and (problem := self.rule(text)):
             return problem
-        value = READ[self.kind](text)
+        value = FROM_TEXT[self.kind](text)
         return _EXPECTED[self.kind] if value is None else value
 
 
@@ -137,12 +137,12 @@ def text(
     return fields.String(required=required, dump_only=read_only, metadata=metadata)
 
 
-def truth(**description: Any) -> fields.Boolean:
+def boolean(**description: Any) -> fields.Boolean:
     """True or false."""
     return fields.Boolean(metadata={"description": description})
 
 
-def instant(**description: Any) -> fields.AwareDateTime:
+def timestamp(**description: Any) -> fields.AwareDateTime:
     """A moment that the service sets, in RFC 3339 with milliseconds, UTC."""
     return fields.AwareDateTime(dump_only=True, metadata={"description": description})
 
@@ -152,7 +152,7 @@ def number(**description: Any) -> fields.Integer:
     return fields.Integer(dump_only=True, metadata={"queried": False, "description": description})
 
 
-def mapping(**description: Any) -> fields.Dict:
+def json_object(**description: Any) -> fields.Dict:
     """An object that the service sets, which lists are not queried by."""
     return fields.Dict(dump_only=True, metadata={"queried": False, "description": description})
 
@@ -161,8 +161,8 @@ _SchemaClass = type[Schema]
 
 _KINDS: Final[Mapping[type[fields.Field[Any]], Kind]] = {
     fields.String: Kind.TEXT,
-    fields.Boolean: Kind.TRUTH,
-    fields.AwareDateTime: Kind.INSTANT,
+    fields.Boolean: Kind.BOOLEAN,
+    fields.AwareDateTime: Kind.TIMESTAMP,
     fields.Integer: Kind.NUMBER,
     fields.Dict: Kind.MAPPING,
 }
@@ -203,7 +203,9 @@ class Resource:
             },
         )
 
-    def given(self, sent: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, object]]:
+    def split_attributes(
+        self, sent: Mapping[str, object]
+    ) -> tuple[dict[str, Any], dict[str, object]]:
         """What was sent of its attributes: those to be set, and those that are read-only.
 
         Instants are read where they can be; all else is left for the domain to judge.
@@ -212,20 +214,20 @@ class Resource:
         claimed: dict[str, object] = {}
         for name, value in sent.items():
             attribute = self.attributes.get(name)
-            if attribute and attribute.kind is Kind.INSTANT and isinstance(value, str):
-                value = read_instant(value) or value
+            if attribute and attribute.kind is Kind.TIMESTAMP and isinstance(value, str):
+                value = read_timestamp(value) or value
             (claimed if attribute and attribute.read_only else to_set)[name] = value
         return to_set, claimed
 
-    def cells(self, entity: object) -> list[str]:
+    def csv_row(self, entity: object) -> list[str]:
         """The id and the attributes of an entity as text, to be read again by READ."""
         return [
-            WRITTEN[attribute.kind](getattr(entity, name))
+            TO_TEXT[attribute.kind](getattr(entity, name))
             for name, attribute in {"id": _ID, **self.attributes}.items()
         ]
 
 
-_ID: Final = Attribute(name="id", kind=Kind.KEY, read_only=True, description={"type": "string"})
+_ID: Final = Attribute(name="id", kind=Kind.ID, read_only=True, description={"type": "string"})
 
 
 def read_key(text: str) -> int | None:
@@ -233,7 +235,7 @@ def read_key(text: str) -> int | None:
     return int(text) if _KEY.fullmatch(text) else None
 
 
-def read_instant(text: str) -> datetime | None:
+def read_timestamp(text: str) -> datetime | None:
     """The moment of an RFC 3339 text, in any offset and precision; None if it is none.
 
     What lies beyond microseconds is kept as one microsecond, so that a finer moment never equals
@@ -250,40 +252,40 @@ def read_instant(text: str) -> datetime | None:
         return None
 
 
-def write_instant(moment: datetime) -> str:
+def write_timestamp(moment: datetime) -> str:
     """RFC 3339, UTC, milliseconds. The moment must be in UTC."""
-    return write_instants((moment,))[0]
+    return write_timestamps((moment,))[0]
 
 
-def write_instants(moments: Sequence[datetime]) -> list[str]:
+def write_timestamps(moments: Sequence[datetime]) -> list[str]:
     """Each of them so; of many at once it takes a fifth of the time that isoformat takes."""
     texts = orjson.dumps(moments).decode()[2:-2].split('","')
     return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
 
 
-READ: Final[Mapping[Kind, Callable[[str], Value | None]]] = {
+FROM_TEXT: Final[Mapping[Kind, Callable[[str], Value | None]]] = {
     Kind.TEXT: str,
-    Kind.TRUTH: {"true": True, "false": False}.get,
-    Kind.INSTANT: read_instant,
-    Kind.KEY: read_key,
+    Kind.BOOLEAN: {"true": True, "false": False}.get,
+    Kind.TIMESTAMP: read_timestamp,
+    Kind.ID: read_key,
 }
 """How a value of a kind is read from a query parameter; None if it can't be one."""
 
 _EXPECTED: Final[Mapping[Kind, Problem]] = {
-    Kind.TRUTH: Problem("invalid_format", "must be true or false"),
-    Kind.INSTANT: Problem(
+    Kind.BOOLEAN: Problem("invalid_format", "must be true or false"),
+    Kind.TIMESTAMP: Problem(
         "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
     ),
-    Kind.KEY: Problem(
-        "invalid_format", f"must be a whole number from 1 to {LARGEST_KEY} without leading zeros"
+    Kind.ID: Problem(
+        "invalid_format", f"must be a whole number from 1 to {MAX_KEY} without leading zeros"
     ),
 }
 """What a text of a kind must be."""
 
-WRITTEN: Final[Mapping[Kind, Callable[[Any], str]]] = {
+TO_TEXT: Final[Mapping[Kind, Callable[[Any], str]]] = {
     Kind.TEXT: str,
-    Kind.TRUTH: {True: "true", False: "false"}.__getitem__,
-    Kind.INSTANT: write_instant,
-    Kind.KEY: str,
+    Kind.BOOLEAN: {True: "true", False: "false"}.__getitem__,
+    Kind.TIMESTAMP: write_timestamp,
+    Kind.ID: str,
 }
 """How a value of a kind is written as text, to be read by READ."""

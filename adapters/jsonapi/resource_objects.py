@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.jsonapi.errors import MOST_TOLD, ErrorObject, Refused
+from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError
 from adapters.jsonapi.resource import Resource
 from adapters.strict_json import NotStrict, parse
 from domain.errors import LONGEST_QUOTED
 
-MOST_MEMBERS: Final = 5000
+MAX_MEMBERS: Final = 5000
 """How many members and elements a document with one resource has at most."""
 
 
@@ -53,34 +53,37 @@ def _pointer(owner: str, name: str) -> str:
 def parsed(text: bytes | bytearray, *, most: int) -> Any:
     """The value of a request's body, which has at most `most` members and elements in all.
 
-    Refused (400) where it is no strict JSON.
+    RequestError (400) where it is no strict JSON.
     """
     try:
         return parse(text, most=most)
     except NotStrict as error:
-        raise Refused(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
+        raise RequestError(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
 
 
 def read_resource(text: bytes | bytearray, *, id_required: bool) -> ResourceObject:
-    """The resource object of a request's document. Refused (400) with every fault of structure."""
-    structure = Structure()
-    document = structure.document(parsed(text, most=MOST_MEMBERS))
+    """The resource object of a document.
+
+    Raises RequestError (400) with every error of its structure.
+    """
+    structure = StructureValidator()
+    document = structure.document(parsed(text, most=MAX_MEMBERS))
     if "errors" in document:
-        structure.wrong("/errors", "A document with data has no errors.")
+        structure.add_error("/errors", "A document with data has no errors.")
     structure.member(document, "", "included", list)
     data = structure.member(document, "", "data", dict, required=True)
     if data is None:
-        structure.refuse()
+        structure.raise_errors()
     found = structure.resource(data, "/data", id_required=id_required)
-    structure.refuse()
+    structure.raise_errors()
     return found
 
 
 _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", str: "a string"}
 
 
-class Structure:
-    """The faults of one document's structure, as they are found: the first MOST_TOLD of them, and
+class StructureValidator:
+    """The faults of one document's structure, as they are found: the first MAX_ERRORS of them, and
     the number of the others.
     """
 
@@ -88,22 +91,22 @@ class Structure:
         self._errors: list[ErrorObject] = []
         self._omitted = 0
 
-    def wrong(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
+    def add_error(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
         """Keep a fault."""
-        if len(self._errors) == MOST_TOLD:
+        if len(self._errors) == MAX_ERRORS:
             self._omitted += 1
             return
         self._errors.append(ErrorObject(status=400, code=code, detail=detail, pointer=pointer))
 
-    def refuse(self) -> None:
-        """Refused (400) with all of them, if there are any."""
+    def raise_errors(self) -> None:
+        """RequestError (400) with all of them, if there are any."""
         if self._errors:
-            raise Refused(*self._errors, omitted=self._omitted)
+            raise RequestError(*self._errors, omitted=self._omitted)
 
     def is_object(self, value: Any, at: str, named: str) -> bool:
         """Whether it is an object; a fault if not."""
         if not isinstance(value, dict):
-            self.wrong(at, f"{named} must be an object.", code="wrong_json_type")
+            self.add_error(at, f"{named} must be an object.", code="wrong_json_type")
         return isinstance(value, dict)
 
     def member(
@@ -112,17 +115,22 @@ class Structure:
         """The member; None where it is lacking or of another JSON type."""
         if name not in owner:
             if required:
-                self.wrong(at, f"The member {name} is missing.", code="missing_member")
+                self.add_error(at, f"The member {name} is missing.", code="missing_member")
             return None
         if isinstance(value := owner[name], kind):
             return value
-        self.wrong(f"{at}/{name}", f"{name} must be {_TYPE_NAMES[kind]}.", code="wrong_json_type")
+        self.add_error(
+            f"{at}/{name}", f"{name} must be {_TYPE_NAMES[kind]}.", code="wrong_json_type"
+        )
         return None
 
     def document(self, value: Any) -> dict[str, Any]:
-        """Its members, of which those that any document may have are checked. Refused if none."""
+        """The members of a document; those of every document are checked.
+
+        Raises RequestError if the value is not an object.
+        """
         if not self.is_object(value, "", "The document"):
-            self.refuse()
+            self.raise_errors()
         for name in ("jsonapi", "links", "meta"):
             self.member(value, "", name, dict)
         return dict(value)
@@ -140,7 +148,7 @@ class Structure:
             pointer = _pointer(f"{at}/relationships", name)
             self._relationship(pointer, value)
             if name in attributes:
-                self.wrong(pointer, "An attribute and a relationship can't have the same name.")
+                self.add_error(pointer, "An attribute and a relationship can't have the same name.")
         return ResourceObject(
             at=at,
             type=named or "",
@@ -153,7 +161,9 @@ class Structure:
 
     def _relationship(self, at: str, value: Any) -> None:
         if self.is_object(value, at, "A relationship") and not value.keys() & _OF_RELATIONSHIPS:
-            self.wrong(at, "A relationship must have links, data or meta.", code="missing_member")
+            self.add_error(
+                at, "A relationship must have links, data or meta.", code="missing_member"
+            )
 
 
 _OF_RELATIONSHIPS: Final = {"links", "data", "meta"}
@@ -164,14 +174,20 @@ def _plain(members: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def expect_new(sent: ResourceObject, resource: Resource) -> None:
-    """Refused (403) for an id that the client made (#crud-creating-client-ids), then for a type."""
-    if made := made_by_client(sent):
-        raise Refused(made)
+    """Raises RequestError for a client-generated id (403) or another type (409).
+
+    See #crud-creating-client-ids.
+    """
+    if made := client_generated_id_error(sent):
+        raise RequestError(made)
     _expect(sent, resource, None)
 
 
 def expect_existing(sent: ResourceObject, resource: Resource, resource_id: str) -> None:
-    """Refused (409) unless the object is of that type and id (#crud-updating-responses-409)."""
+    """Raises RequestError (409) if the object has another type or id.
+
+    See #crud-updating-responses-409.
+    """
     _expect(sent, resource, resource_id)
 
 
@@ -182,10 +198,10 @@ def _expect(sent: ResourceObject, resource: Resource, resource_id: str | None) -
     if sent.id != resource_id:
         errors.append(other_id(sent, "The id is not that of the URL."))
     if errors:
-        raise Refused(*errors)
+        raise RequestError(*errors)
 
 
-def made_by_client(sent: ResourceObject) -> ErrorObject | None:
+def client_generated_id_error(sent: ResourceObject) -> ErrorObject | None:
     """The problem of an id that the client made, if it did."""
     if sent.id is None:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from datetime import datetime
 from typing import Protocol
 
-from adapters.memory.search import found
+from adapters.memory.search import page_of
 from application.audit import Changes, Event, EventReader, Events, NewEvent
 from application.ports import Context
 from application.search import Condition, Op, Page, Search, Slice
@@ -62,8 +62,8 @@ class MemoryEventReader(EventReader):
         self._store = store
 
     def page(self, search: Search) -> Page[Event]:
-        return found(self._store.events.values(), search)
+        return page_of(self._store.events.values(), search)
 
-    def after(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
+    def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
         later = Search((Condition("id", Op.GT, (position,)),), place=Slice(size))
         return [(event.id, event) for event in self.page(later).items]

@@ -6,11 +6,11 @@ from datetime import datetime
 from math import ceil
 
 from application.ports import (
-    KEPT_FOR,
-    Answer,
-    Answers,
+    IDEMPOTENCY_TTL,
+    IdempotencyStore,
     KeyReused,
     ResponseErased,
+    StoredResponse,
     TooManyStoredResponses,
 )
 
@@ -25,7 +25,7 @@ class Kept:
     digest: str
     at: datetime
     owner: str
-    answer: Answer | None = None
+    answer: StoredResponse | None = None
 
     @property
     def size(self) -> int:
@@ -35,7 +35,7 @@ class Kept:
         return len(self.answer.body) + len(str(dict(self.answer.headers)))
 
 
-class MemoryAnswers(Answers):
+class MemoryIdempotencyStore(IdempotencyStore):
     """The responses of a unit of work that is open. Units take turns, so no key is ever in use.
 
     `limit` is the bytes of one owner in a day.
@@ -45,8 +45,8 @@ class MemoryAnswers(Answers):
         self._rows = rows
         self._limit = limit
 
-    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> Answer | None:
-        self.delete_expired(at - KEPT_FOR)
+    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> StoredResponse | None:
+        self.delete_expired(at - IDEMPOTENCY_TTL)
         kept = self._rows.get(key)
         if kept is None:
             self._rows[key] = Kept(digest, at, owner)
@@ -58,7 +58,7 @@ class MemoryAnswers(Answers):
             raise KeyReused
         return kept.answer
 
-    def keep(self, key: str, answer: Answer) -> None:
+    def store(self, key: str, answer: StoredResponse) -> None:
         self._rows[key] = replace(self._rows[key], answer=answer)
         self._check_limit(self._rows[key])
 
@@ -84,4 +84,4 @@ class MemoryAnswers(Answers):
         of_owner = [kept for kept in self._rows.values() if kept.owner == new.owner]
         if sum(kept.size for kept in of_owner) + least > self._limit:
             oldest = min(kept.at for kept in of_owner)
-            raise TooManyStoredResponses(ceil((oldest + KEPT_FOR - new.at).total_seconds()))
+            raise TooManyStoredResponses(ceil((oldest + IDEMPOTENCY_TTL - new.at).total_seconds()))

@@ -23,7 +23,7 @@ _TESTS: Mapping[Op, Callable[[Any, Any], bool]] = {
 }
 
 
-def found(entities: Iterable[T], search: Search) -> Page[T]:
+def page_of(entities: Iterable[T], search: Search) -> Page[T]:
     """The part of the list that the search asks for."""
     fitting = [
         entity

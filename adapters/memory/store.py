@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from adapters.memory.audit import MemoryEvents
-from adapters.memory.idempotency import Kept, MemoryAnswers
+from adapters.memory.idempotency import Kept, MemoryIdempotencyStore
 from adapters.memory.users import MemoryUsers
-from application.audit import Event, Trail
-from application.deadlines import remaining
+from application.audit import AuditLog, Event
+from application.deadlines import time_left
 from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
 from domain.users import User
 
@@ -28,9 +28,9 @@ class MemoryUnit(UnitOfWork):
     context: Context
     now: datetime
     users: MemoryUsers
-    answers: MemoryAnswers
-    trail: Trail
-    mark: Callable[[], Callable[[], None]]
+    idempotency: MemoryIdempotencyStore
+    audit: AuditLog
+    savepoint: Callable[[], Callable[[], None]]
 
 
 class MemoryStore:
@@ -51,21 +51,21 @@ class MemoryStore:
         self._events: Mapping[int, Event] = MappingProxyType({})
 
     @contextmanager
-    def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (each unit is alone)
+    def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (each unit is alone)
         """Open a unit of work. Unavailable if its turn does not come within the deadline."""
-        left = remaining()
+        left = time_left()
         if not self._turn.acquire(timeout=_FOREVER if left is None else left):
             raise Unavailable
         try:
             rows, holders = dict(self._rows), dict(self._holders)
             answers, events = dict(self._answers), dict(self._events)
             now = self._clock()
-            trail = Trail(MemoryEvents(events, context, now))
-            users = MemoryUsers(rows, holders, self._ids, trail)
-            mark = partial(_mark, trail, rows, holders, answers, events)
-            stored = MemoryAnswers(answers, self._answer_bytes)
-            yield MemoryUnit(context, now, users, stored, trail, mark)
-            trail.write()
+            audit = AuditLog(MemoryEvents(events, context, now))
+            users = MemoryUsers(rows, holders, self._ids, audit)
+            savepoint = partial(_savepoint, audit, rows, holders, answers, events)
+            stored = MemoryIdempotencyStore(answers, self._answer_bytes)
+            yield MemoryUnit(context, now, users, stored, audit, savepoint)
+            audit.flush()
             self._rows, self._holders = MappingProxyType(rows), holders
             self._answers, self._events = answers, MappingProxyType(events)
         finally:
@@ -84,16 +84,16 @@ class MemoryStore:
     def ready(self) -> None:
         """Nothing can be wrong with it."""
 
-    def remove_remnants(self) -> None:
+    def purge(self) -> None:
         """Nothing remains in memory of what was erased."""
 
 
-def _mark(trail: Trail, *tables: MutableMapping[Any, Any]) -> Callable[[], None]:
-    trail.write()
+def _savepoint(audit: AuditLog, *tables: MutableMapping[Any, Any]) -> Callable[[], None]:
+    audit.flush()
     marked = [dict(table) for table in tables]
 
     def undo() -> None:
-        trail.forget()
+        audit.discard()
         for table, rows in zip(tables, marked, strict=True):
             table.clear()
             table.update(rows)

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Protocol
 
-from adapters.memory.search import found
-from application.audit import Trail
-from application.ports import Overtaken, UserReader, Users
+from adapters.memory.search import page_of
+from application.audit import AuditLog
+from application.ports import ConcurrentUpdate, UserReader, Users
 from application.search import Page, Search
-from application.users import RECORDED
+from application.users import AUDITED_USERS
 from domain.text import email_key
 from domain.users import EmailTaken, NewUser, User, UserNotFound
 
@@ -22,7 +22,7 @@ class MemoryUsers(Users):
         rows: MutableMapping[int, User],
         holders: MutableMapping[str, int],
         ids: Iterator[int],
-        trail: Trail,
+        trail: AuditLog,
     ) -> None:
         self._rows = rows
         self._holders = holders  # of the keys of emails
@@ -32,7 +32,7 @@ class MemoryUsers(Users):
     def add(self, new: NewUser, *, at: datetime) -> User:
         user = User(id=next(self._ids), **asdict(new), creation_time=at, update_time=at, version=1)
         self._put(user)
-        self._trail.changed(RECORDED, None, user)
+        self._trail.record(AUDITED_USERS, None, user)
         return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
@@ -44,7 +44,7 @@ class MemoryUsers(Users):
                 self.add(each, at=at)
         return refused
 
-    def holders(self, emails: Collection[str]) -> Mapping[str, User]:
+    def find_by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
         keys = {email_key(email) for email in emails}
         return {key: self._rows[self._holders[key]] for key in keys if key in self._holders}
 
@@ -56,18 +56,18 @@ class MemoryUsers(Users):
         self._put(user)
         if (key := stored.email_key) != user.email_key:
             del self._holders[key]
-        self._trail.changed(RECORDED, before, user)
+        self._trail.record(AUDITED_USERS, before, user)
         return user
 
     def remove(self, user: User) -> None:
         stored = self._still(user)
         del self._rows[user.id], self._holders[stored.email_key]
-        self._trail.changed(RECORDED, user, None)
+        self._trail.record(AUDITED_USERS, user, None)
 
     def _still(self, user: User) -> User:
         stored = self._rows.get(user.id)
         if stored is None or stored.version != user.version:
-            raise Overtaken
+            raise ConcurrentUpdate
         return stored
 
     def _put(self, user: User) -> None:
@@ -94,7 +94,7 @@ class MemoryUserReader(UserReader):
         return _user(self._store.rows, user_id)
 
     def page(self, search: Search) -> Page[User]:
-        return found(self._store.rows.values(), search)
+        return page_of(self._store.rows.values(), search)
 
 
 def _user(rows: Mapping[int, User], user_id: int) -> User:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.jsonapi.documents import Writer
+from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.resource import Resource
 from adapters.resources.events import EVENTS
 
@@ -11,7 +11,7 @@ PREFIX: Final = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class Urls:
     """The API's URLs: below the public URL, or without a host where that is empty."""
 
     public_url: str
@@ -30,11 +30,11 @@ class Addresses:
         """All resources of a type."""
         return f"{self.root}/{resource.type}"
 
-    def writer(self, resource: Resource) -> Writer:
+    def writer(self, resource: Resource) -> DocumentWriter:
         """Writes the documents of a type, with these URLs."""
-        return Writer(resource, self.collection(resource), described_by=self.description)
+        return DocumentWriter(resource, self.collection(resource), described_by=self.description)
 
-    def history(self, kind: str, key: int) -> Writer:
+    def history(self, kind: str, key: int) -> DocumentWriter:
         """Writes the history of a thing."""
         url = f"{self.root}/{kind}/{key}/history"
-        return Writer(EVENTS, url, described_by=self.description, addressed=False)
+        return DocumentWriter(EVENTS, url, described_by=self.description, addressed=False)

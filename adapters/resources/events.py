@@ -5,7 +5,7 @@ from typing import Final
 from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
-from adapters.jsonapi.resource import Resource, instant, mapping, number, text
+from adapters.jsonapi.resource import Resource, json_object, number, text, timestamp
 from application.audit import Action
 from domain.errors import Problem
 
@@ -28,7 +28,7 @@ class EventSchema(Schema):
         type_ = "events"
 
     id = fields.String(dump_only=True)
-    time = instant(examples=["2026-11-22T09:30:00.123Z"], description="When it happened.")
+    time = timestamp(examples=["2026-11-22T09:30:00.123Z"], description="When it happened.")
     action = text(
         read_only=True,
         rule=_action,
@@ -42,7 +42,7 @@ class EventSchema(Schema):
         examples=[2],
         description="The version of the thing then; of a deletion, the one after its last.",
     )
-    changes = mapping(
+    changes = json_object(
         examples=[{"name": {"from": "Ann", "to": "Ann Example"}}],
         description="By attribute what it was and became; `erased` where that is kept no more.",
     )

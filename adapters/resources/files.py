@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, BinaryIO, Final, Protocol
 
-from adapters.jsonapi.resource import READ, Kind, Resource, write_instant
+from adapters.jsonapi.resource import FROM_TEXT, Kind, Resource, write_timestamp
 from adapters.tabular import csv, jsonl
 from adapters.tabular.lines import Row
-from application.user_import import BadRecord, Record
+from application.user_import import Record, RejectedRecord
 from domain.errors import Invalid, Problem, Violation
 
-NOTES: Final = ("line", "errors")
+ERROR_COLUMNS: Final = ("line", "errors")
 """What a file of bad records says beside them; whoever reads one again reads past these."""
 
 _UNKNOWN: Final = Problem("unknown_attribute", "is no column that can be imported")
@@ -32,10 +32,10 @@ class Records(Protocol):
 
     def __iter__(self) -> Iterator[Record]: ...
 
-    def heading(self) -> bytes:
+    def header(self) -> bytes:
         """What comes before the bad ones."""
 
-    def kept(self, bad: BadRecord) -> bytes:
+    def rejected_row(self, bad: RejectedRecord) -> bytes:
         """A bad one with its line and its errors, in the format of the file."""
 
 
@@ -53,11 +53,11 @@ class CsvRecords(Records):
         self._names = [name for name in self._columns if name in settable]
         self._places = [self._columns.index(name) for name in self._names]
         self._readers = [
-            (name, at, READ[kind])
+            (name, at, FROM_TEXT[kind])
             for name, at in zip(self._names, self._places, strict=True)
             if (kind := resource.attributes[name].kind) is not Kind.TEXT
         ]
-        self._notes = {at for at, name in enumerate(self._columns) if name in NOTES}
+        self._notes = {at for at, name in enumerate(self._columns) if name in ERROR_COLUMNS}
 
     def __iter__(self) -> Iterator[Record]:
         for row in self._rows:
@@ -79,10 +79,10 @@ class CsvRecords(Records):
                 told[name] = value
         return told
 
-    def heading(self) -> bytes:
-        return _csv_row([*NOTES, *self._without_notes(self._columns)])
+    def header(self) -> bytes:
+        return _csv_row([*ERROR_COLUMNS, *self._without_notes(self._columns)])
 
-    def kept(self, bad: BadRecord) -> bytes:
+    def rejected_row(self, bad: RejectedRecord) -> bytes:
         cells: Any = bad.record.source
         if bad.record.problem is None:
             cells = self._without_notes(cells)
@@ -104,7 +104,7 @@ def _header(row: Row[csv.Cells] | None, resource: Resource, required: Collection
     if row is None or row.content is None:
         raise Invalid([Violation("the first line", _NO_HEADER)])
     names = row.content
-    known = {"id", *resource.attributes, *NOTES}
+    known = {"id", *resource.attributes, *ERROR_COLUMNS}
     wrong = [
         *(Violation(name, _MISSING) for name in required if name not in names),
         *(Violation(_plain(name), _UNKNOWN) for name in dict.fromkeys(names) if name not in known),
@@ -125,7 +125,7 @@ class JsonRecords(Records):
 
     def __init__(self, file: BinaryIO, resource: Resource, _: Collection[str]) -> None:
         self._rows = jsonl.read(file)
-        self._ignored = {"id", *resource.attributes, *NOTES} - _settable(resource)
+        self._ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - _settable(resource)
 
     def __iter__(self) -> Iterator[Record]:
         for row in self._rows:
@@ -135,12 +135,12 @@ class JsonRecords(Records):
                 told = {k: v for k, v in row.content.items() if k not in self._ignored}
                 yield Record(row.line, told, row.content)
 
-    def heading(self) -> bytes:
+    def header(self) -> bytes:
         return b""
 
-    def kept(self, bad: BadRecord) -> bytes:
+    def rejected_row(self, bad: RejectedRecord) -> bytes:
         source: Any = bad.record.source
-        told = {name: value for name, value in source.items() if name not in NOTES}
+        told = {name: value for name, value in source.items() if name not in ERROR_COLUMNS}
         notes = {"line": bad.record.line, "errors": [str(fault) for fault in bad.faults]}
         return b"".join(jsonl.write([notes | told]))
 
@@ -172,7 +172,7 @@ def copy_csv(copies: Copies, resource: Resource, file: Written) -> None:
 def write_csv(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:
     """The header, then the id and the attributes of each."""
     yield _csv_row(["id", *resource.attributes])
-    yield from csv.write(map(resource.cells, entities))
+    yield from csv.write(map(resource.csv_row, entities))
 
 
 def write_jsonl(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:
@@ -190,7 +190,7 @@ def _written_id(entity: Any) -> str:
 
 def _value(name: str, kind: Kind) -> Callable[[Any], Any]:
     read = attrgetter(name)
-    return (lambda entity: write_instant(read(entity))) if kind is Kind.INSTANT else read
+    return (lambda entity: write_timestamp(read(entity))) if kind is Kind.TIMESTAMP else read
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from typing import Final
 from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
-from adapters.jsonapi.resource import Key, Resource, instant, text, truth
+from adapters.jsonapi.resource import Key, Resource, boolean, text, timestamp
 from domain.text import BLANK_SYMBOL, DEFAULT_IGNORABLE, email_key
-from domain.users import EMAIL_LENGTH, NAME_LENGTH, PERSONAL, ROLE_LENGTH, RULES
+from domain.users import EMAIL_LENGTH, NAME_LENGTH, PERSONAL_DATA, ROLE_LENGTH, RULES
 
 _CONTROL: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 # Patterns name characters beyond U+FFFF in two ways, so that those that are displayed as nothing
@@ -53,7 +53,7 @@ class UserSchema(Schema):
         examples=["Ann Example"],
         description="Has a visible character and no control characters. Stored as sent.",
     )
-    is_active = truth(default=False, examples=[True])
+    is_active = boolean(default=False, examples=[True])
     role = text(
         rule=RULES["role"],
         values=rf"[a-z][a-z0-9_-]{{0,{ROLE_LENGTH - 1}}}",
@@ -62,14 +62,14 @@ class UserSchema(Schema):
         default="user",
         examples=["user"],
     )
-    creation_time = instant(
+    creation_time = timestamp(
         examples=["2026-11-22T09:30:00.123Z"],
         description="Set by the service.",
     )
-    update_time = instant(
+    update_time = timestamp(
         examples=["2026-11-22T09:30:00.123Z"],
         description="The time of the last change; set by the service.",
     )
 
 
-USERS: Final = Resource.of(UserSchema, personal=PERSONAL)
+USERS: Final = Resource.of(UserSchema, personal=PERSONAL_DATA)

@@ -26,12 +26,12 @@ from sqlalchemy import (
 
 from adapters.sql import purge
 from adapters.sql.bulk import insert_rows
-from adapters.sql.columns import Identity64, Instant, text
-from adapters.sql.compiled import Row, Statement
-from adapters.sql.connection import Pooled
+from adapters.sql.columns import BigIntId, Timestamp, text
+from adapters.sql.compiled import CompiledStatement, Row
+from adapters.sql.connection import RawConnection
 from adapters.sql.metadata import METADATA
 from adapters.sql.search import Searchable
-from adapters.sql.transactions import Transactions, asking
+from adapters.sql.transactions import Transactions, read_connection
 from application.audit import Changes, Event, EventReader, Events, NewEvent
 from application.ports import Context
 from application.search import Page, Search
@@ -39,9 +39,9 @@ from application.search import Page, Search
 EVENTS = Table(
     "events",
     METADATA,
-    Column("id", Identity64, Identity(always=False), primary_key=True),
+    Column("id", BigIntId, Identity(always=False), primary_key=True),
     Column("position", BigInteger),
-    Column("time", Instant, nullable=False),
+    Column("time", Timestamp, nullable=False),
     Column("actor", text()),
     Column("request_id", text(128)),
     Column("action", text(50), nullable=False),
@@ -79,17 +79,17 @@ _COLUMNS = tuple(EVENTS.c[name] for name in Event._fields)
 _CHANGES: Final = Event._fields.index("changes")
 _WRITTEN = tuple(column for column in _COLUMNS if column is not EVENTS.c.id)
 _NAMES = tuple(column.name for column in _WRITTEN)
-_ADD = Statement(insert(EVENTS).values({name: bindparam(name) for name in _NAMES}))
+_ADD = CompiledStatement(insert(EVENTS).values({name: bindparam(name) for name in _NAMES}))
 _OF_SUBJECT = (EVENTS.c.subject_type == bindparam("subject_type")) & (
     EVENTS.c.subject_id == bindparam("subject_id")
 )
-_CHANGES_OF_SUBJECT = Statement(
+_CHANGES_OF_SUBJECT = CompiledStatement(
     select(EVENTS.c.id, EVENTS.c.changes)
     .where(_OF_SUBJECT & (EVENTS.c.id > bindparam("after")))
     .order_by(EVENTS.c.id)
     .limit(bindparam("count", type_=Integer()))
 )
-_REWRITE = Statement(
+_REWRITE = CompiledStatement(
     update(EVENTS).where(EVENTS.c.id == bindparam("event_id")).values(changes=bindparam("changes"))
 )
 _ERASE_REQUEST_IDS = (
@@ -121,7 +121,7 @@ _SETTLE = (
     .where(EVENTS.c.id.between(bindparam("first_id"), bindparam("last_id")))
     .values(position=EVENTS.c.id + bindparam("ahead"))
 )
-_AFTER = Statement(
+_AFTER = CompiledStatement(
     select(EVENTS.c.position, *_COLUMNS)
     .where(EVENTS.c.position > bindparam("after"))
     .order_by(EVENTS.c.position)
@@ -147,7 +147,7 @@ _SEARCHABLE = Searchable(columns=_COLUMNS, folded={"action": EVENTS.c.action})
 class SqlEvents(Events):
     """The events of a transaction that is open. `erased` is true if it rewrote some."""
 
-    def __init__(self, connection: Pooled, context: Context, now: datetime) -> None:
+    def __init__(self, connection: RawConnection, context: Context, now: datetime) -> None:
         self._connection = connection
         self.erased = False
         self._of_unit = (now, *context.actor, context.request_id)
@@ -159,7 +159,7 @@ class SqlEvents(Events):
                 for event in alike
             ]
             if len(rows) == 1:
-                _ADD.run(self._connection, dict(zip(_NAMES, rows[0], strict=True)))
+                _ADD.queue(self._connection, dict(zip(_NAMES, rows[0], strict=True)))
                 continue
             given = [number for number, value in enumerate(rows[0]) if value is not None]
             columns = [_WRITTEN[number] for number in given]
@@ -171,13 +171,13 @@ class SqlEvents(Events):
         subject: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
         count = after = 0
         self.erased = True
-        purge.mark(self._connection)
+        purge.mark_for_purge(self._connection)
         while rows := _CHANGES_OF_SUBJECT.rows(
             self._connection, {**subject, "after": after, "count": _AT_ONCE}
         ):
             for after, changes in rows:
                 text_now = orjson.dumps(rewritten(orjson.loads(changes))).decode()
-                _REWRITE.run(self._connection, {"event_id": after, "changes": text_now})
+                _REWRITE.queue(self._connection, {"event_id": after, "changes": text_now})
             count += len(rows)
         return count
 
@@ -204,10 +204,10 @@ class SqlEventReader(EventReader):
         self._transactions = Transactions(engine)
 
     def page(self, search: Search) -> Page[Event]:
-        with asking(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             return _SEARCHABLE.page(connection, search, _event)
 
-    def after(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
+    def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
         found = self._settled(position, size)
         if len(found) < size:
             with self._transactions.open() as connection:
@@ -216,12 +216,12 @@ class SqlEventReader(EventReader):
         return found
 
     def _settled(self, position: int, size: int) -> Sequence[tuple[int, Event]]:
-        with asking(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             rows = _AFTER.rows(connection, {"after": position, "count": size})
         return [(row[0], _event(row[1:])) for row in rows]
 
 
-def _settle(connection: Pooled) -> None:
+def _settle(connection: RawConnection) -> None:
     """Give their positions to the events that can be seen and have none, if not too many.
 
     Where an event can be seen, those that it may build on can be, and have smaller ids.

@@ -5,13 +5,13 @@ from typing import Any, Protocol
 
 from sqlalchemy import Column, Integer, Table, bindparam, func, insert, select
 
-from adapters.sql.connection import Pooled
+from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import sqlite
 from adapters.sql.dialects.postgresql_copy import copy_in
-from adapters.sql.engine import is_alone
-from adapters.sql.failures import VIOLATIONS, violated
-from adapters.sql.transactions import send
-from application.ports import Overtaken
+from adapters.sql.engine import is_exclusive
+from adapters.sql.failures import VIOLATIONS, violated_constraint
+from adapters.sql.transactions import execute_raw
+from application.ports import ConcurrentUpdate
 
 _ATTEMPTS = 4
 
@@ -49,21 +49,21 @@ class Bulk:
             func.generate_series(1, bindparam("count", type_=Integer()))
         )
 
-    def firsts(self, rows: Rows) -> dict[Any, int]:
+    def first_positions(self, rows: Rows) -> dict[Any, int]:
         """The position of the first row of each key."""
         keys = self._keys(rows)
         return dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
 
-    def taken(self, connection: Pooled, keys: Collection[Any]) -> Collection[Any]:
+    def taken(self, connection: RawConnection, keys: Collection[Any]) -> Collection[Any]:
         """Those of the keys that are held."""
         return set(connection.execute(self._taken, {"keys": list(keys)}).scalars())
 
-    def given(self, connection: Pooled, ids: range) -> Sequence[int]:
+    def existing_ids(self, connection: RawConnection, ids: range) -> Sequence[int]:
         """Those of the ids that rows have."""
         ends = {"first": ids[0], "last": ids[-1]}
         return connection.execute(self._given, ends).scalars().all()
 
-    def insert(self, connection: Pooled, rows: Rows) -> Sequence[int]:
+    def insert(self, connection: RawConnection, rows: Rows) -> Sequence[int]:
         """Insert the rows, and give their ids. Raises what the driver raises."""
         if connection.dialect.name == "postgresql":
             ids = connection.execute(self._next_ids, {"count": len(rows)}).scalars().all()
@@ -84,28 +84,28 @@ def numbered(ids: Sequence[int], rows: Rows) -> Rows:
     return [(each, *row) for each, row in zip(ids, rows, strict=True)]
 
 
-class Adding(Protocol):
+class Inserter(Protocol):
     """Adds rows in the transaction that is open on a connection."""
 
     def add(self, rows: Rows) -> Mapping[int, int]:
         """Insert them in their order; the ids by their positions, without those whose key was held.
 
-        Overtaken if others take keys again and again meanwhile.
+        ConcurrentUpdate if others take keys again and again meanwhile.
         """
 
 
-def adding(bulk: Bulk, connection: Pooled) -> Adding:
+def inserter(bulk: Bulk, connection: RawConnection) -> Inserter:
     """In the way of the database."""
     if connection.dialect.name == "sqlite":
-        return _AddingAlone(bulk, connection)
-    return _AddingBesideOthers(bulk, connection)
+        return _ExclusiveInserter(bulk, connection)
+    return _ConcurrentInserter(bulk, connection)
 
 
-class _AddingAlone(Adding):
+class _ExclusiveInserter(Inserter):
     """On SQLite, where nobody else can write: the next ids are known, and the statement itself
     passes over a row whose key is held. A savepoint would copy each page that it touches."""
 
-    def __init__(self, bulk: Bulk, connection: Pooled) -> None:
+    def __init__(self, bulk: Bulk, connection: RawConnection) -> None:
         self._bulk = bulk
         self._connection = connection
 
@@ -117,21 +117,21 @@ class _AddingAlone(Adding):
         count = sqlite.insert_many(
             self._connection, columns, numbered(ids, rows), unless_held=self._bulk.key
         )
-        added = ids if count == len(rows) else self._bulk.given(self._connection, ids)
+        added = ids if count == len(rows) else self._bulk.existing_ids(self._connection, ids)
         return {each - ids[0]: each for each in added}
 
 
-class _AddingBesideOthers(Adding):
+class _ConcurrentInserter(Inserter):
     """Most often no key is held, and the database finds out for nothing as it takes the rows. Once
     it refused some, keys are looked up first, for as long as that finds any."""
 
-    def __init__(self, bulk: Bulk, connection: Pooled) -> None:
+    def __init__(self, bulk: Bulk, connection: RawConnection) -> None:
         self._bulk = bulk
         self._connection = connection
         self._looks_first = False
 
     def add(self, rows: Rows) -> Mapping[int, int]:
-        firsts = self._bulk.firsts(rows)
+        firsts = self._bulk.first_positions(rows)
         for _ in range(_ATTEMPTS):
             taken = self._bulk.taken(self._connection, firsts) if self._looks_first else ()
             kept = sorted(position for key, position in firsts.items() if key not in taken)
@@ -140,38 +140,38 @@ class _AddingBesideOthers(Adding):
                 self._looks_first = bool(taken)
                 return dict(zip(kept, ids, strict=True))
             self._looks_first = True
-        raise Overtaken
+        raise ConcurrentUpdate
 
     def _inserted(self, rows: Rows) -> Sequence[int] | None:
         """Their ids; None if they are not in, and the transaction is as it was before."""
         if not rows:
             return ()
-        send(self._connection, "SAVEPOINT bulk")
+        execute_raw(self._connection, "SAVEPOINT bulk")
         try:
             ids = self._bulk.insert(self._connection, rows)
         except VIOLATIONS as error:
-            if violated(error) not in self._bulk.held:
+            if violated_constraint(error) not in self._bulk.held:
                 raise
-            send(self._connection, "ROLLBACK TO SAVEPOINT bulk")
+            execute_raw(self._connection, "ROLLBACK TO SAVEPOINT bulk")
             return None
-        send(self._connection, "RELEASE SAVEPOINT bulk")
+        execute_raw(self._connection, "RELEASE SAVEPOINT bulk")
         return ids
 
 
-def insert_rows(connection: Pooled, columns: Columns, rows: Rows) -> None:
+def insert_rows(connection: RawConnection, columns: Columns, rows: Rows) -> None:
     """Insert rows in the way of the database that is fastest.
 
     Raises what the driver raises.
     """
     if connection.dialect.name == "sqlite":
         sqlite.insert_many(connection, columns, rows)
-    elif connection.dialect.name == "postgresql" and is_alone(connection.engine):
+    elif connection.dialect.name == "postgresql" and is_exclusive(connection.engine):
         copy_in(connection, columns, rows)
     else:
         _insert(connection, columns, rows)
 
 
-def _insert(connection: Pooled, columns: Columns, rows: Rows) -> None:
+def _insert(connection: RawConnection, columns: Columns, rows: Rows) -> None:
     """In statements of many rows each."""
     table, names = columns[0].table, [column.name for column in columns]
     assert isinstance(table, Table)

@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 _MYSQL = ("mysql", "mariadb")
 _BY_CODE_POINT = "utf8mb4_nopad_bin"
 
-Identity64 = BigInteger().with_variant(Integer(), "sqlite")
+BigIntId = BigInteger().with_variant(Integer(), "sqlite")
 """An integer key. SQLite's own is 64 bits wide under the name INTEGER, and under no other."""
 
 
@@ -41,11 +41,11 @@ def text(length: int | None = None) -> String:
     )
 
 
-BEGINNING: Final = 100
+PREFIX_LENGTH: Final = 100
 """How many characters of a text of any length are indexed, where not all of it can be."""
 
 
-class Beginning(ColumnElement[str]):
+class IndexedPrefix(ColumnElement[str]):
     """A text of any length as it is indexed: for PostgreSQL its first BEGINNING characters.
 
     An entry of its B-trees holds a third of a page at most. SQLite's hold any text, and MariaDB's
@@ -64,21 +64,21 @@ class Beginning(ColumnElement[str]):
         yield self.whole
 
 
-@compiles(Beginning)
-def _whole(element: Beginning, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(IndexedPrefix)
+def _whole(element: IndexedPrefix, compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(element.whole, **options)
 
 
-@compiles(Beginning, "postgresql")
-def _first_characters(element: Beginning, compiler: SQLCompiler, **options: Any) -> str:
-    first = func.left(element.whole, literal_column(str(BEGINNING)))
+@compiles(IndexedPrefix, "postgresql")
+def _first_characters(element: IndexedPrefix, compiler: SQLCompiler, **options: Any) -> str:
+    first = func.left(element.whole, literal_column(str(PREFIX_LENGTH)))
     return compiler.process(first, **options)
 
 
 Convert = Callable[[Any], Any]
 
 
-class Instant(TypeDecorator[datetime]):
+class Timestamp(TypeDecorator[datetime]):
     """A point in time in milliseconds: aware, UTC, whatever the time zone of the session.
 
     Databases without such a type hold the time of UTC.

@@ -11,7 +11,7 @@ from sqlalchemy import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
-from adapters.sql.connection import Pooled
+from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import mariadb, postgresql
 
 T = TypeVar("T")
@@ -20,12 +20,12 @@ Row = Sequence[Any]
 Convert = Callable[[Any], Any]
 
 _BOUNDED: Final[Mapping[str, Callable[[str], str]]] = {
-    "postgresql": postgresql.bounded,
-    "mariadb": mariadb.bounded,
+    "postgresql": postgresql.with_timeout,
+    "mariadb": mariadb.with_timeout,
 }
 
 
-class Statement:
+class CompiledStatement:
     """A statement whose values are all named, and come with each execution.
 
     What goes in and comes out is converted by the types of its columns. Raises what the driver
@@ -36,19 +36,19 @@ class Statement:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def rows(self, connection: Pooled, values: Values) -> list[Row]:
+    def rows(self, connection: RawConnection, values: Values) -> list[Row]:
         """All rows."""
         return self._executed(connection, values, _Compiled.rows)
 
-    def row(self, connection: Pooled, values: Values) -> Row | None:
+    def row(self, connection: RawConnection, values: Values) -> Row | None:
         """The first row; None if there is none."""
         return self._executed(connection, values, _Compiled.row)
 
-    def count(self, connection: Pooled, values: Values) -> int:
+    def count(self, connection: RawConnection, values: Values) -> int:
         """How many rows it concerned."""
         return self._executed(connection, values, _Compiled.count)
 
-    def run(self, connection: Pooled, values: Values) -> None:
+    def queue(self, connection: RawConnection, values: Values) -> None:
         """Run it at the latest with the next one: where one message may hold both, in that.
 
         A failure of this may then be raised by the next.
@@ -67,7 +67,7 @@ class Statement:
 
     def _executed(
         self,
-        connection: Pooled,
+        connection: RawConnection,
         values: Values,
         result: Callable[["_Compiled", Any], T],
     ) -> T:

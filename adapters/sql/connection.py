@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 
-class Pooled:
+class RawConnection:
     """A connection as the pool has it: enough for a statement that is compiled already."""
 
     __slots__ = ("_by_core", "connection", "dialect", "engine")
@@ -23,7 +23,7 @@ class Pooled:
         return self._by_core.execute(statement, values)
 
     @property
-    def broke(self) -> bool:
+    def is_invalid(self) -> bool:
         """Whether it is not to be used again."""
         return not self.connection.is_valid
 

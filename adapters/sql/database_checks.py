@@ -13,24 +13,24 @@ from adapters.sql import audit, idempotency, secrets, users  # noqa: F401 (they 
 from adapters.sql.failures import ForeignTable, NotMigrated, NotPermitted, UnknownFailure
 from adapters.sql.metadata import METADATA
 from adapters.sql.schema import VERSION_TABLE, is_servable, revision_of
-from adapters.sql.transactions import reading
+from adapters.sql.transactions import core_connection
 from application.ports import Unavailable
 
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
-def refuse_unfit(engine: Engine) -> None:
+def check_database(engine: Engine) -> None:
     """Raise Unavailable, which says why, unless requests find all that they need.
 
     NotMigrated if the tables are older than this release or missing, NotPermitted if a privilege
     is missing, UnknownRevision, ForeignTable.
     """
     try:
-        with reading(engine) as connection:
+        with core_connection(engine) as connection:
             database = connection.dialect.name
             if not is_servable(revision_of(connection)):
                 if database == "postgresql":
-                    _refuse_hidden(connection)
+                    _check_visible(connection)
                 raise NotMigrated
             _CHECKS[database](connection)
             connection.exec_driver_sql(_every_column(connection))
@@ -79,7 +79,7 @@ def _check_postgresql(connection: Connection) -> None:
         )
 
 
-def _refuse_hidden(connection: Connection) -> None:
+def _check_visible(connection: Connection) -> None:
     """Raise NotPermitted or NotMigrated if Roster's tables are in a schema that is not searched."""
     hidden = connection.exec_driver_sql(_HIDDEN, (VERSION_TABLE,)).one_or_none()
     if hidden is None:
@@ -93,11 +93,11 @@ def _refuse_hidden(connection: Connection) -> None:
 def _check_mariadb(connection: Connection) -> None:
     """By statements that change no row, since only those are sure to need the privileges."""
     for each in METADATA.sorted_tables:
-        for statement in _that_change_nothing(each, connection):
+        for statement in _no_op_statements(each, connection):
             connection.exec_driver_sql(statement)
 
 
-def _that_change_nothing(each: Table, connection: Connection) -> Sequence[str]:
+def _no_op_statements(each: Table, connection: Connection) -> Sequence[str]:
     quote = connection.dialect.identifier_preparer.quote
     name, column = quote(each.name), quote(next(iter(each.columns)).name)
     return (

@@ -12,19 +12,19 @@ from typing import Any, Final
 from sqlalchemy import Engine, Integer, LargeBinary, bindparam, cast, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from adapters.sql.compiled import Statement
-from adapters.sql.connection import Pooled
+from adapters.sql.compiled import CompiledStatement
+from adapters.sql.connection import RawConnection
 from adapters.sql.failures import VIOLATIONS
-from adapters.sql.transactions import Transactions, asking
+from adapters.sql.transactions import Transactions, read_connection
 from adapters.sql.users import USERS, forms_of
-from application.ports import Overtaken
+from application.ports import ConcurrentUpdate
 
-MOST_NAMED: Final = 100
+MAX_NAMED: Final = 100
 """How many users that share a mailbox are named; the others are counted."""
 
 _ROWS_READ: Final = 10_000
 _ROWS_CHANGED: Final = 200
-_MOST_ROUNDS: Final = 5
+_MAX_ROUNDS: Final = 5
 
 _PART = (
     select(USERS.c.id, USERS.c.email, USERS.c.email_key, USERS.c.email_folded)
@@ -34,11 +34,11 @@ _PART = (
     .subquery("part")
 )
 _LAST = select(func.max(_PART.c.id))
-_HELD = select(USERS.c.email_key, USERS.c.id).where(
+_BY_KEY = select(USERS.c.email_key, USERS.c.id).where(
     USERS.c.email_key.in_(bindparam("keys", expanding=True))
 )
 # Only as it was read: the release before may have changed it since.
-_UPDATE = Statement(
+_UPDATE = CompiledStatement(
     update(USERS)
     .where(
         USERS.c.id == bindparam("user_id"),
@@ -76,13 +76,13 @@ def outdated(engine: Engine) -> Iterator[list[Outdated]]:
     after = 0
     while True:
         values = {"after": after, "count": _ROWS_READ}
-        with asking(engine) as connection:
+        with read_connection(engine) as connection:
             last = connection.execute(_LAST, values).scalar_one()
             if last is None:
                 return
             unusual = select(_PART).where(or_(*_unusual(engine))).order_by(_PART.c.id)
             rows = connection.execute(unusual, values).all()
-        yield [found for row in rows if (found := _judged(*row))]
+        yield [found for row in rows if (found := _check(*row))]
         after = last
 
 
@@ -92,7 +92,7 @@ def update_keys(engine: Engine) -> SharedMailboxes:
     Of users who share a mailbox one has its key: who has it already, else the one with the
     smallest id. May be interrupted, and repeated at any time. Raises Unavailable.
     """
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         shared = SharedMailboxes(0, [])
         changed = 0
         for part in outdated(engine):
@@ -114,7 +114,7 @@ def _unusual(engine: Engine) -> Iterator[ColumnElement[bool]]:
         yield func.char_length(email) != func.octet_length(email)
 
 
-def _judged(user_id: int, email: str, stored: str, folded_now: str | None) -> Outdated | None:
+def _check(user_id: int, email: str, stored: str, folded_now: str | None) -> Outdated | None:
     key, folded = forms_of(email)
     if (key, folded) == (stored, folded_now):
         return None
@@ -123,18 +123,18 @@ def _judged(user_id: int, email: str, stored: str, folded_now: str | None) -> Ou
 
 def _update(engine: Engine, wanted: Sequence[Outdated], shared: SharedMailboxes) -> int:
     """How many got their keys. All at once; one by one if another writer interferes."""
-    with suppress(Overtaken):
+    with suppress(ConcurrentUpdate):
         return _update_together(engine, wanted, shared)
     changed = 0
     for each in wanted:
-        with suppress(Overtaken):  # the next round, or run, sees it again
+        with suppress(ConcurrentUpdate):  # the next round, or run, sees it again
             changed += _update_together(engine, [each], shared)
     return changed
 
 
 def _update_together(engine: Engine, wanted: Sequence[Outdated], shared: SharedMailboxes) -> int:
     with Transactions(engine).open() as connection:
-        holders = _holders(connection, {each.key for each in wanted})
+        holders = _users_by_key(connection, {each.key for each in wanted})
         free, others = [], []
         for each in wanted:
             holder = holders.setdefault(each.key, each.user_id)
@@ -145,17 +145,17 @@ def _update_together(engine: Engine, wanted: Sequence[Outdated], shared: SharedM
         try:
             changed = sum(_update_one(connection, each) for each in free)
         except VIOLATIONS as error:  # another took a key since it was looked up
-            raise Overtaken from error
+            raise ConcurrentUpdate from error
     shared.count += len(others)
-    shared.users += others[: MOST_NAMED - len(shared.users)]
+    shared.users += others[: MAX_NAMED - len(shared.users)]
     return changed
 
 
-def _holders(connection: Pooled, keys: set[str]) -> dict[str, int]:
-    return {row[0]: row[1] for row in connection.execute(_HELD, {"keys": list(keys)})}
+def _users_by_key(connection: RawConnection, keys: set[str]) -> dict[str, int]:
+    return {row[0]: row[1] for row in connection.execute(_BY_KEY, {"keys": list(keys)})}
 
 
-def _update_one(connection: Pooled, wanted: Outdated) -> int:
+def _update_one(connection: RawConnection, wanted: Outdated) -> int:
     values: dict[str, Any] = {
         "user_id": wanted.user_id,
         "read_email": wanted.email,

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from adapters.sql.dialects import mariadb, postgresql, sqlite
-from application.deadlines import remaining
+from application.deadlines import time_left
 
 
 class DeadlinePool(Pool):
@@ -83,7 +83,7 @@ class DeadlinePool(Pool):
         except Empty:
             self._waiting.add(get_ident())
         try:
-            self._turns.get(timeout=remaining())
+            self._turns.get(timeout=time_left())
         except Empty:
             raise exc.TimeoutError("no connection became free within the deadline") from None
         finally:
@@ -115,7 +115,7 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
     )
 
 
-def is_alone(of: Engine | Connection) -> bool:
+def is_exclusive(of: Engine | Connection) -> bool:
     """Whether the engine was made so."""
     return bool(of.get_execution_options().get("alone"))
 

@@ -59,11 +59,11 @@ _PASSWORD = re.compile(r"(?i)\b(password|passwd|sslpassword)\s*=\s*('[^']*'|\S+)
 def reason(error: BaseException) -> str:
     """The cause in one line, and the remedy where one is known."""
     found, remedy = _cause_and_remedy(error)
-    sentences = filter(None, (_sentence(without_secrets(found)), remedy))
+    sentences = filter(None, (_sentence(redact(found)), remedy))
     return " ".join(sentences)[:MAX_LENGTH]
 
 
-def without_secrets(text: str) -> str:
+def redact(text: str) -> str:
     """The text on one line, without what could be a password or a part of one."""
     text = " ".join(text.split())
     text = _USERINFO.sub("://…@", text)
@@ -95,10 +95,10 @@ def _of_postgresql(error: psycopg2.Error) -> tuple[str, str]:
             return _SILENT, _CHECK_URL
         known = (remedy for words, remedy in _OF_CONNECTING.items() if words in text)
         return text, next(known, _CHECK_URL)
-    return "; ".join(words_of(error)) or error.pgcode, _REMEDIES.get(error.pgcode, "")
+    return "; ".join(message_parts(error)) or error.pgcode, _REMEDIES.get(error.pgcode, "")
 
 
-def words_of(error: psycopg2.Error) -> Iterator[str]:
+def message_parts(error: psycopg2.Error) -> Iterator[str]:
     """What PostgreSQL says, without values of rows: those are in messages of class 22 and 42601."""
     of = error.diag
     quotes_values = (error.pgcode or "22")[:2] == "22" or error.pgcode == "42601"

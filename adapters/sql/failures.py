@@ -15,8 +15,8 @@ import psycopg2
 import pymysql
 import sqlalchemy.exc
 
-from adapters.sql.error_reasons import reason, words_of
-from application.ports import OutcomeUnknown, Overtaken, Unavailable
+from adapters.sql.error_reasons import message_parts, reason
+from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
 
 
 class NotMigrated(Unavailable):
@@ -97,8 +97,8 @@ class UnknownFailure(Exception):
 
 _Meaning = Callable[[], Unavailable]
 _POSTGRESQL: Mapping[str, _Meaning] = {
-    "40001": Overtaken,  # serialization_failure
-    "40P01": Overtaken,  # deadlock_detected
+    "40001": ConcurrentUpdate,  # serialization_failure
+    "40P01": ConcurrentUpdate,  # deadlock_detected
     "25006": WritesRefused,  # read_only_sql_transaction
     "42P01": NotMigrated,  # undefined_table
     "42P07": ForeignTable,  # duplicate_table
@@ -133,11 +133,11 @@ _SQLITE: Mapping[int, _Meaning] = {
     sqlite3.SQLITE_READONLY: WritesRefused,
     sqlite3.SQLITE_PERM: WritesRefused,
 }
-_LACKING = re.compile("no such (table|column): |table .* has no column named ")
+_MISSING_TABLE = re.compile("no such (table|column): |table .* has no column named ")
 _PRIMARY_CODE = 0xFF
 _MARIADB: Mapping[int, _Meaning] = {
-    1020: Overtaken,  # ER_CHECKREAD: changed since the snapshot was taken
-    1213: Overtaken,  # ER_LOCK_DEADLOCK
+    1020: ConcurrentUpdate,  # ER_CHECKREAD: changed since the snapshot was taken
+    1213: ConcurrentUpdate,  # ER_LOCK_DEADLOCK
     1290: WritesRefused,  # ER_OPTION_PREVENTS_STATEMENT: --read-only
     1792: WritesRefused,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     1836: WritesRefused,  # ER_READ_ONLY_MODE
@@ -173,10 +173,10 @@ _MARIADB: Mapping[int, _Meaning] = {
     3024: Unavailable,  # the same, of MySQL's numbers
 }
 _OF_THE_DRIVER = range(2000, 3000)
-_LOST = 0
+_CONNECTION_LOST = 0
 _KINDS = (
     Unavailable,
-    Overtaken,
+    ConcurrentUpdate,
     OutcomeUnknown,
     ForeignTable,
     NotMigrated,
@@ -191,7 +191,7 @@ _counting = Lock()
 _FAILURES = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
 
 
-def translated() -> AbstractContextManager[None]:
+def translate_errors() -> AbstractContextManager[None]:
     """Say in the ports' words what the database could not do."""
     return _TRANSLATED
 
@@ -199,19 +199,21 @@ def translated() -> AbstractContextManager[None]:
 class _Translated(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlalchemy.exc.TimeoutError):  # no connection became free in time
-            failure = _counted(Unavailable())
+            failure = _count(Unavailable())
             failure.reason = f"{error}."
             raise failure from error
         if isinstance(error, _FAILURES):
             if meaning := _meaning(_cause(error)):
-                raise _explained(meaning(), error) from error
-            raise UnknownFailure(_described(error)).with_traceback(error.__traceback__) from None
+                raise _with_reason(meaning(), error) from error
+            raise UnknownFailure(_constraint_text(error)).with_traceback(
+                error.__traceback__
+            ) from None
 
 
 _TRANSLATED = _Translated()
 
 
-def translated_at_commit() -> AbstractContextManager[None]:
+def translate_commit_errors() -> AbstractContextManager[None]:
     """The same for a commit: a definite refusal, or a lost answer. Neither may be tried again."""
     return _TRANSLATED_AT_COMMIT
 
@@ -219,7 +221,7 @@ def translated_at_commit() -> AbstractContextManager[None]:
 class _TranslatedAtCommit(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, _FAILURES):
-            raise _explained(_meaning_at_commit(_cause(error))(), error) from error
+            raise _with_reason(_meaning_at_commit(_cause(error))(), error) from error
 
 
 _TRANSLATED_AT_COMMIT = _TranslatedAtCommit()
@@ -233,21 +235,21 @@ def _meaning_at_commit(error: BaseException) -> _Meaning:
     return meaning if meaning and meaning in (NotMigrated, NotPermitted) else Unavailable
 
 
-def met() -> Mapping[str, int]:
+def failure_counts() -> Mapping[str, int]:
     """How often each kind of failure was met in this process, by its code."""
     with _counting:
         return dict(_counts)
 
 
-def _counted(failure: Unavailable) -> Unavailable:
+def _count(failure: Unavailable) -> Unavailable:
     with _counting:
         _counts[failure.code] += 1
     return failure
 
 
-def _explained(failure: Unavailable, error: BaseException) -> Unavailable:
+def _with_reason(failure: Unavailable, error: BaseException) -> Unavailable:
     failure.reason = reason(_cause(error))
-    return _counted(failure)
+    return _count(failure)
 
 
 VIOLATIONS = (
@@ -258,7 +260,7 @@ VIOLATIONS = (
 )
 
 
-def violated(error: BaseException) -> str | None:
+def violated_constraint(error: BaseException) -> str | None:
     """The constraint that a row would break: its name, or SQLite's "table.column"."""
     cause = _cause(error)
     if isinstance(cause, psycopg2.Error):
@@ -268,12 +270,12 @@ def violated(error: BaseException) -> str | None:
     return str(cause).removeprefix("UNIQUE constraint failed: ")
 
 
-def _described(error: BaseException) -> str:
+def _constraint_text(error: BaseException) -> str:
     """What the error says, but for values; and the statement, if it is known, with its gaps."""
     cause = _cause(error)
     said = [type(cause).__name__]
     if isinstance(cause, psycopg2.Error):
-        said += [cause.pgcode or "", *words_of(cause)]
+        said += [cause.pgcode or "", *message_parts(cause)]
     elif isinstance(cause, pymysql.Error):
         said += [str(_mariadb_code(cause))]
     else:  # the drivers' own, and SQLite's, which names tables and columns alone
@@ -285,7 +287,7 @@ def _described(error: BaseException) -> str:
 _GAVE_UP = {"57014", "55P03", 1205, 1969, 3024}
 
 
-def gave_up(error: sqlalchemy.exc.DBAPIError) -> bool:
+def timed_out(error: sqlalchemy.exc.DBAPIError) -> bool:
     """Whether the database itself ended a statement that had waited for too long."""
     cause = error.orig
     if isinstance(cause, psycopg2.Error):
@@ -325,7 +327,7 @@ def _postgresql_meaning(error: psycopg2.Error) -> _Meaning | None:
 
 
 def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
-    if _LACKING.match(str(error)):
+    if _MISSING_TABLE.match(str(error)):
         return NotMigrated
     if str(error).endswith(" already exists"):
         return ForeignTable
@@ -335,14 +337,14 @@ def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
 
 def _mariadb_meaning(error: pymysql.Error) -> _Meaning | None:
     code = _mariadb_code(error)
-    lost = code in _OF_THE_DRIVER or code == _LOST
+    lost = code in _OF_THE_DRIVER or code == _CONNECTION_LOST
     return Unavailable if lost else _MARIADB.get(code)
 
 
 def _mariadb_code(error: pymysql.Error) -> int:
     """Its number; that of a lost connection where what came could not be read."""
-    code = error.args[0] if error.args else _LOST
-    return code if isinstance(code, int) else _LOST
+    code = error.args[0] if error.args else _CONNECTION_LOST
+    return code if isinstance(code, int) else _CONNECTION_LOST
 
 
 def _is_definite(error: BaseException) -> bool:
@@ -351,6 +353,6 @@ def _is_definite(error: BaseException) -> bool:
         # A server that says FATAL may have committed before.
         return error.pgcode is not None and error.diag.severity_nonlocalized == "ERROR"
     if isinstance(error, pymysql.Error):
-        return _MARIADB.get(_mariadb_code(error)) in (Overtaken, WritesRefused)
+        return _MARIADB.get(_mariadb_code(error)) in (ConcurrentUpdate, WritesRefused)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & _PRIMARY_CODE
     return bool(code != sqlite3.SQLITE_IOERR)

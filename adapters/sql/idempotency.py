@@ -28,21 +28,21 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters.sql.bulk import insert_rows
-from adapters.sql.columns import Instant, text
-from adapters.sql.compiled import Statement
-from adapters.sql.connection import Pooled
-from adapters.sql.failures import gave_up
+from adapters.sql.columns import Timestamp, text
+from adapters.sql.compiled import CompiledStatement
+from adapters.sql.connection import RawConnection
+from adapters.sql.failures import timed_out
 from adapters.sql.metadata import METADATA
-from adapters.sql.transactions import send
-from application.deadlines import remaining, within
+from adapters.sql.transactions import execute_raw
+from application.deadlines import deadline, time_left
 from application.ports import (
-    KEPT_FOR,
-    Answer,
-    Answers,
+    IDEMPOTENCY_TTL,
+    ConcurrentUpdate,
+    IdempotencyStore,
     KeyInUse,
     KeyReused,
-    Overtaken,
     ResponseErased,
+    StoredResponse,
     TooManyStoredResponses,
 )
 
@@ -52,7 +52,7 @@ ANSWERS = Table(
     METADATA,
     Column("request_key", text(64), primary_key=True),
     Column("digest", text(64), nullable=False),
-    Column("creation_time", Instant, nullable=False),
+    Column("creation_time", Timestamp, nullable=False),
     Column("status", Integer),
     Column("headers", text()),
     Column("body", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")),
@@ -104,7 +104,7 @@ _AT_ONCE = 100
 _PARTS = 8
 _HOUR = timedelta(hours=1)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_COUNTED_HOURS = KEPT_FOR // _HOUR + 1
+_COUNTED_HOURS = IDEMPOTENCY_TTL // _HOUR + 1
 """The hour in which the oldest response was stored counts whole."""
 _SHARE_OF_DEADLINE = 0.8
 _RESERVE = insert(ANSWERS)
@@ -112,13 +112,15 @@ _OF_KEY = ANSWERS.c.request_key == bindparam("key")
 _OF_KEYS = ANSWERS.c.request_key.in_(bindparam("keys", expanding=True))
 _HOLD = select(ANSWERS).where(_OF_KEY).with_for_update()
 _SET = update(ANSWERS).where(_OF_KEY)
-_KEEP = Statement(_SET.values({name: bindparam(name) for name in ("status", "headers", "body")}))
+_KEEP = CompiledStatement(
+    _SET.values({name: bindparam(name) for name in ("status", "headers", "body")})
+)
 _SUBJECT_NAMES = ANSWER_SUBJECTS.c.keys()
-_ADD_SUBJECT = Statement(
+_ADD_SUBJECT = CompiledStatement(
     insert(ANSWER_SUBJECTS).values({name: bindparam(name) for name in _SUBJECT_NAMES})
 )
 # Rows that another transaction holds are left to it.
-_EXPIRED = Statement(
+_EXPIRED = CompiledStatement(
     select(ANSWERS.c.request_key)
     .where(ANSWERS.c.creation_time <= bindparam("until"))
     .limit(bindparam("count", type_=Integer()))
@@ -129,7 +131,7 @@ _DELETE = delete(ANSWERS).where(_OF_KEYS)
 _OF_OWNER = (ANSWER_TOTALS.c.owner == bindparam("key_owner")) & (
     ANSWER_TOTALS.c.hour > bindparam("after")
 )
-_STORED = Statement(
+_STORED = CompiledStatement(
     select(func.coalesce(func.sum(ANSWER_TOTALS.c.bytes), 0), func.min(ANSWER_TOTALS.c.hour)).where(
         _OF_OWNER
     )
@@ -151,24 +153,24 @@ _FORGET_SUBJECTS = delete(ANSWER_SUBJECTS).where(
 )
 
 
-class SqlAnswers(Answers):
+class SqlIdempotencyStore(IdempotencyStore):
     """The responses of a transaction that is open. `limit` is the bytes of one owner in a day."""
 
-    def __init__(self, connection: Pooled, limit: int) -> None:
+    def __init__(self, connection: RawConnection, limit: int) -> None:
         self._connection = connection
         self._limit = limit
         self._spaces: dict[str, _Space] = {}
 
-    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> Answer | None:
+    def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> StoredResponse | None:
         reserved = {"request_key": key, "digest": digest, "creation_time": at, "owner": owner}
         if self._inserted(reserved):
-            self._delete_some_expired(at - KEPT_FOR)
+            self._delete_some_expired(at - IDEMPOTENCY_TTL)
             self._spaces[key] = self._space(owner, at)
             return None
         row = self._connection.execute(_HOLD, {"key": key}).one_or_none()
         if row is None:
-            raise Overtaken
-        if row.creation_time <= at - KEPT_FOR:
+            raise ConcurrentUpdate
+        if row.creation_time <= at - IDEMPOTENCY_TTL:
             self._connection.execute(_FORGET_SUBJECTS, {"keys": [key]})
             self._connection.execute(_SET, {**_NOTHING, **reserved, "key": key})
             self._spaces[key] = self._space(owner, at)
@@ -177,15 +179,15 @@ class SqlAnswers(Answers):
             raise ResponseErased
         if row.digest != digest:
             raise KeyReused
-        return Answer(row.status, json.loads(row.headers), row.body)
+        return StoredResponse(row.status, json.loads(row.headers), row.body)
 
-    def keep(self, key: str, answer: Answer) -> None:
+    def store(self, key: str, answer: StoredResponse) -> None:
         headers = json.dumps(dict(answer.headers))
         values = {"status": answer.status, "headers": headers, "body": answer.body}
-        _KEEP.run(self._connection, {**values, "key": key})
+        _KEEP.queue(self._connection, {**values, "key": key})
         rows = [(key, *subject) for subject in sorted(answer.subjects)]
         if len(rows) == 1:
-            _ADD_SUBJECT.run(self._connection, dict(zip(_SUBJECT_NAMES, rows[0], strict=True)))
+            _ADD_SUBJECT.queue(self._connection, dict(zip(_SUBJECT_NAMES, rows[0], strict=True)))
         elif rows:
             insert_rows(self._connection, [*ANSWER_SUBJECTS.c], rows)
         # Last, because it holds a row for which other requests of the owner wait.
@@ -217,14 +219,14 @@ class SqlAnswers(Answers):
 
     def _inserted(self, row: dict[str, Any]) -> bool:
         """Whether the key was free. Waits for a transaction that has taken it and is open."""
-        send(self._connection, "SAVEPOINT answers")
+        execute_raw(self._connection, "SAVEPOINT answers")
         try:
             with _waiting():
                 self._connection.execute(_RESERVE, row)
         except IntegrityError:
-            send(self._connection, "ROLLBACK TO SAVEPOINT answers")
+            execute_raw(self._connection, "ROLLBACK TO SAVEPOINT answers")
             return False
-        send(self._connection, "RELEASE SAVEPOINT answers")
+        execute_raw(self._connection, "RELEASE SAVEPOINT answers")
         return True
 
     def _space(self, owner: str, at: datetime) -> "_Space":
@@ -273,7 +275,7 @@ def _hour(at: datetime) -> int:
     return (at - _BEGINNING) // _HOUR
 
 
-def _adding_to_total() -> Mapping[str, Statement]:
+def _adding_to_total() -> Mapping[str, CompiledStatement]:
     """Adds bytes to a row, which it creates if necessary, by database."""
     stored, keys = ANSWER_TOTALS.c.bytes, ["owner", "hour", "part"]
     row: dict[str, Any] = {name: bindparam(name) for name in _TOTAL_NAMES}
@@ -281,17 +283,17 @@ def _adding_to_total() -> Mapping[str, Statement]:
     on_postgresql = postgresql.insert(ANSWER_TOTALS).values(row)
     on_mariadb = mysql.insert(ANSWER_TOTALS).values(row)
     return {
-        "sqlite": Statement(
+        "sqlite": CompiledStatement(
             on_sqlite.on_conflict_do_update(
                 index_elements=keys, set_={"bytes": stored + on_sqlite.excluded.bytes}
             )
         ),
-        "postgresql": Statement(
+        "postgresql": CompiledStatement(
             on_postgresql.on_conflict_do_update(
                 index_elements=keys, set_={"bytes": stored + on_postgresql.excluded.bytes}
             )
         ),
-        "mariadb": Statement(
+        "mariadb": CompiledStatement(
             on_mariadb.on_duplicate_key_update(bytes=stored + on_mariadb.inserted.bytes)
         ),
     }
@@ -307,9 +309,9 @@ def _waiting() -> Iterator[None]:
     Some of the deadline is left to answer.
     """
     try:
-        with within((remaining() or 0.0) * _SHARE_OF_DEADLINE):
+        with deadline((time_left() or 0.0) * _SHARE_OF_DEADLINE):
             yield
     except DBAPIError as error:
-        if gave_up(error):
+        if timed_out(error):
             raise KeyInUse from error
         raise

@@ -8,7 +8,7 @@ truncated. Until that is done, the file is marked, by its `user_version`.
 Other databases have no remnants that Roster could remove (docs/operations.md).
 """
 
-from adapters.sql.connection import Pooled
+from adapters.sql.connection import RawConnection
 from application.ports import Unavailable
 
 _NONE, _SOME = 0, 1
@@ -24,25 +24,25 @@ class StillRead(Unavailable):
         )
 
 
-def mark(connection: Pooled) -> None:
+def mark_for_purge(connection: RawConnection) -> None:
     """Note, in the transaction that erases values, that they must be removed from the file."""
     if connection.dialect.name == "sqlite":
         _run(connection, f"PRAGMA user_version={_SOME}")
 
 
-def size(connection: Pooled) -> int | None:
+def size_to_purge(connection: RawConnection) -> int | None:
     """The bytes of a file that has remnants; None if there are none."""
     if connection.dialect.name != "sqlite" or _run(connection, "PRAGMA user_version") == _NONE:
         return None
     return _run(connection, "PRAGMA page_count") * _run(connection, "PRAGMA page_size")
 
 
-def remove(connection: Pooled) -> None:
+def purge(connection: RawConnection) -> None:
     """Rewrite the file and empty its log, if it is marked. Requires that no transaction is open.
 
     Raises StillRead, and what the driver raises; the mark stays then.
     """
-    if size(connection) is None:
+    if size_to_purge(connection) is None:
         return
     _run(connection, "VACUUM")
     if _run(connection, "PRAGMA wal_checkpoint(TRUNCATE)"):
@@ -50,7 +50,7 @@ def remove(connection: Pooled) -> None:
     _run(connection, f"PRAGMA user_version={_NONE}")
 
 
-def _run(connection: Pooled, statement: str) -> int:
+def _run(connection: RawConnection, statement: str) -> int:
     """The first value of the result; 0 if there is none."""
     cursor = connection.connection.cursor()
     try:

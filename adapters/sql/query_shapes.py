@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from adapters.sql.columns import BEGINNING
+from adapters.sql.columns import PREFIX_LENGTH
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, Value
 
 _LARGEST_INTEGER: Final = 2**63 - 1
@@ -19,20 +19,20 @@ _BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
 _WILDCARD: Final = re.compile(r"[\\%_]")
 
 
-class Slot(NamedTuple):
+class Placeholder(NamedTuple):
     """The place of a value, by its name among the values of the statement.
 
     `beyond`: for a number that no column can hold.
     """
 
     name: str
-    beyond: bool = False
+    out_of_range: bool = False
 
 
-Slots = tuple[Slot, ...]
+Placeholders = tuple[Placeholder, ...]
 
 
-class Asked(NamedTuple):
+class ConditionShape(NamedTuple):
     """A condition: it holds if one of its alternatives does, each of them told by a few values.
 
     `indexed`: none of the values has more characters than are indexed of a text of any length.
@@ -42,54 +42,58 @@ class Asked(NamedTuple):
     op: Op
     folded: bool
     indexed: bool
-    alternatives: tuple[Slots, ...]
+    alternatives: tuple[Placeholders, ...]
 
 
-class Shape(NamedTuple):
+class QueryShape(NamedTuple):
     """What a search asks for, but for the values: conditions, order, and ends of the slice.
 
     The values "count" and "offset" belong to it, too.
     """
 
-    conditions: tuple[Asked, ...]
+    conditions: tuple[ConditionShape, ...]
     ordering: tuple[Order, ...]
     numbered: bool
-    after: Slots | None = None
-    before: Slots | None = None
+    after: Placeholders | None = None
+    before: Placeholders | None = None
 
 
-def shape_of(search: Search) -> tuple[Shape, dict[str, Any]]:
+def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
     """The shape, and the values by the names of their slots."""
-    search = _without_idle_orders(search)
+    search = _without_redundant_orders(search)
     values: dict[str, Any] = {}
 
-    def slot(value: Value) -> Slot:
+    def slot(value: Value) -> Placeholder:
         name = f"v{len(values)}"
-        if beyond := _is_beyond_keys(value):
+        if beyond := _exceeds_ids(value):
             value = _BEYOND_KEYS if value > 0 else -_BEYOND_KEYS  # type: ignore[operator,assignment]
         values[name] = value
-        return Slot(name, beyond)
+        return Placeholder(name, beyond)
 
-    conditions = tuple(_asked(each, slot) for each in search.conditions)
+    conditions = tuple(_condition_shape(each, slot) for each in search.conditions)
     place = search.place
     if isinstance(place, Numbered):
         values |= {"count": place.size, "offset": place.offset}
-        return Shape(conditions, search.ordering, numbered=True), values
+        return QueryShape(conditions, search.ordering, numbered=True), values
     after = None if place.after is None else tuple(map(slot, place.after))
     before = None if place.before is None else tuple(map(slot, place.before))
     values["count"] = place.size + 1  # one row more, to learn whether there are more
-    return Shape(conditions, search.ordering, False, after, before), values
+    return QueryShape(conditions, search.ordering, False, after, before), values
 
 
-def _asked(condition: Condition, slot: Callable[[Value], Slot]) -> Asked:
-    told = _TOLD.get(condition.op, _alone)
-    kept = filter(_can_be_held, condition.values) if condition.op in _EXACT else condition.values
+def _condition_shape(condition: Condition, slot: Callable[[Value], Placeholder]) -> ConditionShape:
+    told = _EXPANSIONS.get(condition.op, _exact_value)
+    kept = filter(_is_storable, condition.values) if condition.op in _EXACT else condition.values
     alternatives = tuple(tuple(map(slot, told(value))) for value in kept)
-    indexed = all(len(value) <= BEGINNING for value in condition.values if isinstance(value, str))
-    return Asked(condition.attribute, condition.op, condition.folded, indexed, alternatives)
+    indexed = all(
+        len(value) <= PREFIX_LENGTH for value in condition.values if isinstance(value, str)
+    )
+    return ConditionShape(
+        condition.attribute, condition.op, condition.folded, indexed, alternatives
+    )
 
 
-def _alone(value: Value) -> tuple[Value, ...]:
+def _exact_value(value: Value) -> tuple[Value, ...]:
     return (value,)
 
 
@@ -109,29 +113,29 @@ def _successor(prefix: str) -> str | None:
     return head[:-1] + chr(_AFTER_SURROGATES if last == _BEFORE_SURROGATES else last + 1)
 
 
-def _part(value: Value) -> tuple[Value, ...]:
+def _substring(value: Value) -> tuple[Value, ...]:
     """The part, and the pattern by which LIKE finds it anywhere, no character being a wildcard."""
     part = str(value)
     return part, "%" + _WILDCARD.sub(r"\\\g<0>", part) + "%"
 
 
-_TOLD: Final = {Op.STARTS_WITH: _prefix, Op.CONTAINS: _part}
+_EXPANSIONS: Final = {Op.STARTS_WITH: _prefix, Op.CONTAINS: _substring}
 _EXACT: Final = (Op.EQ, Op.IN)
 
 
-def _can_be_held(value: Value) -> bool:
+def _is_storable(value: Value) -> bool:
     """Whether any column can. MariaDB cuts a time off to what the column holds, then finds it."""
     if isinstance(value, datetime):
         return value.microsecond % 1000 == 0
-    return not _is_beyond_keys(value)
+    return not _exceeds_ids(value)
 
 
-def _is_beyond_keys(value: Value) -> bool:
+def _exceeds_ids(value: Value) -> bool:
     """Whether it is a number that no column can hold; a driver may not even send it."""
     return isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
 
 
-def _without_idle_orders(search: Search) -> Search:
+def _without_redundant_orders(search: Search) -> Search:
     """The same search without the orders whose attribute has one value in all that it finds.
 
     They would only keep the database from seeing that an index has the rows in their order.

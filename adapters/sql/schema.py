@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, column, func, inspect, select, table, text
 
-from adapters.sql.failures import ForeignTable, UnknownRevision, translated
+from adapters.sql.failures import ForeignTable, UnknownRevision, translate_errors
 from adapters.sql.metadata import METADATA
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def current(engine: Engine) -> str | None:
 
     Raises Unavailable.
     """
-    with translated(), engine.connect() as connection:
+    with translate_errors(), engine.connect() as connection:
         return revision_of(connection)
 
 
@@ -86,7 +86,7 @@ def upgrade(
     """
     from alembic import command
 
-    with translated():
+    with translate_errors():
         if is_newer(current(engine)):
             return None
         command.upgrade(_configured(engine, report, _refuse_foreign_tables), revision)
@@ -108,7 +108,7 @@ def downgrade(engine: Engine, revision: str, *, report: Report | None = None) ->
     """Migrate the database down to the revision ("base" is an empty one). Raises Unavailable."""
     from alembic import command
 
-    with translated():
+    with translate_errors():
         command.downgrade(_configured(engine, report), revision)
 
 
@@ -119,7 +119,7 @@ def losses(engine: Engine, revision: str | None) -> Sequence[Loss]:
     """
     from adapters.sql.revisions import revisions
 
-    with translated(), engine.connect() as connection:
+    with translate_errors(), engine.connect() as connection:
         present = revision_of(connection) or ""
         undone = [each for each in revisions() if (revision or "") < each.number <= present]
         tables = [name for each in undone for name in each.tables]
@@ -139,7 +139,7 @@ def drift(engine: Engine) -> list[str]:
 
     from adapters.sql import audit, idempotency, secrets, users  # noqa: F401 (they declare their tables)
 
-    with translated(), engine.connect() as connection:
+    with translate_errors(), engine.connect() as connection:
         options = {"compare_type": True, "include_name": _is_compared}
         context = MigrationContext.configure(connection, opts=options)
         return [str(difference) for difference in compare_metadata(context, METADATA)]

@@ -28,10 +28,16 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.functions import GenericFunction
 
-from adapters.sql.columns import Beginning
-from adapters.sql.compiled import Row, Statement
-from adapters.sql.connection import Pooled
-from adapters.sql.query_shapes import Asked, Shape, Slot, Slots, shape_of
+from adapters.sql.columns import IndexedPrefix
+from adapters.sql.compiled import CompiledStatement, Row
+from adapters.sql.connection import RawConnection
+from adapters.sql.query_shapes import (
+    ConditionShape,
+    Placeholder,
+    Placeholders,
+    QueryShape,
+    parametrize,
+)
 from application.search import Numbered, Op, Order, Page, Search, Slice
 
 T = TypeVar("T")
@@ -101,22 +107,24 @@ class Searchable:
         self._unique = frozenset(unique)
         self._statement = lru_cache(_STATEMENTS)(self._made)
 
-    def page(self, connection: Pooled, search: Search, entity: Callable[[Row], T]) -> Page[T]:
+    def page(
+        self, connection: RawConnection, search: Search, entity: Callable[[Row], T]
+    ) -> Page[T]:
         """The part of the list that the search asks for, read by one statement."""
-        shape, values = shape_of(search)
+        shape, values = parametrize(search)
         statement = self._statement(shape, connection.dialect.name)
         rows = statement.rows(connection, values)
         if isinstance(search.place, Numbered):
             return self._numbered_page(rows, search.place, entity)
         return _sliced_page(rows, search.place, entity)
 
-    def _made(self, shape: Shape, database: str) -> Statement:
+    def _made(self, shape: QueryShape, database: str) -> CompiledStatement:
         fitting = self._select.where(*(self._holds(each, database) for each in shape.conditions))
         if shape.numbered:
-            return Statement(self._numbered(fitting, shape.ordering))
-        return Statement(self._sliced(fitting, shape, _BEYOND.get(database, _beyond)))
+            return CompiledStatement(self._numbered(fitting, shape.ordering))
+        return CompiledStatement(self._sliced(fitting, shape, _BEYOND.get(database, _after_key)))
 
-    def _holds(self, asked: Asked, database: str) -> Clause:
+    def _holds(self, asked: ConditionShape, database: str) -> Clause:
         text = self._folded[asked.attribute] if asked.folded else None
         indexed = asked.op is Op.STARTS_WITH or (asked.op is Op.CONTAINS and database == _TRIGRAMS)
         if isinstance(text, Overridden) and indexed:
@@ -128,7 +136,7 @@ class Searchable:
         # Its index has only beginnings, which must be compared for it to be used.
         return and_(_begins_as_any(beginning, asked), held)
 
-    def _asked_of(self, asked: Asked) -> ColumnElement[Any]:
+    def _asked_of(self, asked: ConditionShape) -> ColumnElement[Any]:
         if not asked.folded:
             return self._compared[asked.attribute]
         text = self._folded[asked.attribute]
@@ -136,12 +144,12 @@ class Searchable:
             return self._beginnings[asked.attribute]
         return text.whole if isinstance(text, Overridden) else text
 
-    def _finds_one(self, asked: Asked) -> bool:
+    def _finds_one(self, asked: ConditionShape) -> bool:
         """At most."""
         is_one = asked.op is Op.EQ and len(asked.alternatives) == 1
         return is_one and self._asked_of(asked) in self._unique
 
-    def _sliced(self, fitting: Select[Any], shape: Shape, beyond: "Beyond") -> CompilerElement:
+    def _sliced(self, fitting: Select[Any], shape: QueryShape, beyond: "Beyond") -> CompilerElement:
         reverse = _reversed(shape.ordering)
         if shape.after is not None and shape.before is not None:
             fitting = fitting.where(beyond(self._columns, reverse, shape.before))
@@ -160,7 +168,7 @@ class Searchable:
         return fitting.order_by(*_sorted_by(self._columns, direction)).limit(_COUNT)
 
     def _first_of_branches(
-        self, fitting: Select[Any], direction: tuple[Order, ...], start: Slots
+        self, fitting: Select[Any], direction: tuple[Order, ...], start: Placeholders
     ) -> Select[Any]:
         """The first rows after the key, when it takes several ranges to say what that means.
 
@@ -171,7 +179,7 @@ class Searchable:
         """
         branches = (
             self._first(fitting.where(each), direction).subquery()
-            for each in _deciding(self._columns, direction, start)
+            for each in _keyset_branches(self._columns, direction, start)
         )
         joined = union_all(*map(select, branches)).subquery("joined")
         return select(joined).order_by(*_sorted_by(joined.c, direction)).limit(_COUNT)
@@ -201,19 +209,19 @@ def _sliced_page(rows: Sequence[Row], place: Slice, entity: Callable[[Row], T]) 
     return Page(tuple(items), more=len(rows) > place.size)
 
 
-def _any_holds(column: ColumnElement[Any], asked: Asked) -> Clause:
+def _any_holds(column: ColumnElement[Any], asked: ConditionShape) -> Clause:
     if asked.op in (Op.EQ, Op.IN) and asked.alternatives:
         return column.in_([_bound(column, slot) for (slot,) in asked.alternatives])
     return or_(false(), *(_compared(column, asked.op, each) for each in asked.alternatives))
 
 
-def _begins_as_any(beginning: ColumnElement[str], asked: Asked) -> Clause:
+def _begins_as_any(beginning: ColumnElement[str], asked: ConditionShape) -> Clause:
     if not asked.alternatives:
         return false()
-    return beginning.in_([Beginning(_bound(beginning, slot)) for (slot,) in asked.alternatives])
+    return beginning.in_([IndexedPrefix(_bound(beginning, slot)) for (slot,) in asked.alternatives])
 
 
-def _compared(column: ColumnElement[Any], op: Op, slots: Slots) -> Clause:
+def _compared(column: ColumnElement[Any], op: Op, slots: Placeholders) -> Clause:
     values = [_bound(column, slot) for slot in slots]
     if op is Op.CONTAINS:
         return _Contains(column, *values)
@@ -224,8 +232,8 @@ def _compared(column: ColumnElement[Any], op: Op, slots: Slots) -> Clause:
     return _COMPARISONS[op](column, *values)
 
 
-def _bound(column: ColumnElement[Any], slot: Slot) -> ColumnElement[Any]:
-    return bindparam(slot.name, type_=Float() if slot.beyond else column.type)
+def _bound(column: ColumnElement[Any], slot: Placeholder) -> ColumnElement[Any]:
+    return bindparam(slot.name, type_=Float() if slot.out_of_range else column.type)
 
 
 def _reversed(ordering: tuple[Order, ...]) -> tuple[Order, ...]:
@@ -239,7 +247,7 @@ def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[
     ]
 
 
-def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Slots) -> Clause:
+def _after_key(columns: Columns, ordering: tuple[Order, ...], key: Placeholders) -> Clause:
     """The rows that stand after the key."""
     if _is_mixed(ordering):
         return _beyond_spelled_out(columns, ordering, key)
@@ -247,7 +255,7 @@ def _beyond(columns: Columns, ordering: tuple[Order, ...], key: Slots) -> Clause
     return mine < its if ordering[0].descending else mine > its
 
 
-def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Slots) -> Clause:
+def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Placeholders) -> Clause:
     """The same without a comparison of rows, which can't go up and down at once.
 
     The first that differs decides. The bound of the first column is implied, and said for the
@@ -255,10 +263,12 @@ def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Slot
     """
     column, value = _sides(columns, ordering, key)[0]
     bound = column <= value if ordering[0].descending else column >= value
-    return and_(bound, or_(*_deciding(columns, ordering, key)))
+    return and_(bound, or_(*_keyset_branches(columns, ordering, key)))
 
 
-def _deciding(columns: Columns, ordering: tuple[Order, ...], key: Slots) -> list[Clause]:
+def _keyset_branches(
+    columns: Columns, ordering: tuple[Order, ...], key: Placeholders
+) -> list[Clause]:
     """The ranges of which the rows after the key consist: one for each column that may decide."""
     sides = _sides(columns, ordering, key)
     return [
@@ -276,7 +286,7 @@ def _is_mixed(ordering: tuple[Order, ...]) -> bool:
 
 
 def _sides(
-    columns: Columns, ordering: tuple[Order, ...], key: Slots
+    columns: Columns, ordering: tuple[Order, ...], key: Placeholders
 ) -> list[tuple[Column[Any], ColumnElement[Any]]]:
     return [
         (columns[order.attribute], _bound(columns[order.attribute], slot))
@@ -284,7 +294,7 @@ def _sides(
     ]
 
 
-Beyond = Callable[[Columns, tuple[Order, ...], Slots], Clause]
+Beyond = Callable[[Columns, tuple[Order, ...], Placeholders], Clause]
 # MariaDB would read the whole index up to the key to compare rows with it.
 _BEYOND: Mapping[str, Beyond] = {"mariadb": _beyond_spelled_out}
 

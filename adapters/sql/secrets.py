@@ -5,11 +5,11 @@ from secrets import token_bytes
 
 from sqlalchemy import Column, Engine, LargeBinary, Table, bindparam, insert, select
 
-from adapters.sql.columns import Instant, text
-from adapters.sql.compiled import Statement
+from adapters.sql.columns import Timestamp, text
+from adapters.sql.compiled import CompiledStatement
 from adapters.sql.failures import VIOLATIONS
 from adapters.sql.metadata import METADATA
-from adapters.sql.transactions import Transactions, asking
+from adapters.sql.transactions import Transactions, read_connection
 from application.ports import SECRET_BYTES, Clock, Secrets, Unavailable
 
 SECRETS = Table(
@@ -17,13 +17,13 @@ SECRETS = Table(
     METADATA,
     Column("name", text(64), primary_key=True),
     Column("value", LargeBinary, nullable=False),
-    Column("creation_time", Instant, nullable=False),
+    Column("creation_time", Timestamp, nullable=False),
     mariadb_engine="InnoDB",
     mariadb_default_charset="utf8mb4",
     mariadb_collate="utf8mb4_nopad_bin",
 )
-_READ = Statement(select(SECRETS.c.value).where(SECRETS.c.name == bindparam("secret_name")))
-_ADD = Statement(
+_READ = CompiledStatement(select(SECRETS.c.value).where(SECRETS.c.name == bindparam("secret_name")))
+_ADD = CompiledStatement(
     insert(SECRETS).values({column.name: bindparam(column.name) for column in SECRETS.c})
 )
 
@@ -46,7 +46,7 @@ class SqlSecrets(Secrets):
         return value
 
     def _read(self, name: str) -> bytes | None:
-        with asking(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             row = _READ.row(connection, {"secret_name": name})
         return bytes(row[0]) if row else None
 

@@ -11,14 +11,14 @@ from sqlalchemy import Engine, false, update
 
 from adapters.sql import purge
 from adapters.sql.audit import SqlEvents
-from adapters.sql.connection import Pooled
-from adapters.sql.database_checks import refuse_unfit
+from adapters.sql.connection import RawConnection
+from adapters.sql.database_checks import check_database
 from adapters.sql.failures import UnknownFailure
-from adapters.sql.idempotency import SqlAnswers
-from adapters.sql.transactions import Transactions, send
+from adapters.sql.idempotency import SqlIdempotencyStore
+from adapters.sql.transactions import Transactions, execute_raw
 from adapters.sql.users import USERS, SqlUsers
-from application.audit import Trail
-from application.deadlines import within
+from application.audit import AuditLog
+from application.deadlines import deadline
 from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
 
 READY_SECONDS = 2.0
@@ -33,9 +33,9 @@ class SqlUnit(UnitOfWork):
     context: Context
     now: datetime
     users: SqlUsers
-    answers: SqlAnswers
-    trail: Trail
-    mark: Callable[[], Callable[[], None]]
+    idempotency: SqlIdempotencyStore
+    audit: AuditLog
+    savepoint: Callable[[], Callable[[], None]]
 
 
 class SqlStore:
@@ -51,28 +51,30 @@ class SqlStore:
         self._clock = clock
 
     @contextmanager
-    def begin(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
+    def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
         """Open a unit of work: one connection, one transaction."""
         with self._transactions.open() as connection:
             now = self._clock()
             events = SqlEvents(connection, context, now)
-            trail = Trail(events)
-            users = SqlUsers(connection, trail, holding=holding)
-            answers = SqlAnswers(connection, self._answer_bytes)
-            yield SqlUnit(context, now, users, answers, trail, partial(_mark, connection, trail))
-            trail.write()
+            audit = AuditLog(events)
+            users = SqlUsers(connection, audit, for_update=for_update)
+            answers = SqlIdempotencyStore(connection, self._answer_bytes)
+            yield SqlUnit(
+                context, now, users, answers, audit, partial(_savepoint, connection, audit)
+            )
+            audit.flush()
         if events.erased:
-            self._remove_remnants_at_once()
+            self._purge_now()
 
-    def remove_remnants(self) -> None:
+    def purge(self) -> None:
         """Remove what is left of erased values in the file of SQLite, if there may be something.
 
         It rewrites the whole file, and nothing can be changed meanwhile. Raises Unavailable.
         """
         with self._transactions.alone() as connection:
-            purge.remove(connection)
+            purge.purge(connection)
 
-    def _remove_remnants_at_once(self) -> None:
+    def _purge_now(self) -> None:
         """Do so unless it takes long.
 
         The mark in the file stays until it is done, at the latest by entrypoints.maintenance: the
@@ -80,30 +82,30 @@ class SqlStore:
         """
         with (
             suppress(Unavailable, UnknownFailure),
-            within(_SECONDS_AT_ONCE),
+            deadline(_SECONDS_AT_ONCE),
             self._transactions.alone() as connection,
         ):
-            if (purge.size(connection) or 0) <= _BYTES_AT_ONCE:
-                purge.remove(connection)
+            if (purge.size_to_purge(connection) or 0) <= _BYTES_AT_ONCE:
+                purge.purge(connection)
 
     def ready(self) -> None:
         """Raise Unavailable, which says why, unless a user could be created now.
 
         Takes READY_SECONDS at most.
         """
-        with within(READY_SECONDS):
-            refuse_unfit(self._engine)
+        with deadline(READY_SECONDS):
+            check_database(self._engine)
             with self._transactions.open() as connection:
                 connection.execute(_CHANGES_NOTHING)
 
 
-def _mark(connection: Pooled, trail: Trail) -> Callable[[], None]:
+def _savepoint(connection: RawConnection, audit: AuditLog) -> Callable[[], None]:
     def undo() -> None:
-        trail.forget()
-        send(connection, "ROLLBACK TO SAVEPOINT mark")
+        audit.discard()
+        execute_raw(connection, "ROLLBACK TO SAVEPOINT mark")
 
-    trail.write()
-    send(connection, "SAVEPOINT mark")
+    audit.flush()
+    execute_raw(connection, "SAVEPOINT mark")
     return undo
 
 

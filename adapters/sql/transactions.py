@@ -12,52 +12,52 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
-from adapters.sql.connection import Pooled
+from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import mariadb, postgresql, sqlite
-from adapters.sql.failures import translated, translated_at_commit
-from application.deadlines import remaining, within
+from adapters.sql.failures import translate_commit_errors, translate_errors
+from application.deadlines import deadline, time_left
 from application.ports import Unavailable
 
 
-class Manners(Protocol):
+class TransactionPolicy(Protocol):
     """What a database wants around a transaction."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
         """Open it, at the latest with the next statement."""
 
-    def turn(self) -> AbstractContextManager[None]:
+    def write_lock(self) -> AbstractContextManager[None]:
         """Held while the transaction is open."""
 
 
 SECONDS_WITHOUT_DEADLINE = 30.0
 
-_MANNERS: Mapping[str, Callable[[], Manners]] = {
-    "sqlite": sqlite.Manners,
-    "postgresql": postgresql.Manners,
-    "mariadb": mariadb.Manners,
+_MANNERS: Mapping[str, Callable[[], TransactionPolicy]] = {
+    "sqlite": sqlite.TransactionPolicy,
+    "postgresql": postgresql.TransactionPolicy,
+    "mariadb": mariadb.TransactionPolicy,
 }
 
 
-def bounded() -> AbstractContextManager[None]:
+def with_default_deadline() -> AbstractContextManager[None]:
     """What is done inside has an end, also where nobody has set a deadline."""
-    return within(SECONDS_WITHOUT_DEADLINE) if remaining() is None else _BOUNDED
+    return deadline(SECONDS_WITHOUT_DEADLINE) if time_left() is None else _BOUNDED
 
 
 _BOUNDED: Final = nullcontext()
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def core_connection(engine: Engine) -> Iterator[Connection]:
     """A connection on which each statement stands alone. Raises Unavailable."""
-    with bounded(), translated(), engine.connect() as connection:
+    with with_default_deadline(), translate_errors(), engine.connect() as connection:
         yield connection
 
 
 @contextmanager
-def asking(engine: Engine) -> Iterator[Pooled]:
+def read_connection(engine: Engine) -> Iterator[RawConnection]:
     """A connection on which each statement stands alone, till another is told. Unavailable."""
-    with bounded(), translated():
-        pooled = Pooled(engine)
+    with with_default_deadline(), translate_errors():
+        pooled = RawConnection(engine)
         try:
             yield pooled
         finally:
@@ -72,16 +72,20 @@ class Transactions:
         self._manners = _MANNERS[engine.dialect.name]()
 
     @contextmanager
-    def open(self) -> Iterator[Pooled]:
+    def open(self) -> Iterator[RawConnection]:
         """A connection in a transaction, which is committed on a clean exit.
 
-        Raises Unavailable, Overtaken, OutcomeUnknown.
+        Raises Unavailable, ConcurrentUpdate, OutcomeUnknown.
         """
-        with bounded(), self._manners.turn(), asking(self._engine) as connection:
+        with (
+            with_default_deadline(),
+            self._manners.write_lock(),
+            read_connection(self._engine) as connection,
+        ):
             try:
                 self._manners.begin(connection.connection)
                 yield connection
-                if remaining() == 0:
+                if time_left() == 0:
                     raise Unavailable
             except BaseException:
                 _roll_back(connection)
@@ -89,16 +93,20 @@ class Transactions:
             _commit(connection)
 
     @contextmanager
-    def alone(self) -> Iterator[Pooled]:
+    def alone(self) -> Iterator[RawConnection]:
         """A connection outside a transaction; on SQLite, while this process has none open.
 
         Raises Unavailable.
         """
-        with bounded(), self._manners.turn(), asking(self._engine) as connection:
+        with (
+            with_default_deadline(),
+            self._manners.write_lock(),
+            read_connection(self._engine) as connection,
+        ):
             yield connection
 
 
-def send(connection: Pooled, statement: str) -> str | None:
+def execute_raw(connection: RawConnection, statement: str) -> str | None:
     """Straight to the driver: SQLAlchemy is not to add to it. What the database said it did."""
     cursor = connection.connection.cursor()
     try:
@@ -108,10 +116,10 @@ def send(connection: Pooled, statement: str) -> str | None:
         cursor.close()
 
 
-def _commit(connection: Pooled) -> None:
-    with translated_at_commit():
+def _commit(connection: RawConnection) -> None:
+    with translate_commit_errors():
         try:
-            done = send(connection, "COMMIT")
+            done = execute_raw(connection, "COMMIT")
         except BaseException:
             _roll_back(connection)
             raise
@@ -119,11 +127,11 @@ def _commit(connection: Pooled) -> None:
         raise RuntimeError("a unit of work went on after the database had refused a statement")
 
 
-def _roll_back(connection: Pooled) -> None:
+def _roll_back(connection: RawConnection) -> None:
     """Undo it; a connection on which that fails is not used again, and its end undoes it."""
-    if connection.broke:
+    if connection.is_invalid:
         return
     try:
-        send(connection, "ROLLBACK")
+        execute_raw(connection, "ROLLBACK")
     except Exception:  # noqa: BLE001 (whatever it is, the failure that led here is the one to tell)
         connection.invalidate()

@@ -23,20 +23,20 @@ from sqlalchemy import (
     update,
 )
 
-from adapters.sql.bulk import Adding, Bulk, adding
-from adapters.sql.columns import BEGINNING, Beginning, Identity64, Instant, text
-from adapters.sql.compiled import Statement
-from adapters.sql.connection import Pooled
-from adapters.sql.dialects.postgresql_copy import Written, copy_out
-from adapters.sql.engine import is_alone
-from adapters.sql.failures import VIOLATIONS, translated, violated
+from adapters.sql.bulk import Bulk, Inserter, inserter
+from adapters.sql.columns import PREFIX_LENGTH, BigIntId, IndexedPrefix, Timestamp, text
+from adapters.sql.compiled import CompiledStatement
+from adapters.sql.connection import RawConnection
+from adapters.sql.dialects.postgresql_copy import ByteWriter, copy_out
+from adapters.sql.engine import is_exclusive
+from adapters.sql.failures import VIOLATIONS, translate_errors, violated_constraint
 from adapters.sql.metadata import METADATA
 from adapters.sql.search import Overridden, Searchable
-from adapters.sql.transactions import asking
-from application.audit import Trail
-from application.ports import Overtaken, UserReader, Users
+from adapters.sql.transactions import read_connection
+from application.audit import AuditLog
+from application.ports import ConcurrentUpdate, UserReader, Users
 from application.search import Page, Search
-from application.users import RECORDED
+from application.users import AUDITED_USERS
 from domain.text import email_key, fold
 from domain.users import (
     EMAIL_LENGTH,
@@ -51,15 +51,15 @@ from domain.users import (
 USERS = Table(
     "users",
     METADATA,
-    Column("id", Identity64, Identity(always=False), primary_key=True),
+    Column("id", BigIntId, Identity(always=False), primary_key=True),
     Column("email", text(EMAIL_LENGTH), nullable=False),
     Column("email_key", text(EMAIL_LENGTH), nullable=False),
     Column("name", text(NAME_LENGTH), nullable=False),
     Column("name_key", text(), nullable=False),  # folding makes up to 18 characters out of one
     Column("is_active", Boolean, nullable=False),
     Column("role", text(ROLE_LENGTH), nullable=False),
-    Column("creation_time", Instant, nullable=False),
-    Column("update_time", Instant, nullable=False),
+    Column("creation_time", Timestamp, nullable=False),
+    Column("update_time", Timestamp, nullable=False),
     Column("version", Integer, nullable=False),
     # The folded email, null where it equals the key. The release before does not write it.
     Column("email_folded", text(EMAIL_LENGTH)),
@@ -78,7 +78,7 @@ USERS = Table(
 # Ties are broken by ascending id. No two users have one email, so that it needs none.
 for _name in ("name", "is_active", "role", "creation_time", "update_time"):
     Index(f"ix_users_{_name}_desc_id", USERS.c[_name].desc(), USERS.c.id)
-Index("ix_users_name_key", Beginning(USERS.c.name_key), mariadb_length=BEGINNING)
+Index("ix_users_name_key", IndexedPrefix(USERS.c.name_key), mariadb_length=PREFIX_LENGTH)
 _UNEQUAL = USERS.c.email_folded.is_not(None)
 Index(
     "ix_users_email_folded",
@@ -97,21 +97,21 @@ _WRITTEN: Mapping[str, Any] = {
     name: bindparam(name) for name in (*_FIELDS, *_FORMS_OF_EMAIL, "name_key") if name != "id"
 }
 _BY_ID = select(*_COLUMNS).where(USERS.c.id == bindparam("user_id"))
-_ADD = Statement(insert(USERS).values(_WRITTEN).returning(USERS.c.id))
-_GET = Statement(_BY_ID)
-_HOLD = Statement(_BY_ID.with_for_update())
+_ADD = CompiledStatement(insert(USERS).values(_WRITTEN).returning(USERS.c.id))
+_GET = CompiledStatement(_BY_ID)
+_HOLD = CompiledStatement(_BY_ID.with_for_update())
 _HOLDERS = select(*_COLUMNS).where(USERS.c.email_key.in_(bindparam("keys", expanding=True)))
 _HOLD_HOLDERS = _HOLDERS.with_for_update()
 _AS_EXPECTED = (USERS.c.id == bindparam("user_id")) & (USERS.c.version == bindparam("expected"))
-_SAVE = Statement(update(USERS).where(_AS_EXPECTED).values(_WRITTEN))
+_SAVE = CompiledStatement(update(USERS).where(_AS_EXPECTED).values(_WRITTEN))
 # Of two users with one mailbox, as releases before 0008 allowed, one has an outdated key. It must
 # not get the other's key when something else about it changes.
-_SAVE_KEEPING_EMAIL = Statement(
+_SAVE_KEEPING_EMAIL = CompiledStatement(
     update(USERS)
     .where(_AS_EXPECTED)
     .values({name: value for name, value in _WRITTEN.items() if not name.startswith("email")})
 )
-_REMOVE = Statement(delete(USERS).where(_AS_EXPECTED))
+_REMOVE = CompiledStatement(delete(USERS).where(_AS_EXPECTED))
 
 _SEARCHABLE = Searchable(
     columns=_COLUMNS,
@@ -121,7 +121,7 @@ _SEARCHABLE = Searchable(
         "name": USERS.c.name_key,
         "role": USERS.c.role,
     },
-    beginnings={"name": Beginning(USERS.c.name_key)},
+    beginnings={"name": IndexedPrefix(USERS.c.name_key)},
     unique=(USERS.c.id, USERS.c.email_key),
 )
 _ADDED = (*_GIVEN, "creation_time", "update_time", "version", "email_key", "name_key")
@@ -144,12 +144,12 @@ _LARGEST_ID = 2**63 - 1
 class SqlUsers(Users):
     """The users of a transaction that is open."""
 
-    def __init__(self, connection: Pooled, trail: Trail, *, holding: bool) -> None:
+    def __init__(self, connection: RawConnection, trail: AuditLog, *, for_update: bool) -> None:
         self._connection = connection
         self._trail = trail
-        self._adding: dict[Bulk, Adding] = {}
-        self._select = _HOLD if holding else _GET
-        self._select_holders = _HOLD_HOLDERS if holding else _HOLDERS
+        self._adding: dict[Bulk, Inserter] = {}
+        self._select = _HOLD if for_update else _GET
+        self._select_holders = _HOLD_HOLDERS if for_update else _HOLDERS
 
     def add(self, new: NewUser, *, at: datetime) -> User:
         attributes = _first(new, at)
@@ -157,7 +157,7 @@ class SqlUsers(Users):
             row = _ADD.row(self._connection, {**attributes, **_keys(new)})
         assert row is not None
         user = User(id=row[0], **attributes)
-        self._trail.changed(RECORDED, None, user)
+        self._trail.record(AUDITED_USERS, None, user)
         return user
 
     def add_many(self, new: Sequence[NewUser], *, at: datetime) -> Collection[int]:
@@ -167,14 +167,14 @@ class SqlUsers(Users):
             bulk = _BULK_FOLDED
             rows = [(*row, forms_of(row[0])[1]) for row in rows]
         if bulk not in self._adding:
-            self._adding[bulk] = adding(bulk, self._connection)
+            self._adding[bulk] = inserter(bulk, self._connection)
         ids = self._adding[bulk].add(rows)
         for position, user_id in ids.items():
             user = User._make((user_id, *_given(new[position]), at, at, 1))
-            self._trail.changed(RECORDED, None, user)
+            self._trail.record(AUDITED_USERS, None, user)
         return [position for position in range(len(new)) if position not in ids]
 
-    def holders(self, emails: Collection[str]) -> Mapping[str, User]:
+    def find_by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
         keys = {"keys": [email_key(email) for email in emails]}
         rows = self._connection.execute(self._select_holders, keys)
         return {user.email_key: user for user in map(_user, rows)}
@@ -189,22 +189,22 @@ class SqlUsers(Users):
         with _HOLDING_EMAILS:
             saved = save.count(self._connection, values | which)
         if not saved:
-            raise Overtaken
-        self._trail.changed(RECORDED, before, user)
+            raise ConcurrentUpdate
+        self._trail.record(AUDITED_USERS, before, user)
         return user
 
     def remove(self, user: User) -> None:
         which = {"user_id": user.id, "expected": user.version}
         if not _REMOVE.count(self._connection, which):
-            raise Overtaken
-        self._trail.changed(RECORDED, user, None)
+            raise ConcurrentUpdate
+        self._trail.record(AUDITED_USERS, user, None)
 
 
 class _HoldingEmails(AbstractContextManager[None]):
     """EmailTaken where a row is refused for another's email."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, VIOLATIONS) and violated(error) in _EMAIL_IS_HELD:
+        if isinstance(error, VIOLATIONS) and violated_constraint(error) in _EMAIL_IS_HELD:
             raise EmailTaken from error
 
 
@@ -218,11 +218,11 @@ class SqlUserReader(UserReader):
         self._engine = engine
 
     def get(self, user_id: int) -> User:
-        with asking(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             return _get(connection, _GET, user_id)
 
     def page(self, search: Search) -> Page[User]:
-        with asking(self._engine) as connection:
+        with read_connection(self._engine) as connection:
             return _SEARCHABLE.page(connection, search, _user)
 
 
@@ -235,18 +235,18 @@ class SqlUserCopies:
     @property
     def possible(self) -> bool:
         """Whether it can."""
-        return self._engine.dialect.name == "postgresql" and is_alone(self._engine)
+        return self._engine.dialect.name == "postgresql" and is_exclusive(self._engine)
 
-    def write(self, names: Sequence[str], file: Written) -> None:
+    def write(self, names: Sequence[str], file: ByteWriter) -> None:
         """The attributes of those names, `id` being the first, in rows by id; see copy_out.
 
         The rows are those of one moment. Raises Unavailable, and what the file raises.
         """
-        with translated(), self._engine.connect() as connection:
+        with translate_errors(), self._engine.connect() as connection:
             copy_out(connection, [USERS.c[name] for name in names], file)
 
 
-def _get(connection: Pooled, statement: Statement, user_id: int) -> User:
+def _get(connection: RawConnection, statement: CompiledStatement, user_id: int) -> User:
     if 0 < user_id <= _LARGEST_ID and (row := statement.row(connection, {"user_id": user_id})):
         return _user(row)
     raise UserNotFound(user_id)

@@ -12,16 +12,16 @@ import structlog
 from adapters.https_client import FetchError, get
 from adapters.tokens.keys import PUBLIC, Key, NoUsableKey, UnusableKeySet, read_keys
 from application.access import KEY_SET
-from application.deadlines import remaining
+from application.deadlines import time_left
 from application.ports import Unavailable
 
 LARGEST: Final = 256 * 1024
 FETCH_SECONDS: Final = 5.0
-LIFESPAN: Final = 300.0
+REFRESH_SECONDS: Final = 300.0
 """Seconds for which keys are used without reading the set again."""
 STALE: Final = 3600.0
 """Seconds for which the last good keys are used while the set cannot be read."""
-FLOOR: Final = 10.0
+MIN_REFRESH_SECONDS: Final = 10.0
 """Seconds between two attempts to read a set."""
 _EARLY: Final = 0.8
 """The part of the lifespan after which the set is read ahead, so that no request has to wait."""
@@ -80,9 +80,9 @@ class KeySet:
         self,
         read: Callable[[], bytes],
         *,
-        lifespan: float = LIFESPAN,
+        lifespan: float = REFRESH_SECONDS,
         stale: float = STALE,
-        floor: float = FLOOR,
+        floor: float = MIN_REFRESH_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._read = read
@@ -175,5 +175,5 @@ class KeySet:
 def _join(thread: Thread | None, seconds: float) -> None:
     """Wait until the thread ends, for the seconds and within the deadline at most."""
     if thread:
-        left = remaining()
+        left = time_left()
         thread.join(seconds if left is None else min(seconds, left))

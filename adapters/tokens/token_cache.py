@@ -8,8 +8,8 @@ from typing import Final
 from adapters.tokens.keys import Key, KeySource
 from application.access import Principal
 
-MOST: Final = 4096
-MOST_BYTES: Final = 8 * 1024 * 1024
+MAX_TOKENS: Final = 4096
+MAX_BYTES: Final = 8 * 1024 * 1024
 _ENTRY_BYTES: Final = 512
 """What an entry takes besides the strings of its principal."""
 
@@ -50,7 +50,7 @@ class VerifiedTokens:
             self._remove(digest)
             self._entries[digest] = verified
             self._bytes += _size(verified.principal)
-            while self._entries and (len(self._entries) > MOST or self._bytes > MOST_BYTES):
+            while self._entries and (len(self._entries) > MAX_TOKENS or self._bytes > MAX_BYTES):
                 self._remove(next(iter(self._entries)))
 
     def _remove(self, digest: bytes) -> None:

@@ -60,7 +60,7 @@ def sign(
     return jwt.encode(issued, secret_bytes(secret), algorithm=HS256[0])
 
 
-class Tokens:
+class TokenVerifier:
     """Verifies tokens by the keys of one or more sources, each for algorithms of its own.
 
     `issuers` and `audiences` are what a token may have in `iss` and `aud`; None accepts any.
@@ -81,7 +81,7 @@ class Tokens:
         self._leeway = leeway
         self._verified = VerifiedTokens()
 
-    def principal(self, token: str) -> Principal:
+    def verify(self, token: str) -> Principal:
         """Who the token identifies. `token` may be any text.
 
         Raises InvalidToken; Unavailable if the keys that would verify it are not available.

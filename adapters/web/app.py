@@ -19,8 +19,8 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from adapters.web.bearer import PRINCIPAL
-from adapters.web.flask_app import App, asked
-from adapters.web.metrics import OTHER, ROUTE, Metrics, known_method, readable
+from adapters.web.flask_app import App, current_request
+from adapters.web.metrics import ROUTE, UNKNOWN, Metrics, known_method, route_template
 from adapters.web.progress import PROGRESS
 from adapters.web.request_body import (
     can_be_discarded,
@@ -29,9 +29,9 @@ from adapters.web.request_body import (
     may_follow,
     release_body,
 )
-from adapters.web.security_headers import Dress, Headers
+from adapters.web.security_headers import Headers, ResponseHeaders
 from adapters.web.traces import trace_id
-from application.deadlines import within
+from application.deadlines import deadline
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -48,12 +48,12 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _log = structlog.get_logger("roster.request")
 
 Rewrite = Callable[[str], str]
-Line = dict[str, object]
-Tell = Callable[[Line], None]
+LogFields = dict[str, object]
+RequestLog = Callable[[LogFields], None]
 """Takes the line of the log that a request leaves behind."""
 
 
-def tell(line: Line) -> None:
+def tell(line: LogFields) -> None:
     """Log it as any event."""
     _log.info("request", **line)
 
@@ -65,9 +65,9 @@ def create_app(
     canonical: Rewrite,
     request_seconds: float,
     body_seconds: float = 20,
-    dress: Dress | None = None,
+    dress: ResponseHeaders | None = None,
     metrics: Metrics | None = None,
-    tell: Tell = tell,
+    tell: RequestLog = tell,
     check_host: Callable[[], None] | None = None,
     trust_request_id: bool = False,
     log_key: bytes | None = None,
@@ -86,16 +86,16 @@ def create_app(
     app.url_map.merge_slashes = False
     if check_host:
         app.before_request(check_host)
-    app.before_request(_receive)
+    app.before_request(_check_request)
     app.register_error_handler(Exception, say)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
-    app.wsgi_app = Exchange(  # type: ignore[method-assign]
+    app.wsgi_app = RequestMiddleware(  # type: ignore[method-assign]
         app.wsgi_app,
         canonical,
         request_seconds,
         body_seconds,
-        dress or Dress(),
+        dress or ResponseHeaders(),
         metrics,
         tell,
         trust_request_id=trust_request_id,
@@ -104,13 +104,13 @@ def create_app(
     return app
 
 
-def _receive() -> Response | None:
+def _check_request() -> Response | None:
     """What comes before any route: OPTIONS is answered, other spellings are refused.
 
     Werkzeug takes //users for /users and delete for DELETE; a proxy that guards them doesn't.
     An encoded slash can't be told from a plain one: servers decode paths (PEP 3333).
     """
-    request = asked()
+    request = current_request()
     if request.environ["PATH_INFO"].startswith("//"):
         raise NotFound
     if request.url_rule is None:
@@ -128,7 +128,7 @@ def _allowed() -> Response:
     return response
 
 
-class Exchange:
+class RequestMiddleware:
     """One request and its answer, around the whole application.
 
     The log gets one line. It contains no text that the client chose: not the query and the body,
@@ -141,9 +141,9 @@ class Exchange:
         canonical: Rewrite,
         seconds: float,
         body_seconds: float,
-        dress: Dress,
+        dress: ResponseHeaders,
         metrics: Metrics | None,
-        tell: Tell,
+        tell: RequestLog,
         *,
         trust_request_id: bool,
         log_key: bytes,
@@ -164,7 +164,7 @@ class Exchange:
         began = perf_counter()
         PROGRESS.begin(environ)
         if self._metrics:
-            self._metrics.began(environ)
+            self._metrics.request_started(environ)
         environ["PATH_INFO"] = self._canonical(environ["PATH_INFO"])
         sent_id = environ.get("HTTP_X_REQUEST_ID", "") if self._trust_request_id else ""
         request_id = environ[REQUEST_ID] = _request_id(sent_id)
@@ -181,8 +181,8 @@ class Exchange:
             return start_response(status, headers, *exc_info)
 
         try:
-            with within(self._seconds):
-                response = _whole(self._app(environ, starting))
+            with deadline(self._seconds):
+                response = _join_body(self._app(environ, starting))
             # A list of one is what servers send in one go.
             if is_read(environ) or not may_follow(environ):
                 return [response]
@@ -206,10 +206,10 @@ class Exchange:
 
     def _tell(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
         if self._metrics:
-            self._metrics.ended(environ, status, seconds)
+            self._metrics.request_finished(environ, status, seconds)
         line = {
             "method": known_method(environ),
-            "route": readable(environ.get(ROUTE, OTHER)),
+            "route": route_template(environ.get(ROUTE, UNKNOWN)),
             "status": status,
             "duration_ms": round(seconds * 1000, 3),
             "request_id": environ[REQUEST_ID],
@@ -239,7 +239,7 @@ def _trace(sent: str) -> dict[str, str]:
     return {"trace_id": found} if found else {}
 
 
-def _whole(parts: Iterable[bytes]) -> bytes:
+def _join_body(parts: Iterable[bytes]) -> bytes:
     try:
         return b"".join(parts)
     finally:

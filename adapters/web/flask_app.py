@@ -47,12 +47,12 @@ class Request(flask.Request):
         return getattr(self, name)
 
 
-def asked() -> Request:
+def current_request() -> Request:
     """The request that is being answered: itself, which costs less to ask than its proxy."""
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
 
 
-class Ready(flask.Response):
+class PreparedResponse(flask.Response):
     """A response in its final form, whose headers nobody needs to look at again.
 
     Once somebody does ask for a part of it, it becomes a response like any other.
@@ -97,7 +97,7 @@ class App(flask.Flask):
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self._server_name = lru_cache(_KNOWN_HOSTS)(self._checked)
-        self._registered = lru_cache(None)(self._around)  # for good: see full_dispatch_request
+        self._registered = lru_cache(None)(self._hooks_for)  # for good: see full_dispatch_request
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The function itself; Flask would look at each of them at each request."""
@@ -141,21 +141,21 @@ class App(flask.Flask):
 
     def preprocess_request(self) -> Any:
         """What comes before any route, until one of them has the answer."""
-        before, _ = self._registered(asked().endpoint)
+        before, _ = self._registered(current_request().endpoint)
         for first in before:
             if (answer := first()) is not None:
                 return answer
         return None
 
-    def _around(self, _: str | None) -> tuple[list[Callable[[], Any]], bool]:
+    def _hooks_for(self, _: str | None) -> tuple[list[Callable[[], Any]], bool]:
         """What comes before a route, and whether anything comes after it."""
-        names = (None, *reversed(asked().blueprints))
+        names = (None, *reversed(current_request().blueprints))
         before = [each for name in names for each in self.before_request_funcs.get(name, ())]
         return before, any(map(self.after_request_funcs.get, names))
 
     def dispatch_request(self) -> Any:
         """The route's own answer."""
-        request = asked()
+        request = current_request()
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
         assert request.url_rule is not None
@@ -163,7 +163,7 @@ class App(flask.Flask):
 
     def process_response(self, response: flask.Response) -> flask.Response:
         """What comes after any route, if anything does."""
-        _, after = self._registered(asked().endpoint)
+        _, after = self._registered(current_request().endpoint)
         if after or request_ctx._after_request_functions:
             return super().process_response(response)
         return response

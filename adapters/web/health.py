@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Blueprint
 
-from adapters.web.recent import Recent
+from adapters.web.recent import CachedResult
 
 
 def health(ready: Callable[[], None]) -> Blueprint:
@@ -12,7 +12,7 @@ def health(ready: Callable[[], None]) -> Blueprint:
 
     Anyone may request /readyz, and the check opens a transaction: its result holds for a second.
     """
-    check = Recent(ready)
+    check = CachedResult(ready)
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")

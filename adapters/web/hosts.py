@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from werkzeug.exceptions import BadHost
 
 from adapters.web.addresses import parse_address
-from adapters.web.flask_app import asked
+from adapters.web.flask_app import current_request
 
 PROBES: Final = frozenset(("/healthz", "/readyz"))
 """The paths that accept any Host: a probe addresses whatever the scheduler knows."""
@@ -57,7 +57,7 @@ class OpenAccess:
         A request without Host (HTTP/1.0) is accepted: no browser sends one. An invalid Host is
         left to the routing, which refuses it.
         """
-        request = asked()
+        request = current_request()
         host = request.environ.get("HTTP_HOST", "")
         if not host or (len(host) <= _LONGEST and self._accepts(host)):
             return
@@ -72,7 +72,7 @@ class OpenAccess:
         The own origin has the authority of Host. Its scheme is not compared: behind a proxy that
         ends TLS, the service sees http where the browser sees https.
         """
-        request = asked()
+        request = current_request()
         origin = request.environ.get("HTTP_ORIGIN")
         if origin is None or request.method in _SAFE or origin in self._origins:
             return

@@ -17,14 +17,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from werkzeug.exceptions import NotFound
 
-from adapters.web.recent import Recent
+from adapters.web.recent import CachedResult
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 ROUTE: Final = "roster.route"
 """Where the WSGI environment holds the rule by which the request was routed, if one was."""
-OTHER: Final = "_OTHER"
+UNKNOWN: Final = "_OTHER"
 """The method of a request, or its route, that is none of ours."""
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -58,18 +58,20 @@ class Metrics:
             lambda: len(self._active),
         )
 
-    def began(self, environ: "WSGIEnvironment") -> None:
+    def request_started(self, environ: "WSGIEnvironment") -> None:
         """A request is there to be answered."""
         self._active.add(id(environ))
 
-    def ended(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
+    def request_finished(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
         """A request that `began` has its answer."""
         self._active.discard(id(environ))
-        route, method = environ.get(ROUTE, OTHER), known_method(environ)
+        route, method = environ.get(ROUTE, UNKNOWN), known_method(environ)
         key = (route, method, status)
         child = self._children.get(key)
         if child is None:  # labels() takes longer than all the rest
-            child = self._children[key] = self._requests.labels(readable(route), method, status)
+            child = self._children[key] = self._requests.labels(
+                route_template(route), method, status
+            )
         child.observe(seconds)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
@@ -119,11 +121,11 @@ class Metrics:
 def known_method(environ: "WSGIEnvironment") -> str:
     """The method of a request, if it is one that HTTP knows."""
     method: str = environ["REQUEST_METHOD"]
-    return method if method in _METHODS else OTHER
+    return method if method in _METHODS else UNKNOWN
 
 
 @lru_cache
-def readable(route: str) -> str:
+def route_template(route: str) -> str:
     """/users/<key:user_id> as /users/{user_id}."""
     return re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", route)
 
@@ -133,7 +135,7 @@ def metrics(kept: Metrics | None) -> Blueprint:
 
     Anyone may request it, and the text takes milliseconds to compute: it holds for a second.
     """
-    text = Recent(kept.text) if kept else None
+    text = CachedResult(kept.text) if kept else None
     blueprint = Blueprint("metrics", __name__)
 
     @blueprint.get("/metrics")

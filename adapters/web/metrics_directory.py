@@ -17,14 +17,14 @@ _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @contextmanager
-def directory() -> Iterator[None]:
+def metrics_directory() -> Iterator[None]:
     """An empty directory of our own for this process and those that it starts, while it lasts.
 
     What others left behind that were killed is swept.
     """
     parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{_PREFIX}*"):
-        _sweep(left)
+        _remove_stale(left)
     path, lock = _new()
     os.environ[_VARIABLE] = str(path)
     try:
@@ -47,7 +47,7 @@ def _new() -> tuple[Path, int]:
             os.close(lock)
 
 
-def _sweep(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     """Remove it if it is ours and nobody's any more: locks end with those who hold them."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
@@ -59,7 +59,7 @@ def _sweep(path: Path) -> None:
             os.close(descriptor)
 
 
-def join() -> str | None:
+def use_metrics_directory() -> str | None:
     """Count in files of the directory from now on, if there is one; where it is.
 
     Each process has its own files. It takes up those of one that has ended, so that nothing

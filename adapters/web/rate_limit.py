@@ -12,7 +12,7 @@ from throttled.rate_limiter.quota_parser import parse
 from werkzeug.exceptions import HTTPException
 
 from adapters.web.addresses import parse_address
-from adapters.web.flask_app import asked
+from adapters.web.flask_app import current_request
 from adapters.web.hosts import ForeignHost
 from application.access import Principal
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Response
 
-Limit = Callable[["WSGIEnvironment", Principal | None], None]
+RateLimiter = Callable[["WSGIEnvironment", Principal | None], None]
 """Counts a request for whoever asks, or raises TooManyRequests."""
 
 _COUNTED: Final = "roster.counted"
@@ -52,7 +52,7 @@ def rate(text: str) -> Quota:
     return found
 
 
-def limit(allowed: Quota, askers: int = 100_000) -> Limit:
+def rate_limiter(allowed: Quota, askers: int = 100_000) -> RateLimiter:
     """At most so many requests, as this process counts them: a burst, and then one by one.
 
     Principals are counted by their names, others by their addresses. Of more askers than that,
@@ -74,7 +74,7 @@ def limit(allowed: Quota, askers: int = 100_000) -> Limit:
 
 
 def counting_refusals(
-    respond: Callable[[Exception], "Response"], limit: Limit
+    respond: Callable[[Exception], "Response"], limit: RateLimiter
 ) -> Callable[[Exception], "Response"]:
     """An error handler that counts refusals for the client's address, and responds with 429 beyond
     the limit.
@@ -84,7 +84,7 @@ def counting_refusals(
     """
 
     def handle(error: Exception) -> "Response":
-        environ = asked().environ
+        environ = current_request().environ
         if isinstance(error, HTTPException | ForeignHost) and _COUNTED not in environ:
             try:
                 limit(environ, None)

@@ -11,7 +11,7 @@ FRESH_SECONDS: Final = 1.0
 STALE_SECONDS: Final = 3.0
 
 
-class Recent(Generic[T]):
+class CachedResult(Generic[T]):
     """The result of a function, which runs at most once a second and in one thread at a time.
 
     While one thread computes the next result, others get the last one, unless it is older than

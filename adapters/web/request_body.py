@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from adapters.web.progress import PROGRESS
-from application.deadlines import remaining
+from application.deadlines import time_left
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -16,7 +16,7 @@ Body = bytes | bytearray
 STEP: Final = 64 * 1024
 SMALL: Final = 16 * 1024
 """Bodies up to this size do not count against the memory of bodies: connections bound them."""
-DISCARDED: Final = 32 * 1024 * 1024
+MAX_DRAINED_BYTES: Final = 32 * 1024 * 1024
 """How much of an unread body is read and discarded, so that a client that sends everything before
 it reads receives the response instead of a broken connection."""
 
@@ -112,7 +112,7 @@ class BodyMemory:
 
         Raises BodyMemoryExceeded if the deadline of the request passes first.
         """
-        left = remaining()
+        left = time_left()
         if not self._validation.acquire(timeout=-1 if left is None else left):
             raise BodyMemoryExceeded
         held.validating = True
@@ -235,7 +235,7 @@ def is_read(environ: "WSGIEnvironment") -> bool:
 def can_be_discarded(environ: "WSGIEnvironment") -> bool:
     """Whether `discard` will certainly reach the end of the body, if the client sends it."""
     left = _left(environ)
-    return left is not None and left <= DISCARDED and may_follow(environ)
+    return left is not None and left <= MAX_DRAINED_BYTES and may_follow(environ)
 
 
 def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
@@ -246,7 +246,7 @@ def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
     if not may_follow(environ):
         return
     left = _left(environ)
-    most = DISCARDED if left is None else min(DISCARDED, left)
+    most = MAX_DRAINED_BYTES if left is None else min(MAX_DRAINED_BYTES, left)
     read, end = environ["wsgi.input"].read, monotonic() + seconds
     PROGRESS.begin_reading(environ)
     try:

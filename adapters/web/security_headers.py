@@ -35,7 +35,7 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 """The name of a header (RFC 9110 section 5.1)."""
 
 
-class Dress:
+class ResponseHeaders:
     """Puts on an answer what all of them bear.
 
     `origins` are those whose scripts may read answers: none, some, or ANYONE. `https` is for a

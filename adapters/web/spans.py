@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from adapters.web.metrics import OTHER, ROUTE, known_method, readable
+from adapters.web.metrics import ROUTE, UNKNOWN, known_method, route_template
 from adapters.web.security_headers import Headers
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Traced:
 
 
 def _describe(span: Span, environ: "WSGIEnvironment", status: int) -> None:
-    method, route = known_method(environ), readable(environ.get(ROUTE, OTHER))
+    method, route = known_method(environ), route_template(environ.get(ROUTE, UNKNOWN))
     span.update_name(f"{method} {route}")
     span.set_attribute("http.request.method", method)
     span.set_attribute("http.route", route)

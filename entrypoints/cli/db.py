@@ -155,14 +155,14 @@ def _database() -> Iterator["Engine"]:
     """The database of the settings, if it answers within the time of a request."""
     from adapters.sql import schema
     from adapters.sql.engine import make_engine
-    from application.deadlines import within
+    from application.deadlines import deadline
 
     settings = Settings.of(os.environ)
     if settings.store == "memory":
         raise BadSetting("ROSTER_DATABASE_URL", "memory:// has no tables")
     engine = make_engine(settings.database_url, pool_size=2)
     try:
-        with within(settings.request_seconds):
+        with deadline(settings.request_seconds):
             schema.current(engine)
         yield engine
     finally:

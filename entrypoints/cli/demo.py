@@ -7,11 +7,11 @@ import click
 
 from domain.errors import Conflict
 from entrypoints.cli.actor import actor_option
-from entrypoints.cli.directory import opened
+from entrypoints.cli.directory import open_services
 from entrypoints.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from application.user_import import BadRecord, Record
+    from application.user_import import Record, RejectedRecord
 
 MOST = 1_000_000
 
@@ -36,24 +36,24 @@ def demo(count: int, seed: int) -> None:
     roster demo 1000
     """
     from application.search import Search, Slice
-    from application.user_import import Manner
+    from application.user_import import ImportOptions
 
-    with Progress("Inventing", end=count) as progress, opened() as directory:
+    with Progress("Inventing", end=count) as progress, open_services() as directory:
         if directory.reader.page(Search(place=Slice(1))).items:
             raise NotEmpty
         watched = progress.watched(_records(count, seed))
-        tally = directory.imports(watched, directory.context, Manner(), _impossible)
+        tally = directory.imports(watched, directory.context, ImportOptions(), _impossible)
     click.echo(f"{tally.created} created")
 
 
 def _records(count: int, seed: int) -> "Iterator[Record]":
     from application.user_import import Record
-    from entrypoints.cli.fake_people import people
+    from entrypoints.cli.fake_people import fake_people
 
-    for number, attributes in enumerate(people(count, seed), start=1):
+    for number, attributes in enumerate(fake_people(count, seed), start=1):
         yield Record(number, attributes)
 
 
-def _impossible(bad: "BadRecord") -> None:
+def _impossible(bad: "RejectedRecord") -> None:
     """Invented people break no rules."""
     raise AssertionError(bad)

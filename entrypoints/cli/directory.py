@@ -12,11 +12,11 @@ from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.jsonapi.cursors import Cursors
-    from adapters.jsonapi.documents import Writer
-    from adapters.jsonapi.parameters import Question
+    from adapters.jsonapi.documents import DocumentWriter
+    from adapters.jsonapi.parameters import CollectionQuery
     from adapters.jsonapi.resource import Resource
     from adapters.memory.store import MemoryStore
-    from adapters.resources.addresses import Addresses
+    from adapters.resources.addresses import Urls
     from adapters.resources.files import Copies
     from adapters.sql.store import SqlStore
     from application.audit import EventReader, History
@@ -33,7 +33,7 @@ _NEW_OBJECTS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
+class Services:
     """What a command needs to ask and to change."""
 
     commands: "UserCommands"
@@ -42,21 +42,21 @@ class Directory:
     history: "History"
     events: "EventReader"
     copies: "Copies | None"
-    addresses: "Addresses"
-    writer: "Writer"
+    addresses: "Urls"
+    writer: "DocumentWriter"
     cursors: "Cursors"
     context: "Context"
     store: "MemoryStore | SqlStore"
 
     def question(
         self, resource: "Resource", query: str, *, within: "tuple[Condition, ...]" = ()
-    ) -> "Question":
-        """What the query asks, as over HTTP. Refused."""
+    ) -> "CollectionQuery":
+        """What the query asks, as over HTTP. RequestError."""
         from adapters.jsonapi.parameters import collection
 
         return collection(query, resource, self.cursors, within=within)
 
-    def history_writer(self, user_id: int) -> "Writer":
+    def history_writer(self, user_id: int) -> "DocumentWriter":
         """Writes the history of a user."""
         return self.addresses.history(self.history.kind.type, user_id)
 
@@ -91,32 +91,32 @@ class Directory:
 
 
 @contextmanager
-def opened() -> Iterator[Directory]:
+def open_services() -> Iterator[Services]:
     """The directory, for as long as a request may take. Raises BadSetting, Unavailable."""
-    from application.deadlines import within
+    from application.deadlines import deadline
 
-    with connected() as (settings, directory), within(settings.request_seconds):
+    with connected() as (settings, directory), deadline(settings.request_seconds):
         yield directory
 
 
 @contextmanager
-def connected() -> Iterator[tuple[Settings, Directory]]:
+def connected() -> Iterator[tuple[Settings, Services]]:
     """The directory, for as long as it takes."""
     settings = Settings.of(os.environ)
     gc.set_threshold(_NEW_OBJECTS)
 
-    from adapters.resources.addresses import Addresses
+    from adapters.resources.addresses import Urls
     from adapters.resources.users import USERS
     from application.ports import Context
     from entrypoints.cli.actor import operator
     from entrypoints.container import Container
 
     container = Container(settings=settings, alone=True)
-    addresses = Addresses(settings.public_url)
+    addresses = Urls(settings.public_url)
     try:
         yield (
             settings,
-            Directory(
+            Services(
                 commands=container.user_commands(),
                 imports=container.user_import(),
                 reader=container.user_reader(),

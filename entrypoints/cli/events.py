@@ -26,14 +26,14 @@ def events(after: int, limit: int | None) -> None:
     roster events > trail.jsonl
     roster events --after 1807 >> trail.jsonl
     """
-    from application.deadlines import within
+    from application.deadlines import deadline
 
     with connected() as (settings, directory):
         left = limit
         while left is None or left > 0:
-            with within(settings.request_seconds):
+            with deadline(settings.request_seconds):
                 size = _AT_ONCE if left is None else min(left, _AT_ONCE)
-                found = directory.events.after(after, size=size)
+                found = directory.events.read_from(after, size=size)
             if not found:
                 return
             output.events(found)

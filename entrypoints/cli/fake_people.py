@@ -126,7 +126,7 @@ _ROLES: Final = ("user",) * 16 + ("editor",) * 3 + ("admin",)
 _ACTIVE: Final = 0.8
 
 
-def people(count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+def fake_people(count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
     """The attributes of so many, the same ones for the same seed; no two have one email."""
     random = Random(seed)
     for number in range(1, count + 1):

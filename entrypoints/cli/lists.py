@@ -11,8 +11,8 @@ import click
 from entrypoints.cli import output
 
 if TYPE_CHECKING:
-    from adapters.jsonapi.documents import Writer
-    from adapters.jsonapi.parameters import Question
+    from adapters.jsonapi.documents import DocumentWriter
+    from adapters.jsonapi.parameters import CollectionQuery
     from adapters.jsonapi.resource import Resource
     from application.search import Page, Search
 
@@ -20,7 +20,7 @@ as_document = click.option("--json", "as_json", is_flag=True, help="A JSON:API d
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ListOptions:
     """What was asked of a list, by the options of `options`."""
 
     filters: tuple[str, ...]
@@ -33,9 +33,9 @@ class Asked:
     @property
     def one_page(self) -> bool:
         """Whether a page holds all that is wanted."""
-        from adapters.jsonapi.parameters import LARGEST_SIZE
+        from adapters.jsonapi.parameters import MAX_PAGE_SIZE
 
-        return not self.everything and self.limit <= LARGEST_SIZE
+        return not self.everything and self.limit <= MAX_PAGE_SIZE
 
     def query(self, type_: str) -> str:
         """The query that asks the same over HTTP."""
@@ -68,11 +68,11 @@ def options(command: Any) -> Any:
 
 
 def show(
-    asked: Asked,
+    asked: ListOptions,
     resource: "Resource",
-    question: "Question",
+    question: "CollectionQuery",
     page: "Callable[[Search], Page[Any]]",
-    writer: "Writer",
+    writer: "DocumentWriter",
 ) -> None:
     """Print the list that `page` gives, as a table or as a document."""
     query = asked.query(resource.type)
@@ -81,13 +81,13 @@ def show(
         return
     found = _found(question, page, None if asked.everything else asked.limit)
     if asked.as_json:
-        output.stream(writer.everything(found, question, query=query))
+        output.stream(writer.stream(found, question, query=query))
     else:
         output.table(resource, found, question.shown.fields)
 
 
 def _found(
-    question: "Question", page: "Callable[[Search], Page[Any]]", limit: int | None
+    question: "CollectionQuery", page: "Callable[[Search], Page[Any]]", limit: int | None
 ) -> Iterator[Any]:
     from application.search import walk
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from adapters.jsonapi.errors import Refused
+from adapters.jsonapi.errors import RequestError
 from application.ports import Unavailable
 from domain.errors import Invalid, RosterError
 from entrypoints.cli.db import db
@@ -48,7 +48,7 @@ class Roster(click.Group):
             raise
         except BadSetting as error:
             raise WronglyUsed(str(error)) from error
-        except Refused as error:
+        except RequestError as error:
             raise WronglyUsed(_lines(f"{e.code}: {e.detail}" for e in error.errors)) from error
         except Invalid as error:
             raise Failed(_lines(map(str, error.violations))) from error

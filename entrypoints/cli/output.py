@@ -43,11 +43,11 @@ def events(found: "Iterable[tuple[int, Event]]") -> None:
     """Events with their positions, a JSON object on each line."""
     import orjson
 
-    from adapters.jsonapi.resource import write_instant
+    from adapters.jsonapi.resource import write_timestamp
 
     for position, event in found:
         told = event._asdict()
-        told["time"] = write_instant(event.time)
+        told["time"] = write_timestamp(event.time)
         for key in ("id", "subject_id"):
             told[key] = told[key] and str(told[key])
         sys.stdout.buffer.write(orjson.dumps({"position": position, **told}) + b"\n")
@@ -84,12 +84,12 @@ def _console() -> "Console":
 def _cell(value: Any) -> str:
     from datetime import datetime
 
-    from adapters.jsonapi.resource import write_instant
+    from adapters.jsonapi.resource import write_timestamp
 
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return write_instant(value)
+        return write_timestamp(value)
     if isinstance(value, Mapping):
         return "; ".join(f"{name} {_difference(each)}" for name, each in value.items())
     return "" if value is None else printable(str(value))

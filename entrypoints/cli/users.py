@@ -9,7 +9,7 @@ from application.ports import Unavailable
 from entrypoints.cli import lists, output
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.confirmation import confirm, yes_option
-from entrypoints.cli.directory import Directory, connected, opened
+from entrypoints.cli.directory import Services, connected, open_services
 from entrypoints.cli.lists import as_document
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def list_users(**asked: Any) -> None:
     """
     from adapters.resources.users import USERS
 
-    wanted = lists.Asked(**asked)
-    with opened() as directory:
+    wanted = lists.ListOptions(**asked)
+    with open_services() as directory:
         question = directory.question(USERS, wanted.query(USERS.type))
         lists.show(wanted, USERS, question, directory.reader.page, directory.writer)
 
@@ -66,8 +66,8 @@ def history(user: str, **asked: Any) -> None:
     """
     from adapters.resources.events import EVENTS
 
-    wanted = lists.Asked(**asked)
-    with opened() as directory:
+    wanted = lists.ListOptions(**asked)
+    with open_services() as directory:
         user_id = directory.id_of(user)
         its = directory.history.about(user_id)
         question = directory.question(EVENTS, wanted.query(EVENTS.type), within=its)
@@ -85,7 +85,7 @@ def show(user: str, as_json: bool) -> None:
     roster users show 7
     roster users show ann@example.org --json
     """
-    with opened() as directory:
+    with open_services() as directory:
         _show(directory, directory.find(user), as_json=as_json)
 
 
@@ -115,7 +115,7 @@ def create(as_json: bool, **given: Any) -> None:
     """
     from domain.users import NewUser
 
-    with opened() as directory:
+    with open_services() as directory:
         user = directory.commands.create(NewUser.of(_given(given)), directory.context)
         _show(directory, user, as_json=as_json)
 
@@ -134,7 +134,7 @@ def update(user: str, as_json: bool, **given: Any) -> None:
     """
     from domain.users import UserChanges
 
-    with opened() as directory:
+    with open_services() as directory:
         changes = UserChanges(_given(given))
         user_id = directory.find(user).id
         changed = directory.commands.change(user_id, changes, directory.context)
@@ -173,17 +173,17 @@ def delete(user: str, erase: bool, subjects: tuple[str, ...], yes: bool) -> None
         return
     if subjects:
         raise click.UsageError("--subject requires --erase.")
-    with opened() as directory:
+    with open_services() as directory:
         found = directory.find(user)
         directory.commands.delete(found.id, directory.context)
         click.echo(f"Removed user {found.id}.")
 
 
 def _erase(user: str, subjects: tuple[str, ...], *, yes: bool) -> None:
-    from application.deadlines import within
+    from application.deadlines import deadline
 
     with connected() as (settings, directory):
-        with within(settings.request_seconds):
+        with deadline(settings.request_seconds):
             user_id = directory.id_of(user)
             count = directory.event_count(user_id)
         events = f"{count} {'event' if count == 1 else 'events'}"
@@ -192,16 +192,16 @@ def _erase(user: str, subjects: tuple[str, ...], *, yes: bool) -> None:
             "stored responses. It can't be undone.",
             yes=yes,
         )
-        with within(_ERASE_SECONDS):
+        with deadline(_ERASE_SECONDS):
             directory.commands.erase(user_id, directory.context, subjects=subjects)
         click.echo(f"Erased user {user_id}.")
-        with within(_ERASE_SECONDS):
-            _remove_remnants(directory)
+        with deadline(_ERASE_SECONDS):
+            _purge(directory)
 
 
-def _remove_remnants(directory: Directory) -> None:
+def _purge(directory: Services) -> None:
     try:
-        directory.store.remove_remnants()
+        directory.store.purge()
     except Unavailable as error:
         raise RemnantsLeft(error.detail) from error
 
@@ -210,7 +210,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _show(directory: Directory, user: "User", *, as_json: bool) -> None:
+def _show(directory: Services, user: "User", *, as_json: bool) -> None:
     if as_json:
         output.document(directory.writer.single(user))
     else:

@@ -11,14 +11,14 @@ import click
 
 from entrypoints.cli import files, output
 from entrypoints.cli.actor import actor_option
-from entrypoints.cli.directory import connected, opened
+from entrypoints.cli.directory import connected, open_services
 from entrypoints.cli.files import STANDARD
 from entrypoints.cli.lists import query_of
 from entrypoints.cli.progress import Progress
 
 if TYPE_CHECKING:
     from adapters.resources.files import Records
-    from application.user_import import BadRecord, Manner, Tally
+    from application.user_import import ImportOptions, ImportSummary, RejectedRecord
 
 
 @click.command("import")
@@ -54,9 +54,9 @@ def import_users(
     roster users import people.csv --errors bad.csv
     roster users import people.jsonl --update --skip-errors
     """
-    from application.user_import import ImportRefused, Manner
+    from application.user_import import ImportOptions, ImportRefused
 
-    manner = Manner(update=update, skip_errors=skip_errors, dry_run=dry_run)
+    manner = ImportOptions(update=update, skip_errors=skip_errors, dry_run=dry_run)
     try:
         tally = _imported(file, files.format_of(file, form), manner, errors_file)
     except ImportRefused as refused:
@@ -65,14 +65,16 @@ def import_users(
     _sum_up(tally, manner, as_json=as_json)
 
 
-def _imported(file: str, form: str, manner: "Manner", errors_file: str | None) -> "Tally":
+def _imported(
+    file: str, form: str, manner: "ImportOptions", errors_file: str | None
+) -> "ImportSummary":
     from adapters.resources.files import FORMATS
     from adapters.resources.users import USERS
 
     required = [name for name, attribute in USERS.attributes.items() if attribute.required]
     with files.reading(file) as source, _keeping(errors_file, file) as bad_ones:
         records = FORMATS[form].read(source, USERS, ["email"] if manner.update else required)
-        with Progress("Importing", end=_size(source)) as progress, opened() as directory:
+        with Progress("Importing", end=_size(source)) as progress, open_services() as directory:
             report = _reporting(records, progress, bad_ones)
             watched = progress.watched(records, source)
             return directory.imports(watched, directory.context, manner, report)
@@ -101,23 +103,23 @@ def _size(file: BinaryIO) -> int | None:
 
 def _reporting(
     records: "Records", progress: Progress, file: BinaryIO | None
-) -> "Callable[[BadRecord], None]":
+) -> "Callable[[RejectedRecord], None]":
     """Tells each fault of a bad record, and keeps the record at once: a full disk must be known
     before the import is committed."""
     if file:
-        file.write(records.heading())
+        file.write(records.header())
 
-    def report(bad: "BadRecord") -> None:
+    def report(bad: "RejectedRecord") -> None:
         for fault in bad.faults:
             progress.say(f"line {bad.record.line}: {output.printable(str(fault))}")
         if file:
-            file.write(records.kept(bad))
+            file.write(records.rejected_row(bad))
             file.flush()
 
     return report
 
 
-def _sum_up(tally: "Tally", manner: "Manner", *, as_json: bool) -> None:
+def _sum_up(tally: "ImportSummary", manner: "ImportOptions", *, as_json: bool) -> None:
     from dataclasses import asdict
 
     import orjson

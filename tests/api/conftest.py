@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from hypothesis import settings
 from structlog.testing import capture_logs
 
-from adapters.api import Terms, api
+from adapters.api import ApiConfig, api
 from adapters.api.errors import ERRORS
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
@@ -27,13 +27,13 @@ from adapters.web.bearer import Authenticate
 from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
-from adapters.web.rate_limit import Limit
-from adapters.web.security_headers import Dress
+from adapters.web.rate_limit import RateLimiter
+from adapters.web.security_headers import ResponseHeaders
 from application.audit import Event, History
 from application.keys import Keys
 from application.ports import Context, UnitOfWork, UserReader
-from application.units import repeating
-from application.users import RECORDED
+from application.units import retrying
+from application.users import AUDITED_USERS
 from domain.users import User
 
 # Machines are slow at times; that is no fault of the code.
@@ -154,9 +154,9 @@ class CurrentStore:
     store: MemoryStore
 
     def begin(
-        self, context: Context, *, holding: bool = False
+        self, context: Context, *, for_update: bool = False
     ) -> AbstractContextManager[UnitOfWork]:
-        return self.store.begin(context, holding=holding)
+        return self.store.begin(context, for_update=for_update)
 
     @property
     def rows(self) -> Mapping[int, User]:
@@ -207,13 +207,13 @@ def build(current: CurrentStore) -> Build:
         public_url: str = "",
         body_limit: int = 2**20,
         authenticate: Authenticate | None = None,
-        limit: Limit | None = None,
+        limit: RateLimiter | None = None,
         kept: Metrics | None = None,
-        dress: Dress | None = None,
+        dress: ResponseHeaders | None = None,
         openness: OpenAccess | None = None,
         trust_request_id: bool = False,
     ) -> Flask:
-        terms = Terms(
+        terms = ApiConfig(
             public_url=public_url,
             body_limit=body_limit,
             body_seconds=5,
@@ -221,9 +221,9 @@ def build(current: CurrentStore) -> Build:
             most_parameters=1000,
         )
         cursors = Cursors(Keys(lambda: b"a secret"))
-        run = repeating(begin or current.begin)
+        run = retrying(begin or current.begin)
         users = reader or MemoryUserReader(current)
-        history = History(RECORDED, MemoryEventReader(current), users.get)
+        history = History(AUDITED_USERS, MemoryEventReader(current), users.get)
         check_origin = openness.check_origin if openness else None
         inbound = api(run, users, history, cursors, terms, authenticate, limit, check_origin)
         app = create_app(

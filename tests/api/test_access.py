@@ -189,9 +189,9 @@ def test_while_tokens_can_not_be_checked_nobody_is_refused_for_good(guarded: Fla
 def test_whoever_asks_is_the_actor(build: Callable[..., Flask], store: MemoryStore) -> None:
     contexts: list[Context] = []
 
-    def begin(context: Context, *, holding: bool = False) -> Any:
+    def begin(context: Context, *, for_update: bool = False) -> Any:
         contexts.append(context)
-        return store.begin(context, holding=holding)
+        return store.begin(context, for_update=for_update)
 
     client = build(begin=begin, authenticate=bearer(principal)).test_client()
     assert client.post(USERS, json=ANN, headers=by("both")).status_code == 201
@@ -204,9 +204,9 @@ def test_another_way_in_is_one_adapter_more(
     """A gateway that has looked at certificates says who it is."""
     contexts: list[Context] = []
 
-    def begin(context: Context, *, holding: bool = False) -> Any:
+    def begin(context: Context, *, for_update: bool = False) -> Any:
         contexts.append(context)
-        return store.begin(context, holding=holding)
+        return store.begin(context, for_update=for_update)
 
     def by_gateway(environ: Any) -> Principal:
         if "HTTP_X_CLIENT" not in environ:

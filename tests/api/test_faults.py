@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 
 from application.ports import (
     Begin,
+    ConcurrentUpdate,
     Context,
     OutcomeUnknown,
-    Overtaken,
     Unavailable,
     UnitOfWork,
     UserReader,
@@ -44,7 +44,7 @@ def failing(error: Exception) -> Begin:
     """A way to begin units of work of which every one fails with the error."""
 
     @contextmanager
-    def begin(context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
+    def begin(context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
         raise error
         yield
 
@@ -88,7 +88,7 @@ def test_a_fault_while_changing_something_is_500(build: Build, error: Exception)
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(Unavailable(), "unavailable"), (Overtaken(), "overtaken")]
+    ("error", "code"), [(Unavailable(), "unavailable"), (ConcurrentUpdate(), "overtaken")]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_cannot_be_done_now_is_503_with_retry_after(

@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from adapters.resources.users import USERS as RESOURCE
-from domain.users import PERSONAL
+from domain.users import PERSONAL_DATA
 
 Create = Callable[..., dict[str, Any]]
 
@@ -108,4 +108,4 @@ def test_other_urls_show_nobody(client: FlaskClient, people: list[Any]) -> None:
 
 
 def test_what_the_domain_calls_personal_is_personal_in_the_resource() -> None:
-    assert {name for name, each in RESOURCE.sortable.items() if each.personal} == PERSONAL
+    assert {name for name, each in RESOURCE.sortable.items() if each.personal} == PERSONAL_DATA

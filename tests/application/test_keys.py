@@ -6,7 +6,7 @@ from threading import Barrier, BrokenBarrierError, Event
 
 import pytest
 
-from application.deadlines import within
+from application.deadlines import deadline
 from application.keys import Keys
 from application.ports import Unavailable
 
@@ -91,7 +91,7 @@ def test_a_thread_waits_for_another_only_until_its_deadline() -> None:
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(keys.derive, "log")
         assert reading.wait(20)
-        with pytest.raises(Unavailable), within(0.05):
+        with pytest.raises(Unavailable), deadline(0.05):
             keys.derive("log")
         done.set()
         assert first.result() == keys.derive("log")

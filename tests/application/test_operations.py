@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from adapters.memory.store import MemoryStore
-from application.operations import Change, Create, Delete, Made, OperationRefused, Operations
-from application.ports import Context, Overtaken, UnitOfWork
-from application.units import REPETITIONS, repeating
+from application.operations import Change, Create, CreatedBy, Delete, OperationRefused, Operations
+from application.ports import ConcurrentUpdate, Context, UnitOfWork
+from application.units import MAX_RETRIES, retrying
 from application.users import UserCommands
 from domain.users import EmailTaken, NewUser, UserChanges
 
@@ -29,11 +29,11 @@ def overtaken(store: MemoryStore, times: int) -> Callable[..., Any]:
     left = iter(range(times))
 
     @contextmanager
-    def begin(context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
-        with store.begin(context, holding=holding) as work:
+    def begin(context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
+        with store.begin(context, for_update=for_update) as work:
             yield work
             if next(left, None) is not None:
-                raise Overtaken
+                raise ConcurrentUpdate
 
     return begin
 
@@ -41,11 +41,11 @@ def overtaken(store: MemoryStore, times: int) -> Callable[..., Any]:
 def test_a_unit_that_was_overtaken_runs_again_from_the_start(store: MemoryStore) -> None:
     operations = [
         Create("users", ANN),
-        Change("users", Made(0), UserChanges({"name": "Zoë"}), expected=[1]),
+        Change("users", CreatedBy(0), UserChanges({"name": "Zoë"}), expected=[1]),
         Create("users", NewUser(email="bob@example.org", name="Bob")),
-        Delete("users", Made(2)),
+        Delete("users", CreatedBy(2)),
     ]
-    run = repeating(overtaken(store, REPETITIONS))
+    run = retrying(overtaken(store, MAX_RETRIES))
     created, changed, bob, gone = perform(operations, run, NOBODY)
     assert list(store.rows.values()) == [changed]
     assert (created.id, created.version, changed.version) == (changed.id, 1, 2)
@@ -54,8 +54,8 @@ def test_a_unit_that_was_overtaken_runs_again_from_the_start(store: MemoryStore)
 
 
 def test_a_unit_that_is_always_overtaken_is_no_operations_fault(store: MemoryStore) -> None:
-    run = repeating(overtaken(store, REPETITIONS + 1))
-    with pytest.raises(Overtaken):
+    run = retrying(overtaken(store, MAX_RETRIES + 1))
+    with pytest.raises(ConcurrentUpdate):
         perform([Create("users", ANN)], run, NOBODY)
     assert not store.rows
 
@@ -67,16 +67,16 @@ def test_an_operation_that_is_overtaken_does_not_refuse_the_unit(store: MemorySt
         def create(self, new: NewUser, context: Context) -> Any:
             attempts.append(1)
             if len(attempts) == 1:
-                raise Overtaken
+                raise ConcurrentUpdate
             return super().create(new, context)
 
-    Operations({"users": Overtaking})([Create("users", ANN)], repeating(store.begin), NOBODY)
+    Operations({"users": Overtaking})([Create("users", ANN)], retrying(store.begin), NOBODY)
     assert len(store.rows) == 1
 
 
 def test_a_refusal_names_its_operation_and_leaves_nothing(store: MemoryStore) -> None:
     with pytest.raises(OperationRefused) as caught:
-        perform([Create("users", ANN), Create("users", ANN)], repeating(store.begin), NOBODY)
+        perform([Create("users", ANN), Create("users", ANN)], retrying(store.begin), NOBODY)
     assert caught.value.position == 1
     assert isinstance(caught.value.refusal, EmailTaken)
     assert not store.rows

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from adapters.memory.store import MemoryStore
-from application.deadlines import remaining, within
-from application.ports import Context, OutcomeUnknown, Overtaken, UnitOfWork
+from application.deadlines import deadline, time_left
+from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, UnitOfWork
 from application.user_import import (
     BATCH,
-    BadRecord,
+    ImportOptions,
     ImportRefused,
-    Manner,
+    ImportSummary,
     Record,
-    Tally,
+    RejectedRecord,
     UserImport,
 )
 from domain.errors import Problem
@@ -46,14 +46,14 @@ def names(store: MemoryStore) -> list[tuple[str, str]]:
 class Reports(list[tuple[int, list[str]]]):
     """The lines and codes that were reported, in the order in which they were."""
 
-    def __call__(self, bad: BadRecord) -> None:
+    def __call__(self, bad: RejectedRecord) -> None:
         self.append((bad.record.line, [fault.code for fault in bad.faults]))
 
 
 def test_records_of_many_batches_become_users_in_their_order(store: MemoryStore) -> None:
     count = 2 * BATCH + 1
-    tally = UserImport(store.begin)(numbered(count), NOBODY, Manner(), Reports())
-    assert tally == Tally(created=count)
+    tally = UserImport(store.begin)(numbered(count), NOBODY, ImportOptions(), Reports())
+    assert tally == ImportSummary(created=count)
     assert names(store) == [(f"u{number}@x.test", "U") for number in range(1, count + 1)]
 
 
@@ -67,21 +67,21 @@ def test_bad_records_are_reported_in_order_whatever_finds_them(store: MemoryStor
     ]
     reports = Reports()
     with pytest.raises(ImportRefused) as refused:
-        UserImport(store.begin)(some, NOBODY, Manner(), reports)
+        UserImport(store.begin)(some, NOBODY, ImportOptions(), reports)
     assert reports == [
         (2, ["email_taken"]),
         (3, ["malformed_csv"]),
         (4, ["invalid_email", "blank"]),
         (5, ["email_taken"]),
     ]
-    assert refused.value.kept == Tally(bad=4)
+    assert refused.value.kept == ImportSummary(bad=4)
     assert names(store) == []
 
 
 def test_a_duplicate_is_found_batches_later(store: MemoryStore) -> None:
     reports = Reports()
     again = [*numbered(BATCH + 1), Record(BATCH + 2, {"email": "U1@x.test", "name": "Again"})]
-    manner = Manner(skip_errors=True)
+    manner = ImportOptions(skip_errors=True)
     tally = UserImport(store.begin)(again, NOBODY, manner, reports)
     assert (tally.created, reports) == (BATCH + 1, [(BATCH + 2, ["email_taken"])])
 
@@ -95,8 +95,8 @@ def test_the_last_record_of_an_email_stands_in_an_update(store: MemoryStore) -> 
         {"email": "b@x.test", "name": "B"},
         {"email": "Ａ@x.test", "name": "A3"},
     )
-    tally = UserImport(store.begin)(some, NOBODY, Manner(update=True), Reports())
-    assert tally == Tally(created=2, changed=2, unchanged=2)
+    tally = UserImport(store.begin)(some, NOBODY, ImportOptions(update=True), Reports())
+    assert tally == ImportSummary(created=2, changed=2, unchanged=2)
     assert names(store) == [("Ａ@x.test", "A3"), ("b@x.test", "B")]
     assert [user.version for user in store.rows.values()] == [3, 1]
 
@@ -104,9 +104,9 @@ def test_the_last_record_of_an_email_stands_in_an_update(store: MemoryStore) -> 
 def test_a_dry_run_leaves_everything_as_it_is(store: MemoryStore) -> None:
     with store.begin(NOBODY) as work:
         work.users.add(NewUser(email="u1@x.test", name="Before"), at=work.now)
-    manner = Manner(update=True, dry_run=True)
+    manner = ImportOptions(update=True, dry_run=True)
     tally = UserImport(store.begin)(numbered(3), NOBODY, manner, Reports())
-    assert tally == Tally(created=2, changed=1)
+    assert tally == ImportSummary(created=2, changed=1)
     assert names(store) == [("u1@x.test", "Before")]
 
 
@@ -116,7 +116,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(store: MemoryStore) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        UserImport(store.begin)(breaking(), NOBODY, Manner(), Reports())
+        UserImport(store.begin)(breaking(), NOBODY, ImportOptions(), Reports())
     assert names(store) == []
 
 
@@ -124,15 +124,15 @@ def test_the_unit_opens_within_the_deadline_and_then_has_its_own_time(store: Mem
     left: list[float] = []
 
     def looking() -> Iterator[Record]:
-        left.append(remaining() or 0.0)
+        left.append(time_left() or 0.0)
         yield from numbered(1)
 
-    with within(5):
-        UserImport(store.begin)(looking(), NOBODY, Manner(), Reports())
+    with deadline(5):
+        UserImport(store.begin)(looking(), NOBODY, ImportOptions(), Reports())
     assert left[0] > 3600
 
 
-@pytest.mark.parametrize("refusal", [Overtaken, OutcomeUnknown])
+@pytest.mark.parametrize("refusal", [ConcurrentUpdate, OutcomeUnknown])
 @pytest.mark.parametrize("update", [False, True])
 def test_a_stream_is_not_taken_twice_and_so_an_update_holds_what_it_reads(
     store: MemoryStore, refusal: type[Exception], update: bool
@@ -140,12 +140,12 @@ def test_a_stream_is_not_taken_twice_and_so_an_update_holds_what_it_reads(
     opened = []
 
     @contextmanager
-    def begin(context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
-        opened.append(holding)
+    def begin(context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
+        opened.append(for_update)
         with store.begin(context) as work:
             yield work
         raise refusal
 
     with pytest.raises(refusal):
-        UserImport(begin)(numbered(1), NOBODY, Manner(update=update), Reports())
+        UserImport(begin)(numbered(1), NOBODY, ImportOptions(update=update), Reports())
     assert opened == [update]

@@ -8,9 +8,9 @@ import pytest
 
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
-from application.ports import Begin, Context, Overtaken, UnitOfWork
+from application.ports import Begin, ConcurrentUpdate, Context, UnitOfWork
 from application.search import Search
-from application.units import REPETITIONS, joining, repeating
+from application.units import MAX_RETRIES, nested, retrying
 from application.users import UserCommands
 from domain.users import EmailTaken, NewUser, ReadOnly, StaleVersion, UserChanges, UserNotFound
 
@@ -44,7 +44,7 @@ def users(store: MemoryStore) -> MemoryUserReader:
 
 @pytest.fixture
 def commands(store: MemoryStore) -> UserCommands:
-    return UserCommands(repeating(store.begin))
+    return UserCommands(retrying(store.begin))
 
 
 def new(email: str = "ann@example.org", name: str = "Ann") -> NewUser:
@@ -141,13 +141,13 @@ def test_commands_that_join_a_unit_happen_with_it_or_not_at_all(
     store: MemoryStore, users: MemoryUserReader
 ) -> None:
     with pytest.raises(EmailTaken), store.begin(NOBODY) as work:
-        joined = UserCommands(joining(work))
+        joined = UserCommands(nested(work))
         joined.create(new("bob@example.org"), NOBODY)
         joined.create(new(), NOBODY)
         joined.create(new(), NOBODY)
     assert users.page(Search()).items == ()
     with store.begin(NOBODY) as work:
-        joined = UserCommands(joining(work))
+        joined = UserCommands(nested(work))
         bob = joined.create(new("bob@example.org"), NOBODY)
         joined.change(bob.id, UserChanges({"name": "Bob"}), NOBODY)
     assert [user.name for user in users.page(Search()).items] == ["Bob"]
@@ -162,20 +162,20 @@ class Overtaking:
         self.held: list[bool] = []
 
     @contextmanager
-    def __call__(self, context: Context, *, holding: bool = False) -> Iterator[UnitOfWork]:
-        self.held.append(holding)
-        with self._begin(context, holding=holding) as work:
+    def __call__(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
+        self.held.append(for_update)
+        with self._begin(context, for_update=for_update) as work:
             yield work
             if self._left:
                 self._left -= 1
-                raise Overtaken
+                raise ConcurrentUpdate
 
 
 def test_a_unit_that_was_overtaken_runs_again_and_holds_what_it_reads(
     store: MemoryStore, users: MemoryUserReader
 ) -> None:
-    begin = Overtaking(store.begin, REPETITIONS)
-    UserCommands(repeating(begin)).create(new(), NOBODY)
+    begin = Overtaking(store.begin, MAX_RETRIES)
+    UserCommands(retrying(begin)).create(new(), NOBODY)
     assert begin.held == [False, True, True, True]
     assert len(users.page(Search()).items) == 1
 
@@ -183,16 +183,16 @@ def test_a_unit_that_was_overtaken_runs_again_and_holds_what_it_reads(
 def test_a_unit_that_is_overtaken_again_and_again_says_so_in_the_end(
     store: MemoryStore, users: MemoryUserReader
 ) -> None:
-    begin = Overtaking(store.begin, REPETITIONS + 1)
-    with pytest.raises(Overtaken):
-        UserCommands(repeating(begin)).create(new(), NOBODY)
-    assert len(begin.held) == REPETITIONS + 1
+    begin = Overtaking(store.begin, MAX_RETRIES + 1)
+    with pytest.raises(ConcurrentUpdate):
+        UserCommands(retrying(begin)).create(new(), NOBODY)
+    assert len(begin.held) == MAX_RETRIES + 1
     assert users.page(Search()).items == ()
 
 
 def test_a_refusal_is_not_tried_again(store: MemoryStore) -> None:
     begin = Overtaking(store.begin, 0)
-    commands = UserCommands(repeating(begin))
+    commands = UserCommands(retrying(begin))
     commands.create(new(), NOBODY)
     with pytest.raises(EmailTaken):
         commands.create(new(), NOBODY)

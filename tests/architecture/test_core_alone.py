@@ -24,12 +24,12 @@ from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from application.ports import Context
 from application.search import Search
-from application.units import repeating
+from application.units import retrying
 from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
 store = MemoryStore(lambda: datetime(2026, 11, 22, tzinfo=UTC))
-commands = UserCommands(repeating(store.begin))
+commands = UserCommands(retrying(store.begin))
 reader = MemoryUserReader(store)
 ann = commands.create(NewUser(email="ann@example.org", name="Ann"), Context())
 commands.change(ann.id, UserChanges({"name": "Anne"}), Context())

@@ -12,7 +12,7 @@ def refusal(call, *arguments):
     """Status, code and pointer of each problem for which it is refused."""
     try:
         call(*arguments)
-    except users.Refused as error:
+    except users.RequestError as error:
         found = users.problems(error)
         return [(e["status"], e["code"], e.get("source", {}).get("pointer")) for e in found]
     raise AssertionError("not refused")

@@ -18,7 +18,7 @@ SCHEMA = {
 
 
 class Users:
-    Refused = DocumentError
+    RequestError = DocumentError
 
     def __init__(self, url):
         self._url = url

@@ -8,7 +8,7 @@ from jsonapi_requests.request_factory import ApiClientError
 
 
 class Users:
-    Refused = ApiClientError
+    RequestError = ApiClientError
 
     def __init__(self, url):
         self._api = Api.config(API_ROOT=url, TIMEOUT=10, RETRIES=1)

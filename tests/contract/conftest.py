@@ -19,7 +19,7 @@ from adapters.sql.store import SqlStore
 from adapters.sql.users import SqlUserReader
 from application.audit import EventReader
 from application.ports import Begin, Context, UserReader
-from application.units import repeating
+from application.units import retrying
 from application.users import UserCommands
 from domain.users import NewUser, User
 
@@ -51,7 +51,7 @@ class Directory:
     commands: UserCommands = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "commands", UserCommands(repeating(self.begin)))
+        object.__setattr__(self, "commands", UserCommands(retrying(self.begin)))
 
     def add(self, email: str, name: str = "Ann", **more: object) -> User:
         return self.commands.create(NewUser(email=email, name=name, **more), NOBODY)

@@ -11,45 +11,45 @@ import pytest
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUserReader
 from adapters.sql.store import SqlStore
-from application.deadlines import within
-from application.idempotency import Keyed, once
+from application.deadlines import deadline
+from application.idempotency import IdempotentRequest, run_idempotently
 from application.ports import (
-    KEPT_FOR,
-    Answer,
+    IDEMPOTENCY_TTL,
     Context,
     KeyInUse,
     KeyReused,
-    Run,
+    StoredResponse,
     TooManyStoredResponses,
     Unavailable,
+    UnitRunner,
 )
 from application.search import Search
-from application.units import repeating
+from application.units import retrying
 from application.users import UserCommands
 from domain.users import EmailTaken, NewUser
 
 NOBODY = Context()
-ASKED = Keyed("k" * 64, "d" * 64, "o")
+ASKED = IdempotentRequest("k" * 64, "d" * 64, "o")
 THREADS = 12
-TAKEN = Answer(409, {"Content-Type": "text/plain"}, b"taken")
+TAKEN = StoredResponse(409, {"Content-Type": "text/plain"}, b"taken")
 
 
 def creating(email: str = "ann@example.org"):
-    def answer(run: Run) -> Answer:
+    def answer(run: UnitRunner) -> StoredResponse:
         user = UserCommands(run).create(NewUser(email=email, name="Ann"), NOBODY)
-        return Answer(201, {"ETag": '"1"', "Location": f"/{user.id}"}, b"\x00\xff{}" * 9)
+        return StoredResponse(201, {"ETag": '"1"', "Location": f"/{user.id}"}, b"\x00\xff{}" * 9)
 
     return answer
 
 
-def refusing(run: Run) -> Answer:
+def refusing(run: UnitRunner) -> StoredResponse:
     UserCommands(run).create(NewUser(email="new@example.org", name="New"), NOBODY)
     raise EmailTaken
 
 
-def ask(directory, asked: Keyed = ASKED, answering=None) -> Answer:
-    run = repeating(directory.begin)
-    return once(run, asked, NOBODY, answering or creating(), lambda _: TAKEN)
+def ask(directory, asked: IdempotentRequest = ASKED, answering=None) -> StoredResponse:
+    run = retrying(directory.begin)
+    return run_idempotently(run, asked, NOBODY, answering or creating(), lambda _: TAKEN)
 
 
 def emails(directory) -> list[str]:
@@ -64,7 +64,7 @@ def test_the_first_answer_is_given_again(directory) -> None:
 
 
 def test_an_answer_of_any_length_is_kept(directory) -> None:
-    long = Answer(200, {"ETag": "ü" * 1000}, bytes(range(256)) * 2**12)
+    long = StoredResponse(200, {"ETag": "ü" * 1000}, bytes(range(256)) * 2**12)
     assert ask(directory, answering=lambda _: long) == long
     assert ask(directory) == long
 
@@ -89,7 +89,7 @@ def test_what_the_database_refused_is_an_answer_too(directory) -> None:
 
 
 def test_what_could_not_be_done_now_is_no_answer(directory) -> None:
-    def unavailable(_: Run) -> Answer:
+    def unavailable(_: UnitRunner) -> StoredResponse:
         raise Unavailable
 
     with pytest.raises(Unavailable):
@@ -101,26 +101,32 @@ def test_a_key_is_free_once_its_answer_is_too_old(directory) -> None:
     with directory.begin(NOBODY) as work:
         start = work.now
         assert work.answers.reserve("old", "d", owner="o", at=start) is None
-        work.answers.keep("old", Answer(200, {}, b""))
+        work.answers.keep("old", StoredResponse(200, {}, b""))
     with directory.begin(NOBODY) as work:
-        almost = start + KEPT_FOR - timedelta(milliseconds=1)
-        assert work.answers.reserve("old", "d", owner="o", at=almost) == Answer(200, {}, b"")
-    with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("old", "e", owner="o", at=start + KEPT_FOR) is None
-        work.answers.keep("old", Answer(201, {}, b""))
-    with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("old", "e", owner="o", at=start + KEPT_FOR) == Answer(
-            201, {}, b""
+        almost = start + IDEMPOTENCY_TTL - timedelta(milliseconds=1)
+        assert work.answers.reserve("old", "d", owner="o", at=almost) == StoredResponse(
+            200, {}, b""
         )
+    with directory.begin(NOBODY) as work:
+        assert work.answers.reserve("old", "e", owner="o", at=start + IDEMPOTENCY_TTL) is None
+        work.answers.keep("old", StoredResponse(201, {}, b""))
+    with directory.begin(NOBODY) as work:
+        assert work.answers.reserve(
+            "old", "e", owner="o", at=start + IDEMPOTENCY_TTL
+        ) == StoredResponse(201, {}, b"")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
 def test_old_answers_are_swept(directory) -> None:
     for number in range(3):
-        ask(directory, Keyed(str(number), "d", "o"), lambda _: Answer(200, {}, b""))
+        ask(
+            directory,
+            IdempotentRequest(str(number), "d", "o"),
+            lambda _: StoredResponse(200, {}, b""),
+        )
     with directory.begin(NOBODY) as work:
-        work.answers.reserve("new", "d", owner="o", at=work.now + KEPT_FOR)
-        work.answers.keep("new", Answer(200, {}, b""))
+        work.answers.reserve("new", "d", owner="o", at=work.now + IDEMPOTENCY_TTL)
+        work.answers.keep("new", StoredResponse(200, {}, b""))
     with directory.engine.connect() as connection:
         kept = connection.exec_driver_sql("SELECT request_key FROM answers").scalars().all()
     assert kept == ["new"]
@@ -129,9 +135,9 @@ def test_old_answers_are_swept(directory) -> None:
 def test_of_many_at_once_one_does_it_and_all_get_its_answer(directory) -> None:
     start = Barrier(THREADS)
 
-    def asking(number: int) -> Answer:
+    def asking(number: int) -> StoredResponse:
         start.wait()
-        with within(30):
+        with deadline(30):
             return ask(directory, answering=creating(f"user{number}@example.org"))
 
     with ThreadPoolExecutor(THREADS) as threads:
@@ -144,7 +150,7 @@ def test_of_many_at_once_one_does_it_and_all_get_its_answer(directory) -> None:
 def test_who_waits_too_long_for_the_first_answer_is_told(directory) -> None:
     begun, done = Event(), Event()
 
-    def slow(run: Run) -> Answer:
+    def slow(run: UnitRunner) -> StoredResponse:
         begun.set()
         done.wait(20)
         return creating()(run)
@@ -152,7 +158,7 @@ def test_who_waits_too_long_for_the_first_answer_is_told(directory) -> None:
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(ask, directory, ASKED, slow)
         begun.wait(20)
-        with pytest.raises(KeyInUse), within(1):
+        with pytest.raises(KeyInUse), deadline(1):
             ask(directory)
         done.set()
         assert first.result() == ask(directory)
@@ -166,10 +172,10 @@ def now() -> datetime:
 
 
 def storing(size: int, then=lambda: None):
-    def answer(run: Run) -> Answer:
+    def answer(run: UnitRunner) -> StoredResponse:
         UserCommands(run).create(NewUser(email=f"{uuid4().hex}@example.org", name="Ann"), NOBODY)
         then()
-        return Answer(200, {}, b"x" * size)
+        return StoredResponse(200, {}, b"x" * size)
 
     return answer
 
@@ -185,36 +191,42 @@ def limited(directory):
 
 def test_a_principal_can_store_so_many_bytes(limited) -> None:
     for number in range(3):
-        ask(limited, Keyed(f"key{number}", "d", "ann"), storing(3000))
+        ask(limited, IdempotentRequest(f"key{number}", "d", "ann"), storing(3000))
     with pytest.raises(TooManyStoredResponses) as refused:
-        ask(limited, Keyed("large", "d", "ann"), storing(3000))
-    assert KEPT_FOR - timedelta(seconds=5) <= timedelta(seconds=refused.value.retry_after)
-    assert timedelta(seconds=refused.value.retry_after) <= KEPT_FOR + timedelta(hours=1)
-    ask(limited, Keyed("small", "d", "ann"), storing(900))
+        ask(limited, IdempotentRequest("large", "d", "ann"), storing(3000))
+    assert IDEMPOTENCY_TTL - timedelta(seconds=5) <= timedelta(seconds=refused.value.retry_after)
+    assert timedelta(seconds=refused.value.retry_after) <= IDEMPOTENCY_TTL + timedelta(hours=1)
+    ask(limited, IdempotentRequest("small", "d", "ann"), storing(900))
     assert len(emails(limited)) == 4
-    ask(limited, Keyed("key0", "d", "ann"), refusing)  # what is stored can still be had
-    ask(limited, Keyed("key0 of another", "d", "bob"), storing(3000))
+    ask(limited, IdempotentRequest("key0", "d", "ann"), refusing)  # what is stored can still be had
+    ask(limited, IdempotentRequest("key0 of another", "d", "bob"), storing(3000))
 
 
 def test_a_principal_without_space_is_refused_before_anything_is_done(limited) -> None:
     with limited.begin(NOBODY) as work:
         work.answers.reserve("all", "d", owner="ann", at=work.now)
-        work.answers.keep("all", Answer(200, {}, b"x" * 9998))  # and {} of its headers
+        work.answers.keep("all", StoredResponse(200, {}, b"x" * 9998))  # and {} of its headers
     with pytest.raises(TooManyStoredResponses):
-        ask(limited, Keyed("next", "d", "ann"), lambda _: pytest.fail("nothing is to be done"))
+        ask(
+            limited,
+            IdempotentRequest("next", "d", "ann"),
+            lambda _: pytest.fail("nothing is to be done"),
+        )
     with limited.begin(NOBODY) as work:
-        expired = work.now + KEPT_FOR + timedelta(hours=1)
+        expired = work.now + IDEMPOTENCY_TTL + timedelta(hours=1)
         assert work.answers.reserve("next", "d", owner="ann", at=expired) is None
-        work.answers.keep("next", Answer(200, {}, b"x" * 9998))
+        work.answers.keep("next", StoredResponse(200, {}, b"x" * 9998))
 
 
 def test_principals_share_the_limit_among_their_requests_at_once(limited) -> None:
-    ask(limited, Keyed("first", "d", "ann"), storing(5998))
+    ask(limited, IdempotentRequest("first", "d", "ann"), storing(5998))
 
     def asking(number: int) -> int:
-        with within(30):
+        with deadline(30):
             try:
-                return ask(limited, Keyed(f"key{number}", "d", "ann"), storing(998)).status
+                return ask(
+                    limited, IdempotentRequest(f"key{number}", "d", "ann"), storing(998)
+                ).status
             except TooManyStoredResponses:
                 return 429
 

@@ -4,7 +4,7 @@ import pytest
 from psycopg2.extensions import get_wait_callback
 
 from adapters.sql.engine import make_engine
-from application.deadlines import within
+from application.deadlines import deadline
 from application.ports import Context, Unavailable
 from application.search import Search, Slice
 from domain.users import NewUser
@@ -93,7 +93,7 @@ def test_nothing_remains_of_many_in_a_unit_that_failed(others, alone) -> None:
 def test_the_server_ends_what_waits_beyond_the_deadline(others, alone) -> None:
     with others.begin(NOBODY) as other:
         other.users.add(NewUser(email="a@x.test", name="Other"), at=other.now)
-        with pytest.raises(Unavailable), within(0.5), alone.begin(NOBODY) as work:
+        with pytest.raises(Unavailable), deadline(0.5), alone.begin(NOBODY) as work:
             work.users.add_many(many("a@x.test"), at=work.now)
     assert listed(others) == [("a@x.test", "Other")]
 

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Connection, Engine, make_url, text
 
 from adapters.sql.engine import make_engine
-from adapters.sql.transactions import reading
-from application.deadlines import within
+from adapters.sql.transactions import core_connection
+from application.deadlines import deadline
 from application.ports import Context, Unavailable
 from domain.errors import RosterError
 from domain.users import NewUser, UserChanges
@@ -33,7 +33,7 @@ on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 def ends_unavailable(seconds: float = SECONDS) -> Iterator[None]:
     """What is inside is refused, no later than the deadline, give or take a busy machine."""
     start = monotonic()
-    with pytest.raises(Unavailable) as refusal, within(seconds):
+    with pytest.raises(Unavailable) as refusal, deadline(seconds):
         yield
     assert refusal.value.code == "unavailable"
     assert monotonic() - start < seconds + 0.3
@@ -99,7 +99,7 @@ def session(connection: Connection) -> int:
 
 
 def fall_asleep(engine: Engine) -> None:
-    with reading(engine) as connection:
+    with core_connection(engine) as connection:
         connection.execute(text(SLOW[engine.name])).all()
 
 
@@ -107,14 +107,14 @@ def fall_asleep(engine: Engine) -> None:
 def test_a_slow_query_ends_at_the_server_too(directory) -> None:
     with ends_unavailable():
         fall_asleep(directory.engine)
-    with reading(directory.engine) as connection:
+    with core_connection(directory.engine) as connection:
         assert connection.execute(text(BUSY[directory.engine.name])).scalar_one() == 0
 
 
 @on_servers
 def test_a_slow_query_costs_no_connection(directory) -> None:
     def only_session() -> int:
-        with reading(directory.engine) as connection:
+        with core_connection(directory.engine) as connection:
             return session(connection)
 
     directory.engine.dispose()
@@ -128,7 +128,7 @@ def test_a_slow_query_costs_no_connection(directory) -> None:
 @on_servers
 def test_a_frozen_server_costs_only_the_connections_that_waited(request, directory, kind) -> None:
     def sessions() -> set[int]:
-        with reading(directory.engine) as one, reading(directory.engine) as other:
+        with core_connection(directory.engine) as one, core_connection(directory.engine) as other:
             return {session(one), session(other)}
 
     directory.engine.dispose()
@@ -141,7 +141,7 @@ def test_a_frozen_server_costs_only_the_connections_that_waited(request, directo
 @on_servers
 def test_waiting_for_a_row_that_another_holds_ends(directory) -> None:
     user = directory.add("ann@example.org")
-    with directory.begin(NOBODY, holding=True) as work:
+    with directory.begin(NOBODY, for_update=True) as work:
         work.users.get(user.id)
         with ends_unavailable():
             directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
@@ -149,9 +149,9 @@ def test_waiting_for_a_row_that_another_holds_ends(directory) -> None:
 
 @on_postgresql
 def test_a_deadline_does_not_outlive_its_request(directory) -> None:
-    with within(SECONDS):
+    with deadline(SECONDS):
         directory.add("ann@example.org")
-    with reading(directory.engine) as connection:
+    with core_connection(directory.engine) as connection:
         shown = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
     with directory.engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "0"
@@ -162,7 +162,7 @@ def test_a_deadline_does_not_outlive_its_request(directory) -> None:
 def test_a_deadline_does_not_outlive_its_statement(directory) -> None:
     shown = text("SELECT @@max_statement_time")
     with directory.engine.connect() as connection:
-        with within(SECONDS):
+        with deadline(SECONDS):
             assert 0 < connection.execute(shown).scalar_one() < SECONDS
         assert connection.execute(shown).scalar_one() == 0
 
@@ -170,13 +170,13 @@ def test_a_deadline_does_not_outlive_its_statement(directory) -> None:
 def test_a_frozen_server_is_not_waited_for_under_tls_either(mariadb, mariadb_url: str) -> None:
     engine = make_engine(mariadb.url(make_url(mariadb_url).database, encrypted=True))
     question = text("SHOW STATUS LIKE 'Ssl_version'")
-    with reading(engine) as connection:
+    with core_connection(engine) as connection:
         assert connection.execute(question).one()[1].startswith("TLSv1")
     with mariadb.frozen():
         for _ in range(2):  # on the connection that there is, then on a new one
-            with ends_unavailable(), reading(engine) as connection:
+            with ends_unavailable(), core_connection(engine) as connection:
                 connection.execute(question).all()
-    with reading(engine) as connection:
+    with core_connection(engine) as connection:
         assert len(connection.execute(text("SELECT REPEAT('x', 3000000)")).scalar_one()) == 3000000
     engine.dispose()
 
@@ -184,7 +184,7 @@ def test_a_frozen_server_is_not_waited_for_under_tls_either(mariadb, mariadb_url
 def test_a_server_that_only_drips_is_cut_off(mariadb) -> None:
     with dripping(mariadb.address) as port:
         engine = make_engine(mariadb.url("roster", port=port))
-        with ends_unavailable(), reading(engine):
+        with ends_unavailable(), core_connection(engine):
             pass
 
 
@@ -233,7 +233,7 @@ def test_waiting_for_another_process_ends(directory) -> None:
 @on_sqlite
 def test_readers_do_not_wait_for_a_writer(directory) -> None:
     user = directory.add("ann@example.org")
-    with directory.begin(NOBODY) as work, within(SECONDS):
+    with directory.begin(NOBODY) as work, deadline(SECONDS):
         work.users.remove(user)
         assert directory.reader.get(user.id) == user
         assert in_a_thread(lambda: directory.reader.get(user.id)) == user
@@ -244,7 +244,7 @@ def test_a_slow_query_of_sqlite_ends(directory) -> None:
     endless = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     )
-    with ends_unavailable(), reading(directory.engine) as connection:
+    with ends_unavailable(), core_connection(directory.engine) as connection:
         connection.execute(text(endless))
 
 
@@ -254,7 +254,7 @@ def in_a_thread(work: Callable[[], object]) -> object:
 
     def run() -> None:
         try:
-            with within(SECONDS):
+            with deadline(SECONDS):
                 results.append(work())
         except RosterError as error:
             results.append(error)
@@ -289,7 +289,7 @@ def test_a_silent_host_leaves_time_for_the_next(postgresql_18, url: str) -> None
         engine = make_engine(url.format(**parts, silent=silent, quoted=quoted))
         for seconds in (2, SECONDS):  # then it is known who is silent
             start = monotonic()
-            with within(seconds), reading(engine) as connection:
+            with deadline(seconds), core_connection(engine) as connection:
                 assert connection.execute(text("SELECT 1")).scalar_one() == 1
             assert (monotonic() - start > 0.9) == (seconds == 2)
             engine.dispose()
@@ -298,12 +298,12 @@ def test_a_silent_host_leaves_time_for_the_next(postgresql_18, url: str) -> None
 def test_a_silent_mariadb_is_given_up(mariadb) -> None:
     with silent_host() as port:
         engine = make_engine(mariadb.url("roster", port=port))
-        with ends_unavailable(), reading(engine):
+        with ends_unavailable(), core_connection(engine):
             pass
 
 
 def test_hosts_that_are_all_silent_are_given_up(postgresql_18) -> None:
     with silent_host() as one, silent_host() as other:
         engine = make_engine(f"postgresql://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres")
-        with ends_unavailable(), reading(engine):
+        with ends_unavailable(), core_connection(engine):
             pass

@@ -21,12 +21,12 @@ from adapters.sql.idempotency import ANSWERS
 from adapters.sql.metadata import METADATA
 from application.access import Principal
 from application.audit import Event, History
-from application.deadlines import within
-from application.idempotency import Keyed, once
-from application.ports import KEPT_FOR, Answer, Context, ResponseErased, Run
+from application.deadlines import deadline
+from application.idempotency import IdempotentRequest, run_idempotently
+from application.ports import IDEMPOTENCY_TTL, Context, ResponseErased, StoredResponse, UnitRunner
 from application.search import Search
-from application.units import repeating
-from application.users import RECORDED, UserCommands
+from application.units import retrying
+from application.users import AUDITED_USERS, UserCommands
 from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
 
 NOBODY = Context()
@@ -59,32 +59,36 @@ def principal(subject: str) -> Context:
 
 
 def history(directory: Any, user_id: int) -> tuple[Event, ...]:
-    of_users = History(RECORDED, directory.events, directory.reader.get)
+    of_users = History(AUDITED_USERS, directory.events, directory.reader.get)
     return of_users.page(user_id, Search(of_users.about(user_id))).items
 
 
-def ask(directory: Any, key: str, answering: Callable[[Run], Answer]) -> Answer:
-    run = repeating(directory.begin)
-    refused = Answer(409, {"X": NAME}, NAME.encode(), frozenset())
-    return once(run, Keyed(key, "d", "o"), NOBODY, answering, lambda _: refused)
+def ask(
+    directory: Any, key: str, answering: Callable[[UnitRunner], StoredResponse]
+) -> StoredResponse:
+    run = retrying(directory.begin)
+    refused = StoredResponse(409, {"X": NAME}, NAME.encode(), frozenset())
+    return run_idempotently(
+        run, IdempotentRequest(key, "d", "o"), NOBODY, answering, lambda _: refused
+    )
 
 
-def containing(*users: User) -> Answer:
+def containing(*users: User) -> StoredResponse:
     """A response that contains users, as documents are encoded."""
     document = json.dumps([user._asdict() for user in users], default=str, ensure_ascii=False)
-    subjects = frozenset((RECORDED.type, user.id) for user in users)
-    return Answer(200, {"Location": users[0].email}, document.encode(), subjects)
+    subjects = frozenset((AUDITED_USERS.type, user.id) for user in users)
+    return StoredResponse(200, {"Location": users[0].email}, document.encode(), subjects)
 
 
 def write_person(directory: Any) -> tuple[int, int]:
     """Write a person's values everywhere. The ids of the person and of a user that it changed."""
     bystander = directory.add("bystander@example.org", "Bystander")
 
-    def create(run: Run) -> Answer:
+    def create(run: UnitRunner) -> StoredResponse:
         new = NewUser(email=FORMER, name=FORMER_NAME)
         return containing(UserCommands(run).create(new, principal(FORMER)))
 
-    def read(run: Run) -> Answer:
+    def read(run: UnitRunner) -> StoredResponse:
         """Two users in one response, of which nothing was changed."""
         commands = UserCommands(run)
         users = (commands.change(each, UserChanges({}), NOBODY) for each in (1 + person, person))
@@ -186,23 +190,31 @@ def test_an_erased_key_stays_used_whatever_is_sent_with_it(directory: Any) -> No
     person = directory.add(EMAIL, NAME)
     ask(directory, "key", lambda _: containing(person))
     directory.commands.erase(person.id, NOBODY)
-    run = repeating(directory.begin)
+    run = retrying(directory.begin)
     with pytest.raises(ResponseErased):
-        once(run, Keyed("key", "other", "o"), NOBODY, lambda _: containing(person), str)
+        run_idempotently(
+            run, IdempotentRequest("key", "other", "o"), NOBODY, lambda _: containing(person), str
+        )
     with directory.begin(NOBODY) as work:  # until it expires
-        assert work.answers.reserve("key", "d", owner="o", at=work.now + KEPT_FOR) is None
+        assert work.answers.reserve("key", "d", owner="o", at=work.now + IDEMPOTENCY_TTL) is None
         work.answers.keep("key", containing(person))
     assert ask(directory, "key", lambda _: pytest.fail("stored")).status == 200
 
 
 def test_a_refusal_is_erased_with_what_it_is_about(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
-    about = Answer(409, {}, NAME.encode(), frozenset([(RECORDED.type, person.id)]))
+    about = StoredResponse(409, {}, NAME.encode(), frozenset([(AUDITED_USERS.type, person.id)]))
 
-    def refuse(_: Run) -> Answer:
+    def refuse(_: UnitRunner) -> StoredResponse:
         raise EmailTaken
 
-    once(repeating(directory.begin), Keyed("key", "d", "o"), NOBODY, refuse, lambda _: about)
+    run_idempotently(
+        retrying(directory.begin),
+        IdempotentRequest("key", "d", "o"),
+        NOBODY,
+        refuse,
+        lambda _: about,
+    )
     directory.commands.erase(person.id, NOBODY)
     assert held(directory) == []
 
@@ -241,14 +253,14 @@ def test_a_response_that_is_being_stored_is_erased_or_not_stored(
     person = directory.add(EMAIL, NAME)
     read, erasing = Signal(), Signal()
 
-    def slow(run: Run) -> Answer:
+    def slow(run: UnitRunner) -> StoredResponse:
         user = UserCommands(run).change(person.id, UserChanges(changes), NOBODY)
         read.set()
         assert erasing.wait(20)
         wait_for_a_lock(directory.engine)
         return containing(user)
 
-    with ThreadPoolExecutor(2) as threads, within(30):
+    with ThreadPoolExecutor(2) as threads, deadline(30):
         storing = threads.submit(ask, directory, "key", slow)
         assert read.wait(20)
         erased = threads.submit(directory.commands.erase, person.id, NOBODY)
@@ -276,23 +288,25 @@ def wait_for_a_lock(engine: Engine) -> None:
 
 def test_erasures_and_changes_at_once_leave_nothing(directory: Any) -> None:
     people = [directory.add(f"needle{number}@example.org", NAME) for number in range(6)]
-    store = repeating(directory.begin)
+    store = retrying(directory.begin)
 
     def change(number: int) -> None:
         person = people[number % len(people)]
 
-        def changing(run: Run) -> Answer:
+        def changing(run: UnitRunner) -> StoredResponse:
             name = UserChanges({"name": f"{NAME} {number}"})
             return containing(UserCommands(run).change(person.id, name, NOBODY))
 
-        def refusing(_: Exception) -> Answer:
-            return Answer(404, {}, b"")
+        def refusing(_: Exception) -> StoredResponse:
+            return StoredResponse(404, {}, b"")
 
-        with suppress(ResponseErased), within(30):
-            once(store, Keyed(f"key{number % 30}", "d", "o"), NOBODY, changing, refusing)
+        with suppress(ResponseErased), deadline(30):
+            run_idempotently(
+                store, IdempotentRequest(f"key{number % 30}", "d", "o"), NOBODY, changing, refusing
+            )
 
     def erase(person: User) -> None:
-        with within(30):
+        with deadline(30):
             directory.commands.erase(person.id, principal(EMAIL))
 
     with ThreadPoolExecutor(6) as threads:
@@ -344,7 +358,7 @@ def test_a_reader_that_keeps_the_log_does_not_make_an_erasure_fail(
         assert held(directory) == ["file"]
         connection.exec_driver_sql("ROLLBACK")
     reader.dispose()
-    directory.begin.__self__.remove_remnants()
+    directory.begin.__self__.purge()
     assert held(directory) == []
 
 
@@ -354,7 +368,7 @@ def test_a_file_without_remnants_is_not_written_anew(tmp_path: Path, directory_o
     with directory.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     before = [*files(directory)]
-    directory.begin.__self__.remove_remnants()
+    directory.begin.__self__.purge()
     assert [*files(directory)] == before
 
 
@@ -380,7 +394,7 @@ def test_many_actors_are_found(directory: Any) -> None:
 
 def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
     for number in range(120):
-        ask(directory, f"key{number}", lambda _: Answer(200, {}, b""))
+        ask(directory, f"key{number}", lambda _: StoredResponse(200, {}, b""))
     counts = []
     with directory.begin(NOBODY) as work:
         until = work.now - timedelta(days=1)

@@ -14,15 +14,15 @@ from sqlalchemy import Engine, make_url, text
 from adapters.sql import schema
 from adapters.sql.audit import SqlEvents
 from adapters.sql.engine import make_engine
-from adapters.sql.failures import UnknownFailure, translated
+from adapters.sql.failures import UnknownFailure, translate_errors
 from adapters.sql.store import SqlStore
-from adapters.sql.transactions import Transactions, reading
+from adapters.sql.transactions import Transactions, core_connection
 from adapters.sql.users import SqlUsers
-from application.audit import Trail
-from application.deadlines import anew, remaining, within
-from application.ports import Context, OutcomeUnknown, Overtaken, Unavailable
+from application.audit import AuditLog
+from application.deadlines import deadline, restart_deadline, time_left
+from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, Unavailable
 from application.search import Search, Slice
-from application.units import repeating
+from application.units import retrying
 from domain.users import EmailTaken, NewUser, UserChanges
 
 NOBODY = Context()
@@ -78,7 +78,7 @@ def test_a_commit_that_is_refused_leaves_nothing(directory) -> None:
             work.users.add(ANN, at=work.now)
 
         with pytest.raises(Unavailable) as refusal:
-            repeating(directory.begin)(NOBODY, unit)
+            retrying(directory.begin)(NOBODY, unit)
     assert (refusal.value.code, runs) == ("unavailable", 1)
     assert directory.reader.page(Search()).items == ()
     directory.commands.create(ANN, NOBODY)
@@ -218,8 +218,8 @@ def test_a_lost_answer_to_commit_leaves_the_outcome_unknown(request, directory, 
 
     with deaf_at_commit(server.address) as port:
         engine = make_engine(server.url(directory.engine.url.database, port=port))
-        with pytest.raises(OutcomeUnknown), within(5):
-            repeating(SqlStore(engine, lambda: datetime(2026, 11, 22, tzinfo=UTC)).begin)(
+        with pytest.raises(OutcomeUnknown), deadline(5):
+            retrying(SqlStore(engine, lambda: datetime(2026, 11, 22, tzinfo=UTC)).begin)(
                 NOBODY, unit
             )
         engine.dispose()
@@ -236,7 +236,7 @@ def test_an_answer_to_commit_that_comes_too_late_leaves_the_outcome_unknown(dire
         " FOR EACH ROW EXECUTE FUNCTION slow()"
     )
     undo = "DROP TRIGGER slow ON users;;DROP FUNCTION slow"  # which waits for the commit
-    with altered(directory.engine, slow, undo), pytest.raises(OutcomeUnknown), within(0.4):
+    with altered(directory.engine, slow, undo), pytest.raises(OutcomeUnknown), deadline(0.4):
         directory.commands.create(ANN, NOBODY)
     assert len(directory.reader.page(Search()).items) == 1, "statement_timeout spares commits"
 
@@ -264,16 +264,16 @@ def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
         work.users.add(ANN, at=work.now)
         work.trail.write()
         until_thawed.enter_context(frozen)
-        anew(0.4)
+        restart_deadline(0.4)
     assert len(directory.reader.page(Search()).items) in (0, 1)
 
 
 @on_sql
 def test_a_unit_that_ends_too_late_is_not_committed(directory) -> None:
     refused = pytest.raises(Unavailable)
-    with refused as refusal, within(0.1), directory.begin(NOBODY) as work:
+    with refused as refusal, deadline(0.1), directory.begin(NOBODY) as work:
         work.users.add(ANN, at=work.now)
-        while remaining():
+        while time_left():
             pass
     assert refusal.value.code == "unavailable"
     assert directory.reader.page(Search()).items == ()
@@ -291,7 +291,7 @@ def test_a_serialization_failure_is_overtaken(directory) -> None:
     user = directory.commands.create(ANN, NOBODY)
     bo = UserChanges({"name": "Bo"})
     transactions = Transactions(directory.engine)
-    with pytest.raises(Overtaken), transactions.open() as connection:
+    with pytest.raises(ConcurrentUpdate), transactions.open() as connection:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         connection.execute(text("SELECT * FROM users")).all()
         directory.commands.change(user.id, bo, NOBODY)
@@ -314,7 +314,7 @@ def test_a_certificate_is_verified_where_that_is_asked(mariadb, mariadb_url, hos
     with ExitStack() as refused:
         if host != "localhost":  # the certificate's only name
             refused.enter_context(pytest.raises(Unavailable))
-        with reading(engine) as connection:
+        with core_connection(engine) as connection:
             cipher = connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1]
             assert cipher
     engine.dispose()
@@ -340,7 +340,7 @@ def test_nothing_is_sent_after_a_commit_whose_failure_would_belie_it(
     own = directory_of(make_engine(url, pool_size=1))
 
     def rollbacks() -> int:
-        with reading(own.engine) as connection:
+        with core_connection(own.engine) as connection:
             return int(connection.execute(text("SHOW STATUS LIKE 'Com_rollback'")).one()[1])
 
     own.commands.create(ANN, NOBODY)
@@ -357,7 +357,7 @@ def test_what_changed_since_a_snapshot_is_overtaken(directory) -> None:
         connection.exec_driver_sql("START TRANSACTION")
         connection.execute(text("SELECT * FROM users")).all()
         directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
-        with pytest.raises(Overtaken), translated():
+        with pytest.raises(ConcurrentUpdate), translate_errors():
             connection.execute(text("UPDATE users SET version = 9"))
         connection.invalidate()
 
@@ -381,8 +381,8 @@ def test_a_held_email_is_told_in_whatever_language_the_server_speaks(
     directory.commands.create(NewUser(email="o'neill@example.org", name="O'Neill"), NOBODY)
     with pytest.raises(EmailTaken), Transactions(directory.engine).open() as connection:
         connection.execute(text(f"SET SESSION lc_messages = {language}"))
-        trail = Trail(SqlEvents(connection, NOBODY, NOW))
-        users = SqlUsers(connection, trail, holding=False)
+        trail = AuditLog(SqlEvents(connection, NOBODY, NOW))
+        users = SqlUsers(connection, trail, for_update=False)
         try:
             users.add(NewUser(email="O'Neill@example.org", name="O'Neill"), at=NOW)
         finally:
@@ -468,7 +468,7 @@ def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(direc
 )
 def test_a_database_that_cannot_be_reached_is_unavailable(directory_of, url: str) -> None:
     engine = make_engine(url)
-    with pytest.raises(Unavailable) as refusal, within(5):
+    with pytest.raises(Unavailable) as refusal, deadline(5):
         directory_of(engine).ready()
     assert "secret" not in refusal.value.detail
 
@@ -517,7 +517,7 @@ def test_a_mariadb_without_a_free_connection_is_unavailable(
         taken.callback(engine.dispose)
         with pytest.raises(Unavailable) as refusal:
             for _ in range(least + 2):
-                taken.enter_context(reading(engine))
+                taken.enter_context(core_connection(engine))
     assert refusal.value.code == "unavailable"
     directory.ready()
 
@@ -529,7 +529,7 @@ def test_a_server_without_a_free_connection_is_unavailable(request, directory, k
     server.execute("CREATE ROLE modest LOGIN")
     server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
     engine = make_engine(server.url(name).replace("postgres@", "modest@"))
-    with pytest.raises(Unavailable), reading(engine):
+    with pytest.raises(Unavailable), core_connection(engine):
         pass
     server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
     server.execute("DROP ROLE modest")
@@ -537,7 +537,10 @@ def test_a_server_without_a_free_connection_is_unavailable(request, directory, k
 
 @on_sql
 def test_a_fault_of_our_own_is_not_disguised(directory) -> None:
-    with pytest.raises(UnknownFailure, match="SELEKT 1"), reading(directory.engine) as connection:
+    with (
+        pytest.raises(UnknownFailure, match="SELEKT 1"),
+        core_connection(directory.engine) as connection,
+    ):
         connection.execute(text("SELEKT 1"))
     with (
         pytest.raises(UnknownFailure, match="INSERT INTO"),

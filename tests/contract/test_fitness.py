@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from adapters.sql import schema
-from adapters.sql.database_checks import refuse_unfit
+from adapters.sql.database_checks import check_database
 from adapters.sql.engine import make_engine
 from adapters.sql.metadata import METADATA
 from application.ports import Context, Unavailable
@@ -84,7 +84,7 @@ def refusal_of(url: str, directory_of: Callable) -> Unavailable:
     with pytest.raises(Unavailable) as refusal:
         directory_of(engine).ready()
     with pytest.raises(Unavailable) as at_start:
-        refuse_unfit(engine)
+        check_database(engine)
     assert at_start.value.code == refusal.value.code
     return refusal.value
 

@@ -2,7 +2,7 @@
 
 import gc
 
-from application.ports import Answer, Context
+from application.ports import Context, StoredResponse
 from domain.users import NewUser
 
 
@@ -14,7 +14,7 @@ def work_with_all_there_is(directory, name: str) -> None:
         held = work.users.holders([each.email for each in new])
         for user in held.values():
             work.users.remove(user)
-        work.answers.keep(name, Answer(204, {}, b""))
+        work.answers.keep(name, StoredResponse(204, {}, b""))
     assert len(directory.events.after(0, size=100)) > 0
 
 

@@ -8,8 +8,8 @@ from threading import Barrier
 
 import pytest
 
-from application.deadlines import within
-from application.ports import Context, Overtaken
+from application.deadlines import deadline
+from application.ports import ConcurrentUpdate, Context
 from application.search import Search, Slice
 from domain.errors import RosterError
 from domain.users import EmailTaken, NewUser, User, UserChanges
@@ -26,7 +26,7 @@ def at_once(work: Callable[[int], object], times: int = THREADS) -> list[object]
         if number < THREADS:
             start.wait()
         try:
-            with within(30):
+            with deadline(30):
                 return work(number)
         except RosterError as error:
             return error
@@ -70,7 +70,7 @@ def test_a_unit_that_holds_is_not_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
 
     def changing(number: int) -> None:
-        with directory.begin(NOBODY, holding=True) as work:
+        with directory.begin(NOBODY, for_update=True) as work:
             before = work.users.get(user.id)
             changes = UserChanges({"name": f"n{number}"})
             work.users.save(before.changed(changes, at=work.now), before=before)
@@ -85,21 +85,21 @@ def test_units_that_wait_for_each_other_are_overtaken(directory) -> None:
     both_hold_one = Barrier(2)
 
     def crossing(number: int) -> None:
-        with directory.begin(NOBODY, holding=True) as work:
+        with directory.begin(NOBODY, for_update=True) as work:
             work.users.get(ids[number])
             both_hold_one.wait()
             work.users.get(ids[1 - number])
 
     def one(number: int) -> object:
         try:
-            with within(30):
+            with deadline(30):
                 return crossing(number)
         except RosterError as error:
             return error
 
     with ThreadPoolExecutor(2) as threads:
         results = list(threads.map(one, range(2)))
-    assert [type(result) for result in results].count(Overtaken) == 1
+    assert [type(result) for result in results].count(ConcurrentUpdate) == 1
     assert None in results, "the other one went through"
 
 

@@ -14,7 +14,7 @@ from adapters.memory.secrets import MemorySecrets
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import UnknownFailure
 from adapters.sql.secrets import SqlSecrets
-from application.deadlines import within
+from application.deadlines import deadline
 from application.ports import SECRET_BYTES, Secrets, Unavailable
 from entrypoints.container import utc_now
 
@@ -59,7 +59,7 @@ def test_of_many_who_create_it_at_once_all_get_the_same(secrets: Secrets) -> Non
 
     def get(_: int) -> bytes:
         start.wait()
-        with within(30):
+        with deadline(30):
             return secrets.get_or_create("contended")
 
     with ThreadPoolExecutor(THREADS) as threads:

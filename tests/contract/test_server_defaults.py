@@ -15,12 +15,12 @@ from sqlalchemy import make_url, text
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from adapters.sql.transactions import Transactions, reading
+from adapters.sql.transactions import Transactions, core_connection
 from adapters.sql.users import SqlUserCopies
-from application.deadlines import within
-from application.ports import Answer, Context, Unavailable
+from application.deadlines import deadline
+from application.ports import Context, StoredResponse, Unavailable
 from application.search import Condition, Op, Order, Search, Slice
-from application.units import repeating
+from application.units import retrying
 from domain.users import NewUser, UserChanges
 
 ROSTER = Path(sys.executable).with_name("roster")
@@ -125,7 +125,7 @@ def test_everything_works_under_other_defaults(url: str, directory_of: Callable)
         directory.add("USER2@example.org")
 
     body = bytes(range(256))
-    answer = Answer(201, {"ETag": '"é"'}, body)
+    answer = StoredResponse(201, {"ETag": '"é"'}, body)
     with directory.begin(NOBODY) as work:
         work.answers.reserve("k", "d", owner="o", at=work.now)
         work.answers.keep("k", answer)
@@ -151,7 +151,7 @@ def test_many_are_imported_and_exported_under_other_defaults(
     def unit(work) -> object:
         return work.users.add_many([*new, new[0]], at=work.now)
 
-    assert list(repeating(directory.begin)(NOBODY, unit)) == [len(new)]
+    assert list(retrying(directory.begin)(NOBODY, unit)) == [len(new)]
     assert [user.name for user in directory.reader.page(Search()).items] == NAMES
     assert len(directory.events.after(0, size=100)) == len(NAMES)
     copies = SqlUserCopies(engine)
@@ -181,7 +181,7 @@ def test_a_read_is_at_the_level_that_a_standby_allows(request, kind: str) -> Non
     name = make_url(url).database
     server.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
     engine = make_engine(url)
-    with within(5), reading(engine) as connection:
+    with deadline(5), core_connection(engine) as connection:
         level = connection.execute(text("SELECT current_setting('transaction_isolation')"))
         assert level.scalar_one() == "read committed"
     engine.dispose()
@@ -230,11 +230,11 @@ def test_an_sqlite_file_in_utf_16_is_refused(
 
 def test_a_mariadb_whose_log_has_statements_is_refused(mariadb_url: str, directory_of) -> None:
     """Otherwise every change would fail with 500. A log can't be turned on while it runs."""
-    from adapters.sql.failures import UnsupportedServer, translated
+    from adapters.sql.failures import UnsupportedServer, translate_errors
 
     refused = pymysql.err.OperationalError(
         1665, "Cannot execute statement: impossible to write to binary log since BINLOG_FORMAT = ST"
     )
-    with pytest.raises(UnsupportedServer) as refusal, translated():
+    with pytest.raises(UnsupportedServer) as refusal, translate_errors():
         raise refused
     assert "binlog_format" in refusal.value.explanation

@@ -9,11 +9,11 @@ import pytest
 from adapters.sql.engine import make_engine
 from application.access import Principal
 from application.audit import Event, History
-from application.deadlines import within
+from application.deadlines import deadline
 from application.ports import Context, UnitOfWork
 from application.search import Order, Search, Slice
-from application.units import joining, repeating
-from application.users import RECORDED, UserCommands
+from application.units import nested, retrying
+from application.users import AUDITED_USERS, UserCommands
 from domain.errors import RosterError
 from domain.users import NewUser, User, UserChanges, UserNotFound
 
@@ -22,7 +22,7 @@ SOMEBODY = Context(Principal("key_set", "https://issuer.test/Ã©", "ann's phone Ã
 
 
 def history(directory, user_id: int, **more: object) -> tuple[Event, ...]:
-    of_users = History(RECORDED, directory.events, directory.reader.get)
+    of_users = History(AUDITED_USERS, directory.events, directory.reader.get)
     return of_users.page(user_id, Search(of_users.about(user_id), **more)).items
 
 
@@ -89,11 +89,11 @@ def test_an_event_tells_when_and_on_whose_behalf(directory) -> None:
 def test_a_use_case_that_is_not_written_yet_is_told_of(directory) -> None:
     def suspend(work: UnitOfWork, user_id: int) -> None:
         user = work.users.get(user_id)
-        off = user.changed(UserChanges({"is_active": False, "role": "suspended"}), at=work.now)
+        off = user.with_changes(UserChanges({"is_active": False, "role": "suspended"}), at=work.now)
         work.users.save(off, before=user)
 
     user = directory.add("ann@example.org", is_active=True)
-    repeating(directory.begin)(SOMEBODY, lambda work: suspend(work, user.id))
+    retrying(directory.begin)(SOMEBODY, lambda work: suspend(work, user.id))
     last = history(directory, user.id)[-1]
     assert (last.action, last.actor, last.changes) == (
         "changed",
@@ -121,7 +121,7 @@ def test_what_did_not_happen_is_not_told(directory) -> None:
 
 def test_what_was_undone_is_not_told_and_what_came_before_is(directory) -> None:
     with directory.begin(NOBODY) as work:
-        joined = UserCommands(joining(work))
+        joined = UserCommands(nested(work))
         ann = joined.create(NewUser(email="ann@example.org", name="Ann"), NOBODY)
         undo = work.mark()
         joined.create(NewUser(email="bob@example.org", name="Bob"), NOBODY)
@@ -174,7 +174,7 @@ def test_events_of_racing_changes_have_the_order_of_the_versions(directory) -> N
     user = directory.add("ann@example.org", "n")
 
     def changing(number: int) -> object:
-        with within(30):
+        with deadline(30):
             changes = UserChanges({"name": f"n{number}"})
             return directory.commands.change(user.id, changes, NOBODY)
 
@@ -192,7 +192,7 @@ def test_whoever_goes_on_from_the_last_position_misses_none(directory) -> None:
     seen: list[tuple[int, Event]] = []
 
     def adding(email: str) -> object:
-        with within(30):
+        with deadline(30):
             return directory.add(email)
 
     with ThreadPoolExecutor(6) as threads:
@@ -281,10 +281,10 @@ def test_a_long_history_is_erased_whole(directory) -> None:
     def often(work: UnitOfWork) -> None:
         now: User = work.users.get(user.id)
         for number in range(2100):
-            later = now.changed(UserChanges({"name": f"n{number}"}), at=work.now)
+            later = now.with_changes(UserChanges({"name": f"n{number}"}), at=work.now)
             now = work.users.save(later, before=now)
 
-    repeating(directory.begin)(NOBODY, often)
+    retrying(directory.begin)(NOBODY, often)
     directory.commands.erase(user.id, NOBODY)
     events = history(directory, user.id, place=Slice(3000))
     assert len(events) == 2103

@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 from sqlalchemy import event
 
-from application.ports import Context, Overtaken
+from application.ports import ConcurrentUpdate, Context
 from application.search import Search, Slice
 from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
 
@@ -103,7 +103,7 @@ def test_there_is_no_user_of_an_id_that_was_never_given(directory, user_id: int)
 def test_a_save_is_overtaken_unless_the_version_is_the_expected_one(directory) -> None:
     user = directory.add("ann@example.org")
     other = user._replace(version=2)
-    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+    with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
         work.users.save(_renamed(other, work.now), before=other)
     assert directory.reader.get(user.id) == user
 
@@ -117,7 +117,7 @@ def test_a_save_that_changes_nothing_is_not_overtaken(directory) -> None:
 
 def test_a_save_of_a_user_who_is_gone_is_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
-    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+    with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
         work.users.remove(user)
         work.users.save(_renamed(user, work.now), before=user)
     assert directory.reader.get(user.id) == user
@@ -125,10 +125,10 @@ def test_a_save_of_a_user_who_is_gone_is_overtaken(directory) -> None:
 
 def test_a_removal_of_another_version_is_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
-    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+    with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
         work.users.remove(user._replace(version=2))
     assert directory.reader.get(user.id) == user
-    with pytest.raises(Overtaken), directory.begin(NOBODY) as work:
+    with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
         work.users.remove(user._replace(id=user.id + 1))
 
 
@@ -177,7 +177,7 @@ def test_a_store_that_works_is_ready(directory) -> None:
 
 
 def _renamed(user: User, now: object) -> User:
-    return user.changed(UserChanges({"name": "Bo"}), at=now)
+    return user.with_changes(UserChanges({"name": "Bo"}), at=now)
 
 
 def many(*emails: str, name: str = "Many") -> list[NewUser]:
@@ -233,11 +233,11 @@ def test_nothing_remains_of_many_in_a_unit_that_failed(directory) -> None:
     assert listed(directory) == []
 
 
-@pytest.mark.parametrize("holding", [False, True])
-def test_holders_are_found_by_any_spelling_of_their_emails(directory, holding: bool) -> None:
+@pytest.mark.parametrize("for_update", [False, True])
+def test_holders_are_found_by_any_spelling_of_their_emails(directory, for_update: bool) -> None:
     ann, bob = directory.add("Ann@example.org"), directory.add("é@example.org")
     directory.add("other@example.org")
-    with directory.begin(NOBODY, holding=holding) as work:
+    with directory.begin(NOBODY, for_update=for_update) as work:
         found = work.users.holders(["ANN@EXAMPLE.org", "E\u0301@example.org", "no@example.org"])
         assert found == {"ann@example.org": ann, "é@example.org": bob}
         assert work.users.holders([]) == {}

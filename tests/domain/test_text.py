@@ -89,7 +89,7 @@ def test_anything_else_is_refused_as_an_address(address: object, code: str) -> N
     ],
 )
 def test_a_name_in_any_script_is_taken(name: str) -> None:
-    assert text.line(name, longest=250) is None
+    assert text.single_line(name, longest=250) is None
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_a_name_in_any_script_is_taken(name: str) -> None:
     ],
 )
 def test_anything_else_is_refused_as_a_name(name: object, code: str) -> None:
-    assert verdict(text.line(name, longest=250)) == code
+    assert verdict(text.single_line(name, longest=250)) == code
 
 
 def test_lengths_count_code_points_and_not_bytes() -> None:
-    assert text.line("😀" * 250, longest=250) is None
+    assert text.single_line("😀" * 250, longest=250) is None
 
 
 @pytest.mark.parametrize("slug", ["a", "user", "team-lead_2", "x" * 50])
@@ -153,9 +153,9 @@ def test_anything_else_is_refused_as_a_slug(slug: object, code: str) -> None:
 
 @pytest.mark.parametrize("value", ["true", 1, 0, None, "", []])
 def test_only_true_and_false_are_truth(value: object) -> None:
-    assert verdict(text.truth(value)) == "wrong_type"
-    assert text.truth(True) is None
-    assert text.truth(False) is None
+    assert verdict(text.boolean(value)) == "wrong_type"
+    assert text.boolean(True) is None
+    assert text.boolean(False) is None
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_folding_is_nfkc_then_case_folding_then_nfkc(any_text: str) -> None:
 
 @given(st.text(alphabet=st.characters(), max_size=300))
 def test_every_rule_gives_a_verdict_on_any_text(any_text: str) -> None:
-    for rule in (text.email, text.line, text.slug):
+    for rule in (text.email, text.single_line, text.slug):
         problem = rule(any_text, longest=250)
         assert problem is None or problem.code
 
@@ -242,7 +242,7 @@ def test_a_line_is_judged_by_the_categories_of_its_characters(name: str) -> None
     forbidden = {unicodedata.category(each) for each in name} & {"Cc", "Cs", "Zl", "Zp"}
     blank = all(unicodedata.category(each)[0] in "ZC" or each in INVISIBLE for each in name)
     good = not forbidden and not blank
-    assert (text.line(name, longest=250) is None) is good
+    assert (text.single_line(name, longest=250) is None) is good
 
 
 MARKS = "a" + "\u0300" * 30_000 + "\u0316" * 30_000
@@ -259,7 +259,7 @@ def test_no_more_than_a_bounded_text_is_folded() -> None:
         text.email_key(MARKS)
 
 
-@pytest.mark.parametrize("rule", [text.email, text.line, text.slug])
+@pytest.mark.parametrize("rule", [text.email, text.single_line, text.slug])
 @pytest.mark.parametrize("shape", ["{}", "{}@example.org", "a@{}.org", "{0}@{0}"])
 def test_a_value_is_measured_before_anything_else(rule, shape: str) -> None:
     began = process_time()

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from domain.text import fold
-from entrypoints.cli.fake_people import people
+from entrypoints.cli.fake_people import fake_people
 from entrypoints.cli.main import main
 
 COLUMNS = ("email", "name", "is_active", "role")
@@ -89,7 +89,7 @@ def made(size: int, form: str) -> Case:
     write, broken = (as_csv, BROKEN_CSV) if form == "csv" else (as_json, BROKEN_JSON)
     lines = [",".join(COLUMNS) + "\n"] if form == "csv" else []
     case, number = Case("", [], []), len(lines)
-    for user in people(size, seed=size):
+    for user in fake_people(size, seed=size):
         user["name"] = unicodedata.normalize(random.choice(("NFC", "NFD")), user["name"])
         kind = random.random()
         if kind < 0.01:

@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from adapters.sql.error_reasons import MAX_LENGTH, reason, without_secrets
+from adapters.sql.error_reasons import MAX_LENGTH, reason, redact
 from entrypoints.cli.main import main
 
 Roster = Callable[..., subprocess.CompletedProcess[str]]
@@ -310,7 +310,7 @@ def test_an_upgrade_that_waits_is_ended_by_ctrl_c_without_a_traceback(url: str) 
     ],
 )
 def test_no_password_is_in_a_reason(text: str, expected: str) -> None:
-    assert without_secrets(text) == expected
+    assert redact(text) == expected
 
 
 def test_a_reason_is_one_line_of_a_bounded_length() -> None:

@@ -32,7 +32,7 @@ def log_all(log_format: str) -> None:
     log.info("request", path=HOSTILE, method="\x1b[31mGET")
     log.info(HOSTILE)
     handler = logging.StreamHandler(sys.stdout)
-    logged = logs.of_the_server(log_format)["formatters"]["generic"]
+    logged = logs.server_logging(log_format)["formatters"]["generic"]
     handler.setFormatter(logged.pop("()")(**logged))
     library = logging.Logger("library")
     library.addHandler(handler)

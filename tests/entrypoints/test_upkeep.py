@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from structlog.testing import capture_logs
 
 from application.ports import Context, Unavailable, UnitOfWork
-from entrypoints.maintenance import Upkeep
+from entrypoints.maintenance import Maintenance
 
 
 class FailingStore:
@@ -14,17 +14,17 @@ class FailingStore:
     def __init__(self, *errors: Exception) -> None:
         self._errors = iter(errors)
 
-    def begin(self, _: Context, *, holding: bool = False) -> AbstractContextManager[UnitOfWork]:
-        assert not holding
+    def begin(self, _: Context, *, for_update: bool = False) -> AbstractContextManager[UnitOfWork]:
+        assert not for_update
         raise next(self._errors)
 
-    def remove_remnants(self) -> None:
+    def purge(self) -> None:
         raise AssertionError("it is not reached")
 
 
 def test_a_failure_is_logged_once_for_those_of_one_kind_in_a_row() -> None:
     store = FailingStore(Unavailable(), Unavailable(), ValueError("ann@example.org"), Unavailable())
-    upkeep = Upkeep(store, batch_seconds=1)
+    upkeep = Maintenance(store, batch_seconds=1)
     with capture_logs() as lines:
         for _ in range(4):
             upkeep.run_once()

@@ -10,7 +10,7 @@ from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.resource import Resource, instant, text, truth
+from adapters.jsonapi.resource import Resource, boolean, text, timestamp
 from application.keys import Keys
 
 # Machines are slow at times; that is no fault of the code.
@@ -25,8 +25,8 @@ class BookSchema(Schema):
     id = fields.String(dump_only=True)
     title = text(required=True, folded=True)
     shelf = text()
-    lent = truth()
-    bought = instant()
+    lent = boolean()
+    bought = timestamp()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.jsonapi.cursors import LONGEST_CURSOR, Cursors, ListCursors
+from adapters.jsonapi.cursors import MAX_CURSOR_LENGTH, Cursors, ListCursors
 from adapters.jsonapi.parameters import collection
 from adapters.jsonapi.resource import Resource
 from adapters.resources.events import EVENTS
@@ -238,7 +238,7 @@ def test_the_longest_cursor_of_users_fits(cursors: Cursors) -> None:
     )
     cursor = listed.write(longest)
     assert listed.read(cursor) == longest
-    assert len(cursor) <= LONGEST_CURSOR
+    assert len(cursor) <= MAX_CURSOR_LENGTH
 
 
 @pytest.mark.parametrize("attribute", ["shelf", "title"])
@@ -246,7 +246,7 @@ def test_a_cursor_beyond_the_longest_is_refused(
     cursors: Cursors, books: Resource, attribute: str
 ) -> None:
     listed = of(cursors, books, attribute)
-    cursor = listed.write(("a" * LONGEST_CURSOR, 1))
+    cursor = listed.write(("a" * MAX_CURSOR_LENGTH, 1))
     assert listed.read(cursor) is None
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.jsonapi.content_negotiation import accepted_profiles, check_content_type
-from adapters.jsonapi.errors import Refused
-from adapters.jsonapi.etags import entity_tag, expected_versions, unchanged
+from adapters.jsonapi.errors import RequestError
+from adapters.jsonapi.etags import entity_tag, expected_versions, if_none_match_matches
 
 PIECES = st.sampled_from(
     [
@@ -24,7 +24,7 @@ HEADERS = st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=20)
 def test_any_accept_is_taken_or_406(accept: str) -> None:
     try:
         accepted_profiles(accept)
-    except Refused as refused:
+    except RequestError as refused:
         assert refused.status == 406  # noqa: PT017
 
 
@@ -32,20 +32,20 @@ def test_any_accept_is_taken_or_406(accept: str) -> None:
 def test_any_content_type_is_taken_or_415(text: str, has_body: bool, matters: bool) -> None:
     try:
         check_content_type(text, has_body=has_body, body_matters=matters)
-    except Refused as refused:
+    except RequestError as refused:
         assert refused.status == 415  # noqa: PT017
 
 
 @pytest.mark.parametrize("quality", ["0", "0.0", "nan", "-1", "x"])
 def test_a_quality_that_is_none_or_nothing_admits_nothing(quality: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         accepted_profiles(f"application/json;q={quality}")
 
 
 @given(HEADERS)
 def test_any_condition_is_read(condition: str) -> None:
     tag = entity_tag(b"document", 3)
-    assert unchanged(condition, tag) in (True, False)
+    assert if_none_match_matches(condition, tag) in (True, False)
     with suppress(TypeError):
         assert all(version > 0 for version in expected_versions(condition))  # type: ignore[union-attr]
 

@@ -8,16 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.errors import Refused
-from adapters.jsonapi.pagination import neighbours, page_meta
-from adapters.jsonapi.parameters import Question, collection
+from adapters.jsonapi.errors import RequestError
+from adapters.jsonapi.pagination import page_links, page_meta
+from adapters.jsonapi.parameters import CollectionQuery, collection
 from adapters.jsonapi.resource import Resource
 from application.search import Numbered, Page
 
 DEEPEST = 100_000
 
 
-def asked(books: Resource, cursors: Cursors, number: int, size: int) -> Question:
+def asked(books: Resource, cursors: Cursors, number: int, size: int) -> CollectionQuery:
     return collection(f"page[number]={number}&page[size]={size}", books, cursors)
 
 
@@ -37,14 +37,14 @@ def test_links_lead_only_where_there_is_something_that_can_be_reached(
     books: Resource, cursors: Cursors, book: Any, number: int, size: int, total: int
 ) -> None:
     if (number - 1) * size > DEEPEST:
-        with pytest.raises(Refused):
+        with pytest.raises(RequestError):
             asked(books, cursors, number, size)
         return
     question = asked(books, cursors, number, size)
     place = question.search.place
     assert isinstance(place, Numbered)
     found = page(book, place, total)
-    links = neighbours(found, question)
+    links = page_links(found, question)
     assert page_meta(found, question) == {"total": total}
     assert links["first"] == (("page[number]", "1"),)
     last_page = max(1, -(-total // size))
@@ -67,10 +67,10 @@ def test_where_numbers_end_the_next_page_is_a_cursor_away(
     assert isinstance(question.search.place, Numbered)
     found = page(book, question.search.place, 10**6)
     cursor = question.cursors.write((number * size,))
-    assert neighbours(found, question)["next"] == (("page[after]", cursor),)
-    with pytest.raises(Refused):
+    assert page_links(found, question)["next"] == (("page[after]", cursor),)
+    with pytest.raises(RequestError):
         asked(books, cursors, number + 1, size)
     before = asked(books, cursors, number - 1, size)
     assert isinstance(before.search.place, Numbered)
     earlier = page(book, before.search.place, 10**6)
-    assert neighbours(earlier, before)["next"] == (("page[number]", str(number)),)
+    assert page_links(earlier, before)["next"] == (("page[number]", str(number)),)

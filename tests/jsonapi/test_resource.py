@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.documents import Writer
-from adapters.jsonapi.errors import Refused
-from adapters.jsonapi.parameters import Shown, collection, single
+from adapters.jsonapi.documents import DocumentWriter
+from adapters.jsonapi.errors import RequestError
+from adapters.jsonapi.parameters import FieldSelection, collection, single
 from adapters.jsonapi.resource import (
     Resource,
-    read_instant,
     read_key,
-    write_instant,
-    write_instants,
+    read_timestamp,
+    write_timestamp,
+    write_timestamps,
 )
 from application.search import Condition, Op, Order, Page
 
@@ -29,38 +29,38 @@ OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(
 @given(st.datetimes(timezones=st.just(UTC)), OFFSETS)
 def test_a_moment_is_the_same_in_every_offset(moment: datetime, offset: timezone) -> None:
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    assert read_instant(write_instant(moment)) == moment
+    assert read_timestamp(write_timestamp(moment)) == moment
     try:
         elsewhere = moment.astimezone(offset)
     except OverflowError:
         return
-    assert read_instant(elsewhere.isoformat(timespec="milliseconds")) == moment
+    assert read_timestamp(elsewhere.isoformat(timespec="milliseconds")) == moment
 
 
 def test_moments_are_written_in_milliseconds_of_utc() -> None:
     moment = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
-    assert write_instant(moment) == "2026-11-22T09:30:00.123Z"
-    assert write_instant(moment.replace(microsecond=0)) == "2026-11-22T09:30:00.000Z"
+    assert write_timestamp(moment) == "2026-11-22T09:30:00.123Z"
+    assert write_timestamp(moment.replace(microsecond=0)) == "2026-11-22T09:30:00.000Z"
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=1))
 def test_moments_are_written_together_as_one_by_one(moments: list[datetime]) -> None:
     texts = [moment.isoformat("T", "milliseconds")[:-6] + "Z" for moment in moments]
-    assert write_instants(moments) == list(map(write_instant, moments)) == texts
+    assert write_timestamps(moments) == list(map(write_timestamp, moments)) == texts
 
 
 def test_what_is_finer_than_a_microsecond_still_compares() -> None:
-    exact = read_instant("2026-11-22T09:30:00.123Z")
-    finer = read_instant("2026-11-22T09:30:00.12300000001Z")
+    exact = read_timestamp("2026-11-22T09:30:00.123Z")
+    finer = read_timestamp("2026-11-22T09:30:00.12300000001Z")
     assert exact is not None
     assert finer is not None
     assert exact < finer < exact + timedelta(milliseconds=1)
-    assert read_instant("2026-11-22T09:30:00.123000000000Z") == exact
+    assert read_timestamp("2026-11-22T09:30:00.123000000000Z") == exact
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?"))
 def test_any_text_is_a_moment_or_none(text: str) -> None:
-    found = read_instant(text)
+    found = read_timestamp(text)
     assert found is None or found.tzinfo is UTC
 
 
@@ -80,7 +80,7 @@ def test_any_text_is_a_moment_or_none(text: str) -> None:
     ],
 )
 def test_a_moment_is_written_as_rfc_3339_has_it(text: str) -> None:
-    assert read_instant(text) is None
+    assert read_timestamp(text) is None
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_declaration_says_what_can_be_asked(books: Resource, cursors: Cursors)
         "&sort=-bought,title&fields[books]=title&include=&page[size]=7"
     )
     question = collection(query, books, cursors)
-    assert question.shown == Shown(frozenset({"title"}), included=True)
+    assert question.shown == FieldSelection(frozenset({"title"}), included=True)
     assert question.search.ordering == (Order("bought", True), Order("title"), Order("id"))
     assert set(question.search.conditions) == {
         Condition("title", Op.IN, ("a", "b"), folded=True),
@@ -123,14 +123,14 @@ def test_a_declaration_says_what_can_be_asked(books: Resource, cursors: Cursors)
 def test_nothing_of_another_resource_can_be_asked(
     books: Resource, cursors: Cursors, query: str
 ) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         collection(query, books, cursors)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         single(query, books)
 
 
 def test_its_documents_have_its_attributes(books: Resource, cursors: Cursors, book: Any) -> None:
-    writer = Writer(books, "/lib/books", described_by="/lib/openapi.json")
+    writer = DocumentWriter(books, "/lib/books", described_by="/lib/openapi.json")
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     one = book(id=7, title="Emma", shelf="é", lent=True, bought=moment)
     written = {
@@ -158,6 +158,6 @@ def test_its_documents_have_its_attributes(books: Resource, cursors: Cursors, bo
 
 def test_what_was_sent_is_parted_into_what_is_set_and_what_is_claimed(books: Resource) -> None:
     sent = {"title": 1, "bought": "2026-01-01T02:00:00+02:00", "nonsense": None}
-    to_set, claimed = books.given(sent)
+    to_set, claimed = books.split_attributes(sent)
     assert to_set == {"title": 1, "nonsense": None}
     assert claimed == {"bought": datetime(2026, 1, 1, tzinfo=UTC)}

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, insert, select, text, update
 
 from adapters.sql import schema
-from adapters.sql.email_keys import MOST_NAMED
+from adapters.sql.email_keys import MAX_NAMED
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import NotMigrated
 from adapters.sql.store import SqlStore
@@ -20,7 +20,7 @@ from adapters.sql.transactions import Transactions
 from adapters.sql.users import USERS, SqlUserReader, forms_of
 from application.ports import Context
 from application.search import Condition, Op, Search
-from application.units import repeating
+from application.units import retrying
 from application.users import UserCommands
 from domain.text import email_key, fold
 from domain.users import EmailTaken, NewUser, User, UserChanges
@@ -92,7 +92,7 @@ def find(engine: Engine, email: str) -> list[User]:
 
 
 def commands(engine: Engine) -> UserCommands:
-    return UserCommands(repeating(SqlStore(engine, lambda: NOON).begin))
+    return UserCommands(retrying(SqlStore(engine, lambda: NOON).begin))
 
 
 EMAILS = (
@@ -155,13 +155,13 @@ def test_of_users_with_one_mailbox_one_gets_the_key_and_the_others_are_told(
 
 
 def test_a_report_is_bounded(engine: Engine) -> None:
-    many = MOST_NAMED + 20
+    many = MAX_NAMED + 20
     plain = [f"u{number}@x.test" for number in range(many)]
     fill(engine, *plain, *(email.replace("@", "\ufe0f@") for email in plain))
     shared = schema.upgrade(engine)
     assert shared is not None
     assert shared.count == many
-    assert shared.users == [(many + number, number) for number in range(1, MOST_NAMED + 1)]
+    assert shared.users == [(many + number, number) for number in range(1, MAX_NAMED + 1)]
 
 
 def test_what_the_release_before_writes_afterwards_is_updated_by_the_next_upgrade(

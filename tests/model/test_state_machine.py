@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
 ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
-KEPT_FOR = timedelta(hours=24)
+IDEMPOTENCY_TTL = timedelta(hours=24)
 DEFAULTS = {"is_active": False, "role": "user"}
 
 # Emails of few meanings and many letters: wide, long s, ligatures, composed or not, Kelvin's sign.
@@ -290,7 +290,7 @@ class Machine(RuleBasedStateMachine):
 
     def under_key(self, key: str, document: Any, ask: Any) -> None:
         kept = self.kept.get(key)
-        if kept is None or kept[3] + KEPT_FOR <= self.clock.now:
+        if kept is None or kept[3] + IDEMPOTENCY_TTL <= self.clock.now:
             self.first_under_key(key, document, ask)
         elif json.dumps(kept[0]) == json.dumps(document):  # the very bytes, as they are sent
             for service, first in zip(self.services.each, kept[2], strict=True):

@@ -13,7 +13,7 @@ import pytest
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.idempotency import ANSWERS
-from application.ports import KEPT_FOR
+from application.ports import IDEMPOTENCY_TTL
 from entrypoints.container import utc_now
 
 Serve = Callable[..., Any]
@@ -30,7 +30,11 @@ def test_expired_responses_are_deleted_at_the_start_without_any_request(
     now = utc_now()
     with engine.connect() as connection:
         for number in range(250):
-            expired = {"request_key": str(number), "digest": "", "creation_time": now - KEPT_FOR}
+            expired = {
+                "request_key": str(number),
+                "digest": "",
+                "creation_time": now - IDEMPOTENCY_TTL,
+            }
             connection.execute(ANSWERS.insert(), expired)
         fresh = {"request_key": "fresh", "digest": "", "creation_time": now}
         connection.execute(ANSWERS.insert(), fresh)

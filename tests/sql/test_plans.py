@@ -18,7 +18,7 @@ from adapters.sql.engine import make_engine
 from adapters.sql.users import SqlUserReader
 from application.audit import History
 from application.search import Condition, Key, Op, Order, Search, Slice, total_order
-from application.users import RECORDED
+from application.users import AUDITED_USERS
 from domain.text import email_key
 
 pytestmark = pytest.mark.long
@@ -268,7 +268,7 @@ def test_a_rare_part_is_looked_up_where_there_are_trigrams(
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_history_reads_its_own_events(engine, descending: bool) -> None:
-    its = History(RECORDED, SqlEventReader(engine), SqlUserReader(engine).get).about(777)
+    its = History(AUDITED_USERS, SqlEventReader(engine), SqlUserReader(engine).get).about(777)
     search = Search(its, (Order("id", descending),), Slice(5))
     found = cost(engine, lambda engine: SqlEventReader(engine).page(search))
     assert found.rows <= 6, found.shown
@@ -276,7 +276,7 @@ def test_a_history_reads_its_own_events(engine, descending: bool) -> None:
 
 
 def test_whoever_follows_the_trail_reads_what_is_new(engine) -> None:
-    found = cost(engine, lambda engine: SqlEventReader(engine).after(USERS - 100, size=50))
+    found = cost(engine, lambda engine: SqlEventReader(engine).read_from(USERS - 100, size=50))
     assert "Seq Scan" not in {
         node["Node Type"] for node in found.nodes if node.get("Relation Name") == "events"
     }

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from adapters.tokens.key_sets import (
-    FLOOR,
     LARGEST,
-    LIFESPAN,
+    MIN_REFRESH_SECONDS,
+    REFRESH_SECONDS,
     STALE,
     KeySet,
     UnreachableKeySet,
@@ -24,9 +24,9 @@ from adapters.tokens.key_sets import (
     read_file,
 )
 from adapters.tokens.keys import Secret, UnusableKeySet, read_keys, secret_bytes
-from adapters.tokens.tokens import Tokens, sign
+from adapters.tokens.tokens import TokenVerifier, sign
 from application.access import InvalidToken
-from application.deadlines import remaining, within
+from application.deadlines import deadline, time_left
 from application.ports import Unavailable
 
 Shown = Callable[..., bytes]
@@ -156,14 +156,14 @@ def test_a_new_key_is_found_by_its_first_token(issuer: Any, signing_key: Any, sh
     issuer.body = shown(old)
     keys = KeySet(lambda: fetch(issuer.url), floor=0)
     keys.load()
-    tokens = Tokens(keys)
+    tokens = TokenVerifier(keys)
     before = old.sign()
-    assert tokens.principal(before)
+    assert tokens.verify(before)
     issuer.body = shown(new)
-    assert tokens.principal(before)
-    assert tokens.principal(new.sign())
+    assert tokens.verify(before)
+    assert tokens.verify(new.sign())
     with pytest.raises(InvalidToken):
-        tokens.principal(before)
+        tokens.verify(before)
 
 
 def test_unknown_keys_do_not_make_it_ask_again_and_again(
@@ -173,10 +173,10 @@ def test_unknown_keys_do_not_make_it_ask_again_and_again(
     issuer.body = shown(known)
     keys = KeySet(lambda: fetch(issuer.url))
     keys.load()
-    tokens = Tokens(keys)
+    tokens = TokenVerifier(keys)
     for _ in range(20):
         with pytest.raises(InvalidToken):
-            tokens.principal(unknown.sign())
+            tokens.verify(unknown.sign())
     assert issuer.asked == 1
 
 
@@ -190,13 +190,13 @@ def test_the_last_good_keys_hold_while_the_issuer_is_down(
     issuer.body = shown(known)
     keys = KeySet(lambda: fetch(issuer.url), floor=0)
     keys.load()
-    tokens = Tokens(keys)
+    tokens = TokenVerifier(keys)
     issuer.status, issuer.body = status, body
     with capture_logs() as log, pytest.raises(InvalidToken):
-        tokens.principal(unknown.sign())
+        tokens.verify(unknown.sign())
     assert issuer.asked == 2
     assert [entry["event"] for entry in log] == ["key set not renewed"]
-    assert tokens.principal(known.sign())
+    assert tokens.verify(known.sign())
 
 
 class Publisher:
@@ -249,17 +249,17 @@ def ids(key_set: KeySet) -> list[str | None]:
 def test_a_withdrawn_key_does_not_work_even_once_after_five_minutes_without_requests(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any, new: Any, shown: Shown, known: bool
 ) -> None:
-    tokens, token = Tokens(key_set), old.sign()
+    tokens, token = TokenVerifier(key_set), old.sign()
     if known:
-        assert tokens.principal(token)
+        assert tokens.verify(token)
     publisher.body = shown(new)
     publisher.open.clear()
-    clock.now += LIFESPAN
+    clock.now += REFRESH_SECONDS
     slow = Timer(0.1, publisher.open.set)
     slow.start()
     with pytest.raises(InvalidToken):
-        tokens.principal(token)
-    assert tokens.principal(new.sign())
+        tokens.verify(token)
+    assert tokens.verify(new.sign())
     slow.join()
 
 
@@ -273,7 +273,7 @@ def test_a_set_in_use_is_read_ahead_so_that_no_request_waits(
 ) -> None:
     publisher.body = shown(new)
     publisher.open.clear()
-    clock.now += LIFESPAN * 0.9
+    clock.now += REFRESH_SECONDS * 0.9
     assert ids(key_set) == ["old"]
     assert ids(key_set) == ["old"]
     publisher.open.set()
@@ -284,28 +284,28 @@ def test_a_set_in_use_is_read_ahead_so_that_no_request_waits(
 def test_keys_that_may_have_been_withdrawn_are_not_used_while_the_set_is_being_read(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
-    tokens, token = Tokens(key_set), old.sign()
-    assert tokens.principal(token)
+    tokens, token = TokenVerifier(key_set), old.sign()
+    assert tokens.verify(token)
     publisher.open.clear()
-    clock.now += LIFESPAN
+    clock.now += REFRESH_SECONDS
     for _ in range(2):
-        with within(0.05), pytest.raises(Unavailable):
-            tokens.principal(token)
+        with deadline(0.05), pytest.raises(Unavailable):
+            tokens.verify(token)
     publisher.open.set()
-    assert tokens.principal(token)
+    assert tokens.verify(token)
 
 
 def test_an_old_failure_does_not_make_withdrawn_keys_usable(
     publisher: Publisher, key_set: KeySet, clock: Any, eventually: Callable[..., None]
 ) -> None:
     body, publisher.body = publisher.body, None
-    clock.now += LIFESPAN
+    clock.now += REFRESH_SECONDS
     assert ids(key_set) == ["old"]
     publisher.body = body
     publisher.open.clear()
-    clock.now += LIFESPAN
+    clock.now += REFRESH_SECONDS
     for _ in range(2):  # the first starts an attempt, the second finds it in progress
-        with within(0.05):
+        with deadline(0.05):
             assert ids(key_set) == []
     publisher.open.set()
     eventually(lambda: ids(key_set) == ["old"])
@@ -314,58 +314,58 @@ def test_an_old_failure_does_not_make_withdrawn_keys_usable(
 def test_the_last_good_keys_are_used_for_a_limited_time(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
-    tokens, token = Tokens(key_set), old.sign()
-    assert tokens.principal(token)
+    tokens, token = TokenVerifier(key_set), old.sign()
+    assert tokens.verify(token)
     body, publisher.body = publisher.body, None
     end = clock.now + STALE
-    while clock.now < end - LIFESPAN:
-        clock.now += LIFESPAN / 2
-        assert tokens.principal(token)
-        assert tokens.principal(old.sign(jti=str(clock.now)))
+    while clock.now < end - REFRESH_SECONDS:
+        clock.now += REFRESH_SECONDS / 2
+        assert tokens.verify(token)
+        assert tokens.verify(old.sign(jti=str(clock.now)))
     clock.now = end
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:
-            tokens.principal(token)
+            tokens.verify(token)
         assert str(caught.value.__cause__) == "ROSTER_JWT_JWKS: nobody answers"
     publisher.body = body
-    clock.now += FLOOR
-    assert tokens.principal(token)
+    clock.now += MIN_REFRESH_SECONDS
+    assert tokens.verify(token)
 
 
 def test_requests_do_not_wait_for_each_attempt_while_the_set_cannot_be_read(
     publisher: Publisher, key_set: KeySet, clock: Any, eventually: Callable[..., None]
 ) -> None:
     publisher.body = None
-    clock.now += LIFESPAN
+    clock.now += REFRESH_SECONDS
     assert ids(key_set) == ["old"]
     publisher.open.clear()
-    clock.now += FLOOR
-    with within(20):
+    clock.now += MIN_REFRESH_SECONDS
+    with deadline(20):
         eventually(lambda: ids(key_set) == ["old"] and publisher.reads == 3)
         for _ in range(10):
             assert ids(key_set) == ["old"]
-        assert remaining() > 5  # type: ignore[operator]
+        assert time_left() > 5  # type: ignore[operator]
 
 
 def test_a_set_that_was_emptied_withdraws_its_keys(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
-    tokens, token = Tokens(key_set), old.sign()
-    assert tokens.principal(token)
+    tokens, token = TokenVerifier(key_set), old.sign()
+    assert tokens.verify(token)
     publisher.body = b'{"keys": []}'
-    clock.now += LIFESPAN
+    clock.now += REFRESH_SECONDS
     with pytest.raises(Unavailable):
-        tokens.principal(token)
+        tokens.verify(token)
 
 
 def test_tokens_of_the_secret_do_not_wait_for_the_key_set(
     publisher: Publisher, key_set: KeySet, clock: Any
 ) -> None:
     secret = "a secret of more than thirty-two bytes"
-    tokens, token = Tokens(Secret(secret), key_set), sign(secret, ["users:read"], seconds=60)
+    tokens, token = TokenVerifier(Secret(secret), key_set), sign(secret, ["users:read"], seconds=60)
     publisher.open.clear()
     clock.now += STALE
-    assert tokens.principal(token) == tokens.principal(token)
+    assert tokens.verify(token) == tokens.verify(token)
     assert publisher.reads == 1
 
 
@@ -379,10 +379,10 @@ def test_a_token_without_an_id_needs_the_only_key_for_its_algorithm(
     key_set.load()
     token = jwt.encode({"exp": time() + 60, "sub": "ann"}, keys[0].private, "ES256")
     if count == 1:
-        assert Tokens(key_set).principal(token).subject == "ann"
+        assert TokenVerifier(key_set).verify(token).subject == "ann"
     else:
         with pytest.raises(InvalidToken):
-            Tokens(key_set).principal(token)
+            TokenVerifier(key_set).verify(token)
 
 
 def test_a_service_that_began_without_keys_gets_them_when_they_can_be_had(
@@ -390,5 +390,5 @@ def test_a_service_that_began_without_keys_gets_them_when_they_can_be_had(
 ) -> None:
     key = signing_key("ES256", "a")
     issuer.body = shown(key)
-    tokens = Tokens(KeySet(lambda: fetch(issuer.url)))
-    assert tokens.principal(key.sign()).subject == "ann"
+    tokens = TokenVerifier(KeySet(lambda: fetch(issuer.url)))
+    assert tokens.verify(key.sign()).subject == "ann"

@@ -16,22 +16,22 @@ from hypothesis import strategies as st
 
 from adapters.tokens.key_sets import KeySet
 from adapters.tokens.keys import Secret
-from adapters.tokens.token_cache import MOST, MOST_BYTES, Verified, VerifiedTokens
-from adapters.tokens.tokens import LONGEST, Tokens, sign
+from adapters.tokens.token_cache import MAX_BYTES, MAX_TOKENS, Verified, VerifiedTokens
+from adapters.tokens.tokens import LONGEST, TokenVerifier, sign
 from application.access import InvalidToken, Principal
 from application.ports import Unavailable
 
 SECRET = "a secret of more than thirty-two bytes"
 
 
-def by_secret(**options: Any) -> Tokens:
-    return Tokens(Secret(SECRET), **options)
+def by_secret(**options: Any) -> TokenVerifier:
+    return TokenVerifier(Secret(SECRET), **options)
 
 
-def by_keys(body: bytes, **options: Any) -> Tokens:
+def by_keys(body: bytes, **options: Any) -> TokenVerifier:
     keys = KeySet(lambda: body)
     keys.load()
-    return Tokens(keys, **options)
+    return TokenVerifier(keys, **options)
 
 
 def signed(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
@@ -46,9 +46,9 @@ def raw(header: Any, claims: Any, signature: bytes = b"x") -> str:
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
-def refusal(tokens: Tokens, token: str) -> str:
+def refusal(tokens: TokenVerifier, token: str) -> str:
     with pytest.raises(InvalidToken) as caught:
-        tokens.principal(token)
+        tokens.verify(token)
     return caught.value.detail
 
 
@@ -56,14 +56,14 @@ def test_a_token_that_was_signed_here_speaks_for_its_subject() -> None:
     token = sign(SECRET, ["users:read", "users:write"], seconds=60, subject="ann")
     expected = Principal("secret", None, "ann", frozenset(("users:read", "users:write")))
     tokens = by_secret()
-    assert tokens.principal(token) == expected
-    assert tokens.principal(token) == expected  # known by now
+    assert tokens.verify(token) == expected
+    assert tokens.verify(token) == expected  # known by now
 
 
 def test_a_token_bears_the_issuer_and_the_audience_that_are_asked_for() -> None:
     token = sign(SECRET, ["x"], seconds=60, issuer="https://i.example", audience="roster")
     tokens = by_secret(issuers=["https://i.example"], audiences=["roster"])
-    assert tokens.principal(token).scopes == {"x"}
+    assert tokens.verify(token).scopes == {"x"}
 
 
 @pytest.mark.parametrize("name", ["rs256", "es256", "eddsa"])
@@ -72,7 +72,7 @@ def test_each_kind_of_key_checks_its_own_tokens(
 ) -> None:
     key = request.getfixturevalue(name)
     tokens = by_keys(shown(key))
-    assert tokens.principal(key.sign()) == Principal(
+    assert tokens.verify(key.sign()) == Principal(
         "key_set", None, "ann", frozenset(("users:read",))
     )
     other = type(key)(key.algorithm, key.kid)
@@ -86,7 +86,7 @@ def test_ed25519_goes_by_both_its_names(
 ) -> None:
     tokens = by_keys(shown({**eddsa.jwk, **({"alg": named} if named else {})}))
     token = jwt.encode({"exp": time() + 60}, eddsa.private, algorithm, {"kid": "ed"})
-    assert tokens.principal(token).subject is None
+    assert tokens.verify(token).subject is None
 
 
 def test_a_secret_and_a_key_set_may_stand_side_by_side(
@@ -94,8 +94,8 @@ def test_a_secret_and_a_key_set_may_stand_side_by_side(
 ) -> None:
     keys = KeySet(lambda: shown(rs256))
     keys.load()
-    tokens = Tokens(Secret(SECRET), keys)
-    assert tokens.principal(signed()).scopes == tokens.principal(rs256.sign()).scopes
+    tokens = TokenVerifier(Secret(SECRET), keys)
+    assert tokens.verify(signed()).scopes == tokens.verify(rs256.sign()).scopes
 
 
 @pytest.mark.parametrize("kid", ["other", None])
@@ -104,7 +104,7 @@ def test_a_key_without_an_id_is_tried_for_any_token(
 ) -> None:
     key = signing_key("ES256")
     tokens = by_keys(shown(signing_key("ES256", "first"), key))
-    assert tokens.principal(key.sign({"kid": kid} if kid else None)).subject == "ann"
+    assert tokens.verify(key.sign({"kid": kid} if kid else None)).subject == "ann"
 
 
 def test_two_keys_of_one_id_are_told_apart_by_their_kind(
@@ -112,7 +112,7 @@ def test_two_keys_of_one_id_are_told_apart_by_their_kind(
 ) -> None:
     first, second = signing_key("ES256", "same"), signing_key("EdDSA", "same")
     tokens = by_keys(shown(first, second))
-    assert tokens.principal(first.sign()) == tokens.principal(second.sign())
+    assert tokens.verify(first.sign()) == tokens.verify(second.sign())
 
 
 # Attacks
@@ -126,7 +126,7 @@ def test_a_token_can_not_do_without_a_signature(
     keys = KeySet(lambda: shown(rs256))
     keys.load()
     token = raw({"alg": name, "kid": "rsa"}, {"exp": int(time()) + 60}, signature)
-    assert refusal(Tokens(Secret(SECRET), keys), token)
+    assert refusal(TokenVerifier(Secret(SECRET), keys), token)
 
 
 def test_a_public_key_is_nobodys_secret(rs256: Any, shown: Callable[..., bytes]) -> None:
@@ -144,14 +144,14 @@ def test_a_public_key_is_nobodys_secret(rs256: Any, shown: Callable[..., bytes])
         head = body.rpartition(".")[0].encode()
         mac = jwt.get_algorithm_by_name("HS256").sign(head, secret)
         token = head + b"." + base64.urlsafe_b64encode(mac).rstrip(b"=")
-        assert refusal(Tokens(keys), token.decode())
-        assert refusal(Tokens(Secret(SECRET), keys), token.decode())
+        assert refusal(TokenVerifier(keys), token.decode())
+        assert refusal(TokenVerifier(Secret(SECRET), keys), token.decode())
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
 def test_a_secret_is_for_its_own_algorithm_alone(algorithm: str) -> None:
     long = SECRET * 2
-    tokens = Tokens(Secret(long))
+    tokens = TokenVerifier(Secret(long))
     assert refusal(tokens, signed(long, algorithm))
 
 
@@ -179,7 +179,7 @@ def test_another_secret_is_refused() -> None:
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_token_that_was_changed_anywhere_is_refused(part: int) -> None:
     tokens, token = by_secret(), signed()
-    assert tokens.principal(token)
+    assert tokens.verify(token)
     parts = token.split(".")
     middle = len(parts[part]) // 2
     swapped = "A" if parts[part][middle] != "A" else "B"
@@ -233,7 +233,7 @@ def test_a_claim_that_does_not_hold_is_told(claims: dict[str, Any], reason: str)
 @pytest.mark.parametrize("claims", [{"exp": 10**300}, {"nbf": 0}, {"aud": ["a"]}, {"iss": "x"}])
 def test_claims_that_hold_or_that_nobody_asked_about_do_not_matter(claims: dict[str, Any]) -> None:
     tokens, token = by_secret(), signed(**claims)
-    assert tokens.principal(token) == tokens.principal(token)
+    assert tokens.verify(token) == tokens.verify(token)
 
 
 @pytest.mark.parametrize(
@@ -248,14 +248,14 @@ def test_clocks_may_differ_by_the_leeway(
     token = signed(**{claim: now + seconds if claim == "exp" else now - seconds})
     tokens = by_secret(leeway=leeway)
     if good:
-        assert tokens.principal(token) == tokens.principal(token)
+        assert tokens.verify(token) == tokens.verify(token)
     else:
         assert refusal(tokens, token)
 
 
 def test_the_leeway_is_thirty_seconds_by_default() -> None:
     now = int(time())
-    assert by_secret().principal(signed(exp=now - 20))
+    assert by_secret().verify(signed(exp=now - 20))
     assert refusal(by_secret(), signed(exp=now - 31)) == "The token has expired."
 
 
@@ -265,7 +265,7 @@ def test_the_leeway_is_thirty_seconds_by_default() -> None:
 def test_an_access_token_may_say_that_it_is_one(typ: str | None) -> None:
     claims = {"exp": int(time()) + 60}
     token = jwt.encode(claims, SECRET, "HS256", {"typ": typ} if typ else {"typ": ""})
-    assert by_secret().principal(token)
+    assert by_secret().verify(token)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_a_token_of_another_type_is_refused(typ: Any) -> None:
 def test_the_audience_must_be_among_those_accepted(audience: Any, good: bool) -> None:
     tokens, token = by_secret(audiences=["roster", "api://roster"]), signed(aud=audience)
     if good:
-        assert tokens.principal(token)
+        assert tokens.verify(token)
     else:
         assert refusal(tokens, token)
 
@@ -330,7 +330,7 @@ def test_each_of_several_issuers_is_accepted(
         key = request.getfixturevalue(name)
         tokens, sign_one = by_keys(shown(key), issuers=issuers), key.sign
     for issuer in issuers:
-        assert tokens.principal(sign_one(iss=issuer)).issuer == issuer
+        assert tokens.verify(sign_one(iss=issuer)).issuer == issuer
     told = refusal(tokens, sign_one(iss="https://c.example"))
     assert told == "The token's issuer (`iss`) is not accepted."
     assert refusal(tokens, sign_one()) == "The token lacks the claim `iss`."
@@ -343,7 +343,7 @@ def test_the_issuer_must_be_the_one(issuer: Any) -> None:
     whole = f"{token}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
     assert refusal(by_secret(issuers=["https://i.example"]), whole)
     if issuer is None or isinstance(issuer, str):
-        assert by_secret().principal(whole).issuer == issuer
+        assert by_secret().verify(whole).issuer == issuer
     else:
         assert "`iss`" in refusal(by_secret(), whole)
 
@@ -366,13 +366,13 @@ def test_the_issuer_must_be_the_one(issuer: Any) -> None:
 @pytest.mark.parametrize("claim", ["scope", "scp"])
 def test_scopes_are_whole_words(claim: str, told: Any, scopes: set[str]) -> None:
     token = signed(**{"scope": None, claim: told})
-    assert by_secret().principal(token).scopes == scopes
+    assert by_secret().verify(token).scopes == scopes
 
 
 @pytest.mark.parametrize("scope", ["", "users:read", [], ["users:read"]])
 def test_scp_does_not_count_beside_scope(scope: Any) -> None:
     token = signed(scope=scope, scp="users:write")
-    assert by_secret().principal(token).scopes == set(scope and ["users:read"])
+    assert by_secret().verify(token).scopes == set(scope and ["users:read"])
 
 
 @pytest.mark.parametrize("scp", [5, {"users:read": True}, ["users:read", 5], True])
@@ -432,7 +432,7 @@ def test_whatever_comes_is_refused_and_nothing_else(
 ) -> None:
     keys = KeySet(lambda: shown(rs256))
     keys.load()
-    assert refusal(Tokens(Secret(SECRET), keys), token)
+    assert refusal(TokenVerifier(Secret(SECRET), keys), token)
 
 
 CLAIMS = st.dictionaries(
@@ -450,16 +450,16 @@ def test_whatever_the_claims_are_the_answer_is_a_principal_or_a_refusal(
     token = f"{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
     for tokens in (by_secret(), by_secret(issuers=["i"], audiences=["a"])):
         with suppress(InvalidToken):
-            assert tokens.principal(token) == tokens.principal(token)
+            assert tokens.verify(token) == tokens.verify(token)
 
 
 # What the operator learns
 
 
-def evidence(tokens: Tokens, token: str) -> tuple[str, dict[str, str]]:
+def evidence(tokens: TokenVerifier, token: str) -> tuple[str, dict[str, str]]:
     """Why the token is refused, for the log."""
     with pytest.raises(InvalidToken) as caught:
-        tokens.principal(token)
+        tokens.verify(token)
     return caught.value.reason, caught.value.facts
 
 
@@ -468,7 +468,7 @@ def test_the_reason_names_what_the_operator_must_change(
 ) -> None:
     tokens = by_keys(shown(es256, eddsa), issuers=["https://i.example"], audiences=["roster"])
     good = {"iss": "https://i.example", "aud": "roster"}
-    assert tokens.principal(es256.sign(**good))
+    assert tokens.verify(es256.sign(**good))
     forged = signing_key("ES256", "ec").sign(**good)
     unknown = signing_key("ES256", "Ann Secretive").sign(**good)
     assert evidence(tokens, es256.sign(**good | {"iss": "https://j.example"})) == (
@@ -497,11 +497,11 @@ def test_an_issuer_is_logged_in_part_if_it_is_long() -> None:
 def test_a_token_that_was_known_expires_all_the_same(eventually: Callable[..., None]) -> None:
     tokens = by_secret(leeway=0)
     token = signed(exp=time() + 1.2)
-    assert tokens.principal(token)
+    assert tokens.verify(token)
 
     def is_refused() -> bool:
         try:
-            tokens.principal(token)
+            tokens.verify(token)
         except InvalidToken as error:
             return error.detail == "The token has expired."
         return False
@@ -512,7 +512,7 @@ def test_a_token_that_was_known_expires_all_the_same(eventually: Callable[..., N
 def test_what_is_known_of_a_token_is_its_digest_alone() -> None:
     tokens = by_secret()
     token = signed(sub="ann")
-    tokens.principal(token)
+    tokens.verify(token)
     kept = repr(vars(tokens._verified))
     assert "'ann'" in kept
     assert not any(part in kept for part in token.split("."))
@@ -520,9 +520,9 @@ def test_what_is_known_of_a_token_is_its_digest_alone() -> None:
 
 def test_no_more_tokens_are_known_than_fit() -> None:
     tokens = by_secret()
-    for number in range(MOST + 10):
-        tokens.principal(signed(jti=str(number)))
-    assert len(tokens._verified) == MOST
+    for number in range(MAX_TOKENS + 10):
+        tokens.verify(signed(jti=str(number)))
+    assert len(tokens._verified) == MAX_TOKENS
 
 
 def test_tokens_with_many_scopes_take_no_more_memory_than_others() -> None:
@@ -530,12 +530,12 @@ def test_tokens_with_many_scopes_take_no_more_memory_than_others() -> None:
     source = Secret(SECRET)
     scopes = frozenset(f"{number:x}" for number in range(3000))  # as many as 16 KiB hold
     before = principal_bytes = getsizeof(scopes) + sum(map(getsizeof, scopes))
-    for number in range(MOST):
+    for number in range(MAX_TOKENS):
         principal = Principal("secret", None, str(number), scopes)
         known.add(number.to_bytes(32), Verified(principal, time() + 60, source, ()))
-        assert len(known) * principal_bytes <= MOST_BYTES
-    assert before * len(known) <= known.total_bytes <= MOST_BYTES
-    assert known.get((MOST - 1).to_bytes(32))
+        assert len(known) * principal_bytes <= MAX_BYTES
+    assert before * len(known) <= known.total_bytes <= MAX_BYTES
+    assert known.get((MAX_TOKENS - 1).to_bytes(32))
     assert not known.get((0).to_bytes(32))
 
 
@@ -557,12 +557,12 @@ def test_a_token_is_forgotten_when_its_key_is_withdrawn(
     bodies = [shown(new), shown(old)]
     keys = KeySet(lambda: bodies.pop())
     keys.load()
-    tokens = Tokens(keys)
+    tokens = TokenVerifier(keys)
     token = old.sign()
-    assert tokens.principal(token)
+    assert tokens.verify(token)
     keys.load()
     assert refusal(tokens, token)
-    assert tokens.principal(new.sign())
+    assert tokens.verify(new.sign())
 
 
 def test_without_any_keys_nobody_is_called_a_liar(rs256: Any) -> None:
@@ -570,4 +570,4 @@ def test_without_any_keys_nobody_is_called_a_liar(rs256: Any) -> None:
         return b""
 
     with pytest.raises(Unavailable):
-        Tokens(KeySet(unreadable)).principal(rs256.sign())
+        TokenVerifier(KeySet(unreadable)).verify(rs256.sign())

@@ -7,7 +7,7 @@ from flask import Flask, Response, after_this_request, g, request
 from werkzeug.exceptions import NotFound
 
 from adapters.web.app import create_app
-from adapters.web.flask_app import Ready
+from adapters.web.flask_app import PreparedResponse
 
 TYPE = ("Content-Type", "text/plain")
 
@@ -35,15 +35,15 @@ def app(calls: list[str]) -> Flask:
     @app.get("/ready")
     def ready() -> Response:
         calls.append("route")
-        return Ready(b"whole", 200, [TYPE, ("ETag", '"1"')])
+        return PreparedResponse(b"whole", 200, [TYPE, ("ETag", '"1"')])
 
     @app.get("/nothing")
     def nothing() -> Response:
-        return Ready(b"", 204, [])
+        return PreparedResponse(b"", 204, [])
 
     @app.get("/unchanged")
     def unchanged() -> Response:
-        return Ready(b"", 304, [("ETag", '"1"')])
+        return PreparedResponse(b"", 304, [("ETag", '"1"')])
 
     @app.get("/text")
     def text() -> tuple[str, int]:
@@ -60,7 +60,7 @@ def app(calls: list[str]) -> Flask:
             response.headers["X-Added"] = "yes"
             return response
 
-        return Ready(b"whole", 200, [TYPE])
+        return PreparedResponse(b"whole", 200, [TYPE])
 
     @app.get("/echo/<path:rest>")
     def echo(rest: str) -> dict[str, object]:
@@ -171,11 +171,11 @@ def test_what_a_request_or_an_answer_has_not_is_an_attribute_error(app: Flask) -
         with pytest.raises(AttributeError):
             _ = request.nothing_of_the_kind  # type: ignore[attr-defined]
         with pytest.raises(AttributeError):
-            _ = Ready(b"", 200, []).nothing_of_the_kind  # type: ignore[attr-defined]
+            _ = PreparedResponse(b"", 200, []).nothing_of_the_kind  # type: ignore[attr-defined]
 
 
 def test_whoever_looks_at_a_ready_answer_finds_a_response(app: Flask) -> None:
-    answer = Ready(b"whole", 201, [TYPE, ("Location", "/x")])
+    answer = PreparedResponse(b"whole", 201, [TYPE, ("Location", "/x")])
     closed = []
     answer.call_on_close(lambda: closed.append(True))
     assert (answer.status_code, answer.status, answer.get_data()) == (201, "201 CREATED", b"whole")

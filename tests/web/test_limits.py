@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from adapters.web import request_body
 from adapters.web.request_body import (
-    DISCARDED,
+    MAX_DRAINED_BYTES,
     SMALL,
     STEP,
     BodyIncomplete,
@@ -24,7 +24,7 @@ from adapters.web.request_body import (
     read_body,
     release_body,
 )
-from application.deadlines import within
+from application.deadlines import deadline
 
 
 class Stingy:
@@ -85,7 +85,7 @@ def test_a_body_that_nobody_has_read_is_discarded(declared: int | None) -> None:
 def test_no_more_than_so_much_is_discarded(
     declared: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_body, "DISCARDED", 50)
+    monkeypatch.setattr(request_body, "MAX_DRAINED_BYTES", 50)
     environment = environ(b"x" * 1000, declared)
     discard(environment, seconds=60)
     assert environment["wsgi.input"].left() == 950
@@ -121,7 +121,8 @@ def test_a_body_that_broke_off_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "can_be"), [(DISCARDED, True), (DISCARDED + 1, False), (None, False)]
+    ("declared", "can_be"),
+    [(MAX_DRAINED_BYTES, True), (MAX_DRAINED_BYTES + 1, False), (None, False)],
 )
 def test_whether_the_end_of_a_body_will_be_reached(declared: int | None, can_be: bool) -> None:
     assert can_be_discarded(environ(b"", declared)) is can_be
@@ -275,7 +276,7 @@ def test_large_bodies_are_validated_one_at_a_time_and_within_the_deadline() -> N
         receive(each, memory)
     begin_validation(first)
     begin_validation(small)
-    with within(0.01), pytest.raises(BodyMemoryExceeded):
+    with deadline(0.01), pytest.raises(BodyMemoryExceeded):
         begin_validation(second)
     release_body(first)
     begin_validation(second)

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from flask.testing import FlaskClient
 
-from adapters.web.rate_limit import TooManyRequests, limit, rate
+from adapters.web.rate_limit import TooManyRequests, rate, rate_limiter
 
 Service = Callable[..., FlaskClient]
 
@@ -195,7 +195,7 @@ def hurried() -> Iterator[None]:
 
 
 def test_those_who_ask_at_once_are_counted_one_by_one(hurried: None) -> None:
-    check = limit(rate("8/day"))
+    check = rate_limiter(rate("8/day"))
     together = Barrier(16, timeout=10)
 
     def ask(_: int) -> int:
@@ -212,7 +212,7 @@ def test_those_who_ask_at_once_are_counted_one_by_one(hurried: None) -> None:
 
 
 def test_who_has_not_asked_for_longest_is_forgotten_for_another() -> None:
-    check = limit(rate("1/hour"), askers=2)
+    check = rate_limiter(rate("1/hour"), askers=2)
 
     def passes(asker: str) -> bool:
         with suppress(TooManyRequests):

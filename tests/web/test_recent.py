@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from adapters.web import recent
-from adapters.web.recent import Recent
+from adapters.web.recent import CachedResult
 
 Advance = Callable[[float], None]
 
@@ -26,7 +26,7 @@ def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
 
 def test_a_result_holds_for_a_second(advance: Advance) -> None:
     results = iter(range(10))
-    get = Recent(lambda: next(results))
+    get = CachedResult(lambda: next(results))
     assert [get(), get()] == [0, 0]
     advance(0.9)
     assert get() == 0
@@ -41,7 +41,7 @@ def test_a_failure_is_a_result_and_is_replaced_like_one(advance: Advance) -> Non
         if error := outcomes.pop(0):
             raise error
 
-    get = Recent(check)
+    get = CachedResult(check)
     for _ in range(3):
         with pytest.raises(ValueError, match="broken") as caught:
             get()
@@ -64,7 +64,7 @@ def test_while_one_thread_computes_others_get_the_last_result(advance: Advance) 
             assert go_on.wait(10)
         return result
 
-    get = Recent(compute)
+    get = CachedResult(compute)
     assert get() == "first"
     advance(1.5)
     with ThreadPoolExecutor(1) as threads:
@@ -87,7 +87,7 @@ def test_nobody_gets_a_result_of_long_ago_and_all_wait_for_one(advance: Advance)
             assert go_on.wait(10)
         return result
 
-    get = Recent(compute)
+    get = CachedResult(compute)
     assert get() == "first"
     advance(3600)
     with ThreadPoolExecutor(5) as threads:
@@ -108,7 +108,7 @@ def test_the_first_result_is_computed_once_for_all_who_wait() -> None:
         assert go_on.wait(10)
         return len(calls)
 
-    get = Recent(compute)
+    get = CachedResult(compute)
     with ThreadPoolExecutor(5) as threads:
         waiting = [threads.submit(get) for _ in range(5)]
         assert computing.wait(10)

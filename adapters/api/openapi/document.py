@@ -254,7 +254,7 @@ def _history_path(resource: Resource) -> dict[str, Any]:
     }
 
 
-_ID: Final = {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.KEY]}
+_ID: Final = {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.ID]}
 
 
 def _listed(resource: Resource, *problems: int) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.openapi.schemas import TYPES
-from adapters.jsonapi.cursors import CURSOR, LONGEST_CURSOR
+from adapters.jsonapi.cursors import CURSOR, MAX_CURSOR_LENGTH
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
 from adapters.jsonapi.parameters import (
-    DEEPEST_OFFSET,
-    DEFAULT_SIZE,
-    LARGEST_SIZE,
-    LONGEST_VALUE,
-    MOST_SORT_FIELDS,
+    DEFAULT_PAGE_SIZE,
+    MAX_OFFSET,
+    MAX_PAGE_SIZE,
+    MAX_SORT_FIELDS,
+    MAX_VALUE_LENGTH,
 )
 from adapters.jsonapi.resource import EQUALITY, Attribute, Kind, Resource
 from adapters.jsonapi.resource import KEY as ANY_KEY
@@ -33,13 +33,13 @@ _NO_NUL: Final = r"[^\u0000]*"
 _OF_TEXTS: Final = ("pattern", "format", "minLength", "maxLength")
 _VALUES: Final[dict[Kind, str]] = {
     Kind.TEXT: _NO_NUL,
-    Kind.TRUTH: "true|false",
-    Kind.KEY: ANY_KEY,
+    Kind.BOOLEAN: "true|false",
+    Kind.ID: ANY_KEY,
 }
 
 _BY_NUMBER: Final = (
     "A page by its number, instead of cursors. At most "
-    f"{DEEPEST_OFFSET} items may come before it, which depends on page[size]."
+    f"{MAX_OFFSET} items may come before it, which depends on page[size]."
 )
 
 KEY: Final = _header(
@@ -110,7 +110,7 @@ def _value(attribute: Attribute, op: Op) -> dict[str, Any]:
         pattern = _VALUES.get(attribute.kind)
         return _of(pattern) if pattern else TYPES[attribute.kind]
     if op not in EQUALITY:
-        return {**_of(_NO_NUL), "maxLength": LONGEST_VALUE}
+        return {**_of(_NO_NUL), "maxLength": MAX_VALUE_LENGTH}
     keywords = {
         key: attribute.description[key] for key in _OF_TEXTS if key in attribute.description
     }
@@ -136,13 +136,13 @@ def list_parameters(resource: Resource) -> list[dict[str, Any]]:
         "type": "string",
         "pattern": f"^{CURSOR}$",
         "minLength": 1,
-        "maxLength": LONGEST_CURSOR,
+        "maxLength": MAX_CURSOR_LENGTH,
     }
     whole = {"type": "integer", "minimum": 1}
-    number = {**whole, "maximum": DEEPEST_OFFSET + 1}
-    size = {**whole, "maximum": LARGEST_SIZE, "default": DEFAULT_SIZE}
+    number = {**whole, "maximum": MAX_OFFSET + 1}
+    size = {**whole, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE}
     names = (f"-?{name}" for name in resource.sortable)
-    order = _of("|" + _some_of(names, f"{{0,{MOST_SORT_FIELDS - 1}}}"))
+    order = _of("|" + _some_of(names, f"{{0,{MAX_SORT_FIELDS - 1}}}"))
     return [
         _query("page[size]", size, "How many items; in a range, at most the maximum."),
         _query("page[after]", cursor, "A cursor: the items after it."),

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from adapters.jsonapi.operation_objects import MOST, OPERATIONS, RESULTS
+from adapters.jsonapi.operation_objects import MAX_OPERATIONS, OPERATIONS, RESULTS
 from adapters.jsonapi.resource import KEY, Attribute, Kind, Resource
 
 TYPES: Final[dict[Kind, dict[str, Any]]] = {
     Kind.TEXT: {"type": "string"},
-    Kind.TRUTH: {"type": "boolean"},
-    Kind.INSTANT: {"type": "string", "format": "date-time"},
-    Kind.KEY: {"type": "string", "pattern": f"^(?:{KEY})$"},
+    Kind.BOOLEAN: {"type": "boolean"},
+    Kind.TIMESTAMP: {"type": "string", "format": "date-time"},
+    Kind.ID: {"type": "string", "pattern": f"^(?:{KEY})$"},
     Kind.NUMBER: {"type": "integer"},
     Kind.MAPPING: {"type": "object"},
 }
@@ -134,7 +134,7 @@ def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
     meant = [operation for resource in resources for operation in _operations(resource)]
     made = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
     result = {"type": "object", "properties": {"data": made, "meta": {"type": "object"}}}
-    many = {"type": "array", "minItems": 1, "maxItems": MOST}
+    many = {"type": "array", "minItems": 1, "maxItems": MAX_OPERATIONS}
     return {
         "Operations": object_of([OPERATIONS], **{OPERATIONS: {**many, "items": {"anyOf": meant}}}),
         "Results": object_of([RESULTS], **{RESULTS: {**many, "items": result}}),
@@ -143,7 +143,7 @@ def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
 
 def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
     """The schemas of what can be done with it: add, update, remove."""
-    named = {"type": _type(resource), "id": TYPES[Kind.KEY], "lid": {"type": "string"}}
+    named = {"type": _type(resource), "id": TYPES[Kind.ID], "lid": {"type": "string"}}
     one = {"oneOf": [{"required": ["id"]}, {"required": ["lid"]}]}
     ref = {**object_of(["type"], **named), **one}
     href = {"type": "string", "format": "uri-reference"}
@@ -179,7 +179,7 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
 
 
 def _identity(resource: Resource) -> dict[str, Any]:
-    return {"type": _type(resource), "id": TYPES[Kind.KEY]}
+    return {"type": _type(resource), "id": TYPES[Kind.ID]}
 
 
 def _type(resource: Resource) -> dict[str, Any]:

@@ -22,7 +22,7 @@ PLACES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def welcome(base: str) -> Blueprint:
+def home(base: str) -> Blueprint:
     """The page and its JSON; `base` is what comes before the paths in every URL."""
     blueprint = Blueprint("welcome", __name__)
     places = {name: f"{base}{path}" for name, (path, _) in PLACES.items()}

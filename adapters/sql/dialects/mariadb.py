@@ -22,9 +22,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import asbool
 
 from adapters.sql.failures import UnsupportedServer
-from application.deadlines import remaining, within
+from application.deadlines import deadline, time_left
 
-OLDEST = (10, 11)
+MIN_VERSION = (10, 11)
 _CONNECT_SECONDS = 10.0
 _SHARE_OF_SERVER = 0.95
 _SESSION = {
@@ -80,18 +80,18 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "checkout", _still_open)
     event.listen(engine, "before_cursor_execute", _bound_at_server, retval=True)
-    event.listen(engine, "handle_error", _keep_the_others)
+    event.listen(engine, "handle_error", _keep_other_connections)
 
 
 class _Socket(socket.socket):
     """Waits no longer than the deadline for what it sends or receives."""
 
     def recv_into(self, *arguments: Any) -> int:
-        self.settimeout(_left())
+        self.settimeout(_seconds_left())
         return super().recv_into(*arguments)
 
     def sendall(self, *arguments: Any) -> None:
-        self.settimeout(_left())
+        self.settimeout(_seconds_left())
         super().sendall(*arguments)
 
 
@@ -99,8 +99,8 @@ class _EncryptedSocket(_Socket, ssl.SSLSocket):
     """The same under TLS."""
 
 
-def _left() -> float | None:
-    left = remaining()
+def _seconds_left() -> float | None:
+    left = time_left()
     if left == 0:  # which would mean not to wait, and to be told so otherwise
         raise TimeoutError
     return left
@@ -119,9 +119,9 @@ def _connect(
     _: Dialect, record: ConnectionPoolEntry, __: Any, parameters: dict[str, Any]
 ) -> Session:
     session = _session(parameters)
-    with within(session.connect_timeout or _CONNECT_SECONDS):
+    with deadline(session.connect_timeout or _CONNECT_SECONDS):
         try:
-            reached = _reach(session)
+            reached = _open_socket(session)
         except (OSError, UnicodeError) as error:  # a host name that is none is the latter
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             where = session.unix_socket or f"{session.host}:{session.port}"
@@ -134,14 +134,14 @@ def _connect(
     return session
 
 
-def _reach(session: Session) -> socket.socket:
+def _open_socket(session: Session) -> socket.socket:
     """A socket to the server: by the first of its addresses that takes it. OSError."""
     if session.unix_socket:
         return _connected(socket.AF_UNIX, session.unix_socket)
     found = socket.getaddrinfo(session.host, session.port, type=socket.SOCK_STREAM)
     for left, (family, _, _, _, address) in zip(range(len(found), 0, -1), found, strict=True):
         try:
-            with within((remaining() or 0.0) / left):
+            with deadline((time_left() or 0.0) / left):
                 return _connected(family, address)
         except OSError as error:
             failure = error
@@ -151,7 +151,7 @@ def _reach(session: Session) -> socket.socket:
 def _connected(family: int, address: Any) -> socket.socket:
     reached = _Socket(family, socket.SOCK_STREAM)
     try:
-        reached.settimeout(_left())
+        reached.settimeout(_seconds_left())
         reached.connect(address)
         if family != socket.AF_UNIX:
             reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -168,7 +168,7 @@ def _refuse_others(session: Session) -> None:
         cursor.execute("SELECT VERSION()")
         (version,) = cursor.fetchone()
     found = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
-    if not found or tuple(map(int, found.groups())) < OLDEST:
+    if not found or tuple(map(int, found.groups())) < MIN_VERSION:
         session.close()
         raise UnsupportedServer(f"It is {version}. Use MariaDB 10.11 or newer.")
 
@@ -181,9 +181,9 @@ def _still_open(session: Session, record: ConnectionPoolEntry, _: object) -> Non
         raise DisconnectionError
 
 
-def bounded(statement: str) -> str:
+def with_timeout(statement: str) -> str:
     """Have the server give up first, or it would go on with what nobody waits for."""
-    left = remaining()
+    left = time_left()
     if left is None:
         return statement
     seconds = max(0.001, _SHARE_OF_SERVER * left)
@@ -193,22 +193,22 @@ def bounded(statement: str) -> str:
 def _bound_at_server(
     _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
 ) -> tuple[str, Any]:
-    return bounded(statement), parameters
+    return with_timeout(statement), parameters
 
 
-def _keep_the_others(context: ExceptionContext) -> None:
+def _keep_other_connections(context: ExceptionContext) -> None:
     """One answer that did not come is no reason to open every connection of the pool anew."""
     if isinstance(context.original_exception.__context__, TimeoutError):
         context.invalidate_pool_on_disconnect = False
 
 
-class Manners:
+class TransactionPolicy:
     """How a transaction is opened."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
         """As any transaction."""
         connection.cursor().execute("START TRANSACTION")
 
-    def turn(self) -> AbstractContextManager[None]:
+    def write_lock(self) -> AbstractContextManager[None]:
         """Writers need not line up."""
         return nullcontext()

@@ -28,9 +28,9 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
-from application.deadlines import remaining, within
+from application.deadlines import deadline, time_left
 
-OLDEST = 15
+MIN_VERSION = 15
 _CONNECT_SECONDS = 10.0
 _SECONDS_OF_MISTRUST = 30.0
 _LISTS = ("host", "hostaddr", "port")
@@ -98,7 +98,7 @@ class _Cursor(extensions.cursor):
             self.execute("")
 
 
-def _instant(value: str | bytes | None, _: extensions.cursor) -> datetime | None:
+def _parse_timestamp(value: str | bytes | None, _: extensions.cursor) -> datetime | None:
     """In UTC, whatever the time zone of the session; three times as fast as the driver's own."""
     if value is None:
         return None
@@ -107,7 +107,7 @@ def _instant(value: str | bytes | None, _: extensions.cursor) -> datetime | None
 
 
 _OID_OF_TIMESTAMPTZ = 1184
-_INSTANT = extensions.new_type((_OID_OF_TIMESTAMPTZ,), "INSTANT", _instant)
+_INSTANT = extensions.new_type((_OID_OF_TIMESTAMPTZ,), "INSTANT", _parse_timestamp)
 
 
 def url_of(text: str) -> URL:
@@ -153,19 +153,19 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "do_connect", _Hosts().connect)
     event.listen(engine, "checkout", _still_open)
     event.listen(engine, "before_cursor_execute", _bound_at_server, retval=True)
-    event.listen(engine, "handle_error", _keep_the_others)
+    event.listen(engine, "handle_error", _keep_other_connections)
 
 
 def _wait(connection: extensions.connection) -> None:
     """Called by the driver, of which it is a global setting, instead of blocking."""
     while (state := connection.poll()) != POLL_OK:
         incoming = getattr(connection, "incoming", None) if state == POLL_READ else None
-        left = remaining()
-        if not (incoming or _looking(connection, state)).poll(left and 1000 * left):
+        left = time_left()
+        if not (incoming or _poll(connection, state)).poll(left and 1000 * left):
             raise DeadlinePassed
 
 
-def _looking(connection: extensions.connection, state: int) -> "select.poll":
+def _poll(connection: extensions.connection, state: int) -> "select.poll":
     """Looks whether there is something to read, or room to write."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
@@ -202,12 +202,12 @@ class _Hosts:
         """A connection to the first host that is as wanted; each gets its share of the time."""
         attempts = list(_attempts({**_KEEPALIVES, **parameters}))
         longest = float(parameters.get("connect_timeout") or _CONNECT_SECONDS)
-        with within(longest * len(attempts)):
+        with deadline(longest * len(attempts)):
             for left, position in zip(
                 range(len(attempts), 0, -1), self._order(len(attempts)), strict=True
             ):
                 try:
-                    with within((remaining() or 0.0) / left):
+                    with deadline((time_left() or 0.0) / left):
                         return _connected(attempts[position])
                 except psycopg2.OperationalError as error:
                     self._failures[position] = monotonic()
@@ -228,11 +228,11 @@ def _connected(parameters: dict[str, Any]) -> Session:
     except psycopg2.OperationalError as error:
         raise _with_address(error, parameters) from error
     connection.cursor_factory = _Cursor
-    connection.incoming = _looking(connection, POLL_READ)
+    connection.incoming = _poll(connection, POLL_READ)
     extensions.register_type(_INSTANT, connection)
     try:
         _refuse_unsupported(connection)
-        _look_at_defaults(connection)
+        _check_defaults(connection)
     except BaseException:
         connection.close()
         raise
@@ -254,9 +254,9 @@ def _with_address(
 def _refuse_unsupported(connection: Session) -> None:
     """Raises UnsupportedServer, UnsupportedEncoding. The server has said all this already."""
     version = connection.server_version
-    if version < 10_000 * OLDEST:
+    if version < 10_000 * MIN_VERSION:
         raise UnsupportedServer(
-            f"It is PostgreSQL {version // 10_000}. Use PostgreSQL {OLDEST} or newer."
+            f"It is PostgreSQL {version // 10_000}. Use PostgreSQL {MIN_VERSION} or newer."
         )
     encoding = connection.get_parameter_status("server_encoding")
     if encoding not in (None, "UTF8"):
@@ -266,7 +266,7 @@ def _refuse_unsupported(connection: Session) -> None:
         )
 
 
-def _look_at_defaults(connection: Session) -> None:
+def _check_defaults(connection: Session) -> None:
     """A statement outside a transaction has the isolation level that is the server's default.
 
     A standby refuses to run any at `serializable`, so those statements need to set their own.
@@ -295,9 +295,9 @@ def _still_open(connection: Session, *_: object) -> None:
         raise DisconnectionError
 
 
-def bounded(statement: str) -> str:
+def with_timeout(statement: str) -> str:
     """Have the server give up first, or it would go on with what nobody waits for."""
-    left = remaining()
+    left = time_left()
     if left is None:
         return statement
     milliseconds = max(1, int(_SHARE_OF_SERVER * 1000 * left))
@@ -307,10 +307,10 @@ def bounded(statement: str) -> str:
 def _bound_at_server(
     _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
 ) -> tuple[str, Any]:
-    return bounded(statement), parameters
+    return with_timeout(statement), parameters
 
 
-def _keep_the_others(context: ExceptionContext) -> None:
+def _keep_other_connections(context: ExceptionContext) -> None:
     """One statement that was too slow is no reason to open every connection of the pool anew."""
     if isinstance(context.original_exception, DeadlinePassed):
         context.invalidate_pool_on_disconnect = False
@@ -324,7 +324,7 @@ def send_with_next(connection: PoolProxiedConnection, statement: str, values: An
         session.opening += cursor.mogrify(statement, values).decode() + "; "
 
 
-class Manners:
+class TransactionPolicy:
     """How a transaction is opened."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
@@ -333,6 +333,6 @@ class Manners:
         assert isinstance(session, Session)
         session.opening = f"BEGIN {_LEVEL}; "
 
-    def turn(self) -> AbstractContextManager[None]:
+    def write_lock(self) -> AbstractContextManager[None]:
         """Writers need not line up."""
         return nullcontext()

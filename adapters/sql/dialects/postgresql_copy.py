@@ -20,8 +20,8 @@ from sqlalchemy import (
     select,
 )
 
-from adapters.sql.columns import Instant
-from adapters.sql.connection import Pooled
+from adapters.sql.columns import Timestamp
+from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import postgresql
 
 _RFC_3339 = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
@@ -31,7 +31,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def copy_in(
-    connection: Pooled, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
+    connection: RawConnection, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Add the rows to columns of one table; only text may be None.
 
@@ -49,24 +49,24 @@ def copy_in(
     cursor = connection.connection.cursor()
     try:
         with postgresql.blocking():
-            cursor.copy_expert(postgresql.bounded(statement), lines)
+            cursor.copy_expert(postgresql.with_timeout(statement), lines)
     finally:
         cursor.close()
 
 
-class Written(Protocol):
+class ByteWriter(Protocol):
     """What takes the parts of a file."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
-def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: Written) -> None:
+def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: ByteWriter) -> None:
     """Write the columns of all rows as CSV (RFC 4180, UTF-8), in the order of the first column.
 
     Truth is true or false, instants are RFC 3339 in UTC with milliseconds. Cells are quoted where
     they hold commas, quotes or line ends. Raises what the driver and the file raise.
     """
-    query = select(*map(_written, columns)).order_by(columns[0])
+    query = select(*map(_copy_text, columns)).order_by(columns[0])
     text = query.compile(connection, compile_kwargs={"literal_binds": True})
     options = r"FORMAT csv, ENCODING 'UTF8', NULL E'\x01'"  # which no text is, to be quoted for it
     cursor = connection.connection.cursor()
@@ -77,10 +77,10 @@ def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: Writt
         cursor.close()
 
 
-def _written(column: Column[Any]) -> ColumnElement[Any]:
+def _copy_text(column: Column[Any]) -> ColumnElement[Any]:
     if isinstance(column.type, Boolean):
         return cast(column, Text)
-    if isinstance(column.type, Instant):
+    if isinstance(column.type, Timestamp):
         return func.to_char(func.timezone("UTC", column), _RFC_3339)
     return column
 

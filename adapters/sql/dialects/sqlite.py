@@ -13,12 +13,12 @@ from sqlalchemy import URL, Column, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from adapters.sql import private_files
-from adapters.sql.connection import Pooled
+from adapters.sql.connection import RawConnection
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
-from application.deadlines import remaining
+from application.deadlines import time_left
 from application.ports import Unavailable
 
-OLDEST = (3, 40)
+MIN_VERSION = (3, 40)
 _STEPS_BETWEEN_LOOKS = 10_000
 _SECONDS_WITHOUT_DEADLINE = 30.0
 
@@ -69,7 +69,7 @@ def _refuse_unsupported(connection: sqlite3.Connection) -> None:
 
     Text in UTF-16 would be ordered by its bytes, which is no order of code points.
     """
-    if sqlite3.sqlite_version_info < OLDEST:
+    if sqlite3.sqlite_version_info < MIN_VERSION:
         raise UnsupportedServer(f"It is SQLite {sqlite3.sqlite_version}. Use 3.40 or newer.")
     with closing(connection.execute("PRAGMA encoding")) as found:
         (encoding,) = found.fetchone()
@@ -88,18 +88,18 @@ def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
 
 def _is_late() -> bool:
     """Ends a statement that runs beyond the deadline."""
-    return remaining() == 0
+    return time_left() == 0
 
 
 def _wait_for_locks(connection: sqlite3.Connection, *_: object) -> None:
     """Have it wait for other processes as long as the deadline lets it."""
-    left = remaining()
+    left = time_left()
     milliseconds = int(1000 * (_SECONDS_WITHOUT_DEADLINE if left is None else left))
     connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
 
 
 def insert_many(
-    connection: Pooled,
+    connection: RawConnection,
     columns: Sequence[Column[Any]],
     rows: Sequence[Sequence[Any]],
     *,
@@ -122,7 +122,7 @@ def insert_many(
         return int(cursor.rowcount)
 
 
-def next_ids(connection: Pooled, of: Column[Any], count: int) -> range:
+def next_ids(connection: RawConnection, of: Column[Any], count: int) -> range:
     """The next ids of a table, of which it gives none twice: to a transaction that writes."""
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (of.table.name,))
@@ -140,7 +140,7 @@ def _converted(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> 
     return [converted[value] for value in values]
 
 
-class Manners:
+class TransactionPolicy:
     """How a transaction is opened."""
 
     def __init__(self) -> None:
@@ -151,12 +151,12 @@ class Manners:
         connection.cursor().execute("BEGIN IMMEDIATE")
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def write_lock(self) -> Iterator[None]:
         """Writers of one process line up here: SQLite's own queue is not fair.
 
         Unavailable if the turn does not come within the deadline.
         """
-        left = remaining()
+        left = time_left()
         if not self._turn.acquire(timeout=-1 if left is None else left):
             raise Unavailable
         try:
