@@ -43,8 +43,8 @@ def run_idempotently(
     """The response to the first such request: `answering` creates it, in the unit that it gets.
 
     A refusal of the directory is a response as well, created by `refusing`; nothing else remains
-    of the unit. Raises Unavailable if there is no response yet, and what IdempotencyStore.reserve and
-    IdempotencyStore.store raise.
+    of the unit. Raises Unavailable if there is no response yet, and the errors of
+    IdempotencyStore.reserve and IdempotencyStore.store.
 
     The unit holds what it reads. So a response with values of a resource is either stored before
     the resource is erased, and then erased with it, or not created at all.

@@ -96,8 +96,8 @@ def read(
 
     Raises RequestError with every problem of the first check that fails: structure (400), targets
     that cannot exist (404), client-generated ids (403), types and ids that contradict each other
-    (409), attributes. Raises InsufficientScope after the check of the structure if the principal lacks a
-    scope that an operation requires; without access control, `principal` is None.
+    (409), attributes. Raises InsufficientScope after the check of the structure if the principal
+    lacks a scope that an operation requires; without access control, `principal` is None.
     """
     sent = OperationsParser(locate).operations(parsed(text, most=MAX_MEMBERS))
     if principal:
