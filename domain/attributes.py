@@ -1,0 +1,146 @@
+"""The attributes of any entity: the rules of their values, read-only attributes, and versions."""
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from typing import Any, Final, Protocol, TypeVar
+
+from domain.errors import Forbidden, Invalid, Problem, Stale, Violation
+
+Rule = Callable[[object], Problem | None]
+"""Returns what is wrong with a value; None if it is valid."""
+
+UNKNOWN: Final = Problem("unknown_attribute", "is not a settable attribute")
+MISSING: Final = Problem("missing", "is required")
+NULL: Final = Problem("wrong_type", "must not be null")
+
+
+class ReadOnly(Forbidden):
+    """Only the service sets the attribute."""
+
+    code = "read_only"
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(f"{attribute} is set by the service and can't be changed.")
+        self.attribute = attribute
+
+
+class StaleVersion(Stale):
+    """The version of the entity is not one that the request accepts."""
+
+    code = "stale_version"
+
+    def __init__(self, version: int | None = None, *, noun: str = "resource") -> None:
+        super().__init__(f"The {noun} has been changed since; read it again.")
+        self.version = version
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRules:
+    """The settable attributes of an entity, with the rule of each.
+
+    `nullable` attributes accept None as well. `personal` attributes describe a person: they are
+    erased on request, and cursors hide them. `secret` attributes can be set and never read.
+    """
+
+    rules: Mapping[str, Rule]
+    required: tuple[str, ...] = ()
+    nullable: frozenset[str] = frozenset()
+    personal: frozenset[str] = frozenset()
+    secret: frozenset[str] = frozenset()
+
+    def violations(self, values: Mapping[str, object]) -> list[Violation]:
+        """The values that break their rules, in the order of the rules.
+
+        Attributes without a rule are ignored.
+        """
+        return self.check((name, values[name]) for name in self.rules if name in values)
+
+    def check(self, values: Iterable[tuple[str, object]]) -> list[Violation]:
+        """The values that break their rules. Raises KeyError for an attribute without a rule."""
+        found = []
+        for name, value in values:
+            problem = self.rules[name](value)
+            if problem and not (value is None and name in self.nullable):
+                found.append(Violation(name, problem))
+        return found
+
+    def check_new(self, values: Mapping[str, object]) -> None:
+        """Raises Invalid if a new entity cannot have exactly these attributes."""
+        missing = [Violation(name, MISSING) for name in self.required if name not in values]
+        broken = self.violations(values)
+        if missing or broken or not self.rules.keys() >= values.keys():
+            raise Invalid(chain(missing, broken, self._unknown(values)))
+
+    def check_changes(self, values: Mapping[str, object]) -> None:
+        """Raises Invalid if an entity cannot change to these values."""
+        broken = self.violations(values)
+        if broken or not self.rules.keys() >= values.keys():
+            raise Invalid(chain(broken, self._unknown(values)))
+
+    def _unknown(self, values: Mapping[str, object]) -> Iterator[Violation]:
+        """One violation per attribute, lazily: there may be many, of which few are listed."""
+        return (Violation(name, UNKNOWN) for name in values if name not in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """New values of some attributes, and read-only attributes that must equal the current ones."""
+
+    attributes: Mapping[str, Any]
+    read_only: Mapping[str, object] = field(default_factory=dict)
+
+
+class _Record(Protocol):
+    """What Versioned needs of the named tuple that it is mixed into."""
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def update_time(self) -> datetime: ...
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+    def _replace(self, /, **values: Any) -> Any: ...
+
+
+R = TypeVar("R", bound=_Record)
+
+
+class Versioned:
+    """What every entity can do. Mix it into a named tuple that has a version and update_time."""
+
+    __slots__ = ()
+
+    def require_version(self: _Record, versions: Container[int] | None) -> None:
+        """Raises StaleVersion if the entity is at none of the versions; None accepts any."""
+        if versions is not None and self.version not in versions:
+            raise StaleVersion(self.version)
+
+    def with_changes(self: R, changes: Changes, *, at: datetime) -> R:
+        """The entity after the changes; the same object if nothing differs.
+
+        Raises ReadOnly if a read-only attribute of the changes differs from the current one.
+        """
+        if changes.read_only:
+            check_read_only(changes.read_only, self._asdict())
+        if all(getattr(self, name) == value for name, value in changes.attributes.items()):
+            return self
+        # If the clock was set back, update_time must not decrease.
+        later = max(at, self.update_time)
+        changed: R = self._replace(
+            **changes.attributes, update_time=later, version=self.version + 1
+        )
+        return changed
+
+
+def check_read_only(sent: Mapping[str, object], current: Mapping[str, object]) -> None:
+    """Raises ReadOnly for the first attribute that differs from its current value.
+
+    update_time is exempt: clients send back what they once read, and it changes with every update.
+    """
+    for name, value in sent.items():
+        if name != "update_time" and value != current.get(name):
+            raise ReadOnly(name)
