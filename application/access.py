@@ -1,9 +1,10 @@
 """Who makes a request, and what they may do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from functools import lru_cache
+from typing import Final, Protocol
 
 from domain.errors import RosterError
 
@@ -85,6 +86,7 @@ _PERMISSIONS: Final[Mapping[Action, tuple[str, ...]]] = {
 """A change requires permission to read because its response contains the resource."""
 
 
+@lru_cache
 def required_scopes(resource_type: str, action: Action) -> tuple[str, ...]:
     """The scopes that an action on a resource of the type requires, such as users:write."""
     return tuple(f"{resource_type}:{permission}" for permission in _PERMISSIONS[action])
@@ -118,3 +120,42 @@ class Principal:
         """Raises SubjectRequired if the principal has no subject."""
         if self.subject is None:
             raise SubjectRequired
+
+
+class Policy(Protocol):
+    """Decides who may do what. Every use case asks it, so that no entrypoint can skip it."""
+
+    def authorize(
+        self,
+        principal: Principal | None,
+        action: Action,
+        resource_type: str,
+        attributes: Collection[str] = (),
+    ) -> None:
+        """Raises InsufficientScope or SubjectRequired if the principal may not do it.
+
+        `attributes` are the names of the attributes that a change sets.
+        """
+
+
+class ScopePolicy(Policy):
+    """The scopes of the token decide, whatever the attributes.
+
+    A service without access control has no principals, and the command line has no token: both
+    may do everything.
+    """
+
+    def authorize(
+        self,
+        principal: Principal | None,
+        action: Action,
+        resource_type: str,
+        attributes: Collection[str] = (),  # noqa: ARG002 (scopes do not depend on them)
+    ) -> None:
+        if principal is None or principal.kind == COMMAND_LINE:
+            return
+        required = required_scopes(resource_type, action)
+        if not principal.scopes.issuperset(required):
+            principal.require_scopes(required)
+        if action is not Action.READ:
+            principal.require_subject()

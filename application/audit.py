@@ -1,16 +1,18 @@
-"""The trail: what happened to the things of the directory, when, and on whose behalf.
+"""The audit log: what happened to each entity, when, and who did it.
 
-A store records every change that a unit of work makes, so that no use case can forget it; the
-events are written in the transaction of the change.
+A store records every change that a unit of work makes, in the transaction of the change, so that no
+use case can forget it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
+from application import access
+from application.access import Policy, Principal, ScopePolicy
+from application.entities import AnyType, Entity
 from application.search import Condition, Op, Page, Search, Slice
 
 Changes = Mapping[str, Any]
@@ -21,7 +23,7 @@ ERASED: Final[Mapping[str, Any]] = {"erased": True}
 """What is left of an attribute's values: that there were some."""
 
 _AT_ONCE: Final = 1000
-_LONGEST_ACTOR: Final = 1000
+_MAX_ACTOR_LENGTH: Final = 1000
 """No actor is that long, unless it was written by something else than Roster."""
 
 
@@ -33,30 +35,6 @@ class Action(StrEnum):
     DELETED = "deleted"
     ERASED = "erased"
     IMPORTED = "imported"
-
-
-@dataclass(frozen=True, slots=True)
-class AuditedType:
-    """A type of resource, and its attributes as the audit log records them.
-
-    `personal` are the attributes that describe a person. Two of their values are the same if they
-    share one of their `forms`.
-    """
-
-    type: str
-    attributes: tuple[str, ...]
-    personal: frozenset[str]
-    folded_forms: Callable[[str], frozenset[str]]
-
-
-class Entity(Protocol):
-    """What a change leaves, or finds."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def version(self) -> int: ...
 
 
 class NewEvent(NamedTuple):
@@ -131,30 +109,38 @@ class EventReader(Protocol):
 
 
 class History:
-    """What happened to the things of a kind, also to those that are gone."""
+    """The events about the entities of a type, including deleted ones."""
 
     def __init__(
-        self, kind: AuditedType, events: EventReader, must_exist: Callable[[int], object]
+        self,
+        entity_type: AnyType,
+        events: EventReader,
+        must_exist: Callable[[int], object],
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
     ) -> None:
-        self.kind = kind
+        self.entity_type = entity_type
         self._events = events
         self._must_exist = must_exist
+        self._policy = policy
 
-    def page(self, subject_id: int, search: Search) -> Page[Event]:
-        """What a search asks for that is `about` one thing.
+    def page(
+        self, subject_id: int, search: Search, principal: Principal | None = None
+    ) -> Page[Event]:
+        """The events about an entity that the search selects.
 
-        Of one without any events `must_exist` raises NotFound, unless it is there all the same:
-        since before there was a trail. Raises Unavailable.
+        If there are no events, calls `must_exist`, which raises NotFound unless the entity
+        predates the audit log. Raises the errors of the policy, and Unavailable.
         """
+        self._policy.authorize(principal, access.Action.READ, self.entity_type.name)
         page = self._events.page(search)
         if not (page.items or self._is_known(subject_id)):
             self._must_exist(subject_id)
         return page
 
     def about(self, subject_id: int) -> tuple[Condition, ...]:
-        """What holds for the events about one thing."""
+        """The conditions that select the events about one entity."""
         return (
-            Condition("subject_type", Op.EQ, (self.kind.type,)),
+            Condition("subject_type", Op.EQ, (self.entity_type.name,)),
             Condition("subject_id", Op.EQ, (subject_id,)),
         )
 
@@ -163,34 +149,34 @@ class History:
 
 
 class AuditLog:
-    """What happens in one unit of work, written at its end, or sooner where it is much."""
+    """The events of one unit of work. They are written at its end, or earlier if there are many."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
         self._pending: list[NewEvent] = []
 
-    def record(self, kind: AuditedType, before: Entity | None, after: Entity | None) -> None:
-        """Tell that a thing came to be, became another, or is no more."""
+    def record(self, entity_type: AnyType, before: Entity | None, after: Entity | None) -> None:
+        """Record that an entity was created, changed or deleted."""
         if before is None and after is not None:
-            self._tell(Action.CREATED, kind, after.id, after.version, before, after)
+            self._record(Action.CREATED, entity_type, after.id, after.version, before, after)
         elif before is not None and after is None:
-            self._tell(Action.DELETED, kind, before.id, before.version + 1, before, after)
+            self._record(Action.DELETED, entity_type, before.id, before.version + 1, before, after)
         elif before is not None and after is not None and before != after:
-            self._tell(Action.CHANGED, kind, after.id, after.version, before, after)
+            self._record(Action.CHANGED, entity_type, after.id, after.version, before, after)
 
-    def _tell(
-        self, action: Action, kind: AuditedType, subject_id: int, version: int, *states: object
+    def _record(
+        self, action: Action, entity_type: AnyType, subject_id: int, version: int, *states: object
     ) -> None:
-        changes = _differences(kind.attributes, *states)
-        self.add(NewEvent(action.value, kind.type, subject_id, version, changes))
+        changes = _differences(entity_type.rules.readable, *states)
+        self.add(NewEvent(action.value, entity_type.name, subject_id, version, changes))
 
     def add(self, event: NewEvent) -> None:
-        """Tell of something else than a change of one thing."""
+        """Record an event that is not a change of one entity."""
         self._pending.append(event)
         if len(self._pending) >= _AT_ONCE:
             self.flush()
 
-    def erase(self, kind: AuditedType, subject_id: int, *, actors: Collection[str] = ()) -> bool:
+    def erase(self, entity_type: AnyType, subject_id: int, *, actors: Collection[str] = ()) -> bool:
         """Erase the personal values in the events about a resource, and record that it was done.
 
         The events stay, without their request ids. The actor of any event is erased if it is one
@@ -201,33 +187,35 @@ class AuditLog:
         values = set(actors)
 
         def erased(changes: Changes) -> Changes:
-            found = kind.personal & changes.keys()
+            found = entity_type.rules.personal & changes.keys()
             values.update(*(_changed_values(changes[name]) for name in found))
             return {**changes, **dict.fromkeys(found, ERASED)}
 
-        if not self._events.rewrite(kind.type, subject_id, erased):
+        if not self._events.rewrite(entity_type.name, subject_id, erased):
             return False
         # The erasure itself may have been requested by the person.
-        self.add(NewEvent(Action.ERASED.value, kind.type, subject_id, None, {}))
+        self.add(NewEvent(Action.ERASED.value, entity_type.name, subject_id, None, {}))
         self.flush()
-        self._events.erase_request_ids(kind.type, subject_id)
-        self._erase_actors(kind, values)
+        self._events.erase_request_ids(entity_type.name, subject_id)
+        self._erase_actors(entity_type, values)
         return True
 
-    def _erase_actors(self, kind: AuditedType, values: Collection[str]) -> None:
-        forms = frozenset(chain.from_iterable(map(kind.folded_forms, values)))
+    def _erase_actors(self, entity_type: AnyType, values: Collection[str]) -> None:
+        forms = frozenset(chain.from_iterable(map(entity_type.folded_forms, values)))
         for actor in [*self._events.actors()]:
-            if len(actor) <= _LONGEST_ACTOR and not forms.isdisjoint(kind.folded_forms(actor)):
+            if len(actor) > _MAX_ACTOR_LENGTH:
+                continue
+            if not forms.isdisjoint(entity_type.folded_forms(actor)):
                 self._events.erase_actor(actor)
 
     def flush(self) -> None:
-        """Write what was told so far."""
+        """Write the events that were recorded so far."""
         if self._pending:
             self._events.append(self._pending)
             self._pending = []
 
     def discard(self) -> None:
-        """What was told since the last writing did not happen."""
+        """Drop the events that were recorded since the last flush."""
         self._pending = []
 
 

@@ -1,111 +1,22 @@
-"""What can be done to users."""
+"""Users, as the generic use cases and stores know them."""
 
-from collections.abc import Collection, Container
 from typing import Final
 
-from application.audit import AuditedType
-from application.ports import Context, UnitOfWork, UnitRunner
-from domain.text import fold
-from domain.users import (
-    PERSONAL_DATA,
-    RULES,
-    NewUser,
-    StaleVersion,
-    User,
-    UserChanges,
-    UserNotFound,
-)
+from application.entities import EntityType, UniqueKey
+from domain.text import email_key, fold
+from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 
-def _forms(value: str) -> frozenset[str]:
-    """The forms in which an email or a name is compared."""
+def _folded_forms(value: str) -> frozenset[str]:
     return frozenset({fold(value)})
 
 
-AUDITED_USERS: Final = AuditedType("users", tuple(RULES), PERSONAL_DATA, _forms)
-"""Users, as the audit log records them."""
-
-
-class UserCommands:
-    """Each method is one unit of work: all of it happens, or none.
-
-    `expected` are the versions that the caller means; None means whichever stands.
-    """
-
-    def __init__(self, run: UnitRunner) -> None:
-        self._run = run
-
-    def create(self, new: NewUser, context: Context) -> User:
-        """Add a user. EmailTaken."""
-
-        def unit(work: UnitOfWork) -> User:
-            return work.users.add(new, at=work.now)
-
-        return self._run(context, unit)
-
-    def change(
-        self,
-        user_id: int,
-        changes: UserChanges,
-        context: Context,
-        *,
-        expected: Container[int] | None = None,
-    ) -> User:
-        """The user after the changes. UserNotFound, StaleVersion, ReadOnly, EmailTaken."""
-
-        def unit(work: UnitOfWork) -> User:
-            before = work.users.get(user_id)
-            before.require_version(expected)
-            after = before.with_changes(changes, at=work.now)
-            return before if after is before else work.users.save(after, before=before)
-
-        return self._run(context, unit)
-
-    def delete(
-        self, user_id: int, context: Context, *, expected: Container[int] | None = None
-    ) -> None:
-        """Remove the user for good. UserNotFound, StaleVersion."""
-
-        def unit(work: UnitOfWork) -> None:
-            user = work.users.get(user_id)
-            user.require_version(expected)
-            work.users.remove(user)
-
-        self._run(context, unit)
-
-    def erase(
-        self,
-        user_id: int,
-        context: Context,
-        *,
-        expected: Container[int] | None = None,
-        subjects: Collection[str] = (),
-    ) -> None:
-        """Delete the user, if it still exists, and erase its personal values everywhere.
-
-        They are erased from the audit log and from stored responses. The actor of an event is
-        erased if it is one of these values, or one of `subjects`. Raises UserNotFound if there is
-        neither the user nor an event about it; StaleVersion if the user is at another version
-        than expected, or has been deleted although a version is expected.
-        """
-
-        def unit(work: UnitOfWork) -> None:
-            existed = _removed(work, user_id, expected)
-            if not work.audit.erase(AUDITED_USERS, user_id, actors=subjects):
-                raise UserNotFound(user_id)
-            if not existed and expected is not None:
-                raise StaleVersion
-            work.idempotency.erase(AUDITED_USERS.type, user_id)
-
-        self._run(context, unit)
-
-
-def _removed(work: UnitOfWork, user_id: int, expected: Container[int] | None) -> bool:
-    """Whether there was a user to remove."""
-    try:
-        user = work.users.get(user_id)
-    except UserNotFound:
-        return False
-    user.require_version(expected)
-    work.users.remove(user)
-    return True
+USER_TYPE: Final = EntityType(
+    name="users",
+    new=NewUser,
+    changes=UserChanges,
+    entity=User,
+    not_found=UserNotFound,
+    unique=(UniqueKey("email", EmailTaken, email_key, "email_key"),),
+    folded_forms=_folded_forms,
+)

@@ -10,8 +10,9 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.parameters import collection
 from adapters.resources.users import USERS
 from adapters.sql.engine import make_engine
+from adapters.sql.repository import SqlReader
 from adapters.sql.secrets import SqlSecrets
-from adapters.sql.users import SqlUserReader
+from adapters.sql.users import USERS_TABLE
 from bench.database import Database, database
 from bench.measuring import measure
 from bench.scenarios import Load, read_one
@@ -70,7 +71,7 @@ def _named_searches(served: Running, filled: Database) -> Iterator[tuple[str, Lo
     secrets = SqlSecrets(engine, utc_now)
     cursors = Cursors(make_keys(None, secrets))
     for depth in DEPTHS:
-        user = SqlUserReader(engine).get(int(filled.users * depth))
+        user = SqlReader(USERS_TABLE, engine).get(int(filled.users * depth))
         for filters in ("", "filter[role]=admin", "filter[is_active]=false"):
             for attribute in USERS.sortable:
                 for sign in ("", "-"):

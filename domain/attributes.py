@@ -4,9 +4,10 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
-from typing import Any, Final, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 
-from domain.errors import Forbidden, Invalid, Problem, Stale, Violation
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Stale, Violation
 
 Rule = Callable[[object], Problem | None]
 """Returns what is wrong with a value; None if it is valid."""
@@ -14,6 +15,33 @@ Rule = Callable[[object], Problem | None]
 UNKNOWN: Final = Problem("unknown_attribute", "is not a settable attribute")
 MISSING: Final = Problem("missing", "is required")
 NULL: Final = Problem("wrong_type", "must not be null")
+
+
+class EntityNotFound(NotFound):
+    """No entity of the type has the id or the key. Derive a class with a code for each type.
+
+    `noun` is the word for one entity, and `meaning` explains the code to clients.
+    """
+
+    noun: ClassVar[str]
+    meaning: ClassVar[str]
+
+    def __init__(self, wanted: object) -> None:
+        super().__init__(f"There is no {self.noun} {wanted}.")
+
+
+class KeyTaken(Conflict):
+    """Another entity has the same unique key. Derive a class with a code for each key.
+
+    `noun` is the word for one entity, and `meaning` explains the code to clients.
+    """
+
+    noun: ClassVar[str]
+    meaning: ClassVar[str]
+    attribute: str
+
+    def __init__(self) -> None:
+        super().__init__(f"Another {self.noun} has this {self.attribute}.")
 
 
 class ReadOnly(Forbidden):
@@ -31,8 +59,8 @@ class StaleVersion(Stale):
 
     code = "stale_version"
 
-    def __init__(self, version: int | None = None, *, noun: str = "resource") -> None:
-        super().__init__(f"The {noun} has been changed since; read it again.")
+    def __init__(self, version: int | None = None) -> None:
+        super().__init__("The resource has been changed since; read it again.")
         self.version = version
 
 
@@ -49,6 +77,14 @@ class AttributeRules:
     nullable: frozenset[str] = frozenset()
     personal: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
+    readable: tuple[str, ...] = field(init=False)
+    """The attributes that are not secret."""
+    _required: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        readable = tuple(name for name in self.rules if name not in self.secret)
+        object.__setattr__(self, "readable", readable)
+        object.__setattr__(self, "_required", frozenset(self.required))
 
     def violations(self, values: Mapping[str, object]) -> list[Violation]:
         """The values that break their rules, in the order of the rules.
@@ -66,11 +102,15 @@ class AttributeRules:
                 found.append(Violation(name, problem))
         return found
 
+    def fit_new(self, values: Mapping[str, object]) -> bool:
+        """Whether every required attribute is there, and none without a rule."""
+        return values.keys() >= self._required and self.rules.keys() >= values.keys()
+
     def check_new(self, values: Mapping[str, object]) -> None:
         """Raises Invalid if a new entity cannot have exactly these attributes."""
-        missing = [Violation(name, MISSING) for name in self.required if name not in values]
         broken = self.violations(values)
-        if missing or broken or not self.rules.keys() >= values.keys():
+        if broken or not self.fit_new(values):
+            missing = [Violation(name, MISSING) for name in self.required if name not in values]
             raise Invalid(chain(missing, broken, self._unknown(values)))
 
     def check_changes(self, values: Mapping[str, object]) -> None:
@@ -84,12 +124,60 @@ class AttributeRules:
         return (Violation(name, UNKNOWN) for name in values if name not in self.rules)
 
 
+_NO_ATTRIBUTES: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+class NewEntity:
+    """The attributes of an entity that does not exist yet.
+
+    Mix it into a dataclass that has a field for each attribute of its RULES. An instance is always
+    valid: it raises Invalid with every violation.
+    """
+
+    __slots__ = ()
+    RULES: ClassVar[AttributeRules]
+
+    def __post_init__(self) -> None:
+        broken = [
+            (name, value)
+            for name, rule in self.RULES.rules.items()
+            if rule(value := getattr(self, name))
+        ]
+        if broken and (violations := self.RULES.check(broken)):
+            raise Invalid(violations)
+
+    @classmethod
+    def of(
+        cls, attributes: Mapping[str, Any], read_only: Mapping[str, object] = _NO_ATTRIBUTES
+    ) -> Self:
+        """A new entity with these attributes. Attributes that are absent get their defaults.
+
+        `read_only` are read-only attributes that were sent: none has a value yet, so only null is
+        accepted. Raises Invalid if an attribute is missing, unknown or invalid, then ReadOnly.
+        """
+        if not cls.RULES.fit_new(attributes):
+            cls.RULES.check_new(attributes)
+        new = cls(**attributes)
+        if read_only:
+            check_read_only(read_only, _NO_ATTRIBUTES)
+        return new
+
+
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """New values of some attributes, and read-only attributes that must equal the current ones."""
+class EntityChanges:
+    """New values of some attributes, and read-only attributes that must equal the current ones.
+
+    Derive a class with RULES for each entity. An instance is always valid: it raises Invalid with
+    every violation. Versioned.with_changes compares the read-only attributes.
+    """
+
+    RULES: ClassVar[AttributeRules]
 
     attributes: Mapping[str, Any]
     read_only: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.RULES.check_changes(self.attributes)
 
 
 class _Record(Protocol):
@@ -119,7 +207,7 @@ class Versioned:
         if versions is not None and self.version not in versions:
             raise StaleVersion(self.version)
 
-    def with_changes(self: R, changes: Changes, *, at: datetime) -> R:
+    def with_changes(self: R, changes: EntityChanges, *, at: datetime) -> R:
         """The entity after the changes; the same object if nothing differs.
 
         Raises ReadOnly if a read-only attribute of the changes differs from the current one.

@@ -1,33 +1,39 @@
 """The composition root: what is built out of what. Nothing else knows dependency-injector."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
 
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.audit import MemoryEventReader
+from adapters.memory.repository import MemoryReader
 from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
-from adapters.memory.users import MemoryUserReader
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import DeadlinePool, make_engine
+from adapters.sql.repository import SqlCsvExporter, SqlReader
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
-from adapters.sql.users import SqlUserCopies, SqlUserReader
-from application.audit import History
+from application.access import ScopePolicy
+from application.audit import EventReader, History
+from application.commands import Commands
 from application.deadlines import deadline
 from application.keys import Keys
-from application.ports import Secrets, Unavailable, UnitRunner, UserReader
+from application.ports import Begin, Clock, Reader, Secrets, Unavailable, UnitRunner
+from application.queries import Queries
+from application.record_import import Import
 from application.units import retrying
-from application.user_import import UserImport
-from application.users import AUDITED_USERS, UserCommands
+from entrypoints.resources import RESOURCES, RegisteredResource
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from flask import Flask
+    from sqlalchemy import Engine
 
 
 def utc_now() -> datetime:
@@ -49,20 +55,83 @@ def make_keys(cursor_secret: str | None, secrets: Secrets) -> Keys:
     return Keys(lambda: secret)
 
 
+@dataclass(frozen=True, slots=True)
+class ResourceServices:
+    """The use cases on one resource.
+
+    `exporter` writes CSV by the database itself; None if the store cannot do that.
+    """
+
+    resource: RegisteredResource
+    commands: Callable[[UnitRunner], Commands[Any, Any]]
+    queries: Queries[Any, Any]
+    history: History
+    imports: Import[Any, Any]
+    exporter: SqlCsvExporter | None
+
+
+Resources = Sequence[RegisteredResource]
+Services = Mapping[str, ResourceServices]
+"""The services of each resource, by its type."""
+
+
+def make_sql_store(
+    engine: "Engine", clock: Clock, resources: Resources, answer_bytes: int
+) -> SqlStore:
+    """Make the store with the tables of the resources."""
+    return SqlStore(engine, clock, [each.table for each in resources], answer_bytes)
+
+
+def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader[Any]]:
+    """Make the readers of the resources, in their order."""
+    return [MemoryReader(each.type, store) for each in resources]
+
+
+def make_sql_readers(resources: Resources, engine: "Engine") -> list[Reader[Any]]:
+    """Make the readers of the resources, in their order."""
+    return [SqlReader(each.table, engine) for each in resources]
+
+
+def make_sql_exporters(resources: Resources, engine: "Engine") -> list[SqlCsvExporter]:
+    """Make the exporters of the resources, in their order."""
+    return [SqlCsvExporter(each.table, engine) for each in resources]
+
+
+def make_services(
+    resources: Resources,
+    readers: Sequence[Reader[Any]],
+    events: EventReader,
+    begin: Begin,
+    exporters: Sequence[SqlCsvExporter] | None,
+) -> Services:
+    """Make the use cases on each resource. All of them ask the same policy."""
+    policy = ScopePolicy()
+    services = {}
+    for number, (resource, reader) in enumerate(zip(resources, readers, strict=True)):
+        services[resource.type.name] = ResourceServices(
+            resource,
+            partial(Commands, resource.type, policy=policy),
+            Queries(resource.type, reader, policy),
+            History(resource.type, events, reader.get, policy),
+            Import(resource.type, begin, policy),
+            exporters[number] if exporters else None,
+        )
+    return services
+
+
 def make_app(
     settings: Settings,
     run: UnitRunner,
-    reader: UserReader,
-    user_history: History,
+    services: Services,
     cursors: Cursors,
     store: MemoryStore | SqlStore,
     pool: DeadlinePool | None,
     log_key: bytes,
 ) -> "Flask":
-    """The web application. The command line does without, and without its import."""
+    """The web application. The command line does without it, and without its import."""
     from entrypoints.web import make_app
 
-    return make_app(settings, run, reader, user_history, cursors, store.ready, pool, log_key)
+    return make_app(settings, run, services.values(), cursors, store.ready, pool, log_key)
 
 
 def make_log_key(settings: Settings, keys: Keys) -> bytes:
@@ -85,13 +154,14 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Object(utc_now)
-    alone = providers.Object(False)
+    exclusive = providers.Object(False)
     engine = providers.Singleton(
         make_engine,
         settings.provided.database_url,
         pool_size=settings.provided.pool_size,
-        alone=alone,
+        alone=exclusive,
     )
+    resources = providers.Object(RESOURCES)
     store = providers.Selector(
         settings.provided.store,
         memory=(
@@ -99,29 +169,29 @@ class Container(containers.DeclarativeContainer):
                 MemoryStore, clock, settings.provided.idempotency_bytes
             )
         ),
-        sql=providers.Singleton(SqlStore, engine, clock, settings.provided.idempotency_bytes),
+        sql=providers.Singleton(
+            make_sql_store, engine, clock, resources, settings.provided.idempotency_bytes
+        ),
     )
-    user_reader = providers.Selector(
+    readers = providers.Selector(
         settings.provided.store,
-        memory=providers.Singleton(MemoryUserReader, memory_store),
-        sql=providers.Singleton(SqlUserReader, engine),
+        memory=providers.Singleton(make_memory_readers, resources, memory_store),
+        sql=providers.Singleton(make_sql_readers, resources, engine),
     )
     event_reader = providers.Selector(
         settings.provided.store,
         memory=providers.Singleton(MemoryEventReader, memory_store),
         sql=providers.Singleton(SqlEventReader, engine),
     )
-    user_history = providers.Singleton(
-        History, AUDITED_USERS, event_reader, user_reader.provided.get
-    )
-    user_copies = providers.Selector(
+    exporters = providers.Selector(
         settings.provided.store,
         memory=providers.Object(None),
-        sql=providers.Singleton(SqlUserCopies, engine),
+        sql=providers.Singleton(make_sql_exporters, resources, engine),
     )
     run = providers.Singleton(retrying, store.provided.begin)
-    user_commands = providers.Singleton(UserCommands, run)
-    user_import = providers.Singleton(UserImport, store.provided.begin)
+    services = providers.Singleton(
+        make_services, resources, readers, event_reader, store.provided.begin, exporters
+    )
     secrets = providers.Selector(
         settings.provided.store,
         memory=providers.Singleton(MemorySecrets),
@@ -133,6 +203,4 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
     log_key = providers.Singleton(make_log_key, settings, keys)
-    app = providers.Singleton(
-        make_app, settings, run, user_reader, user_history, cursors, store, pool, log_key
-    )
+    app = providers.Singleton(make_app, settings, run, services, cursors, store, pool, log_key)

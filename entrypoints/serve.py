@@ -156,8 +156,10 @@ def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
     """
     if settings.store == "memory":
         return None
+    import entrypoints.resources  # noqa: F401 (they declare their tables)
     from adapters.sql import schema
     from adapters.sql.database_checks import check_database
+    from adapters.sql.email_keys import upgrade_database
     from adapters.sql.engine import make_engine
     from adapters.sql.failures import WritesRefused
 
@@ -169,7 +171,7 @@ def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
         if not schema.is_servable(revision):
             if not settings.embedded:
                 raise CannotServe("The database is behind this release: run `roster db upgrade`.")
-            shared = schema.upgrade(engine, report=_report)
+            shared = upgrade_database(engine, report=_report)
         with deadline(settings.request_seconds), suppress(WritesRefused):
             check_database(engine)
         return shared

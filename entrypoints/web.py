@@ -1,9 +1,10 @@
 """The web application, by the settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from adapters.api import ApiConfig, api
+from adapters.api.collection import ApiResource
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.sql import failures
@@ -17,8 +18,7 @@ from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rate_limit import counting_refusals, rate, rate_limiter
 from adapters.web.security_headers import ResponseHeaders
-from application.audit import History
-from application.ports import UnitRunner, UserReader
+from application.ports import UnitRunner
 from entrypoints.access import make_tokens
 from entrypoints.logs import request_logger
 from entrypoints.open_service import check_open_service
@@ -27,12 +27,13 @@ from entrypoints.settings import Settings
 if TYPE_CHECKING:
     from flask import Flask
 
+    from entrypoints.container import ResourceServices
+
 
 def make_app(
     settings: Settings,
     run: UnitRunner,
-    reader: UserReader,
-    user_history: History,
+    services: Iterable["ResourceServices"],
     cursors: Cursors,
     ready: Callable[[], None],
     pool: DeadlinePool | None,
@@ -44,7 +45,7 @@ def make_app(
     keys can't be used, or if the service is open to any web page.
     """
     check_open_service(settings)
-    terms = ApiConfig(
+    config = ApiConfig(
         public_url=settings.public_url,
         body_limit=settings.body_bytes,
         body_memory=settings.body_memory,
@@ -57,11 +58,19 @@ def make_app(
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
     kept = make_metrics(pool) if settings.metrics == "on" else None
     inbound = api(
+        [
+            ApiResource(
+                each.resource.type,
+                each.resource.declaration,
+                each.queries,
+                each.history,
+                each.commands,
+            )
+            for each in services
+        ],
         run,
-        reader,
-        user_history,
         cursors,
-        terms,
+        config,
         bearer(tokens.verify) if tokens else None,
         rate_limit,
         openness.check_origin if openness else None,

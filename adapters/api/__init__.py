@@ -1,6 +1,6 @@
 """Roster's resources over HTTP, as JSON:API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, Response
@@ -8,31 +8,26 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from adapters.api.authorization import authorize
+from adapters.api.collection import ApiResource, collection
 from adapters.api.error_handler import error_handler
-from adapters.api.errors import errors
-from adapters.api.history import history
+from adapters.api.errors import error_codes, errors
 from adapters.api.http import BodyPolicy, request_checks
 from adapters.api.idempotency import idempotent
-from adapters.api.openapi.document import openapi
+from adapters.api.openapi.document import OpenApi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
 from adapters.api.root import root
-from adapters.api.users import users
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import KEY
 from adapters.resources.addresses import PREFIX, Urls
-from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter
 from adapters.web.request_body import BodyMemory
-from application.audit import History
 from application.operations import Operations
-from application.ports import UnitRunner, UserReader
-from application.users import UserCommands
-from domain.users import NewUser, UserChanges
+from application.ports import UnitRunner
 
 OPERATIONS_BODY_FACTOR = 8
 """How many times the body of operations may be as long as any other."""
@@ -64,54 +59,62 @@ class Api:
 
 
 def api(
+    resources: Sequence[ApiResource],
     run: UnitRunner,
-    reader: UserReader,
-    user_history: History,
     cursors: Cursors,
-    terms: ApiConfig,
+    config: ApiConfig,
     authenticate: Authenticate | None = None,
     limit: RateLimiter | None = None,
     check_origin: Callable[[], None] | None = None,
 ) -> Api:
-    """The API: its resources under the prefix, and pages that tell of them.
+    """The API: the resources under the prefix, and the pages that describe them.
 
-    Without `authenticate` they are open to everyone, without `limit` as often as one likes.
+    Without `authenticate` it is open to every client, and without `limit` it limits no rate.
     `check_origin` precedes every request under the prefix.
     """
-    addresses = Urls(terms.public_url)
-    base = terms.public_url.rstrip("/")
+    urls = Urls(config.public_url)
+    base = config.public_url.rstrip("/")
+    declarations = [each.declaration for each in resources]
+    codes = error_codes(each.type for each in resources)
     say = error_handler(base)
-    resources = Blueprint("api", __name__, url_prefix=PREFIX)
-    resources.record_once(_register_id_converter)
-    if check := authorize(authenticate, limit):
-        resources.before_request(check)
+    blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
+    blueprint.record_once(_register_id_converter)
+    if check := authorize(authenticate, limit, tuple(each.type for each in declarations)):
+        blueprint.before_request(check)
     if check_origin:
-        resources.before_request(check_origin)
-    resources.before_request(
+        blueprint.before_request(check_origin)
+    blueprint.before_request(
         request_checks(
-            BodyPolicy(terms.body_limit),
+            BodyPolicy(config.body_limit),
             {
                 f"{PREFIX}{OPERATIONS}": BodyPolicy(
-                    OPERATIONS_BODY_FACTOR * terms.body_limit, EXTENSION
+                    OPERATIONS_BODY_FACTOR * config.body_limit, EXTENSION
                 )
             },
             memory=BodyMemory(
-                max(terms.body_memory, OPERATIONS_BODY_FACTOR * terms.body_limit + 1)
+                max(config.body_memory, OPERATIONS_BODY_FACTOR * config.body_limit + 1)
             ),
-            body_seconds=terms.body_seconds,
-            request_seconds=terms.request_seconds,
-            most_parameters=terms.most_parameters,
+            body_seconds=config.body_seconds,
+            request_seconds=config.request_seconds,
+            most_parameters=config.most_parameters,
         )
     )
-    root(resources, addresses, [USERS])
-    writer = addresses.writer(USERS)
+    root(blueprint, urls, declarations)
     once = idempotent(say)
-    users(resources, run, reader, writer, cursors, once)
-    history(resources, user_history, addresses, cursors)
-    collections = {USERS.type: Collection(USERS, writer, NewUser.of, UserChanges)}
-    operations(resources, run, Operations({USERS.type: UserCommands}), collections, addresses, once)
-    described = openapi(base, secured=authenticate is not None, limited=limit is not None)
-    return Api([resources, described, docs(), errors(), home(base)], say)
+    for each in resources:
+        collection(blueprint, each, run, urls, cursors, once)
+    commands = {each.declaration.type: each.commands for each in resources}
+    collections = {
+        each.declaration.type: Collection(
+            each.declaration, urls.writer(each.declaration), each.type.new.of, each.type.changes
+        )
+        for each in resources
+    }
+    operations(blueprint, run, Operations(commands), collections, urls, once)
+    described = OpenApi(declarations, codes).blueprint(
+        base, secured=authenticate is not None, limited=limit is not None
+    )
+    return Api([blueprint, described, docs(), errors(codes), home(base)], say)
 
 
 class _Key(BaseConverter):

@@ -11,7 +11,6 @@ from adapters.api import http
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.parameters import is_set
 from adapters.resources.addresses import PREFIX
-from adapters.resources.users import USERS
 from adapters.web.bearer import PRINCIPAL, Authenticate
 from adapters.web.flask_app import current_request
 from adapters.web.rate_limit import RateLimiter
@@ -28,27 +27,28 @@ _ACTIONS: Final[Mapping[str, Action]] = {
 ERASE_HISTORY: Final = "erase_history"
 """The parameter of a DELETE that erases as well."""
 _OPERATIONS: Final = f"{PREFIX}{OPERATIONS}"
-_TYPES: Final = (USERS.type,)
 
 
 @lru_cache
-def alternatives(path: str, method: str, *, erases: bool = False) -> tuple[tuple[str, ...], ...]:
+def alternatives(
+    path: str, method: str, types: tuple[str, ...], *, erases: bool = False
+) -> tuple[tuple[str, ...], ...]:
     """The scopes that a method of a path under the prefix requires: all of one alternative.
 
-    `erases` is whether a DELETE has the parameter ERASE_HISTORY.
+    `types` are the resource types. `erases` is whether a DELETE has the parameter ERASE_HISTORY.
 
     The root requires none. Operations require at least permission to write some type; what each of
     them requires is known when the body has been read.
     """
     if path == _OPERATIONS:
-        return tuple(required_scopes(each, Action.CREATE) for each in _TYPES)
+        return tuple(required_scopes(each, Action.CREATE) for each in types)
     named = path.removeprefix(PREFIX).strip("/").partition("/")[0]
     action = Action.ERASE if erases else _ACTIONS[method]
     return (required_scopes(named, action) if named else (),)
 
 
 def authorize(
-    authenticate: Authenticate | None, limit: RateLimiter | None
+    authenticate: Authenticate | None, limit: RateLimiter | None, types: tuple[str, ...]
 ) -> Callable[[], None] | None:
     """The check that precedes every route of the API; None if the service has no such check.
 
@@ -66,14 +66,14 @@ def authorize(
             if limit:
                 _count(limit)
         if rule := request.url_rule:
-            _authorize(principal, rule.rule, request.method)
+            _authorize(principal, rule.rule, request.method, types)
 
     return check
 
 
-def _authorize(principal: Principal, path: str, method: str) -> None:
+def _authorize(principal: Principal, path: str, method: str, types: tuple[str, ...]) -> None:
     erases = method == "DELETE" and is_set(http.query(), ERASE_HISTORY)
-    allowed = alternatives(path, method, erases=erases)
+    allowed = alternatives(path, method, types, erases=erases)
     for scopes in allowed:
         if principal.scopes.issuperset(scopes):
             break

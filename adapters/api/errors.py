@@ -1,11 +1,13 @@
 """What each code of an error means: the sections of the page that errors' `about` links name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from flask import Blueprint, Response
 
 from adapters.api.pages.html import page, text
+from adapters.jsonapi.errors import status_of
+from application.entities import AnyType
 
 URL: Final = "/docs/errors"
 
@@ -111,11 +113,6 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "invalid_email": ("422", "The value is not a syntactically valid email address."),
     "read_only": ("403", "The service sets the attribute. Leave it out, or send it as it stands."),
     # The directory.
-    "user_not_found": ("404", "There is no such user, or not any more."),
-    "email_taken": (
-        "409",
-        "Another user has this mailbox. Letter case and the form of the domain do not count.",
-    ),
     "stale_version": ("412", "The resource has changed since. Read it again, then change that."),
     "precondition_failed": (
         "412",
@@ -166,13 +163,24 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "internal_error": ("500", "A fault of Roster. Its log has the reason under the error's id."),
 }
-"""The statuses that a code comes with, and what it means."""
+"""By code, the statuses of the codes that every service has, and their meaning."""
 
 
-def errors() -> Blueprint:
-    """The page of the errors' meanings."""
+def error_codes(types: Iterable[AnyType]) -> Mapping[str, tuple[str, str]]:
+    """By code, the statuses of all codes and their meaning: ERRORS, and those of the types."""
+    own = {
+        error.code: (str(status_of(error)), error.meaning)
+        for each in types
+        for error in each.errors
+    }
+    return {**ERRORS, **own}
+
+
+def errors(codes: Mapping[str, tuple[str, str]]) -> Blueprint:
+    """The page with the meanings of the error codes."""
     blueprint = Blueprint("errors", __name__)
-    body = page("Errors of the Roster API", "".join(map(_section, ERRORS)))
+    sections = (_section(code, *explained) for code, explained in codes.items())
+    body = page("Errors of the Roster API", "".join(sections))
 
     @blueprint.get(URL)
     def show_errors() -> Response:
@@ -181,8 +189,7 @@ def errors() -> Blueprint:
     return blueprint
 
 
-def _section(code: str) -> str:
-    status, meaning = ERRORS[code]
+def _section(code: str, status: str, meaning: str) -> str:
     return (
         f'<section id="{code}"><h2><code>{code}</code> <small>{status}</small></h2>'
         f"<p>{text(meaning)}</p></section>\n"

@@ -122,9 +122,9 @@ class RequestError(Exception):
         return found.pop() if len(found) == 1 else 400
 
 
-def status_of(error: RosterError) -> int:
-    """The status of the kind to which the refusal belongs."""
-    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
+def status_of(error: type[RosterError]) -> int:
+    """The status of the kind to which the error belongs."""
+    return next(status for kind, status in STATUS.items() if issubclass(error, kind))
 
 
 def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]) -> RequestError:
@@ -132,7 +132,7 @@ def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]
 
     `pointer_to` tells where in the request's document an attribute stands.
     """
-    status = status_of(error)
+    status = status_of(type(error))
     if isinstance(error, Invalid):
         listed = error.violations[:MAX_ERRORS]
         return RequestError(

@@ -4,49 +4,50 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from itertools import count
+from functools import lru_cache, partial
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
 from adapters.memory.audit import MemoryEvents
 from adapters.memory.idempotency import Kept, MemoryIdempotencyStore
-from adapters.memory.users import MemoryUsers
+from adapters.memory.repository import MemoryRepository, Rows
 from application.audit import AuditLog, Event
 from application.deadlines import time_left
-from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
-from domain.users import User
+from application.entities import AnyType, E, EntityType, N
+from application.ports import STORED_BYTES, Clock, Context, Repository, Unavailable, UnitOfWork
 
 _FOREVER = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryUnit(UnitOfWork):
     """A unit of work: what it changes is its own copy until it ends."""
 
     context: Context
     now: datetime
-    users: MemoryUsers
+    repositories: Callable[[AnyType], Any]
     idempotency: MemoryIdempotencyStore
     audit: AuditLog
     savepoint: Callable[[], Callable[[], None]]
 
+    def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
+        found: Repository[N, E] = self.repositories(entity_type)
+        return found
+
 
 class MemoryStore:
-    """The users of one process; they end with it.
+    """The entities of one process, of any type; they end with it.
 
-    Writers take turns, readers see what the last one left. The values are frozen, so that
-    nothing that was handed out changes what is stored.
+    Writers take turns, and readers see what the last one left. The values are immutable, so that
+    no caller can change what is stored.
     """
 
     def __init__(self, clock: Clock, answer_bytes: int = STORED_BYTES) -> None:
         self._clock = clock
         self._answer_bytes = answer_bytes
         self._turn = Lock()
-        self._ids = count(1)
-        self._rows: Mapping[int, User] = MappingProxyType({})
-        self._holders: Mapping[str, int] = {}
+        self._rows: Mapping[AnyType, Rows[Any]] = {}
         self._answers: Mapping[str, Kept] = {}
         self._events: Mapping[int, Event] = MappingProxyType({})
 
@@ -57,24 +58,38 @@ class MemoryStore:
         if not self._turn.acquire(timeout=_FOREVER if left is None else left):
             raise Unavailable
         try:
-            rows, holders = dict(self._rows), dict(self._holders)
+            rows = dict(self._rows)
             answers, events = dict(self._answers), dict(self._events)
             now = self._clock()
             audit = AuditLog(MemoryEvents(events, context, now))
-            users = MemoryUsers(rows, holders, self._ids, audit)
-            savepoint = partial(_savepoint, audit, rows, holders, answers, events)
-            stored = MemoryIdempotencyStore(answers, self._answer_bytes)
-            yield MemoryUnit(context, now, users, stored, audit, savepoint)
+            repositories = lru_cache(partial(self._repository, rows, audit))
+            savepoint = partial(_savepoint, audit, rows, answers, events)
+            yield MemoryUnit(
+                context=context,
+                now=now,
+                repositories=repositories,
+                idempotency=MemoryIdempotencyStore(answers, self._answer_bytes),
+                audit=audit,
+                savepoint=savepoint,
+            )
             audit.flush()
-            self._rows, self._holders = MappingProxyType(rows), holders
+            self._rows = rows
             self._answers, self._events = answers, MappingProxyType(events)
         finally:
             self._turn.release()
 
-    @property
-    def rows(self) -> Mapping[int, User]:
-        """The users by their ids, as the last unit of work left them."""
-        return self._rows
+    @staticmethod
+    def _repository(
+        rows: MutableMapping[AnyType, Rows[Any]], audit: AuditLog, entity_type: AnyType
+    ) -> MemoryRepository[Any, Any]:
+        """The repository of a type, on a copy of its entities."""
+        copied = rows[entity_type] = rows.get(entity_type, Rows()).copy()
+        return MemoryRepository(entity_type, copied, audit)
+
+    def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
+        """The entities of a type by their ids, as the last unit of work left them."""
+        found = self._rows.get(entity_type)
+        return found.by_id if found else {}
 
     @property
     def events(self) -> Mapping[int, Event]:
@@ -88,14 +103,22 @@ class MemoryStore:
         """Nothing remains in memory of what was erased."""
 
 
-def _savepoint(audit: AuditLog, *tables: MutableMapping[Any, Any]) -> Callable[[], None]:
+def _savepoint(
+    audit: AuditLog,
+    rows: Mapping[AnyType, Rows[Any]],
+    *tables: MutableMapping[Any, Any],
+) -> Callable[[], None]:
     audit.flush()
-    marked = [dict(table) for table in tables]
+    before = {entity_type: each.copy() for entity_type, each in rows.items()}
+    saved = [dict(table) for table in tables]
 
     def undo() -> None:
         audit.discard()
-        for table, rows in zip(tables, marked, strict=True):
+        for entity_type, each in rows.items():
+            saved_rows = before.get(entity_type, Rows()).copy()
+            each.by_id, each.by_key = saved_rows.by_id, saved_rows.by_key
+        for table, content in zip(tables, saved, strict=True):
             table.clear()
-            table.update(rows)
+            table.update(content)
 
     return undo

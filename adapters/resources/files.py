@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, Protocol
 from adapters.jsonapi.resource import FROM_TEXT, Kind, Resource, write_timestamp
 from adapters.tabular import csv, jsonl
 from adapters.tabular.lines import Row
-from application.user_import import Record, RejectedRecord
+from application.record_import import Record, RejectedRecord
 from domain.errors import Invalid, Problem, Violation
 
 ERROR_COLUMNS: Final = ("line", "errors")
@@ -145,12 +145,12 @@ class JsonRecords(Records):
         return b"".join(jsonl.write([notes | told]))
 
 
-class Copies(Protocol):
-    """A store that may write all entities of a resource by itself, as write_csv would."""
+class CsvExporter(Protocol):
+    """A store that may write all entities of a resource by itself, as write_csv does."""
 
     @property
-    def possible(self) -> bool:
-        """Whether it can."""
+    def available(self) -> bool:
+        """Whether the store can do it."""
 
     def write(self, names: Sequence[str], file: "Written") -> None:
         """The attributes of those names in rows by id, the first of them."""
@@ -162,11 +162,11 @@ class Written(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-def copy_csv(copies: Copies, resource: Resource, file: Written) -> None:
+def copy_csv(exporter: CsvExporter, resource: Resource, file: Written) -> None:
     """What write_csv gives of all entities by id, in a fraction of its time."""
     names = ["id", *resource.attributes]
     file.write(_csv_row(names))
-    copies.write(names, file)
+    exporter.write(names, file)
 
 
 def write_csv(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:

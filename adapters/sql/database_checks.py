@@ -9,7 +9,6 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, Table
 
-from adapters.sql import audit, idempotency, secrets, users  # noqa: F401 (they declare their tables)
 from adapters.sql.failures import ForeignTable, NotMigrated, NotPermitted, UnknownFailure
 from adapters.sql.metadata import METADATA
 from adapters.sql.schema import VERSION_TABLE, is_servable, revision_of

@@ -12,12 +12,17 @@ from typing import Any, Final
 from sqlalchemy import Engine, Integer, LargeBinary, bindparam, cast, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from adapters.sql import schema
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 from adapters.sql.failures import VIOLATIONS
 from adapters.sql.transactions import Transactions, read_connection
-from adapters.sql.users import USERS, forms_of
+from adapters.sql.users import USERS, folded_if_different
 from application.ports import ConcurrentUpdate
+from domain.text import email_key
+
+_EMAIL_KEYS: Final = 8
+"""The number of the revision since which the key of an email is not its folded form."""
 
 MAX_NAMED: Final = 100
 """How many users that share a mailbox are named; the others are counted."""
@@ -71,6 +76,25 @@ class SharedMailboxes:
     users: list[tuple[int, int]]
 
 
+def upgrade_database(
+    engine: Engine, revision: str = "head", *, report: schema.Report | None = None
+) -> SharedMailboxes | None:
+    """Migrate the database up to the revision, and update the keys of emails if it has them.
+
+    Returns the users whose keys cannot be updated. Raises what schema.upgrade raises.
+    """
+    schema.upgrade(engine, revision, report=report)
+    found = schema.current(engine)
+    if schema.is_newer(found) or int(found or 0) < _EMAIL_KEYS:
+        return None
+    return update_keys(engine)
+
+
+def count_outdated_keys(engine: Engine) -> int:
+    """How many users have a key that is not that of their email. Raises Unavailable."""
+    return sum(map(len, outdated(engine)))
+
+
 def outdated(engine: Engine) -> Iterator[list[Outdated]]:
     """The users with outdated keys by ascending id, a part of the table at a time. Unavailable."""
     after = 0
@@ -115,7 +139,7 @@ def _unusual(engine: Engine) -> Iterator[ColumnElement[bool]]:
 
 
 def _check(user_id: int, email: str, stored: str, folded_now: str | None) -> Outdated | None:
-    key, folded = forms_of(email)
+    key, folded = email_key(email), folded_if_different(email)
     if (key, folded) == (stored, folded_now):
         return None
     return Outdated(user_id, email, stored, key, folded)

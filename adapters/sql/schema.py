@@ -2,26 +2,22 @@
 
 The revision is recorded in a table of Roster's own, since another application in the same database
 may use Alembic's default table: docs/decisions/0038-databases-of-others.md.
-Alembic takes half a second to import, which only those pay who migrate.
+METADATA has the tables of a resource once its module is imported, by entrypoints/resources.py.
+Alembic takes half a second to import, so it is imported only by the functions that need it.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, column, func, inspect, select, table, text
 
+from adapters.sql import audit, idempotency, secrets  # noqa: F401 (they declare their tables)
 from adapters.sql.failures import ForeignTable, UnknownRevision, translate_errors
 from adapters.sql.metadata import METADATA
 
-if TYPE_CHECKING:
-    from adapters.sql.email_keys import SharedMailboxes
-
 REVISION = "0009"
 """What this release needs. Revisions are numbers with leading zeros: the greater is the newer."""
-
-_EMAIL_KEYS: Final = 8
-"""The number of the revision since which the key of an email is not its folded form."""
 
 VERSION_TABLE: Final = "roster_version"
 LEGACY_TABLE: Final = "alembic_version"
@@ -75,33 +71,17 @@ def current(engine: Engine) -> str | None:
         return revision_of(connection)
 
 
-def upgrade(
-    engine: Engine, revision: str = "head", *, report: Report | None = None
-) -> "SharedMailboxes | None":
-    """Migrate the database up to the revision, and update the keys of emails if it has them.
+def upgrade(engine: Engine, revision: str = "head", *, report: Report | None = None) -> None:
+    """Migrate the database up to the revision.
 
-    Returns the users whose keys cannot be updated. Does nothing if a newer release has migrated
-    the database. Raises Unavailable; ForeignTable, before it changes anything, if another
-    application has a table that Roster needs to create.
+    Does nothing if a newer release has migrated the database. Raises Unavailable; ForeignTable,
+    before it changes anything, if another application has a table that Roster needs to create.
     """
     from alembic import command
 
     with translate_errors():
-        if is_newer(current(engine)):
-            return None
-        command.upgrade(_configured(engine, report, _refuse_foreign_tables), revision)
-    if int(current(engine) or 0) < _EMAIL_KEYS:
-        return None
-    from adapters.sql.email_keys import update_keys
-
-    return update_keys(engine)
-
-
-def count_outdated_keys(engine: Engine) -> int:
-    """How many users have a key that is not that of their email. Raises Unavailable."""
-    from adapters.sql.email_keys import outdated
-
-    return sum(map(len, outdated(engine)))
+        if not is_newer(current(engine)):
+            command.upgrade(_configured(engine, report, _refuse_foreign_tables), revision)
 
 
 def downgrade(engine: Engine, revision: str, *, report: Report | None = None) -> None:
@@ -136,8 +116,6 @@ def drift(engine: Engine) -> list[str]:
     """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
-
-    from adapters.sql import audit, idempotency, secrets, users  # noqa: F401 (they declare their tables)
 
     with translate_errors(), engine.connect() as connection:
         options = {"compare_type": True, "include_name": _is_compared}
@@ -247,8 +225,6 @@ def _refuse_other_schema(connection: Connection) -> None:
 
 def _may_be_own(connection: Connection, name: str) -> bool:
     """Whether the table has the columns with which Roster creates it, and no foreign ones."""
-    from adapters.sql import audit, idempotency, secrets, users  # noqa: F401 (they declare their tables)
-
     declared: Table | None = METADATA.tables.get(name)
     if declared is None:
         return True

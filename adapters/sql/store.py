@@ -1,13 +1,13 @@
 """Units of work in a database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Final
+from functools import lru_cache, partial
+from typing import Any, Final
 
-from sqlalchemy import Engine, false, update
+from sqlalchemy import Engine
 
 from adapters.sql import purge
 from adapters.sql.audit import SqlEvents
@@ -15,37 +15,49 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.database_checks import check_database
 from adapters.sql.failures import UnknownFailure
 from adapters.sql.idempotency import SqlIdempotencyStore
+from adapters.sql.repository import EntityTable, SqlRepository
 from adapters.sql.transactions import Transactions, execute_raw
-from adapters.sql.users import USERS, SqlUsers
 from application.audit import AuditLog
 from application.deadlines import deadline
-from application.ports import STORED_BYTES, Clock, Context, Unavailable, UnitOfWork
+from application.entities import AnyType, E, EntityType, N
+from application.ports import STORED_BYTES, Clock, Context, Repository, Unavailable, UnitOfWork
 
 READY_SECONDS = 2.0
 _BYTES_AT_ONCE: Final = 64 * 1024**2
 _SECONDS_AT_ONCE: Final = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SqlUnit(UnitOfWork):
     """A unit of work: a transaction that is open."""
 
     context: Context
     now: datetime
-    users: SqlUsers
+    repositories: Callable[[AnyType], Any]
     idempotency: SqlIdempotencyStore
     audit: AuditLog
     savepoint: Callable[[], Callable[[], None]]
 
+    def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
+        found: Repository[N, E] = self.repositories(entity_type)
+        return found
+
 
 class SqlStore:
-    """The users in a database, for those who change them.
+    """Opens units of work in a database that has these tables of entities.
 
     `answer_bytes` limits the responses that are stored for one principal.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, answer_bytes: int = STORED_BYTES) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        tables: Iterable[EntityTable[Any, Any]],
+        answer_bytes: int = STORED_BYTES,
+    ) -> None:
         self._engine = engine
+        self._tables = {each.entity_type: each for each in tables}
         self._answer_bytes = answer_bytes
         self._transactions = Transactions(engine)
         self._clock = clock
@@ -57,14 +69,30 @@ class SqlStore:
             now = self._clock()
             events = SqlEvents(connection, context, now)
             audit = AuditLog(events)
-            users = SqlUsers(connection, audit, for_update=for_update)
-            answers = SqlIdempotencyStore(connection, self._answer_bytes)
+            repositories = lru_cache(
+                partial(self._repository, connection, audit, for_update=for_update)
+            )
             yield SqlUnit(
-                context, now, users, answers, audit, partial(_savepoint, connection, audit)
+                context=context,
+                now=now,
+                repositories=repositories,
+                idempotency=SqlIdempotencyStore(connection, self._answer_bytes),
+                audit=audit,
+                savepoint=partial(_savepoint, connection, audit),
             )
             audit.flush()
         if events.erased:
             self._purge_now()
+
+    def _repository(
+        self,
+        connection: RawConnection,
+        audit: AuditLog,
+        entity_type: AnyType,
+        *,
+        for_update: bool,
+    ) -> SqlRepository[Any, Any]:
+        return SqlRepository(self._tables[entity_type], connection, audit, for_update=for_update)
 
     def purge(self) -> None:
         """Remove what is left of erased values in the file of SQLite, if there may be something.
@@ -89,14 +117,15 @@ class SqlStore:
                 purge.purge(connection)
 
     def ready(self) -> None:
-        """Raise Unavailable, which says why, unless a user could be created now.
+        """Raise Unavailable, which says why, unless entities could be created now.
 
         Takes READY_SECONDS at most.
         """
         with deadline(READY_SECONDS):
             check_database(self._engine)
             with self._transactions.open() as connection:
-                connection.execute(_CHANGES_NOTHING)
+                for each in self._tables.values():
+                    connection.execute(each.change_nothing)
 
 
 def _savepoint(connection: RawConnection, audit: AuditLog) -> Callable[[], None]:
@@ -107,6 +136,3 @@ def _savepoint(connection: RawConnection, audit: AuditLog) -> Callable[[], None]
     audit.flush()
     execute_raw(connection, "SAVEPOINT mark")
     return undo
-
-
-_CHANGES_NOTHING = update(USERS).values(version=USERS.c.version).where(false())

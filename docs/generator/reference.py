@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Final
 
-from adapters.api.errors import ERRORS
-from adapters.api.openapi.document import document
+from adapters.api.errors import error_codes
+from adapters.api.openapi.document import OpenApi
+from entrypoints.resources import RESOURCES
 
 Item = Mapping[str, Any]
 _METHODS: Final = ("get", "post", "patch", "delete")
@@ -22,13 +23,15 @@ the tables list.
 _FILTERS: Final = """A filter without an operator holds for any of its values, which commas
 separate; given as `filter[ATTR][]`, once for each value, commas belong to the values. The last
 column names the operators that the attribute takes, as in `filter[ATTR][ne]`."""
+_CODES: Final = error_codes(each.type for each in RESOURCES)
 _ERRORS: Final = """Each answer is a document of `errors`, each with a `status`, a `code`, and a
 `source` where there is one; `links.about` leads to `/docs/errors`, which says the same."""
 
 
 def page() -> str:
     """The page, of a service that asks for tokens."""
-    described = json.loads(document("", secured=True))
+    openapi = OpenApi([each.declaration for each in RESOURCES], _CODES)
+    described = json.loads(openapi.document("", secured=True))
     parts = [_BEGINNING, *_attributes(described), *_urls(described), *_errors(described)]
     return "\n".join(parts)
 
@@ -161,7 +164,7 @@ def _errors(described: Item) -> Iterator[str]:
         if "headers" in response:
             yield f"Headers: {_listed(response['headers'])}.\n"
         codes = re.findall(r"`(\w+)`", response["description"])
-        yield _table(("code", ""), ((f"`{code}`", ERRORS[code][1]) for code in codes))
+        yield _table(("code", ""), ((f"`{code}`", _CODES[code][1]) for code in codes))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -67,9 +67,10 @@ def upgrade(revision: str) -> None:
     process of that release has stopped. Exit status 1 if several users have the same mailbox.
     """
     from adapters.sql import schema
+    from adapters.sql.email_keys import upgrade_database
 
     with _database() as engine, _known(revision):
-        shared = schema.upgrade(engine, revision, report=_report)
+        shared = upgrade_database(engine, revision, report=_report)
         reached = schema.current(engine)
     if schema.is_newer(reached):
         _report(
@@ -136,6 +137,7 @@ def current() -> None:
 def check() -> None:
     """Fail unless the tables, and the keys of emails in them, are those of this release."""
     from adapters.sql import schema
+    from adapters.sql.email_keys import count_outdated_keys
 
     with _database() as engine:
         revision = schema.current(engine)
@@ -144,7 +146,7 @@ def check() -> None:
             raise Differs(f"The database is at {found}, this release at {schema.REVISION}.")
         if differences := schema.drift(engine):
             raise Differs(f"The tables differ: {'; '.join(differences)}")
-        if outdated := schema.count_outdated_keys(engine):
+        if outdated := count_outdated_keys(engine):
             users = "1 user has" if outdated == 1 else f"{outdated} users have"
             raise Differs(f"{users} an outdated email key: run roster db upgrade.")
     click.echo(f"The database is at {revision}, as this release needs it.")
@@ -153,6 +155,7 @@ def check() -> None:
 @contextmanager
 def _database() -> Iterator["Engine"]:
     """The database of the settings, if it answers within the time of a request."""
+    import entrypoints.resources  # noqa: F401 (they declare their tables)
     from adapters.sql import schema
     from adapters.sql.engine import make_engine
     from application.deadlines import deadline

@@ -7,13 +7,14 @@ import click
 
 from domain.errors import Conflict
 from entrypoints.cli.actor import actor_option
-from entrypoints.cli.directory import open_services
 from entrypoints.cli.progress import Progress
+from entrypoints.cli.services import open_services
 
 if TYPE_CHECKING:
-    from application.user_import import Record, RejectedRecord
+    from application.record_import import Record, RejectedRecord
 
-MOST = 1_000_000
+_MAX_COUNT = 1_000_000
+_USERS = "users"
 
 
 class NotEmpty(Conflict):
@@ -26,7 +27,7 @@ class NotEmpty(Conflict):
 
 
 @click.command()
-@click.argument("count", metavar="N", type=click.IntRange(1, MOST))
+@click.argument("count", metavar="N", type=click.IntRange(1, _MAX_COUNT))
 @click.option("--seed", default=0, show_default=True, help="Other people for another number.")
 @actor_option
 def demo(count: int, seed: int) -> None:
@@ -35,19 +36,19 @@ def demo(count: int, seed: int) -> None:
     \b
     roster demo 1000
     """
+    from application.record_import import ImportOptions
     from application.search import Search, Slice
-    from application.user_import import ImportOptions
 
-    with Progress("Inventing", end=count) as progress, open_services() as directory:
-        if directory.reader.page(Search(place=Slice(1))).items:
+    with Progress("Inventing", end=count) as progress, open_services(_USERS) as services:
+        if services.queries.page(Search(place=Slice(1)), services.principal).items:
             raise NotEmpty
         watched = progress.watched(_records(count, seed))
-        tally = directory.imports(watched, directory.context, ImportOptions(), _impossible)
-    click.echo(f"{tally.created} created")
+        summary = services.imports(watched, services.context, ImportOptions(), _impossible)
+    click.echo(f"{summary.created} created")
 
 
 def _records(count: int, seed: int) -> "Iterator[Record]":
-    from application.user_import import Record
+    from application.record_import import Record
     from entrypoints.cli.fake_people import fake_people
 
     for number, attributes in enumerate(fake_people(count, seed), start=1):

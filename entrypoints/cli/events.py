@@ -3,7 +3,7 @@
 import click
 
 from entrypoints.cli import output
-from entrypoints.cli.directory import connected
+from entrypoints.cli.services import connect_events
 
 _AT_ONCE = 1000
 
@@ -28,12 +28,12 @@ def events(after: int, limit: int | None) -> None:
     """
     from application.deadlines import deadline
 
-    with connected() as (settings, directory):
+    with connect_events() as (settings, log):
         left = limit
         while left is None or left > 0:
             with deadline(settings.request_seconds):
                 size = _AT_ONCE if left is None else min(left, _AT_ONCE)
-                found = directory.events.read_from(after, size=size)
+                found = log.read_from(after, size=size)
             if not found:
                 return
             output.events(found)

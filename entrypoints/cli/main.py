@@ -2,9 +2,9 @@
 
 import errno
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,9 +18,10 @@ from entrypoints.cli.openapi import openapi
 from entrypoints.cli.output import printable
 from entrypoints.cli.serve import serve
 from entrypoints.cli.token import token
-from entrypoints.cli.users import users
-from entrypoints.cli.users_io import export_users, import_users
 from entrypoints.settings import BadSetting
+
+if TYPE_CHECKING:
+    from entrypoints.resources import RegisteredResource
 
 
 class Failed(click.ClickException):
@@ -40,6 +41,20 @@ class Roster(click.Group):
 
     A failure that Roster did not foresee is one line, too, unless --traceback is given.
     """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *(each.type.name for each in _resources())])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command; one for each resource. Their modules take long to import."""
+        if found := super().get_command(ctx, cmd_name):
+            return found
+        for each in _resources():
+            if each.type.name == cmd_name:
+                from entrypoints.cli.collection import collection
+
+                return collection(each)
+        return None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -64,6 +79,12 @@ class Roster(click.Group):
             if ctx.params["traceback"]:
                 raise
             raise Failed(_of_fault(error)) from error
+
+
+def _resources() -> "Sequence[RegisteredResource]":
+    from entrypoints.resources import RESOURCES
+
+    return RESOURCES
 
 
 def _lines(messages: Iterable[str]) -> str:
@@ -104,7 +125,5 @@ def main(traceback: bool) -> None:
     """A directory of users as a service."""
 
 
-for command in (import_users, export_users):
-    users.add_command(command)
-for command in (users, events, db, serve, token, openapi, demo):
+for command in (events, db, serve, token, openapi, demo):
     main.add_command(command)

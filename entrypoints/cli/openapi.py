@@ -11,9 +11,14 @@ from entrypoints.settings import Settings
 @click.command()
 def openapi() -> None:
     """Print the description of the API (OpenAPI 3.1), as /openapi.json has it."""
-    from adapters.api.openapi.document import document
+    from adapters.api.errors import error_codes
+    from adapters.api.openapi.document import OpenApi
+    from entrypoints.resources import RESOURCES
 
     settings = Settings.of(os.environ)
     limited = settings.rate_limit is not None
-    described = document(settings.public_url, secured=not settings.is_open, limited=limited)
-    output.document(described)
+    codes = error_codes(each.type for each in RESOURCES)
+    described = OpenApi([each.declaration for each in RESOURCES], codes)
+    output.document(
+        described.document(settings.public_url, secured=not settings.is_open, limited=limited)
+    )

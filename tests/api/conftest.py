@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from hypothesis import settings
 from structlog.testing import capture_logs
 
 from adapters.api import ApiConfig, api
-from adapters.api.errors import ERRORS
+from adapters.api.collection import ApiResource
+from adapters.api.errors import error_codes
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.audit import MemoryEventReader
+from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
-from adapters.memory.users import MemoryUserReader
+from adapters.resources.users import USERS as DECLARATION
 from adapters.web.app import create_app
 from adapters.web.bearer import Authenticate
 from adapters.web.health import health
@@ -30,16 +33,19 @@ from adapters.web.metrics import Metrics, metrics
 from adapters.web.rate_limit import RateLimiter
 from adapters.web.security_headers import ResponseHeaders
 from application.audit import Event, History
+from application.commands import Commands
+from application.entities import AnyType
 from application.keys import Keys
-from application.ports import Context, UnitOfWork, UserReader
+from application.ports import Context, Reader, UnitOfWork
+from application.queries import Queries
 from application.units import retrying
-from application.users import AUDITED_USERS
-from domain.users import User
+from application.users import USER_TYPE
 
 # Machines are slow at times; that is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+CODES = error_codes([USER_TYPE])
 JSONAPI = "application/vnd.api+json"
 USERS = "/api/v1/users"
 TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included", "atomic:results"}
@@ -117,7 +123,7 @@ def _check_errors(response: Any, errors: Any, sent: Any) -> None:
     for error in errors:
         assert {"status", "code", "title", "detail"} <= error.keys() <= ERROR
         assert error["status"] == str(response.status_code) or response.status_code == 400
-        statuses, _ = ERRORS[error["code"]]
+        statuses, _ = CODES[error["code"]]
         assert error["status"] in statuses
         assert error["links"]["about"].endswith(f"/docs/errors#{error['code']}")
         assert all(isinstance(error[text], str) and error[text] for text in ("title", "detail"))
@@ -158,9 +164,8 @@ class CurrentStore:
     ) -> AbstractContextManager[UnitOfWork]:
         return self.store.begin(context, for_update=for_update)
 
-    @property
-    def rows(self) -> Mapping[int, User]:
-        return self.store.rows
+    def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
+        return self.store.rows(entity_type)
 
     @property
     def events(self) -> Mapping[int, Event]:
@@ -201,7 +206,7 @@ def build(current: CurrentStore) -> Build:
 
     def made(
         *,
-        reader: UserReader | None = None,
+        reader: Reader | None = None,
         begin: Any = None,
         ready: Callable[[], None] = lambda: None,
         public_url: str = "",
@@ -222,10 +227,13 @@ def build(current: CurrentStore) -> Build:
         )
         cursors = Cursors(Keys(lambda: b"a secret"))
         run = retrying(begin or current.begin)
-        users = reader or MemoryUserReader(current)
-        history = History(AUDITED_USERS, MemoryEventReader(current), users.get)
+        users = reader or MemoryReader(USER_TYPE, current)
+        history = History(USER_TYPE, MemoryEventReader(current), users.get)
+        resource = ApiResource(
+            USER_TYPE, DECLARATION, Queries(USER_TYPE, users), history, partial(Commands, USER_TYPE)
+        )
         check_origin = openness.check_origin if openness else None
-        inbound = api(run, users, history, cursors, terms, authenticate, limit, check_origin)
+        inbound = api([resource], run, cursors, terms, authenticate, limit, check_origin)
         app = create_app(
             [*inbound.blueprints, health(ready), metrics(kept)],
             say=inbound.say,

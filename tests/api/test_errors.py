@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from adapters.api.errors import ERRORS
+from adapters.api.errors import error_codes
+from application.users import USER_TYPE
 
+ERRORS = error_codes([USER_TYPE])
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r'(?:\bcode(?:: \S+)? ?= ?|Problem\(\s*|_refused?\(\s*)"([a-z_]+)"')
 USERS = "/api/v1/users"
@@ -23,7 +25,7 @@ def codes_in(source: Path) -> set[str]:
 def of_requests() -> set[str]:
     """The codes that the source gives to what a request may meet."""
     rooms = [*(ROOT / "domain").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")]
-    rooms += [path for path in (ROOT / "application").rglob("*.py") if path.stem != "user_import"]
+    rooms += [path for path in (ROOT / "application").rglob("*.py") if path.stem != "record_import"]
     of_files = [path for path in rooms if any(part in str(path) for part in OF_FILES)]
     return set().union(*(codes_in(path) for path in rooms if path not in of_files))
 

@@ -11,8 +11,9 @@ from flask.testing import FlaskClient
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
-from adapters.sql.users import SqlUserReader
+from adapters.sql.users import USERS_TABLE
 
 Build = Callable[..., Flask]
 Answer = tuple[int, dict[str, str], bytes]
@@ -51,7 +52,7 @@ def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterat
     engine = make_engine(request.getfixturevalue(request.param))
     schema.upgrade(engine)
     store = SqlStore(engine, type(clock)())
-    yield build(begin=store.begin, reader=SqlUserReader(engine)).test_client()
+    yield build(begin=store.begin, reader=SqlReader(USERS_TABLE, engine)).test_client()
     engine.dispose()
 
 

@@ -14,9 +14,9 @@ from application.ports import (
     ConcurrentUpdate,
     Context,
     OutcomeUnknown,
+    Reader,
     Unavailable,
     UnitOfWork,
-    UserReader,
 )
 from application.search import Page, Search
 from domain.users import User
@@ -27,7 +27,7 @@ USERS = "/api/v1/users"
 NEW = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
 
 
-class FailingReader(UserReader):
+class FailingReader(Reader):
     """Fails with the error it is given."""
 
     def __init__(self, error: Exception) -> None:

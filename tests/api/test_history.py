@@ -8,8 +8,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from application.access import Principal
+from application.commands import Commands
 from application.ports import Context
-from application.users import UserCommands
+from application.users import USER_TYPE
 
 JSONAPI = "application/vnd.api+json"
 PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
@@ -139,7 +140,7 @@ def test_an_erased_user_leaves_the_shape_of_a_history(
 ) -> None:
     user_id = create(email="ann@example.org", name="Ann")["id"]
     with store.begin(Context()) as work:
-        UserCommands(lambda _, unit: unit(work)).erase(int(user_id), Context())
+        Commands(USER_TYPE, lambda _, unit: unit(work)).erase(int(user_id), Context())
     response = client.get(f"{USERS}/{user_id}/history")
     assert "ann" not in response.text.lower()
     events = [event["attributes"] for event in response.json["data"]]

@@ -11,9 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
-from adapters.api.errors import ERRORS
+from adapters.api.errors import error_codes
 from adapters.web.hosts import OpenAccess
 from application.ports import Unavailable
+from application.users import USER_TYPE
 
 Create = Callable[..., dict[str, Any]]
 
@@ -475,7 +476,7 @@ def test_every_operation_is_told_in_a_line_and_has_its_place(described: Any) -> 
 
 def test_every_code_of_an_error_is_told_with_its_status(described: Any) -> None:
     told = described["components"]["responses"]
-    for code, (statuses, _) in ERRORS.items():
+    for code, (statuses, _) in error_codes([USER_TYPE]).items():
         for status in {*statuses.split(", ")} - {
             "401",
             "405",
@@ -485,7 +486,7 @@ def test_every_code_of_an_error_is_told_with_its_status(described: Any) -> None:
     for name, response in told.items():
         (error,) = response["content"][JSONAPI]["example"]["errors"]
         assert error["status"] == name.removeprefix("Problem")
-        assert error["status"] in ERRORS[error["code"]][0].split(", ")
+        assert error["status"] in error_codes([USER_TYPE])[error["code"]][0].split(", ")
 
 
 def test_a_service_with_limits_tells_of_them(build: Any) -> None:

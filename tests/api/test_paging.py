@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.memory.store import MemoryStore
 from application.ports import Context
+from application.users import USER_TYPE
 from domain.text import fold
 from domain.users import NewUser, User
 
@@ -35,10 +36,10 @@ def people(store: MemoryStore) -> list[User]:
                     is_active=number % 2 == 0,
                     role=("user", "admin", "x-1")[number % 3],
                 )
-                made.append(work.users.add(new, at=work.now))
+                made.append(work.repository(USER_TYPE).add(new, at=work.now))
     with store.begin(Context()) as work:
         for user in made[::7]:
-            work.users.remove(user)
+            work.repository(USER_TYPE).remove(user)
     return list(store.rows.values())
 
 

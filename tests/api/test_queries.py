@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
 from application.ports import Context
+from application.users import USER_TYPE
 from domain.text import fold
 from domain.users import NewUser, User
 
@@ -37,7 +38,7 @@ def people(store: MemoryStore) -> list[User]:
     made = []
     for new in PEOPLE:
         with store.begin(Context()) as work:
-            made.append(work.users.add(new, at=work.now))
+            made.append(work.repository(USER_TYPE).add(new, at=work.now))
     return made
 
 

@@ -10,8 +10,9 @@ from flask import Flask
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
-from adapters.sql.users import SqlUserReader
+from adapters.sql.users import USERS_TABLE
 
 ROUNDS = 500
 USERS = "/api/v1/users"
@@ -27,8 +28,8 @@ def app(request: pytest.FixtureRequest, clock: Any, build: Callable[..., Flask])
         return
     engine = make_engine(request.getfixturevalue(request.param))
     schema.upgrade(engine)
-    store = SqlStore(engine, clock)
-    yield build(begin=store.begin, reader=SqlUserReader(engine))
+    store = SqlStore(engine, clock, [USERS_TABLE])
+    yield build(begin=store.begin, reader=SqlReader(USERS_TABLE, engine))
     engine.dispose()
 
 

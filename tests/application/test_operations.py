@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from adapters.memory.store import MemoryStore
+from application.commands import Commands
 from application.operations import Change, Create, CreatedBy, Delete, OperationRefused, Operations
 from application.ports import ConcurrentUpdate, Context, UnitOfWork
 from application.units import MAX_RETRIES, retrying
-from application.users import UserCommands
 from domain.users import EmailTaken, NewUser, UserChanges
 
 NOBODY = Context()
 ANN = NewUser(email="ann@example.org", name="Ann")
-perform = Operations({"users": UserCommands})
+perform = Operations({"users": Commands})
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_unit_that_is_always_overtaken_is_no_operations_fault(store: MemorySto
 def test_an_operation_that_is_overtaken_does_not_refuse_the_unit(store: MemoryStore) -> None:
     attempts: list[int] = []
 
-    class Overtaking(UserCommands):
+    class Overtaking(Commands):
         def create(self, new: NewUser, context: Context) -> Any:
             attempts.append(1)
             if len(attempts) == 1:

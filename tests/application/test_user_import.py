@@ -10,15 +10,16 @@ import pytest
 from adapters.memory.store import MemoryStore
 from application.deadlines import deadline, time_left
 from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, UnitOfWork
-from application.user_import import (
+from application.record_import import (
     BATCH,
+    Import,
     ImportOptions,
     ImportRefused,
     ImportSummary,
     Record,
     RejectedRecord,
-    UserImport,
 )
+from application.users import USER_TYPE
 from domain.errors import Problem
 from domain.users import NewUser
 
@@ -52,7 +53,7 @@ class Reports(list[tuple[int, list[str]]]):
 
 def test_records_of_many_batches_become_users_in_their_order(store: MemoryStore) -> None:
     count = 2 * BATCH + 1
-    tally = UserImport(store.begin)(numbered(count), NOBODY, ImportOptions(), Reports())
+    tally = Import(USER_TYPE, store.begin)(numbered(count), NOBODY, ImportOptions(), Reports())
     assert tally == ImportSummary(created=count)
     assert names(store) == [(f"u{number}@x.test", "U") for number in range(1, count + 1)]
 
@@ -67,7 +68,7 @@ def test_bad_records_are_reported_in_order_whatever_finds_them(store: MemoryStor
     ]
     reports = Reports()
     with pytest.raises(ImportRefused) as refused:
-        UserImport(store.begin)(some, NOBODY, ImportOptions(), reports)
+        Import(USER_TYPE, store.begin)(some, NOBODY, ImportOptions(), reports)
     assert reports == [
         (2, ["email_taken"]),
         (3, ["malformed_csv"]),
@@ -82,7 +83,7 @@ def test_a_duplicate_is_found_batches_later(store: MemoryStore) -> None:
     reports = Reports()
     again = [*numbered(BATCH + 1), Record(BATCH + 2, {"email": "U1@x.test", "name": "Again"})]
     manner = ImportOptions(skip_errors=True)
-    tally = UserImport(store.begin)(again, NOBODY, manner, reports)
+    tally = Import(USER_TYPE, store.begin)(again, NOBODY, manner, reports)
     assert (tally.created, reports) == (BATCH + 1, [(BATCH + 2, ["email_taken"])])
 
 
@@ -95,7 +96,7 @@ def test_the_last_record_of_an_email_stands_in_an_update(store: MemoryStore) -> 
         {"email": "b@x.test", "name": "B"},
         {"email": "Ａ@x.test", "name": "A3"},
     )
-    tally = UserImport(store.begin)(some, NOBODY, ImportOptions(update=True), Reports())
+    tally = Import(USER_TYPE, store.begin)(some, NOBODY, ImportOptions(update=True), Reports())
     assert tally == ImportSummary(created=2, changed=2, unchanged=2)
     assert names(store) == [("Ａ@x.test", "A3"), ("b@x.test", "B")]
     assert [user.version for user in store.rows.values()] == [3, 1]
@@ -103,9 +104,9 @@ def test_the_last_record_of_an_email_stands_in_an_update(store: MemoryStore) -> 
 
 def test_a_dry_run_leaves_everything_as_it_is(store: MemoryStore) -> None:
     with store.begin(NOBODY) as work:
-        work.users.add(NewUser(email="u1@x.test", name="Before"), at=work.now)
+        work.repository(USER_TYPE).add(NewUser(email="u1@x.test", name="Before"), at=work.now)
     manner = ImportOptions(update=True, dry_run=True)
-    tally = UserImport(store.begin)(numbered(3), NOBODY, manner, Reports())
+    tally = Import(USER_TYPE, store.begin)(numbered(3), NOBODY, manner, Reports())
     assert tally == ImportSummary(created=2, changed=1)
     assert names(store) == [("u1@x.test", "Before")]
 
@@ -116,7 +117,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(store: MemoryStore) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        UserImport(store.begin)(breaking(), NOBODY, ImportOptions(), Reports())
+        Import(USER_TYPE, store.begin)(breaking(), NOBODY, ImportOptions(), Reports())
     assert names(store) == []
 
 
@@ -128,7 +129,7 @@ def test_the_unit_opens_within_the_deadline_and_then_has_its_own_time(store: Mem
         yield from numbered(1)
 
     with deadline(5):
-        UserImport(store.begin)(looking(), NOBODY, ImportOptions(), Reports())
+        Import(USER_TYPE, store.begin)(looking(), NOBODY, ImportOptions(), Reports())
     assert left[0] > 3600
 
 
@@ -147,5 +148,5 @@ def test_a_stream_is_not_taken_twice_and_so_an_update_holds_what_it_reads(
         raise refusal
 
     with pytest.raises(refusal):
-        UserImport(begin)(numbered(1), NOBODY, ImportOptions(update=update), Reports())
+        Import(USER_TYPE, begin)(numbered(1), NOBODY, ImportOptions(update=update), Reports())
     assert opened == [update]

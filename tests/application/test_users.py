@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
-from adapters.memory.users import MemoryUserReader
+from application.commands import Commands
 from application.ports import Begin, ConcurrentUpdate, Context, UnitOfWork
 from application.search import Search
 from application.units import MAX_RETRIES, nested, retrying
-from application.users import UserCommands
+from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser, ReadOnly, StaleVersion, UserChanges, UserNotFound
 
 NOBODY = Context()
@@ -38,13 +39,13 @@ def store(clock: Clock) -> MemoryStore:
 
 
 @pytest.fixture
-def users(store: MemoryStore) -> MemoryUserReader:
-    return MemoryUserReader(store)
+def users(store: MemoryStore) -> MemoryReader:
+    return MemoryReader(USER_TYPE, store)
 
 
 @pytest.fixture
-def commands(store: MemoryStore) -> UserCommands:
-    return UserCommands(retrying(store.begin))
+def commands(store: MemoryStore) -> Commands:
+    return Commands(USER_TYPE, retrying(store.begin))
 
 
 def new(email: str = "ann@example.org", name: str = "Ann") -> NewUser:
@@ -52,14 +53,14 @@ def new(email: str = "ann@example.org", name: str = "Ann") -> NewUser:
 
 
 def test_a_created_user_is_in_the_directory(
-    commands: UserCommands, users: MemoryUserReader, clock: Clock
+    commands: Commands, users: MemoryReader, clock: Clock
 ) -> None:
     ann = commands.create(new(), NOBODY)
     assert users.get(ann.id) == ann
     assert (ann.creation_time, ann.update_time, ann.version) == (clock.now, clock.now, 1)
 
 
-def test_an_email_is_held_once(commands: UserCommands, users: MemoryUserReader) -> None:
+def test_an_email_is_held_once(commands: Commands, users: MemoryReader) -> None:
     commands.create(new(), NOBODY)
     with pytest.raises(EmailTaken):
         commands.create(new(email="ANN@Example.org"), NOBODY)
@@ -67,7 +68,7 @@ def test_an_email_is_held_once(commands: UserCommands, users: MemoryUserReader) 
 
 
 def test_a_change_is_stored_with_its_time(
-    commands: UserCommands, users: MemoryUserReader, clock: Clock
+    commands: Commands, users: MemoryReader, clock: Clock
 ) -> None:
     ann = commands.create(new(), NOBODY)
     clock.now += timedelta(seconds=1)
@@ -77,7 +78,7 @@ def test_a_change_is_stored_with_its_time(
 
 
 def test_a_change_that_changes_nothing_stores_nothing(
-    commands: UserCommands, users: MemoryUserReader, clock: Clock
+    commands: Commands, users: MemoryReader, clock: Clock
 ) -> None:
     ann = commands.create(new(), NOBODY)
     clock.now += timedelta(seconds=1)
@@ -86,7 +87,7 @@ def test_a_change_that_changes_nothing_stores_nothing(
 
 
 def test_a_change_can_not_take_the_email_of_another(
-    commands: UserCommands, users: MemoryUserReader
+    commands: Commands, users: MemoryReader
 ) -> None:
     ann, bob = commands.create(new(), NOBODY), commands.create(new("bob@example.org"), NOBODY)
     with pytest.raises(EmailTaken):
@@ -97,7 +98,7 @@ def test_a_change_can_not_take_the_email_of_another(
 
 
 def test_a_change_meant_for_another_version_changes_nothing(
-    commands: UserCommands, users: MemoryUserReader
+    commands: Commands, users: MemoryReader
 ) -> None:
     ann = commands.create(new(), NOBODY)
     with pytest.raises(StaleVersion):
@@ -106,7 +107,7 @@ def test_a_change_meant_for_another_version_changes_nothing(
     assert commands.change(ann.id, UserChanges({"name": "Anne"}), NOBODY, expected={1}).version == 2
 
 
-def test_a_stale_version_is_told_before_a_read_only_attribute(commands: UserCommands) -> None:
+def test_a_stale_version_is_told_before_a_read_only_attribute(commands: Commands) -> None:
     ann = commands.create(new(), NOBODY)
     changes = UserChanges({}, {"creation_time": None})
     with pytest.raises(StaleVersion):
@@ -115,7 +116,7 @@ def test_a_stale_version_is_told_before_a_read_only_attribute(commands: UserComm
         commands.change(ann.id, changes, NOBODY)
 
 
-def test_a_deleted_user_is_gone_for_good(commands: UserCommands, users: MemoryUserReader) -> None:
+def test_a_deleted_user_is_gone_for_good(commands: Commands, users: MemoryReader) -> None:
     ann = commands.create(new(), NOBODY)
     commands.delete(ann.id, NOBODY)
     with pytest.raises(UserNotFound):
@@ -128,7 +129,7 @@ def test_a_deleted_user_is_gone_for_good(commands: UserCommands, users: MemoryUs
 
 
 def test_a_deletion_meant_for_another_version_deletes_nothing(
-    commands: UserCommands, users: MemoryUserReader
+    commands: Commands, users: MemoryReader
 ) -> None:
     ann = commands.create(new(), NOBODY)
     with pytest.raises(StaleVersion):
@@ -138,16 +139,16 @@ def test_a_deletion_meant_for_another_version_deletes_nothing(
 
 
 def test_commands_that_join_a_unit_happen_with_it_or_not_at_all(
-    store: MemoryStore, users: MemoryUserReader
+    store: MemoryStore, users: MemoryReader
 ) -> None:
     with pytest.raises(EmailTaken), store.begin(NOBODY) as work:
-        joined = UserCommands(nested(work))
+        joined = Commands(USER_TYPE, nested(work))
         joined.create(new("bob@example.org"), NOBODY)
         joined.create(new(), NOBODY)
         joined.create(new(), NOBODY)
     assert users.page(Search()).items == ()
     with store.begin(NOBODY) as work:
-        joined = UserCommands(nested(work))
+        joined = Commands(USER_TYPE, nested(work))
         bob = joined.create(new("bob@example.org"), NOBODY)
         joined.change(bob.id, UserChanges({"name": "Bob"}), NOBODY)
     assert [user.name for user in users.page(Search()).items] == ["Bob"]
@@ -172,27 +173,27 @@ class Overtaking:
 
 
 def test_a_unit_that_was_overtaken_runs_again_and_holds_what_it_reads(
-    store: MemoryStore, users: MemoryUserReader
+    store: MemoryStore, users: MemoryReader
 ) -> None:
     begin = Overtaking(store.begin, MAX_RETRIES)
-    UserCommands(retrying(begin)).create(new(), NOBODY)
+    Commands(USER_TYPE, retrying(begin)).create(new(), NOBODY)
     assert begin.held == [False, True, True, True]
     assert len(users.page(Search()).items) == 1
 
 
 def test_a_unit_that_is_overtaken_again_and_again_says_so_in_the_end(
-    store: MemoryStore, users: MemoryUserReader
+    store: MemoryStore, users: MemoryReader
 ) -> None:
     begin = Overtaking(store.begin, MAX_RETRIES + 1)
     with pytest.raises(ConcurrentUpdate):
-        UserCommands(retrying(begin)).create(new(), NOBODY)
+        Commands(USER_TYPE, retrying(begin)).create(new(), NOBODY)
     assert len(begin.held) == MAX_RETRIES + 1
     assert users.page(Search()).items == ()
 
 
 def test_a_refusal_is_not_tried_again(store: MemoryStore) -> None:
     begin = Overtaking(store.begin, 0)
-    commands = UserCommands(retrying(begin))
+    commands = Commands(USER_TYPE, retrying(begin))
     commands.create(new(), NOBODY)
     with pytest.raises(EmailTaken):
         commands.create(new(), NOBODY)

@@ -21,16 +21,14 @@ sys.meta_path.insert(0, Uninstalled())
 
 from datetime import UTC, datetime
 from adapters.memory.store import MemoryStore
-from adapters.memory.users import MemoryUserReader
 from application.ports import Context
 from application.search import Search
 from application.units import retrying
-from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
 store = MemoryStore(lambda: datetime(2026, 11, 22, tzinfo=UTC))
-commands = UserCommands(retrying(store.begin))
-reader = MemoryUserReader(store)
+commands = Commands(USER_TYPE, retrying(store.begin))
+reader = MemoryReader(USER_TYPE, store)
 ann = commands.create(NewUser(email="ann@example.org", name="Ann"), Context())
 commands.change(ann.id, UserChanges({"name": "Anne"}), Context())
 print([user.name for user in reader.page(Search()).items])

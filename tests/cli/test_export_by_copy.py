@@ -13,10 +13,12 @@ from click.testing import Result
 from adapters.resources.files import write_csv
 from adapters.resources.users import USERS
 from adapters.sql.engine import make_engine
+from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
-from adapters.sql.users import SqlUserReader
+from adapters.sql.users import USERS_TABLE
 from application.ports import Context
 from application.search import Search, walk
+from application.users import USER_TYPE
 from domain.users import NewUser, User
 
 Roster = Callable[..., Result]
@@ -52,8 +54,8 @@ def users(roster: Roster, postgresql_url: str) -> list[User]:
             moment = START + timedelta(milliseconds=50 * number)
             with SqlStore(engine, lambda at=moment: at).begin(Context()) as work:
                 new = NewUser(email=f"u{number}@x.test", name=name, is_active=number % 2 == 0)
-                work.users.add(new, at=work.now)
-        return list(walk(SqlUserReader(engine).page, Search()))
+                work.repository(USER_TYPE).add(new, at=work.now)
+        return list(walk(SqlReader(USERS_TABLE, engine).page, Search()))
     finally:
         engine.dispose()
 

@@ -7,6 +7,9 @@ import httpx
 import pytest
 from click.testing import Result
 
+from adapters.sql.users import USERS_TABLE
+from application.users import USER_TYPE
+
 Roster = Callable[..., Result]
 
 
@@ -125,9 +128,11 @@ def many(roster: Roster, sqlite_url: str) -> int:
     from entrypoints.container import utc_now
 
     engine = make_engine(sqlite_url)
-    with SqlStore(engine, utc_now).begin(Context()) as work:
+    with SqlStore(engine, utc_now, [USERS_TABLE]).begin(Context()) as work:
         for number in range(1002):
-            work.users.add(NewUser(email=f"u{number}@x.test", name=f"U{number}"), at=work.now)
+            work.repository(USER_TYPE).add(
+                NewUser(email=f"u{number}@x.test", name=f"U{number}"), at=work.now
+            )
     engine.dispose()
     return 1002
 

@@ -10,17 +10,19 @@ import pytest
 from sqlalchemy import Engine
 
 from adapters.memory.audit import MemoryEventReader
+from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
-from adapters.memory.users import MemoryUserReader
 from adapters.sql import schema
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
+from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
-from adapters.sql.users import SqlUserReader
+from adapters.sql.users import USERS_TABLE
 from application.audit import EventReader
-from application.ports import Begin, Context, UserReader
+from application.commands import Commands
+from application.ports import Begin, Context, Reader
 from application.units import retrying
-from application.users import UserCommands
+from application.users import USER_TYPE
 from domain.users import NewUser, User
 
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
@@ -44,30 +46,35 @@ class Directory:
 
     name: str
     begin: Begin
-    reader: UserReader
+    reader: Reader
     events: EventReader
     ready: Callable[[], None]
     engine: Engine | None = None
-    commands: UserCommands = field(init=False)
+    commands: Commands = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "commands", UserCommands(retrying(self.begin)))
+        object.__setattr__(self, "commands", Commands(USER_TYPE, retrying(self.begin)))
 
     def add(self, email: str, name: str = "Ann", **more: object) -> User:
         return self.commands.create(NewUser(email=email, name=name, **more), NOBODY)
 
     @classmethod
     def of_engine(cls, name: str, engine: Engine) -> "Directory":
-        store = SqlStore(engine, TickingClock())
+        store = SqlStore(engine, TickingClock(), [USERS_TABLE])
         return cls(
-            name, store.begin, SqlUserReader(engine), SqlEventReader(engine), store.ready, engine
+            name,
+            store.begin,
+            SqlReader(USERS_TABLE, engine),
+            SqlEventReader(engine),
+            store.ready,
+            engine,
         )
 
 
 def _memory() -> Directory:
     store = MemoryStore(TickingClock())
     return Directory(
-        "memory", store.begin, MemoryUserReader(store), MemoryEventReader(store), store.ready
+        "memory", store.begin, MemoryReader(USER_TYPE, store), MemoryEventReader(store), store.ready
     )
 
 

@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
-from adapters.memory.users import MemoryUserReader
 from adapters.sql.store import SqlStore
+from adapters.sql.users import USERS_TABLE
+from application.commands import Commands
 from application.deadlines import deadline
 from application.idempotency import IdempotentRequest, run_idempotently
 from application.ports import (
@@ -25,7 +27,7 @@ from application.ports import (
 )
 from application.search import Search
 from application.units import retrying
-from application.users import UserCommands
+from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser
 
 NOBODY = Context()
@@ -36,14 +38,14 @@ TAKEN = StoredResponse(409, {"Content-Type": "text/plain"}, b"taken")
 
 def creating(email: str = "ann@example.org"):
     def answer(run: UnitRunner) -> StoredResponse:
-        user = UserCommands(run).create(NewUser(email=email, name="Ann"), NOBODY)
+        user = Commands(USER_TYPE, run).create(NewUser(email=email, name="Ann"), NOBODY)
         return StoredResponse(201, {"ETag": '"1"', "Location": f"/{user.id}"}, b"\x00\xff{}" * 9)
 
     return answer
 
 
 def refusing(run: UnitRunner) -> StoredResponse:
-    UserCommands(run).create(NewUser(email="new@example.org", name="New"), NOBODY)
+    Commands(USER_TYPE, run).create(NewUser(email="new@example.org", name="New"), NOBODY)
     raise EmailTaken
 
 
@@ -100,18 +102,18 @@ def test_what_could_not_be_done_now_is_no_answer(directory) -> None:
 def test_a_key_is_free_once_its_answer_is_too_old(directory) -> None:
     with directory.begin(NOBODY) as work:
         start = work.now
-        assert work.answers.reserve("old", "d", owner="o", at=start) is None
-        work.answers.keep("old", StoredResponse(200, {}, b""))
+        assert work.idempotency.reserve("old", "d", owner="o", at=start) is None
+        work.idempotency.store("old", StoredResponse(200, {}, b""))
     with directory.begin(NOBODY) as work:
         almost = start + IDEMPOTENCY_TTL - timedelta(milliseconds=1)
-        assert work.answers.reserve("old", "d", owner="o", at=almost) == StoredResponse(
+        assert work.idempotency.reserve("old", "d", owner="o", at=almost) == StoredResponse(
             200, {}, b""
         )
     with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("old", "e", owner="o", at=start + IDEMPOTENCY_TTL) is None
-        work.answers.keep("old", StoredResponse(201, {}, b""))
+        assert work.idempotency.reserve("old", "e", owner="o", at=start + IDEMPOTENCY_TTL) is None
+        work.idempotency.store("old", StoredResponse(201, {}, b""))
     with directory.begin(NOBODY) as work:
-        assert work.answers.reserve(
+        assert work.idempotency.reserve(
             "old", "e", owner="o", at=start + IDEMPOTENCY_TTL
         ) == StoredResponse(201, {}, b"")
 
@@ -125,8 +127,8 @@ def test_old_answers_are_swept(directory) -> None:
             lambda _: StoredResponse(200, {}, b""),
         )
     with directory.begin(NOBODY) as work:
-        work.answers.reserve("new", "d", owner="o", at=work.now + IDEMPOTENCY_TTL)
-        work.answers.keep("new", StoredResponse(200, {}, b""))
+        work.idempotency.reserve("new", "d", owner="o", at=work.now + IDEMPOTENCY_TTL)
+        work.idempotency.store("new", StoredResponse(200, {}, b""))
     with directory.engine.connect() as connection:
         kept = connection.exec_driver_sql("SELECT request_key FROM answers").scalars().all()
     assert kept == ["new"]
@@ -173,7 +175,9 @@ def now() -> datetime:
 
 def storing(size: int, then=lambda: None):
     def answer(run: UnitRunner) -> StoredResponse:
-        UserCommands(run).create(NewUser(email=f"{uuid4().hex}@example.org", name="Ann"), NOBODY)
+        Commands(USER_TYPE, run).create(
+            NewUser(email=f"{uuid4().hex}@example.org", name="Ann"), NOBODY
+        )
         then()
         return StoredResponse(200, {}, b"x" * size)
 
@@ -185,8 +189,8 @@ def limited(directory):
     """The same directory, where a principal can store 10,000 bytes."""
     if directory.engine is None:
         store = MemoryStore(now, **LIMITED)
-        return replace(directory, begin=store.begin, reader=MemoryUserReader(store))
-    return replace(directory, begin=SqlStore(directory.engine, now, **LIMITED).begin)
+        return replace(directory, begin=store.begin, reader=MemoryReader(USER_TYPE, store))
+    return replace(directory, begin=SqlStore(directory.engine, now, [USERS_TABLE], **LIMITED).begin)
 
 
 def test_a_principal_can_store_so_many_bytes(limited) -> None:
@@ -204,8 +208,8 @@ def test_a_principal_can_store_so_many_bytes(limited) -> None:
 
 def test_a_principal_without_space_is_refused_before_anything_is_done(limited) -> None:
     with limited.begin(NOBODY) as work:
-        work.answers.reserve("all", "d", owner="ann", at=work.now)
-        work.answers.keep("all", StoredResponse(200, {}, b"x" * 9998))  # and {} of its headers
+        work.idempotency.reserve("all", "d", owner="ann", at=work.now)
+        work.idempotency.store("all", StoredResponse(200, {}, b"x" * 9998))  # and {} of its headers
     with pytest.raises(TooManyStoredResponses):
         ask(
             limited,
@@ -214,8 +218,8 @@ def test_a_principal_without_space_is_refused_before_anything_is_done(limited) -
         )
     with limited.begin(NOBODY) as work:
         expired = work.now + IDEMPOTENCY_TTL + timedelta(hours=1)
-        assert work.answers.reserve("next", "d", owner="ann", at=expired) is None
-        work.answers.keep("next", StoredResponse(200, {}, b"x" * 9998))
+        assert work.idempotency.reserve("next", "d", owner="ann", at=expired) is None
+        work.idempotency.store("next", StoredResponse(200, {}, b"x" * 9998))
 
 
 def test_principals_share_the_limit_among_their_requests_at_once(limited) -> None:

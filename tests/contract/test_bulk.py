@@ -7,6 +7,7 @@ from adapters.sql.engine import make_engine
 from application.deadlines import deadline
 from application.ports import Context, Unavailable
 from application.search import Search, Slice
+from application.users import USER_TYPE
 from domain.users import NewUser
 
 NOBODY = Context()
@@ -44,7 +45,7 @@ def test_every_character_that_a_name_may_hold_arrives(alone) -> None:
     names = [r"back\slash", r"\N", r"\.", r"\t", "'", '"', ",", "👩‍🚀", " x ", "e\u0301", "\u200bx"]
     new = [NewUser(email=f"u{n}@x.test", name=name) for n, name in enumerate(names)]
     with alone.begin(NOBODY) as work:
-        assert list(work.users.add_many(new, at=work.now)) == []
+        assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
         now = work.now
     users = alone.reader.page(Search(place=Slice(100))).items
     assert [user.name for user in users] == names
@@ -57,7 +58,7 @@ def test_every_character_that_a_name_may_hold_arrives(alone) -> None:
 def test_of_many_those_whose_email_is_held_are_left_out(others, alone) -> None:
     others.add("held@x.test")
     with alone.begin(NOBODY) as work:
-        add = work.users.add_many
+        add = work.repository(USER_TYPE).add_many
         assert list(add(many("a@x.test", "b@x.test"), at=work.now)) == []
         assert list(add(many("c@x.test", "HELD@x.test", "C@x.test"), at=work.now)) == [1, 2]
         assert list(add(many("A@x.test", "d@x.test"), at=work.now)) == [0]
@@ -69,11 +70,15 @@ def test_of_many_those_whose_email_is_held_are_left_out(others, alone) -> None:
 
 def test_an_email_that_another_takes_meanwhile_is_held(others, alone) -> None:
     with alone.begin(NOBODY) as work:
-        assert list(work.users.add_many(many("a@x.test"), at=work.now)) == []
+        assert list(work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)) == []
         others.add("b@x.test", "Other")
-        assert list(work.users.add_many(many("c@x.test", "b@x.test"), at=work.now)) == [1]
+        assert list(
+            work.repository(USER_TYPE).add_many(many("c@x.test", "b@x.test"), at=work.now)
+        ) == [1]
         others.add("d@x.test", "Other")  # after a look that found one
-        assert list(work.users.add_many(many("d@x.test", "e@x.test"), at=work.now)) == [0]
+        assert list(
+            work.repository(USER_TYPE).add_many(many("d@x.test", "e@x.test"), at=work.now)
+        ) == [0]
     assert sorted(listed(others)) == [
         ("a@x.test", "Many"),
         ("b@x.test", "Other"),
@@ -85,7 +90,7 @@ def test_an_email_that_another_takes_meanwhile_is_held(others, alone) -> None:
 
 def test_nothing_remains_of_many_in_a_unit_that_failed(others, alone) -> None:
     with pytest.raises(ZeroDivisionError), alone.begin(NOBODY) as work:
-        work.users.add_many(many("a@x.test"), at=work.now)
+        work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
         raise ZeroDivisionError
     assert listed(others) == []
 
@@ -94,12 +99,12 @@ def test_the_server_ends_what_waits_beyond_the_deadline(others, alone) -> None:
     with others.begin(NOBODY) as other:
         other.users.add(NewUser(email="a@x.test", name="Other"), at=other.now)
         with pytest.raises(Unavailable), deadline(0.5), alone.begin(NOBODY) as work:
-            work.users.add_many(many("a@x.test"), at=work.now)
+            work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
     assert listed(others) == [("a@x.test", "Other")]
 
 
 def test_the_driver_waits_by_the_deadline_again_after_each_copy(others, alone) -> None:
     with alone.begin(NOBODY) as work:
         for _ in range(2):  # the second is refused
-            work.users.add_many(many("a@x.test"), at=work.now)
+            work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
             assert get_wait_callback() is not None

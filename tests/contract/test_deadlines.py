@@ -15,6 +15,7 @@ from adapters.sql.engine import make_engine
 from adapters.sql.transactions import core_connection
 from application.deadlines import deadline
 from application.ports import Context, Unavailable
+from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import NewUser, UserChanges
 
@@ -78,9 +79,9 @@ def test_a_server_that_freezes_within_a_unit_is_not_waited_for(
     request, directory, kind: str
 ) -> None:
     with ExitStack() as until_thawed, ends_unavailable(), directory.begin(NOBODY) as work:
-        work.users.add(NewUser(email="ann@example.org", name="Ann"), at=work.now)
+        work.repository(USER_TYPE).add(NewUser(email="ann@example.org", name="Ann"), at=work.now)
         until_thawed.enter_context(request.getfixturevalue(kind).frozen())
-        work.users.get(1)
+        work.repository(USER_TYPE).get(1)
     directory.add("ann@example.org")
 
 
@@ -142,7 +143,7 @@ def test_a_frozen_server_costs_only_the_connections_that_waited(request, directo
 def test_waiting_for_a_row_that_another_holds_ends(directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(NOBODY, for_update=True) as work:
-        work.users.get(user.id)
+        work.repository(USER_TYPE).get(user.id)
         with ends_unavailable():
             directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
 
@@ -234,7 +235,7 @@ def test_waiting_for_another_process_ends(directory) -> None:
 def test_readers_do_not_wait_for_a_writer(directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(NOBODY) as work, deadline(SECONDS):
-        work.users.remove(user)
+        work.repository(USER_TYPE).remove(user)
         assert directory.reader.get(user.id) == user
         assert in_a_thread(lambda: directory.reader.get(user.id)) == user
 

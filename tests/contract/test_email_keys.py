@@ -5,6 +5,7 @@ import pytest
 from adapters.sql.engine import make_engine
 from application.ports import Context
 from application.search import Condition, Op, Search, Slice
+from application.users import USER_TYPE
 from domain.text import email_key
 from domain.users import EmailTaken, NewUser, UserChanges
 
@@ -38,7 +39,7 @@ def test_a_mailbox_belongs_to_one_user(directory, held: str, same: str) -> None:
         directory.commands.change(other.id, UserChanges({"email": same}), NOBODY)
     with directory.begin(NOBODY) as work:
         new = [NewUser(email=email, name="New") for email in ("new@x.test", same, "NEW@x.test")]
-        assert list(work.users.add_many(new, at=work.now)) == [1, 2]
+        assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == [1, 2]
     assert found(directory) == [held, "other@example.org", "new@x.test"]
 
 
@@ -51,7 +52,9 @@ def test_a_user_is_found_by_any_email_of_the_mailbox(directory, held: str, same:
     assert found(directory, by_key(Op.IN, same, "other@example.org")) == [held, "other@example.org"]
     assert found(directory, by_key(Op.NE, same)) == ["other@example.org"]
     with directory.begin(NOBODY) as work:
-        assert dict(work.users.holders([same, "nobody@x.test"])) == {email_key(held): user}
+        assert dict(
+            work.repository(USER_TYPE).find_by_keys(USER_TYPE.unique[0], [same, "nobody@x.test"])
+        ) == {email_key(held): user}
 
 
 @one_mailbox
@@ -96,7 +99,7 @@ def test_parts_of_an_email_are_those_of_its_folded_form(
     directory.add("other@nowhere.test")
     user = directory.add("first@nowhere.test")
     with directory.begin(NOBODY) as work:
-        work.users.add_many([NewUser(email=email, name="Many")], at=work.now)
+        work.repository(USER_TYPE).add_many([NewUser(email=email, name="Many")], at=work.now)
     condition = Condition.folding("email", op, (part,))
     everyone = part == ""
     others = ["other@nowhere.test", "first@nowhere.test"] if everyone else []
@@ -136,7 +139,7 @@ def test_many_emails_beyond_ascii_arrive_by_copy(directory, directory_of) -> Non
     emails = ["ann@münchen.example", "bob@example.org", "back/slash@x.test", "jürgen@x.test"]
     new = [NewUser(email=email, name=r"back\slash \N") for email in emails]
     with alone.begin(NOBODY) as work:
-        assert list(work.users.add_many(new, at=work.now)) == []
+        assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
     assert found(directory) == emails
     assert found(directory, Condition.folding("email", Op.CONTAINS, ("ü",))) == [
         "ann@münchen.example",

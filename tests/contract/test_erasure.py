@@ -21,12 +21,13 @@ from adapters.sql.idempotency import ANSWERS
 from adapters.sql.metadata import METADATA
 from application.access import Principal
 from application.audit import Event, History
+from application.commands import Commands
 from application.deadlines import deadline
 from application.idempotency import IdempotentRequest, run_idempotently
 from application.ports import IDEMPOTENCY_TTL, Context, ResponseErased, StoredResponse, UnitRunner
 from application.search import Search
 from application.units import retrying
-from application.users import AUDITED_USERS, UserCommands
+from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
 
 NOBODY = Context()
@@ -59,7 +60,7 @@ def principal(subject: str) -> Context:
 
 
 def history(directory: Any, user_id: int) -> tuple[Event, ...]:
-    of_users = History(AUDITED_USERS, directory.events, directory.reader.get)
+    of_users = History(USER_TYPE, directory.events, directory.reader.get)
     return of_users.page(user_id, Search(of_users.about(user_id))).items
 
 
@@ -76,7 +77,7 @@ def ask(
 def containing(*users: User) -> StoredResponse:
     """A response that contains users, as documents are encoded."""
     document = json.dumps([user._asdict() for user in users], default=str, ensure_ascii=False)
-    subjects = frozenset((AUDITED_USERS.type, user.id) for user in users)
+    subjects = frozenset((USER_TYPE.name, user.id) for user in users)
     return StoredResponse(200, {"Location": users[0].email}, document.encode(), subjects)
 
 
@@ -86,11 +87,11 @@ def write_person(directory: Any) -> tuple[int, int]:
 
     def create(run: UnitRunner) -> StoredResponse:
         new = NewUser(email=FORMER, name=FORMER_NAME)
-        return containing(UserCommands(run).create(new, principal(FORMER)))
+        return containing(Commands(USER_TYPE, run).create(new, principal(FORMER)))
 
     def read(run: UnitRunner) -> StoredResponse:
         """Two users in one response, of which nothing was changed."""
-        commands = UserCommands(run)
+        commands = Commands(USER_TYPE, run)
         users = (commands.change(each, UserChanges({}), NOBODY) for each in (1 + person, person))
         return containing(*(user for user in users if user))
 
@@ -196,14 +197,16 @@ def test_an_erased_key_stays_used_whatever_is_sent_with_it(directory: Any) -> No
             run, IdempotentRequest("key", "other", "o"), NOBODY, lambda _: containing(person), str
         )
     with directory.begin(NOBODY) as work:  # until it expires
-        assert work.answers.reserve("key", "d", owner="o", at=work.now + IDEMPOTENCY_TTL) is None
-        work.answers.keep("key", containing(person))
+        assert (
+            work.idempotency.reserve("key", "d", owner="o", at=work.now + IDEMPOTENCY_TTL) is None
+        )
+        work.idempotency.store("key", containing(person))
     assert ask(directory, "key", lambda _: pytest.fail("stored")).status == 200
 
 
 def test_a_refusal_is_erased_with_what_it_is_about(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
-    about = StoredResponse(409, {}, NAME.encode(), frozenset([(AUDITED_USERS.type, person.id)]))
+    about = StoredResponse(409, {}, NAME.encode(), frozenset([(USER_TYPE.name, person.id)]))
 
     def refuse(_: UnitRunner) -> StoredResponse:
         raise EmailTaken
@@ -254,7 +257,7 @@ def test_a_response_that_is_being_stored_is_erased_or_not_stored(
     read, erasing = Signal(), Signal()
 
     def slow(run: UnitRunner) -> StoredResponse:
-        user = UserCommands(run).change(person.id, UserChanges(changes), NOBODY)
+        user = Commands(USER_TYPE, run).change(person.id, UserChanges(changes), NOBODY)
         read.set()
         assert erasing.wait(20)
         wait_for_a_lock(directory.engine)
@@ -295,7 +298,7 @@ def test_erasures_and_changes_at_once_leave_nothing(directory: Any) -> None:
 
         def changing(run: UnitRunner) -> StoredResponse:
             name = UserChanges({"name": f"{NAME} {number}"})
-            return containing(UserCommands(run).change(person.id, name, NOBODY))
+            return containing(Commands(USER_TYPE, run).change(person.id, name, NOBODY))
 
         def refusing(_: Exception) -> StoredResponse:
             return StoredResponse(404, {}, b"")
@@ -330,14 +333,14 @@ def test_former_values_in_free_parts_of_the_file_are_removed(tmp_path: Path, dir
     directory = directory_of(engine)
     with directory.begin(NOBODY) as work:
         people = [
-            work.users.add(
+            work.repository(USER_TYPE).add(
                 NewUser(email=f"needle-{n * 79 % 401:03}@example.org", name="N" * (1 + n % 200)),
                 at=work.now,
             )
             for n in range(400)
         ]
         for person in people:
-            work.users.remove(person)
+            work.repository(USER_TYPE).remove(person)
     with directory.engine.connect() as connection:  # only the last one is left in the tables
         connection.execute(text("DELETE FROM events WHERE subject_id <> :id"), {"id": person.id})
     assert held(directory)
@@ -398,7 +401,7 @@ def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
     counts = []
     with directory.begin(NOBODY) as work:
         until = work.now - timedelta(days=1)
-        assert work.answers.delete_expired(until) == 0
-        while count := work.answers.delete_expired(work.now):
+        assert work.idempotency.delete_expired(until) == 0
+        while count := work.idempotency.delete_expired(work.now):
             counts.append(count)
     assert sum(counts) == 120

@@ -15,14 +15,16 @@ from adapters.sql import schema
 from adapters.sql.audit import SqlEvents
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import UnknownFailure, translate_errors
+from adapters.sql.repository import SqlRepository
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions, core_connection
-from adapters.sql.users import SqlUsers
+from adapters.sql.users import USERS_TABLE
 from application.audit import AuditLog
 from application.deadlines import deadline, restart_deadline, time_left
 from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, Unavailable
 from application.search import Search, Slice
 from application.units import retrying
+from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser, UserChanges
 
 NOBODY = Context()
@@ -75,7 +77,7 @@ def test_a_commit_that_is_refused_leaves_nothing(directory) -> None:
         def unit(work) -> None:
             nonlocal runs
             runs += 1
-            work.users.add(ANN, at=work.now)
+            work.repository(USER_TYPE).add(ANN, at=work.now)
 
         with pytest.raises(Unavailable) as refusal:
             retrying(directory.begin)(NOBODY, unit)
@@ -88,8 +90,8 @@ def test_a_commit_that_is_refused_leaves_nothing(directory) -> None:
 def test_a_unit_that_a_server_refuses_to_commit_leaves_nothing(mariadb, directory) -> None:
     refused = pytest.raises(Unavailable)
     with ExitStack() as at_commit, refused as refusal, directory.begin(NOBODY) as work:
-        work.users.add(ANN, at=work.now)
-        work.trail.write()
+        work.repository(USER_TYPE).add(ANN, at=work.now)
+        work.audit.flush()
         at_commit.enter_context(read_only(mariadb))
     assert refusal.value.code == "unavailable"
     assert directory.reader.page(Search()).items == ()
@@ -111,10 +113,10 @@ def read_only(mariadb) -> Iterator[None]:
 def test_a_unit_whose_backend_is_killed_leaves_nothing(directory, moment: str) -> None:
     with pytest.raises(Unavailable) as refusal, directory.begin(NOBODY) as work:
         if moment == "after":
-            work.users.add(ANN, at=work.now)
-        work.trail.write()
+            work.repository(USER_TYPE).add(ANN, at=work.now)
+        work.audit.flush()
         kill_others(directory.engine)
-        work.users.get(1)
+        work.repository(USER_TYPE).get(1)
     assert refusal.value.code == "unavailable"
     assert directory.reader.page(Search()).items == ()
 
@@ -122,8 +124,8 @@ def test_a_unit_whose_backend_is_killed_leaves_nothing(directory, moment: str) -
 @on_servers
 def test_a_backend_that_is_gone_at_commit_leaves_the_outcome_unknown(directory) -> None:
     with pytest.raises(OutcomeUnknown), directory.begin(NOBODY) as work:
-        work.users.add(ANN, at=work.now)
-        work.trail.write()
+        work.repository(USER_TYPE).add(ANN, at=work.now)
+        work.audit.flush()
         kill_others(directory.engine)
     assert directory.reader.page(Search()).items == ()
 
@@ -214,7 +216,7 @@ def test_a_lost_answer_to_commit_leaves_the_outcome_unknown(request, directory, 
     def unit(work) -> None:
         nonlocal runs
         runs += 1
-        work.users.add(ANN, at=work.now)
+        work.repository(USER_TYPE).add(ANN, at=work.now)
 
     with deaf_at_commit(server.address) as port:
         engine = make_engine(server.url(directory.engine.url.database, port=port))
@@ -261,8 +263,8 @@ def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
     frozen = request.getfixturevalue(kind).frozen()
     refused = pytest.raises(OutcomeUnknown)
     with ExitStack() as until_thawed, refused, directory.begin(NOBODY) as work:
-        work.users.add(ANN, at=work.now)
-        work.trail.write()
+        work.repository(USER_TYPE).add(ANN, at=work.now)
+        work.audit.flush()
         until_thawed.enter_context(frozen)
         restart_deadline(0.4)
     assert len(directory.reader.page(Search()).items) in (0, 1)
@@ -272,7 +274,7 @@ def test_a_server_that_freezes_at_commit_leaves_the_outcome_unknown(
 def test_a_unit_that_ends_too_late_is_not_committed(directory) -> None:
     refused = pytest.raises(Unavailable)
     with refused as refusal, deadline(0.1), directory.begin(NOBODY) as work:
-        work.users.add(ANN, at=work.now)
+        work.repository(USER_TYPE).add(ANN, at=work.now)
         while time_left():
             pass
     assert refusal.value.code == "unavailable"
@@ -283,7 +285,7 @@ def test_a_unit_that_ends_too_late_is_not_committed(directory) -> None:
 def test_going_on_after_a_refusal_is_no_silent_rollback(directory) -> None:
     directory.commands.create(ANN, NOBODY)
     with pytest.raises(RuntimeError), directory.begin(NOBODY) as work, suppress(EmailTaken):
-        work.users.add(ANN, at=work.now)
+        work.repository(USER_TYPE).add(ANN, at=work.now)
 
 
 @on_postgresql
@@ -382,7 +384,7 @@ def test_a_held_email_is_told_in_whatever_language_the_server_speaks(
     with pytest.raises(EmailTaken), Transactions(directory.engine).open() as connection:
         connection.execute(text(f"SET SESSION lc_messages = {language}"))
         trail = AuditLog(SqlEvents(connection, NOBODY, NOW))
-        users = SqlUsers(connection, trail, for_update=False)
+        users = SqlRepository(USERS_TABLE, connection, trail, for_update=False)
         try:
             users.add(NewUser(email="O'Neill@example.org", name="O'Neill"), at=NOW)
         finally:

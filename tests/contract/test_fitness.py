@@ -14,6 +14,7 @@ from adapters.sql.database_checks import check_database
 from adapters.sql.engine import make_engine
 from adapters.sql.metadata import METADATA
 from application.ports import Context, Unavailable
+from application.users import USER_TYPE
 from domain.users import NewUser
 
 NOBODY = Context()
@@ -97,7 +98,7 @@ def test_a_user_with_the_documented_privileges_is_ready_and_serves(
     user = directory.commands.create(ANN, NOBODY)
     directory.commands.delete(user.id, NOBODY)
     directory.commands.erase(user.id, NOBODY)
-    assert directory.events.after(0, size=10)
+    assert directory.events.read_from(0, size=10)
 
 
 def test_each_privilege_on_each_table_is_checked(granted: Granted, directory_of: Callable) -> None:
@@ -290,7 +291,7 @@ def test_the_documented_grants_hold_for_the_tables_of_later_releases_too(
     directory.ready()
     new = [NewUser(email=f"user{n}@example.org", name="Ann") for n in range(3)]
     with directory.begin(NOBODY) as work:
-        assert not work.users.add_many(new, at=work.now)
+        assert not work.repository(USER_TYPE).add_many(new, at=work.now)
     user = directory.commands.create(ANN, NOBODY)
     directory.commands.erase(user.id, NOBODY)
-    assert directory.events.after(0, size=10)
+    assert directory.events.read_from(0, size=10)

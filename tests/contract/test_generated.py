@@ -9,12 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
-from adapters.memory.users import MemoryUserReader
+from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
-from adapters.sql.users import SqlUserReader
+from adapters.sql.users import USERS_TABLE
 from application.ports import Begin, Context
 from application.search import Condition, Numbered, Op, Order, Search, Slice, total_order
+from application.users import USER_TYPE
 from domain.errors import Invalid
 from domain.users import EmailTaken, NewUser, User
 
@@ -72,7 +74,7 @@ def _filled(begin: Begin, wanted: list[tuple[NewUser | None, datetime]]) -> list
     for new, at in wanted:
         try:
             with begin(NOBODY) as work:
-                added.append(new and work.users.add(new, at=at))
+                added.append(new and work.repository(USER_TYPE).add(new, at=at))
         except EmailTaken:
             added.append(None)
     return added
@@ -101,8 +103,8 @@ def test_databases_answer_what_memory_answers(engines, kind, wanted, data) -> No
 
     for _ in range(3):
         search = data.draw(searches([user for user in mine if user]))
-        expected = MemoryUserReader(memory).page(search)
-        page = SqlUserReader(engine).page(_with_ids(search, pairs))
+        expected = MemoryReader(USER_TYPE, memory).page(search)
+        page = SqlReader(USERS_TABLE, engine).page(_with_ids(search, pairs))
         assert [user.id for user in page.items] == [pairs[user.id] for user in expected.items]
         assert (page.more, page.total) == (expected.more, expected.total)
 

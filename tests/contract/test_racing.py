@@ -11,6 +11,7 @@ import pytest
 from application.deadlines import deadline
 from application.ports import ConcurrentUpdate, Context
 from application.search import Search, Slice
+from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
@@ -71,9 +72,11 @@ def test_a_unit_that_holds_is_not_overtaken(directory) -> None:
 
     def changing(number: int) -> None:
         with directory.begin(NOBODY, for_update=True) as work:
-            before = work.users.get(user.id)
+            before = work.repository(USER_TYPE).get(user.id)
             changes = UserChanges({"name": f"n{number}"})
-            work.users.save(before.changed(changes, at=work.now), before=before)
+            work.repository(USER_TYPE).save(
+                before.with_changes(changes, at=work.now), before=before
+            )
 
     assert at_once(changing) == [None] * THREADS
     assert directory.reader.get(user.id).version == 1 + THREADS
@@ -86,9 +89,9 @@ def test_units_that_wait_for_each_other_are_overtaken(directory) -> None:
 
     def crossing(number: int) -> None:
         with directory.begin(NOBODY, for_update=True) as work:
-            work.users.get(ids[number])
+            work.repository(USER_TYPE).get(ids[number])
             both_hold_one.wait()
-            work.users.get(ids[1 - number])
+            work.repository(USER_TYPE).get(ids[1 - number])
 
     def one(number: int) -> object:
         try:
@@ -111,13 +114,12 @@ from adapters.sql.store import SqlStore
 from application.deadlines import within
 from application.ports import Context
 from application.units import repeating
-from application.users import UserCommands
 from domain.users import NewUser, UserChanges
 
 url, name, user_id, times = *sys.argv[1:3], *map(int, sys.argv[3:])
 engine = make_engine(url)
 store = SqlStore(engine, lambda: datetime.now(UTC).replace(microsecond=0))
-commands = UserCommands(repeating(store.begin))
+commands = Commands(USER_TYPE, repeating(store.begin))
 for number in range(times):
     with within(20):
         commands.change(user_id, UserChanges({"name": f"{name}-{number}"}), Context())
@@ -146,7 +148,7 @@ def test_of_20_who_add_the_same_many_each_email_is_added_once(directory) -> None
 
     def adding(number: int) -> int:
         with directory.begin(NOBODY) as work:
-            return len(new) - len(work.users.add_many(new, at=work.now))
+            return len(new) - len(work.repository(USER_TYPE).add_many(new, at=work.now))
 
     results = at_once(adding)
     assert sorted(results) == [0] * (THREADS - 1) + [len(new)]

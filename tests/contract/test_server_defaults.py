@@ -15,12 +15,14 @@ from sqlalchemy import make_url, text
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.repository import SqlCsvExporter
 from adapters.sql.transactions import Transactions, core_connection
-from adapters.sql.users import SqlUserCopies
+from adapters.sql.users import USERS_TABLE
 from application.deadlines import deadline
 from application.ports import Context, StoredResponse, Unavailable
 from application.search import Condition, Op, Order, Search, Slice
 from application.units import retrying
+from application.users import USER_TYPE
 from domain.users import NewUser, UserChanges
 
 ROSTER = Path(sys.executable).with_name("roster")
@@ -120,17 +122,17 @@ def test_everything_works_under_other_defaults(url: str, directory_of: Callable)
     assert changed.update_time - changed.creation_time < timedelta(minutes=1)
     directory.commands.delete(users[1].id, NOBODY)
     directory.commands.erase(users[1].id, NOBODY)
-    assert len(directory.events.after(0, size=100)) >= len(NAMES) + 2
+    assert len(directory.events.read_from(0, size=100)) >= len(NAMES) + 2
     with pytest.raises(Exception, match=r"Another user"):
         directory.add("USER2@example.org")
 
     body = bytes(range(256))
     answer = StoredResponse(201, {"ETag": '"é"'}, body)
     with directory.begin(NOBODY) as work:
-        work.answers.reserve("k", "d", owner="o", at=work.now)
-        work.answers.keep("k", answer)
+        work.idempotency.reserve("k", "d", owner="o", at=work.now)
+        work.idempotency.store("k", answer)
     with directory.begin(NOBODY) as work:
-        assert work.answers.reserve("k", "d", owner="o", at=work.now) == answer
+        assert work.idempotency.reserve("k", "d", owner="o", at=work.now) == answer
 
 
 def find(directory, attribute: str, op: Op, value: object, *, folded: bool = False) -> list:
@@ -149,13 +151,13 @@ def test_many_are_imported_and_exported_under_other_defaults(
     new = [NewUser(email=f"user{n}@example.org", name=name) for n, name in enumerate(NAMES)]
 
     def unit(work) -> object:
-        return work.users.add_many([*new, new[0]], at=work.now)
+        return work.repository(USER_TYPE).add_many([*new, new[0]], at=work.now)
 
     assert list(retrying(directory.begin)(NOBODY, unit)) == [len(new)]
     assert [user.name for user in directory.reader.page(Search()).items] == NAMES
-    assert len(directory.events.after(0, size=100)) == len(NAMES)
-    copies = SqlUserCopies(engine)
-    if copies.possible:
+    assert len(directory.events.read_from(0, size=100)) == len(NAMES)
+    copies = SqlCsvExporter(USERS_TABLE, engine)
+    if copies.available:
         written = BytesIO()
         copies.write(["id", "name", "creation_time"], written)
         lines = written.getvalue().decode().splitlines()

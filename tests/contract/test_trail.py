@@ -9,11 +9,12 @@ import pytest
 from adapters.sql.engine import make_engine
 from application.access import Principal
 from application.audit import Event, History
+from application.commands import Commands
 from application.deadlines import deadline
 from application.ports import Context, UnitOfWork
 from application.search import Order, Search, Slice
 from application.units import nested, retrying
-from application.users import AUDITED_USERS, UserCommands
+from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import NewUser, User, UserChanges, UserNotFound
 
@@ -22,7 +23,7 @@ SOMEBODY = Context(Principal("key_set", "https://issuer.test/é", "ann's phone �
 
 
 def history(directory, user_id: int, **more: object) -> tuple[Event, ...]:
-    of_users = History(AUDITED_USERS, directory.events, directory.reader.get)
+    of_users = History(USER_TYPE, directory.events, directory.reader.get)
     return of_users.page(user_id, Search(of_users.about(user_id), **more)).items
 
 
@@ -33,7 +34,7 @@ def told(directory, user_id: int) -> list[tuple[str, int | None, object]]:
 def feed(directory, *, size: int = 100) -> list[tuple[int, Event]]:
     """All of it, as one reads who goes on where they stopped."""
     found: list[tuple[int, Event]] = []
-    while more := directory.events.after(found[-1][0] if found else 0, size=size):
+    while more := directory.events.read_from(found[-1][0] if found else 0, size=size):
         found += more
     return found
 
@@ -78,7 +79,9 @@ def test_each_change_of_a_user_is_told(directory) -> None:
 
 def test_an_event_tells_when_and_on_whose_behalf(directory) -> None:
     with directory.begin(SOMEBODY) as work:
-        user = work.users.add(NewUser(email="ann@example.org", name="Ann"), at=work.now)
+        user = work.repository(USER_TYPE).add(
+            NewUser(email="ann@example.org", name="Ann"), at=work.now
+        )
         now = work.now
     (event,) = history(directory, user.id)
     assert (event.time, event.actor, event.request_id) == (now, "ann's phone é", "r-1")
@@ -88,9 +91,9 @@ def test_an_event_tells_when_and_on_whose_behalf(directory) -> None:
 
 def test_a_use_case_that_is_not_written_yet_is_told_of(directory) -> None:
     def suspend(work: UnitOfWork, user_id: int) -> None:
-        user = work.users.get(user_id)
+        user = work.repository(USER_TYPE).get(user_id)
         off = user.with_changes(UserChanges({"is_active": False, "role": "suspended"}), at=work.now)
-        work.users.save(off, before=user)
+        work.repository(USER_TYPE).save(off, before=user)
 
     user = directory.add("ann@example.org", is_active=True)
     retrying(directory.begin)(SOMEBODY, lambda work: suspend(work, user.id))
@@ -106,24 +109,24 @@ def test_what_changes_nothing_is_not_told(directory) -> None:
     user = directory.add("ann@example.org")
     directory.commands.change(user.id, UserChanges({"name": user.name}), NOBODY)
     with directory.begin(NOBODY) as work:
-        work.users.save(user, before=user)
+        work.repository(USER_TYPE).save(user, before=user)
     assert [event.action for event in history(directory, user.id)] == ["created"]
 
 
 def test_what_did_not_happen_is_not_told(directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
-        work.users.add(NewUser(email="bob@example.org", name="Bob"), at=work.now)
-        work.users.remove(user)
+        work.repository(USER_TYPE).add(NewUser(email="bob@example.org", name="Bob"), at=work.now)
+        work.repository(USER_TYPE).remove(user)
         raise ZeroDivisionError
     assert [event.action for _, event in feed(directory)] == ["created"]
 
 
 def test_what_was_undone_is_not_told_and_what_came_before_is(directory) -> None:
     with directory.begin(NOBODY) as work:
-        joined = UserCommands(nested(work))
+        joined = Commands(USER_TYPE, nested(work))
         ann = joined.create(NewUser(email="ann@example.org", name="Ann"), NOBODY)
-        undo = work.mark()
+        undo = work.savepoint()
         joined.create(NewUser(email="bob@example.org", name="Bob"), NOBODY)
         joined.change(ann.id, UserChanges({"name": "Anne"}), NOBODY)
         undo()
@@ -137,7 +140,9 @@ def test_of_many_users_each_first_state_is_told(directory) -> None:
     new = [NewUser(email=f"Ü{n}@example.org", name=f"N\\{n}") for n in range(1500)]
     held = NewUser(email="HELD@example.org", name="Held")
     with directory.begin(SOMEBODY) as work:
-        assert list(work.users.add_many([*new[:700], held, *new[700:]], at=work.now)) == [700]
+        assert list(
+            work.repository(USER_TYPE).add_many([*new[:700], held, *new[700:]], at=work.now)
+        ) == [700]
     users = directory.reader.page(Search(place=Slice(2000))).items[1:]
     events = [event for _, event in feed(directory)][1:]
     assert [(e.subject_id, e.version, e.changes["name"]["to"]) for e in events] == [
@@ -151,9 +156,11 @@ def test_of_many_users_each_first_state_is_told(directory) -> None:
 def test_no_character_has_a_meaning_of_its_own(directory) -> None:
     name = "100% %s %(user_id)s %% '; -- \\ \\' :x ?"
     with directory.begin(NOBODY) as work:
-        user = work.users.add(NewUser(email="ann@example.org", name=name), at=work.now)
-        work.trail.write()
-        assert work.users.get(user.id) == user
+        user = work.repository(USER_TYPE).add(
+            NewUser(email="ann@example.org", name=name), at=work.now
+        )
+        work.audit.flush()
+        assert work.repository(USER_TYPE).get(user.id) == user
     (event,) = history(directory, user.id)
     assert event.changes["name"] == {"from": None, "to": name}
 
@@ -198,9 +205,9 @@ def test_whoever_goes_on_from_the_last_position_misses_none(directory) -> None:
     with ThreadPoolExecutor(6) as threads:
         adding_all = [threads.submit(adding, email) for email in emails]
         while not all(each.done() for each in adding_all):
-            seen += directory.events.after(seen[-1][0] if seen else 0, size=5)
+            seen += directory.events.read_from(seen[-1][0] if seen else 0, size=5)
     assert [each.exception() for each in adding_all] == [None] * len(emails)
-    while more := directory.events.after(seen[-1][0], size=5):
+    while more := directory.events.read_from(seen[-1][0], size=5):
         seen += more
     positions = [position for position, _ in seen]
     assert positions == sorted(set(positions))
@@ -211,13 +218,15 @@ def test_whoever_goes_on_from_the_last_position_misses_none(directory) -> None:
 def test_an_event_that_was_overtaken_comes_after_those_that_were_seen(directory) -> None:
     with ExitStack() as slow:
         work = slow.enter_context(directory.begin(NOBODY))
-        user = work.users.add(NewUser(email="slow@example.org", name="Slow"), at=work.now)
-        work.trail.write()
-        work.users.get(user.id)  # by now its event is there, with the smaller id
+        user = work.repository(USER_TYPE).add(
+            NewUser(email="slow@example.org", name="Slow"), at=work.now
+        )
+        work.audit.flush()
+        work.repository(USER_TYPE).get(user.id)  # by now its event is there, with the smaller id
         directory.add("fast@example.org")
-        ((position, first),) = directory.events.after(0, size=10)
+        ((position, first),) = directory.events.read_from(0, size=10)
         assert first.changes["email"]["to"] == "fast@example.org"
-    ((_, second),) = directory.events.after(position, size=10)
+    ((_, second),) = directory.events.read_from(position, size=10)
     assert second.changes["email"]["to"] == "slow@example.org"
     assert second.id < first.id
 
@@ -279,10 +288,10 @@ def test_a_long_history_is_erased_whole(directory) -> None:
     user = directory.add("ann@example.org", "n")
 
     def often(work: UnitOfWork) -> None:
-        now: User = work.users.get(user.id)
+        now: User = work.repository(USER_TYPE).get(user.id)
         for number in range(2100):
             later = now.with_changes(UserChanges({"name": f"n{number}"}), at=work.now)
-            now = work.users.save(later, before=now)
+            now = work.repository(USER_TYPE).save(later, before=now)
 
     retrying(directory.begin)(NOBODY, often)
     directory.commands.erase(user.id, NOBODY)
@@ -298,8 +307,10 @@ def test_events_that_are_copied_are_the_same(directory, directory_of) -> None:
     new = [NewUser(email=f"u{n}@x.test", name=f"\\N\"'\\{n}") for n in range(3)]
     for context in (NOBODY, SOMEBODY):
         with alone.begin(context) as work:
-            work.users.add_many(new, at=work.now)
-            users = work.users.holders([each.email for each in new])
+            work.repository(USER_TYPE).add_many(new, at=work.now)
+            users = work.repository(USER_TYPE).find_by_keys(
+                USER_TYPE.unique[0], [each.email for each in new]
+            )
             now = work.now
         for user in users.values():
             (event,) = history(alone, user.id)
@@ -307,7 +318,7 @@ def test_events_that_are_copied_are_the_same(directory, directory_of) -> None:
             assert event.changes["name"] == {"from": None, "to": user.name}
         with alone.begin(context) as work:
             for user in users.values():
-                work.users.remove(user)
+                work.repository(USER_TYPE).remove(user)
 
 
 def test_a_refusal_is_not_told(directory) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import event
 
 from application.ports import ConcurrentUpdate, Context
 from application.search import Search, Slice
+from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
 
 NOBODY = Context()
@@ -30,7 +31,7 @@ def test_a_user_is_read_back_as_it_was_added(directory) -> None:
 
 def test_all_that_a_unit_writes_bears_its_time(directory) -> None:
     with directory.begin(NOBODY) as work:
-        user = work.users.add(ANN, at=work.now)
+        user = work.repository(USER_TYPE).add(ANN, at=work.now)
         assert user.creation_time == work.now
 
 
@@ -104,32 +105,32 @@ def test_a_save_is_overtaken_unless_the_version_is_the_expected_one(directory) -
     user = directory.add("ann@example.org")
     other = user._replace(version=2)
     with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
-        work.users.save(_renamed(other, work.now), before=other)
+        work.repository(USER_TYPE).save(_renamed(other, work.now), before=other)
     assert directory.reader.get(user.id) == user
 
 
 def test_a_save_that_changes_nothing_is_not_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(NOBODY) as work:
-        work.users.save(user, before=user)
+        work.repository(USER_TYPE).save(user, before=user)
     assert directory.reader.get(user.id) == user
 
 
 def test_a_save_of_a_user_who_is_gone_is_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
-        work.users.remove(user)
-        work.users.save(_renamed(user, work.now), before=user)
+        work.repository(USER_TYPE).remove(user)
+        work.repository(USER_TYPE).save(_renamed(user, work.now), before=user)
     assert directory.reader.get(user.id) == user
 
 
 def test_a_removal_of_another_version_is_overtaken(directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
-        work.users.remove(user._replace(version=2))
+        work.repository(USER_TYPE).remove(user._replace(version=2))
     assert directory.reader.get(user.id) == user
     with pytest.raises(ConcurrentUpdate), directory.begin(NOBODY) as work:
-        work.users.remove(user._replace(id=user.id + 1))
+        work.repository(USER_TYPE).remove(user._replace(id=user.id + 1))
 
 
 @pytest.mark.parametrize("expected", [[], [2], [2, 3]])
@@ -144,19 +145,19 @@ def test_only_an_expected_version_is_removed(directory, expected: list[int]) -> 
 
 def test_a_unit_sees_what_it_did(directory) -> None:
     with directory.begin(NOBODY) as work:
-        user = work.users.add(ANN, at=work.now)
-        assert work.users.get(user.id) == user
-        work.users.remove(user)
+        user = work.repository(USER_TYPE).add(ANN, at=work.now)
+        assert work.repository(USER_TYPE).get(user.id) == user
+        work.repository(USER_TYPE).remove(user)
         with pytest.raises(UserNotFound):
-            work.users.get(user.id)
+            work.repository(USER_TYPE).get(user.id)
 
 
 def test_nothing_remains_of_a_unit_that_failed(directory) -> None:
     kept, gone = directory.add("kept@example.org"), directory.add("gone@example.org")
     with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
-        added = work.users.add(ANN, at=work.now)
-        work.users.save(_renamed(kept, work.now), before=kept)
-        work.users.remove(gone)
+        added = work.repository(USER_TYPE).add(ANN, at=work.now)
+        work.repository(USER_TYPE).save(_renamed(kept, work.now), before=kept)
+        work.repository(USER_TYPE).remove(gone)
         raise ZeroDivisionError
     assert [directory.reader.get(user.id) for user in (kept, gone)] == [kept, gone]
     with pytest.raises(UserNotFound):
@@ -166,7 +167,7 @@ def test_nothing_remains_of_a_unit_that_failed(directory) -> None:
 
 def test_nobody_sees_a_unit_before_its_end(directory) -> None:
     with directory.begin(NOBODY) as work:
-        user = work.users.add(ANN, at=work.now)
+        user = work.repository(USER_TYPE).add(ANN, at=work.now)
         with pytest.raises(UserNotFound):
             directory.reader.get(user.id)
     assert directory.reader.get(user.id) == user
@@ -192,7 +193,7 @@ def listed(directory) -> list[tuple[str, str]]:
 def test_many_are_added_in_their_order_as_if_one_by_one(directory) -> None:
     emails = [f"u{number}@example.org" for number in range(2500)]
     with directory.begin(NOBODY) as work:
-        assert list(work.users.add_many(many(*emails), at=work.now)) == []
+        assert list(work.repository(USER_TYPE).add_many(many(*emails), at=work.now)) == []
         now = work.now
     assert [email for email, _ in listed(directory)] == emails
     user = directory.reader.page(Search()).items[0]
@@ -211,12 +212,12 @@ def test_many_are_added_in_their_order_as_if_one_by_one(directory) -> None:
 def test_of_many_those_whose_email_is_held_are_left_out(directory) -> None:
     directory.add("held@example.org")
     with directory.begin(NOBODY) as work:
-        work.users.add(NewUser(email="unit@example.org", name="Unit"), at=work.now)
+        work.repository(USER_TYPE).add(NewUser(email="unit@example.org", name="Unit"), at=work.now)
         emails = ("HELD@example.org", "é@x.test", "UNIT@example.org", "E\u0301@x.test", "z@x.test")
-        assert list(work.users.add_many(many(*emails), at=work.now)) == [0, 2, 3]
-        assert list(work.users.add_many(many("Z@X.test"), at=work.now)) == [0]
-        assert list(work.users.add_many([], at=work.now)) == []
-        work.users.add(NewUser(email="last@example.org", name="Last"), at=work.now)
+        assert list(work.repository(USER_TYPE).add_many(many(*emails), at=work.now)) == [0, 2, 3]
+        assert list(work.repository(USER_TYPE).add_many(many("Z@X.test"), at=work.now)) == [0]
+        assert list(work.repository(USER_TYPE).add_many([], at=work.now)) == []
+        work.repository(USER_TYPE).add(NewUser(email="last@example.org", name="Last"), at=work.now)
     assert listed(directory) == [
         ("held@example.org", "Ann"),
         ("unit@example.org", "Unit"),
@@ -228,7 +229,7 @@ def test_of_many_those_whose_email_is_held_are_left_out(directory) -> None:
 
 def test_nothing_remains_of_many_in_a_unit_that_failed(directory) -> None:
     with pytest.raises(ZeroDivisionError), directory.begin(NOBODY) as work:
-        work.users.add_many(many("a@example.org", "b@example.org"), at=work.now)
+        work.repository(USER_TYPE).add_many(many("a@example.org", "b@example.org"), at=work.now)
         raise ZeroDivisionError
     assert listed(directory) == []
 
@@ -238,9 +239,11 @@ def test_holders_are_found_by_any_spelling_of_their_emails(directory, for_update
     ann, bob = directory.add("Ann@example.org"), directory.add("é@example.org")
     directory.add("other@example.org")
     with directory.begin(NOBODY, for_update=for_update) as work:
-        found = work.users.holders(["ANN@EXAMPLE.org", "E\u0301@example.org", "no@example.org"])
+        found = work.repository(USER_TYPE).find_by_keys(
+            USER_TYPE.unique[0], ["ANN@EXAMPLE.org", "E\u0301@example.org", "no@example.org"]
+        )
         assert found == {"ann@example.org": ann, "é@example.org": bob}
-        assert work.users.holders([]) == {}
+        assert work.repository(USER_TYPE).find_by_keys(USER_TYPE.unique[0], []) == {}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
@@ -253,8 +256,12 @@ def test_many_are_added_without_a_statement_for_each(directory) -> None:
     event.listen(directory.engine, "before_cursor_execute", count)
     try:
         with directory.begin(NOBODY) as work:
-            work.users.add_many(many(*(f"u{n}@example.org" for n in range(1000))), at=work.now)
-            work.users.holders([f"u{n}@example.org" for n in range(1000)])
+            work.repository(USER_TYPE).add_many(
+                many(*(f"u{n}@example.org" for n in range(1000))), at=work.now
+            )
+            work.repository(USER_TYPE).find_by_keys(
+                USER_TYPE.unique[0], [f"u{n}@example.org" for n in range(1000)]
+            )
     finally:
         event.remove(directory.engine, "before_cursor_execute", count)
     assert len(statements) < 10

@@ -12,16 +12,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, insert, select, text, update
 
 from adapters.sql import schema
-from adapters.sql.email_keys import MAX_NAMED
+from adapters.sql.email_keys import MAX_NAMED, count_outdated_keys, upgrade_database
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import NotMigrated
+from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
 from adapters.sql.transactions import Transactions
-from adapters.sql.users import USERS, SqlUserReader, forms_of
+from adapters.sql.users import USERS, USERS_TABLE, folded_if_different
+from application.commands import Commands
 from application.ports import Context
 from application.search import Condition, Op, Search
 from application.units import retrying
-from application.users import UserCommands
+from application.users import USER_TYPE
 from domain.text import email_key, fold
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
@@ -83,16 +85,20 @@ def stored(engine: Engine) -> list[tuple[int, str, str, str | None]]:
 
 def wrong(engine: Engine) -> list[int]:
     """The users whose key is not that of their email."""
-    return [row[0] for row in stored(engine) if forms_of(row[1]) != (row[2], row[3])]
+    return [
+        row[0]
+        for row in stored(engine)
+        if (email_key(row[1]), folded_if_different(row[1])) != (row[2], row[3])
+    ]
 
 
 def find(engine: Engine, email: str) -> list[User]:
     condition = Condition("email_key", Op.EQ, (email_key(email),))
-    return list(SqlUserReader(engine).page(Search((condition,))).items)
+    return list(SqlReader(USERS_TABLE, engine).page(Search((condition,))).items)
 
 
-def commands(engine: Engine) -> UserCommands:
-    return UserCommands(retrying(SqlStore(engine, lambda: NOON).begin))
+def commands(engine: Engine) -> Commands:
+    return Commands(USER_TYPE, retrying(SqlStore(engine, lambda: NOON).begin))
 
 
 EMAILS = (
@@ -109,12 +115,12 @@ EMAILS = (
 
 def test_an_upgrade_updates_the_keys_and_nothing_else(engine: Engine) -> None:
     fill(engine, *EMAILS)
-    shared = schema.upgrade(engine)
+    shared = upgrade_database(engine)
     assert shared is not None
     assert (shared.count, shared.users) == (0, [])
     assert schema.current(engine) == schema.REVISION
     assert wrong(engine) == []
-    assert schema.count_outdated_keys(engine) == 0
+    assert count_outdated_keys(engine) == 0
     for number, email in enumerate(EMAILS, 1):
         (user,) = find(engine, email)
         assert (user.id, user.email, user.version, user.update_time) == (number, email, 3, NOON)
@@ -131,11 +137,11 @@ def test_of_users_with_one_mailbox_one_gets_the_key_and_the_others_are_told(
         *("fay\ufe0f@x.test", "fay\ufe0e@x.test", "fay\u034f@x.test"),
         *("bob@example。org", "zoe@example.org"),
     )
-    shared = schema.upgrade(engine)
+    shared = upgrade_database(engine)
     assert shared is not None
     assert (shared.count, sorted(shared.users)) == (3, [(1, 2), (4, 3), (5, 3)])
     assert wrong(engine) == [1, 4, 5]
-    assert schema.count_outdated_keys(engine) == 3
+    assert count_outdated_keys(engine) == 3
     assert [user.id for user in find(engine, "ann@münchen.example")] == [2]
     assert [user.id for user in find(engine, "fay@x.test")] == [3]
     # Nobody is locked out of what is not about the email, and what is advised can be done.
@@ -147,7 +153,7 @@ def test_of_users_with_one_mailbox_one_gets_the_key_and_the_others_are_told(
     changing.change(1, UserChanges({"email": "ann.2@münchen.example"}), NOBODY)
     changing.delete(3, NOBODY)
     changing.delete(5, NOBODY)
-    shared = schema.upgrade(engine)
+    shared = upgrade_database(engine)
     assert shared is not None
     assert shared.count == 0
     assert wrong(engine) == []
@@ -158,7 +164,7 @@ def test_a_report_is_bounded(engine: Engine) -> None:
     many = MAX_NAMED + 20
     plain = [f"u{number}@x.test" for number in range(many)]
     fill(engine, *plain, *(email.replace("@", "\ufe0f@") for email in plain))
-    shared = schema.upgrade(engine)
+    shared = upgrade_database(engine)
     assert shared is not None
     assert shared.count == many
     assert shared.users == [(many + number, number) for number in range(1, MAX_NAMED + 1)]
@@ -168,7 +174,7 @@ def test_what_the_release_before_writes_afterwards_is_updated_by_the_next_upgrad
     engine: Engine,
 ) -> None:
     fill(engine, "ann@münchen.example", "bob@köln.example", "cid@example.org")
-    schema.upgrade(engine)
+    upgrade_database(engine)
     # It adds a user, changes one's name, one's email to ASCII, and one's email to others.
     fill(engine, "dan@bücher.example")
     with engine.connect() as connection:
@@ -176,8 +182,8 @@ def test_what_the_release_before_writes_afterwards_is_updated_by_the_next_upgrad
             change = {"email": email, "email_key": fold(email), "version": 4}
             connection.execute(update(USERS).where(USERS.c.id == number).values(change))
     assert wrong(engine) == [1, 2, 4]
-    assert schema.count_outdated_keys(engine) == 3
-    schema.upgrade(engine)
+    assert count_outdated_keys(engine) == 3
+    upgrade_database(engine)
     assert wrong(engine) == []
     assert [user.id for user in find(engine, "dan@xn--bcher-kva.example")] == [4]
 
@@ -195,33 +201,33 @@ def test_an_update_of_keys_that_was_interrupted_is_completed(engine: Engine) -> 
 
     event.listen(engine, "before_cursor_execute", cut_off)
     with pytest.raises(InterruptedError):
-        schema.upgrade(engine)
+        upgrade_database(engine)
     event.remove(engine, "before_cursor_execute", cut_off)
     assert 0 < len(wrong(engine)) < 700
-    schema.upgrade(engine)
+    upgrade_database(engine)
     assert wrong(engine) == []
 
 
 def test_a_downgrade_restores_the_folded_keys(engine: Engine) -> None:
     fill(engine, *EMAILS)
-    schema.upgrade(engine)
+    upgrade_database(engine)
     with Transactions(engine).open() as connection:  # two whom only this release tells apart
         for email in ("eva@straße.example", "eva@strasse.example"):
-            key, folded = forms_of(email)
+            key, folded = email_key(email), folded_if_different(email)
             row = {**old_row(email), "email_key": key, "email_folded": folded}
             connection.execute(insert(USERS), [row])
     schema.downgrade(engine, revision_before())
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT email, email_key FROM users ORDER BY id")).all()
     assert [row[0] for row in rows if row[1] != fold(row[0])] == ["eva@straße.example"]
-    schema.upgrade(engine)
+    upgrade_database(engine)
     assert wrong(engine) == []
 
 
 def test_before_an_upgrade_this_release_says_that_it_is_needed(engine: Engine) -> None:
     """Whatever needs the column; the rest works."""
     fill(engine, "ann@example.org")
-    reader = SqlUserReader(engine)
+    reader = SqlReader(USERS_TABLE, engine)
     assert reader.get(1).email == "ann@example.org"
     parts = Search((Condition.folding("email", Op.CONTAINS, ("ann",)),))
     with pytest.raises(NotMigrated):
@@ -257,11 +263,11 @@ def test_the_release_before_writes_while_keys_are_updated(engine: Engine) -> Non
         writing = pool.submit(write)
         try:
             assert begun.wait(30)
-            schema.upgrade(engine)
+            upgrade_database(engine)
         finally:
             stop.set()
         assert writing.result() > 0
-    shared = schema.upgrade(engine)
+    shared = upgrade_database(engine)
     assert shared is not None
     assert len(wrong(engine)) == shared.count
     rows = {row[0]: row for row in stored(engine)}

@@ -15,10 +15,11 @@ from sqlalchemy import Engine
 from adapters.sql import schema
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
-from adapters.sql.users import SqlUserReader
+from adapters.sql.repository import SqlReader
+from adapters.sql.users import USERS_TABLE
 from application.audit import History
 from application.search import Condition, Key, Op, Order, Search, Slice, total_order
-from application.users import AUDITED_USERS
+from application.users import USER_TYPE
 from domain.text import email_key
 
 pytestmark = pytest.mark.long
@@ -176,18 +177,22 @@ def assert_flat(found: Cost, *, passed: float = 1) -> None:
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_a_page_reads_its_own_rows_at_any_depth(engine, attribute: str, descending: bool) -> None:
     order = Order(attribute, descending)
-    assert_flat(cost(engine, lambda engine: SqlUserReader(engine).page(page(order))))
+    assert_flat(cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(page(order))))
     for part in (0.1, 0.5, 0.9):
         key = key_at(engine, attribute, part, descending=descending)
         assert_flat(
             cost(
-                engine, lambda engine, key=key: SqlUserReader(engine).page(page(order, after=key))
+                engine,
+                lambda engine, key=key: SqlReader(USERS_TABLE, engine).page(page(order, after=key)),
             ),
             passed=10,
         )
         assert_flat(
             cost(
-                engine, lambda engine, key=key: SqlUserReader(engine).page(page(order, before=key))
+                engine,
+                lambda engine, key=key: SqlReader(USERS_TABLE, engine).page(
+                    page(order, before=key)
+                ),
             ),
             passed=10,
         )
@@ -211,7 +216,7 @@ def test_a_filter_passes_over_few(engine, where: str, attribute: str, descending
     for place in ({}, {"after": middle}):
         search = page(order, conditions=conditions, **place)
         assert_flat(
-            cost(engine, lambda engine, search=search: SqlUserReader(engine).page(search)),
+            cost(engine, lambda engine, search=search: SqlReader(USERS_TABLE, engine).page(search)),
             passed=20,
         )
 
@@ -226,7 +231,7 @@ def test_a_filter_passes_over_few(engine, where: str, attribute: str, descending
 )
 def test_one_user_is_looked_up(engine, condition: Condition) -> None:
     search = page(conditions=(condition,))
-    found = cost(engine, lambda engine: SqlUserReader(engine).page(search))
+    found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert found.rows == 1
     assert found.buffers <= 6
     assert found.scans == {"Index Scan"}, "one row needs no order"
@@ -237,7 +242,7 @@ def test_one_user_is_looked_up(engine, condition: Condition) -> None:
 def test_names_are_looked_up_in_any_letters(engine, name: str, op: Op) -> None:
     names = (name,) if op is Op.EQ else (name, "Name 8", "n" * 250)
     search = page(conditions=(Condition.folding("name", op, names),))
-    found = cost(engine, lambda engine: SqlUserReader(engine).page(search))
+    found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert "Seq Scan" not in found.scans, found.shown
     assert found.rows <= 120, found.shown
 
@@ -247,7 +252,7 @@ def test_beginnings_are_looked_up(engine, text: tuple[str, str]) -> None:
     attribute, beginning = text
     condition = Condition.folding(attribute, Op.STARTS_WITH, (beginning,))
     search = page(conditions=(condition,))
-    found = cost(engine, lambda engine: SqlUserReader(engine).page(search))
+    found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert "Seq Scan" not in found.scans
     assert found.rows <= 5000
 
@@ -261,14 +266,14 @@ def test_a_rare_part_is_looked_up_where_there_are_trigrams(
     attribute, part = text
     condition = Condition.folding(attribute, Op.CONTAINS, (part,))
     search = page(conditions=(condition,))
-    found = cost(engine_with_trigrams, lambda engine: SqlUserReader(engine).page(search))
+    found = cost(engine_with_trigrams, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert "Seq Scan" not in found.scans
     assert found.rows <= 500
 
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_history_reads_its_own_events(engine, descending: bool) -> None:
-    its = History(AUDITED_USERS, SqlEventReader(engine), SqlUserReader(engine).get).about(777)
+    its = History(USER_TYPE, SqlEventReader(engine), SqlReader(USERS_TABLE, engine).get).about(777)
     search = Search(its, (Order("id", descending),), Slice(5))
     found = cost(engine, lambda engine: SqlEventReader(engine).page(search))
     assert found.rows <= 6, found.shown

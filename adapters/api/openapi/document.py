@@ -1,6 +1,6 @@
 """The description of the API for programs (OpenAPI 3.1), out of the resources' declarations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -8,7 +8,6 @@ import orjson
 from flask import Blueprint, Response
 
 from adapters.api.authorization import alternatives
-from adapters.api.errors import ERRORS as ERROR_CODES
 from adapters.api.openapi import examples
 from adapters.api.openapi.parameters import (
     ERASE,
@@ -35,113 +34,12 @@ from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
 from adapters.jsonapi.resource import Kind, Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS
-from adapters.resources.users import USERS
 from adapters.web.hosts import PROBES
 
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
 
-def openapi(base: str, *, secured: bool, limited: bool) -> Blueprint:
-    """/openapi.json, made once."""
-    body = document(base, secured=secured, limited=limited)
-    blueprint = Blueprint("openapi", __name__)
-
-    @blueprint.get("/openapi.json")
-    def show() -> Response:
-        return Response(body, content_type=JSON)
-
-    return blueprint
-
-
-def document(base: str = "", *, secured: bool = False, limited: bool = False) -> bytes:
-    """The OpenAPI document as JSON text."""
-    described = description(base)
-    described = with_access(described) if secured else with_hosts(described)
-    return orjson.dumps(with_limits(described) if limited else described)
-
-
-def description(base: str = "") -> dict[str, Any]:
-    """The OpenAPI document; `base` is what comes before the paths in every URL."""
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Roster",
-            "version": "1",
-            "summary": "A directory of users as a JSON:API 1.1 service.",
-        },
-        "tags": [{"name": name, "description": text} for name, text in _PLACES.items()],
-        "servers": [{"url": base or "/"}],
-        "paths": {
-            **_root_path(),
-            **_paths(USERS),
-            **_history_path(USERS),
-            **_operations_path(),
-            **_other_paths(),
-        },
-        "components": {
-            "schemas": {
-                **ERRORS,
-                **schemas(USERS),
-                **page_schemas(EVENTS),
-                **operation_schemas([USERS]),
-            },
-            "responses": {f"Problem{status}": _refused(status) for status in _REFUSALS},
-        },
-    }
-
-
-def with_access(described: dict[str, Any]) -> dict[str, Any]:
-    """The description of a service that wants a token for every path under the prefix."""
-    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    described["components"]["securitySchemes"] = {"bearer": bearer}
-    described["components"]["responses"]["Problem401"] = _refused(401)
-    for path, method, operation in _under_prefix(described):
-        allowed = alternatives(path, method.upper())
-        operation["security"] = [{"bearer": [*scopes]} for scopes in allowed]
-        operation["responses"] |= _problems(401, *([403] if path != PREFIX else []))
-    return described
-
-
-def with_hosts(described: dict[str, Any]) -> dict[str, Any]:
-    """The description of an open service, which refuses foreign hosts and origins."""
-    described["components"]["responses"]["Problem421"] = _refused(421)
-    for path, item in described["paths"].items():
-        for method in METHODS & item.keys():
-            refusals = [*([421] if path not in PROBES else []), *([403] if method != "get" else [])]
-            item[method]["responses"] |= _problems(*refusals) if refusals else {}
-    return described
-
-
-def with_limits(described: dict[str, Any]) -> dict[str, Any]:
-    """The description of a service that lets one ask only so often under the prefix."""
-    for _, _, operation in _under_prefix(described):
-        operation["responses"] |= _problems(429)
-    return described
-
-
-def _under_prefix(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, item in described["paths"].items():
-        if path == PREFIX or path.startswith(f"{PREFIX}/"):
-            yield from ((path, method, item[method]) for method in METHODS & item.keys())
-
-
-_EXAMPLES: Final = {
-    **examples.examples(USERS),
-    **examples.history_examples(USERS, EVENTS),
-    **examples.operation_examples(USERS),
-}
-
-
-def _media(schema: str) -> dict[str, Any]:
-    return {"schema": reference(schema), "example": _EXAMPLES[schema]}
-
-
-def _content(text: str, schema: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, "content": {JSONAPI: _media(schema)}, **more}
-
-
 _PLACES: Final = {
-    USERS.type: "One by one, and in pages.",
     "operations": "Many changes that all happen, or none.",
     "service": "What the service is, and how it is.",
 }
@@ -160,17 +58,240 @@ _TELLING: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-Afte
 """The headers that tell what to do about a refusal."""
 
 
-def _refused(status: int) -> dict[str, Any]:
-    """The response of a status that refuses, with all the codes that it may bear."""
-    codes = [code for code, (known, _) in ERROR_CODES.items() if str(status) in known.split(", ")]
-    media = {"schema": reference("Errors"), "example": examples.refusal(status, codes[0])}
-    described = {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}.",
-        "content": {JSONAPI: media},
-    }
-    if status not in _TELLING:
+class OpenApi:
+    """The OpenAPI document of an API with these resources and error codes.
+
+    `codes` are the statuses and the meaning of each error code.
+    """
+
+    def __init__(self, resources: Sequence[Resource], codes: Mapping[str, tuple[str, str]]) -> None:
+        self._resources = resources
+        self._types = tuple(each.type for each in resources)
+        self._codes = codes
+        self._examples = {
+            **{k: v for each in resources for k, v in examples.examples(each).items()},
+            **examples.history_examples(resources[0], EVENTS),
+            **examples.operation_examples(resources[0]),
+        }
+
+    def blueprint(self, base: str, *, secured: bool, limited: bool) -> Blueprint:
+        """/openapi.json, built once."""
+        body = self.document(base, secured=secured, limited=limited)
+        blueprint = Blueprint("openapi", __name__)
+
+        @blueprint.get("/openapi.json")
+        def show() -> Response:
+            return Response(body, content_type=JSON)
+
+        return blueprint
+
+    def document(self, base: str = "", *, secured: bool = False, limited: bool = False) -> bytes:
+        """The document as JSON text."""
+        described = self.description(base)
+        described = self.with_access(described) if secured else self.with_hosts(described)
+        return orjson.dumps(self.with_limits(described) if limited else described)
+
+    def description(self, base: str = "") -> dict[str, Any]:
+        """The document. `base` precedes the paths in every URL."""
+        paths = [self._root_path()]
+        for each in self._resources:
+            paths += [self._paths(each), self._history_path(each)]
+        paths += [self._operations_path(), _other_paths()]
+        places = {**dict.fromkeys(self._types, "One by one, and in pages."), **_PLACES}
+        return {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Roster",
+                "version": "1",
+                "summary": "A directory of users as a JSON:API 1.1 service.",
+            },
+            "tags": [{"name": name, "description": text} for name, text in places.items()],
+            "servers": [{"url": base or "/"}],
+            "paths": {path: item for part in paths for path, item in part.items()},
+            "components": {
+                "schemas": {
+                    **ERRORS,
+                    **{k: v for each in self._resources for k, v in schemas(each).items()},
+                    **page_schemas(EVENTS),
+                    **operation_schemas(self._resources),
+                },
+                "responses": {f"Problem{status}": self._refused(status) for status in _REFUSALS},
+            },
+        }
+
+    def with_access(self, described: dict[str, Any]) -> dict[str, Any]:
+        """The description of a service that wants a token for every path under the prefix."""
+        bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        described["components"]["securitySchemes"] = {"bearer": bearer}
+        described["components"]["responses"]["Problem401"] = self._refused(401)
+        for path, method, operation in _under_prefix(described):
+            allowed = alternatives(path, method.upper(), self._types)
+            operation["security"] = [{"bearer": [*scopes]} for scopes in allowed]
+            operation["responses"] |= _problems(401, *([403] if path != PREFIX else []))
         return described
-    return {**described, "headers": {_TELLING[status]: {"schema": {"type": "string"}}}}
+
+    def with_hosts(self, described: dict[str, Any]) -> dict[str, Any]:
+        """The description of an open service, which refuses foreign hosts and origins."""
+        described["components"]["responses"]["Problem421"] = self._refused(421)
+        for path, item in described["paths"].items():
+            for method in METHODS & item.keys():
+                refusals = [
+                    *([421] if path not in PROBES else []),
+                    *([403] if method != "get" else []),
+                ]
+                item[method]["responses"] |= _problems(*refusals) if refusals else {}
+        return described
+
+    def with_limits(self, described: dict[str, Any]) -> dict[str, Any]:
+        """The description of a service that lets one ask only so often under the prefix."""
+        for _, _, operation in _under_prefix(described):
+            operation["responses"] |= _problems(429)
+        return described
+
+    def _media(self, schema: str) -> dict[str, Any]:
+        return {"schema": reference(schema), "example": self._examples[schema]}
+
+    def _content(self, text: str, schema: str, **more: Any) -> dict[str, Any]:
+        return {"description": text, "content": {JSONAPI: self._media(schema)}, **more}
+
+    def _refused(self, status: int) -> dict[str, Any]:
+        """The response of a status that refuses, with all the codes that it may bear."""
+        codes = [
+            code for code, (known, _) in self._codes.items() if str(status) in known.split(", ")
+        ]
+        media = {
+            "schema": reference("Errors"),
+            "example": examples.refusal(status, codes[0], self._codes[codes[0]][1]),
+        }
+        quoted = ", ".join(f"`{code}`" for code in codes)
+        described = {
+            "description": f"{HTTPStatus(status).phrase}: {quoted}.",
+            "content": {JSONAPI: media},
+        }
+        if status not in _TELLING:
+            return described
+        return {**described, "headers": {_TELLING[status]: {"schema": {"type": "string"}}}}
+
+    def _body(self, schema: str) -> dict[str, Any]:
+        return {
+            "required": True,
+            "content": {JSONAPI: self._media(schema), JSON: self._media(schema)},
+        }
+
+    def _paths(self, resource: Resource) -> dict[str, Any]:
+        name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}"
+        document, shown = f"{name}Document", fields(resource)
+        location = {"Location": {"schema": {"type": "string"}}}
+        return {
+            url: {
+                "get": {
+                    **_told(
+                        f"list_{resource.type}",
+                        f"List {resource.type}, a page at a time",
+                        resource.type,
+                    ),
+                    **self._listed(resource),
+                },
+                "post": {
+                    **_told(
+                        f"create_{resource.type}",
+                        f"Create one of the {resource.type}",
+                        resource.type,
+                    ),
+                    "parameters": [shown, INCLUDE, KEY],
+                    "requestBody": self._body(f"{name}Creation"),
+                    "responses": {
+                        "201": self._content("Created.", document, headers={**location, **_ETAG}),
+                        **_problems(400, 403, 406, 408, 409, 413, 415, 422, 429, 503),
+                    },
+                },
+            },
+            f"{url}/{{id}}": {
+                "parameters": [_ID],
+                "get": {
+                    **_told(f"show_{resource.type}", "Read one", resource.type),
+                    "parameters": [shown, INCLUDE, IF_NONE_MATCH, IF_MATCH],
+                    "responses": {
+                        "200": self._content("As it stands.", document, headers=_ETAG),
+                        **_NOT_MODIFIED,
+                        **_problems(400, 404, 406, 412, 415, 503),
+                    },
+                },
+                "patch": {
+                    **_told(f"change_{resource.type}", "Change one", resource.type),
+                    "parameters": [shown, INCLUDE, IF_MATCH, UNLESS_MATCH],
+                    "requestBody": self._body(f"{name}Change"),
+                    "responses": {
+                        "200": self._content("As it stands now.", document, headers=_ETAG),
+                        **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
+                    },
+                },
+                "delete": {
+                    **_told(f"delete_{resource.type}", "Delete one", resource.type),
+                    "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
+                    "responses": {
+                        "204": {"description": "Gone."},
+                        **_problems(400, 404, 406, 412, 415, 503),
+                    },
+                },
+            },
+        }
+
+    def _history_path(self, resource: Resource) -> dict[str, Any]:
+        name = f"show_{resource.type}_history"
+        told = _told(name, "What happened to one, also if it is gone", resource.type)
+        listed = self._listed(EVENTS, 404)
+        return {
+            f"{PREFIX}/{resource.type}/{{id}}/history": {
+                "parameters": [_ID],
+                "get": {**told, **listed},
+            }
+        }
+
+    def _listed(self, resource: Resource, *problems: int) -> dict[str, Any]:
+        """How a page of resources is asked for, and answered."""
+        return {
+            "parameters": [*list_parameters(resource), IF_NONE_MATCH, IF_MATCH],
+            "responses": {
+                "200": self._content("A page.", f"{resource.type.capitalize()}Page", headers=_ETAG),
+                **_NOT_MODIFIED,
+                **_problems(400, *problems, 406, 412, 415, 503),
+            },
+        }
+
+    def _root_path(self) -> dict[str, Any]:
+        collections = {"type": "object", "additionalProperties": {"type": "string"}}
+        schema = object_of(["meta"], meta=object_of(["collections"], collections=collections))
+        example = examples.ROOT | {
+            "meta": {"collections": {each: f"{PREFIX}/{each}" for each in self._types}}
+        }
+        content = {JSONAPI: {"schema": schema, "example": example}}
+        found = {"description": "The collections.", "content": content, "headers": _ETAG}
+        responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 412, 415)}
+        shown = {"parameters": [IF_NONE_MATCH, IF_MATCH], "responses": responses}
+        return {PREFIX: {"get": {**_told("show_root", "What the collections are"), **shown}}}
+
+    def _operations_path(self) -> dict[str, Any]:
+        def content(schema: str) -> dict[str, Any]:
+            return {media_type(extension=EXTENSION): self._media(schema)}
+
+        done = {"description": "What came of each.", "content": content("Results")}
+        performed = {
+            **_told("perform_operations", "Perform many operations, or none", "operations"),
+            "parameters": [KEY],
+            "requestBody": {"required": True, "content": content("Operations")},
+            "responses": {
+                "200": done,
+                **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 503),
+            },
+        }
+        return {f"{PREFIX}{OPERATIONS}": {"post": performed}}
+
+
+def _under_prefix(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in described["paths"].items():
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            yield from ((path, method, item[method]) for method in METHODS & item.keys())
 
 
 def _problems(*statuses: int) -> dict[str, Any]:
@@ -180,121 +301,7 @@ def _problems(*statuses: int) -> dict[str, Any]:
     }
 
 
-def _body(schema: str) -> dict[str, Any]:
-    return {"required": True, "content": {JSONAPI: _media(schema), JSON: _media(schema)}}
-
-
-def _paths(resource: Resource) -> dict[str, Any]:
-    name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}"
-    document, shown = f"{name}Document", fields(resource)
-    location = {"Location": {"schema": {"type": "string"}}}
-    return {
-        url: {
-            "get": {
-                **_told(
-                    f"list_{resource.type}",
-                    f"List {resource.type}, a page at a time",
-                    resource.type,
-                ),
-                **_listed(resource),
-            },
-            "post": {
-                **_told(
-                    f"create_{resource.type}", f"Create one of the {resource.type}", resource.type
-                ),
-                "parameters": [shown, INCLUDE, KEY],
-                "requestBody": _body(f"{name}Creation"),
-                "responses": {
-                    "201": _content("Created.", document, headers={**location, **_ETAG}),
-                    **_problems(400, 403, 406, 408, 409, 413, 415, 422, 429, 503),
-                },
-            },
-        },
-        f"{url}/{{id}}": {
-            "parameters": [_ID],
-            "get": {
-                **_told(f"show_{resource.type}", "Read one", resource.type),
-                "parameters": [shown, INCLUDE, IF_NONE_MATCH, IF_MATCH],
-                "responses": {
-                    "200": _content("As it stands.", document, headers=_ETAG),
-                    **_NOT_MODIFIED,
-                    **_problems(400, 404, 406, 412, 415, 503),
-                },
-            },
-            "patch": {
-                **_told(f"change_{resource.type}", "Change one", resource.type),
-                "parameters": [shown, INCLUDE, IF_MATCH, UNLESS_MATCH],
-                "requestBody": _body(f"{name}Change"),
-                "responses": {
-                    "200": _content("As it stands now.", document, headers=_ETAG),
-                    **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
-                },
-            },
-            "delete": {
-                **_told(f"delete_{resource.type}", "Delete one", resource.type),
-                "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
-                "responses": {
-                    "204": {"description": "Gone."},
-                    **_problems(400, 404, 406, 412, 415, 503),
-                },
-            },
-        },
-    }
-
-
-def _history_path(resource: Resource) -> dict[str, Any]:
-    name = f"show_{resource.type}_history"
-    told = _told(name, "What happened to one, also if it is gone", resource.type)
-    listed = _listed(EVENTS, 404)
-    return {
-        f"{PREFIX}/{resource.type}/{{id}}/history": {
-            "parameters": [_ID],
-            "get": {**told, **listed},
-        }
-    }
-
-
 _ID: Final = {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.ID]}
-
-
-def _listed(resource: Resource, *problems: int) -> dict[str, Any]:
-    """How a page of resources is asked for, and answered."""
-    return {
-        "parameters": [*list_parameters(resource), IF_NONE_MATCH, IF_MATCH],
-        "responses": {
-            "200": _content("A page.", f"{resource.type.capitalize()}Page", headers=_ETAG),
-            **_NOT_MODIFIED,
-            **_problems(400, *problems, 406, 412, 415, 503),
-        },
-    }
-
-
-def _root_path() -> dict[str, Any]:
-    collections = {"type": "object", "additionalProperties": {"type": "string"}}
-    schema = object_of(["meta"], meta=object_of(["collections"], collections=collections))
-    example = examples.ROOT | {"meta": {"collections": {USERS.type: f"{PREFIX}/{USERS.type}"}}}
-    content = {JSONAPI: {"schema": schema, "example": example}}
-    found = {"description": "The collections.", "content": content, "headers": _ETAG}
-    responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 412, 415)}
-    shown = {"parameters": [IF_NONE_MATCH, IF_MATCH], "responses": responses}
-    return {PREFIX: {"get": {**_told("show_root", "What the collections are"), **shown}}}
-
-
-def _operations_path() -> dict[str, Any]:
-    def content(schema: str) -> dict[str, Any]:
-        return {media_type(extension=EXTENSION): _media(schema)}
-
-    done = {"description": "What came of each.", "content": content("Results")}
-    performed = {
-        **_told("perform_operations", "Perform many operations, or none", "operations"),
-        "parameters": [KEY],
-        "requestBody": {"required": True, "content": content("Operations")},
-        "responses": {
-            "200": done,
-            **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 503),
-        },
-    }
-    return {f"{PREFIX}{OPERATIONS}": {"post": performed}}
 
 
 def _other_paths() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from adapters.api.errors import ERRORS, URL
+from adapters.api.errors import URL
 from adapters.jsonapi.operation_objects import OPERATIONS, RESULTS
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX
@@ -17,13 +17,13 @@ ROOT: Final[dict[str, Any]] = {
 }
 
 
-def refusal(status: int, code: str) -> dict[str, Any]:
+def refusal(status: int, code: str, meaning: str) -> dict[str, Any]:
     """Of a document of errors: one of this status and code."""
     error = {
         "status": str(status),
         "code": code,
         "title": code.replace("_", " ").capitalize(),
-        "detail": ERRORS[code][1],
+        "detail": meaning,
         "links": {"about": f"{URL}#{code}"},
     }
     return {"jsonapi": _VERSION, "errors": [error]}

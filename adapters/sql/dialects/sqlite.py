@@ -103,19 +103,19 @@ def insert_many(
     columns: Sequence[Column[Any]],
     rows: Sequence[Sequence[Any]],
     *,
-    unless_held: Column[Any] | None = None,
+    skip_taken: bool = False,
 ) -> int:
     """Add rows to columns of one table by one statement, which the driver runs for each.
 
-    Gives how many were added: all, but for those whose value of a unique column is there already,
-    where that may be. Raises what the driver raises.
+    Returns the number of rows that were added. With `skip_taken`, a row with a value that another
+    row has in a unique column is skipped. Raises what the driver raises.
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
     values = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {quote(columns[0].table.name)} ({names}) VALUES ({values})"
-    if unless_held is not None:
-        statement += f" ON CONFLICT ({quote(unless_held.name)}) DO NOTHING"
+    if skip_taken:
+        statement += " ON CONFLICT DO NOTHING"
     converted = map(partial(_converted, connection.dialect), columns, zip(*rows, strict=True))
     with closing(connection.connection.cursor()) as cursor:
         cursor.executemany(statement, list(zip(*converted, strict=True)))

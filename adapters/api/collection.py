@@ -1,0 +1,119 @@
+"""The routes of one resource type: its collection, its items and their history."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response
+
+from adapters.api import http
+from adapters.api.authorization import ERASE_HISTORY
+from adapters.api.idempotency import AnswerOnce
+from adapters.jsonapi import parameters
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.resource import Resource
+from adapters.jsonapi.resource_objects import expect_existing, expect_new
+from adapters.resources.addresses import Urls
+from adapters.resources.events import EVENTS
+from application.audit import History
+from application.commands import Commands
+from application.entities import AnyType
+from application.ports import Subject, UnitRunner
+from application.queries import Queries
+from application.search import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResource:
+    """A resource type, as the API serves it.
+
+    `declaration` is its JSON:API form. `commands` makes the commands that run their units of work
+    by the given runner.
+    """
+
+    type: AnyType
+    declaration: Resource
+    queries: Queries[Any, Any]
+    history: History
+    commands: Callable[[UnitRunner], Commands[Any, Any]]
+
+
+def collection(
+    api: Blueprint,
+    resource: ApiResource,
+    run: UnitRunner,
+    urls: Urls,
+    cursors: Cursors,
+    idempotent: AnswerOnce,
+) -> None:
+    """Register the routes of a resource type."""
+    declaration, entity_type, queries = resource.declaration, resource.type, resource.queries
+    name, writer = declaration.type, urls.writer(resource.declaration)
+    commands = resource.commands(run)
+    collection_query = parameters.cached(
+        partial(parameters.collection, resource=declaration, cursors=cursors)
+    )
+
+    @api.get(f"/{name}", endpoint=f"list_{name}")
+    def list_resources() -> Response:
+        query = http.query()
+        question = collection_query(query)
+        page = queries.page(question.search, http.principal())
+        profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
+        body = writer.collection(page, question, query=query, profile=profile)
+        return http.ok(body, profile=profile)
+
+    @api.post(f"/{name}", endpoint=f"create_{name}")
+    def create_resource() -> Response:
+        shown = parameters.single(http.query(), declaration)
+        sent = http.read_resource_object(id_required=False)
+        expect_new(sent, declaration)
+        new = entity_type.new.of(*declaration.split_attributes(sent.fields))
+
+        def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
+            entity = resource.commands(run).create(new, http.context())
+            body = writer.single(entity, query=http.query(), shown=shown)
+            response = http.created(body, version=entity.version, location=writer.url(entity))
+            return response, [(name, entity.id)]
+
+        return idempotent(run, create, ())
+
+    @api.get(f"/{name}/<key:entity_id>", endpoint=f"show_{name}")
+    def show_resource(entity_id: int) -> Response:
+        shown = parameters.single(http.query(), declaration)
+        entity = queries.get(entity_id, http.principal())
+        entity.require_version(http.preconditions())
+        body = writer.single(entity, query=http.query(), shown=shown)
+        return http.ok(body, version=entity.version)
+
+    @api.patch(f"/{name}/<key:entity_id>", endpoint=f"change_{name}")
+    def change_resource(entity_id: int) -> Response:
+        shown = parameters.single(http.query(), declaration)
+        sent = http.read_resource_object(id_required=True)
+        expect_existing(sent, declaration, str(entity_id))
+        changes = entity_type.changes(*declaration.split_attributes(sent.fields))
+        http.discard_body()
+        expected = http.preconditions()
+        entity = commands.change(entity_id, changes, http.context(), expected=expected)
+        body = writer.single(entity, query=http.query(), shown=shown)
+        return http.ok(body, version=entity.version)
+
+    @api.delete(f"/{name}/<key:entity_id>", endpoint=f"delete_{name}")
+    def delete_resource(entity_id: int) -> Response:
+        erase = parameters.flag(http.query(), ERASE_HISTORY)
+        remove = commands.erase if erase else commands.delete
+        remove(entity_id, http.context(), expected=http.preconditions())
+        return http.deleted()
+
+    @api.get(f"/{name}/<key:entity_id>/history", endpoint=f"{name}_history")
+    def show_history(entity_id: int) -> Response:
+        query, history = http.query(), resource.history
+        about = history.about(entity_id)
+        question = parameters.collection(query, EVENTS, cursors, within=about)
+        page = history.page(entity_id, question.search, http.principal())
+        profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
+        body = urls.history(name, entity_id).collection(
+            page, question, query=query, profile=profile
+        )
+        return http.ok(body, profile=profile)

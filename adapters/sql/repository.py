@@ -1,0 +1,282 @@
+"""The entities of any type in a table: rows of versioned values, written once for all types."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final, Generic, NamedTuple
+
+from sqlalchemy import Column, Engine, Table, bindparam, delete, false, insert, select, update
+
+from adapters.sql.bulk import Bulk, Inserter, inserter
+from adapters.sql.compiled import CompiledStatement
+from adapters.sql.connection import RawConnection
+from adapters.sql.dialects.postgresql_copy import ByteWriter, copy_out
+from adapters.sql.engine import is_exclusive
+from adapters.sql.failures import VIOLATIONS, translate_errors, violated_constraint
+from adapters.sql.search import Searchable
+from adapters.sql.transactions import read_connection
+from application.audit import AuditLog
+from application.entities import E, EntityType, N, UniqueKey
+from application.ports import ConcurrentUpdate, Reader, Repository
+from application.search import Page, Search, tuple_getter
+
+_MAX_ID: Final = 2**63 - 1
+_MAX_STATEMENTS: Final = 256
+
+
+class Derived(NamedTuple):
+    """A column that is computed from an attribute, such as its folded form."""
+
+    attribute: str
+    compute: Callable[[Any], Any]
+
+
+class EntityTable(Generic[N, E]):
+    """How the entities of a type are stored in a table.
+
+    The table has a column for each field of the entity, and the `derived` columns. `unique` are
+    the columns with the keys of the type's unique attributes, which have a unique constraint each.
+    """
+
+    def __init__(
+        self,
+        entity_type: EntityType[N, E],
+        table: Table,
+        searchable: Searchable,
+        *,
+        derived: Mapping[str, Derived] | None = None,
+        unique: Mapping[str, Column[Any]] | None = None,
+    ) -> None:
+        self.entity_type = entity_type
+        self.table = table
+        self.searchable = searchable
+        self.derived = dict(derived or {})
+        self.unique = {key: (unique or {})[key.attribute] for key in entity_type.unique}
+        self.fields: tuple[str, ...] = entity_type.entity._fields  # type: ignore[attr-defined]
+        self.attributes = tuple(entity_type.rules.rules)
+        self.values_of = tuple_getter(self.attributes)
+        self.constraints = {
+            name: key
+            for key, column in self.unique.items()
+            for name in (f"uq_{table.name}_{column.name}", f"{table.name}.{column.name}")
+        }
+        columns = [table.c[name] for name in self.fields]
+        by_id = select(*columns).where(table.c.id == bindparam("entity_id"))
+        self._as_expected = (table.c.id == bindparam("entity_id")) & (
+            table.c.version == bindparam("expected")
+        )
+        written = [name for name in (*self.fields, *self.derived) if name != "id"]
+        self.add = CompiledStatement(
+            insert(table).values({name: bindparam(name) for name in written}).returning(table.c.id)
+        )
+        self.get = CompiledStatement(by_id)
+        self.get_for_update = CompiledStatement(by_id.with_for_update())
+        self.find = {key: select(*columns).where(_among(col)) for key, col in self.unique.items()}
+        self.remove = CompiledStatement(delete(table).where(self._as_expected))
+        self.change_nothing = update(table).values(version=table.c.version).where(false())
+        self.update = lru_cache(_MAX_STATEMENTS)(self._update)
+        self.bulk = lru_cache(_MAX_STATEMENTS)(self._bulk)
+
+    def entity(self, row: Sequence[Any]) -> E:
+        """The entity of a row of the table's fields."""
+        made: E = self.entity_type.entity._make(row)  # type: ignore[attr-defined]
+        return made
+
+    def derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The derived columns of the attributes in `values`."""
+        return {
+            name: derived.compute(values[derived.attribute])
+            for name, derived in self.derived.items()
+            if derived.attribute in values
+        }
+
+    def _update(self, names: tuple[str, ...]) -> CompiledStatement:
+        """Writes these columns of a row that still has the expected version."""
+        values: dict[str, Any] = {name: bindparam(name) for name in names}
+        return CompiledStatement(update(self.table).where(self._as_expected).values(values))
+
+    def rows(self, new: Sequence[N], at: datetime) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """The columns and the rows of new entities. A derived column of nulls only is left out."""
+        given = list(zip(*map(self.values_of, new), strict=True))
+        columns: dict[str, Sequence[Any]] = dict(zip(self.attributes, given, strict=True))
+        count = len(new)
+        columns |= {"creation_time": [at] * count, "update_time": [at] * count}
+        columns["version"] = [1] * count
+        for name, (attribute, compute) in self.derived.items():
+            found = list(map(compute, columns[attribute]))
+            if any(value is not None for value in found):
+                columns[name] = found
+        return tuple(columns), list(zip(*columns.values(), strict=True))
+
+    def _bulk(self, names: tuple[str, ...]) -> Bulk:
+        return Bulk(
+            [self.table.c[name] for name in names],
+            id_column=self.table.c.id,
+            unique=list(self.unique.values()),
+            constraints=self.constraints.keys(),
+        )
+
+
+def _among(column: Column[Any]) -> Any:
+    return column.in_(bindparam("keys", expanding=True))
+
+
+class SqlRepository(Repository[N, E]):
+    """The entities of a type in an open transaction."""
+
+    def __init__(
+        self,
+        table: EntityTable[N, E],
+        connection: RawConnection,
+        audit: AuditLog,
+        *,
+        for_update: bool,
+    ) -> None:
+        self._table = table
+        self._type = table.entity_type
+        self._connection = connection
+        self._audit = audit
+        self._for_update = for_update
+        self._inserters: dict[Bulk, Inserter] = {}
+        self._conflicts = _Conflicts(table.constraints)
+
+    def add(self, new: N, *, at: datetime) -> E:
+        table = self._table
+        values = dict(zip(table.attributes, table.values_of(new), strict=True))
+        values |= {"creation_time": at, "update_time": at, "version": 1}
+        with self._conflicts:
+            row = table.add.row(self._connection, {**values, **table.derive(values)})
+        assert row is not None
+        entity = table.entity((row[0], *values.values()))
+        self._audit.record(self._type, None, entity)
+        return entity
+
+    def add_many(self, new: Sequence[N], *, at: datetime) -> Mapping[int, UniqueKey]:
+        if not new:
+            return {}
+        table = self._table
+        names, rows = table.rows(new, at)
+        bulk = table.bulk(names)
+        if bulk not in self._inserters:
+            self._inserters[bulk] = inserter(bulk, self._connection)
+        ids = self._inserters[bulk].add(rows)
+        for position, entity_id in ids.items():
+            values = table.values_of(new[position])
+            entity = table.entity((entity_id, *values, at, at, 1))
+            self._audit.record(self._type, None, entity)
+        if len(ids) == len(new):
+            return {}
+        return self._taken_keys([n for n in range(len(new)) if n not in ids], bulk, rows)
+
+    def _taken_keys(
+        self, positions: Sequence[int], bulk: Bulk, rows: Sequence[Sequence[Any]]
+    ) -> dict[int, UniqueKey]:
+        """The unique key that each of the rejected rows shares with another."""
+        first, *others = self._table.unique.items()
+        found = dict.fromkeys(positions, first[0])
+        for key, column in others:
+            values = {bulk.key_in(column, rows[position]) for position in positions} - {None}
+            taken = bulk.taken(self._connection, column, values)
+            found.update({n: key for n in positions if bulk.key_in(column, rows[n]) in taken})
+        return found
+
+    def find_by_keys(self, unique: UniqueKey, values: Collection[Any]) -> Mapping[Any, E]:
+        statement = self._table.find[unique]
+        if self._for_update:
+            statement = statement.with_for_update()
+        keys = {"keys": [unique.key_of(value) for value in values if value is not None]}
+        entities = map(self._table.entity, self._connection.execute(statement, keys))
+        key = attrgetter(unique.attribute)
+        return {unique.key_of(key(entity)): entity for entity in entities}
+
+    def get(self, entity_id: int) -> E:
+        statement = self._table.get_for_update if self._for_update else self._table.get
+        return _get(self._table, statement, self._connection, entity_id)
+
+    def save(self, entity: E, *, before: E) -> E:
+        # Only what changed is written. So a derived column stays as it is if its attribute does:
+        # of two users with one mailbox, as releases before 0008 allowed, one has an outdated key,
+        # which must not become the other's.
+        table = self._table
+        changed = {
+            name: value
+            for name, value, was in zip(table.fields, entity, before, strict=True)  # type: ignore[call-overload]
+            if value != was
+        }
+        changed |= table.derive(changed)
+        values = {**changed, "entity_id": entity.id, "expected": before.version}
+        with self._conflicts:
+            saved = table.update(tuple(changed)).count(self._connection, values)
+        if not saved:
+            raise ConcurrentUpdate
+        self._audit.record(self._type, before, entity)
+        return entity
+
+    def remove(self, entity: E) -> None:
+        values = {"entity_id": entity.id, "expected": entity.version}
+        if not self._table.remove.count(self._connection, values):
+            raise ConcurrentUpdate
+        self._audit.record(self._type, entity, None)
+
+
+class _Conflicts(AbstractContextManager[None]):
+    """Raises the conflict of a unique key if the database reports that its constraint failed."""
+
+    def __init__(self, constraints: Mapping[str, UniqueKey]) -> None:
+        self._constraints = constraints
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, VIOLATIONS):
+            unique = self._constraints.get(violated_constraint(error) or "")
+            if unique:
+                raise unique.taken() from error
+
+
+class SqlReader(Reader[E]):
+    """The entities of a type as the last committed transactions left them."""
+
+    def __init__(self, table: EntityTable[Any, E], engine: Engine) -> None:
+        self._table = table
+        self._engine = engine
+
+    def get(self, entity_id: int) -> E:
+        with read_connection(self._engine) as connection:
+            return _get(self._table, self._table.get, connection, entity_id)
+
+    def page(self, search: Search) -> Page[E]:
+        with read_connection(self._engine) as connection:
+            return self._table.searchable.page(connection, search, self._table.entity)
+
+
+def _get(
+    table: EntityTable[Any, E],
+    statement: CompiledStatement,
+    connection: RawConnection,
+    entity_id: int,
+) -> E:
+    if 0 < entity_id <= _MAX_ID and (row := statement.row(connection, {"entity_id": entity_id})):
+        return table.entity(row)
+    raise table.entity_type.not_found(entity_id)
+
+
+class SqlCsvExporter:
+    """Writes all entities of a type as CSV by the database itself, where it can do that."""
+
+    def __init__(self, table: EntityTable[Any, Any], engine: Engine) -> None:
+        self._table = table.table
+        self._engine = engine
+
+    @property
+    def available(self) -> bool:
+        """Whether the database can do it, and no other client of this process is disturbed."""
+        return self._engine.dialect.name == "postgresql" and is_exclusive(self._engine)
+
+    def write(self, names: Sequence[str], file: ByteWriter) -> None:
+        """Write the attributes of these names in rows by id. The first one is `id`; see copy_out.
+
+        The rows are those of one point in time. Raises Unavailable, and what the file raises.
+        """
+        with translate_errors(), self._engine.connect() as connection:
+            copy_out(connection, [self._table.c[name] for name in names], file)

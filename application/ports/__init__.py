@@ -1,0 +1,41 @@
+"""What the use cases need from outside. Adapters implement these ports."""
+
+from application.ports.errors import ConcurrentUpdate, OutcomeUnknown, Unavailable
+from application.ports.idempotency import (
+    IDEMPOTENCY_TTL,
+    STORED_BYTES,
+    IdempotencyStore,
+    KeyInUse,
+    KeyReused,
+    ResponseErased,
+    StoredResponse,
+    Subject,
+    TooManyStoredResponses,
+)
+from application.ports.repository import Reader, Repository
+from application.ports.secrets import SECRET_BYTES, Secrets
+from application.ports.unit_of_work import Begin, Clock, Context, UnitOfWork, UnitRunner
+
+__all__ = [
+    "IDEMPOTENCY_TTL",
+    "SECRET_BYTES",
+    "STORED_BYTES",
+    "Begin",
+    "Clock",
+    "ConcurrentUpdate",
+    "Context",
+    "IdempotencyStore",
+    "KeyInUse",
+    "KeyReused",
+    "OutcomeUnknown",
+    "Reader",
+    "Repository",
+    "ResponseErased",
+    "Secrets",
+    "StoredResponse",
+    "Subject",
+    "TooManyStoredResponses",
+    "Unavailable",
+    "UnitOfWork",
+    "UnitRunner",
+]

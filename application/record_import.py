@@ -1,0 +1,272 @@
+"""Imports: a stream of records in, a summary and the rejected records out.
+
+Memory does not grow with the length of the stream.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from application import access
+from application.access import Policy, ScopePolicy
+from application.audit import Action, NewEvent
+from application.deadlines import restart_deadline
+from application.entities import E, EntityType, N, UniqueKey
+from application.ports import Begin, ConcurrentUpdate, Context, Repository, UnitOfWork
+from domain.attributes import EntityChanges
+from domain.errors import Conflict, Invalid, Problem
+
+T = TypeVar("T")
+
+BATCH: Final = 1000
+MAX_SECONDS: Final = 24 * 3600.0
+"""How long an import may take, in seconds."""
+
+
+class Record(NamedTuple):
+    """One record of a stream, not validated yet. It is a tuple because there are millions.
+
+    `line` is the line on which it begins, from 1. `source` is for the reader of the stream.
+    `problem` says why the record cannot be read, if it cannot.
+    """
+
+    line: int
+    attributes: Mapping[str, Any]
+    source: object = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordError:
+    """What is wrong with a record, and with which attribute, if it concerns one."""
+
+    attribute: str | None
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        said = f"{self.code}: {self.detail}"
+        return f"{self.attribute}: {said}" if self.attribute is not None else said
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """A record that was not imported, with all of its errors."""
+
+    record: Record
+    faults: tuple[RecordError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """The number of records by outcome."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    bad: int = 0
+
+    @property
+    def records(self) -> int:
+        """All of them."""
+        return self.created + self.changed + self.unchanged + self.bad
+
+
+class ImportRefused(Conflict):
+    """Records were rejected, so that nothing was imported. `summary` counts only them."""
+
+    code = "import_refused"
+
+    def __init__(self, summary: ImportSummary) -> None:
+        super().__init__(
+            f"{summary.bad} of {summary.records} records are bad; nothing was imported."
+        )
+        self.summary = ImportSummary(bad=summary.bad)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """How records are imported.
+
+    `update`: a record whose unique key is taken changes that entity, instead of being rejected.
+    `skip_errors`: valid records are imported although others are rejected.
+    `dry_run`: everything is tried, and nothing is stored.
+    """
+
+    update: bool = False
+    skip_errors: bool = False
+    dry_run: bool = False
+
+
+class Import(Generic[N, E]):
+    """Imports records as entities of a type in one unit of work: all of them, or none."""
+
+    def __init__(
+        self,
+        entity_type: EntityType[N, E],
+        begin: Begin,
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
+        self._type = entity_type
+        self._begin = begin
+        self._policy = policy
+
+    def __call__(
+        self,
+        records: Iterable[Record],
+        context: Context,
+        options: ImportOptions,
+        report: Callable[[RejectedRecord], None],
+    ) -> ImportSummary:
+        """Import the records in their order, and report those that are rejected in that order.
+
+        The unit opens within the deadline, and then has MAX_SECONDS of its own. Raises
+        ImportRefused if a record is rejected, unless those are skipped; the errors of the policy;
+        and what Begin raises.
+        """
+        for action in (access.Action.CREATE, access.Action.CHANGE)[: 1 + options.update]:
+            self._policy.authorize(context.principal, action, self._type.name)
+        summary = ImportSummary()
+        with suppress(_DryRun), self._begin(context, for_update=options.update) as work:
+            restart_deadline(MAX_SECONDS)
+            batches = _Batches(self._type, work)
+            import_batch = batches.update if options.update else batches.add
+            source = iter(records)
+            while batch := list(islice(source, BATCH)):
+                result = import_batch(batch)
+                for rejected in result.in_order():
+                    report(rejected)
+                summary = result.added_to(summary)
+            if summary.bad and not options.skip_errors:
+                raise ImportRefused(summary)
+            if options.dry_run:
+                raise _DryRun
+            work.audit.add(
+                NewEvent(Action.IMPORTED.value, self._type.name, None, None, asdict(summary))
+            )
+        return summary
+
+
+class _DryRun(Exception):
+    """Rolls back the unit of work of a dry run."""
+
+
+@dataclass(slots=True)
+class _BatchResult:
+    """The outcome of one batch."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    bad: list[RejectedRecord] = field(default_factory=list)
+
+    def reject(self, record: Record, *faults: RecordError) -> None:
+        self.bad.append(RejectedRecord(record, faults))
+
+    def in_order(self) -> list[RejectedRecord]:
+        return sorted(self.bad, key=lambda bad: bad.record.line)
+
+    def added_to(self, summary: ImportSummary) -> ImportSummary:
+        return replace(
+            summary,
+            created=summary.created + self.created,
+            changed=summary.changed + self.changed,
+            unchanged=summary.unchanged + self.unchanged,
+            bad=summary.bad + len(self.bad),
+        )
+
+
+class _Batches(Generic[N, E]):
+    """Imports batches of records in a unit of work."""
+
+    def __init__(self, entity_type: EntityType[N, E], work: UnitOfWork) -> None:
+        self._type = entity_type
+        self._entities: Repository[N, E] = work.repository(entity_type)
+        self._now = work.now
+
+    def add(self, batch: Sequence[Record]) -> _BatchResult:
+        """Create an entity for each record."""
+        result = _BatchResult()
+        valid = _valid(result, batch, self._type.new.of)
+        taken = self._entities.add_many([new for _, new in valid], at=self._now)
+        for position, unique in taken.items():
+            result.reject(valid[position][0], _conflict(unique))
+        result.created = len(valid) - len(taken)
+        return result
+
+    def update(self, batch: Sequence[Record]) -> _BatchResult:
+        """Change the entities whose unique key the records have, and create the others.
+
+        Of several records with the same key, the last one wins.
+        """
+        result = _BatchResult()
+        unique = self._type.unique[0]
+        for part in _without_repeated_keys(unique, _valid(result, batch, self._changes)):
+            values = [changes.attributes[unique.attribute] for _, changes in part]
+            existing = self._entities.find_by_keys(unique, values)
+            new = []
+            for record, changes in part:
+                key = unique.key_of(changes.attributes[unique.attribute])
+                if entity := existing.get(key):
+                    self._change(entity, changes, result)
+                else:
+                    new.append(record._replace(attributes=changes.attributes))
+            created = [each for _, each in _valid(result, new, self._type.new.of)]
+            if self._entities.add_many(created, at=self._now):
+                raise ConcurrentUpdate  # another unit added one since the keys were looked up
+            result.created += len(created)
+        return result
+
+    def _changes(self, attributes: Mapping[str, Any]) -> EntityChanges:
+        """Without its key, an entity cannot be found: the record then has to be a new one."""
+        if self._type.unique[0].attribute not in attributes:
+            self._type.new.of(attributes)
+        return self._type.changes(attributes)
+
+    def _change(self, entity: E, changes: EntityChanges, result: _BatchResult) -> None:
+        after = entity.with_changes(changes, at=self._now)
+        if after is entity:
+            result.unchanged += 1
+        else:
+            self._entities.save(after, before=entity)
+            result.changed += 1
+
+
+def _valid(
+    result: _BatchResult, records: Sequence[Record], parse: Callable[[Mapping[str, Any]], T]
+) -> list[tuple[Record, T]]:
+    """The readable and valid records, each with its parsed attributes. The others are rejected."""
+    valid = []
+    for record in records:
+        if problem := record.problem:
+            result.reject(record, RecordError(None, problem.code, problem.detail))
+            continue
+        try:
+            valid.append((record, parse(record.attributes)))
+        except Invalid as error:
+            faults = (
+                RecordError(v.attribute, v.problem.code, v.problem.detail) for v in error.violations
+            )
+            result.reject(record, *faults)
+    return valid
+
+
+def _conflict(unique: UniqueKey) -> RecordError:
+    error = unique.taken()
+    return RecordError(unique.attribute, error.code, error.detail)
+
+
+def _without_repeated_keys(
+    unique: UniqueKey, valid: Sequence[tuple[Record, EntityChanges]]
+) -> Iterable[list[tuple[Record, EntityChanges]]]:
+    """Split where a key is repeated, so that a later record finds what an earlier one stored."""
+    part: dict[Any, tuple[Record, EntityChanges]] = {}
+    for record, changes in valid:
+        key = unique.key_of(changes.attributes[unique.attribute])
+        if key in part:
+            yield list(part.values())
+            part = {}
+        part[object() if key is None else key] = (record, changes)  # nulls are never the same
+    yield list(part.values())

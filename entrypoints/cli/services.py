@@ -1,0 +1,167 @@
+"""The services of the settings, as the commands use them."""
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from entrypoints.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.jsonapi.cursors import Cursors
+    from adapters.jsonapi.documents import DocumentWriter
+    from adapters.jsonapi.parameters import CollectionQuery
+    from adapters.jsonapi.resource import Resource
+    from adapters.memory.store import MemoryStore
+    from adapters.resources.addresses import Urls
+    from adapters.sql.repository import SqlCsvExporter
+    from adapters.sql.store import SqlStore
+    from application.access import Principal
+    from application.audit import EventReader, History
+    from application.commands import Commands
+    from application.entities import AnyType
+    from application.ports import Context
+    from application.queries import Queries
+    from application.record_import import Import
+    from application.search import Condition
+
+
+# Searching the thousand records of a batch for cycles, of which there are hardly any, took a tenth
+# of the time of an import.
+_NEW_OBJECTS = 100_000
+_MAX_QUOTED = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the commands on one resource need."""
+
+    type: "AnyType"
+    declaration: "Resource"
+    commands: "Commands[Any, Any]"
+    queries: "Queries[Any, Any]"
+    imports: "Import[Any, Any]"
+    history: "History"
+    exporter: "SqlCsvExporter | None"
+    urls: "Urls"
+    cursors: "Cursors"
+    context: "Context"
+    store: "MemoryStore | SqlStore"
+
+    @property
+    def principal(self) -> "Principal | None":
+        """The principal of the command."""
+        return self.context.principal
+
+    @property
+    def writer(self) -> "DocumentWriter":
+        """Writes the documents of the resource."""
+        return self.urls.writer(self.declaration)
+
+    def collection_query(
+        self, resource: "Resource", query: str, *, within: "tuple[Condition, ...]" = ()
+    ) -> "CollectionQuery":
+        """Parse a query as over HTTP. Raises RequestError."""
+        from adapters.jsonapi.parameters import collection
+
+        return collection(query, resource, self.cursors, within=within)
+
+    def id_of(self, text: str) -> int:
+        """The id itself, whether or not it exists; for a unique value, as `find`."""
+        from adapters.jsonapi.resource import read_key
+
+        return read_key(text) or int(self.find(text).id)
+
+    def event_count(self, entity_id: int) -> int:
+        """The number of events about the entity. Raises NotFound if nothing is known of it."""
+        from application.search import Numbered, Search
+
+        about = Search(self.history.about(entity_id), place=Numbered(size=1, number=1))
+        return self.history.page(entity_id, about, self.principal).total or 0
+
+    def find(self, text: str) -> Any:
+        """The entity with this id, or with this value of its unique attribute.
+
+        Raises NotFound.
+        """
+        from adapters.jsonapi.resource import read_key
+        from application.search import Condition, Op, Search
+
+        if key := read_key(text):
+            return self.queries.get(key, self.principal)
+        if len(text) > _MAX_QUOTED:
+            raise self.type.not_found(f"{text[:_MAX_QUOTED]}…")
+        for unique in self.type.unique[:1]:
+            same = Condition(unique.searched_as, Op.EQ, (unique.key_of(text),))
+            for entity in self.queries.page(Search((same,)), self.principal).items:
+                return entity
+        raise self.type.not_found(text)
+
+
+@contextmanager
+def open_services(name: str) -> Iterator[Services]:
+    """The services of a resource, with the deadline of a request.
+
+    Raises BadSetting, Unavailable.
+    """
+    from application.deadlines import deadline
+
+    with connect(name) as (settings, services), deadline(settings.request_seconds):
+        yield services
+
+
+@contextmanager
+def connect(name: str) -> Iterator[tuple[Settings, Services]]:
+    """The settings and the services of a resource, without a deadline. Raises BadSetting."""
+    from adapters.resources.addresses import Urls
+
+    with _container() as (settings, container):
+        found = container.services()[name]
+        yield (
+            settings,
+            Services(
+                type=found.resource.type,
+                declaration=found.resource.declaration,
+                commands=found.commands(container.run()),
+                queries=found.queries,
+                imports=found.imports,
+                history=found.history,
+                exporter=found.exporter,
+                urls=Urls(settings.public_url),
+                cursors=container.cursors(),
+                context=_context(),
+                store=container.store(),
+            ),
+        )
+
+
+@contextmanager
+def connect_events() -> Iterator[tuple[Settings, "EventReader"]]:
+    """The settings and the audit log of all resources, without a deadline. Raises BadSetting."""
+    with _container() as (settings, container):
+        yield settings, container.event_reader()
+
+
+@contextmanager
+def _container() -> Iterator[tuple[Settings, Any]]:
+    settings = Settings.of(os.environ)
+    gc.set_threshold(_NEW_OBJECTS)
+
+    from entrypoints.container import Container
+
+    container = Container(settings=settings, exclusive=True)
+    try:
+        yield settings, container
+    finally:
+        if settings.store == "sql":
+            container.engine().dispose()
+
+
+def _context() -> "Context":
+    from application.ports import Context
+    from entrypoints.cli.actor import operator
+
+    return Context(principal=operator(), request_id=uuid4().hex)
