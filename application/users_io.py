@@ -21,6 +21,9 @@ BATCH: Final = 1000
 LONGEST_SECONDS: Final = 24 * 3600.0
 """A stream may take as long as nobody would wait for a request."""
 
+MOST_FAULTS: Final = 20
+"""How many faults of one record are reported."""
+
 _TAKEN: Final = EmailTaken()
 
 
@@ -177,7 +180,8 @@ def _judged(
             good.append((record, judge(record.attributes)))
         except Invalid as error:
             faults = (
-                Fault(v.attribute, v.problem.code, v.problem.detail) for v in error.violations
+                Fault(v.attribute, v.problem.code, v.problem.detail)
+                for v in error.violations[:MOST_FAULTS]
             )
             taken.refuse(record, *faults)
     return good
