@@ -20,6 +20,9 @@ from domain.errors import Conflict, Invalid, Problem
 
 T = TypeVar("T")
 
+MAX_FAULTS: Final = 20
+"""How many errors of one record are reported."""
+
 BATCH: Final = 1000
 MAX_SECONDS: Final = 24 * 3600.0
 """How long an import may take, in seconds."""
@@ -247,7 +250,8 @@ def _valid(
             valid.append((record, parse(record.attributes)))
         except Invalid as error:
             faults = (
-                RecordError(v.attribute, v.problem.code, v.problem.detail) for v in error.violations
+                RecordError(v.attribute, v.problem.code, v.problem.detail)
+                for v in error.violations[:MAX_FAULTS]
             )
             result.reject(record, *faults)
     return valid

@@ -25,6 +25,8 @@ _REPEATED: Final = Problem("repeated_attribute", "is the name of two columns")
 _MISSING: Final = Problem("missing", "must be a column")
 _NO_HEADER: Final = Problem("no_header", "must be a header row in UTF-8")
 _CELLS: Final = Problem("wrong_number_of_cells", "must have as many cells as the header row")
+_MOST_CELLS: Final = 500
+"""Of a row with more cells, only the text is held: a batch of rows is in memory at once."""
 
 
 class Records(Protocol):
@@ -64,6 +66,9 @@ class CsvRecords(Records):
             cells = row.content
             if cells is None:
                 yield Record(row.line, {}, (row.text,), row.problem)
+            elif len(cells) > _MOST_CELLS:
+                text = _csv_row(cells).decode("utf-8", "surrogateescape").rstrip("\n")
+                yield Record(row.line, {}, (text,), _CELLS)
             elif len(cells) != len(self._columns):
                 yield Record(row.line, {}, self._without_notes(cells), _CELLS)
             else:
@@ -92,7 +97,7 @@ class CsvRecords(Records):
         return tuple(cell for at, cell in enumerate(cells) if at not in self._notes)
 
 
-def _csv_row(cells: list[str]) -> bytes:
+def _csv_row(cells: Sequence[str]) -> bytes:
     return b"".join(csv.write([cells]))
 
 

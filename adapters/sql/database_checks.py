@@ -49,7 +49,7 @@ def _every_column(connection: Connection) -> str:
 _TABLES = """
 SELECT t.name, c.relnamespace::regnamespace::text, current_user, ARRAY(
     SELECT p FROM unnest(%s) AS p WHERE NOT has_table_privilege(c.oid, p)
-)
+), coalesce(row_security_active(c.oid), false)
 FROM unnest(%s) AS t(name) LEFT JOIN pg_class c ON c.oid = to_regclass(quote_ident(t.name))
 ORDER BY t.name
 """
@@ -64,17 +64,22 @@ ORDER BY 2, 1 LIMIT 1
 def _check_postgresql(connection: Connection) -> None:
     names = [each.name for each in METADATA.sorted_tables]
     found = connection.exec_driver_sql(_TABLES, (list(_PRIVILEGES), names)).all()
-    if missing := [name for name, schema, _, _ in found if schema is None]:
+    if missing := [name for name, schema, *_ in found if schema is None]:
         raise NotMigrated(f"There is no table {', '.join(missing)}.")
-    if len({schema for _, schema, _, _ in found}) > 1:
-        where = ", ".join(f"{schema}.{name}" for name, schema, _, _ in found)
+    if len({schema for _, schema, *_ in found}) > 1:
+        where = ", ".join(f"{schema}.{name}" for name, schema, *_ in found)
         raise ForeignTable(
             f"Roster's tables are found in several schemas ({where}). "
             "Set the role's search_path to the one that is Roster's."
         )
-    if lacking := [f"{', '.join(p)} on {name}" for name, _, _, p in found if p]:
+    if lacking := [f"{', '.join(p)} on {name}" for name, _, _, p, _ in found if p]:
         raise NotPermitted(
             f"The role {found[0][2]} lacks {'; '.join(lacking)}. Grant it: see docs/operations.md."
+        )
+    if hidden := [name for name, *_, is_secured in found if is_secured]:
+        raise NotPermitted(
+            f"Row-level security of {', '.join(hidden)} applies to the role {found[0][2]}, which "
+            "would hide users or refuse changes. Disable it, or give the role BYPASSRLS."
         )
 
 

@@ -25,20 +25,20 @@ def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -
     """
     if url.query.get("mode") in ("ro", "rw"):
         return
-    file = os.path.realpath(_file(url))  # a symbolic link to no file, too
+    file = os.path.realpath(file_of(url))  # a symbolic link to no file, too
     with suppress(OSError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY))
 
 
 def readable_by_others(url: str) -> Path | None:
     """The file of the database, if other users of the machine may read or write it."""
-    file = _file(make_url(url))
+    file = file_of(make_url(url))
     with suppress(OSError):
         return file if file.stat().st_mode & _OTHERS else None
     return None
 
 
-def _file(url: URL) -> Path:
+def file_of(url: URL) -> Path:
     """The file, which a URI in the URL may name (https://www.sqlite.org/uri.html)."""
     database = url.database or ""
     if database.startswith("file:"):

@@ -189,8 +189,8 @@ def _columns(connection: Connection, name: str) -> set[str]:
 def _refuse_foreign_tables(connection: Connection) -> None:
     """Raise ForeignTable if something is in the way of the revisions to come.
 
-    MariaDB commits each statement by itself, so that there a table may be Roster's own, left by an
-    upgrade that was interrupted.
+    A table may be Roster's own, left by an upgrade that was interrupted: MariaDB commits each
+    statement, and on PostgreSQL a revision commits before it builds indexes.
     """
     from adapters.sql.revisions import revisions
 
@@ -201,7 +201,7 @@ def _refuse_foreign_tables(connection: Connection) -> None:
     existing = {*inspector.get_table_names(), *inspector.get_view_names()}
     to_come = [name for each in revisions() if each.number > present for name in each.tables]
     taken = [name for name in to_come if name in existing]
-    if connection.dialect.name == "mariadb":
+    if connection.dialect.name != "sqlite":
         taken = [name for name in taken if not _may_be_own(connection, name)]
     if taken:
         raise ForeignTable(

@@ -13,6 +13,10 @@ MALFORMED: Final = Problem("malformed_csv", "must be cells between commas, with 
 Cells = tuple[str, ...]
 
 _END: Final = "\r\n"
+_MOST_READ_AGAIN: Final = 16 * LONGEST
+_LINES_OF_A_RECORD: Final = 100
+"""How many lines a record may have once more than _MOST_READ_AGAIN bytes were read again because of
+unpaired quotes. Otherwise each line of a file could make the reader look through 64 KiB."""
 
 csv.field_size_limit(LONGEST)
 
@@ -63,6 +67,7 @@ class _Lines:
         self._again: deque[tuple[int, bytes]] = deque()
         self._taken: list[tuple[int, bytes]] = []
         self._size = 0
+        self._read_again = 0
 
     def take(self) -> tuple[int, bytes] | None:
         """The next line; None at the end."""
@@ -78,7 +83,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if self._size > LONGEST:
+        if self._size > LONGEST or self._has_too_many_lines():
             raise csv.Error("the quotes do not end")
         if (taken := self.take()) is None:
             raise StopIteration
@@ -87,6 +92,9 @@ class _Lines:
         if len(taken[1]) > LONGEST:
             raise csv.Error("the line is cut")
         return lossless(taken[1])
+
+    def _has_too_many_lines(self) -> bool:
+        return self._read_again > _MOST_READ_AGAIN and len(self._taken) >= _LINES_OF_A_RECORD
 
     def row(self, cells: Sequence[str]) -> Row[Cells]:
         """The row that its lines make; none if they are not all UTF-8."""
@@ -99,6 +107,7 @@ class _Lines:
     def unreadable(self) -> Row[Cells]:
         """The first line by itself."""
         (number, line), *others = self._taken
+        self._read_again += self._size - len(line)
         self._again.extendleft(reversed(others))
         text = lossless(line[:LONGEST]).rstrip("\r\n")
         return Row(number, None, text, TOO_LONG if len(line) > LONGEST else MALFORMED)

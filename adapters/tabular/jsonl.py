@@ -10,6 +10,8 @@ from adapters.strict_json import NotStrict, parse
 from adapters.tabular.lines import LONGEST, TOO_LONG, Row, lines, lossless
 from domain.errors import Problem
 
+_MOST_MEMBERS: Final = 500
+"""Members and elements of a line. A batch of records is in memory at once."""
 _NO_OBJECT: Final = Problem("wrong_json_type", "must be a JSON object")
 
 
@@ -27,7 +29,7 @@ def _read(line: bytes) -> tuple[dict[str, Any] | None, Problem | None]:
     if len(line) > LONGEST:
         return None, TOO_LONG
     try:
-        content = parse(line)
+        content = parse(line, most=_MOST_MEMBERS)
     except NotStrict as error:
         return None, Problem(error.code, error.detail)
     return (content, None) if isinstance(content, dict) else (None, _NO_OBJECT)

@@ -2,6 +2,7 @@
 
 import csv as standard
 from io import BytesIO
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -101,3 +102,14 @@ def test_a_spoiled_row_keeps_its_bytes() -> None:
     (row,) = csv.read(BytesIO(b'a\xff,"b\xfe\n"\n'))
     assert row.text.encode("utf-8", "surrogateescape") == b'a\xff,"b\xfe\n"'
     assert b"".join(csv.write([[row.text]])) == b'"a\xff,""b\xfe\n"""\n'
+
+
+def test_quotes_that_never_end_cost_no_more_than_lines_that_are_read_once() -> None:
+    """Each line opens a quote, whether or not one is open, so each could begin a record."""
+    count = 2000
+    lines = [b'x",",'] * count + [b"y"] * LONGEST
+    began = process_time()
+    problems = [row.problem for row in csv.read(BytesIO(b"\n".join(lines)))]
+    assert process_time() - began < 3  # a few tenths of it; 12 s if each looked through 64 KiB
+    assert problems[:count] == [csv.MALFORMED] * count
+    assert problems[count:] == [None] * LONGEST

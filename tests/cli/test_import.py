@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,36 @@ def test_a_file_that_can_not_be_read_is_one_line(roster: Roster) -> None:
         result = roster("users", "import", name, "--format", "csv")
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith(f"Error: file_failed: {name}: {why}")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "code"),
+    [
+        ("cells.csv", "," * 60_000, "wrong_number_of_cells"),
+        ("members.jsonl", json.dumps({f"k{n}": 1 for n in range(4000)}), "too_many_members"),
+    ],
+)
+def test_records_of_very_many_values_take_little_memory(
+    roster: Roster, write: Write, name: str, line: str, code: str
+) -> None:
+    """A batch of 1,000 records is in memory at once. With all their values it takes 150 MiB."""
+    first = "email,name\n" if name.endswith(".csv") else ""
+    file = write(name, first + f"{line}\n" * 300)
+    tracemalloc.start()
+    try:
+        result = roster("users", "import", file)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert result.exit_code == 1
+    assert result.stderr.count(code) == 300
+    assert most < 75 * 2**20
+
+
+def test_a_record_of_many_faults_is_reported_with_the_first_of_them(
+    roster: Roster, write: Write
+) -> None:
+    file = write("many.jsonl", as_line({f"k{n}": 1 for n in range(400)}))
+    result = roster("users", "import", file)
+    assert result.exit_code == 1
+    assert result.stderr.count("line 1:") == 20

@@ -190,7 +190,10 @@ def limited(directory):
     if directory.engine is None:
         store = MemoryStore(now, **LIMITED)
         return replace(directory, begin=store.begin, reader=MemoryReader(USER_TYPE, store))
-    return replace(directory, begin=SqlStore(directory.engine, now, [USERS_TABLE], **LIMITED).begin)
+    return replace(
+        directory,
+        begin=SqlStore(directory.engine, now, [USERS_TABLE], **LIMITED).begin,
+    )
 
 
 def test_a_principal_can_store_so_many_bytes(limited) -> None:

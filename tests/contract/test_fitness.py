@@ -295,3 +295,59 @@ def test_the_documented_grants_hold_for_the_tables_of_later_releases_too(
     user = directory.commands.create(ANN, NOBODY)
     directory.commands.erase(user.id, NOBODY)
     assert directory.events.read_from(0, size=10)
+
+
+@pytest.mark.parametrize("table", ["users", "events"])
+def test_row_level_security_that_applies_to_the_role_is_refused(
+    granted: Granted, directory_of: Callable, table: str
+) -> None:
+    """It would hide users, and refuse the creations that /readyz promises."""
+    if granted.kind == "mariadb":
+        return
+    granted.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    refusal = refusal_of(granted.url, directory_of)
+    assert refusal.code == "not_permitted"
+    assert f"Row-level security of {table}" in refusal.explanation
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_file_that_was_deleted_is_not_written_to(
+    directory_of: Callable, tmp_path: Path, replaced: bool
+) -> None:
+    """SQLite would go on with the deleted file, so that acknowledged changes would be lost."""
+    file = tmp_path / "roster.db"
+    engine = make_engine(f"sqlite:///{file}")
+    schema.upgrade(engine)
+    directory = directory_of(engine)
+    directory.ready()
+    for each in tmp_path.iterdir():
+        each.unlink()
+    if replaced:
+        other = make_engine(f"sqlite:///{file}")
+        schema.upgrade(other)
+        other.dispose()
+        user = directory.commands.create(ANN, NOBODY)
+        found = make_engine(f"sqlite:///{file}")
+        assert directory_of(found).reader.get(user.id).email == ANN.email
+        return
+    assert refusal_of(f"sqlite:///{file}", directory_of).code == "not_migrated"
+    with pytest.raises(Unavailable):
+        directory.ready()
+    with pytest.raises(Unavailable):
+        directory.commands.create(ANN, NOBODY)
+
+
+def test_a_file_that_becomes_writable_is_written_to(tmp_path: Path) -> None:
+    """A connection that was opened when the file could only be read is not used again."""
+    file = tmp_path / "roster.db"
+    engine = make_engine(f"sqlite:///{file}")
+    schema.upgrade(engine)
+    file.chmod(0o444)
+    with engine.connect() as connection:
+        first = connection.connection.dbapi_connection
+    file.chmod(0o600)
+    with engine.connect() as connection:
+        second = connection.connection.dbapi_connection
+    with engine.connect() as connection:
+        assert second is not first
+        assert connection.connection.dbapi_connection is second

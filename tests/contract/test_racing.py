@@ -119,7 +119,7 @@ from domain.users import NewUser, UserChanges
 url, name, user_id, times = *sys.argv[1:3], *map(int, sys.argv[3:])
 engine = make_engine(url)
 store = SqlStore(engine, lambda: datetime.now(UTC).replace(microsecond=0))
-commands = Commands(USER_TYPE, repeating(store.begin))
+commands = Commands(USER_TYPE, retrying(store.begin))
 for number in range(times):
     with within(20):
         commands.change(user_id, UserChanges({"name": f"{name}-{number}"}), Context())

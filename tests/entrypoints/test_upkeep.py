@@ -1,4 +1,4 @@
-"""Upkeep outlives whatever the store does."""
+"""Maintenance outlives whatever the store does."""
 
 from contextlib import AbstractContextManager
 

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Column, Dialect, Engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from adapters.sql import private_files
@@ -35,6 +36,8 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "do_connect", partial(private_files.create, engine.url))
     event.listen(engine, "do_connect", partial(_connect, engine.url.database or ""))
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "connect", partial(_note_file, private_files.file_of(engine.url)))
+    event.listen(engine, "checkout", partial(_still_the_file, private_files.file_of(engine.url)))
     event.listen(engine, "checkout", _wait_for_locks)
 
 
@@ -84,6 +87,31 @@ def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
     connection.set_progress_handler(_is_late, _STEPS_BETWEEN_LOOKS)
+
+
+def _identity(file: Path) -> tuple[int, ...] | None:
+    """Which file it is and who may use it; None if there is none."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 (twice as fast, and each request does it)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mode, status.st_uid
+
+
+def _note_file(file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+    record.info["file"] = _identity(file)
+
+
+def _still_the_file(
+    file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry, __: object
+) -> None:
+    """Open a connection anew if the file was deleted, replaced or given other permissions.
+
+    SQLite goes on with a file that was deleted, so that what it commits is lost. A connection that
+    could only read at first would never write.
+    """
+    if record.info["file"] != _identity(file):
+        raise DisconnectionError
 
 
 def _is_late() -> bool:
