@@ -1,6 +1,9 @@
 """What a document may have in it, and how much an answer tells about it."""
 
+import gc
 import json
+import tracemalloc
+from time import process_time
 from typing import Any
 
 import pytest
@@ -117,3 +120,31 @@ def test_a_pointer_names_a_member_as_long_as_the_name_is_not_too_long(
         (f"/data/attributes/{short}", {"attribute": short}),
         ("/data/attributes", {"attribute": f"{short}…"}),
     ]
+
+
+def remove(client: FlaskClient, href: str) -> Any:
+    document = json.dumps({"atomic:operations": [{"op": "remove", "href": href}]})
+    return client.post(OPERATIONS, data=document, content_type=ATOMIC)
+
+
+def test_the_host_of_a_url_takes_no_quadratic_time(client: FlaskClient) -> None:
+    """urljoin normalizes it, which sorts its combining marks."""
+    host = f"a{chr(0x300) * 12_000}{chr(0x316) * 12_000}"
+    start = process_time()
+    assert told(remove(client, f"//{host}/api/v1/users/1")) == (404, "not_found", 1, 0)
+    assert process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("href", ["/%75" * 200_000, "/../" * 200_000, "/a" * 400_000])
+def test_a_url_that_is_longer_than_any_takes_no_memory(client: FlaskClient, href: str) -> None:
+    """urljoin remembers URLs of any length."""
+    remove(client, "/")
+    tracemalloc.start()
+    try:
+        assert told(remove(client, href)) == (404, "not_found", 1, 0)
+        gc.collect()
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < len(href) / 2
+    assert peak < 8 * len(href)
