@@ -7,6 +7,8 @@ from typing import Any, Final
 from adapters.jsonapi.resource_objects import ResourceObject, Structure
 
 MOST: Final = 100
+LONGEST_VERSION: Final = 4096
+"""The most characters of a version: enough for a hundred entity tags."""
 OPERATIONS: Final = "atomic:operations"
 RESULTS: Final = "atomic:results"
 _NOT_BESIDE: Final = ("data", "included", "errors", RESULTS)
@@ -110,6 +112,10 @@ class Reading:
     def _version(self, operation: dict[str, Any], at: str) -> int | str | None:
         meta = self._structure.member(operation, at, "meta", dict) or {}
         version = meta.get("version")
+        if isinstance(version, str) and len(version) > LONGEST_VERSION:
+            detail = f"version must have at most {LONGEST_VERSION} characters."
+            self._wrong(f"{at}/meta/version", detail)
+            return None
         if version is None or (isinstance(version, int | str) and not isinstance(version, bool)):
             return version
         detail = "version must be a number, or an entity tag as a string."

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
 ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+AT = "/atomic:operations/0"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 MANY = {f"x{number}": 1 for number in range(3000)}
 
@@ -148,3 +149,45 @@ def test_a_url_that_is_longer_than_any_takes_no_memory(client: FlaskClient, href
         tracemalloc.stop()
     assert left < len(href) / 2
     assert peak < 8 * len(href)
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Accept", "*/*, application/x-{}"),
+        ("Accept", "*/*;q={}"),
+        ("Content-Type", "application/json;x={}"),
+        ("Host", "127.0.0.1:{}"),
+    ],
+)
+def test_long_headers_are_not_remembered(client: FlaskClient, header: str, value: str) -> None:
+    """256 of 64 KiB once took 16 MiB, for each header."""
+
+    def send(start: int) -> None:
+        for number in range(start, start + 20):
+            client.post(USERS, data="{}", headers={header: value.format(f"{number:060000}")})
+
+    send(0)
+    tracemalloc.start()
+    try:
+        send(20)
+        gc.collect()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 600_000
+
+
+def test_a_long_version_of_an_operation_is_not_read(client: FlaskClient) -> None:
+    """It is read several times, and took 0.4 s."""
+    operation = {"op": "remove", "ref": {"type": "users", "id": "1"}, "meta": {}}
+    operation["meta"] = {"version": ", ".join(['"1-0123456789abcdef"'] * 100)}
+    document = {"atomic:operations": [operation]}
+    taken = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
+    assert told(taken) == (404, "user_not_found", 1, 0)
+    operation["meta"] = {"version": "a" * 7_000_000}
+    start = process_time()
+    refused = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
+    assert process_time() - start < 0.3
+    assert told(refused) == (400, "invalid_document", 1, 0)
+    assert refused.json["errors"][0]["source"] == {"pointer": f"{AT}/meta/version"}
