@@ -17,6 +17,7 @@ Lacking = Callable[[str], None]
 
 SECRET = "hush" * 8
 ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+JSONAPI = b"application/vnd.api+json"
 SIZES = (1_000, 100_000, 1_000_000, 3_000_000, 7_000_000)
 
 
@@ -149,3 +150,16 @@ def test_little_processor_time_is_spent_on_discarding_tiny_chunks(guarded: Any) 
             pass
     assert guarded.answers()
     assert sum(worker.cpu_times()[:2]) - before < 2
+
+
+def test_little_processor_time_is_spent_on_reading_tiny_chunks(guarded: Any) -> None:
+    (worker,) = guarded.workers()
+    lines = ["Transfer-Encoding: chunked", f"Authorization: {token()}"]
+    head = guarded.head(*lines).replace(b"/users", b"/operations").replace(JSONAPI, ATOMIC.encode())
+    before = sum(worker.cpu_times()[:2])
+    with closing(guarded.connect(head)) as connection:
+        for _ in range(300):
+            with suppress(OSError):
+                connection.sendall(b"1\r\n \r\n" * 10_000)
+    assert guarded.answers()
+    assert sum(worker.cpu_times()[:2]) - before < 5
