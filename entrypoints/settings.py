@@ -159,7 +159,8 @@ class Settings:
         "ROSTER_HEADER_SECONDS",
         "30",
         seconds,
-        "how long the head of a request may take, and a connection be idle between two",
+        "how long the head of a request may take, a connection be idle between two, and a client "
+        "take no more than 1 KiB of a response each second",
     )
     connections: int = setting(
         "ROSTER_CONNECTIONS",

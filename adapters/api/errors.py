@@ -31,7 +31,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "Operations want the atomic extension named in ext.",
     ),
     "body_too_large": ("413", "The body is longer than this service takes; send it in parts."),
-    "body_too_slow": ("408", "The body did not come in time. Send it again."),
+    "body_too_slow": ("408", "The body did not arrive in time. Send it again, not in tiny chunks."),
     "incomplete_body": ("400", "The body ended before its Content-Length. Send it again."),
     "too_many_requests": ("429", "You have asked too often; Retry-After says in how many seconds."),
     "bad_request": ("400", "The request's head can't be read, such as a Host that can be none."),

@@ -16,6 +16,8 @@ from application.operations import Operations
 from application.ports import Subject, UnitRunner
 
 URL: Final = "/operations"
+LONGEST_HREF: Final = 2048
+"""No URL of a resource is longer."""
 
 
 def operations(
@@ -50,6 +52,10 @@ def href_resolver(addresses: Urls, types: Container[str]) -> ResolveHref:
     public = addresses.root.removesuffix(PREFIX)
 
     def locate(href: str) -> tuple[str, str | None] | None:
+        # Checked before urljoin, which normalizes host names in time that grows with the square
+        # of their length, and remembers the URLs that it has resolved.
+        if len(href) > LONGEST_HREF or not href.isascii():
+            return None
         if " " in href or not href.isprintable():  # urljoin would leave them out
             return None
         for below, url in ((public, _resolved(f"{addresses.root}{URL}", href)), ("", href)):

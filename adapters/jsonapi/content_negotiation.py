@@ -1,10 +1,10 @@
 """Content negotiation (jsonapi.org/format/1.1/#content-negotiation, RFC 9110 section 12)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from functools import lru_cache, wraps
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from werkzeug.http import parse_list_header
 
@@ -14,8 +14,33 @@ JSONAPI: Final = "application/vnd.api+json"
 JSON: Final = "application/json"
 CURSOR_PROFILE: Final = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 
+REMEMBERED: Final = 256
+LONGEST_REMEMBERED: Final = 512
+"""Clients that send longer headers could fill the memory with them."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 # What stands between semicolons; those in a quoted string part nothing.
 _PIECE: Final = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)++')
+
+
+def _remembered(
+    function: Callable[Concatenate[str | None, P], T],
+) -> Callable[Concatenate[str | None, P], T]:
+    """The function of a header, which remembers its results for the last headers that were short.
+
+    Most clients send the same few headers.
+    """
+    known = lru_cache(REMEMBERED)(function)
+
+    @wraps(function)
+    def found(header: str | None, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if header is None or len(header) <= LONGEST_REMEMBERED:
+            return known(header, *args, **kwargs)  # type: ignore[arg-type]
+        return function(header, *args, **kwargs)
+
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +128,7 @@ def _accepts(ranges: list[_Range], name: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=256)
+@_remembered
 def accepted_profiles(accept: str | None, *, extension: str | None = None) -> frozenset[str]:
     """The profiles that the client requests.
 
@@ -130,7 +155,7 @@ def _not_acceptable(detail: str) -> RequestError:
     )
 
 
-@lru_cache(maxsize=256)
+@_remembered
 def check_content_type(
     content_type: str | None, *, has_body: bool, body_matters: bool, extension: str | None = None
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Final
 from adapters.jsonapi.resource_objects import ResourceObject, StructureValidator
 
 MAX_OPERATIONS: Final = 100
+MAX_VERSION_LENGTH: Final = 4096
+"""The most characters of a version: enough for a hundred entity tags."""
 OPERATIONS: Final = "atomic:operations"
 RESULTS: Final = "atomic:results"
 _FORBIDDEN_MEMBERS: Final = ("data", "included", "errors", RESULTS)
@@ -110,6 +112,10 @@ class OperationsParser:
     def _version(self, operation: dict[str, Any], at: str) -> int | str | None:
         meta = self._structure.member(operation, at, "meta", dict) or {}
         version = meta.get("version")
+        if isinstance(version, str) and len(version) > MAX_VERSION_LENGTH:
+            detail = f"version must have at most {MAX_VERSION_LENGTH} characters."
+            self._add_error(f"{at}/meta/version", detail)
+            return None
         if version is None or (isinstance(version, int | str) and not isinstance(version, bool)):
             return version
         detail = "version must be a number, or an entity tag as a string."

@@ -111,7 +111,8 @@ def _check_request() -> Response | None:
     An encoded slash can't be told from a plain one: servers decode paths (PEP 3333).
     """
     request = current_request()
-    if request.environ["PATH_INFO"].startswith("//"):
+    path = request.environ["PATH_INFO"]
+    if not path or path.startswith("//"):  # GET example.org:80 has no path
         raise NotFound
     if request.url_rule is None:
         return None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # RFC 9112 section 3.2 wants all else refused, as it does requests without one and with two.
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _KNOWN_HOSTS: Final = 256
+_LONGEST_HOST: Final = 300
+"""No host name with its port is longer (RFC 1035 section 2.3.4)."""
 _LINES: Final = {status.value: f"{status} {status.phrase.upper()}" for status in HTTPStatus}
 _BODILESS: Final = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
 
@@ -123,7 +125,7 @@ class App(flask.Flask):
 
     def _checked(self, host: str) -> str:
         """The host as Werkzeug has it. BadHost; two lines of it arrive with a comma between."""
-        if not _HOST.fullmatch(host):
+        if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):  # what is valid is remembered
             raise BadHost
         environ = {"HTTP_HOST": host, "wsgi.url_scheme": "http", "REQUEST_METHOD": "GET"}
         return self.url_map.bind_to_environ(environ).server_name

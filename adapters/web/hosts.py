@@ -87,7 +87,7 @@ class OpenAccess:
         if name in self._hosts:
             return True
         address = parse_address(name)
-        return address is not None and address.is_loopback
+        return address is not None and address.is_loopback and "%" not in name
 
 
 def host_name(authority: str) -> str:

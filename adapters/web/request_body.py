@@ -1,8 +1,9 @@
 """Bounds on request bodies: their length, the time they take to arrive, and their memory."""
 
 from collections.abc import Callable
+from math import inf
 from threading import Lock
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Final
 
 from adapters.web.progress import PROGRESS
@@ -19,6 +20,11 @@ SMALL: Final = 16 * 1024
 MAX_DRAINED_BYTES: Final = 32 * 1024 * 1024
 """How much of an unread body is read and discarded, so that a client that sends everything before
 it reads receives the response instead of a broken connection."""
+READING_SECONDS: Final = 1.0
+"""How much processor time is spent on reading a body in chunks: if each has a single byte, it takes
+hundreds of times as much as a body in one piece."""
+DISCARDING_SECONDS: Final = 0.2
+"""How much processor time is spent on discarding a body in chunks."""
 
 _ARRIVAL: Final = "roster.body.arrival"
 _HELD: Final = "roster.body.held"
@@ -143,7 +149,8 @@ def read_body(
     """The body of a request, at most `limit` bytes.
 
     Raises BodyTooLarge, BodyIncomplete, BodyMemoryExceeded, and BodyTooSlow if the body is not
-    complete after `seconds`. A read that blocks for longer is ended by adapters.web.slow_clients.
+    complete after `seconds`, or if its chunks are so small that they take READING_SECONDS. A read
+    that blocks for longer is ended by adapters.web.slow_clients.
 
     PEP 3333 does not tell where a chunked body breaks off: it looks as if it ended there.
     """
@@ -162,9 +169,11 @@ def read_body(
             arrival.received = len(body)
         else:
             held = environ[_HELD] = (memory or BodyMemory(limit + 1)).hold()
-            _read_held(
-                read, held, arrival, limit + 1 if length is None else length, start + seconds
-            )
+            if length is None:
+                work = thread_time() + READING_SECONDS
+                _read_held(read, held, arrival, limit + 1, start + seconds, work)
+            else:
+                _read_held(read, held, arrival, length, start + seconds)
             body = held.content
     finally:
         PROGRESS.end_reading(environ)
@@ -197,13 +206,21 @@ def _read(read: Callable[[int], bytes], size: int) -> bytes:
 
 
 def _read_held(
-    read: Callable[[int], bytes], held: HeldBody, arrival: _Arrival, size: int, end: float
+    read: Callable[[int], bytes],
+    held: HeldBody,
+    arrival: _Arrival,
+    size: int,
+    end: float,
+    work: float = inf,
 ) -> None:
-    """Read `size` bytes, fewer only at the end of the stream, into the shared memory."""
+    """Read `size` bytes, fewer only at the end of the stream, into the shared memory.
+
+    Raises BodyTooSlow after `end`, or once this thread's processor time is `work`.
+    """
     while (left := size - arrival.received) > 0 and (part := read(min(left, STEP))):
         arrival.received += len(part)
         held.memory.extend(held, part)
-        if monotonic() >= end and arrival.received < size:
+        if arrival.received < size and (monotonic() >= end or thread_time() >= work):
             arrival.broken = True
             raise BodyTooSlow
     held.memory.complete(held)
@@ -241,6 +258,8 @@ def can_be_discarded(environ: "WSGIEnvironment") -> bool:
 def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
     """Read and discard the rest of a body: at most DISCARDED bytes, for at most `seconds`.
 
+    A body in chunks is read as long as it takes less than DISCARDING_SECONDS of processor time.
+
     Nothing is read from a client that waits for permission to send it (RFC 9110 section 10.1.1).
     """
     if not may_follow(environ):
@@ -248,10 +267,13 @@ def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
     left = _left(environ)
     most = MAX_DRAINED_BYTES if left is None else min(MAX_DRAINED_BYTES, left)
     read, end = environ["wsgi.input"].read, monotonic() + seconds
+    processed = thread_time() + DISCARDING_SECONDS
     PROGRESS.begin_reading(environ)
     try:
         while most > 0 and monotonic() < end and (part := read(min(most, STEP))):
             most -= len(part)
+            if left is None and thread_time() >= processed:
+                break
     finally:
         PROGRESS.end_reading(environ)
 

@@ -3,7 +3,9 @@
 A thread that reads a body cannot be interrupted, and a client that sends a byte now and then, or
 nothing more, would hold it forever. Linux reports for each connection when it last received and
 last sent data. A connection that keeps the server waiting too long is closed for receiving: the
-read ends, and the client can still receive a response. Elsewhere than on Linux nothing is ended.
+read ends, and the client can still receive a response. A client that does not read its response
+holds a connection and the response; its connection is closed. Elsewhere than on Linux nothing is
+ended.
 
 To the system, a client whose request has arrived and is being processed looks like a client that
 has stopped sending, and the server does not say which connection a request came by. So
@@ -26,12 +28,15 @@ from typing import Final, NamedTuple
 
 from adapters.web.progress import PROGRESS, Progress
 
-_INFO: Final = Struct("=44x I 4x I 96x I I")
-"""In struct tcp_info (linux/tcp.h): milliseconds since data was sent and since it was received,
-and the numbers of segments with data that were received and sent."""
+_INFO: Final = Struct("=44x I 4x I 64x Q 16x I 4x I I")
+"""In struct tcp_info (linux/tcp.h): milliseconds since data was sent and since it was received, the
+bytes that the client has acknowledged and those that wait to be sent, and the numbers of segments
+with data that were received and sent."""
 _OPEN_FILES: Final = Path("/proc/self/fd")
 _LONGEST_LOOK: Final = 1.0
 """Seconds between two looks at the connections, at most."""
+_SLOWEST_READER: Final = 1024
+"""The bytes of a response that a client must accept each second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,21 @@ class _Wait:
     before: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A time in which there was always more to be sent: its start, and the bytes accepted then."""
+
+    since: float
+    acknowledged: int
+
+
 class SlowClients:
     """Watches the connections that were accepted on a port.
 
     A client whose word was the last may keep us waiting `seconds`: more than it may take to send
     a request and than it may take us to answer. A connection may be silent `idle_seconds`. No
-    connection is ended whose request, by `progress`, has arrived and is being processed.
+    connection is ended whose request, by `progress`, has arrived and is being processed. One whose
+    client accepts less than _SLOWEST_READER of a response for `idle_seconds` is closed.
     """
 
     def __init__(
@@ -61,6 +75,7 @@ class SlowClients:
         self._progress = progress
         self._looked = monotonic()
         self._waits: dict[int, _Wait] = {}
+        self._deliveries: dict[int, _Delivery] = {}
 
     def watch(self) -> None:
         """Look at them again and again, in a thread of its own, as long as the process lives."""
@@ -79,15 +94,19 @@ class SlowClients:
         The first look at a connection only records that it waits.
         """
         known, self._waits = self._waits, {}
+        deliveries, self._deliveries = self._deliveries, {}
         overdue: list[tuple[float, int]] = []
         for connection in accepted(self._port):
             with suppress(OSError):
                 traffic = _traffic(connection)
+                inode = os.fstat(connection.fileno()).st_ino
+                if traffic.not_sent and not self._is_read(inode, traffic, deliveries, now):
+                    connection.shutdown(socket.SHUT_RDWR)
+                    continue
                 if not traffic.waits_for_client:
                     if self._is_idle(now - traffic.silent_seconds, now):
                         connection.shutdown(socket.SHUT_RD)
                     continue
-                inode = os.fstat(connection.fileno()).st_ino
                 wait = known.get(inode)
                 if wait is None or wait.sent != traffic.sent:
                     wait = _Wait(traffic.sent, self._looked, now)
@@ -97,6 +116,20 @@ class SlowClients:
         self._looked = now
         if overdue:
             self._end({inode for _, inode in sorted(overdue)[: self._overdue_bodies(now)]})
+
+    def _is_read(
+        self, inode: int, traffic: "_Traffic", known: dict[int, _Delivery], now: float
+    ) -> bool:
+        """Whether the client of a connection on which data waits to be sent accepts it in time."""
+        delivery = known.get(inode)
+        if delivery is None:
+            delivery = _Delivery(now, traffic.acknowledged)
+        elif (seconds := now - delivery.since) >= self._idle_seconds:
+            if traffic.acknowledged - delivery.acknowledged < _SLOWEST_READER * seconds:
+                return False
+            delivery = _Delivery(now, traffic.acknowledged)
+        self._deliveries[inode] = delivery
+        return True
 
     def _is_idle(self, since: float, now: float) -> bool:
         return now - since >= self._idle_seconds and not self._is_processed(since, since)
@@ -130,10 +163,13 @@ class _Traffic(NamedTuple):
     """Milliseconds since data was last sent and received, and how many segments of it there were.
 
     Until any data is sent or received, the milliseconds are those since the connection began.
+    `acknowledged` are the bytes that the client has received, `not_sent` those that wait for it.
     """
 
     sent_ago: int
     received_ago: int
+    acknowledged: int
+    not_sent: int
     received: int
     sent: int
 

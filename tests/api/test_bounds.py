@@ -1,6 +1,9 @@
 """What a document may have in it, and how much an answer tells about it."""
 
+import gc
 import json
+import tracemalloc
+from time import process_time
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ from flask.testing import FlaskClient
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
 ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+AT = "/atomic:operations/0"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 MANY = {f"x{number}": 1 for number in range(3000)}
 
@@ -117,3 +121,73 @@ def test_a_pointer_names_a_member_as_long_as_the_name_is_not_too_long(
         (f"/data/attributes/{short}", {"attribute": short}),
         ("/data/attributes", {"attribute": f"{short}…"}),
     ]
+
+
+def remove(client: FlaskClient, href: str) -> Any:
+    document = json.dumps({"atomic:operations": [{"op": "remove", "href": href}]})
+    return client.post(OPERATIONS, data=document, content_type=ATOMIC)
+
+
+def test_the_host_of_a_url_takes_no_quadratic_time(client: FlaskClient) -> None:
+    """urljoin normalizes it, which sorts its combining marks."""
+    host = f"a{chr(0x300) * 12_000}{chr(0x316) * 12_000}"
+    start = process_time()
+    assert told(remove(client, f"//{host}/api/v1/users/1")) == (404, "not_found", 1, 0)
+    assert process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("href", ["/%75" * 200_000, "/../" * 200_000, "/a" * 400_000])
+def test_a_url_that_is_longer_than_any_takes_no_memory(client: FlaskClient, href: str) -> None:
+    """urljoin remembers URLs of any length."""
+    remove(client, "/")
+    tracemalloc.start()
+    try:
+        assert told(remove(client, href)) == (404, "not_found", 1, 0)
+        gc.collect()
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < len(href) / 2
+    assert peak < 8 * len(href)
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Accept", "*/*, application/x-{}"),
+        ("Accept", "*/*;q={}"),
+        ("Content-Type", "application/json;x={}"),
+        ("Host", "127.0.0.1:{}"),
+    ],
+)
+def test_long_headers_are_not_remembered(client: FlaskClient, header: str, value: str) -> None:
+    """256 of 64 KiB once took 16 MiB, for each header."""
+
+    def send(start: int) -> None:
+        for number in range(start, start + 20):
+            client.post(USERS, data="{}", headers={header: value.format(f"{number:060000}")})
+
+    send(0)
+    tracemalloc.start()
+    try:
+        send(20)
+        gc.collect()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 600_000
+
+
+def test_a_long_version_of_an_operation_is_not_read(client: FlaskClient) -> None:
+    """It is read several times, and took 0.4 s."""
+    operation = {"op": "remove", "ref": {"type": "users", "id": "1"}, "meta": {}}
+    operation["meta"] = {"version": ", ".join(['"1-0123456789abcdef"'] * 100)}
+    document = {"atomic:operations": [operation]}
+    taken = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
+    assert told(taken) == (404, "user_not_found", 1, 0)
+    operation["meta"] = {"version": "a" * 7_000_000}
+    start = process_time()
+    refused = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
+    assert process_time() - start < 0.3
+    assert told(refused) == (400, "invalid_document", 1, 0)
+    assert refused.json["errors"][0]["source"] == {"pointer": f"{AT}/meta/version"}

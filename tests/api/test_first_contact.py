@@ -59,3 +59,9 @@ def test_where_nothing_is_alike_nothing_is_suggested(client: FlaskClient, wrong:
     (error,) = client.get(wrong).json["errors"]
     assert error["detail"] == "There is nothing here."
     assert "meta" not in error
+
+
+def test_an_accept_that_no_browser_sends_is_not_read(client: FlaskClient) -> None:
+    """It would take a tenth of a second, of anyone who asks."""
+    response = client.get("/", headers={"Accept": f"{BROWSER},{'a/b,' * 1000}"})
+    assert response.headers["Content-Type"] == "application/json"

@@ -313,3 +313,13 @@ def test_a_method_in_other_letters_is_another_method(client: FlaskClient, method
     response = client.get("/api/v1/users/1", environ_overrides=overrides)
     assert response.status_code == 405
     assert response.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
+def test_no_path_is_no_url(client: FlaskClient, method: str) -> None:
+    """A request target such as example.org:80 has none. Werkzeug would redirect to the Host."""
+    overrides = {"PATH_INFO": ""}
+    response = client.open("/", method=method, environ_overrides=overrides)
+    assert response.status_code == 404
+    assert response.json["errors"][0]["code"] == "not_found"
+    assert "Location" not in response.headers

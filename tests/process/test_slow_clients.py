@@ -1,5 +1,6 @@
 """Those who send slowly, or never finish, wait alone."""
 
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from threading import Event, Thread
@@ -147,3 +148,24 @@ def test_a_request_that_has_arrived_is_answered_however_long_it_takes(
         with closing(server.connect(head + b"hello")) as arrived:
             assert arrived.recv(65536).endswith(b"\r\n\r\nhello")
         assert received(stopped).startswith(b"HTTP/1.1 408 ")
+
+
+def test_clients_that_do_not_read_their_responses_are_closed(
+    serve: Serve, eventually: Eventually
+) -> None:
+    """Although they have sent further requests, and so are not silent in the server's eyes."""
+    server = serve(ROSTER_HEADER_SECONDS="2", **SOON)
+    (worker,) = server.workers()
+
+    def held() -> int:
+        return sum(each.status == "ESTABLISHED" for each in worker.net_connections("tcp"))
+
+    request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(5):
+            connection = stack.enter_context(closing(server.connect()))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(request * 20)
+        eventually(lambda: held() == 5)
+        eventually(lambda: held() == 0)
+    assert server.answers()

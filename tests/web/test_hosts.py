@@ -234,3 +234,20 @@ def test_the_url_and_the_method_are_checked_before_the_origin(service: Service) 
 def test_no_application_is_built_that_is_open_to_all_origins(service: Service) -> None:
     with pytest.raises(BadSetting, match="ROSTER_CORS_ORIGINS"):
         service(ROSTER_CORS_ORIGINS="*")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1%.attacker.example", "127.0.0.1%25x:80", "127.0.0.1%"])
+def test_a_name_that_begins_like_an_address_with_a_zone_is_refused(
+    service: Service, host: str
+) -> None:
+    assert problem(service().get(USERS, headers={"Host": host})) == MISDIRECTED
+
+
+def test_a_host_that_is_longer_than_any_is_a_bad_request_and_not_remembered(
+    service: Service,
+) -> None:
+    host = f"127.0.0.1:{'0' * 60_000}"
+    response = service().get(USERS, headers={"Host": host})
+    assert problem(response) == ("400", "bad_request", {"header": "Host"})
+    guarded = service(jwt_secret=SECRET)
+    assert guarded.get("/healthz", headers={"Host": host}).status_code == 400

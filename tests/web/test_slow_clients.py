@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -148,3 +148,50 @@ def test_a_later_request_protects_no_client_that_waited_before(listener: Listene
     progress.begin(later)
     slow_clients.end_overdue(monotonic() + LATER)
     assert is_ended(connection)
+
+
+def sending(stack: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """The client's and the server's end of a connection on which more is sent than is read."""
+    listening = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+    client = stack.enter_context(closing(socket.socket()))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # and so it does not grow
+    client.connect(listening.getsockname())
+    server = stack.enter_context(closing(listening.accept()[0]))
+    server.setblocking(False)
+    client.setblocking(False)
+    send_all(server)
+    return client, server
+
+
+def send_all(server: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        while server.send(b"x" * 65536):
+            pass
+
+
+@pytest.mark.parametrize("requests_sent", [b"", b"GET / HTTP/1.1\r\n"])
+def test_a_client_that_does_not_read_is_closed(requests_sent: bytes) -> None:
+    """Also if it sends more meanwhile, so that the connection is never idle."""
+    with ExitStack() as stack:
+        client, server = sending(stack)
+        clients = SlowClients(server.getsockname()[1], seconds=SECONDS, idle_seconds=30)
+        for seconds in (0, 20, 29):
+            clients.end_overdue(monotonic() + seconds)
+            client.send(requests_sent)
+        send_all(server)  # it is full, not closed
+        clients.end_overdue(monotonic() + 31)
+        with pytest.raises(BrokenPipeError):
+            server.send(b"x")
+
+
+def test_a_client_that_reads_slowly_is_not_closed() -> None:
+    with ExitStack() as stack:
+        client, server = sending(stack)
+        clients = SlowClients(server.getsockname()[1], seconds=SECONDS, idle_seconds=30)
+        for seconds in range(0, 120, 10):
+            clients.end_overdue(monotonic() + seconds)
+            read = 0
+            while read < 20_000:
+                send_all(server)  # BrokenPipeError if it was closed
+                with suppress(BlockingIOError):
+                    read += len(client.recv(65536))

@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from adapters.jsonapi.operation_objects import MAX_OPERATIONS, OPERATIONS, RESULTS
+from adapters.jsonapi.operation_objects import (
+    MAX_OPERATIONS,
+    MAX_VERSION_LENGTH,
+    OPERATIONS,
+    RESULTS,
+)
 from adapters.jsonapi.resource import KEY, Attribute, Kind, Resource
 
 TYPES: Final[dict[Kind, dict[str, Any]]] = {
@@ -149,6 +154,7 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
     href = {"type": "string", "format": "uri-reference"}
     version = {
         "type": ["integer", "string"],
+        "maxLength": MAX_VERSION_LENGTH,
         "description": "Only if it still is at this version; as a string, what If-Match takes.",
     }
     meta = {"type": "object", "properties": {"version": version}}

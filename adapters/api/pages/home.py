@@ -5,6 +5,8 @@ from typing import Final
 
 import orjson
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from adapters.api.errors import URL as ERRORS
 from adapters.api.pages.html import page, text
@@ -12,6 +14,7 @@ from adapters.jsonapi.content_negotiation import JSON
 from adapters.resources.addresses import PREFIX
 
 HTML: Final = "text/html"
+_LONGEST_ACCEPT: Final = 2048
 PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "api": (PREFIX, "the JSON:API root, which names the collections"),
     "docs": ("/docs", "the documentation, with requests to try"),
@@ -36,8 +39,15 @@ def home(base: str) -> Blueprint:
     @blueprint.get("/")
     def show_places() -> Response:
         # A program that takes anything gets JSON; browsers name HTML first.
-        if request.accept_mimetypes.best_match([JSON, HTML]) == HTML:
+        if _prefers_html(request.environ.get("HTTP_ACCEPT", "")):
             return answer()
         return Response(document, content_type=JSON)
 
     return blueprint
+
+
+def _prefers_html(accept: str) -> bool:
+    """Whether an Accept header names HTML before JSON. One that no browser sends is not read."""
+    if len(accept) > _LONGEST_ACCEPT:
+        return False
+    return parse_accept_header(accept, MIMEAccept).best_match([JSON, HTML]) == HTML
