@@ -5,7 +5,7 @@ from typing import Final
 
 from application.ports import Context, Run, UnitOfWork
 from application.trail import Kind
-from domain.text import fold
+from domain.text import email_key, fold
 from domain.users import (
     PERSONAL,
     RULES,
@@ -18,8 +18,8 @@ from domain.users import (
 
 
 def _forms(value: str) -> frozenset[str]:
-    """The forms in which an email or a name is compared."""
-    return frozenset({fold(value)})
+    """The forms in which an email or a name is compared: two emails of one mailbox share one."""
+    return frozenset({fold(value), email_key(value)} if "@" in value else {fold(value)})
 
 
 RECORDED: Final = Kind("users", tuple(RULES), PERSONAL, _forms)

@@ -388,3 +388,21 @@ def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
         while count := work.answers.delete_expired(work.now):
             counts.append(count)
     assert sum(counts) == 120
+
+
+@pytest.mark.parametrize(
+    ("email", "actor"),
+    [
+        ("needle@bücher.example", "Needle@XN--Bcher-kva.example"),
+        ("needle@xn--bcher-kva.example", "needle@BÜCHER.example"),
+        ("needle@example.org", "ne\ufe0fedle@example.org"),
+    ],
+)
+def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
+    directory: Any, email: str, actor: str
+) -> None:
+    person = directory.add(email, NAME)
+    other = directory.add("other@example.org", "Other")
+    directory.commands.change(other.id, UserChanges({"role": "admin"}), principal(actor))
+    directory.commands.erase(person.id, NOBODY)
+    assert history(directory, other.id)[-1].actor is None
