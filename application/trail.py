@@ -4,6 +4,7 @@ A store records every change that a unit of work makes, so that no use case can 
 events are written in the transaction of the change.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,10 @@ ERASED: Final[Mapping[str, Any]] = {"erased": True}
 _AT_ONCE: Final = 1000
 _LONGEST_ACTOR: Final = 1000
 """No actor is that long, unless it was written by something else than Roster."""
+
+
+_SEPARATORS: Final = re.compile(r"[\s|:;,=/<>()\[\]\"']+")
+"""What stands around an email in the subject of a token."""
 
 
 class Action(StrEnum):
@@ -194,8 +199,8 @@ class Trail:
         """Erase the personal values in the events about a resource, and record that it was done.
 
         The events stay, without their request ids. The actor of any event is erased if it is one
-        of these values or one of `actors`. Returns False if there are no events about the
-        resource.
+        of these values or one of `actors`, or contains such an email. Returns False if there are
+        no events about the resource.
         """
         self.write()
         values = set(actors)
@@ -217,7 +222,9 @@ class Trail:
     def _erase_actors(self, kind: Kind, values: Collection[str]) -> None:
         forms = frozenset(chain.from_iterable(map(kind.forms, values)))
         for actor in [*self._events.actors()]:
-            if len(actor) <= _LONGEST_ACTOR and not forms.isdisjoint(kind.forms(actor)):
+            if len(actor) > _LONGEST_ACTOR:
+                continue
+            if any(not forms.isdisjoint(kind.forms(text)) for text in _in_actor(actor)):
                 self._events.erase_actor(actor)
 
     def write(self) -> None:
@@ -234,6 +241,13 @@ class Trail:
 def _texts(change: Mapping[str, Any]) -> Iterable[str]:
     """The texts that a change was from and to."""
     return (value for end in ("from", "to") if isinstance(value := change.get(end), str))
+
+
+def _in_actor(actor: str) -> Iterable[str]:
+    """The actor, and the emails in it: issuers write mailto:ann@example.org, saml|ann@example.org."""
+    yield actor
+    if "@" in actor:
+        yield from (part for part in _SEPARATORS.split(actor) if "@" in part and part != actor)
 
 
 def _differences(

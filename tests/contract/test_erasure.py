@@ -406,3 +406,26 @@ def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
     directory.commands.change(other.id, UserChanges({"role": "admin"}), principal(actor))
     directory.commands.erase(person.id, NOBODY)
     assert history(directory, other.id)[-1].actor is None
+
+
+@pytest.mark.parametrize(
+    ("actor", "left"),
+    [
+        ("mailto:Needle@example.org", None),
+        ("google-oauth2|needle@example.org", None),
+        ("CN=Needle <needle@example.org>", None),
+        ("urn:x:needle@bücher.example/admin", None),
+        ("not-needle@example.org", "not-needle@example.org"),
+        ("mailto:needle@example.org.example", "mailto:needle@example.org.example"),
+        ("needle", "needle"),
+    ],
+)
+def test_an_actor_that_contains_the_email_is_erased(
+    directory: Any, actor: str, left: str | None
+) -> None:
+    person = directory.add("needle@xn--bcher-kva.example", NAME)
+    directory.commands.change(person.id, UserChanges({"email": "needle@example.org"}), NOBODY)
+    other = directory.add("other@example.org", "Other")
+    directory.commands.change(other.id, UserChanges({"role": "admin"}), principal(actor))
+    directory.commands.erase(person.id, NOBODY)
+    assert history(directory, other.id)[-1].actor == left
