@@ -118,3 +118,29 @@ def test_a_pipe_and_standard_output_are_written_as_before(
         check=True,
     )
     assert (done.stdout, done.stderr) == (read[0], "")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:///file:roster.db", "file:roster.db"),
+        ("sqlite:///file:roster.db?uri=false", "file:roster.db"),
+        ("sqlite:///roster.db?mode=rw", "roster.db"),
+        ("sqlite:///roster.db?mode=rw&uri=true", "roster.db?mode=rw"),
+        ("sqlite:///file:roster%20a.db?uri=true", "roster a.db"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Query string argument")
+def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, name: str
+) -> None:
+    """Without uri=true, file: is a part of the name, and mode is ignored."""
+    monkeypatch.chdir(tmp_path)
+    engine = make_engine(url)
+    with closing(engine.raw_connection()):
+        assert {each.name: mode(each) for each in tmp_path.glob(f"*{name}")} == {name: 0o600}
+        (tmp_path / name).chmod(0o644)
+        found = private_files.readable_by_others(url)
+        assert found and found.absolute() == tmp_path / name
+    engine.dispose()
+    assert {each.name for each in tmp_path.iterdir()} == {name}
