@@ -141,6 +141,7 @@ def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
         assert {each.name: mode(each) for each in tmp_path.glob(f"*{name}")} == {name: 0o600}
         (tmp_path / name).chmod(0o644)
         found = private_files.readable_by_others(url)
-        assert found and found.absolute() == tmp_path / name
+        assert found
+        assert found.absolute() == tmp_path / name
     engine.dispose()
     assert {each.name for each in tmp_path.iterdir()} == {name}
