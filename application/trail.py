@@ -111,6 +111,17 @@ class Events(Protocol):
     ) -> int:
         """Put other changes into each event about a thing; gives the number of its events."""
 
+    def changes_about(self, subject_type: str, subject_id: int) -> Iterable[Changes]:
+        """The changes in the events about a resource."""
+
+    def changes_containing(
+        self, subject_type: str, texts: Collection[str]
+    ) -> Iterable[tuple[int, Changes]]:
+        """The changes, as JSON, that contain one of the texts, which are in lower case.
+
+        Each with the id of its resource, of this type. The letters A-Z count as lower case.
+        """
+
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
         """Remove the request ids of the events about a resource: clients may have chosen them."""
 
@@ -219,6 +230,28 @@ class Trail:
         self._erase_actors(kind, values)
         return True
 
+    def others_with(
+        self, kind: Kind, subject_id: int, attribute: str, beginning: Callable[[str], str]
+    ) -> list[int]:
+        """The ids of other resources that ever had a value of the attribute that this one had.
+
+        `beginning` gives the text with which such a value begins, in each of its forms. Beyond
+        ASCII, values in the usual spellings are found: in upper or lower case, or capitalized.
+        """
+        self.write()
+        about = self._events.changes_about(kind.type, subject_id)
+        values = {text for changes in about for text in _texts(changes.get(attribute, {}))}
+        forms = frozenset(chain.from_iterable(map(kind.forms, values)))
+        begun = {f'"{each}' for text in values | forms for each in _spellings(beginning(text))}
+        return sorted(
+            {
+                other
+                for other, changes in self._events.changes_containing(kind.type, begun)
+                for text in _texts(changes.get(attribute, {}))
+                if other != subject_id and not forms.isdisjoint(kind.forms(text))
+            }
+        )
+
     def _erase_actors(self, kind: Kind, values: Collection[str]) -> None:
         forms = frozenset(chain.from_iterable(map(kind.forms, values)))
         for actor in [*self._events.actors()]:
@@ -243,8 +276,13 @@ def _texts(change: Mapping[str, Any]) -> Iterable[str]:
     return (value for end in ("from", "to") if isinstance(value := change.get(end), str))
 
 
+def _spellings(text: str) -> set[str]:
+    """The usual spellings of a text, with the letters A-Z in lower case."""
+    return {each.encode().lower().decode() for each in (text, text.upper(), text.title())}
+
+
 def _in_actor(actor: str) -> Iterable[str]:
-    """The actor, and the emails in it: issuers write mailto:ann@example.org, saml|ann@example.org."""
+    """The actor, and the emails in it: issuers write such as mailto:ann@example.org."""
     yield actor
     if "@" in actor:
         yield from (part for part in _SEPARATORS.split(actor) if "@" in part and part != actor)

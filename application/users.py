@@ -83,19 +83,25 @@ class UserCommands:
     ) -> None:
         """Delete the user, if it still exists, and erase its personal values everywhere.
 
-        They are erased from the audit log and from stored responses. The actor of an event is
-        erased if it is one of these values, or one of `subjects`. Raises UserNotFound if there is
+        They are erased from the audit log and from stored responses, also those of earlier users
+        with the same mailbox that were deleted: as far as is known, the same person. The actor of
+        an event is erased if it is one of these values, or one of `subjects`, or contains one of
+        these emails. Raises UserNotFound if there is
         neither the user nor an event about it; StaleVersion if the user is at another version
         than expected, or has been deleted although a version is expected.
         """
 
         def unit(work: UnitOfWork) -> None:
             existed = _removed(work, user_id, expected)
+            earlier = _deleted_with_same_mailbox(work, user_id)
             if not work.trail.erase(RECORDED, user_id, actors=subjects):
                 raise UserNotFound(user_id)
             if not existed and expected is not None:
                 raise StaleVersion
             work.answers.erase(RECORDED.type, user_id)
+            for each in earlier:
+                work.trail.erase(RECORDED, each)
+                work.answers.erase(RECORDED.type, each)
 
         self._run(context, unit)
 
@@ -108,4 +114,23 @@ def _removed(work: UnitOfWork, user_id: int, expected: Container[int] | None) ->
         return False
     user.must_be(expected)
     work.users.remove(user)
+    return True
+
+
+def _deleted_with_same_mailbox(work: UnitOfWork, user_id: int) -> list[int]:
+    """The ids of other users, deleted since, that had one of this one's mailboxes."""
+    others = work.trail.others_with(RECORDED, user_id, "email", _local_part)
+    return [other for other in others if not _exists(work, other)]
+
+
+def _local_part(email: str) -> str:
+    """The local part of an email and the @."""
+    return f"{email.rpartition('@')[0]}@"
+
+
+def _exists(work: UnitOfWork, user_id: int) -> bool:
+    try:
+        work.users.get(user_id)
+    except UserNotFound:
+        return False
     return True

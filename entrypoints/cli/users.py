@@ -188,8 +188,8 @@ def _erase(user: str, subjects: tuple[str, ...], *, yes: bool) -> None:
             count = directory.event_count(user_id)
         events = f"{count} {'event' if count == 1 else 'events'}"
         confirm(
-            f"This deletes user {user_id} and erases the personal values in {events} and in "
-            "stored responses. It can't be undone.",
+            f"This deletes user {user_id} and erases the personal values in {events}, in those of "
+            "deleted users with the same email, and in stored responses. It can't be undone.",
             yes=yes,
         )
         with within(_ERASE_SECONDS):
