@@ -145,3 +145,15 @@ def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
         assert found.absolute() == tmp_path / name
     engine.dispose()
     assert {each.name for each in tmp_path.iterdir()} == {name}
+
+
+def test_a_file_of_another_user_is_written_with_a_warning(
+    roster: Roster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner can read it, whatever its permissions are."""
+    export = tmp_path / "people.csv"
+    export.touch(0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: export.stat().st_uid + 1)
+    result = roster("users", "export", str(export))
+    assert result.exit_code == 0
+    assert f"Warning: {export} belongs to another user, who can read it" in result.stderr
