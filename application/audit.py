@@ -4,6 +4,7 @@ A store records every change that a unit of work makes, in the transaction of th
 use case can forget it.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +26,10 @@ ERASED: Final[Mapping[str, Any]] = {"erased": True}
 _AT_ONCE: Final = 1000
 _MAX_ACTOR_LENGTH: Final = 1000
 """No actor is that long, unless it was written by something else than Roster."""
+
+
+_SEPARATORS: Final = re.compile(r"[\s|:;,=/<>()\[\]\"']+")
+"""What stands around an email in the subject of a token."""
 
 
 class Action(StrEnum):
@@ -83,6 +88,17 @@ class Events(Protocol):
         self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
     ) -> int:
         """Put other changes into each event about a thing; gives the number of its events."""
+
+    def changes_about(self, subject_type: str, subject_id: int) -> Iterable[Changes]:
+        """The changes in the events about a resource."""
+
+    def changes_containing(
+        self, subject_type: str, texts: Collection[str]
+    ) -> Iterable[tuple[int, Changes]]:
+        """The changes, as JSON, that contain one of the texts, which are in lower case.
+
+        Each with the id of its resource, of this type. The letters A-Z count as lower case.
+        """
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
         """Remove the request ids of the events about a resource: clients may have chosen them."""
@@ -180,8 +196,8 @@ class AuditLog:
         """Erase the personal values in the events about a resource, and record that it was done.
 
         The events stay, without their request ids. The actor of any event is erased if it is one
-        of these values or one of `actors`. Returns False if there are no events about the
-        resource.
+        of these values or one of `actors`, or contains such an email. Returns False if there are
+        no events about the resource.
         """
         self.flush()
         values = set(actors)
@@ -200,12 +216,36 @@ class AuditLog:
         self._erase_actors(entity_type, values)
         return True
 
+    def others_with(
+        self, entity_type: AnyType, subject_id: int, attribute: str, beginning: Callable[[str], str]
+    ) -> list[int]:
+        """The ids of other resources that ever had a value of the attribute that this one had.
+
+        `beginning` gives the text with which such a value begins, in each of its forms. Beyond
+        ASCII, values in the usual spellings are found: in upper or lower case, or capitalized.
+        """
+        self.flush()
+        about = self._events.changes_about(entity_type.name, subject_id)
+        values = {text for changes in about for text in _changed_values(changes.get(attribute, {}))}
+        forms = frozenset(chain.from_iterable(map(entity_type.folded_forms, values)))
+        begun = {f'"{each}' for text in values | forms for each in _spellings(beginning(text))}
+        return sorted(
+            {
+                other
+                for other, changes in self._events.changes_containing(entity_type.name, begun)
+                for text in _changed_values(changes.get(attribute, {}))
+                if other != subject_id and not forms.isdisjoint(entity_type.folded_forms(text))
+            }
+        )
+
     def _erase_actors(self, entity_type: AnyType, values: Collection[str]) -> None:
         forms = frozenset(chain.from_iterable(map(entity_type.folded_forms, values)))
         for actor in [*self._events.actors()]:
             if len(actor) > _MAX_ACTOR_LENGTH:
                 continue
-            if not forms.isdisjoint(entity_type.folded_forms(actor)):
+            if any(
+                not forms.isdisjoint(entity_type.folded_forms(text)) for text in _in_actor(actor)
+            ):
                 self._events.erase_actor(actor)
 
     def flush(self) -> None:
@@ -222,6 +262,18 @@ class AuditLog:
 def _changed_values(change: Mapping[str, Any]) -> Iterable[str]:
     """The texts that a change was from and to."""
     return (value for end in ("from", "to") if isinstance(value := change.get(end), str))
+
+
+def _spellings(text: str) -> set[str]:
+    """The usual spellings of a text, with the letters A-Z in lower case."""
+    return {each.encode().lower().decode() for each in (text, text.upper(), text.title())}
+
+
+def _in_actor(actor: str) -> Iterable[str]:
+    """The actor, and the emails in it: issuers write such as mailto:ann@example.org."""
+    yield actor
+    if "@" in actor:
+        yield from (part for part in _SEPARATORS.split(actor) if "@" in part and part != actor)
 
 
 def _differences(

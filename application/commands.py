@@ -1,11 +1,11 @@
 """Commands on the entities of any type: create, change, delete, erase."""
 
 from collections.abc import Collection, Container
-from typing import Generic
+from typing import Any, Generic
 
 from application.access import Action, Policy, ScopePolicy
 from application.entities import E, EntityType, N
-from application.ports import Context, UnitOfWork, UnitRunner
+from application.ports import Context, Repository, UnitOfWork, UnitRunner
 from domain.attributes import EntityChanges, StaleVersion
 from domain.errors import NotFound
 
@@ -83,20 +83,26 @@ class Commands(Generic[N, E]):
     ) -> None:
         """Delete the entity, if it still exists, and erase its personal values everywhere.
 
-        They are erased from the audit log and from stored responses. The actor of an event is
-        erased if it is one of these values, or one of `subjects`. Raises NotFound if there is
-        neither the entity nor an event about it; StaleVersion if the entity is at another version
-        than expected, or has been deleted although a version is expected.
+        They are erased from the audit log and from stored responses, including those of deleted
+        entities that, by the type's person_key, were of the same person. The actor of an event is
+        erased if it is one of these values or one of `subjects`, or contains one of the emails
+        among them. Raises NotFound if there is neither the entity nor an event about it;
+        StaleVersion if the entity is at another version than expected, or has been deleted although
+        a version is expected.
         """
         self._authorize(context, Action.ERASE)
 
         def unit(work: UnitOfWork) -> None:
             existed = self._remove_existing(work, entity_id, expected)
+            deleted = self._deleted_of_same_person(work, entity_id)
             if not work.audit.erase(self._type, entity_id, actors=subjects):
                 raise self._type.not_found(entity_id)
             if not existed and expected is not None:
                 raise StaleVersion
             work.idempotency.erase(self._type.name, entity_id)
+            for each in deleted:
+                work.audit.erase(self._type, each)
+                work.idempotency.erase(self._type.name, each)
 
         self._run(context, unit)
 
@@ -104,6 +110,14 @@ class Commands(Generic[N, E]):
         self, context: Context, action: Action, attributes: Collection[str] = ()
     ) -> None:
         self._policy.authorize(context.principal, action, self._type.name, attributes)
+
+    def _deleted_of_same_person(self, work: UnitOfWork, entity_id: int) -> list[int]:
+        """The ids of deleted entities that had the same person key."""
+        if (key := self._type.person_key) is None:
+            return []
+        others = work.audit.others_with(self._type, entity_id, key.attribute, key.prefix_of)
+        entities = work.repository(self._type)
+        return [other for other in others if not _exists(entities, other)]
 
     def _remove_existing(
         self, work: UnitOfWork, entity_id: int, expected: Container[int] | None
@@ -117,3 +131,11 @@ class Commands(Generic[N, E]):
         entity.require_version(expected)
         entities.remove(entity)
         return True
+
+
+def _exists(entities: Repository[Any, Any], entity_id: int) -> bool:
+    try:
+        entities.get(entity_id)
+    except NotFound:
+        return False
+    return True

@@ -62,6 +62,17 @@ class UniqueKey:
         return self.key_attribute or self.attribute
 
 
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """A personal attribute that identifies a person: entities with the same value are the same.
+
+    `prefix_of` is the text with which a value begins in each of its forms, to find it quickly.
+    """
+
+    attribute: str
+    prefix_of: Callable[[str], str]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EntityType(Generic[N, E]):
     """A type of entities.
@@ -70,7 +81,8 @@ class EntityType(Generic[N, E]):
     is the named tuple; its fields are `id`, the attributes, `creation_time`, `update_time` and
     `version`. `folded_forms` are
     the forms of a personal value: two values are the same if they share one. `unique` starts with
-    the key by which imports and the command line find an entity.
+    the key by which imports and the command line find an entity. With a `person_key`, erasing an
+    entity also erases deleted ones of the same person.
     """
 
     name: str
@@ -79,6 +91,7 @@ class EntityType(Generic[N, E]):
     entity: type[E]
     not_found: type[EntityNotFound]
     unique: tuple[UniqueKey, ...] = ()
+    person_key: PersonKey | None = None
     folded_forms: Callable[[str], frozenset[str]] = lambda value: frozenset({value})
 
     @property

@@ -2,13 +2,19 @@
 
 from typing import Final
 
-from application.entities import EntityType, UniqueKey
+from application.entities import EntityType, PersonKey, UniqueKey
 from domain.text import email_key, fold
 from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 
 def _folded_forms(value: str) -> frozenset[str]:
-    return frozenset({fold(value)})
+    """The forms in which an email or a name is compared: two emails of one mailbox share one."""
+    return frozenset({fold(value), email_key(value)} if "@" in value else {fold(value)})
+
+
+def _local_part(email: str) -> str:
+    """The local part of an email and the @."""
+    return f"{email.rpartition('@')[0]}@"
 
 
 USER_TYPE: Final = EntityType(
@@ -18,5 +24,6 @@ USER_TYPE: Final = EntityType(
     entity=User,
     not_found=UserNotFound,
     unique=(UniqueKey("email", EmailTaken, email_key, "email_key"),),
+    person_key=PersonKey("email", _local_part),
     folded_forms=_folded_forms,
 )

@@ -1,6 +1,7 @@
 """The trail in a dict."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -32,6 +33,20 @@ class MemoryEvents(Events):
         for event in about:
             self._rows[event.id] = event._replace(changes=rewritten(event.changes))
         return len(about)
+
+    def changes_about(self, subject_type: str, subject_id: int) -> Iterable[Changes]:
+        subject = subject_type, subject_id
+        events = self._rows.values()
+        return [e.changes for e in events if (e.subject_type, e.subject_id) == subject]
+
+    def changes_containing(
+        self, subject_type: str, texts: Collection[str]
+    ) -> Iterable[tuple[int, Changes]]:
+        of_type = (e for e in self._rows.values() if e.subject_type == subject_type)
+        for event in of_type:
+            written = json.dumps(event.changes, ensure_ascii=False).encode().lower().decode()
+            if event.subject_id is not None and any(text in written for text in texts):
+                yield event.subject_id, event.changes
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
         for event in [*self._rows.values()]:

@@ -1,6 +1,6 @@
 """The table of events, and the trail in it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -20,6 +20,7 @@ from sqlalchemy import (
     column,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -180,6 +181,29 @@ class SqlEvents(Events):
                 _REWRITE.queue(self._connection, {"event_id": after, "changes": text_now})
             count += len(rows)
         return count
+
+    def changes_about(self, subject_type: str, subject_id: int) -> Iterable[Changes]:
+        after = 0
+        values: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
+        while rows := _CHANGES_OF_SUBJECT.rows(
+            self._connection, {**values, "after": after, "count": _AT_ONCE}
+        ):
+            yield from (orjson.loads(changes) for _, changes in rows)
+            after = rows[-1][0]
+
+    def changes_containing(
+        self, subject_type: str, texts: Collection[str]
+    ) -> Iterable[tuple[int, Changes]]:
+        if not texts:
+            return []
+        lower = func.lower(EVENTS.c.changes)
+        found = select(EVENTS.c.subject_id, EVENTS.c.changes).where(
+            (EVENTS.c.subject_type == subject_type)
+            & EVENTS.c.subject_id.is_not(None)
+            & or_(*(lower.contains(text, autoescape=True) for text in texts))
+        )
+        rows = self._connection.execute(found).all()
+        return [(subject_id, orjson.loads(changes)) for subject_id, changes in rows]
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
         of = {"erased_type": subject_type, "erased_id": subject_id}

@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from sqlalchemy import URL, Dialect, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -23,9 +23,10 @@ def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -
     If it can't be created, the connection fails, and says why. An existing file is not opened:
     closing it would release the locks that this process has on it (fcntl(2)).
     """
-    if url.query.get("mode") in ("ro", "rw"):
+    name, uri = _opened(url)
+    if uri and not {"ro", "rw"}.isdisjoint(parse_qs(uri.query).get("mode", ())):
         return
-    file = os.path.realpath(file_of(url))  # a symbolic link to no file, too
+    file = os.path.realpath(name)  # a symbolic link to no file, too
     with suppress(OSError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY))
 
@@ -39,8 +40,17 @@ def readable_by_others(url: str) -> Path | None:
 
 
 def file_of(url: URL) -> Path:
-    """The file, which a URI in the URL may name (https://www.sqlite.org/uri.html)."""
-    database = url.database or ""
-    if database.startswith("file:"):
-        database = unquote(urlsplit(database).path)
-    return Path(database)
+    """The file that SQLite opens for the URL."""
+    return _opened(url)[0]
+
+
+def _opened(url: URL) -> tuple[Path, SplitResult | None]:
+    """The file that SQLite opens, and the URI that names it (https://www.sqlite.org/uri.html).
+
+    Without `uri=true`, file:roster.db is the name of a file, and a mode is ignored.
+    """
+    (name, *_), options = url.get_dialect()().create_connect_args(url)
+    if not (options.get("uri") and name.startswith("file:")):
+        return Path(name), None
+    uri = urlsplit(name)
+    return Path(unquote(uri.path)), uri

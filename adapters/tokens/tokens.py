@@ -11,6 +11,7 @@ import jwt
 from adapters.tokens.keys import HS256, Key, KeySource, matching, secret_bytes
 from adapters.tokens.token_cache import Verified, VerifiedTokens
 from application.access import InvalidToken, Principal
+from domain.text import single_line
 
 LONGEST: Final = 16 * 1024
 LONGEST_SUBJECT: Final = 255
@@ -39,8 +40,8 @@ def is_scope(text: str) -> bool:
 
 
 def is_subject(text: str) -> bool:
-    """Whether it can be the subject of a token."""
-    return 0 < len(text) <= LONGEST_SUBJECT and text.isprintable()
+    """Whether it can be the subject of a token: printable, with at least one visible character."""
+    return text.isprintable() and single_line(text, longest=LONGEST_SUBJECT) is None
 
 
 def sign(
@@ -191,7 +192,7 @@ def _name(claims: Mapping[str, Any], claim: str) -> str | None:
     if not (isinstance(name, str) and is_subject(name)):
         raise InvalidToken(
             f"The token's `{claim}` claim must be a string of 1 to {LONGEST_SUBJECT} printable "
-            "characters."
+            "characters, one of them visible."
         )
     return name
 

@@ -17,7 +17,7 @@ def _remember(context: click.Context, _: click.Parameter, name: str | None) -> N
         from adapters.tokens.tokens import is_subject
 
         if not is_subject(name):
-            raise click.BadParameter("must be 1 to 255 printable characters")
+            raise click.BadParameter("must be 1 to 255 printable characters, one of them visible")
         context.meta[_ACTOR] = name
 
 

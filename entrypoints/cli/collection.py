@@ -196,8 +196,9 @@ class _Commands:
                 count = services.event_count(entity_id)
             events = f"{count} {'event' if count == 1 else 'events'}"
             confirm(
-                f"This deletes {self._noun} {entity_id} and erases the personal values in {events} "
-                "and in stored responses. It can't be undone.",
+                f"This deletes {self._noun} {entity_id} and erases the personal values in "
+                f"{events}, in those of deleted {self._name} of the same person, and in stored "
+                "responses. It can't be undone.",
                 yes=yes,
             )
             with deadline(_ERASE_SECONDS):

@@ -55,8 +55,8 @@ def reading(name: str) -> Iterator[BinaryIO]:
 def writing(name: str) -> Iterator[BinaryIO]:
     """Open a file for writing. Raises FileFailed, also as it is closed; not for a closed pipe.
 
-    A new file is readable by its owner only. An existing one keeps its permissions, with a
-    warning if other users of the machine may read it.
+    A new file is readable by its owner only. An existing one keeps its owner and permissions,
+    with a warning if other users of the machine may read it.
     """
     with _told(name):
         try:
@@ -90,8 +90,13 @@ def _created(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
 def _warn_of_readers(name: str, file: BinaryIO) -> None:
     if name == STANDARD or name.startswith("/dev/"):
         return
-    mode = os.fstat(file.fileno()).st_mode
-    if S_ISREG(mode) and mode & _READ_BY_OTHERS:
+    status = os.fstat(file.fileno())
+    if not S_ISREG(status.st_mode):
+        return
+    if status.st_uid != os.geteuid():
+        remedy = "remove it first, or choose another name"
+        click.echo(f"Warning: {name} belongs to another user, who can read it: {remedy}", err=True)
+    elif status.st_mode & _READ_BY_OTHERS:
         remedy = f"chmod 600 {name}"
         click.echo(f"Warning: other users of this machine can read {name}: {remedy}", err=True)
 

@@ -1,8 +1,9 @@
 """What commands print: tables for people, documents for programs."""
 
 import sys
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,11 +33,30 @@ def document(text: bytes) -> None:
 
 def stream(parts: Iterable[bytes]) -> None:
     """A document in parts."""
+    _write(chain(parts, (b"\n",)))
+
+
+def _write(parts: Iterable[bytes]) -> None:
+    """Write JSON. On a terminal with escapes, as `printable`; they are JSON, too."""
     out = sys.stdout.buffer
-    for part in parts:
+    for part in _harmless(parts) if sys.stdout.isatty() else parts:
         out.write(part)
-    out.write(b"\n")
     out.flush()
+
+
+def _harmless(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """JSON without control characters and without those that reorder text: all are in strings."""
+    import json
+
+    decoder = getincrementaldecoder("utf-8")()
+    for part in parts:
+        text = decoder.decode(part)
+        if text.isprintable():
+            yield text.encode()
+            continue
+        yield "".join(
+            c if c.isprintable() or c in _JOINERS + "\n" else json.dumps(c)[1:-1] for c in text
+        ).encode()
 
 
 def events(found: "Iterable[tuple[int, Event]]") -> None:
@@ -45,13 +65,15 @@ def events(found: "Iterable[tuple[int, Event]]") -> None:
 
     from adapters.jsonapi.resource import write_timestamp
 
-    for position, event in found:
-        told = event._asdict()
-        told["time"] = write_timestamp(event.time)
-        for key in ("id", "subject_id"):
-            told[key] = told[key] and str(told[key])
-        sys.stdout.buffer.write(orjson.dumps({"position": position, **told}) + b"\n")
-    sys.stdout.buffer.flush()
+    def lines() -> Iterator[bytes]:
+        for position, event in found:
+            told = event._asdict()
+            told["time"] = write_timestamp(event.time)
+            for key in ("id", "subject_id"):
+                told[key] = told[key] and str(told[key])
+            yield orjson.dumps({"position": position, **told}) + b"\n"
+
+    _write(lines())
 
 
 def table(

@@ -76,7 +76,9 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
             f"--subject is required for the scope {changing[0]}: a change must name its author."
         )
     if subject is not None and not is_subject(subject):
-        raise click.BadParameter("must be 1 to 255 printable characters", param_hint="--subject")
+        raise click.BadParameter(
+            "must be 1 to 255 printable characters, one of them visible", param_hint="--subject"
+        )
     click.echo(
         sign(
             settings.jwt_secret,

@@ -118,3 +118,42 @@ def test_a_pipe_and_standard_output_are_written_as_before(
         check=True,
     )
     assert (done.stdout, done.stderr) == (read[0], "")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:///file:roster.db", "file:roster.db"),
+        ("sqlite:///file:roster.db?uri=false", "file:roster.db"),
+        ("sqlite:///roster.db?mode=rw", "roster.db"),
+        ("sqlite:///roster.db?mode=rw&uri=true", "roster.db?mode=rw"),
+        ("sqlite:///file:roster%20a.db?uri=true", "roster a.db"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Query string argument")
+def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, name: str
+) -> None:
+    """Without uri=true, file: is a part of the name, and mode is ignored."""
+    monkeypatch.chdir(tmp_path)
+    engine = make_engine(url)
+    with closing(engine.raw_connection()):
+        assert {each.name: mode(each) for each in tmp_path.glob(f"*{name}")} == {name: 0o600}
+        (tmp_path / name).chmod(0o644)
+        found = private_files.readable_by_others(url)
+        assert found
+        assert found.absolute() == tmp_path / name
+    engine.dispose()
+    assert {each.name for each in tmp_path.iterdir()} == {name}
+
+
+def test_a_file_of_another_user_is_written_with_a_warning(
+    roster: Roster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner can read it, whatever its permissions are."""
+    export = tmp_path / "people.csv"
+    export.touch(0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: export.stat().st_uid + 1)
+    result = roster("users", "export", str(export))
+    assert result.exit_code == 0
+    assert f"Warning: {export} belongs to another user, who can read it" in result.stderr

@@ -1,5 +1,6 @@
 """Long work shows how far it is, where somebody looks."""
 
+import json
 import os
 import pty
 import subprocess
@@ -66,3 +67,19 @@ def test_no_progress_is_shown_among_what_is_exported_to_a_terminal(
 
 def test_no_progress_is_shown_where_nobody_looks(roster: Roster) -> None:
     assert roster("demo", "2500").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("users", "list", "--json"), ("users", "show", "1", "--json"), ("events",)],
+    ids=" ".join,
+)
+def test_json_on_a_terminal_has_escapes_for_what_would_reorder_it(
+    roster: Callable[..., Result], on_terminal: Callable[..., str], command: tuple[str, ...]
+) -> None:
+    name = "Zoë\u202e\u2066 \U000e0041x می\u200cخواهم"
+    roster("users", "create", "--email", "zoe@example.org", "--name", name)
+    shown = on_terminal(*command)
+    assert not {"\u202e", "\u2066", "\U000e0041"} & {*shown}
+    assert "می\u200cخواهم" in shown
+    assert json.loads(shown) == json.loads(roster(*command).stdout)

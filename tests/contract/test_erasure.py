@@ -405,3 +405,96 @@ def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
         while count := work.idempotency.delete_expired(work.now):
             counts.append(count)
     assert sum(counts) == 120
+
+
+@pytest.mark.parametrize(
+    ("email", "actor"),
+    [
+        ("needle@bücher.example", "Needle@XN--Bcher-kva.example"),
+        ("needle@xn--bcher-kva.example", "needle@BÜCHER.example"),
+        ("needle@example.org", "ne\ufe0fedle@example.org"),
+    ],
+)
+def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
+    directory: Any, email: str, actor: str
+) -> None:
+    person = directory.add(email, NAME)
+    other = directory.add("other@example.org", "Other")
+    directory.commands.change(other.id, UserChanges({"role": "admin"}), principal(actor))
+    directory.commands.erase(person.id, NOBODY)
+    assert history(directory, other.id)[-1].actor is None
+
+
+@pytest.mark.parametrize(
+    ("actor", "left"),
+    [
+        ("mailto:Needle@example.org", None),
+        ("google-oauth2|needle@example.org", None),
+        ("CN=Needle <needle@example.org>", None),
+        ("urn:x:needle@bücher.example/admin", None),
+        ("not-needle@example.org", "not-needle@example.org"),
+        ("mailto:needle@example.org.example", "mailto:needle@example.org.example"),
+        ("needle", "needle"),
+    ],
+)
+def test_an_actor_that_contains_the_email_is_erased(
+    directory: Any, actor: str, left: str | None
+) -> None:
+    person = directory.add("needle@xn--bcher-kva.example", NAME)
+    directory.commands.change(person.id, UserChanges({"email": "needle@example.org"}), NOBODY)
+    other = directory.add("other@example.org", "Other")
+    directory.commands.change(other.id, UserChanges({"role": "admin"}), principal(actor))
+    directory.commands.erase(person.id, NOBODY)
+    assert history(directory, other.id)[-1].actor == left
+
+
+@pytest.mark.parametrize(
+    ("former", "email"),
+    [
+        ("needle@example.org", "needle@example.org"),
+        ("Needle@Example.ORG", "needle@example.org"),
+        ("needle@BÜCHER.example", "needle@xn--bcher-kva.example"),
+        ("NEEDLE-Ü%_@example.org", "needle-ü%_@example.org"),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False], ids=["there", "deleted before"])
+def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
+    directory: Any, former: str, email: str, there: bool
+) -> None:
+    """A person whose user was deleted and created again is one person."""
+    stored = []
+
+    def create(run: Run) -> Answer:
+        stored.append(
+            Commands(USER_TYPE, run).create(NewUser(email=former, name=NAME), principal("x"))
+        )
+        return containing(stored[-1])
+
+    ask(directory, "former", create)
+    directory.commands.delete(stored[0].id, NOBODY)
+    person = directory.add(email, FORMER_NAME)
+    if not there:
+        directory.commands.delete(person.id, NOBODY)
+    directory.commands.erase(person.id, NOBODY)
+    assert held(directory) == []
+    about = history(directory, stored[0].id)
+    assert [each.action for each in about] == ["created", "deleted", "erased"]
+    with pytest.raises(ResponseErased):
+        ask(directory, "former", lambda _: pytest.fail("it is not executed again"))
+
+
+def test_users_with_another_mailbox_and_those_that_exist_are_not_erased(directory: Any) -> None:
+    others = [
+        directory.add(email, "Other")
+        for email in ("aneedle@example.org", "needle@example.com", "needl_@example.org")
+    ]
+    for other in others:
+        directory.commands.delete(other.id, NOBODY)
+    person = directory.add("needle@example.org", NAME)
+    directory.commands.change(person.id, UserChanges({"email": "second@example.org"}), NOBODY)
+    successor = directory.add("needle@example.org", "Successor")
+    directory.commands.erase(person.id, NOBODY)
+    for other in (*others, successor):
+        created = history(directory, other.id)[0]
+        assert created.changes["email"]["to"] == other.email
+    assert directory.reader.get(successor.id) == successor

@@ -571,3 +571,9 @@ def test_without_any_keys_nobody_is_called_a_liar(rs256: Any) -> None:
 
     with pytest.raises(Unavailable):
         TokenVerifier(KeySet(unreadable)).verify(rs256.sign())
+
+
+@pytest.mark.parametrize("blank", [" ", "   ", "\u2800", "\u3164", "\u115f \u2800"])
+@pytest.mark.parametrize("claim", ["sub", "client_id", "iss"])
+def test_a_blank_name_identifies_nobody(claim: str, blank: str) -> None:
+    assert "one of them visible" in refusal(by_secret(), signed(**{claim: blank}))
