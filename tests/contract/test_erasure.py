@@ -464,7 +464,7 @@ def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
     """A person whose user was deleted and created again is one person."""
     stored = []
 
-    def create(run: Run) -> Answer:
+    def create(run: UnitRunner) -> StoredResponse:
         stored.append(
             Commands(USER_TYPE, run).create(NewUser(email=former, name=NAME), principal("x"))
         )
