@@ -200,7 +200,8 @@ class SqlRepository(Repository[N, E]):
         # of two users with one mailbox, as releases before 0008 allowed, one has an outdated key,
         # which must not become the other's.
         table = self._table
-        changed = {
+        changed = {"version": entity.version}
+        changed |= {
             name: value
             for name, value, was in zip(table.fields, entity, before, strict=True)  # type: ignore[call-overload]
             if value != was

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from application.commands import Commands
 from application.operations import Change, Create, CreatedBy, Delete, OperationRefused, Operations
 from application.ports import ConcurrentUpdate, Context, UnitOfWork
 from application.units import MAX_RETRIES, retrying
+from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser, UserChanges
 
 NOBODY = Context()
 ANN = NewUser(email="ann@example.org", name="Ann")
-perform = Operations({"users": Commands})
+perform = Operations({"users": partial(Commands, USER_TYPE)})
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_a_unit_that_was_overtaken_runs_again_from_the_start(store: MemoryStore)
     ]
     run = retrying(overtaken(store, MAX_RETRIES))
     created, changed, bob, gone = perform(operations, run, NOBODY)
-    assert list(store.rows.values()) == [changed]
+    assert list(store.rows(USER_TYPE).values()) == [changed]
     assert (created.id, created.version, changed.version) == (changed.id, 1, 2)
     assert bob.id != changed.id
     assert gone is None
@@ -57,7 +59,7 @@ def test_a_unit_that_is_always_overtaken_is_no_operations_fault(store: MemorySto
     run = retrying(overtaken(store, MAX_RETRIES + 1))
     with pytest.raises(ConcurrentUpdate):
         perform([Create("users", ANN)], run, NOBODY)
-    assert not store.rows
+    assert not store.rows(USER_TYPE)
 
 
 def test_an_operation_that_is_overtaken_does_not_refuse_the_unit(store: MemoryStore) -> None:
@@ -70,8 +72,10 @@ def test_an_operation_that_is_overtaken_does_not_refuse_the_unit(store: MemorySt
                 raise ConcurrentUpdate
             return super().create(new, context)
 
-    Operations({"users": Overtaking})([Create("users", ANN)], retrying(store.begin), NOBODY)
-    assert len(store.rows) == 1
+    Operations({"users": partial(Overtaking, USER_TYPE)})(
+        [Create("users", ANN)], retrying(store.begin), NOBODY
+    )
+    assert len(store.rows(USER_TYPE)) == 1
 
 
 def test_a_refusal_names_its_operation_and_leaves_nothing(store: MemoryStore) -> None:
@@ -79,4 +83,4 @@ def test_a_refusal_names_its_operation_and_leaves_nothing(store: MemoryStore) ->
         perform([Create("users", ANN), Create("users", ANN)], retrying(store.begin), NOBODY)
     assert caught.value.position == 1
     assert isinstance(caught.value.refusal, EmailTaken)
-    assert not store.rows
+    assert not store.rows(USER_TYPE)

@@ -41,7 +41,7 @@ def numbered(count: int) -> Iterator[Record]:
 
 
 def names(store: MemoryStore) -> list[tuple[str, str]]:
-    return [(user.email, user.name) for user in store.rows.values()]
+    return [(user.email, user.name) for user in store.rows(USER_TYPE).values()]
 
 
 class Reports(list[tuple[int, list[str]]]):
@@ -75,7 +75,7 @@ def test_bad_records_are_reported_in_order_whatever_finds_them(store: MemoryStor
         (4, ["invalid_email", "blank"]),
         (5, ["email_taken"]),
     ]
-    assert refused.value.kept == ImportSummary(bad=4)
+    assert refused.value.summary == ImportSummary(bad=4)
     assert names(store) == []
 
 
@@ -99,7 +99,7 @@ def test_the_last_record_of_an_email_stands_in_an_update(store: MemoryStore) -> 
     tally = Import(USER_TYPE, store.begin)(some, NOBODY, ImportOptions(update=True), Reports())
     assert tally == ImportSummary(created=2, changed=2, unchanged=2)
     assert names(store) == [("Ａ@x.test", "A3"), ("b@x.test", "B")]
-    assert [user.version for user in store.rows.values()] == [3, 1]
+    assert [user.version for user in store.rows(USER_TYPE).values()] == [3, 1]
 
 
 def test_a_dry_run_leaves_everything_as_it_is(store: MemoryStore) -> None:

@@ -13,7 +13,8 @@ from application.ports import Begin, ConcurrentUpdate, Context, UnitOfWork
 from application.search import Search
 from application.units import MAX_RETRIES, nested, retrying
 from application.users import USER_TYPE
-from domain.users import EmailTaken, NewUser, ReadOnly, StaleVersion, UserChanges, UserNotFound
+from domain.attributes import ReadOnly, StaleVersion
+from domain.users import EmailTaken, NewUser, UserChanges, UserNotFound
 
 NOBODY = Context()
 

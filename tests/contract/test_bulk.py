@@ -97,7 +97,7 @@ def test_nothing_remains_of_many_in_a_unit_that_failed(others, alone) -> None:
 
 def test_the_server_ends_what_waits_beyond_the_deadline(others, alone) -> None:
     with others.begin(NOBODY) as other:
-        other.users.add(NewUser(email="a@x.test", name="Other"), at=other.now)
+        other.repository(USER_TYPE).add(NewUser(email="a@x.test", name="Other"), at=other.now)
         with pytest.raises(Unavailable), deadline(0.5), alone.begin(NOBODY) as work:
             work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
     assert listed(others) == [("a@x.test", "Other")]

@@ -28,8 +28,10 @@ from application.ports import IDEMPOTENCY_TTL, Context, ResponseErased, StoredRe
 from application.search import Search
 from application.units import retrying
 from application.users import USER_TYPE
-from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
+from domain.attributes import StaleVersion
+from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
+SCOPES = frozenset({"users:read", "users:write", "users:erase"})
 NOBODY = Context()
 EMAIL, FORMER = "Needle.Ünique@example.org", "former.needle@example.org"
 NAME, FORMER_NAME = 'Needle "Ö" O\'Brien', "FormerNeedle"
@@ -56,7 +58,7 @@ def import_all_tables() -> None:
 
 
 def principal(subject: str) -> Context:
-    return Context(Principal("key_set", "https://issuer.test/", subject), REQUEST)
+    return Context(Principal("key_set", "https://issuer.test/", subject, SCOPES), REQUEST)
 
 
 def history(directory: Any, user_id: int) -> tuple[Event, ...]:

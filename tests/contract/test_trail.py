@@ -19,7 +19,8 @@ from domain.errors import RosterError
 from domain.users import NewUser, User, UserChanges, UserNotFound
 
 NOBODY = Context()
-SOMEBODY = Context(Principal("key_set", "https://issuer.test/é", "ann's phone é"), "r-1")
+SCOPES = frozenset({"users:read", "users:write", "users:erase"})
+SOMEBODY = Context(Principal("key_set", "https://issuer.test/é", "ann's phone é", SCOPES), "r-1")
 
 
 def history(directory, user_id: int, **more: object) -> tuple[Event, ...]:

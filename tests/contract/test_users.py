@@ -8,7 +8,8 @@ from sqlalchemy import event
 from application.ports import ConcurrentUpdate, Context
 from application.search import Search, Slice
 from application.users import USER_TYPE
-from domain.users import EmailTaken, NewUser, StaleVersion, User, UserChanges, UserNotFound
+from domain.attributes import StaleVersion
+from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 NOBODY = Context()
 ANN = NewUser(email="Ann@Example.org", name="Ann")

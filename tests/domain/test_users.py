@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.attributes import ReadOnly, StaleVersion
 from domain.errors import Invalid
-from domain.users import NewUser, ReadOnly, StaleVersion, User, UserChanges
+from domain.users import NewUser, User, UserChanges
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -59,15 +60,15 @@ def test_what_the_service_sets_is_no_attribute_to_set(name: str) -> None:
 
 def test_a_new_user_has_no_creation_time_but_null_is_no_claim() -> None:
     attributes = {"email": "ann@example.org", "name": "Ann"}
-    assert NewUser.of(attributes, claimed={"creation_time": None, "update_time": "then"})
+    assert NewUser.of(attributes, read_only={"creation_time": None, "update_time": "then"})
     with pytest.raises(ReadOnly) as refused:
-        NewUser.of(attributes, claimed={"creation_time": NOON})
+        NewUser.of(attributes, read_only={"creation_time": NOON})
     assert refused.value.attribute == "creation_time"
 
 
 def test_broken_rules_are_told_before_read_only_attributes() -> None:
     with pytest.raises(Invalid):
-        NewUser.of({"email": "ann", "name": "Ann"}, claimed={"creation_time": NOON})
+        NewUser.of({"email": "ann", "name": "Ann"}, read_only={"creation_time": NOON})
 
 
 def test_a_change_makes_a_later_version() -> None:

@@ -1,6 +1,6 @@
 """What is stored of a request with an Idempotency-Key."""
 
-from adapters.jsonapi.idempotency import keyed
+from adapters.jsonapi.idempotency import idempotent_request
 from application.access import Principal
 
 ANN = Principal("secret", None, "ann")
@@ -8,7 +8,7 @@ BODY = b'{"data":{"type":"users","attributes":{"email":"bob@example.org","name":
 
 
 def digest(key: str, body: bytes = BODY) -> str:
-    return keyed(key, principal=ANN, url="/api/v1/users?", body=body).digest
+    return idempotent_request(key, principal=ANN, url="/api/v1/users?", body=body).digest
 
 
 def test_the_digest_of_a_body_confirms_no_guess_of_it() -> None:

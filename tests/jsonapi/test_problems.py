@@ -13,8 +13,9 @@ from adapters.jsonapi.errors import (
     to_request_error,
 )
 from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
+from domain.attributes import ReadOnly, StaleVersion
 from domain.errors import LONGEST_QUOTED, Invalid, Problem, RosterError, Violation
-from domain.users import EmailTaken, ReadOnly, StaleVersion, UserNotFound
+from domain.users import EmailTaken, UserNotFound
 
 
 def error(status: int) -> ErrorObject:
