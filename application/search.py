@@ -2,22 +2,29 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 from domain.text import fold
 
 T = TypeVar("T")
 
-Value: TypeAlias = str | int | bool | datetime
-Key: TypeAlias = tuple[Value, ...]
-"""The values of an entity under an ordering: where it stands in the list."""
+Value: TypeAlias = str | int | bool | Decimal | date | datetime | UUID
+"""A value that an attribute is compared with. It is never null."""
+
+Key: TypeAlias = tuple[Value | None, ...]
+"""The values of an entity under an ordering: where it stands in the list. None is null."""
 
 
 class Op(Enum):
-    """How an attribute is compared."""
+    """How an attribute is compared.
+
+    NE is the exact complement of EQ, so it matches null. No other comparison matches null.
+    """
 
     EQ = "eq"
     NE = "ne"
@@ -54,7 +61,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By an attribute; text by code point, false before true."""
+    """By an attribute; text by code point, false before true, decimals by value.
+
+    Null sorts before every value: first in ascending order, last in descending order.
+    """
 
     attribute: str
     descending: bool = False

@@ -194,7 +194,7 @@ class ListCursors:
         if not isinstance(values, list) or len(values) != len(self._kinds):
             return None
         key = tuple(_value(kind, value) for kind, value in zip(self._kinds, values, strict=True))
-        return None if None in key else key  # type: ignore[return-value]
+        return None if None in key else key
 
 
 def _texts(sealed: Iterable[bytes]) -> list[str]:

@@ -5,7 +5,7 @@ from functools import cmp_to_key
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
 
-from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice
+from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice, Value
 from domain.text import fold
 
 T = TypeVar("T")
@@ -41,6 +41,8 @@ def page_of(entities: Iterable[T], search: Search) -> Page[T]:
 
 def _holds(condition: Condition, entity: object) -> bool:
     stored = getattr(entity, condition.attribute)
+    if stored is None:
+        return condition.op is Op.NE and bool(condition.values)
     compared = fold(stored) if condition.folded else stored
     test = _TESTS[condition.op]
     return any(test(compared, value) for value in condition.values)
@@ -56,11 +58,17 @@ def _comparison(ordering: tuple[Order, ...]) -> Callable[[Key, Key], int]:
     def compare(one: Key, other: Key) -> int:
         for order, mine, its in zip(ordering, one, other, strict=True):
             if mine != its:
-                before = (mine < its) != order.descending  # type: ignore[operator]
-                return -1 if before else 1
+                return -1 if _is_less(mine, its) != order.descending else 1
         return 0
 
     return compare
+
+
+def _is_less(one: Value | None, other: Value | None) -> bool:
+    """Whether the first of two different values is less. Null is less than every value."""
+    if one is None or other is None:
+        return one is None
+    return one < other  # type: ignore[operator]
 
 
 def _numbered(entities: Sequence[T], place: Numbered) -> Page[T]:

@@ -1,8 +1,14 @@
-"""Column types that mean the same on every database."""
+"""Column types that mean the same on every database.
 
+Boolean, Integer, BigInteger and Date of SQLAlchemy do so too: use them as they are.
+"""
+
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -10,13 +16,15 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Integer,
+    Numeric,
     String,
     Text,
     TypeDecorator,
     func,
     literal_column,
 )
-from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy import Uuid as NativeUuid
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMTEXT
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -24,6 +32,8 @@ from sqlalchemy.types import TypeEngine
 
 _MYSQL = ("mysql", "mariadb")
 _BY_CODE_POINT = "utf8mb4_nopad_bin"
+_MAX_DIGITS = 18
+_UUID_LENGTH = 36
 
 BigIntId = BigInteger().with_variant(Integer(), "sqlite")
 """An integer key. SQLite's own is 64 bits wide under the name INTEGER, and under no other."""
@@ -75,6 +85,40 @@ def _first_characters(element: IndexedPrefix, compiler: SQLCompiler, **options: 
     return compiler.process(first, **options)
 
 
+class NullsLowest(ColumnElement[Any]):
+    """A nullable column as lists sort by it: null before every value.
+
+    An index that serves lists sorted by such a column names it so:
+    `Index("ix_books_shelf_id", NullsLowest(shelf), id)` for both columns ascending or both
+    descending, `Index("ix_books_shelf_desc_id", NullsLowest(shelf, descending=True), id)` for a
+    descending column with ties in ascending order. SQLite and MariaDB sort null before every value
+    by themselves. PostgreSQL sorts it last, and an index of that order does not serve the other.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[Any], *, descending: bool = False) -> None:
+        self.column = column
+        self.type = column.type
+        self.descending = descending
+
+    def get_children(self, **_: object) -> Iterator[ColumnElement[Any]]:
+        """The column."""
+        yield self.column
+
+
+@compiles(NullsLowest)
+def _column_in_order(element: NullsLowest, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    return f"{column} DESC" if element.descending else column
+
+
+@compiles(NullsLowest, "postgresql")
+def _nulls_lowest(element: NullsLowest, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    return f"{column} DESC NULLS LAST" if element.descending else f"{column} NULLS FIRST"
+
+
 Convert = Callable[[Any], Any]
 
 
@@ -109,3 +153,96 @@ class Timestamp(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
         return value and value.replace(tzinfo=UTC)
+
+
+class FixedDecimal(TypeDecorator[Decimal]):
+    """Decimals of at most `digits` digits, `scale` of them after the point, compared by value.
+
+    SQLite has no exact decimals, so that it holds the integer without the point. A value with more
+    decimal places or digits is refused, never rounded.
+    """
+
+    impl = Numeric
+    cache_ok = True
+
+    def __init__(self, digits: int, scale: int) -> None:
+        """`digits` is at most 18, as many as an integer of 64 bits always has."""
+        if not 0 <= scale <= digits <= _MAX_DIGITS:
+            raise ValueError(f"a column can't hold decimals of {digits} digits, scale {scale}")
+        super().__init__(digits, scale)
+        self.digits = digits
+        self.scale = scale
+        self._unit = Decimal(1).scaleb(-scale)
+        self.greatest = Decimal(10**digits - 1).scaleb(-scale)
+        self.least = -self.greatest
+
+    def can_hold(self, value: Any) -> bool:
+        """Whether the column can hold the number as it is."""
+        return bool(self.floor(value) == value)
+
+    def floor(self, value: Any) -> Decimal:
+        """The greatest decimal of the column that is not above the number; the least if all are."""
+        bounded = max(self.least, min(value, self.greatest))
+        return Decimal(bounded).quantize(self._unit, ROUND_FLOOR)
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(Numeric(self.digits, self.scale))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        stored = self.floor(value)
+        if stored != value:
+            raise ValueError(f"the column can't hold {value}")
+        return int(stored.scaleb(self.scale)) if dialect.name == "sqlite" else stored
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
+        """As process_result_value; the drivers of the other databases give decimals."""
+        return super().result_processor(dialect, coltype) if dialect.name == "sqlite" else None
+
+    def process_result_value(self, value: int | None, _: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-self.scale)
+
+
+class Uuid(TypeDecorator[UUID]):
+    """A UUID, ordered by its digits.
+
+    Only PostgreSQL's own type has that order: MariaDB's compares the last group first. The other
+    databases hold the text in lower case.
+    """
+
+    impl = NativeUuid
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(NativeUuid())
+        return text(_UUID_LENGTH)
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+        return value if value is None or dialect.name == "postgresql" else UUID(value)
+
+
+class Json(TypeDecorator[Any]):
+    """Any JSON value but null, as text: no database changes numbers, names or their order."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name in _MYSQL:  # its TEXT holds 65,535 bytes
+            return dialect.type_descriptor(MEDIUMTEXT(collation=_BY_CODE_POINT))
+        return text()
+
+    def process_bind_param(self, value: Any, _: Dialect) -> str | None:
+        if value is None:
+            return None
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+    def process_result_value(self, value: str | None, _: Dialect) -> Any:
+        return None if value is None else json.loads(value)

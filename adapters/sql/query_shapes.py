@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from adapters.sql.columns import PREFIX_LENGTH
+from adapters.sql.columns import PREFIX_LENGTH, FixedDecimal
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, Value
 
 _LARGEST_INTEGER: Final = 2**63 - 1
@@ -22,13 +22,16 @@ _WILDCARD: Final = re.compile(r"[\\%_]")
 class Placeholder(NamedTuple):
     """The place of a value, by its name among the values of the statement.
 
-    `beyond`: for a number that no column can hold.
+    `out_of_range`: the value is a number that no column can hold. `is_null`: the key has null here.
+    The statement then says so itself, and there is no value.
     """
 
     name: str
     out_of_range: bool = False
+    is_null: bool = False
 
 
+_NULL: Final = Placeholder("", is_null=True)
 Placeholders = tuple[Placeholder, ...]
 
 
@@ -75,10 +78,66 @@ def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
     if isinstance(place, Numbered):
         values |= {"count": place.size, "offset": place.offset}
         return QueryShape(conditions, search.ordering, numbered=True), values
-    after = None if place.after is None else tuple(map(slot, place.after))
-    before = None if place.before is None else tuple(map(slot, place.before))
+
+    def slots(key: Key | None) -> Placeholders | None:
+        if key is None:
+            return None
+        return tuple(_NULL if value is None else slot(value) for value in key)
+
+    after, before = slots(place.after), slots(place.before)
     values["count"] = place.size + 1  # one row more, to learn whether there are more
     return QueryShape(conditions, search.ordering, False, after, before), values
+
+
+def fit_decimals(search: Search, columns: Mapping[str, FixedDecimal]) -> Search:
+    """The same search with only such values of decimals as their columns can hold.
+
+    The columns are given by attribute. No database needs to round a value or to compare it with
+    more digits than the column has: SQLite can't, and MariaDB finds the rounded value instead.
+    """
+    conditions: list[Condition] = []
+    for condition in search.conditions:
+        column = columns.get(condition.attribute)
+        conditions += [condition] if column is None else _fitted(condition, column)
+    place = search.place
+    if isinstance(place, Slice) and any(order.attribute in columns for order in search.ordering):
+        after, before = (
+            _fitted_key(k, search.ordering, columns) for k in (place.after, place.before)
+        )
+        place = replace(place, after=after, before=before)
+    return replace(search, conditions=tuple(conditions), place=place)
+
+
+def _fitted_key(
+    key: Key | None, ordering: tuple[Order, ...], columns: Mapping[str, FixedDecimal]
+) -> Key | None:
+    """The key itself, unless it is none of a row: then one nearby."""
+    if key is None:
+        return None
+    return tuple(
+        value if value is None or column is None else column.floor(value)
+        for value, column in zip(
+            key, (columns.get(order.attribute) for order in ordering), strict=True
+        )
+    )
+
+
+def _fitted(condition: Condition, column: FixedDecimal) -> list[Condition]:
+    """Conditions that together match the same rows."""
+    op, values = condition.op, condition.values
+    if not values or op not in (*_EXACT, Op.NE, *_RANGES):
+        return [condition]
+    if op in _EXACT:
+        return [replace(condition, values=tuple(filter(column.can_hold, values)))]
+    if op is Op.NE:
+        return [condition] if all(map(column.can_hold, values)) else []
+    upward = op in (Op.GT, Op.GE)
+    bound: Any = min(values) if upward else max(values)
+    if column.can_hold(bound):
+        return [replace(condition, values=(bound,))]
+    if bound < column.least:  # as every decimal of the column is greater
+        return [replace(condition, op=Op.GE if upward else Op.LT, values=(column.least,))]
+    return [replace(condition, op=Op.GT if upward else Op.LE, values=(column.floor(bound),))]
 
 
 def _condition_shape(condition: Condition, slot: Callable[[Value], Placeholder]) -> ConditionShape:
@@ -121,6 +180,7 @@ def _substring(value: Value) -> tuple[Value, ...]:
 
 _EXPANSIONS: Final = {Op.STARTS_WITH: _prefix, Op.CONTAINS: _substring}
 _EXACT: Final = (Op.EQ, Op.IN)
+_RANGES: Final = (Op.LT, Op.LE, Op.GT, Op.GE)
 
 
 def _is_storable(value: Value) -> bool:
@@ -132,7 +192,7 @@ def _is_storable(value: Value) -> bool:
 
 def _exceeds_ids(value: Value) -> bool:
     """Whether it is a number that no column can hold; a driver may not even send it."""
-    return isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
+    return isinstance(value, int) and not ~_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
 
 
 def _without_redundant_orders(search: Search) -> Search:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     Boolean,
@@ -28,7 +28,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.functions import GenericFunction
 
-from adapters.sql.columns import IndexedPrefix
+from adapters.sql.columns import FixedDecimal, IndexedPrefix, NullsLowest
 from adapters.sql.compiled import CompiledStatement, Row
 from adapters.sql.connection import RawConnection
 from adapters.sql.query_shapes import (
@@ -36,6 +36,7 @@ from adapters.sql.query_shapes import (
     Placeholder,
     Placeholders,
     QueryShape,
+    fit_decimals,
     parametrize,
 )
 from application.search import Numbered, Op, Order, Page, Search, Slice
@@ -88,6 +89,9 @@ class Searchable:
     are not read. `folded` are the columns that hold the folded forms, `beginnings` what is indexed
     of those of any length. No two rows have the same value in a `unique` column. Text must be
     collated by code point.
+
+    Nullable columns sort null before every value; to have an index serve that order, define it with
+    adapters.sql.columns.NullsLowest.
     """
 
     def __init__(
@@ -105,12 +109,19 @@ class Searchable:
         self._beginnings = beginnings
         self._compared: Columns = {**self._columns, **keys}
         self._unique = frozenset(unique)
+        self._decimals = {
+            name: column.type
+            for name, column in self._compared.items()
+            if isinstance(column.type, FixedDecimal)
+        }
         self._statement = lru_cache(_STATEMENTS)(self._made)
 
     def page(
         self, connection: RawConnection, search: Search, entity: Callable[[Row], T]
     ) -> Page[T]:
         """The part of the list that the search asks for, read by one statement."""
+        if self._decimals:
+            search = fit_decimals(search, self._decimals)
         shape, values = parametrize(search)
         statement = self._statement(shape, connection.dialect.name)
         rows = statement.rows(connection, values)
@@ -129,7 +140,10 @@ class Searchable:
         indexed = asked.op is Op.STARTS_WITH or (asked.op is Op.CONTAINS and database == _TRIGRAMS)
         if isinstance(text, Overridden) and indexed:
             return text.holds(lambda column: _any_holds(column, asked))
-        held = _any_holds(self._asked_of(asked), asked)
+        column = self._asked_of(asked)
+        held = _any_holds(column, asked)
+        if asked.op is Op.NE and asked.alternatives and self._is_nullable(asked):
+            held = or_(held, column.is_(None))
         beginning = self._beginnings.get(asked.attribute) if asked.folded else None
         if beginning is None or database != _BEGINNINGS or asked.op not in (Op.EQ, Op.IN):
             return held
@@ -143,6 +157,10 @@ class Searchable:
         if asked.op is Op.STARTS_WITH and asked.indexed and asked.attribute in self._beginnings:
             return self._beginnings[asked.attribute]
         return text.whole if isinstance(text, Overridden) else text
+
+    def _is_nullable(self, asked: ConditionShape) -> bool:
+        column = (self._folded if asked.folded else self._compared)[asked.attribute]
+        return bool((column.usual if isinstance(column, Overridden) else column).nullable)
 
     def _finds_one(self, asked: ConditionShape) -> bool:
         """At most."""
@@ -160,7 +178,11 @@ class Searchable:
             # One row has no order, and PostgreSQL plans what has none in less time.
             one = any(map(self._finds_one, shape.conditions))
             return fitting if one else self._first(fitting, direction)
-        if _is_mixed(direction) or (len(direction) > 1 and fitting.whereclause is not None):
+        if (
+            _is_mixed(direction)
+            or _has_nullable(self._columns, direction)
+            or (len(direction) > 1 and fitting.whereclause is not None)
+        ):
             return self._first_of_branches(fitting, direction, start)
         return self._first(fitting.where(beyond(self._columns, direction, start)), direction)
 
@@ -175,12 +197,12 @@ class Searchable:
         Each range is read in the order of its index. In one condition they would be no range where
         the ordering is mixed, and all rows that tie with the key would be passed over; and of a
         comparison of rows PostgreSQL reckons the first column only, and chooses wrong indexes for
-        the other conditions.
+        the other conditions. A comparison of rows matches no row in which a column is null.
         """
-        branches = (
-            self._first(fitting.where(each), direction).subquery()
+        branches = [
+            self._first(fitting.where(each.clause), each.sorted_by(direction)).subquery()
             for each in _keyset_branches(self._columns, direction, start)
-        )
+        ]
         joined = union_all(*map(select, branches)).subquery("joined")
         return select(joined).order_by(*_sorted_by(joined.c, direction)).limit(_COUNT)
 
@@ -241,15 +263,18 @@ def _reversed(ordering: tuple[Order, ...]) -> tuple[Order, ...]:
 
 
 def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[Any]]:
-    return [
-        columns[order.attribute].desc() if order.descending else columns[order.attribute].asc()
-        for order in ordering
-    ]
+    return [_in_order(columns[order.attribute], order) for order in ordering]
+
+
+def _in_order(column: Column[Any], order: Order) -> ColumnElement[Any]:
+    if column.nullable:
+        return NullsLowest(column, descending=order.descending)
+    return column.desc() if order.descending else column.asc()
 
 
 def _after_key(columns: Columns, ordering: tuple[Order, ...], key: Placeholders) -> Clause:
     """The rows that stand after the key."""
-    if _is_mixed(ordering):
+    if _is_mixed(ordering) or _has_nullable(columns, ordering):
         return _beyond_spelled_out(columns, ordering, key)
     mine, its = (tuple_(*side) for side in zip(*_sides(columns, ordering, key), strict=True))
     return mine < its if ordering[0].descending else mine > its
@@ -261,28 +286,67 @@ def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Plac
     The first that differs decides. The bound of the first column is implied, and said for the
     sake of its index.
     """
-    column, value = _sides(columns, ordering, key)[0]
-    bound = column <= value if ordering[0].descending else column >= value
-    return and_(bound, or_(*_keyset_branches(columns, ordering, key)))
+    bound = _not_before(columns[ordering[0].attribute], ordering[0], key[0])
+    branches = _keyset_branches(columns, ordering, key)
+    return and_(*bound, or_(*(each.clause for each in branches)))
+
+
+class _Branch(NamedTuple):
+    """A range of rows, and the columns that are null in all of them."""
+
+    clause: Clause
+    null: frozenset[str]
+
+    def sorted_by(self, ordering: tuple[Order, ...]) -> tuple[Order, ...]:
+        """The ordering without these columns, so that any index with the rows in order serves."""
+        return tuple(order for order in ordering if order.attribute not in self.null)
 
 
 def _keyset_branches(
     columns: Columns, ordering: tuple[Order, ...], key: Placeholders
-) -> list[Clause]:
-    """The ranges of which the rows after the key consist: one for each column that may decide."""
-    sides = _sides(columns, ordering, key)
-    return [
-        and_(
-            *(column == value for column, value in sides[:position]),
-            column < value if order.descending else column > value,
-        )
-        for position, ((column, value), order) in enumerate(zip(sides, ordering, strict=True))
-    ]
+) -> list[_Branch]:
+    """The ranges of which the rows after the key consist: for each column that may decide, one.
+
+    A descending nullable column has two where its value is not null: lower values, and null.
+    """
+    branches: list[_Branch] = []
+    equal: list[Clause] = []
+    null: frozenset[str] = frozenset()
+    for order, slot in zip(ordering, key, strict=True):
+        column = columns[order.attribute]
+        if slot.is_null:
+            if not order.descending:
+                branches.append(_Branch(and_(*equal, column.is_not(None)), null))
+            equal.append(column.is_(None))
+            null |= {order.attribute}
+            continue
+        value = _bound(column, slot)
+        decides = column < value if order.descending else column > value
+        branches.append(_Branch(and_(*equal, decides), null))
+        if order.descending and column.nullable:
+            branches.append(_Branch(and_(*equal, column.is_(None)), null | {order.attribute}))
+        equal.append(column == value)
+    return branches
+
+
+def _not_before(column: Column[Any], order: Order, slot: Placeholder) -> list[Clause]:
+    """That a column does not stand before its place in the key; empty if that is always so."""
+    if slot.is_null:
+        return [column.is_(None)] if order.descending else []
+    value = _bound(column, slot)
+    if not order.descending:
+        return [column >= value]
+    return [or_(column <= value, column.is_(None)) if column.nullable else column <= value]
 
 
 def _is_mixed(ordering: tuple[Order, ...]) -> bool:
     """Whether it goes up and down at once."""
     return len({order.descending for order in ordering}) > 1
+
+
+def _has_nullable(columns: Columns, ordering: tuple[Order, ...]) -> bool:
+    """Whether a column of the ordering may be null."""
+    return any(columns[order.attribute].nullable for order in ordering)
 
 
 def _sides(

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from adapters.sql import private_files
+from adapters.sql.columns import Json
 from adapters.sql.connection import RawConnection
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from application.deadlines import time_left
@@ -164,6 +165,8 @@ def _converted(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> 
     convert = column.type.dialect_impl(dialect).bind_processor(dialect)
     if convert is None:
         return values
+    if isinstance(column.type, Json):
+        return list(map(convert, values))
     converted = {value: convert(value) for value in set(values)}
     return [converted[value] for value in values]
 
