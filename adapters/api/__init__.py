@@ -18,6 +18,7 @@ from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
+from adapters.api.request import require_request_class
 from adapters.api.root import root
 from adapters.api.users import users
 from adapters.jsonapi.atomic import EXTENSION, Collection
@@ -82,6 +83,7 @@ def api(
     base = terms.public_url.rstrip("/")
     say = error_handler(base)
     resources = Blueprint("api", __name__, url_prefix=PREFIX)
+    resources.record_once(require_request_class)
     resources.record_once(_register_id_converter)
     if check := authorize(authenticate, limit):
         resources.before_request(check)
