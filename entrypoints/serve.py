@@ -213,9 +213,9 @@ def _loaded(master: int, port: int) -> "Flask":
     limit_kept_memory()
     settings = Settings.of(os.environ)
     logs.configure(settings.log_format)
-    from adapters.web.slow_clients import SlowClients
     from entrypoints.container import Container
     from entrypoints.maintenance import Maintenance
+    from entrypoints.slow_clients import SlowClients
 
     container = Container(settings=settings)
     app: Flask = container.app()

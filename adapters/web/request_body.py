@@ -143,7 +143,7 @@ def read_body(
     """The body of a request, at most `limit` bytes.
 
     Raises BodyTooLarge, BodyIncomplete, BodyMemoryExceeded, and BodyTooSlow if the body is not
-    complete after `seconds`. A read that blocks for longer is ended by adapters.web.slow_clients.
+    complete after `seconds`. It cannot end a read that blocks for longer; the server does.
 
     PEP 3333 does not tell where a chunked body breaks off: it looks as if it ended there.
     """
