@@ -41,14 +41,15 @@ def users(
 
     @api.post("/users")
     def create_user() -> Response:
-        shown = parameters.single(http.query(), USERS)
+        query = http.query()
+        shown = parameters.single(query, USERS)
         sent = http.read_resource_object(id_required=False)
         expect_new(sent, USERS)
         new = NewUser.of(*USERS.split_attributes(sent.fields))
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             user = UserCommands(run).create(new, http.context())
-            body = writer.single(user, query=http.query(), shown=shown)
+            body = writer.single(user, query=query, shown=shown)
             response = http.created(body, version=user.version, location=writer.url(user))
             return response, [(USERS.type, user.id)]
 
@@ -56,22 +57,24 @@ def users(
 
     @api.get("/users/<key:user_id>")
     def show_user(user_id: int) -> Response:
-        shown = parameters.single(http.query(), USERS)
+        query = http.query()
+        shown = parameters.single(query, USERS)
         user = reader.get(user_id)
         user.require_version(http.preconditions())
-        body = writer.single(user, query=http.query(), shown=shown)
+        body = writer.single(user, query=query, shown=shown)
         return http.ok(body, version=user.version)
 
     @api.patch("/users/<key:user_id>")
     def change_user(user_id: int) -> Response:
-        shown = parameters.single(http.query(), USERS)
+        query = http.query()
+        shown = parameters.single(query, USERS)
         sent = http.read_resource_object(id_required=True)
         expect_existing(sent, USERS, str(user_id))
         changes = UserChanges(*USERS.split_attributes(sent.fields))
         http.discard_body()
         expected = http.preconditions()
         user = commands.change(user_id, changes, http.context(), expected=expected)
-        body = writer.single(user, query=http.query(), shown=shown)
+        body = writer.single(user, query=query, shown=shown)
         return http.ok(body, version=user.version)
 
     @api.delete("/users/<key:user_id>")

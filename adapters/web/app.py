@@ -249,4 +249,4 @@ def _join_body(parts: Iterable[bytes]) -> bytes:
 
 
 def _request_id(sent: str) -> str:
-    return sent if _SANE_ID.fullmatch(sent) else f"{getrandbits(128):032x}"
+    return sent if sent and _SANE_ID.fullmatch(sent) else f"{getrandbits(128):032x}"

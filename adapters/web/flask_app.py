@@ -103,7 +103,7 @@ class PreparedResponse(flask.Response):
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if "headers" in vars(self):
+        if "headers" in self.__dict__:
             return super().__call__(environ, start_response)
         body, status, headers = self._prepared
         if status not in _BODILESS:
@@ -141,6 +141,7 @@ class App(flask.Flask):
         if request is None:
             return None
         environ = request.environ
+        path = environ["PATH_INFO"]
         host = environ.get("HTTP_HOST", "")
         if not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1":
             raise BadHost
@@ -150,7 +151,7 @@ class App(flask.Flask):
             environ.get("SCRIPT_NAME", ""),
             self.url_map.default_subdomain,
             environ["wsgi.url_scheme"],
-            _decoded(environ["PATH_INFO"]),
+            path if path.isascii() else _decoded(path),
             request.method,
         )
 
@@ -167,4 +168,4 @@ class App(flask.Flask):
 
 def _decoded(path: str) -> str:
     """The path as text: WSGI passes its bytes as characters (PEP 3333)."""
-    return path if path.isascii() else path.encode("latin-1").decode(errors="replace")
+    return path.encode("latin-1").decode(errors="replace")
