@@ -8,25 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-
-# structlog brings rich with it where there is one, for tracebacks that nobody is shown here; each
-# worker would hold four MiB of it.
-_rich = sys.modules.get("rich")
-sys.modules["rich"] = None  # type: ignore[assignment]
-try:
-    import structlog
-    from structlog.typing import EventDict, Processor
-finally:
-    del sys.modules["rich"]
-    if _rich:
-        sys.modules["rich"] = _rich
+import structlog
+from structlog.typing import EventDict, Processor
 
 _STAMPED: list[Processor] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
-_as_text = structlog.dev.ConsoleRenderer(colors=False)
+_as_text = structlog.dev.ConsoleRenderer(
+    colors=False, exception_formatter=structlog.dev.plain_traceback
+)
 
 
 def configure(log_format: str) -> None:

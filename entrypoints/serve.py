@@ -1,27 +1,24 @@
 """The server: what must be right before it listens, its workers, and their end."""
 
-import ctypes
-import gc
 import os
 import resource
-import signal
 import socket
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from math import ceil
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
 
 from application.deadlines import deadline
 from application.ports import Unavailable
 from domain.errors import Conflict, RosterError
 from entrypoints import logs
+from entrypoints.glibc_malloc import limit_kept_memory
+from entrypoints.granian_server import Server, die_with_parent, reset_sigterm_after_fork, tune_gc
 from entrypoints.open_service import check_open_service
 from entrypoints.settings import BadSetting, Settings
 
@@ -31,60 +28,13 @@ if TYPE_CHECKING:
     from adapters.sql.email_keys import SharedMailboxes
 
 _RESERVED_FILES = 256
-_NEW_OBJECTS = 2_000
-"""How many objects more than before there must be for the collector to look at them."""
 _PATHS = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
-_PR_SET_PDEATHSIG = 1
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-_MMAP_THRESHOLD = 128 * 1024
 
 
 class CannotServe(Conflict):
     """Something outside the service keeps it from starting."""
 
     code = "cannot_serve"
-
-
-class SignalQueue(SimpleQueue[None]):
-    """What the server's main loop waits for, of the interface of an event.
-
-    A handler of signals may `set` it whatever the main thread is doing, where an event would wait
-    for its own lock for ever. Each time wakes the loop once, to look at all that may have happened.
-    """
-
-    def set(self) -> None:
-        self.put(None)
-
-    def wait(self) -> None:
-        self.get()
-
-    def clear(self) -> None:
-        """Nothing: what came since the last wait would be lost."""
-
-
-class Server(MPServer):
-    """granian, which gives up when a worker ends twice in five seconds: here only if it failed.
-
-    So a service that can't work stops, and one whose workers are told to end, killed or replaced
-    goes on.
-    """
-
-    main_loop_interrupt: Any
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.main_loop_interrupt = SignalQueue()
-
-    def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
-        well = [each for each in workers if (self.wrks[each].inner.exitcode or 0) <= 0]
-        super()._respawn_workers(workers, *arguments, **options)
-        for each in well:
-            del self.respawned_wrks[each]
-
-    def shutdown(self, exit_code: int = 0) -> None:
-        if self.interrupt_signal:  # as it was told, whatever befell a worker a moment before
-            self.interrupt_children.clear()
-        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
 def serve(settings: Settings, host: str, port: int, *, workers: int, threads: int) -> None:
@@ -231,20 +181,8 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
         log_access=False,
     )
     server.on_startup(partial(_announce, address, port))
-    _reset_sigterm_after_fork()
+    reset_sigterm_after_fork()
     server.serve(target_loader=partial(load, os.getpid(), port), wrap_loader=False)
-
-
-def _reset_sigterm_after_fork() -> None:
-    """A worker has the master's handler until it has its own, and would take no SIGTERM by it."""
-    held = partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM})
-    heard = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
-
-    def in_worker() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        heard()
-
-    os.register_at_fork(before=held, after_in_parent=heard, after_in_child=in_worker)
 
 
 def _announce(address: str, port: int) -> None:
@@ -273,13 +211,13 @@ def load(master: int, port: int) -> "Flask":
 
 
 def _loaded(master: int, port: int) -> "Flask":
-    _die_with_parent(master)
-    _limit_malloc_arenas()
+    die_with_parent(master)
+    limit_kept_memory()
     settings = Settings.of(os.environ)
     logs.configure(settings.log_format)
-    from adapters.web.slow_clients import SlowClients
     from entrypoints.container import Container
     from entrypoints.maintenance import Maintenance
+    from entrypoints.slow_clients import SlowClients
 
     container = Container(settings=settings)
     app: Flask = container.app()
@@ -289,38 +227,5 @@ def _loaded(master: int, port: int) -> "Flask":
         seconds=settings.body_seconds + settings.request_seconds,
         idle_seconds=settings.header_seconds,
     ).watch()
-    _tune_gc()
+    tune_gc()
     return app
-
-
-def _tune_gc() -> None:
-    """Leave out of its rounds what was built to stay, and have it come less often.
-
-    To look at that again and again took 7 % of the time of requests. It comes often enough all the
-    same: each leaves some cycles behind (Werkzeug's routing does), and what they take meanwhile is
-    scattered over memory that is then not given back.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.collect()  # of all, so that it knows how little that now is, and does it again in time
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
-
-
-def _die_with_parent(master: int) -> None:
-    """Have the system end this process with its master, which may be killed without a word."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != master:  # it ended before it could be watched
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _limit_malloc_arenas() -> None:
-    """Have a worker give back what it no longer needs.
-
-    Of an arena of its own each thread would keep what it once needed, so that all use two. What
-    is large is mapped by itself, always: glibc would take to keeping it among the small.
-    """
-    with suppress(AttributeError):  # no glibc
-        tell = ctypes.CDLL(None).mallopt
-        tell(_M_ARENA_MAX, 2)
-        tell(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from adapters.api import ApiConfig, api
 from adapters.api.collection import ApiResource
+from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.sql import failures
@@ -89,6 +90,7 @@ def make_app(
         check_host=openness.check_host if openness else None,
         trust_request_id=settings.trusted_proxies > 0,
         log_key=log_key,
+        request_class=ApiRequest,
     )
     if settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]

@@ -18,6 +18,7 @@ from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
+from adapters.api.request import require_request_class
 from adapters.api.root import root
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
@@ -78,6 +79,7 @@ def api(
     codes = error_codes(each.type for each in resources)
     say = error_handler(base)
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
+    blueprint.record_once(require_request_class)
     blueprint.record_once(_register_id_converter)
     if check := authorize(authenticate, limit, tuple(each.type for each in declarations)):
         blueprint.before_request(check)

@@ -5,13 +5,11 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Final
 
-from flask import g
-
 from adapters.api import http
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.parameters import is_set
 from adapters.resources.addresses import PREFIX
-from adapters.web.bearer import PRINCIPAL, Authenticate
+from adapters.web.bearer import Authenticate
 from adapters.web.flask_app import current_request
 from adapters.web.rate_limit import RateLimiter
 from application.access import Action, Principal, required_scopes
@@ -61,7 +59,7 @@ def authorize(
     def check() -> None:
         request = current_request()
         try:
-            principal = g.principal = request.environ[PRINCIPAL] = identify(request.environ)
+            principal = request.principal = identify(request.environ)
         finally:  # requests that fail authentication count as well
             if limit:
                 _count(limit)
@@ -84,4 +82,5 @@ def _authorize(principal: Principal, path: str, method: str, types: tuple[str, .
 
 
 def _count(limit: RateLimiter) -> None:
-    limit(current_request().environ, g.get("principal"))
+    request = current_request()
+    limit(request.environ, request.principal)

@@ -10,6 +10,7 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.idempotency import AnswerOnce
+from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource
@@ -59,61 +60,75 @@ def collection(
     def list_resources() -> Response:
         query = http.query()
         question = collection_query(query)
-        page = queries.page(question.search, http.principal())
+        page = queries.page(question.search, current_request().principal)
         profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
         body = writer.collection(page, question, query=query, profile=profile)
         return http.ok(body, profile=profile)
 
     @api.post(f"/{name}", endpoint=f"create_{name}")
     def create_resource() -> Response:
-        shown = parameters.single(http.query(), declaration)
+        query = http.query()
+        shown = parameters.single(query, declaration)
         sent = http.read_resource_object(id_required=False)
         expect_new(sent, declaration)
         new = entity_type.new.of(*declaration.split_attributes(sent.fields))
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             entity = resource.commands(run).create(new, http.context())
-            body = writer.single(entity, query=http.query(), shown=shown)
+            body = writer.single(entity, query=query, shown=shown)
             response = http.created(body, version=entity.version, location=writer.url(entity))
             return response, [(name, entity.id)]
 
         return idempotent(run, create, ())
 
-    @api.get(f"/{name}/<key:entity_id>", endpoint=f"show_{name}")
     def show_resource(entity_id: int) -> Response:
-        shown = parameters.single(http.query(), declaration)
-        entity = queries.get(entity_id, http.principal())
+        query = http.query()
+        shown = parameters.single(query, declaration)
+        entity = queries.get(entity_id, current_request().principal)
         entity.require_version(http.preconditions())
-        body = writer.single(entity, query=http.query(), shown=shown)
+        body = writer.single(entity, query=query, shown=shown)
         return http.ok(body, version=entity.version)
 
-    @api.patch(f"/{name}/<key:entity_id>", endpoint=f"change_{name}")
     def change_resource(entity_id: int) -> Response:
-        shown = parameters.single(http.query(), declaration)
+        query = http.query()
+        shown = parameters.single(query, declaration)
         sent = http.read_resource_object(id_required=True)
         expect_existing(sent, declaration, str(entity_id))
         changes = entity_type.changes(*declaration.split_attributes(sent.fields))
         http.discard_body()
         expected = http.preconditions()
         entity = commands.change(entity_id, changes, http.context(), expected=expected)
-        body = writer.single(entity, query=http.query(), shown=shown)
+        body = writer.single(entity, query=query, shown=shown)
         return http.ok(body, version=entity.version)
 
-    @api.delete(f"/{name}/<key:entity_id>", endpoint=f"delete_{name}")
     def delete_resource(entity_id: int) -> Response:
         erase = parameters.flag(http.query(), ERASE_HISTORY)
         remove = commands.erase if erase else commands.delete
         remove(entity_id, http.context(), expected=http.preconditions())
         return http.deleted()
 
-    @api.get(f"/{name}/<key:entity_id>/history", endpoint=f"{name}_history")
     def show_history(entity_id: int) -> Response:
         query, history = http.query(), resource.history
         about = history.about(entity_id)
         question = parameters.collection(query, EVENTS, cursors, within=about)
-        page = history.page(entity_id, question.search, http.principal())
+        page = history.page(entity_id, question.search, current_request().principal)
         profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
         body = urls.history(name, entity_id).collection(
             page, question, query=query, profile=profile
         )
         return http.ok(body, profile=profile)
+
+    # Metrics and the log show the rule, so the parameter has the noun of the resource.
+    item = f"/{name}/<key:{entity_type.not_found.noun}_id>"
+    for method, rule, endpoint, view in (
+        ("GET", item, f"show_{name}", show_resource),
+        ("PATCH", item, f"change_{name}", change_resource),
+        ("DELETE", item, f"delete_{name}", delete_resource),
+        ("GET", f"{item}/history", f"{name}_history", show_history),
+    ):
+        api.add_url_rule(rule, endpoint, _by_position(view), methods=[method])
+
+
+def _by_position(view: Callable[[int], Response]) -> Callable[..., Response]:
+    """The view, called with the only variable of its URL rule, whatever its name."""
+    return lambda **variables: view(*variables.values())

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from uuid import uuid4
 
 import structlog
-from flask import Response, current_app, request
+from flask import Response, current_app
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
 from adapters.api import http
 from adapters.api.did_you_mean import suggest_url
 from adapters.api.errors import URL
+from adapters.api.request import current_request
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.errors import (
     RETRY_AFTER_SECONDS,
@@ -21,7 +22,7 @@ from adapters.jsonapi.errors import (
     to_request_error,
 )
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
-from adapters.web.app import LOG_FIELDS, REQUEST_ID
+from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import challenge
 from adapters.web.hosts import ForeignHost, ForeignOrigin
 from adapters.web.rate_limit import TooManyRequests
@@ -98,8 +99,8 @@ def _refused(error: Exception) -> RequestError:
     if isinstance(error, RosterError):
         _log_reason(error)
         return to_request_error(error, http.pointer_to)
-    if isinstance(error, OperationRefused):
-        return http.refused(error)
+    if isinstance(error, OperationRefused) and (batch := current_request().batch):
+        return batch.refusal(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, BodyMemoryExceeded):
@@ -120,7 +121,7 @@ def _failed_precondition(error: Stale) -> ErrorObject | None:
 
     If-Match is evaluated first (RFC 9110 section 13.2.2).
     """
-    if_match = request.environ.get("HTTP_IF_MATCH")
+    if_match = current_request().environ.get("HTTP_IF_MATCH")
     expected = expected_versions(if_match)
     if if_match is None or expected is None or error.version in expected:
         return http.precondition_failed("If-None-Match")
@@ -160,11 +161,11 @@ def _log_reason(error: RosterError) -> None:
     """Log why the store or a token is refused, which the client is not told."""
     if isinstance(error, Unavailable) and (error.reason or error.__cause__):
         reason = error.reason or type(error.__cause__).__name__
-        request_id = request.environ.get(REQUEST_ID)
+        request_id = current_request().environ.get(REQUEST_ID)
         _log.warning("unavailable", code=error.code, reason=reason, request_id=request_id)
     elif isinstance(error, InvalidToken):
         fields = {f"token_{name}": fact for name, fact in error.facts.items()}
-        request.environ[LOG_FIELDS] = {"token_refused": error.reason, **fields}
+        current_request().log_fields = {"token_refused": error.reason, **fields}
 
 
 def _of_http(error: HTTPException) -> RequestError:
@@ -183,7 +184,7 @@ def _of_http(error: HTTPException) -> RequestError:
 
 
 def _nothing_here() -> ErrorObject:
-    hint = suggest_url(request.path, current_app.url_map)
+    hint = suggest_url(current_request().path, current_app.url_map)
     detail = "There is nothing here" + (f"; look at {hint}." if hint else ".")
     meta = {"suggestion": hint} if hint else {}
     return ErrorObject(status=404, code="not_found", detail=detail, meta=meta)
@@ -191,6 +192,7 @@ def _nothing_here() -> ErrorObject:
 
 def _fault(error: Exception) -> RequestError:
     fault_id = uuid4().hex
-    _log.error("fault", id=fault_id, request_id=request.environ.get(REQUEST_ID), exc_info=error)
+    request_id = current_request().environ.get(REQUEST_ID)
+    _log.error("fault", id=fault_id, request_id=request_id, exc_info=error)
     detail = "Roster failed; its log has the reason under this error's id."
     return RequestError(ErrorObject(status=500, code="internal_error", detail=detail, id=fault_id))

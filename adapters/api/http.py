@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from flask import Response, g
-from flask.globals import request_ctx
+from flask import Response
 
+from adapters.api.request import current_request
 from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.content_negotiation import (
     CURSOR_PROFILE,
@@ -28,11 +28,9 @@ from adapters.jsonapi.etags import (
 from adapters.jsonapi.operation_objects import ResolveHref
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
-from adapters.web.flask_app import PreparedResponse, current_request
+from adapters.web.flask_app import PreparedResponse
 from adapters.web.request_body import BodyMemory, begin_validation, read_body, release_body
-from application.access import Principal
 from application.deadlines import restart_deadline
-from application.operations import OperationRefused
 from application.ports import Context
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ def request_checks(
         request = current_request()
         environ, rule = request.environ, request.url_rule
         here = unusual.get(rule.rule, usual) if rule else usual
-        g.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=here.extension)
+        request.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=here.extension)
         matters = request.method in WITH_DOCUMENT
         check_content_type(
             environ.get("CONTENT_TYPE") or None,
@@ -85,7 +83,9 @@ def request_checks(
         )
         if matters:
             check_content_encoding(environ.get("HTTP_CONTENT_ENCODING"))
-            g.body = read_body(environ, limit=here.body_limit, seconds=body_seconds, memory=memory)
+            request.body = read_body(
+                environ, limit=here.body_limit, seconds=body_seconds, memory=memory
+            )
             restart_deadline(request_seconds)
         parameters.check_parameter_count(environ.get("QUERY_STRING", ""), most_parameters)
 
@@ -105,43 +105,36 @@ def query() -> str:
 
 def context() -> Context:
     """The principal and the id of the request."""
-    return Context(principal(), current_request().environ[REQUEST_ID])
-
-
-def principal() -> Principal | None:
-    """The principal that makes the request; None on a service without access control."""
-    found: Principal | None = g.get("principal")
-    return found
+    request = current_request()
+    return Context(request.principal, request.environ[REQUEST_ID])
 
 
 def read_resource_object(*, id_required: bool) -> ResourceObject:
     """The resource object in the body; problems with its fields will point into it."""
-    begin_validation(current_request().environ)
-    g.sent = read_resource(g.body, id_required=id_required)
-    return g.sent  # type: ignore[no-any-return]
+    request = current_request()
+    begin_validation(request.environ)
+    request.resource_object = read_resource(request.body, id_required=id_required)
+    return request.resource_object
 
 
 def read_operations(collections: atomic.Collections, locate: ResolveHref) -> atomic.Batch:
     """The operations in the body; refusals of them will point into it."""
-    begin_validation(current_request().environ)
-    g.batch = atomic.read(g.body, collections, locate, principal())
-    return g.batch  # type: ignore[no-any-return]
+    request = current_request()
+    begin_validation(request.environ)
+    request.batch = atomic.read(request.body, collections, locate, request.principal)
+    return request.batch
 
 
 def discard_body() -> None:
     """Free the memory of a large body, once it is valid and nothing more is read from it."""
-    if release_body(current_request().environ):
-        del g.body
-
-
-def refused(error: OperationRefused) -> RequestError:
-    """The refusal of one of the request's operations."""
-    return g.batch.refusal(error)  # type: ignore[no-any-return]
+    request = current_request()
+    if release_body(request.environ):
+        request.body = b""
 
 
 def pointer_to(field: str) -> str | None:
-    """Where the request's document has the field; None where there is no document."""
-    sent: ResourceObject | None = g.get("sent") if request_ctx else None
+    """The pointer to the field in the request's document; None if it has no document."""
+    sent = current_request().resource_object
     return sent.pointer_to(field) if sent else None
 
 
@@ -158,7 +151,7 @@ def preconditions() -> Container[int] | None:
 
 def wants_cursor_profile() -> bool:
     """Whether the client asked for the cursor pagination profile."""
-    return CURSOR_PROFILE in g.profiles
+    return CURSOR_PROFILE in current_request().profiles
 
 
 def ok(body: bytes, *, version: int | None = None, profile: bool = False) -> Response:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from flask import Response, g
+from flask import Response
 
 from adapters.api import http
+from adapters.api.request import current_request
 from adapters.jsonapi.idempotency import idempotent_request
-from adapters.web.flask_app import current_request
 from application.idempotency import run_idempotently
 from application.ports import StoredResponse, Subject, UnitRunner
 
@@ -27,14 +27,15 @@ def idempotent(say: Callable[[Exception], Response]) -> AnswerOnce:
     """
 
     def answered_once(run: UnitRunner, answering: Answering, named: Iterable[Subject]) -> Response:
-        environ = current_request().environ
+        sent = current_request()
+        environ = sent.environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             http.discard_body()
             return answering(run)[0]
         context = http.context()
         url = f"{environ['PATH_INFO']}?{http.query()}"
-        request = idempotent_request(key, principal=context.principal, url=url, body=g.body)
+        request = idempotent_request(key, principal=context.principal, url=url, body=sent.body)
         http.discard_body()
         answer = run_idempotently(
             run,

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app
-from flask.globals import request_ctx
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from adapters.web.bearer import PRINCIPAL
-from adapters.web.flask_app import App, current_request
+from adapters.web.flask_app import App, PreparedResponse, Request, current_request
 from adapters.web.metrics import ROUTE, UNKNOWN, Metrics, known_method, route_template
 from adapters.web.progress import PROGRESS
 from adapters.web.request_body import (
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
 
 REQUEST_ID: Final = "roster.request_id"
 """Where the WSGI environment holds the request's id."""
-LOG_FIELDS: Final = "roster.log_fields"
-"""Where the WSGI environment holds more fields for the log line of the request, if there are."""
 
 _OWN_SERVER = "Granian"
 """The server that `roster serve` runs. PEP 3333 forbids an application the header Connection; this
@@ -71,6 +67,7 @@ def create_app(
     check_host: Callable[[], None] | None = None,
     trust_request_id: bool = False,
     log_key: bytes | None = None,
+    request_class: type[Request] = Request,
 ) -> Flask:
     """The application out of its inbound adapters.
 
@@ -80,9 +77,10 @@ def create_app(
     to every answer's headers; `metrics` hear of every request, and `tell` gets a line about it.
     `check_host` is the first check of a request. X-Request-ID is accepted from the client if
     `trust_request_id` is set. `log_key` is the key of the hashes that stand for principals in the
-    log; without one, they differ from process to process.
+    log; without one, they differ from process to process. `request_class` has the attributes that
+    the inbound adapters need.
     """
-    app = App("roster")
+    app = App("roster", request_class)
     app.url_map.merge_slashes = False
     if check_host:
         app.before_request(check_host)
@@ -117,16 +115,16 @@ def _check_request() -> Response | None:
     if request.url_rule is None:
         return None
     if request.environ["REQUEST_METHOD"] != request.method:
-        routes = request_ctx.url_adapter
-        raise MethodNotAllowed(sorted(routes.allowed_methods() if routes else ()))
-    return _allowed() if request.method == "OPTIONS" else None
+        raise MethodNotAllowed(_allowed_methods(request))
+    if request.method == "OPTIONS":
+        return PreparedResponse(b"", 204, [("Allow", ", ".join(_allowed_methods(request)))])
+    return None
 
 
-def _allowed() -> Response:
-    response = current_app.make_default_options_response()
-    response.status_code = 204
-    del response.headers["Content-Type"]
-    return response
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods that the URL of the request has."""
+    routes = current_app.create_url_adapter(request)
+    return sorted(routes.allowed_methods()) if routes else []
 
 
 class RequestMiddleware:
@@ -169,16 +167,17 @@ class RequestMiddleware:
         environ["PATH_INFO"] = self._canonical(environ["PATH_INFO"])
         sent_id = environ.get("HTTP_X_REQUEST_ID", "") if self._trust_request_id else ""
         request_id = environ[REQUEST_ID] = _request_id(sent_id)
-        answered: list[str] = []
+        started: list[tuple[str, Request]] = []
 
         def starting(status: str, headers: Headers, *exc_info: Any) -> Any:
-            answered.append(status)
+            request = current_request()
+            started.append((status, request))
             headers.append(("X-Request-ID", request_id))
             self._dress(environ, headers)
             if not (is_read(environ) or can_be_discarded(environ)) and _is_own_server(environ):
                 headers.append(("Connection", "close"))
-            if (asked := environ.get("werkzeug.request")) and asked.url_rule:
-                environ[ROUTE] = asked.url_rule.rule  # Flask forgets it when it has answered
+            if request.url_rule:
+                environ[ROUTE] = request.url_rule.rule
             return start_response(status, headers, *exc_info)
 
         try:
@@ -191,8 +190,8 @@ class RequestMiddleware:
         finally:
             PROGRESS.end(environ)
             release_body(environ)
-            status = int(answered[-1][:3]) if answered else 500
-            self._tell(environ, status, perf_counter() - began)
+            status, request = started[-1] if started else ("500", None)
+            self._tell(environ, request, int(status[:3]), perf_counter() - began)
 
     def _and_discard(self, response: bytes, environ: "WSGIEnvironment") -> Iterator[bytes]:
         """The response, whatever becomes of the request, and then the rest of the body.
@@ -205,7 +204,9 @@ class RequestMiddleware:
         finally:  # also if the server closes this early: it does for a response without a body
             discard(environ, seconds=self._body_seconds)
 
-    def _tell(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
+    def _tell(
+        self, environ: "WSGIEnvironment", request: Request | None, status: int, seconds: float
+    ) -> None:
         if self._metrics:
             self._metrics.request_finished(environ, status, seconds)
         line = {
@@ -215,12 +216,12 @@ class RequestMiddleware:
             "duration_ms": round(seconds * 1000, 3),
             "request_id": environ[REQUEST_ID],
         }
-        if principal := environ.get(PRINCIPAL):
-            line["principal"] = self._pseudonym(principal.identity)
+        if request and request.principal:
+            line["principal"] = self._pseudonym(request.principal.identity)
         if sent := environ.get("HTTP_TRACEPARENT"):
             line |= _trace(sent)
-        if fields := environ.get(LOG_FIELDS):
-            line |= fields
+        if request and request.log_fields:
+            line |= request.log_fields
         self._log(line)
 
 
@@ -249,4 +250,4 @@ def _join_body(parts: Iterable[bytes]) -> bytes:
 
 
 def _request_id(sent: str) -> str:
-    return sent if _SANE_ID.fullmatch(sent) else f"{getrandbits(128):032x}"
+    return sent if sent and _SANE_ID.fullmatch(sent) else f"{getrandbits(128):032x}"

@@ -14,8 +14,6 @@ Authenticate = Callable[["WSGIEnvironment"], Principal]
 """Says who asks, or raises Unauthenticated. A gateway's header or a client's certificate would be
 another of its kind."""
 
-PRINCIPAL: Final = "roster.principal"
-"""Where the WSGI environment holds the principal, once the request is authenticated."""
 _CREDENTIALS: Final = re.compile("bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 _CHALLENGE: Final = 'Bearer realm="roster"'
 

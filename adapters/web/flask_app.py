@@ -1,24 +1,37 @@
-"""Flask's way from a request to its answer, without what Roster has none of.
+"""Flask, without the parts of a request and a response that Roster does not use.
 
-There are no sessions, subdomains, redirects, signals and asynchronous views here. Whatever is
-registered (before_request, after_request, teardown, error handlers) is called as Flask does it.
-docs/decisions/0032-short-dispatch.md says what this saves.
+There are no sessions, subdomains, redirects and asynchronous views here. Requests are dispatched
+by Flask itself, through its public methods and hooks. Everything below is an extension point of
+Flask: the classes of requests and responses, the session interface, `create_url_adapter` and
+`ensure_sync`. docs/decisions/0044-frameworks-through-public-interfaces.md has the reasons.
+
+Some of it relies on details that Flask and Werkzeug do not promise. tests/web/test_flask_app.py
+fails when one of them changes:
+
+- While Flask dispatches a request, it reads only `environ`, `method`, and what Flask itself has
+  set on the request. Otherwise Request is correct, but reads everything and is slower.
+- While Flask passes a response on, it does not look at it. Otherwise PreparedResponse is correct,
+  but slower.
+- The constructors of Request and Response set the attribute `headers`.
+- `werkzeug.routing.MapAdapter` has the parameters and attributes that `Map.bind_to_environ` sets.
 """
 
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import flask
-from flask.globals import request, request_ctx
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import BadHost
 from werkzeug.routing import MapAdapter
 
+from application.access import Principal
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from werkzeug.local import LocalProxy
 
 # RFC 9112 section 3.2 wants all else refused, as it does requests without one and with two.
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -30,7 +43,16 @@ _BODILESS: Final = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
 
 
 class Request(flask.Request):
-    """A request that is read as far as somebody asks: most ask for its method and environ."""
+    """A request that parses its environ only when an attribute needs it.
+
+    It holds what is known about the request while it is handled. An inbound adapter that needs
+    more attributes derives a class, and passes it to `create_app`.
+    """
+
+    principal: Principal | None = None
+    """The principal that makes the request; None until it is authenticated."""
+    log_fields: dict[str, object] | None = None
+    """More fields for the log entry of the request."""
 
     def __init__(
         self, environ: "WSGIEnvironment", populate_request: bool = True, shallow: bool = False
@@ -41,42 +63,51 @@ class Request(flask.Request):
         if populate_request:
             environ["werkzeug.request"] = self
 
-    def __getattr__(self, name: str) -> Any:
-        """All the rest, as soon as any of it is asked for."""
-        if "headers" in vars(self):
-            raise AttributeError(name)
-        super().__init__(self.environ, populate_request=False, shallow=self.shallow)
-        return getattr(self, name)
+    if not TYPE_CHECKING:  # or every name would be an attribute to a type checker
+
+        def __getattr__(self, name: str) -> Any:
+            """An attribute that is missing: parse the environ, which sets all of them."""
+            if "headers" in vars(self):
+                raise AttributeError(name)
+            super().__init__(self.environ, populate_request=False, shallow=self.shallow)
+            return getattr(self, name)
 
 
-def current_request() -> Request:
-    """The request that is being answered: itself, which costs less to ask than its proxy."""
-    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
+current_request: Callable[[], Request] = cast(
+    "LocalProxy[Request]", flask.request
+)._get_current_object
+"""Returns the request that is being handled.
+
+It takes 0.1 µs; the proxies `flask.request` and `flask.g` take 1.1 µs for each attribute. Raises
+RuntimeError outside a request.
+"""
 
 
 class PreparedResponse(flask.Response):
-    """A response in its final form, whose headers nobody needs to look at again.
+    """A response whose body and headers are sent as they are.
 
-    Once somebody does ask for a part of it, it becomes a response like any other.
+    If an attribute of it is read, it becomes a response like any other.
     """
 
     default_mimetype = None
 
     def __init__(self, body: bytes, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        self._ready = body, status, [*headers]
+        self._prepared = body, status, [*headers]
 
-    def __getattr__(self, name: str) -> Any:
-        if "headers" in vars(self):
-            raise AttributeError(name)
-        super().__init__(*self._ready)
-        return getattr(self, name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if "headers" in vars(self):
+                raise AttributeError(name)
+            super().__init__(*self._prepared)
+            return getattr(self, name)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if "headers" in vars(self):
+        if "headers" in self.__dict__:
             return super().__call__(environ, start_response)
-        body, status, headers = self._ready
+        body, status, headers = self._prepared
         if status not in _BODILESS:
             headers.append(("Content-Length", str(len(body))))
         start_response(_LINES[status], headers)
@@ -91,25 +122,28 @@ class _NoSessions(SessionInterface):
 
 
 class App(flask.Flask):
-    """Flask, by a shorter way."""
+    """Flask with the classes above, and without sessions and asynchronous views."""
 
-    request_class = Request
     session_interface = _NoSessions()
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, request_class: type[Request] = Request) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
+        self.request_class = request_class
         self._server_name = lru_cache(_KNOWN_HOSTS)(self._checked)
-        self._registered = lru_cache(None)(self._hooks_for)  # for good: see full_dispatch_request
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself; Flask would look at each of them at each request."""
+        """Return the function itself; Flask would inspect each of them for each request."""
         return func
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
-        """What routes the request, by its path alone. BadHost where its Host can be none."""
+        """The adapter that routes the request, by its path alone.
+
+        Raises BadHost if Host is invalid, or missing in HTTP/1.1.
+        """
         if request is None:
             return None
         environ = request.environ
+        path = environ["PATH_INFO"]
         host = environ.get("HTTP_HOST", "")
         if not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1":
             raise BadHost
@@ -119,68 +153,21 @@ class App(flask.Flask):
             environ.get("SCRIPT_NAME", ""),
             self.url_map.default_subdomain,
             environ["wsgi.url_scheme"],
-            _decoded(environ["PATH_INFO"]),
+            path if path.isascii() else _decoded(path),
             request.method,
         )
 
     def _checked(self, host: str) -> str:
-        """The host as Werkzeug has it. BadHost; two lines of it arrive with a comma between."""
-        if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):  # what is valid is remembered
+        """The host as Werkzeug normalises it. Raises BadHost if it is invalid.
+
+        Two Host headers arrive as one value with a comma.
+        """
+        if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
             raise BadHost
         environ = {"HTTP_HOST": host, "wsgi.url_scheme": "http", "REQUEST_METHOD": "GET"}
         return self.url_map.bind_to_environ(environ).server_name
 
-    def full_dispatch_request(self) -> flask.Response:
-        """From what comes before any route to what comes after."""
-        self._got_first_request = True  # Flask then lets nobody register anything more
-        try:
-            answer = self.preprocess_request()
-            if answer is None:
-                answer = self.dispatch_request()
-        except Exception as error:  # noqa: BLE001 (which is anyone's who registered for it)
-            answer = self.handle_user_exception(error)
-        return self.process_response(self.make_response(answer))
-
-    def preprocess_request(self) -> Any:
-        """What comes before any route, until one of them has the answer."""
-        before, _ = self._registered(current_request().endpoint)
-        for first in before:
-            if (answer := first()) is not None:
-                return answer
-        return None
-
-    def _hooks_for(self, _: str | None) -> tuple[list[Callable[[], Any]], bool]:
-        """What comes before a route, and whether anything comes after it."""
-        names = (None, *reversed(current_request().blueprints))
-        before = [each for name in names for each in self.before_request_funcs.get(name, ())]
-        return before, any(map(self.after_request_funcs.get, names))
-
-    def dispatch_request(self) -> Any:
-        """The route's own answer."""
-        request = current_request()
-        if request.routing_exception is not None:
-            self.raise_routing_exception(request)
-        assert request.url_rule is not None
-        return self.view_functions[request.url_rule.endpoint](**(request.view_args or {}))
-
-    def process_response(self, response: flask.Response) -> flask.Response:
-        """What comes after any route, if anything does."""
-        _, after = self._registered(current_request().endpoint)
-        if after or request_ctx._after_request_functions:
-            return super().process_response(response)
-        return response
-
-    def do_teardown_request(self, exc: BaseException | None = None) -> None:
-        """What comes at the very end of a request, if anything does."""
-        if self.teardown_request_funcs:
-            super().do_teardown_request(exc)
-
-    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
-        """What comes after that."""
-        if self.teardown_appcontext_funcs:
-            super().do_teardown_appcontext(exc)
-
 
 def _decoded(path: str) -> str:
-    """A path as WSGI hands it over, as text (PEP 3333 has its bytes for characters)."""
-    return path if path.isascii() else path.encode("latin-1").decode(errors="replace")
+    """The path as text: WSGI passes its bytes as characters (PEP 3333)."""
+    return path.encode("latin-1").decode(errors="replace")

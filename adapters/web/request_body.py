@@ -149,8 +149,8 @@ def read_body(
     """The body of a request, at most `limit` bytes.
 
     Raises BodyTooLarge, BodyIncomplete, BodyMemoryExceeded, and BodyTooSlow if the body is not
-    complete after `seconds`, or if its chunks are so small that they take READING_SECONDS. A read
-    that blocks for longer is ended by adapters.web.slow_clients.
+    complete after `seconds`, or if its chunks are so small that they take READING_SECONDS. It
+    cannot end a read that blocks for longer; the server does.
 
     PEP 3333 does not tell where a chunked body breaks off: it looks as if it ended there.
     """

@@ -51,7 +51,10 @@ class ResponseHeaders:
 
     def __call__(self, environ: "WSGIEnvironment", headers: Headers) -> None:
         """Add to the headers of the answer to a request."""
-        if all(name != _POLICY[0] for name, _ in headers):  # pages for people have their own
+        for name, _ in headers:
+            if name == _POLICY[0]:  # pages for people have their own
+                break
+        else:
             headers.append(_POLICY)
         if self._origins:
             headers += self._shared(environ, headers)

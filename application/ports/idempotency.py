@@ -18,7 +18,10 @@ Subject = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """The response to a request. `subjects` are the resources that it contains, or may contain."""
+    """The response to a request. `subjects` are the resources that it contains, or may contain.
+
+    Status and headers have a meaning only for the adapter that creates the response.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -27,21 +30,23 @@ class StoredResponse:
 
 
 class KeyReused(RosterError):
-    """The key was given for another request than this."""
+    """The idempotency key was used for a different request."""
 
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was for another request; take a new one.")
+        super().__init__("The idempotency key was used for a different request. Use a new key.")
 
 
 class KeyInUse(Conflict):
-    """The first request with the key is not answered yet."""
+    """The first request with the idempotency key has no response yet."""
 
     code = "idempotency_key_in_use"
 
     def __init__(self) -> None:
-        super().__init__("The first request with this Idempotency-Key goes on; try again later.")
+        super().__init__(
+            "The first request with the idempotency key is still running. Try again later."
+        )
 
 
 class ResponseErased(Conflict):
@@ -51,7 +56,7 @@ class ResponseErased(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            "The request with this Idempotency-Key was executed before, and its response was "
+            "The request with the idempotency key was executed before, and its response was "
             "erased. Use a new key for another request."
         )
 
@@ -66,8 +71,8 @@ class TooManyStoredResponses(RosterError):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
-            "The responses stored for your Idempotency-Keys of the last 24 hours take all the "
-            "space that one principal has. Nothing was done; try again later, or without a key."
+            "The responses stored for your idempotency keys of the last 24 hours take all the "
+            "space that one principal has. Nothing was done. Try again later, or without a key."
         )
         self.retry_after = max(1, retry_after)
 

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from adapters.api import ApiConfig, api
 from adapters.api.collection import ApiResource
 from adapters.api.errors import error_codes
+from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.audit import MemoryEventReader
@@ -243,6 +244,7 @@ def build(current: CurrentStore) -> Build:
             metrics=kept,
             check_host=openness.check_host if openness else None,
             trust_request_id=trust_request_id,
+            request_class=ApiRequest,
         )
         app.test_client_class = CheckedClient
         return app

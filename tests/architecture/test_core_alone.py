@@ -1,5 +1,6 @@
 """What Roster is, runs where no framework is installed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +43,18 @@ def test_the_use_cases_run_without_flask_and_sqlalchemy() -> None:
         [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (result.stderr, result.stdout.split("\n")) == ("", ["['Anne']", "0", ""])
+
+
+HEADER = re.compile(r"\b(?:[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)+|ETag|Authorization|Bearer)\b")
+"""The names of HTTP headers as people write them: Retry-After, X-Request-ID."""
+
+
+def test_the_core_names_no_http_header() -> None:
+    assert HEADER.findall("If-Match, X-Request-ID, an ETag") == ["If-Match", "X-Request-ID", "ETag"]
+    named = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for folder in ("domain", "application")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for name in HEADER.findall(file.read_text())
+    }
+    assert named == set()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import subprocess
 import sys
 from typing import Any
 
@@ -58,9 +57,3 @@ def test_every_event_begins_one_line(log_format: str, capsys: pytest.CaptureFixt
         assert told[0]["path"] == HOSTILE
     else:
         assert "    ValueError: \\u001b[2J" in written
-
-
-def test_a_worker_does_without_what_only_the_command_line_shows() -> None:
-    script = "import sys, entrypoints.serve, entrypoints.web; print('rich' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "False\n", done.stderr

@@ -19,7 +19,7 @@ from threading import Event
 from flask import Blueprint, Response, request
 from adapters.web.app import create_app
 from adapters.web.request_body import read_body
-from adapters.web.slow_clients import SlowClients
+from entrypoints.slow_clients import SlowClients
 
 slow = Blueprint("slow", __name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adapters.web.progress import Progress
-from adapters.web.slow_clients import SlowClients, accepted
+from entrypoints.slow_clients import SlowClients, accepted
 
 TAKE_THE_LOCK = """
 import sqlite3, sys

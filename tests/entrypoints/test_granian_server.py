@@ -2,16 +2,19 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from itertools import count
 from types import FrameType
 from typing import Any
 
 import pytest
 from granian.constants import Interfaces
+from granian.server.mp import MPServer, WorkerProcess
 
-from entrypoints.serve import Server
+from entrypoints.granian_server import Server
 
 
 class Stuck(Exception):
@@ -85,3 +88,47 @@ def test_sigterm_ends_the_loop_in_any_line_of_it(server: Server) -> None:
         if seen[:moment].count("_reload") and seen[moment - 1] == "wait":
             break  # it has reloaded, and is where it began
     assert moment > 10
+
+
+def test_granian_has_the_private_parts_that_server_relies_on() -> None:
+    """If this fails, check whether granian has fixed the faults that Server works around."""
+    made = MPServer("roster", interface=Interfaces.WSGI)
+    assert type(made.main_loop_interrupt) is threading.Event
+    assert (made.wrks, made.respawned_wrks, made.interrupt_children) == ([], {}, [])
+    assert made.interrupt_signal is False
+    assert WorkerProcess(made, 0, target=print, args=()).inner.exitcode is None
+    assert list(signature(MPServer._respawn_workers).parameters)[:2] == ["self", "workers"]
+    assert list(signature(MPServer.shutdown).parameters) == ["self", "exit_code"]
+
+
+class Ended:
+    """A worker that has ended with an exit code."""
+
+    def __init__(self, exitcode: int) -> None:
+        self.inner = self
+        self.exitcode = exitcode
+
+    def terminate(self) -> None:
+        """Do nothing: it has ended."""
+
+    start = terminate
+
+    def join(self, timeout: float | None = None) -> None:
+        """Return at once."""
+
+    def is_alive(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("exitcode", "counts"), [(0, False), (-9, False), (-15, False), (1, True)])
+def test_only_a_worker_that_failed_counts_towards_the_end_of_the_service(
+    exitcode: int, *, counts: bool
+) -> None:
+    class OfEnded(Server):
+        def _spawn_worker(self, *_: Any, **__: Any) -> Any:
+            return Ended(0)
+
+    made = OfEnded("roster", interface=Interfaces.WSGI)
+    made.wrks.append(Ended(exitcode))
+    made._respawn_workers([0], None, None)
+    assert (0 in made.respawned_wrks) is counts

@@ -1,13 +1,15 @@
-"""The shorter way through Flask keeps what Flask promises to whoever hooks into it."""
+"""Flask's hooks work with Roster's request and response, and Flask is as these expect."""
 
 from collections.abc import Callable
 
+import flask
 import pytest
-from flask import Flask, Response, after_this_request, g, request
+from flask import Flask, Response, after_this_request, request
 from werkzeug.exceptions import NotFound
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from adapters.web.app import create_app
-from adapters.web.flask_app import PreparedResponse
+from adapters.web.flask_app import App, PreparedResponse, Request, current_request
 
 TYPE = ("Content-Type", "text/plain")
 
@@ -64,10 +66,9 @@ def app(calls: list[str]) -> Flask:
 
     @app.get("/echo/<path:rest>")
     def echo(rest: str) -> dict[str, object]:
-        g.rest = rest
         sent = request
         return {
-            "rest": g.rest,
+            "rest": rest,
             "path": sent.path,
             "url": sent.url,
             "host": sent.host,
@@ -182,3 +183,87 @@ def test_whoever_looks_at_a_ready_answer_finds_a_response(app: Flask) -> None:
     assert answer.headers.to_wsgi_list() == [TYPE, ("Location", "/x"), ("Content-Length", "5")]
     answer.close()
     assert closed == [True]
+
+
+@pytest.fixture
+def plain() -> App:
+    """An application with nothing around it, and a route that returns a prepared response."""
+    app = App("plain")
+    app.before_request(lambda: None)
+
+    @app.get("/users/<int:user_id>")
+    def show(user_id: int) -> Response:
+        response = PreparedResponse(b"%d" % user_id, 200, [TYPE])
+        seen.append((current_request(), response))
+        return response
+
+    seen: list[tuple[Request, PreparedResponse]] = []
+    app.config["seen"] = seen
+    return app
+
+
+def test_flask_reads_neither_the_request_nor_the_prepared_response(plain: App) -> None:
+    """flask_app.py relies on it: otherwise each request costs 20 µs more."""
+    environ = EnvironBuilder("/users/7?a=b", headers={"X-Some": "header"}).get_environ()
+    body, status, _ = run_wsgi_app(plain, environ)
+    ((sent, response),) = plain.config["seen"]
+    assert (list(body), status) == ([b"7"], "200 OK")
+    assert "headers" not in vars(sent)
+    assert "headers" not in vars(response)
+
+
+def test_every_attribute_of_flasks_own_classes_is_there(plain: App) -> None:
+    environ = EnvironBuilder("/users/7?a=b", headers={"X-Some": "header"}).get_environ()
+    own, flasks = Request(dict(environ)), flask.Request(dict(environ))
+    assert own.headers["X-Some"] == "header"
+    assert vars(own).keys() == vars(flasks).keys()
+    prepared, response = PreparedResponse(b"", 200, [TYPE]), Response(b"", 200, [TYPE])
+    assert prepared.status == response.status
+    assert vars(response).keys() <= vars(prepared).keys()
+
+
+ENVIRONMENTS = {
+    "plain": {"base_url": "http://localhost"},
+    "port": {"base_url": "http://directory.example.org:8080"},
+    "default port": {"base_url": "http://directory.example.org:80"},
+    "https": {"base_url": "https://directory.example.org:8443"},
+    "capitals": {"base_url": "http://Directory.Example.ORG"},
+    "IPv6": {"base_url": "http://[2001:db8::1]:8080"},
+    "mounted": {"base_url": "http://localhost/below"},
+    "text": {"path": "/users/\u00e4\u4e00"},
+    "no UTF-8": {"environ_overrides": {"PATH_INFO": "/users/\xff"}},
+    "method": {"method": "PATCH"},
+    "IDNA": {"base_url": "http://xn--bcher-kva.example"},
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_url_adapter_is_that_of_flask(plain: App, name: str) -> None:
+    """flask_app.py relies on MapAdapter's constructor. It leaves out the query."""
+    environ = EnvironBuilder(**{"path": "/users/7", **ENVIRONMENTS[name]}).get_environ()
+    sent = Request(environ)
+    own = plain.create_url_adapter(sent)
+    flasks = flask.Flask.create_url_adapter(plain, sent)
+    assert {**vars(own), "query_args": None} == {**vars(flasks), "query_args": None}
+
+
+def test_the_current_request_is_the_one_that_flask_handles(plain: App) -> None:
+    with plain.test_request_context("/users/7") as context:
+        assert current_request() is context.request
+    with pytest.raises(RuntimeError):
+        current_request()
+
+
+def test_options_lists_the_methods_of_all_routes_of_the_url(app: Flask) -> None:
+    @app.post("/ready")
+    def create() -> str:
+        return ""
+
+    answer = app.test_client().open("/ready", method="OPTIONS")
+    assert (answer.status_code, answer.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+
+
+def test_only_extension_points_of_flask_are_overridden() -> None:
+    """The methods that dispatch a request get other parameters in Flask 3.2."""
+    overridden = vars(App).keys() & {name for name in dir(flask.Flask) if name[:2] != "__"}
+    assert overridden == {"create_url_adapter", "ensure_sync", "session_interface"}

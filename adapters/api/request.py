@@ -1,0 +1,36 @@
+"""The request of the API, with what has been read from it so far."""
+
+from collections.abc import Callable
+from typing import cast
+
+from flask import Flask
+from flask.blueprints import BlueprintSetupState
+
+from adapters.jsonapi.atomic import Batch
+from adapters.jsonapi.resource_objects import ResourceObject
+from adapters.web import flask_app
+from adapters.web.request_body import Body
+
+
+class ApiRequest(flask_app.Request):
+    """Holds what a check or a route has read, for those that come later."""
+
+    profiles: frozenset[str] = frozenset()
+    """The profiles that the client accepts (adapters.api.http.request_checks)."""
+    body: Body = b""
+    """The body, until `discard_body` (adapters.api.http.request_checks)."""
+    resource_object: ResourceObject | None = None
+    """The resource object in the body: errors of its fields point into it."""
+    batch: Batch | None = None
+    """The operations in the body: errors of an operation point into it."""
+
+
+current_request = cast("Callable[[], ApiRequest]", flask_app.current_request)
+"""Returns the request that is being handled. RuntimeError outside a request."""
+
+
+def require_request_class(state: BlueprintSetupState) -> None:
+    """Raises TypeError if requests of the application are not instances of ApiRequest."""
+    app = state.app
+    if not (isinstance(app, Flask) and issubclass(app.request_class, ApiRequest)):
+        raise TypeError("create_app needs request_class=ApiRequest for the API's blueprints.")

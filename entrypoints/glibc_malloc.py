@@ -1,0 +1,33 @@
+"""Settings of glibc's malloc that return the memory of large requests to the system.
+
+By default, glibc gives each thread an arena, which keeps what the thread once needed, and raises
+the size from which it maps memory separately when such memory is freed. After four operations
+bodies of 8 MiB at the same time, a worker then keeps up to 102 MiB more than before:
+
+| bodies                             | by default | with these settings |
+| ---------------------------------- | ---------: | ------------------: |
+| 8 MiB of one string                |  + 102 MiB |             + 7 MiB |
+| operations with large members      |   + 66 MiB |             + 6 MiB |
+| many small objects                 |   + 27 MiB |             + 5 MiB |
+
+The environment variables MALLOC_ARENA_MAX=2 and MALLOC_MMAP_THRESHOLD_=131072 have the same
+effect. They must be set before the process starts, which `roster serve` cannot do for itself.
+tests/process/test_large_bodies.py fails without the settings.
+"""
+
+import ctypes
+from contextlib import suppress
+from typing import Final
+
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+_ARENAS: Final = 2
+_MMAP_THRESHOLD: Final = 128 * 1024
+
+
+def limit_kept_memory() -> None:
+    """Limit the memory that this process keeps after it is freed. Does nothing without glibc."""
+    with suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)

@@ -1,0 +1,34 @@
+"""The API holds what it reads of a request in an object of its own class."""
+
+import pytest
+from flask import Blueprint, Response
+
+from adapters.api.request import ApiRequest, current_request, require_request_class
+from adapters.web.app import create_app
+
+
+def refuse(error: Exception) -> Response:
+    return Response(str(error), 500)
+
+
+def blueprint() -> Blueprint:
+    made = Blueprint("checked", __name__)
+    made.record_once(require_request_class)
+
+    @made.get("/")
+    def show() -> str:
+        return type(current_request()).__name__
+
+    return made
+
+
+def test_an_application_with_other_requests_is_refused_when_it_is_built() -> None:
+    with pytest.raises(TypeError, match="request_class=ApiRequest"):
+        create_app([blueprint()], say=refuse, canonical=str, request_seconds=8)
+
+
+def test_the_current_request_is_of_the_apis_class() -> None:
+    app = create_app(
+        [blueprint()], say=refuse, canonical=str, request_seconds=8, request_class=ApiRequest
+    )
+    assert app.test_client().get("/").text == "ApiRequest"
