@@ -124,7 +124,7 @@ def collection(
         ("GET", item, f"show_{name}", show_resource),
         ("PATCH", item, f"change_{name}", change_resource),
         ("DELETE", item, f"delete_{name}", delete_resource),
-        ("GET", f"{item}/history", f"{name}_history", show_history),
+        ("GET", f"/{name}/<key:subject_id>/history", f"{name}_history", show_history),
     ):
         api.add_url_rule(rule, endpoint, _by_position(view), methods=[method])
 
