@@ -35,15 +35,15 @@ class IdempotentRequest:
 
 def run_idempotently(
     run: UnitRunner,
-    asked: IdempotentRequest,
+    request: IdempotentRequest,
     context: Context,
-    answering: Callable[[UnitRunner], StoredResponse],
-    refusing: Callable[[Exception], StoredResponse],
+    respond: Callable[[UnitRunner], StoredResponse],
+    render_error: Callable[[Exception], StoredResponse],
 ) -> StoredResponse:
-    """The response to the first such request: `answering` creates it, in the unit that it gets.
+    """The response to the first such request: `respond` creates it, in the unit that it gets.
 
-    A refusal of the directory is a response as well, created by `refusing`; nothing else remains
-    of the unit. Raises Unavailable if there is no response yet, and the errors of
+    An error of the domain becomes a response as well, by `render_error`. The rest of the unit is
+    then rolled back. Raises Unavailable if there is no response yet, and the errors of
     IdempotencyStore.reserve and IdempotencyStore.store.
 
     The unit holds what it reads. So a response with values of a resource is either stored before
@@ -51,19 +51,19 @@ def run_idempotently(
     """
 
     def unit(work: UnitOfWork) -> StoredResponse:
-        if kept := work.idempotency.reserve(
-            asked.key, asked.digest, owner=asked.owner, at=work.now
+        if stored := work.idempotency.reserve(
+            request.key, request.digest, owner=request.owner, at=work.now
         ):
-            return kept
+            return stored
         undo = work.savepoint()
         try:
-            answer = answering(nested(work))
+            answer = respond(nested(work))
         except Unavailable:
             raise
         except (RosterError, OperationRefused) as refusal:
             undo()
-            answer = refusing(refusal)
-        work.idempotency.store(asked.key, answer)
+            answer = render_error(refusal)
+        work.idempotency.store(request.key, answer)
         return answer
 
     return run(context, unit, for_update=True)

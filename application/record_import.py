@@ -50,8 +50,8 @@ class RecordError:
     detail: str
 
     def __str__(self) -> str:
-        said = f"{self.code}: {self.detail}"
-        return f"{self.attribute}: {said}" if self.attribute is not None else said
+        text = f"{self.code}: {self.detail}"
+        return f"{self.attribute}: {text}" if self.attribute is not None else text
 
 
 @dataclass(frozen=True, slots=True)

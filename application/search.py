@@ -72,13 +72,13 @@ class Order:
 
 def total_order(orders: tuple[Order, ...]) -> tuple[Order, ...]:
     """The orders without what can't matter, completed by ascending id so that no two rows tie."""
-    kept: dict[str, Order] = {}
+    orders_by_name: dict[str, Order] = {}
     for order in orders:
-        kept.setdefault(order.attribute, order)
+        orders_by_name.setdefault(order.attribute, order)
         if order.attribute == "id":
             break
-    kept.setdefault("id", Order("id"))
-    return tuple(kept.values())
+    orders_by_name.setdefault("id", Order("id"))
+    return tuple(orders_by_name.values())
 
 
 def tuple_getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:

@@ -45,7 +45,7 @@ def setting(name: str, default: str | None, read: Read[T], meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # some are secrets
 class Settings:
-    """What can be told to the service, checked. All of it comes from the environment."""
+    """What can be setting to the service, checked. All of it comes from the environment."""
 
     database_url: str = setting(
         "ROSTER_DATABASE_URL",
@@ -259,10 +259,10 @@ def _check_key_set(settings: Settings) -> None:
             raise BadSetting(name, "must be set with ROSTER_JWT_JWKS; * accepts any value")
 
 
-def _read(told: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
-    if (text := environment.get(told["name"], told["default"])) is None:
+def _read(setting: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    if (text := environment.get(setting["name"], setting["default"])) is None:
         return None
     try:
-        return told["read"](trimmed(text))
+        return setting["read"](trimmed(text))
     except ValueError as error:
-        raise BadSetting(told["name"], str(error)) from None
+        raise BadSetting(setting["name"], str(error)) from None

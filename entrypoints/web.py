@@ -57,7 +57,7 @@ def make_app(
     tokens = make_tokens(settings)
     openness = _open_access(settings) if settings.is_open else None
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
-    kept = make_metrics(pool) if settings.metrics == "on" else None
+    collected = make_metrics(pool) if settings.metrics == "on" else None
     inbound = api(
         [
             ApiResource(
@@ -77,15 +77,15 @@ def make_app(
         openness.check_origin if openness else None,
     )
     app = create_app(
-        [*inbound.blueprints, health(ready), metrics(kept)],
+        [*inbound.blueprints, health(ready), metrics(collected)],
         say=counting_refusals(inbound.say, rate_limit) if rate_limit else inbound.say,
         canonical=canonical,
         request_seconds=settings.request_seconds,
         body_seconds=settings.body_seconds,
-        dress=ResponseHeaders(
+        response_headers=ResponseHeaders(
             https=settings.public_url.startswith("https:"), origins=settings.cors_origins
         ),
-        metrics=kept,
+        metrics=collected,
         tell=request_logger(settings.log_format),
         check_host=openness.check_host if openness else None,
         trust_request_id=settings.trusted_proxies > 0,
@@ -120,18 +120,18 @@ def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:
 
 def make_metrics(pool: DeadlinePool | None) -> Metrics:
     """What is counted; of a database, its connections and failures, too."""
-    kept = Metrics(metrics_directory.use_metrics_directory())
+    collected = Metrics(metrics_directory.use_metrics_directory())
     if pool is not None:
-        kept.gauge("db_client_connection_max", "How many connections there may be.", pool.size)
-        kept.gauge("db_client_connection_used", "How many are in use.", pool.checkedout)
-        kept.gauge(
+        collected.gauge("db_client_connection_max", "How many connections there may be.", pool.size)
+        collected.gauge("db_client_connection_used", "How many are in use.", pool.checkedout)
+        collected.gauge(
             "db_client_connection_pending_requests", "How many requests wait for one.", pool.waiting
         )
-        kept.counter(
+        collected.counter(
             "roster_database_failures",
             "What the database could not do, by the code of the refusal that it led to.",
             "code",
             failures.failure_counts,
         )
-    kept.watch()
-    return kept
+    collected.watch()
+    return collected

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 
 from adapters.api import http
 from adapters.api.authorization import ERASE_HISTORY
-from adapters.api.idempotency import AnswerOnce
+from adapters.api.idempotency import RespondOnce
 from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
@@ -46,7 +46,7 @@ def collection(
     run: UnitRunner,
     urls: Urls,
     cursors: Cursors,
-    idempotent: AnswerOnce,
+    idempotent: RespondOnce,
 ) -> None:
     """Register the routes of a resource type."""
     declaration, entity_type, queries = resource.declaration, resource.type, resource.queries

@@ -11,28 +11,28 @@ from adapters.jsonapi.idempotency import idempotent_request
 from application.idempotency import run_idempotently
 from application.ports import StoredResponse, Subject, UnitRunner
 
-KEPT: Final = ("Content-Type", "ETag", "Location", "Cache-Control")
+STORED_HEADERS: Final = ("Content-Type", "ETag", "Location", "Cache-Control")
 """The headers of a response that are stored with it."""
 
-Answering = Callable[[UnitRunner], tuple[Response, Iterable[Subject]]]
+Respond = Callable[[UnitRunner], tuple[Response, Iterable[Subject]]]
 """Creates the response, and names the resources that it contains."""
-AnswerOnce = Callable[[UnitRunner, Answering, Iterable[Subject]], Response]
+RespondOnce = Callable[[UnitRunner, Respond, Iterable[Subject]], Response]
 
 
-def idempotent(say: Callable[[Exception], Response]) -> AnswerOnce:
-    """Returns the response that `answering` creates; under an Idempotency-Key, the first one.
+def idempotent(render_error: Callable[[Exception], Response]) -> RespondOnce:
+    """Returns the response that `respond` creates; under an Idempotency-Key, the first one.
 
     The resources that the response contains are stored with it, so that it can be erased with
-    any of them. A refusal, which `say` writes, is about those that the request names: `named`.
+    any of them. An error, which `render_error` renders, is about those that the request names.
     """
 
-    def answered_once(run: UnitRunner, answering: Answering, named: Iterable[Subject]) -> Response:
+    def respond_once(run: UnitRunner, respond: Respond, named: Iterable[Subject]) -> Response:
         sent = current_request()
         environ = sent.environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             http.discard_body()
-            return answering(run)[0]
+            return respond(run)[0]
         context = http.context()
         url = f"{environ['PATH_INFO']}?{http.query()}"
         request = idempotent_request(key, principal=context.principal, url=url, body=sent.body)
@@ -41,14 +41,14 @@ def idempotent(say: Callable[[Exception], Response]) -> AnswerOnce:
             run,
             request,
             context,
-            lambda joined: _stored(*answering(joined)),
-            lambda refusal: _stored(say(refusal), named),
+            lambda joined: _stored(*respond(joined)),
+            lambda refusal: _stored(render_error(refusal), named),
         )
         return http.response(answer.status, answer.body, headers=answer.headers)
 
-    return answered_once
+    return respond_once
 
 
 def _stored(response: Response, subjects: Iterable[Subject]) -> StoredResponse:
-    headers = {name: response.headers[name] for name in KEPT if name in response.headers}
+    headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
     return StoredResponse(response.status_code, headers, response.get_data(), frozenset(subjects))

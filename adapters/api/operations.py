@@ -7,7 +7,7 @@ from urllib.parse import unquote, urljoin
 from flask import Blueprint, Response
 
 from adapters.api import http
-from adapters.api.idempotency import AnswerOnce
+from adapters.api.idempotency import RespondOnce
 from adapters.api.root import canonical
 from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.operation_objects import ResolveHref
@@ -26,7 +26,7 @@ def operations(
     perform: Operations,
     collections: atomic.Collections,
     addresses: Urls,
-    answered_once: AnswerOnce,
+    respond_once: RespondOnce,
 ) -> None:
     """Give the API its route for operations."""
     locate = href_resolver(addresses, collections.keys())
@@ -41,7 +41,7 @@ def operations(
             body = atomic.results(batch, came, collections)
             return http.operations_ok(body), batch.subjects(came)
 
-        return answered_once(run, answer, batch.subjects())
+        return respond_once(run, answer, batch.subjects())
 
 
 def href_resolver(addresses: Urls, types: Container[str]) -> ResolveHref:

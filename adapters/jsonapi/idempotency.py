@@ -29,13 +29,13 @@ def idempotent_request(
     if not _KEY.fullmatch(sent):
         raise _unusable()
     key = re.sub(r"\\(.)", r"\1", sent[1:-1]) if sent.startswith('"') else sent
-    asked = sha256(url.encode("utf-8", "surrogateescape") + b"\n" + body)
+    digest = sha256(url.encode("utf-8", "surrogateescape") + b"\n" + body)
     # Without a principal, the key and the digest are the same as in the release before.
     owner = principal and principal.identity
     if principal:
         # The key is not stored. So who reads the digest can't confirm a guess of the body.
-        asked.update(b"\n" + key.encode())
-    return IdempotentRequest(_digest([owner, key]), asked.hexdigest(), _digest(owner))
+        digest.update(b"\n" + key.encode())
+    return IdempotentRequest(_digest([owner, key]), digest.hexdigest(), _digest(owner))
 
 
 def _digest(value: object) -> str:

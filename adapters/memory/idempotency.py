@@ -16,7 +16,7 @@ from application.ports import (
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Entry:
     """The response to a request of that digest.
 
     It has none while its unit is open, and after it was erased.
@@ -41,22 +41,22 @@ class MemoryIdempotencyStore(IdempotencyStore):
     `limit` is the bytes of one owner in a day.
     """
 
-    def __init__(self, rows: MutableMapping[str, Kept], limit: int) -> None:
+    def __init__(self, rows: MutableMapping[str, Entry], limit: int) -> None:
         self._rows = rows
         self._limit = limit
 
     def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> StoredResponse | None:
         self.delete_expired(at - IDEMPOTENCY_TTL)
-        kept = self._rows.get(key)
-        if kept is None:
-            self._rows[key] = Kept(digest, at, owner)
+        entry = self._rows.get(key)
+        if entry is None:
+            self._rows[key] = Entry(digest, at, owner)
             self._check_limit(self._rows[key], least=1)
             return None
-        if kept.answer is None:
+        if entry.answer is None:
             raise ResponseErased
-        if kept.digest != digest:
+        if entry.digest != digest:
             raise KeyReused
-        return kept.answer
+        return entry.answer
 
     def store(self, key: str, answer: StoredResponse) -> None:
         self._rows[key] = replace(self._rows[key], answer=answer)
@@ -66,22 +66,22 @@ class MemoryIdempotencyStore(IdempotencyStore):
         subject = subject_type, subject_id
         found = [
             key
-            for key, kept in self._rows.items()
-            if kept.answer is not None and subject in kept.answer.subjects
+            for key, entry in self._rows.items()
+            if entry.answer is not None and subject in entry.answer.subjects
         ]
         for key in found:
             self._rows[key] = replace(self._rows[key], digest="", answer=None)
         return len(found)
 
     def delete_expired(self, until: datetime) -> int:
-        expired = [key for key, kept in self._rows.items() if kept.at <= until]
+        expired = [key for key, entry in self._rows.items() if entry.at <= until]
         for key in expired:
             del self._rows[key]
         return len(expired)
 
-    def _check_limit(self, new: Kept, *, least: int = 0) -> None:
+    def _check_limit(self, new: Entry, *, least: int = 0) -> None:
         """Raises TooManyStoredResponses unless the owner has at least so many bytes left."""
-        of_owner = [kept for kept in self._rows.values() if kept.owner == new.owner]
-        if sum(kept.size for kept in of_owner) + least > self._limit:
-            oldest = min(kept.at for kept in of_owner)
+        of_owner = [entry for entry in self._rows.values() if entry.owner == new.owner]
+        if sum(entry.size for entry in of_owner) + least > self._limit:
+            oldest = min(entry.at for entry in of_owner)
             raise TooManyStoredResponses(ceil((oldest + IDEMPOTENCY_TTL - new.at).total_seconds()))

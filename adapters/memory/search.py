@@ -85,5 +85,5 @@ def _sliced(
         if (place.after is None or compare(key, place.after) > 0)
         and (place.before is None or compare(key, place.before) < 0)
     ]
-    kept = inside[-place.size :] if place.backward else inside[: place.size]
-    return Page(tuple(kept), len(inside) > place.size)
+    page = inside[-place.size :] if place.backward else inside[: place.size]
+    return Page(tuple(page), len(inside) > place.size)

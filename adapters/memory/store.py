@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from adapters.memory.audit import MemoryEvents
-from adapters.memory.idempotency import Kept, MemoryIdempotencyStore
+from adapters.memory.idempotency import Entry, MemoryIdempotencyStore
 from adapters.memory.repository import MemoryRepository, Rows
 from application.audit import AuditLog, Event
 from application.deadlines import time_left
@@ -48,7 +48,7 @@ class MemoryStore:
         self._answer_bytes = answer_bytes
         self._turn = Lock()
         self._rows: Mapping[AnyType, Rows[Any]] = {}
-        self._answers: Mapping[str, Kept] = {}
+        self._answers: Mapping[str, Entry] = {}
         self._events: Mapping[int, Event] = MappingProxyType({})
 
     @contextmanager

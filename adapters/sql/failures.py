@@ -273,15 +273,15 @@ def violated_constraint(error: BaseException) -> str | None:
 def _constraint_text(error: BaseException) -> str:
     """What the error says, but for values; and the statement, if it is known, with its gaps."""
     cause = _cause(error)
-    said = [type(cause).__name__]
+    parts = [type(cause).__name__]
     if isinstance(cause, psycopg2.Error):
-        said += [cause.pgcode or "", *message_parts(cause)]
+        parts += [cause.pgcode or "", *message_parts(cause)]
     elif isinstance(cause, pymysql.Error):
-        said += [str(_mariadb_code(cause))]
+        parts += [str(_mariadb_code(cause))]
     else:  # the drivers' own, and SQLite's, which names tables and columns alone
-        said += [str(cause)]
-    said += [str(getattr(error, "statement", None) or "")]
-    return "; ".join(filter(None, said))
+        parts += [str(cause)]
+    parts += [str(getattr(error, "statement", None) or "")]
+    return "; ".join(filter(None, parts))
 
 
 _GAVE_UP = {"57014", "55P03", 1205, 1969, 3024}
@@ -348,7 +348,7 @@ def _mariadb_code(error: pymysql.Error) -> int:
 
 
 def _is_definite(error: BaseException) -> bool:
-    """Whether the database itself said that it did not commit."""
+    """Whether the database itself parts that it did not commit."""
     if isinstance(error, psycopg2.Error):
         # A server that says FATAL may have committed before.
         return error.pgcode is not None and error.diag.severity_nonlocalized == "ERROR"

@@ -36,7 +36,7 @@ Placeholders = tuple[Placeholder, ...]
 
 
 class ConditionShape(NamedTuple):
-    """A condition: it holds if one of its alternatives does, each of them told by a few values.
+    """A condition: it holds if one of its alternatives does, each of them expand by a few values.
 
     `indexed`: none of the values has more characters than are indexed of a text of any length.
     """
@@ -141,9 +141,9 @@ def _fitted(condition: Condition, column: FixedDecimal) -> list[Condition]:
 
 
 def _condition_shape(condition: Condition, slot: Callable[[Value], Placeholder]) -> ConditionShape:
-    told = _EXPANSIONS.get(condition.op, _exact_value)
-    kept = filter(_is_storable, condition.values) if condition.op in _EXACT else condition.values
-    alternatives = tuple(tuple(map(slot, told(value))) for value in kept)
+    expand = _EXPANSIONS.get(condition.op, _exact_value)
+    values = filter(_is_storable, condition.values) if condition.op in _EXACT else condition.values
+    alternatives = tuple(tuple(map(slot, expand(value))) for value in values)
     indexed = all(
         len(value) <= PREFIX_LENGTH for value in condition.values if isinstance(value, str)
     )
@@ -202,8 +202,8 @@ def _without_redundant_orders(search: Search) -> Search:
     """
     fixed = {each.attribute: each.values[0] for each in search.conditions if _is_one_value(each)}
     fixed.pop("id", None)
-    kept = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
-    if len(kept) == len(search.ordering):
+    remaining = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
+    if len(remaining) == len(search.ordering):
         return search
     place = search.place
     if isinstance(place, Slice):
@@ -211,10 +211,11 @@ def _without_redundant_orders(search: Search) -> Search:
         if not all(_is_within(key, search.ordering, fixed) for key in keys):
             return search
         after, before = (
-            key and tuple(key[number] for number in kept) for key in (place.after, place.before)
+            key and tuple(key[number] for number in remaining)
+            for key in (place.after, place.before)
         )
         place = replace(place, after=after, before=before)
-    return replace(search, ordering=tuple(search.ordering[n] for n in kept), place=place)
+    return replace(search, ordering=tuple(search.ordering[n] for n in remaining), place=place)
 
 
 def _is_within(key: Key, ordering: tuple[Order, ...], fixed: Mapping[str, Value]) -> bool:

@@ -59,7 +59,7 @@ def revision_of(connection: Connection) -> str | None:
 
     Raises UnknownRevision if what is recorded is no revision of Roster's.
     """
-    return _recorded(connection) or _legacy(connection)
+    return _own_revision(connection) or _legacy(connection)
 
 
 def current(engine: Engine) -> str | None:
@@ -129,7 +129,7 @@ def adopt(connection: Connection, stamp: Callable[[str], None]) -> None:
     That table stays: those releases may still serve, and refuse to without it. A column marks it
     as Roster's, so that `mirror` never changes the one of another application.
     """
-    if _recorded(connection) is None and (revision := _legacy(connection)):
+    if _own_revision(connection) is None and (revision := _legacy(connection)):
         if not _is_marked(connection):
             connection.execute(text(f"ALTER TABLE {LEGACY_TABLE} ADD COLUMN {_MARK} INTEGER"))
         stamp(revision)
@@ -149,7 +149,7 @@ def mirror(connection: Connection, heads: Iterable[str]) -> None:
         connection.execute(legacy.insert().values(values))
 
 
-def _recorded(connection: Connection) -> str | None:
+def _own_revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     found = _versions(connection, VERSION_TABLE)

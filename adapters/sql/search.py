@@ -59,7 +59,7 @@ _OFFSET = bindparam("offset", type_=Integer())
 _TRIGRAMS = _BEGINNINGS = "postgresql"
 """The database that may have indexes of parts, and the one that indexes beginnings of texts."""
 _STATEMENTS = 256
-"""How many statements are kept: one for each shape of search asked lately."""
+"""How many statements are kept: one for each recent shape of search."""
 
 
 class Overridden:
@@ -135,37 +135,43 @@ class Searchable:
             return CompiledStatement(self._numbered(fitting, shape.ordering))
         return CompiledStatement(self._sliced(fitting, shape, _BEYOND.get(database, _after_key)))
 
-    def _holds(self, asked: ConditionShape, database: str) -> Clause:
-        text = self._folded[asked.attribute] if asked.folded else None
-        indexed = asked.op is Op.STARTS_WITH or (asked.op is Op.CONTAINS and database == _TRIGRAMS)
+    def _holds(self, condition: ConditionShape, database: str) -> Clause:
+        text = self._folded[condition.attribute] if condition.folded else None
+        indexed = condition.op is Op.STARTS_WITH or (
+            condition.op is Op.CONTAINS and database == _TRIGRAMS
+        )
         if isinstance(text, Overridden) and indexed:
-            return text.holds(lambda column: _any_holds(column, asked))
-        column = self._asked_of(asked)
-        held = _any_holds(column, asked)
-        if asked.op is Op.NE and asked.alternatives and self._is_nullable(asked):
+            return text.holds(lambda column: _any_holds(column, condition))
+        column = self._column_of(condition)
+        held = _any_holds(column, condition)
+        if condition.op is Op.NE and condition.alternatives and self._is_nullable(condition):
             held = or_(held, column.is_(None))
-        beginning = self._beginnings.get(asked.attribute) if asked.folded else None
-        if beginning is None or database != _BEGINNINGS or asked.op not in (Op.EQ, Op.IN):
+        beginning = self._beginnings.get(condition.attribute) if condition.folded else None
+        if beginning is None or database != _BEGINNINGS or condition.op not in (Op.EQ, Op.IN):
             return held
         # Its index has only beginnings, which must be compared for it to be used.
-        return and_(_begins_as_any(beginning, asked), held)
+        return and_(_begins_as_any(beginning, condition), held)
 
-    def _asked_of(self, asked: ConditionShape) -> ColumnElement[Any]:
-        if not asked.folded:
-            return self._compared[asked.attribute]
-        text = self._folded[asked.attribute]
-        if asked.op is Op.STARTS_WITH and asked.indexed and asked.attribute in self._beginnings:
-            return self._beginnings[asked.attribute]
+    def _column_of(self, condition: ConditionShape) -> ColumnElement[Any]:
+        if not condition.folded:
+            return self._compared[condition.attribute]
+        text = self._folded[condition.attribute]
+        if (
+            condition.op is Op.STARTS_WITH
+            and condition.indexed
+            and condition.attribute in self._beginnings
+        ):
+            return self._beginnings[condition.attribute]
         return text.whole if isinstance(text, Overridden) else text
 
-    def _is_nullable(self, asked: ConditionShape) -> bool:
-        column = (self._folded if asked.folded else self._compared)[asked.attribute]
+    def _is_nullable(self, condition: ConditionShape) -> bool:
+        column = (self._folded if condition.folded else self._compared)[condition.attribute]
         return bool((column.usual if isinstance(column, Overridden) else column).nullable)
 
-    def _finds_one(self, asked: ConditionShape) -> bool:
+    def _finds_one(self, condition: ConditionShape) -> bool:
         """At most."""
-        is_one = asked.op is Op.EQ and len(asked.alternatives) == 1
-        return is_one and self._asked_of(asked) in self._unique
+        is_one = condition.op is Op.EQ and len(condition.alternatives) == 1
+        return is_one and self._column_of(condition) in self._unique
 
     def _sliced(self, fitting: Select[Any], shape: QueryShape, beyond: "Beyond") -> CompilerElement:
         reverse = _reversed(shape.ordering)
@@ -231,16 +237,18 @@ def _sliced_page(rows: Sequence[Row], place: Slice, entity: Callable[[Row], T]) 
     return Page(tuple(items), more=len(rows) > place.size)
 
 
-def _any_holds(column: ColumnElement[Any], asked: ConditionShape) -> Clause:
-    if asked.op in (Op.EQ, Op.IN) and asked.alternatives:
-        return column.in_([_bound(column, slot) for (slot,) in asked.alternatives])
-    return or_(false(), *(_compared(column, asked.op, each) for each in asked.alternatives))
+def _any_holds(column: ColumnElement[Any], condition: ConditionShape) -> Clause:
+    if condition.op in (Op.EQ, Op.IN) and condition.alternatives:
+        return column.in_([_bound(column, slot) for (slot,) in condition.alternatives])
+    return or_(false(), *(_compared(column, condition.op, each) for each in condition.alternatives))
 
 
-def _begins_as_any(beginning: ColumnElement[str], asked: ConditionShape) -> Clause:
-    if not asked.alternatives:
+def _begins_as_any(beginning: ColumnElement[str], condition: ConditionShape) -> Clause:
+    if not condition.alternatives:
         return false()
-    return beginning.in_([IndexedPrefix(_bound(beginning, slot)) for (slot,) in asked.alternatives])
+    return beginning.in_(
+        [IndexedPrefix(_bound(beginning, slot)) for (slot,) in condition.alternatives]
+    )
 
 
 def _compared(column: ColumnElement[Any], op: Op, slots: Placeholders) -> Clause:

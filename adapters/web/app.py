@@ -61,7 +61,7 @@ def create_app(
     canonical: Rewrite,
     request_seconds: float,
     body_seconds: float = 20,
-    dress: ResponseHeaders | None = None,
+    response_headers: ResponseHeaders | None = None,
     metrics: Metrics | None = None,
     tell: RequestLog = tell,
     check_host: Callable[[], None] | None = None,
@@ -73,7 +73,7 @@ def create_app(
 
     `say` makes the answer to whatever goes wrong; `canonical` turns the path of a request into
     the one by which it is routed; `request_seconds` is the deadline of a request; the body of one
-    that is refused early is discarded for at most `body_seconds`; `dress` adds
+    that is refused early is discarded for at most `body_seconds`; `response_headers` adds
     to every answer's headers; `metrics` hear of every request, and `tell` gets a line about it.
     `check_host` is the first check of a request. X-Request-ID is accepted from the client if
     `trust_request_id` is set. `log_key` is the key of the hashes that stand for principals in the
@@ -93,7 +93,7 @@ def create_app(
         canonical,
         request_seconds,
         body_seconds,
-        dress or ResponseHeaders(),
+        response_headers or ResponseHeaders(),
         metrics,
         tell,
         trust_request_id=trust_request_id,
@@ -140,7 +140,7 @@ class RequestMiddleware:
         canonical: Rewrite,
         seconds: float,
         body_seconds: float,
-        dress: ResponseHeaders,
+        response_headers: ResponseHeaders,
         metrics: Metrics | None,
         tell: RequestLog,
         *,
@@ -151,7 +151,7 @@ class RequestMiddleware:
         self._canonical = canonical
         self._seconds = seconds
         self._body_seconds = body_seconds
-        self._dress = dress
+        self._response_headers = response_headers
         self._metrics = metrics
         self._log = tell
         self._trust_request_id = trust_request_id
@@ -173,7 +173,7 @@ class RequestMiddleware:
             request = current_request()
             started.append((status, request))
             headers.append(("X-Request-ID", request_id))
-            self._dress(environ, headers)
+            self._response_headers(environ, headers)
             if not (is_read(environ) or can_be_discarded(environ)) and _is_own_server(environ):
                 headers.append(("Connection", "close"))
             if request.url_rule:

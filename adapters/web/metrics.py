@@ -32,7 +32,7 @@ _BETWEEN_SAMPLES: Final = 1.0
 
 
 class Metrics:
-    """The metrics of this process, told together with those of its sisters.
+    """The metrics of this process, counted together with those of its sisters.
 
     `directory` is where the processes of one service keep what they count (see `share`); None
     for a process on its own.
@@ -84,12 +84,12 @@ class Metrics:
     ) -> None:
         """Tell how often each thing happens from now on, of which `read` gives the count."""
         counter = Counter(name, text, [label], registry=self._registry)
-        told = dict(read())  # by the process that started this one
+        counted = dict(read())  # by the process that started this one
 
         def sample() -> None:
             for kind, count in read().items():
-                counter.labels(kind).inc(count - told.get(kind, 0))
-                told[kind] = count
+                counter.labels(kind).inc(count - counted.get(kind, 0))
+                counted[kind] = count
 
         self._samples.append(sample)
 
@@ -130,12 +130,12 @@ def route_template(route: str) -> str:
     return re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", route)
 
 
-def metrics(kept: Metrics | None) -> Blueprint:
+def metrics(collected: Metrics | None) -> Blueprint:
     """/metrics; 404 if none are collected.
 
     Anyone may request it, and the text takes milliseconds to compute: it holds for a second.
     """
-    text = CachedResult(kept.text) if kept else None
+    text = CachedResult(collected.text) if collected else None
     blueprint = Blueprint("metrics", __name__)
 
     @blueprint.get("/metrics")

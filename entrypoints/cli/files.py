@@ -47,7 +47,7 @@ def format_of(name: str, chosen: str | None) -> str:
 @contextmanager
 def reading(name: str) -> Iterator[BinaryIO]:
     """The file's bytes. FileFailed."""
-    with _told(name), _opened(name) as file:
+    with _failing_with_reason(name), _opened(name) as file:
         yield file
 
 
@@ -58,7 +58,7 @@ def writing(name: str) -> Iterator[BinaryIO]:
     A new file is readable by its owner only. An existing one keeps its owner and permissions,
     with a warning if other users of the machine may read it.
     """
-    with _told(name):
+    with _failing_with_reason(name):
         try:
             with _created(name) as file:
                 _warn_of_readers(name, file)
@@ -66,7 +66,7 @@ def writing(name: str) -> Iterator[BinaryIO]:
                 file.flush()
         except OSError:
             if name == STANDARD:
-                _forget_standard_output()
+                _discard_stdout()
             raise
 
 
@@ -102,7 +102,7 @@ def _warn_of_readers(name: str, file: BinaryIO) -> None:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _failing_with_reason(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -111,9 +111,9 @@ def _told(name: str) -> Iterator[None]:
         raise FileFailed("standard output" if name == STANDARD else name, error) from error
 
 
-def _forget_standard_output() -> None:
+def _discard_stdout() -> None:
     """Or the interpreter would try in vain, as it ends, to write what is left, and say so."""
     with suppress(OSError):  # it is no file where somebody else listens
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -240,7 +240,7 @@ def build(current: CurrentStore) -> Build:
             say=inbound.say,
             canonical=canonical,
             request_seconds=8,
-            dress=dress,
+            response_headers=dress,
             metrics=kept,
             check_host=openness.check_host if openness else None,
             trust_request_id=trust_request_id,

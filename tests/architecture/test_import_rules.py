@@ -32,7 +32,12 @@ BREACHES = [
     ("core", "domain/users.py", "import sqlalchemy"),
     ("core", "application/users.py", "import flask"),
     ("format", "adapters/jsonapi/errors.py", "import flask"),
-    ("format", "adapters/jsonapi/documents.py", "import domain.users"),
+    ("generic", "adapters/jsonapi/documents.py", "import domain.users"),
+    ("generic", "adapters/sql/repository.py", "import application.users"),
+    ("generic", "adapters/memory/store.py", "import domain.users"),
+    ("generic", "adapters/api/collection.py", "import adapters.resources.users"),
+    ("generic", "application/commands.py", "import application.users"),
+    ("generic", "entrypoints/container.py", "import adapters.sql.users"),
     ("resources", "adapters/resources/users.py", "import flask"),
     ("flask", "entrypoints/serve.py", "import flask"),
     ("sqlalchemy", "entrypoints/serve.py", "import sqlalchemy"),
@@ -92,3 +97,36 @@ def test_the_core_imports_the_standard_library_and_the_judge_of_addresses_only()
     core = {m for m in graph.modules if m.partition(".")[0] in ("domain", "application")}
     outside = graph.modules - core - set(sys.stdlib_module_names)
     assert outside == {"email_validator"}
+
+
+# The modules that may know a resource: those of users.
+OF_USERS = {
+    "domain.users",
+    "application.users",
+    "adapters.resources.users",
+    "adapters.sql.users",
+    "adapters.sql.email_keys",
+}
+
+
+def test_the_generic_contract_covers_every_module_that_is_not_of_a_resource() -> None:
+    (contract,) = (each for each in CONTRACTS if each["id"] == "generic")
+    covered = tuple(contract["source_modules"])
+    modules = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for package in ("domain", "application", "adapters")
+        for file in (ROOT / package).rglob("*.py")
+    }
+    missing = {
+        module
+        for module in modules - OF_USERS
+        if not any(module == each or module.startswith(f"{each}.") for each in covered)
+        and "." in module
+    }
+    assert missing == {
+        "adapters.https_client",
+        "adapters.resources",
+        "adapters.sql",
+        "adapters.strict_json",
+    }
+    assert set(contract["forbidden_modules"]) == OF_USERS

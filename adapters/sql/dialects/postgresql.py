@@ -243,16 +243,16 @@ def _with_address(
     error: psycopg2.OperationalError, parameters: dict[str, Any]
 ) -> psycopg2.OperationalError:
     """The same error with the server's address, which libpq leaves out where it does not block."""
-    said = str(error).strip() or "it did not respond in time"
-    if "connection to server" in said:
+    message = str(error).strip() or "it did not respond in time"
+    if "connection to server" in message:
         return error
     address = parameters.get("host") or parameters.get("hostaddr") or "the default socket"
     port = parameters.get("port") or "5432"
-    return type(error)(f'connection to server at "{address}", port {port} failed: {said}')
+    return type(error)(f'connection to server at "{address}", port {port} failed: {message}')
 
 
 def _refuse_unsupported(connection: Session) -> None:
-    """Raises UnsupportedServer, UnsupportedEncoding. The server has said all this already."""
+    """Raises UnsupportedServer, UnsupportedEncoding. The server has message all this already."""
     version = connection.server_version
     if version < 10_000 * MIN_VERSION:
         raise UnsupportedServer(
