@@ -51,7 +51,7 @@ def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterat
     """The service over a database with nothing in it."""
     engine = make_engine(request.getfixturevalue(request.param))
     schema.upgrade(engine)
-    store = SqlStore(engine, type(clock)())
+    store = SqlStore(engine, type(clock)(), [USERS_TABLE])
     yield build(begin=store.begin, reader=SqlReader(USERS_TABLE, engine)).test_client()
     engine.dispose()
 

@@ -21,10 +21,13 @@ class Uninstalled:
 sys.meta_path.insert(0, Uninstalled())
 
 from datetime import UTC, datetime
+from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
+from application.commands import Commands
 from application.ports import Context
 from application.search import Search
 from application.units import retrying
+from application.users import USER_TYPE
 from domain.users import NewUser, UserChanges
 
 store = MemoryStore(lambda: datetime(2026, 11, 22, tzinfo=UTC))

@@ -52,7 +52,7 @@ def users(roster: Roster, postgresql_url: str) -> list[User]:
     try:
         for number, name in enumerate(NAMES):
             moment = START + timedelta(milliseconds=50 * number)
-            with SqlStore(engine, lambda at=moment: at).begin(Context()) as work:
+            with SqlStore(engine, lambda at=moment: at, [USERS_TABLE]).begin(Context()) as work:
                 new = NewUser(email=f"u{number}@x.test", name=name, is_active=number % 2 == 0)
                 work.repository(USER_TYPE).add(new, at=work.now)
         return list(walk(SqlReader(USERS_TABLE, engine).page, Search()))

@@ -221,9 +221,9 @@ def test_a_lost_answer_to_commit_leaves_the_outcome_unknown(request, directory, 
     with deaf_at_commit(server.address) as port:
         engine = make_engine(server.url(directory.engine.url.database, port=port))
         with pytest.raises(OutcomeUnknown), deadline(5):
-            retrying(SqlStore(engine, lambda: datetime(2026, 11, 22, tzinfo=UTC)).begin)(
-                NOBODY, unit
-            )
+            retrying(
+                SqlStore(engine, lambda: datetime(2026, 11, 22, tzinfo=UTC), [USERS_TABLE]).begin
+            )(NOBODY, unit)
         engine.dispose()
     assert runs == 1, "a unit whose outcome is unknown is never run again"
     assert len(directory.reader.page(Search()).items) == 1, "this time it had happened"

@@ -96,7 +96,7 @@ def test_databases_answer_what_memory_answers(engines, kind, wanted, data) -> No
     engine: Engine = engines(kind)
     with engine.connect() as connection:
         connection.exec_driver_sql("DELETE FROM users")
-    memory, database = MemoryStore(lambda: NOON), SqlStore(engine, lambda: NOON)
+    memory, database = MemoryStore(lambda: NOON), SqlStore(engine, lambda: NOON, [USERS_TABLE])
     mine, its = _filled(memory.begin, wanted), _filled(database.begin, wanted)
     assert [_known(user) for user in mine] == [_known(user) for user in its]
     pairs = {m.id: i.id for m, i in zip(mine, its, strict=True) if m and i}

@@ -111,17 +111,20 @@ import sys
 from datetime import UTC, datetime
 from adapters.sql.engine import make_engine
 from adapters.sql.store import SqlStore
-from application.deadlines import within
+from adapters.sql.users import USERS_TABLE
+from application.commands import Commands
+from application.deadlines import deadline
 from application.ports import Context
-from application.units import repeating
+from application.units import retrying
+from application.users import USER_TYPE
 from domain.users import NewUser, UserChanges
 
 url, name, user_id, times = *sys.argv[1:3], *map(int, sys.argv[3:])
 engine = make_engine(url)
-store = SqlStore(engine, lambda: datetime.now(UTC).replace(microsecond=0))
+store = SqlStore(engine, lambda: datetime.now(UTC).replace(microsecond=0), [USERS_TABLE])
 commands = Commands(USER_TYPE, retrying(store.begin))
 for number in range(times):
-    with within(20):
+    with deadline(20):
         commands.change(user_id, UserChanges({"name": f"{name}-{number}"}), Context())
         commands.create(NewUser(email=f"{name}-{number}@example.org", name=name), Context())
 engine.dispose()

@@ -24,7 +24,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_every_provider_builds(url: str) -> None:
     container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}))
     if url == "memory://":
-        for name in ("engine", "pool", "user_copies"):
+        for name in ("engine", "pool", "exporters"):
             del container.providers[name]
     for name, provider in container.providers.items():
         assert provider() is not None, name
@@ -32,7 +32,7 @@ def test_every_provider_builds(url: str) -> None:
 
 def test_everything_is_built_once(url: str) -> None:
     container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}))
-    for name in ("store", "user_reader", "user_commands", "app"):
+    for name in ("store", "readers", "services", "app"):
         provider: providers.Provider[object] = getattr(container, name)
         assert provider() is provider(), name
 

@@ -98,7 +98,7 @@ def find(engine: Engine, email: str) -> list[User]:
 
 
 def commands(engine: Engine) -> Commands:
-    return Commands(USER_TYPE, retrying(SqlStore(engine, lambda: NOON).begin))
+    return Commands(USER_TYPE, retrying(SqlStore(engine, lambda: NOON, [USERS_TABLE]).begin))
 
 
 EMAILS = (

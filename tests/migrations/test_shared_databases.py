@@ -13,6 +13,7 @@ from adapters.sql.engine import make_engine
 from adapters.sql.metadata import METADATA
 from adapters.sql.revisions import revisions
 from adapters.sql.store import SqlStore
+from adapters.sql.users import USERS_TABLE
 from application.ports import Unavailable
 
 ROSTER = Path(sys.executable).with_name("roster")
@@ -76,7 +77,7 @@ def test_the_version_of_another_application_is_neither_used_nor_changed(
     schema.upgrade(engine)
     assert schema.current(engine) == schema.REVISION
     assert versions(engine, "alembic_version") == [value]
-    SqlStore(engine, lambda: None).ready()
+    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
     assert schema.drift(engine) == []
     for revision in ("0004", "0003", "0001"):
         schema.downgrade(engine, revision)
@@ -110,7 +111,7 @@ def test_the_tables_of_an_older_release_are_taken_over_while_it_serves(
     assert versions(engine, schema.VERSION_TABLE) == [schema.REVISION]
     assert is_served_by(engine, revision)
     assert is_served_by(engine, schema.LAST_LEGACY)
-    SqlStore(engine, lambda: None).ready()
+    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
     assert schema.drift(engine) == []
     schema.upgrade(engine)
     assert is_served_by(engine, schema.LAST_LEGACY)
@@ -136,7 +137,7 @@ def test_a_downgrade_is_seen_by_older_releases_too(engine: Engine) -> None:
 def test_a_newer_schema_is_served_and_left_as_it_is(engine: Engine) -> None:
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
-    SqlStore(engine, lambda: None).ready()
+    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
     schema.upgrade(engine)
     assert schema.current(engine) == "0999"
 
@@ -146,7 +147,7 @@ def test_a_version_that_roster_never_writes_is_refused(engine: Engine, value: st
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '{value}'")
     for attempt in (
-        SqlStore(engine, lambda: None).ready,
+        SqlStore(engine, lambda: None, [USERS_TABLE]).ready,
         lambda: schema.current(engine),
         lambda: schema.upgrade(engine),
     ):
