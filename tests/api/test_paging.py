@@ -40,7 +40,7 @@ def people(store: MemoryStore) -> list[User]:
     with store.begin(Context()) as work:
         for user in made[::7]:
             work.repository(USER_TYPE).remove(user)
-    return list(store.rows.values())
+    return list(store.rows(USER_TYPE).values())
 
 
 def ids(response: Any) -> list[int]:

@@ -48,7 +48,7 @@ def test_the_use_cases_run_without_flask_and_sqlalchemy() -> None:
     assert (result.stderr, result.stdout.split("\n")) == ("", ["['Anne']", "0", ""])
 
 
-HEADER = re.compile(r"\b(?:[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)+|ETag|Authorization|Bearer)\b")
+HEADER = re.compile(r"\b(?:[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]+)+|ETag|Authorization|Bearer)\b")
 """The names of HTTP headers as people write them: Retry-After, X-Request-ID."""
 
 

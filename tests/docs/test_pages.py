@@ -119,7 +119,10 @@ def test_the_session_of_a_page_goes_as_it_is_told(
 
 def commands(group: click.Group, path: str = "roster") -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, with the words that call it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{path} {name}")
         else:

@@ -51,8 +51,10 @@ def options(command: click.Command) -> Iterator[str]:
     """What can be given on the command line, and on those of the commands below."""
     for parameter in command.params:
         yield from parameter.opts
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
-        yield from options(below)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from options(command.get_command(context, name))
 
 
 def test_no_secret_is_given_on_a_command_line_where_others_see_it() -> None:
