@@ -22,7 +22,7 @@ from adapters.api.root import root
 from adapters.api.users import users
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.resource import KEY
+from adapters.jsonapi.kinds import KEY
 from adapters.resources.addresses import PREFIX, Urls
 from adapters.resources.users import USERS
 from adapters.web.bearer import Authenticate

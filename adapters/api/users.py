@@ -44,7 +44,7 @@ def users(
         shown = parameters.single(http.query(), USERS)
         sent = http.read_resource_object(id_required=False)
         expect_new(sent, USERS)
-        new = NewUser.of(*USERS.split_attributes(sent.fields))
+        new = NewUser.of(*USERS.load(sent.fields, partial=False))
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             user = UserCommands(run).create(new, http.context())
@@ -67,7 +67,7 @@ def users(
         shown = parameters.single(http.query(), USERS)
         sent = http.read_resource_object(id_required=True)
         expect_existing(sent, USERS, str(user_id))
-        changes = UserChanges(*USERS.split_attributes(sent.fields))
+        changes = UserChanges(*USERS.load(sent.fields, partial=True))
         http.discard_body()
         expected = http.preconditions()
         user = commands.change(user_id, changes, http.context(), expected=expected)

@@ -62,9 +62,9 @@ class Services:
 
     def id_of(self, text: str) -> int:
         """The id itself, whether or not there is such a user; of an email as find."""
-        from adapters.jsonapi.resource import read_key
+        from adapters.resources.users import USERS
 
-        return read_key(text) or self.find(text).id
+        return USERS.id.parse(text) or self.find(text).id
 
     def event_count(self, user_id: int) -> int:
         """The number of events about the user. Raises UserNotFound if nothing is known of it."""
@@ -75,12 +75,12 @@ class Services:
 
     def find(self, text: str) -> "User":
         """The user with this id, or with this email in any form. Raises UserNotFound."""
-        from adapters.jsonapi.resource import read_key
+        from adapters.resources.users import USERS
         from application.search import Condition, Op, Search
         from domain.text import email_key
         from domain.users import EMAIL_LENGTH, UserNotFound
 
-        if key := read_key(text):
+        if key := USERS.id.parse(text):
             return self.reader.get(key)
         if len(text) > EMAIL_LENGTH:
             raise UserNotFound(f"{text[:EMAIL_LENGTH]}…")

@@ -113,10 +113,12 @@ def create(as_json: bool, **given: Any) -> None:
     \b
     roster users create --email ann@example.org --name 'Ann Example' --active
     """
+    from adapters.resources.users import USERS
     from domain.users import NewUser
 
     with open_services() as directory:
-        user = directory.commands.create(NewUser.of(_given(given)), directory.context)
+        new = NewUser.of(*USERS.load(_given(given), partial=False))
+        user = directory.commands.create(new, directory.context)
         _show(directory, user, as_json=as_json)
 
 
@@ -132,10 +134,11 @@ def update(user: str, as_json: bool, **given: Any) -> None:
     roster users update 7 --role admin
     roster users update ann@example.org --email ann@example.com --inactive
     """
+    from adapters.resources.users import USERS
     from domain.users import UserChanges
 
     with open_services() as directory:
-        changes = UserChanges(_given(given))
+        changes = UserChanges(*USERS.load(_given(given), partial=True))
         user_id = directory.find(user).id
         changed = directory.commands.change(user_id, changes, directory.context)
         _show(directory, changed, as_json=as_json)

@@ -71,7 +71,7 @@ def _imported(
     from adapters.resources.files import FORMATS
     from adapters.resources.users import USERS
 
-    required = [name for name, attribute in USERS.attributes.items() if attribute.required]
+    required = [name for name, attribute in USERS.settable.items() if attribute.required]
     with files.reading(file) as source, _keeping(errors_file, file) as bad_ones:
         records = FORMATS[form].read(source, USERS, ["email"] if manner.update else required)
         with Progress("Importing", end=_size(source)) as progress, open_services() as directory:

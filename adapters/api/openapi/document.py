@@ -22,7 +22,6 @@ from adapters.api.openapi.parameters import (
 )
 from adapters.api.openapi.schemas import (
     ERRORS,
-    TYPES,
     object_of,
     operation_schemas,
     page_schemas,
@@ -32,7 +31,7 @@ from adapters.api.openapi.schemas import (
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
-from adapters.jsonapi.resource import Kind, Resource
+from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS
 from adapters.resources.users import USERS
@@ -254,7 +253,7 @@ def _history_path(resource: Resource) -> dict[str, Any]:
     }
 
 
-_ID: Final = {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.ID]}
+_ID: Final = {"name": "id", "in": "path", "required": True, "schema": USERS.id.json_schema()}
 
 
 def _listed(resource: Resource, *problems: int) -> dict[str, Any]:
