@@ -150,7 +150,7 @@ class Resource:
             }
             sent = {name: value for name, value in sent.items() if name not in read_only}
         try:
-            return self._loader.load(sent, partial=partial), read_only
+            return self._loader.load(sent, partial=partial or None), read_only
         except ValidationError as error:
             raise Invalid(self._violations(sent, error)) from None
 
