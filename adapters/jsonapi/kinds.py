@@ -373,6 +373,12 @@ class Integer(Kind):
             return Problem("invalid_format", f"{self._range()} without leading zeros")
         return super().from_text(int(text))  # type: ignore[arg-type]
 
+    def json_schema(self) -> dict[str, Any]:
+        described = super().json_schema()
+        if self.dump_only:  # the bounds are for those who set it
+            del described["minimum"], described["maximum"]
+        return described
+
     def _range(self) -> str:
         return f"must be an integer from {self.schema['minimum']} to {self.schema['maximum']}"
 
