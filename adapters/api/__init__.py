@@ -22,7 +22,7 @@ from adapters.api.request import require_request_class
 from adapters.api.root import root
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.resource import KEY
+from adapters.jsonapi.kinds import KEY
 from adapters.resources.addresses import PREFIX, Urls
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter

@@ -71,7 +71,7 @@ def collection(
         shown = parameters.single(query, declaration)
         sent = http.read_resource_object(id_required=False)
         expect_new(sent, declaration)
-        new = entity_type.new.of(*declaration.split_attributes(sent.fields))
+        new = entity_type.new.of(*declaration.load(sent.fields, partial=False))
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             entity = resource.commands(run).create(new, http.context())
@@ -94,7 +94,7 @@ def collection(
         shown = parameters.single(query, declaration)
         sent = http.read_resource_object(id_required=True)
         expect_existing(sent, declaration, str(entity_id))
-        changes = entity_type.changes(*declaration.split_attributes(sent.fields))
+        changes = entity_type.changes(*declaration.load(sent.fields, partial=True))
         http.discard_body()
         expected = http.preconditions()
         entity = commands.change(entity_id, changes, http.context(), expected=expected)

@@ -110,6 +110,10 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "control_character": ("422", "The attribute is one line without control characters."),
     "forbidden_character": ("422", "No string may contain NUL or a lone surrogate."),
     "invalid_format": ("422", "The value contains characters that the attribute does not accept."),
+    "out_of_range": (
+        "422",
+        "The number is too small or too large; the detail says what is accepted.",
+    ),
     "invalid_email": ("422", "The value is not a syntactically valid email address."),
     "read_only": ("403", "The service sets the attribute. Leave it out, or send it as it stands."),
     # The directory.

@@ -12,6 +12,7 @@ import orjson
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError, to_request_error
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
+from adapters.jsonapi.kinds import MAX_KEY, Id
 from adapters.jsonapi.operation_objects import (
     MAX_OPERATIONS,
     RESULTS,
@@ -21,7 +22,7 @@ from adapters.jsonapi.operation_objects import (
     ResolveHref,
     Target,
 )
-from adapters.jsonapi.resource import MAX_KEY, Resource, read_key
+from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import (
     client_generated_id_error,
     other_id,
@@ -122,6 +123,7 @@ def results(batch: Batch, came: Results, collections: Collections) -> bytes:
     return orjson.dumps({"jsonapi": {"version": "1.1"}, RESULTS: found})
 
 
+_ANY_ID: Final = Id()
 _ACTIONS: Final = {"add": Action.CREATE, "update": Action.CHANGE, "remove": Action.DELETE}
 
 
@@ -138,8 +140,15 @@ def _missing_targets(sent: OperationObject, collections: Collections) -> Iterato
         yield _not_found(target.pointer, target.detail)
     elif not (target.inferred or target.type in collections):
         yield _not_found(target.pointer, "There is no collection of this type.")
-    elif target.id is not None and read_key(target.id) is None:
+    elif target.id is not None and not _is_id(target, collections):
         yield _not_found(target.pointer, "There is no resource of this id.")
+
+
+def _is_id(target: Target, collections: Collections) -> bool:
+    """Whether a resource of the target's type can have its id."""
+    collection = collections.get(target.type)
+    ids = collection.resource.id if collection else _ANY_ID
+    return ids.parse(target.id or "") is not None
 
 
 def _not_found(pointer: str, detail: str) -> ErrorObject:
@@ -198,18 +207,20 @@ def _merge_errors(refusals: Sequence[tuple[OperationObject, RosterError]]) -> Re
 
 
 def _to_operation(sent: OperationObject, collection: Collection) -> Operation:
-    target, expected = sent.found, _expected(sent.version)
+    target, expected, resource = sent.found, _expected(sent.version), collection.resource
     if sent.data is None:
-        return Delete(target.type, _id_or_creation(target), expected)
-    attributes, claimed = collection.resource.split_attributes(sent.data.fields)
+        return Delete(target.type, _id_or_creation(target, resource), expected)
     if sent.op == "add":
-        return Create(target.type, collection.new(attributes, claimed))
-    changes = collection.changes(attributes, claimed)
-    return Change(target.type, _id_or_creation(target), changes, expected)
+        new = collection.new(*resource.load(sent.data.fields, partial=False))
+        return Create(target.type, new)
+    changes = collection.changes(*resource.load(sent.data.fields, partial=True))
+    return Change(target.type, _id_or_creation(target, resource), changes, expected)
 
 
-def _id_or_creation(target: Target) -> int | CreatedBy:
-    return int(target.id or 0) if target.created_by is None else CreatedBy(target.created_by)
+def _id_or_creation(target: Target, resource: Resource) -> int | CreatedBy:
+    if target.created_by is not None:
+        return CreatedBy(target.created_by)
+    return resource.id.parse(target.id or "") or 0
 
 
 def _expected(version: int | str | None) -> Container[int] | None:

@@ -8,17 +8,19 @@ that contain them (docs/decisions/0041-cursor-encryption.md).
 
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Any, Final, Protocol
 
 import orjson
+from marshmallow import ValidationError
 
-from adapters.jsonapi.resource import Kind, Resource, read_timestamp, write_timestamp
+from adapters.jsonapi.kinds import Kind
+from adapters.jsonapi.resource import Resource
 from application.keys import Keys
-from application.search import Condition, Key, Order, Value, tuple_getter
+from application.search import Condition, Key, Order, tuple_getter
 
 CURSOR: Final = "[A-Za-z0-9_-]+"
 """The pattern of a cursor."""
@@ -48,8 +50,8 @@ class Cursors:
         binding = repr((resource.type, asked, order)).encode()
         sorted_by = [resource.sortable[o.attribute] for o in ordering]
         seal = self._encryption if any(each.personal for each in sorted_by) else self._digests
-        kinds = tuple(each.kind for each in sorted_by)
-        return ListCursors(partial(seal, binding), ordering, kinds)
+        fields = tuple(each.field for each in sorted_by)
+        return ListCursors(partial(seal, binding), ordering, fields)
 
     def _digests(self, binding: bytes) -> "_Digests":
         bound = blake2b(key=self._keys.cursor_digest_key(), digest_size=_DIGEST_BYTES)
@@ -121,13 +123,15 @@ class ListCursors:
     """The cursors of one list. What makes and reads them raises Unavailable without their key."""
 
     def __init__(
-        self, make_seal: Callable[[], _Seal], ordering: tuple[Order, ...], kinds: tuple[Kind, ...]
+        self, make_seal: Callable[[], _Seal], ordering: tuple[Order, ...], fields: tuple[Kind, ...]
     ) -> None:
         self._make_seal = make_seal
         self._made_seal: _Seal | None = None
         self._ordering = ordering
-        self._kinds = kinds
-        self._instants = tuple(n for n, kind in enumerate(kinds) if kind is Kind.TIMESTAMP)
+        self._fields = fields
+        self._converted = [
+            (position, each) for position, each in enumerate(fields) if not each.cursor_is_value
+        ]
         self.key: Callable[[Any], Key] = tuple_getter([order.attribute for order in ordering])
         """Where an item stands."""
 
@@ -147,15 +151,17 @@ class ListCursors:
         return self._written([key])[0]
 
     def _written(self, keys: Iterable[Key]) -> list[str]:
-        payloads = map(orjson.dumps, map(self._json_values, keys) if self._instants else keys)
+        payloads = map(orjson.dumps, self._json_values(keys) if self._converted else keys)
         return _texts(self._seal.close(payloads))
 
-    def _json_values(self, key: Key) -> list[Any]:
-        """The values of a key as JSON has them."""
-        values: list[Any] = list(key)
-        for position in self._instants:
-            values[position] = write_timestamp(values[position])
-        return values
+    def _json_values(self, keys: Iterable[Key]) -> Iterable[tuple[Any, ...]]:
+        """The values of the keys as JSON has them."""
+        columns: list[Sequence[Any]] = list(zip(*keys, strict=True))
+        if not columns:
+            return ()
+        for position, each in self._converted:
+            columns[position] = each.cursor_column(columns[position])
+        return zip(*columns, strict=True)
 
     def adjacent_key(self, key: Key, *, beyond: bool) -> Key:
         """The place right behind a key, or right before it, with nothing between the two.
@@ -183,18 +189,20 @@ class ListCursors:
             return None
         try:
             return self._checked(orjson.loads(payload))
-        except ValueError:
+        except (ValueError, ValidationError):
             return None
 
     def _checked(self, values: object) -> Key | None:
-        """The values, if they are of the kinds that the list is sorted by.
+        """The values of a key; None if it has another length.
 
-        The secret may be known, so that a good digest does not prove our own writing.
+        Raises ValidationError if a value is not of the kind that the list is sorted by. The secret
+        may be known, so a valid digest does not prove that the service wrote the cursor.
         """
-        if not isinstance(values, list) or len(values) != len(self._kinds):
+        if not isinstance(values, list) or len(values) != len(self._fields):
             return None
-        key = tuple(_value(kind, value) for kind, value in zip(self._kinds, values, strict=True))
-        return None if None in key else key
+        return tuple(
+            each.from_cursor(value) for each, value in zip(self._fields, values, strict=True)
+        )
 
 
 def _texts(sealed: Iterable[bytes]) -> list[str]:
@@ -204,14 +212,3 @@ def _texts(sealed: Iterable[bytes]) -> list[str]:
 
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-
-
-def _value(kind: Kind, value: object) -> Value | None:
-    if kind is Kind.TIMESTAMP:
-        return read_timestamp(value) if isinstance(value, str) else None
-    if kind is Kind.TEXT:
-        return value if isinstance(value, str) and "\0" not in value else None
-    if kind is Kind.BOOLEAN:
-        return value if isinstance(value, bool) else None
-    is_key = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return value if is_key else None  # type: ignore[return-value]

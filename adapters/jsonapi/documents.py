@@ -16,7 +16,7 @@ from adapters.jsonapi.parameters import (
     FieldSelection,
     Pairs,
 )
-from adapters.jsonapi.resource import Kind, Resource, write_timestamps
+from adapters.jsonapi.resource import Resource
 from application.search import Page, tuple_getter
 
 _WHOLE: Final = FieldSelection()
@@ -34,15 +34,19 @@ class _Layout:
         ]
         self._names = tuple(attribute.name for attribute in shown)
         self._values = tuple_getter(self._names)
-        self._instants = [n for n, each in enumerate(shown) if each.kind is Kind.TIMESTAMP]
+        self._converted = [
+            (position, attribute.field)
+            for position, attribute in enumerate(shown)
+            if not attribute.field.json_is_value
+        ]
 
     def attributes(self, entities: Sequence[Any]) -> list[dict[str, Any]]:
         """Them and their values, of each of the entities."""
         if not (self._names and entities):
             return [{} for _ in entities]
         columns: list[Sequence[Any]] = list(zip(*map(self._values, entities), strict=True))
-        for position in self._instants:
-            columns[position] = write_timestamps(columns[position])
+        for position, field in self._converted:
+            columns[position] = field.serialize_column(columns[position])
         return [dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -57,6 +61,7 @@ class DocumentWriter:
         self, resource: Resource, base: str, *, described_by: str, addressed: bool = True
     ) -> None:
         self._type = resource.type
+        self._id = resource.id
         self._addressed = addressed
         self._base = base
         self._described_by = described_by
@@ -64,15 +69,16 @@ class DocumentWriter:
 
     def url(self, entity: Any) -> str:
         """The URL of the entity's resource."""
-        return f"{self._base}/{entity.id}"
+        return f"{self._base}/{self._id.format(entity.id)}"
 
     def resource(self, entity: Any, fields: frozenset[str] | None = None) -> dict[str, Any]:
         """The resource object of an entity, with all of its attributes or only some."""
+        key = self._id.format(entity.id)
         return {
             "type": self._type,
-            "id": str(entity.id),
+            "id": key,
             "attributes": self._layout(fields).attributes((entity,))[0],
-            "links": {"self": f"{self._base}/{entity.id}"},
+            "links": {"self": f"{self._base}/{key}"},
         }
 
     def _document(
@@ -126,15 +132,16 @@ class DocumentWriter:
         kind, base, addressed = self._type, self._base, self._addressed
         attributes = self._layout(question.shown.fields).attributes(items)
         cursors = question.cursors.of(items)
+        ids = self._id.serialize_column([item.id for item in items])
         return [
             {
                 "type": kind,
-                "id": (key := str(item.id)),
+                "id": key,
                 "attributes": shown,
                 **({"links": {"self": f"{base}/{key}"}} if addressed else {}),
                 "meta": {"page": {"cursor": cursor}},
             }
-            for item, shown, cursor in zip(items, attributes, cursors, strict=True)
+            for key, shown, cursor in zip(ids, attributes, cursors, strict=True)
         ]
 
 

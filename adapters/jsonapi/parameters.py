@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl, urlencode
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE
 from adapters.jsonapi.cursors import Cursors, ListCursors
 from adapters.jsonapi.errors import ErrorObject, RequestError
-from adapters.jsonapi.resource import EQUALITY, Attribute, Resource
+from adapters.jsonapi.kinds import EQUALITY, TEXT_SEARCH
+from adapters.jsonapi.resource import Attribute, Resource
 from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, total_order
 from domain.errors import Problem
 from domain.text import MAX_FOLDED_INPUT, storable
@@ -305,13 +306,14 @@ class _QueryParser:
                 yield condition
 
     def _filtered(self, name: str, of: str, by: str | None) -> "_Filtered | None":
-        attribute = self._resource.sortable.get(of)
+        attribute = self._resource.filterable.get(of)
         if attribute is None:
-            self._names(name, [of], self._resource.sortable)
+            self._names(name, [of], self._resource.filterable)
             return None
         op = _OPS.get(by) if by else Op.IN
-        if op is None or not attribute.allows(op):
-            known = ", ".join(each.value for each in Op if attribute.allows(each))
+        allows = attribute.field.allows
+        if op is None or not allows(op):
+            known = ", ".join(each.value for each in Op if allows(each))
             detail = f"{attribute.name} cannot be filtered by {_quote(by or '')}. Known: {known}."
             self._add_error(name, detail)
             return None
@@ -335,10 +337,11 @@ class _QueryParser:
             values.append(value)
         if op is Op.IN and len(values) == 1:
             op = Op.EQ
-        if op in EQUALITY and attribute.key:
-            keys = tuple(attribute.key.of(str(value)) for value in values)
-            return Condition(attribute.key.attribute, op, keys)
-        if op in (Op.CONTAINS, Op.STARTS_WITH) or (attribute.folded and op in EQUALITY):
+        field = attribute.field
+        if op in EQUALITY and field.key:
+            keys = tuple(field.key.of(str(value)) for value in values)
+            return Condition(field.key.attribute, op, keys)
+        if op in TEXT_SEARCH or (field.folded and op in EQUALITY):
             return Condition.folding(attribute.name, op, tuple(map(str, values)))
         return Condition(attribute.name, op, tuple(values))
 

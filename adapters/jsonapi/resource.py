@@ -1,291 +1,210 @@
 """A resource's declaration, a marshmallow-jsonapi schema, read once into plain tables.
 
-The documents, the query parameters and the OpenAPI description all follow from these tables. The
-schema itself meets no request: structure is checked by `documents`, values by the domain.
+The documents, the query parameters, files, the command line and the OpenAPI description all follow
+from these tables. Attributes that are sent are loaded by marshmallow; see `Resource.load`.
 """
 
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import Enum
+from itertools import chain
 from typing import Any, Final
 
-import orjson
-from marshmallow import fields
+import marshmallow
+from marshmallow import ValidationError
 from marshmallow_jsonapi import Schema
 
-from application.search import Op, Value
-from domain.errors import Problem
-
-MAX_KEY: Final = 2**63 - 1
-
-
-def _up_to(largest: int) -> str:
-    """A pattern of the whole numbers from 1 to the largest, without leading zeros."""
-    digits = str(largest)
-    smaller = [
-        f"{digits[:at]}[{0 if at else 1}-{int(digit) - 1}][0-9]{{{len(digits) - at - 1}}}"
-        for at, digit in enumerate(digits)
-        if int(digit) > (0 if at else 1)
-    ]
-    return "|".join([f"[1-9][0-9]{{0,{len(digits) - 2}}}", *smaller, digits])
-
-
-KEY: Final = _up_to(MAX_KEY)
-"""The pattern of an id that can be: in the database's range, in its one spelling."""
-_KEY: Final = re.compile(KEY)
-
-_INSTANT: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
-
-EQUALITY: Final = frozenset((Op.EQ, Op.NE, Op.IN))
-
-
-class Kind(Enum):
-    """What values of an attribute look like in JSON and in query parameters."""
-
-    TEXT = "text"
-    BOOLEAN = "truth"
-    TIMESTAMP = "instant"
-    ID = "key"
-    NUMBER = "number"
-    MAPPING = "mapping"
+from adapters.jsonapi.kinds import EQUALITY, Id, Kind
+from application.search import Op
+from domain.attributes import UNKNOWN, AttributeRules, Rule
+from domain.errors import Invalid, Problem, Violation
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """What equality compares instead of an attribute.
-
-    `attribute` is the entity's attribute that holds the key; `of` computes the key of a value.
-    """
-
-    attribute: str
-    of: Callable[[str], str]
-
-
-Rule = Callable[[object], Problem | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
     """An attribute, or the id, as the format sees it.
 
-    `folded`: equality compares the folded form; with a `key` it compares the key. `searched`:
-    `contains` and `starts_with` are supported and compare the folded form. `queried`: lists can be
-    sorted and filtered by it. `rule`: equality accepts only values that keep it. `values`: the
-    pattern of these values between commas. `personal`: its values identify a person, so no URL
-    made by the service shows them. `description` is JSON Schema's keywords for it.
+    `rule`: in filters, equality accepts only values that follow it. `personal`: its values identify
+    a person, so no URL that the service writes shows them.
     """
 
     name: str
-    kind: Kind
-    required: bool = False
-    read_only: bool = False
-    folded: bool = False
-    key: Key | None = None
-    searched: bool = False
-    queried: bool = True
+    field: Kind
     rule: Rule | None = None
-    values: str | None = None
     personal: bool = False
-    description: Mapping[str, Any]
 
-    def allows(self, op: Op) -> bool:
-        """Whether it can be compared in that way."""
-        if op in EQUALITY:
-            return True
-        if op in (Op.CONTAINS, Op.STARTS_WITH):
-            return self.searched
-        return self.kind is not Kind.BOOLEAN
+    @property
+    def required(self) -> bool:
+        """Whether a new resource needs it."""
+        return self.field.required
 
-    def read(self, text: str, op: Op) -> Value | Problem:
-        """The value of a text to compare it with in that way, or why it cannot have this value.
+    @property
+    def read_only(self) -> bool:
+        """Whether only the service sets it."""
+        return self.field.dump_only
+
+    @property
+    def secret(self) -> bool:
+        """Whether it can be set and never read."""
+        return self.field.load_only
+
+    def read(self, text: str, op: Op) -> Any:
+        """The value of a text to compare it with in that way; a Problem if it cannot have it.
 
         The caller bounds the length of the text.
         """
-        if op in EQUALITY and self.rule and (problem := self.rule(text)):
-            return problem
-        value = FROM_TEXT[self.kind](text)
-        return _EXPECTED[self.kind] if value is None else value
+        value = self.field.from_text(text)
+        if op in EQUALITY and self.rule and not isinstance(value, Problem):
+            return self.rule(value) or value
+        return value
 
 
-def text(
-    *,
-    required: bool = False,
-    folded: bool = False,
-    key: Key | None = None,
-    read_only: bool = False,
-    queried: bool = True,
-    rule: Rule | None = None,
-    values: str | None = None,
-    **description: Any,
-) -> fields.String:
-    """A string; `folded` if letter case, width and normal form do not make it another."""
-    if values:
-        description.setdefault("pattern", f"^(?:{values})$")
-    metadata = {
-        "folded": folded,
-        "key": key,
-        "searched": True,
-        "queried": queried,
-        "rule": rule,
-        "values": values,
-        "description": description,
-    }
-    return fields.String(required=required, dump_only=read_only, metadata=metadata)
-
-
-def boolean(**description: Any) -> fields.Boolean:
-    """True or false."""
-    return fields.Boolean(metadata={"description": description})
-
-
-def timestamp(**description: Any) -> fields.AwareDateTime:
-    """A moment that the service sets, in RFC 3339 with milliseconds, UTC."""
-    return fields.AwareDateTime(dump_only=True, metadata={"description": description})
-
-
-def number(**description: Any) -> fields.Integer:
-    """A whole number that the service sets, which lists are not queried by."""
-    return fields.Integer(dump_only=True, metadata={"queried": False, "description": description})
-
-
-def json_object(**description: Any) -> fields.Dict:
-    """An object that the service sets, which lists are not queried by."""
-    return fields.Dict(dump_only=True, metadata={"queried": False, "description": description})
-
-
+_Attributes = Mapping[str, Attribute]
 _SchemaClass = type[Schema]
-
-_KINDS: Final[Mapping[type[fields.Field[Any]], Kind]] = {
-    fields.String: Kind.TEXT,
-    fields.Boolean: Kind.BOOLEAN,
-    fields.AwareDateTime: Kind.TIMESTAMP,
-    fields.Integer: Kind.NUMBER,
-    fields.Dict: Kind.MAPPING,
-}
+_NO_RULES: Final = AttributeRules({})
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A type of resources and its attributes, in the order of their declaration."""
+    """A type of resources and its attributes, in the order of their declaration.
+
+    A secret attribute is in `declared` and `settable` alone, so nothing that reads can show it.
+    """
 
     type: str
-    attributes: Mapping[str, Attribute]
-    sortable: Mapping[str, Attribute] = field(init=False)
-    """What lists can be sorted and filtered by: attributes, and the id."""
+    declared: _Attributes
+    """All attributes."""
+    id: Id = field(default_factory=Id)
+    rules: AttributeRules = _NO_RULES
+    attributes: _Attributes = field(init=False)
+    """What can be read."""
+    settable: _Attributes = field(init=False)
+    """What clients can set."""
+    sortable: _Attributes = field(init=False)
+    """What lists can be sorted by, including the id."""
+    filterable: _Attributes = field(init=False)
+    """What lists can be filtered by, including the id."""
+    _loader: marshmallow.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        queried = {name: each for name, each in self.attributes.items() if each.queried}
-        object.__setattr__(self, "sortable", {**queried, "id": _ID})
+        declared = self.declared.items()
+        readable = {name: each for name, each in declared if not each.secret}
+        settable = {name: each for name, each in declared if not each.read_only}
+        of_lists = {name: each for name, each in readable.items() if each.field.filterable}
+        of_lists["id"] = Attribute("id", self.id)
+        loaded = {name: each.field for name, each in settable.items()}
+        for name, value in {
+            "attributes": readable,
+            "settable": settable,
+            "sortable": {name: each for name, each in of_lists.items() if each.field.sortable},
+            "filterable": {
+                name: each for name, each in of_lists.items() if any(map(each.field.allows, Op))
+            },
+            "_loader": marshmallow.Schema.from_dict(loaded, name=self.type)(),  # type: ignore[arg-type]
+        }.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
-    def of(cls, schema: _SchemaClass, *, personal: Collection[str] = ()) -> "Resource":
-        """The tables of a schema; its fields are made by text, truth and instant.
+    def of(cls, schema: _SchemaClass, rules: AttributeRules | None = None) -> "Resource":
+        """The tables of a schema whose fields are kinds.
 
-        `personal` are the names of the attributes that identify a person.
+        `rules` are the domain's. Raises ValueError if the schema contradicts them.
         """
+        bound: dict[str, Any] = schema().fields
+        declared = {name: each for name, each in bound.items() if name != "id"}
+        known = rules or _NO_RULES
+        if rules:
+            _check_declaration(declared, rules)
         return cls(
             schema.Meta.type_,
             {
                 name: Attribute(
-                    name=name,
-                    kind=_KINDS[type(declared)],
-                    required=declared.required,
-                    read_only=declared.dump_only,
-                    personal=name in personal,
-                    **declared.metadata,
+                    name,
+                    each,
+                    rule=each.rule or known.rules.get(name),
+                    personal=name in known.personal,
                 )
-                for name, declared in schema().fields.items()
-                if name != "id"
+                for name, each in declared.items()
             },
+            bound["id"],
+            known,
         )
 
-    def split_attributes(
-        self, sent: Mapping[str, object]
+    def load(
+        self, sent: Mapping[str, object], *, partial: bool
     ) -> tuple[dict[str, Any], dict[str, object]]:
-        """What was sent of its attributes: those to be set, and those that are read-only.
+        """The values of sent attributes: those to be set, and the read-only ones.
 
-        Instants are read where they can be; all else is left for the domain to judge.
+        Marshmallow checks their types. `partial`: none is required. A read-only value is
+        deserialized if possible; the domain compares it with the current one.
+
+        Raises Invalid with all violations if there is one: what is missing, what has a wrong type
+        or breaks a rule of the domain, and what is unknown. Otherwise, the caller passes the values
+        to the domain, which checks them.
         """
-        to_set: dict[str, Any] = {}
-        claimed: dict[str, object] = {}
-        for name, value in sent.items():
-            attribute = self.attributes.get(name)
-            if attribute and attribute.kind is Kind.TIMESTAMP and isinstance(value, str):
-                value = read_timestamp(value) or value
-            (claimed if attribute and attribute.read_only else to_set)[name] = value
-        return to_set, claimed
+        read_only: dict[str, object] = {}
+        if not self.settable.keys() >= sent.keys():
+            read_only = {
+                name: _deserialized(self.declared[name].field, value)
+                for name, value in sent.items()
+                if name in self.declared and name not in self.settable
+            }
+            sent = {name: value for name, value in sent.items() if name not in read_only}
+        try:
+            return self._loader.load(sent, partial=partial or None), read_only
+        except ValidationError as error:
+            raise Invalid(self._violations(sent, error)) from None
 
-    def csv_row(self, entity: object) -> list[str]:
-        """The id and the attributes of an entity as text, to be read again by READ."""
+    def _violations(
+        self, sent: Mapping[str, object], error: ValidationError
+    ) -> Iterator[Violation]:
+        """What is wrong with the attributes that the schema refused.
+
+        Unknown ones come lazily: there may be many, of which few are listed.
+        """
+        errors = error.messages_dict
+        valid: Any = error.valid_data
+        broken = {each.attribute: each.problem for each in self.rules.violations(valid)}
+        for name in errors.keys() & self.settable.keys():
+            ((code, detail),) = errors[name].items()
+            broken[name] = Problem(code, detail)
+        missing = [name for name in self.settable if name in broken and name not in sent]
+        invalid = [name for name in self.settable if name in broken and name in sent]
+        return chain(
+            (Violation(name, broken[name]) for name in (*missing, *invalid)),
+            (Violation(name, UNKNOWN) for name in sent if name not in self.settable),
+        )
+
+    def csv_row(self, entity: Any) -> list[str]:
+        """The id and the attributes of an entity as text, which `from_text` of their fields reads.
+
+        None is the empty text.
+        """
         return [
-            TO_TEXT[attribute.kind](getattr(entity, name))
-            for name, attribute in {"id": _ID, **self.attributes}.items()
+            self.id.format(entity.id),
+            *(each.field.to_text(getattr(entity, name)) for name, each in self.attributes.items()),
         ]
 
 
-_ID: Final = Attribute(name="id", kind=Kind.ID, read_only=True, description={"type": "string"})
-
-
-def read_key(text: str) -> int | None:
-    """The key of an id: ASCII digits without leading zeros, in the database's range; else None."""
-    return int(text) if _KEY.fullmatch(text) else None
-
-
-def read_timestamp(text: str) -> datetime | None:
-    """The moment of an RFC 3339 text, in any offset and precision; None if it is none.
-
-    What lies beyond microseconds is kept as one microsecond, so that a finer moment never equals
-    a stored one (they have milliseconds) and still compares as it should.
-    """
-    if not (found := _INSTANT.fullmatch(text)):
-        return None
-    day, time, fraction, offset = found.groups(default="")
-    micro = int(fraction[:6].ljust(6, "0")) | bool(fraction[6:].strip("0"))
+def _deserialized(field: Kind, value: object) -> object:
+    """The value of its JSON form; the form itself if it is invalid."""
     try:
-        moment = datetime.fromisoformat(f"{day}T{time}{offset.upper()}")
-        return moment.astimezone(UTC).replace(microsecond=micro)
-    except (ValueError, OverflowError):
-        return None
+        return field.deserialize(value)
+    except ValidationError:
+        return value
 
 
-def write_timestamp(moment: datetime) -> str:
-    """RFC 3339, UTC, milliseconds. The moment must be in UTC."""
-    return write_timestamps((moment,))[0]
+def _check_declaration(declared: Mapping[str, Kind], rules: AttributeRules) -> None:
+    """Raises ValueError if the fields and the domain's rules differ about an attribute."""
+    settable = {name: each for name, each in declared.items() if not each.dump_only}
+    for about, of_schema, of_domain in (
+        ("settable", settable.keys(), rules.rules.keys()),
+        ("required", _having("required", settable), set(rules.required)),
+        ("nullable", _having("allow_none", settable), rules.nullable),
+        ("secret", _having("load_only", settable), rules.secret),
+    ):
+        if different := sorted(of_schema ^ of_domain):
+            raise ValueError(f"The schema and the domain disagree about {about}: {different}.")
 
 
-def write_timestamps(moments: Sequence[datetime]) -> list[str]:
-    """Each of them so; of many at once it takes a fifth of the time that isoformat takes."""
-    texts = orjson.dumps(moments).decode()[2:-2].split('","')
-    return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
-
-
-FROM_TEXT: Final[Mapping[Kind, Callable[[str], Value | None]]] = {
-    Kind.TEXT: str,
-    Kind.BOOLEAN: {"true": True, "false": False}.get,
-    Kind.TIMESTAMP: read_timestamp,
-    Kind.ID: read_key,
-}
-"""How a value of a kind is read from a query parameter; None if it can't be one."""
-
-_EXPECTED: Final[Mapping[Kind, Problem]] = {
-    Kind.BOOLEAN: Problem("invalid_format", "must be true or false"),
-    Kind.TIMESTAMP: Problem(
-        "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
-    ),
-    Kind.ID: Problem(
-        "invalid_format", f"must be a whole number from 1 to {MAX_KEY} without leading zeros"
-    ),
-}
-"""What a text of a kind must be."""
-
-TO_TEXT: Final[Mapping[Kind, Callable[[Any], str]]] = {
-    Kind.TEXT: str,
-    Kind.BOOLEAN: {True: "true", False: "false"}.__getitem__,
-    Kind.TIMESTAMP: write_timestamp,
-    Kind.ID: str,
-}
-"""How a value of a kind is written as text, to be read by READ."""
+def _having(flag: str, declared: Mapping[str, Kind]) -> set[str]:
+    return {name for name, each in declared.items() if getattr(each, flag)}

@@ -7,11 +7,15 @@ Both ways in know the same two formats:
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, BinaryIO, Final, Protocol
 
-from adapters.jsonapi.resource import FROM_TEXT, Kind, Resource, write_timestamp
+from marshmallow import ValidationError
+
+from adapters.jsonapi.kinds import Kind
+from adapters.jsonapi.resource import Resource
 from adapters.tabular import csv, jsonl
 from adapters.tabular.lines import Row
 from application.record_import import Record, RejectedRecord
@@ -51,13 +55,12 @@ class CsvRecords(Records):
     def __init__(self, file: BinaryIO, resource: Resource, required: Collection[str]) -> None:
         self._rows = csv.read(file)
         self._columns = _header(next(self._rows, None), resource, required)
-        settable = _settable(resource)
-        self._names = [name for name in self._columns if name in settable]
+        self._names = [name for name in self._columns if name in resource.settable]
         self._places = [self._columns.index(name) for name in self._names]
         self._readers = [
-            (name, at, FROM_TEXT[kind])
+            (name, at, _cell_reader(field))
             for name, at in zip(self._names, self._places, strict=True)
-            if (kind := resource.attributes[name].kind) is not Kind.TEXT
+            if not (field := resource.settable[name].field).text_is_value or field.allow_none
         ]
         self._notes = {at for at, name in enumerate(self._columns) if name in ERROR_COLUMNS}
 
@@ -80,7 +83,7 @@ class CsvRecords(Records):
             zip(self._names, map(cells.__getitem__, self._places), strict=True)
         )
         for name, at, read in self._readers:
-            if (value := read(cells[at])) is not None:
+            if not isinstance(value := read(cells[at]), Problem):
                 told[name] = value
         return told
 
@@ -101,15 +104,17 @@ def _csv_row(cells: Sequence[str]) -> bytes:
     return b"".join(csv.write([cells]))
 
 
-def _settable(resource: Resource) -> set[str]:
-    return {name for name, each in resource.attributes.items() if not each.read_only}
+def _cell_reader(field: Kind) -> Callable[[str], Any]:
+    """Reads a cell: its value, or a Problem. Null is the empty cell."""
+    read = field.from_text
+    return (lambda cell: read(cell) if cell else None) if field.allow_none else read
 
 
 def _header(row: Row[csv.Cells] | None, resource: Resource, required: Collection[str]) -> csv.Cells:
     if row is None or row.content is None:
         raise Invalid([Violation("the first line", _NO_HEADER)])
     names = row.content
-    known = {"id", *resource.attributes, *ERROR_COLUMNS}
+    known = {"id", *resource.declared, *ERROR_COLUMNS}
     wrong = [
         *(Violation(name, _MISSING) for name in required if name not in names),
         *(Violation(_plain(name), _UNKNOWN) for name in dict.fromkeys(names) if name not in known),
@@ -130,7 +135,12 @@ class JsonRecords(Records):
 
     def __init__(self, file: BinaryIO, resource: Resource, _: Collection[str]) -> None:
         self._rows = jsonl.read(file)
-        self._ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - _settable(resource)
+        self._ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - resource.settable.keys()
+        self._converted = [
+            (name, each.field)
+            for name, each in resource.settable.items()
+            if not each.field.json_is_value
+        ]
 
     def __iter__(self) -> Iterator[Record]:
         for row in self._rows:
@@ -138,6 +148,11 @@ class JsonRecords(Records):
                 yield Record(row.line, {}, {"text": row.text}, row.problem)
             else:
                 told = {k: v for k, v in row.content.items() if k not in self._ignored}
+                for name, field in self._converted:
+                    if name in told:
+                        # An invalid value is left for the domain, which says what is wrong.
+                        with suppress(ValidationError):
+                            told[name] = field.deserialize(told[name])
                 yield Record(row.line, told, row.content)
 
     def header(self) -> bytes:
@@ -183,19 +198,23 @@ def write_csv(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:
 def write_jsonl(entities: Iterable[Any], resource: Resource) -> Iterator[bytes]:
     """The id and the attributes of each, with the values that JSON:API documents have."""
     readers = [
-        ("id", _written_id),
-        *((name, _value(name, each.kind)) for name, each in resource.attributes.items()),
+        ("id", _json_reader("id", resource.id)),
+        *((name, _json_reader(name, each.field)) for name, each in resource.attributes.items()),
     ]
     return jsonl.write({name: read(entity) for name, read in readers} for entity in entities)
 
 
-def _written_id(entity: Any) -> str:
-    return str(entity.id)
-
-
-def _value(name: str, kind: Kind) -> Callable[[Any], Any]:
+def _json_reader(name: str, field: Kind) -> Callable[[Any], Any]:
+    """Gives the JSON form of an entity's attribute."""
     read = attrgetter(name)
-    return (lambda entity: write_timestamp(read(entity))) if kind is Kind.TIMESTAMP else read
+    if field.json_is_value:
+        return read
+
+    def json_form(entity: Any) -> Any:
+        value = read(entity)
+        return None if value is None else field.to_json(value)
+
+    return json_form
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
-from adapters.jsonapi.resource import Key, Resource, boolean, text, timestamp
+from adapters.jsonapi.kinds import Boolean, Email, Id, Key, Text, Timestamp
+from adapters.jsonapi.resource import Resource
 from domain.text import BLANK_SYMBOL, DEFAULT_IGNORABLE, email_key
-from domain.users import EMAIL_LENGTH, NAME_LENGTH, PERSONAL_DATA, ROLE_LENGTH, RULES
+from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH, USER_ATTRIBUTES
 
 _CONTROL: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 # Patterns name characters beyond U+FFFF in two ways, so that those that are displayed as nothing
@@ -16,60 +16,58 @@ _IGNORABLE: Final = "".join(
     rf"\u{first:04x}-\u{last:04x}" for first, last in DEFAULT_IGNORABLE if last <= 0xFFFF
 )
 _VISIBLE: Final = rf"[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s]"
-_NAME: Final = rf"^[^{_CONTROL}]*{_VISIBLE}[^{_CONTROL}]*$"
+_NAME: Final = rf"[^{_CONTROL}]*{_VISIBLE}[^{_CONTROL}]*"
 _LISTED_NAME: Final = (
     rf"[^{_CONTROL},]*[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s,][^{_CONTROL},]*"
 )
 
 
 class UserSchema(Schema):
-    """The attributes of a user. What their values must be, domain.users says."""
+    """The attributes of a user. The domain has the rules of their values."""
 
     class Meta:
         """The type that documents name."""
 
         type_ = "users"
 
-    id = fields.String(dump_only=True)
-    email = text(
+    id = Id()
+    email = Email(
         required=True,
         key=Key("email_key", email_key),
-        rule=RULES["email"],
-        format="idn-email",
         minLength=3,
         maxLength=EMAIL_LENGTH,
         examples=["ann@example.org"],
         description="Unique: letter case, width and the form of the domain (IDNA) do not count. "
         "Stored as sent.",
     )
-    name = text(
+    name = Text(
         required=True,
         folded=True,
-        rule=RULES["name"],
-        values=_LISTED_NAME,
         pattern=_NAME,
+        list_pattern=_LISTED_NAME,
         minLength=1,
         maxLength=NAME_LENGTH,
         examples=["Ann Example"],
         description="Has a visible character and no control characters. Stored as sent.",
     )
-    is_active = boolean(default=False, examples=[True])
-    role = text(
-        rule=RULES["role"],
-        values=rf"[a-z][a-z0-9_-]{{0,{ROLE_LENGTH - 1}}}",
+    is_active = Boolean(default=False, examples=[True])
+    role = Text(
+        pattern=rf"[a-z][a-z0-9_-]{{0,{ROLE_LENGTH - 1}}}",
         minLength=1,
         maxLength=ROLE_LENGTH,
         default="user",
         examples=["user"],
     )
-    creation_time = timestamp(
+    creation_time = Timestamp(
+        dump_only=True,
         examples=["2026-11-22T09:30:00.123Z"],
         description="Set by the service.",
     )
-    update_time = timestamp(
+    update_time = Timestamp(
+        dump_only=True,
         examples=["2026-11-22T09:30:00.123Z"],
         description="The time of the last change; set by the service.",
     )
 
 
-USERS: Final = Resource.of(UserSchema, personal=PERSONAL_DATA)
+USERS: Final = Resource.of(UserSchema, USER_ATTRIBUTES)

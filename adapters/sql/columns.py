@@ -4,14 +4,15 @@ Boolean, Integer, BigInteger and Date of SQLAlchemy do so too: use them as they 
 """
 
 import json
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     DateTime,
     Dialect,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    cast,
     func,
     literal_column,
 )
@@ -246,3 +248,20 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, _: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+_RFC_3339: Final = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
+_CSV_TEXTS: Final[Mapping[type, Callable[[ColumnElement[Any]], ColumnElement[Any]]]] = {
+    bool: lambda column: cast(column, Text()),
+    date: lambda column: func.to_char(column, "YYYY-MM-DD"),
+    datetime: lambda column: func.to_char(func.timezone("UTC", column), _RFC_3339),
+}
+"""By the type of the values: what PostgreSQL would write differently from the fields' `to_text`."""
+
+
+def csv_text(column: Column[Any]) -> ColumnElement[Any]:
+    """What PostgreSQL selects to export the column as CSV; null is the empty text."""
+    python_type = datetime if isinstance(column.type, Timestamp) else column.type.python_type
+    write = _CSV_TEXTS.get(python_type)
+    text_of = write(column) if write else column
+    return func.coalesce(cast(text_of, Text()), "") if column.nullable else text_of

@@ -1,13 +1,14 @@
 """The commands of one resource, such as `roster users`: the same use cases, searches and documents
 as over HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from application.ports import Unavailable
+from domain.errors import Problem
 from entrypoints.cli import lists, output, transfer
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.confirmation import confirm, yes_option
@@ -15,6 +16,7 @@ from entrypoints.cli.lists import as_document
 from entrypoints.cli.services import Services, connect, open_services
 
 if TYPE_CHECKING:
+    from adapters.jsonapi.kinds import Kind
     from adapters.jsonapi.resource import Attribute
     from entrypoints.resources import RegisteredResource
 
@@ -129,7 +131,9 @@ class _Commands:
     def create(self) -> click.Command:
         def create(as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
-                new = services.type.new.of(self._attributes(options))
+                new = services.type.new.of(
+                    *services.declaration.load(self._values(options), partial=False)
+                )
                 entity = services.commands.create(new, services.context)
                 _show(services, entity, as_json=as_json)
 
@@ -139,7 +143,9 @@ class _Commands:
     def update(self) -> click.Command:
         def update(key: str, as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
-                changes = services.type.changes(self._attributes(options))
+                changes = services.type.changes(
+                    *services.declaration.load(self._values(options), partial=True)
+                )
                 entity_id = services.find(key).id
                 entity = services.commands.change(entity_id, changes, services.context)
                 _show(services, entity, as_json=as_json)
@@ -208,25 +214,55 @@ class _Commands:
                 _purge(services)
 
     def _options(self, command: Any) -> Any:
-        """Add an option for each settable attribute."""
-        settable = [a for a in self._resource.declaration.attributes.values() if not a.read_only]
-        for attribute in reversed(settable):
-            command = self._option(attribute)(command)
+        """Add the options that set the attributes."""
+        for attribute in reversed([*self._resource.declaration.settable.values()]):
+            for option in self._options_of(attribute):
+                command = option(command)
         return command
 
-    def _option(self, attribute: "Attribute") -> Any:
-        from adapters.jsonapi.resource import Kind
+    def _options_of(self, attribute: "Attribute") -> Iterator[Any]:
+        """The option that sets the attribute, and the one that sets it to null."""
+        from adapters.jsonapi.kinds import Boolean
 
-        option = f"--{attribute.name.replace('_', '-')}"
-        text = f"Set {attribute.name}."
-        if attribute.kind is Kind.BOOLEAN:
-            default = f"{option}/--no-{option.removeprefix('--')}"
-            spelled = self._resource.options.get(attribute.name, default)
-            return click.option(spelled, attribute.name, default=None, help=text)
-        return click.option(option, attribute.name, help=text)
+        name = attribute.name.replace("_", "-")
+        if isinstance(attribute.field, Boolean):
+            spelled = self._resource.options.get(attribute.name, f"--{name}/--no-{name}")
+            yield click.option(
+                spelled, attribute.name, default=None, help=f"Set {attribute.name} or unset it."
+            )
+            null = f"--null-{name}"
+        else:
+            yield click.option(f"--{name}", attribute.name, help=f"Set {attribute.name}.")
+            null = f"--no-{name}"
+        if attribute.field.allow_none:
+            yield click.option(
+                null,
+                attribute.name,
+                flag_value=_NULL,
+                type=click.UNPROCESSED,
+                help=f"Set {attribute.name} to null.",
+            )
 
-    def _attributes(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in options.items() if value is not None}
+    def _sent(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The attributes of the options, in their JSON form."""
+        settable = self._resource.declaration.settable
+        return {
+            name: None if value is _NULL else _to_json(settable[name].field, value)
+            for name, value in options.items()
+            if value is not None
+        }
+
+
+_NULL: Final = object()
+"""Stands for null among the values of options, where None means that the option is absent."""
+
+
+def _to_json(field: "Kind", value: Any) -> Any:
+    """The JSON form of an option's value; an invalid text as it is, which is then reported."""
+    if not isinstance(value, str):
+        return value
+    found = field.from_text(value)
+    return value if isinstance(found, Problem) else field.to_json(found)
 
 
 def _purge(services: Services) -> None:

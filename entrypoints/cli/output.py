@@ -2,13 +2,14 @@
 
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from adapters.jsonapi.kinds import Kind
     from adapters.jsonapi.resource import Resource
     from application.audit import Event
 
@@ -63,7 +64,7 @@ def events(found: "Iterable[tuple[int, Event]]") -> None:
     """Events with their positions, a JSON object on each line."""
     import orjson
 
-    from adapters.jsonapi.resource import write_timestamp
+    from adapters.jsonapi.kinds import write_timestamp
 
     def lines() -> Iterator[bytes]:
         for position, event in found:
@@ -83,15 +84,19 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    names = ["id", *(name for name in resource.attributes if fields is None or name in fields)]
+    columns: dict[str, Kind] = {"id": resource.id}
+    for name, attribute in resource.attributes.items():
+        if fields is None or name in fields:
+            columns[name] = attribute.field
     left = iter(entities)
     console = _console()
     while True:
         rows = list(islice(left, ROWS_OF_A_TABLE))
-        shown = Table(*names, box=None, pad_edge=False, header_style="bold")
+        shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for entity in rows:
             # Text, since a name may look like rich's markup.
-            shown.add_row(*(Text(_cell(getattr(entity, name))) for name in names))
+            cells = (field.to_display(getattr(entity, name)) for name, field in columns.items())
+            shown.add_row(*(Text(printable(cell)) for cell in cells))
         console.print(shown)
         if len(rows) < ROWS_OF_A_TABLE:
             return
@@ -101,24 +106,3 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=False)
-
-
-def _cell(value: Any) -> str:
-    from datetime import datetime
-
-    from adapters.jsonapi.resource import write_timestamp
-
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return write_timestamp(value)
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name} {_difference(each)}" for name, each in value.items())
-    return "" if value is None else printable(str(value))
-
-
-def _difference(told: Any) -> str:
-    """What an attribute was and became; a value that was not there is not shown."""
-    if told.get("erased"):
-        return "(erased)"
-    return " → ".join(_cell(told[end]) for end in ("from", "to") if told[end] is not None)

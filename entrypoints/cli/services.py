@@ -71,9 +71,7 @@ class Services:
 
     def id_of(self, text: str) -> int:
         """The id itself, whether or not it exists; for a unique value, as `find`."""
-        from adapters.jsonapi.resource import read_key
-
-        return read_key(text) or int(self.find(text).id)
+        return self.declaration.id.parse(text) or int(self.find(text).id)
 
     def event_count(self, entity_id: int) -> int:
         """The number of events about the entity. Raises NotFound if nothing is known of it."""
@@ -87,10 +85,9 @@ class Services:
 
         Raises NotFound.
         """
-        from adapters.jsonapi.resource import read_key
         from application.search import Condition, Op, Search
 
-        if key := read_key(text):
+        if key := self.declaration.id.parse(text):
             return self.queries.get(key, self.principal)
         if len(text) > _MAX_QUOTED:
             raise self.type.not_found(f"{text[:_MAX_QUOTED]}…")

@@ -1,32 +1,109 @@
 """A resource that Roster does not have: the format must know nothing of users."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal as Number
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import settings
-from marshmallow import fields
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.resource import Resource, boolean, text, timestamp
+from adapters.jsonapi.kinds import (
+    BigInteger,
+    Boolean,
+    Choice,
+    Date,
+    Decimal,
+    Email,
+    Id,
+    Integer,
+    Json,
+    Key,
+    MultilineText,
+    Text,
+    Timestamp,
+    Url,
+    Uuid,
+)
+from adapters.jsonapi.resource import Resource
 from application.keys import Keys
+from domain import text
+from domain.attributes import AttributeRules
+from domain.errors import Problem
 
 # Machines are slow at times; that is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 
+def _any(_: object) -> None:
+    """Every value of the kind is valid."""
+
+
+def _positive(value: object) -> Problem | None:
+    if isinstance(value, (int, Number)) and value > 0:
+        return None
+    return Problem("out_of_range", "must be positive")
+
+
+RULES = AttributeRules(
+    {
+        "title": partial(text.single_line, longest=1000),
+        "isbn": partial(text.slug, longest=20),
+        "shelf": partial(text.single_line, longest=50),
+        "subtitle": partial(text.single_line, longest=250),
+        "summary": _any,
+        "lent": text.boolean,
+        "pages": _positive,
+        "sold": _any,
+        "price": _positive,
+        "published": _any,
+        "due": _any,
+        "contact": partial(text.email, longest=250),
+        "website": _any,
+        "edition": _any,
+        "state": _any,
+        "extra": _any,
+        "pin": partial(text.slug, longest=20),
+    },
+    required=("title",),
+    nullable=frozenset(
+        ("subtitle", "summary", "pages", "price", "published", "due", "contact", "edition", "extra")
+    ),
+    personal=frozenset(("title", "contact")),
+    secret=frozenset(("pin",)),
+)
+
+
 class BookSchema(Schema):
+    """Attributes of every kind."""
+
     class Meta:
         type_ = "books"
 
-    id = fields.String(dump_only=True)
-    title = text(required=True, folded=True)
-    shelf = text()
-    lent = boolean()
-    bought = timestamp()
+    id = Id()
+    title = Text(required=True, folded=True)
+    isbn = Text(folded=True)  # unique
+    shelf = Text()
+    subtitle = Text(allow_none=True, folded=True)
+    summary = MultilineText(allow_none=True)
+    lent = Boolean()
+    pages = Integer(allow_none=True)
+    sold = BigInteger()
+    price = Decimal(digits=8, scale=2, allow_none=True)
+    published = Date(allow_none=True)
+    due = Timestamp(allow_none=True)
+    contact = Email(allow_none=True, key=Key("contact_key", text.email_key))
+    website = Url()
+    edition = Uuid(allow_none=True)
+    state = Choice(values=("new", "used"))
+    extra = Json(allow_none=True)
+    pin = Text(load_only=True)
+    bought = Timestamp(dump_only=True)
 
 
 @dataclass(frozen=True)
@@ -36,16 +113,52 @@ class Book:
     shelf: str
     lent: bool
     bought: datetime
+    isbn: str = "a-1"
+    subtitle: str | None = None
+    summary: str | None = None
+    pages: int | None = None
+    sold: int = 0
+    price: Number | None = None
+    published: date | None = None
+    due: datetime | None = None
+    contact: str | None = None
+    website: str = "https://example.org/"
+    edition: UUID | None = None
+    state: str = "new"
+    extra: Any = None
+    pin: str = "the-secret-pin"
+
+
+FULL = {
+    "subtitle": "A novel",
+    "summary": "Of\nHighbury.",
+    "pages": 474,
+    "sold": 2**53 + 1,
+    "price": Number("12.5"),
+    "published": date(1815, 12, 23),
+    "due": datetime(2026, 2, 1, 9, 30, 0, 120000, tzinfo=UTC),
+    "contact": "jane@example.org",
+    "edition": UUID("123e4567-e89b-12d3-a456-426614174000"),
+    "state": "used",
+    "extra": {"binding": ["cloth", 1]},
+}
 
 
 @pytest.fixture(scope="session")
 def books() -> Resource:
-    return Resource.of(BookSchema, personal=("title",))
+    return Resource.of(BookSchema, RULES)
 
 
 @pytest.fixture(scope="session")
 def book() -> type[Book]:
     return Book
+
+
+@pytest.fixture(scope="session")
+def full_book() -> Book:
+    """A book without nulls."""
+    bought = datetime(2026, 1, 1, tzinfo=UTC)
+    return Book(id=7, title="Emma", shelf="é", lent=True, bought=bought, **FULL)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

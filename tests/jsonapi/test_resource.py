@@ -1,29 +1,46 @@
 """What the format reads off a declaration, and how values look in texts."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from io import BytesIO
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow_jsonapi import Schema
 
+from adapters.api.openapi.parameters import list_parameters
+from adapters.api.openapi.schemas import schemas
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import RequestError
-from adapters.jsonapi.parameters import FieldSelection, collection, single
-from adapters.jsonapi.resource import (
-    Resource,
-    read_key,
+from adapters.jsonapi.kinds import (
+    Boolean,
+    Id,
+    Text,
     read_timestamp,
     write_timestamp,
     write_timestamps,
 )
+from adapters.jsonapi.parameters import FieldSelection, collection, single
+from adapters.jsonapi.resource import Resource
+from adapters.resources.files import FORMATS, write_csv, write_jsonl
 from application.search import Condition, Op, Order, Page
+from domain.attributes import AttributeRules
+from domain.errors import MOST_VIOLATIONS, Invalid
+from entrypoints.cli import output
 
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(
     lambda minutes: timezone(timedelta(minutes=minutes))
 )
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def _any(_: object) -> None:
+    """Every value is valid."""
 
 
 @given(st.datetimes(timezones=st.just(UTC)), OFFSETS)
@@ -100,7 +117,7 @@ def test_a_moment_is_written_as_rfc_3339_has_it(text: str) -> None:
     ],
 )
 def test_keys_are_written_in_one_way(text: str, key: int | None) -> None:
-    assert read_key(text) == key
+    assert Id().parse(text) == key
 
 
 def test_a_declaration_says_what_can_be_asked(books: Resource, cursors: Cursors) -> None:
@@ -138,8 +155,21 @@ def test_its_documents_have_its_attributes(books: Resource, cursors: Cursors, bo
         "id": "7",
         "attributes": {
             "title": "Emma",
+            "isbn": "a-1",
             "shelf": "é",
+            "subtitle": None,
+            "summary": None,
             "lent": True,
+            "pages": None,
+            "sold": 0,
+            "price": None,
+            "published": None,
+            "due": None,
+            "contact": None,
+            "website": "https://example.org/",
+            "edition": None,
+            "state": "new",
+            "extra": None,
             "bought": "2026-01-01T00:00:00.000Z",
         },
         "links": {"self": "/lib/books/7"},
@@ -156,8 +186,251 @@ def test_its_documents_have_its_attributes(books: Resource, cursors: Cursors, bo
     assert listed["data"] == [written]
 
 
-def test_what_was_sent_is_parted_into_what_is_set_and_what_is_claimed(books: Resource) -> None:
-    sent = {"title": 1, "bought": "2026-01-01T02:00:00+02:00", "nonsense": None}
-    to_set, claimed = books.split_attributes(sent)
-    assert to_set == {"title": 1, "nonsense": None}
-    assert claimed == {"bought": datetime(2026, 1, 1, tzinfo=UTC)}
+def test_values_of_every_kind_are_in_documents(
+    books: Resource, cursors: Cursors, full_book: Any
+) -> None:
+    writer = DocumentWriter(books, "/lib/books", described_by="/lib/openapi.json")
+    shown = orjson.loads(writer.single(full_book))["data"]["attributes"]
+    assert shown == {
+        "title": "Emma",
+        "isbn": "a-1",
+        "shelf": "é",
+        "subtitle": "A novel",
+        "summary": "Of\nHighbury.",
+        "lent": True,
+        "pages": 474,
+        "sold": 9007199254740993,
+        "price": "12.50",
+        "published": "1815-12-23",
+        "due": "2026-02-01T09:30:00.120Z",
+        "contact": "jane@example.org",
+        "website": "https://example.org/",
+        "edition": "123e4567-e89b-12d3-a456-426614174000",
+        "state": "used",
+        "extra": {"binding": ["cloth", 1]},
+        "bought": "2026-01-01T00:00:00.000Z",
+    }
+    question = collection("", books, cursors)
+    (listed,) = orjson.loads(writer.collection(Page((full_book,), more=False), question))["data"]
+    assert listed["attributes"] == shown
+    values, read_only = books.load(shown, partial=False)
+    assert values | read_only == {name: getattr(full_book, name) for name in shown}
+
+
+# -- what is sent --------------------------------------------------------------------------------
+
+
+def violations(books: Resource, sent: dict[str, Any], *, partial: bool) -> list[tuple[str, str]]:
+    with pytest.raises(Invalid) as refused:
+        books.load(sent, partial=partial)
+    return [(each.attribute, each.problem.code) for each in refused.value.violations]
+
+
+def test_settable_and_read_only_attributes_are_loaded_separately(books: Resource) -> None:
+    sent = {"title": "Emma", "pin": "abc", "bought": "2026-01-01T02:00:00+02:00", "price": "1.5"}
+    values, read_only = books.load(sent, partial=False)
+    assert values == {"title": "Emma", "pin": "abc", "price": Decimal("1.5")}
+    assert read_only == {"bought": datetime(2026, 1, 1, tzinfo=UTC)}
+
+
+def test_a_read_only_attribute_of_another_kind_is_left_for_the_domain(books: Resource) -> None:
+    for value in (None, 1, "yesterday", {}):
+        assert books.load({"bought": value}, partial=True) == ({}, {"bought": value})
+
+
+def test_nothing_is_required_of_a_change(books: Resource) -> None:
+    assert books.load({}, partial=True) == ({}, {})
+    assert violations(books, {}, partial=False) == [("title", "missing")]
+
+
+def test_all_violations_come_together_and_in_order(books: Resource) -> None:
+    sent = {
+        "nonsense": None,
+        "pin": 1,
+        "extra": None,
+        "price": "1e3",
+        "pages": -1,
+        "lent": "yes",
+        "shelf": " ",
+        "state": "lost",
+        "id": "7",
+    }
+    invalid = [
+        ("shelf", "blank"),
+        ("lent", "wrong_type"),
+        ("pages", "out_of_range"),
+        ("price", "invalid_format"),
+        ("state", "invalid_format"),
+        ("pin", "wrong_type"),
+        ("nonsense", "unknown_attribute"),
+        ("id", "unknown_attribute"),
+    ]
+    assert violations(books, sent, partial=True) == invalid
+    assert violations(books, sent, partial=False) == [("title", "missing"), *invalid]
+
+
+def test_null_is_a_value_of_nullable_attributes_only(books: Resource) -> None:
+    sent: dict[str, Any] = dict.fromkeys(books.declared)
+    values, read_only = books.load(
+        {name: None for name in sent if name in books.rules.nullable}, partial=True
+    )
+    assert values == dict.fromkeys(books.rules.nullable)
+    assert read_only == {}
+    refused = [name for name in books.settable if name not in books.rules.nullable]
+    assert violations(books, sent, partial=True) == [(name, "wrong_type") for name in refused]
+
+
+def test_unknown_attributes_are_counted_and_not_all_listed(books: Resource) -> None:
+    with pytest.raises(Invalid) as refused:
+        books.load({f"x{number}": None for number in range(20_000)}, partial=True)
+    assert len(refused.value.violations) == MOST_VIOLATIONS
+    assert refused.value.omitted == 20_000 - MOST_VIOLATIONS
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        AttributeRules({}),
+        AttributeRules({"title": _any, "lent": _any}),
+        AttributeRules({"title": _any, "lent": _any, "pin": _any}, required=("title", "lent")),
+        AttributeRules({"title": _any, "lent": _any, "pin": _any}, required=("title",)),
+        AttributeRules(
+            {"title": _any, "lent": _any, "pin": _any},
+            required=("title",),
+            secret=frozenset(("pin",)),
+        ),
+    ],
+)
+def test_a_schema_that_contradicts_the_domain_is_found_at_the_start(rules: AttributeRules) -> None:
+    class Contradicting(Schema):
+        class Meta:
+            type_ = "books"
+
+        id = Id()
+        title = Text(required=True)
+        lent = Boolean(allow_none=True)
+        pin = Text(load_only=True)
+
+    with pytest.raises(ValueError, match="disagree about"):
+        Resource.of(Contradicting, rules)
+
+
+# -- secret attributes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query", ["filter[pin]=abc", "filter[pin][contains]=a", "sort=pin", "fields[books]=pin"]
+)
+def test_no_query_can_name_a_secret(books: Resource, cursors: Cursors, query: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        collection(query, books, cursors)
+    assert all(error.code == "unknown_attribute" for error in refused.value.errors)
+
+
+def test_no_output_has_a_secret(
+    books: Resource, cursors: Cursors, full_book: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = DocumentWriter(books, "/lib/books", described_by="/lib/openapi.json")
+    question = collection("", books, cursors)
+    output.table(books, [full_book])
+    written = [
+        writer.single(full_book),
+        writer.collection(Page((full_book,), more=False), question),
+        *writer.stream([full_book], question),
+        *write_csv([full_book], books),
+        *write_jsonl([full_book], books),
+        capsys.readouterr().out.encode(),
+    ]
+    assert b"pin" not in b"".join(written)
+
+
+def test_openapi_has_a_secret_in_requests_only(books: Resource) -> None:
+    described = schemas(books)
+    assert "pin" not in str(described["Books"])
+    assert "pin" not in str(list_parameters(books))
+    for name in ("BooksCreation", "BooksChange"):
+        attributes = described[name]["properties"]["data"]["properties"]["attributes"]
+        assert attributes["properties"]["pin"] == {"type": "string", "writeOnly": True}
+
+
+# -- null ----------------------------------------------------------------------------------------
+
+
+def test_openapi_says_what_can_be_null(books: Resource) -> None:
+    for schema in (
+        schemas(books)["Books"]["properties"]["attributes"],
+        schemas(books)["BooksCreation"]["properties"]["data"]["properties"]["attributes"],
+    ):
+        nullable = {name for name, each in schema["properties"].items() if "null" in each["type"]}
+        assert nullable == books.rules.nullable
+
+
+def test_a_cursor_can_fall_on_null(books: Resource, cursors: Cursors) -> None:
+    question = collection("sort=pages,-due,price,published,subtitle", books, cursors)
+    key = (None, None, None, None, None, 7)
+    assert question.cursors.read(question.cursors.write(key)) == key
+
+
+def test_the_cursors_of_a_list_hold_values_of_every_kind(
+    books: Resource, cursors: Cursors, full_book: Any, book: Any
+) -> None:
+    other = book(id=8, title="Lady Susan", shelf="é", lent=False, bought=full_book.bought)
+    names = [name for name in books.sortable if name != "id"]
+    for sorted_by in (names[:7], names[7:]):
+        question = collection(f"sort={','.join(sorted_by)}", books, cursors)
+        keys = [question.cursors.key(each) for each in (full_book, other)]
+        assert list(map(question.cursors.read, question.cursors.of([full_book, other]))) == keys
+
+
+def test_a_filter_can_have_values_of_every_kind(
+    books: Resource, cursors: Cursors, full_book: Any
+) -> None:
+    compared = {"pages", "sold", "price", "published", "due", "edition", "state", "lent"}
+    for name in compared:
+        text = books.attributes[name].field.to_text(getattr(full_book, name))
+        (condition,) = collection(f"filter[{name}]={quote(text)}", books, cursors).search.conditions
+        assert condition == Condition(name, Op.EQ, (getattr(full_book, name),))
+
+
+@pytest.mark.parametrize("name", ["pages", "price", "published", "due", "edition", "state"])
+def test_a_filter_of_another_kind_is_refused(books: Resource, cursors: Cursors, name: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        collection(f"filter[{name}]=x", books, cursors)
+    assert refused.value.errors[0].parameter == f"filter[{name}]"
+
+
+def test_files_hold_values_of_every_kind_and_null(
+    books: Resource, full_book: Any, book: Any
+) -> None:
+    empty = book(id=8, title="Susan", shelf="é", lent=False, bought=full_book.bought)
+    for form in ("csv", "jsonl"):
+        file = b"".join(FORMATS[form].write([full_book, empty], books))
+        records = list(FORMATS[form].read(BytesIO(file), books, ["title"]))
+        readable = [name for name in books.settable if name in books.attributes]
+        assert [record.attributes for record in records] == [
+            {name: getattr(each, name) for name in readable} for each in (full_book, empty)
+        ]
+
+
+def test_what_a_file_says_of_another_kind_is_left_for_the_domain(books: Resource) -> None:
+    (of_csv,) = FORMATS["csv"].read(BytesIO(b"title,pages,lent,price\nEmma,x,,1e3\n"), books, [])
+    assert of_csv.attributes == {"title": "Emma", "pages": "x", "lent": "", "price": "1e3"}
+    line = b'{"title":"Emma","pages":"x","lent":null,"price":1,"due":"x"}'
+    (of_json,) = FORMATS["jsonl"].read(BytesIO(line), books, [])
+    assert of_json.attributes == orjson.loads(line)
+
+
+def test_a_secret_can_be_imported(books: Resource) -> None:
+    (record,) = FORMATS["csv"].read(BytesIO(b"title,pin\nEmma,abc\n"), books, ["title"])
+    assert record.attributes == {"title": "Emma", "pin": "abc"}
+
+
+def test_a_table_shows_values_of_every_kind_and_nothing_for_null(
+    books: Resource, full_book: Any, book: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.table(books, [full_book])
+    shown = capsys.readouterr().out
+    for cell in ("yes", "474", "12.50", "1815-12-23", "Of\\nHighbury.", "2026-02-01T09:30:00.120Z"):
+        assert cell in shown
+    output.table(books, [book(id=8, title="Susan", shelf="é", lent=False, bought=NOON)])
+    assert "None" not in capsys.readouterr().out

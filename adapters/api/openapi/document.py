@@ -21,7 +21,6 @@ from adapters.api.openapi.parameters import (
 )
 from adapters.api.openapi.schemas import (
     ERRORS,
-    TYPES,
     object_of,
     operation_schemas,
     page_schemas,
@@ -31,7 +30,7 @@ from adapters.api.openapi.schemas import (
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
-from adapters.jsonapi.resource import Kind, Resource
+from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS
 from adapters.web.hosts import PROBES
@@ -207,7 +206,7 @@ class OpenApi:
                 },
             },
             f"{url}/{{id}}": {
-                "parameters": [_ID],
+                "parameters": [_id(resource)],
                 "get": {
                     **_told(f"show_{resource.type}", "Read one", resource.type),
                     "parameters": [shown, INCLUDE, IF_NONE_MATCH, IF_MATCH],
@@ -243,7 +242,7 @@ class OpenApi:
         listed = self._listed(EVENTS, 404)
         return {
             f"{PREFIX}/{resource.type}/{{id}}/history": {
-                "parameters": [_ID],
+                "parameters": [_id(resource)],
                 "get": {**told, **listed},
             }
         }
@@ -301,7 +300,8 @@ def _problems(*statuses: int) -> dict[str, Any]:
     }
 
 
-_ID: Final = {"name": "id", "in": "path", "required": True, "schema": TYPES[Kind.ID]}
+def _id(resource: Resource) -> dict[str, Any]:
+    return {"name": "id", "in": "path", "required": True, "schema": resource.id.json_schema()}
 
 
 def _other_paths() -> dict[str, Any]:

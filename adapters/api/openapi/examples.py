@@ -74,11 +74,8 @@ def _identity(resource: Resource) -> dict[str, Any]:
 
 
 def _attributes(resource: Resource, *, settable: bool) -> dict[str, Any]:
-    return {
-        attribute.name: attribute.description["examples"][0]
-        for attribute in resource.attributes.values()
-        if not (settable and attribute.read_only)
-    }
+    shown = resource.settable if settable else resource.attributes
+    return {name: each.field.metadata["examples"][0] for name, each in shown.items()}
 
 
 def _created(resource: Resource) -> dict[str, Any]:
@@ -88,7 +85,7 @@ def _created(resource: Resource) -> dict[str, Any]:
 def _changed(resource: Resource) -> dict[str, Any]:
     """One attribute that is not required: it suits whatever else the resource is."""
     settable = _attributes(resource, settable=True)
-    free = [name for name in settable if not resource.attributes[name].required]
+    free = [name for name in settable if not resource.settable[name].required]
     return {name: settable[name] for name in free[:1] or settable}
 
 

@@ -4,18 +4,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from adapters.api.authorization import ERASE_HISTORY
-from adapters.api.openapi.schemas import TYPES
 from adapters.jsonapi.cursors import CURSOR, MAX_CURSOR_LENGTH
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
+from adapters.jsonapi.kinds import anchored
 from adapters.jsonapi.parameters import (
     DEFAULT_PAGE_SIZE,
     MAX_OFFSET,
     MAX_PAGE_SIZE,
     MAX_SORT_FIELDS,
-    MAX_VALUE_LENGTH,
 )
-from adapters.jsonapi.resource import EQUALITY, Attribute, Kind, Resource
-from adapters.jsonapi.resource import KEY as ANY_KEY
+from adapters.jsonapi.resource import Attribute, Resource
 from application.search import Op
 
 
@@ -28,14 +26,6 @@ def _header(name: str, text: str, example: str, **schema: Any) -> dict[str, Any]
     described = {"type": "string", **schema, "examples": [example]}
     return {"name": name, "in": "header", "schema": described, "description": text}
 
-
-_NO_NUL: Final = r"[^\u0000]*"
-_OF_TEXTS: Final = ("pattern", "format", "minLength", "maxLength")
-_VALUES: Final[dict[Kind, str]] = {
-    Kind.TEXT: _NO_NUL,
-    Kind.BOOLEAN: "true|false",
-    Kind.ID: ANY_KEY,
-}
 
 _BY_NUMBER: Final = (
     "A page by its number, instead of cursors. At most "
@@ -75,7 +65,7 @@ INCLUDE: Final = _query(
 
 
 def _of(pattern: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": f"^(?:{pattern})$"}
+    return {"type": "string", "pattern": anchored(pattern)}
 
 
 def _some_of(names: Iterable[str], most: str = "") -> str:
@@ -95,26 +85,13 @@ def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
     Lists are patterns of text where they can be, since generated clients would repeat the
     parameter for each member of an array.
     """
-    one = _value(attribute, op)
+    one = attribute.field.parameter_schema(op)
     if op is not Op.IN:
         return one
-    pattern = attribute.values or _VALUES.get(attribute.kind)
+    pattern = attribute.field.listed_pattern()
     if pattern is None or "format" in one:
         return {"type": "array", "items": one, "minItems": 1}
     return _of(rf"(?:{pattern})(?:,(?:{pattern}))*")
-
-
-def _value(attribute: Attribute, op: Op) -> dict[str, Any]:
-    """The schema of one value."""
-    if attribute.kind is not Kind.TEXT:
-        pattern = _VALUES.get(attribute.kind)
-        return _of(pattern) if pattern else TYPES[attribute.kind]
-    if op not in EQUALITY:
-        return {**_of(_NO_NUL), "maxLength": MAX_VALUE_LENGTH}
-    keywords = {
-        key: attribute.description[key] for key in _OF_TEXTS if key in attribute.description
-    }
-    return {"type": "string", **keywords}
 
 
 def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
@@ -123,9 +100,10 @@ def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
         "Equal to any of the values, separated by commas. "
         f"Send `{name}[]` once for each value if values contain commas."
     )
-    yield _query(name, _values(attribute, Op.IN), any_of)
+    if attribute.field.allows(Op.IN):
+        yield _query(name, _values(attribute, Op.IN), any_of)
     for op in Op:
-        if attribute.allows(op):
+        if attribute.field.allows(op):
             compared = f"Compared by {op.value}."
             yield _query(f"{name}[{op.value}]", _values(attribute, op), compared)
 
@@ -153,7 +131,7 @@ def list_parameters(resource: Resource) -> list[dict[str, Any]]:
             order,
             f"Attributes, separated by commas, - for descending: {', '.join(resource.sortable)}.",
         ),
-        *(found for attribute in resource.sortable.values() for found in _filters(attribute)),
+        *(found for attribute in resource.filterable.values() for found in _filters(attribute)),
         fields(resource),
         INCLUDE,
     ]

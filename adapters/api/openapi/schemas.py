@@ -9,16 +9,8 @@ from adapters.jsonapi.operation_objects import (
     OPERATIONS,
     RESULTS,
 )
-from adapters.jsonapi.resource import KEY, Attribute, Kind, Resource
+from adapters.jsonapi.resource import Attribute, Resource
 
-TYPES: Final[dict[Kind, dict[str, Any]]] = {
-    Kind.TEXT: {"type": "string"},
-    Kind.BOOLEAN: {"type": "boolean"},
-    Kind.TIMESTAMP: {"type": "string", "format": "date-time"},
-    Kind.ID: {"type": "string", "pattern": f"^(?:{KEY})$"},
-    Kind.NUMBER: {"type": "integer"},
-    Kind.MAPPING: {"type": "object"},
-}
 _LINK: Final = {"type": ["string", "object", "null"]}
 
 
@@ -68,22 +60,24 @@ ERRORS: Final[dict[str, Any]] = {
 def _value(attribute: Attribute, *, default: bool = False) -> dict[str, Any]:
     """What its values are. A default belongs to what is created: in a change or an answer it
     would seem that silence sets it."""
-    described = {**TYPES[attribute.kind], **attribute.description}
+    described = attribute.field.json_schema()
     if attribute.read_only:
         described["readOnly"] = True
+    if attribute.secret:
+        described["writeOnly"] = True
     return {key: value for key, value in described.items() if default or key != "default"}
 
 
 def _created(resource: Resource) -> dict[str, Any]:
     """The attributes that create one."""
-    settable = [a for a in resource.attributes.values() if not a.read_only]
+    settable = resource.settable.values()
     required = [a.name for a in settable if a.required]
     return _sent(required, {a.name: _value(a, default=True) for a in settable})
 
 
 def _changed(resource: Resource) -> dict[str, Any]:
     """The attributes that change one; what was read may be sent back whole."""
-    return _sent([], {a.name: _value(a) for a in resource.attributes.values()})
+    return _sent([], {a.name: _value(a) for a in resource.declared.values()})
 
 
 def _sent(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +142,7 @@ def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
 
 def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
     """The schemas of what can be done with it: add, update, remove."""
-    named = {"type": _type(resource), "id": TYPES[Kind.ID], "lid": {"type": "string"}}
+    named = {"type": _type(resource), "id": resource.id.json_schema(), "lid": {"type": "string"}}
     one = {"oneOf": [{"required": ["id"]}, {"required": ["lid"]}]}
     ref = {**object_of(["type"], **named), **one}
     href = {"type": "string", "format": "uri-reference"}
@@ -185,7 +179,7 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
 
 
 def _identity(resource: Resource) -> dict[str, Any]:
-    return {"type": _type(resource), "id": TYPES[Kind.ID]}
+    return {"type": _type(resource), "id": resource.id.json_schema()}
 
 
 def _type(resource: Resource) -> dict[str, Any]:

@@ -7,24 +7,12 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any, Protocol
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Integer,
-    String,
-    Text,
-    cast,
-    func,
-    select,
-)
+from sqlalchemy import Column, Connection, Integer, String, select
 
-from adapters.sql.columns import Timestamp
+from adapters.sql.columns import csv_text
 from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import postgresql
 
-_RFC_3339 = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 _NULL = "\1"
 _WITH_NULL = r"WITH (NULL E'\x01')"  # no value is this control character alone
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -33,17 +21,17 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 def copy_in(
     connection: RawConnection, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Add the rows to columns of one table; only text may be None.
+    """Add the rows to columns of one table.
 
     Raises what the driver raises.
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
     statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN"
-    cells = list(map(_texts, columns, zip(*rows, strict=True)))
-    for position, column in enumerate(columns):
-        if column.nullable and None in cells[position]:
-            cells[position] = [_NULL if cell is None else cell for cell in cells[position]]
+    cells = []
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+        cells.append(_texts(connection, column, values))
+        if column.nullable and None in values:
             statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN {_WITH_NULL}"
     lines = StringIO(_lines(list(zip(*cells, strict=True))))
     cursor = connection.connection.cursor()
@@ -63,10 +51,10 @@ class ByteWriter(Protocol):
 def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: ByteWriter) -> None:
     """Write the columns of all rows as CSV (RFC 4180, UTF-8), in the order of the first column.
 
-    Truth is true or false, instants are RFC 3339 in UTC with milliseconds. Cells are quoted where
-    they hold commas, quotes or line ends. Raises what the driver and the file raise.
+    Cells have the texts that the fields' `to_text` gives, and are quoted where they contain commas,
+    quotes or line ends. Raises what the driver and the file raise.
     """
-    query = select(*map(_copy_text, columns)).order_by(columns[0])
+    query = select(*map(csv_text, columns)).order_by(columns[0])
     text = query.compile(connection, compile_kwargs={"literal_binds": True})
     options = r"FORMAT csv, ENCODING 'UTF8', NULL E'\x01'"  # which no text is, to be quoted for it
     cursor = connection.connection.cursor()
@@ -77,22 +65,21 @@ def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: ByteW
         cursor.close()
 
 
-def _copy_text(column: Column[Any]) -> ColumnElement[Any]:
-    if isinstance(column.type, Boolean):
-        return cast(column, Text)
-    if isinstance(column.type, Timestamp):
-        return func.to_char(func.timezone("UTC", column), _RFC_3339)
-    return column
-
-
-def _texts(column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
-    """The values of a column as PostgreSQL reads them; but for text and keys they repeat."""
+def _texts(connection: RawConnection, column: Column[Any], values: Sequence[Any]) -> Sequence[str]:
+    """The values of a column as PostgreSQL reads them, null as _NULL."""
+    bind = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     if isinstance(column.type, String):
-        return values
-    if isinstance(column.type, Integer):
-        return list(map(str, values))
-    texts = {value: str(value) for value in set(values)}
-    return [texts[value] for value in values]
+        texts = values
+    elif isinstance(column.type, Integer):
+        texts = list(map(str, values))
+    elif bind:
+        texts = [str(bind(value)) for value in values]
+    else:  # the values are few, such as booleans and the time of an import
+        known = {value: str(value) for value in set(values)}
+        texts = [known[value] for value in values]
+    if column.nullable and None in values:
+        return [_NULL if value is None else text for value, text in zip(values, texts, strict=True)]
+    return texts
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> str:

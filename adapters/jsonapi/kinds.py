@@ -1,0 +1,642 @@
+"""The kinds of values: how each looks in JSON, text, cursors and JSON Schema.
+
+A kind is a strict marshmallow field. It checks the type and the form of a value; the domain checks
+everything else. A new kind is one class here and one SQL column type (`adapters/sql/columns.py`).
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal as Number
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+import orjson
+from marshmallow import ValidationError, fields, missing
+
+from adapters.strict_json import NotStrict, parse
+from application.search import Op
+from domain.attributes import MISSING, Rule
+from domain.errors import Problem
+from domain.text import MAX_FOLDED_INPUT
+
+EQUALITY: Final = frozenset((Op.EQ, Op.NE, Op.IN))
+ORDERING: Final = frozenset((Op.LT, Op.LE, Op.GT, Op.GE))
+TEXT_SEARCH: Final = frozenset((Op.CONTAINS, Op.STARTS_WITH))
+
+MAX_KEY: Final = 2**63 - 1
+_NO_NUL: Final = r"[^\u0000]*"
+
+
+def _up_to(largest: int) -> str:
+    """A pattern of the integers from 1 to the largest, without leading zeros."""
+    digits = str(largest)
+    smaller = [
+        f"{digits[:at]}[{0 if at else 1}-{int(digit) - 1}][0-9]{{{len(digits) - at - 1}}}"
+        for at, digit in enumerate(digits)
+        if int(digit) > (0 if at else 1)
+    ]
+    return "|".join([f"[1-9][0-9]{{0,{len(digits) - 2}}}", *smaller, digits])
+
+
+KEY: Final = _up_to(MAX_KEY)
+"""The pattern of an integer id: in the range of the database, without leading zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What equality compares instead of an attribute.
+
+    `attribute` is the entity's attribute that holds the key; `of` computes the key of a value.
+    """
+
+    attribute: str
+    of: Callable[[str], str]
+
+
+def anchored(pattern: str) -> str:
+    """The pattern of JSON Schema that only whole values match."""
+    return f"^(?:{pattern})$"
+
+
+class Kind(fields.Field[Any]):
+    """A field of one kind.
+
+    `filterable`: lists can be sorted and filtered by it, as far as the kind allows. `rule`: in
+    filters, equality accepts only values that follow it; the default is the domain's rule.
+    `list_pattern` is the pattern of a value between commas. Other arguments are keywords of JSON
+    Schema. `allow_none`: null is a value.
+    """
+
+    wrong_type: ClassVar[str]
+    """Says which JSON type is accepted."""
+    schema: ClassVar[Mapping[str, Any]]
+    """The JSON Schema of the kind."""
+    operators: ClassVar[frozenset[Op]] = EQUALITY | ORDERING
+    sortable: ClassVar[bool] = True
+    json_is_value: ClassVar[bool] = False
+    """Whether a value and its JSON form are the same object."""
+    cursor_is_value: ClassVar[bool] = False
+    """Whether a value and its form in cursors are the same object."""
+    text_is_value: ClassVar[bool] = False
+    """Whether a value and its text are the same object."""
+
+    text_pattern: str | None = None
+    """The pattern of a value in parameters."""
+    folded: bool = False
+    key: Key | None = None
+    text_search: bool = False
+
+    def __init__(
+        self,
+        *,
+        required: bool = False,
+        allow_none: bool = False,
+        load_only: bool = False,
+        dump_only: bool = False,
+        filterable: bool = True,
+        rule: Rule | None = None,
+        list_pattern: str | None = None,
+        **keywords: Any,
+    ) -> None:
+        wrong_type = _message(Problem("wrong_type", self.wrong_type))
+        super().__init__(
+            required=required,
+            allow_none=allow_none,
+            load_only=load_only,
+            dump_only=dump_only,
+            metadata=keywords,
+            error_messages={
+                "required": _message(MISSING),
+                "null": wrong_type,
+                "type": wrong_type,
+            },
+        )
+        self.filterable = filterable
+        self.rule = rule
+        self.list_pattern = list_pattern
+
+    @property
+    def orderable(self) -> bool:
+        """Whether values can be compared by lt, le, gt and ge."""
+        return Op.LT in self.operators
+
+    def allows(self, op: Op) -> bool:
+        """Whether filters can compare values in this way."""
+        return self.text_search if op in TEXT_SEARCH else op in self.operators
+
+    def deserialize(
+        self,
+        value: Any,
+        attr: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """The value of its JSON form. Raises ValidationError({code: detail}).
+
+        A kind has no validators and no other steps, and to look for them takes half of the time.
+        """
+        if value is None or value is missing:
+            return super().deserialize(value, attr, data, **options)
+        return self._deserialize(value)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        """The value of its JSON form.
+
+        Raises ValidationError({code: detail}) for another type or form.
+        """
+        raise NotImplementedError
+
+    def from_text(self, text: str) -> Any:
+        """The value of a text in a parameter, a cell of CSV or an option; or a Problem.
+
+        The caller bounds the length of the text.
+        """
+        try:
+            return self._deserialize(text)
+        except ValidationError as error:
+            return problem_of(error)
+
+    def to_json(self, value: Any) -> Any:
+        """The JSON form of a value that is not None."""
+        return value
+
+    def to_text(self, value: Any) -> str:
+        """The text that `from_text` reads; of None, the empty text."""
+        return "" if value is None else str(self.to_json(value))
+
+    def to_display(self, value: Any) -> str:
+        """The text that people read."""
+        return self.to_text(value)
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return None if value is None else self.to_json(value)
+
+    def serialize_column(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The JSON forms of many values."""
+        if self.json_is_value:
+            return values
+        to_json = self.to_json
+        return [None if value is None else to_json(value) for value in values]
+
+    def cursor_column(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The JSON forms of many values in cursors."""
+        return values if self.cursor_is_value else self.serialize_column(values)
+
+    def from_cursor(self, value: object) -> Any:
+        """The value of its form in a cursor. Raises ValidationError if it is of another kind."""
+        return self.deserialize(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the values, including null if they can be null."""
+        described = {**self.schema, **self.metadata}
+        if self.allow_none:
+            if "type" in described:
+                types = described["type"]
+                described["type"] = [*([types] if isinstance(types, str) else types), "null"]
+            if "enum" in described:
+                described["enum"] = [*described["enum"], None]
+        return described
+
+    def parameter_schema(self, _: Op) -> dict[str, Any]:
+        """The JSON Schema of a value in a filter with this operator."""
+        if self.text_pattern is None:
+            return dict(self.schema)
+        return {"type": "string", "pattern": anchored(self.text_pattern)}
+
+    def listed_pattern(self) -> str | None:
+        """The pattern of a value in a filter, between commas; None if there is no pattern."""
+        return self.list_pattern or self.text_pattern
+
+
+def problem_of(error: ValidationError) -> Problem:
+    """The problem that a kind raised."""
+    ((code, detail),) = error.messages_dict.items()
+    return Problem(code, detail)
+
+
+def _error(problem: Problem) -> ValidationError:
+    return ValidationError(_message(problem))
+
+
+def _message(problem: Problem) -> dict[str, str]:
+    return {problem.code: problem.detail}
+
+
+class Text(Kind):
+    """A string on one line.
+
+    `folded`: equality compares folded forms. `key`: equality compares keys. `text_search`: filters
+    can use `contains` and `starts_with`, which compare folded forms. `pattern` is a regular
+    expression of the whole value.
+    """
+
+    wrong_type = "must be a string"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
+    json_is_value = cursor_is_value = text_is_value = True
+
+    def __init__(
+        self,
+        *,
+        folded: bool = False,
+        key: Key | None = None,
+        text_search: bool = True,
+        pattern: str | None = None,
+        **options: Any,
+    ) -> None:
+        if pattern is not None:
+            options = {"pattern": anchored(pattern), "list_pattern": pattern, **options}
+        super().__init__(**options)
+        self.folded = folded
+        self.key = key
+        self.text_search = text_search
+        self.text_pattern = _NO_NUL
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        return value
+
+    def from_text(self, text: str) -> Any:
+        return text
+
+    def to_text(self, value: Any) -> str:
+        return "" if value is None else value
+
+    def from_cursor(self, value: object) -> Any:
+        if isinstance(value, str) and "\0" in value:
+            raise self.make_error("type")
+        return self.deserialize(value)
+
+    def parameter_schema(self, op: Op) -> dict[str, Any]:
+        if op not in EQUALITY:
+            return {**super().parameter_schema(op), "maxLength": MAX_FOLDED_INPUT}
+        described = {**self.schema, **self.metadata}
+        return {name: described[name] for name in _OF_TEXTS if name in described}
+
+
+_OF_TEXTS: Final = ("type", "pattern", "format", "minLength", "maxLength")
+
+
+class MultilineText(Text):
+    """A string of several lines. Lists can be searched for it, but not sorted by it."""
+
+    operators = frozenset()
+    sortable = False
+
+
+class Email(Text):
+    """An email address. The domain checks its syntax."""
+
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "idn-email"}
+
+
+class Url(Text):
+    """A URL. The domain checks its syntax."""
+
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "uri"}
+
+
+class Choice(Kind):
+    """One of several strings."""
+
+    wrong_type = Text.wrong_type
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
+    operators = EQUALITY
+    json_is_value = cursor_is_value = True
+
+    def __init__(self, *, values: Sequence[str], **options: Any) -> None:
+        super().__init__(**{"enum": list(values), **options})
+        self._values = frozenset(values)
+        self._unknown = Problem("invalid_format", f"must be one of {', '.join(values)}")
+        self.text_pattern = "|".join(map(re.escape, values))
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        if value not in self._values:
+            raise _error(self._unknown)
+        return value
+
+
+class Boolean(Kind):
+    """True or false. False sorts before true."""
+
+    wrong_type = "must be true or false"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "boolean"}
+    operators = EQUALITY
+    json_is_value = cursor_is_value = True
+    text_pattern = "true|false"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("type")
+        return value
+
+    def from_text(self, text: str) -> Any:
+        return _BOOLEANS.get(text, _NO_BOOLEAN)
+
+    def to_text(self, value: Any) -> str:
+        return "" if value is None else "true" if value else "false"
+
+    def to_display(self, value: Any) -> str:
+        return "" if value is None else "yes" if value else "no"
+
+
+_BOOLEANS: Final = {"true": True, "false": False}
+_NO_BOOLEAN: Final = Problem("invalid_format", Boolean.wrong_type)
+
+
+class Integer(Kind):
+    """A signed integer of 32 bits."""
+
+    bits: ClassVar[int] = 32
+    wrong_type = "must be an integer"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "type": "integer",
+        "minimum": -(2**31),
+        "maximum": 2**31 - 1,
+    }
+    json_is_value = cursor_is_value = True
+    text_pattern = "0|-?[1-9][0-9]{0,18}"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.make_error("type")
+        if not self.schema["minimum"] <= value <= self.schema["maximum"]:
+            raise _error(Problem("out_of_range", self._range()))
+        return value
+
+    def from_text(self, text: str) -> Any:
+        if not _INTEGER.fullmatch(text):
+            return Problem("invalid_format", f"{self._range()} without leading zeros")
+        return super().from_text(int(text))  # type: ignore[arg-type]
+
+    def json_schema(self) -> dict[str, Any]:
+        described = super().json_schema()
+        if self.dump_only:  # the bounds are for those who set it
+            del described["minimum"], described["maximum"]
+        return described
+
+    def _range(self) -> str:
+        return f"must be an integer from {self.schema['minimum']} to {self.schema['maximum']}"
+
+
+_INTEGER: Final = re.compile(Integer.text_pattern or "")
+
+
+class BigInteger(Integer):
+    """A signed integer of 64 bits."""
+
+    schema: ClassVar[Mapping[str, Any]] = {
+        "type": "integer",
+        "minimum": -(2**63),
+        "maximum": 2**63 - 1,
+    }
+
+
+class Decimal(Kind):
+    """A decimal number of `digits` in all, `scale` of them after the point: a string in JSON."""
+
+    wrong_type = 'must be a string with a decimal number, such as "12.50"'
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
+
+    def __init__(self, *, digits: int = 12, scale: int = 2, **options: Any) -> None:
+        whole = digits - scale
+        pattern = f"-?(?:0|[1-9][0-9]{{0,{whole - 1}}})" if whole else "-?0"
+        if scale:
+            pattern += rf"(?:\.[0-9]{{1,{scale}}})?"
+        super().__init__(**{"pattern": anchored(pattern), **options})
+        self.text_pattern = pattern
+        self.digits = digits
+        self.scale = scale
+        self._form = re.compile(pattern)
+        self._invalid = Problem(
+            "invalid_format",
+            f"must be a decimal number without an exponent, with at most {whole} digits before "
+            f"the point and {scale} after it",
+        )
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Number:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        if not self._form.fullmatch(value):
+            raise _error(self._invalid)
+        return Number(value) or Number(0)  # there is no negative zero
+
+    def to_json(self, value: Number) -> str:
+        return f"{value:.{self.scale}f}"
+
+
+class Date(Kind):
+    """A day of the Gregorian calendar."""
+
+    wrong_type = "must be a string with a date, such as 2026-11-28"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "date"}
+    text_pattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        try:
+            if _DATE.fullmatch(value):
+                return date.fromisoformat(value)
+        except ValueError:
+            pass
+        raise _error(_NO_DATE)
+
+    def to_json(self, value: date) -> str:
+        return value.isoformat()
+
+
+_NO_DATE: Final = Problem("invalid_format", "must be a date, such as 2026-11-28")
+_DATE: Final = re.compile(Date.text_pattern or "")
+
+
+class Timestamp(Kind):
+    """A point in time: RFC 3339. Documents have it in UTC with milliseconds."""
+
+    wrong_type = "must be a string with an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "date-time"}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        if (moment := read_timestamp(value)) is None:
+            raise _error(_NO_TIMESTAMP)
+        # What is stored has milliseconds. A read-only value is only compared.
+        return moment if self.dump_only else _in_milliseconds(moment)
+
+    def from_text(self, text: str) -> Any:
+        return read_timestamp(text) or _NO_TIMESTAMP
+
+    def from_cursor(self, value: object) -> Any:
+        if isinstance(value, str):
+            return read_timestamp(value) or self.deserialize(value)
+        return self.deserialize(value)
+
+    def to_json(self, value: datetime) -> str:
+        return write_timestamp(value)
+
+    def serialize_column(self, values: Sequence[Any]) -> Sequence[Any]:
+        if not self.allow_none or None not in values:
+            return write_timestamps(values)
+        written = iter(write_timestamps([value for value in values if value is not None]))
+        return [None if value is None else next(written) for value in values]
+
+
+_NO_TIMESTAMP: Final = Problem(
+    "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
+)
+_TIMESTAMP: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def read_timestamp(text: str) -> datetime | None:
+    """The time of an RFC 3339 text, in any offset and precision; None if it is none.
+
+    Anything finer than microseconds counts as one microsecond, so that a finer time never equals a
+    stored one (they have milliseconds) and still compares correctly.
+    """
+    if not (found := _TIMESTAMP.fullmatch(text)):
+        return None
+    day, time, fraction, offset = found.groups(default="")
+    micro = int(fraction[:6].ljust(6, "0")) | bool(fraction[6:].strip("0"))
+    try:
+        moment = datetime.fromisoformat(f"{day}T{time}{offset.upper()}")
+        return moment.astimezone(UTC).replace(microsecond=micro)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _in_milliseconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def write_timestamp(moment: datetime) -> str:
+    """RFC 3339, UTC, milliseconds. The time must be in UTC."""
+    return write_timestamps((moment,))[0]
+
+
+def write_timestamps(moments: Sequence[datetime]) -> list[str]:
+    """The texts of many times, in a fifth of the time that isoformat takes."""
+    if not moments:
+        return []
+    texts = orjson.dumps(moments).decode()[2:-2].split('","')
+    return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
+
+
+class Uuid(Kind):
+    """A UUID in upper or lower case (RFC 9562). Documents have it in lower case."""
+
+    wrong_type = "must be a string with a UUID"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "uuid"}
+    operators = EQUALITY
+    text_pattern = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> UUID:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        if not _UUID.fullmatch(value):
+            raise _error(_NO_UUID)
+        return UUID(value)
+
+    def to_json(self, value: UUID) -> str:
+        return str(value)
+
+
+_NO_UUID: Final = Problem(
+    "invalid_format", "must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000"
+)
+_UUID: Final = re.compile(Uuid.text_pattern or "")
+
+
+class Json(Kind):
+    """Any JSON value except null. Lists can be neither sorted nor filtered by it."""
+
+    wrong_type = "must be a JSON value other than null"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "type": ["object", "array", "string", "number", "boolean"]
+    }
+    operators = frozenset()
+    sortable = False
+    json_is_value = cursor_is_value = True
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        try:
+            written = orjson.dumps(value)
+        except orjson.JSONEncodeError:
+            raise _error(_NO_JSON) from None
+        if _JSON_NUL.search(written):
+            raise _error(_WITH_NUL)
+        return value
+
+    def from_text(self, text: str) -> Any:
+        try:
+            value = parse(text.encode())
+        except (NotStrict, UnicodeEncodeError):
+            return Problem("invalid_format", "must be JSON")
+        if value is None:
+            return Problem("wrong_type", self.wrong_type)
+        return super().from_text(value)
+
+    def to_text(self, value: Any) -> str:
+        return "" if value is None else orjson.dumps(value).decode()
+
+
+_NO_JSON: Final = Problem(
+    "invalid_format", "must not contain integers of more than 64 bits or lone surrogates"
+)
+_WITH_NUL: Final = Problem("forbidden_character", "must not contain NUL")
+_JSON_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Id(Kind):
+    """The id of a resource: an integer, a string in JSON.
+
+    A resource with other ids declares a field with other `pattern`, `parse` and `format`.
+    """
+
+    wrong_type = "must be a string"
+    pattern: ClassVar[str] = KEY
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "pattern": anchored(KEY)}
+    cursor_is_value = True
+    text_pattern = KEY
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"dump_only": True, **options})
+
+    def parse(self, text: str) -> int | None:
+        """The id of a text; None if no resource can have it."""
+        return int(text) if _KEY.fullmatch(text) else None
+
+    def format(self, value: Any) -> str:
+        """The text of an id."""
+        return str(value)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        if (key := self.parse(value)) is None:
+            raise _error(_NO_ID)
+        return key
+
+    def to_json(self, value: Any) -> str:
+        return self.format(value)
+
+    def serialize_column(self, values: Sequence[Any]) -> Sequence[Any]:
+        return list(map(self.format, values))
+
+    def from_cursor(self, value: object) -> Any:
+        # A cursor can be next to an id, so that it need not be positive.
+        if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_KEY:
+            raise self.make_error("type")
+        return value
+
+
+_NO_ID: Final = Problem(
+    "invalid_format", f"must be a whole number from 1 to {MAX_KEY} without leading zeros"
+)
+_KEY: Final = re.compile(KEY)
