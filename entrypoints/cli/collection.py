@@ -131,9 +131,8 @@ class _Commands:
     def create(self) -> click.Command:
         def create(as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
-                new = services.type.new.of(
-                    *services.declaration.load(self._values(options), partial=False)
-                )
+                sent = services.declaration.load(self._sent(options), partial=False)
+                new = services.type.new.of(*sent)
                 entity = services.commands.create(new, services.context)
                 _show(services, entity, as_json=as_json)
 
@@ -143,9 +142,8 @@ class _Commands:
     def update(self) -> click.Command:
         def update(key: str, as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
-                changes = services.type.changes(
-                    *services.declaration.load(self._values(options), partial=True)
-                )
+                sent = services.declaration.load(self._sent(options), partial=True)
+                changes = services.type.changes(*sent)
                 entity_id = services.find(key).id
                 entity = services.commands.change(entity_id, changes, services.context)
                 _show(services, entity, as_json=as_json)
