@@ -6,7 +6,8 @@ use case can forget it.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
@@ -280,7 +281,19 @@ def _differences(
     attributes: Collection[str], before: object, after: object
 ) -> dict[str, Mapping[str, Any]]:
     return {
-        name: {"from": was, "to": is_now}
+        name: {"from": _plain(was), "to": _plain(is_now)}
         for name in attributes
         if (was := getattr(before, name, None)) != (is_now := getattr(after, name, None))
     }
+
+
+_PLAIN: Final = frozenset((str, int, bool, float, dict, list, type(None)))
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: what JSON lacks becomes the text that documents show."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
