@@ -235,24 +235,26 @@ class _Commands:
         if attribute.field.allow_none:
             yield click.option(
                 null,
-                attribute.name,
-                flag_value=_NULL,
-                type=click.UNPROCESSED,
+                _NULL + attribute.name,
+                is_flag=True,
+                default=None,
                 help=f"Set {attribute.name} to null.",
             )
 
     def _sent(self, options: dict[str, Any]) -> dict[str, Any]:
         """The attributes of the options, in their JSON form."""
         settable = self._resource.declaration.settable
-        return {
-            name: None if value is _NULL else _to_json(settable[name].field, value)
-            for name, value in options.items()
-            if value is not None
-        }
+        sent: dict[str, Any] = {}
+        for option, value in options.items():
+            if value is None:  # the option is absent
+                continue
+            name = option.removeprefix(_NULL)
+            sent[name] = None if name != option else _to_json(settable[name].field, value)
+        return sent
 
 
-_NULL: Final = object()
-"""Stands for null among the values of options, where None means that the option is absent."""
+_NULL: Final = "null__"
+"""Precedes the name of an attribute in the name of the option that sets it to null."""
 
 
 def _to_json(field: "Kind", value: Any) -> Any:

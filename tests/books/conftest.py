@@ -1,0 +1,106 @@
+"""Services with books, over every store."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from dependency_injector import providers
+from flask.testing import FlaskClient
+
+from adapters.sql import schema
+from books import BOOK_RESOURCE
+from entrypoints.cli.main import main
+from entrypoints.container import Container
+from entrypoints.resources import RESOURCES
+from entrypoints.settings import Settings
+
+SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
+ALL = (*RESOURCES, BOOK_RESOURCE)
+JSONAPI = "application/vnd.api+json"
+
+Ask = Callable[..., Any]
+Roster = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def urls(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """A database of each kind with the tables of users and books."""
+    made: dict[str, str] = {}
+
+    def url_of(kind: str) -> str:
+        if kind not in made:
+            if kind == "sqlite":
+                made[kind] = f"sqlite:///{tmp_path_factory.mktemp('books')}/roster.db"
+            else:
+                made[kind] = request.getfixturevalue(kind).new_database()
+            engine = container_of(made[kind]).engine()
+            schema.upgrade(engine)
+            BOOK_RESOURCE.table.table.create(engine)
+            engine.dispose()
+        return made[kind]
+
+    return url_of
+
+
+def container_of(url: str) -> Container:
+    return Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}), resources=ALL)
+
+
+def empty(container: Container) -> None:
+    with container.engine().connect() as connection:
+        for table in ("books", "users", "events", "answers", "answer_totals"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+
+
+@pytest.fixture(params=["memory", *SQL])
+def container(request: pytest.FixtureRequest, urls: Callable[[str], str]) -> Iterator[Container]:
+    """A service with books over each store, which is empty."""
+    if request.param == "memory":
+        yield container_of("memory://")
+        return
+    found = container_of(urls(request.param))
+    empty(found)
+    yield found
+    found.engine().dispose()
+
+
+@pytest.fixture
+def client(container: Container) -> FlaskClient:
+    return container.app().test_client()
+
+
+@pytest.fixture
+def ask(client: FlaskClient) -> Ask:
+    """Sends a request under the API's prefix, and returns the response."""
+
+    def send(
+        method: str, path: str, document: Any = None, *, media: str = JSONAPI, **headers: str
+    ) -> Any:
+        typed = {"content_type": media} if document is not None else {}
+        return client.open(f"/api/v1{path}", method=method, json=document, headers=headers, **typed)
+
+    return send
+
+
+@pytest.fixture(params=SQL)
+def roster(
+    request: pytest.FixtureRequest, urls: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Roster]:
+    """Runs a command over each database, which is empty, with books in the list of resources."""
+    url = urls(request.param)
+    found = container_of(url)
+    empty(found)
+    found.engine().dispose()
+    monkeypatch.setattr("entrypoints.resources.RESOURCES", ALL)
+    environment = {"ROSTER_DATABASE_URL": url, "NO_COLOR": "1"}
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(
+            main, arguments, env=environment, prog_name="roster", catch_exceptions=False
+        )
+
+    with Container.resources.override(providers.Object(ALL)):
+        yield run

@@ -1,0 +1,104 @@
+"""A resource with every kind of attribute at the command line, on every database."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+FULL = (
+    *("--title", "Emma", "--isbn", "a-1", "--summary", "Of\nHighbury.", "--lent"),
+    *("--pages", "474", "--sold", str(2**53 + 1), "--price", "12.50"),
+    *("--published", "1815-12-23", "--due", "2026-11-22T09:30:00.123Z"),
+    *("--contact", "jane@example.org", "--website", "https://example.org/"),
+    *("--edition", "123e4567-e89b-12d3-a456-426614174000", "--state", "used"),
+    *("--extra", '{"binding": ["cloth", 1]}', "--pin", "secret-pin"),
+)
+
+
+def shown(result: Any) -> dict[str, Any]:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)["data"]["attributes"]
+
+
+def test_books_are_created_found_changed_and_deleted(roster: Any) -> None:
+    created = shown(roster("books", "create", *FULL, "--json"))
+    assert created | {"pages": 474, "price": "12.50", "lent": True} == created
+    assert created["extra"] == {"binding": ["cloth", 1]}
+    assert "pin" not in created
+    found = shown(roster("books", "show", "a-1", "--json"))
+    assert found == created
+    changed = shown(
+        roster("books", "update", "a-1", "--no-price", "--no-lent", "--no-extra", "--json")
+    )
+    assert (changed["price"], changed["lent"], changed["extra"]) == (None, False, None)
+    table = roster("books", "list", "--filter", "title=EMMA", "--fields", "title,price")
+    assert table.stdout.splitlines()[1].split()[1:] == ["Emma"]
+    history = roster("books", "history", "a-1", "--json")
+    assert [e["attributes"]["action"] for e in json.loads(history.stdout)["data"]] == [
+        "created",
+        "changed",
+    ]
+    assert roster("books", "delete", "a-1").exit_code == 0
+    missing = roster("books", "show", "a-1")
+    assert missing.exit_code == 1
+    assert missing.stderr == "Error: book_not_found: There is no book a-1.\n"
+
+
+def test_invalid_options_are_reported_as_over_http(roster: Any) -> None:
+    result = roster("books", "create", "--pages", "many", "--isbn", "A B")
+    assert result.exit_code == 1
+    assert [line.split(":")[1].strip() for line in result.stderr.splitlines()[:1]] == ["missing"]
+    assert "wrong_type: pages must be an integer." in result.stderr
+    assert "invalid_format: isbn" in result.stderr
+
+
+def test_an_export_can_be_imported(roster: Any, tmp_path: Path) -> None:
+    for more in (FULL, ("--title", "Null")):
+        assert roster("books", "create", *more).exit_code == 0
+    for form in ("csv", "jsonl"):
+        file = tmp_path / f"books.{form}"
+        assert roster("books", "export", str(file)).exit_code == 0
+        before = json.loads(roster("books", "list", "--all", "--json").stdout)["data"]
+        text = file.read_text(encoding="utf-8")
+        assert "secret-pin" not in text
+        if form == "csv":
+            rows = list(csv.DictReader(io.StringIO(text)))
+            assert [row["price"] for row in rows] == ["12.50", ""]
+        for book in before:
+            assert roster("books", "delete", book["id"]).exit_code == 0
+        result = roster("books", "import", str(file))
+        assert (result.exit_code, result.stdout) == (
+            0,
+            "2 created, 0 changed, 0 unchanged, 0 bad\n",
+        ), result.stderr
+        after = json.loads(roster("books", "list", "--all", "--json").stdout)["data"]
+        assert [_content(book) for book in after] == [_content(book) for book in before]
+
+
+def _content(book: Any) -> dict[str, Any]:
+    times = ("creation_time", "update_time")
+    return {name: value for name, value in book["attributes"].items() if name not in times}
+
+
+def test_an_import_updates_by_the_unique_attribute(roster: Any, tmp_path: Path) -> None:
+    assert roster("books", "create", *FULL).exit_code == 0
+    file = tmp_path / "books.csv"
+    file.write_text("isbn,title,pages\na-1,Emma,480\na-2,Persuasion,\na-1,Emma,481\n")
+    refused = roster("books", "import", str(file))
+    assert refused.exit_code == 1
+    assert "line 2: isbn: isbn_taken" in refused.stderr
+    result = roster("books", "import", str(file), "--update")
+    assert result.stdout == "1 created, 2 changed, 0 unchanged, 0 bad\n"
+    books = json.loads(roster("books", "list", "--json").stdout)["data"]
+    assert [(b["attributes"]["isbn"], b["attributes"]["pages"]) for b in books] == [
+        ("a-1", 481),
+        ("a-2", None),
+    ]
+
+
+def test_the_help_lists_the_commands_of_every_resource(roster: Any) -> None:
+    text = roster("--help").stdout
+    assert "users" in text
+    assert "books" in text
+    assert "--no-price" in roster("books", "create", "--help").stdout
