@@ -45,9 +45,9 @@ class Cursors:
         self, resource: Resource, conditions: tuple[Condition, ...], ordering: tuple[Order, ...]
     ) -> "ListCursors":
         """The cursors of one list: a resource under conditions and an ordering."""
-        asked = sorted((c.attribute, c.op.value, sorted(map(repr, c.values))) for c in conditions)
+        filters = sorted((c.attribute, c.op.value, sorted(map(repr, c.values))) for c in conditions)
         order = [(o.attribute, o.descending) for o in ordering]
-        binding = repr((resource.type, asked, order)).encode()
+        binding = repr((resource.type, filters, order)).encode()
         sorted_by = [resource.sortable[o.attribute] for o in ordering]
         seal = self._encryption if any(each.personal for each in sorted_by) else self._digests
         fields = tuple(each.field for each in sorted_by)

@@ -111,7 +111,7 @@ class DocumentWriter:
 
     def _page_url(self, question: CollectionQuery, pairs: Pairs) -> str:
         """The URL of another page of the list."""
-        query = "&".join(filter(None, (question.kept, urlencode(pairs) if pairs else "")))
+        query = "&".join(filter(None, (question.link_query, urlencode(pairs) if pairs else "")))
         return f"{self._base}?{query}" if query else self._base
 
     def stream(

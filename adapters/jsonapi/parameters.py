@@ -64,13 +64,13 @@ class FieldSelection:
 class CollectionQuery:
     """What a request for a collection asks: which part of which list, and how to show it.
 
-    `kept` are the parameters that the links to other pages repeat, as a query.
+    `link_query` are the parameters that the links to other pages repeat, as a query.
     """
 
     search: Search
     shown: FieldSelection
     cursors: ListCursors
-    kept: str
+    link_query: str
 
 
 def collection(
@@ -228,8 +228,8 @@ class _QueryParser:
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
         self.finish()
-        kept = self._without_places()
-        return CollectionQuery(Search(conditions, ordering, place), shown, made, kept)
+        link_query = self._without_places()
+        return CollectionQuery(Search(conditions, ordering, place), shown, made, link_query)
 
     def _without_places(self) -> str:
         """The query for other pages; what is encoded well is repeated as it came."""
@@ -430,10 +430,10 @@ class _Filtered:
 
 def _invalid_value(attribute: Attribute, op: Op, text: str, problem: Problem) -> str:
     """Why an attribute cannot have a value, and what is accepted."""
-    said = f"{_quote(text)} is not a valid {attribute.name}. It {problem.detail}."
+    detail = f"{_quote(text)} is not a valid {attribute.name}. It {problem.detail}."
     if " " in text and not isinstance(attribute.read(text.replace(" ", "+"), op), Problem):
-        said += " A + in a query means a space; write %2B."
-    return said
+        detail += " A + in a query means a space; write %2B."
+    return detail
 
 
 def _of_the_list(error: ErrorObject) -> bool:

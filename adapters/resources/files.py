@@ -75,17 +75,17 @@ class CsvRecords(Records):
             elif len(cells) != len(self._columns):
                 yield Record(row.line, {}, self._without_notes(cells), _CELLS)
             else:
-                yield Record(row.line, self._told(cells), cells)
+                yield Record(row.line, self._attributes(cells), cells)
 
-    def _told(self, cells: csv.Cells) -> dict[str, object]:
+    def _attributes(self, cells: csv.Cells) -> dict[str, object]:
         """What cells say of attributes. What can't be read stays text, for the domain to judge."""
-        told: dict[str, object] = dict(
+        attributes: dict[str, object] = dict(
             zip(self._names, map(cells.__getitem__, self._places), strict=True)
         )
         for name, at, read in self._readers:
             if not isinstance(value := read(cells[at]), Problem):
-                told[name] = value
-        return told
+                attributes[name] = value
+        return attributes
 
     def header(self) -> bytes:
         return _csv_row([*ERROR_COLUMNS, *self._without_notes(self._columns)])
@@ -147,22 +147,22 @@ class JsonRecords(Records):
             if row.content is None:
                 yield Record(row.line, {}, {"text": row.text}, row.problem)
             else:
-                told = {k: v for k, v in row.content.items() if k not in self._ignored}
+                attributes = {k: v for k, v in row.content.items() if k not in self._ignored}
                 for name, field in self._converted:
-                    if name in told:
+                    if name in attributes:
                         # An invalid value is left for the domain, which says what is wrong.
                         with suppress(ValidationError):
-                            told[name] = field.deserialize(told[name])
-                yield Record(row.line, told, row.content)
+                            attributes[name] = field.deserialize(attributes[name])
+                yield Record(row.line, attributes, row.content)
 
     def header(self) -> bytes:
         return b""
 
     def rejected_row(self, bad: RejectedRecord) -> bytes:
         source: Any = bad.record.source
-        told = {name: value for name, value in source.items() if name not in ERROR_COLUMNS}
+        attributes = {name: value for name, value in source.items() if name not in ERROR_COLUMNS}
         notes = {"line": bad.record.line, "errors": [str(fault) for fault in bad.faults]}
-        return b"".join(jsonl.write([notes | told]))
+        return b"".join(jsonl.write([notes | attributes]))
 
 
 class CsvExporter(Protocol):

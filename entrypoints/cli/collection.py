@@ -75,7 +75,7 @@ class _Commands:
 
     @property
     def _argument(self) -> Any:
-        return click.argument("key", metavar=self._key)
+        return click.argument("which", metavar=self._key)
 
     def list(self) -> click.Command:
         def list_entities(**options: Any) -> None:
@@ -95,12 +95,12 @@ class _Commands:
         return self._command("list", list_entities, text, lists.options)
 
     def history(self) -> click.Command:
-        def show_history(key: str, **options: Any) -> None:
+        def show_history(which: str, **options: Any) -> None:
             from adapters.resources.events import EVENTS
 
             chosen = lists.ListOptions(**options)
             with open_services(self._name) as services:
-                entity_id = services.id_of(key)
+                entity_id = services.id_of(which)
                 about = services.history.about(entity_id)
                 query = services.collection_query(EVENTS, chosen.query(EVENTS.type), within=about)
                 page = partial(services.history.page, entity_id, principal=services.principal)
@@ -116,9 +116,9 @@ class _Commands:
         return self._command("history", show_history, text, self._argument, lists.options)
 
     def show(self) -> click.Command:
-        def show(key: str, as_json: bool) -> None:
+        def show(which: str, as_json: bool) -> None:
             with open_services(self._name) as services:
-                _show(services, services.find(key), as_json=as_json)
+                _show(services, services.find(which), as_json=as_json)
 
         text = f"""Show a {self._noun}.
 
@@ -140,11 +140,11 @@ class _Commands:
         return self._command("create", create, text, self._options, actor_option, as_document)
 
     def update(self) -> click.Command:
-        def update(key: str, as_json: bool, **options: Any) -> None:
+        def update(which: str, as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
                 sent = services.declaration.load(self._sent(options), partial=True)
                 changes = services.type.changes(*sent)
-                entity_id = services.find(key).id
+                entity_id = services.find(which).id
                 entity = services.commands.change(entity_id, changes, services.context)
                 _show(services, entity, as_json=as_json)
 
@@ -154,14 +154,14 @@ class _Commands:
         )
 
     def delete(self) -> click.Command:
-        def delete(key: str, erase: bool, subjects: tuple[str, ...], yes: bool) -> None:
+        def delete(which: str, erase: bool, subjects: tuple[str, ...], yes: bool) -> None:
             if erase:
-                self._erase(key, subjects, yes=yes)
+                self._erase(which, subjects, yes=yes)
                 return
             if subjects:
                 raise click.UsageError("--subject requires --erase.")
             with open_services(self._name) as services:
-                entity = services.find(key)
+                entity = services.find(which)
                 services.commands.delete(entity.id, services.context)
                 click.echo(f"Removed {self._noun} {entity.id}.")
 
@@ -191,12 +191,12 @@ class _Commands:
             "delete", delete, text, self._argument, erase, subject, yes_option, actor_option
         )
 
-    def _erase(self, key: str, subjects: tuple[str, ...], *, yes: bool) -> None:
+    def _erase(self, which: str, subjects: tuple[str, ...], *, yes: bool) -> None:
         from application.deadlines import deadline
 
         with connect(self._name) as (settings, services):
             with deadline(settings.request_seconds):
-                entity_id = services.id_of(key)
+                entity_id = services.id_of(which)
                 count = services.event_count(entity_id)
             events = f"{count} {'event' if count == 1 else 'events'}"
             confirm(

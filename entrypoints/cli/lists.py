@@ -21,13 +21,13 @@ as_document = click.option("--json", "as_json", is_flag=True, help="A JSON:API d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions:
-    """What was asked of a list, by the options of `options`."""
+    """What was chosen of a list, by the options of `options`."""
 
     filters: tuple[str, ...]
     sort: str | None
     fields: str | None
     limit: int
-    everything: bool
+    all_rows: bool
     as_json: bool
 
     @property
@@ -35,7 +35,7 @@ class ListOptions:
         """Whether a page holds all that is wanted."""
         from adapters.jsonapi.parameters import MAX_PAGE_SIZE
 
-        return not self.everything and self.limit <= MAX_PAGE_SIZE
+        return not self.all_rows and self.limit <= MAX_PAGE_SIZE
 
     def query(self, type_: str) -> str:
         """The query that asks the same over HTTP."""
@@ -49,7 +49,7 @@ def options(command: Any) -> Any:
     """The options of a command that lists; its function is given Asked."""
     for option in (
         as_document,
-        click.option("--all", "everything", is_flag=True, help="All of them."),
+        click.option("--all", "all_rows", is_flag=True, help="All of them."),
         click.option(
             "--limit", type=click.IntRange(1), default=25, show_default=True, help="How many."
         ),
@@ -68,19 +68,19 @@ def options(command: Any) -> Any:
 
 
 def show(
-    asked: ListOptions,
+    chosen: ListOptions,
     resource: "Resource",
     question: "CollectionQuery",
     page: "Callable[[Search], Page[Any]]",
     writer: "DocumentWriter",
 ) -> None:
     """Print the list that `page` gives, as a table or as a document."""
-    query = asked.query(resource.type)
-    if asked.as_json and asked.one_page:
+    query = chosen.query(resource.type)
+    if chosen.as_json and chosen.one_page:
         output.document(writer.collection(page(question.search), question, query=query))
         return
-    found = _found(question, page, None if asked.everything else asked.limit)
-    if asked.as_json:
+    found = _found(question, page, None if chosen.all_rows else chosen.limit)
+    if chosen.as_json:
         output.stream(writer.stream(found, question, query=query))
     else:
         output.table(resource, found, question.shown.fields)

@@ -68,11 +68,11 @@ def events(found: "Iterable[tuple[int, Event]]") -> None:
 
     def lines() -> Iterator[bytes]:
         for position, event in found:
-            told = event._asdict()
-            told["time"] = write_timestamp(event.time)
+            fields = event._asdict()
+            fields["time"] = write_timestamp(event.time)
             for key in ("id", "subject_id"):
-                told[key] = told[key] and str(told[key])
-            yield orjson.dumps({"position": position, **told}) + b"\n"
+                fields[key] = fields[key] and str(fields[key])
+            yield orjson.dumps({"position": position, **fields}) + b"\n"
 
     _write(lines())
 

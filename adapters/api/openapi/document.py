@@ -184,7 +184,7 @@ class OpenApi:
         return {
             url: {
                 "get": {
-                    **_told(
+                    **_operation(
                         f"list_{resource.type}",
                         f"List {resource.type}, a page at a time",
                         resource.type,
@@ -192,7 +192,7 @@ class OpenApi:
                     **self._listed(resource),
                 },
                 "post": {
-                    **_told(
+                    **_operation(
                         f"create_{resource.type}",
                         f"Create one of the {resource.type}",
                         resource.type,
@@ -208,7 +208,7 @@ class OpenApi:
             f"{url}/{{id}}": {
                 "parameters": [_id(resource)],
                 "get": {
-                    **_told(f"show_{resource.type}", "Read one", resource.type),
+                    **_operation(f"show_{resource.type}", "Read one", resource.type),
                     "parameters": [shown, INCLUDE, IF_NONE_MATCH, IF_MATCH],
                     "responses": {
                         "200": self._content("As it stands.", document, headers=_ETAG),
@@ -217,7 +217,7 @@ class OpenApi:
                     },
                 },
                 "patch": {
-                    **_told(f"change_{resource.type}", "Change one", resource.type),
+                    **_operation(f"change_{resource.type}", "Change one", resource.type),
                     "parameters": [shown, INCLUDE, IF_MATCH, UNLESS_MATCH],
                     "requestBody": self._body(f"{name}Change"),
                     "responses": {
@@ -226,7 +226,7 @@ class OpenApi:
                     },
                 },
                 "delete": {
-                    **_told(f"delete_{resource.type}", "Delete one", resource.type),
+                    **_operation(f"delete_{resource.type}", "Delete one", resource.type),
                     "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
                     "responses": {
                         "204": {"description": "Gone."},
@@ -238,12 +238,14 @@ class OpenApi:
 
     def _history_path(self, resource: Resource) -> dict[str, Any]:
         name = f"show_{resource.type}_history"
-        told = _told(name, "What happened to one, also if it is gone", resource.type)
+        described_operation = _operation(
+            name, "What happened to one, also if it is gone", resource.type
+        )
         listed = self._listed(EVENTS, 404)
         return {
             f"{PREFIX}/{resource.type}/{{id}}/history": {
                 "parameters": [_id(resource)],
-                "get": {**told, **listed},
+                "get": {**described_operation, **listed},
             }
         }
 
@@ -268,7 +270,7 @@ class OpenApi:
         found = {"description": "The collections.", "content": content, "headers": _ETAG}
         responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 412, 415)}
         shown = {"parameters": [IF_NONE_MATCH, IF_MATCH], "responses": responses}
-        return {PREFIX: {"get": {**_told("show_root", "What the collections are"), **shown}}}
+        return {PREFIX: {"get": {**_operation("show_root", "What the collections are"), **shown}}}
 
     def _operations_path(self) -> dict[str, Any]:
         def content(schema: str) -> dict[str, Any]:
@@ -276,7 +278,7 @@ class OpenApi:
 
         done = {"description": "What came of each.", "content": content("Results")}
         performed = {
-            **_told("perform_operations", "Perform many operations, or none", "operations"),
+            **_operation("perform_operations", "Perform many operations, or none", "operations"),
             "parameters": [KEY],
             "requestBody": {"required": True, "content": content("Operations")},
             "responses": {
@@ -322,13 +324,13 @@ def _other_paths() -> dict[str, Any]:
     }
 
 
-def _told(name: str, summary: str, place: str = "service") -> dict[str, Any]:
+def _operation(name: str, summary: str, place: str = "service") -> dict[str, Any]:
     return {"operationId": name, "summary": summary, "tags": [place]}
 
 
 def _page(name: str, summary: str, found: dict[str, Any], *problems: int) -> dict[str, Any]:
     responses = {"200": found, **(_problems(*problems) if problems else {})}
-    return {"get": {**_told(name, summary), "responses": responses}}
+    return {"get": {**_operation(name, summary), "responses": responses}}
 
 
 def _plain(
@@ -336,4 +338,4 @@ def _plain(
 ) -> dict[str, Any]:
     content = {JSON: {"schema": schema, "example": example}}
     found = {"description": f"{summary}.", "content": content}
-    return {"get": {**_told(name, summary), "responses": {"200": found, **problems}}}
+    return {"get": {**_operation(name, summary), "responses": {"200": found, **problems}}}

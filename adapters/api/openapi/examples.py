@@ -62,9 +62,9 @@ def operation_examples(resource: Resource) -> dict[str, Any]:
     """Of the atomic extension's documents, by the names of their schemas."""
     change = {**_identity(resource), "attributes": _changed(resource)}
     made = {"data": _read(resource)}
-    meant = [{"op": "add", "data": _created(resource)}, {"op": "update", "data": change}]
+    operations = [{"op": "add", "data": _created(resource)}, {"op": "update", "data": change}]
     return {
-        "Operations": {OPERATIONS: meant},
+        "Operations": {OPERATIONS: operations},
         "Results": {"jsonapi": _VERSION, RESULTS: [made, made]},
     }
 

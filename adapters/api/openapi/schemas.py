@@ -130,12 +130,14 @@ def page_schemas(resource: Resource) -> dict[str, Any]:
 
 def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
     """The schemas of the atomic extension's documents, by their names."""
-    meant = [operation for resource in resources for operation in _operations(resource)]
+    operations = [operation for resource in resources for operation in _operations(resource)]
     made = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
     result = {"type": "object", "properties": {"data": made, "meta": {"type": "object"}}}
     many = {"type": "array", "minItems": 1, "maxItems": MAX_OPERATIONS}
     return {
-        "Operations": object_of([OPERATIONS], **{OPERATIONS: {**many, "items": {"anyOf": meant}}}),
+        "Operations": object_of(
+            [OPERATIONS], **{OPERATIONS: {**many, "items": {"anyOf": operations}}}
+        ),
         "Results": object_of([RESULTS], **{RESULTS: {**many, "items": result}}),
     }
 
