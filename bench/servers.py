@@ -119,12 +119,10 @@ def _cursor_of(running: Running, number: int) -> str:
         path = document["links"]["next"]
 
 
-def _by_plain_cursor(_: Running, first: int, size: int) -> str:
-    """The floor has no pages by number; its cursors are known."""
-    from bench.apps.cursors import cursor_of
-
+def _by_id(_: Running, first: int, size: int) -> str:
+    """A cursor of the floor is the id."""
     query = _size(size)
-    return query if first == 1 else f"{query}&page%5Bafter%5D={cursor_of(first - 1)}"
+    return query if first == 1 else f"{query}&page%5Bafter%5D={first - 1}"
 
 
 def _by_number(_: Running, first: int, size: int) -> str:
@@ -134,7 +132,7 @@ def _by_number(_: Running, first: int, size: int) -> str:
 SERVERS = {
     each.name: each
     for each in (
-        Server("floor", "/api/v1/users", _floor, _by_plain_cursor),
+        Server("floor", "/api/v1/users", _floor, _by_id),
         Server("roster", "/api/v1/users", _roster, _by_cursor, {"ROSTER_JWT_SECRET": SECRET}),
         Server("tutorial", "/users", _tutorial, _by_number, guarded=False),
         Server("fastapi-jsonapi", "/users", _fastapi, _by_number, guarded=False, slash="/"),
