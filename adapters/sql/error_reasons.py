@@ -49,8 +49,9 @@ _OF_CONNECTING: Final[Mapping[str, str]] = {
 _CHECK_URL: Final = "Check ROSTER_DATABASE_URL, and that the server is running."
 _SILENT: Final = "The database did not respond in time."
 
-# An unescaped @ or / in a password moves a part of it into what is taken for the host or database.
-_BEFORE_AT = re.compile(r"""(["'])[^"'\n]*@([^"'@\n]*)\1""")
+# A host or database with @ may begin with a part of a password. 'user'@'host' has nothing between
+# the quotation mark and @.
+_BEFORE_AT = re.compile(r"""(["'])[^"'\n]+@([^"'@\n]*)\1""")
 _HINT = re.compile(r"\n\tIs the server running[^\n]*")
 _USERINFO = re.compile(r"://[^/\s]*@")
 _PASSWORD = re.compile(r"(?i)\b(password|passwd|sslpassword)\s*=\s*('[^']*'|\S+)")

@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from adapters.sql import private_files
 from adapters.sql.columns import Json
 from adapters.sql.connection import RawConnection
+from adapters.sql.database_urls import BadUrl
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from application.deadlines import time_left
 from application.ports import Unavailable
@@ -26,10 +27,10 @@ _SECONDS_WITHOUT_DEADLINE = 30.0
 
 
 def refuse_without_file(url: URL) -> None:
-    """ValueError where the database would end with its connection."""
+    """Raises BadUrl if the database would end with its connection."""
     database = url.database or ""
     if not database or ":memory:" in database or url.query.get("mode") == "memory":
-        raise ValueError("SQLite needs a file, as in sqlite:///roster.db; in memory: memory://")
+        raise BadUrl("SQLite needs a file, as in sqlite:///roster.db; in memory: memory://")
 
 
 def prepare(engine: Engine) -> None:
