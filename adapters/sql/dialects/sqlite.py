@@ -22,6 +22,7 @@ from application.deadlines import time_left
 from application.ports import Unavailable
 
 MIN_VERSION = (3, 40)
+_MAX_ID = 2**63 - 1
 _STEPS_BETWEEN_LOOKS = 10_000
 _SECONDS_WITHOUT_DEADLINE = 30.0
 
@@ -153,11 +154,18 @@ def insert_many(
 
 
 def next_ids(connection: RawConnection, of: Column[Any], count: int) -> range:
-    """The next ids of a table, of which it gives none twice: to a transaction that writes."""
+    """The next ids of a table, each of which is used once: for a transaction that writes.
+
+    Raises Unavailable if there are not so many.
+    """
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (of.table.name,))
         last = cursor.fetchone()
     first = last[0] + 1 if last else 1
+    if first + count - 1 > _MAX_ID:
+        failure = Unavailable()
+        failure.reason = f"The ids of the table {of.table.name} are exhausted."
+        raise failure
     return range(first, first + count)
 
 
