@@ -4,18 +4,24 @@ The encoding and the version of the server are checked whenever a connection is 
 are those that METADATA declares, so that a later one is covered as well.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, Table
 
 from adapters.sql.failures import ForeignTable, NotMigrated, NotPermitted, UnknownFailure
 from adapters.sql.metadata import METADATA
+from adapters.sql.private_files import file_of
 from adapters.sql.schema import VERSION_TABLE, is_servable, revision_of
 from adapters.sql.transactions import core_connection
 from application.ports import Unavailable
 
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_LEAST_SPACE: Final = 1024**2
+"""Bytes. A change takes some pages of 4 KiB in the write-ahead log, operations take many."""
 
 
 def check_database(engine: Engine) -> None:
@@ -35,6 +41,27 @@ def check_database(engine: Engine) -> None:
             connection.exec_driver_sql(_every_column(connection))
     except UnknownFailure as error:
         raise Unavailable from error
+
+
+def check_space(engine: Engine) -> None:
+    """Raise Unavailable, which says why, if the disk of an SQLite file is full.
+
+    The other checks write nothing, so that they succeed on a full disk.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    folder = Path(os.path.realpath(file_of(engine.url))).parent
+    with suppress(OSError):
+        disk = os.statvfs(folder)
+        blocks = disk.f_bavail if os.geteuid() else disk.f_bfree  # root may use reserved blocks
+        # Some file systems do not know their size.
+        if disk.f_blocks and blocks * disk.f_frsize < _LEAST_SPACE:
+            failure = Unavailable()
+            failure.reason = (
+                f"Less than {_LEAST_SPACE // 1024**2} MiB is free in {folder}. "
+                "Make room on the disk."
+            )
+            raise failure
 
 
 def _every_column(connection: Connection) -> str:

@@ -7,10 +7,10 @@ from queue import Empty, SimpleQueue
 from threading import get_ident
 from typing import Any, Final
 
-import psycopg2
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
+from adapters.sql.database_urls import BadUrl, check_mariadb, check_postgresql, check_sqlite
 from adapters.sql.dialects import mariadb, postgresql, sqlite
 from application.deadlines import time_left
 
@@ -108,8 +108,10 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
             engine = make(url, pool_size)
             engine.update_execution_options(alone=alone)
             return engine
-    except (exc.ArgumentError, psycopg2.ProgrammingError):  # they would show a part of the URL
-        raise ValueError("The database's URL can't be read.") from None
+    except BadUrl:
+        raise
+    except Exception:  # noqa: BLE001 (the libraries' errors would show a part of the URL)
+        raise BadUrl("The database's URL can't be read.") from None
     raise ValueError(
         "The database must be given as sqlite:///FILE, postgresql://… or mariadb+pymysql://…"
     )
@@ -123,18 +125,21 @@ def is_exclusive(of: Engine | Connection) -> bool:
 def _sqlite(text: str, pool_size: int) -> Engine:
     url = make_url(text)
     sqlite.refuse_without_file(url)
+    check_sqlite(text)
     engine = _engine(url, pool_size)
     sqlite.prepare(engine)
     return engine
 
 
 def _postgresql(text: str, pool_size: int) -> Engine:
+    check_postgresql(text)
     engine = _engine(postgresql.url_of(text), pool_size, use_native_hstore=False)
     postgresql.prepare(engine)
     return engine
 
 
 def _mariadb(text: str, pool_size: int) -> Engine:
+    check_mariadb(text)
     engine = _engine(mariadb.url_of(text), pool_size)
     mariadb.prepare(engine)
     return engine

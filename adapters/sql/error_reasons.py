@@ -19,6 +19,7 @@ _REMEDIES: Final[Mapping[str | int, str]] = {
     "42501": "Grant the privilege, or use the role that owns the tables.",
     "3F000": "The role's search_path names no schema that exists.",
     "42P07": "Use a database or a schema that no other application uses.",
+    "2200H": "The ids of a table are exhausted.",
     "53100": "Make room on the database's disk.",
     # MariaDB
     1142: "Grant the privilege to the user.",
@@ -28,6 +29,13 @@ _REMEDIES: Final[Mapping[str | int, str]] = {
     1049: "Create the database, or check its name in ROSTER_DATABASE_URL.",
     1021: "Make room on the database's disk.",
     1114: "Make room on the database's disk.",
+    167: "The ids of a table are exhausted.",
+    1467: "The ids of a table are exhausted.",
+    1644: "A trigger of the database refused the change.",
+    1109: "Use a database of Roster's own.",
+    1267: "Convert Roster's tables to utf8mb4.",
+    1271: "Convert Roster's tables to utf8mb4.",
+    1366: "Convert Roster's tables to utf8mb4.",
     1665: "Set binlog_format to MIXED or ROW.",
 }
 _REMEDIES_OF_SQLITE: Final[Mapping[int, str]] = {
@@ -47,10 +55,12 @@ _OF_CONNECTING: Final[Mapping[str, str]] = {
     "certificate": "Check sslmode and sslrootcert in ROSTER_DATABASE_URL.",
 }
 _CHECK_URL: Final = "Check ROSTER_DATABASE_URL, and that the server is running."
+_REFUSED_BY_TRIGGER: Final = "A trigger of the database refused the change"
 _SILENT: Final = "The database did not respond in time."
 
-# An unescaped @ or / in a password moves a part of it into what is taken for the host or database.
-_BEFORE_AT = re.compile(r"""(["'])[^"'\n]*@([^"'@\n]*)\1""")
+# A host or database with @ may begin with a part of a password. 'user'@'host' has nothing between
+# the quotation mark and @.
+_BEFORE_AT = re.compile(r"""(["'])[^"'\n]+@([^"'@\n]*)\1""")
 _HINT = re.compile(r"\n\tIs the server running[^\n]*")
 _USERINFO = re.compile(r"://[^/\s]*@")
 _PASSWORD = re.compile(r"(?i)\b(password|passwd|sslpassword)\s*=\s*('[^']*'|\S+)")
@@ -81,6 +91,8 @@ def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
     if isinstance(error, pymysql.Error):
         return _of_mariadb(error)
     if isinstance(error, sqlite3.Error):
+        if is_raised(error):
+            return _REFUSED_BY_TRIGGER, ""
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
         return str(error), _REMEDIES_OF_SQLITE.get(code, "")
     if isinstance(error, TimeoutError):
@@ -95,13 +107,23 @@ def _of_postgresql(error: psycopg2.Error) -> tuple[str, str]:
             return _SILENT, _CHECK_URL
         known = (remedy for words, remedy in _OF_CONNECTING.items() if words in text)
         return text, next(known, _CHECK_URL)
+    if is_raised(error):
+        return f"{_REFUSED_BY_TRIGGER} ({error.pgcode})", ""
     return "; ".join(message_parts(error)) or error.pgcode, _REMEDIES.get(error.pgcode, "")
+
+
+def is_raised(error: psycopg2.Error | sqlite3.Error) -> bool:
+    """Whether a trigger, or a function in PL/pgSQL, raised it. Its text may quote values."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER
+    return error.diag.source_function == "exec_stmt_raise"
 
 
 def message_parts(error: psycopg2.Error) -> Iterator[str]:
     """What PostgreSQL says, without values of rows: those are in messages of class 22 and 42601."""
     of = error.diag
     quotes_values = (error.pgcode or "22")[:2] == "22" or error.pgcode == "42601"
+    quotes_values |= is_raised(error)
     if of.message_primary and not quotes_values:
         yield of.message_primary
     yield from filter(None, (of.table_name, of.column_name, of.constraint_name))
@@ -109,7 +131,8 @@ def message_parts(error: psycopg2.Error) -> Iterator[str]:
 
 _QUOTE_NO_VALUES: Final = frozenset(
     # The driver's own errors have numbers from 2000 to 2999.
-    {3, 1020, 1021, 1026, 1030, 1037, 1040, 1041, 1044, 1045, 1047, 1049, 1050, 1053, 1114, 1129}
+    {3, 1020, 1021, 1026, 1030, 1037, 1040, 1041, 1044, 1045, 1047, 1049, 1050, 1053, 1109, 1114}
+    | {1129}
     | {1130, 1142, 1143, 1146, 1203, 1205, 1213, 1226, 1227, 1290, 1317, 1665, 1698, 1792, 1836}
     | {1927, 1969, 3024}
 )
@@ -120,7 +143,7 @@ def _of_mariadb(error: pymysql.Error) -> tuple[str, str]:
     if isinstance(error.__cause__ or error.__context__, TimeoutError):
         return _SILENT, _CHECK_URL
     if code not in _QUOTE_NO_VALUES and not 2000 <= code < 3000:
-        return f"{type(error).__name__} {code}" if code else _LOST, ""
+        return (f"{type(error).__name__} {code}" if code else _LOST), _REMEDIES.get(code, "")
     text = str(error.args[1]) if len(error.args) > 1 else f"error {code}"
     remedy = _REMEDIES.get(code, _CHECK_URL if code in _NOT_CONNECTED else "")
     return text, remedy

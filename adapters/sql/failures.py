@@ -15,7 +15,7 @@ import psycopg2
 import pymysql
 import sqlalchemy.exc
 
-from adapters.sql.error_reasons import message_parts, reason
+from adapters.sql.error_reasons import is_raised, message_parts, reason
 from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
 
 
@@ -99,6 +99,7 @@ _Meaning = Callable[[], Unavailable]
 _POSTGRESQL: Mapping[str, _Meaning] = {
     "40001": ConcurrentUpdate,  # serialization_failure
     "40P01": ConcurrentUpdate,  # deadlock_detected
+    "2200H": Unavailable,  # sequence_generator_limit_exceeded: no ids are left
     "25006": WritesRefused,  # read_only_sql_transaction
     "42P01": NotMigrated,  # undefined_table
     "42P07": ForeignTable,  # duplicate_table
@@ -147,6 +148,9 @@ _MARIADB: Mapping[int, _Meaning] = {
     1143: NotPermitted,  # ER_COLUMNACCESS_DENIED_ERROR
     1227: NotPermitted,  # ER_SPECIFIC_ACCESS_DENIED_ERROR
     1665: UnsupportedServer,  # ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: binlog_format=STATEMENT
+    1267: UnsupportedEncoding,  # ER_CANT_AGGREGATE_2COLLATIONS: a column is not in utf8mb4
+    1271: UnsupportedEncoding,  # ER_CANT_AGGREGATE_NCOLLATIONS
+    1366: UnsupportedEncoding,  # ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: characters it can't store
     1054: NotMigrated,  # ER_BAD_FIELD_ERROR
     3: Unavailable,  # EE_WRITE: disk full, most likely
     1021: Unavailable,  # ER_DISK_FULL
@@ -160,6 +164,10 @@ _MARIADB: Mapping[int, _Meaning] = {
     1047: Unavailable,  # ER_UNKNOWN_COM_ERROR: a node that has not joined its cluster
     1049: Unavailable,  # ER_BAD_DB_ERROR
     1053: Unavailable,  # ER_SERVER_SHUTDOWN
+    167: Unavailable,  # HA_ERR_AUTOINC_ERANGE: no ids are left
+    1109: Unavailable,  # ER_UNKNOWN_TABLE: in information_schema, where none can be created
+    1467: Unavailable,  # ER_AUTOINC_READ_FAILED: no ids are left
+    1644: Unavailable,  # ER_SIGNAL_EXCEPTION: a trigger refused it
     1114: Unavailable,  # ER_RECORD_FILE_FULL
     1129: Unavailable,  # ER_HOST_IS_BLOCKED
     1130: Unavailable,  # ER_HOST_NOT_PRIVILEGED
@@ -323,10 +331,13 @@ def _postgresql_meaning(error: psycopg2.Error) -> _Meaning | None:
     if error.pgcode is None:  # the connection broke, could not be made, or the deadline passed
         lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
         return Unavailable if lost or type(error) is psycopg2.DatabaseError else None
-    return _POSTGRESQL.get(error.pgcode) or _POSTGRESQL_CLASSES.get(error.pgcode[:2])
+    known = _POSTGRESQL.get(error.pgcode) or _POSTGRESQL_CLASSES.get(error.pgcode[:2])
+    return known or (Unavailable if is_raised(error) else None)
 
 
 def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
+    if is_raised(error):
+        return Unavailable
     if _MISSING_TABLE.match(str(error)):
         return NotMigrated
     if str(error).endswith(" already exists"):

@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _OWNER_ONLY: Final = 0o600
 _OTHERS: Final = 0o077
+_ENDINGS: Final = ("", "-wal", "-shm", "-journal")
 
 
 def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -> None:
@@ -37,6 +38,23 @@ def readable_by_others(url: str) -> Path | None:
     with suppress(OSError):
         return file if file.stat().st_mode & _OTHERS else None
     return None
+
+
+def is_part_of_database(name: str, url: str) -> bool:
+    """Whether the name, or a link of that name, is a file that SQLite uses for the database.
+
+    The file itself, the write-ahead log and its index, and the rollback journal
+    (https://www.sqlite.org/tempfiles.html). None of them needs to exist.
+    """
+    file = file_of(make_url(url))
+    for ending in _ENDINGS:
+        part = f"{file}{ending}"
+        if os.path.realpath(name) == os.path.realpath(part):
+            return True
+        with suppress(OSError):
+            if Path(name).samefile(part):  # a hard link, too
+                return True
+    return False
 
 
 def file_of(url: URL) -> Path:

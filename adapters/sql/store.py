@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from adapters.sql import purge
 from adapters.sql.audit import SqlEvents
 from adapters.sql.connection import RawConnection
-from adapters.sql.database_checks import check_database
+from adapters.sql.database_checks import check_database, check_space
 from adapters.sql.failures import UnknownFailure
 from adapters.sql.idempotency import SqlIdempotencyStore
 from adapters.sql.repository import EntityTable, SqlRepository
@@ -123,6 +123,7 @@ class SqlStore:
         """
         with deadline(READY_SECONDS):
             check_database(self._engine)
+            check_space(self._engine)
             with self._transactions.open() as connection:
                 for each in self._tables.values():
                     connection.execute(each.change_nothing)

@@ -14,6 +14,11 @@ from application.access import SECRET
 SHORTEST_SECRET: Final = 32
 """Bytes: as many as HS256's digest has (RFC 7518, section 3.2)."""
 _SHORTEST_RSA: Final = 2048
+# OpenSSL verifies nothing with longer keys (OPENSSL_RSA_MAX_MODULUS_BITS), nor, above 3072 bits,
+# with longer exponents (OPENSSL_RSA_MAX_PUBEXP_BITS).
+_LONGEST_RSA: Final = 16_384
+_LONGEST_WITH_ANY_EXPONENT: Final = 3072
+_LONGEST_EXPONENT: Final = 64
 
 HS256: Final = ("HS256",)
 _ED25519: Final = ("Ed25519", "EdDSA")  # RFC 9864 gave it the first name, RFC 8037 the second
@@ -112,8 +117,8 @@ def secret_bytes(secret: str) -> bytes:
 def read_keys(text: bytes) -> tuple[Key, ...]:
     """The usable keys of a JSON Web Key Set (RFC 7517).
 
-    Others are ignored (section 5): keys for encryption, of unknown types, too short, and secret or
-    private ones, which do not belong in a public set.
+    Others are ignored (section 5): keys for encryption, of unknown types, too short or too long,
+    and secret or private ones, which do not belong in a public set.
     Raises UnusableKeySet if the text is no such set, NoUsableKey if the set has no usable key.
     """
     try:
@@ -142,8 +147,16 @@ def _usable(jwk: Any) -> Key | None:
         material = jwt.PyJWK(jwk, algorithms[-1]).key
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
-    weak = isinstance(material, RSAPublicKey) and material.key_size < _SHORTEST_RSA
-    return None if weak else Key(algorithms, material, kid)
+    if isinstance(material, RSAPublicKey) and not _has_usable_size(material):
+        return None
+    return Key(algorithms, material, kid)
+
+
+def _has_usable_size(key: RSAPublicKey) -> bool:
+    if not _SHORTEST_RSA <= key.key_size <= _LONGEST_RSA:
+        return False
+    exponent = key.public_numbers().e.bit_length()
+    return key.key_size <= _LONGEST_WITH_ANY_EXPONENT or exponent <= _LONGEST_EXPONENT
 
 
 def _for_signatures(jwk: Mapping[str, Any]) -> bool:

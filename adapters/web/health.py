@@ -1,10 +1,13 @@
 """Liveness and readiness."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from flask import Blueprint
 
 from adapters.web.recent import CachedResult
+from adapters.web.security_headers import NO_STORE
+
+_Result = tuple[dict[str, str], Mapping[str, str]]
 
 
 def health(ready: Callable[[], None]) -> Blueprint:
@@ -16,12 +19,12 @@ def health(ready: Callable[[], None]) -> Blueprint:
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    def healthz() -> _Result:
+        return {"status": "ok"}, NO_STORE
 
     @blueprint.get("/readyz")
-    def readyz() -> dict[str, str]:
+    def readyz() -> _Result:
         check()
-        return {"status": "ready"}
+        return {"status": "ready"}, NO_STORE
 
     return blueprint

@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from werkzeug.exceptions import NotFound
 
 from adapters.web.recent import CachedResult
+from adapters.web.security_headers import NO_STORE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -142,6 +143,6 @@ def metrics(collected: Metrics | None) -> Blueprint:
     def show() -> Response:
         if text is None:
             raise NotFound
-        return Response(text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(text(), headers=NO_STORE, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return blueprint

@@ -5,7 +5,7 @@ is ever allowed credentials that a browser adds by itself: a token is a header o
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,8 @@ _ALWAYS: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
+NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
+"""For responses that describe a moment: a stored one would be wrong (RFC 9111 section 5.2.2.5)."""
 _ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")
 _EXPOSED: Final = "Allow, ETag, Location, Retry-After, WWW-Authenticate, X-Request-ID"
 _ALLOWED: Final = (

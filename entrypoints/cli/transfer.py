@@ -16,6 +16,7 @@ from entrypoints.cli.files import STANDARD
 from entrypoints.cli.lists import query_of
 from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import connect, open_services
+from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.resources.files import Records
@@ -113,10 +114,24 @@ def _rejected_file(name: str | None, source: str) -> Iterator[BinaryIO | None]:
     if name is None:
         yield None
         return
+    _refuse_database(name)
     if source != STANDARD and Path(name).exists() and Path(source).samefile(name):
         raise click.UsageError("--errors would write over the FILE that is read.")
     with files.writing(name) as file:
         yield file
+
+
+def _refuse_database(name: str) -> None:
+    """Raises UsageError if the file is one of the database itself: it would be overwritten."""
+    settings = Settings.of(os.environ)
+    if name == STANDARD or not settings.embedded:
+        return
+    from adapters.sql.private_files import is_part_of_database
+
+    if is_part_of_database(name, settings.database_url):
+        raise click.UsageError(
+            f"{output.printable(name)} is a file of the database. Choose another name."
+        )
 
 
 def _size(file: BinaryIO) -> int | None:
@@ -185,6 +200,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         from application.search import walk
 
         form = files.format_of(file, form)
+        _refuse_database(file)
         with connect(name) as (_, services):
             declaration, exporter = services.declaration, services.exporter
             search = services.collection_query(declaration, query_of(filters, sort)).search

@@ -115,3 +115,25 @@ def test_a_reader_who_has_enough_is_no_failure_to_speak_of(roster: Roster, sqlit
         assert process.stdout.readline().startswith(b"id,")
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("name", ["roster.db", "roster.db-wal", "link", "hard link"])
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_the_database_is_never_overwritten(
+    roster: Roster, tmp_path: Path, name: str, command: str
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "roster.db")
+    (tmp_path / "hard link").hardlink_to(tmp_path / "roster.db")
+    (tmp_path / "people.csv").write_text("email,name\nno email,Ann\n")
+    target = str(tmp_path / name)
+    arguments = {
+        "export": (target, "--format", "csv"),
+        "import": (str(tmp_path / "people.csv"), "--errors", target),
+    }
+    before = (tmp_path / "roster.db").read_bytes()
+    refused = roster("users", command, *arguments[command])
+    assert refused.exit_code == 2
+    assert f"{target} is a file of the database." in refused.stderr
+    assert (tmp_path / "roster.db").read_bytes() == before
+    assert roster("users", "list").stdout.count("x.test") == 2

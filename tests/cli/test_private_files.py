@@ -125,16 +125,14 @@ def test_a_pipe_and_standard_output_are_written_as_before(
     [
         ("sqlite:///file:roster.db", "file:roster.db"),
         ("sqlite:///file:roster.db?uri=false", "file:roster.db"),
-        ("sqlite:///roster.db?mode=rw", "roster.db"),
-        ("sqlite:///roster.db?mode=rw&uri=true", "roster.db?mode=rw"),
+        ("sqlite:///roster.db?timeout=5&check_same_thread=false", "roster.db"),
         ("sqlite:///file:roster%20a.db?uri=true", "roster a.db"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Query string argument")
 def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, name: str
 ) -> None:
-    """Without uri=true, file: is a part of the name, and mode is ignored."""
+    """Without uri=true, file: is a part of the name."""
     monkeypatch.chdir(tmp_path)
     engine = make_engine(url)
     with closing(engine.raw_connection()):

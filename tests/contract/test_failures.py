@@ -570,3 +570,64 @@ def test_a_full_disk_refuses_and_recovers(directory_of, sqlite_url: str) -> None
     directory.commands.create(ANN, NOBODY)
     assert len(directory.reader.page(Search(place=Slice(1000))).items) == len(added) + 1
     engine.dispose()
+
+
+_RAISE = (
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$BEGIN RAISE {} 'not %%', NEW.email{}; END$$",
+    "CREATE TRIGGER refuse BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse()",
+)
+REFUSALS = {
+    "sqlite, no ids": ["INSERT INTO sqlite_sequence VALUES ('users', 9223372036854775807)"],
+    "sqlite, trigger": [
+        "CREATE TRIGGER refuse BEFORE INSERT ON users"
+        " BEGIN SELECT RAISE(ABORT, 'not ann@example.org'); END"
+    ],
+    "postgresql, no ids": [
+        "SELECT setval(pg_get_serial_sequence('users', 'id'), 9223372036854775807)"
+    ],
+    "postgresql, trigger": [_RAISE[0].format("EXCEPTION", ""), _RAISE[1]],
+    "postgresql, trigger with a code": [
+        _RAISE[0].format("EXCEPTION", " USING ERRCODE = '23000'"),
+        _RAISE[1],
+    ],
+    "mariadb, no ids": [
+        "INSERT INTO users VALUES (9223372036854775807, 'x@x.test', 'x@x.test', 'X', 'x', 1,"
+        " 'user', NOW(), NOW(), 1, NULL)"
+    ],
+    "mariadb, trigger": [
+        "CREATE TRIGGER refuse BEFORE INSERT ON users FOR EACH ROW"
+        " SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not ann@example.org'"
+    ],
+    "mariadb, latin1": ["ALTER TABLE users CONVERT TO CHARACTER SET latin1"],
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_what_the_database_refuses_for_a_reason_of_its_own_is_unavailable(
+    request, directory_of, refusal: str
+) -> None:
+    engine = make_engine(request.getfixturevalue(f"{refusal.partition(',')[0]}_url"))
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        for statement in REFUSALS[refusal]:
+            connection.exec_driver_sql(statement)
+    directory = directory_of(engine)
+    new = NewUser(email="ann@example.org", name="李小龍")
+    with pytest.raises(Unavailable) as one:
+        directory.commands.create(new, NOBODY)
+    with pytest.raises(Unavailable) as many, directory.begin(NOBODY) as work:
+        work.repository(USER_TYPE).add_many([new], at=work.now)
+    for error in (one.value, many.value):
+        expected = "unsupported_encoding" if "latin1" in refusal else "unavailable"
+        assert error.code == expected
+        assert error.reason
+        assert "example.org" not in error.explanation
+
+
+def test_the_information_schema_of_mariadb_is_refused_with_a_reason(mariadb) -> None:
+    engine = make_engine(mariadb.url("information_schema"))
+    with pytest.raises(Unavailable) as refusal:
+        schema.upgrade(engine)
+    assert "information_schema" in refusal.value.explanation
+    engine.dispose()

@@ -1,7 +1,10 @@
 """Ready is a database in which a user can be created, with every table and privilege it takes."""
 
+import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -351,3 +354,39 @@ def test_a_file_that_becomes_writable_is_written_to(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert second is not first
         assert connection.connection.dbapi_connection is second
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
+    """A file system of its own, of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", folder]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        lacking("the right to mount a small disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_not_ready_and_still_read(small_disk: Path, directory_of: Callable) -> None:
+    """Otherwise a load balancer would go on sending creations, which get 503."""
+    (small_disk.parent / "link.db").symlink_to(small_disk / "roster.db")
+    engine = make_engine(f"sqlite:///{small_disk.parent}/link.db")
+    schema.upgrade(engine)
+    directory = directory_of(engine)
+    user = directory.commands.create(ANN, NOBODY)
+    directory.ready()
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(Unavailable) as refusal:
+        directory.ready()
+    assert refusal.value.code == "unavailable"
+    assert str(small_disk) in refusal.value.explanation
+    assert str(small_disk) not in refusal.value.detail
+    check_database(engine)
+    assert directory.reader.get(user.id) == user
+    ballast.unlink()
+    directory.ready()
+    engine.dispose()

@@ -54,7 +54,6 @@ REFUSALS = {
     "no folder": ("sqlite:////no/such/folder/roster.db", "/no/such/folder"),
     "a folder": ("sqlite:////tmp", "folder"),
     "another file": ("sqlite:///people.csv", "not a database"),
-    "a password with @": ("postgresql://ann:hush@hush@127.0.0.1:1/roster", "127.0.0.1"),
 }
 
 
@@ -95,6 +94,57 @@ def test_the_service_says_why_it_does_not_start(
     assert (result.returncode, result.stdout) == (1, "")
     assert is_one_line(result.stderr)
     assert cause in result.stderr
+
+
+MARIADB = "mariadb+pymysql://ann@127.0.0.1:1/x"
+POSTGRESQL = "postgresql://ann@127.0.0.1:1/x"
+BAD_URLS = {
+    "mariadb+pymysql://ann:p@hush/w@127.0.0.1:1/x": "%40",
+    "mariadb+pymysql://ann:hush@hu'sh/x": "%27",
+    "postgresql://ann:hush@hush@127.0.0.1:1/roster": "%40",
+    "postgresql://ann:p'a@hush\"b@127.0.0.1:1/x": "%40",
+    "postgresql://ann:12/hush@127.0.0.1:1/x": "%40",
+    "postgresql://ann:12/x?hush=1@127.0.0.1:1/x": "not supported",
+    "sqlite:///x.db?timeout=hush": "timeout",
+    "sqlite:///x.db?timeout=nan": "timeout",
+    "sqlite:///x.db?detect_types=hush": "detect_types",
+    "sqlite:///x.db?check_same_thread=hush": "check_same_thread",
+    "sqlite:///x.db?bogus=hush": "bogus",
+    "sqlite:///x.db?timeout=5&timeout=hush": "timeout",
+    "sqlite:///x.db?mode=rw": "mode",
+    "sqlite:///x?vfs=hush&uri=true": "vfs",
+    "sqlite:///x?mode=rw&uri=true": "file:",
+    "sqlite:///file:?uri=true": "file:",
+    "sqlite:///%00": "%00",
+    "sqlite:///file:x%2500?uri=true": "%00",
+    "sqlite://x:hush/y": "can't be read",
+    f"{POSTGRESQL}?connect_timeout=hush": "connect_timeout",
+    f"{POSTGRESQL}?connect_timeout=0": "connect_timeout",
+    f"{POSTGRESQL}?sslmode=hush": "sslmode must be disable, allow,",
+    f"{POSTGRESQL}?keepalives=hush": "keepalives",
+    f"{POSTGRESQL}?replication=database": "replication",
+    "mariadb+pymysql://ann@127.0.0.1:99999/x": "port",
+    f"{MARIADB}?connect_timeout=hush": "connect_timeout",
+    f"{MARIADB}?client_flag=hush": "client_flag",
+    f"{MARIADB}?read_default_file=/etc/passwd": "read_default_file",
+    f"{MARIADB}?conv=hush": "conv",
+    f"{MARIADB}?ssl=1": "ssl is not supported",
+    f"{MARIADB}?ssl_verify_cert=hush": "ssl_verify_cert must be true or false",
+    f"{MARIADB}?ssl_ca=/hush": "ssl_ca",
+}
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_a_bad_url_stops_a_command_with_a_reason_that_does_not_repeat_it(
+    folder: Path, url: str
+) -> None:
+    result = CliRunner().invoke(main, ["users", "list"], env={"ROSTER_DATABASE_URL": url})
+    assert result.exit_code == 2
+    assert is_one_line(result.stderr)
+    assert result.stderr.startswith("Error: ROSTER_DATABASE_URL: ")
+    assert BAD_URLS[url] in result.stderr
+    assert "invalid literal" not in result.stderr
+    assert [each.name for each in folder.iterdir()] == ["people.csv"]
 
 
 def result_of(url: str, command: str) -> str:
@@ -305,6 +355,7 @@ def test_an_upgrade_that_waits_is_ended_by_ctrl_c_without_a_traceback(url: str) 
         ("can't connect to 'a:hush@host:1'", "can't connect to '…@host:1'"),
         ("postgresql://ann:hush@host/x failed", "postgresql://…@host/x failed"),
         ("postgresql://ann:hush@hush@host/x failed", "postgresql://…@host/x failed"),
+        ("denied for user 'ann'@'host'", "denied for user 'ann'@'host'"),
         ("host=x password=hush user=y", "host=x password=… user=y"),
         ("host=x password='hush hush' user=y", "host=x password=… user=y"),
     ],

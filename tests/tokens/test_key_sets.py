@@ -11,6 +11,7 @@ import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.utils import to_base64url_uint
 from structlog.testing import capture_logs
 
 from adapters.tokens.key_sets import (
@@ -75,6 +76,29 @@ def test_unusable_keys_are_passed_over(rs256: Any, signing_key: Any, shown: Show
     assert kids(shown(*unusable, rs256)) == ["rsa"]
     with pytest.raises(UnusableKeySet, match="it has no key for RS256, ES256 or EdDSA"):
         read_keys(shown(*unusable))
+
+
+@pytest.mark.parametrize(
+    ("modulus_bits", "exponent_bits", "usable"),
+    [
+        (2047, 17, False),
+        (2048, 17, True),
+        (16_384, 17, True),
+        (16_385, 17, False),
+        (16_392, 17, False),
+        (3072, 65, True),
+        (4096, 64, True),
+        (4096, 65, False),
+    ],
+)
+def test_rsa_keys_that_openssl_never_verifies_with_are_ignored(
+    shown: Shown, rs256: Any, modulus_bits: int, exponent_bits: int, usable: bool
+) -> None:
+    """Otherwise the service would start with a key set that accepts no token."""
+    numbers = {"n": 1 << (modulus_bits - 1) | 1, "e": 1 << (exponent_bits - 1) | 1}
+    encoded = {name: to_base64url_uint(number).decode() for name, number in numbers.items()}
+    jwk = {**rs256.jwk, **encoded, "kid": "other"}
+    assert kids(shown(jwk, rs256)) == (["other", "rsa"] if usable else ["rsa"])
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,17 @@ def test_applications_that_are_no_web_pages_may_be_allowed(service: Service, ori
         client.options("/api/v1/users", headers={"Origin": origin, **ASKED}),
     ):
         assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
+@pytest.mark.parametrize("url", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_no_cache_stores_the_state_of_the_service(service: Service, url: str, method: str) -> None:
+    response = service().open(url, method=method)
+    assert response.status_code == 200
+    assert response.headers.getlist("Cache-Control") == ["no-store"]
+
+
+def test_no_cache_stores_that_the_service_is_not_ready(service: Service) -> None:
+    response = service(ROSTER_DATABASE_URL="sqlite:////no/such/folder/roster.db").get("/readyz")
+    assert response.status_code == 503
+    assert response.headers.getlist("Cache-Control") == ["no-store"]

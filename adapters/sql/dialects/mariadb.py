@@ -3,6 +3,7 @@
 What a session must be is said once, as it is opened: see docs/decisions/0011-mariadb.md.
 """
 
+import configparser
 import re
 import select
 import socket
@@ -21,11 +22,13 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import asbool
 
+from adapters.sql.database_urls import BadUrl
 from adapters.sql.failures import UnsupportedServer
 from application.deadlines import deadline, time_left
 
 MIN_VERSION = (10, 11)
 _CONNECT_SECONDS = 10.0
+_HIGHEST_PORT = 65_535
 _SHARE_OF_SERVER = 0.95
 _SESSION = {
     "autocommit": True,
@@ -51,29 +54,38 @@ _SWITCHES = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
 
 
 def url_of(text: str) -> URL:
-    """The URL for SQLAlchemy. ValueError where it can't be read or names no database."""
+    """The URL for SQLAlchemy. Raises BadUrl if it can't be read or names no database."""
     try:
         url = make_url(text).set(drivername="mariadb+pymysql")
     except (ArgumentError, ValueError):
         raise _unreadable() from None
+    if url.port is not None and not 0 < url.port <= _HIGHEST_PORT:
+        raise BadUrl(f"The port must be a whole number from 1 to {_HIGHEST_PORT}.")
     if not url.database:
-        raise ValueError("The URL of the MariaDB database must name one, as …@host/roster")
+        raise BadUrl("The URL of the MariaDB database must name one, as …@host/roster")
     return url
 
 
-def _unreadable() -> ValueError:
+def _unreadable() -> BadUrl:
     """Without the driver's words, which could hold the password."""
-    return ValueError("The URL of the MariaDB database can't be read.")
+    return BadUrl("The URL of the MariaDB database can't be read.")
 
 
 def prepare(engine: Engine) -> None:
     """Have everything that the engine waits for end with the deadline.
 
-    ValueError where the URL holds a parameter that the driver does not take.
+    Raises BadUrl if the driver refuses the URL, or can't read a file that it names.
     """
+    options = engine.dialect.create_connect_args(engine.url)[1]
     try:
-        _session(engine.dialect.create_connect_args(engine.url)[1])
-    except (TypeError, ValueError, OSError):
+        _session(options)
+    except OSError:
+        raise BadUrl(
+            "A file of ssl_ca, ssl_capath, ssl_cert or ssl_key, or ssl_cipher, can't be used."
+        ) from None
+    except (ValueError, configparser.Error):
+        if "read_default_file" in options or "read_default_group" in options:
+            raise BadUrl("The option file of read_default_file can't be read.") from None
         raise _unreadable() from None
     # The driver would join the rows of a batch only if nothing stood before INSERT.
     engine.dialect.use_insertmanyvalues_wo_returning = True

@@ -27,6 +27,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from adapters.sql.database_urls import BadUrl
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from application.deadlines import deadline, time_left
 
@@ -113,7 +114,7 @@ _INSTANT = extensions.new_type((_OID_OF_TIMESTAMPTZ,), "INSTANT", _parse_timesta
 def url_of(text: str) -> URL:
     """The URL for SQLAlchemy, of all that libpq and SQLAlchemy understand, several hosts included.
 
-    ValueError where it is neither's.
+    Raises BadUrl if neither can read it.
     """
     address = text.partition("://")[2]
     names = [name for name, _ in parse_qsl(address.partition("?")[2])]
@@ -123,9 +124,9 @@ def url_of(text: str) -> URL:
         raise _unreadable() from None
 
 
-def _unreadable() -> ValueError:
+def _unreadable() -> BadUrl:
     """Without the driver's words, which could hold the password."""
-    return ValueError("The URL of the PostgreSQL database can't be read.")
+    return BadUrl("The URL of the PostgreSQL database can't be read.")
 
 
 def _of_sqlalchemy(address: str) -> URL:
@@ -143,7 +144,7 @@ def _of_libpq(address: str) -> URL:
 def prepare(engine: Engine) -> None:
     """Have everything that the engine waits for end with the deadline.
 
-    ValueError where the URL holds a parameter that libpq does not know.
+    Raises BadUrl if the URL has an option that the installed libpq does not know.
     """
     try:
         make_dsn(**engine.dialect.create_connect_args(engine.url)[1])

@@ -16,20 +16,22 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from adapters.sql import private_files
 from adapters.sql.columns import Json
 from adapters.sql.connection import RawConnection
+from adapters.sql.database_urls import BadUrl
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from application.deadlines import time_left
 from application.ports import Unavailable
 
 MIN_VERSION = (3, 40)
+_MAX_ID = 2**63 - 1
 _STEPS_BETWEEN_LOOKS = 10_000
 _SECONDS_WITHOUT_DEADLINE = 30.0
 
 
 def refuse_without_file(url: URL) -> None:
-    """ValueError where the database would end with its connection."""
+    """Raises BadUrl if the database would end with its connection."""
     database = url.database or ""
     if not database or ":memory:" in database or url.query.get("mode") == "memory":
-        raise ValueError("SQLite needs a file, as in sqlite:///roster.db; in memory: memory://")
+        raise BadUrl("SQLite needs a file, as in sqlite:///roster.db; in memory: memory://")
 
 
 def prepare(engine: Engine) -> None:
@@ -152,11 +154,18 @@ def insert_many(
 
 
 def next_ids(connection: RawConnection, of: Column[Any], count: int) -> range:
-    """The next ids of a table, of which it gives none twice: to a transaction that writes."""
+    """The next ids of a table, each of which is used once: for a transaction that writes.
+
+    Raises Unavailable if there are not so many.
+    """
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (of.table.name,))
         last = cursor.fetchone()
     first = last[0] + 1 if last else 1
+    if first + count - 1 > _MAX_ID:
+        failure = Unavailable()
+        failure.reason = f"The ids of the table {of.table.name} are exhausted."
+        raise failure
     return range(first, first + count)
 
 
