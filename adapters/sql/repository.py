@@ -55,6 +55,8 @@ class EntityTable(Generic[N, E]):
         self.derived = dict(derived or {})
         self.unique = {key: (unique or {})[key.attribute] for key in entity_type.unique}
         self.fields: tuple[str, ...] = entity_type.entity._fields  # type: ignore[attr-defined]
+        self.entity: Callable[[Sequence[Any]], E] = entity_type.entity._make  # type: ignore[attr-defined]
+        """Returns the entity of a row of the table's fields."""
         self.attributes = tuple(entity_type.rules.rules)
         self.values_of = tuple_getter(self.attributes)
         self.constraints = {
@@ -78,11 +80,6 @@ class EntityTable(Generic[N, E]):
         self.change_nothing = update(table).values(version=table.c.version).where(false())
         self.update = lru_cache(_MAX_STATEMENTS)(self._update)
         self.bulk = lru_cache(_MAX_STATEMENTS)(self._bulk)
-
-    def entity(self, row: Sequence[Any]) -> E:
-        """The entity of a row of the table's fields."""
-        made: E = self.entity_type.entity._make(row)  # type: ignore[attr-defined]
-        return made
 
     def derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The derived columns of the attributes in `values`."""

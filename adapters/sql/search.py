@@ -231,7 +231,7 @@ class Searchable:
 
 
 def _sliced_page(rows: Sequence[Row], place: Slice, entity: Callable[[Row], T]) -> Page[T]:
-    items = [entity(row) for row in rows[: place.size]]
+    items = list(map(entity, rows[: place.size]))
     if place.backward:
         items.reverse()
     return Page(tuple(items), more=len(rows) > place.size)
