@@ -7,7 +7,8 @@ Alembic takes half a second to import, so it is imported only by the functions t
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, column, func, inspect, select, table, text
@@ -117,10 +118,27 @@ def drift(engine: Engine) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with translate_errors(), engine.connect() as connection:
+    with translate_errors(), engine.connect() as connection, _plain_type_names(connection):
         options = {"compare_type": True, "include_name": _is_compared}
         context = MigrationContext.configure(connection, opts=options)
         return [str(difference) for difference in compare_metadata(context, METADATA)]
+
+
+@contextmanager
+def _plain_type_names(connection: Connection) -> Iterator[None]:
+    """Have PostgreSQL quote no names of types: SQLAlchemy recognises and compares only plain ones.
+
+    The setting is one of a transaction, so that a pooler passes it on to no other client.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.exec_driver_sql("BEGIN")
+    try:
+        connection.exec_driver_sql("SET LOCAL quote_all_identifiers = off")
+        yield
+    finally:
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def adopt(connection: Connection, stamp: Callable[[str], None]) -> None:

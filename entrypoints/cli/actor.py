@@ -14,11 +14,25 @@ _ACTOR = "entrypoints.cli.actor"
 
 def _remember(context: click.Context, _: click.Parameter, name: str | None) -> None:
     if name is not None:
-        from adapters.tokens.tokens import is_subject
-
-        if not is_subject(name):
-            raise click.BadParameter("must be 1 to 255 printable characters, one of them visible")
+        check_subject(name)
         context.meta[_ACTOR] = name
+
+
+def check_subject(name: str) -> None:
+    """Raises click.BadParameter unless the name can be the subject of a token."""
+    from adapters.tokens.tokens import is_subject
+
+    if not is_subject(name):
+        raise click.BadParameter("must be 1 to 255 printable characters, one of them visible")
+
+
+def check_subjects(
+    _: click.Context, __: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The values of an option that can be repeated. Raises as `check_subject`."""
+    for name in names:
+        check_subject(name)
+    return names
 
 
 def actor_option(command: Any) -> Any:

@@ -10,7 +10,7 @@ import click
 from application.ports import Unavailable
 from domain.errors import Problem
 from entrypoints.cli import lists, output, transfer
-from entrypoints.cli.actor import actor_option
+from entrypoints.cli.actor import actor_option, check_subjects
 from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.lists import as_document
 from entrypoints.cli.services import Services, connect, open_services
@@ -185,6 +185,7 @@ class _Commands:
             "subjects",
             multiple=True,
             metavar="SUBJECT",
+            callback=check_subjects,
             help="With --erase: also erase this token subject from the audit log. Can be repeated.",
         )
         return self._command(

@@ -1,6 +1,7 @@
 """roster db: the schema of the database."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +11,10 @@ import click
 from domain.errors import Conflict, NotFound
 from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.settings import BadSetting, Settings
+
+_REVISION = re.compile(r"heads?(-[0-9]+)?|base(\+[0-9]+)?|[0-9]+([+-][0-9]+)?|[+-][0-9]+")
+"""A revision, or one that is some steps from it."""
+_LONGEST_REVISION = 100
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -176,7 +181,10 @@ def _database() -> Iterator["Engine"]:
 def _known(revision: str) -> Iterator[None]:
     from alembic.util import CommandError
 
+    problem = f"The tables can't go to {revision[:_LONGEST_REVISION] or 'an empty name'}."
+    if not _REVISION.fullmatch(revision):  # Alembic would fail an assertion for some
+        raise NoSuchRevision(problem)
     try:
         yield
     except CommandError as error:
-        raise NoSuchRevision(f"The tables can't go to {revision}.") from error
+        raise NoSuchRevision(problem) from error

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from stat import S_ISREG
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, TextIO
 
 import click
 
@@ -34,6 +34,18 @@ class FileFailed(Unavailable):
 
     def __init__(self, name: str, error: OSError) -> None:
         super().__init__(f"{name}: {os.strerror(error.errno) if error.errno else error}.")
+
+
+def standard_output() -> BinaryIO:
+    """The bytes of standard output. Raises FileFailed if it is closed."""
+    return _buffer(sys.stdout, "standard output")
+
+
+def _buffer(stream: TextIO | None, name: str) -> BinaryIO:
+    """The interpreter has no stream for a descriptor that is closed."""
+    if stream is None:
+        raise FileFailed(name, OSError(errno.EBADF, os.strerror(errno.EBADF)))
+    return stream.buffer
 
 
 def format_of(name: str, chosen: str | None) -> str:
@@ -77,12 +89,16 @@ def write(parts: Iterable[bytes], file: IO[bytes]) -> None:
 
 
 def _opened(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
-    return nullcontext(sys.stdin.buffer) if name == STANDARD else Path(name).open("rb")
+    return (
+        nullcontext(_buffer(sys.stdin, "standard input"))
+        if name == STANDARD
+        else Path(name).open("rb")
+    )
 
 
 def _created(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
     if name == STANDARD:
-        return nullcontext(sys.stdout.buffer)
+        return nullcontext(standard_output())
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     return os.fdopen(os.open(name, flags, _OWNER_ONLY), "wb")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from sys import maxsize
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -91,7 +92,8 @@ def _found(
 ) -> Iterator[Any]:
     from application.search import walk
 
-    return islice(walk(page, question.search), limit)
+    # islice takes no greater number; there are no more entities.
+    return islice(walk(page, question.search), None if limit is None else min(limit, maxsize))
 
 
 def query_of(filters: tuple[str, ...], sort: str | None, **more: str) -> str:

@@ -56,6 +56,15 @@ class Roster(click.Group):
                 return collection(each)
         return None
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse the command line. --help and --version print here, before `invoke`."""
+        try:
+            return super().make_context(*arguments, **options)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise Failed(_of_system(error)) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from entrypoints.cli.files import standard_output
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -39,7 +41,7 @@ def stream(parts: Iterable[bytes]) -> None:
 
 def _write(parts: Iterable[bytes]) -> None:
     """Write JSON. On a terminal with escapes, as `printable`; they are JSON, too."""
-    out = sys.stdout.buffer
+    out = standard_output()
     for part in _harmless(parts) if sys.stdout.isatty() else parts:
         out.write(part)
     out.flush()
@@ -105,4 +107,5 @@ def table(
 def _console() -> "Console":
     from rich.console import Console
 
+    standard_output()
     return Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=False)

@@ -86,11 +86,14 @@ class Services:
         Raises NotFound.
         """
         from application.search import Condition, Op, Search
+        from domain.text import storable
 
         if key := self.declaration.id.parse(text):
             return self.queries.get(key, self.principal)
         if len(text) > _MAX_QUOTED:
             raise self.type.not_found(f"{text[:_MAX_QUOTED]}…")
+        if storable(text):  # bytes that are not UTF-8 became lone surrogates
+            raise self.type.not_found(text)
         for unique in self.type.unique[:1]:
             same = Condition(unique.searched_as, Op.EQ, (unique.key_of(text),))
             for entity in self.queries.page(Search((same,)), self.principal).items:

@@ -167,3 +167,55 @@ def test_users_who_share_a_mailbox_are_named_with_what_to_do(
         ("db", "check"),
     ):
         assert roster(*advised).exit_code == 0, advised
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show",),
+        ("update", "--name", "Ann"),
+        ("delete",),
+        ("delete", "--erase", "--yes"),
+        ("history",),
+    ],
+)
+def test_no_user_is_found_by_bytes_that_are_no_text(
+    roster: Roster, arguments: tuple[str, ...]
+) -> None:
+    """The interpreter passes bytes that are not UTF-8 as lone surrogates (PEP 383)."""
+    command, *options = arguments
+    refused = roster("users", command, "\udcff", *options)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Error: user_not_found: There is no user ")
+
+
+@pytest.mark.parametrize("subject", ["s" * 100_000, "s" * 256, "", "\udcff", "a\nb"])
+def test_a_subject_that_no_token_has_is_refused_before_anything_is_erased(
+    roster: Roster, subject: str
+) -> None:
+    roster("users", "create", "--email", "ann@x.test", "--name", "Ann")
+    refused = roster("users", "delete", "1", "--erase", "--yes", "--subject", subject)
+    assert refused.exit_code == 2
+    assert "This deletes" not in refused.stderr
+    assert "Invalid value for '--subject': must be 1 to 255 printable" in refused.stderr
+    assert roster("users", "show", "1").exit_code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--all",)])
+def test_a_limit_may_be_greater_than_any_number_of_users(
+    roster: Roster, options: tuple[str, ...]
+) -> None:
+    roster("users", "create", "--email", "ann@x.test", "--name", "Ann")
+    for command in (("list",), ("history", "1")):
+        result = roster("users", *command, "--limit", "9" * 23, *options)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "Ann" in result.stdout
+
+
+@pytest.mark.parametrize("revision", ["", "@", "0009@", "head+1", "0" * 1000, " "])
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+def test_a_revision_of_no_form_is_refused(roster: Roster, command: str, revision: str) -> None:
+    refused = roster("db", command, revision)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Error: no_such_revision: The tables can't go to ")
+    assert len(refused.stderr) < 200

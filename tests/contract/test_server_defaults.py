@@ -240,3 +240,21 @@ def test_a_mariadb_whose_log_has_statements_is_refused(mariadb_url: str, directo
     with pytest.raises(UnsupportedServer) as refusal, translate_errors():
         raise refused
     assert "binlog_format" in refusal.value.explanation
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+@pytest.mark.filterwarnings("error")
+def test_types_are_compared_where_identifiers_are_quoted(request, kind: str) -> None:
+    url = request.getfixturevalue(kind).new_database()
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        name = make_url(url).database
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET quote_all_identifiers = on")
+    engine.dispose()
+    engine = make_engine(url)
+    assert schema.drift(engine) == []
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE events ALTER actor TYPE bytea USING actor::bytea")
+    assert len(schema.drift(engine)) == 1
+    engine.dispose()

@@ -285,6 +285,50 @@ def test_a_full_disk_below_the_output_is_named(roster: Roster) -> None:
     assert "No space left" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", ["--help", "--version", "users --help", "users list"])
+def test_a_full_disk_below_help_and_tables_is_named(
+    roster: Roster, tmp_path: Path, arguments: str
+) -> None:
+    roster("db", "upgrade")
+    command = [ROSTER, *arguments.split()]
+    with Path("/dev/full").open("w") as full:
+        pipes = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
+        done = subprocess.run(command, cwd=tmp_path, timeout=30, **pipes)
+    assert done.returncode == 1
+    assert is_one_line(done.stderr)
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "users list",
+        "users list --json",
+        "users show 1",
+        "users history 1",
+        "users export",
+        "users export --format jsonl",
+        "events",
+        "openapi",
+    ],
+)
+def test_a_closed_output_is_named(roster: Roster, tmp_path: Path, arguments: str) -> None:
+    roster("db", "upgrade")
+    roster("users", "create", "--email", "ann@example.org", "--name", "Ann")
+    closed = ["sh", "-c", '"$0" "$@" >&-', ROSTER, *arguments.split()]
+    done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: file_failed: standard output: Bad file descriptor.\n"
+
+
+def test_a_closed_input_is_named(roster: Roster, tmp_path: Path) -> None:
+    roster("db", "upgrade")
+    closed = ["sh", "-c", '"$0" users import - <&-', ROSTER]
+    done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: file_failed: standard input: Bad file descriptor.\n"
+
+
 @contextmanager
 def held(url: str) -> Iterator[None]:
     """Another process migrates, or writes."""
