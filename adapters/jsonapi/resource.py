@@ -152,7 +152,10 @@ class Resource:
         try:
             return self._loader.load(sent, partial=partial or None), read_only
         except ValidationError as error:
-            raise Invalid(self._violations(sent, error)) from None
+            # Marshmallow's frame refers to the error, and its traceback to the frame: this cycle
+            # would keep the values, which may be large, until the next garbage collection.
+            found = error.with_traceback(None)
+        raise Invalid(self._violations(sent, found))
 
     def _violations(
         self, sent: Mapping[str, object], error: ValidationError

@@ -327,7 +327,7 @@ def test_a_server_of_another_kind_is_told_apart(
 ) -> None:
     directory = directory_of(make_engine(mariadb_url))
     monkeypatch.setattr(
-        "adapters.sql.dialects.mariadb.OLDEST", (1000, 0)
+        "adapters.sql.dialects.mariadb.MIN_VERSION", (1000, 0)
     )  # none such can be had here
     with pytest.raises(Unavailable) as refusal:
         directory.ready()
