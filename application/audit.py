@@ -281,7 +281,10 @@ def _differences(
     attributes: Collection[str], before: object, after: object
 ) -> dict[str, Mapping[str, Any]]:
     return {
-        name: {"from": _plain(was), "to": _plain(is_now)}
+        name: {
+            "from": was if type(was) in _PLAIN else _plain(was),
+            "to": is_now if type(is_now) in _PLAIN else _plain(is_now),
+        }
         for name in attributes
         if (was := getattr(before, name, None)) != (is_now := getattr(after, name, None))
     }
@@ -291,9 +294,7 @@ _PLAIN: Final = frozenset((str, int, bool, float, dict, list, type(None)))
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it: what JSON lacks becomes the text that documents show."""
-    if type(value) in _PLAIN:
-        return value
+    """The text, as documents show it, of a value that JSON lacks."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return f"{value:f}" if isinstance(value, Decimal) else str(value)

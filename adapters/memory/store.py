@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
@@ -26,13 +26,17 @@ class MemoryUnit(UnitOfWork):
 
     context: Context
     now: datetime
-    repositories: Callable[[AnyType], Any]
+    make_repository: Callable[[AnyType], Any]
     idempotency: MemoryIdempotencyStore
     audit: AuditLog
     savepoint: Callable[[], Callable[[], None]]
 
+    repositories: dict[AnyType, Any] = field(default_factory=dict)
+
     def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
-        found: Repository[N, E] = self.repositories(entity_type)
+        found: Repository[N, E] | None = self.repositories.get(entity_type)
+        if found is None:
+            found = self.repositories[entity_type] = self.make_repository(entity_type)
         return found
 
 
@@ -62,12 +66,12 @@ class MemoryStore:
             answers, events = dict(self._answers), dict(self._events)
             now = self._clock()
             audit = AuditLog(MemoryEvents(events, context, now))
-            repositories = lru_cache(partial(self._repository, rows, audit))
+            make_repository = partial(self._repository, rows, audit)
             savepoint = partial(_savepoint, audit, rows, answers, events)
             yield MemoryUnit(
                 context=context,
                 now=now,
-                repositories=repositories,
+                make_repository=make_repository,
                 idempotency=MemoryIdempotencyStore(answers, self._answer_bytes),
                 audit=audit,
                 savepoint=savepoint,

@@ -80,6 +80,7 @@ class EntityTable(Generic[N, E]):
         self.change_nothing = update(table).values(version=table.c.version).where(false())
         self.update = lru_cache(_MAX_STATEMENTS)(self._update)
         self.bulk = lru_cache(_MAX_STATEMENTS)(self._bulk)
+        self.conflicts = _Conflicts(self.constraints)
 
     def derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The derived columns of the attributes in `values`."""
@@ -137,7 +138,7 @@ class SqlRepository(Repository[N, E]):
         self._audit = audit
         self._for_update = for_update
         self._inserters: dict[Bulk, Inserter] = {}
-        self._conflicts = _Conflicts(table.constraints)
+        self._conflicts = table.conflicts
 
     def add(self, new: N, *, at: datetime) -> E:
         table = self._table

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Engine
@@ -33,13 +33,17 @@ class SqlUnit(UnitOfWork):
 
     context: Context
     now: datetime
-    repositories: Callable[[AnyType], Any]
+    make_repository: Callable[[AnyType], Any]
     idempotency: SqlIdempotencyStore
     audit: AuditLog
     savepoint: Callable[[], Callable[[], None]]
 
+    repositories: dict[AnyType, Any] = field(default_factory=dict)
+
     def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
-        found: Repository[N, E] = self.repositories(entity_type)
+        found: Repository[N, E] | None = self.repositories.get(entity_type)
+        if found is None:
+            found = self.repositories[entity_type] = self.make_repository(entity_type)
         return found
 
 
@@ -69,13 +73,11 @@ class SqlStore:
             now = self._clock()
             events = SqlEvents(connection, context, now)
             audit = AuditLog(events)
-            repositories = lru_cache(
-                partial(self._repository, connection, audit, for_update=for_update)
-            )
+            make_repository = partial(self._repository, connection, audit, for_update=for_update)
             yield SqlUnit(
                 context=context,
                 now=now,
-                repositories=repositories,
+                make_repository=make_repository,
                 idempotency=SqlIdempotencyStore(connection, self._answer_bytes),
                 audit=audit,
                 savepoint=partial(_savepoint, connection, audit),

@@ -18,7 +18,7 @@ fails when one of them changes:
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -62,6 +62,11 @@ class Request(flask.Request):
         self.shallow = shallow
         if populate_request:
             environ["werkzeug.request"] = self
+
+    @cached_property
+    def blueprints(self) -> list[str]:
+        """The blueprints of the route. Flask reads them several times, once it is matched."""
+        return super().blueprints
 
     if not TYPE_CHECKING:  # or every name would be an attribute to a type checker
 
