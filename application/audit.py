@@ -44,10 +44,10 @@ class Action(StrEnum):
 
 
 class NewEvent(NamedTuple):
-    """What happened, as the unit in which it happened tells it.
+    """An event that a unit of work records.
 
-    `subject_id` and `version` name the thing and its version then; an import has neither. A
-    deletion bears the version after the last.
+    `subject_id` and `version` identify the entity and its version after the event. An import has
+    neither. The version of a deletion is the last version of the entity plus one.
     """
 
     action: str
@@ -120,8 +120,8 @@ class EventReader(Protocol):
     def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
         """The first events after a position, which is 0 in the beginning, each with its own.
 
-        Positions are settled once an event can be seen, and never change: whoever goes on after
-        the last one that they saw misses none, however commits overtook one another.
+        An event has its position as soon as it is visible, and positions never change. A reader
+        that continues after the last position misses no event, in whatever order units commit.
         """
 
 

@@ -144,7 +144,8 @@ class Kind(fields.Field[Any]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         """The value of its JSON form.
 
-        Raises ValidationError({code: detail}) for another type or form.
+        Every kind overrides this: marshmallow's own method would accept any value. Raises
+        ValidationError({code: detail}) for another type or form.
         """
         raise NotImplementedError
 

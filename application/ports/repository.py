@@ -25,8 +25,8 @@ class Repository(Protocol[N_contra, E]):
     def add_many(self, new: Sequence[N_contra], *, at: datetime) -> Mapping[int, UniqueKey]:
         """Store new entities in their order, except those with a key that is already taken.
 
-        Returns the positions of those that were left out, each with the key. A key may be taken by
-        an earlier one in `new`. Needs a few statements, for up to about a thousand entities.
+        Returns the position of each rejected entity, with the key that is taken: by a stored entity
+        or by an earlier one in `new`. Needs a few statements, for up to about a thousand entities.
         """
 
     def find_by_keys(self, unique: UniqueKey, values: Collection[Any]) -> Mapping[Any, E]:

@@ -226,9 +226,8 @@ class _Commands:
         name = attribute.name.replace("_", "-")
         if isinstance(attribute.field, Boolean):
             spelled = self._resource.options.get(attribute.name, f"--{name}/--no-{name}")
-            yield click.option(
-                spelled, attribute.name, default=None, help=f"Set {attribute.name} or unset it."
-            )
+            text = f"Set {attribute.name} to true or false."
+            yield click.option(spelled, attribute.name, default=None, help=text)
             null = f"--null-{name}"
         else:
             yield click.option(f"--{name}", attribute.name, help=f"Set {attribute.name}.")

@@ -54,7 +54,7 @@ _METRICS: Final = {
 }
 _REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
 _TELLING: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
-"""The headers that tell what to do about a refusal."""
+"""By status, the header of an error response that says what the client can do."""
 
 
 class OpenApi:

@@ -108,7 +108,7 @@ def _note_file(file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry) -
 def _still_the_file(
     file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry, __: object
 ) -> None:
-    """Open a connection anew if the file was deleted, replaced or given other permissions.
+    """Reopen the connection if the file was deleted or replaced, or if its permissions changed.
 
     SQLite goes on with a file that was deleted, so that what it commits is lost. A connection that
     could only read at first would never write.
