@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -92,6 +93,22 @@ def test_giant_heads_are_refused(serve: Serve) -> None:
     response = server.get("/healthz", headers={"X-Padding": "x" * 100_000})
     assert response.status_code == 431
     assert server.answers()
+
+
+def test_the_longest_url_is_as_described(serve: Serve) -> None:
+    server = serve(**MEMORY)
+    described = server.get("/openapi.json").json()["paths"]["/api/v1/users"]["get"]["responses"]
+    assert "65,534 bytes" in described["414"]["description"]
+    assert status_of_url(server, 65_534) == 400
+    assert status_of_url(server, 65_535) == 414
+
+
+def status_of_url(server: Any, size: int) -> int:
+    """The status of a request whose URL has this many bytes."""
+    url = "/api/v1/users?filter[name]=".ljust(size, "a")
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+        connection.request("GET", url)
+        return connection.getresponse().status
 
 
 def test_each_request_is_one_line_without_anything_private(

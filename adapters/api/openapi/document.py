@@ -55,6 +55,11 @@ _METRICS: Final = {
 _REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
 _TELLING: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 """By status, the header of an error response that says what the client can do."""
+_SERVER_REFUSALS: Final = {
+    "414": {"description": "The URL exceeds 65,534 bytes. The response has no body."},
+    "431": {"description": "The headers exceed the server's limit. The response has no body."},
+}
+"""What the HTTP server answers before Roster sees the request."""
 
 
 class OpenApi:
@@ -95,7 +100,11 @@ class OpenApi:
         paths = [self._root_path()]
         for each in self._resources:
             paths += [self._paths(each), self._history_path(each)]
-        paths += [self._operations_path(), _other_paths()]
+        paths.append(self._operations_path())
+        for item in (item for part in paths for item in part.values()):
+            for method in METHODS & item.keys():
+                item[method]["responses"] |= _SERVER_REFUSALS
+        paths.append(_other_paths())
         places = {**dict.fromkeys(self._types, "One by one, and in pages."), **_PLACES}
         return {
             "openapi": "3.1.0",
