@@ -4,10 +4,10 @@
 their own.
 """
 
-from time import monotonic, sleep
-
 import sqlalchemy as sa
 from alembic import op
+
+from migrations import online
 
 revision = "0008"
 down_revision = "0007"
@@ -15,90 +15,32 @@ down_revision = "0007"
 _NAME = "ix_users_email_folded"
 _UNEQUAL = "email_folded IS NOT NULL"
 _AT_ONCE = 1000
-_SECONDS_FOR_LOCK = 60
-_LOCK_NOT_AVAILABLE = "55P03"
 _TRIGRAMS = "ix_users_email_folded_trgm"
 _HAS_TRIGRAMS = """
 SELECT EXISTS (
     SELECT FROM pg_opclass WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid)
 )
 """
-_UNFINISHED = """
-SELECT EXISTS (
-    SELECT FROM pg_index WHERE indexrelid = to_regclass('{}') AND NOT indisvalid
-)
-"""
-
-
-def _text(length: int) -> sa.String:
-    return (
-        sa.String(length)
-        .with_variant(sa.String(length, collation="C"), "postgresql")
-        .with_variant(sa.String(length, collation="BINARY"), "sqlite")
-        .with_variant(sa.String(length, collation="utf8mb4_nopad_bin"), "mysql", "mariadb")
-    )
 
 
 def upgrade() -> None:
-    database = op.get_context().dialect.name
-    if database == "postgresql":
-        op.execute("COMMIT")
-        _add_beside_writers()
-        _build_beside_writers(_NAME, "(email_folded)")
-        if op.get_bind().execute(sa.text(_HAS_TRIGRAMS)).scalar_one():
-            _build_beside_writers(_TRIGRAMS, "USING gin (email_folded gin_trgm_ops)")
-        op.execute("BEGIN")
+    online.add_column("users", sa.Column("email_folded", online.text(250)))
+    online.create_index(_NAME, "users (email_folded)", where=_UNEQUAL)
+    if op.get_context().dialect.name != "postgresql":
         return
-    _add()
-    if database == "mariadb":
-        op.execute(f"CREATE INDEX IF NOT EXISTS {_NAME} ON users (email_folded)")
-    else:
-        op.execute(f"CREATE INDEX {_NAME} ON users (email_folded) WHERE {_UNEQUAL}")
-
-
-def _add() -> None:
-    op.add_column("users", sa.Column("email_folded", _text(250)), if_not_exists=_may_be_half_done())
-
-
-def _add_beside_writers() -> None:
-    """PostgreSQL adds a column at once, when no transaction uses the table.
-
-    Everything that comes later waits while this waits. So it waits briefly, again and again.
-    """
-    end = monotonic() + _SECONDS_FOR_LOCK
-    op.execute("SET lock_timeout = '200ms'")
-    try:
-        while True:
-            try:
-                return _add()
-            except sa.exc.OperationalError as error:
-                locked = getattr(error.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE
-                if not locked or monotonic() > end:
-                    raise
-            sleep(0.3)
-    finally:
-        op.execute("SET lock_timeout = 0")
-
-
-def _build_beside_writers(name: str, columns: str) -> None:
-    """PostgreSQL builds an index while users are changed, if it is in no transaction.
-
-    An index whose building was interrupted exists and is of no use.
-    """
-    if op.get_bind().execute(sa.text(_UNFINISHED.format(name))).scalar_one():
-        op.execute(f"DROP INDEX CONCURRENTLY {name}")
-    op.execute(
-        f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON users {columns} WHERE {_UNEQUAL}"
-    )
+    if op.get_bind().execute(sa.text(_HAS_TRIGRAMS)).scalar_one():
+        columns = "users USING gin (email_folded gin_trgm_ops)"
+        online.create_index(_TRIGRAMS, columns, where=_UNEQUAL)
 
 
 def downgrade() -> None:
     if _has_column():
         _restore_keys()
     if op.get_context().dialect.name == "postgresql":
-        op.execute(f"DROP INDEX IF EXISTS {_TRIGRAMS}")
-    op.drop_index(_NAME, "users", if_exists=_may_be_half_done())
-    op.drop_column("users", "email_folded", if_exists=_may_be_half_done())
+        online.change_table(lambda: op.execute(f"DROP INDEX IF EXISTS {_TRIGRAMS}"))
+    again = online.may_be_half_done()
+    online.change_table(lambda: op.drop_index(_NAME, "users", if_exists=again))
+    online.drop_column("users", "email_folded")
 
 
 def _has_column() -> bool:
@@ -135,8 +77,3 @@ _FOLDED = sa.text(
 )
 _HELD = sa.text("SELECT count(*) FROM users WHERE email_key = :folded")
 _RESTORE = sa.text("UPDATE users SET email_key = :folded WHERE id = :id")
-
-
-def _may_be_half_done() -> bool:
-    """PostgreSQL builds indexes, and MariaDB does everything, outside of a transaction."""
-    return op.get_context().dialect.name != "sqlite"

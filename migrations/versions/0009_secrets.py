@@ -7,20 +7,13 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql, postgresql
 
+from migrations import online
+
 revision = "0009"
 down_revision = "0008"
 
 _FIRST = "cursors"
 _BYTES = 32
-
-
-def _text(length: int) -> sa.String:
-    return (
-        sa.String(length)
-        .with_variant(sa.String(length, collation="C"), "postgresql")
-        .with_variant(sa.String(length, collation="BINARY"), "sqlite")
-        .with_variant(sa.String(length, collation="utf8mb4_nopad_bin"), "mysql", "mariadb")
-    )
 
 
 _INSTANT = (
@@ -33,14 +26,14 @@ _INSTANT = (
 def upgrade() -> None:
     op.create_table(
         "secrets",
-        sa.Column("name", _text(64), nullable=False),
+        sa.Column("name", online.text(64), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.Column("creation_time", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_secrets"),
         mariadb_engine="InnoDB",
         mariadb_default_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
-        if_not_exists=_may_be_half_done(),
+        if_not_exists=online.may_be_half_done(),
     )
     _create_secret()
 
@@ -65,9 +58,4 @@ def _create_secret() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("secrets", if_exists=_may_be_half_done())
-
-
-def _may_be_half_done() -> bool:
-    """MariaDB commits each statement by itself, so what was interrupted is run again."""
-    return op.get_context().dialect.name == "mariadb"
+    op.drop_table("secrets", if_exists=online.may_be_half_done())

@@ -199,7 +199,7 @@ def test_a_revision_stands_still_whatever_the_code_becomes(path: Path) -> None:
             else []
         )
     }
-    assert imported <= {"alembic", "sqlalchemy", *sys.stdlib_module_names}
+    assert imported <= {"alembic", "migrations", "sqlalchemy", *sys.stdlib_module_names}
 
 
 @every_kind
@@ -288,7 +288,7 @@ def interrupted(engine: Engine, done: int, way: str, to: str = "head") -> bool:
 
     def cut_off(_: Connection, __: object, statement: str, *___: object) -> None:
         nonlocal changes
-        changes += statement.split()[0] in ("CREATE", "DROP", "INSERT", "UPDATE", "DELETE")
+        changes += statement.split()[0] in ("ALTER", "CREATE", "DROP", "INSERT", "UPDATE", "DELETE")
         if changes > done:
             raise InterruptedError
 
@@ -333,7 +333,8 @@ def test_a_migration_is_not_bound_by_the_time_outs_of_requests(new_engine, kind:
     event.listen(engine, "before_cursor_execute", note)
     schema.upgrade(engine)
     assert bounds
-    assert set(bounds) <= {"0", 0.0}
+    # A statement that locks a table in use has a timeout of its own, and is tried again.
+    assert set(bounds) <= {"0", 0.0, "200ms"}
 
 
 _UPGRADE = """
