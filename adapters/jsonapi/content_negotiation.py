@@ -64,7 +64,8 @@ class _MediaType:
     """A media type or range as it was written, its names in lower case.
 
     It keeps every parameter, broken and repeated ones too: JSON:API has the whole type refused for
-    one that it forbids, and libraries drop what they can't read (docs/decisions/0015).
+    one that it forbids, and libraries drop what they can't read
+    (docs/decisions/0015-media-type-parsing.md).
     """
 
     type: str

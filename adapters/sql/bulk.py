@@ -1,4 +1,4 @@
-"""Many rows at once, without a statement for each: docs/decisions/0021-bulk.md."""
+"""Inserts many rows at once (docs/decisions/0021-bulk-import-and-export.md)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol

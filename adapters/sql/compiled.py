@@ -1,7 +1,7 @@
 """Statements of SQLAlchemy Core, compiled once for each database and run by its driver.
 
 Core's own way of executing costs several times what the driver does, at each execution
-(docs/decisions/0020-compiled-once.md).
+(docs/decisions/0020-compiled-sql-statements.md).
 """
 
 from collections.abc import Callable, Mapping, Sequence

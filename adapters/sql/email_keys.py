@@ -1,4 +1,4 @@
-"""The keys of emails that another release stored: docs/decisions/0034-email-keys.md.
+"""The keys of emails that another release stored: docs/decisions/0034-email-uniqueness.md.
 
 The release before 0008 stores the folded email as the key, also while this one serves. Only emails
 beyond ASCII have another key.

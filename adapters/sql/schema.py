@@ -1,7 +1,7 @@
 """The database's schema: whether it is this release's, and how it becomes so.
 
 The revision is recorded in a table of Roster's own, since another application in the same database
-may use Alembic's default table: docs/decisions/0038-databases-of-others.md.
+may use Alembic's default table: docs/decisions/0038-shared-databases.md.
 METADATA has the tables of a resource once its module is imported, by entrypoints/resources.py.
 Alembic takes half a second to import, so it is imported only by the functions that need it.
 """

@@ -1,6 +1,6 @@
 """COPY, PostgreSQL's own way to take and give rows by the thousand.
 
-docs/decisions/0021-bulk.md says what it costs, and what else was tried.
+docs/decisions/0021-bulk-import-and-export.md has the measurements and the alternatives.
 """
 
 from collections.abc import Sequence
