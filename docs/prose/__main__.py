@@ -17,8 +17,11 @@ from docs.prose.faults import Fault, faults_of
 
 _ROOT: Final = Path(__file__).parents[2]
 _UNCOVERED: Final = Path("docs/prose/uncovered.txt")
-# Quotations of JSON:API, whose page has its own text in tests/conformance/table.py; test data.
-_QUOTATIONS: Final = ("tests/conformance/spec/*", "docs/conformance.md", "tests/docs/test_prose.py")
+# Quotations of JSON:API, pages that are generated from texts in the code, examples of faults.
+_NOT_CHECKED: Final = (
+    *("tests/conformance/spec/*", "docs/conformance.md", "docs/reference.md"),
+    "tests/docs/test_prose.py",
+)
 
 
 def main(arguments: list[str], root: Path = _ROOT) -> int:
@@ -64,7 +67,7 @@ def _report(faults: dict[str, list[Fault]]) -> Iterator[str]:
 def _tracked_files(root: Path) -> list[Path]:
     listed = subprocess.run(["git", "ls-files"], cwd=root, check=True, capture_output=True)
     names = listed.stdout.decode().splitlines()
-    own = (Path(name) for name in names if not any(fnmatch(name, each) for each in _QUOTATIONS))
+    own = (Path(name) for name in names if not any(fnmatch(name, each) for each in _NOT_CHECKED))
     return [path for path in own if has_prose(path) and (root / path).exists()]
 
 

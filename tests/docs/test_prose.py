@@ -96,6 +96,7 @@ def test_phrases_of_several_words_are_found(sentence: str) -> None:
         "Use an anchor, e.g. This one.",
         "# 53. Title",
         "**Context.** The text has a label.",
+        "- **Context.** The item has a label.",
     ],
 )
 def test_plain_sentences_pass(sentence: str) -> None:
