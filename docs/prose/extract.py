@@ -14,7 +14,8 @@ _MARKERS: Final = {".mjs": "//", ".ts": "//", ".lua": "--"} | dict.fromkeys(
 )
 # Fenced code, HTML comments, targets of links, bold labels of paragraphs; inline code and URLs.
 _MASKED: Final = re.compile(
-    r"^ *(?P<fence>```|~~~).*?^ *(?P=fence) *$|<!--.*?-->|(?<=\])\([^()\s]*\)|(?:^|(?<=^- ))\*\*[^*\n]+\.\*\* "
+    r"^ *(?P<fence>```|~~~).*?^ *(?P=fence) *$|<!--.*?-->"
+    r"|(?<=\])\([^()\s]*\)|(?:^|(?<=^- ))\*\*[^*\n]+\.\*\* "
     r"|(?P<inline>(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|<?\b\w+://[^\s)>]+>?)",
     re.MULTILINE | re.DOTALL,
 )
