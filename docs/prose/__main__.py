@@ -4,6 +4,7 @@ Without patterns it checks all of them; uncovered.txt lists those that may still
 With --report it counts the faults of each file instead.
 """
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,15 +13,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-from docs.prose.extract import has_prose, prose_in
+from docs.prose.extract import SUFFIXES, prose_in
 from docs.prose.faults import Fault, faults_of
 
 _ROOT: Final = Path(__file__).parents[2]
 _UNCOVERED: Final = Path("docs/prose/uncovered.txt")
 # Quotations of JSON:API, pages that are generated from texts in the code, examples of faults.
-_NOT_CHECKED: Final = (
-    *("tests/conformance/spec/*", "docs/conformance.md", "docs/reference.md"),
-    "tests/docs/test_prose.py",
+_NOT_CHECKED: Final = re.compile(
+    r"tests/conformance/spec/|docs/(conformance|reference)\.md|tests/docs/test_prose\.py|\.gitignore"
 )
 
 
@@ -67,8 +67,8 @@ def _report(faults: dict[str, list[Fault]]) -> Iterator[str]:
 def _tracked_files(root: Path) -> list[Path]:
     listed = subprocess.run(["git", "ls-files"], cwd=root, check=True, capture_output=True)
     names = listed.stdout.decode().splitlines()
-    own = (Path(name) for name in names if not any(fnmatch(name, each) for each in _NOT_CHECKED))
-    return [path for path in own if has_prose(path) and (root / path).exists()]
+    paths = (Path(name) for name in names if not _NOT_CHECKED.match(name))
+    return [path for path in paths if path.suffix in SUFFIXES and (root / path).exists()]
 
 
 def _faults(path: Path) -> list[Fault]:

@@ -5,13 +5,14 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
 _MARKERS: Final = {".mjs": "//", ".ts": "//", ".lua": "--"} | dict.fromkeys(
     (".toml", ".yml", ".conf", ".service", ".mako", ""), "#"
 )
+SUFFIXES: Final = {".py", ".md", *_MARKERS}
 # Fenced code, HTML comments, targets of links, bold labels of paragraphs; inline code and URLs.
 _MASKED: Final = re.compile(
     r"^ *(?P<fence>```|~~~).*?^ *(?P=fence) *$|<!--.*?-->"
@@ -33,10 +34,6 @@ class Prose(NamedTuple):
     line: int
     text: str
     by_lines: bool = False  # Each line must be one sentence.
-
-
-def has_prose(path: PurePath) -> bool:
-    return path.suffix in {".py", ".md", *_MARKERS} and path.name != ".gitignore"
 
 
 def prose_in(path: PurePath, source: str) -> Iterator[Prose]:
@@ -81,16 +78,10 @@ def _block(start: int, lines: list[str], by_lines: bool) -> Iterator[Prose]:
 
 def _comments(comments: Iterable[tuple[int, int, str]]) -> Iterator[Prose]:
     """Joins comments, given as (line, column, text), of consecutive lines and one column."""
-    start = line = column = 0
-    texts: list[str] = []
-    for number, place, text in comments:
-        if texts and (number, place) != (line + 1, column):
-            yield from _blocks("\n".join(texts), start)
-            texts = []
-        start = start if texts else number
-        line, column = number, place
-        texts.append(text)
-    yield from _blocks("\n".join(texts), start)
+    numbered = enumerate(comments)
+    for _, group in groupby(numbered, lambda each: (each[1][0] - each[0], each[1][1])):
+        lines = [comment for _, comment in group]
+        yield from _blocks("\n".join(text for *_, text in lines), lines[0][0])
 
 
 def _python_comments(source: str) -> Iterator[tuple[int, int, str]]:
@@ -106,14 +97,11 @@ def _python_texts(node: ast.AST) -> Iterator[Prose]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Constant | ast.JoinedStr):
             text = _literal(child)
-            if isinstance(node, ast.Expr) or _is_message(text):
+            is_message = _SENTENCE.search(text) and not _CODE.search(_masked(text))
+            if is_message or isinstance(node, ast.Expr):
                 yield from _blocks(text, child.lineno)
         else:
             yield from _python_texts(child)
-
-
-def _is_message(text: str) -> bool:
-    return bool(_SENTENCE.search(text)) and not _CODE.search(_masked(text))
 
 
 def _literal(node: ast.expr) -> str:
