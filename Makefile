@@ -91,12 +91,14 @@ bench-smoke: install wrk ## see that the bench runs and gets right answers, with
 wrk:
 	command -v wrk > /dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends wrk)
 
-check: install ## lint, types, import contracts, migration drift
+check: install ## lint, types, import contracts, migration drift, prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/migrations -k drift
+	$(BIN)/python -m docs.prose
+	$(BIN)/codespell $$(git ls-files)
 
 check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## everything that CI runs, and the tests that take minutes
 	$(TOGETHER) -m ""

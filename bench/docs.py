@@ -54,7 +54,7 @@ def _between(page: str, name: str, text: str) -> str:
 def _machine(measured: dict[str, Any]) -> str:
     parts = [f"{name} {text}" for name, text in measured["machine"].items()]
     packages = [f"{name} {text}" for name, text in measured["packages"].items()]
-    return f"{measured['date']}: {'; '.join(parts)}; {', '.join(packages)}."
+    return f"{measured['date']}: {'; '.join(parts)}.\nPackages: {', '.join(packages)}."
 
 
 def _curves(curves: Curves, over: str) -> str:
@@ -70,4 +70,4 @@ def _curves(curves: Curves, over: str) -> str:
 
 
 def _point(measured: float | None) -> str:
-    return "wrong answer" if measured is None else f"{measured:.0f}"
+    return "wrong response" if measured is None else f"{measured:.0f}"

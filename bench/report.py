@@ -24,7 +24,7 @@ def spread(measured: Sequence[Measured]) -> float:
 def table(results: Results) -> str:
     """The table, in Markdown: one line for each scenario and server."""
     lines = [
-        "| scenario | server | req/s | ± % | application µs | database µs | of the floor |"
+        "| scenario | server | req/s | ± % | application µs | database µs | share of the floor |"
         " times the fastest peer |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]

@@ -1,1 +1,1 @@
-"""The parts of the documentation that are made out of the code."""
+"""Generates parts of the documentation from the code."""

@@ -1,6 +1,6 @@
-"""python -m docs.generator: writes what is made out of the code.
+"""python -m docs.generator: writes the pages that are generated from the code.
 
-With --check it only says what would change.
+With --check it only shows the differences.
 """
 
 import difflib
@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[1]
 
 
 def main(arguments: list[str]) -> int:
-    """0, or 1 if a page was not as it would be written."""
+    """Returns 1 if a checked page is out of date, else 0."""
     made = {DOCS / "reference.md": reference.page(), DOCS / "floor-plan.svg": floor_plan.picture()}
     if "--check" in arguments:
         return int(sum(_differs(path, text) for path, text in made.items()) > 0)

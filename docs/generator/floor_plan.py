@@ -1,4 +1,4 @@
-"""Imports of the code -> docs/floor-plan.svg: the rooms, and who knows whom."""
+"""Imports of the code -> docs/floor-plan.svg: the packages, and which imports which."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Import = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A box: its middle, its size, and what it is for."""
+    """A box for a package: its center, its size and its purpose."""
 
     x: int
     y: int
@@ -30,7 +30,7 @@ class Room:
         return self.y + self.height // 2
 
     def edge_towards(self, x: int, y: int) -> tuple[float, float]:
-        """Where a line from its middle to a point leaves it."""
+        """The point at which a line from the center of the box to (x, y) crosses its edge."""
         across, down = x - self.x, y - self.y
         share = min(
             self.width / 2 / abs(across) if across else 1,
@@ -41,28 +41,28 @@ class Room:
 
 ROOMS: Final = {
     "entrypoints": Room(430, 44, "processes: settings, container, server, command line", 812),
-    "migrations": Room(924, 44, "of the tables", 128),
+    "migrations": Room(924, 44, "table revisions", 128),
     "api": Room(210, 158, "HTTP routes"),
-    "resources": Room(436, 234, "what a user looks like", 140),
-    "web": Room(130, 322, "the Flask shell"),
-    "jsonapi": Room(308, 322, "the format"),
+    "resources": Room(436, 234, "declared resources", 140),
+    "web": Room(130, 322, "Flask middleware"),
+    "jsonapi": Room(308, 322, "JSON:API format"),
     "tabular": Room(548, 322, "rows in files"),
-    "tokens": Room(692, 322, "signed, checked", 116),
-    "memory": Room(816, 322, "a store", 108),
-    "sql": Room(928, 322, "a store", 92),
-    "strict_json": Room(548, 420, "one meaning only"),
-    "https_client": Room(752, 420, "own requests", 108),
-    "application": Room(513, 530, "use cases, and the ports that they need", 926),
-    "domain": Room(500, 626, "User, its rules, the kinds of refusal: plain Python", 952),
+    "tokens": Room(692, 322, "signed tokens", 116),
+    "memory": Room(816, 322, "in-memory store", 108),
+    "sql": Room(928, 322, "SQL stores", 92),
+    "strict_json": Room(548, 420, "strict parsing"),
+    "https_client": Room(752, 420, "key sets", 108),
+    "application": Room(513, 530, "use cases and ports", 926),
+    "domain": Room(500, 626, "entities, their rules and errors: plain Python", 952),
 }
 OUTER: Final = ("entrypoints", "migrations")
 INNER: Final = ("application", "domain")
-_BESIDE: Final = {"application": -14, "domain": 14}  # so that two arrows downward stay two
-_MARGIN: Final = {"application": 56, "domain": 38}  # left of all other rooms
+_BESIDE: Final = {"application": -14, "domain": 14}  # keeps two arrows downward apart
+_MARGIN: Final = {"application": 56, "domain": 38}  # left of all other packages
 
 _FRAME: Final = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 670" role="img"
   font-family="system-ui, sans-serif" text-anchor="middle">
-<title>The rooms of Roster, and which imports which</title>
+<title>The packages of Roster, and which imports which</title>
 <style>
 svg {{ --paper: #fff; --band: #f2f4f7; --room: #fff; --ink: #1c2430; --dim: #5b6675;
   --line: #9aa5b4; --way: #1f6feb }}
@@ -94,7 +94,7 @@ _END: Final = (
 
 
 def imports() -> list[Import]:
-    """Which room imports from which, in the order of their names."""
+    """The imports between packages, in the order of their names."""
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
     found = {
         (_room(module), _room(imported))
@@ -110,7 +110,7 @@ def _room(module: str) -> str:
 
 
 def picture() -> str:
-    """The plan as an SVG that follows the reader's choice of dark or light."""
+    """The plan as an SVG, which follows the reader's light or dark theme."""
     arrows = (_arrow(here, there) for here, there in imports())
     rooms = (line for name, room in ROOMS.items() for line in _box(name, room))
     ends = "\n".join(_END.format(name=name) for name in ("line", "way"))
@@ -135,7 +135,7 @@ def _arrow(here: str, there: str) -> str:
 
 
 def _straight_down(here: str, there: str) -> tuple[int, int, int, int]:
-    """From layer to layer; what leads past a box in between runs behind it."""
+    """An arrow from layer to layer. It runs behind a box in between."""
     a, b = ROOMS[here], ROOMS[there]
     if here == "entrypoints" and there in INNER:
         x = _MARGIN[there]

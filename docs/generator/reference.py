@@ -15,21 +15,22 @@ _METHODS: Final = ("get", "post", "patch", "delete")
 _FILTER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
 _BEGINNING: Final = """# Reference
 
-Every URL with its parameters, headers and answers: what `/openapi.json` says, put into tables by
-`make docs`. Scopes and 401 matter where the service [asks for tokens](../README.md#access).
-[Search](search.md), [pages](pages.md) and [changes without loss](changes.md) show by example what
-the tables list.
+This page lists every URL with its parameters, headers and responses.
+`make docs` generates it from `/openapi.json`.
+Scopes and 401 apply only if the service [requires tokens](../README.md#access).
+For examples, see [search](search.md), [pages](pages.md) and [changes without loss](changes.md).
 """
-_FILTERS: Final = """A filter without an operator holds for any of its values, which commas
-separate; given as `filter[ATTR][]`, once for each value, commas belong to the values. The last
-column names the operators that the attribute takes, as in `filter[ATTR][ne]`."""
+_FILTERS: Final = """A filter without an operator matches any of its values, separated by commas.
+If values contain commas, repeat `filter[ATTR][]`, once for each value.
+The last column lists the operators of the attribute, as in `filter[ATTR][ne]`."""
 _CODES: Final = error_codes(each.type for each in RESOURCES)
-_ERRORS: Final = """Each answer is a document of `errors`, each with a `status`, a `code`, and a
-`source` where there is one; `links.about` leads to `/docs/errors`, which says the same."""
+_ERRORS: Final = """Each error response is a document with `errors`.
+Each error has a `status` and a `code`, and a `source` if a part of the request caused it.
+`links.about` links to `/docs/errors`, which has the same descriptions."""
 
 
 def page() -> str:
-    """The page, of a service that asks for tokens."""
+    """The page for a service that requires tokens."""
     openapi = OpenApi([each.declaration for each in RESOURCES], _CODES)
     described = json.loads(openapi.document("", secured=True))
     parts = [_BEGINNING, *_attributes(described), *_urls(described), *_errors(described)]
@@ -37,7 +38,7 @@ def page() -> str:
 
 
 def _attributes(described: Item) -> Iterator[str]:
-    """What a resource has, as its documents show it and as its creation takes it."""
+    """The attributes of each resource in documents, and their defaults on creation."""
     for name, schema in described["components"]["schemas"].items():
         shown = schema.get("properties", {}).get("attributes")
         if shown is None:
@@ -52,7 +53,7 @@ def _attributes(described: Item) -> Iterator[str]:
 
 
 def _sent(described: Item, name: str) -> Item:
-    """The attributes that create one; none where only the service does."""
+    """The attributes that clients send to create a resource; empty if clients cannot create it."""
     creation = described["components"]["schemas"].get(f"{name}Creation")
     if creation is None:
         return {}
@@ -65,7 +66,7 @@ def _presence(name: str, rule: Item, sent: Item) -> str:
         return "read-only"
     if name in sent["required"]:
         return "required"
-    return f"`{_plain(sent['properties'][name]['default'])}` unless sent"
+    return f"default `{_plain(sent['properties'][name]['default'])}`"
 
 
 def _plain(value: object) -> str:
@@ -117,7 +118,7 @@ def _told(response: Item) -> str:
 
 
 def _groups(parameters: Iterable[Item]) -> Iterator[list[Item]]:
-    """Each by itself, but the filters of an attribute together."""
+    """Groups the filters of an attribute; each other parameter is a group of its own."""
     for _, group in groupby(parameters, _subject):
         yield list(group)
 
@@ -140,7 +141,7 @@ def _match(parameter: Item) -> re.Match[str] | None:
 
 
 def _kind(schema: Item) -> str:
-    """What values look like, in a few words; patterns are for programs."""
+    """Describes the values of a schema in a few words, without patterns."""
     if schema.get("maxLength") == 0:
         return "empty"
     kind = schema.get("items", schema).get("format") or schema["type"]
@@ -152,7 +153,7 @@ def _kind(schema: Item) -> str:
     if "maximum" in schema:
         words.append(f"from {schema['minimum']} to {schema['maximum']}")
     if "default" in schema:
-        words.append(f"({_plain(schema['default'])} unless given)")
+        words.append(f"(default {_plain(schema['default'])})")
     return " ".join(words)
 
 

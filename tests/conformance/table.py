@@ -1,4 +1,4 @@
-"""The table of proof: each sentence that obliges somebody, whom it binds, and what holds it."""
+"""The table of conformance: each normative sentence, whom it binds, and its tests."""
 
 import re
 import tomllib
@@ -13,11 +13,11 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "conformance.md"
 
 CLASSES = {
-    "server": "binds servers, and tests hold it",
-    "client": "binds clients; tests hold what a server answers to those that break it",
-    "definition": "defines a term, or binds those who write extensions and profiles",
-    "relationship": "binds servers whose resources have relationships; Roster's have none",
-    "not offered": "binds servers that offer what Roster does not; the reason is told",
+    "server": "binds servers; tests verify it",
+    "client": "binds clients; tests verify the response to a client that violates it",
+    "definition": "defines a term, or binds authors of extensions and profiles",
+    "relationship": "binds servers whose resources have relationships; those of Roster do not",
+    "not offered": "binds servers with a feature that Roster does not have; see the reason",
 }
 TITLES = {
     "jsonapi": ("JSON:API 1.1", "https://jsonapi.org/format/1.1/"),
@@ -29,12 +29,12 @@ TITLES = {
 }
 
 Outcomes = Mapping[str, Mapping[str, str]]
-"""What came of the tests: by test, then by server, "passed" or how it failed."""
+"""The outcomes of the tests, by test and then by server: "passed", or how it failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A sentence of the table. `why` is the reason where one is due."""
+    """A sentence of the table. `why` is the reason if it needs no test."""
 
     sentence: Sentence
     levels: tuple[str, ...]
@@ -44,15 +44,15 @@ class Entry:
 
     @property
     def must_be_held(self) -> bool:
-        """Whether it needs a passing test."""
+        """True if the sentence needs a passing test."""
         return self.binds == "server"
 
     def lacking(self, outcomes: Outcomes, servers: Iterable[str]) -> list[str]:
-        """Why it is not held on the servers; nothing if it is."""
+        """The reasons why the sentence is not verified on the servers."""
         if not self.must_be_held:
             return []
         if not self.tests:
-            return ["no test holds it"]
+            return ["it has no test"]
         return [
             f"{test}: {came} on {server}"
             for test in self.tests
@@ -62,7 +62,7 @@ class Entry:
 
 
 def entries(path: Path = HERE / "sentences.toml") -> list[Entry]:
-    """The table."""
+    """Reads the table."""
     rows = tomllib.loads(path.read_text("utf-8"))["sentence"]
     return [
         Entry(
@@ -77,7 +77,7 @@ def entries(path: Path = HERE / "sentences.toml") -> list[Entry]:
 
 
 def files_of_tests() -> dict[str, str]:
-    """The names of the suite's tests, each with that of its file."""
+    """The names of the suite's tests, each with the name of its file."""
     return {
         name: path.name
         for path in sorted(HERE.glob("test_*.py"))
@@ -89,7 +89,7 @@ def files_of_tests() -> dict[str, str]:
 
 
 def report(table: Sequence[Entry], outcomes: Outcomes, servers: Sequence[str]) -> Iterator[str]:
-    """Each sentence with its level, its tests and what came of them; then what is not held."""
+    """Each sentence with its level, its tests and their outcomes; then the unverified sentences."""
     for entry in table:
         levels, sentence = ", ".join(entry.levels), entry.sentence
         yield f"{sentence.specification} {sentence.number}: {levels} ({entry.binds})"
@@ -103,10 +103,10 @@ def report(table: Sequence[Entry], outcomes: Outcomes, servers: Sequence[str]) -
             yield f"    - {entry.why}"
     yield ""
     unheld = [(e.sentence, why) for e in table for why in e.lacking(outcomes, servers)]
-    yield from (f"NOT HELD {s.specification} {s.number}: {why}" for s, why in unheld)
+    yield from (f"NOT VERIFIED {s.specification} {s.number}: {why}" for s, why in unheld)
     held = sum(entry.must_be_held and not entry.lacking(outcomes, servers) for entry in table)
     wanted = sum(entry.must_be_held for entry in table)
-    yield f"{held} of {wanted} sentences for servers are held on {' and '.join(servers)}"
+    yield f"{held} of {wanted} sentences for servers are verified on {' and '.join(servers)}"
 
 
 # -- for the page ------------------------------------------------------------------------------
@@ -114,15 +114,18 @@ def report(table: Sequence[Entry], outcomes: Outcomes, servers: Sequence[str]) -
 _INTRODUCTION = """\
 # Conformance
 
-What [JSON:API 1.1]({jsonapi}), its [atomic operations]({atomic}) and the [cursor pagination \
-profile]({cursors}) oblige to, sentence by sentence, and the tests that show that Roster keeps it. \
-The tests ask a running server through HTTP, on SQLite and on PostgreSQL; `make conformance` runs \
-them, prints what came of each, fails where a sentence for servers is without a passing test, and \
-writes this page out of \
+This page lists each requirement of [JSON:API 1.1]({jsonapi}), its \
+[atomic operations]({atomic}) and the [cursor pagination profile]({cursors}).
+Next to each sentence are the tests that verify it.
+The tests send HTTP requests to a running server, on SQLite and on PostgreSQL.
+
+`make conformance` runs the tests and prints their outcomes.
+It fails if a sentence that binds servers has no passing test.
+It also writes this page, from \
 [`tests/conformance/sentences.toml`](../tests/conformance/sentences.toml).
 
-The suite knows Roster by its URL and a description of one resource, \
-[`users.toml`](../tests/conformance/users.toml), so that it can judge another server too:
+The tests need only a URL and a description of one resource, such as \
+[`users.toml`](../tests/conformance/users.toml), so they can check another server as well:
 
 ```
 .venv/bin/python -m pytest tests/conformance --proof --server URL --resource FILE
@@ -140,7 +143,7 @@ def page(table: Sequence[Entry]) -> str:
     for specification in SPECIFICATIONS:
         title, url = TITLES[specification]
         parts.append(
-            f"## {title}\n\n| sentence | level | text | held by |\n| --- | --- | --- | --- |"
+            f"## {title}\n\n| sentence | level | text | tests |\n| --- | --- | --- | --- |"
         )
         parts[-1] += "".join(
             f"\n{_row(entry, url, files)}"

@@ -1,4 +1,4 @@
-"""The table of proof is whole, verbatim, and what docs/conformance.md shows."""
+"""The table of conformance is complete and verbatim, and docs/conformance.md shows it."""
 
 import re
 from dataclasses import replace
@@ -56,7 +56,7 @@ def test_the_page_shows_the_table() -> None:
 @pytest.mark.parametrize(
     ("tests", "outcomes", "why"),
     [
-        ((), {}, "no test holds it"),
+        ((), {}, "it has no test"),
         (("test_a",), {}, "test_a: not run on SQLite"),
         (("test_a",), {"test_a": {"SQLite": "failed"}}, "test_a: failed on SQLite"),
         (("test_a",), {"test_a": {"SQLite": "skipped"}}, "test_a: skipped on SQLite"),
@@ -71,8 +71,8 @@ def test_a_sentence_for_servers_without_a_passing_test_is_not_held(
     entry = replace(found, tests=tests)
     assert entry.lacking(outcomes, ["SQLite"]) == ([why] if why else [])
     told = list(report([entry], outcomes, ["SQLite"]))
-    assert any(line.startswith("NOT HELD") for line in told) is (why is not None)
-    assert told[-1] == f"{int(why is None)} of 1 sentences for servers are held on SQLite"
+    assert any(line.startswith("NOT VERIFIED") for line in told) is (why is not None)
+    assert told[-1] == f"{int(why is None)} of 1 sentences for servers are verified on SQLite"
 
 
 def test_a_sentence_for_others_needs_no_test() -> None:

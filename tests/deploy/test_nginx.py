@@ -284,4 +284,4 @@ def test_while_the_service_is_away_clients_are_told_what_became_of_their_request
         0,
         0,
     )
-    assert found.failed_once_mended == 0
+    assert found.failed_after_the_fault == 0

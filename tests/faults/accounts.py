@@ -70,7 +70,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Account:
-    """What came of a fault. From `lost` to `wrong_answers` there must be none."""
+    """What came of a fault. From `lost` to `wrong_responses` there must be none."""
 
     tried: int
     acknowledged: int
@@ -80,9 +80,9 @@ class Account:
     duplicated: int
     half_applied: int
     done_though_refused: int
-    untold: int
-    wrong_answers: int
-    failed_once_mended: int
+    missing_events: int
+    wrong_responses: int
+    failed_after_the_fault: int
     seconds_to_recover: float
 
     def row(self, fault: str) -> str:
@@ -95,7 +95,14 @@ class Account:
         return f"| {' | '.join(names)} |", f"| --- |{' ---: |' * (len(names) - 1)}"
 
 
-DAMAGE = ("lost", "duplicated", "half_applied", "done_though_refused", "untold", "wrong_answers")
+DAMAGE = (
+    "lost",
+    "duplicated",
+    "half_applied",
+    "done_though_refused",
+    "missing_events",
+    "wrong_responses",
+)
 """What there must be none of."""
 
 
@@ -135,9 +142,9 @@ def account(
             task.outcome is Outcome.REFUSED and states[id(task)] != "absent" for task in makings
         )
         + sum(_done_though_refused(each, found) for each in series),
-        untold=len(_untold(users, events)),
-        wrong_answers=sum(answer.outcome is Outcome.WRONG for answer in answers),
-        failed_once_mended=len(_failed(answers, mended)),
+        missing_events=len(_with_missing_events(users, events)),
+        wrong_responses=sum(answer.outcome is Outcome.WRONG for answer in answers),
+        failed_after_the_fault=len(_failed(answers, mended)),
         seconds_to_recover=_recovery(answers, mended),
     )
 
@@ -174,7 +181,9 @@ def _done_though_refused(changes: Sequence[Task], found: Mapping[str, User]) -> 
     )
 
 
-def _untold(users: Sequence[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]) -> set[str]:
+def _with_missing_events(
+    users: Sequence[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]
+) -> set[str]:
     """The ids of those to whose state their events do not lead, step by step."""
     broken = set()
     states: dict[str, dict[str, Any]] = {}

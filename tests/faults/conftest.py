@@ -82,8 +82,8 @@ def hold(report: Callable[[str, Load], Account]) -> Callable[..., Account]:
         assert not wrong, wrong[:10]
         assert (found.lost, found.duplicated, found.half_applied) == (0, 0, 0)
         assert found.done_though_refused == 0
-        assert found.untold == 0 or not told
-        assert stale is None or found.failed_once_mended <= stale
+        assert found.missing_events == 0 or not told
+        assert stale is None or found.failed_after_the_fault <= stale
         assert found.seconds_to_recover < _SECONDS_TO_RECOVER
         return found
 

@@ -78,7 +78,7 @@ def event(version: int, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("users", "events", "untold"),
+    ("users", "events", "missing_events"),
     [
         ([A], [event(1, CREATED), event(2, CHANGED)], 0),
         ([], [event(1, CREATED), event(2, CHANGED), event(3, GONE)], 0),
@@ -92,6 +92,6 @@ def event(version: int, changes: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_trail_that_does_not_lead_to_what_is_there_is_seen(
-    users: list[dict[str, Any]], events: list[dict[str, Any]], untold: int
+    users: list[dict[str, Any]], events: list[dict[str, Any]], missing_events: int
 ) -> None:
-    assert account([], [], [], users, events, 0).untold == untold
+    assert account([], [], [], users, events, 0).missing_events == missing_events

@@ -52,7 +52,7 @@ def judge(
     before, after = known
     users = restored.users()
     found = load.account_of(before, restored)
-    assert (found.lost, found.duplicated, found.half_applied, found.untold) == (0, 0, 0, 0)
+    assert (found.lost, found.duplicated, found.half_applied, found.missing_events) == (0, 0, 0, 0)
     assert load.account_of(after, restored).lost > 0, "the count does not see what is not there"
     newest = max(int(user["id"]) for user in users)
     made = create(restored, "first@example.org")

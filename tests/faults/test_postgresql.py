@@ -62,7 +62,7 @@ def test_a_restart_while_nobody_asks_costs_no_answer(
     with Load(service) as load, load.quiet():
         postgres.restart()
         load.mended()
-    hold("PostgreSQL restarted, nobody asking", load, stale=0)
+    hold("PostgreSQL restarted, no requests", load, stale=0)
 
 
 @pytest.mark.long
