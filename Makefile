@@ -12,7 +12,7 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test docs conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all format \
+.PHONY: help install run test docs conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
 	audit wheel lock lock-clients lock-bench test-long
 
 help: ## list these targets
@@ -102,6 +102,12 @@ check: install ## lint, types, import contracts, migration drift, prose
 
 check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## everything that CI runs, and the tests that take minutes
 	$(TOGETHER) -m ""
+
+coverage: install ## run the tests and print the coverage of lines and branches (TESTS=tests/domain: only some)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 format: install ## put the source into the house format
 	$(BIN)/ruff format .

@@ -38,7 +38,7 @@ def user_agent() -> str:
     """The User-Agent of Roster's own requests (RFC 9110, section 10.1.5)."""
     from importlib.metadata import version
 
-    return f"Roster/{version('roster')}"
+    return f"Roster/{version('roster-directory')}"
 
 
 def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:

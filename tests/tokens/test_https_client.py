@@ -68,7 +68,7 @@ def test_requests_identify_roster(issuer: Any) -> None:
     issuer.body = b"{}"
     assert fetch(f"{issuer.url}?tenant=1") == b"{}"
     (headers,) = issuer.received
-    assert headers["user-agent"] == f"Roster/{version('roster')}"
+    assert headers["user-agent"] == f"Roster/{version('roster-directory')}"
     assert headers["accept"] == "application/json"
     assert headers["host"] == issuer.url.split("/")[2]
 
