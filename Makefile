@@ -151,6 +151,9 @@ lock: install ## pin and hash the requirements anew
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --all-extras --constraint requirements.txt pyproject.toml \
 		--output-file docs/deploy/requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --group build --constraint requirements.txt \
+		--output-file docs/deploy/build-requirements.txt
 
 lock-clients: install $(CLIENTS)/.programs ## pin and hash anew what test-clients needs
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from importlib.metadata import requires
@@ -54,23 +53,6 @@ def test_run_takes_a_port() -> None:
 def test_run_says_each_step() -> None:
     for step in ("Creating .venv", "Installing what serving needs", "Starting Roster"):
         assert step in make("run")
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """The files of the repository, without what is installed or built."""
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    copy = tmp_path / "checkout"
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).exists():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-    return copy
 
 
 def first_run(checkout: Path) -> str:
