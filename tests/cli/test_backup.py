@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from adapters.sql.engine import make_engine
+from adapters.sql.schema import REVISION
 from adapters.sql.sqlite_backup import back_up
 
 Roster = Callable[..., Result]
@@ -36,7 +37,7 @@ def test_a_backup_is_a_private_file_that_serves(roster: Roster, tmp_path: Path) 
     done = roster("db", "backup", str(copy))
     assert (done.exit_code, done.stderr) == (0, "")
     size = copy.stat().st_size / 1e6
-    assert done.stdout == f"Backed up to {copy}: {size:.1f} MB, at 0009.\n"
+    assert done.stdout == f"Backed up to {copy}: {size:.1f} MB, at {REVISION}.\n"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert {path.name for path in tmp_path.iterdir()} <= {
         "copy.db",
