@@ -117,8 +117,8 @@ def test_a_database_that_does_not_exist_is_not_created(roster: Roster, tmp_path:
 def test_a_file_without_tables_of_roster_is_not_backed_up(roster: Roster, tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     url = f"sqlite:///{tmp_path}/empty.db"
-    told = refusal(roster("db", "backup", str(tmp_path / "copy"), ROSTER_DATABASE_URL=url))
-    assert "The file has no tables of Roster. Check ROSTER_DATABASE_URL." in told
+    error = refusal(roster("db", "backup", str(tmp_path / "copy"), ROSTER_DATABASE_URL=url))
+    assert "The file has no tables of Roster. Check ROSTER_DATABASE_URL." in error
     assert not (tmp_path / "copy").exists()
 
 
@@ -136,9 +136,9 @@ def test_a_damaged_database_leaves_no_backup(roster: Roster, tmp_path: Path) -> 
         file.seek((page - 1) * size)
         file.write(bytes(size))
     before = set(tmp_path.iterdir())
-    told = refusal(roster("db", "backup", str(tmp_path / "copy.db")))
-    assert told.startswith("Error: unavailable: ")
-    assert "damaged" in told
+    error = refusal(roster("db", "backup", str(tmp_path / "copy.db")))
+    assert error.startswith("Error: unavailable: ")
+    assert "damaged" in error
     assert set(tmp_path.iterdir()) <= before | {Path(f"{source}-wal"), Path(f"{source}-shm")}
 
 

@@ -37,24 +37,24 @@ def names(expression: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def told(serve_many: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+def scrape(serve_many: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """What /metrics says of a service that has answered a request."""
     base_url = serve_many(f"sqlite:///{tmp_path_factory.mktemp('metrics')}/roster.db")
     httpx.get(f"{base_url}/api/v1/users").raise_for_status()
     return httpx.get(f"{base_url}/metrics").text
 
 
-def test_every_expression_uses_metrics_and_labels_that_exist(told: str) -> None:
-    metrics = set(re.findall(r"^(\w+)[ {]", told, re.MULTILINE))
-    labels = set(re.findall(r'[{,](\w+)="', told))
+def test_every_expression_uses_metrics_and_labels_that_exist(scrape: str) -> None:
+    metrics = set(re.findall(r"^(\w+)[ {]", scrape, re.MULTILINE))
+    labels = set(re.findall(r'[{,](\w+)="', scrape))
     assert len(metrics) > 5
     assert labels >= {"code", "http_route"}
     used = {name for expression in expressions() for name in names(expression)}
     assert used - FUNCTIONS - OF_PROMETHEUS - metrics - labels == set()
 
 
-def test_every_metric_is_shown(told: str) -> None:
-    metrics = set(re.findall(r"^# TYPE (\w+) ", told, re.MULTILINE))
+def test_every_metric_is_shown(scrape: str) -> None:
+    metrics = set(re.findall(r"^# TYPE (\w+) ", scrape, re.MULTILINE))
     used = {name for expression in expressions() for name in names(expression)}
     assert {name for name in metrics if not any(each.startswith(name) for each in used)} == set()
 
@@ -71,8 +71,8 @@ def test_the_brackets_of_an_expression_match(expression: str) -> None:
 def test_legends_use_labels_that_their_expression_keeps() -> None:
     for panel in SHOWN:
         for target in panel["targets"]:
-            kept = set(re.findall(r"\w+", "".join(re.findall(r"by \(([^)]*)\)", target["expr"]))))
-            assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= kept, target
+            labels = set(re.findall(r"\w+", "".join(re.findall(r"by \(([^)]*)\)", target["expr"]))))
+            assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels, target
 
 
 def test_every_panel_reads_the_chosen_source_and_says_what_it_shows() -> None:

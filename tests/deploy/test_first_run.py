@@ -70,9 +70,9 @@ def first_run(checkout: Path) -> str:
 
 @pytest.mark.long
 def test_a_newcomer_installs_little_and_is_served(checkout: Path) -> None:
-    told = first_run(checkout)
+    output = first_run(checkout)
     steps = ["Creating .venv", "Installing what serving needs", "Unpacking", "Starting Roster"]
-    assert [step for step in steps if step in told] == steps
+    assert [step for step in steps if step in output] == steps
     installed = {path.name for path in (checkout / ".venv" / "bin").iterdir()}
     assert "roster" in installed
     assert not installed & TOOLS
