@@ -2,7 +2,11 @@
 PYTHON ?= python3
 # How many processes share the tests; each file of them stays with one.
 PROCESSES ?= 2
+# Where `make run` serves.
+PORT ?= 5000
 BIN := .venv/bin
+# .venv has what serving needs; .venv has everything.
+SERVING_STAMP := .venv/.serving
 STAMP := .venv/.installed
 TOGETHER = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 CLIENTS := .venv-clients
@@ -20,12 +24,33 @@ help: ## list these targets
 
 install: $(STAMP) ## build .venv with everything needed to run, test and check
 
+# The parts of an installation. pip is the one in .venv; a .venv without it is incomplete.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+CREATE_VENV = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	"Roster needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.12, for example")' \
+	&& { $(BIN)/python -m pip --version > /dev/null 2>&1 \
+	|| { echo "Creating .venv ..." && $(PYTHON) -m venv .venv; }; }
+# pip names each package that it downloads; its errors are on standard error.
+SHOW_PACKAGES := while read -r word name rest; do case "$$word $$name" in \
+	"Collecting "*) printf ' %s' "$${name%%==*}" ;; \
+	"Installing collected") printf '\nUnpacking them into .venv ...\n' ;; \
+	FAILED*) exit 1 ;; esac; done
+INSTALL_COMMAND := @echo "Installing the command $(BIN)/roster ..." \
+	&& $(PIP) --quiet --no-build-isolation --no-deps --editable .
+
+$(SERVING_STAMP): serving-requirements.txt pyproject.toml
+	$(CREATE_VENV)
+	@printf "Installing what serving needs (about 130 MB):"
+	@{ $(PIP) --no-compile --require-hashes -r $< || echo FAILED; } | $(SHOW_PACKAGES)
+	$(INSTALL_COMMAND)
+	@touch $@
+
 $(STAMP): requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Roster needs Python 3.11 or newer")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	touch $@
+	$(CREATE_VENV)
+	@printf "Installing everything, with tests and checks (about 450 MB):"
+	@{ $(PIP) --require-hashes -r $< || echo FAILED; } | $(SHOW_PACKAGES)
+	$(INSTALL_COMMAND)
+	@touch $(SERVING_STAMP) $@
 
 # Python clients, and Node out of a wheel; then the npm clients.
 $(CLIENTS)/.programs: tests/clients/requirements.txt
@@ -37,8 +62,9 @@ $(CLIENTS_STAMP): $(CLIENTS)/.programs tests/clients/package-lock.json
 	$(NPM) ci --no-audit --no-fund
 	touch $@
 
-run: install ## start the service on http://127.0.0.1:5000 over roster.db
-	$(BIN)/roster serve
+run: $(SERVING_STAMP) ## start the service on http://127.0.0.1:5000 over roster.db; PORT= chooses another port
+	@echo "Starting Roster ..."
+	@$(BIN)/roster serve --port $(PORT)
 
 conformance: install ## judge Roster by each sentence of JSON:API, and write docs/conformance.md
 	$(BIN)/python -m pytest tests/conformance --proof
@@ -128,8 +154,14 @@ lock: install ## pin and hash the requirements anew
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --group build --constraint requirements.txt pyproject.toml \
+		--output-file serving-requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --all-extras --constraint requirements.txt pyproject.toml \
 		--output-file docs/deploy/requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --group build --constraint requirements.txt \
+		--output-file docs/deploy/build-requirements.txt
 
 lock-clients: install $(CLIENTS)/.programs ## pin and hash anew what test-clients needs
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \

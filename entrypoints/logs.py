@@ -22,7 +22,10 @@ _as_text = structlog.dev.ConsoleRenderer(
 
 
 def configure(log_format: str) -> None:
-    """Write each event to standard output, as a line of JSON or (text) as people read it."""
+    """Write each event to standard output, as a line of JSON or (text) as people read it.
+
+    The format is json, text or auto: text if standard output is a terminal, JSON otherwise.
+    """
     structlog.configure(
         processors=[*_STAMPED, _renderer(log_format)],
         logger_factory=structlog.PrintLoggerFactory(),
@@ -41,7 +44,7 @@ def request_logger(log_format: str) -> Callable[[dict[str, object]], None]:
     In JSON at once: events take their way through a dozen functions, at the cost of a tenth of
     a short request.
     """
-    if log_format == "text":
+    if _is_text(log_format):
         log = structlog.get_logger("roster.request")
         return lambda line: log.info("request", **line)
     standard_output = sys.stdout.fileno()
@@ -74,8 +77,14 @@ def server_logging(log_format: str) -> dict[str, Any]:
     }
 
 
+def _is_text(log_format: str) -> bool:
+    if log_format == "auto":
+        return sys.stdout is not None and sys.stdout.isatty()
+    return log_format == "text"
+
+
 def _renderer(log_format: str) -> Processor:
-    if log_format == "text":
+    if _is_text(log_format):
         return _render_text
     return structlog.processors.JSONRenderer(_json)
 

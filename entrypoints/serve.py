@@ -1,5 +1,6 @@
 """The server: what must be right before it listens, its workers, and their end."""
 
+import errno
 import os
 import resource
 import socket
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from adapters.sql.email_keys import SharedMailboxes
 
 _RESERVED_FILES = 256
+_MAKE_RUN_ADDRESS = "127.0.0.1"
+_MAX_PORT = 65535
+_MAX_PORTS_TRIED = 100
 _PATHS = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
 
 
@@ -86,16 +90,37 @@ def _check_files(settings: Settings) -> None:
 
 
 def _free_port(address: str, port: int) -> int:
-    """The port, or a free one for 0. The workers share theirs, so that none would see another's."""
+    """The port, or a free one for 0. The workers share theirs, so that none would see another's.
+
+    Raises CannotServe.
+    """
+    try:
+        return _bind(address, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotServe(_port_in_use(address, port)) from None
+        reason = os.strerror(error.errno or 0)
+        raise CannotServe(f"Can't listen on {address}, port {port}: {reason}.") from None
+
+
+def _bind(address: str, port: int) -> int:
+    """The port that a server gets which listens now. Raises OSError if there is none."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-            return int(probe.getsockname()[1])
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise CannotServe(f"Can't listen on {address}, port {port}: {reason}.") from None
+        probe.bind((address, port))
+        return int(probe.getsockname()[1])
+
+
+def _port_in_use(address: str, port: int) -> str:
+    """Why it can't listen there, with the next port that is free."""
+    problem = f"Port {port} is already in use on {address}."
+    for other in range(port + 1, min(port + _MAX_PORTS_TRIED, _MAX_PORT) + 1):
+        with suppress(OSError):
+            _bind(address, other)
+            make = f" (or make run PORT={other})" if address == _MAKE_RUN_ADDRESS else ""
+            return f"{problem} Choose another with --port {other}{make}."
+    return f"{problem} Choose another with --port; --port 0 finds one that is free."
 
 
 def _prepare_database(settings: Settings) -> "SharedMailboxes | None":

@@ -194,7 +194,11 @@ class Settings:
         "ROSTER_METRICS", "on", one_of("on", "off"), "off closes `/metrics`, and nothing is counted"
     )
     log_format: str = setting(
-        "ROSTER_LOG_FORMAT", "json", one_of("json", "text"), "lines for programs or for people"
+        "ROSTER_LOG_FORMAT",
+        "auto",
+        one_of("auto", "json", "text"),
+        "`json` for programs, `text` for people, or `auto`: text if standard output is a terminal, "
+        "JSON otherwise",
     )
     traces_endpoint: str | None = setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",

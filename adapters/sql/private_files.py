@@ -40,6 +40,12 @@ def readable_by_others(url: str) -> Path | None:
     return None
 
 
+def missing_file(url: str) -> Path | None:
+    """The file of the database, if it does not exist. A connection would create it."""
+    file = file_of(make_url(url))
+    return None if file.exists() else file
+
+
 def is_part_of_database(name: str, url: str) -> bool:
     """Whether the name, or a link of that name, is a file that SQLite uses for the database.
 

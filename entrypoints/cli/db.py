@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from entrypoints.settings import BadSetting, Settings
 _REVISION = re.compile(r"heads?(-[0-9]+)?|base(\+[0-9]+)?|[0-9]+([+-][0-9]+)?|[+-][0-9]+")
 """A revision, or one that is some steps from it."""
 _LONGEST_REVISION = 100
+_DUMP_PROGRAMS = {"postgresql": "pg_dump", "mariadb": "mariadb-dump"}
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -38,6 +40,12 @@ class Differs(Conflict):
     """The database isn't what this release needs."""
 
     code = "schema_differs"
+
+
+class FileExists(Conflict):
+    """The file of a backup exists, or is one that the database uses."""
+
+    code = "file_exists"
 
 
 class MailboxesShared(Conflict):
@@ -155,6 +163,52 @@ def check() -> None:
             users = "1 user has" if outdated == 1 else f"{outdated} users have"
             raise Differs(f"{users} an outdated email key: run roster db upgrade.")
     click.echo(f"The database is at {revision}, as this release needs it.")
+
+
+@db.command()
+@click.argument("file", type=click.Path())
+def backup(file: str) -> None:
+    """Copy an SQLite database to FILE, which must not exist yet.
+
+    The service can go on meanwhile. The copy is checked before it gets its name, and is readable
+    by its owner only.
+    """
+    from adapters.sql import schema
+    from adapters.sql.failures import NotMigrated
+    from adapters.sql.sqlite_backup import back_up
+    from entrypoints.cli.files import STANDARD, FileFailed
+    from entrypoints.cli.progress import Progress
+
+    if file == STANDARD:
+        raise click.UsageError("FILE must be the name of a file: SQLite can't write to a pipe.")
+    settings = Settings.of(os.environ)
+    _check_source(settings, file)
+    with _database() as engine, Progress("Copying pages") as progress:
+        revision = schema.current(engine)
+        if revision is None:
+            raise NotMigrated("The file has no tables of Roster. Check ROSTER_DATABASE_URL.")
+        try:
+            size = back_up(engine, Path(file), report=progress.reach)
+        except FileExistsError:
+            raise FileExists(f"{file} exists already. Choose another name.") from None
+        except OSError as error:
+            raise FileFailed(file, error) from error
+    click.echo(f"Backed up to {file}: {size / 1e6:.1f} MB, at {revision}.")
+
+
+def _check_source(settings: Settings, file: str) -> None:
+    """Raises BadSetting if the database has no file; FileExists if FILE is one that it uses."""
+    from adapters.sql import private_files
+
+    if not settings.embedded:
+        problem = "roster db backup is for SQLite"
+        if program := _DUMP_PROGRAMS.get(settings.database):
+            problem += f"; use {program} for this database"
+        raise BadSetting("ROSTER_DATABASE_URL", problem)
+    if private_files.is_part_of_database(file, settings.database_url):
+        raise FileExists(f"{file} belongs to the database. Choose another name.")
+    if missing := private_files.missing_file(settings.database_url):
+        raise BadSetting("ROSTER_DATABASE_URL", f"there is no file {missing}")
 
 
 @contextmanager

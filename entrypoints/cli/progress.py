@@ -62,6 +62,12 @@ class Progress:
         rate = count / max(monotonic() - self._began, 0.001)
         self._bar.update(self._bar.task_ids[0], completed=done, count=count, rate=rate)
 
+    def reach(self, done: int, end: int) -> None:
+        """Show that so much is done, of an end that was not known at first."""
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], total=end)
+            self.show(done, done)
+
     def say(self, line: str) -> None:
         """A line on standard error, beside what is shown there."""
         if self._bar:

@@ -12,15 +12,33 @@ from faults.waiting import until
 
 SITE = Path(__file__).parents[2] / "docs" / "deploy" / "roster.nginx.conf"
 NGINX = Path("/usr/sbin/nginx")
+LOCATIONS = """\
+    location / {
+        proxy_pass http://roster;
+    }
+
+    location /metrics {
+        return 404;
+    }
+"""
 NAME = "roster.example.org"
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class Nginx:
-    """In front of whatever listens on two ports; on a port of its own by TLS, on one without."""
+    """In front of whatever listens on two ports; on a port of its own by TLS, on one without.
+
+    `locations` replaces those of the site that lead to Roster.
+    """
 
     def __init__(
-        self, directory: Path, first: int, second: int, *, rate: str | None = None
+        self,
+        directory: Path,
+        first: int,
+        second: int,
+        *,
+        rate: str | None = None,
+        locations: str | None = None,
     ) -> None:
         self.port, self.plain_port = free_port(), free_port()
         self._directory = directory
@@ -38,6 +56,7 @@ class Nginx:
                     "rate=100r/s": f"rate={rate or '100r/s'}",
                     f"/etc/ssl/{NAME}.pem": str(self._certificate),
                     f"/etc/ssl/private/{NAME}.key": str(self._key),
+                    **({LOCATIONS: locations} if locations else {}),
                 },
             )
         )

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,9 @@ def test_an_open_service_with_known_hosts_may_listen_elsewhere(
         port = other.getsockname()[1]
         settings = {"ROSTER_ALLOW_OPEN": "1", name: value}
         result = roster("serve", "--host", "0.0.0.0", "--port", str(port), **settings)
-    line = f"cannot_serve: Can't listen on 0.0.0.0, port {port}: Address already in use."
-    assert ended(result, 1, line)
+    line = rf"cannot_serve: Port {port} is already in use on 0.0.0.0. Choose another .* \d+\."
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(f"Error: {line}\n", result.stderr)
 
 
 ALL_ORIGINS = (
@@ -160,11 +162,33 @@ def test_memory_is_for_one_worker(roster: Roster) -> None:
     assert result.stderr.endswith("memory:// lives in one process: --workers must be 1\n")
 
 
-def test_a_port_in_use_stops_the_start(roster: Roster) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+def test_a_port_in_use_stops_the_start_and_the_next_free_one_is_suggested(roster: Roster) -> None:
+    with ExitStack() as stack:
+        port = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        with suppress(OSError):  # unless it is in use already
+            stack.enter_context(socket.create_server(("127.0.0.1", port + 1)))
         result = roster("serve", "--port", str(port))
-    line = f"cannot_serve: Can't listen on 127.0.0.1, port {port}: Address already in use."
+        assert (result.returncode, result.stdout) == (1, "")
+        line = (
+            rf"Error: cannot_serve: Port {port} is already in use on 127\.0\.0\.1\. "
+            r"Choose another with --port (\d+) \(or make run PORT=(\d+)\)\.\n"
+        )
+        suggested = re.fullmatch(line, result.stderr)
+        assert suggested, result.stderr
+        assert suggested[1] == suggested[2]
+        assert int(suggested[1]) > port + 1
+        stack.enter_context(socket.create_server(("127.0.0.1", int(suggested[1]))))
+
+
+def test_no_port_is_suggested_where_none_follows(roster: Roster) -> None:
+    with ExitStack() as stack:
+        with suppress(OSError):  # unless it is in use already
+            stack.enter_context(socket.create_server(("127.0.0.1", 65535)))
+        result = roster("serve", "--port", "65535")
+    line = (
+        "cannot_serve: Port 65535 is already in use on 127.0.0.1. "
+        "Choose another with --port; --port 0 finds one that is free."
+    )
     assert ended(result, 1, line)
 
 

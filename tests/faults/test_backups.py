@@ -94,9 +94,10 @@ def check(url: str) -> None:
     subprocess.run([ROSTER, "db", "check"], env=environment, check=True, capture_output=True)
 
 
-def by_its_backup(source: Path, copy: Path) -> None:
-    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(copy)) as other:
-        one.backup(other)
+def by_command(source: Path, copy: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "ROSTER_DATABASE_URL": f"sqlite:///{source}"}
+    command = [ROSTER, "db", "backup", copy]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
 def by_vacuum(source: Path, copy: Path) -> None:
@@ -104,9 +105,7 @@ def by_vacuum(source: Path, copy: Path) -> None:
         connection.execute("VACUUM INTO ?", (str(copy),))
 
 
-@pytest.mark.parametrize(
-    "back_up", [by_its_backup, pytest.param(by_vacuum, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("back_up", [by_command, pytest.param(by_vacuum, marks=pytest.mark.long)])
 def test_a_file_is_backed_up_under_load(
     serve: Serve, tmp_path: Path, back_up: Callable[[Path, Path], None]
 ) -> None:
