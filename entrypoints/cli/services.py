@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adapters.sql.store import SqlStore
     from application.access import Principal
     from application.audit import EventReader, History
+    from application.bulk_commands import BulkCommands
     from application.commands import Commands
     from application.entities import AnyType
     from application.ports import Context
@@ -42,6 +43,7 @@ class Services:
     type: "AnyType"
     declaration: "Resource"
     commands: "Commands[Any, Any]"
+    bulk_commands: "BulkCommands[Any, Any]"
     queries: "Queries[Any, Any]"
     imports: "Import[Any, Any]"
     history: "History"
@@ -126,6 +128,7 @@ def connect(name: str) -> Iterator[tuple[Settings, Services]]:
                 type=found.resource.type,
                 declaration=found.resource.declaration,
                 commands=found.commands(container.run()),
+                bulk_commands=found.bulk_commands(container.run()),
                 queries=found.queries,
                 imports=found.imports,
                 history=found.history,
