@@ -1,10 +1,13 @@
 """Commands on many users at once, and counts by attribute, on every store."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from application.access import InsufficientScope, Principal
 from application.bulk_commands import BulkCommands, ChangeSummary
-from application.ports import ConcurrentUpdate, Context
+from application.deadlines import deadline
+from application.ports import ConcurrentUpdate, Context, Unavailable
 from application.queries import Queries
 from application.search import Condition, Op, Order, Search, Slice, total_order
 from application.units import retrying
@@ -124,6 +127,41 @@ def test_an_attempt_that_another_unit_overtook_is_repeated_as_a_whole(
 
     assert bulk.delete(ADMINS, NOBODY, watch) == 2
     assert [len(each) for each in attempts] == [2, 2]
+
+
+def test_matches_are_locked_before_they_are_changed(directory, bulk, people) -> None:
+    def overtake() -> str:
+        try:
+            with deadline(0.3):
+                directory.commands.change(people[2], UserChanges({"role": "user"}), NOBODY)
+        except Unavailable:
+            return "had to wait"
+        return "overtook"
+
+    outcomes = []
+
+    def watch(items):
+        for item in items:
+            with ThreadPoolExecutor(1) as other:
+                outcomes.append(other.submit(overtake).result())
+            yield item
+
+    assert bulk.delete(ADMINS, NOBODY, watch) == 2
+    assert outcomes == ["had to wait"] * 2
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+def test_what_stops_matching_or_is_deleted_meanwhile_is_left_out(directory, bulk, people) -> None:
+    with ThreadPoolExecutor(1) as other:
+        with directory.begin(NOBODY, for_update=True) as work:
+            users = work.repository(USER_TYPE)
+            first, second = users.get(people[0]), users.get(people[2])
+            after = first.with_changes(UserChanges({"role": "owner"}), at=work.now)
+            users.save(after, before=first)
+            users.remove(second)
+            deleted = other.submit(bulk.delete, ADMINS, NOBODY)
+        assert deleted.result() == 0
+    assert state(directory)[people[0]] == ("owner", 2)
 
 
 def test_the_matches_are_erased_with_those_deleted_before(directory, bulk, people) -> None:
