@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LIMIT: Final = 1000
 _MAX_LIMIT: Final = 100_000
+_NULL: Final = "null"
+"""How null is shown. An empty cell would look like an empty text."""
 
 
 def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
@@ -59,7 +61,8 @@ def show(
 
     from entrypoints.cli import tables
 
-    tables.show_counts(by, field, groups.items)
+    shown = ((_NULL if v is None else field.to_display(v), str(n)) for v, n in groups.items)
+    tables.show_texts((by, "count"), shown)
     if groups.more:
         lists.note(f"Showing the first {limit:,} values of {by}. Use --limit N to see more.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from domain.errors import NotFound
+from entrypoints.cli.database_file import require_database
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def connect_events() -> Iterator[tuple[Settings, "EventReader"]]:
 @contextmanager
 def _container() -> Iterator[tuple[Settings, Any]]:
     settings = Settings.of(os.environ)
+    require_database(settings)
     gc.set_threshold(_NEW_OBJECTS)
 
     from entrypoints.container import Container

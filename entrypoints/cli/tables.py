@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ROWS_OF_A_TABLE: Final = 1000
 """A longer list is shown as several tables, so that it need not be held whole."""
-NULL: Final = "null"
-"""How a value that is null is shown where an empty cell could be misread."""
 
 _GAP: Final = 2
 _LEAST_WIDTH: Final = 16
@@ -101,17 +99,18 @@ def show_one(resource: "Resource", entity: Any) -> None:
         _console(None).print(_text(each.cells[0]), soft_wrap=True)
 
 
-def show_counts(name: str, kind: "Kind", counts: Iterable[tuple[Any, int]]) -> None:
-    """Print the values of an attribute, each with the number of entities that have it."""
-    values, numbers = _Column(name, kind), _Column("count", kind)
-    for value, number in counts:
-        values.cells.append(NULL if value is None else printable(kind.to_display(value)))
-        numbers.cells.append(str(number))
-    _measured(values)
-    _measured(numbers)
+def show_texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of texts. What does not fit continues on the next line."""
+    from adapters.jsonapi.kinds import Json
+
+    cells = [[printable(cell) for cell in row] for row in rows]
+    columns = [
+        _measured(_Column(name, Json(), [row[position] for row in cells]))
+        for position, name in enumerate(names)
+    ]
     if (width := _terminal_width()) is not None:
-        _shorten([values], width - numbers.width - _GAP)
-    _print([values, numbers])
+        _shorten(columns, width)
+    _print(columns)
 
 
 def _kinds(resource: "Resource") -> "dict[str, Kind]":
