@@ -98,7 +98,7 @@ def _change_matching(
     if as_json:
         output.meta({"changed": changed, "unchanged": unchanged})
     else:
-        click.echo(f"{changed:,} changed, {unchanged:,} unchanged")
+        output.line(f"{changed:,} changed, {unchanged:,} unchanged")
 
 
 def delete(
@@ -127,7 +127,7 @@ def delete(
     if as_json:
         output.meta({"deleted": count})
     else:
-        click.echo(f"Removed {done or _rows(services, count)}.")
+        output.line(f"Removed {done or _rows(services, count)}.")
 
 
 def erase(
@@ -169,7 +169,7 @@ def erase(
     if as_json:
         output.meta({"erased": count})
     else:
-        click.echo(f"Erased {done or _rows(services, count)}.")
+        output.line(f"Erased {done or _rows(services, count)}.")
     if count:
         with deadline(_ERASE_SECONDS):
             _purge(services)

@@ -83,7 +83,7 @@ class _Commands:
     def list(self) -> click.Command:
         def list_entities(**options: Any) -> None:
             chosen = lists.ListOptions(**options)
-            with open_services(self._name) as services:
+            with open_services(self._name, one_request=chosen.one_page) as services:
                 declaration = services.declaration
                 query = services.collection_query(declaration, chosen.query(declaration.type))
                 page = partial(services.queries.page, principal=services.principal)
@@ -106,7 +106,7 @@ class _Commands:
             from adapters.resources.events import EVENTS
 
             chosen = lists.ListOptions(**options)
-            with open_services(self._name) as services:
+            with open_services(self._name, one_request=chosen.one_page) as services:
                 entity_id = services.id_of(which)
                 about = services.history.about(entity_id)
                 query = services.collection_query(EVENTS, chosen.query(EVENTS.type), within=about)

@@ -71,4 +71,4 @@ def _show_count(count: int, *, as_json: bool) -> None:
     if as_json:
         output.meta({"count": count})
     else:
-        click.echo(count)
+        output.line(str(count))

@@ -50,7 +50,9 @@ class ListOptions:
             more["page[size]"] = str(self.limit)
         return query_of(self.filters, self.sort, **more)
 
-    def shown_columns(self, resource: "Resource", selected: frozenset[str] | None) -> Any:
+    def shown_columns(
+        self, resource: "Resource", selected: frozenset[str] | None
+    ) -> list[str] | None:
         """The columns of the table; None for all. Raises click.UsageError and RequestError.
 
         `selected` are the attributes that --fields names; None for all.
@@ -212,7 +214,7 @@ def show_table(resource: "Resource", found: Iterable[Any], layout: "Layout") -> 
     left = iter(found)
     first = next(left, None)
     if first is None:
-        click.echo(f"No {resource.type} found.")
+        output.line(f"No {resource.type} found.")
         return
     dropped = tables.show_list(resource, chain([first], left), layout)
     if dropped:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from entrypoints.cli.files import standard_output
 
 if TYPE_CHECKING:
@@ -20,6 +22,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in text)
+
+
+def line(text: str) -> None:
+    """A line of text. Raises FileFailed if standard output is closed."""
+    standard_output()
+    click.echo(text)
 
 
 def document(text: bytes) -> None:

@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
@@ -163,14 +163,17 @@ def _any_of(texts: list[str]) -> str:
 
 
 @contextmanager
-def open_services(name: str) -> Iterator[Services]:
-    """The services of a resource, with the deadline of a request.
+def open_services(name: str, *, one_request: bool = True) -> Iterator[Services]:
+    """The services of a resource, with the deadline of a request if the work is that of one.
 
     Raises BadSetting, Unavailable.
     """
     from application.deadlines import deadline
 
-    with connect(name) as (settings, services), deadline(settings.request_seconds):
+    with (
+        connect(name) as (settings, services),
+        deadline(settings.request_seconds) if one_request else nullcontext(),
+    ):
         yield services
 
 

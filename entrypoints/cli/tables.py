@@ -207,7 +207,8 @@ def _bold(text: str) -> Any:
 
 def _terminal_width() -> int | None:
     """The width of the terminal, or that of COLUMNS; None if the output is not a terminal."""
-    return _console(None).width if sys.stdout.isatty() else None
+    console = _console(None)
+    return console.width if sys.stdout.isatty() else None
 
 
 def _console(width: int | None) -> "Console":

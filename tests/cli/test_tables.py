@@ -160,3 +160,9 @@ def test_a_boolean_is_filtered_by_the_word_that_is_printed(roster: Roster) -> No
     for word in printed:
         found = roster("users", "list", "--filter", f"is_active={word}")
         assert (found.exit_code, len(found.stdout.splitlines())) == (0, 2)
+
+
+def test_all_of_a_list_may_take_longer_than_a_request(roster: Roster) -> None:
+    assert roster("demo", "1500").exit_code == 0
+    found = roster("users", "list", "--all", ROSTER_REQUEST_SECONDS="0.2")
+    assert (found.exit_code, len(found.stdout.splitlines())) == (0, 1502)
