@@ -123,9 +123,7 @@ def database_url(text: str) -> str:
 
 def without_password(text: str) -> str:
     """The URL of a database, without a password."""
-    if text == MEMORY:
-        return text
-    from adapters.sql.engine import without_password
+    from adapters.sql.database_urls import without_password
 
     return without_password(text)
 

@@ -14,9 +14,6 @@ from adapters.sql.database_urls import BadUrl, check_mariadb, check_postgresql, 
 from adapters.sql.dialects import mariadb, postgresql, sqlite
 from application.deadlines import time_left
 
-HIDDEN: Final = "hidden"
-"""Stands for what is not shown."""
-
 
 class DeadlinePool(Pool):
     """A pool for whose connections one waits no longer than the deadline.
@@ -118,16 +115,6 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
     raise ValueError(
         "The database must be given as sqlite:///FILE, postgresql://… or mariadb+pymysql://…"
     )
-
-
-def without_password(url: str) -> str:
-    """The URL of a database without the passwords in it; of no URL, nothing is shown."""
-    try:
-        found = make_url(url)
-    except exc.ArgumentError:
-        return HIDDEN
-    secret = {name: HIDDEN for name in found.query if "password" in name.lower()}
-    return found.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def is_exclusive(of: Engine | Connection) -> bool:

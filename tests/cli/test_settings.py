@@ -61,9 +61,18 @@ def test_every_setting_is_printed_with_its_value_and_source(run: Run, tmp_path: 
         ("postgresql://ann:hush@db.test/roster", "postgresql://ann:***@db.test/roster"),
         (
             "postgresql://ann@db.test/x?sslpassword=hush",
-            "postgresql://ann@db.test/x?sslpassword=hidden",
+            "postgresql://ann@db.test/x?sslpassword=***",
         ),
         ("mariadb+pymysql://ann:hu%40sh@db.test/x", "mariadb+pymysql://ann:***@db.test/x"),
+        (
+            "postgresql://ann:hu:sh@h1:5432,h2:5433/x?target_session_attrs=read-write",
+            "postgresql://ann:***@h1:5432,h2:5433/x?target_session_attrs=read-write",
+        ),
+        (
+            "postgresql://ann:hu%2Fsh@/x?host=h1:5432&host=h2",
+            "postgresql://ann:***@/x?host=h1:5432",
+        ),
+        ("postgresql:///x?user=ann&password=hush", "postgresql:///x?user=ann&password=***"),
         ("memory://", "memory://"),
         ("sqlite:///people.db", "sqlite:///people.db"),
     ],

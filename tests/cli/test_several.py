@@ -110,6 +110,7 @@ def test_a_deletion_is_confirmed_on_a_terminal(
     assert len(directory()) == 4
     shown = on_terminal(*command, typed="y\n")
     assert "This deletes 2 users." in shown
+    assert "Deleting" in shown, "the progress is shown"
     assert "Removed 2 users." in shown
     assert len(directory()) == 2
 
