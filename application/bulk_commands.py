@@ -64,7 +64,7 @@ class BulkCommands(Generic[N, E]):
 
         def unit(work: UnitOfWork) -> ChangeSummary:
             changed = unchanged = 0
-            kept: dict[int, E] = {}
+            after_change: dict[int, E] = {}
             entities = work.repository(self._type)
             for before in watch(self._entities(work, targets)):
                 after = before.with_changes(changes, at=work.now)
@@ -74,8 +74,8 @@ class BulkCommands(Generic[N, E]):
                     entities.save(after, before=before)
                     changed += 1
                 if by_id:
-                    kept[after.id] = after
-            in_order = tuple(kept[each] for each in _ids(targets))
+                    after_change[after.id] = after
+            in_order = tuple(after_change[each] for each in _ids(targets))
             return ChangeSummary(changed, unchanged, in_order)
 
         return self._run(context, unit, for_update=True)
