@@ -1,11 +1,12 @@
 """Reads of the entities of any type, for an authorized principal."""
 
+from dataclasses import replace
 from typing import Generic
 
 from application.access import Action, Policy, Principal, ScopePolicy
 from application.entities import E, EntityType, N
 from application.ports import Reader
-from application.search import Page, Search
+from application.search import Groups, Numbered, Page, Search
 
 
 class Queries(Generic[N, E]):
@@ -34,3 +35,19 @@ class Queries(Generic[N, E]):
         """The part of the list that the search selects."""
         self.authorize(principal)
         return self._reader.page(search)
+
+    def count(self, search: Search, principal: Principal | None) -> int:
+        """The number of entities that match the conditions of the search."""
+        return self.page(replace(search, place=Numbered(size=1, number=1)), principal).total or 0
+
+    def count_by(
+        self, search: Search, attribute: str, principal: Principal | None, *, limit: int
+    ) -> Groups:
+        """How many of the entities that match have each value of an attribute; see Reader.count_by.
+
+        Raises ValueError for a secret attribute.
+        """
+        self.authorize(principal)
+        if attribute in self.entity_type.rules.secret:
+            raise ValueError(f"{attribute} is secret")
+        return self._reader.count_by(search, attribute, limit=limit)

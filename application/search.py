@@ -149,6 +149,17 @@ class Page(Generic[T]):
     total: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The values of an attribute, null among them, each with the number of entities that have it.
+
+    `more`: there are other values, which are less frequent or stand later.
+    """
+
+    items: tuple[tuple[Any, int], ...]
+    more: bool
+
+
 def walk(page: Callable[[Search], Page[T]], search: Search, *, size: int = 1000) -> Iterator[T]:
     """All that the search finds, from the start of the list, a page of `size` at a time.
 

@@ -21,6 +21,7 @@ from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
 from application.access import ScopePolicy
 from application.audit import EventReader, History
+from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.deadlines import deadline
 from application.keys import Keys
@@ -64,6 +65,7 @@ class ResourceServices:
 
     resource: RegisteredResource
     commands: Callable[[UnitRunner], Commands[Any, Any]]
+    bulk_commands: Callable[[UnitRunner], BulkCommands[Any, Any]]
     queries: Queries[Any, Any]
     history: History
     imports: Import[Any, Any]
@@ -111,6 +113,7 @@ def make_services(
         services[resource.type.name] = ResourceServices(
             resource,
             partial(Commands, resource.type, policy=policy),
+            partial(BulkCommands, resource.type, policy=policy),
             Queries(resource.type, reader, policy),
             History(resource.type, events, reader.get, policy),
             Import(resource.type, begin, policy),

@@ -121,6 +121,13 @@ def database_url(text: str) -> str:
     return text
 
 
+def without_password(text: str) -> str:
+    """The URL of a database, without a password."""
+    from adapters.sql.database_urls import without_password
+
+    return without_password(text)
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Origins (RFC 6454) separated by commas, in the form that browsers send; or * for all."""
     found = tuple(_origin(part.strip()) for part in text.split(",")) if text else ()

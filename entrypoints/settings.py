@@ -1,9 +1,9 @@
 """The environment -> Settings, or one line that names the setting that is wrong."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from entrypoints.setting_types import (
     MEMORY,
@@ -22,6 +22,7 @@ from entrypoints.setting_types import (
     public_url,
     request_rate,
     seconds,
+    without_password,
 )
 
 T = TypeVar("T")
@@ -33,14 +34,31 @@ class BadSetting(Exception):
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
         self.name = name
+        self.problem = problem
 
 
-def setting(name: str, default: str | None, read: Read[T], meaning: str) -> Any:
+def setting(
+    name: str,
+    default: str | None,
+    read: Read[T],
+    meaning: str,
+    *,
+    hidden: Literal[True] | Callable[[str], str] | None = None,
+) -> Any:
     """A field of Settings: its name in the environment, its default there, and what it means.
 
     A default of None is that of a setting whose absence means something; it can't be empty.
+    `hidden`: the value is a secret, or the function returns a valid value without the secret in it.
     """
-    return field(metadata={"name": name, "default": default, "read": read, "meaning": meaning})
+    return field(
+        metadata={
+            "name": name,
+            "default": default,
+            "read": read,
+            "meaning": meaning,
+            "hidden": hidden,
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # some are secrets
@@ -53,6 +71,7 @@ class Settings:
         database_url,
         "where the users are kept: sqlite:///FILE, postgresql://…, mysql+pymysql://… or "
         "mariadb+pymysql://… (MariaDB), or memory:// (one worker)",
+        hidden=without_password,
     )
     public_url: str = setting(
         "ROSTER_PUBLIC_URL", "", public_url, "links become absolute under this URL"
@@ -62,6 +81,7 @@ class Settings:
         None,
         jwt_secret,
         "requires tokens, and accepts those signed with this secret (HS256); 32 bytes or more",
+        hidden=True,
     )
     jwt_jwks: str | None = setting(
         "ROSTER_JWT_JWKS",
@@ -101,6 +121,7 @@ class Settings:
         non_empty,
         "key of cursors: it detects damaged ones and hides the values of personal attributes in "
         "them; without it, a random key is created once and kept in the database",
+        hidden=True,
     )
     request_seconds: float = setting(
         "ROSTER_REQUEST_SECONDS", "8", seconds, "the deadline of a request, once it has come whole"
@@ -211,7 +232,7 @@ class Settings:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Settings":
         """Read them all. Raises BadSetting for the first that is wrong."""
-        read = cls(**{each.name: _read(each.metadata, environment) for each in fields(cls)})
+        read = cls(**{each.name: read_setting(each.metadata, environment) for each in fields(cls)})
         for name in ("ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"):
             if name in environment and read.is_open:
                 raise BadSetting(name, "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS")
@@ -240,6 +261,27 @@ class Settings:
         return "memory" if self.database_url == MEMORY else "sql"
 
 
+HIDDEN: Final = "(hidden)"
+"""Stands for the value of a secret."""
+
+
+def shown(setting: Mapping[str, Any], text: str) -> str:
+    """The text of a setting without the secret in it, by the metadata of its field."""
+    hidden = setting["hidden"]
+    if hidden is None:
+        return text
+    return HIDDEN if hidden is True else str(hidden(text))
+
+
+def has_secret(values: Mapping[str, str]) -> bool:
+    """Whether any of the values, by the names of their settings, is or contains a secret."""
+    return any(
+        name in values and shown(each.metadata, values[name]) != values[name]
+        for each in fields(Settings)
+        if (name := each.metadata["name"])
+    )
+
+
 _WHITESPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
 
 
@@ -263,7 +305,8 @@ def _check_key_set(settings: Settings) -> None:
             raise BadSetting(name, "must be set with ROSTER_JWT_JWKS; * accepts any value")
 
 
-def _read(setting: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+def read_setting(setting: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    """The value of one setting, by the metadata of its field. Raises BadSetting."""
     if (text := environment.get(setting["name"], setting["default"])) is None:
         return None
     try:

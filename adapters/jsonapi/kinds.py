@@ -341,9 +341,6 @@ class Boolean(Kind):
     def to_text(self, value: Any) -> str:
         return "" if value is None else "true" if value else "false"
 
-    def to_display(self, value: Any) -> str:
-        return "" if value is None else "yes" if value else "no"
-
 
 _BOOLEANS: Final = {"true": True, "false": False}
 _NO_BOOLEAN: Final = Problem("invalid_format", Boolean.wrong_type)

@@ -6,11 +6,11 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Generic, Protocol
 
-from adapters.memory.search import page_of
+from adapters.memory.search import groups_of, page_of
 from application.audit import AuditLog
 from application.entities import AnyType, E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
-from application.search import Page, Search, tuple_getter
+from application.search import Groups, Page, Search, tuple_getter
 
 
 @dataclass(slots=True)
@@ -62,6 +62,9 @@ class MemoryRepository(Repository[N, E]):
 
     def get(self, entity_id: int) -> E:
         return _get(self._type, self._rows.by_id, entity_id)
+
+    def page(self, search: Search) -> Page[E]:
+        return page_of(self._rows.by_id.values(), search)
 
     def save(self, entity: E, *, before: E) -> E:
         stored = self._unchanged(before)
@@ -120,6 +123,9 @@ class MemoryReader(Reader[E]):
 
     def page(self, search: Search) -> Page[E]:
         return page_of(self._store.rows(self._type).values(), search)
+
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
+        return groups_of(self._store.rows(self._type).values(), search, attribute, limit)
 
 
 def _get(

@@ -1,11 +1,23 @@
 """application.search answered over values in memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cmp_to_key
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
 
-from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice, Value
+from application.search import (
+    Condition,
+    Groups,
+    Key,
+    Numbered,
+    Op,
+    Order,
+    Page,
+    Search,
+    Slice,
+    Value,
+)
 from domain.text import fold
 
 T = TypeVar("T")
@@ -25,11 +37,7 @@ _TESTS: Mapping[Op, Callable[[Any, Any], bool]] = {
 
 def page_of(entities: Iterable[T], search: Search) -> Page[T]:
     """The part of the list that the search asks for."""
-    fitting = [
-        entity
-        for entity in entities
-        if all(_holds(condition, entity) for condition in search.conditions)
-    ]
+    fitting = _fitting(entities, search)
     compare = _comparison(search.ordering)
     keyed = [(_key(entity, search.ordering), entity) for entity in fitting]
     rank = cmp_to_key(compare)
@@ -37,6 +45,23 @@ def page_of(entities: Iterable[T], search: Search) -> Page[T]:
     if isinstance(search.place, Numbered):
         return _numbered([entity for _, entity in keyed], search.place)
     return _sliced(keyed, search.place, compare)
+
+
+def groups_of(entities: Iterable[object], search: Search, attribute: str, limit: int) -> Groups:
+    """The values of an attribute in the entities that match, with their numbers."""
+    counts = Counter(getattr(entity, attribute) for entity in _fitting(entities, search))
+    compare = _comparison((Order("count", descending=True), Order(attribute)))
+    rank = cmp_to_key(compare)
+    ordered = sorted(counts.items(), key=lambda item: rank((item[1], item[0])))
+    return Groups(tuple(ordered[:limit]), more=len(ordered) > limit)
+
+
+def _fitting(entities: Iterable[T], search: Search) -> list[T]:
+    return [
+        entity
+        for entity in entities
+        if all(_holds(condition, entity) for condition in search.conditions)
+    ]
 
 
 def _holds(condition: Condition, entity: object) -> bool:

@@ -16,6 +16,15 @@ class BadUrl(ValueError):
     """Not a URL that Roster accepts. Its text says why and does not repeat the URL."""
 
 
+_PASSWORD: Final = re.compile(r"(://[^:@/?]*):[^@]*@")
+_PASSWORD_OPTION: Final = re.compile(r"(?i)([?&][^=&]*password[^=&]*)=[^&]*")
+
+
+def without_password(url: str) -> str:
+    """The URL with *** instead of each password. It must be one that Roster accepts."""
+    return _PASSWORD_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", url, count=1))
+
+
 class Option(NamedTuple):
     """An option of a URL: which values it accepts, as a function and in words."""
 

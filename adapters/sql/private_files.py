@@ -32,6 +32,12 @@ def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY))
 
 
+def missing(url: str) -> Path | None:
+    """The file of the database, if it does not exist."""
+    file = file_of(make_url(url)).absolute()
+    return None if file.exists() else file
+
+
 def readable_by_others(url: str) -> Path | None:
     """The file of the database, if other users of the machine may read or write it."""
     file = file_of(make_url(url))

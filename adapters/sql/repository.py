@@ -20,7 +20,7 @@ from adapters.sql.transactions import read_connection
 from application.audit import AuditLog
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
-from application.search import Page, Search, tuple_getter
+from application.search import Groups, Page, Search, tuple_getter
 
 _MAX_ID: Final = 2**63 - 1
 _MAX_STATEMENTS: Final = 256
@@ -193,6 +193,12 @@ class SqlRepository(Repository[N, E]):
         statement = self._table.get_for_update if self._for_update else self._table.get
         return _get(self._table, statement, self._connection, entity_id)
 
+    def page(self, search: Search) -> Page[E]:
+        table = self._table
+        return table.searchable.page(
+            self._connection, search, table.entity, for_update=self._for_update
+        )
+
     def save(self, entity: E, *, before: E) -> E:
         # Only what changed is written. So a derived column stays as it is if its attribute does:
         # of two users with one mailbox, as releases before 0008 allowed, one has an outdated key,
@@ -247,6 +253,10 @@ class SqlReader(Reader[E]):
     def page(self, search: Search) -> Page[E]:
         with read_connection(self._engine) as connection:
             return self._table.searchable.page(connection, search, self._table.entity)
+
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
+        with read_connection(self._engine) as connection:
+            return self._table.searchable.count_by(connection, search, attribute, limit)
 
 
 def _get(

@@ -1,6 +1,7 @@
 """application.search as SELECT statements over any table."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from types import MappingProxyType
@@ -39,7 +40,7 @@ from adapters.sql.query_shapes import (
     fit_decimals,
     parametrize,
 )
-from application.search import Numbered, Op, Order, Page, Search, Slice
+from application.search import Groups, Numbered, Op, Order, Page, Search, Slice
 
 T = TypeVar("T")
 Columns = Mapping[str, Column[Any]]
@@ -115,22 +116,56 @@ class Searchable:
             if isinstance(column.type, FixedDecimal)
         }
         self._statement = lru_cache(_STATEMENTS)(self._made)
+        self._grouping = lru_cache(_STATEMENTS)(self._grouped)
 
     def page(
-        self, connection: RawConnection, search: Search, entity: Callable[[Row], T]
+        self,
+        connection: RawConnection,
+        search: Search,
+        entity: Callable[[Row], T],
+        *,
+        for_update: bool = False,
     ) -> Page[T]:
-        """The part of the list that the search asks for, read by one statement."""
+        """The part of the list that the search asks for, read by one statement.
+
+        With `for_update`, the rows are locked, and those that stop matching before that are left
+        out: for a slice in the order of the ids, in a transaction.
+        """
         if self._decimals:
             search = fit_decimals(search, self._decimals)
         shape, values = parametrize(search)
-        statement = self._statement(shape, connection.dialect.name)
+        statement = self._statement(shape, connection.dialect.name, for_update)
         rows = statement.rows(connection, values)
         if isinstance(search.place, Numbered):
             return self._numbered_page(rows, search.place, entity)
         return _sliced_page(rows, search.place, entity)
 
-    def _made(self, shape: QueryShape, database: str) -> CompiledStatement:
+    def count_by(
+        self, connection: RawConnection, search: Search, attribute: str, limit: int
+    ) -> Groups:
+        """The values of a column in the rows that match, with their numbers; see Reader."""
+        search = replace(search, ordering=(), place=Slice(limit))
+        if self._decimals:
+            search = fit_decimals(search, self._decimals)
+        shape, values = parametrize(search)
+        statement = self._grouping(shape, connection.dialect.name, attribute)
+        rows = statement.rows(connection, values)
+        return Groups(tuple((row[0], row[1]) for row in rows[:limit]), more=len(rows) > limit)
+
+    def _grouped(self, shape: QueryShape, database: str, attribute: str) -> CompiledStatement:
+        column, count = self._columns[attribute], func.count().label("entities")
+        counted = select(column, count).where(
+            *(self._holds(each, database) for each in shape.conditions)
+        )
+        ordered = counted.group_by(column).order_by(
+            count.desc(), _in_order(column, Order(attribute))
+        )
+        return CompiledStatement(ordered.limit(_COUNT))
+
+    def _made(self, shape: QueryShape, database: str, for_update: bool) -> CompiledStatement:
         fitting = self._select.where(*(self._holds(each, database) for each in shape.conditions))
+        if for_update:
+            fitting = fitting.with_for_update()
         if shape.numbered:
             return CompiledStatement(self._numbered(fitting, shape.ordering))
         return CompiledStatement(self._sliced(fitting, shape, _BEYOND.get(database, _after_key)))

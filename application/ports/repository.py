@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from application.entities import E, UniqueKey
-from application.search import Page, Search
+from application.search import Groups, Page, Search
 
 N_contra = TypeVar("N_contra", contravariant=True)
 
@@ -35,6 +35,12 @@ class Repository(Protocol[N_contra, E]):
     def get(self, entity_id: int) -> E:
         """The entity. Raises the type's NotFound."""
 
+    def page(self, search: Search) -> Page[E]:
+        """The part of the list that the search selects, including what the unit has changed.
+
+        If the unit locks what it reads, `place` must be a slice and the only order must be by id.
+        """
+
     def save(self, entity: E, *, before: E) -> E:
         """Store the entity if the stored version is still that of `before`.
 
@@ -60,3 +66,9 @@ class Reader(Protocol[E]):
 
     def page(self, search: Search) -> Page[E]:
         """The part of the list that the search selects."""
+
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
+        """The values that an attribute has in the entities that match the conditions of the search.
+
+        At most `limit` of them, the most frequent first; equally frequent ones in their order.
+        """

@@ -7,33 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from application.ports import Unavailable
 from domain.errors import Problem
-from entrypoints.cli import lists, output, transfer
+from entrypoints.cli import changes, counts, lists, transfer
 from entrypoints.cli.actor import actor_option, check_subjects
-from entrypoints.cli.confirmation import confirm, yes_option
+from entrypoints.cli.changes import Choice
+from entrypoints.cli.confirmation import yes_option
 from entrypoints.cli.lists import as_document
-from entrypoints.cli.services import Services, connect, open_services
+from entrypoints.cli.services import connect, open_services
 
 if TYPE_CHECKING:
     from adapters.jsonapi.kinds import Kind
-    from adapters.jsonapi.resource import Attribute
+    from adapters.jsonapi.resource import Attribute, Resource
     from entrypoints.resources import RegisteredResource
 
-_ERASE_SECONDS = 600.0
-"""How long an erasure may take. A long history takes longer than a request may."""
-
-
-class RemnantsLeft(Unavailable):
-    """The values are erased from the tables, but not from the file of SQLite."""
-
-    code = "remnants_left"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"The database file still contains erased values: {reason} The service removes them "
-            "within a minute, or when it starts; or repeat the command."
-        )
+_DROPPED_FROM_HISTORY: Final = ("request_id", "actor_issuer", "actor_kind", "version")
+"""The columns of a history that a narrow terminal does not show, the first to go first."""
 
 
 def collection(resource: "RegisteredResource") -> click.Group:
@@ -45,6 +33,7 @@ def collection(resource: "RegisteredResource") -> click.Group:
         make.list,
         make.history,
         make.show,
+        make.count,
         make.create,
         make.update,
         make.delete,
@@ -77,10 +66,24 @@ class _Commands:
     def _argument(self) -> Any:
         return click.argument("which", metavar=self._key)
 
+    @property
+    def _arguments(self) -> Any:
+        return click.argument("which", metavar=f"[{self._key}]...", nargs=-1)
+
+    def _declaration(self) -> "Resource":
+        return self._resource.declaration
+
+    def _filter_option(self, verb: str) -> Any:
+        return lists.filter_option(
+            f"{verb} the {self._name} that match, as filter[ATTR]=VALUE over HTTP. 'ATTR[OP]=VALUE'"
+            " compares in another way. Can be repeated: all filters must match.",
+            self._declaration,
+        )
+
     def list(self) -> click.Command:
         def list_entities(**options: Any) -> None:
             chosen = lists.ListOptions(**options)
-            with open_services(self._name) as services:
+            with open_services(self._name, one_request=chosen.one_page) as services:
                 declaration = services.declaration
                 query = services.collection_query(declaration, chosen.query(declaration.type))
                 page = partial(services.queries.page, principal=services.principal)
@@ -88,37 +91,45 @@ class _Commands:
 
         text = f"""List {self._name}, by id unless --sort is given.
 
+        If a row is wider than the terminal, the table drops columns and shortens texts. --columns
+        chooses the columns, and --wide shows everything. A note says if the list goes on.
+
         \b
         {self._example} list --sort -creation_time --limit 5
+        {self._example} list --columns id,creation_time --all
         {self._example} list --all --json
         """
-        return self._command("list", list_entities, text, lists.options)
+        return self._command("list", list_entities, text, lists.options(self._declaration))
 
     def history(self) -> click.Command:
         def show_history(which: str, **options: Any) -> None:
             from adapters.resources.events import EVENTS
 
             chosen = lists.ListOptions(**options)
-            with open_services(self._name) as services:
+            with open_services(self._name, one_request=chosen.one_page) as services:
                 entity_id = services.id_of(which)
                 about = services.history.about(entity_id)
                 query = services.collection_query(EVENTS, chosen.query(EVENTS.type), within=about)
                 page = partial(services.history.page, entity_id, principal=services.principal)
                 writer = services.urls.history(self._name, entity_id)
-                lists.show(chosen, EVENTS, query, page, writer)
+                drop = _DROPPED_FROM_HISTORY
+                lists.show(chosen, EVENTS, query, page, writer, dropped_first=drop)
 
-        text = f"""Show what happened to a {self._noun}. A deleted one is found by its id.
+        text = f"""Show what happened to a {self._noun}.
+
+        A deleted {self._noun} is found by its id.
 
         \b
         {self._example} history 7
         {self._example} history 7 --sort -id --limit 5 --json
         """
-        return self._command("history", show_history, text, self._argument, lists.options)
+        options = lists.options(_declaration_of_events)
+        return self._command("history", show_history, text, self._argument, options)
 
     def show(self) -> click.Command:
         def show(which: str, as_json: bool) -> None:
             with open_services(self._name) as services:
-                _show(services, services.find(which), as_json=as_json)
+                changes.show(services, services.find(which), as_json=as_json)
 
         text = f"""Show a {self._noun}.
 
@@ -128,51 +139,125 @@ class _Commands:
         """
         return self._command("show", show, text, self._argument, as_document)
 
+    def count(self) -> click.Command:
+        def count(by: str | None, **options: Any) -> None:
+            with connect(self._name) as (_, services):
+                counts.show(services, by, **options)
+
+        text = f"""Count {self._name}, in all or by the values of an attribute.
+
+        --by compares values exactly. The most frequent value comes first.
+
+        \b
+        {self._example} count
+        {self._example} count --by {self._counted_attribute}
+        {self._example} count --filter 'creation_time[ge]=2026-11-22T00:00:00Z' --json
+        """
+        filters = self._filter_option("Count")
+        return self._command(
+            "count", count, text, filters, counts.options(self._declaration), as_document
+        )
+
+    @property
+    def _counted_attribute(self) -> str:
+        """An attribute for an example: the last one that can be set and sorted by."""
+        declared = self._declaration()
+        return [name for name in declared.settable if name in declared.sortable][-1]
+
     def create(self) -> click.Command:
         def create(as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
                 sent = services.declaration.load(self._sent(options), partial=False)
                 new = services.type.new.of(*sent)
                 entity = services.commands.create(new, services.context)
-                _show(services, entity, as_json=as_json)
+                changes.show(services, entity, as_json=as_json)
 
         text = f"""Create a {self._noun}. Attributes without an option get their defaults."""
         return self._command("create", create, text, self._options, actor_option, as_document)
 
     def update(self) -> click.Command:
-        def update(which: str, as_json: bool, **options: Any) -> None:
-            with open_services(self._name) as services:
+        def update(
+            which: tuple[str, ...],
+            filters: tuple[str, ...],
+            yes: bool,
+            as_json: bool,
+            **options: Any,
+        ) -> None:
+            choice = Choice(self._key, which, filters)
+            with connect(self._name) as (settings, services):
                 sent = services.declaration.load(self._sent(options), partial=True)
-                changes = services.type.changes(*sent)
-                entity_id = services.find(which).id
-                entity = services.commands.change(entity_id, changes, services.context)
-                _show(services, entity, as_json=as_json)
+                changes.change(
+                    services,
+                    choice,
+                    services.type.changes(*sent),
+                    seconds=settings.request_seconds,
+                    yes=yes,
+                    as_json=as_json,
+                )
 
-        text = f"""Change attributes of a {self._noun}. The others keep their values."""
-        return self._command(
-            "update", update, text, self._argument, self._options, actor_option, as_document
-        )
+        text = f"""Change attributes of {self._name}. The others keep their values.
 
-    def delete(self) -> click.Command:
-        def delete(which: str, erase: bool, subjects: tuple[str, ...], yes: bool) -> None:
-            if erase:
-                self._erase(which, subjects, yes=yes)
-                return
-            if subjects:
-                raise click.UsageError("--subject requires --erase.")
-            with open_services(self._name) as services:
-                entity = services.find(which)
-                services.commands.delete(entity.id, services.context)
-                click.echo(f"Removed {self._noun} {entity.id}.")
-
-        text = f"""Delete a {self._noun}. Its history stays.
-
-        With --erase, the personal values in the history are erased. The events and their order
-        stay. A {self._noun} that was deleted before is erased by its id. An actor is erased from
-        the audit log if it is one of the personal values, or the SUBJECT that --subject names.
+        One command is one transaction: it changes all of the {self._name}, or none. --filter says
+        how many there are, and asks for confirmation.
 
         \b
-        {self._example} delete 7
+        {self._example} update 7 8 {self._example_option}
+        {self._example} update --filter 'id[ge]=7' {self._example_option}
+        """
+        return self._command(
+            "update",
+            update,
+            text,
+            self._arguments,
+            self._options,
+            self._filter_option("Change"),
+            yes_option,
+            actor_option,
+            as_document,
+        )
+
+    @property
+    def _example_option(self) -> str:
+        """An option for an example: the last one that needs a value."""
+        from adapters.jsonapi.kinds import Boolean
+
+        valued = [
+            each
+            for each in self._declaration().settable.values()
+            if not isinstance(each.field, Boolean)
+        ]
+        return f"--{valued[-1].name.replace('_', '-')} VALUE"
+
+    def delete(self) -> click.Command:
+        def delete(
+            which: tuple[str, ...],
+            filters: tuple[str, ...],
+            erase: bool,
+            subjects: tuple[str, ...],
+            yes: bool,
+            as_json: bool,
+        ) -> None:
+            choice = Choice(self._key, which, filters)
+            if subjects and not erase:
+                raise click.UsageError("--subject requires --erase.")
+            with connect(self._name) as (settings, services):
+                run = partial(changes.erase, subjects=subjects) if erase else changes.delete
+                seconds = settings.request_seconds
+                run(services, choice, seconds=seconds, yes=yes, as_json=as_json)
+
+        text = f"""Delete {self._name}. Their history stays.
+
+        One command is one transaction: it deletes all of the {self._name}, or none. --filter says
+        how many there are, and asks for confirmation.
+
+        With --erase, the personal values in the history are erased, after a confirmation. The
+        events and their order stay. A {self._noun} that was deleted before is erased by its id. An
+        actor is erased from the audit log if it is one of the personal values, or the SUBJECT that
+        --subject names.
+
+        \b
+        {self._example} delete 7 8
+        {self._example} delete --filter 'id[ge]=7'
         {self._example} delete 7 --erase --subject auth0|1807
         """
         erase = click.option(
@@ -189,28 +274,17 @@ class _Commands:
             help="With --erase: also erase this token subject from the audit log. Can be repeated.",
         )
         return self._command(
-            "delete", delete, text, self._argument, erase, subject, yes_option, actor_option
+            "delete",
+            delete,
+            text,
+            self._arguments,
+            self._filter_option("Delete"),
+            erase,
+            subject,
+            yes_option,
+            actor_option,
+            as_document,
         )
-
-    def _erase(self, which: str, subjects: tuple[str, ...], *, yes: bool) -> None:
-        from application.deadlines import deadline
-
-        with connect(self._name) as (settings, services):
-            with deadline(settings.request_seconds):
-                entity_id = services.id_of(which)
-                count = services.event_count(entity_id)
-            events = f"{count} {'event' if count == 1 else 'events'}"
-            confirm(
-                f"This deletes {self._noun} {entity_id} and erases the personal values in "
-                f"{events}, in those of deleted {self._name} of the same person, and in stored "
-                "responses. It can't be undone.",
-                yes=yes,
-            )
-            with deadline(_ERASE_SECONDS):
-                services.commands.erase(entity_id, services.context, subjects=subjects)
-            click.echo(f"Erased {self._noun} {entity_id}.")
-            with deadline(_ERASE_SECONDS):
-                _purge(services)
 
     def _options(self, command: Any) -> Any:
         """Add the options that set the attributes."""
@@ -265,15 +339,7 @@ def _to_json(field: "Kind", value: Any) -> Any:
     return value if isinstance(found, Problem) else field.to_json(found)
 
 
-def _purge(services: Services) -> None:
-    try:
-        services.store.purge()
-    except Unavailable as error:
-        raise RemnantsLeft(error.detail) from error
+def _declaration_of_events() -> "Resource":
+    from adapters.resources.events import EVENTS
 
-
-def _show(services: Services, entity: Any, *, as_json: bool) -> None:
-    if as_json:
-        output.document(services.writer.single(entity))
-    else:
-        output.table(services.declaration, [entity])
+    return EVENTS

@@ -11,6 +11,7 @@ import click
 
 from domain.errors import Conflict, NotFound
 from entrypoints.cli.confirmation import confirm, yes_option
+from entrypoints.cli.database_file import require_database
 from entrypoints.settings import BadSetting, Settings
 
 _REVISION = re.compile(r"heads?(-[0-9]+)?|base(\+[0-9]+)?|[0-9]+([+-][0-9]+)?|[+-][0-9]+")
@@ -68,21 +69,23 @@ class MailboxesShared(Conflict):
 
 @click.group()
 def db() -> None:
-    """Look after the tables in ROSTER_DATABASE_URL."""
+    """Manage the tables of the database."""
 
 
 @db.command()
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
-    """Upgrade the tables to REVISION, by default this release's.
+    """Upgrade the tables to REVISION.
 
-    Also updates the keys of emails that the release before stored. Run it again after the last
-    process of that release has stopped. Exit status 1 if several users have the same mailbox.
+    The default is the revision of this release. The file of an SQLite database is created if it
+    does not exist. Also updates the keys of emails that the release before stored: run it again
+    after the last process of that release has stopped. Exit status 1 if several users have the
+    same mailbox.
     """
     from adapters.sql import schema
     from adapters.sql.email_keys import upgrade_database
 
-    with _database() as engine, _known(revision):
+    with _database(create=True) as engine, _known(revision):
         shared = upgrade_database(engine, revision, report=_report)
         reached = schema.current(engine)
     if schema.is_newer(reached):
@@ -99,9 +102,10 @@ def upgrade(revision: str) -> None:
 @click.argument("revision")
 @yes_option
 def downgrade(revision: str, yes: bool) -> None:
-    """Take the tables back to REVISION; "base" removes them, with all users.
+    """Take the tables back to REVISION.
 
-    Says how many rows it deletes, and asks for confirmation. Only a backup brings them back.
+    "base" removes them, with all that they contain. Says how many rows it deletes, and asks for
+    confirmation. Only a backup brings them back.
     """
     from adapters.sql import schema
     from adapters.sql.revisions import number_of
@@ -139,7 +143,7 @@ def _report(line: str) -> None:
 
 @db.command()
 def current() -> None:
-    """Show the revision at which the tables are."""
+    """Show the revision of the tables."""
     from adapters.sql import schema
 
     with _database() as engine:
@@ -148,7 +152,10 @@ def current() -> None:
 
 @db.command()
 def check() -> None:
-    """Fail unless the tables, and the keys of emails in them, are those of this release."""
+    """Fail unless the tables are those of this release.
+
+    The keys of emails in them must be up to date as well.
+    """
     from adapters.sql import schema
     from adapters.sql.email_keys import count_outdated_keys
 
@@ -212,8 +219,11 @@ def _check_source(settings: Settings, file: str) -> None:
 
 
 @contextmanager
-def _database() -> Iterator["Engine"]:
-    """The database of the settings, if it answers within the time of a request."""
+def _database(*, create: bool = False) -> Iterator["Engine"]:
+    """The database of the settings, if it answers within the time of a request.
+
+    With `create`, the file of an SQLite database need not exist. Raises NoDatabase.
+    """
     import entrypoints.resources  # noqa: F401 (they declare their tables)
     from adapters.sql import schema
     from adapters.sql.engine import make_engine
@@ -222,6 +232,8 @@ def _database() -> Iterator["Engine"]:
     settings = Settings.of(os.environ)
     if settings.store == "memory":
         raise BadSetting("ROSTER_DATABASE_URL", "memory:// has no tables")
+    if not create:
+        require_database(settings)
     engine = make_engine(settings.database_url, pool_size=2)
     try:
         with deadline(settings.request_seconds):

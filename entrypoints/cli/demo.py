@@ -28,10 +28,10 @@ class NotEmpty(Conflict):
 
 @click.command()
 @click.argument("count", metavar="N", type=click.IntRange(1, _MAX_COUNT))
-@click.option("--seed", default=0, show_default=True, help="Other people for another number.")
+@click.option("--seed", default=0, show_default=True, help="Invent other users for another number.")
 @actor_option
 def demo(count: int, seed: int) -> None:
-    """Fill an empty directory with N people who don't exist, to have something to look at.
+    """Fill an empty directory with N invented users.
 
     \b
     roster demo 1000

@@ -1,4 +1,4 @@
-"""roster events: the trail of all changes, for whoever keeps or follows it."""
+"""roster events: the audit log, for programs that follow it."""
 
 import click
 
@@ -14,13 +14,14 @@ _AT_ONCE = 1000
     type=click.IntRange(0, 2**63 - 1),
     default=0,
     show_default=True,
-    help="The position of the last one that you have.",
+    help="Print only the events after this position.",
 )
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), help="Print at most so many events.")
 def events(after: int, limit: int | None) -> None:
-    """Print what happened as JSON Lines, in an order that never changes.
+    """Print the audit log of all resources as JSON Lines.
 
-    Whoever goes on after the last position that they have misses nothing.
+    The order never changes. A reader that continues after the last position that it has misses
+    nothing.
 
     \b
     roster events > trail.jsonl

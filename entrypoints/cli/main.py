@@ -11,12 +11,15 @@ import click
 from adapters.jsonapi.errors import RequestError
 from application.ports import Unavailable
 from domain.errors import Invalid, RosterError
+from entrypoints.cli import environment
 from entrypoints.cli.db import db
 from entrypoints.cli.demo import demo
 from entrypoints.cli.events import events
+from entrypoints.cli.help import help_command, version
 from entrypoints.cli.openapi import openapi
 from entrypoints.cli.output import printable
 from entrypoints.cli.serve import serve
+from entrypoints.cli.settings import BadSettings, settings
 from entrypoints.cli.token import token
 from entrypoints.settings import BadSetting
 from roster_command import import_problem
@@ -72,7 +75,9 @@ class Roster(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except BadSetting as error:
-            raise WronglyUsed(str(error)) from error
+            raise WronglyUsed(_lines([str(error)])) from error
+        except BadSettings as error:
+            raise WronglyUsed(_lines(error.args)) from error
         except RequestError as error:
             raise WronglyUsed(_lines(f"{e.code}: {e.detail}" for e in error.errors)) from error
         except Invalid as error:
@@ -98,8 +103,11 @@ def _resources() -> "Sequence[RegisteredResource]":
 
 
 def _lines(messages: Iterable[str]) -> str:
-    """The messages without control characters: they may quote stored or typed values."""
-    return "\n".join(map(printable, messages))
+    """The messages without control characters: they may quote stored or typed values.
+
+    click writes "Error: " before the first one, so that every line begins with it.
+    """
+    return "\nError: ".join(map(printable, messages))
 
 
 def _of_system(error: OSError) -> str:
@@ -128,12 +136,20 @@ def _name(error: Exception) -> str:
     return type(error).__name__
 
 
-@click.group(cls=Roster)
+@click.group(cls=Roster, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="roster-directory")
+@click.option(
+    "--env-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Read settings from FILE. The environment wins.  [default: .env, if it exists]",
+)
 @click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected failure.")
-def main(traceback: bool) -> None:
-    """A directory of users as a service."""
+@click.pass_context
+def main(context: click.Context, env_file: str | None, traceback: bool) -> None:  # noqa: ARG001
+    """Manage a directory of users, and serve it."""
+    environment.load(context, env_file)
 
 
-for command in (events, db, serve, token, openapi, demo):
+for command in (events, db, serve, settings, token, openapi, demo, help_command, version):
     main.add_command(command)

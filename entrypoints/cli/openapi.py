@@ -10,7 +10,10 @@ from entrypoints.settings import Settings
 
 @click.command()
 def openapi() -> None:
-    """Print the description of the API (OpenAPI 3.1), as /openapi.json has it."""
+    """Print the OpenAPI 3.1 description of the API.
+
+    The service returns the same at /openapi.json.
+    """
     from adapters.api.errors import error_codes
     from adapters.api.openapi.document import OpenApi
     from entrypoints.resources import RESOURCES

@@ -2,24 +2,19 @@
 
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from entrypoints.cli.files import standard_output
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from adapters.jsonapi.kinds import Kind
-    from adapters.jsonapi.resource import Resource
     from application.audit import Event
 
 # Joiners of letters and of emoji: they belong to names and change nothing around them.
 _JOINERS = "\u200c\u200d"
-
-ROWS_OF_A_TABLE = 1000
-"""A longer list is shown as several tables, so that it need not be held whole."""
 
 
 def printable(text: str) -> str:
@@ -29,9 +24,29 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in text)
 
 
+def line(text: str) -> None:
+    """A line of text. Raises FileFailed if standard output is closed."""
+    standard_output()
+    click.echo(text)
+
+
 def document(text: bytes) -> None:
     """The document, byte by byte as over HTTP, and the end of a line."""
     stream([text])
+
+
+def meta(content: Mapping[str, Any]) -> None:
+    """A document that has only meta-information."""
+    import orjson
+
+    document(orjson.dumps({"jsonapi": {"version": "1.1"}, "meta": content}))
+
+
+def data(resources: Sequence[Mapping[str, Any]]) -> None:
+    """A document of several resources that are no page of a list."""
+    import orjson
+
+    document(orjson.dumps({"jsonapi": {"version": "1.1"}, "data": resources}))
 
 
 def stream(parts: Iterable[bytes]) -> None:
@@ -77,35 +92,3 @@ def events(found: "Iterable[tuple[int, Event]]") -> None:
             yield orjson.dumps({"position": position, **fields}) + b"\n"
 
     _write(lines())
-
-
-def table(
-    resource: "Resource", entities: "Iterable[Any]", fields: frozenset[str] | None = None
-) -> None:
-    """A table as wide as the terminal; as wide as its content where that is none."""
-    from rich.table import Table
-    from rich.text import Text
-
-    columns: dict[str, Kind] = {"id": resource.id}
-    for name, attribute in resource.attributes.items():
-        if fields is None or name in fields:
-            columns[name] = attribute.field
-    left = iter(entities)
-    console = _console()
-    while True:
-        rows = list(islice(left, ROWS_OF_A_TABLE))
-        shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
-        for entity in rows:
-            # Text, since a name may look like rich's markup.
-            cells = (field.to_display(getattr(entity, name)) for name, field in columns.items())
-            shown.add_row(*(Text(printable(cell)) for cell in cells))
-        console.print(shown)
-        if len(rows) < ROWS_OF_A_TABLE:
-            return
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    standard_output()
-    return Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=False)

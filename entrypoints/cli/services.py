@@ -2,12 +2,14 @@
 
 import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from domain.errors import NotFound
+from entrypoints.cli.database_file import require_database
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,18 +23,22 @@ if TYPE_CHECKING:
     from adapters.sql.store import SqlStore
     from application.access import Principal
     from application.audit import EventReader, History
+    from application.bulk_commands import BulkCommands
     from application.commands import Commands
     from application.entities import AnyType
     from application.ports import Context
     from application.queries import Queries
     from application.record_import import Import
-    from application.search import Condition
+    from application.search import Condition, Search
+
+T = TypeVar("T")
 
 
 # Searching the thousand records of a batch for cycles, of which there are hardly any, took a tenth
 # of the time of an import.
 _NEW_OBJECTS = 100_000
 _MAX_QUOTED = 250
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,7 @@ class Services:
     type: "AnyType"
     declaration: "Resource"
     commands: "Commands[Any, Any]"
+    bulk_commands: "BulkCommands[Any, Any]"
     queries: "Queries[Any, Any]"
     imports: "Import[Any, Any]"
     history: "History"
@@ -57,6 +64,11 @@ class Services:
         return self.context.principal
 
     @property
+    def noun(self) -> str:
+        """The word for one entity."""
+        return self.type.not_found.noun
+
+    @property
     def writer(self) -> "DocumentWriter":
         """Writes the documents of the resource."""
         return self.urls.writer(self.declaration)
@@ -69,9 +81,50 @@ class Services:
 
         return collection(query, resource, self.cursors, within=within)
 
+    def search_of(self, filters: tuple[str, ...]) -> "Search":
+        """The search for what matches the values of --filter. Raises RequestError."""
+        from entrypoints.cli.lists import query_of
+
+        return self.collection_query(self.declaration, query_of(filters, None)).search
+
     def id_of(self, text: str) -> int:
         """The id itself, whether or not it exists; for a unique value, as `find`."""
         return self.declaration.id.parse(text) or int(self.find(text).id)
+
+    def ids_of(self, texts: Iterable[str]) -> list[int]:
+        """The ids of the entities that `find` finds. Raises NotFound that names all others."""
+        return [*self._all_found(texts, lambda text: (int(self.find(text).id), None))]
+
+    def events_of(self, texts: Iterable[str]) -> dict[int, int]:
+        """The numbers of events by the ids that `id_of` finds.
+
+        Raises NotFound that names everything of which nothing is known.
+        """
+
+        def count(text: str) -> tuple[int, int]:
+            entity_id = self.id_of(text)
+            return entity_id, self.event_count(entity_id)
+
+        return self._all_found(texts, count)
+
+    def _all_found(
+        self, texts: Iterable[str], find: Callable[[str], tuple[int, T]]
+    ) -> dict[int, T]:
+        found: dict[int, T] = {}
+        missing: list[str] = []
+        for text in texts:
+            try:
+                entity_id, value = find(text)
+            except NotFound as error:
+                missing.append(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
+                refusal = error
+            else:
+                found[entity_id] = value
+        if len(missing) > 1:
+            raise self.type.not_found(_any_of(missing))
+        if missing:
+            raise refusal
+        return found
 
     def event_count(self, entity_id: int) -> int:
         """The number of events about the entity. Raises NotFound if nothing is known of it."""
@@ -101,15 +154,26 @@ class Services:
         raise self.type.not_found(text)
 
 
+def _any_of(texts: list[str]) -> str:
+    """The texts, joined by commas and "or"; the first ones if there are many."""
+    listed = texts[:_MAX_LISTED]
+    if more := len(texts) - len(listed):
+        return f"{', '.join(listed)} or {more} others"
+    return f"{', '.join(listed[:-1])} or {listed[-1]}"
+
+
 @contextmanager
-def open_services(name: str) -> Iterator[Services]:
-    """The services of a resource, with the deadline of a request.
+def open_services(name: str, *, one_request: bool = True) -> Iterator[Services]:
+    """The services of a resource, with the deadline of a request if the work is that of one.
 
     Raises BadSetting, Unavailable.
     """
     from application.deadlines import deadline
 
-    with connect(name) as (settings, services), deadline(settings.request_seconds):
+    with (
+        connect(name) as (settings, services),
+        deadline(settings.request_seconds) if one_request else nullcontext(),
+    ):
         yield services
 
 
@@ -126,6 +190,7 @@ def connect(name: str) -> Iterator[tuple[Settings, Services]]:
                 type=found.resource.type,
                 declaration=found.resource.declaration,
                 commands=found.commands(container.run()),
+                bulk_commands=found.bulk_commands(container.run()),
                 queries=found.queries,
                 imports=found.imports,
                 history=found.history,
@@ -148,6 +213,7 @@ def connect_events() -> Iterator[tuple[Settings, "EventReader"]]:
 @contextmanager
 def _container() -> Iterator[tuple[Settings, Any]]:
     settings = Settings.of(os.environ)
+    require_database(settings)
     gc.set_threshold(_NEW_OBJECTS)
 
     from entrypoints.container import Container

@@ -49,17 +49,21 @@ class Scopes(click.ParamType[list[str]]):
     type=Scopes(),
     multiple=True,
     required=True,
-    help="What the token permits: users:read, users:write, users:erase. Can be repeated.",
+    help="The token permits this: users:read, users:write, users:erase. Can be repeated.",
 )
 @click.option(
-    "--expires", type=Duration(), default="1h", show_default=True, help="How long it is valid."
+    "--expires",
+    type=Duration(),
+    default="1h",
+    show_default=True,
+    help="The token is valid for this time, such as 90s or 30d.",
 )
 @click.option(
     "--subject",
-    help="Who the token identifies. Required for a scope that permits changes.",
+    help="The token identifies this user or program. Required for a scope that permits changes.",
 )
 def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> None:
-    """Print a token, signed with ROSTER_JWT_SECRET.
+    """Print a token for the API, signed with ROSTER_JWT_SECRET.
 
     It has the first issuer of ROSTER_JWT_ISSUER and the first audience of ROSTER_JWT_AUDIENCE, if
     they are set and not *.

@@ -97,6 +97,69 @@ def test_an_import_updates_by_the_unique_attribute(roster: Any, tmp_path: Path) 
     ]
 
 
+def test_books_are_counted_by_attributes_of_each_kind(roster: Any) -> None:
+    for more in (FULL, ("--title", "Emma"), ("--title", "emma", "--pages", "7", "--price", "2.5")):
+        assert roster("books", "create", *more).exit_code == 0
+    expected = {
+        "title": [("Emma", 2), ("emma", 1)],
+        "isbn": [(None, 2), ("a-1", 1)],
+        "lent": [(False, 2), (True, 1)],
+        "pages": [(None, 1), (7, 1), (474, 1)],
+        "sold": [(0, 2), (2**53 + 1, 1)],
+        "price": [(None, 1), ("2.50", 1), ("12.50", 1)],
+        "published": [(None, 2), ("1815-12-23", 1)],
+        "due": [(None, 2), ("2026-11-22T09:30:00.123Z", 1)],
+        "contact": [(None, 2), ("jane@example.org", 1)],
+        "website": [(None, 2), ("https://example.org/", 1)],
+        "edition": [(None, 2), ("123e4567-e89b-12d3-a456-426614174000", 1)],
+        "state": [("new", 2), ("used", 1)],
+    }
+    for attribute, groups in expected.items():
+        meta = json.loads(roster("books", "count", "--by", attribute, "--json").stdout)["meta"]
+        assert [(each["value"], each["count"]) for each in meta["groups"]] == groups, attribute
+    table = roster("books", "count", "--by", "price", "--filter", "pages[lt]=400").stdout
+    assert [line.split() for line in table.splitlines()] == [["price", "count"], ["2.50", "1"]]
+    nulls = roster("books", "count", "--by", "isbn", "--limit", "1")
+    assert [line.split() for line in nulls.stdout.splitlines()][1:] == [["null", "2"]]
+    assert "the first 1 values of isbn" in nulls.stderr
+    for attribute in ("pin", "extra", "summary", "shoe"):
+        refused = roster("books", "count", "--by", attribute)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert f"unknown_attribute: Unknown attribute '{attribute}' in --by." in refused.stderr
+
+
+def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
+    for more in (FULL, ("--title", "Emma", "--price", "2.5"), ("--title", "Null")):
+        assert roster("books", "create", *more).exit_code == 0
+    changed = roster(
+        *("books", "update", "--filter", "price[lt]=12.51", "--filter", "title=EMMA"),
+        *("--no-price", "--state", "used", "--extra", "[1]", "--pin", "p-2", "--yes"),
+    )
+    assert (changed.exit_code, changed.stdout) == (0, "2 changed, 0 unchanged\n")
+    assert changed.stderr == "This sets price, state, extra, pin of 2 books.\n"
+    books = json.loads(roster("books", "list", "--json").stdout)["data"]
+    assert [
+        (b["attributes"]["price"], b["attributes"]["state"], b["attributes"]["extra"])
+        for b in books
+    ] == [(None, "used", [1]), (None, "used", [1]), (None, "new", None)]
+    taken = roster("books", "update", "--filter", "state=used", "--isbn", "b-1", "--yes")
+    assert taken.exit_code == 1
+    assert taken.stderr.endswith("Error: isbn_taken: Another book has this isbn.\n")
+    several = roster("books", "update", "a-1", books[2]["id"], "--lent", "--json")
+    assert [b["attributes"]["lent"] for b in json.loads(several.stdout)["data"]] == [True, True]
+    erased = roster("books", "delete", "--filter", "isbn=a-1", "--erase", "--yes")
+    assert (erased.exit_code, erased.stdout) == (0, "Erased 1 book.\n")
+    deleted = roster("books", "delete", "--filter", "lent=false", "--yes")
+    assert (deleted.exit_code, deleted.stdout) == (0, "Removed 1 book.\n")
+    titles = roster("books", "list", "--columns", "title,id").stdout
+    assert [line.split() for line in titles.splitlines()] == [
+        ["title", "id"],
+        ["Null", books[2]["id"]],
+    ]
+    assert roster("books", "delete", books[2]["id"], "nothing").exit_code == 1
+    assert roster("books", "count").stdout == "1\n"
+
+
 def test_the_help_lists_the_commands_of_every_resource(roster: Any) -> None:
     text = roster("--help").stdout
     assert "users" in text

@@ -1,7 +1,12 @@
 """The command line over an empty directory."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from entrypoints.cli.main import main
+
+ROSTER = Path(sys.executable).with_name("roster")
 
 Roster = Callable[..., Result]
 Write = Callable[[str, str | bytes], str]
@@ -25,6 +32,36 @@ def roster(sqlite_url: str) -> Roster:
         )
 
     assert run("db", "upgrade").exit_code == 0
+    return run
+
+
+@pytest.fixture
+def on_terminal(sqlite_url: str) -> Callable[..., str]:
+    """Runs a command whose standard error, and output unless it is piped, is a terminal.
+
+    `typed` is typed on the terminal. `width` is the number of its columns.
+    """
+
+    def run(*arguments: str, piped: bool = False, typed: str = "", width: int = 80) -> str:
+        ours, its = pty.openpty()
+        environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url, "TERM": "xterm"}
+        environment["COLUMNS"] = str(width)
+        os.write(ours, typed.encode())
+        with subprocess.Popen(
+            [ROSTER, *arguments],
+            env=environment,
+            stdin=its,
+            stdout=subprocess.DEVNULL if piped else its,
+            stderr=its,
+        ):
+            os.close(its)
+            said = b""
+            with suppress(OSError):  # that is how a terminal ends
+                while part := os.read(ours, 65536):
+                    said += part
+        os.close(ours)
+        return said.decode()
+
     return run
 
 

@@ -34,9 +34,10 @@ def test_a_history_is_a_table_for_people(roster: Roster) -> None:
         head, created, changed = ok(roster("users", "history", which)).splitlines()
         assert head.split()[:5] == ["id", "time", "action", "version", "changes"]
         assert (
-            "created  1        email ann@example.org; name Ann; is_active no; role user" in created
+            "created  1        email ann@example.org; name Ann; is_active false; role user"
+            in created
         )
-        assert "changed  2        name Ann → Anne; is_active no → yes" in changed
+        assert "changed  2        name Ann → Anne; is_active false → true" in changed
         assert f"{pwd.getpwuid(os.geteuid()).pw_name}   command_line" in changed
     newest = ok(roster("users", "history", "1", "--sort", "-id", "--limit", "1"))
     assert len(newest.splitlines()) == 2
@@ -73,7 +74,7 @@ def test_one_who_is_erased_is_nowhere(roster: Roster) -> None:
     )
     everything = ok(roster("events")) + ok(roster("users", "history", "1"))
     assert "ann" not in everything.lower().replace("command line", "")
-    assert "name (erased); is_active no → yes" in everything
+    assert "name (erased); is_active false → true" in everything
     assert [event["action"] for event in events(roster)] == [
         "created",
         "changed",

@@ -1,44 +1,13 @@
 """Long work shows how far it is, where somebody looks."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
 Roster = Callable[..., Result]
-
-ROSTER = Path(sys.executable).with_name("roster")
-
-
-@pytest.fixture
-def on_terminal(sqlite_url: str) -> Callable[..., str]:
-    """Runs a command whose standard error, and output unless it is piped, is a terminal."""
-
-    def run(*arguments: str, piped: bool = False) -> str:
-        ours, its = pty.openpty()
-        environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url, "TERM": "xterm"}
-        with subprocess.Popen(
-            [ROSTER, *arguments],
-            env=environment,
-            stdout=subprocess.DEVNULL if piped else its,
-            stderr=its,
-        ):
-            os.close(its)
-            said = b""
-            with suppress(OSError):  # that is how a terminal ends
-                while part := os.read(ours, 65536):
-                    said += part
-        os.close(ours)
-        return said.decode()
-
-    return run
 
 
 @pytest.mark.usefixtures("roster")

@@ -27,7 +27,7 @@ def test_a_created_user_is_shown_by_id_and_by_email_in_any_letters(roster: Roste
     for which in ("1", "ann@example.org", "ANN@Example.org"):
         shown = roster("users", "show", which)
         assert shown.exit_code == 0
-        assert "ann@example.org  Ann Example  yes        admin" in shown.stdout
+        assert "ann@example.org  Ann Example  true       admin" in shown.stdout
 
 
 def test_what_looks_like_markup_is_shown_as_it_is(roster: Roster) -> None:
@@ -55,9 +55,9 @@ def test_an_email_that_is_taken_is_refused(roster: Roster) -> None:
 def test_an_update_changes_what_is_given_and_nothing_else(roster: Roster) -> None:
     create(roster, "ann@example.org", "Ann", "--active")
     assert roster("users", "update", "ann@example.org", "--role", "admin").exit_code == 0
-    assert "ann@example.org  Ann   yes        admin" in roster("users", "show", "1").stdout
+    assert "ann@example.org  Ann   true       admin" in roster("users", "show", "1").stdout
     assert roster("users", "update", "1", "--inactive", "--name", "Anne").exit_code == 0
-    assert "ann@example.org  Anne  no         admin" in roster("users", "show", "1").stdout
+    assert "ann@example.org  Anne  false      admin" in roster("users", "show", "1").stdout
 
 
 @pytest.mark.parametrize("command", ["show", "update", "delete"])

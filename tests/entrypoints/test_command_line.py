@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from entrypoints.cli.main import main
 
@@ -41,11 +42,100 @@ def test_help_imports_nothing_heavy() -> None:
     assert result.stdout == "set()\n", result.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["token"], ["db"], ["db", "upgrade"]])
-def test_every_command_explains_itself(roster: Roster, command: list[str]) -> None:
-    result = roster(*command, "--help")
-    assert result.returncode == 0
-    assert result.stdout.startswith("Usage: roster")
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A group and every command below it, with the words that call it."""
+    yield path, group
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(main))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    shown = {
+        CliRunner().invoke(main, arguments, prog_name="roster").stdout
+        for arguments in ((*path, "-h"), (*path, "--help"), ("help", *path))
+    }
+    (text,) = shown
+    assert text.startswith(" ".join(("Usage: roster", *path)))
+    assert max(map(len, text.splitlines())) <= 80
+    summaries = text.partition("\nCommands:\n")[2]
+    assert "..." not in summaries
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_is_whole_sentences(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    texts = [command.get_short_help_str(80), command.help.split("\b")[0]]
+    texts += [each.help or "" for each in command.params if isinstance(each, click.Option)]
+    for text in texts:
+        sentence = text.partition("  [default")[0].strip()
+        assert re.fullmatch(r"(?s)[^a-z].*[.]", sentence), sentence
+
+
+def test_the_version_is_printed(roster: Roster) -> None:
+    for arguments in (("version",), ("--version",)):
+        result = roster(*arguments)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert re.fullmatch(r"roster, version \d\S*\n", result.stdout)
+
+
+def test_help_for_no_command_is_wrong_usage(roster: Roster) -> None:
+    for arguments in (("help", "user"), ("help", "users", "lists"), ("help", "version", "x")):
+        result = roster(*arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "No such command" in result.stderr
+
+
+def test_without_a_command_help_is_printed(roster: Roster) -> None:
+    result = roster()
+    assert result.returncode == 2
+    assert result.stderr.startswith("Usage: roster [OPTIONS] COMMAND")
+
+
+def test_each_of_several_errors_is_a_line_of_one_form(roster: Roster) -> None:
+    roster("db", "upgrade")
+    refused = roster("users", "create", "--email", "ann", "--name", " ", "--role", "Boss")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert re.fullmatch(r"(Error: [a-z_]+: [a-z]+ .*\n){3}", refused.stderr)
+    refused = roster("users", "list", "--filter", "shoe=1", "--sort", "hat")
+    assert refused.returncode == 2
+    assert re.fullmatch(r"(Error: unknown_attribute: Unknown attribute .*\n){2}", refused.stderr)
+
+
+def test_a_server_starts_with_an_env_file(roster: Roster, tmp_path: Path) -> None:
+    (tmp_path / "a.env").write_text("ROSTER_DATABASE_URL=memory://\n")
+    refused = roster("--env-file", "a.env", "serve", "--workers", "2")
+    assert "memory:// lives in one process" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "completed"),
+    [
+        ("--filter", "na", {"name"}),
+        ("--sort", "id,-n", {"id,-name"}),
+        ("--sort", "role,-em", {"role,-email"}),
+        ("--columns", "id,up", {"id,update_time"}),
+        ("--fields", "r", {"role"}),
+    ],
+)
+def test_names_of_attributes_are_completed(option: str, typed: str, completed: set[str]) -> None:
+    environment = {
+        "_ROSTER_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"roster users list {option} {typed}",
+        "COMP_CWORD": "4",
+    }
+    result = CliRunner().invoke(main, [], env=environment, prog_name="roster")
+    assert {line.partition(",")[2] for line in result.stdout.splitlines()} == completed
 
 
 def options(command: click.Command) -> Iterator[str]:
@@ -87,13 +177,13 @@ def test_memory_has_no_tables(roster: Roster) -> None:
 
 
 def test_the_tables_come_and_go(roster: Roster) -> None:
-    assert roster("db", "current").stdout == "base\n"
-    line = "schema_differs: The database is at base, this release at 0009."
-    assert ended(roster("db", "check"), 1, line)
     assert roster("db", "upgrade").stdout == "0009\n"
     assert roster("db", "current").stdout == "0009\n"
     assert roster("db", "check").returncode == 0
     assert roster("db", "downgrade", "base", "--yes").stdout == "base\n"
+    assert roster("db", "current").stdout == "base\n"
+    line = "schema_differs: The database is at base, this release at 0009."
+    assert ended(roster("db", "check"), 1, line)
 
 
 def test_a_revision_that_there_is_not_is_status_1(roster: Roster) -> None:

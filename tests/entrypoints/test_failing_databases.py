@@ -304,7 +304,11 @@ def test_a_full_disk_below_help_and_tables_is_named(
     [
         "users list",
         "users list --json",
+        "users list --filter id=9",
+        "users count",
+        "users count --by role",
         "users show 1",
+        "users delete 1",
         "users history 1",
         "users export",
         "users export --format jsonl",

@@ -31,7 +31,7 @@ from adapters.resources.files import FORMATS, write_csv, write_jsonl
 from application.search import Condition, Op, Order, Page
 from domain.attributes import AttributeRules
 from domain.errors import MOST_VIOLATIONS, Invalid
-from entrypoints.cli import output
+from entrypoints.cli import tables
 
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(
     lambda minutes: timezone(timedelta(minutes=minutes))
@@ -332,7 +332,7 @@ def test_no_output_has_a_secret(
 ) -> None:
     writer = DocumentWriter(books, "/lib/books", described_by="/lib/openapi.json")
     question = collection("", books, cursors)
-    output.table(books, [full_book])
+    tables.show_list(books, [full_book], tables.Layout())
     written = [
         writer.single(full_book),
         writer.collection(Page((full_book,), more=False), question),
@@ -428,9 +428,18 @@ def test_a_secret_can_be_imported(books: Resource) -> None:
 def test_a_table_shows_values_of_every_kind_and_nothing_for_null(
     books: Resource, full_book: Any, book: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output.table(books, [full_book])
+    tables.show_list(books, [full_book], tables.Layout())
     shown = capsys.readouterr().out
-    for cell in ("yes", "474", "12.50", "1815-12-23", "Of\\nHighbury.", "2026-02-01T09:30:00.120Z"):
+    for cell in (
+        "true",
+        "474",
+        "12.50",
+        "1815-12-23",
+        "Of\\nHighbury.",
+        "2026-02-01T09:30:00.120Z",
+    ):
         assert cell in shown
-    output.table(books, [book(id=8, title="Susan", shelf="é", lent=False, bought=NOON)])
+    tables.show_list(
+        books, [book(id=8, title="Susan", shelf="é", lent=False, bought=NOON)], tables.Layout()
+    )
     assert "None" not in capsys.readouterr().out

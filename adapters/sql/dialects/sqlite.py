@@ -60,7 +60,7 @@ def _connect(
 def _obstacle(file: Path) -> str:
     folder = file.absolute().parent
     if not folder.exists():
-        return f"there is no folder {folder}"
+        return f"there is no folder {folder}. Create it"
     if not folder.is_dir():
         return f"{folder} is not a folder"
     if file.is_dir():

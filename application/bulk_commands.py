@@ -1,0 +1,140 @@
+"""Commands on many entities of a type at once: they happen to all of them, or to none."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, Generic, NamedTuple
+
+from application.access import Action, Policy, ScopePolicy
+from application.commands import Commands
+from application.deadlines import restart_deadline
+from application.entities import E, EntityType, N
+from application.ports import Context, UnitOfWork, UnitRunner
+from application.search import Order, Search, walk
+from application.units import nested
+from domain.attributes import EntityChanges
+
+MAX_SECONDS: Final = 24 * 3600.0
+"""How long one command may take, in seconds."""
+
+Targets = Search | Sequence[int]
+"""The entities that match the conditions of a search, or those with these ids."""
+
+Watch = Callable[[Iterable[Any]], Iterable[Any]]
+"""Passes items on, one by one, and may show the progress. It is called once for each attempt."""
+
+
+class ChangeSummary(NamedTuple):
+    """The number of entities by outcome.
+
+    `entities` are those that were chosen by their ids, in that order, as they are now. There are
+    none for a search, which may match any number.
+    """
+
+    changed: int
+    unchanged: int
+    entities: tuple[Any, ...] = ()
+
+
+class BulkCommands(Generic[N, E]):
+    """Each method is one unit of work, whose memory does not grow with the matches of a search.
+
+    The unit opens within the deadline, and then has MAX_SECONDS of its own. It reads and locks a
+    thousand matches at a time. A match that is deleted or stops matching before it is locked is
+    left out. Each method raises the errors of the policy and of the method of `Commands`, such as
+    NotFound for an id.
+    """
+
+    def __init__(
+        self,
+        entity_type: EntityType[N, E],
+        run: UnitRunner,
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
+        self._type = entity_type
+        self._run = run
+        self._policy = policy
+
+    def change(
+        self, targets: Targets, changes: EntityChanges, context: Context, watch: Watch = iter
+    ) -> ChangeSummary:
+        """Change the entities."""
+        principal, attributes = context.principal, changes.attributes
+        self._policy.authorize(principal, Action.CHANGE, self._type.name, attributes)
+        by_id = not isinstance(targets, Search)
+
+        def unit(work: UnitOfWork) -> ChangeSummary:
+            changed = unchanged = 0
+            after_change: dict[int, E] = {}
+            entities = work.repository(self._type)
+            for before in watch(self._entities(work, targets)):
+                after = before.with_changes(changes, at=work.now)
+                if after is before:
+                    unchanged += 1
+                else:
+                    entities.save(after, before=before)
+                    changed += 1
+                if by_id:
+                    after_change[after.id] = after
+            in_order = tuple(after_change[each] for each in _ids(targets))
+            return ChangeSummary(changed, unchanged, in_order)
+
+        return self._run(context, unit, for_update=True)
+
+    def delete(self, targets: Targets, context: Context, watch: Watch = iter) -> int:
+        """Delete the entities. Returns their number."""
+        self._policy.authorize(context.principal, Action.DELETE, self._type.name)
+
+        def unit(work: UnitOfWork) -> int:
+            count = 0
+            entities = work.repository(self._type)
+            for entity in watch(self._entities(work, targets)):
+                entities.remove(entity)
+                count += 1
+            return count
+
+        return self._run(context, unit, for_update=True)
+
+    def erase(
+        self,
+        targets: Targets,
+        context: Context,
+        watch: Watch = iter,
+        *,
+        subjects: Sequence[str] = (),
+    ) -> int:
+        """Erase the entities, as `Commands.erase`. Returns their number.
+
+        An id may be that of an entity that was deleted before.
+        """
+        self._policy.authorize(context.principal, Action.ERASE, self._type.name)
+
+        def unit(work: UnitOfWork) -> int:
+            count = 0
+            commands = Commands(self._type, nested(work), self._policy)
+            for entity_id in watch(self._erased_ids(work, targets)):
+                commands.erase(entity_id, context, subjects=subjects)
+                count += 1
+            return count
+
+        return self._run(context, unit, for_update=True)
+
+    def _entities(self, work: UnitOfWork, targets: Targets) -> Iterator[E]:
+        """The entities, by id: two units that lock the same ones then do not deadlock."""
+        restart_deadline(MAX_SECONDS)
+        entities = work.repository(self._type)
+        if isinstance(targets, Search):
+            yield from walk(entities.page, replace(targets, ordering=(Order("id"),)))
+        else:
+            yield from map(entities.get, sorted(_ids(targets)))
+
+    def _erased_ids(self, work: UnitOfWork, targets: Targets) -> Iterator[int]:
+        if isinstance(targets, Search):
+            yield from (entity.id for entity in self._entities(work, targets))
+        else:
+            restart_deadline(MAX_SECONDS)
+            yield from sorted(_ids(targets))
+
+
+def _ids(targets: Targets) -> Sequence[int]:
+    """The ids that were named, each once; none for a search."""
+    return () if isinstance(targets, Search) else tuple(dict.fromkeys(targets))

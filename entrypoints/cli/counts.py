@@ -1,0 +1,74 @@
+"""Counts: of all entities that match, or by the values of an attribute."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from entrypoints.cli import lists, output
+from entrypoints.cli.changes import COUNT_SECONDS
+
+if TYPE_CHECKING:
+    from adapters.jsonapi.resource import Resource
+    from entrypoints.cli.services import Services
+
+_LIMIT: Final = 1000
+_MAX_LIMIT: Final = 100_000
+_NULL: Final = "null"
+"""How null is shown. An empty cell would look like an empty text."""
+
+
+def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
+    """Adds the options of a command that counts by an attribute of the resource."""
+    by = click.option(
+        "--by",
+        metavar="ATTR",
+        help="Count each value of this attribute.",
+        shell_complete=lists.completing(lambda: resource().sortable),
+    )
+    limit = click.option(
+        "--limit",
+        type=click.IntRange(1, _MAX_LIMIT),
+        default=_LIMIT,
+        show_default=True,
+        help="With --by: show at most so many values.",
+    )
+    return lambda command: by(limit(command))
+
+
+def show(
+    services: "Services", by: str | None, *, filters: tuple[str, ...], limit: int, as_json: bool
+) -> None:
+    """Print the number of matches, or the numbers by value. Raises RequestError."""
+    from application.deadlines import deadline
+
+    declared = services.declaration
+    if by is not None:
+        lists.check_names("--by", [by], declared.sortable)
+    search = services.search_of(filters)
+    with deadline(COUNT_SECONDS):
+        if by is None:
+            _show_count(services.queries.count(search, services.principal), as_json=as_json)
+            return
+        groups = services.queries.count_by(search, by, services.principal, limit=limit)
+    field = declared.sortable[by].field
+    if as_json:
+        values = field.serialize_column([value for value, _ in groups.items])
+        numbers = (number for _, number in groups.items)
+        found = [{"value": v, "count": n} for v, n in zip(values, numbers, strict=True)]
+        output.meta({"by": by, "groups": found, "more": groups.more})
+        return
+
+    from entrypoints.cli import tables
+
+    shown = ((_NULL if v is None else field.to_display(v), str(n)) for v, n in groups.items)
+    tables.show_texts((by, "count"), shown)
+    if groups.more:
+        lists.note(f"Showing the first {limit:,} values of {by}. Use --limit N to see more.")
+
+
+def _show_count(count: int, *, as_json: bool) -> None:
+    if as_json:
+        output.meta({"count": count})
+    else:
+        output.line(str(count))

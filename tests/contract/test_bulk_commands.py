@@ -1,0 +1,212 @@
+"""Commands on many users at once, and counts by attribute, on every store."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from application.access import InsufficientScope, Principal
+from application.bulk_commands import BulkCommands, ChangeSummary
+from application.deadlines import deadline
+from application.ports import ConcurrentUpdate, Context, Unavailable
+from application.queries import Queries
+from application.search import Condition, Op, Order, Search, Slice, total_order
+from application.units import retrying
+from application.users import USER_TYPE
+from domain.errors import NotFound
+from domain.users import EmailTaken, UserChanges, UserNotFound
+
+NOBODY = Context()
+ALL = Search()
+ADMINS = Search((Condition("role", Op.EQ, ("admin",)),))
+MORE_THAN_A_PAGE = 1003
+
+
+@pytest.fixture
+def bulk(directory) -> BulkCommands:
+    return BulkCommands(USER_TYPE, retrying(directory.begin))
+
+
+@pytest.fixture
+def queries(directory) -> Queries:
+    return Queries(USER_TYPE, directory.reader)
+
+
+@pytest.fixture
+def people(directory) -> list[int]:
+    roles = ("admin", "user", "admin", "user", "guest")
+    return [
+        directory.add(f"u{number}@x.test", f"U{number}", role=role).id
+        for number, role in enumerate(roles)
+    ]
+
+
+def state(directory) -> dict[int, tuple[str, int]]:
+    found = directory.reader.page(Search(place=Slice(1000))).items
+    return {user.id: (user.role, user.version) for user in found}
+
+
+def actions(directory) -> list[tuple[int, str]]:
+    events = directory.events.page(
+        Search(ordering=total_order((Order("id"),)), place=Slice(5000))
+    ).items
+    return [(event.subject_id, event.action) for event in events]
+
+
+def test_the_matches_of_a_search_are_changed_and_recorded(directory, bulk, people) -> None:
+    directory.commands.change(people[0], UserChanges({"is_active": True}), NOBODY)
+    summary = bulk.change(ADMINS, UserChanges({"is_active": True}), NOBODY)
+    assert summary == ChangeSummary(changed=1, unchanged=1)
+    assert actions(directory)[-2:] == [(people[0], "changed"), (people[2], "changed")]
+
+
+def test_a_change_that_ends_the_match_reaches_every_match(directory, bulk, people) -> None:
+    assert bulk.change(ADMINS, UserChanges({"role": "user"}), NOBODY).changed == 2
+    assert {role for role, _ in state(directory).values()} == {"user", "guest"}
+
+
+def test_more_than_a_page_is_changed_and_deleted(directory, bulk) -> None:
+    with directory.begin(NOBODY) as work:
+        users = work.repository(USER_TYPE)
+        new = [
+            USER_TYPE.new(email=f"u{number}@x.test", name="U") for number in range(MORE_THAN_A_PAGE)
+        ]
+        users.add_many(new, at=work.now)
+    seen: list[int] = []
+
+    def watch(items):
+        for item in items:
+            seen.append(item.id)
+            yield item
+
+    changed = bulk.change(ALL, UserChanges({"role": "admin"}), NOBODY, watch)
+    assert changed.changed == len(seen) == MORE_THAN_A_PAGE
+    assert bulk.delete(ADMINS, NOBODY) == MORE_THAN_A_PAGE
+    assert state(directory) == {}
+    assert len(actions(directory)) == 3 * MORE_THAN_A_PAGE
+
+
+def test_entities_are_named_by_ids_and_returned_in_that_order(directory, bulk, people) -> None:
+    first, second = people[3], people[0]
+    summary = bulk.change([first, second, first], UserChanges({"role": "owner"}), NOBODY)
+    assert [user.id for user in summary.entities] == [first, second]
+    assert {user.role for user in summary.entities} == {"owner"}
+    assert bulk.delete([first, second, first], NOBODY) == 2
+    assert not {first, second} & state(directory).keys()
+
+
+@pytest.mark.parametrize("command", ["change", "delete", "erase"])
+def test_nothing_happens_if_one_of_the_ids_does_not_exist(
+    directory, bulk, people, command: str
+) -> None:
+    before = state(directory), actions(directory)
+    more = (UserChanges({"role": "owner"}),) if command == "change" else ()
+    with pytest.raises(UserNotFound):
+        getattr(bulk, command)([people[0], 10**9, people[1]], *more, NOBODY)
+    assert (state(directory), actions(directory)) == before
+
+
+def test_nothing_happens_if_two_would_have_the_same_email(directory, bulk, people) -> None:
+    before = state(directory), actions(directory)
+    with pytest.raises(EmailTaken):
+        bulk.change(ADMINS, UserChanges({"email": "one@x.test"}), NOBODY)
+    assert (state(directory), actions(directory)) == before
+
+
+def test_an_attempt_that_another_unit_overtook_is_repeated_as_a_whole(
+    directory, bulk, people
+) -> None:
+    attempts = []
+
+    def watch(items):
+        attempts.append([])
+        for item in items:
+            attempts[-1].append(item.id)
+            if len(attempts) == 1 and len(attempts[0]) == 2:
+                raise ConcurrentUpdate
+            yield item
+
+    assert bulk.delete(ADMINS, NOBODY, watch) == 2
+    assert [len(each) for each in attempts] == [2, 2]
+
+
+def test_matches_are_locked_before_they_are_changed(directory, bulk, people) -> None:
+    def overtake() -> str:
+        try:
+            with deadline(0.3):
+                directory.commands.change(people[2], UserChanges({"role": "user"}), NOBODY)
+        except Unavailable:
+            return "had to wait"
+        return "overtook"
+
+    outcomes = []
+
+    def watch(items):
+        for item in items:
+            with ThreadPoolExecutor(1) as other:
+                outcomes.append(other.submit(overtake).result())
+            yield item
+
+    assert bulk.delete(ADMINS, NOBODY, watch) == 2
+    assert outcomes == ["had to wait"] * 2
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+def test_what_stops_matching_or_is_deleted_meanwhile_is_left_out(directory, bulk, people) -> None:
+    with ThreadPoolExecutor(1) as other:
+        with directory.begin(NOBODY, for_update=True) as work:
+            users = work.repository(USER_TYPE)
+            first, second = users.get(people[0]), users.get(people[2])
+            after = first.with_changes(UserChanges({"role": "owner"}), at=work.now)
+            users.save(after, before=first)
+            users.remove(second)
+            deleted = other.submit(bulk.delete, ADMINS, NOBODY)
+        assert deleted.result() == 0
+    assert state(directory)[people[0]] == ("owner", 2)
+
+
+def test_the_matches_are_erased_with_those_deleted_before(directory, bulk, people) -> None:
+    directory.commands.delete(people[4], NOBODY)
+    assert bulk.erase([people[4], people[1]], NOBODY) == 2
+    assert bulk.erase(ADMINS, NOBODY) == 2
+    events = directory.events.page(Search(place=Slice(1000))).items
+    for number in (0, 1, 2, 4):
+        assert all(f"u{number}@x.test" not in str(event.changes) for event in events)
+    assert any("u3@x.test" in str(event.changes) for event in events)
+
+
+def test_the_policy_is_asked(bulk, queries, people) -> None:
+    reader = Context(Principal("secret", None, "ann", frozenset({"users:read"})))
+    for command in (
+        lambda: bulk.change(ALL, UserChanges({"role": "owner"}), reader),
+        lambda: bulk.delete(ALL, reader),
+        lambda: bulk.erase(ALL, reader),
+        lambda: queries.count_by(ALL, "role", Principal("secret", None, "ann"), limit=1),
+    ):
+        with pytest.raises(InsufficientScope):
+            command()
+
+
+def test_the_matches_are_counted(queries, people) -> None:
+    assert queries.count(ALL, None) == 5
+    assert queries.count(ADMINS, None) == 2
+    assert queries.count(Search((Condition("role", Op.EQ, ("owner",)),)), None) == 0
+
+
+def test_values_are_counted_the_most_frequent_first(queries, directory, people) -> None:
+    groups = queries.count_by(ALL, "role", None, limit=10)
+    assert (groups.items, groups.more) == ((("admin", 2), ("user", 2), ("guest", 1)), False)
+    groups = queries.count_by(ALL, "role", None, limit=2)
+    assert (groups.items, groups.more) == ((("admin", 2), ("user", 2)), True)
+    assert queries.count_by(ADMINS, "role", None, limit=10).items == (("admin", 2),)
+    assert queries.count_by(ALL, "is_active", None, limit=10).items == ((False, 5),)
+    directory.add("ANN@x.test", "u0")
+    names = dict(queries.count_by(ALL, "name", None, limit=10).items)
+    assert (names["U0"], names["u0"]) == (1, 1), "values are compared exactly"
+    times = queries.count_by(ALL, "creation_time", None, limit=10).items
+    assert [time for time, _ in times] == sorted(time for time, _ in times)
+
+
+def test_an_id_that_vanishes_is_no_traceback(bulk, people) -> None:
+    bulk.delete([people[0]], NOBODY)
+    with pytest.raises(NotFound):
+        bulk.delete(people, NOBODY)
