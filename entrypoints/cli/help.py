@@ -29,4 +29,4 @@ def version(context: click.Context) -> None:
     """Print the version of Roster."""
     from importlib.metadata import version as version_of
 
-    click.echo(f"{context.find_root().info_name}, version {version_of('roster')}")
+    click.echo(f"{context.find_root().info_name}, version {version_of('roster-directory')}")
