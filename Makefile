@@ -16,7 +16,7 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test docs conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
+.PHONY: help install run test docs screenshot conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
 	audit wheel lock lock-clients lock-bench test-long
 
 help: ## list these targets
@@ -69,8 +69,11 @@ run: $(SERVING_STAMP) ## start the service on http://127.0.0.1:5000 over roster.
 conformance: install ## judge Roster by each sentence of JSON:API, and write docs/conformance.md
 	$(BIN)/python -m pytest tests/conformance --proof
 
-docs: install ## write docs/reference.md and the floor plan out of the code
+docs: install ## generate docs/reference.md, docs/settings.md and the diagram of the packages
 	$(BIN)/python -m docs.generator
+
+screenshot: install /usr/bin/chromium ## take the picture in the README, docs/docs-page.png
+	$(BIN)/python -m docs.generator.screenshot
 
 test: install ## run the test suite, but for what takes minutes
 	$(TOGETHER)

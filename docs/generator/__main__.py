@@ -7,14 +7,18 @@ import difflib
 import sys
 from pathlib import Path
 
-from docs.generator import floor_plan, reference
+from docs.generator import package_diagram, reference, settings
 
 DOCS = Path(__file__).parents[1]
 
 
 def main(arguments: list[str]) -> int:
     """Returns 1 if a checked page is out of date, else 0."""
-    made = {DOCS / "reference.md": reference.page(), DOCS / "floor-plan.svg": floor_plan.picture()}
+    made = {
+        DOCS / "reference.md": reference.page(),
+        DOCS / "settings.md": settings.page(),
+        DOCS / "packages.svg": package_diagram.diagram(),
+    }
     if "--check" in arguments:
         return int(sum(_differs(path, text) for path, text in made.items()) > 0)
     for path, text in made.items():

@@ -17,7 +17,7 @@ _BEGINNING: Final = """# Reference
 
 This page lists every URL with its parameters, headers and responses.
 `make docs` generates it from `/openapi.json`.
-Scopes and 401 apply only if the service [requires tokens](../README.md#access).
+Scopes and 401 apply only if the service [requires tokens](access-control.md).
 For examples, see [search](search.md), [pages](pages.md) and [changes without loss](changes.md).
 """
 _FILTERS: Final = """A filter without an operator matches any of its values, separated by commas.

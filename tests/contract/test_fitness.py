@@ -256,10 +256,10 @@ def test_a_user_that_may_not_enter_is_told_so_by_the_server(granted: Granted) ->
 
 GRANTS = re.findall(
     "```sql\n(.*?)```",
-    (Path(__file__).parents[2] / "docs/operations.md")
+    (Path(__file__).parents[2] / "docs/operations/databases.md")
     .read_text()
-    .partition("### A role that only serves")[2]
-    .partition("\n### ")[0],
+    .partition("## A role that only serves")[2]
+    .partition("\n## ")[0],
     re.DOTALL,
 )
 

@@ -65,9 +65,9 @@ def test_alarms_ask_for_what_is_told_from_the_start(
         assert f"roster_database_failures_total{{{label}}} 0.0" in told, label
 
 
-def rows_of_operations() -> set[str]:
-    """What the first cells of its tables name, where words follow."""
-    page = (DEPLOY.parent / "operations.md").read_text()
+def names_on_the_page() -> set[str]:
+    """The names in the first cells of its tables that have a description."""
+    page = (DEPLOY.parent / "operations" / "monitoring.md").read_text()
     firsts = re.findall(r"^\| (`.+?) \| \w", page, re.MULTILINE)
     return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}
 
@@ -75,7 +75,7 @@ def rows_of_operations() -> set[str]:
 def test_each_alarm_is_told_with_what_to_do() -> None:
     alarms = set(re.findall(r"alert: (\w+)", ALERTS))
     assert alarms
-    assert alarms - rows_of_operations() == set()
+    assert alarms - names_on_the_page() == set()
 
 
 def test_each_metric_is_told_with_what_it_means(
@@ -84,7 +84,7 @@ def test_each_metric_is_told_with_what_it_means(
     told = httpx.get(f"{serve(sqlite_url)}/metrics").text
     metrics = set(re.findall(r"^# TYPE (\w+) ", told, re.MULTILINE))
     assert metrics
-    assert metrics - rows_of_operations() == set()
+    assert metrics - names_on_the_page() == set()
 
 
 def pins(path: Path) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Imports of the code -> docs/floor-plan.svg: the packages, and which imports which."""
+"""Imports of the code -> docs/packages.svg: the packages and the imports between them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ Import = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """A box for a package: its center, its size and its purpose."""
+class Box:
+    """The box of a package: its center, its size and its purpose."""
 
     x: int
     y: int
@@ -39,50 +39,50 @@ class Room:
         return self.x + across * share, self.y + down * share
 
 
-ROOMS: Final = {
-    "entrypoints": Room(430, 44, "processes: settings, container, server, command line", 812),
-    "migrations": Room(924, 44, "table revisions", 128),
-    "api": Room(210, 158, "HTTP routes"),
-    "resources": Room(436, 234, "declared resources", 140),
-    "web": Room(130, 322, "Flask middleware"),
-    "jsonapi": Room(308, 322, "JSON:API format"),
-    "tabular": Room(548, 322, "rows in files"),
-    "tokens": Room(692, 322, "signed tokens", 116),
-    "memory": Room(816, 322, "in-memory store", 108),
-    "sql": Room(928, 322, "SQL stores", 92),
-    "strict_json": Room(548, 420, "strict parsing"),
-    "https_client": Room(752, 420, "key sets", 108),
-    "application": Room(513, 530, "use cases and ports", 926),
-    "domain": Room(500, 626, "entities, their rules and errors: plain Python", 952),
+BOXES: Final = {
+    "entrypoints": Box(430, 44, "processes: settings, container, server, command line", 812),
+    "migrations": Box(924, 44, "table revisions", 128),
+    "api": Box(210, 158, "HTTP routes"),
+    "resources": Box(436, 234, "declared resources", 140),
+    "web": Box(130, 322, "Flask middleware"),
+    "jsonapi": Box(308, 322, "JSON:API format"),
+    "tabular": Box(548, 322, "rows in files"),
+    "tokens": Box(692, 322, "signed tokens", 116),
+    "memory": Box(816, 322, "in-memory store", 108),
+    "sql": Box(928, 322, "SQL stores", 92),
+    "strict_json": Box(548, 420, "strict parsing"),
+    "https_client": Box(752, 420, "key sets", 108),
+    "application": Box(513, 530, "use cases and ports", 926),
+    "domain": Box(500, 626, "entities, their rules and errors: plain Python", 952),
 }
 OUTER: Final = ("entrypoints", "migrations")
 INNER: Final = ("application", "domain")
-_BESIDE: Final = {"application": -14, "domain": 14}  # keeps two arrows downward apart
+_OFFSET: Final = {"application": -14, "domain": 14}  # keeps two arrows downward apart
 _MARGIN: Final = {"application": 56, "domain": 38}  # left of all other packages
 
 _FRAME: Final = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 670" role="img"
   font-family="system-ui, sans-serif" text-anchor="middle">
-<title>The packages of Roster, and which imports which</title>
+<title>The packages of Roster and their imports</title>
 <style>
-svg {{ --paper: #fff; --band: #f2f4f7; --room: #fff; --ink: #1c2430; --dim: #5b6675;
-  --line: #9aa5b4; --way: #1f6feb }}
+svg {{ --paper: #fff; --band: #f2f4f7; --box: #fff; --ink: #1c2430; --dim: #5b6675;
+  --line: #9aa5b4; --within: #1f6feb }}
 @media (prefers-color-scheme: dark) {{
-  svg {{ --paper: #0d1117; --band: #161c25; --room: #222b38; --ink: #e8edf4; --dim: #9ba7b6;
-    --line: #566273; --way: #58a6ff }}
+  svg {{ --paper: #0d1117; --band: #161c25; --box: #222b38; --ink: #e8edf4; --dim: #9ba7b6;
+    --line: #566273; --within: #58a6ff }}
 }}
 .paper {{ fill: var(--paper) }} .band {{ fill: var(--band) }}
-.room {{ fill: var(--room); stroke: var(--line) }}
+.box {{ fill: var(--box); stroke: var(--line) }}
 text {{ fill: var(--ink); font-size: 15px; font-weight: 600 }}
 .purpose {{ fill: var(--dim); font-size: 11.5px; font-weight: 400 }}
 .line {{ stroke: var(--line); stroke-width: 1.3 }} .line-end {{ fill: var(--line) }}
-.way {{ stroke: var(--way); stroke-width: 1.8 }} .way-end {{ fill: var(--way) }}
+.within {{ stroke: var(--within); stroke-width: 1.8 }} .within-end {{ fill: var(--within) }}
 </style>
 <defs>
 {ends}
 </defs>
 <rect class="paper" width="1000" height="670" rx="8"/>
 <rect class="band" x="64" y="100" width="924" height="372" rx="8"/>
-<text x="754" y="126">adapters</text>
+<text x="580" y="126">adapters</text>
 {body}
 </svg>
 """
@@ -94,55 +94,55 @@ _END: Final = (
 
 
 def imports() -> list[Import]:
-    """The imports between packages, in the order of their names."""
+    """The imports between packages, sorted by name."""
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
     found = {
-        (_room(module), _room(imported))
+        (_package(module), _package(imported))
         for module in graph.modules
         for imported in graph.find_modules_directly_imported_by(module)
     }
     return sorted((here, there) for here, there in found if here != there)
 
 
-def _room(module: str) -> str:
+def _package(module: str) -> str:
     first, *rest = module.split(".")
     return rest[0] if first == "adapters" and rest else first
 
 
-def picture() -> str:
-    """The plan as an SVG, which follows the reader's light or dark theme."""
+def diagram() -> str:
+    """Draws the diagram as an SVG, in the light or dark theme of the reader."""
     arrows = (_arrow(here, there) for here, there in imports())
-    rooms = (line for name, room in ROOMS.items() for line in _box(name, room))
-    ends = "\n".join(_END.format(name=name) for name in ("line", "way"))
-    return _FRAME.format(ends=ends, body="\n".join([*arrows, *rooms]))
+    boxes = (line for name, box in BOXES.items() for line in _draw_box(name, box))
+    ends = "\n".join(_END.format(name=name) for name in ("line", "within"))
+    return _FRAME.format(ends=ends, body="\n".join([*arrows, *boxes]))
 
 
-def _box(name: str, room: Room) -> Iterator[str]:
-    left = room.x - room.width // 2
+def _draw_box(name: str, box: Box) -> Iterator[str]:
+    left = box.x - box.width // 2
     yield (
-        f'<rect class="room" x="{left}" y="{room.top}" width="{room.width}" '
-        f'height="{room.height}" rx="6"/>'
+        f'<rect class="box" x="{left}" y="{box.top}" width="{box.width}" '
+        f'height="{box.height}" rx="6"/>'
     )
-    yield f'<text x="{room.x}" y="{room.y - 3}">{name}</text>'
-    yield f'<text class="purpose" x="{room.x}" y="{room.y + 15}">{escape(room.purpose)}</text>'
+    yield f'<text x="{box.x}" y="{box.y - 3}">{name}</text>'
+    yield f'<text class="purpose" x="{box.x}" y="{box.y + 15}">{escape(box.purpose)}</text>'
 
 
 def _arrow(here: str, there: str) -> str:
     if here in OUTER or there in INNER:
         return _line("line", here, there, *_straight_down(here, there))
-    a, b = ROOMS[here], ROOMS[there]
-    return _line("way", here, there, *a.edge_towards(b.x, b.y), *b.edge_towards(a.x, a.y))
+    a, b = BOXES[here], BOXES[there]
+    return _line("within", here, there, *a.edge_towards(b.x, b.y), *b.edge_towards(a.x, a.y))
 
 
 def _straight_down(here: str, there: str) -> tuple[int, int, int, int]:
     """An arrow from layer to layer. It runs behind a box in between."""
-    a, b = ROOMS[here], ROOMS[there]
+    a, b = BOXES[here], BOXES[there]
     if here == "entrypoints" and there in INNER:
         x = _MARGIN[there]
     elif here == "entrypoints":
         x = min(b.x, a.x + a.width // 2 - 6)
     elif there in INNER and here not in INNER:
-        x = a.x + _BESIDE[there]
+        x = a.x + _OFFSET[there]
     else:
         x = b.x
     return x, a.bottom, x if there in INNER else b.x, b.top
