@@ -1,6 +1,6 @@
 """A long run of mixed load with faults now and then: does anything grow, is anything lost?
 
-`make test-long`, or `PYTHONPATH=tests:tests/system .venv/bin/python -m faults.long_run --minutes 10`.
+`make test-long` runs it for half an hour; `--minutes 10` shortens it.
 Exit status 1 if something is lost, wrong or growing.
 """
 
