@@ -116,6 +116,7 @@ class Kind(fields.Field[Any]):
         self.filterable = filterable
         self.rule = rule
         self.list_pattern = list_pattern
+        self._is_scalar = _has_scalars_only(self.schema)
 
     @property
     def orderable(self) -> bool:
@@ -181,6 +182,13 @@ class Kind(fields.Field[Any]):
         to_json = self.to_json
         return [None if value is None else to_json(value) for value in values]
 
+    def json_texts(self, values: Sequence[Any]) -> list[str]:
+        """The JSON texts of many values: what orjson writes for each of their JSON forms."""
+        forms = self.serialize_column(values)
+        if self._is_scalar:
+            return scalar_texts(forms)
+        return [orjson.dumps(form).decode() for form in forms]
+
     def cursor_column(self, values: Sequence[Any]) -> Sequence[Any]:
         """The JSON forms of many values in cursors."""
         return values if self.cursor_is_value else self.serialize_column(values)
@@ -209,6 +217,23 @@ class Kind(fields.Field[Any]):
     def listed_pattern(self) -> str | None:
         """The pattern of a value in a filter, between commas; None if there is no pattern."""
         return self.list_pattern or self.text_pattern
+
+
+def _has_scalars_only(schema: Mapping[str, Any]) -> bool:
+    """Whether no value of the JSON Schema is an array or an object."""
+    types = schema.get("type", ("array", "object"))
+    return {"array", "object"}.isdisjoint((types,) if isinstance(types, str) else types)
+
+
+def scalar_texts(scalars: Sequence[str | int | bool | None]) -> list[str]:
+    """The JSON texts of many strings, numbers, booleans and nulls, by one call of orjson.
+
+    Indented JSON has each element of an array on a line of its own. No element contains a line
+    break, because JSON escapes the line breaks of strings.
+    """
+    if not scalars:
+        return []
+    return orjson.dumps(scalars, option=orjson.OPT_INDENT_2).decode()[4:-2].split(",\n  ")
 
 
 def problem_of(error: ValidationError) -> Problem:
@@ -486,6 +511,11 @@ class Timestamp(Kind):
         written = iter(write_timestamps([value for value in values if value is not None]))
         return [None if value is None else next(written) for value in values]
 
+    def json_texts(self, values: Sequence[Any]) -> list[str]:
+        if not self.allow_none or None not in values:
+            return _timestamp_texts(values)
+        return super().json_texts(values)
+
 
 _NO_TIMESTAMP: Final = Problem(
     "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
@@ -518,15 +548,29 @@ def _in_milliseconds(moment: datetime) -> datetime:
 
 def write_timestamp(moment: datetime) -> str:
     """RFC 3339, UTC, milliseconds. The time must be in UTC."""
-    return write_timestamps((moment,))[0]
+    return _in_three_decimals(orjson.dumps(moment, option=orjson.OPT_UTC_Z).decode())[1:-1]
 
 
 def write_timestamps(moments: Sequence[datetime]) -> list[str]:
     """The texts of many times, in a fifth of the time that isoformat takes."""
+    return [text[1:-1] for text in _timestamp_texts(moments)]
+
+
+def _timestamp_texts(moments: Sequence[datetime]) -> list[str]:
+    """The JSON texts of many times, as `write_timestamp` writes each."""
     if not moments:
         return []
-    texts = orjson.dumps(moments).decode()[2:-2].split('","')
-    return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
+    # orjson writes six decimals, or none for a full second.
+    written = orjson.dumps(moments, option=orjson.OPT_UTC_Z).replace(b'000Z"', b'Z"').decode()
+    texts = written[1:-1].split(",")
+    if len(written) == len(texts) * len('"2026-11-22T09:30:00.123Z",') + 1:
+        return texts
+    return list(map(_in_three_decimals, texts))
+
+
+def _in_three_decimals(text: str) -> str:
+    """The JSON text of a time in milliseconds, whatever number of decimals it has."""
+    return f'{text[:24]}Z"' if "." in text else f'{text[:20]}.000Z"'
 
 
 class Uuid(Kind):
