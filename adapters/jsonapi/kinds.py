@@ -116,6 +116,7 @@ class Kind(fields.Field[Any]):
         self.filterable = filterable
         self.rule = rule
         self.list_pattern = list_pattern
+        self._is_scalar = _has_scalars_only(self.schema)
 
     @property
     def orderable(self) -> bool:
@@ -181,6 +182,11 @@ class Kind(fields.Field[Any]):
         to_json = self.to_json
         return [None if value is None else to_json(value) for value in values]
 
+    def json_texts(self, values: Sequence[Any]) -> list[bytes]:
+        """The JSON texts of many values: what orjson writes for each of their JSON forms."""
+        forms = self.serialize_column(values)
+        return scalar_texts(forms) if self._is_scalar else list(map(orjson.dumps, forms))
+
     def cursor_column(self, values: Sequence[Any]) -> Sequence[Any]:
         """The JSON forms of many values in cursors."""
         return values if self.cursor_is_value else self.serialize_column(values)
@@ -209,6 +215,23 @@ class Kind(fields.Field[Any]):
     def listed_pattern(self) -> str | None:
         """The pattern of a value in a filter, between commas; None if there is no pattern."""
         return self.list_pattern or self.text_pattern
+
+
+def _has_scalars_only(schema: Mapping[str, Any]) -> bool:
+    """Whether no value of the JSON Schema is an array or an object."""
+    types = schema.get("type", ("array", "object"))
+    return {"array", "object"}.isdisjoint((types,) if isinstance(types, str) else types)
+
+
+def scalar_texts(scalars: Sequence[str | int | bool | None]) -> list[bytes]:
+    """The JSON texts of many strings, numbers, booleans and nulls, by one call of orjson.
+
+    Indented JSON has each element of an array on a line of its own. No element contains a line
+    break, because JSON escapes the line breaks of strings.
+    """
+    if not scalars:
+        return []
+    return orjson.dumps(scalars, option=orjson.OPT_INDENT_2)[4:-2].split(b",\n  ")
 
 
 def problem_of(error: ValidationError) -> Problem:
@@ -483,6 +506,11 @@ class Timestamp(Kind):
         written = iter(write_timestamps([value for value in values if value is not None]))
         return [None if value is None else next(written) for value in values]
 
+    def json_texts(self, values: Sequence[Any]) -> list[bytes]:
+        if not self.allow_none or None not in values:
+            return _timestamp_texts(values)
+        return super().json_texts(values)
+
 
 _NO_TIMESTAMP: Final = Problem(
     "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
@@ -524,6 +552,26 @@ def write_timestamps(moments: Sequence[datetime]) -> list[str]:
         return []
     texts = orjson.dumps(moments).decode()[2:-2].split('","')
     return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
+
+
+def _timestamp_texts(moments: Sequence[datetime]) -> list[bytes]:
+    """The JSON texts of many times, as `write_timestamp` writes each."""
+    if not moments:
+        return []
+    # orjson writes six decimals, or none for a full second.
+    written = orjson.dumps(moments, option=orjson.OPT_UTC_Z).replace(b'000Z"', b'Z"')
+    texts = written[1:-1].split(b",")
+    if len(written) == len(texts) * (_TEXT_LENGTH + 1) + 1:
+        return texts
+    return [text if len(text) == _TEXT_LENGTH else _in_three_decimals(text) for text in texts]
+
+
+_TEXT_LENGTH: Final = len('"2026-11-22T09:30:00.123Z"')
+
+
+def _in_three_decimals(text: bytes) -> bytes:
+    """The JSON text of a time that has another number of decimals."""
+    return text[:24] + b'Z"' if b"." in text else text[:20] + b'.000Z"'
 
 
 class Uuid(Kind):

@@ -227,6 +227,32 @@ def test_a_column_is_written_as_its_values_one_by_one(name: str, data: st.DataOb
     values = data.draw(st.lists(st.none() | CASES[name].values, max_size=5))
     one_by_one = [None if value is None else field.to_json(value) for value in values]
     assert list(field.serialize_column(values)) == one_by_one
+    assert field.json_texts(values) == list(map(orjson.dumps, one_by_one))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ['a",', ',"b', '",\n  "', "\\", '\\",\n', "\u2028\x85\x7f\x1f", ""],
+        ["line\n  break", "line\r\n  break"],
+        ["null"],
+        [],
+    ],
+)
+def test_texts_that_look_like_json_are_written_one_by_one(texts: list[str]) -> None:
+    expected = list(map(orjson.dumps, texts))
+    assert Text().json_texts(texts) == MultilineText().json_texts(texts) == expected
+    assert Json().json_texts(texts) == expected
+
+
+@given(moments=st.lists(st.datetimes(timezones=st.just(UTC)) | MILLISECONDS, max_size=5))
+def test_any_number_of_decimals_of_a_time_becomes_three(moments: list[datetime]) -> None:
+    expected = [
+        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") for moment in moments
+    ]
+    assert kinds.write_timestamps(moments) == expected
+    assert list(map(kinds.write_timestamp, moments)) == expected
+    assert Timestamp().json_texts(moments) == list(map(orjson.dumps, expected))
 
 
 @pytest.mark.parametrize(
