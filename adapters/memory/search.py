@@ -5,12 +5,24 @@ from functools import cmp_to_key
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
 
-from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice, Value
+from application.search import (
+    Condition,
+    Key,
+    Numbered,
+    Op,
+    Order,
+    Page,
+    Search,
+    Slice,
+    Test,
+    Value,
+    WordSearch,
+)
 from domain.text import fold
 
 T = TypeVar("T")
 
-_TESTS: Mapping[Op, Callable[[Any, Any], bool]] = {
+_COMPARISONS: Mapping[Op, Callable[[Any, Any], bool]] = {
     Op.EQ: eq,
     Op.IN: eq,
     Op.NE: ne,
@@ -39,13 +51,19 @@ def page_of(entities: Iterable[T], search: Search) -> Page[T]:
     return _sliced(keyed, search.place, compare)
 
 
-def _holds(condition: Condition, entity: object) -> bool:
+def _holds(test: Test, entity: object) -> bool:
+    if isinstance(test, WordSearch):
+        return all(any(_compares(c, entity) for c in conditions) for conditions in test.by_word())
+    return _compares(test, entity)
+
+
+def _compares(condition: Condition, entity: object) -> bool:
     stored = getattr(entity, condition.attribute)
     if stored is None:
         return condition.op is Op.NE and bool(condition.values)
     compared = fold(stored) if condition.folded else stored
-    test = _TESTS[condition.op]
-    return any(test(compared, value) for value in condition.values)
+    compare = _COMPARISONS[condition.op]
+    return any(compare(compared, value) for value in condition.values)
 
 
 def _key(entity: object, ordering: tuple[Order, ...]) -> Key:
@@ -86,4 +104,4 @@ def _sliced(
         and (place.before is None or compare(key, place.before) < 0)
     ]
     page = inside[-place.size :] if place.backward else inside[: place.size]
-    return Page(tuple(page), len(inside) > place.size)
+    return Page(tuple(page), len(inside) > place.size, len(keyed) if place.total else None)
