@@ -72,7 +72,7 @@ _ANY_FILTER: Final = "filter[ATTRIBUTE]"
 _ANY_OPERATOR: Final = "filter[ATTRIBUTE][OPERATOR]"
 _NO_PARAMETERS: Final = " This URL has no parameters."
 _EMPTY: Final = "is empty. Send"
-_TOO_LONG: Final = f"A filter value must have at most {MAX_VALUE_LENGTH} characters."
+_TOO_LONG: Final = f"A filter value has at most {MAX_VALUE_LENGTH} characters."
 
 Pairs = tuple[tuple[str, str], ...]
 _Operators = Mapping[str, Sequence[str]]

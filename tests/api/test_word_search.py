@@ -93,7 +93,7 @@ def test_a_search_goes_on_by_links_and_cursors(client: FlaskClient, people: None
         ("", "filter[q] is empty. Send 1 to 8 words, separated by spaces."),
         (" \t\u3000", "filter[q] is empty. Send 1 to 8 words, separated by spaces."),
         ("a b c d e f g h i", "filter[q] has 9 words. Send 1 to 8 words, separated by spaces."),
-        ("a" * 1001, "A filter value must have at most 1000 characters."),
+        ("a" * 1001, "A filter value has at most 1000 characters."),
     ],
 )
 def test_a_search_has_1_to_8_words(client: FlaskClient, value: str, reason: str) -> None:
