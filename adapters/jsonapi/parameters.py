@@ -475,7 +475,8 @@ class _QueryParser:
         text = self._left.pop("page[total]", None)
         if text not in (None, "true"):
             problem = "must be" if text else _EMPTY
-            self._add_error("page[total]", f"page[total] {problem} true, or leave it out.")
+            detail = f"page[total] {problem} true. For no total, leave it out."
+            self._add_error("page[total]", detail)
         return text is not None
 
     def _cursor(self, parameter: str, cursors: ListCursors) -> Key | None:

@@ -184,7 +184,7 @@ def test_no_other_value_asks_for_the_total(client: FlaskClient, value: str) -> N
     for more in ("", "&page[number]=1"):
         error = error_of(client, f"page[total]={value}{more}")
         assert (error["code"], error["source"]["parameter"]) == ("invalid_parameter", "page[total]")
-        assert error["detail"] == "page[total] must be true, or leave it out."
+        assert error["detail"] == "page[total] must be true. For no total, leave it out."
 
 
 def test_words_may_be_any_text(client: FlaskClient, people: None) -> None:
