@@ -414,8 +414,8 @@ def test_a_slice_has_the_total_of_the_list_if_it_asks(directory, people, orderin
 
 
 def test_a_slice_of_nothing_has_a_total_of_0(directory, people) -> None:
-    nobody = (Condition("id", Op.EQ, (99_999_999,)),)
-    for conditions in (nobody, (Condition.folding("name", Op.EQ, ("nobody",)),)):
+    missing = (Condition("id", Op.EQ, (99_999_999,)),)
+    for conditions in (missing, (Condition.folding("name", Op.EQ, ("absent",)),)):
         page = directory.reader.page(Search(conditions, place=Slice(5, total=True)))
         assert page == Page((), more=False, total=0)
     one = (Condition("id", Op.EQ, (people[0].id,)),)
