@@ -17,9 +17,9 @@ from marshmallow import ValidationError, fields, missing
 
 from adapters.strict_json import NotStrict, parse
 from application.search import Op
-from domain.attributes import MISSING, Rule
+from domain.attributes import MISSING, NULL, Rule
 from domain.errors import Problem
-from domain.text import MAX_FOLDED_INPUT
+from domain.text import MAX_FOLDED_INPUT, NOT_TEXT
 
 EQUALITY: Final = frozenset((Op.EQ, Op.NE, Op.IN))
 ORDERING: Final = frozenset((Op.LT, Op.LE, Op.GT, Op.GE))
@@ -87,6 +87,8 @@ class Kind(fields.Field[Any]):
     folded: bool = False
     key: Key | None = None
     text_search: bool = False
+    searched: bool = False
+    """Whether `filter[q]` searches the attribute."""
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class Kind(fields.Field[Any]):
             metadata=keywords,
             error_messages={
                 "required": _message(MISSING),
-                "null": wrong_type,
+                "null": _message(NULL),
                 "type": wrong_type,
             },
         )
@@ -252,11 +254,12 @@ class Text(Kind):
     """A string on one line.
 
     `folded`: equality compares folded forms. `key`: equality compares keys. `text_search`: filters
-    can use `contains` and `starts_with`, which compare folded forms. `pattern` is a regular
-    expression of the whole value.
+    can use `contains` and `starts_with`, which compare folded forms. `searched`: `filter[q]`
+    searches the attribute, which requires `text_search`. `pattern` is a regular expression of the
+    whole value.
     """
 
-    wrong_type = "must be a string"
+    wrong_type = NOT_TEXT.detail
     schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
     json_is_value = cursor_is_value = text_is_value = True
 
@@ -266,6 +269,7 @@ class Text(Kind):
         folded: bool = False,
         key: Key | None = None,
         text_search: bool = True,
+        searched: bool = False,
         pattern: str | None = None,
         **options: Any,
     ) -> None:
@@ -274,7 +278,10 @@ class Text(Kind):
         super().__init__(**options)
         self.folded = folded
         self.key = key
+        if searched and not text_search:
+            raise ValueError("A searched attribute must allow text search.")
         self.text_search = text_search
+        self.searched = searched
         self.text_pattern = _NO_NUL
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
@@ -373,7 +380,7 @@ class Integer(Kind):
     """A signed integer of 32 bits."""
 
     bits: ClassVar[int] = 32
-    wrong_type = "must be an integer"
+    wrong_type = "must be a whole number"
     schema: ClassVar[Mapping[str, Any]] = {
         "type": "integer",
         "minimum": -(2**31),
@@ -401,7 +408,7 @@ class Integer(Kind):
         return described
 
     def _range(self) -> str:
-        return f"must be an integer from {self.schema['minimum']} to {self.schema['maximum']}"
+        return f"must be a whole number from {self.schema['minimum']} to {self.schema['maximum']}"
 
 
 _INTEGER: Final = re.compile(Integer.text_pattern or "")
@@ -420,7 +427,7 @@ class BigInteger(Integer):
 class Decimal(Kind):
     """A decimal number of `digits` in all, `scale` of them after the point: a string in JSON."""
 
-    wrong_type = 'must be a string with a decimal number, such as "12.50"'
+    wrong_type = 'must be a decimal number as text, such as "12.50"'
     schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
 
     def __init__(self, *, digits: int = 12, scale: int = 2, **options: Any) -> None:
@@ -453,7 +460,7 @@ class Decimal(Kind):
 class Date(Kind):
     """A day of the Gregorian calendar."""
 
-    wrong_type = "must be a string with a date, such as 2026-11-28"
+    wrong_type = "must be a date, such as 2026-11-28"
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "date"}
     text_pattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
@@ -471,14 +478,14 @@ class Date(Kind):
         return value.isoformat()
 
 
-_NO_DATE: Final = Problem("invalid_format", "must be a date, such as 2026-11-28")
+_NO_DATE: Final = Problem("invalid_format", Date.wrong_type)
 _DATE: Final = re.compile(Date.text_pattern or "")
 
 
 class Timestamp(Kind):
     """A point in time: RFC 3339. Documents have it in UTC with milliseconds."""
 
-    wrong_type = "must be a string with an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
+    wrong_type = "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "date-time"}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
@@ -490,7 +497,12 @@ class Timestamp(Kind):
         return moment if self.dump_only else _in_milliseconds(moment)
 
     def from_text(self, text: str) -> Any:
-        return read_timestamp(text) or _NO_TIMESTAMP
+        """As Kind.from_text. A date is the start of that day in UTC."""
+        moment = f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
+        return read_timestamp(moment) or _NO_TIMESTAMP_OR_DATE
+
+    def parameter_schema(self, _: Op) -> dict[str, Any]:
+        return {"type": "string", "anyOf": [self.schema, Date.schema]}
 
     def from_cursor(self, value: object) -> Any:
         if isinstance(value, str):
@@ -512,8 +524,12 @@ class Timestamp(Kind):
         return super().json_texts(values)
 
 
-_NO_TIMESTAMP: Final = Problem(
-    "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
+_NO_TIMESTAMP: Final = Problem("invalid_format", Timestamp.wrong_type)
+_NO_TIMESTAMP_OR_DATE: Final = Problem(
+    "invalid_format",
+    "must be an RFC 3339 timestamp with an offset, such as 2026-11-22T09:30:00Z or "
+    "2026-11-22T11:30:00+02:00, or a date, such as 2026-11-22, which is the start of that day in "
+    "UTC",
 )
 _TIMESTAMP: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -577,7 +593,7 @@ def _in_three_decimals(text: bytes) -> bytes:
 class Uuid(Kind):
     """A UUID in upper or lower case (RFC 9562). Documents have it in lower case."""
 
-    wrong_type = "must be a string with a UUID"
+    wrong_type = "must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000"
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "uuid"}
     operators = EQUALITY
     text_pattern = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -593,9 +609,7 @@ class Uuid(Kind):
         return str(value)
 
 
-_NO_UUID: Final = Problem(
-    "invalid_format", "must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000"
-)
+_NO_UUID: Final = Problem("invalid_format", Uuid.wrong_type)
 _UUID: Final = re.compile(Uuid.text_pattern or "")
 
 

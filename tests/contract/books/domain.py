@@ -26,6 +26,12 @@ def _any(_: object) -> None:
     """Every value of the kind is valid."""
 
 
+def _short(value: object) -> Problem | None:
+    if isinstance(value, str) and len(value) <= 500:
+        return None
+    return Problem("too_long", "must have at most 500 characters")
+
+
 def _positive(value: object) -> Problem | None:
     if isinstance(value, int | Decimal) and value > 0:
         return None
@@ -35,7 +41,7 @@ def _positive(value: object) -> Problem | None:
 RULES: Final[Mapping[str, Rule]] = {
     "title": partial(text.single_line, longest=250),
     "isbn": partial(text.slug, longest=20),
-    "summary": _any,
+    "summary": _short,
     "lent": text.boolean,
     "pages": _positive,
     "sold": _any,

@@ -33,9 +33,9 @@ class BookSchema(Schema):
         type_ = "books"
 
     id = Id()
-    title = Text(required=True, folded=True, examples=["Emma"])
+    title = Text(required=True, folded=True, searched=True, examples=["Emma"])
     isbn = Text(allow_none=True, text_search=False, examples=["a-1"])
-    summary = MultilineText(allow_none=True, text_search=False, examples=["Of\nHighbury."])
+    summary = MultilineText(allow_none=True, searched=True, examples=["Of\nHighbury."])
     lent = Boolean(default=False, examples=[True])
     pages = Integer(allow_none=True, examples=[474])
     sold = BigInteger(default=0, examples=[2**53 + 1])

@@ -29,6 +29,7 @@ TABLE: Final = Table(
     Column("title_key", text(), nullable=False),
     Column("isbn", text(20)),
     Column("summary", text()),
+    Column("summary_key", text()),
     Column("lent", Boolean, nullable=False),
     Column("pages", Integer),
     Column("sold", BigInteger, nullable=False),
@@ -51,14 +52,22 @@ TABLE: Final = Table(
     mariadb_collate="utf8mb4_nopad_bin",
 )
 
+
+def _folded_or_null(value: str | None) -> str | None:
+    return None if value is None else fold(value)
+
+
 BOOKS_TABLE: Final = EntityTable(
     BOOK_TYPE,
     TABLE,
     Searchable(
         columns=[TABLE.c[name] for name in Book._fields],
-        folded={"title": TABLE.c.title_key},
+        folded={"title": TABLE.c.title_key, "summary": TABLE.c.summary_key},
         unique=(TABLE.c.id, TABLE.c.isbn),
     ),
-    derived={"title_key": Derived("title", fold)},
+    derived={
+        "title_key": Derived("title", fold),
+        "summary_key": Derived("summary", _folded_or_null),
+    },
     unique={"isbn": TABLE.c.isbn},
 )

@@ -49,7 +49,7 @@ def test_invalid_options_are_reported_as_over_http(roster: Any) -> None:
     result = roster("books", "create", "--pages", "many", "--isbn", "A B")
     assert result.exit_code == 1
     assert [line.split(":")[1].strip() for line in result.stderr.splitlines()[:1]] == ["missing"]
-    assert "wrong_type: pages must be an integer." in result.stderr
+    assert "wrong_type: pages must be a whole number." in result.stderr
     assert "invalid_format: isbn" in result.stderr
 
 

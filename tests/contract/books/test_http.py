@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -255,3 +256,46 @@ def test_users_and_books_keep_apart(create: Any, ask: Any) -> None:
     assert ask("POST", "/books", user).status_code == 409
     assert len(ask("GET", "/users").json["data"]) == 1
     assert [each["id"] for each in ask("GET", "/books").json["data"]] == [book["id"]]
+
+
+def test_words_are_searched_in_nullable_text_of_several_lines_too(create: Any, ask: Any) -> None:
+    emma = create(title="Emma", summary="Of Highbury,\nand of STRASSE.")
+    other = create(title="Highbury revisited")
+    create(title="Persuasion", summary=None, pin="highbury")
+    for words, expected in (
+        ("highbury", [emma, other]),
+        ("EMMA straße", [emma]),
+        ("revisited highbury", [other]),
+        ("persuasion highbury", []),
+    ):
+        found = ask("GET", f"/books?filter[q]={quote(words)}&page[total]=true").json
+        assert [each["id"] for each in found["data"]] == [each["id"] for each in expected]
+        assert found["meta"]["page"]["total"] == len(expected)
+
+
+def test_an_unknown_name_is_answered_with_the_attribute_meant(create: Any, ask: Any) -> None:
+    create(title="Emma")
+    for parameter, meant in (
+        ("sort=publishedAt", "'published'"),
+        ("filter[page]=1", "'pages'"),
+        ("Title=x", "'filter[title]'"),
+    ):
+        (error,) = ask("GET", f"/books?{parameter}").json["errors"]
+        assert f"Did you mean {meant}?" in error["detail"]
+    (error,) = ask("POST", "/books", document({"title": "Emma", "prize": "1.00"})).json["errors"]
+    assert "Did you mean 'price'?" in error["detail"]
+    assert "bought" not in error["detail"]
+
+
+def test_a_date_is_the_start_of_its_day_in_utc(create: Any, ask: Any) -> None:
+    create(title="Emma", due="2026-11-28T00:30:00+01:00")
+    midnight = create(title="Emma", due="2026-11-28T00:00:00Z")
+    noon = create(title="Emma", due="2026-11-28T12:00:00Z")
+    for test, expected in (
+        ("=2026-11-28", [midnight]),
+        ("[ge]=2026-11-28", [midnight, noon]),
+        ("[gt]=2026-11-28", [noon]),
+        ("[]=2026-11-28", [midnight]),
+    ):
+        found = ask("GET", f"/books?filter[due]{test}").json["data"]
+        assert [each["id"] for each in found] == [each["id"] for each in expected]

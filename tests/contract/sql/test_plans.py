@@ -18,7 +18,16 @@ from adapters.sql.engine import make_engine
 from adapters.sql.repository import SqlReader
 from adapters.sql.users import USERS_TABLE
 from application.audit import History
-from application.search import Condition, Key, Op, Order, Search, Slice, total_order
+from application.search import (
+    Condition,
+    Key,
+    Op,
+    Order,
+    Search,
+    Slice,
+    WordSearch,
+    total_order,
+)
 from application.users import USER_TYPE
 from domain.text import email_key
 
@@ -269,6 +278,14 @@ def test_a_rare_part_is_looked_up_where_there_are_trigrams(
     found = cost(engine_with_trigrams, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert "Seq Scan" not in found.scans
     assert found.rows <= 500
+
+
+@pytest.mark.parametrize("words", [["777777"], ["person", "777777"], ["7700@exä", "19"], ["xyz"]])
+def test_rare_words_are_looked_up_where_there_are_trigrams(engine_with_trigrams, words) -> None:
+    search = page(conditions=(WordSearch.folding(("email", "name"), words),))
+    found = cost(engine_with_trigrams, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
+    assert "Seq Scan" not in found.scans, found.shown
+    assert found.rows <= 1000, found.shown
 
 
 @pytest.mark.parametrize("descending", [False, True])

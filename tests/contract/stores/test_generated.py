@@ -1,5 +1,6 @@
 """Generated users and searches: every database answers what the memory store answers."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -15,7 +16,16 @@ from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
 from adapters.sql.users import USERS_TABLE
 from application.ports import Begin, Context
-from application.search import Condition, Numbered, Op, Order, Search, Slice, total_order
+from application.search import (
+    Condition,
+    Numbered,
+    Op,
+    Order,
+    Search,
+    Slice,
+    WordSearch,
+    total_order,
+)
 from application.users import USER_TYPE
 from domain.errors import Invalid
 from domain.users import EmailTaken, NewUser, User
@@ -68,6 +78,15 @@ def conditions(draw: st.DrawFn) -> Condition:
     return Condition(attribute, draw(in_order), (draw(values),))
 
 
+attributes = st.lists(st.sampled_from(["email", "name", "role"]), min_size=1, unique=True)
+word_searches = st.builds(
+    lambda searched, words: WordSearch.folding(tuple(searched), words),
+    attributes,
+    st.lists(st.text(LETTERS, min_size=1, max_size=2), min_size=1, max_size=3),
+)
+tests_of_users = st.lists(conditions() | word_searches, max_size=2)
+
+
 def _filled(begin: Begin, wanted: list[tuple[NewUser | None, datetime]]) -> list[User | None]:
     """Who was added; None for whoever was refused."""
     added: list[User | None] = []
@@ -111,14 +130,15 @@ def test_databases_answer_what_memory_answers(engines, kind, wanted, data) -> No
 
 @st.composite
 def searches(draw: st.DrawFn, users: list[User]) -> Search:
-    wanted = tuple(draw(st.lists(conditions(), max_size=2)))
+    wanted = tuple(draw(tests_of_users))
     orders = draw(ordering)
     size = draw(st.integers(1, 5))
     if draw(st.booleans()):
         return Search(wanted, orders, Numbered(size, draw(st.integers(1, 4))))
     key = attrgetter(*(order.attribute for order in orders), "version")  # always several: a tuple
     keys = st.none() | st.sampled_from([key(user)[:-1] for user in users]) if users else st.none()
-    return Search(wanted, orders, Slice(size, after=draw(keys), before=draw(keys)))
+    place = Slice(size, after=draw(keys), before=draw(keys), total=draw(st.booleans()))
+    return Search(wanted, orders, place)
 
 
 def _with_ids(search: Search, pairs: dict[int, int]) -> Search:
@@ -129,5 +149,6 @@ def _with_ids(search: Search, pairs: dict[int, int]) -> Search:
 
     if isinstance(search.place, Numbered):
         return search
-    place = Slice(search.place.size, key(search.place.after), key(search.place.before))
-    return Search(search.conditions, search.ordering, place)
+    place = search.place
+    moved = replace(place, after=key(place.after), before=key(place.before))
+    return replace(search, place=moved)

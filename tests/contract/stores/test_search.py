@@ -7,7 +7,20 @@ from datetime import timedelta
 import pytest
 
 from application.ports import Context
-from application.search import Condition, Key, Numbered, Op, Order, Page, Search, Slice, total_order
+from application.search import (
+    Condition,
+    Key,
+    Numbered,
+    Op,
+    Order,
+    Page,
+    Search,
+    Slice,
+    Test,
+    WordSearch,
+    total_order,
+    walk,
+)
 from domain.users import User, UserChanges
 
 NOBODY = Context()
@@ -43,7 +56,7 @@ def ids(page: Page[User]) -> list[int]:
     return [user.id for user in page.items]
 
 
-def found(directory, *conditions: Condition) -> list[int]:
+def found(directory, *conditions: Test) -> list[int]:
     return ids(directory.reader.page(Search(conditions, place=Slice(1000))))
 
 
@@ -310,3 +323,101 @@ def test_a_key_may_lie_outside_of_what_a_filter_leaves(directory, people, descen
                 for place in (Slice(100, after=key), Slice(100, before=key))
             )
             assert (after, before) == ((users, []) if behind else ([], users))
+
+
+@pytest.fixture
+def stones(directory) -> list[User]:
+    """Users whose names and emails share words."""
+    return [
+        directory.add("ann@quarry.example", "Ann Stone"),
+        directory.add("stone@example.org", "Anna Roe"),
+        directory.add("bob@example.org", "Bob Stone"),
+        directory.add("bör@exämple.org", "Ｚｏë Straße"),
+        directory.add("pct@example.org", "100% a_b\\"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("ann",), [0, 1]),
+        (("STONE",), [0, 1, 2]),
+        (("ann", "stone"), [0, 1]),
+        (("stone", "ann"), [0, 1]),
+        (("stone", "stone"), [0, 1, 2]),
+        (("example",), [0, 1, 2, 4]),
+        (("exämple",), [3]),
+        (("strasse", "zoë"), [3]),
+        (("BO\u0308R",), [3]),
+        (("%",), [4]),
+        (("a_b", "\\"), [4]),
+        (("a%b",), []),
+        (("ann", "bob"), []),
+        (("ann stone",), [0]),
+        (tuple("abcdefgh"), []),
+    ],
+)
+def test_each_word_is_in_one_of_the_attributes(directory, stones, words, expected) -> None:
+    search = WordSearch.folding(("email", "name"), words)
+    assert found(directory, search) == [stones[number].id for number in expected]
+
+
+def test_a_word_is_searched_in_no_other_attribute(directory, stones) -> None:
+    assert found(directory, WordSearch.folding(("name",), ("quarry",))) == []
+    assert found(directory, WordSearch.folding(("email", "name"), ("user",))) == []
+
+
+def test_words_and_conditions_all_hold(directory, stones) -> None:
+    word = WordSearch.folding(("email", "name"), ("stone",))
+    other = WordSearch.folding(("email", "name"), ("example.org",))
+    anna = Condition.folding("name", Op.EQ, ("ANNA ROE",))
+    assert found(directory, word, other) == [stones[1].id, stones[2].id]
+    assert found(directory, word, anna) == [stones[1].id]
+
+
+three_orderings = pytest.mark.parametrize(
+    "ordering",
+    [
+        total_order(orders)
+        for orders in ((), (Order("name", descending=True),), (Order("role"), Order("name", True)))
+    ],
+    ids=["id", "-name", "role,-name"],
+)
+
+
+@three_orderings
+def test_words_are_searched_on_every_page(directory, people, ordering) -> None:
+    search = WordSearch.folding(("email", "name"), ("n", "user"))
+    expected = in_order([user for user in people if "n" in user.name.lower()], ordering)
+    pages = walk(directory.reader.page, Search((search,), ordering), size=2)
+    assert list(pages) == expected
+    numbered = directory.reader.page(Search((search,), ordering, Numbered(3, 2)))
+    assert (list(numbered.items), numbered.total) == (expected[3:6], len(expected))
+
+
+@three_orderings
+def test_a_slice_has_the_total_of_the_list_if_it_asks(directory, people, ordering) -> None:
+    expected = in_order([user for user in people if user.is_active], ordering)
+    active = (Condition("is_active", Op.EQ, (True,)),)
+    second, fourth = (key_of(expected[number], ordering) for number in (1, 3))
+    for after, before, items, more in (
+        (None, None, expected[:2], True),
+        (second, None, expected[2:4], True),
+        (fourth, None, expected[4:6], False),
+        (None, fourth, expected[1:3], True),
+        (second, fourth, expected[2:3], False),
+        (key_of(expected[-1], ordering), None, [], False),
+    ):
+        place = Slice(2, after, before, total=True)
+        page = directory.reader.page(Search(active, ordering, place))
+        assert page == Page(tuple(items), more=more, total=6)
+
+
+def test_a_slice_of_nothing_has_a_total_of_0(directory, people) -> None:
+    missing = (Condition("id", Op.EQ, (99_999_999,)),)
+    for conditions in (missing, (Condition.folding("name", Op.EQ, ("absent",)),)):
+        page = directory.reader.page(Search(conditions, place=Slice(5, total=True)))
+        assert page == Page((), more=False, total=0)
+    one = (Condition("id", Op.EQ, (people[0].id,)),)
+    page = directory.reader.page(Search(one, place=Slice(5, total=True)))
+    assert page == Page((people[0],), more=False, total=1)

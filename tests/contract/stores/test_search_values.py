@@ -55,6 +55,8 @@ from application.search import (
     Page,
     Search,
     Slice,
+    Test,
+    WordSearch,
     key_of,
     total_order,
     walk,
@@ -66,6 +68,7 @@ SPECIMENS = Table(
     MetaData(),
     Column("id", BigIntId, Identity(always=False), primary_key=True),
     Column("kind", text(50), nullable=False),
+    Column("kind_key", text(50), nullable=False),
     Column("label", text(50)),
     Column("label_key", text()),
     Column("legs", Integer),
@@ -183,7 +186,8 @@ def collection(
     engine = make_engine(url)
     SPECIMENS.create(engine)
     _fill(engine, Random(1).sample(ROWS, len(ROWS)))
-    searchable = Searchable(COLUMNS, folded={"label": SPECIMENS.c.label_key})
+    folded = {"label": SPECIMENS.c.label_key, "kind": SPECIMENS.c.kind_key}
+    searchable = Searchable(COLUMNS, folded)
 
     def page(search: Search) -> Page[Specimen]:
         with read_connection(engine) as connection:
@@ -196,7 +200,9 @@ def collection(
 def _fill(engine: Engine, rows: Sequence[Specimen]) -> None:
     """Half of the rows by statements of Core, half in bulk."""
     values = [
-        row._asdict() | {"label_key": None if row.label is None else fold(row.label)}
+        row._asdict()
+        | {"label_key": None if row.label is None else fold(row.label)}
+        | {"kind_key": fold(row.kind)}
         for row in rows
     ]
     with engine.connect() as connection:
@@ -222,7 +228,10 @@ COMPARISONS: dict[Op, Callable[[Any, Any], bool]] = {
 OF_TEXT = (Op.CONTAINS, Op.STARTS_WITH)
 
 
-def holds(condition: Condition, row: Specimen) -> bool:
+def holds(condition: Test, row: Specimen) -> bool:
+    if isinstance(condition, WordSearch):
+        texts = [fold(getattr(row, name) or "") for name in condition.attributes]
+        return all(any(word in text for text in texts) for word in condition.words)
     stored = getattr(row, condition.attribute)
     if stored is None:
         return condition.op is Op.NE
@@ -235,7 +244,7 @@ def rank(value: Any) -> tuple[bool, Any]:
     return (value is not None, value)
 
 
-def in_order(ordering: Sequence[Order], *conditions: Condition) -> list[Specimen]:
+def in_order(ordering: Sequence[Order], *conditions: Test) -> list[Specimen]:
     """By stable sorts, the least important first."""
     rows = [row for row in ROWS if all(holds(each, row) for each in conditions)]
     for order in reversed(ordering):
@@ -278,7 +287,7 @@ values_of = {
 }
 
 
-def _conditions() -> st.SearchStrategy[Condition]:
+def _conditions() -> st.SearchStrategy[Test]:
     plain = st.sampled_from(sorted(POOLS)).flatmap(
         lambda name: st.builds(
             lambda op, values: Condition(name, op, tuple(values if op is Op.IN else values[:1])),
@@ -291,7 +300,14 @@ def _conditions() -> st.SearchStrategy[Condition]:
         st.sampled_from(Op),
         st.sampled_from(values_of["label"]),
     )
-    return plain | folded
+    words = st.builds(
+        lambda attributes, words: WordSearch.folding(tuple(attributes), words),
+        st.lists(st.sampled_from(["label", "kind"]), min_size=1, unique=True),
+        st.lists(
+            st.sampled_from(["a", "B", "an", "fu", "ä", "x", "\uffff"]), min_size=1, max_size=8
+        ),
+    )
+    return plain | folded | words
 
 
 orderings = st.lists(
@@ -321,7 +337,7 @@ def searches(draw: st.DrawFn) -> Search:
         return Search(conditions, ordering, Numbered(size, draw(st.integers(1, 5))))
     after = draw(st.none() | keys(ordering))
     before = draw(st.none() | keys(ordering))
-    return Search(conditions, ordering, Slice(size, after, before))
+    return Search(conditions, ordering, Slice(size, after, before, total=draw(st.booleans())))
 
 
 def expected(search: Search) -> Page[Specimen]:
@@ -330,13 +346,14 @@ def expected(search: Search) -> Page[Specimen]:
     if isinstance(part, Numbered):
         end = part.offset + part.size
         return Page(tuple(rows[part.offset : end]), len(rows) > end, len(rows))
+    total = len(rows) if part.total else None
     where = {row.id: place(key_of(row, search.ordering), search.ordering) for row in rows}
     if part.after is not None:
         rows = [row for row in rows if place(part.after, search.ordering) < where[row.id]]
     if part.before is not None:
         rows = [row for row in rows if where[row.id] < place(part.before, search.ordering)]
     kept = rows[-part.size :] if part.backward else rows[: part.size]
-    return Page(tuple(kept), len(rows) > part.size)
+    return Page(tuple(kept), len(rows) > part.size, total)
 
 
 unhurried = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -355,7 +372,7 @@ def test_every_search_finds_what_plain_python_finds(collection: Collection, sear
     conditions=st.lists(_conditions(), max_size=1),
 )
 def test_pages_forward_and_backward_give_every_row_once(
-    collection: Collection, ordering, size: int, conditions: list[Condition]
+    collection: Collection, ordering, size: int, conditions: list[Test]
 ) -> None:
     rows = in_order(ordering, *conditions)
     search = Search(tuple(conditions), ordering)

@@ -166,3 +166,48 @@ def test_an_update_time_is_ignored_whatever_it_is(
     assert changed.json["data"] == before
     created = client.post(USERS, json=new({**ANN, "update_time": value}))
     assert created.status_code == 201
+
+
+def test_every_message_for_a_field_can_be_shown_to_a_user(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    wrong = {"email": None, "name": 7, "is_active": None, "role": None}
+    response = client.patch(f"{USERS}/1", json=change(wrong))
+    assert {e["meta"]["attribute"]: e["detail"] for e in response.json["errors"]} == {
+        "email": "email must have a value.",
+        "name": "name must be text.",
+        "is_active": "is_active must have a value.",
+        "role": "role must have a value.",
+    }
+    for attribute, value, code in CASES["bad values"]:
+        response = client.patch(f"{USERS}/1", json=change({attribute: value}))
+        (error,) = response.json["errors"]
+        assert error["code"] == code
+        assert error["detail"].startswith(f"{attribute} must ")
+        assert not {"string", "null", "JSON"} & set(error["detail"].split())
+
+
+def test_a_flat_body_is_answered_with_the_envelope(client: FlaskClient, create: Create) -> None:
+    create()
+    for sent in (ANN, {"user": ANN}, {"data": ANN}, {}, [ANN]):
+        response = client.post(USERS, json=sent)
+        assert response.status_code == 400
+        assert any(
+            error["detail"].endswith(
+                'Send a document such as {"data": {"type": "users", "attributes": '
+                '{"email": "ann@example.org", "name": "Ann Example"}}}.'
+            )
+            for error in response.json["errors"]
+        )
+    (error,) = client.patch(f"{USERS}/1", json={"name": "Zoë"}).json["errors"]
+    assert error["detail"] == (
+        'The member data is missing. Send a document such as {"data": {"type": "users", '
+        '"id": "1", "attributes": {"email": "ann@example.org"}}}.'
+    )
+    (error,) = client.post(
+        "/api/v1/operations",
+        json=[ANN],
+        content_type='application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"',
+    ).json["errors"]
+    assert 'Send a document such as {"atomic:operations": [{"op": "add", ' in error["detail"]

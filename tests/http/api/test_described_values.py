@@ -253,6 +253,31 @@ def test_a_cursor_that_is_accepted_is_described(
 
 
 @pytest.mark.parametrize("examples", HOW_MANY)
+def test_words_are_searched_if_and_only_if_they_are_described(
+    client: FlaskClient, described: Any, examples: int
+) -> None:
+    schema = schemas(described, "filter[q]")[USERS, "get"]
+    validator = Draft202012Validator(schema)
+    spaces = st.sampled_from([" ", "  ", "\t", "\n", "\x1c", "\x85", "\u3000", "\u200b", "\ufeff"])
+    parts = st.lists(spaces | st.sampled_from(["a", "é", "😀", "'"]), max_size=24).map("".join)
+    long = st.integers(990, 1010).map("a".__mul__)
+
+    @settings(CHANGING, max_examples=examples)
+    @given(text=st.from_regex(schema["pattern"], fullmatch=True) | parts | TEXT | long)
+    @example(text="a b c d e f g h")
+    @example(text="a b c d e f g h i")
+    @example(text="")
+    @example(text=" ")
+    @example(text="\n")
+    def agree(text: str) -> None:
+        answer = client.get(f"{USERS}?{quote('filter[q]')}={quote(text)}")
+        assert answer.status_code in (200, 400)
+        assert (answer.status_code == 200) is validator.is_valid(text)
+
+    agree()
+
+
+@pytest.mark.parametrize("examples", HOW_MANY)
 def test_an_id_names_a_user_if_and_only_if_it_is_described(
     client: FlaskClient, described: Any, examples: int
 ) -> None:

@@ -50,6 +50,7 @@ def test_equality_with_what_an_attribute_never_has_is_400(
     error = error_of(client, urlencode({parameter: value}))
     assert (error["code"], error["source"]) == ("invalid_parameter", {"parameter": parameter})
     assert f"is not a valid {attribute}. It must " in error["detail"]
+    assert ("An empty value" in error["detail"]) is (value == "")
     assert ("%2B" in error["detail"]) is (" " in value)
 
 
@@ -119,9 +120,11 @@ def test_an_empty_filter_is_judged_as_any_other(client: FlaskClient) -> None:
 
 
 def test_an_unknown_attribute_is_told_with_those_that_exist(client: FlaskClient) -> None:
-    known = "Known: email, name, is_active, role, creation_time, update_time, id."
-    for query in ("filter[rolle]=admin", "sort=rolle", "sort=-rolle"):
-        assert error_of(client, query)["detail"] == f"Unknown attribute 'rolle'. {known}"
+    known = "Known: email, name, is_active, role, creation_time, update_time, id"
+    unknown = "Unknown attribute 'rolle'. Did you mean 'role'?"
+    assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, q."
+    for query in ("sort=rolle", "sort=-rolle"):
+        assert error_of(client, query)["detail"] == f"{unknown} {known}."
     detail = error_of(client, "filter[is_active][gt]=true")["detail"]
     assert detail == "is_active cannot be filtered by 'gt'. Known: eq, ne, in."
 

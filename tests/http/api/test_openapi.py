@@ -113,7 +113,7 @@ SAMPLES = {
     "update_time": "2026-11-22T09:30:00Z",
     "id": "1",
 }
-ANY_SAMPLES = {**SAMPLES, "time": "2026-11-22T09:30:00Z", "action": "created"}
+ANY_SAMPLES = {**SAMPLES, "time": "2026-11-22T09:30:00Z", "action": "created", "q": "ann"}
 
 
 def _sample(client: FlaskClient, path: str, name: str) -> str:
@@ -123,6 +123,7 @@ def _sample(client: FlaskClient, path: str, name: str) -> str:
         "page[number]": "1",
         "page[after]": cursor,
         "page[before]": cursor,
+        "page[total]": "true",
         "sort": "-id",
         "fields[users]": "email,name",
         "fields[events]": "time,changes",

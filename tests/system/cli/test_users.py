@@ -84,6 +84,10 @@ def test_lists_are_filtered_sorted_and_cut_as_over_http(roster: Roster) -> None:
         assert emails(roster("users", "list", "--filter", spelling)) == ["bob@x.test", "deb@x.test"]
     both = roster("users", "list", "--filter", "role=user", "--filter", "id[gt]=2")
     assert emails(both) == ["deb@x.test"]
+    words = roster("users", "list", "--filter", "q=x.test DEB", "--filter", "role=user")
+    assert emails(words) == ["deb@x.test"]
+    recent = roster("users", "list", "--filter", "creation_time[ge]=2000-01-01", "--limit", "1")
+    assert emails(recent) == ["ann@x.test"]
     names = roster("users", "list", "--fields", "name", "--limit", "1")
     assert [line.split() for line in names.stdout.splitlines()] == [["id", "name"], ["1", "Ann"]]
 
@@ -96,6 +100,10 @@ def test_lists_are_filtered_sorted_and_cut_as_over_http(roster: Roster) -> None:
         (["--filter", "id=abc"], "'abc' is not a valid id."),
         (["--filter", "role=Admin"], "'Admin' is not a valid role."),
         (["--filter", "role"], "'role' is not ATTR=VALUE."),
+        (["--filter", "q=  "], "filter[q] is empty. Send 1 to 8 words, separated by spaces."),
+        (["--filter", "is_active=yes"], "'yes' is not a valid is_active. It must be true or false"),
+        (["--filter", "createdAt=1"], "'createdAt'. Did you mean 'creation_time'? Known: "),
+        (["--sort", "-created_at"], "'created_at'. Did you mean 'creation_time'? Known: "),
         (["--sort", "shoe"], "unknown_attribute"),
         (["--fields", "shoe"], "unknown_attribute"),
         (["--limit", "0"], "0 is not in the range"),
@@ -108,6 +116,14 @@ def test_a_question_that_makes_no_sense_is_wrong_usage(
     refused = roster("users", "list", *arguments)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert said in refused.stderr
+
+
+def test_a_space_on_the_command_line_was_no_plus(roster: Roster) -> None:
+    refused = roster("users", "list", "--filter", "email=a b@x.test")
+    assert "'a b@x.test' is not a valid email." in refused.stderr
+    assert "%2B" not in refused.stderr
+    create(roster, "a+b@x.test", "Ann")
+    assert emails(roster("users", "list", "--filter", "email=a+b@x.test")) == ["a+b@x.test"]
 
 
 def test_lists_longer_than_a_page_are_whole(roster: Roster, many: int) -> None:
