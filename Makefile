@@ -11,7 +11,7 @@ STAMP := .venv/.installed
 TOGETHER = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
-NPM = PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm --prefix tests/clients
+NPM = PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm --prefix tests/system/clients
 PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
@@ -53,12 +53,12 @@ $(STAMP): requirements.txt pyproject.toml
 	@touch $(SERVING_STAMP) $@
 
 # Python clients, and Node out of a wheel; then the npm clients.
-$(CLIENTS)/.programs: tests/clients/requirements.txt
+$(CLIENTS)/.programs: tests/system/clients/requirements.txt
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(CLIENTS_STAMP): $(CLIENTS)/.programs tests/clients/package-lock.json
+$(CLIENTS_STAMP): $(CLIENTS)/.programs tests/system/clients/package-lock.json
 	$(NPM) ci --no-audit --no-fund
 	touch $@
 
@@ -67,7 +67,7 @@ run: $(SERVING_STAMP) ## start the service on http://127.0.0.1:5000 over roster.
 	@$(BIN)/roster serve --port $(PORT)
 
 conformance: install ## judge Roster by each sentence of JSON:API, and write docs/conformance.md
-	$(BIN)/python -m pytest tests/conformance --proof
+	$(BIN)/python -m pytest tests/http/conformance --proof
 
 docs: install ## generate docs/reference.md, docs/settings.md and the diagram of the packages
 	$(BIN)/python -m docs.generator
@@ -83,10 +83,10 @@ test: install ## run the test suite, but for what takes minutes
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium
 
 test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run the clients that others wrote, and a browser, against the service
-	$(BIN)/python -m pytest -m "clients and not long" tests/clients
+	$(BIN)/python -m pytest -m "clients and not long" tests/system/clients
 
 test-hostile: install ## attack the running server at length, and hold the stores to a dict
-	$(TOGETHER) -m "" tests/hostile tests/model
+	$(TOGETHER) -m "" tests/system/hostile tests/contract/model
 
 /usr/sbin/pgbouncer:
 	apt-get update -q
@@ -101,10 +101,10 @@ test-hostile: install ## attack the running server at length, and hold the store
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd
 
 test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count what is lost
-	$(BIN)/python -m pytest -m "" tests/faults
+	$(BIN)/python -m pytest -m "" tests/system/faults
 
 test-long: install ## mixed load for half an hour with faults now and then: what grows, what is lost?
-	PYTHONPATH=tests $(BIN)/python -m faults.long_run
+	PYTHONPATH=tests:tests/system $(BIN)/python -m faults.long_run
 
 $(PEERS_STAMP): bench/requirements.txt
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
@@ -125,14 +125,14 @@ check: install ## lint, types, import contracts, migration drift, prose
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/migrations -k drift
+	$(BIN)/python -m pytest tests/contract/migrations -k drift
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
 check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## everything that CI runs, and the tests that take minutes
 	$(TOGETHER) -m ""
 
-coverage: install ## run the tests and print the coverage of lines and branches (TESTS=tests/domain: only some)
+coverage: install ## run the tests and print the coverage of lines and branches (TESTS=tests/unit/domain: only some)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 	$(BIN)/coverage combine --quiet
@@ -168,9 +168,9 @@ lock: install ## pin and hash the requirements anew
 
 lock-clients: install $(CLIENTS)/.programs ## pin and hash anew what test-clients needs
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
-		--python-version 3.11 --group clients --output-file tests/clients/requirements.txt
+		--python-version 3.11 --group clients --output-file tests/system/clients/requirements.txt
 	$(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
-	$(CLIENTS)/bin/node tests/clients/without_urls.mjs
+	$(CLIENTS)/bin/node tests/system/clients/without_urls.mjs
 
 lock-bench: install ## pin and hash anew what the bench compares with
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \

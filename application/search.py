@@ -1,6 +1,6 @@
 """The language of questions: plain values that any store can answer, about any aggregate."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -60,6 +60,37 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class WordSearch:
+    """Each word is contained in at least one of the attributes. Null contains no word.
+
+    Folded forms are compared, and the words are folded already: use WordSearch.folding.
+    """
+
+    attributes: tuple[str, ...]
+    words: tuple[str, ...]
+
+    @classmethod
+    def folding(cls, attributes: tuple[str, ...], words: Iterable[str]) -> "WordSearch":
+        """A search for words in any letter case, width and normal form.
+
+        Raises ValueError if a word is longer than domain.text.MAX_FOLDED_INPUT.
+        """
+        return cls(attributes, tuple(dict.fromkeys(map(fold, words))))
+
+    def by_word(self) -> Iterator[tuple[Condition, ...]]:
+        """For each word, the conditions of which at least one must hold."""
+        for word in self.words:
+            yield tuple(
+                Condition(attribute, Op.CONTAINS, (word,), folded=True)
+                for attribute in self.attributes
+            )
+
+
+Test: TypeAlias = Condition | WordSearch
+"""What holds or does not hold for an entity."""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """By an attribute; text by code point, false before true, decimals by value.
 
@@ -99,11 +130,13 @@ class Slice:
     """At most `size` rows between two keys, neither included; None is the end of the list.
 
     They are the first ones after `after`, or, with `before` alone, the last ones before it.
+    `total`: the page also has the number of rows in the whole list.
     """
 
     size: int
     after: Key | None = None
     before: Key | None = None
+    total: bool = False
 
     @property
     def backward(self) -> bool:
@@ -113,7 +146,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """The page of that number, from 1, `size` rows each; its answer tells the total."""
+    """The page of that number, from 1, with `size` rows. It always has the total."""
 
     size: int
     number: int
@@ -131,7 +164,7 @@ class Search:
     `ordering` is a total order: make it by total_order. Its last attribute is the id.
     """
 
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Test, ...] = ()
     ordering: tuple[Order, ...] = (Order("id"),)
     place: Slice | Numbered = Slice(size=25)
 
@@ -141,7 +174,7 @@ class Page(Generic[T]):
     """A part of the list, in its order.
 
     `more`: the list goes on beyond it, in the direction in which the slice was filled and within
-    its bounds. `total` is known of numbered pages only.
+    its bounds. `total` is the number of rows in the whole list, if the place asks for it.
     """
 
     items: tuple[T, ...]

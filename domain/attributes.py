@@ -14,7 +14,7 @@ Rule = Callable[[object], Problem | None]
 
 UNKNOWN: Final = Problem("unknown_attribute", "is not a settable attribute")
 MISSING: Final = Problem("missing", "is required")
-NULL: Final = Problem("wrong_type", "must not be null")
+NULL: Final = Problem("wrong_type", "must have a value")
 
 
 class EntityNotFound(NotFound):

@@ -15,7 +15,7 @@ from domain.errors import Problem
 # meant to be edited by those who use it, and there is no argument for it.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
-NOT_TEXT = Problem("wrong_type", "must be a string")
+NOT_TEXT = Problem("wrong_type", "must be text")
 MAX_FOLDED_INPUT: Final = 1000
 """The most characters that are folded. Sorting the combining marks of a text, as normalization
 does, takes time that grows with the square of their number."""

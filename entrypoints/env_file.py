@@ -1,4 +1,4 @@
-"""Files of environment variables, such as .env (docs/decisions/0050).
+"""Files of environment variables, such as .env (docs/decisions/0050-env-files.md).
 
 The format is what systemd's EnvironmentFile, Docker Compose and shells read alike: NAME=VALUE on
 each line. What they would read differently is an error.

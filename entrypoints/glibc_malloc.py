@@ -12,7 +12,7 @@ bodies of 8 MiB at the same time, a worker then keeps up to 102 MiB more than be
 
 The environment variables MALLOC_ARENA_MAX=2 and MALLOC_MMAP_THRESHOLD_=131072 have the same
 effect. They must be set before the process starts, which `roster serve` cannot do for itself.
-tests/process/test_large_bodies.py fails without the settings.
+tests/system/process/test_large_bodies.py fails without the settings.
 """
 
 import ctypes

@@ -11,7 +11,7 @@ the service. It relies on parts of granian that are not public:
 - `MPServer.shutdown(exit_code)` reports a failure if `interrupt_children` has any worker.
 - `MPServer.interrupt_signal` is set once SIGTERM or SIGINT was received.
 
-tests/entrypoints/test_granian_server.py fails when one of them changes.
+tests/system/entrypoints/test_granian_server.py fails when one of them changes.
 """
 
 import ctypes

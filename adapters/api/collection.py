@@ -69,7 +69,7 @@ def collection(
     def create_resource() -> Response:
         query = http.query()
         shown = parameters.single(query, declaration)
-        sent = http.read_resource_object(id_required=False)
+        sent = http.read_resource_object(declaration)
         expect_new(sent, declaration)
         new = entity_type.new.of(*declaration.load(sent.fields, partial=False))
 
@@ -92,7 +92,7 @@ def collection(
     def change_resource(entity_id: int) -> Response:
         query = http.query()
         shown = parameters.single(query, declaration)
-        sent = http.read_resource_object(id_required=True)
+        sent = http.read_resource_object(declaration, resource_id=str(entity_id))
         expect_existing(sent, declaration, str(entity_id))
         changes = entity_type.changes(*declaration.load(sent.fields, partial=True))
         http.discard_body()

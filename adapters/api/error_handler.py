@@ -37,29 +37,30 @@ _LONGEST_QUOTED = 100
 
 _BODY = {
     BodyTooLarge: ErrorObject(
-        status=413, code="body_too_large", detail="The body is larger than is taken here."
+        status=413, code="body_too_large", detail="The body is too large for this URL."
     ),
     BodyIncomplete: ErrorObject(
-        status=400, code="incomplete_body", detail="The body ended before all of it had come."
+        status=400, code="incomplete_body", detail="The body is incomplete."
     ),
     BodyTooSlow: ErrorObject(
-        status=408, code="body_too_slow", detail="The body did not come in time."
+        status=408, code="body_too_slow", detail="The body did not arrive in time."
     ),
 }
 _OVERLOADED = ErrorObject(
     status=503,
     code="overloaded",
-    detail="The bodies of other requests take all the memory for bodies. Send the request again, "
-    "or a smaller body.",
+    detail="No memory is left for request bodies. Send the request again later, or a smaller body.",
 )
 _HOST = ErrorObject(
     status=400,
     code="bad_request",
-    detail="A request has one Host, the name or the address of a host.",
+    detail="A request must have one Host header, with the name or the address of a host.",
     header="Host",
 )
 _TOO_MANY = ErrorObject(
-    status=429, code="too_many_requests", detail="You have asked too often lately; wait a while."
+    status=429,
+    code="too_many_requests",
+    detail="Too many requests. Wait as long as Retry-After says.",
 )
 
 
@@ -171,7 +172,7 @@ def _log_reason(error: RosterError) -> None:
 def _of_http(error: HTTPException) -> RequestError:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        detail = f"This URL answers {allowed}."
+        detail = f"This URL supports {allowed}."
         found = ErrorObject(status=405, code="method_not_allowed", detail=detail)
         return RequestError(found, headers={"Allow": allowed})
     if isinstance(error, BadHost):

@@ -49,26 +49,30 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "ROSTER_CORS_ORIGINS may change anything.",
     ),
     # The query.
-    "unknown_parameter": ("400", "The URL has no parameter with this name."),
-    "repeated_parameter": ("400", "Only filter[...][] may be given more than once."),
+    "unknown_parameter": (
+        "400",
+        "The URL has no parameter with this name. The detail lists those that exist.",
+    ),
+    "repeated_parameter": ("400", "Only filter[ATTRIBUTE][] can occur more than once."),
     "invalid_parameter": (
         "400",
-        "The parameter's value is not valid; the detail says why, and what is accepted.",
+        "The parameter's value is not valid. The detail says why, and what is accepted.",
     ),
     "unknown_attribute": (
         "400, 422",
-        "No attribute has this name: in a parameter (400) or among the attributes sent (422).",
+        "No attribute has this name: in a parameter (400) or among the attributes sent (422). The "
+        "detail lists those that exist.",
     ),
     "malformed_query": ("400", "A parameter's name has NUL or bytes that are not UTF-8."),
-    "too_many_parameters": ("400", "The query has more parameters than are read."),
+    "too_many_parameters": ("400", "The query has too many parameters."),
     "unknown_relationship": ("400", "include names a relationship that does not exist."),
-    "max_size_exceeded": ("400", "A page can't be so large; meta.page.maxSize says how large."),
+    "max_size_exceeded": ("400", "The page is too large. meta.page.maxSize is the maximum."),
     "invalid_cursor": (
         "400",
         "The cursor is empty or damaged, or belongs to a list with another sort, other filters or "
         "another key. Start the list again without a cursor.",
     ),
-    "page_too_deep": ("400", "Numbered pages end here; go on with page[after]."),
+    "page_too_deep": ("400", "Numbered pages end at this offset. Continue with page[after]."),
     # The document.
     "malformed_json": ("400", "The body is no JSON in UTF-8; it begins without a byte order mark."),
     "duplicate_member": ("400", "An object has two members of the same name."),
@@ -88,9 +92,12 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "number_out_of_range": ("400", "A number is too large for a floating-point number."),
     "invalid_document": (
         "400",
-        "The document is not built as JSON:API says; the pointer shows where.",
+        "The structure of the document is not that of JSON:API. The pointer shows where.",
     ),
-    "missing_member": ("400", "The document lacks a member that it must have."),
+    "missing_member": (
+        "400",
+        "The document lacks a required member. If it lacks data, the detail has an example.",
+    ),
     "wrong_json_type": ("400", "A member has the wrong JSON type, such as a string for an object."),
     "too_many_operations": ("400", "One request may have at most 100 operations."),
     "unknown_lid": ("400", "No earlier operation of the request gives a resource this lid."),
@@ -99,12 +106,12 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "An Idempotency-Key is 1 to 255 printable ASCII characters, with or without quotation "
         "marks around it.",
     ),
-    "client_generated_id": ("403", "Roster gives the ids; send the resource without one."),
-    "type_mismatch": ("409", "The collection holds no resources of this type."),
+    "client_generated_id": ("403", "The server assigns ids. Send the resource without one."),
+    "type_mismatch": ("409", "The type is not that of the collection."),
     "id_mismatch": ("409", "The id in the document is not the one in the URL."),
     # The attributes.
     "missing": ("422", "The attribute is required."),
-    "wrong_type": ("422", "The attribute wants a value of another type."),
+    "wrong_type": ("422", "The value has the wrong type, or is null."),
     "blank": ("422", "The attribute must contain at least one visible character."),
     "too_long": ("422", "The attribute's value is too long; lengths count code points."),
     "control_character": ("422", "The attribute is one line without control characters."),

@@ -26,6 +26,7 @@ from adapters.jsonapi.etags import (
     unmatchable,
 )
 from adapters.jsonapi.operation_objects import ResolveHref
+from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import ResourceObject, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.flask_app import PreparedResponse
@@ -109,11 +110,14 @@ def context() -> Context:
     return Context(request.principal, request.environ[REQUEST_ID])
 
 
-def read_resource_object(*, id_required: bool) -> ResourceObject:
-    """The resource object in the body; problems with its fields will point into it."""
+def read_resource_object(resource: Resource, *, resource_id: str | None = None) -> ResourceObject:
+    """The resource object in the body; problems with its fields will point into it.
+
+    `resource_id` is the id that it must have. Raises RequestError.
+    """
     request = current_request()
     begin_validation(request.environ)
-    request.resource_object = read_resource(request.body, id_required=id_required)
+    request.resource_object = read_resource(request.body, resource, resource_id=resource_id)
     return request.resource_object
 
 

@@ -139,9 +139,9 @@ def _missing_targets(sent: OperationObject, collections: Collections) -> Iterato
     if isinstance(target, MissingTarget):
         yield _not_found(target.pointer, target.detail)
     elif not (target.inferred or target.type in collections):
-        yield _not_found(target.pointer, "There is no collection of this type.")
+        yield _not_found(target.pointer, "No collection has this type.")
     elif target.id is not None and not _is_id(target, collections):
-        yield _not_found(target.pointer, "There is no resource of this id.")
+        yield _not_found(target.pointer, "No resource has this id.")
 
 
 def _is_id(target: Target, collections: Collections) -> bool:
@@ -165,12 +165,12 @@ def _check_identity(sent: OperationObject, collections: Collections) -> Iterator
     if data is None:
         return
     if target.type not in collections:
-        yield other_type(data, "There is no collection of this type.")
+        yield other_type(data, "No collection has this type.")
     elif data.type != target.type:
-        yield other_type(data, f"The operation is for {target.type}.")
+        yield other_type(data, f"The type must be {target.type}, as in the target.")
     other = data.id != target.id or (data.id is None and data.lid != target.lid)
     if sent.op == "update" and other:
-        yield other_id(data, "This is not the resource that the operation is for.")
+        yield other_id(data, "The id must be that of the target.")
 
 
 def _to_operations(sent: Sequence[OperationObject], collections: Collections) -> list[Operation]:

@@ -141,9 +141,9 @@ def accepted_profiles(accept: str | None, *, extension: str | None = None) -> fr
         return frozenset()
     ours = [r for r in ranges if r.type == JSONAPI]
     if ours and not any(r.usable for r in ours):
-        raise _not_acceptable(f"Every {JSONAPI} in it has a parameter that is not supported.")
+        raise _not_acceptable(f"In Accept, {JSONAPI} may have only the parameters ext and profile.")
     if not (_accepts(ranges, JSONAPI) or _accepts(ranges, JSON)):
-        raise _not_acceptable(f"It admits neither {JSONAPI} nor {JSON}.")
+        raise _not_acceptable(f"Accept must allow {JSONAPI} or {JSON}.")
     wanted = [r for r in ours if r.usable and r.quality > 0]
     best = max((r.quality for r in wanted), default=0.0)
     # Instances of the same quality are equally good, and the profiles of one are among them.
@@ -168,23 +168,23 @@ def check_content_type(
     media = _MediaType.read(content_type or "")
     extensions = media.uris("ext") if media.type == JSONAPI else frozenset()
     if media.type == JSONAPI and not media.has_none_but("ext", "profile"):
-        raise _unsupported(f"{JSONAPI} takes no parameter but ext and profile.")
+        raise _unsupported(f"{JSONAPI} may have only the parameters ext and profile.")
     if extensions - {extension}:
-        raise _unsupported("The extension is not supported here.")
+        raise _unsupported("This URL does not support the extension.")
     if extension and not extensions:
-        raise _unsupported(f"A body here must be {media_type(extension=extension)}.")
+        raise _unsupported(f"The Content-Type must be {media_type(extension=extension)}.")
     if has_body and body_matters and media.type != JSONAPI:
         if media.type != JSON:
-            raise _unsupported(f"A body must be {JSONAPI} or {JSON}, and say so.")
+            raise _unsupported(f"The Content-Type must be {JSONAPI} or {JSON}.")
         if {each.lower() for each in media.values("charset")} - {"utf-8", "utf8"}:
-            raise _unsupported("A body must be UTF-8.")
+            raise _unsupported("The body must be UTF-8.")
 
 
 def check_content_encoding(content_encoding: str | None) -> None:
     """RequestError (415) for a body that is compressed: a small one could become any size
     (RFC 9110 section 8.4)."""
     if (content_encoding or "identity").strip().lower() != "identity":
-        detail = "A body is taken as it is, without compression."
+        detail = "Compressed request bodies are not supported."
         found = ErrorObject(
             status=415, code="unsupported_media_type", detail=detail, header="Content-Encoding"
         )

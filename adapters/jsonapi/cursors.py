@@ -20,7 +20,7 @@ from marshmallow import ValidationError
 from adapters.jsonapi.kinds import Kind
 from adapters.jsonapi.resource import Resource
 from application.keys import Keys
-from application.search import Condition, Key, Order, tuple_getter
+from application.search import Key, Order, Test, WordSearch, tuple_getter
 
 CURSOR: Final = "[A-Za-z0-9_-]+"
 """The pattern of a cursor."""
@@ -42,10 +42,10 @@ class Cursors:
         self._encryption_by = lru_cache(_MAX_CACHED)(_Encryption)  # the pages of a list share it
 
     def of(
-        self, resource: Resource, conditions: tuple[Condition, ...], ordering: tuple[Order, ...]
+        self, resource: Resource, conditions: tuple[Test, ...], ordering: tuple[Order, ...]
     ) -> "ListCursors":
         """The cursors of one list: a resource under conditions and an ordering."""
-        filters = sorted((c.attribute, c.op.value, sorted(map(repr, c.values))) for c in conditions)
+        filters = sorted(map(_binding, conditions))
         order = [(o.attribute, o.descending) for o in ordering]
         binding = repr((resource.type, filters, order)).encode()
         sorted_by = [resource.sortable[o.attribute] for o in ordering]
@@ -61,6 +61,13 @@ class Cursors:
     def _encryption(self, binding: bytes) -> "_Encryption":
         key = self._keys.derive(_ENCRYPTION, size=64)
         return self._encryption_by(blake2b(binding, key=key, digest_size=64).digest())
+
+
+def _binding(test: Test) -> tuple[str, str, list[str]]:
+    """What of a test the cursors of its list are bound to. The order of values does not matter."""
+    if isinstance(test, WordSearch):
+        return ",".join(test.attributes), "words", sorted(map(repr, test.words))
+    return test.attribute, test.op.value, sorted(map(repr, test.values))
 
 
 class _Seal(Protocol):

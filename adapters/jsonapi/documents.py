@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import chain, repeat
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import orjson
+from orjson import Fragment
 
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, media_type
+from adapters.jsonapi.kinds import scalar_texts
 from adapters.jsonapi.pagination import page_links, page_meta
 from adapters.jsonapi.parameters import (
     URL_CHARACTERS,
@@ -24,30 +27,80 @@ _LAYOUTS: Final = 256
 
 
 class _Layout:
-    """The attributes that are shown of an entity."""
+    """How resource objects of one type are written, with all of their attributes or only some.
 
-    def __init__(self, resource: Resource, fields: frozenset[str] | None) -> None:
+    It is prepared once. What two resource objects have in common is text between the places of
+    their values.
+    """
+
+    def __init__(
+        self, resource: Resource, base: str, addressed: bool, fields: frozenset[str] | None
+    ) -> None:
         shown = [
             attribute
             for name, attribute in resource.attributes.items()
             if fields is None or name in fields
         ]
+        self._type = resource.type
+        self._id = resource.id
+        self._base = base
+        self._addressed = addressed
         self._names = tuple(attribute.name for attribute in shown)
         self._values = tuple_getter(self._names)
-        self._converted = [
-            (position, attribute.field)
-            for position, attribute in enumerate(shown)
-            if not attribute.field.json_is_value
-        ]
+        self._id_and_values = tuple_getter(("id", *self._names))
+        self._fields = [attribute.field for attribute in shown]
+        self._converted = [each for each in shown if not each.field.json_is_value]
+        *self._before_values, self._end = self._template().split(_PLACE)
 
-    def attributes(self, entities: Sequence[Any]) -> list[dict[str, Any]]:
-        """Them and their values, of each of the entities."""
-        if not (self._names and entities):
-            return [{} for _ in entities]
-        columns: list[Sequence[Any]] = list(zip(*map(self._values, entities), strict=True))
-        for position, field in self._converted:
-            columns[position] = field.serialize_column(columns[position])
-        return [dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
+    def _template(self) -> bytes:
+        """The text of a resource object in a list, with _PLACE where it has a value."""
+        written: dict[str, Any] = {
+            "type": self._type,
+            "id": Fragment(_PLACE),
+            "attributes": dict.fromkeys(self._names, Fragment(_PLACE)),
+        }
+        if self._addressed:
+            url = orjson.dumps(f"{self._base}/")
+            written["links"] = {"self": Fragment(url.removesuffix(b'"') + _PLACE)}
+        written["meta"] = {"page": {"cursor": Fragment(_PLACE)}}
+        return orjson.dumps(written)
+
+    def single(self, entity: Any) -> dict[str, Any]:
+        """The resource object of an entity."""
+        key = self._id.format(entity.id)
+        attributes = dict(zip(self._names, self._values(entity), strict=True))
+        for each in self._converted:
+            if (value := attributes[each.name]) is not None:
+                attributes[each.name] = each.field.to_json(value)
+        return {
+            "type": self._type,
+            "id": key,
+            "attributes": attributes,
+            "links": {"self": f"{self._base}/{key}"},
+        }
+
+    def listed(self, entities: Sequence[Any], cursors: Sequence[str]) -> list[bytes]:
+        """The JSON texts of the resource objects of a list, each with its cursor.
+
+        Column by column: to write dictionaries takes about twice as long.
+        """
+        if not entities:
+            return []
+        ids, *columns = zip(*map(self._id_and_values, entities), strict=True)
+        id_texts = self._id.json_texts(ids)
+        texts = [id_texts]
+        texts += [
+            field.json_texts(column) for field, column in zip(self._fields, columns, strict=True)
+        ]
+        if self._addressed:
+            texts.append([text.removeprefix(b'"') for text in id_texts])
+        texts.append(scalar_texts(cursors))
+        parts = chain.from_iterable(zip(map(repeat, self._before_values), texts, strict=True))
+        return list(map(b"".join, zip(*parts, repeat(self._end), strict=False)))
+
+
+_PLACE: Final = b"\0"
+"""Stands for a value. JSON escapes NUL, so that no other text contains it."""
 
 
 class DocumentWriter:
@@ -60,12 +113,10 @@ class DocumentWriter:
     def __init__(
         self, resource: Resource, base: str, *, described_by: str, addressed: bool = True
     ) -> None:
-        self._type = resource.type
         self._id = resource.id
-        self._addressed = addressed
         self._base = base
         self._described_by = described_by
-        self._layout = lru_cache(_LAYOUTS)(partial(_Layout, resource))
+        self._layout = lru_cache(_LAYOUTS)(partial(_Layout, resource, base, addressed))
 
     def url(self, entity: Any) -> str:
         """The URL of the entity's resource."""
@@ -73,13 +124,7 @@ class DocumentWriter:
 
     def resource(self, entity: Any, fields: frozenset[str] | None = None) -> dict[str, Any]:
         """The resource object of an entity, with all of its attributes or only some."""
-        key = self._id.format(entity.id)
-        return {
-            "type": self._type,
-            "id": key,
-            "attributes": self._layout(fields).attributes((entity,))[0],
-            "links": {"self": f"{self._base}/{key}"},
-        }
+        return self._layout(fields).single(entity)
 
     def _document(
         self, data: object, links: dict[str, Any], shown: FieldSelection, **more: object
@@ -104,7 +149,7 @@ class DocumentWriter:
         }
         for name, pairs in page_links(page, question).items():
             links[name] = None if pairs is None else self._page_url(question, pairs)
-        data = self._resource_objects(page.items, question)
+        data = Fragment(b"[" + b",".join(self._listed(page.items, question)) + b"]")
         meta = page_meta(page, question)
         more = {"meta": {"page": meta}} if meta else {}
         return self._document(data, links, question.shown, **more)
@@ -121,28 +166,13 @@ class DocumentWriter:
         links = {"self": _with_query(self._base, query), "describedby": self._described_by}
         yield b'{"jsonapi":{"version":"1.1"},"links":' + orjson.dumps(links) + b',"data":['
         for position, item in enumerate(items):
-            (written,) = self._resource_objects((item,), question)
-            yield (b"," if position else b"") + orjson.dumps(written)
+            (written,) = self._listed((item,), question)
+            yield (b"," if position else b"") + written
         yield b"]}"
 
-    def _resource_objects(
-        self, items: Sequence[Any], question: CollectionQuery
-    ) -> list[dict[str, Any]]:
-        """The resource objects of items of the list that was asked for."""
-        kind, base, addressed = self._type, self._base, self._addressed
-        attributes = self._layout(question.shown.fields).attributes(items)
-        cursors = question.cursors.of(items)
-        ids = self._id.serialize_column([item.id for item in items])
-        return [
-            {
-                "type": kind,
-                "id": key,
-                "attributes": shown,
-                **({"links": {"self": f"{base}/{key}"}} if addressed else {}),
-                "meta": {"page": {"cursor": cursor}},
-            }
-            for key, shown, cursor in zip(ids, attributes, cursors, strict=True)
-        ]
+    def _listed(self, items: Sequence[Any], question: CollectionQuery) -> list[bytes]:
+        """The JSON texts of the resource objects of items of the list that was asked for."""
+        return self._layout(question.shown.fields).listed(items, question.cursors.of(items))
 
 
 def _with_query(url: str, query: str) -> str:

@@ -17,9 +17,9 @@ from marshmallow import ValidationError, fields, missing
 
 from adapters.strict_json import NotStrict, parse
 from application.search import Op
-from domain.attributes import MISSING, Rule
+from domain.attributes import MISSING, NULL, Rule
 from domain.errors import Problem
-from domain.text import MAX_FOLDED_INPUT
+from domain.text import MAX_FOLDED_INPUT, NOT_TEXT
 
 EQUALITY: Final = frozenset((Op.EQ, Op.NE, Op.IN))
 ORDERING: Final = frozenset((Op.LT, Op.LE, Op.GT, Op.GE))
@@ -87,6 +87,8 @@ class Kind(fields.Field[Any]):
     folded: bool = False
     key: Key | None = None
     text_search: bool = False
+    searched: bool = False
+    """Whether `filter[q]` searches the attribute."""
 
     def __init__(
         self,
@@ -109,13 +111,14 @@ class Kind(fields.Field[Any]):
             metadata=keywords,
             error_messages={
                 "required": _message(MISSING),
-                "null": wrong_type,
+                "null": _message(NULL),
                 "type": wrong_type,
             },
         )
         self.filterable = filterable
         self.rule = rule
         self.list_pattern = list_pattern
+        self._is_scalar = _has_scalars_only(self.schema)
 
     @property
     def orderable(self) -> bool:
@@ -181,6 +184,11 @@ class Kind(fields.Field[Any]):
         to_json = self.to_json
         return [None if value is None else to_json(value) for value in values]
 
+    def json_texts(self, values: Sequence[Any]) -> list[bytes]:
+        """The JSON texts of many values: what orjson writes for each of their JSON forms."""
+        forms = self.serialize_column(values)
+        return scalar_texts(forms) if self._is_scalar else list(map(orjson.dumps, forms))
+
     def cursor_column(self, values: Sequence[Any]) -> Sequence[Any]:
         """The JSON forms of many values in cursors."""
         return values if self.cursor_is_value else self.serialize_column(values)
@@ -211,6 +219,23 @@ class Kind(fields.Field[Any]):
         return self.list_pattern or self.text_pattern
 
 
+def _has_scalars_only(schema: Mapping[str, Any]) -> bool:
+    """Whether no value of the JSON Schema is an array or an object."""
+    types = schema.get("type", ("array", "object"))
+    return {"array", "object"}.isdisjoint((types,) if isinstance(types, str) else types)
+
+
+def scalar_texts(scalars: Sequence[str | int | bool | None]) -> list[bytes]:
+    """The JSON texts of many strings, numbers, booleans and nulls, by one call of orjson.
+
+    Indented JSON has each element of an array on a line of its own. No element contains a line
+    break, because JSON escapes the line breaks of strings.
+    """
+    if not scalars:
+        return []
+    return orjson.dumps(scalars, option=orjson.OPT_INDENT_2)[4:-2].split(b",\n  ")
+
+
 def problem_of(error: ValidationError) -> Problem:
     """The problem that a kind raised."""
     ((code, detail),) = error.messages_dict.items()
@@ -229,11 +254,12 @@ class Text(Kind):
     """A string on one line.
 
     `folded`: equality compares folded forms. `key`: equality compares keys. `text_search`: filters
-    can use `contains` and `starts_with`, which compare folded forms. `pattern` is a regular
-    expression of the whole value.
+    can use `contains` and `starts_with`, which compare folded forms. `searched`: `filter[q]`
+    searches the attribute, which requires `text_search`. `pattern` is a regular expression of the
+    whole value.
     """
 
-    wrong_type = "must be a string"
+    wrong_type = NOT_TEXT.detail
     schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
     json_is_value = cursor_is_value = text_is_value = True
 
@@ -243,6 +269,7 @@ class Text(Kind):
         folded: bool = False,
         key: Key | None = None,
         text_search: bool = True,
+        searched: bool = False,
         pattern: str | None = None,
         **options: Any,
     ) -> None:
@@ -251,7 +278,10 @@ class Text(Kind):
         super().__init__(**options)
         self.folded = folded
         self.key = key
+        if searched and not text_search:
+            raise ValueError("A searched attribute must allow text search.")
         self.text_search = text_search
+        self.searched = searched
         self.text_pattern = _NO_NUL
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
@@ -350,7 +380,7 @@ class Integer(Kind):
     """A signed integer of 32 bits."""
 
     bits: ClassVar[int] = 32
-    wrong_type = "must be an integer"
+    wrong_type = "must be a whole number"
     schema: ClassVar[Mapping[str, Any]] = {
         "type": "integer",
         "minimum": -(2**31),
@@ -378,7 +408,7 @@ class Integer(Kind):
         return described
 
     def _range(self) -> str:
-        return f"must be an integer from {self.schema['minimum']} to {self.schema['maximum']}"
+        return f"must be a whole number from {self.schema['minimum']} to {self.schema['maximum']}"
 
 
 _INTEGER: Final = re.compile(Integer.text_pattern or "")
@@ -397,7 +427,7 @@ class BigInteger(Integer):
 class Decimal(Kind):
     """A decimal number of `digits` in all, `scale` of them after the point: a string in JSON."""
 
-    wrong_type = 'must be a string with a decimal number, such as "12.50"'
+    wrong_type = 'must be a decimal number as text, such as "12.50"'
     schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
 
     def __init__(self, *, digits: int = 12, scale: int = 2, **options: Any) -> None:
@@ -430,7 +460,7 @@ class Decimal(Kind):
 class Date(Kind):
     """A day of the Gregorian calendar."""
 
-    wrong_type = "must be a string with a date, such as 2026-11-28"
+    wrong_type = "must be a date, such as 2026-11-28"
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "date"}
     text_pattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
@@ -448,14 +478,14 @@ class Date(Kind):
         return value.isoformat()
 
 
-_NO_DATE: Final = Problem("invalid_format", "must be a date, such as 2026-11-28")
+_NO_DATE: Final = Problem("invalid_format", Date.wrong_type)
 _DATE: Final = re.compile(Date.text_pattern or "")
 
 
 class Timestamp(Kind):
     """A point in time: RFC 3339. Documents have it in UTC with milliseconds."""
 
-    wrong_type = "must be a string with an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
+    wrong_type = "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "date-time"}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
@@ -467,7 +497,12 @@ class Timestamp(Kind):
         return moment if self.dump_only else _in_milliseconds(moment)
 
     def from_text(self, text: str) -> Any:
-        return read_timestamp(text) or _NO_TIMESTAMP
+        """As Kind.from_text. A date is the start of that day in UTC."""
+        moment = f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
+        return read_timestamp(moment) or _NO_TIMESTAMP_OR_DATE
+
+    def parameter_schema(self, _: Op) -> dict[str, Any]:
+        return {"type": "string", "anyOf": [self.schema, Date.schema]}
 
     def from_cursor(self, value: object) -> Any:
         if isinstance(value, str):
@@ -483,9 +518,18 @@ class Timestamp(Kind):
         written = iter(write_timestamps([value for value in values if value is not None]))
         return [None if value is None else next(written) for value in values]
 
+    def json_texts(self, values: Sequence[Any]) -> list[bytes]:
+        if not self.allow_none or None not in values:
+            return _timestamp_texts(values)
+        return super().json_texts(values)
 
-_NO_TIMESTAMP: Final = Problem(
-    "invalid_format", "must be an RFC 3339 timestamp, such as 2026-11-22T09:30:00Z"
+
+_NO_TIMESTAMP: Final = Problem("invalid_format", Timestamp.wrong_type)
+_NO_TIMESTAMP_OR_DATE: Final = Problem(
+    "invalid_format",
+    "must be an RFC 3339 timestamp with an offset, such as 2026-11-22T09:30:00Z or "
+    "2026-11-22T11:30:00+02:00, or a date, such as 2026-11-22, which is the start of that day in "
+    "UTC",
 )
 _TIMESTAMP: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -526,10 +570,30 @@ def write_timestamps(moments: Sequence[datetime]) -> list[str]:
     return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
 
 
+def _timestamp_texts(moments: Sequence[datetime]) -> list[bytes]:
+    """The JSON texts of many times, as `write_timestamp` writes each."""
+    if not moments:
+        return []
+    # orjson writes six decimals, or none for a full second.
+    written = orjson.dumps(moments, option=orjson.OPT_UTC_Z).replace(b'000Z"', b'Z"')
+    texts = written[1:-1].split(b",")
+    if len(written) == len(texts) * (_TEXT_LENGTH + 1) + 1:
+        return texts
+    return [text if len(text) == _TEXT_LENGTH else _in_three_decimals(text) for text in texts]
+
+
+_TEXT_LENGTH: Final = len('"2026-11-22T09:30:00.123Z"')
+
+
+def _in_three_decimals(text: bytes) -> bytes:
+    """The JSON text of a time that has another number of decimals."""
+    return text[:24] + b'Z"' if b"." in text else text[:20] + b'.000Z"'
+
+
 class Uuid(Kind):
     """A UUID in upper or lower case (RFC 9562). Documents have it in lower case."""
 
-    wrong_type = "must be a string with a UUID"
+    wrong_type = "must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000"
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "uuid"}
     operators = EQUALITY
     text_pattern = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -545,9 +609,7 @@ class Uuid(Kind):
         return str(value)
 
 
-_NO_UUID: Final = Problem(
-    "invalid_format", "must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000"
-)
+_NO_UUID: Final = Problem("invalid_format", Uuid.wrong_type)
 _UUID: Final = re.compile(Uuid.text_pattern or "")
 
 

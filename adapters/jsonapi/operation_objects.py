@@ -67,7 +67,7 @@ class OperationsParser:
 
     def __init__(self, locate: ResolveHref) -> None:
         self._locate = locate
-        self._structure = StructureValidator()
+        self._structure = StructureValidator(lambda: _EXAMPLE)
         self._made: dict[tuple[str, str], int] = {}
         self._readers = {"add": self._add, "update": self._update, "remove": self._remove}
 
@@ -76,12 +76,12 @@ class OperationsParser:
         document = self._structure.document(value)
         for name in _FORBIDDEN_MEMBERS:
             if name in document:
-                self._add_error(f"/{name}", f"A document with {OPERATIONS} has no {name}.")
+                self._add_error(f"/{name}", f"A document with {OPERATIONS} must not have {name}.")
         sent = self._structure.member(document, "", OPERATIONS, list, required=True)
         if sent == []:
-            self._add_error(f"/{OPERATIONS}", "There is no operation.")
+            self._add_error(f"/{OPERATIONS}", f"{OPERATIONS} must have at least one operation.")
         if sent and len(sent) > MAX_OPERATIONS:
-            detail = f"At most {MAX_OPERATIONS} operations are taken at once."
+            detail = f"A request may have at most {MAX_OPERATIONS} operations."
             self._add_error(f"/{OPERATIONS}", detail, code="too_many_operations")
             self._structure.raise_errors()
         found = [self._operation(each, position) for position, each in enumerate(sent or ())]
@@ -124,7 +124,7 @@ class OperationsParser:
 
     def _target(self, operation: dict[str, Any], at: str) -> Target | MissingTarget | None:
         if "ref" in operation and "href" in operation:
-            self._add_error(at, "An operation has ref or href, not both.")
+            self._add_error(at, "An operation must not have both ref and href.")
         ref = self._structure.member(operation, at, "ref", dict)
         if ref is not None:
             return self._parse_ref(ref, f"{at}/ref")
@@ -134,7 +134,7 @@ class OperationsParser:
     def _parse_ref(self, ref: dict[str, Any], at: str) -> Target | MissingTarget:
         named = self._structure.member(ref, at, "type", str, required=True)
         if ("id" in ref) == ("lid" in ref):
-            self._add_error(at, "A ref has an id or a lid.")
+            self._add_error(at, "A ref must have either id or lid.")
         found_id = self._structure.member(ref, at, "id", str)
         lid = self._structure.member(ref, at, "lid", str)
         relationship = self._structure.member(ref, at, "relationship", str)
@@ -148,7 +148,8 @@ class OperationsParser:
             return Target(at, named, found_id)
         created_by = self._made.get((named, lid))
         if created_by is None:
-            self._add_error(f"{at}/lid", "No operation before gives this lid.", code="unknown_lid")
+            detail = "No earlier operation creates a resource with this lid."
+            self._add_error(f"{at}/lid", detail, code="unknown_lid")
         return Target(at, named, lid=lid, created_by=created_by)
 
     def _resolve_href(self, href: str, at: str) -> Target | MissingTarget:
@@ -159,7 +160,7 @@ class OperationsParser:
         """Remember who gives a local identity: once in a document."""
         key = (data.type, str(data.lid))
         if key in self._made:
-            self._add_error(f"{data.at}/lid", "An operation before gives this lid.")
+            self._add_error(f"{data.at}/lid", "An earlier operation already uses this lid.")
         self._made[key] = position
 
     def _data(self, operation: dict[str, Any], at: str, *, new: bool) -> ResourceObject:
@@ -174,10 +175,12 @@ class OperationsParser:
     ) -> tuple[Target, ResourceObject | None]:
         data = self._data(operation, at, new=True)
         if "ref" in operation:
-            self._add_error(f"{at}/ref", "An add has no ref; its data or its href names the type.")
+            self._add_error(
+                f"{at}/ref", "add must not have a ref. Its data or href gives the type."
+            )
         elif target and target.id is not None:
             self._add_error(
-                target.pointer, "An add is for a collection, not for one of its resources."
+                target.pointer, "The target of add must be a collection, not a resource."
             )
         return target or Target(data.at, data.type, inferred=True), data
 
@@ -194,15 +197,16 @@ class OperationsParser:
         self, operation: dict[str, Any], at: str, target: Target | None
     ) -> tuple[Target, ResourceObject | None]:
         if not (operation.keys() & {"ref", "href"}):
-            self._add_error(at, "A remove has a ref or a href.", code="missing_member")
+            self._add_error(at, "remove requires a ref or an href.", code="missing_member")
         return self._one(at, target), None
 
     def _one(self, at: str, target: Target | None) -> Target:
         if target and target.id is None and target.lid is None:
-            self._add_error(target.pointer, "This names a collection, not one of its resources.")
+            self._add_error(target.pointer, "The target must be a resource, not a collection.")
         return target or Target(at, "")
 
 
+_EXAMPLE: Final = '{"atomic:operations": [{"op": "add", "data": {"type": …, "attributes": …}}]}'
 _NOTHING: Final = ResourceObject(
     at="", type="", id=None, lid=None, fields={}, relationships=frozenset(), has_attributes=False
 )

@@ -9,11 +9,10 @@ from application.search import Key, Numbered, Page, Slice
 
 def page_meta(page: Page[Any], question: CollectionQuery) -> dict[str, Any]:
     place = question.search.place
-    if page.total is not None:
-        return {"total": page.total}
+    meta: dict[str, Any] = {} if page.total is None else {"total": page.total}
     if isinstance(place, Slice) and place.after and place.before and page.more:
-        return {"rangeTruncated": True}
-    return {}
+        meta["rangeTruncated"] = True
+    return meta
 
 
 def page_links(page: Page[Any], question: CollectionQuery) -> dict[str, Pairs | None]:

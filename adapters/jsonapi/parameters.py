@@ -1,13 +1,15 @@
-"""Query parameters -> what they ask for (jsonapi.org/format/1.1/#query-parameters).
+"""Parse query parameters (jsonapi.org/format/1.1/#query-parameters).
 
-Every problem of a query is reported at once, each with the name of its parameter.
+All errors of a query are reported together, each with the name of its parameter. An unknown name is
+reported with the valid ones and the nearest of them; an invalid value with the accepted form.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,7 +18,25 @@ from adapters.jsonapi.cursors import Cursors, ListCursors
 from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.kinds import EQUALITY, TEXT_SEARCH
 from adapters.jsonapi.resource import Attribute, Resource
-from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, total_order
+from adapters.jsonapi.suggestions import (
+    MAX_SUGGESTIONS,
+    SEARCH,
+    suggest_attribute,
+    suggest_operator,
+    suggest_parameter,
+)
+from application.search import (
+    Condition,
+    Key,
+    Numbered,
+    Op,
+    Order,
+    Search,
+    Slice,
+    Test,
+    WordSearch,
+    total_order,
+)
 from domain.errors import Problem
 from domain.text import MAX_FOLDED_INPUT, storable
 
@@ -26,6 +46,8 @@ MAX_OFFSET: Final = 100_000
 MAX_SORT_FIELDS: Final = 8
 MAX_FILTERS: Final = 20
 MAX_FILTER_VALUES: Final = 500
+MAX_WORDS: Final = 8
+"""The most words that a search looks for."""
 MAX_VALUE_LENGTH: Final = MAX_FOLDED_INPUT
 """The most characters of a filter value. They are counted before it is folded or matched, because
 that work grows faster than the length."""
@@ -45,7 +67,16 @@ _MOST_QUOTED: Final = 10
 _LONGEST_PARAMETER: Final = 250
 """Clients look for `source.parameter` by its exact name; none that exists is longer."""
 
+_SEARCH: Final = f"filter[{SEARCH}]"
+_ANY_FILTER: Final = "filter[ATTRIBUTE]"
+_ANY_OPERATOR: Final = "filter[ATTRIBUTE][OPERATOR]"
+_NO_PARAMETERS: Final = " This URL has no parameters."
+_EMPTY: Final = "is empty. Send"
+_TOO_LONG: Final = f"A filter value has at most {MAX_VALUE_LENGTH} characters."
+
 Pairs = tuple[tuple[str, str], ...]
+_Operators = Mapping[str, Sequence[str]]
+_NO_FILTERS: Final[_Operators] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +105,7 @@ class CollectionQuery:
 
 
 def collection(
-    query: str, resource: Resource, cursors: Cursors, *, within: tuple[Condition, ...] = ()
+    query: str, resource: Resource, cursors: Cursors, *, within: tuple[Test, ...] = ()
 ) -> CollectionQuery:
     """What the query of a request for a collection asks. RequestError (400).
 
@@ -98,14 +129,14 @@ def single(query: str, resource: Resource) -> FieldSelection:
         return FieldSelection()
     reading = _QueryParser(query, resource)
     shown = reading.field_selection()
-    reading.finish()
+    reading.finish(resource_parameters(resource))
     return shown
 
 
 def no_parameters(query: str) -> None:
     """RequestError (400) for any parameter."""
     if query:
-        _QueryParser(query, Resource("", {})).finish()
+        _QueryParser(query, Resource("", {})).finish(())
 
 
 def flag(query: str, name: str) -> bool:
@@ -117,7 +148,7 @@ def flag(query: str, name: str) -> bool:
         return False
     reading = _QueryParser(query, Resource("", {}))
     value = reading.flag(name)
-    reading.finish()
+    reading.finish((name,))
     return value
 
 
@@ -203,14 +234,23 @@ class _QueryParser:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and not name.endswith("[]"):
-                detail = f"{_truncate(name)} occurs more than once."
+                detail = f"{_truncate(name)} occurs more than once. Send it once."
                 self._add_error(name, detail, code="repeated_parameter")
             seen.add(name)
 
-    def finish(self) -> None:
-        """RequestError for all that was wrong, including the parameters that are left."""
-        for name in self._left:
+    def finish(self, valid: Sequence[str], operators: _Operators = _NO_FILTERS) -> None:
+        """Raises RequestError for every error found, including parameters that are left.
+
+        `valid` are the names of the URL's parameters, but for the filters of attributes.
+        `operators` are those of each attribute that the URL can filter by.
+        """
+        known = [*valid, *([_ANY_FILTER, _ANY_OPERATOR] if operators else [])]
+        for position, name in enumerate(self._left):
             detail = f"Unknown parameter {_quote(name)}."
+            # Only the first ones are explained, so that neither work nor response multiply.
+            if position < MAX_SUGGESTIONS:
+                detail += _did_you_mean(suggest_parameter(name, valid, operators))
+                detail += f" Known: {', '.join(known)}." if known else _NO_PARAMETERS
             self._add_error(name, detail, code="unknown_parameter")
         if self._errors:
             raise RequestError(*self._errors)
@@ -218,18 +258,24 @@ class _QueryParser:
     def flag(self, name: str) -> bool:
         value = self._left.pop(name, "false")
         if value not in ("true", "false"):
-            self._add_error(name, f"{name} must be true or false.")
+            self._add_error(name, f"{name} {'must be' if value else _EMPTY} true or false.")
         return value == "true"
 
-    def collection_query(self, cursors: Cursors, within: tuple[Condition, ...]) -> CollectionQuery:
+    def collection_query(self, cursors: Cursors, within: tuple[Test, ...]) -> CollectionQuery:
         shown = self.field_selection()
         ordering = total_order(tuple(self._sort()))
         conditions = (*within, *self._filters())
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
-        self.finish()
+        self._finish_collection()
         link_query = self._without_places()
         return CollectionQuery(Search(conditions, ordering, place), shown, made, link_query)
+
+    def _finish_collection(self) -> None:
+        if self._left or self._errors:
+            filterable = self._resource.filterable.items()
+            operators = {name: attribute.operators for name, attribute in filterable}
+            self.finish(collection_parameters(self._resource), operators)
 
     def _without_places(self) -> str:
         """The query for other pages; what is encoded well is repeated as it came."""
@@ -264,10 +310,12 @@ class _QueryParser:
     def _names(
         self, parameter: str, names: list[str], known: Collection[str], **more: object
     ) -> None:
-        # One problem that names them, so that the answer does not outgrow the request.
+        # One error for all of them, so that the response does not outgrow the request.
         if unknown := [name for name in dict.fromkeys(names) if name not in known]:
             which = "attribute" if len(unknown) == 1 else "attributes"
-            detail = f"Unknown {which} {_quote_all(unknown)}. Known: {', '.join(known)}."
+            similar = (suggest_attribute(name, known) for name in unknown[:MAX_SUGGESTIONS])
+            detail = f"Unknown {which} {_quote_all(unknown)}.{_did_you_mean(*similar)}"
+            detail += f" Known: {', '.join(known)}."
             self._add_error(parameter, detail, code="unknown_attribute", **more)
 
     def _sort(self) -> Iterator[Order]:
@@ -276,7 +324,7 @@ class _QueryParser:
             return
         names = text.split(",")
         if len(names) > MAX_SORT_FIELDS:
-            detail = f"sort has more than {MAX_SORT_FIELDS} attributes."
+            detail = f"sort has {len(names)} attributes; at most {MAX_SORT_FIELDS} are allowed."
             self._add_error("sort", detail, type_link=_UNSUPPORTED_SORT)
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
@@ -284,13 +332,15 @@ class _QueryParser:
         self._names("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
         yield from (order for order in orders if order.attribute in known)
 
-    def _filters(self) -> Iterator[Condition]:
+    def _filters(self) -> Iterator[Test]:
         found = {name: match for name in self._left if (match := _FILTER.fullmatch(name))}
+        if not self._resource.searched:  # then it is a parameter like any other unknown one
+            found.pop(_SEARCH, None)
         for name in found:
             del self._left[name]
         names = [*found]
         if len(names) > MAX_FILTERS:
-            detail = f"There are more than {MAX_FILTERS} filters."
+            detail = f"There are {len(names)} filters; at most {MAX_FILTERS} are allowed."
             self._add_error(names[MAX_FILTERS], detail)
             return
         values = 0
@@ -300,39 +350,67 @@ class _QueryParser:
                 continue
             values += filtered.count
             if values > MAX_FILTER_VALUES:
-                self._add_error(name, f"The filters have more than {MAX_FILTER_VALUES} values.")
+                detail = f"The filters have more than {MAX_FILTER_VALUES} values."
+                self._add_error(name, f"{detail} Send several requests.")
                 return
-            if condition := self._condition(name, filtered):
-                yield condition
+            if test := self._test(name, filtered):
+                yield test
 
-    def _filtered(self, name: str, of: str, by: str | None) -> "_Filtered | None":
+    def _filtered(self, name: str, of: str, by: str | None) -> "_Filtered | _Searched | None":
+        texts = [value for other, value in self._pairs if other == name]
+        if of == SEARCH and self._resource.searched:
+            return self._searched(name, by, texts[0])
         attribute = self._resource.filterable.get(of)
         if attribute is None:
-            self._names(name, [of], self._resource.filterable)
+            searched = [SEARCH] if self._resource.searched else []
+            self._names(name, [of], [*self._resource.filterable, *searched])
             return None
         op = _OPS.get(by) if by else Op.IN
-        allows = attribute.field.allows
-        if op is None or not allows(op):
-            known = ", ".join(each.value for each in Op if allows(each))
-            detail = f"{attribute.name} cannot be filtered by {_quote(by or '')}. Known: {known}."
-            self._add_error(name, detail)
+        if op is None or not attribute.field.allows(op):
+            known = attribute.operators
+            detail = f"{attribute.name} cannot be filtered by {_quote(by or '')}."
+            detail += _did_you_mean(suggest_operator(by or "", known))
+            self._add_error(name, f"{detail} Known: {', '.join(known)}.")
             return None
-        texts = [value for other, value in self._pairs if other == name]
         if op is Op.IN and by != "":
             return _Filtered(attribute, op, texts[:1], separated=True)
         return _Filtered(attribute, op, texts if op is Op.IN else texts[:1])
+
+    def _searched(self, name: str, by: str | None, text: str) -> "_Searched | None":
+        if by is None:
+            return _Searched(text)
+        self._add_error(name, f"{_SEARCH} takes no operator. Send {_SEARCH}=WORDS.")
+        return None
+
+    def _test(self, name: str, filtered: "_Filtered | _Searched") -> Test | None:
+        if isinstance(filtered, _Searched):
+            return self._word_search(name, filtered.text)
+        return self._condition(name, filtered)
+
+    def _word_search(self, name: str, text: str) -> WordSearch | None:
+        if len(text) > MAX_VALUE_LENGTH:
+            self._add_error(name, _TOO_LONG)
+            return None
+        words = text.split()
+        if 0 < len(words) <= MAX_WORDS:
+            return WordSearch.folding(self._resource.searched, words)
+        found = f"has {len(words)} words" if words else "is empty"
+        detail = f"{name} {found}. Send 1 to {MAX_WORDS} words, separated by spaces."
+        self._add_error(name, detail)
+        return None
 
     def _condition(self, name: str, filtered: "_Filtered") -> Condition | None:
         attribute, op = filtered.attribute, filtered.op
         texts = filtered.texts[0].split(",") if filtered.separated else filtered.texts
         if len(max(texts, key=len)) > MAX_VALUE_LENGTH:
-            self._add_error(name, f"A filter value has at most {MAX_VALUE_LENGTH} characters.")
+            self._add_error(name, _TOO_LONG)
             return None
         values = []
         for text in texts:
             value = attribute.read(text, op)
             if isinstance(value, Problem):
-                self._add_error(name, _invalid_value(attribute, op, text, value))
+                plus = "+" in self._query
+                self._add_error(name, _invalid_value(attribute, op, text, value, plus=plus))
                 return None
             values.append(value)
         if op is Op.IN and len(values) == 1:
@@ -352,8 +430,9 @@ class _QueryParser:
         # A range is as long as it may be, unless the client says less (the profile's section
         # on combining page[after] and page[before]).
         size = self._size(MAX_PAGE_SIZE if after and before else DEFAULT_PAGE_SIZE)
+        total = self._total()
         if "page[number]" not in self._left:
-            return Slice(size, after, before)
+            return Slice(size, after, before, total)
         place = Numbered(size, self._positive_integer("page[number]") or 1)
         if by_cursor:
             self._add_error("page[number]", "page[number] cannot be combined with cursors.")
@@ -391,6 +470,15 @@ class _QueryParser:
             )
         return size
 
+    def _total(self) -> bool:
+        """Whether a page by cursor has the total. A numbered page always has it."""
+        text = self._left.pop("page[total]", None)
+        if text not in (None, "true"):
+            problem = "must be" if text else _EMPTY
+            detail = f"page[total] {problem} true. For no total, leave it out."
+            self._add_error("page[total]", detail)
+        return text is not None
+
     def _cursor(self, parameter: str, cursors: ListCursors) -> Key | None:
         if parameter not in self._left:
             return None
@@ -411,6 +499,14 @@ class _QueryParser:
 
 
 @dataclass(frozen=True, slots=True)
+class _Searched:
+    """A search for the words of a text. It counts as one value."""
+
+    text: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class _Filtered:
     """A filter whose attribute and operator exist, and the texts of its values.
 
@@ -428,12 +524,36 @@ class _Filtered:
         return 1 + self.texts[0].count(",") if self.separated else len(self.texts)
 
 
-def _invalid_value(attribute: Attribute, op: Op, text: str, problem: Problem) -> str:
-    """Why an attribute cannot have a value, and what is accepted."""
-    detail = f"{_quote(text)} is not a valid {attribute.name}. It {problem.detail}."
-    if " " in text and not isinstance(attribute.read(text.replace(" ", "+"), op), Problem):
-        detail += " A + in a query means a space; write %2B."
+def _invalid_value(attribute: Attribute, op: Op, text: str, problem: Problem, *, plus: bool) -> str:
+    """Why an attribute cannot have a value, and what is accepted.
+
+    `plus`: the query has a +, which means a space.
+    """
+    sent = _quote(text) if text else "An empty value"
+    detail = f"{sent} is not a valid {attribute.name}. It {problem.detail}."
+    if plus and " " in text:
+        encoded = attribute.read(text.replace(" ", "+"), op)
+        if not isinstance(encoded, Problem):
+            detail += " A + in a query means a space; write %2B."
     return detail
+
+
+def _did_you_mean(*names: str | None) -> str:
+    """A question that names the suggestions; empty if there is none."""
+    found = [_quote(name) for name in names if name]
+    return f" Did you mean {', '.join(found)}?" if found else ""
+
+
+def collection_parameters(resource: Resource) -> list[str]:
+    """The names of a collection's parameters, but for the filters of attributes."""
+    search = [_SEARCH] if resource.searched else []
+    pages = [f"page[{name}]" for name in ("size", "after", "before", "number", "total")]
+    return [*pages, "sort", *search, *resource_parameters(resource)]
+
+
+def resource_parameters(resource: Resource) -> list[str]:
+    """The names of the parameters of a single resource."""
+    return [f"fields[{resource.type}]", "include"]
 
 
 def _of_the_list(error: ErrorObject) -> bool:

@@ -6,7 +6,7 @@ from these tables. Attributes that are sent are loaded by marshmallow; see `Reso
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 import marshmallow
@@ -14,6 +14,7 @@ from marshmallow import ValidationError
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.kinds import EQUALITY, Id, Kind
+from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
 from application.search import Op
 from domain.attributes import UNKNOWN, AttributeRules, Rule
 from domain.errors import Invalid, Problem, Violation
@@ -47,6 +48,11 @@ class Attribute:
         """Whether it can be set and never read."""
         return self.field.load_only
 
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The operators of filters by this attribute."""
+        return tuple(op.value for op in Op if self.field.allows(op))
+
     def read(self, text: str, op: Op) -> Any:
         """The value of a text to compare it with in that way; a Problem if it cannot have it.
 
@@ -60,6 +66,7 @@ class Attribute:
 
 _Attributes = Mapping[str, Attribute]
 _SchemaClass = type[Schema]
+_RESERVED: Final = frozenset(("or", "not", "q", "history"))
 _NO_RULES: Final = AttributeRules({})
 
 
@@ -83,6 +90,8 @@ class Resource:
     """What lists can be sorted by, including the id."""
     filterable: _Attributes = field(init=False)
     """What lists can be filtered by, including the id."""
+    searched: tuple[str, ...] = field(init=False)
+    """The attributes in which `filter[q]` looks for words."""
     _loader: marshmallow.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +108,7 @@ class Resource:
             "filterable": {
                 name: each for name, each in of_lists.items() if any(map(each.field.allows, Op))
             },
+            "searched": tuple(name for name, each in of_lists.items() if each.field.searched),
             "_loader": marshmallow.Schema.from_dict(loaded, name=self.type)(),  # type: ignore[arg-type]
         }.items():
             object.__setattr__(self, name, value)
@@ -110,6 +120,8 @@ class Resource:
         `rules` are the domain's. Raises ValueError if the schema contradicts them.
         """
         bound: dict[str, Any] = schema().fields
+        if reserved := sorted(_RESERVED & bound.keys()):
+            raise ValueError(f"Parameters and URLs use these names, so no field can: {reserved}.")
         declared = {name: each for name, each in bound.items() if name != "id"}
         known = rules or _NO_RULES
         if rules:
@@ -172,10 +184,19 @@ class Resource:
             broken[name] = Problem(code, detail)
         missing = [name for name in self.settable if name in broken and name not in sent]
         invalid = [name for name in self.settable if name in broken and name in sent]
+        unknown = (name for name in sent if name not in self.settable)
         return chain(
             (Violation(name, broken[name]) for name in (*missing, *invalid)),
-            (Violation(name, UNKNOWN) for name in sent if name not in self.settable),
+            (Violation(name, self._unknown(name)) for name in islice(unknown, MAX_SUGGESTIONS)),
+            (Violation(name, UNKNOWN) for name in unknown),
         )
+
+    def _unknown(self, name: str) -> Problem:
+        """The problem of an attribute that does not exist, with those that can be set."""
+        similar = suggest_attribute(name, self.settable)
+        question = f" Did you mean '{similar}'?" if similar else ""
+        known = ", ".join(self.settable)
+        return Problem(UNKNOWN.code, f"{UNKNOWN.detail}.{question} Known: {known}")
 
     def csv_row(self, entity: Any) -> list[str]:
         """The id and the attributes of an entity as text, which `from_text` of their fields reads.

@@ -3,8 +3,9 @@
 What their fields say is left for the domain to judge.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError
@@ -61,15 +62,18 @@ def parsed(text: bytes | bytearray, *, most: int) -> Any:
         raise RequestError(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
 
 
-def read_resource(text: bytes | bytearray, *, id_required: bool) -> ResourceObject:
-    """The resource object of a document.
+def read_resource(
+    text: bytes | bytearray, resource: Resource, *, resource_id: str | None = None
+) -> ResourceObject:
+    """The resource object of a document; `resource_id` is the id that it must have.
 
     Raises RequestError (400) with every error of its structure.
     """
-    structure = StructureValidator()
+    id_required = resource_id is not None
+    structure = StructureValidator(lambda: example_document(resource, resource_id))
     document = structure.document(parsed(text, most=MAX_MEMBERS))
     if "errors" in document:
-        structure.add_error("/errors", "A document with data has no errors.")
+        structure.add_error("/errors", "A document with data must not have errors.")
     structure.member(document, "", "included", list)
     data = structure.member(document, "", "data", dict, required=True)
     if data is None:
@@ -82,12 +86,35 @@ def read_resource(text: bytes | bytearray, *, id_required: bool) -> ResourceObje
 _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", str: "a string"}
 
 
+_ENVELOPE: Final = frozenset(("", "/data"))
+"""The pointers of the errors that an example of the whole document explains."""
+
+
+def example_document(resource: Resource, resource_id: str | None = None) -> str:
+    """A short document that creates a resource, or changes the one with the id."""
+    examples = {
+        name: each.field.metadata["examples"][0]
+        for name, each in resource.settable.items()
+        if each.field.metadata.get("examples")
+    }
+    required = {name: examples[name] for name in examples if resource.settable[name].required}
+    one = dict([*examples.items()][:1])
+    data: dict[str, object] = {"type": resource.type}
+    if resource_id is not None:
+        data["id"] = resource_id
+    data["attributes"] = (required if resource_id is None else {}) or one
+    return json.dumps({"data": data}, ensure_ascii=False)
+
+
 class StructureValidator:
-    """The faults of one document's structure, as they are found: the first MAX_ERRORS of them, and
+    """The errors of one document's structure, as they are found: the first MAX_ERRORS of them, and
     the number of the others.
+
+    `example` returns a valid document, which is shown if the document lacks the envelope.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, example: Callable[[], str]) -> None:
+        self._example = example
         self._errors: list[ErrorObject] = []
         self._omitted = 0
 
@@ -99,9 +126,15 @@ class StructureValidator:
         self._errors.append(ErrorObject(status=400, code=code, detail=detail, pointer=pointer))
 
     def raise_errors(self) -> None:
-        """RequestError (400) with all of them, if there are any."""
-        if self._errors:
-            raise RequestError(*self._errors, omitted=self._omitted)
+        """Raises RequestError (400) with all errors, if there are any."""
+        if not self._errors:
+            return
+        for position, error in enumerate(self._errors):
+            if error.pointer in _ENVELOPE:
+                detail = f"{error.detail} Send a document such as {self._example()}."
+                self._errors[position] = replace(error, detail=detail)
+                break
+        raise RequestError(*self._errors, omitted=self._omitted)
 
     def is_object(self, value: Any, at: str, named: str) -> bool:
         """Whether it is an object; a fault if not."""
@@ -148,7 +181,8 @@ class StructureValidator:
             pointer = _pointer(f"{at}/relationships", name)
             self._relationship(pointer, value)
             if name in attributes:
-                self.add_error(pointer, "An attribute and a relationship can't have the same name.")
+                detail = "An attribute and a relationship must not have the same name."
+                self.add_error(pointer, detail)
         return ResourceObject(
             at=at,
             type=named or "",
@@ -194,9 +228,9 @@ def expect_existing(sent: ResourceObject, resource: Resource, resource_id: str) 
 def _expect(sent: ResourceObject, resource: Resource, resource_id: str | None) -> None:
     errors = []
     if sent.type != resource.type:
-        errors.append(other_type(sent, f"This collection holds {resource.type}, nothing else."))
+        errors.append(other_type(sent, f"The type must be {resource.type}, as in the URL."))
     if sent.id != resource_id:
-        errors.append(other_id(sent, "The id is not that of the URL."))
+        errors.append(other_id(sent, f"The id must be {resource_id}, as in the URL."))
     if errors:
         raise RequestError(*errors)
 
@@ -205,7 +239,7 @@ def client_generated_id_error(sent: ResourceObject) -> ErrorObject | None:
     """The problem of an id that the client made, if it did."""
     if sent.id is None:
         return None
-    detail = "The service gives ids; leave it out."
+    detail = "The server assigns the id. Omit it."
     code = "client_generated_id"
     return ErrorObject(status=403, code=code, detail=detail, pointer=f"{sent.at}/id")
 

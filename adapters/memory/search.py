@@ -16,13 +16,15 @@ from application.search import (
     Page,
     Search,
     Slice,
+    Test,
     Value,
+    WordSearch,
 )
 from domain.text import fold
 
 T = TypeVar("T")
 
-_TESTS: Mapping[Op, Callable[[Any, Any], bool]] = {
+_COMPARISONS: Mapping[Op, Callable[[Any, Any], bool]] = {
     Op.EQ: eq,
     Op.IN: eq,
     Op.NE: ne,
@@ -64,13 +66,19 @@ def _fitting(entities: Iterable[T], search: Search) -> list[T]:
     ]
 
 
-def _holds(condition: Condition, entity: object) -> bool:
+def _holds(test: Test, entity: object) -> bool:
+    if isinstance(test, WordSearch):
+        return all(any(_compares(c, entity) for c in conditions) for conditions in test.by_word())
+    return _compares(test, entity)
+
+
+def _compares(condition: Condition, entity: object) -> bool:
     stored = getattr(entity, condition.attribute)
     if stored is None:
         return condition.op is Op.NE and bool(condition.values)
     compared = fold(stored) if condition.folded else stored
-    test = _TESTS[condition.op]
-    return any(test(compared, value) for value in condition.values)
+    compare = _COMPARISONS[condition.op]
+    return any(compare(compared, value) for value in condition.values)
 
 
 def _key(entity: object, ordering: tuple[Order, ...]) -> Key:
@@ -111,4 +119,4 @@ def _sliced(
         and (place.before is None or compare(key, place.before) < 0)
     ]
     page = inside[-place.size :] if place.backward else inside[: place.size]
-    return Page(tuple(page), len(inside) > place.size)
+    return Page(tuple(page), len(inside) > place.size, len(keyed) if place.total else None)

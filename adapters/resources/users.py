@@ -34,6 +34,7 @@ class UserSchema(Schema):
     email = Email(
         required=True,
         key=Key("email_key", email_key),
+        searched=True,
         minLength=3,
         maxLength=EMAIL_LENGTH,
         examples=["ann@example.org"],
@@ -43,6 +44,7 @@ class UserSchema(Schema):
     name = Text(
         required=True,
         folded=True,
+        searched=True,
         pattern=_NAME,
         list_pattern=_LISTED_NAME,
         minLength=1,

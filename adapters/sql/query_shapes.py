@@ -4,13 +4,24 @@ Shapes are tuples: each search makes one, and looks up its statement by it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from adapters.sql.columns import PREFIX_LENGTH, FixedDecimal
-from application.search import Condition, Key, Numbered, Op, Order, Search, Slice, Value
+from application.search import (
+    Condition,
+    Key,
+    Numbered,
+    Op,
+    Order,
+    Search,
+    Slice,
+    Test,
+    Value,
+    WordSearch,
+)
 
 _LARGEST_INTEGER: Final = 2**63 - 1
 _BEYOND_KEYS: Final = 1e30
@@ -48,15 +59,26 @@ class ConditionShape(NamedTuple):
     alternatives: tuple[Placeholders, ...]
 
 
+class WordsShape(NamedTuple):
+    """A search for words: for each word, one of its conditions holds."""
+
+    words: tuple[tuple[ConditionShape, ...], ...]
+
+
+TestShape: TypeAlias = ConditionShape | WordsShape
+
+
 class QueryShape(NamedTuple):
     """What a search asks for, but for the values: conditions, order, and ends of the slice.
 
-    The values "count" and "offset" belong to it, too.
+    `total`: the statement also selects the number of rows in the whole list. The values "count"
+    and "offset" belong to the shape as well.
     """
 
-    conditions: tuple[ConditionShape, ...]
+    conditions: tuple[TestShape, ...]
     ordering: tuple[Order, ...]
     numbered: bool
+    total: bool
     after: Placeholders | None = None
     before: Placeholders | None = None
 
@@ -73,11 +95,11 @@ def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
         values[name] = value
         return Placeholder(name, beyond)
 
-    conditions = tuple(_condition_shape(each, slot) for each in search.conditions)
+    conditions = tuple(_test_shape(each, slot) for each in search.conditions)
     place = search.place
     if isinstance(place, Numbered):
         values |= {"count": place.size, "offset": place.offset}
-        return QueryShape(conditions, search.ordering, numbered=True), values
+        return QueryShape(conditions, search.ordering, numbered=True, total=True), values
 
     def slots(key: Key | None) -> Placeholders | None:
         if key is None:
@@ -86,7 +108,7 @@ def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
 
     after, before = slots(place.after), slots(place.before)
     values["count"] = place.size + 1  # one row more, to learn whether there are more
-    return QueryShape(conditions, search.ordering, False, after, before), values
+    return QueryShape(conditions, search.ordering, False, place.total, after, before), values
 
 
 def fit_decimals(search: Search, columns: Mapping[str, FixedDecimal]) -> Search:
@@ -95,8 +117,11 @@ def fit_decimals(search: Search, columns: Mapping[str, FixedDecimal]) -> Search:
     The columns are given by attribute. No database needs to round a value or to compare it with
     more digits than the column has: SQLite can't, and MariaDB finds the rounded value instead.
     """
-    conditions: list[Condition] = []
+    conditions: list[Test] = []
     for condition in search.conditions:
+        if isinstance(condition, WordSearch):
+            conditions.append(condition)
+            continue
         column = columns.get(condition.attribute)
         conditions += [condition] if column is None else _fitted(condition, column)
     place = search.place
@@ -138,6 +163,22 @@ def _fitted(condition: Condition, column: FixedDecimal) -> list[Condition]:
     if bound < column.least:  # as every decimal of the column is greater
         return [replace(condition, op=Op.GE if upward else Op.LT, values=(column.least,))]
     return [replace(condition, op=Op.GT if upward else Op.LE, values=(column.floor(bound),))]
+
+
+def _test_shape(test: Test, slot: Callable[[Value], Placeholder]) -> TestShape:
+    if isinstance(test, Condition):
+        return _condition_shape(test, slot)
+    return WordsShape(tuple(_word_shape(word, test.attributes, slot) for word in test.words))
+
+
+def _word_shape(
+    word: str, attributes: tuple[str, ...], slot: Callable[[Value], Placeholder]
+) -> tuple[ConditionShape, ...]:
+    """The word is sent once, whatever the number of attributes."""
+    slots = tuple(map(slot, _substring(word)))
+    return tuple(
+        ConditionShape(attribute, Op.CONTAINS, True, False, (slots,)) for attribute in attributes
+    )
 
 
 def _condition_shape(condition: Condition, slot: Callable[[Value], Placeholder]) -> ConditionShape:
@@ -200,7 +241,7 @@ def _without_redundant_orders(search: Search) -> Search:
 
     They would only keep the database from seeing that an index has the rows in their order.
     """
-    fixed = {each.attribute: each.values[0] for each in search.conditions if _is_one_value(each)}
+    fixed = _one_values(search.conditions)
     fixed.pop("id", None)
     remaining = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
     if len(remaining) == len(search.ordering):
@@ -228,3 +269,9 @@ def _is_within(key: Key, ordering: tuple[Order, ...], fixed: Mapping[str, Value]
 
 def _is_one_value(condition: Condition) -> bool:
     return condition.op is Op.EQ and len(condition.values) == 1 and not condition.folded
+
+
+def _one_values(tests: Iterable[Test]) -> dict[str, Value]:
+    """By attribute, the only value that the conditions leave."""
+    conditions = (each for each in tests if isinstance(each, Condition))
+    return {each.attribute: each.values[0] for each in conditions if _is_one_value(each)}

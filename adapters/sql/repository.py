@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Final, Generic, NamedTuple
 
@@ -55,7 +55,11 @@ class EntityTable(Generic[N, E]):
         self.derived = dict(derived or {})
         self.unique = {key: (unique or {})[key.attribute] for key in entity_type.unique}
         self.fields: tuple[str, ...] = entity_type.entity._fields  # type: ignore[attr-defined]
-        self.entity: Callable[[Sequence[Any]], E] = entity_type.entity._make  # type: ignore[attr-defined]
+        # Unlike `_make` of the named tuple, it runs no Python code.
+        self.entity: Callable[[Sequence[Any]], E] = partial(
+            tuple.__new__,
+            entity_type.entity,  # type: ignore[type-var]
+        )
         """Returns the entity of a row of the table's fields."""
         self.attributes = tuple(entity_type.rules.rules)
         self.values_of = tuple_getter(self.attributes)

@@ -26,7 +26,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.functions import GenericFunction
 
 from adapters.sql.columns import FixedDecimal, IndexedPrefix, NullsLowest
@@ -37,6 +36,8 @@ from adapters.sql.query_shapes import (
     Placeholder,
     Placeholders,
     QueryShape,
+    TestShape,
+    WordsShape,
     fit_decimals,
     parametrize,
 )
@@ -136,9 +137,13 @@ class Searchable:
         shape, values = parametrize(search)
         statement = self._statement(shape, connection.dialect.name, for_update)
         rows = statement.rows(connection, values)
+        total = None
+        if shape.total:
+            total = rows[0][0]
+            rows = [row[1:] for row in rows if row[1 + self._id] is not None]
         if isinstance(search.place, Numbered):
-            return self._numbered_page(rows, search.place, entity)
-        return _sliced_page(rows, search.place, entity)
+            return _numbered_page(rows, search.place, entity, total or 0)
+        return _sliced_page(rows, search.place, entity, total)
 
     def count_by(
         self, connection: RawConnection, search: Search, attribute: str, limit: int
@@ -167,10 +172,21 @@ class Searchable:
         if for_update:
             fitting = fitting.with_for_update()
         if shape.numbered:
-            return CompiledStatement(self._numbered(fitting, shape.ordering))
-        return CompiledStatement(self._sliced(fitting, shape, _BEYOND.get(database, _after_key)))
+            page = self._first(fitting, shape.ordering).offset(_OFFSET)
+        else:
+            page = self._sliced(fitting, shape, _BEYOND.get(database, _after_key))
+        if shape.total:
+            page = self._with_total(fitting, page, _direction(shape))
+        return CompiledStatement(page)
 
-    def _holds(self, condition: ConditionShape, database: str) -> Clause:
+    def _holds(self, test: TestShape, database: str) -> Clause:
+        if isinstance(test, WordsShape):
+            return and_(
+                *(or_(*(self._compares(each, database) for each in word)) for word in test.words)
+            )
+        return self._compares(test, database)
+
+    def _compares(self, condition: ConditionShape, database: str) -> Clause:
         text = self._folded[condition.attribute] if condition.folded else None
         indexed = condition.op is Op.STARTS_WITH or (
             condition.op is Op.CONTAINS and database == _TRIGRAMS
@@ -203,18 +219,18 @@ class Searchable:
         column = (self._folded if condition.folded else self._compared)[condition.attribute]
         return bool((column.usual if isinstance(column, Overridden) else column).nullable)
 
-    def _finds_one(self, condition: ConditionShape) -> bool:
+    def _finds_one(self, condition: TestShape) -> bool:
         """At most."""
+        if isinstance(condition, WordsShape):
+            return False
         is_one = condition.op is Op.EQ and len(condition.alternatives) == 1
         return is_one and self._column_of(condition) in self._unique
 
-    def _sliced(self, fitting: Select[Any], shape: QueryShape, beyond: "Beyond") -> CompilerElement:
-        reverse = _reversed(shape.ordering)
+    def _sliced(self, fitting: Select[Any], shape: QueryShape, beyond: "Beyond") -> Select[Any]:
         if shape.after is not None and shape.before is not None:
-            fitting = fitting.where(beyond(self._columns, reverse, shape.before))
-        backward = shape.before is not None and shape.after is None
-        direction = reverse if backward else shape.ordering
-        start = shape.before if backward else shape.after
+            fitting = fitting.where(beyond(self._columns, _reversed(shape.ordering), shape.before))
+        direction = _direction(shape)
+        start = shape.before if shape.after is None else shape.after
         if start is None:
             # One row has no order, and PostgreSQL plans what has none in less time.
             one = any(map(self._finds_one, shape.conditions))
@@ -247,29 +263,31 @@ class Searchable:
         joined = union_all(*map(select, branches)).subquery("joined")
         return select(joined).order_by(*_sorted_by(joined.c, direction)).limit(_COUNT)
 
-    def _numbered(self, fitting: Select[Any], ordering: tuple[Order, ...]) -> Select[Any]:
-        """The total beside each row, and beside nothing where the page has no rows."""
+    def _with_total(
+        self, fitting: Select[Any], page: Select[Any], direction: tuple[Order, ...]
+    ) -> Select[Any]:
+        """The rows of a page, each after the total. If there are none, one row of nulls."""
         counted = fitting.with_only_columns(
             func.count().label("total"), maintain_column_froms=True
         ).subquery("counted")
-        ordered = fitting.order_by(*_sorted_by(self._columns, ordering))
-        page = ordered.limit(_COUNT).offset(_OFFSET).subquery("page")
-        both = select(counted.c.total, *page.c).select_from(counted.outerjoin(page, true()))
-        return both.order_by(*_sorted_by(page.c, ordering))
-
-    def _numbered_page(
-        self, rows: Sequence[Row], place: Numbered, entity: Callable[[Row], T]
-    ) -> Page[T]:
-        total = rows[0][0]
-        items = tuple(entity(row[1:]) for row in rows if row[1 + self._id] is not None)
-        return Page(items, more=total > place.offset + place.size, total=total)
+        found = page.subquery("page")
+        both = select(counted.c.total, *found.c).select_from(counted.outerjoin(found, true()))
+        return both.order_by(*_sorted_by(found.c, direction))
 
 
-def _sliced_page(rows: Sequence[Row], place: Slice, entity: Callable[[Row], T]) -> Page[T]:
+def _numbered_page(
+    rows: Sequence[Row], place: Numbered, entity: Callable[[Row], T], total: int
+) -> Page[T]:
+    return Page(tuple(map(entity, rows)), more=total > place.offset + place.size, total=total)
+
+
+def _sliced_page(
+    rows: Sequence[Row], place: Slice, entity: Callable[[Row], T], total: int | None
+) -> Page[T]:
     items = list(map(entity, rows[: place.size]))
     if place.backward:
         items.reverse()
-    return Page(tuple(items), more=len(rows) > place.size)
+    return Page(tuple(items), more=len(rows) > place.size, total=total)
 
 
 def _any_holds(column: ColumnElement[Any], condition: ConditionShape) -> Clause:
@@ -299,6 +317,12 @@ def _compared(column: ColumnElement[Any], op: Op, slots: Placeholders) -> Clause
 
 def _bound(column: ColumnElement[Any], slot: Placeholder) -> ColumnElement[Any]:
     return bindparam(slot.name, type_=Float() if slot.out_of_range else column.type)
+
+
+def _direction(shape: QueryShape) -> tuple[Order, ...]:
+    """The order in which the rows are read: the reverse if the slice is filled from its end."""
+    backward = shape.before is not None and shape.after is None
+    return _reversed(shape.ordering) if backward else shape.ordering
 
 
 def _reversed(ordering: tuple[Order, ...]) -> tuple[Order, ...]:

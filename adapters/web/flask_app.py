@@ -5,8 +5,8 @@ by Flask itself, through its public methods and hooks. Everything below is an ex
 Flask: the classes of requests and responses, the session interface, `create_url_adapter` and
 `ensure_sync`. docs/decisions/0044-frameworks-through-public-interfaces.md has the reasons.
 
-Some of it relies on details that Flask and Werkzeug do not promise. tests/web/test_flask_app.py
-fails when one of them changes:
+Some of it relies on details that Flask and Werkzeug do not promise.
+tests/unit/web/test_flask_app.py fails when one of them changes:
 
 - While Flask dispatches a request, it reads only `environ`, `method`, and what Flask itself has
   set on the request. Otherwise Request is correct, but reads everything and is slower.

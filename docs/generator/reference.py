@@ -125,10 +125,9 @@ def _groups(parameters: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _row(group: list[Item]) -> tuple[str, ...]:
     first = group[0]
-    told = first.get("description", "")
-    if _match(first):
-        told = " ".join(f"`[{found[2]}]`" for each in group if (found := _match(each)) and found[2])
-    return f"`{first['name']}`", first["in"], _kind(first["schema"]), told
+    operators = [f"`[{found[2]}]`" for each in group if (found := _match(each)) and found[2]]
+    text = " ".join(operators) or first.get("description", "")
+    return f"`{first['name']}`", first["in"], _kind(first["schema"]), text
 
 
 def _subject(parameter: Item) -> str:
@@ -144,10 +143,14 @@ def _kind(schema: Item) -> str:
     """Describes the values of a schema in a few words, without patterns."""
     if schema.get("maxLength") == 0:
         return "empty"
-    kind = schema.get("items", schema).get("format") or schema["type"]
+    one = schema.get("items", schema)
+    forms = [each["format"] for each in one.get("anyOf", ()) if "format" in each]
+    kind = forms or one.get("format") or schema["type"]
     words = [" or ".join(kind) if isinstance(kind, list) else kind]
     if "enum" in schema:
         words.append(_listed(schema["enum"]))
+    if "const" in schema:
+        words.append(f"`{_plain(schema['const'])}`")
     if "maxLength" in schema:
         words.append(f"of {schema.get('minLength', 0)} to {schema['maxLength']} characters")
     if "maximum" in schema:

@@ -20,7 +20,7 @@ _ROOT: Final = Path(__file__).parents[2]
 _UNCOVERED: Final = Path("docs/prose/uncovered.txt")
 # Quotations of JSON:API, pages that are generated from texts in the code, examples of faults.
 _NOT_CHECKED: Final = re.compile(
-    r"tests/conformance/spec/|docs/(conformance|reference|settings)\.md|tests/docs/test_prose\.py|\.gitignore"
+    r"tests/http/conformance/spec/|docs/(conformance|reference|settings)\.md|tests/project/docs/test_prose\.py|\.gitignore"
 )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from sys import maxsize
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -236,11 +236,11 @@ def _found(
 
 
 def query_of(filters: tuple[str, ...], sort: str | None, **more: str) -> str:
-    """The query that asks the same over HTTP."""
+    """The query that selects the same over HTTP. A space is %20, so no value has lost a plus."""
     pairs = [_filter(text) for text in filters]
     if sort is not None:
         pairs.append(("sort", sort))
-    return urlencode([*pairs, *more.items()], errors="surrogateescape")
+    return urlencode([*pairs, *more.items()], errors="surrogateescape", quote_via=quote)
 
 
 def _filter(text: str) -> tuple[str, str]:

@@ -12,8 +12,11 @@ from adapters.jsonapi.parameters import (
     MAX_OFFSET,
     MAX_PAGE_SIZE,
     MAX_SORT_FIELDS,
+    MAX_VALUE_LENGTH,
+    MAX_WORDS,
 )
 from adapters.jsonapi.resource import Attribute, Resource
+from adapters.jsonapi.suggestions import SEARCH
 from application.search import Op
 
 
@@ -30,6 +33,11 @@ def _header(name: str, text: str, example: str, **schema: Any) -> dict[str, Any]
 _BY_NUMBER: Final = (
     "A page by its number, instead of cursors. At most "
     f"{MAX_OFFSET} items may come before it, which depends on page[size]."
+)
+
+_TOTAL: Final = (
+    "Adds the total of the filtered list to a page by cursor, as meta.page.total. Counting takes "
+    "time. A page by number always has the total."
 )
 
 KEY: Final = _header(
@@ -108,6 +116,21 @@ def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
             yield _query(f"{name}[{op.value}]", _values(attribute, op), compared)
 
 
+def _search(resource: Resource) -> Iterator[dict[str, Any]]:
+    """The parameter that searches for words, if the resource has one."""
+    if not resource.searched:
+        return
+    word = r"[^\s\u0000]+"
+    words = rf"\s*{word}(?:\s+{word}){{0,{MAX_WORDS - 1}}}\s*"
+    schema = {**_of(words), "minLength": 1, "maxLength": MAX_VALUE_LENGTH}
+    attributes = " or ".join(resource.searched)
+    text = (
+        f"Searches for 1 to {MAX_WORDS} words, separated by spaces. Each word is part of "
+        f"{attributes}, in any letter case."
+    )
+    yield _query(f"filter[{SEARCH}]", schema, text)
+
+
 def list_parameters(resource: Resource) -> list[dict[str, Any]]:
     """The parameters that a collection takes."""
     cursor = {
@@ -126,11 +149,13 @@ def list_parameters(resource: Resource) -> list[dict[str, Any]]:
         _query("page[after]", cursor, "A cursor: the items after it."),
         _query("page[before]", cursor, "A cursor: the items before it."),
         _query("page[number]", number, _BY_NUMBER),
+        _query("page[total]", {"type": "boolean", "const": True}, _TOTAL),
         _query(
             "sort",
             order,
             f"Attributes, separated by commas, - for descending: {', '.join(resource.sortable)}.",
         ),
+        *_search(resource),
         *(found for attribute in resource.filterable.values() for found in _filters(attribute)),
         fields(resource),
         INCLUDE,

@@ -11,6 +11,21 @@ from adapters.jsonapi.operation_objects import (
 )
 from adapters.jsonapi.resource import Attribute, Resource
 
+_PAGE_META: Final = {
+    "type": "object",
+    "properties": {
+        "total": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "How many items the filtered list has: on pages by number, and on "
+            "others that were requested with page[total]=true.",
+        },
+        "rangeTruncated": {
+            "type": "boolean",
+            "description": "True if a range between two cursors has more items.",
+        },
+    },
+}
 _LINK: Final = {"type": ["string", "object", "null"]}
 
 
@@ -124,6 +139,7 @@ def page_schemas(resource: Resource) -> dict[str, Any]:
         f"{name}Page": _document(
             {"type": "array", "items": reference(name)},
             links={"type": "object", "required": ["prev", "next"], "properties": page_links},
+            meta={"type": "object", "properties": {"page": _PAGE_META}},
         ),
     }
 

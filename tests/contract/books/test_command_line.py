@@ -1,0 +1,167 @@
+"""A resource with every kind of attribute at the command line, on every database."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+FULL = (
+    *("--title", "Emma", "--isbn", "a-1", "--summary", "Of\nHighbury.", "--lent"),
+    *("--pages", "474", "--sold", str(2**53 + 1), "--price", "12.50"),
+    *("--published", "1815-12-23", "--due", "2026-11-22T09:30:00.123Z"),
+    *("--contact", "jane@example.org", "--website", "https://example.org/"),
+    *("--edition", "123e4567-e89b-12d3-a456-426614174000", "--state", "used"),
+    *("--extra", '{"binding": ["cloth", 1]}', "--pin", "secret-pin"),
+)
+
+
+def shown(result: Any) -> dict[str, Any]:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)["data"]["attributes"]
+
+
+def test_books_are_created_found_changed_and_deleted(roster: Any) -> None:
+    created = shown(roster("books", "create", *FULL, "--json"))
+    assert created | {"pages": 474, "price": "12.50", "lent": True} == created
+    assert created["extra"] == {"binding": ["cloth", 1]}
+    assert "pin" not in created
+    found = shown(roster("books", "show", "a-1", "--json"))
+    assert found == created
+    changed = shown(
+        roster("books", "update", "a-1", "--no-price", "--no-lent", "--no-extra", "--json")
+    )
+    assert (changed["price"], changed["lent"], changed["extra"]) == (None, False, None)
+    table = roster("books", "list", "--filter", "title=EMMA", "--fields", "title,price")
+    assert table.stdout.splitlines()[1].split()[1:] == ["Emma"]
+    history = roster("books", "history", "a-1", "--json")
+    assert [e["attributes"]["action"] for e in json.loads(history.stdout)["data"]] == [
+        "created",
+        "changed",
+    ]
+    assert roster("books", "delete", "a-1").exit_code == 0
+    missing = roster("books", "show", "a-1")
+    assert missing.exit_code == 1
+    assert missing.stderr == "Error: book_not_found: There is no book a-1.\n"
+
+
+def test_invalid_options_are_reported_as_over_http(roster: Any) -> None:
+    result = roster("books", "create", "--pages", "many", "--isbn", "A B")
+    assert result.exit_code == 1
+    assert [line.split(":")[1].strip() for line in result.stderr.splitlines()[:1]] == ["missing"]
+    assert "wrong_type: pages must be a whole number." in result.stderr
+    assert "invalid_format: isbn" in result.stderr
+
+
+def test_an_export_can_be_imported(roster: Any, tmp_path: Path) -> None:
+    for more in (FULL, ("--title", "Null")):
+        assert roster("books", "create", *more).exit_code == 0
+    for form in ("csv", "jsonl"):
+        file = tmp_path / f"books.{form}"
+        assert roster("books", "export", str(file)).exit_code == 0
+        before = json.loads(roster("books", "list", "--all", "--json").stdout)["data"]
+        text = file.read_text(encoding="utf-8")
+        assert "secret-pin" not in text
+        if form == "csv":
+            rows = list(csv.DictReader(io.StringIO(text)))
+            assert [row["price"] for row in rows] == ["12.50", ""]
+        for book in before:
+            assert roster("books", "delete", book["id"]).exit_code == 0
+        result = roster("books", "import", str(file))
+        assert (result.exit_code, result.stdout) == (
+            0,
+            "2 created, 0 changed, 0 unchanged, 0 bad\n",
+        ), result.stderr
+        after = json.loads(roster("books", "list", "--all", "--json").stdout)["data"]
+        assert [_content(book) for book in after] == [_content(book) for book in before]
+
+
+def _content(book: Any) -> dict[str, Any]:
+    times = ("creation_time", "update_time")
+    return {name: value for name, value in book["attributes"].items() if name not in times}
+
+
+def test_an_import_updates_by_the_unique_attribute(roster: Any, tmp_path: Path) -> None:
+    assert roster("books", "create", *FULL).exit_code == 0
+    file = tmp_path / "books.csv"
+    file.write_text("isbn,title,pages\na-1,Emma,480\na-2,Persuasion,\na-1,Emma,481\n")
+    refused = roster("books", "import", str(file))
+    assert refused.exit_code == 1
+    assert "line 2: isbn: isbn_taken" in refused.stderr
+    result = roster("books", "import", str(file), "--update")
+    assert result.stdout == "1 created, 2 changed, 0 unchanged, 0 bad\n"
+    books = json.loads(roster("books", "list", "--json").stdout)["data"]
+    assert [(b["attributes"]["isbn"], b["attributes"]["pages"]) for b in books] == [
+        ("a-1", 481),
+        ("a-2", None),
+    ]
+
+
+def test_books_are_counted_by_attributes_of_each_kind(roster: Any) -> None:
+    for more in (FULL, ("--title", "Emma"), ("--title", "emma", "--pages", "7", "--price", "2.5")):
+        assert roster("books", "create", *more).exit_code == 0
+    expected = {
+        "title": [("Emma", 2), ("emma", 1)],
+        "isbn": [(None, 2), ("a-1", 1)],
+        "lent": [(False, 2), (True, 1)],
+        "pages": [(None, 1), (7, 1), (474, 1)],
+        "sold": [(0, 2), (2**53 + 1, 1)],
+        "price": [(None, 1), ("2.50", 1), ("12.50", 1)],
+        "published": [(None, 2), ("1815-12-23", 1)],
+        "due": [(None, 2), ("2026-11-22T09:30:00.123Z", 1)],
+        "contact": [(None, 2), ("jane@example.org", 1)],
+        "website": [(None, 2), ("https://example.org/", 1)],
+        "edition": [(None, 2), ("123e4567-e89b-12d3-a456-426614174000", 1)],
+        "state": [("new", 2), ("used", 1)],
+    }
+    for attribute, groups in expected.items():
+        meta = json.loads(roster("books", "count", "--by", attribute, "--json").stdout)["meta"]
+        assert [(each["value"], each["count"]) for each in meta["groups"]] == groups, attribute
+    table = roster("books", "count", "--by", "price", "--filter", "pages[lt]=400").stdout
+    assert [line.split() for line in table.splitlines()] == [["price", "count"], ["2.50", "1"]]
+    nulls = roster("books", "count", "--by", "isbn", "--limit", "1")
+    assert [line.split() for line in nulls.stdout.splitlines()][1:] == [["null", "2"]]
+    assert "the first 1 values of isbn" in nulls.stderr
+    for attribute in ("pin", "extra", "summary", "shoe"):
+        refused = roster("books", "count", "--by", attribute)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert f"unknown_attribute: Unknown attribute '{attribute}' in --by." in refused.stderr
+
+
+def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
+    for more in (FULL, ("--title", "Emma", "--price", "2.5"), ("--title", "Null")):
+        assert roster("books", "create", *more).exit_code == 0
+    changed = roster(
+        *("books", "update", "--filter", "price[lt]=12.51", "--filter", "title=EMMA"),
+        *("--no-price", "--state", "used", "--extra", "[1]", "--pin", "p-2", "--yes"),
+    )
+    assert (changed.exit_code, changed.stdout) == (0, "2 changed, 0 unchanged\n")
+    assert changed.stderr == "This sets price, state, extra, pin of 2 books.\n"
+    books = json.loads(roster("books", "list", "--json").stdout)["data"]
+    assert [
+        (b["attributes"]["price"], b["attributes"]["state"], b["attributes"]["extra"])
+        for b in books
+    ] == [(None, "used", [1]), (None, "used", [1]), (None, "new", None)]
+    taken = roster("books", "update", "--filter", "state=used", "--isbn", "b-1", "--yes")
+    assert taken.exit_code == 1
+    assert taken.stderr.endswith("Error: isbn_taken: Another book has this isbn.\n")
+    several = roster("books", "update", "a-1", books[2]["id"], "--lent", "--json")
+    assert [b["attributes"]["lent"] for b in json.loads(several.stdout)["data"]] == [True, True]
+    erased = roster("books", "delete", "--filter", "isbn=a-1", "--erase", "--yes")
+    assert (erased.exit_code, erased.stdout) == (0, "Erased 1 book.\n")
+    deleted = roster("books", "delete", "--filter", "lent=false", "--yes")
+    assert (deleted.exit_code, deleted.stdout) == (0, "Removed 1 book.\n")
+    titles = roster("books", "list", "--columns", "title,id").stdout
+    assert [line.split() for line in titles.splitlines()] == [
+        ["title", "id"],
+        ["Null", books[2]["id"]],
+    ]
+    assert roster("books", "delete", books[2]["id"], "nothing").exit_code == 1
+    assert roster("books", "count").stdout == "1\n"
+
+
+def test_the_help_lists_the_commands_of_every_resource(roster: Any) -> None:
+    text = roster("--help").stdout
+    assert "users" in text
+    assert "books" in text
+    assert "--no-price" in roster("books", "create", "--help").stdout

@@ -1,0 +1,394 @@
+"""Migrations go up, down and up again, and lead to the very tables that are declared."""
+
+import ast
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event, inspect, text
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.failures import ForeignTable
+from adapters.sql.idempotency import ANSWERS
+
+ROOT = Path(__file__).parents[3]
+DROP_INDEX = "DROP INDEX ix_users_name_id"
+KINDS = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def revisions() -> list[str]:
+    """Their ids, the oldest first."""
+    config = Config()
+    config.set_main_option("script_location", "migrations:")
+    return [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+@pytest.fixture
+def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Engine]]:
+    """Makes an engine of a new database with nothing in it."""
+    engines: list[Engine] = []
+
+    def made(kind: str) -> Engine:
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path}/roster{len(engines)}.db"
+        else:
+            url = request.getfixturevalue(kind).new_database()
+        engines.append(make_engine(url))
+        return engines[-1]
+
+    yield made
+    for engine in engines:
+        engine.dispose()
+
+
+CATALOGS = {
+    # A column that was added stands elsewhere in the text of its table.
+    "sqlite": (
+        "SELECT type, name, CASE type WHEN 'index' THEN sql END FROM sqlite_master"
+        " WHERE tbl_name <> 'roster_version' ORDER BY 1, 2",
+        "SELECT m.name, c.* FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c"
+        " WHERE m.type = 'table' AND m.name <> 'roster_version' ORDER BY 1, 2",
+        'SELECT m.name, i.name, i."unique", i.origin, c.seqno, c.name, c."desc", c.coll'
+        " FROM sqlite_master AS m, pragma_index_list(m.name) AS i, pragma_index_xinfo(i.name) AS c"
+        " WHERE m.type = 'table' AND m.name <> 'roster_version' ORDER BY 1, 2, 5",
+        "SELECT name, sql LIKE '%AUTOINCREMENT%' FROM sqlite_master WHERE type = 'table'"
+        " AND name <> 'roster_version' ORDER BY 1",
+    ),
+    "postgresql": (
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,"
+        "  l.collname, pg_get_expr(d.adbin, d.adrelid)"
+        " FROM pg_attribute a"
+        " LEFT JOIN pg_collation l ON l.oid = a.attcollation"
+        " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+        " WHERE a.attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r'"
+        "   AND relnamespace = 'public'::regnamespace AND relname <> 'roster_version')"
+        "  AND a.attnum > 0 AND NOT a.attisdropped"
+        " ORDER BY a.attrelid::regclass::text, a.attnum",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename <> 'roster_version'"
+        "  AND indexdef NOT LIKE '%gin_trgm_ops%' AND schemaname = 'public' ORDER BY 1",
+        "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r'"
+        "  AND relnamespace = 'public'::regnamespace AND relname <> 'roster_version') ORDER BY 1",
+        "SELECT s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmax, s.seqcycle"
+        " FROM pg_sequence s WHERE s.seqrelid = 'users_id_seq'::regclass",
+    ),
+    "mariadb": tuple(
+        f"SELECT {what} FROM information_schema.{view} WHERE table_schema = DATABASE()"
+        f" AND table_name <> 'roster_version' ORDER BY {order}"
+        for view, what, order in (
+            ("tables", "table_name, engine, row_format, table_collation", "1"),
+            (
+                "columns",
+                "table_name, column_name, column_type, is_nullable, column_default, extra,"
+                " character_set_name, collation_name",
+                "1, ordinal_position",
+            ),
+            (
+                "statistics",
+                "table_name, index_name, seq_in_index, column_name, non_unique, collation,"
+                " sub_part, index_type",
+                "1, 2, 3",
+            ),
+            ("table_constraints", "table_name, constraint_name, constraint_type", "1, 2"),
+        )
+    ),
+}
+
+
+def catalog(engine: Engine) -> list[object]:
+    """All that the database knows about its tables, but where they stand in the text."""
+    with engine.connect() as connection:
+        rows = [
+            tuple(_normalized(value) for value in row)
+            for question in CATALOGS[engine.name]
+            for row in connection.execute(text(question))
+        ]
+    return list(rows)
+
+
+def _normalized(value: object) -> object:
+    """White space does not matter, nor where SQLite's ALTER TABLE puts a column's definition."""
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"\s+", " ", value)
+    if not value.startswith("CREATE TABLE"):
+        return value
+    name, _, body = value.rstrip(")").partition("(")
+    return name, sorted(part.strip() for part in re.split(r",(?![^(]*\))", body))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
+def test_there_is_no_drift_between_the_tables_declared_and_migrated(new_engine, kind) -> None:
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    assert schema.drift(engine) == []
+
+
+@every_kind
+def test_what_migrations_make_equals_what_is_declared(new_engine, kind: str) -> None:
+    migrated, declared = new_engine(kind), new_engine(kind)
+    schema.upgrade(migrated)
+    ANSWERS.metadata.create_all(declared)
+    assert catalog(migrated) == catalog(declared)
+    assert len(catalog(migrated)) > 7
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
+@pytest.mark.parametrize("change", [DROP_INDEX, "ALTER TABLE users ADD COLUMN extra INTEGER"])
+def test_drift_is_noticed(new_engine, kind: str, change: str) -> None:
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    if change == DROP_INDEX and kind == "mariadb":
+        change += " ON users"
+    with engine.connect() as connection:
+        connection.execute(text(change))
+    assert len(schema.drift(engine)) == 1
+
+
+@every_kind
+@pytest.mark.parametrize("revision", revisions())
+def test_each_revision_goes_up_down_and_up_again(new_engine, kind: str, revision: str) -> None:
+    engine, known = new_engine(kind), revisions()
+    below = known[known.index(revision) - 1] if revision != known[0] else None
+    if below:
+        schema.upgrade(engine, below)
+    before = tables(engine)
+    schema.upgrade(engine, revision)
+    assert schema.current(engine) == revision
+    after = tables(engine)
+    schema.downgrade(engine, below or "base")
+    assert schema.current(engine) == below
+    assert tables(engine) == before
+    schema.upgrade(engine, revision)
+    assert tables(engine) == after != before
+
+
+def tables(engine: Engine) -> list[object]:
+    return catalog(engine) if inspect(engine).has_table("users") else []
+
+
+def test_the_release_needs_the_newest_revision() -> None:
+    assert revisions()[-1] == schema.REVISION
+
+
+def test_revisions_are_numbered_so_that_the_greater_is_the_newer() -> None:
+    assert revisions() == sorted(revisions())
+    assert all(re.fullmatch("[0-9]{4}", revision) for revision in revisions())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "migrations/versions").glob("[0-9]*.py")))
+def test_a_revision_stands_still_whatever_the_code_becomes(path: Path) -> None:
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    assert imported <= {"alembic", "migrations", "sqlalchemy", *sys.stdlib_module_names}
+
+
+@every_kind
+def test_a_migration_creates_a_secret_of_each_database_and_keeps_it(new_engine, kind: str) -> None:
+    engines = [new_engine(kind), new_engine(kind)]
+    for engine in engines:
+        schema.upgrade(engine)
+    first, other = map(secrets_of, engines)
+    assert [(name, len(value)) for name, value in first] == [("cursors", 32)]
+    assert first != other
+    schema.upgrade(engines[0])
+    assert secrets_of(engines[0]) == first
+    assert schema.drift(engines[0]) == []
+    with engines[0].connect() as connection:
+        connection.execute(text("ALTER TABLE secrets ADD COLUMN extra INTEGER"))
+    (difference,) = schema.drift(engines[0])
+    ((_, value),) = first
+    assert value.hex() not in difference
+    assert repr(value)[2:-1] not in difference
+
+
+def secrets_of(engine: Engine) -> list[tuple[str, bytes]]:
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, value FROM secrets"))
+        return [(row.name, bytes(row.value)) for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15"])
+def test_a_migration_that_fails_leaves_nothing(new_engine, kind: str) -> None:
+    engine = new_engine(kind)
+    with engine.connect() as connection:  # the last statement of the revision will meet it
+        connection.execute(text("CREATE TABLE other (id INTEGER)"))
+        connection.execute(text("CREATE INDEX ix_users_update_time_id ON other (id)"))
+    with pytest.raises(ForeignTable) as refusal:
+        schema.upgrade(engine)
+    assert "ix_users_update_time_id" in refusal.value.explanation
+    assert not inspect(engine).has_table("users")
+    assert schema.current(engine) is None
+
+
+@pytest.mark.parametrize("kind", ["mariadb", pytest.param("postgresql_18", marks=pytest.mark.long)])
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_migration_that_was_interrupted_anywhere_is_run_again(
+    new_engine, way: str, kind: str
+) -> None:
+    """Where each statement stands at once, what has been done must not be in the way."""
+    expected = new_engine(kind)
+    schema.upgrade(expected)
+    engine = new_engine(kind)
+    if way == "down":
+        schema.upgrade(engine)
+    for done in count():
+        if not interrupted(engine, done, way):
+            break
+        if way == "up":
+            schema.upgrade(engine)
+            assert catalog(engine) == catalog(expected)
+            schema.downgrade(engine, "base")
+        else:
+            schema.downgrade(engine, "base")
+            assert tables(engine) == []
+            schema.upgrade(engine)
+    assert done > 1
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_an_index_of_which_the_building_was_cut_off_is_built_anew(new_engine, kind: str) -> None:
+    engine, expected = new_engine(kind), new_engine(kind)
+    schema.upgrade(expected, "0003")
+    schema.upgrade(engine, "0002")
+    name = "ix_users_name_desc_id"
+    with engine.connect() as connection:  # as one is left behind: it is there, and empty
+        connection.execute(text(f"CREATE INDEX {name} ON users (role)"))
+        connection.execute(
+            text(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass")
+        )
+    schema.upgrade(engine, "0003")
+    assert catalog(engine) == catalog(expected)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT bool_and(indisvalid) FROM pg_index")).scalar_one()
+
+
+def interrupted(engine: Engine, done: int, way: str, to: str = "head") -> bool:
+    """Whether the migration was cut off, once so many of its statements had changed something."""
+    changes = 0
+
+    def cut_off(_: Connection, __: object, statement: str, *___: object) -> None:
+        nonlocal changes
+        changes += statement.split()[0] in ("ALTER", "CREATE", "DROP", "INSERT", "UPDATE", "DELETE")
+        if changes > done:
+            raise InterruptedError
+
+    event.listen(engine, "before_cursor_execute", cut_off)
+    try:
+        schema.upgrade(engine, to) if way == "up" else schema.downgrade(engine, "base")
+    except InterruptedError:
+        return True
+    finally:
+        event.remove(engine, "before_cursor_execute", cut_off)
+    return False
+
+
+TIME_OUTS = {
+    "postgresql": (
+        "ALTER DATABASE {database} SET {name} = 7777",
+        ("statement_timeout", "lock_timeout"),
+        "SELECT current_setting('{name}')",
+    ),
+    "mariadb": ("SET SESSION {name} = 7777", ("max_statement_time",), "SELECT @@SESSION.{name}"),
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sqlite"])
+def test_a_migration_is_not_bound_by_the_time_outs_of_requests(new_engine, kind: str) -> None:
+    engine = new_engine(kind)
+    bind, names, ask = TIME_OUTS[engine.name]
+    with engine.connect() as connection:
+        for name in names:
+            connection.execute(text(bind.format(database=engine.url.database, name=name)))
+    if engine.name == "postgresql":
+        engine.dispose()  # it holds for new sessions; MariaDB's only one is that which migrates
+    bounds: list[object] = []
+
+    def note(connection: Connection, _: object, statement: str, *__: object) -> None:
+        if statement.split()[0] == "CREATE":
+            with closing(connection.connection.cursor()) as cursor:
+                for name in names:
+                    cursor.execute(ask.format(name=name))
+                    bounds.append(cursor.fetchone()[0])
+
+    event.listen(engine, "before_cursor_execute", note)
+    schema.upgrade(engine)
+    assert bounds
+    # A statement that locks a table in use has a timeout of its own, and is tried again.
+    assert set(bounds) <= {"0", 0.0, "200ms"}
+
+
+_UPGRADE = """
+import sys
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.failures import UnknownFailure
+engine = make_engine(sys.argv[1])
+schema.upgrade(engine)
+print(schema.current(engine))
+engine.dispose()
+"""
+
+
+@every_kind
+def test_processes_may_migrate_at_once(new_engine, kind: str) -> None:
+    url = new_engine(kind).url.render_as_string(hide_password=False)
+    command = [sys.executable, "-W", "error", "-c", _UPGRADE, url]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    upgrading = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(4)]
+    assert [process.communicate(timeout=60) for process in upgrading] == [
+        (f"{schema.REVISION}\n", "")
+    ] * 4
+
+
+def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite_url: str) -> None:
+    def run(*command: object, **more: object) -> str:
+        done = subprocess.run(command, check=True, capture_output=True, text=True, **more)
+        return done.stdout
+
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    run(sys.executable, "-m", "zipfile", "-e", wheel, installed)
+    # -P and -S keep the checkout and its editable installation out; the libraries come back in.
+    libraries = sysconfig.get_path("purelib")
+    bootstrap = f"import sys; sys.path[:0] = [{str(installed)!r}]; sys.path.append({libraries!r})"
+    script = f"{bootstrap}{_UPGRADE}print(schema.__file__)"
+    revision, path = run(sys.executable, "-P", "-S", "-c", script, sqlite_url, cwd="/").split()
+    assert revision == schema.REVISION
+    assert Path(path).is_relative_to(installed)
+
+
+def test_an_upgrade_is_completed_although_a_revision_had_committed_its_tables(new_engine) -> None:
+    """On PostgreSQL, 0007 commits before it builds indexes: its tables are Roster's own."""
+    expected, engine = new_engine("postgresql_18"), new_engine("postgresql_18")
+    schema.upgrade(expected, "0007")
+    for done in count():
+        schema.upgrade(engine, "0006")
+        was_interrupted = interrupted(engine, done, "up", "0007")
+        engine.dispose()  # as the end of the process does
+        schema.upgrade(engine, "0007")
+        assert catalog(engine) == catalog(expected)
+        if not was_interrupted:
+            break
+        schema.downgrade(engine, "0006")
+    assert done > 5

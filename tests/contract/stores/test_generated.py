@@ -1,0 +1,154 @@
+"""Generated users and searches: every database answers what the memory store answers."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from adapters.memory.repository import MemoryReader
+from adapters.memory.store import MemoryStore
+from adapters.sql.repository import SqlReader
+from adapters.sql.store import SqlStore
+from adapters.sql.users import USERS_TABLE
+from application.ports import Begin, Context
+from application.search import (
+    Condition,
+    Numbered,
+    Op,
+    Order,
+    Search,
+    Slice,
+    WordSearch,
+    total_order,
+)
+from application.users import USER_TYPE
+from domain.errors import Invalid
+from domain.users import EmailTaken, NewUser, User
+
+ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_time")
+NOBODY = Context()
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+# Few letters, so that values meet; each with a way of its own to be sorted or folded wrongly.
+LETTERS = "aAbßéÉ\u0301åǆﬁ%_\\'. -0９٣Ωω\uffe5𝒜😀\U0010fffd"
+names = st.text(LETTERS, min_size=1, max_size=4)
+emails = st.builds("{}@{}.org".format, st.text("aAbéÉ０", min_size=1, max_size=2), st.just("x"))
+roles = st.sampled_from(["user", "admin", "a-b", "a_b", "ab"])
+times = st.integers(0, 3).map(lambda count: NOON + timedelta(milliseconds=count))
+
+
+def _new(email: str, name: str, is_active: bool, role: str) -> NewUser | None:
+    try:
+        return NewUser(email=email, name=name, is_active=is_active, role=role)
+    except Invalid:
+        return None
+
+
+people = st.lists(
+    st.tuples(st.builds(_new, emails, names, st.booleans(), roles), times), max_size=12
+)
+ordering = st.lists(st.builds(Order, st.sampled_from(ATTRIBUTES), st.booleans()), max_size=3).map(
+    lambda orders: total_order(tuple(orders))
+)
+of_attribute = {
+    "email": emails,
+    "name": names,
+    "is_active": st.booleans(),
+    "role": roles,
+    "creation_time": times | times.map(lambda time: time + timedelta(microseconds=500)),
+    "update_time": times,
+}
+in_order = st.sampled_from([Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE])
+
+
+@st.composite
+def conditions(draw: st.DrawFn) -> Condition:
+    attribute = draw(st.sampled_from(ATTRIBUTES))
+    values = of_attribute[attribute]
+    if draw(st.booleans()):
+        return Condition(attribute, Op.IN, tuple(draw(st.lists(values, max_size=3))))
+    if attribute in ("email", "name", "role") and draw(st.booleans()):
+        op = draw(st.sampled_from([Op.CONTAINS, Op.STARTS_WITH, Op.EQ, Op.NE]))
+        return Condition.folding(attribute, op, (draw(st.text(LETTERS, max_size=2)),))
+    return Condition(attribute, draw(in_order), (draw(values),))
+
+
+attributes = st.lists(st.sampled_from(["email", "name", "role"]), min_size=1, unique=True)
+word_searches = st.builds(
+    lambda searched, words: WordSearch.folding(tuple(searched), words),
+    attributes,
+    st.lists(st.text(LETTERS, min_size=1, max_size=2), min_size=1, max_size=3),
+)
+tests_of_users = st.lists(conditions() | word_searches, max_size=2)
+
+
+def _filled(begin: Begin, wanted: list[tuple[NewUser | None, datetime]]) -> list[User | None]:
+    """Who was added; None for whoever was refused."""
+    added: list[User | None] = []
+    for new, at in wanted:
+        try:
+            with begin(NOBODY) as work:
+                added.append(new and work.repository(USER_TYPE).add(new, at=at))
+        except EmailTaken:
+            added.append(None)
+    return added
+
+
+def _known(user: User | None) -> Any:
+    """All but the id, of which stores only promise that it grows."""
+    return user and attrgetter(*ATTRIBUTES, "version")(user)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(wanted=people, data=st.data())
+def test_databases_answer_what_memory_answers(engines, kind, wanted, data) -> None:
+    engine: Engine = engines(kind)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DELETE FROM users")
+    memory, database = MemoryStore(lambda: NOON), SqlStore(engine, lambda: NOON, [USERS_TABLE])
+    mine, its = _filled(memory.begin, wanted), _filled(database.begin, wanted)
+    assert [_known(user) for user in mine] == [_known(user) for user in its]
+    pairs = {m.id: i.id for m, i in zip(mine, its, strict=True) if m and i}
+
+    for _ in range(3):
+        search = data.draw(searches([user for user in mine if user]))
+        expected = MemoryReader(USER_TYPE, memory).page(search)
+        page = SqlReader(USERS_TABLE, engine).page(_with_ids(search, pairs))
+        assert [user.id for user in page.items] == [pairs[user.id] for user in expected.items]
+        assert (page.more, page.total) == (expected.more, expected.total)
+
+
+@st.composite
+def searches(draw: st.DrawFn, users: list[User]) -> Search:
+    wanted = tuple(draw(tests_of_users))
+    orders = draw(ordering)
+    size = draw(st.integers(1, 5))
+    if draw(st.booleans()):
+        return Search(wanted, orders, Numbered(size, draw(st.integers(1, 4))))
+    key = attrgetter(*(order.attribute for order in orders), "version")  # always several: a tuple
+    keys = st.none() | st.sampled_from([key(user)[:-1] for user in users]) if users else st.none()
+    place = Slice(size, after=draw(keys), before=draw(keys), total=draw(st.booleans()))
+    return Search(wanted, orders, place)
+
+
+def _with_ids(search: Search, pairs: dict[int, int]) -> Search:
+    """The same search with the keys that another store gave."""
+
+    def key(of_memory: Any) -> Any:
+        return of_memory and (*of_memory[:-1], pairs[of_memory[-1]])
+
+    if isinstance(search.place, Numbered):
+        return search
+    place = search.place
+    moved = replace(place, after=key(place.after), before=key(place.before))
+    return replace(search, place=moved)

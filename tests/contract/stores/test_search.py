@@ -1,0 +1,423 @@
+"""What every store answers to the language of searches."""
+
+import operator
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from application.ports import Context
+from application.search import (
+    Condition,
+    Key,
+    Numbered,
+    Op,
+    Order,
+    Page,
+    Search,
+    Slice,
+    Test,
+    WordSearch,
+    total_order,
+    walk,
+)
+from domain.users import User, UserChanges
+
+NOBODY = Context()
+ATTRIBUTES = tuple(name for name in User._fields if name != "version")
+COMPARISONS: dict[Op, Callable[[object, object], bool]] = {
+    Op.EQ: operator.eq,
+    Op.NE: operator.ne,
+    Op.LT: operator.lt,
+    Op.LE: operator.le,
+    Op.GT: operator.gt,
+    Op.GE: operator.ge,
+}
+NAMES = ("Zoe", "ann", "Ann", "Åsa", "Asa", "ann", "Éva", "Eva", "𝒜da", "\uffffx", "z", "Ann B")
+
+
+@pytest.fixture
+def people(directory) -> list[User]:
+    """Users among whom names, roles and states repeat."""
+    made = [
+        directory.add(
+            f"user{number}@example.org",
+            name,
+            is_active=number % 2 == 0,
+            role=("user", "admin", "a-b", "a_b")[number % 4],
+        )
+        for number, name in enumerate(NAMES)
+    ]
+    changed = directory.commands.change(made[3].id, UserChanges({"role": "user"}), NOBODY)
+    return [changed if user.id == changed.id else user for user in made]
+
+
+def ids(page: Page[User]) -> list[int]:
+    return [user.id for user in page.items]
+
+
+def found(directory, *conditions: Test) -> list[int]:
+    return ids(directory.reader.page(Search(conditions, place=Slice(1000))))
+
+
+@pytest.mark.parametrize("op", COMPARISONS)
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_every_attribute_is_compared_exactly(directory, people, attribute: str, op: Op) -> None:
+    for value in {getattr(user, attribute) for user in people}:
+        expected = [u.id for u in people if COMPARISONS[op](getattr(u, attribute), value)]
+        assert found(directory, Condition(attribute, op, (value,))) == expected
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_in_means_any_of_the_values(directory, people, attribute: str) -> None:
+    values = tuple({getattr(user, attribute) for user in people[:2]})
+    expected = [user.id for user in people if getattr(user, attribute) in values]
+    assert found(directory, Condition(attribute, Op.IN, values)) == expected
+
+
+def test_500_values_are_taken(directory, people) -> None:
+    values = tuple(f"user{number}@example.org" for number in range(500))
+    assert found(directory, Condition.folding("email", Op.IN, values)) == [u.id for u in people]
+
+
+def test_no_values_find_nobody(directory, people) -> None:
+    assert found(directory, Condition("name", Op.IN, ())) == []
+
+
+def test_a_time_between_two_milliseconds_falls_between_them(directory, people) -> None:
+    between = people[4].creation_time + timedelta(microseconds=500)
+    later = [user.id for user in people if user.creation_time > between]
+    assert found(directory, Condition("creation_time", Op.GT, (between,))) == later
+    for op in (Op.EQ, Op.IN):
+        assert found(directory, Condition("creation_time", op, (between,))) == []
+    nobody = Search((Condition("creation_time", Op.EQ, (between,)),), place=Numbered(5, 1))
+    assert directory.reader.page(nobody).total == 0
+
+
+@pytest.mark.parametrize("id_", [2**63, -(2**63) - 1, 10**40], ids=["above", "below", "far above"])
+def test_numbers_that_no_key_can_hold_are_compared_all_the_same(directory, people, id_) -> None:
+    for op, holds in COMPARISONS.items():
+        expected = [user.id for user in people if holds(user.id, id_)]
+        assert found(directory, Condition("id", op, (id_,))) == expected
+    assert found(directory, Condition("id", Op.IN, (id_, people[0].id))) == [people[0].id]
+
+
+@pytest.mark.parametrize("op", [Op.EQ, Op.IN])
+@pytest.mark.parametrize("value", ["ANN", "ann", "ａＮｎ"])
+def test_folded_values_are_found_in_any_case(directory, people, op: Op, value: str) -> None:
+    anns = [user.id for user in people if user.name.lower() == "ann"]
+    assert found(directory, Condition.folding("name", op, (value,))) == anns
+
+
+def test_not_equal_folds_too(directory, people) -> None:
+    expected = [user.id for user in people if user.name.lower() != "éva"]
+    assert found(directory, Condition.folding("name", Op.NE, ("ÉVA",))) == expected
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "names"),
+    [
+        (Op.STARTS_WITH, "ANN", ["ann", "Ann", "ann", "Ann B"]),
+        (Op.STARTS_WITH, "ann ", ["Ann B"]),
+        (Op.STARTS_WITH, "\uffff", ["\uffffx"]),
+        (Op.STARTS_WITH, "", list(NAMES)),
+        (Op.CONTAINS, "S", ["Åsa", "Asa"]),
+        (Op.CONTAINS, "ÅS", ["Åsa"]),
+        (Op.CONTAINS, "", list(NAMES)),
+        (Op.CONTAINS, "nobody", []),
+    ],
+)
+def test_parts_are_found_folded(directory, people, op: Op, value: str, names: list[str]) -> None:
+    page = directory.reader.page(Search((Condition.folding("name", op, (value,)),)))
+    assert [user.name for user in page.items] == names
+
+
+@pytest.mark.parametrize("op", [Op.STARTS_WITH, Op.CONTAINS])
+def test_parts_that_need_not_fold_mind_the_case(directory, people, op: Op) -> None:
+    page = directory.reader.page(Search((Condition("name", op, ("Ann",)),)))
+    assert [user.name for user in page.items] == ["Ann", "Ann B"]
+
+
+@pytest.mark.parametrize(
+    "literal", ["%", "_", "\\", "%_", "/", "'", '"', "[", "*", "?", "\\%", ":x"]
+)
+@pytest.mark.parametrize("op", [Op.STARTS_WITH, Op.CONTAINS, Op.EQ])
+def test_no_character_is_a_wildcard(directory, op: Op, literal: str) -> None:
+    directory.add("one@example.org", "xyz abc")
+    wanted = directory.add("two@example.org", literal)
+    assert found(directory, Condition.folding("name", op, (literal,))) == [wanted.id]
+
+
+@pytest.mark.parametrize("prefix", ["\U0010ffff", "x\U0010ffff", "x\U0010ffff" * 2, "x\ud7ff"])
+def test_a_prefix_may_end_with_the_last_character_there_is(directory, prefix: str) -> None:
+    directory.add("below@example.org", prefix[:-1] + "a")
+    first = directory.add("first@example.org", prefix + "a")
+    directory.add("above@example.org", "x\ue000" if prefix == "x\ud7ff" else "y")
+    last = directory.add("last@example.org", prefix + "a\U0010ffff")
+    assert found(directory, Condition("name", Op.STARTS_WITH, (prefix,))) == [first.id, last.id]
+
+
+@pytest.mark.parametrize("length", [99, 100, 101, 200])
+def test_a_prefix_may_be_longer_than_what_is_indexed_of_a_text(directory, length: int) -> None:
+    directory.add("other@example.org", "n" * (length - 1) + "m" * 20)
+    longer = directory.add("longer@example.org", "N" * length + "o")
+    equal = directory.add("equal@example.org", "n" * length)
+    other = directory.add("anna@example.org", "Anna")
+    for prefixes, expected in (
+        (("N" * length,), [longer.id, equal.id]),
+        (("n" * length, "an"), [longer.id, equal.id, other.id]),
+    ):
+        condition = Condition.folding("name", Op.STARTS_WITH, prefixes)
+        assert found(directory, condition) == expected
+
+
+def test_a_name_of_which_the_folded_form_is_very_long_is_found(directory) -> None:
+    name = "\ufdfa" * 250  # each of which folds to 18 characters, with spaces among them
+    user = directory.add("long@example.org", name)
+    for prefix in (name[:1], name):
+        assert found(directory, Condition.folding("name", Op.STARTS_WITH, (prefix,))) == [user.id]
+
+
+def test_all_conditions_hold(directory, people) -> None:
+    expected = [u.id for u in people if u.is_active and u.role == "user" and u.id > people[0].id]
+    conditions = (
+        Condition("is_active", Op.EQ, (True,)),
+        Condition("role", Op.EQ, ("user",)),
+        Condition("id", Op.GT, (people[0].id,)),
+    )
+    assert found(directory, *conditions) == expected
+
+
+def test_text_is_ordered_by_code_point(directory, people) -> None:
+    page = directory.reader.page(Search(ordering=total_order((Order("name"),))))
+    assert [user.name for user in page.items] == sorted(NAMES)
+    assert sorted(NAMES)[-2:] == ["\uffffx", "𝒜da"], "beyond the BMP comes last, unlike in UTF-16"
+
+
+def in_order(people: list[User], ordering: tuple[Order, ...]) -> list[User]:
+    """By stable sorts, the least important first."""
+    for order in reversed(ordering):
+        people = sorted(people, key=operator.attrgetter(order.attribute), reverse=order.descending)
+    return people
+
+
+def key_of(user: User, ordering: tuple[Order, ...]) -> Key:
+    return tuple(getattr(user, order.attribute) for order in ordering)
+
+
+ORDERINGS = [
+    *((Order(attribute, down),) for attribute in ATTRIBUTES for down in (False, True)),
+    *(
+        (Order(first, one), Order(second, other))
+        for first, second in (("role", "name"), ("is_active", "role"), ("name", "creation_time"))
+        for one in (False, True)
+        for other in (False, True)
+    ),
+    (Order("is_active"), Order("role", descending=True), Order("name"), Order("id", True)),
+]
+every_ordering = pytest.mark.parametrize(
+    "ordering",
+    [total_order(orders) for orders in ORDERINGS],
+    ids=lambda orders: ",".join("-" * o.descending + o.attribute for o in orders),
+)
+
+
+@every_ordering
+@pytest.mark.parametrize("size", [1, 3, 12])
+def test_pages_forward_give_everyone_once(directory, people, ordering, size: int) -> None:
+    seen: list[User] = []
+    after, more = None, True
+    while more:
+        page = directory.reader.page(Search(ordering=ordering, place=Slice(size, after=after)))
+        seen += page.items
+        after, more = key_of(page.items[-1], ordering), page.more
+    assert seen == in_order(people, ordering)
+
+
+@every_ordering
+@pytest.mark.parametrize("size", [1, 3, 12])
+def test_pages_backward_give_everyone_once(directory, people, ordering, size: int) -> None:
+    *expected, last = in_order(people, ordering)
+    seen: list[User] = []
+    before, more = key_of(last, ordering), True
+    while more:
+        page = directory.reader.page(Search(ordering=ordering, place=Slice(size, before=before)))
+        seen = [*page.items, *seen]
+        before, more = key_of(page.items[0], ordering), page.more
+    assert seen == expected
+
+
+@every_ordering
+def test_a_range_lies_between_two_cursors(directory, people, ordering) -> None:
+    expected = in_order(people, ordering)
+    after, before = key_of(expected[2], ordering), key_of(expected[8], ordering)
+
+    def between(size: int) -> Page[User]:
+        return directory.reader.page(Search(ordering=ordering, place=Slice(size, after, before)))
+
+    assert between(5) == Page(tuple(expected[3:8]), more=False)
+    assert between(4) == Page(tuple(expected[3:7]), more=True)
+
+
+@every_ordering
+def test_numbered_pages_tell_the_total(directory, people, ordering) -> None:
+    expected = in_order(people, ordering)
+
+    def numbered(number: int) -> Page[User]:
+        return directory.reader.page(Search(ordering=ordering, place=Numbered(5, number)))
+
+    assert numbered(1) == Page(tuple(expected[:5]), more=True, total=12)
+    assert numbered(3) == Page(tuple(expected[10:]), more=False, total=12)
+    assert numbered(4) == Page((), more=False, total=12)
+
+
+def test_the_total_is_that_of_the_filter(directory, people) -> None:
+    active = Condition("is_active", Op.EQ, (True,))
+    page = directory.reader.page(Search((active,), place=Numbered(6, 1)))
+    assert (len(page.items), page.more, page.total) == (6, False, 6)
+    nobody = Condition("name", Op.EQ, ("nobody",))
+    assert directory.reader.page(Search((nobody,), place=Numbered(6, 1))) == Page((), False, 0)
+
+
+def test_filters_hold_on_every_page(directory, people) -> None:
+    active = Condition("is_active", Op.EQ, (True,))
+    ordering = total_order((Order("name", descending=True),))
+    expected = in_order([user for user in people if user.is_active], ordering)
+    after = key_of(expected[1], ordering)
+    page = directory.reader.page(Search((active,), ordering, Slice(3, after=after)))
+    assert page == Page(tuple(expected[2:5]), more=True)
+
+
+@every_ordering
+def test_a_cursor_outlives_its_row_and_skips_nobody(directory, people, ordering) -> None:
+    *_, third = directory.reader.page(Search(ordering=ordering, place=Slice(3))).items
+    directory.commands.delete(third.id, NOBODY)
+    newcomer = directory.add("newcomer@example.org", "Mia", role="mid")
+    everyone = in_order([*people, newcomer], ordering)
+    place = everyone.index(third)
+    after = directory.reader.page(
+        Search(ordering=ordering, place=Slice(50, after=key_of(third, ordering)))
+    )
+    before = directory.reader.page(
+        Search(ordering=ordering, place=Slice(50, before=key_of(third, ordering)))
+    )
+    assert list(after.items) == everyone[place + 1 :]
+    assert list(before.items) == everyone[:place]
+
+
+def test_a_page_of_an_empty_directory_is_empty(directory) -> None:
+    assert directory.reader.page(Search()) == Page((), more=False)
+    assert directory.reader.page(Search(place=Slice(5, before=(10,)))) == Page((), more=False)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_key_may_lie_outside_of_what_a_filter_leaves(directory, people, descending: bool) -> None:
+    ordering = total_order((Order("role", descending),))
+    users = [user.id for user in people if user.role == "user"]
+    only_users = (Condition("role", Op.EQ, ("user",)),)
+    for role in ("admin", "zoo"):
+        behind = (role > "user") is descending
+        for key in ((role, 1), (role, 99)):
+            after, before = (
+                ids(directory.reader.page(Search(only_users, ordering, place)))
+                for place in (Slice(100, after=key), Slice(100, before=key))
+            )
+            assert (after, before) == ((users, []) if behind else ([], users))
+
+
+@pytest.fixture
+def stones(directory) -> list[User]:
+    """Users whose names and emails share words."""
+    return [
+        directory.add("ann@quarry.example", "Ann Stone"),
+        directory.add("stone@example.org", "Anna Roe"),
+        directory.add("bob@example.org", "Bob Stone"),
+        directory.add("bör@exämple.org", "Ｚｏë Straße"),
+        directory.add("pct@example.org", "100% a_b\\"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("ann",), [0, 1]),
+        (("STONE",), [0, 1, 2]),
+        (("ann", "stone"), [0, 1]),
+        (("stone", "ann"), [0, 1]),
+        (("stone", "stone"), [0, 1, 2]),
+        (("example",), [0, 1, 2, 4]),
+        (("exämple",), [3]),
+        (("strasse", "zoë"), [3]),
+        (("BO\u0308R",), [3]),
+        (("%",), [4]),
+        (("a_b", "\\"), [4]),
+        (("a%b",), []),
+        (("ann", "bob"), []),
+        (("ann stone",), [0]),
+        (tuple("abcdefgh"), []),
+    ],
+)
+def test_each_word_is_in_one_of_the_attributes(directory, stones, words, expected) -> None:
+    search = WordSearch.folding(("email", "name"), words)
+    assert found(directory, search) == [stones[number].id for number in expected]
+
+
+def test_a_word_is_searched_in_no_other_attribute(directory, stones) -> None:
+    assert found(directory, WordSearch.folding(("name",), ("quarry",))) == []
+    assert found(directory, WordSearch.folding(("email", "name"), ("user",))) == []
+
+
+def test_words_and_conditions_all_hold(directory, stones) -> None:
+    word = WordSearch.folding(("email", "name"), ("stone",))
+    other = WordSearch.folding(("email", "name"), ("example.org",))
+    anna = Condition.folding("name", Op.EQ, ("ANNA ROE",))
+    assert found(directory, word, other) == [stones[1].id, stones[2].id]
+    assert found(directory, word, anna) == [stones[1].id]
+
+
+three_orderings = pytest.mark.parametrize(
+    "ordering",
+    [
+        total_order(orders)
+        for orders in ((), (Order("name", descending=True),), (Order("role"), Order("name", True)))
+    ],
+    ids=["id", "-name", "role,-name"],
+)
+
+
+@three_orderings
+def test_words_are_searched_on_every_page(directory, people, ordering) -> None:
+    search = WordSearch.folding(("email", "name"), ("n", "user"))
+    expected = in_order([user for user in people if "n" in user.name.lower()], ordering)
+    pages = walk(directory.reader.page, Search((search,), ordering), size=2)
+    assert list(pages) == expected
+    numbered = directory.reader.page(Search((search,), ordering, Numbered(3, 2)))
+    assert (list(numbered.items), numbered.total) == (expected[3:6], len(expected))
+
+
+@three_orderings
+def test_a_slice_has_the_total_of_the_list_if_it_asks(directory, people, ordering) -> None:
+    expected = in_order([user for user in people if user.is_active], ordering)
+    active = (Condition("is_active", Op.EQ, (True,)),)
+    second, fourth = (key_of(expected[number], ordering) for number in (1, 3))
+    for after, before, items, more in (
+        (None, None, expected[:2], True),
+        (second, None, expected[2:4], True),
+        (fourth, None, expected[4:6], False),
+        (None, fourth, expected[1:3], True),
+        (second, fourth, expected[2:3], False),
+        (key_of(expected[-1], ordering), None, [], False),
+    ):
+        place = Slice(2, after, before, total=True)
+        page = directory.reader.page(Search(active, ordering, place))
+        assert page == Page(tuple(items), more=more, total=6)
+
+
+def test_a_slice_of_nothing_has_a_total_of_0(directory, people) -> None:
+    missing = (Condition("id", Op.EQ, (99_999_999,)),)
+    for conditions in (missing, (Condition.folding("name", Op.EQ, ("absent",)),)):
+        page = directory.reader.page(Search(conditions, place=Slice(5, total=True)))
+        assert page == Page((), more=False, total=0)
+    one = (Condition("id", Op.EQ, (people[0].id,)),)
+    page = directory.reader.page(Search(one, place=Slice(5, total=True)))
+    assert page == Page((people[0],), more=False, total=1)

@@ -1,0 +1,167 @@
+"""Equality with what an attribute can never have, empty parameters, and what errors quote."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from flask.testing import FlaskClient
+
+Create = Callable[..., dict[str, Any]]
+
+USERS = "/api/v1/users"
+EQUALITY = ("", "[eq]", "[ne]", "[in]", "[]")
+
+
+def error_of(client: FlaskClient, query: str) -> dict[str, Any]:
+    answer = client.get(f"{USERS}?{query}")
+    assert answer.status_code == 400, answer.text
+    (error,) = answer.json["errors"]
+    return error
+
+
+@pytest.mark.parametrize("form", EQUALITY)
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("email", "a b@example.org"),
+        ("email", "ann"),
+        ("email", "ann@example"),
+        ("email", "@example.org"),
+        ("email", f"{'a' * 250}@example.org"),
+        ("email", ""),
+        ("name", ""),
+        ("name", "\u3000"),
+        ("name", "\u3164"),
+        ("name", "a\nb"),
+        ("name", "a" * 251),
+        ("role", "Admin"),
+        ("role", ""),
+        ("is_active", "yes"),
+        ("id", "abc"),
+        ("creation_time", "now"),
+    ],
+)
+def test_equality_with_what_an_attribute_never_has_is_400(
+    client: FlaskClient, create: Create, attribute: str, value: str, form: str
+) -> None:
+    create()
+    parameter = f"filter[{attribute}]{form}"
+    error = error_of(client, urlencode({parameter: value}))
+    assert (error["code"], error["source"]) == ("invalid_parameter", {"parameter": parameter})
+    assert f"is not a valid {attribute}. It must " in error["detail"]
+    assert ("An empty value" in error["detail"]) is (value == "")
+    assert ("%2B" in error["detail"]) is (" " in value)
+
+
+@pytest.mark.parametrize("form", EQUALITY)
+def test_a_plus_that_became_a_space_is_explained(
+    client: FlaskClient, create: Create, form: str
+) -> None:
+    create(email="a+b@example.org")
+    detail = error_of(client, f"filter[email]{form}=a+b@example.org")["detail"]
+    assert detail.startswith("'a b@example.org' is not a valid email.")
+    assert detail.endswith("A + in a query means a space; write %2B.")
+    answer = client.get(f"{USERS}?filter[email]{form}=a%2Bb@example.org")
+    assert len(answer.json["data"]) == (form != "[ne]")
+
+
+def test_a_plus_of_an_offset_is_explained(client: FlaskClient) -> None:
+    for op in ("", "[gt]"):
+        detail = error_of(client, f"filter[creation_time]{op}=2026-11-22T09:30:00+02:00")["detail"]
+        assert "write %2B" in detail
+
+
+@pytest.mark.parametrize("op", ["lt", "le", "gt", "ge", "contains", "starts_with"])
+@pytest.mark.parametrize("value", ["a b", "", " ", "ANN@", "\u3164", "x" * 1000])
+def test_other_comparisons_take_any_text(client: FlaskClient, op: str, value: str) -> None:
+    for attribute in ("email", "name", "role"):
+        query = urlencode({f"filter[{attribute}][{op}]": value})
+        assert client.get(f"{USERS}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "same",
+    ["ann@münchen.example", "ANN@xn--mnchen-3ya.example", "ann\ufe0f@MÜNCHEN。example"],
+)
+def test_an_email_is_found_in_every_form_of_its_mailbox(
+    client: FlaskClient, create: Create, same: str
+) -> None:
+    create(email="Ann@München.example")
+    create(email="bob@example.org")
+    for form in ("", "[eq]", "[in]", "[]"):
+        found = client.get(f"{USERS}?{urlencode({f'filter[email]{form}': same})}").json["data"]
+        assert [user["id"] for user in found] == ["1"]
+    others = client.get(f"{USERS}?{urlencode({'filter[email][ne]': same})}").json["data"]
+    assert [user["id"] for user in others] == ["2"]
+    document = {"data": {"type": "users", "attributes": {"email": same, "name": "Other"}}}
+    assert client.post(USERS, json=document).problems == [
+        ("409", "email_taken", "/data/attributes/email")
+    ]
+
+
+@pytest.mark.parametrize("query", ["sort=", "include=", "fields[users]="])
+def test_an_empty_list_of_names_names_nothing(client: FlaskClient, query: str) -> None:
+    assert client.get(f"{USERS}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("parameter", ["page[size]", "page[number]", "page[after]", "page[before]"])
+def test_an_empty_page_parameter_is_said_to_be_empty(client: FlaskClient, parameter: str) -> None:
+    error = error_of(client, f"{parameter}=")
+    assert error["source"] == {"parameter": parameter}
+    assert error["detail"].startswith(f"{parameter} is empty.")
+
+
+def test_an_empty_filter_is_judged_as_any_other(client: FlaskClient) -> None:
+    assert error_of(client, "filter[x]=")["code"] == "unknown_attribute"
+    assert error_of(client, "filter[]=")["code"] == "unknown_attribute"
+    assert error_of(client, "filter[name]=")["code"] == "invalid_parameter"
+    assert client.get(f"{USERS}?filter[name][contains]=").status_code == 200
+
+
+def test_an_unknown_attribute_is_told_with_those_that_exist(client: FlaskClient) -> None:
+    known = "Known: email, name, is_active, role, creation_time, update_time, id"
+    unknown = "Unknown attribute 'rolle'. Did you mean 'role'?"
+    assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, q."
+    for query in ("sort=rolle", "sort=-rolle"):
+        assert error_of(client, query)["detail"] == f"{unknown} {known}."
+    detail = error_of(client, "filter[is_active][gt]=true")["detail"]
+    assert detail == "is_active cannot be filtered by 'gt'. Known: eq, ne, in."
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{'x' * 50_000}=1",
+        f"filter[{'x' * 50_000}]=1",
+        f"filter[name][{'x' * 50_000}]=1",
+        f"sort={'x' * 50_000}",
+        f"fields[users]={'x' * 50_000}",
+        f"include={'x' * 50_000}",
+        f"filter[role]={'X' * 900}",
+        f"{'x' * 50_000}=1&{'x' * 50_000}=1",
+        f"{'x' * 50_000}=%00",
+        f"fields[users]={','.join(f'x{number}' for number in range(9_000))}",
+    ],
+)
+def test_what_was_sent_is_quoted_in_part(client: FlaskClient, query: str) -> None:
+    answer = client.get(f"{USERS}?{query}")
+    assert answer.status_code == 400
+    assert len(answer.data) < 2500
+    assert "…" in answer.text or "more" in answer.text
+
+
+def test_the_name_of_a_parameter_is_exact_as_long_as_any_that_exists(client: FlaskClient) -> None:
+    name = "x" * 250
+    assert error_of(client, f"{name}=1")["source"] == {"parameter": name}
+
+
+def test_an_action_of_a_history_is_one_of_those_that_there_are(
+    client: FlaskClient, create: Create
+) -> None:
+    create()
+    url = f"{USERS}/1/history?filter[action]="
+    assert len(client.get(f"{url}created,changed").json["data"]) == 1
+    refused = client.get(url + quote("Created"))
+    assert refused.status_code == 400
+    assert "created, changed, deleted, erased" in refused.json["errors"][0]["detail"]

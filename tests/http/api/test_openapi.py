@@ -1,0 +1,498 @@
+"""/openapi.json is valid, and says of the service what is so."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+
+from adapters.api.errors import error_codes
+from adapters.web.hosts import OpenAccess
+from application.ports import Unavailable
+from application.users import USER_TYPE
+
+Create = Callable[..., dict[str, Any]]
+
+USERS = "/api/v1/users"
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+JSONAPI = "application/vnd.api+json"
+OPERATIONS = "/api/v1/operations"
+
+
+@pytest.fixture(scope="module")
+def app(build: Callable[..., Flask]) -> Flask:
+    """An open service."""
+    return build(openness=OpenAccess())
+
+
+@pytest.fixture
+def described(client: FlaskClient) -> Any:
+    """The description."""
+    response = client.get("/openapi.json")
+    assert response.headers["Content-Type"] == "application/json"
+    return response.json
+
+
+def operations(described: Any) -> Iterator[tuple[str, str, Any]]:
+    """Path, method and operation of each."""
+    for path, item in described["paths"].items():
+        for method in METHODS:
+            if method in item:
+                shared = item.get("parameters", [])
+                own = item[method].get("parameters", [])
+                yield path, method, {**item[method], "parameters": [*shared, *own]}
+
+
+def inner(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in the description."""
+    if isinstance(value, dict):
+        yield value
+        for part in value.values():
+            yield from inner(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from inner(part)
+
+
+def test_it_is_openapi_3_1(described: Any) -> None:
+    assert re.fullmatch(r"3\.1\.\d+", described["openapi"])
+    assert {"title", "version"} <= described["info"].keys()
+    assert described["servers"] == [{"url": "/"}]
+    ids = [operation["operationId"] for _, _, operation in operations(described)]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_leads_somewhere(described: Any) -> None:
+    references = [found["$ref"] for found in inner(described) if "$ref" in found]
+    assert references
+    for reference in references:
+        target = described
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+
+
+def test_every_schema_is_json_schema(described: Any) -> None:
+    schemas = [found["schema"] for found in inner(described) if "schema" in found]
+    for schema in [*schemas, *described["components"]["schemas"].values()]:
+        Draft202012Validator.check_schema(schema)
+
+
+def test_operations_are_complete(described: Any) -> None:
+    for path, _, operation in operations(described):
+        for status, response in operation["responses"].items():
+            assert re.fullmatch(r"[1-5]\d\d|default", status)
+            assert response.get("description") or "$ref" in response
+        parameters = [(p["name"], p["in"]) for p in operation["parameters"]]
+        assert len(parameters) == len(set(parameters))
+        in_path = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", path))
+        assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
+
+
+def test_it_describes_every_route_and_no_other(app: Flask, described: Any) -> None:
+    routes = {
+        (re.sub(r"<(?:\w+:)?(?:user_|subject_)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith("/docs/")  # what the page of /docs is made of
+    }
+    assert {(path, method) for path, method, _ in operations(described)} == routes
+
+
+SAMPLES = {
+    "email": "ann@example.org",
+    "name": "Ann",
+    "is_active": "true",
+    "role": "user",
+    "creation_time": "2026-11-22T09:30:00Z",
+    "update_time": "2026-11-22T09:30:00Z",
+    "id": "1",
+}
+ANY_SAMPLES = {**SAMPLES, "time": "2026-11-22T09:30:00Z", "action": "created", "q": "ann"}
+
+
+def _sample(client: FlaskClient, path: str, name: str) -> str:
+    cursor = client.get(path).json["data"][0]["meta"]["page"]["cursor"]
+    plain = {
+        "page[size]": "10",
+        "page[number]": "1",
+        "page[after]": cursor,
+        "page[before]": cursor,
+        "page[total]": "true",
+        "sort": "-id",
+        "fields[users]": "email,name",
+        "fields[events]": "time,changes",
+        "include": "",
+    }
+    if found := re.match(r"filter\[(\w+)\]", name):
+        return ANY_SAMPLES[found[1]]
+    return plain[name]
+
+
+def test_every_documented_parameter_is_accepted(
+    client: FlaskClient, create: Create, described: Any
+) -> None:
+    create()
+    for path, method, operation in operations(described):
+        if method != "get":
+            continue
+        for parameter in operation["parameters"]:
+            if parameter["in"] == "query":
+                url = path.format(id=1)
+                sample = _sample(client, url if "history" in url else USERS, parameter["name"])
+                query = f"{quote(parameter['name'])}={quote(sample)}"
+                assert client.get(f"{url}?{query}").status_code == 200, query
+
+
+def test_every_form_of_a_filter_is_documented(described: Any) -> None:
+    (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
+    told = {parameter["name"]: parameter["description"] for parameter in listing["parameters"]}
+    for attribute in SAMPLES:
+        expected = {"", "[eq]", "[ne]", "[in]"}
+        if attribute != "is_active":
+            expected |= {"[lt]", "[le]", "[gt]", "[ge]"}
+        if attribute in ("email", "name", "role"):
+            expected |= {"[contains]", "[starts_with]"}
+        found = {n.removeprefix(f"filter[{attribute}]") for n in told if f"[{attribute}]" in n}
+        assert found == expected
+        assert f"`filter[{attribute}][]`" in told[f"filter[{attribute}]"]
+
+
+@pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
+def test_a_filter_by_role_is_described_as_it_is_taken(
+    described: Any, client: FlaskClient, op: str
+) -> None:
+    (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
+    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
+    validator = Draft202012Validator(told[f"filter[role]{op}"])
+    for value in ("admin", "admin,x-1", "Admin", "admin,", "r" * 51, "-", ""):
+        taken = client.get(USERS, query_string={f"filter[role]{op}": value}).status_code == 200
+        assert validator.is_valid(value) is taken, value
+
+
+@pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
+def test_a_filter_by_name_is_described_as_it_is_taken(
+    described: Any, client: FlaskClient, op: str
+) -> None:
+    (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
+    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
+    validator = Draft202012Validator(told[f"filter[name]{op}"])
+    for value in (
+        *(
+            "Ann",
+            "Ann, Bob",
+            "a,",
+            ",",
+            "",
+            " ",
+            "\u3164",
+            "\u2800a",
+            "a\u2028",
+            "x" * 250,
+            "\u200b,a",
+        ),
+        *(["x" * 251] if op in ("[eq]", "[ne]") else []),
+        *(["x" * 1000, "x" * 1001] if op in ("[lt]", "[contains]") else []),
+    ):
+        taken = client.get(USERS, query_string={f"filter[name]{op}": value}).status_code == 200
+        assert validator.is_valid(value) is taken, value
+
+
+def test_a_sort_is_described_as_it_is_taken(described: Any, client: FlaskClient) -> None:
+    (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
+    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
+    for value in ("", "name", "-name,id", "name,", ",", "nick", ",".join(["id"] * 8)):
+        taken = client.get(USERS, query_string={"sort": value}).status_code == 200
+        assert Draft202012Validator(told["sort"]).is_valid(value) is taken, value
+
+
+def _schema(described: Any, path: str, method: str, status: int) -> Any:
+    response = described["paths"][path][method]["responses"][str(status)]
+    if "$ref" in response:
+        response = described["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    content = response["content"]
+    (only,) = content.values()
+    return only["schema"]
+
+
+def _validate(described: Any, schema: Any, document: Any) -> None:
+    whole = {**schema, "components": described["components"]}
+    Draft202012Validator(whole).validate(document)
+
+
+def _body(described: Any, path: str, method: str) -> Any:
+    return described["paths"][path][method]["requestBody"]["content"][JSONAPI]["schema"]
+
+
+ONE = f"{USERS}/{{id}}"
+HISTORY = f"{ONE}/history"
+
+
+def test_documents_are_as_described(client: FlaskClient, create: Create, described: Any) -> None:
+    create()
+    create(name="Zoë")
+    profile = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
+    for url, path in [
+        ("/api/v1", "/api/v1"),
+        (USERS, USERS),
+        (f"{USERS}?page[size]=1", USERS),
+        (f"{USERS}?page[number]=1", USERS),
+        (f"{USERS}?fields[users]=&include=", USERS),
+        (f"{USERS}/1", ONE),
+        (f"{USERS}/1?fields[users]=name", ONE),
+        (f"{USERS}/1/history", HISTORY),
+        (f"{USERS}/1/history?page[number]=1&fields[events]=changes", HISTORY),
+        ("/healthz", "/healthz"),
+        ("/readyz", "/readyz"),
+        ("/openapi.json", "/openapi.json"),
+    ]:
+        response = client.get(url, headers={"Accept": f'{JSONAPI};profile="{profile}"'})
+        _validate(described, _schema(described, path, "get", 200), response.json)
+
+
+def test_a_document_that_is_not_as_described_is_found(described: Any) -> None:
+    schema = _schema(described, ONE, "get", 200)
+    assert not Draft202012Validator({**schema, "components": described["components"]}).is_valid(
+        {"jsonapi": {}, "links": {}, "data": {"type": "people", "id": "1"}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "valid"),
+    [
+        ({"email": "ann@example.org", "name": "Ann"}, True),
+        ({"email": "ann@example.org", "name": "Ann", "is_active": True, "role": "a-1"}, True),
+        ({"email": "ann@example.org", "name": "Ann", "@type": "Person"}, True),
+        ({"email": "ann@example.org"}, False),
+        ({"email": "ann@example.org", "name": ""}, False),
+        ({"email": "ann@example.org", "name": "A" * 251}, False),
+        ({"email": "ann@example.org", "name": "Ann", "role": "R"}, False),
+        ({"email": "ann@example.org", "name": "Ann", "is_active": "true"}, False),
+        ({"email": "ann@example.org", "name": "Ann", "nick": "A"}, False),
+    ],
+)
+def test_what_is_described_as_valid_is_taken_and_the_rest_is_not(
+    client: FlaskClient, described: Any, attributes: dict[str, Any], valid: bool
+) -> None:
+    document = {"data": {"type": "users", "attributes": attributes}}
+    validator = Draft202012Validator(
+        {**_body(described, USERS, "post"), "components": described["components"]}
+    )
+    assert validator.is_valid(document) is valid
+    assert (client.post(USERS, json=document).status_code == 201) is valid
+
+
+def test_a_user_that_was_read_may_be_sent_back_by_the_description(
+    client: FlaskClient, create: Create, described: Any
+) -> None:
+    create()
+    document = client.get(f"{USERS}/1").json
+    _validate(described, _body(described, ONE, "patch"), document)
+    response = client.patch(f"{USERS}/1", json=document)
+    assert response.status_code == 200
+    _validate(described, _schema(described, ONE, "patch", 200), response.json)
+
+
+PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
+    ("/api/v1", "get"): [
+        (200, {}),
+        (304, {"headers": {"If-None-Match": "*"}}),
+        (400, {"query": "x=1"}),
+        (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
+        (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
+    ],
+    (USERS, "get"): [
+        (200, {}),
+        (304, {"headers": {"If-None-Match": "*"}}),
+        (400, {"query": "x=1"}),
+        (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
+        (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
+    ],
+    (HISTORY, "get"): [
+        (200, {}),
+        (304, {"headers": {"If-None-Match": "*"}}),
+        (400, {"query": "x=1"}),
+        (404, {"id": 9}),
+        (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
+        (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
+    ],
+    (USERS, "post"): [
+        (201, {"attributes": {"email": "new@example.org", "name": "New"}}),
+        (400, {"body": b"{"}),
+        (403, {"data": {"id": "1"}}),
+        (406, {"accept": "text/html"}),
+        (409, {"data": {"type": "people"}}),
+        (413, {"body": b" " * (2**20 + 1)}),
+        (415, {"type": "text/plain"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
+        (422, {"attributes": {}}),
+    ],
+    (ONE, "get"): [
+        (200, {}),
+        (304, {"headers": {"If-None-Match": "*"}}),
+        (400, {"query": "x=1"}),
+        (404, {"id": 9}),
+        (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
+        (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
+    ],
+    (ONE, "patch"): [
+        (200, {"attributes": {}}),
+        (400, {"body": b"{"}),
+        (403, {"attributes": {"creation_time": "x"}}),
+        (404, {"id": 9, "data": {"id": "9"}}),
+        (406, {"accept": "text/html"}),
+        (409, {"data": {"id": "2"}}),
+        (412, {"headers": {"If-Match": '"x"'}}),
+        (413, {"body": b" " * (2**20 + 1)}),
+        (415, {"type": "text/plain"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
+        (422, {"attributes": {"role": "R"}}),
+    ],
+    (ONE, "delete"): [
+        (400, {"query": "x=1"}),
+        (404, {"id": 9}),
+        (406, {"accept": "text/html"}),
+        (412, {"headers": {"If-Match": '"x"'}}),
+        (415, {"type": f"{JSONAPI};charset=utf-8"}),
+        (421, {"headers": {"Host": "rebound.example"}}),
+        (204, {}),
+        (403, {"headers": {"Origin": "https://evil.example"}}),
+    ],
+}
+CASES = [
+    (path, method, status, how)
+    for (path, method), cases in PROVOKED.items()
+    for status, how in cases
+]
+
+
+@pytest.mark.parametrize(("path", "method", "status", "how"), CASES)
+def test_every_status_that_can_be_had_is_described_and_its_body_is_so(
+    client: FlaskClient,
+    create: Create,
+    described: Any,
+    path: str,
+    method: str,
+    status: int,
+    how: dict[str, Any],
+) -> None:
+    create()
+    whole = {"type": "users", **({"id": "1"} if method == "patch" else {}), **how.get("data", {})}
+    document = {"data": {**whole, "attributes": how.get("attributes", {})}}
+    response = client.open(
+        f"{path.format(id=how.get('id', 1))}?{how.get('query', '')}",
+        method=method.upper(),
+        headers={"Accept": how.get("accept", "*/*"), **how.get("headers", {})},
+        content_type=how.get("type", "application/json" if method in ("post", "patch") else None),
+        **_content(method, how, document),
+    )
+    assert response.status_code == status
+    assert str(status) in described["paths"][path][method]["responses"]
+    if response.data:
+        _validate(described, _schema(described, path, method, status), response.json)
+
+
+def _content(method: str, how: dict[str, Any], document: Any) -> dict[str, Any]:
+    if "body" in how:
+        return {"data": how["body"]}
+    return {"json": document} if method in ("post", "patch") else {}
+
+
+def test_no_status_is_described_that_cannot_be_had(described: Any) -> None:
+    # These need a slow client, a store that fails or is full of responses, a fault, or the server.
+    elsewhere = {"408", "414", "429", "431", "500", "503"}
+    for path, method, operation in operations(described):
+        if (path, method) in PROVOKED:
+            had = {str(status) for status, _ in PROVOKED[path, method]}
+            assert set(operation["responses"]) - elsewhere <= had, (path, method)
+
+
+def test_an_error_of_the_probe_is_as_described(build: Callable[..., Flask]) -> None:
+    def not_ready() -> None:
+        raise Unavailable
+
+    client = build(ready=not_ready).test_client()
+    described = client.get("/openapi.json").json
+    _validate(described, _schema(described, "/readyz", "get", 503), client.get("/readyz").json)
+
+
+def media_types(described: Any) -> Iterator[tuple[str, str, Any]]:
+    """Where it stands, its name, and what is said of it: each body that is sent or answered."""
+    for path, method, operation in operations(described):
+        bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+        for place, body in bodies.items():
+            if "$ref" in body:
+                body = described["components"]["responses"][body["$ref"].rpartition("/")[2]]
+            for name, media in body.get("content", {}).items():
+                yield f"{method} {path} {place}", name, media
+
+
+def test_every_document_has_an_example_and_is_valid_by_its_schema(described: Any) -> None:
+    found = [(place, media) for place, name, media in media_types(described) if "json" in name]
+    assert len(found) > 30
+    for place, media in found:
+        assert "example" in media, place
+        _validate(described, media["schema"], media["example"])
+
+
+def test_the_examples_do_what_they_show(client: FlaskClient, described: Any) -> None:
+    def example(path: str, method: str, content_type: str = JSONAPI) -> Any:
+        content = described["paths"][path][method]["requestBody"]["content"]
+        return content[content_type]["example"]
+
+    assert client.post(USERS, json=example(USERS, "post")).status_code == 201
+    assert client.patch(f"{USERS}/1", json=example(ONE, "patch")).status_code == 200
+    other = {"type": "users", "id": "1", "attributes": {"email": "other@example.org"}}
+    assert client.patch(f"{USERS}/1", json={"data": other}).status_code == 200
+    (atomic,) = described["paths"][OPERATIONS]["post"]["requestBody"]["content"]
+    body = json.dumps(example(OPERATIONS, "post", atomic))
+    assert client.post(OPERATIONS, data=body, content_type=atomic).status_code == 200
+
+
+def test_generators_can_tell_parameters_by_their_letters(described: Any) -> None:
+    for path, method, operation in operations(described):
+        names = [re.sub(r"\W", "", p["name"]) for p in operation["parameters"]]
+        assert len(names) == len(set(names)), (path, method)
+
+
+def test_every_operation_is_told_in_a_line_and_has_its_place(described: Any) -> None:
+    places = {tag["name"] for tag in described["tags"]}
+    for path, method, operation in operations(described):
+        assert operation["summary"], (path, method)
+        assert set(operation["tags"]) <= places, (path, method)
+
+
+def test_every_code_of_an_error_is_told_with_its_status(described: Any) -> None:
+    told = described["components"]["responses"]
+    for code, (statuses, _) in error_codes([USER_TYPE]).items():
+        for status in {*statuses.split(", ")} - {
+            "401",
+            "405",
+            "429",
+        }:  # nothing here leads to those
+            assert f"`{code}`" in told[f"Problem{status}"]["description"]
+    for name, response in told.items():
+        (error,) = response["content"][JSONAPI]["example"]["errors"]
+        assert error["status"] == name.removeprefix("Problem")
+        assert error["status"] in error_codes([USER_TYPE])[error["code"]][0].split(", ")
+
+
+def test_a_service_with_limits_tells_of_them(build: Any) -> None:
+    limited = build(limit=lambda *_: None).test_client().get("/openapi.json").json
+    for path, _, operation in operations(limited):
+        assert ("429" in operation["responses"]) is path.startswith("/api/v1"), path
+    told = limited["components"]["responses"]["Problem429"]
+    assert "Retry-After" in told["headers"]

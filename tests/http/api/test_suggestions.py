@@ -1,0 +1,207 @@
+"""Errors about unknown names say which name is probably meant, and which names exist."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+Create = Callable[..., dict[str, Any]]
+
+USERS = "/api/v1/users"
+PARAMETERS = (
+    "page[size], page[after], page[before], page[number], page[total], sort, filter[q], "
+    "fields[users], include, filter[ATTRIBUTE], filter[ATTRIBUTE][OPERATOR]"
+)
+
+
+def errors_of(client: FlaskClient, query: str, url: str = USERS) -> list[dict[str, Any]]:
+    response = client.get(f"{url}?{query}")
+    assert response.status_code == 400, response.text
+    return response.json["errors"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("page", "page[number]"),
+        ("Page", "page[number]"),
+        ("page_number", "page[number]"),
+        ("page[num]", "page[number]"),
+        ("page[offset]", "page[number]"),
+        ("offset", "page[number]"),
+        ("limit", "page[size]"),
+        ("page[limit]", "page[size]"),
+        ("page[Size]", "page[size]"),
+        ("per_page", "page[size]"),
+        ("perPage", "page[size]"),
+        ("pageSize", "page[size]"),
+        ("page[siez]", "page[size]"),
+        ("cursor", "page[after]"),
+        ("page[cursor]", "page[after]"),
+        ("starting_after", "page[after]"),
+        ("total", "page[total]"),
+        ("q", "filter[q]"),
+        ("search", "filter[q]"),
+        ("filter", "filter[q]"),
+        ("order", "sort"),
+        ("order_by", "sort"),
+        ("sortBy", "sort"),
+        ("sort[]", "sort"),
+        ("Sort", "sort"),
+        ("fields", "fields[users]"),
+        ("fields[user]", "fields[users]"),
+        ("select", "fields[users]"),
+        ("expand", "include"),
+        ("includes", "include"),
+        ("email", "filter[email]"),
+        ("isActive", "filter[is_active]"),
+        ("created_at", "filter[creation_time]"),
+        ("name__contains", "filter[name][contains]"),
+        ("name[like]", "filter[name][contains]"),
+        ("filter.role", "filter[role]"),
+        ("filter[name", "filter[name]"),
+        ("filter[name][eq][]", "filter[name][eq]"),
+    ],
+)
+def test_an_unknown_parameter_is_answered_with_the_one_meant(
+    client: FlaskClient, sent: str, meant: str
+) -> None:
+    (error,) = errors_of(client, f"{quote(sent)}=1")
+    assert (error["code"], error["source"]) == ("unknown_parameter", {"parameter": sent})
+    assert error["detail"] == (
+        f"Unknown parameter '{sent}'. Did you mean '{meant}'? Known: {PARAMETERS}."
+    )
+
+
+@pytest.mark.parametrize("sent", ["x", "", "é", "access_token", "filter[a][b][c]", "p" * 50_000])
+def test_where_no_parameter_is_alike_the_known_ones_are_listed(
+    client: FlaskClient, sent: str
+) -> None:
+    (error,) = errors_of(client, f"{quote(sent)}=1")
+    assert "Did you mean" not in error["detail"]
+    assert error["detail"].endswith(f" Known: {PARAMETERS}.")
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("created_at", "creation_time"),
+        ("createdAt", "creation_time"),
+        ("updated_at", "update_time"),
+        ("isActive", "is_active"),
+        ("active", "is_active"),
+        ("Email", "email"),
+        ("mail", "email"),
+        ("emailAddress", "email"),
+        ("full_name", "name"),
+        ("rolle", "role"),
+        ("roles", "role"),
+        ("ID", "id"),
+        ("_id", "id"),
+    ],
+)
+def test_an_unknown_attribute_is_answered_with_the_one_meant(
+    client: FlaskClient, sent: str, meant: str
+) -> None:
+    queries = [f"filter[{sent}]=1", f"filter[{sent}][eq]=1", f"sort={sent}", f"sort=-{sent}"]
+    for query in [*queries, *([f"fields[users]={sent}"] if meant != "id" else [])]:
+        (error,) = errors_of(client, query)
+        assert error["code"] == "unknown_attribute"
+        assert f"'{sent}'. Did you mean '{meant}'? Known: email, name, " in error["detail"]
+
+
+def test_several_unknown_attributes_have_their_suggestions(client: FlaskClient) -> None:
+    (error,) = errors_of(client, "sort=created_at,nick,-rolle,mail,updated_at")
+    assert "Did you mean 'creation_time', 'role'? Known:" in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("EQ", "eq"),
+        ("neq", "ne"),
+        ("!=", "ne"),
+        ("gte", "ge"),
+        (">=", "ge"),
+        ("lte", "le"),
+        ("less_than", "lt"),
+        ("like", "contains"),
+        ("contain", "contains"),
+        ("startswith", "starts_with"),
+        ("prefix", "starts_with"),
+    ],
+)
+def test_an_unknown_operator_is_answered_with_the_one_meant(
+    client: FlaskClient, sent: str, meant: str
+) -> None:
+    (error,) = errors_of(client, f"filter[name][{quote(sent)}]=a")
+    assert error["detail"] == (
+        f"name cannot be filtered by '{sent}'. Did you mean '{meant}'? "
+        "Known: eq, ne, in, lt, le, gt, ge, contains, starts_with."
+    )
+
+
+def test_an_operator_that_the_attribute_does_not_take_is_not_suggested(
+    client: FlaskClient,
+) -> None:
+    (error,) = errors_of(client, "filter[is_active][gte]=true")
+    assert error["detail"] == "is_active cannot be filtered by 'gte'. Known: eq, ne, in."
+
+
+def test_only_what_the_url_takes_is_suggested(client: FlaskClient, create: Create) -> None:
+    create()
+    (error,) = errors_of(client, "limit=1", f"{USERS}/1")
+    assert error["detail"] == "Unknown parameter 'limit'. Known: fields[users], include."
+    (error,) = errors_of(client, "field=name", f"{USERS}/1")
+    assert "Did you mean 'fields[users]'?" in error["detail"]
+    (error,) = errors_of(client, "page=1", "/api/v1")
+    assert error["detail"] == "Unknown parameter 'page'. This URL has no parameters."
+    (error,) = client.delete(f"{USERS}/1?erase=true").json["errors"]
+    assert error["detail"] == (
+        "Unknown parameter 'erase'. Did you mean 'erase_history'? Known: erase_history."
+    )
+    (error,) = errors_of(client, "q=ann", f"{USERS}/1/history")
+    assert "Did you mean" not in error["detail"]
+    (error,) = errors_of(client, "timestamp=1", f"{USERS}/1/history")
+    assert "Did you mean 'filter[time]'?" in error["detail"]
+
+
+def test_only_the_first_unknown_parameters_are_explained(client: FlaskClient) -> None:
+    query = "&".join(f"{'page' * 15}{number}=1" for number in range(900))
+    errors = errors_of(client, query)
+    assert len(errors) == 900
+    assert sum("Known:" in error["detail"] for error in errors) == 3
+
+
+def test_an_unknown_attribute_of_a_body_is_answered_with_the_one_meant(
+    client: FlaskClient,
+) -> None:
+    sent = {"email": "ann@example.org", "name": "Ann", "isActive": True, "createdAt": "2026-11-22"}
+    document = {"data": {"type": "users", "attributes": sent}}
+    response = client.post(USERS, json=document)
+    assert response.status_code == 422
+    errors = {error["meta"]["attribute"]: error for error in response.json["errors"]}
+    active, created = errors.pop("isActive"), errors.pop("createdAt")
+    assert not errors
+    assert (active["code"], active["source"]["pointer"]) == (
+        "unknown_attribute",
+        "/data/attributes/isActive",
+    )
+    assert active["detail"] == (
+        "isActive is not a settable attribute. Did you mean 'is_active'? "
+        "Known: email, name, is_active, role."
+    )
+    assert created["detail"] == (
+        "createdAt is not a settable attribute. Known: email, name, is_active, role."
+    )
+
+
+def test_only_the_first_unknown_attributes_of_a_body_are_explained(client: FlaskClient) -> None:
+    sent = {f"name{number}": 1 for number in range(2000)}
+    response = client.post(USERS, json={"data": {"type": "users", "attributes": sent}})
+    details = [e["detail"] for e in response.json["errors"] if e["code"] == "unknown_attribute"]
+    assert sum("Did you mean 'name'?" in detail for detail in details) == 3
+    assert len(details) == 998
+    assert all(detail.endswith(" is not a settable attribute.") for detail in details[3:])

@@ -1,0 +1,90 @@
+"""What HTTP refuses, the import refuses by line with the same code; what it takes, it keeps."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+Roster = Callable[..., Result]
+Write = Callable[[str, str | bytes], str]
+Directory = Callable[[], list[tuple[Any, ...]]]
+BadLines = Callable[[Result], list[tuple[int, str]]]
+
+CASES = json.loads(Path(__file__).parents[2].joinpath("attributes.json").read_text())
+
+
+def as_line(attributes: dict[str, Any]) -> str:
+    return json.dumps(attributes) + "\n"
+
+
+@pytest.mark.parametrize(("attribute", "value", "code"), CASES["bad values"])
+def test_what_is_422_over_http_is_refused_by_line(
+    roster: Roster,
+    write: Write,
+    attribute: str,
+    value: Any,
+    code: str,
+    directory: Directory,
+    bad_lines: BadLines,
+) -> None:
+    ann = {"email": "ann@example.org", "name": "Ann"}
+    lines = as_line(ann) + as_line({**ann, "email": "new@x.test", attribute: value})
+    result = roster("users", "import", write("people.jsonl", lines))
+    assert bad_lines(result) == [(2, f"{attribute}: {code}")]
+    assert result.exit_code == 1
+    assert directory() == []
+
+
+# A cell holds text in UTF-8: no lone surrogates, and what says true is true.
+IN_CELLS = [
+    (attribute, value, code)
+    for attribute, value, code in CASES["bad values"]
+    if isinstance(value, str)
+    and value != "true"
+    and value == value.encode(errors="ignore").decode()
+]
+NO_TRUTH = [("is_active", text, "wrong_type") for text in ("", "yes", "1", "True", " true")]
+
+
+@pytest.mark.parametrize(("attribute", "value", "code"), IN_CELLS + NO_TRUTH)
+def test_what_text_of_it_a_cell_can_hold_is_refused_by_line_too(
+    roster: Roster, write: Write, attribute: str, value: str, code: str, bad_lines: BadLines
+) -> None:
+    row = {"email": "ann@example.org", "name": "Ann", attribute: value}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerows([row.keys(), row.values()])
+    result = roster("users", "import", write("people.csv", text.getvalue()))
+    assert bad_lines(result) == [(2, f"{attribute}: {code}")]
+
+
+@pytest.mark.parametrize(("attributes", "faults"), CASES["bad users"])
+def test_a_user_that_is_422_over_http_is_refused_by_line(
+    roster: Roster,
+    write: Write,
+    attributes: dict[str, Any],
+    faults: list[list[str]],
+    bad_lines: BadLines,
+) -> None:
+    result = roster("users", "import", write("people.jsonl", as_line(attributes)))
+    assert bad_lines(result) == [(1, f"{attribute}: {code}") for attribute, code in faults]
+
+
+def test_every_good_value_is_kept_as_it_stands(
+    roster: Roster, write: Write, directory: Directory
+) -> None:
+    users = [
+        {"email": f"{number}@x.test", "name": "Ann", attribute: value}
+        for number, (attribute, value) in enumerate(CASES["good values"])
+    ]
+    lines = "".join(map(as_line, users))
+    assert roster("users", "import", write("people.jsonl", lines)).exit_code == 0
+    filled = [
+        (u["email"], u["name"], u.get("is_active", False), u.get("role", "user")) for u in users
+    ]
+    assert directory() == filled

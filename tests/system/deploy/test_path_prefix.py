@@ -1,0 +1,121 @@
+"""Roster under a path prefix, behind the nginx of docs/path-prefix.md."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection, HTTPMessage
+from pathlib import Path
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import pytest
+from deploy.nginx import NAME, NGINX, Nginx, free_port
+from faults.load import JSONAPI
+from faults.service import Service
+
+PAGE = (Path(__file__).parents[3] / "docs" / "path-prefix.md").read_text()
+BASE = f"https://{NAME}/roster"
+USERS = "/roster/api/v1/users"
+ANN = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx | None]:
+    if not NGINX.exists():
+        yield None
+        return
+    directory = tmp_path_factory.mktemp("prefix")
+    (locations,) = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
+    settings = {"ROSTER_TRUSTED_PROXIES": "1", "ROSTER_PUBLIC_URL": BASE}
+    service = Service(directory, f"sqlite:///{directory}/roster.db", workers=1, **settings)
+    service.start()
+    nginx = Nginx(directory, service.port, free_port(), locations=locations)
+    nginx.start()
+    yield nginx
+    nginx.stop()
+    service.kill()
+
+
+@pytest.fixture
+def nginx(shared: Nginx | None, lacking: Callable[[str], None]) -> Nginx:
+    if shared is None:
+        lacking("nginx (Debian's nginx-light)")
+    assert shared
+    return shared
+
+
+def ask(
+    nginx: Nginx, method: str, path: str, document: object = None, accept: str = "*/*"
+) -> tuple[int, HTTPMessage, str]:
+    body = json.dumps(document).encode() if document else None
+    headers = {"Accept": accept} | ({"Content-Type": JSONAPI} if document else {})
+    with closing(nginx.connect()) as client:
+        assert isinstance(client, HTTPConnection)
+        client.request(method, path, body, headers)
+        answer = client.getresponse()
+        return answer.status, answer.headers, answer.read().decode(errors="replace")
+
+
+def test_users_are_created_and_read_by_the_urls_that_are_returned(nginx: Nginx) -> None:
+    status, headers, _ = ask(nginx, "POST", USERS, ANN)
+    assert status == 201
+    assert headers["Location"].startswith(f"{BASE}/api/v1/users/")
+    path = urlsplit(headers["Location"]).path
+    status, _, text = ask(nginx, "GET", path)
+    assert (status, json.loads(text)["data"]["links"]["self"]) == (200, headers["Location"])
+    status, _, text = ask(nginx, "GET", f"{USERS}?page[size]=1&filter[name]=Ann%20O%27Hara%2FB")
+    assert status == 200
+    links = json.loads(text)["links"]
+    assert links["self"].startswith(f"{BASE}/api/v1/users?")
+    assert links["describedby"] == f"{BASE}/openapi.json"
+
+
+def test_openapi_names_the_prefix(nginx: Nginx) -> None:
+    status, _, text = ask(nginx, "GET", "/roster/openapi.json")
+    document = json.loads(text)
+    assert status == 200
+    (server,) = document["servers"]
+    url = urljoin(f"{BASE}/openapi.json", server["url"]).rstrip("/")
+    paths = [f"{url}{path}" for path in document["paths"]]
+    assert f"{BASE}/api/v1/users" in paths
+
+
+def test_every_link_of_the_pages_stays_under_the_prefix_and_leads_somewhere(nginx: Nginx) -> None:
+    found: set[str] = set()
+    for page in ("/roster/", "/roster/docs"):
+        status, headers, text = ask(nginx, "GET", page, accept="text/html,*/*;q=0.1")
+        assert (status, headers.get_content_type()) == (200, "text/html"), page
+        found |= {
+            urldefrag(urljoin(f"https://{NAME}{page}", link)).url
+            for link in re.findall(r'(?:href|src)="([^"]+)"', text)
+            if not link.startswith("data:")
+        }
+    own = {url for url in found if url.startswith(f"https://{NAME}")}
+    assert len(own) > 5
+    assert {url for url in own if not url.startswith(f"{BASE}/")} == set()
+    for url in own - {f"{BASE}/metrics"}:
+        assert ask(nginx, "GET", urlsplit(url).path)[0] == 200, url
+
+
+def test_errors_link_to_pages_under_the_prefix(nginx: Nginx) -> None:
+    status, _, text = ask(nginx, "GET", f"{USERS}/999")
+    (error,) = json.loads(text)["errors"]
+    assert status == 404
+    about = urlsplit(error["links"]["about"])
+    assert about.path.startswith("/roster/docs/errors")
+    assert ask(nginx, "GET", about.path)[0] == 200
+
+
+def test_the_prefix_alone_leads_to_the_first_page(nginx: Nginx) -> None:
+    status, headers, _ = ask(nginx, "GET", "/roster?a=b")
+    assert status == 308
+    assert urlsplit(headers["Location"]).path == "/roster/"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/v1/users", "/rosters", "/roster/metrics", "/roster/%6Detrics"]
+)
+def test_nothing_else_reaches_roster_from_outside(nginx: Nginx, path: str) -> None:
+    status, _, text = ask(nginx, "GET", path)
+    assert status == 404
+    assert "http_server" not in text
