@@ -1,4 +1,4 @@
-"""Files of environment variables, such as .env (docs/decisions/0050).
+"""Files of environment variables, such as .env (docs/decisions/0050-env-files.md).
 
 Each line is NAME=VALUE. The format is the common subset of systemd's EnvironmentFile, Docker
 Compose and shells. Syntax that they interpret differently is an error.
