@@ -24,21 +24,21 @@ MEGABYTES = 200
 def main(checkout: Path) -> str | None:
     """Returns the problem; None if there is none."""
     port = free_port()
-    began = time.monotonic()
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         environment = os.environ | {"ROSTER_DATABASE_URL": f"sqlite:///{directory}/roster.db"}
         command = ["make", "run", f"PORT={port}"]
         # A separate process group for make and its children.
         process = subprocess.Popen(command, cwd=checkout, env=environment, start_new_session=True)
         try:
-            ready = wait_until_ready(process, port, began + SECONDS)
-            took = time.monotonic() - began
+            ready = wait_until_ready(process, port, start + SECONDS)
+            elapsed = time.monotonic() - start
         finally:
             stop(process)
     if not ready:
-        return f"`make run` was not ready after {took:.0f} s"
+        return f"`make run` was not ready after {elapsed:.0f} s"
     size = disk_usage(checkout / ".venv") / 1e6
-    sys.stdout.write(f"`make run` was ready after {took:.0f} s; .venv has {size:.0f} MB\n")
+    sys.stdout.write(f"`make run` was ready after {elapsed:.0f} s; .venv has {size:.0f} MB\n")
     return f".venv has more than {MEGABYTES} MB" if size > MEGABYTES else None
 
 

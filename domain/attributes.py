@@ -26,8 +26,8 @@ class EntityNotFound(NotFound):
     noun: ClassVar[str]
     meaning: ClassVar[str]
 
-    def __init__(self, wanted: object) -> None:
-        super().__init__(f"There is no {self.noun} {wanted}.")
+    def __init__(self, key: object) -> None:
+        super().__init__(f"There is no {self.noun} {key}.")
 
 
 class KeyTaken(Conflict):

@@ -272,7 +272,7 @@ HIDDEN: Final = "(hidden)"
 """Printed in place of a secret."""
 
 
-def shown(setting: Mapping[str, Any], text: str) -> str:
+def without_secret(setting: Mapping[str, Any], text: str) -> str:
     """The text of a setting without its secret. `setting` is the metadata of the field."""
     hidden = setting["hidden"]
     if hidden is None:
@@ -283,7 +283,7 @@ def shown(setting: Mapping[str, Any], text: str) -> str:
 def has_secret(values: Mapping[str, str]) -> bool:
     """Returns True if any value is or contains a secret. The keys are names of settings."""
     return any(
-        name in values and shown(each.metadata, values[name]) != values[name]
+        name in values and without_secret(each.metadata, values[name]) != values[name]
         for each in fields(Settings)
         if (name := each.metadata["name"])
     )

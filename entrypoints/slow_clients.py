@@ -36,9 +36,9 @@ _INFO: Final = Struct("=44x I 4x I 64x Q 16x I 4x I I")
 - bytes that the client has acknowledged, and bytes that wait to be sent
 - segments with data that were received, and that were sent"""
 _OPEN_FILES: Final = Path("/proc/self/fd")
-_LONGEST_LOOK: Final = 1.0
+_MAX_CHECK_INTERVAL: Final = 1.0
 """The maximum number of seconds between two checks of the connections."""
-_SLOWEST_READER: Final = 1024
+_MIN_BYTES_PER_SECOND: Final = 1024
 """The bytes of a response that a client must accept each second."""
 
 
@@ -68,7 +68,7 @@ class SlowClients:
     - A client that sent last may keep the server waiting for `seconds`. This must be longer than a
       request may take to arrive and to be processed.
     - A connection may be silent for `idle_seconds`.
-    - A client must accept _SLOWEST_READER bytes of a response each second, on average over
+    - A client must accept _MIN_BYTES_PER_SECOND bytes of a response each second, on average over
       `idle_seconds`.
 
     No connection is ended whose request has arrived and is being processed according to `progress`.
@@ -80,7 +80,7 @@ class SlowClients:
         self._port = port
         self._seconds = seconds
         self._idle_seconds = max(idle_seconds, seconds)
-        self._check_interval = min(_LONGEST_LOOK, seconds / 4)
+        self._check_interval = min(_MAX_CHECK_INTERVAL, seconds / 4)
         self._progress = progress
         self._last_check = monotonic()
         self._waits: dict[int, _Wait] = {}
@@ -134,7 +134,7 @@ class SlowClients:
         if delivery is None:
             delivery = _Delivery(now, traffic.acknowledged)
         elif (seconds := now - delivery.since) >= self._idle_seconds:
-            if traffic.acknowledged - delivery.acknowledged < _SLOWEST_READER * seconds:
+            if traffic.acknowledged - delivery.acknowledged < _MIN_BYTES_PER_SECOND * seconds:
                 return False
             delivery = _Delivery(now, traffic.acknowledged)
         self._deliveries[inode] = delivery
@@ -162,7 +162,7 @@ class SlowClients:
 
         If many requests share the processor, a request may begin some time after it arrives.
         """
-        lag = max(_LONGEST_LOOK, self._seconds / 4)
+        lag = max(_MAX_CHECK_INTERVAL, self._seconds / 4)
         return any(
             after - lag <= began <= before + lag for began in self._progress.processed_since()
         )

@@ -19,20 +19,20 @@ from application.ports import (
 class Entry:
     """A request, identified by its digest, and its stored response.
 
-    `answer` is None while the request's unit of work is open, and after an erasure.
+    `response` is None while the request's unit of work is open, and after an erasure.
     """
 
     digest: str
     at: datetime
     owner: str
-    answer: StoredResponse | None = None
+    response: StoredResponse | None = None
 
     @property
     def size(self) -> int:
         """The number of bytes that count towards the limit of its owner."""
-        if self.answer is None:
+        if self.response is None:
             return 0
-        return len(self.answer.body) + len(str(dict(self.answer.headers)))
+        return len(self.response.body) + len(str(dict(self.response.headers)))
 
 
 class MemoryIdempotencyStore(IdempotencyStore):
@@ -53,14 +53,14 @@ class MemoryIdempotencyStore(IdempotencyStore):
             self._rows[key] = Entry(digest, at, owner)
             self._check_limit(self._rows[key], least=1)
             return None
-        if entry.answer is None:
+        if entry.response is None:
             raise ResponseErased
         if entry.digest != digest:
             raise KeyReused
-        return entry.answer
+        return entry.response
 
     def store(self, key: str, answer: StoredResponse) -> None:
-        self._rows[key] = replace(self._rows[key], answer=answer)
+        self._rows[key] = replace(self._rows[key], response=answer)
         self._check_limit(self._rows[key])
 
     def erase(self, subject_type: str, subject_id: int) -> int:
@@ -68,10 +68,10 @@ class MemoryIdempotencyStore(IdempotencyStore):
         erased = [
             key
             for key, entry in self._rows.items()
-            if entry.answer is not None and subject in entry.answer.subjects
+            if entry.response is not None and subject in entry.response.subjects
         ]
         for key in erased:
-            self._rows[key] = replace(self._rows[key], digest="", answer=None)
+            self._rows[key] = replace(self._rows[key], digest="", response=None)
         return len(erased)
 
     def delete_expired(self, until: datetime) -> int:

@@ -259,8 +259,8 @@ def is_read(environ: "WSGIEnvironment") -> bool:
 
 def can_be_discarded(environ: "WSGIEnvironment") -> bool:
     """Returns True if `discard` will reach the end of the body, if the client sends it."""
-    left = _left(environ)
-    return left is not None and left <= MAX_DRAINED_BYTES and may_follow(environ)
+    unread = _unread_bytes(environ)
+    return unread is not None and unread <= MAX_DRAINED_BYTES and may_follow(environ)
 
 
 def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
@@ -271,21 +271,21 @@ def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
     """
     if not may_follow(environ):
         return
-    left = _left(environ)
-    most = MAX_DRAINED_BYTES if left is None else min(MAX_DRAINED_BYTES, left)
+    unread = _unread_bytes(environ)
+    most = MAX_DRAINED_BYTES if unread is None else min(MAX_DRAINED_BYTES, unread)
     read, end = environ["wsgi.input"].read, monotonic() + seconds
     processed = thread_time() + DISCARDING_SECONDS
     PROGRESS.begin_reading(environ)
     try:
         while most > 0 and monotonic() < end and (part := read(min(most, STEP))):
             most -= len(part)
-            if left is None and thread_time() >= processed:
+            if unread is None and thread_time() >= processed:
                 break
     finally:
         PROGRESS.end_reading(environ)
 
 
-def _left(environ: "WSGIEnvironment") -> int | None:
+def _unread_bytes(environ: "WSGIEnvironment") -> int | None:
     """The length of the unread part of the body; None if the body is chunked."""
     arrival: _Arrival | None = environ.get(_ARRIVAL)
     length = _length(environ)

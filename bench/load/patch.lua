@@ -9,22 +9,22 @@ function setup(thread)
 end
 
 function init(arguments)
-   url, run, at, count = arguments[1], arguments[3], 0, 0
-   mine = {}
+   url, run, index, count = arguments[1], arguments[3], 0, 0
+   users = {}
    local line = 0
    for text in io.lines(arguments[2]) do
       line = line + 1
       if line % 8 == number % 8 then
          local id, etag = text:match("^(%S+) ?(.*)$")
-         mine[#mine + 1] = {id = id, etag = etag ~= "" and etag or nil}
+         users[#users + 1] = {id = id, etag = etag ~= "" and etag or nil}
       end
    end
 end
 
 function request()
-   at = at % #mine + 1
+   index = index % #users + 1
    count = count + 1
-   local user = mine[at]
+   local user = users[index]
    wrk.headers["If-Match"] = user.etag
    local body = '{"data":{"type":"users","id":"' .. user.id .. '","attributes":{"name":"'
       .. "Renamed " .. run .. " " .. count .. '"}}}'
@@ -32,5 +32,5 @@ function request()
 end
 
 function response(status, headers)
-   mine[at].etag = headers["ETag"] or headers["etag"]
+   users[index].etag = headers["ETag"] or headers["etag"]
 end

@@ -163,8 +163,8 @@ def check() -> None:
     with _database() as engine:
         revision = schema.current(engine)
         if revision != schema.REVISION:
-            found = revision or "base"
-            raise Differs(f"The database is at {found}, this release at {schema.REVISION}.")
+            present = revision or "base"
+            raise Differs(f"The database is at {present}, this release at {schema.REVISION}.")
         if differences := schema.drift(engine):
             raise Differs(f"The tables differ: {'; '.join(differences)}")
         if outdated := count_outdated_keys(engine):

@@ -10,7 +10,7 @@ import click
 from entrypoints.cli import output
 from entrypoints.cli.environment import source_of
 from entrypoints.cli.lists import as_document
-from entrypoints.settings import BadSetting, Settings, read_setting, shown, trimmed
+from entrypoints.settings import BadSetting, Settings, read_setting, trimmed, without_secret
 
 INVALID = "(invalid)"
 NONE = "(none)"
@@ -59,7 +59,7 @@ def _settings(environment: Mapping[str, str], problems: list[str]) -> Iterator[d
             described["problem"] = error.problem
         else:
             if text:
-                described["value"] = shown(each.metadata, trimmed(text))
+                described["value"] = without_secret(each.metadata, trimmed(text))
         yield described
 
 
