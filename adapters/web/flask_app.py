@@ -5,8 +5,8 @@ by Flask itself, through its public methods and hooks. Everything below is an ex
 Flask: the classes of requests and responses, the session interface, `create_url_adapter` and
 `ensure_sync`. docs/decisions/0044-frameworks-through-public-interfaces.md has the reasons.
 
-Some of it relies on details that Flask and Werkzeug do not document. tests/unit/web/test_flask_app.py
-fails when one of them changes:
+Some of it relies on details that Flask and Werkzeug do not document.
+tests/unit/web/test_flask_app.py fails when one of them changes:
 
 - While Flask dispatches a request, it reads only `environ`, `method`, and attributes that Flask
   itself has set. Otherwise Request is still correct, but it parses everything and is slower.
