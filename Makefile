@@ -1,14 +1,14 @@
-# The tasks of this project; `make` alone lists them.
+# The tasks of this project; `make` lists them.
 PYTHON ?= python3
-# How many processes share the tests; each file of them stays with one.
+# The number of processes that run the tests. Each test file runs in one process.
 PROCESSES ?= 2
-# Where `make run` serves.
+# The port of `make run`.
 PORT ?= 5000
 BIN := .venv/bin
-# .venv has what serving needs; .venv has everything.
+# The first stamp exists if .venv has the packages for serving, the second one if it has all.
 SERVING_STAMP := .venv/.serving
 STAMP := .venv/.installed
-TOGETHER = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+PYTEST_PARALLEL = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
 NPM = PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm --prefix tests/system/clients
@@ -16,7 +16,7 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test docs screenshot conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
+.PHONY: help install run test test-system docs screenshot conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
 	audit wheel lock lock-clients lock-bench test-long
 
 help: ## list these targets
@@ -24,13 +24,13 @@ help: ## list these targets
 
 install: $(STAMP) ## build .venv with everything needed to run, test and check
 
-# The parts of an installation. pip is the one in .venv; a .venv without it is incomplete.
+# The steps of an installation. A .venv without pip is incomplete.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 CREATE_VENV = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	"Roster needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.12, for example")' \
 	&& { $(BIN)/python -m pip --version > /dev/null 2>&1 \
 	|| { echo "Creating .venv ..." && $(PYTHON) -m venv .venv; }; }
-# pip names each package that it downloads; its errors are on standard error.
+# Shows the packages that pip downloads. pip prints errors on standard error.
 SHOW_PACKAGES := while read -r word name rest; do case "$$word $$name" in \
 	"Collecting "*) printf ' %s' "$${name%%==*}" ;; \
 	"Installing collected") printf '\nUnpacking them into .venv ...\n' ;; \
@@ -40,19 +40,19 @@ INSTALL_COMMAND := @echo "Installing the command $(BIN)/roster ..." \
 
 $(SERVING_STAMP): serving-requirements.txt pyproject.toml
 	$(CREATE_VENV)
-	@printf "Installing what serving needs (about 130 MB):"
+	@printf "Installing the packages for serving (about 130 MB):"
 	@{ $(PIP) --no-compile --require-hashes -r $< || echo FAILED; } | $(SHOW_PACKAGES)
 	$(INSTALL_COMMAND)
 	@touch $@
 
 $(STAMP): requirements.txt pyproject.toml
 	$(CREATE_VENV)
-	@printf "Installing everything, with tests and checks (about 450 MB):"
+	@printf "Installing all packages, with tests and checks (about 450 MB):"
 	@{ $(PIP) --require-hashes -r $< || echo FAILED; } | $(SHOW_PACKAGES)
 	$(INSTALL_COMMAND)
 	@touch $(SERVING_STAMP) $@
 
-# Python clients, and Node out of a wheel; then the npm clients.
+# First the Python clients and Node, which comes as a wheel; then the npm clients.
 $(CLIENTS)/.programs: tests/system/clients/requirements.txt
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -62,11 +62,11 @@ $(CLIENTS_STAMP): $(CLIENTS)/.programs tests/system/clients/package-lock.json
 	$(NPM) ci --no-audit --no-fund
 	touch $@
 
-run: $(SERVING_STAMP) ## start the service on http://127.0.0.1:5000 over roster.db; PORT= chooses another port
+run: $(SERVING_STAMP) ## start the service on http://127.0.0.1:5000 with the database roster.db; PORT= sets the port
 	@echo "Starting Roster ..."
 	@$(BIN)/roster serve --port $(PORT)
 
-conformance: install ## judge Roster by each sentence of JSON:API, and write docs/conformance.md
+conformance: install ## test Roster against each sentence of JSON:API, and write docs/conformance.md
 	$(BIN)/python -m pytest tests/http/conformance --proof
 
 docs: install ## generate docs/reference.md, docs/settings.md and the diagram of the packages
@@ -75,18 +75,21 @@ docs: install ## generate docs/reference.md, docs/settings.md and the diagram of
 screenshot: install /usr/bin/chromium ## take the picture in the README, docs/docs-page.png
 	$(BIN)/python -m docs.generator.screenshot
 
-test: install ## run the test suite, but for what takes minutes
-	$(TOGETHER)
+test: install ## run the tests of rules, stores, HTTP and the repository: about 4 minutes
+	$(PYTEST_PARALLEL) tests/unit tests/contract tests/http tests/project
+
+test-system: install ## run the tests of the server, the command line and the deployment: about 8 minutes
+	$(PYTEST_PARALLEL) tests/system
 
 /usr/bin/chromium:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium
 
-test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run the clients that others wrote, and a browser, against the service
+test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run third-party clients and a browser against the service
 	$(BIN)/python -m pytest -m "clients and not long" tests/system/clients
 
-test-hostile: install ## attack the running server at length, and hold the stores to a dict
-	$(TOGETHER) -m "" tests/system/hostile tests/contract/model
+test-hostile: install ## attack the running server at length, and compare the stores with a dictionary
+	$(PYTEST_PARALLEL) -m "" tests/system/hostile tests/contract/model
 
 /usr/sbin/pgbouncer:
 	apt-get update -q
@@ -100,27 +103,27 @@ test-hostile: install ## attack the running server at length, and hold the store
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd
 
-test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count what is lost
+test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count lost data
 	$(BIN)/python -m pytest -m "" tests/system/faults
 
-test-long: install ## mixed load for half an hour with faults now and then: what grows, what is lost?
-	PYTHONPATH=tests:tests/system $(BIN)/python -m faults.long_run
+test-long: install ## run a mixed load with faults for half an hour, and report leaks and losses
+	PYTHONPATH=tests $(BIN)/python -m faults.long_run
 
 $(PEERS_STAMP): bench/requirements.txt
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-bench: install wrk $(PEERS_STAMP) ## measure Roster beside its floor and its peers, into docs/performance.md
+bench: install wrk $(PEERS_STAMP) ## compare Roster with its peers and with a minimal service, and write docs/performance.md
 	$(BIN)/python -m bench --write
 
-bench-smoke: install wrk ## see that the bench runs and gets right answers, without a verdict on time
+bench-smoke: install wrk ## check that the benchmark runs and gets correct responses, without comparing speed
 	$(BIN)/python -m bench --servers floor,roster --users 2000 --rounds 1 --seconds 1 --no-warm-up
 
 wrk:
 	command -v wrk > /dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends wrk)
 
-check: install ## lint, types, import contracts, migration drift, prose
+check: install ## check lint, types, import contracts, migration drift, prose and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -129,31 +132,31 @@ check: install ## lint, types, import contracts, migration drift, prose
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
-check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## everything that CI runs, and the tests that take minutes
-	$(TOGETHER) -m ""
+check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
+	$(PYTEST_PARALLEL) -m ""
 
-coverage: install ## run the tests and print the coverage of lines and branches (TESTS=tests/unit/domain: only some)
+coverage: install ## run the tests and print the coverage of lines and branches; TESTS=tests/unit/domain runs only some
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-format: install ## put the source into the house format
+format: install ## format the source
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# --strict: what could not be asked about is no reason to be calm.
-audit: install ## ask PyPI about known holes in what is required; fails where it can't be asked
+# --strict: fail if a package could not be audited.
+audit: install ## query PyPI for known vulnerabilities of the dependencies; fails if it cannot be reached
 	for each in $$(git ls-files '*requirements.txt'); do \
 		$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r $$each || exit; \
 	done
 
-wheel: install ## leave in dist/ what is deployed: the wheel, and what it needs, pinned and hashed
+wheel: install ## write the wheel and its pinned, hashed requirements to dist/
 	rm -rf dist
 	$(BIN)/python -m hatchling build -t wheel
 	cp docs/deploy/requirements.txt dist
 
-lock: install ## pin and hash the requirements anew
+lock: install ## pin and hash the requirements again
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
@@ -166,12 +169,12 @@ lock: install ## pin and hash the requirements anew
 		--python-version 3.11 --group build --constraint requirements.txt \
 		--output-file docs/deploy/build-requirements.txt
 
-lock-clients: install $(CLIENTS)/.programs ## pin and hash anew what test-clients needs
+lock-clients: install $(CLIENTS)/.programs ## pin and hash the requirements of test-clients again
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --group clients --output-file tests/system/clients/requirements.txt
 	$(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(CLIENTS)/bin/node tests/system/clients/without_urls.mjs
 
-lock-bench: install ## pin and hash anew what the bench compares with
+lock-bench: install ## pin and hash the requirements of the benchmark again
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --group bench --output-file bench/requirements.txt

@@ -60,7 +60,7 @@ def import_problem(error: Exception) -> str | None:
 
 
 def _is_from_an_import(trace: TracebackType | None) -> bool:
-    """Whether the top level of one of Roster's modules raised the error.
+    """Returns True if the top level of one of Roster's modules raised the error.
 
     Migrations do not count: Alembic runs them as modules, and the database can make them fail.
     """

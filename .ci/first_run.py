@@ -2,8 +2,8 @@
 
     python3 .ci/first_run.py [CHECKOUT]
 
-Waits until the service is ready, stops it, and says how long that took and how large .venv is. The
-exit status is 1 if the service does not become ready in time, or if .venv is too large.
+Waits until the service is ready, stops it, and prints the time and the size of .venv. The exit
+status is 1 if the service does not become ready in time, or if .venv is too large.
 """
 
 import os
@@ -17,28 +17,28 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
-SECONDS = 180  # the goal is 60 on two cores of their own, which CI may not have
+SECONDS = 180  # the goal is 60 on two idle cores, but CI may have less
 MEGABYTES = 200
 
 
 def main(checkout: Path) -> str | None:
-    """Returns what is wrong."""
+    """Returns the problem; None if there is none."""
     port = free_port()
-    began = time.monotonic()
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         environment = os.environ | {"ROSTER_DATABASE_URL": f"sqlite:///{directory}/roster.db"}
         command = ["make", "run", f"PORT={port}"]
-        # A process group of its own: make, pip or the service.
+        # A separate process group for make and its children.
         process = subprocess.Popen(command, cwd=checkout, env=environment, start_new_session=True)
         try:
-            ready = wait_until_ready(process, port, began + SECONDS)
-            took = time.monotonic() - began
+            ready = wait_until_ready(process, port, start + SECONDS)
+            elapsed = time.monotonic() - start
         finally:
             stop(process)
     if not ready:
-        return f"`make run` was not ready after {took:.0f} s"
+        return f"`make run` was not ready after {elapsed:.0f} s"
     size = disk_usage(checkout / ".venv") / 1e6
-    sys.stdout.write(f"`make run` was ready after {took:.0f} s; .venv has {size:.0f} MB\n")
+    sys.stdout.write(f"`make run` was ready after {elapsed:.0f} s; .venv has {size:.0f} MB\n")
     return f".venv has more than {MEGABYTES} MB" if size > MEGABYTES else None
 
 

@@ -1,1 +1,1 @@
-"""The outside things that Roster talks to, each wrapped in a room of its own."""
+"""Connects Roster to the outside world, with a package or a module for each technology."""

@@ -1,8 +1,8 @@
-"""HTTPS requests that Roster sends by itself.
+"""Sends the HTTPS requests that Roster itself makes.
 
-Every such request says that it is Roster's, has one time limit for the whole exchange, and fails
-with the reason. The standard library's `urlopen` bounds the time of each read, so a server that
-sends a byte now and then can hold it forever.
+Each request has Roster's User-Agent and a single time limit, and an error states the reason of the
+failure. The standard library's `urlopen` limits the time of each read instead: a server that sends
+a byte occasionally can block it forever.
 """
 
 import os
@@ -30,7 +30,7 @@ _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 
 
 class FetchError(Exception):
-    """A request without a usable response. Its text is the reason, for the operator."""
+    """The request has no usable response. The message is the reason, for the operator."""
 
 
 @cache
@@ -42,12 +42,12 @@ def user_agent() -> str:
 
 
 def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:
-    """The body at an https URL: at most one byte more than `most_bytes` of it.
+    """Fetch an https URL. Returns the body, at most `most_bytes` + 1 bytes of it.
 
-    The exchange takes at most `seconds` once the system has resolved the host. Certificates are
+    The exchange takes at most `seconds` after the system has resolved the host. Certificates are
     verified by the system's authorities or those of SSL_CERT_FILE. Redirects are not followed.
-    The proxy of HTTPS_PROXY is used, except for the hosts of NO_PROXY.
-    Raises FetchError unless the response is a 200.
+    The proxy of HTTPS_PROXY is used, except for the hosts of NO_PROXY. Raises FetchError if the
+    status of the response is not 200, or if there is no response.
     """
     try:
         return _get(urlsplit(url), accept, _Deadline(seconds), most_bytes)
@@ -62,14 +62,14 @@ class _Deadline:
         self._end = monotonic() + seconds
 
     def remaining(self) -> float:
-        """Seconds, above 0. Raises TimeoutError."""
+        """The seconds until the deadline. Raises TimeoutError after it."""
         if (seconds := self._end - monotonic()) <= 0:
             raise TimeoutError
         return seconds
 
 
 class _Socket(ssl.SSLSocket):
-    """A TLS connection on which all reads and writes together have one deadline."""
+    """A TLS connection with one deadline for all reads and writes."""
 
     deadline: _Deadline
 
@@ -92,7 +92,7 @@ class _Connection(HTTPSConnection):
     def connect(self) -> None:
         plain = _connect(self.host, self.port, self._deadline)
         try:
-            plain.settimeout(self._deadline.remaining())  # of the whole handshake
+            plain.settimeout(self._deadline.remaining())  # limits the whole handshake
             secure = self._tls.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
@@ -124,11 +124,11 @@ def _body(response: HTTPResponse, most_bytes: int) -> bytes:
 
 
 def _connect(host: str, port: int, deadline: _Deadline) -> socket.socket:
-    """A connection to the host, through the proxy if there is one for it."""
-    found = getproxies().get("https")
-    if not found or proxy_bypass(host):
+    """Connect to the host, through the proxy if one is configured."""
+    url = getproxies().get("https")
+    if not url or proxy_bypass(host):
         return _open(host, port, deadline)
-    proxy = urlsplit(found if "//" in found else f"//{found}")
+    proxy = urlsplit(url if "//" in url else f"//{url}")
     connection = _open(proxy.hostname or "", proxy.port or 80, deadline)
     try:
         _tunnel(connection, proxy, host, port, deadline)
@@ -139,7 +139,7 @@ def _connect(host: str, port: int, deadline: _Deadline) -> socket.socket:
 
 
 def _open(host: str, port: int, deadline: _Deadline) -> socket.socket:
-    """A connection to one of the host's addresses. Each of them gets its part of the time."""
+    """Connect to one of the host's addresses. Divides the time between them."""
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure: OSError = OSError("the host has no address")
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -157,7 +157,7 @@ def _open(host: str, port: int, deadline: _Deadline) -> socket.socket:
 def _tunnel(
     connection: socket.socket, proxy: SplitResult, host: str, port: int, deadline: _Deadline
 ) -> None:
-    """Have the proxy connect to the host (RFC 9110, section 9.3.6)."""
+    """Make the proxy connect to the host (RFC 9110, section 9.3.6)."""
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {user_agent()}"]
     if proxy.username is not None:
@@ -170,17 +170,17 @@ def _tunnel(
         connection.settimeout(deadline.remaining())
         part = connection.recv(4096)
         if not part or len(head) > _LONGEST_PROXY_HEAD:
-            raise FetchError("the proxy sent no valid HTTP response")
+            raise FetchError("the response of the proxy is not valid HTTP")
         head += part
     status = _STATUS.match(head)
     if not status:
-        raise FetchError("the proxy sent no valid HTTP response")
+        raise FetchError("the response of the proxy is not valid HTTP")
     if not status[1].startswith(b"2"):
-        raise FetchError(f"the proxy answered {_status(int(status[1]))}")
+        raise FetchError(f"the proxy responded with {_status(int(status[1]))}")
 
 
 def _status(status: int) -> str:
-    """The status with its registered phrase: the server's own phrase may be any text."""
+    """The status with its registered phrase. The server could choose any text as the phrase."""
     if 300 <= status < 400:
         return f"HTTP {status}: redirects are not followed"
     try:

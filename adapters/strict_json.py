@@ -1,5 +1,7 @@
-"""JSON that means one thing only (RFC 8259, and I-JSON's RFC 7493 on names): no duplicate names,
-no NaN, no number that can't be held, bounded depth and bounded numbers of members and elements.
+"""Parses unambiguous JSON (RFC 8259, and I-JSON's RFC 7493 on names).
+
+Duplicate names, NaN and numbers that are too large are errors. The depth and the number of members
+and elements are limited.
 """
 
 import json
@@ -11,18 +13,20 @@ from typing import Any, Final, NoReturn
 DEEPEST: Final = 64
 MOST_DIGITS: Final = 400
 MAX_MEMBERS: Final = 100_000
-"""How many members and elements a text has at most, unless its reader says otherwise."""
+"""The default limit of the number of members and elements."""
 ESCAPES_PER_MEMBER: Final = 4
-"""How many backslashes a text may have, for each member and element that it may have: the decoder
-makes a temporary object of each, up to fifty times its size."""
+"""The permitted number of backslashes for each permitted member and element.
 
-# Possessive, and content without its end, so that no body is gone over twice.
+The decoder creates a temporary object for each backslash, which is up to fifty times as large.
+"""
+
+# Possessive, and the closing quote is optional, so that no part of a body is scanned twice.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKET = re.compile(rb"[][{}]")
 
 
 class NotStrict(ValueError):
-    """A text that is no JSON, or means more than one thing. `code` is stable."""
+    """The text is not JSON, or is ambiguous. `code` is stable."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -30,31 +34,31 @@ class NotStrict(ValueError):
         self.detail = detail
 
 
-def _refuse(code: str, detail: str) -> NoReturn:
+def _fail(code: str, detail: str) -> NoReturn:
     raise NotStrict(code, detail)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        _refuse("duplicate_member", "An object of the document has two members of one name.")
+        _fail("duplicate_member", "An object of the document has two members with the same name.")
     return members
 
 
 def _integer(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        _refuse("number_too_long", f"A number of the document has over {MOST_DIGITS} digits.")
+        _fail("number_too_long", f"A number of the document has more than {MOST_DIGITS} digits.")
     return int(digits)
 
 
 def _number(digits: str) -> float:
     if len(digits) > MOST_DIGITS or not math.isfinite(number := float(digits)):
-        _refuse("number_out_of_range", "A number of the document is too large to be held.")
+        _fail("number_out_of_range", "A number of the document is too large.")
     return number
 
 
 def _constant(name: str) -> NoReturn:
-    _refuse("malformed_json", f"{name} is not JSON.")
+    _fail("malformed_json", f"{name} is not JSON.")
 
 
 _DECODER: Final = json.JSONDecoder(
@@ -66,13 +70,13 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _check_shape(text: bytes | bytearray, most: int) -> None:
-    """Bound the work of decoding before it starts, without decoding.
+    """Check the limits before decoding, because decoding takes much time and memory.
 
-    Each member or element follows a comma or the bracket that opens its object or array. Only a
-    text in which there are many of them, in strings or not, is looked at more closely.
+    Each member or element follows a comma or an opening bracket. Only if a text has many of these,
+    inside or outside of strings, are its strings removed and the others counted.
     """
     if len(text) > most and text.count(b"\\") > ESCAPES_PER_MEMBER * most:
-        _refuse(
+        _fail(
             "too_many_escapes",
             f"The strings of the document have more than {ESCAPES_PER_MEMBER * most} backslashes.",
         )
@@ -82,10 +86,10 @@ def _check_shape(text: bytes | bytearray, most: int) -> None:
         return
     bare, strings = _STRING.subn(b"", text, 2 * most + 1)  # a name and a value for each member
     if strings <= 2 * most and _too_deep(bare, 2 * most):
-        _refuse("too_deep", f"The document is nested more than {DEEPEST} levels deep.")
+        _fail("too_deep", f"The document is nested more than {DEEPEST} levels deep.")
     if strings > 2 * most or _openings(bare) + bare.count(b",") > most:
-        _refuse(
-            "too_many_members", f"The document has more than {most} members and elements in all."
+        _fail(
+            "too_many_members", f"The document has more than {most} members and elements in total."
         )
 
 
@@ -94,29 +98,29 @@ def _openings(text: bytes | bytearray) -> int:
 
 
 def _too_deep(bare: bytes, most: int) -> bool:
-    """Whether the first brackets of a text without strings, at most so many, nest too deeply."""
+    """Returns True if the first `most` brackets of a text without strings nest too deeply."""
     depth = 0
     for bracket in islice(_BRACKET.finditer(bare), most):
         depth += 1 if bracket[0] in b"[{" else -1
         if depth > DEEPEST:
             return True
         if depth < 0:
-            return False  # the decoder gets no further than this
+            return False  # the decoder fails at this bracket
     return False
 
 
 def parse(text: bytes | bytearray, *, most: int = MAX_MEMBERS) -> Any:
-    """The value of the text, which has at most `most` members and elements in all.
+    """Parse a text with at most `most` members and elements in total.
 
-    Raises NotStrict, with a detail that no library wrote.
+    Raises NotStrict if it is invalid. The detail contains no message of a library.
     """
     if text.startswith(b"\xef\xbb\xbf"):
-        _refuse("malformed_json", "The document begins with a byte order mark.")
+        _fail("malformed_json", "The document begins with a byte order mark.")
     _check_shape(text, most)
     try:
         return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError:
-        _refuse("malformed_json", "The document is not UTF-8.")
+        _fail("malformed_json", "The document is not UTF-8.")
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        _refuse("malformed_json", f"The document is not JSON; look at {place}.")
+        _fail("malformed_json", f"The document is not valid JSON: see {place}.")

@@ -1,1 +1,1 @@
-"""How fast Roster is beside what Flask and PostgreSQL allow, and beside its peers."""
+"""Compares the speed of Roster with the limits of Flask and PostgreSQL, and with its peers."""

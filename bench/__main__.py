@@ -1,4 +1,4 @@
-"""python -m bench: measures servers side by side, a round of each after the other."""
+"""python -m bench: measures the servers in turn, round by round."""
 
 from contextlib import ExitStack
 
@@ -7,14 +7,14 @@ import click
 from bench import docs
 from bench.curves import growth, scaling
 from bench.database import database
-from bench.measuring import Measured, Rounds, compared
+from bench.measuring import Measured, Rounds, compare
 from bench.report import table
 from bench.scenarios import SCENARIOS
 from bench.servers import SERVERS, running
 
 
 class Names(click.ParamType[list[str]]):
-    """Some of the known names, with commas."""
+    """Some of the known names, separated by commas."""
 
     name = "names"
 
@@ -26,7 +26,7 @@ class Names(click.ParamType[list[str]]):
     ) -> list[str]:
         names = value.split(",") if isinstance(value, str) else value
         if unknown := sorted(set(names).difference(self._known)):
-            self.fail(f"{', '.join(unknown)}: not among {', '.join(self._known)}", param, ctx)
+            self.fail(f"Unknown: {', '.join(unknown)}. Known: {', '.join(self._known)}", param, ctx)
         return names
 
 
@@ -34,10 +34,10 @@ class Names(click.ParamType[list[str]]):
 @click.option("--servers", type=Names(list(SERVERS)), default=list(SERVERS))
 @click.option("--scenarios", type=Names(list(SCENARIOS)), default=list(SCENARIOS))
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--seconds", default=3, show_default=True, help="Of each measurement.")
+@click.option("--seconds", default=3, show_default=True, help="Duration of each measurement.")
 @click.option("--users", default=100_000, show_default=True)
 @click.option("--warm-up/--no-warm-up", default=True, help="A second of load before each scenario.")
-@click.option("--write", is_flag=True, help="Measure growth too, and bring the docs up to date.")
+@click.option("--write", is_flag=True, help="Also measure growth, and update the docs.")
 def main(
     servers: list[str],
     scenarios: list[str],
@@ -48,12 +48,12 @@ def main(
     warm_up: bool,
     write: bool,
 ) -> None:
-    """Measure servers side by side: a table of req/s, CPU a request, and ratios."""
+    """Measure the servers, and print a table of req/s, CPU per request, and ratios."""
     results: dict[str, dict[str, list[Measured]]] = {}
     with database(users) as filled, ExitStack() as stack:
         started = [stack.enter_context(running(SERVERS[name], filled)) for name in servers]
         for scenario in scenarios:
-            results[scenario] = compared(
+            results[scenario] = compare(
                 scenario, started, filled, Rounds(rounds, seconds, warm_up=warm_up)
             )
             click.echo(f"{scenario}: done", err=True)

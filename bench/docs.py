@@ -1,4 +1,4 @@
-"""Results -> docs/performance.md (between its markers), its plots, and a file for programs."""
+"""Writes the results to docs/performance.md (between markers), its plots and results.json."""
 
 import json
 import re
@@ -19,13 +19,13 @@ PACKAGES = ("flask", "granian", "orjson", "psycopg2-binary", "sqlalchemy", "pixe
 
 
 def write(results: Results, growth: Curves, scaling: Curves) -> None:
-    """Bring the page up to date."""
+    """Update the page, the plots and the results."""
     measured: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": description(),
         "packages": {name: version(name) for name in PACKAGES},
         "results": {
-            scenario: {name: [asdict(each) for each in found] for name, found in servers.items()}
+            scenario: {name: [asdict(each) for each in rounds] for name, rounds in servers.items()}
             for scenario, servers in results.items()
         },
         "growth": growth,

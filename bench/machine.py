@@ -1,4 +1,4 @@
-"""The machine: which cores do what, what processes cost, and how it is described."""
+"""The machine: the cores of the application, CPU times of processes, and a description."""
 
 import os
 import platform
@@ -10,12 +10,12 @@ import psutil
 
 CORES = sorted(os.sched_getaffinity(0))
 APPLICATION = CORES[:1]
-"""The core of the application; the database and the load have the others."""
+"""The core of the application. The database and the load have the others."""
 
 
 @contextmanager
-def others() -> Iterator[None]:
-    """Inside, this process and those that it starts leave the application's core alone."""
+def on_other_cores() -> Iterator[None]:
+    """In the block, this process and its new children do not use the application's core."""
     os.sched_setaffinity(0, CORES[1:] or CORES)
     try:
         yield
@@ -24,17 +24,17 @@ def others() -> Iterator[None]:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """What a process and its children have spent, those included that have ended."""
-    spent = 0.0
+    """The CPU time of a process and its children, including those that have ended."""
+    total = 0.0
     for each in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
             times = each.cpu_times()
-            spent += times.user + times.system + times.children_user + times.children_system
-    return spent
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def description() -> dict[str, str]:
-    """What is worth knowing of it; nothing that tells whose it is."""
+    """The hardware and the system, without anything that identifies the machine."""
     cpu = next(
         (
             line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""Loads on servers for some seconds, in turn, and what they cost."""
+"""Puts load on the servers in turn, and measures rates and CPU times."""
 
 import re
 import subprocess
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.database import Database
-from bench.machine import cpu_seconds, others
-from bench.scenarios import SCENARIOS, WRITING, Load, WrongAnswer
+from bench.machine import cpu_seconds, on_other_cores
+from bench.scenarios import SCENARIOS, WRITING, Load, WrongResponse
 from bench.servers import Running
 
 CONNECTIONS = 8
@@ -18,7 +18,7 @@ _FAILED = re.compile(r"Non-2xx or 3xx responses: \d+|Socket errors: .*")
 
 @dataclass(frozen=True)
 class Measured:
-    """Requests a second, and the processors' microseconds that each took."""
+    """Requests per second, and CPU microseconds per request of the application and database."""
 
     rate: float
     application: float
@@ -27,40 +27,41 @@ class Measured:
 
 @dataclass(frozen=True)
 class Rounds:
-    """How often and how long each server is under load."""
+    """The number of rounds, and the seconds of load on each server in a round."""
 
     count: int
     seconds: int
     warm_up: bool = True
 
 
-def compared(
+def compare(
     scenario: str, servers: Iterable[Running], database: Database, rounds: Rounds
 ) -> dict[str, list[Measured]]:
-    """The measurements of each server, A B C A B C …, so that all meet the same weather."""
-    found: dict[str, list[Measured]] = {each.server.name: [] for each in servers}
+    """Measure the servers in turn (A B C A B C …), so that conditions are the same for all."""
+    results: dict[str, list[Measured]] = {each.server.name: [] for each in servers}
     for turn in range(0 if rounds.warm_up else 1, rounds.count + 1):
         for each in servers:
             load = SCENARIOS[scenario](each)
             measured = measure(each, load, database, rounds.seconds if turn else 1)
             if turn:
-                found[each.server.name].append(measured)
+                results[each.server.name].append(measured)
             if scenario in WRITING:
                 database.restore()
-    return found
+    return results
 
 
 def measure(running: Running, load: Load, database: Database, seconds: int) -> Measured:
-    """WrongAnswer where an answer was a refusal."""
+    """Put load on a server. Raises WrongResponse if a response has an error status."""
     before = cpu_seconds(running.process), cpu_seconds(database.postmaster)
-    told = _wrk(running, load, seconds)
+    output = _wrk(running, load, seconds)
     after = cpu_seconds(running.process), cpu_seconds(database.postmaster)
-    done, rate = _DONE.search(told), _RATE.search(told)
-    failed = _FAILED.search(told)
+    done, rate = _DONE.search(output), _RATE.search(output)
+    failed = _FAILED.search(output)
     if failed or not done or not rate:
-        raise WrongAnswer(f"{running.server.name}, {load.path}: {told}")
-    ours, its = ((b - a) / (int(done[1]) or 1) * 1e6 for a, b in zip(before, after, strict=True))
-    return Measured(float(rate[1]), ours, its)
+        raise WrongResponse(f"{running.server.name}, {load.path}: {output}")
+    requests = int(done[1]) or 1
+    costs = ((end - start) / requests * 1e6 for start, end in zip(before, after, strict=True))
+    return Measured(float(rate[1]), *costs)
 
 
 def _wrk(running: Running, load: Load, seconds: int) -> str:
@@ -71,7 +72,7 @@ def _wrk(running: Running, load: Load, seconds: int) -> str:
         command += ["-s", str(load.script), url, "--", *load.arguments]
     else:
         command.append(url)
-    with others():
+    with on_other_cores():
         return subprocess.check_output(command, text=True, timeout=seconds + 30)
 
 

@@ -1,4 +1,4 @@
-"""The result file -> plots beside it. Runs where matplotlib is, without Roster."""
+"""Draws the plots of a result file next to it. Needs matplotlib, but not Roster."""
 
 import json
 import sys
@@ -8,11 +8,11 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot
 
-mpl.rcParams["svg.hashsalt"] = "roster"  # or every run would give its shapes other names
+mpl.rcParams["svg.hashsalt"] = "roster"  # otherwise each run would give the shapes other names
 
 
 def draw(curves: dict[str, Any], path: Path, *, over: str, of: str, logarithmic: bool) -> None:
-    """One small plot for each scenario, one line in it for each server."""
+    """Draw a small plot for each scenario, with a line for each server."""
     figure, plots = pyplot.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), squeeze=False)
     for plot, (scenario, servers) in zip(plots[0], curves.items(), strict=True):
         for name, points in servers.items():

@@ -1,4 +1,4 @@
-"""Measurements -> medians, ratios, a table."""
+"""Computes medians and ratios of measurements, and formats a table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
@@ -6,23 +6,23 @@ from statistics import median
 from bench.measuring import Measured
 
 Results = Mapping[str, Mapping[str, Sequence[Measured]]]
-"""By scenario, then by server: one measurement for each round."""
+"""A measurement for each round, by scenario and server."""
 FLOOR, ROSTER = "floor", "roster"
 
 
 def rate(measured: Sequence[Measured]) -> float:
-    """The median of requests a second."""
+    """The median of requests per second."""
     return median(each.rate for each in measured)
 
 
 def spread(measured: Sequence[Measured]) -> float:
-    """How far the rounds lie apart, in hundredths of their median."""
+    """The range of the rounds, in percent of their median."""
     rates = [each.rate for each in measured]
     return 100 * (max(rates) - min(rates)) / median(rates)
 
 
 def table(results: Results) -> str:
-    """The table, in Markdown: one line for each scenario and server."""
+    """The table in Markdown, with a row for each scenario and server."""
     lines = [
         "| scenario | server | req/s | ± % | application µs | database µs | share of the floor |"
         " times the fastest peer |",

@@ -1,4 +1,4 @@
-"""python -m bench.searches: what Roster's reads cost as the table grows, one by one."""
+"""python -m bench.searches: measures the cost of each of Roster's reads as the table grows."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -29,28 +29,32 @@ DEPTHS = (0.1, 0.9)
 
 
 @click.command()
-@click.option("--rows", default="10000,10000000", show_default=True, help="The sizes, with commas.")
+@click.option(
+    "--rows", default="10000,10000000", show_default=True, help="The sizes, separated by commas."
+)
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--seconds", default=1, show_default=True, help="Of each measurement.")
+@click.option("--seconds", default=1, show_default=True, help="Duration of each measurement.")
 def main(rows: str, rounds: int, seconds: int) -> None:
-    """CPU microseconds of a request, application and database together, for each size.
+    """Print the CPU microseconds per request, of application and database, for each size.
 
-    The sizes are measured in turn, round after round. A page has 25 users.
+    The sizes are measured in turn, round by round. A page has 25 users.
     """
     with ExitStack() as stack:
         filled = [stack.enter_context(database(int(size))) for size in rows.split(",")]
         for each in filled:
             each.execute(*RENAME)
         served = [stack.enter_context(running(SERVERS["roster"], each)) for each in filled]
-        asked = [_searches(*pair) for pair in zip(served, filled, strict=True)]
+        searches = [_searches(*pair) for pair in zip(served, filled, strict=True)]
         click.echo(f"| search | {' | '.join(rows.split(','))} | times |")
-        for name in asked[0]:
-            spent: list[list[float]] = [[] for _ in filled]
+        for name in searches[0]:
+            costs: list[list[float]] = [[] for _ in filled]
             for _ in range(rounds):
-                for found, server, base, loads in zip(spent, served, filled, asked, strict=True):
+                for of_size, server, base, loads in zip(
+                    costs, served, filled, searches, strict=True
+                ):
                     cost = measure(server, loads[name], base, seconds)
-                    found.append(cost.application + cost.database)
-            first, *others = [median(each) for each in spent]
+                    of_size.append(cost.application + cost.database)
+            first, *others = [median(each) for each in costs]
             cells = " | ".join(f"{each:.0f}" for each in (first, *others))
             click.echo(f"| {name} | {cells} | {(others or [first])[-1] / first:.2f} |")
 
@@ -76,8 +80,8 @@ def _named_searches(served: Running, filled: Database) -> Iterator[tuple[str, Lo
             for attribute in USERS.sortable:
                 for sign in ("", "-"):
                     query = "&".join(filter(None, (f"sort={sign}{attribute}", filters)))
-                    its = collection(query, USERS, cursors).cursors
-                    cursor = its.write(its.key(user))
+                    list_cursors = collection(query, USERS, cursors).cursors
+                    cursor = list_cursors.write(list_cursors.key(user))
                     yield f"{query}, after {depth:.0%}", load(f"{query}&page[after]={cursor}")
     engine.dispose()
 

@@ -1,4 +1,4 @@
-"""The servers under comparison: how each is started, and how its URLs are spelled."""
+"""The servers of the comparison: their commands and the forms of their URLs."""
 
 import os
 import socket
@@ -24,53 +24,56 @@ PEERS = ROOT / ".venv-bench" / "bin"
 JSONAPI = "application/vnd.api+json"
 SECRET = "a secret of the bench, long enough to sign with"
 THREADS = 512
-PATIENCE = 30
+START_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Server:
-    """A way to serve users. `page` spells the query of a page of `size` that has the user of a
-    number as its first; `command` starts it on a port with so many workers."""
+    """A service for users.
+
+    `command` returns the command that starts it on a port with a number of workers. `page` returns
+    the query for a page of a size that begins with the user with a number.
+    """
 
     name: str
     base: str
     command: Callable[[int, int], list[str]]
     page: Callable[["Running", int, int], str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    guarded: bool = True
-    """Whether it gives ETags and heeds If-Match."""
+    has_etags: bool = True
+    """True if it sends ETags and supports If-Match."""
     slash: str = ""
-    """What its URLs end in."""
+    """The end of its URLs."""
 
     @property
     def collection(self) -> str:
-        """The URL of its users."""
+        """The URL of the list of users."""
         return self.base + self.slash
 
     def item(self, number: object) -> str:
-        """The URL of one of its users."""
+        """The URL of a user."""
         return f"{self.base}/{number}{self.slash}"
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers."""
+    """A server that is ready."""
 
     server: Server
     process: psutil.Process
     client: httpx.Client
     users: int
     directory: Path
-    """For what the load reads."""
+    """The directory for files that the load reads."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """What each request of the load bears."""
+        """The headers of each request of the load."""
         names = ("Accept", "Content-Type", "Authorization")
         return {name: self.client.headers[name] for name in names if name in self.client.headers}
 
     def page(self, first: int, size: int) -> str:
-        """The URL of the page of `size` that begins with the user of that number."""
+        """The URL of the page of `size` that begins with the user with that number."""
         query = self.server.page(self, first, size)
         return f"{self.server.collection}?{query}"
 
@@ -101,7 +104,7 @@ def _size(size: int) -> str:
 
 
 def _by_cursor(running: Running, first: int, size: int) -> str:
-    """After the cursor of the user before, who is looked up: numbers first, then page by page."""
+    """The query with the cursor of the previous user."""
     if first == 1:
         return _size(size)
     cursor = _cursor_of(running, first - 1)
@@ -109,8 +112,9 @@ def _by_cursor(running: Running, first: int, size: int) -> str:
 
 
 def _cursor_of(running: Running, number: int) -> str:
-    turned = min((number - 1) // 1000, 100)
-    path = f"{running.server.collection}?page[size]=1000&page[number]={turned + 1}"
+    """Find the cursor of a user. Page numbers have a limit; beyond it, follow the links."""
+    skipped = min((number - 1) // 1000, 100)
+    path = f"{running.server.collection}?page[size]=1000&page[number]={skipped + 1}"
     while True:
         document = running.client.get(path).raise_for_status().json()
         for item in document["data"]:
@@ -120,7 +124,7 @@ def _cursor_of(running: Running, number: int) -> str:
 
 
 def _by_id(_: Running, first: int, size: int) -> str:
-    """A cursor of the floor is the id."""
+    """The query for the floor, whose cursors are ids."""
     query = _size(size)
     return query if first == 1 else f"{query}&page%5Bafter%5D={first - 1}"
 
@@ -134,8 +138,8 @@ SERVERS = {
     for each in (
         Server("floor", "/api/v1/users", _floor, _by_id),
         Server("roster", "/api/v1/users", _roster, _by_cursor, {"ROSTER_JWT_SECRET": SECRET}),
-        Server("tutorial", "/users", _tutorial, _by_number, guarded=False),
-        Server("fastapi-jsonapi", "/users", _fastapi, _by_number, guarded=False, slash="/"),
+        Server("tutorial", "/users", _tutorial, _by_number, has_etags=False),
+        Server("fastapi-jsonapi", "/users", _fastapi, _by_number, has_etags=False, slash="/"),
     )
 }
 
@@ -144,7 +148,7 @@ SERVERS = {
 def running(
     server: Server, database: Database, *, workers: int = 1, pinned: bool = True
 ) -> Iterator[Running]:
-    """The server, over the database; pinned, it has the application's core to itself."""
+    """Start the server on the database. If `pinned`, it runs only on the application's core."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
     environment = {
@@ -163,9 +167,9 @@ def running(
         )
         process.cpu_affinity(APPLICATION if pinned else CORES)
         try:
-            found = Running(server, process, client, database.users, Path(directory))
-            _until_it_answers(found)
-            yield found
+            started = Running(server, process, client, database.users, Path(directory))
+            _wait_until_ready(started)
+            yield started
         finally:
             _end(process)
 
@@ -181,15 +185,15 @@ def _headers(environment: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def _until_it_answers(running: Running) -> None:
-    end = monotonic() + PATIENCE
+def _wait_until_ready(running: Running) -> None:
+    end = monotonic() + START_SECONDS
     while True:
         with suppress(httpx.TransportError):
             if running.client.get(running.server.item(1)).status_code == 200:
                 return
         if monotonic() > end or running.process.poll() is not None:
             log = (running.directory / "log").read_text()
-            raise RuntimeError(f"{running.server.name} does not answer:\n{log}")
+            raise RuntimeError(f"{running.server.name} does not respond:\n{log}")
         sleep(0.05)
 
 

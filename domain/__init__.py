@@ -1,1 +1,1 @@
-"""What Roster knows about users, in plain Python: values, their rules and the refusals."""
+"""The domain model in plain Python: users, the rules of their attributes, and the errors."""

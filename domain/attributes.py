@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Stale, Violation
 
 Rule = Callable[[object], Problem | None]
-"""Returns what is wrong with a value; None if it is valid."""
+"""Checks a value. Returns the problem, or None if the value is valid."""
 
 UNKNOWN: Final = Problem("unknown_attribute", "is not a settable attribute")
 MISSING: Final = Problem("missing", "is required")
@@ -26,8 +26,8 @@ class EntityNotFound(NotFound):
     noun: ClassVar[str]
     meaning: ClassVar[str]
 
-    def __init__(self, wanted: object) -> None:
-        super().__init__(f"There is no {self.noun} {wanted}.")
+    def __init__(self, key: object) -> None:
+        super().__init__(f"There is no {self.noun} {key}.")
 
 
 class KeyTaken(Conflict):
@@ -66,10 +66,10 @@ class StaleVersion(Stale):
 
 @dataclass(frozen=True, slots=True)
 class AttributeRules:
-    """The settable attributes of an entity, with the rule of each.
+    """The settable attributes of an entity, and the rule of each.
 
-    `nullable` attributes accept None as well. `personal` attributes describe a person: they are
-    erased on request, and cursors hide them. `secret` attributes can be set and never read.
+    `nullable` attributes also accept None. `personal` attributes describe a person: an erasure
+    removes them, and cursors do not show them. `secret` attributes can be set, but not read.
     """
 
     rules: Mapping[str, Rule]
@@ -87,40 +87,40 @@ class AttributeRules:
         object.__setattr__(self, "_required", frozenset(self.required))
 
     def violations(self, values: Mapping[str, object]) -> list[Violation]:
-        """The values that break their rules, in the order of the rules.
-
-        Attributes without a rule are ignored.
-        """
+        """Returns the violations, in the order of the rules. Ignores attributes without a rule."""
         return self.check((name, values[name]) for name in self.rules if name in values)
 
     def check(self, values: Iterable[tuple[str, object]]) -> list[Violation]:
-        """The values that break their rules. Raises KeyError for an attribute without a rule."""
-        found = []
+        """Returns the violations. Raises KeyError if an attribute has no rule."""
+        violations = []
         for name, value in values:
             problem = self.rules[name](value)
             if problem and not (value is None and name in self.nullable):
-                found.append(Violation(name, problem))
-        return found
+                violations.append(Violation(name, problem))
+        return violations
 
     def fit_new(self, values: Mapping[str, object]) -> bool:
-        """Whether every required attribute is there, and none without a rule."""
+        """Returns True if all required attributes are present, and each attribute has a rule."""
         return values.keys() >= self._required and self.rules.keys() >= values.keys()
 
     def check_new(self, values: Mapping[str, object]) -> None:
-        """Raises Invalid if a new entity cannot have exactly these attributes."""
+        """Raises Invalid if the attributes are not those of a valid new entity."""
         broken = self.violations(values)
         if broken or not self.fit_new(values):
             missing = [Violation(name, MISSING) for name in self.required if name not in values]
             raise Invalid(chain(missing, broken, self._unknown(values)))
 
     def check_changes(self, values: Mapping[str, object]) -> None:
-        """Raises Invalid if an entity cannot change to these values."""
+        """Raises Invalid if a value is invalid or an attribute is unknown."""
         broken = self.violations(values)
         if broken or not self.rules.keys() >= values.keys():
             raise Invalid(chain(broken, self._unknown(values)))
 
     def _unknown(self, values: Mapping[str, object]) -> Iterator[Violation]:
-        """One violation per attribute, lazily: there may be many, of which few are listed."""
+        """One violation per unknown attribute.
+
+        A generator, because there may be many attributes and an error lists only some of them.
+        """
         return (Violation(name, UNKNOWN) for name in values if name not in self.rules)
 
 
@@ -131,7 +131,7 @@ class NewEntity:
     """The attributes of an entity that does not exist yet.
 
     Mix it into a dataclass that has a field for each attribute of its RULES. An instance is always
-    valid: it raises Invalid with every violation.
+    valid: the constructor raises Invalid with all violations.
     """
 
     __slots__ = ()
@@ -150,10 +150,11 @@ class NewEntity:
     def of(
         cls, attributes: Mapping[str, Any], read_only: Mapping[str, object] = _NO_ATTRIBUTES
     ) -> Self:
-        """A new entity with these attributes. Attributes that are absent get their defaults.
+        """Creates the value. Attributes that are absent get their defaults.
 
-        `read_only` are read-only attributes that were sent: none has a value yet, so only null is
-        accepted. Raises Invalid if an attribute is missing, unknown or invalid, then ReadOnly.
+        `read_only` contains the read-only attributes of the request. A new entity has no values
+        for them, so only null is accepted. Raises Invalid if an attribute is missing, unknown or
+        invalid; otherwise ReadOnly if a read-only attribute is not null.
         """
         if not cls.RULES.fit_new(attributes):
             cls.RULES.check_new(attributes)
@@ -167,8 +168,8 @@ class NewEntity:
 class EntityChanges:
     """New values of some attributes, and read-only attributes that must equal the current ones.
 
-    Derive a class with RULES for each entity. An instance is always valid: it raises Invalid with
-    every violation. Versioned.with_changes compares the read-only attributes.
+    Derive a class with RULES for each entity. An instance is always valid: the constructor raises
+    Invalid with all violations. Versioned.with_changes compares the read-only attributes.
     """
 
     RULES: ClassVar[AttributeRules]
@@ -181,7 +182,7 @@ class EntityChanges:
 
 
 class _Record(Protocol):
-    """What Versioned needs of the named tuple that it is mixed into."""
+    """The named tuple that Versioned is mixed into."""
 
     @property
     def version(self) -> int: ...
@@ -198,17 +199,17 @@ R = TypeVar("R", bound=_Record)
 
 
 class Versioned:
-    """What every entity can do. Mix it into a named tuple that has a version and update_time."""
+    """The methods of every entity. Mix it into a named tuple with a version and update_time."""
 
     __slots__ = ()
 
     def require_version(self: _Record, versions: Container[int] | None) -> None:
-        """Raises StaleVersion if the entity is at none of the versions; None accepts any."""
+        """Raises StaleVersion if the entity's version is not in `versions`. None accepts any."""
         if versions is not None and self.version not in versions:
             raise StaleVersion(self.version)
 
     def with_changes(self: R, changes: EntityChanges, *, at: datetime) -> R:
-        """The entity after the changes; the same object if nothing differs.
+        """Returns the changed entity, or the same object if nothing differs.
 
         Raises ReadOnly if a read-only attribute of the changes differs from the current one.
         """
@@ -225,9 +226,10 @@ class Versioned:
 
 
 def check_read_only(sent: Mapping[str, object], current: Mapping[str, object]) -> None:
-    """Raises ReadOnly for the first attribute that differs from its current value.
+    """Raises ReadOnly if an attribute differs from its current value; reports the first.
 
-    update_time is exempt: clients send back what they once read, and it changes with every update.
+    update_time is exempt: it changes with every update, and clients send back a value that they
+    have read before.
     """
     for name, value in sent.items():
         if name != "update_time" and value != current.get(name):

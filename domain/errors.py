@@ -1,15 +1,14 @@
-"""The kinds of refusal.
+"""The kinds of error.
 
-    RosterError
-    ├── Invalid       what was sent breaks rules, each named by a Violation
-    ├── Forbidden     it may not be done by anyone
-    ├── NotFound      there is no such thing
-    ├── Conflict      it contradicts what the directory holds
-    ├── Stale         it was meant for another version
-    └── Unavailable   it can't be done now (application.ports)
+- Invalid: the input breaks rules, each named by a Violation.
+- Forbidden: no one may do this.
+- NotFound: the entity does not exist.
+- Conflict: the request contradicts existing data.
+- Stale: the request expects another version.
+- Unavailable: the request can't be handled now (application.ports).
 
-A way in (HTTP, the command line) decides by the kind what to answer; an aggregate derives its own
-refusals from a kind and edits no table.
+All derive from RosterError. The inbound adapters (HTTP, the command line) choose the response by
+the kind. An aggregate derives its own errors from a kind, and needs no entry in a table.
 """
 
 from collections.abc import Iterable
@@ -18,21 +17,21 @@ from itertools import islice
 from typing import ClassVar, Final
 
 MOST_VIOLATIONS: Final = 1000
-"""How many violations a refusal lists. Any others are counted."""
+"""The number of violations that an error lists. The others are only counted."""
 LONGEST_QUOTED: Final = 64
-"""How many characters of a name that a client chose an error quotes."""
+"""The number of characters that an error quotes of a name that a client chose."""
 
 
 def shortened(name: str) -> str:
-    """The name, or its beginning if it is too long to be quoted."""
+    """Returns the name, or its beginning if it is too long to be quoted."""
     return name if len(name) <= LONGEST_QUOTED else f"{name[:LONGEST_QUOTED]}…"
 
 
 class RosterError(Exception):
-    """A refusal that Roster foresaw.
+    """An expected error.
 
-    `code` is stable, for programs; `detail` is a sentence for people; `attribute` names the
-    attribute at fault, where there is one.
+    `code` is stable, for programs; `detail` is a sentence for people; `attribute` is the name of
+    the invalid attribute, if any.
     """
 
     code: ClassVar[str]
@@ -46,7 +45,7 @@ class RosterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a value: a stable code, and a sentence for people."""
+    """The reason why a value is invalid: a stable code, and a sentence for people."""
 
     code: str
     detail: str
@@ -64,30 +63,30 @@ class Violation:
 
 
 class Invalid(RosterError):
-    """What was sent breaks rules: all of them, not just the first.
+    """The input breaks rules.
 
-    `violations` are the first MOST_VIOLATIONS; `omitted` is the number of the others.
+    `violations` lists the first MOST_VIOLATIONS; `omitted` is the number of the others.
     """
 
     code = "invalid"
 
     def __init__(self, violations: Iterable[Violation]) -> None:
-        found = iter(violations)
-        self.violations = tuple(islice(found, MOST_VIOLATIONS))
-        self.omitted = sum(1 for _ in found)
+        remaining = iter(violations)
+        self.violations = tuple(islice(remaining, MOST_VIOLATIONS))
+        self.omitted = sum(1 for _ in remaining)
         super().__init__(" ".join(map(str, self.violations)))
 
 
 class Forbidden(RosterError):
-    """It may not be done by anyone."""
+    """No one may do this."""
 
 
 class NotFound(RosterError):
-    """There is no such thing."""
+    """The entity does not exist."""
 
 
 class Conflict(RosterError):
-    """It contradicts what the directory holds."""
+    """The request contradicts existing data."""
 
 
 class Stale(RosterError):

@@ -1,4 +1,4 @@
-"""Rules of text that several aggregates share. Lengths count code points."""
+"""Rules for text that several aggregates share. A length is a number of code points."""
 
 import re
 import unicodedata
@@ -11,14 +11,14 @@ from email_validator import EmailNotValidError, validate_email
 
 from domain.errors import Problem
 
-# Roster takes every name that has a dot (.test, .local): the library's list of reserved names is
-# meant to be edited by those who use it, and there is no argument for it.
+# Roster accepts every domain with a dot, including .test and .local. The library has no parameter
+# for this: its documentation recommends editing its list of reserved names.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 NOT_TEXT = Problem("wrong_type", "must be text")
 MAX_FOLDED_INPUT: Final = 1000
-"""The most characters that are folded. Sorting the combining marks of a text, as normalization
-does, takes time that grows with the square of their number."""
+"""The maximum number of characters to fold. Normalization sorts the combining marks of a text,
+which takes time that grows with the square of their number."""
 
 DEFAULT_IGNORABLE: Final = (
     *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
@@ -27,19 +27,19 @@ DEFAULT_IGNORABLE: Final = (
     *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
 )
 """The first and the last code point of each range of Default_Ignorable_Code_Point
-(DerivedCoreProperties.txt of Unicode 16.0): what is displayed as nothing."""
+(DerivedCoreProperties.txt of Unicode 16.0): code points that are not displayed."""
 
 BLANK_SYMBOL: Final = 0x2800
-"""BRAILLE PATTERN BLANK: a symbol by its category, displayed as a space."""
+"""BRAILLE PATTERN BLANK: its category is symbol, but it is displayed as a space."""
 
 _LINE_ENDS = "\u2028\u2029"
 _SLUG = re.compile(r"[a-z][a-z0-9_-]*")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _IGNORABLE_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in DEFAULT_IGNORABLE)
 _IGNORABLE = re.compile(f"[{_IGNORABLE_CLASS}]+")
-_SHOWN = re.compile(f"[^{_IGNORABLE_CLASS}{chr(BLANK_SYMBOL)} ]")
-# Addresses that need not be looked at any closer: in 64 characters neither a local part nor a
-# label is too long, and without two hyphens in a row no label is Punycode.
+_VISIBLE = re.compile(f"[^{_IGNORABLE_CLASS}{chr(BLANK_SYMBOL)} ]")
+# Addresses that are valid without further checks. In 64 characters, neither the local part nor a
+# label is too long. Without two hyphens in a row, no label is Punycode.
 _PLAIN_LENGTH = 64
 _PLAIN_EMAIL = re.compile(
     r"[a-zA-Z0-9_+-]++(?:\.[a-zA-Z0-9_+-]++)*+"
@@ -48,10 +48,10 @@ _PLAIN_EMAIL = re.compile(
 
 
 def fold(text: str) -> str:
-    """The form under which two texts count as the same: NFKC, case folding, NFKC.
+    """Returns the folded text: NFKC, case folding, NFKC. Texts with the same form are equal.
 
-    It is computed here and stored, because no two databases fold alike. Raises ValueError if the
-    text has more than MAX_FOLDED_INPUT characters: callers check the length first.
+    It is computed here and stored, because every database folds differently. Raises ValueError if
+    the text has more than MAX_FOLDED_INPUT characters: callers check the length first.
     """
     if len(text) > MAX_FOLDED_INPUT:
         raise ValueError(f"a text of more than {MAX_FOLDED_INPUT} characters must not be folded")
@@ -62,48 +62,49 @@ def fold(text: str) -> str:
 
 
 def email_key(email: str, *, longest: int = 250) -> str:
-    """What identifies the mailbox of an email: emails with the same key are the same.
+    """Returns the key that identifies a mailbox: emails with the same key are equal.
 
     The local part is folded, without default-ignorable code points; the domain is an A-label
-    (UTS 46). An email without such a key of at most `longest` characters breaks the rule; one
-    that was stored before the rule is identified by its folded form. Raises ValueError as `fold`.
+    (UTS 46). The rule for emails requires a key of at most `longest` characters. For an email
+    that was stored before this rule and has no such key, returns the folded email. Raises
+    ValueError if `fold` does.
     """
     if email.isascii():
-        return email.lower()  # UTS 46 does no more to the domain, and there is nothing to ignore
+        return email.lower()  # the same result: UTS 46 only lowers the case of an ASCII domain
     return _key(email, longest) or fold(email)
 
 
 def storable(value: str) -> Problem | None:
-    """Databases and UTF-8 refuse NUL and lone surrogates."""
+    """Rejects NUL and lone surrogates, which databases and UTF-8 do not accept."""
     if _UNSTORABLE.search(value):
         return Problem("forbidden_character", "must not contain NUL or a lone surrogate")
     return None
 
 
 def single_line(value: object, *, longest: int) -> Problem | None:
-    """A single line with something visible: 1 to `longest` characters, no control characters."""
+    """Requires one line of 1 to `longest` characters: one visible, no control characters."""
     return _check(value, longest, _line)
 
 
 def slug(value: object, *, longest: int) -> Problem | None:
-    """A short name for programs: a-z, 0-9, _ and -, starting with a letter."""
+    """Requires a name for programs: a-z, 0-9, _ and -, starting with a letter."""
     return _check(value, longest, _slug)
 
 
 def email(value: object, *, longest: int) -> Problem | None:
-    """An address by its syntax (RFC 5321, 6531), without a look-up or a list of reserved names.
+    """Requires the syntax of an email address (RFC 5321, 6531).
 
-    A quoted local part, an address literal and a domain without a dot are refused. Neither the
-    folded form nor the key may be longer than `longest`. The value is measured as sent before
-    anything else, because that work grows faster than its length.
+    Does not query DNS, and accepts reserved names. Rejects a quoted local part, an address literal
+    and a domain without a dot. Neither the folded form nor the key may be longer than `longest`.
+    The length is checked first, because the time of the other checks grows faster than the length.
     """
     if isinstance(value, str) and _is_plain(value, longest):
-        return None  # as the library would say, in a fiftieth of the time
+        return None  # the library's result, in a fiftieth of the time
     return _check(value, longest, partial(_email, longest=longest))
 
 
 def boolean(value: object) -> Problem | None:
-    """True or false, and nothing that only looks like it."""
+    """Requires True or False; rejects 0, 1 and text."""
     if not isinstance(value, bool):
         return Problem("wrong_type", "must be true or false")
     return None
@@ -120,11 +121,11 @@ def _check(value: object, longest: int, rule: Callable[[str], Problem | None]) -
 
 
 def _line(text: str) -> Problem | None:
-    if text.isprintable():  # it has nothing of the categories Z and C but spaces
-        return None if _SHOWN.search(text) else _BLANK
+    if text.isprintable():  # the only code point of the categories Z and C is the space
+        return None if _VISIBLE.search(text) else _BLANK
     if any(unicodedata.category(c) == "Cc" or c in _LINE_ENDS for c in text):
         return Problem("control_character", "must not contain control characters or line breaks")
-    if all(unicodedata.category(c)[0] in "ZC" or not _SHOWN.match(c) for c in text):
+    if all(unicodedata.category(c)[0] in "ZC" or not _VISIBLE.match(c) for c in text):
         return _BLANK
     return None
 
@@ -146,21 +147,23 @@ def _is_plain(text: str, longest: int) -> bool:
 
 def _email(text: str, *, longest: int) -> Problem | None:
     if not text.isascii() and len(fold(text)) > longest:
-        return Problem("too_long", f"must have at most {longest} characters, also when folded")
+        return Problem("too_long", f"must have at most {longest} characters when folded")
     try:
-        # globally_deliverable would also require a top-level name that ends with a letter.
-        found = validate_email(text, check_deliverability=False, globally_deliverable=False)
+        # globally_deliverable would also require a top-level domain that ends with a letter.
+        valid = validate_email(text, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
-        return _NO_EMAIL
-    if "." not in found.ascii_domain or not _mailbox(text.rpartition("@")[0]):
-        return _NO_EMAIL
+        return _INVALID_EMAIL
+    if "." not in valid.ascii_domain or not _mailbox(text.rpartition("@")[0]):
+        return _INVALID_EMAIL
     if not text.isascii() and _key(text, longest) is None:
-        detail = f"must have at most {longest} characters, also with its domain in ASCII (IDNA)"
+        detail = f"must have at most {longest} characters with its domain in ASCII (IDNA)"
         return Problem("too_long", detail)
     return None
 
 
-_NO_EMAIL: Final = Problem("invalid_email", "must be an email address, such as ann@example.org")
+_INVALID_EMAIL: Final = Problem(
+    "invalid_email", "must be an email address, such as ann@example.org"
+)
 
 
 def _key(email: str, longest: int) -> str | None:
@@ -176,20 +179,23 @@ def _key(email: str, longest: int) -> str | None:
 
 
 def _mailbox(local: str) -> str:
-    """A local part, folded and without code points that are displayed as nothing."""
+    """Folds a local part and removes default-ignorable code points."""
     folded = fold(local)
     if not _IGNORABLE.search(folded):
         return folded
-    return fold(_IGNORABLE.sub("", folded))  # characters that were apart may compose now
+    return fold(_IGNORABLE.sub("", folded))  # characters that are now adjacent may compose
 
 
 @lru_cache(1024)
 def _a_labels(domain: str) -> str | None:
-    """A domain in ASCII; None if it is none. Most emails of a directory share a few domains."""
+    """Returns a domain in ASCII (A-labels), or None if it is invalid.
+
+    Cached, because most emails of a directory share a few domains.
+    """
     try:
-        found = validate_email(
+        valid = validate_email(
             f"a@{domain}", check_deliverability=False, globally_deliverable=False
         )
     except EmailNotValidError:
         return None
-    return found.ascii_domain
+    return valid.ascii_domain

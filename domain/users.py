@@ -1,4 +1,4 @@
-"""Users and their rules: the one place where they are written."""
+"""Users, and the rules of their attributes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,11 +38,11 @@ class UserNotFound(EntityNotFound):
 
     code = "user_not_found"
     noun = "user"
-    meaning = "There is no such user, or not any more."
+    meaning = "The user does not exist, or was deleted."
 
 
 class EmailTaken(KeyTaken):
-    """Another user has an email with the same key, which means the same mailbox."""
+    """Another user has an email with the same key: it is the same mailbox."""
 
     code = "email_taken"
     noun = "user"
@@ -52,7 +52,7 @@ class EmailTaken(KeyTaken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser(NewEntity):
-    """The attributes of a user to be created. Raises Invalid with every violation."""
+    """The attributes of a user to be created. Raises Invalid with all violations."""
 
     RULES = USER_ATTRIBUTES
 
@@ -63,7 +63,7 @@ class NewUser(NewEntity):
 
 
 class UserChanges(EntityChanges):
-    """New values of some attributes of a user. Raises Invalid with every violation."""
+    """New values of some attributes of a user. Raises Invalid with all violations."""
 
     __slots__ = ()
     RULES = USER_ATTRIBUTES
@@ -81,10 +81,10 @@ class _UserFields(NamedTuple):
 
 
 class User(Versioned, _UserFields):
-    """A user that exists. It is a tuple because a page has up to a thousand of them.
+    """A user that exists. It is a tuple because a page has up to a thousand users.
 
-    It is not validated when it is loaded: a stricter rule must not hide rows that were stored
-    before. `version` starts at 1 and increases by one with each change. Times are UTC with
+    It is not validated when it is loaded: after a rule becomes stricter, existing rows remain
+    readable. `version` starts at 1 and increases by one with each change. Times are UTC with
     milliseconds.
     """
 
@@ -92,5 +92,5 @@ class User(Versioned, _UserFields):
 
     @property
     def email_key(self) -> str:
-        """What identifies the mailbox: see domain.text.email_key."""
+        """The key that identifies the mailbox: see domain.text.email_key."""
         return text.email_key(self.email)

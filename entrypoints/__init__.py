@@ -1,1 +1,1 @@
-"""Processes: the only place that knows every room."""
+"""The processes of Roster: the server and the command line. They connect all packages."""

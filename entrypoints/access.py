@@ -1,4 +1,4 @@
-"""Access control, from the settings."""
+"""Sets up access control according to the settings."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,10 +21,11 @@ def check_keys(settings: Settings) -> None:
 
 
 def make_tokens(settings: Settings) -> TokenVerifier | None:
-    """What verifies tokens; None if the service is open.
+    """Creates the verifier of tokens; None if the service has no access control.
 
-    A key set that cannot be read now is read again when it is needed: a worker that is replaced
-    while the issuer is down must not end the service. Raises BadSetting if no key is usable.
+    A key set that cannot be read now is read again when a token needs it. Otherwise a worker that
+    is replaced while the issuer is down would end the service. Raises BadSetting if no key is
+    usable.
     """
     if settings.is_open:
         return None

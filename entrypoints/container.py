@@ -1,4 +1,7 @@
-"""The composition root: what is built out of what. Nothing else knows dependency-injector."""
+"""The composition root: creates and connects all components.
+
+Only this module uses dependency-injector.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,18 +41,18 @@ if TYPE_CHECKING:
 
 
 def utc_now() -> datetime:
-    """The time, cut to the whole milliseconds that every store keeps."""
+    """The current time in milliseconds, the precision of every store."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 _LOG_KEY_SECONDS = 2.0
 CURSOR_SECRET = "cursors"
-"""The name of the stored secret that stands in for ROSTER_CURSOR_SECRET."""
+"""The name of the stored secret that replaces ROSTER_CURSOR_SECRET if it is not set."""
 
 
 def make_keys(cursor_secret: str | None, secrets: Secrets) -> Keys:
-    """Make the keys out of ROSTER_CURSOR_SECRET, or of a stored secret if it is not set."""
+    """Make the keys from ROSTER_CURSOR_SECRET, or from a stored secret if it is not set."""
     if cursor_secret is None:
         return Keys(partial(secrets.get_or_create, CURSOR_SECRET))
     secret = cursor_secret.encode("utf-8", "surrogateescape")
@@ -58,9 +61,9 @@ def make_keys(cursor_secret: str | None, secrets: Secrets) -> Keys:
 
 @dataclass(frozen=True, slots=True)
 class ResourceServices:
-    """The use cases on one resource.
+    """The use cases of one resource.
 
-    `exporter` writes CSV by the database itself; None if the store cannot do that.
+    `exporter` lets the database write the CSV; None if the store cannot do that.
     """
 
     resource: RegisteredResource
@@ -106,7 +109,7 @@ def make_services(
     begin: Begin,
     exporters: Sequence[SqlCsvExporter] | None,
 ) -> Services:
-    """Make the use cases on each resource. All of them ask the same policy."""
+    """Make the use cases of each resource. They share one policy."""
     policy = ScopePolicy()
     services = {}
     for number, (resource, reader) in enumerate(zip(resources, readers, strict=True)):
@@ -131,17 +134,17 @@ def make_app(
     pool: DeadlinePool | None,
     log_key: bytes,
 ) -> "Flask":
-    """The web application. The command line does without it, and without its import."""
+    """Make the web application. It is imported here, because the command line does not need it."""
     from entrypoints.web import make_app
 
     return make_app(settings, run, services.values(), cursors, store.ready, pool, log_key)
 
 
 def make_log_key(settings: Settings, keys: Keys) -> bytes:
-    """The key of the hashes that stand for principals in the log.
+    """Make the key of the hashes that replace principals in the log.
 
-    All processes of a service have the same key. A process that cannot read the secret when it
-    starts has one of its own. An open service has no principals.
+    All processes of a service have the same key. If a process cannot read the secret when it
+    starts, it uses a random key. An open service has no principals.
     """
     if settings.is_open:
         return token_bytes(32)
@@ -153,7 +156,10 @@ def make_log_key(settings: Settings, keys: Keys) -> bytes:
 
 
 class Container(containers.DeclarativeContainer):
-    """Everything once. Resolve `app` before threads start: a Singleton isn't safe among them."""
+    """One instance of each component.
+
+    Resolve `app` before threads start: providers.Singleton is not thread-safe.
+    """
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Object(utc_now)

@@ -1,7 +1,7 @@
 """Files of environment variables, such as .env (docs/decisions/0050-env-files.md).
 
-The format is what systemd's EnvironmentFile, Docker Compose and shells read alike: NAME=VALUE on
-each line. What they would read differently is an error.
+Each line is NAME=VALUE. The format is the common subset of systemd's EnvironmentFile, Docker
+Compose and shells. Syntax that they interpret differently is an error.
 """
 
 import os
@@ -14,11 +14,11 @@ from typing import Final
 from entrypoints.settings import BadSetting, trimmed
 
 DEFAULT: Final = ".env"
-"""The file in the current directory that is read if no other is named."""
+"""The file in the current directory that is read by default."""
 MAX_BYTES: Final = 1024**2
 
 _PREFIXES: Final = ("ROSTER_", "OTEL_")
-"""The variables that are read; others belong to other programs."""
+"""The prefixes of the variables that are read. Other variables are ignored."""
 _ASSIGNMENT: Final = re.compile(r"(?:export[ \t]+)?([^\s=#]+)=(.*)")
 _READ_BY_OTHERS: Final = 0o044
 
@@ -33,7 +33,7 @@ class EnvFile:
 
 
 def read(name: str) -> EnvFile:
-    """Read a file. Raises BadSetting that names the file and the line, and OSError."""
+    """Read a file. Raises BadSetting, which names the file and the line, or OSError."""
     with Path(name).open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         data = file.read(MAX_BYTES + 1)
@@ -47,10 +47,9 @@ def read(name: str) -> EnvFile:
 
 
 def is_foreign(name: str) -> bool:
-    """Whether the file belongs to another user than this one and root.
+    """Returns True if the file belongs neither to this user nor to root.
 
-    A file that is read without being named could otherwise come from anyone who can write to the
-    current directory, such as /tmp.
+    The default file must be checked: in a directory such as /tmp, anyone can create it.
     """
     return Path(name).stat().st_uid not in (os.geteuid(), 0)
 
@@ -61,24 +60,24 @@ def _assignments(name: str, text: str) -> Iterator[tuple[str, str]]:
         line = trimmed(line)
         if not line or line[0] in "#;":
             continue
-        found = _ASSIGNMENT.fullmatch(line)
-        if not found:
+        match = _ASSIGNMENT.fullmatch(line)
+        if not match:
             raise BadSetting(f"{name}, line {number}", "must be NAME=VALUE, a comment or empty")
-        variable, written = found.groups()
+        variable, text = match.groups()
         if variable.startswith(_PREFIXES):
             try:
-                yield variable, _value(written)
+                yield variable, _value(text)
             except ValueError as error:
                 raise BadSetting(f"{name}, line {number}: {variable}", str(error)) from None
-        elif _is_continued(written):
-            _skip_to(written[0], lines)
+        elif _is_continued(text):
+            _skip_to(text[0], lines)
 
 
-def _value(written: str) -> str:
-    """What a text after = means. Raises ValueError."""
-    if "\0" in written:
+def _value(text: str) -> str:
+    """Parse the text after =. Raises ValueError if it is invalid."""
+    if "\0" in text:
         raise ValueError("must not contain a null character")
-    value = trimmed(written)
+    value = trimmed(text)
     quote = value[:1]
     if quote in ("'", '"'):
         value = value[1:]
@@ -92,9 +91,9 @@ def _value(written: str) -> str:
     return value
 
 
-def _is_continued(written: str) -> bool:
-    """Whether a quoted value goes on in the next lines."""
-    return written[:1] in ("'", '"') and written.find(written[0], 1) == -1
+def _is_continued(text: str) -> bool:
+    """Returns True if a quoted value continues on the next line."""
+    return text[:1] in ("'", '"') and text.find(text[0], 1) == -1
 
 
 def _skip_to(quote: str, lines: Iterator[tuple[int, str]]) -> None:

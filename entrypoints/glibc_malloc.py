@@ -1,17 +1,17 @@
 """Settings of glibc's malloc that return the memory of large requests to the system.
 
-By default, glibc gives each thread an arena, which keeps what the thread once needed, and raises
-the size from which it maps memory separately when such memory is freed. After four operations
-bodies of 8 MiB at the same time, a worker then keeps up to 102 MiB more than before:
+By default, glibc gives each thread an arena, and an arena keeps the memory that the thread freed.
+glibc maps large blocks separately, but it raises that threshold when such a block is freed. After
+four requests at the same time with operations bodies of 8 MiB, a worker keeps more memory:
 
-| bodies                             | by default | with these settings |
+| bodies                             |    default | with these settings |
 | ---------------------------------- | ---------: | ------------------: |
 | 8 MiB of one string                |  + 102 MiB |             + 7 MiB |
 | operations with large members      |   + 66 MiB |             + 6 MiB |
 | many small objects                 |   + 27 MiB |             + 5 MiB |
 
 The environment variables MALLOC_ARENA_MAX=2 and MALLOC_MMAP_THRESHOLD_=131072 have the same
-effect. They must be set before the process starts, which `roster serve` cannot do for itself.
+effect. They must be set before the process starts, so `roster serve` cannot set them itself.
 tests/system/process/test_large_bodies.py fails without the settings.
 """
 

@@ -1,15 +1,15 @@
-"""granian as `roster serve` runs it: its main loop, and the processes of its workers.
+"""granian's server with changes for `roster serve`: its main loop and its worker processes.
 
-Server works around two faults of granian 2.8: a signal handler that sets a `threading.Event` can
-wait for a lock that its own thread holds, and workers that are killed twice in five seconds end
-the service. It relies on parts of granian that are not public:
+Server works around two faults of granian 2.8. A signal handler that sets a `threading.Event` can
+wait for a lock that its own thread holds. If workers are killed twice within five seconds, the
+service ends. The class relies on parts of granian that are not public:
 
-- `MPServer.main_loop_interrupt` is an event, of which the loop uses only `set`, `wait` and `clear`.
+- `MPServer.main_loop_interrupt` is an event. The loop uses only its `set`, `wait` and `clear`.
 - `MPServer._respawn_workers(workers, ...)` replaces the workers with these indices in `wrks`, and
-  notes them in `respawned_wrks`. The loop ends if one of them fails again within 5.5 seconds.
+  records them in `respawned_wrks`. The loop ends if one of them fails again within 5.5 seconds.
 - `WorkerProcess.inner` is the process, with its `exitcode`.
 - `MPServer.shutdown(exit_code)` reports a failure if `interrupt_children` has any worker.
-- `MPServer.interrupt_signal` is set once SIGTERM or SIGINT was received.
+- `MPServer.interrupt_signal` is set after SIGTERM or SIGINT.
 
 tests/system/entrypoints/test_granian_server.py fails when one of them changes.
 """
@@ -31,10 +31,10 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 class SignalQueue(SimpleQueue[None]):
-    """Wakes the server's main loop. It has the methods of an event that the loop uses.
+    """Replaces the event that wakes the server's main loop.
 
-    A signal handler may call `set` at any moment: an event could wait for its own lock forever.
-    Each call wakes the loop once, to look at everything that may have happened.
+    A signal handler may interrupt any statement and call `set`. An event could then wait for its
+    own lock forever. Each call wakes the loop once, and the loop checks everything.
     """
 
     def set(self) -> None:
@@ -44,13 +44,13 @@ class SignalQueue(SimpleQueue[None]):
         self.get()
 
     def clear(self) -> None:
-        """Do nothing: a signal that arrived since the last wait would be lost."""
+        """Do nothing, so that a signal since the last `wait` is not lost."""
 
 
 class Server(MPServer):
     """Ends the service if a worker fails twice in five seconds, but not if workers are killed.
 
-    granian counts a worker that was terminated, killed or replaced as one that failed.
+    For granian, every worker that ends has failed, even if it was terminated or replaced.
     """
 
     main_loop_interrupt: Any
@@ -60,9 +60,9 @@ class Server(MPServer):
         self.main_loop_interrupt = SignalQueue()
 
     def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
-        well = [each for each in workers if (self.wrks[each].inner.exitcode or 0) <= 0]
+        not_failed = [each for each in workers if (self.wrks[each].inner.exitcode or 0) <= 0]
         super()._respawn_workers(workers, *arguments, **options)
-        for each in well:
+        for each in not_failed:
             del self.respawned_wrks[each]
 
     def shutdown(self, exit_code: int = 0) -> None:
@@ -72,10 +72,10 @@ class Server(MPServer):
 
 
 def reset_sigterm_after_fork() -> None:
-    """Let SIGTERM end a new worker.
+    """Make sure that SIGTERM ends a new worker.
 
-    A forked worker has the handler of the master until it sets its own, and would ignore a SIGTERM
-    that arrives before.
+    A forked worker has the handler of the master until it sets its own handler. Until then it would
+    ignore SIGTERM.
     """
     block = partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM})
     unblock = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -98,11 +98,11 @@ def die_with_parent(master: int) -> None:
 def tune_gc() -> None:
     """Exclude the objects that exist now from garbage collection, and collect less often.
 
-    Looking at them again and again took 7 % of the time of requests. Collections must still be
-    frequent: each request leaves some cycles (Werkzeug's routing does), and their memory is
-    scattered, so that it is not returned to the system.
+    Traversing them repeatedly took 7 % of the time of requests. Collections must still be frequent.
+    Each request leaves some reference cycles, for example in Werkzeug's routing. Their memory is
+    fragmented, so it is not returned to the system.
     """
     gc.collect()
     gc.freeze()
-    gc.collect()  # a full collection, so that the next one is due by the few objects that are left
+    gc.collect()  # now the few objects that are left decide when the next full collection runs
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])

@@ -1,7 +1,6 @@
-"""What the service does from time to time, whatever is requested of it.
+"""Periodic maintenance of the store.
 
-It deletes stored responses that have expired, and removes what is left of erased values in the file
-of SQLite.
+It deletes expired stored responses, and removes the remains of erased values from the SQLite file.
 """
 
 from threading import Thread
@@ -15,12 +14,12 @@ from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 60.0
 _SECONDS_BETWEEN_BATCHES: Final = 0.05
-"""So that requests get their turn among them."""
+"""A pause, so that requests are not delayed by many batches in a row."""
 _MAX_SECONDS: Final = 600.0
 
 
 class Store(Protocol):
-    """What needs upkeep."""
+    """A store that needs maintenance."""
 
     @property
     def begin(self) -> Begin: ...
@@ -29,7 +28,7 @@ class Store(Protocol):
 
 
 class Maintenance:
-    """Looks after a store, in a thread that ends with the process and is not waited for."""
+    """Maintains a store in a daemon thread."""
 
     def __init__(self, store: Store, *, batch_seconds: float) -> None:
         self._store = store
@@ -37,7 +36,7 @@ class Maintenance:
         self._failure: str | None = None
 
     def start(self, seconds_between: float = SECONDS_BETWEEN) -> None:
-        """Do it now, and again and again."""
+        """Start the thread. It runs the maintenance at once, and then at regular intervals."""
         Thread(target=self._run, args=(seconds_between,), name="upkeep", daemon=True).start()
 
     def _run(self, seconds_between: float) -> None:
@@ -46,12 +45,12 @@ class Maintenance:
             sleep(seconds_between)
 
     def run_once(self) -> None:
-        """Do what there is to do. A failure is logged, once for those of one kind in a row."""
+        """Run all tasks. Logs a failure, unless the previous failure was of the same type."""
         try:
             self._delete_expired_answers()
             with deadline(_MAX_SECONDS):
                 self._store.purge()
-        except Exception as error:  # noqa: BLE001 (the next time may be better, whatever it was)
+        except Exception as error:  # noqa: BLE001 (the next run may succeed)
             self._log(error)
         else:
             self._failure = None
@@ -68,6 +67,6 @@ class Maintenance:
         kind = type(error).__name__
         if kind != self._failure:
             self._failure = kind
-            # The text of an unforeseen error may quote values.
+            # The message of an unexpected error may contain values.
             code = getattr(error, "code", None)
             logs.get_logger("roster.upkeep").warning("upkeep_failed", failure=kind, code=code)

@@ -1,4 +1,4 @@
-"""What a service without access control requires before it starts."""
+"""Checks that a service without access control is protected before it starts."""
 
 from ipaddress import ip_address
 
@@ -7,7 +7,7 @@ from entrypoints.settings import BadSetting, Settings
 
 
 def check_open_service(settings: Settings, address: str | None = None) -> None:
-    """Raises BadSetting if a service without access control lacks what protects it.
+    """Raises BadSetting if a service without access control is not protected.
 
     `address` is the address that it listens on; None if another server listens.
     """
@@ -25,11 +25,11 @@ def check_open_service(settings: Settings, address: str | None = None) -> None:
         raise BadSetting(
             "ROSTER_ALLOW_OPEN",
             f"must be 1 to listen on {address} without access control: anyone who can reach it can "
-            "read and change all users (or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS)",
+            "read and change all users. Or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS",
         )
     if not (settings.public_url or settings.hosts):
         raise BadSetting(
             "ROSTER_HOSTS",
             f"must name the hosts of the service (or set ROSTER_PUBLIC_URL) to listen on {address} "
-            "without access control: requests for other hosts are refused",
+            "without access control: requests for other hosts are rejected",
         )

@@ -1,4 +1,4 @@
-"""The only list of resources. Everything generic receives it, and imports none of them."""
+"""The list of resources. Generic code receives it as a parameter, and imports no resource."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from application.users import USER_TYPE
 class RegisteredResource:
     """A resource: its entities, its JSON:API declaration, and its table.
 
-    `options` spell command-line options of boolean attributes, by their names.
+    `options` are the command-line options of boolean attributes, by the attributes' names.
     """
 
     type: AnyType

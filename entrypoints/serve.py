@@ -1,4 +1,4 @@
-"""The server: what must be right before it listens, its workers, and their end."""
+"""Starts the server: checks the settings and the database, then runs the workers."""
 
 import errno
 import os
@@ -36,16 +36,16 @@ _PATHS = {"api": "/api/v1", "docs": "/docs", "health": "/readyz"}
 
 
 class CannotServe(Conflict):
-    """Something outside the service keeps it from starting."""
+    """The service cannot start because of something outside of it."""
 
     code = "cannot_serve"
 
 
 def serve(settings: Settings, host: str, port: int, *, workers: int, threads: int) -> None:
-    """Serve until told to stop by SIGTERM or SIGINT, then finish what is in flight.
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight.
 
-    Raises BadSetting where it would listen unsafely, CannotServe where it can't listen or the
-    database isn't fit.
+    Raises BadSetting if a setting is unsafe, and CannotServe if the port or the database can't be
+    used.
     """
     address = _address(host, port)
     check_open_service(settings, address)
@@ -64,13 +64,13 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
 
 
 def _address(host: str, port: int) -> str:
-    """The address of the host; of localhost the one that every client tries."""
+    """The address of the host; IPv4 if there is one, because every client tries it."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise CannotServe(f"There is no address called {host}.") from None
-    found.sort(key=lambda each: each[0] != socket.AF_INET)
-    return str(found[0][4][0])
+        raise CannotServe(f"The host {host} has no address.") from None
+    addresses.sort(key=lambda each: each[0] != socket.AF_INET)
+    return str(addresses[0][4][0])
 
 
 def _check_access(settings: Settings) -> None:
@@ -81,18 +81,22 @@ def _check_access(settings: Settings) -> None:
 
 
 def _check_files(settings: Settings) -> None:
-    """The server asks for as many open files as there may be; they must do for a worker."""
-    wanted = settings.connections + settings.pool_size + _RESERVED_FILES
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if most != resource.RLIM_INFINITY and most < wanted:
-        problem = f"asks for {wanted} open files, of which the system allows {most}"
+    """Raises BadSetting if the system allows too few open files for a worker.
+
+    The hard limit counts: the server raises its own limit to it.
+    """
+    needed = settings.connections + settings.pool_size + _RESERVED_FILES
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        problem = f"requires {needed} open files, but the system allows only {allowed}"
         raise BadSetting("ROSTER_CONNECTIONS", problem)
 
 
 def _free_port(address: str, port: int) -> int:
-    """The port, or a free one for 0. The workers share theirs, so that none would see another's.
+    """Returns the port, or a free one if it is 0. Raises CannotServe if the port can't be used.
 
-    Raises CannotServe.
+    The check is done here because the workers share their port: they would not notice if another
+    server uses it.
     """
     try:
         return _bind(address, port)
@@ -104,7 +108,7 @@ def _free_port(address: str, port: int) -> int:
 
 
 def _bind(address: str, port: int) -> int:
-    """The port that a server gets which listens now. Raises OSError if there is none."""
+    """Bind a socket, and return its port. Raises OSError if that fails."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -113,7 +117,7 @@ def _bind(address: str, port: int) -> int:
 
 
 def _port_in_use(address: str, port: int) -> str:
-    """Why it can't listen there, with the next port that is free."""
+    """The error message for a port in use, with the next free port."""
     problem = f"Port {port} is already in use on {address}."
     for other in range(port + 1, min(port + _MAX_PORTS_TRIED, _MAX_PORT) + 1):
         with suppress(OSError):
@@ -124,10 +128,10 @@ def _port_in_use(address: str, port: int) -> str:
 
 
 def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
-    """Migrate an SQLite file; refuse another database unless it is fit to serve.
+    """Migrate an SQLite file, or check another database.
 
-    One that takes no writes now, such as a standby, is fit: its reads are served. Returns the
-    users whose email keys could not be updated. Raises CannotServe.
+    A database that accepts no writes, such as a standby, passes: its reads are served. Returns the
+    users whose email keys could not be updated. Raises CannotServe if the database can't be used.
     """
     if settings.store == "memory":
         return None
@@ -161,7 +165,7 @@ def _report(line: str) -> None:
 
 
 def _warn_of_readable_file(settings: Settings) -> None:
-    """Roster creates its file for its owner only; another program may have created this one."""
+    """Warn if other users can read the SQLite file. It was not created by Roster then."""
     if not settings.embedded:
         return
     from adapters.sql import private_files
@@ -175,7 +179,7 @@ def _warn_of_readable_file(settings: Settings) -> None:
 
 
 def _metrics_directory(settings: Settings) -> AbstractContextManager[None]:
-    """Where the workers count together, if they count."""
+    """The directory in which the workers share their metrics, if metrics are on."""
     if settings.metrics == "off":
         return nullcontext()
     from adapters.web import metrics_directory
@@ -200,7 +204,7 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
         backpressure=settings.connections,
         respawn_failed_workers=True,
         respawn_interval=0.1,
-        workers_kill_timeout=ceil(settings.request_seconds) + 1,  # what has come whole is answered
+        workers_kill_timeout=ceil(settings.request_seconds) + 1,  # finishes requests that arrived
         log_level=LogLevels.error,
         log_dictconfig=logs.server_logging(settings.log_format),
         log_access=False,
@@ -211,7 +215,7 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
 
 
 def _announce(address: str, port: int) -> None:
-    """Tell the log where everything is, and whoever looks on, in plain lines."""
+    """Log the URLs of the service, and also print them if standard error is a terminal."""
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{port}"
     places = {name: f"{url}{path}" for name, path in _PATHS.items()}
@@ -222,9 +226,9 @@ def _announce(address: str, port: int) -> None:
 
 
 def load(master: int, port: int) -> "Flask":
-    """A worker's application, in the worker. If it can't be built, one line says why."""
+    """Create the application in a worker. If that fails, print the reason and exit."""
     try:
-        return _loaded(master, port)
+        return _load(master, port)
     except BadSetting as error:
         problem, status = str(error), 2
     except Unavailable as error:
@@ -235,7 +239,7 @@ def load(master: int, port: int) -> "Flask":
     raise SystemExit(status)
 
 
-def _loaded(master: int, port: int) -> "Flask":
+def _load(master: int, port: int) -> "Flask":
     die_with_parent(master)
     limit_kept_memory()
     settings = Settings.of(os.environ)

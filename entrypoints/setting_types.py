@@ -1,4 +1,4 @@
-"""What the text of a setting can mean. Each function raises ValueError, saying what it must be."""
+"""The types of settings. Each function parses a text, or raises ValueError with what it must be."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ MEMORY = "memory://"
 
 
 def integer(least: int, most: int) -> Read[int]:
-    """A whole number within bounds."""
+    """A whole number from `least` to `most`."""
 
     def read(text: str) -> int:
         if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
@@ -26,7 +26,7 @@ def integer(least: int, most: int) -> Read[int]:
 
 
 def seconds(text: str) -> float:
-    """A length of time."""
+    """A number of seconds."""
     try:
         value = float(text)
     except ValueError:
@@ -44,7 +44,7 @@ def boolean(text: str) -> bool:
 
 
 def one_of(*choices: str) -> Read[str]:
-    """One of some words."""
+    """One of the choices."""
 
     def read(text: str) -> str:
         if text not in choices:
@@ -55,7 +55,7 @@ def one_of(*choices: str) -> Read[str]:
 
 
 def non_empty(text: str) -> str:
-    """Any text but none."""
+    """A text that is not empty."""
     if not text:
         raise ValueError("must not be empty")
     return text
@@ -66,12 +66,12 @@ ANY: Final = ("*",)
 
 
 def claim_values(text: str) -> tuple[str, ...]:
-    """The values that a claim may have, separated by commas; ANY for `*`."""
+    """The accepted values of a claim, separated by commas; ANY for `*`."""
     values = tuple(part.strip() for part in text.split(","))
     if not all(value and value.isprintable() for value in values) or (
         "*" in values and values != ANY
     ):
-        raise ValueError("must be * or values separated by commas, none of them empty")
+        raise ValueError("must be * or non-empty values, separated by commas")
     return values
 
 
@@ -84,7 +84,7 @@ def jwt_secret(text: str) -> str:
 
 
 def jwks(text: str) -> str:
-    """Where a key set is: a file, or an https URL."""
+    """The place of a key set: a file, or an https URL."""
     problem = "must be a file or an https URL"
     try:
         parts = urlsplit(text)
@@ -99,11 +99,11 @@ def jwks(text: str) -> str:
 
 
 def public_url(text: str) -> str:
-    """Where the service is seen from outside, without a slash at its end; or nothing."""
+    """The URL of the service for its clients, without a trailing slash; may be empty."""
     problem = "must be an http or https URL without a query"
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         raise ValueError(problem) from None
     known = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
@@ -113,7 +113,7 @@ def public_url(text: str) -> str:
 
 
 def database_url(text: str) -> str:
-    """The URL of a database of a known kind."""
+    """The URL of a supported database."""
     if text != MEMORY:
         from adapters.sql.engine import make_engine
 
@@ -122,27 +122,27 @@ def database_url(text: str) -> str:
 
 
 def without_password(text: str) -> str:
-    """The URL of a database, without a password."""
+    """Returns the URL of a database without its password."""
     from adapters.sql.database_urls import without_password
 
     return without_password(text)
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Origins (RFC 6454) separated by commas, in the form that browsers send; or * for all."""
-    found = tuple(_origin(part.strip()) for part in text.split(",")) if text else ()
-    if "*" in found and len(found) > 1:
-        raise ValueError(_NO_ORIGINS)
-    return found
+    """Origins (RFC 6454), separated by commas, in the form that browsers send; or * for all."""
+    parsed = tuple(_origin(part.strip()) for part in text.split(",")) if text else ()
+    if "*" in parsed and len(parsed) > 1:
+        raise ValueError(_INVALID_ORIGINS)
+    return parsed
 
 
 def _origin(text: str) -> str:
     if text == "*":
         return text
     if not _ORIGIN.fullmatch(text):
-        raise ValueError(_NO_ORIGINS)
+        raise ValueError(_INVALID_ORIGINS)
     scheme = text.partition(":")[0].lower()
-    if scheme not in _DEFAULT_PORTS:  # an application's own, which is compared as it is
+    if scheme not in _DEFAULT_PORTS:  # an application's own scheme: compared without changes
         return text
     return text.lower().removesuffix(_DEFAULT_PORTS[scheme])
 
@@ -151,21 +151,21 @@ _ORIGIN = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 )
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_NO_ORIGINS = (
+_INVALID_ORIGINS = (
     "must be * or origins such as https://app.example.org and capacitor://localhost, separated by "
     "commas, without a path"
 )
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    """Host names and addresses separated by commas, without scheme, port and path."""
-    found = [part.strip() for part in text.split(",")] if text else []
-    if not all(_HOST.fullmatch(each) or _is_ipv6(each) for each in found):
+    """Host names and addresses, separated by commas, without scheme, port and path."""
+    names = [part.strip() for part in text.split(",")] if text else []
+    if not all(_HOST.fullmatch(each) or _is_ipv6(each) for each in names):
         raise ValueError(
             "must be host names or addresses such as roster.example.org, separated by commas, "
             "without scheme, port and path (international names in their xn-- form)"
         )
-    return tuple(found)
+    return tuple(names)
 
 
 _HOST = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
@@ -180,20 +180,20 @@ def _is_ipv6(text: str) -> bool:
 
 
 def request_rate(text: str) -> str:
-    """A number of requests in a time."""
+    """A number of requests per time, and optionally a burst."""
     from adapters.web.rate_limit import rate
 
     try:
         rate(text)
     except ValueError:
-        raise ValueError("must be a number in a time, as 100/minute or 600/hour burst 20") from None
+        raise ValueError("must be a rate such as 100/minute or 600/hour burst 20") from None
     return text
 
 
 def collector(text: str) -> str:
-    """Where traces go, if what sends them is installed."""
+    """The URL of a collector of traces. Requires the exporter to be installed."""
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
-        raise ValueError("needs the extra otel: pip install roster-directory[otel]")
+        raise ValueError("requires the extra otel: pip install roster-directory[otel]")
     if not (public_url(text) and text):
         raise ValueError("must be an http or https URL without a query")
     return text

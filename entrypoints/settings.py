@@ -1,4 +1,4 @@
-"""The environment -> Settings, or one line that names the setting that is wrong."""
+"""Reads the settings from the environment. Errors name the invalid setting."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class BadSetting(Exception):
-    """A setting that the service can't start with. Its text never shows the value."""
+    """A setting is invalid. The message never contains its value."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
@@ -45,10 +45,10 @@ def setting(
     *,
     hidden: Literal[True] | Callable[[str], str] | None = None,
 ) -> Any:
-    """A field of Settings: its name in the environment, its default there, and what it means.
+    """A field of Settings: its environment variable, its default as text, and its meaning.
 
-    A default of None is that of a setting whose absence means something; it can't be empty.
-    `hidden`: the value is a secret, or the function returns a valid value without the secret in it.
+    With a default of None, the setting may be absent, but not empty. `hidden` is True if the value
+    is a secret, or a function that returns a valid value without the secret in it.
     """
     return field(
         metadata={
@@ -63,18 +63,18 @@ def setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # some are secrets
 class Settings:
-    """What can be setting to the service, checked. All of it comes from the environment."""
+    """The settings of the service, validated. They come from the environment."""
 
     database_url: str = setting(
         "ROSTER_DATABASE_URL",
         "sqlite:///roster.db",
         database_url,
-        "where the users are kept: sqlite:///FILE, postgresql://…, mysql+pymysql://… or "
+        "the database: sqlite:///FILE, postgresql://…, mysql+pymysql://… or "
         "mariadb+pymysql://… (MariaDB), or memory:// (one worker)",
         hidden=without_password,
     )
     public_url: str = setting(
-        "ROSTER_PUBLIC_URL", "", public_url, "links become absolute under this URL"
+        "ROSTER_PUBLIC_URL", "", public_url, "base URL of the links, which are then absolute"
     )
     jwt_secret: str | None = setting(
         "ROSTER_JWT_SECRET",
@@ -119,12 +119,15 @@ class Settings:
         "ROSTER_CURSOR_SECRET",
         None,
         non_empty,
-        "key of cursors: it detects damaged ones and hides the values of personal attributes in "
-        "them; without it, a random key is created once and kept in the database",
+        "key that detects damaged cursors and encrypts personal values in them; by default, a "
+        "random key that is created once and stored in the database",
         hidden=True,
     )
     request_seconds: float = setting(
-        "ROSTER_REQUEST_SECONDS", "8", seconds, "the deadline of a request, once it has come whole"
+        "ROSTER_REQUEST_SECONDS",
+        "8",
+        seconds,
+        "seconds in which a request is processed, from the last byte of its body",
     )
     allow_open: bool = setting(
         "ROSTER_ALLOW_OPEN",
@@ -137,9 +140,9 @@ class Settings:
         "ROSTER_HOSTS",
         "",
         hosts,
-        "host names, separated by commas, that a service without access control accepts in `Host` "
-        "(421 for others), besides loopback addresses, `localhost` and the host of "
-        "`ROSTER_PUBLIC_URL`",
+        "host names, separated by commas, that a service without access control also accepts in "
+        "`Host` (421 for others). It always accepts loopback addresses, `localhost` and the host "
+        "of `ROSTER_PUBLIC_URL`",
     )
     pool_size: int = setting(
         "ROSTER_POOL_SIZE", "10", integer(1, 1000), "database connections of each worker"
@@ -148,52 +151,56 @@ class Settings:
         "ROSTER_BODY_BYTES",
         str(1024**2),
         integer(1, 1024**3),
-        "the longest body of a request; of operations, 8 times that",
+        "maximum bytes of a request body; 8 times as many for operations",
     )
     body_memory: int = setting(
         "ROSTER_BODY_MEMORY",
         str(64 * 1024**2),
         integer(1, 64 * 1024**3),
-        "bytes that all bodies together may take in each worker, at least those of the longest "
+        "maximum bytes of all request bodies in each worker, at least those of the longest "
         "body; 503 beyond it",
     )
     body_seconds: float = setting(
-        "ROSTER_BODY_SECONDS", "20", seconds, "how long a request may take to arrive"
+        "ROSTER_BODY_SECONDS", "20", seconds, "seconds in which a request body must arrive"
     )
     query_parameters: int = setting(
         "ROSTER_QUERY_PARAMETERS",
         "1000",
         integer(1, 100_000),
-        "how many parameters a query may have; 400 beyond it",
+        "maximum number of query parameters; 400 beyond it",
     )
     idempotency_bytes: int = setting(
         "ROSTER_IDEMPOTENCY_BYTES",
         str(16 * 1024**2),
         integer(1, 1024**4),
-        "the bytes of the responses that are stored for the `Idempotency-Key`s of one principal "
-        "in 24 hours; 429 beyond it",
+        "maximum bytes of the responses that are stored for the `Idempotency-Key`s of one "
+        "principal in 24 hours; 429 beyond it",
     )
     header_bytes: int = setting(
-        "ROSTER_HEADER_BYTES", "65536", integer(8192, 1024**2), "the longest head of a request"
+        "ROSTER_HEADER_BYTES",
+        "65536",
+        integer(8192, 1024**2),
+        "maximum bytes of the request line and headers",
     )
     header_seconds: float = setting(
         "ROSTER_HEADER_SECONDS",
         "30",
         seconds,
-        "how long the head of a request may take, a connection be idle between two, and a client "
-        "take no more than 1 KiB of a response each second",
+        "seconds in which the headers must arrive. Also limits idle connections, and clients that "
+        "accept less than 1 KiB of a response each second",
     )
     connections: int = setting(
         "ROSTER_CONNECTIONS",
         "512",
         integer(1, 65536),
-        "connections of clients that each worker holds; up to 1,024 more wait for one to end",
+        "maximum client connections of each worker; up to 1,024 others wait until one ends",
     )
     rate_limit: str | None = setting(
         "ROSTER_RATE_LIMIT",
         None,
         request_rate,
-        "how often one principal or address may ask each worker, as 100/minute; 429 beyond it",
+        "maximum rate of requests to each worker from one principal or address, such as "
+        "100/minute; 429 beyond it",
     )
     trusted_proxies: int = setting(
         "ROSTER_TRUSTED_PROXIES",
@@ -212,7 +219,7 @@ class Settings:
         "control",
     )
     metrics: str = setting(
-        "ROSTER_METRICS", "on", one_of("on", "off"), "off closes `/metrics`, and nothing is counted"
+        "ROSTER_METRICS", "on", one_of("on", "off"), "`off` disables `/metrics` and all counting"
     )
     log_format: str = setting(
         "ROSTER_LOG_FORMAT",
@@ -225,13 +232,13 @@ class Settings:
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         None,
         collector,
-        "where traces go by OTLP over HTTP (asks for the extra `otel`), as "
-        "http://127.0.0.1:4318; other `OTEL_` variables hold, too",
+        "URL to which traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318. Requires "
+        "the extra `otel`; other `OTEL_` variables also apply",
     )
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read them all. Raises BadSetting for the first that is wrong."""
+        """Read all settings. Raises BadSetting for the first invalid one."""
         read = cls(**{each.name: read_setting(each.metadata, environment) for each in fields(cls)})
         for name in ("ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"):
             if name in environment and read.is_open:
@@ -241,32 +248,32 @@ class Settings:
 
     @property
     def is_open(self) -> bool:
-        """Whether the service asks nobody for a token."""
+        """True if the service requires no tokens."""
         return self.jwt_secret is None and self.jwt_jwks is None
 
     @property
     def embedded(self) -> bool:
-        """Whether the database is a file of this machine, which `roster serve` migrates itself."""
+        """True if the database is a local SQLite file, which `roster serve` migrates itself."""
         return self.database_url.startswith("sqlite:")
 
     @property
     def database(self) -> str:
-        """The kind of the database: memory, sqlite, postgresql, mariadb."""
+        """The type of the database: memory, sqlite, postgresql or mariadb."""
         kind = re.split("[+:]", self.database_url)[0]
         return {"postgres": "postgresql", "mysql": "mariadb"}.get(kind, kind)
 
     @property
     def store(self) -> str:
-        """Which store keeps the users: memory (they end with the process) or sql."""
+        """The type of the store: sql, or memory (lost when the process ends)."""
         return "memory" if self.database_url == MEMORY else "sql"
 
 
 HIDDEN: Final = "(hidden)"
-"""Stands for the value of a secret."""
+"""Printed in place of a secret."""
 
 
-def shown(setting: Mapping[str, Any], text: str) -> str:
-    """The text of a setting without the secret in it, by the metadata of its field."""
+def without_secret(setting: Mapping[str, Any], text: str) -> str:
+    """The text of a setting without its secret. `setting` is the metadata of the field."""
     hidden = setting["hidden"]
     if hidden is None:
         return text
@@ -274,9 +281,9 @@ def shown(setting: Mapping[str, Any], text: str) -> str:
 
 
 def has_secret(values: Mapping[str, str]) -> bool:
-    """Whether any of the values, by the names of their settings, is or contains a secret."""
+    """Returns True if any value is or contains a secret. The keys are names of settings."""
     return any(
-        name in values and shown(each.metadata, values[name]) != values[name]
+        name in values and without_secret(each.metadata, values[name]) != values[name]
         for each in fields(Settings)
         if (name := each.metadata["name"])
     )
@@ -286,15 +293,18 @@ _WHITESPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
 
 
 def trimmed(text: str) -> str:
-    """The text without the whitespace and byte order marks at its ends.
+    """Remove whitespace and byte order marks at both ends.
 
-    A value that was read from a file often ends in a line end, which is part of no setting.
+    A value that was read from a file often ends with a line break.
     """
     return text.strip(_WHITESPACE)
 
 
 def _check_key_set(settings: Settings) -> None:
-    """An issuer signs tokens for many services: raises BadSetting if any of them is accepted."""
+    """Raises BadSetting if a key set is used without an accepted issuer and audience.
+
+    An issuer signs tokens for many services; a token for another service must not be accepted.
+    """
     if settings.jwt_jwks is None:
         return
     for name, values in (
@@ -306,7 +316,7 @@ def _check_key_set(settings: Settings) -> None:
 
 
 def read_setting(setting: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
-    """The value of one setting, by the metadata of its field. Raises BadSetting."""
+    """Read one setting, described by the metadata of its field. Raises BadSetting if invalid."""
     if (text := environment.get(setting["name"], setting["default"])) is None:
         return None
     try:

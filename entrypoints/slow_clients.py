@@ -1,16 +1,17 @@
-"""Ends the wait for clients that don't finish sending.
+"""Ends connections of clients that are too slow.
 
-A thread that reads a body cannot be interrupted, and a client that sends a byte now and then, or
-nothing more, would hold it forever. Linux reports for each connection when it last received and
+A thread that reads a body cannot be interrupted. A client that stops sending, or sends a byte
+occasionally, would block it forever. Linux reports for each connection when it last received and
 last sent data. A connection that keeps the server waiting too long is closed for receiving: the
 read ends, and the client can still receive a response. A client that does not read its response
-holds a connection and the response; its connection is closed. Elsewhere than on Linux nothing is
-ended.
+holds a connection and the response; its connection is closed. On other systems, no connections
+are ended.
 
-To the system, a client whose request has arrived and is being processed looks like a client that
-has stopped sending, and the server does not say which connection a request came by. So
-connections are ended only while a body is overdue, no more of them than bodies, and none that
-began to wait when a request began that has arrived.
+Two things make this difficult. Linux reports the same for a client whose request is being
+processed as for a client that has stopped sending. The server does not report to which connection
+a request belongs. Therefore connections are ended only while a body is overdue, and at most as
+many as there are overdue bodies. A connection is not ended if its wait began together with a
+request that has arrived.
 """
 
 import os
@@ -29,19 +30,21 @@ from typing import Final, NamedTuple
 from adapters.web.progress import PROGRESS, Progress
 
 _INFO: Final = Struct("=44x I 4x I 64x Q 16x I 4x I I")
-"""In struct tcp_info (linux/tcp.h): milliseconds since data was sent and since it was received, the
-bytes that the client has acknowledged and those that wait to be sent, and the numbers of segments
-with data that were received and sent."""
+"""Reads struct tcp_info (linux/tcp.h):
+
+- milliseconds since data was sent, and since data was received
+- bytes that the client has acknowledged, and bytes that wait to be sent
+- segments with data that were received, and that were sent"""
 _OPEN_FILES: Final = Path("/proc/self/fd")
-_LONGEST_LOOK: Final = 1.0
-"""Seconds between two looks at the connections, at most."""
-_SLOWEST_READER: Final = 1024
+_MAX_CHECK_INTERVAL: Final = 1.0
+"""The maximum number of seconds between two checks of the connections."""
+_MIN_BYTES_PER_SECOND: Final = 1024
 """The bytes of a response that a client must accept each second."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """A wait for a client: it began between two looks. Meanwhile `sent` segments had been sent."""
+    """A wait for a client. It began between two checks; `sent` segments had been sent by then."""
 
     sent: int
     after: float
@@ -50,19 +53,25 @@ class _Wait:
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """A time in which there was always more to be sent: its start, and the bytes accepted then."""
+    """A period in which data always waited to be sent.
+
+    `acknowledged` is the number of bytes that the client had accepted at its start.
+    """
 
     since: float
     acknowledged: int
 
 
 class SlowClients:
-    """Watches the connections that were accepted on a port.
+    """Ends slow connections among those that were accepted on a port.
 
-    A client whose word was the last may keep us waiting `seconds`: more than it may take to send
-    a request and than it may take us to answer. A connection may be silent `idle_seconds`. No
-    connection is ended whose request, by `progress`, has arrived and is being processed. One whose
-    client accepts less than _SLOWEST_READER of a response for `idle_seconds` is closed.
+    - A client that sent last may keep the server waiting for `seconds`. This must be longer than a
+      request may take to arrive and to be processed.
+    - A connection may be silent for `idle_seconds`.
+    - A client must accept _MIN_BYTES_PER_SECOND bytes of a response each second, on average over
+      `idle_seconds`.
+
+    No connection is ended whose request has arrived and is being processed according to `progress`.
     """
 
     def __init__(
@@ -71,27 +80,27 @@ class SlowClients:
         self._port = port
         self._seconds = seconds
         self._idle_seconds = max(idle_seconds, seconds)
-        self._between_looks = min(_LONGEST_LOOK, seconds / 4)
+        self._check_interval = min(_MAX_CHECK_INTERVAL, seconds / 4)
         self._progress = progress
-        self._looked = monotonic()
+        self._last_check = monotonic()
         self._waits: dict[int, _Wait] = {}
         self._deliveries: dict[int, _Delivery] = {}
 
     def watch(self) -> None:
-        """Look at them again and again, in a thread of its own, as long as the process lives."""
+        """Check the connections regularly, in a daemon thread."""
         if _OPEN_FILES.exists():
             Thread(target=self._watch, name="slow-clients", daemon=True).start()
 
     def _watch(self) -> None:
         while True:
-            sleep(self._between_looks)
-            with suppress(OSError):  # no descriptor is free now
+            sleep(self._check_interval)
+            with suppress(OSError):  # no file descriptor is free
                 self.end_overdue(monotonic())
 
     def end_overdue(self, now: float) -> None:
-        """End the connections that have kept us waiting too long, as the monotonic clock says now.
+        """End the connections that keep the server waiting too long; `now` is monotonic.
 
-        The first look at a connection only records that it waits.
+        The first check of a connection only records that it waits.
         """
         known, self._waits = self._waits, {}
         deliveries, self._deliveries = self._deliveries, {}
@@ -109,23 +118,23 @@ class SlowClients:
                     continue
                 wait = known.get(inode)
                 if wait is None or wait.sent != traffic.sent:
-                    wait = _Wait(traffic.sent, self._looked, now)
+                    wait = _Wait(traffic.sent, self._last_check, now)
                 self._waits[inode] = wait
                 if self._is_overdue(wait, now):
                     overdue.append((wait.before, inode))
-        self._looked = now
+        self._last_check = now
         if overdue:
             self._end({inode for _, inode in sorted(overdue)[: self._overdue_bodies(now)]})
 
     def _is_read(
         self, inode: int, traffic: "_Traffic", known: dict[int, _Delivery], now: float
     ) -> bool:
-        """Whether the client of a connection on which data waits to be sent accepts it in time."""
+        """Returns True if the client accepts the waiting data fast enough."""
         delivery = known.get(inode)
         if delivery is None:
             delivery = _Delivery(now, traffic.acknowledged)
         elif (seconds := now - delivery.since) >= self._idle_seconds:
-            if traffic.acknowledged - delivery.acknowledged < _SLOWEST_READER * seconds:
+            if traffic.acknowledged - delivery.acknowledged < _MIN_BYTES_PER_SECOND * seconds:
                 return False
             delivery = _Delivery(now, traffic.acknowledged)
         self._deliveries[inode] = delivery
@@ -139,7 +148,7 @@ class SlowClients:
         return waited >= self._seconds and not self._is_processed(wait.after, wait.before)
 
     def _overdue_bodies(self, now: float) -> int:
-        latest = now - self._seconds + 2 * self._between_looks
+        latest = now - self._seconds + 2 * self._check_interval
         return sum(since <= latest for since in self._progress.read_since())
 
     def _end(self, inodes: set[int]) -> None:
@@ -149,21 +158,22 @@ class SlowClients:
                     connection.shutdown(socket.SHUT_RD)
 
     def _is_processed(self, after: float, before: float) -> bool:
-        """Whether a request that began in that time, or shortly before or after, has arrived.
+        """Returns True if a request has arrived that began within that time, or close to it.
 
-        A request may begin later than it arrives: when many of them share the processor.
+        If many requests share the processor, a request may begin some time after it arrives.
         """
-        lag = max(_LONGEST_LOOK, self._seconds / 4)
+        lag = max(_MAX_CHECK_INTERVAL, self._seconds / 4)
         return any(
             after - lag <= began <= before + lag for began in self._progress.processed_since()
         )
 
 
 class _Traffic(NamedTuple):
-    """Milliseconds since data was last sent and received, and how many segments of it there were.
+    """The state of a connection.
 
-    Until any data is sent or received, the milliseconds are those since the connection began.
-    `acknowledged` are the bytes that the client has received, `not_sent` those that wait for it.
+    `sent_ago` and `received_ago` are milliseconds since data was last sent and received, or since
+    the connection began. `acknowledged` is the number of bytes that the client has received, and
+    `not_sent` the number of bytes that wait. `received` and `sent` are numbers of segments.
     """
 
     sent_ago: int
@@ -175,7 +185,7 @@ class _Traffic(NamedTuple):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether the client spoke last: it has not sent all of a request, or has no answer."""
+        """Returns True if the client sent last: its request is incomplete, or has no response."""
         return self.received > 0 and (self.sent == 0 or self.received_ago < self.sent_ago)
 
     @property
@@ -189,7 +199,7 @@ def _traffic(connection: socket.socket) -> _Traffic:
 
 
 def accepted(port: int) -> Iterator[socket.socket]:
-    """This process's connections to the port, whoever accepted them; each is open meanwhile."""
+    """The connections of this process to the port. Each is open only during its iteration."""
     for file in list(_OPEN_FILES.iterdir()):
         with suppress(OSError), _duplicate(int(file.name)) as connection:
             if _is_connection(connection, port):
@@ -198,14 +208,14 @@ def accepted(port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
-    """The same connection by a descriptor of ours: theirs may be closed and reused any time.
+    """Duplicate a descriptor, because the original may be closed and reused at any time.
 
-    Never of a file: to close any descriptor of a file is to drop the locks that the process has
-    on it (fcntl(2)), and SQLite writes by such locks. OSError where it is no socket.
+    Raises OSError if it is not a socket. A file must not be duplicated, because SQLite locks files.
+    Closing any descriptor of a file releases the locks of the process on it (fcntl(2)).
     """
     if not S_ISSOCK(os.fstat(descriptor).st_mode):
         raise OSError(ENOTSOCK, os.strerror(ENOTSOCK))
-    # Should a file have taken its place since, the copy is rejected, and left open.
+    # If the descriptor now refers to a file, socket() fails, and the copy remains open.
     with socket.socket(fileno=os.dup(descriptor)) as connection:
         yield connection
 

@@ -1,4 +1,4 @@
-"""Where traces go, by the standard variables of OpenTelemetry (OTEL_…)."""
+"""Sends traces, as the standard variables of OpenTelemetry (OTEL_…) configure."""
 
 import os
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from entrypoints.settings import trimmed
 
 
 def make_tracer() -> Tracer:
-    """What sends spans to the collector from a thread of its own, the last ones at the end."""
+    """Create the tracer. A thread sends its spans to the collector; the last ones at exit."""
     _trim_environment()
     name = os.environ.get("OTEL_SERVICE_NAME", "roster")
     provider = TracerProvider(
@@ -23,7 +23,7 @@ def make_tracer() -> Tracer:
     )
     exporter = OTLPSpanExporter(headers={"User-Agent": _user_agent()})
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    # Unlike atexit, this is called at the end of processes that multiprocessing forks, too.
+    # Unlike atexit, this also runs at the end of processes that multiprocessing forks.
     Finalize(None, provider.shutdown, exitpriority=0)
     return provider.get_tracer("roster")
 
@@ -36,6 +36,6 @@ def _trim_environment() -> None:
 
 
 def _user_agent() -> str:
-    """Roster's own, and that of the exporter, as OpenTelemetry's OTLP exporters identify it."""
+    """Roster's user agent, followed by that of OpenTelemetry's OTLP exporter."""
     package = version("opentelemetry-exporter-otlp-proto-http")
     return f"{user_agent()} OTel-OTLP-Exporter-Python/{package}"

@@ -1,4 +1,4 @@
-"""The web application, by the settings."""
+"""Creates the web application according to the settings."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from adapters.web.bearer import bearer
 from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
-from adapters.web.rate_limit import counting_refusals, rate, rate_limiter
+from adapters.web.rate_limit import counting_errors, rate, rate_limiter
 from adapters.web.security_headers import ResponseHeaders
 from application.ports import UnitRunner
 from entrypoints.access import make_tokens
@@ -40,10 +40,10 @@ def make_app(
     pool: DeadlinePool | None,
     log_key: bytes,
 ) -> "Flask":
-    """The application over a store, which has its connections from the pool.
+    """Create the application. `pool` is the connection pool of the store, if it has one.
 
-    `log_key` is the key of the hashes that stand for principals in the log. Raises BadSetting if
-    keys can't be used, or if the service is open to any web page.
+    `log_key` is the key of the hashes that replace principals in the log. Raises BadSetting if
+    a key can't be used, or if the service is open to any web page.
     """
     check_open_service(settings)
     config = ApiConfig(
@@ -55,7 +55,7 @@ def make_app(
         most_parameters=settings.query_parameters,
     )
     tokens = make_tokens(settings)
-    openness = _open_access(settings) if settings.is_open else None
+    open_access = _open_access(settings) if settings.is_open else None
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
     collected = make_metrics(pool) if settings.metrics == "on" else None
     inbound = api(
@@ -74,11 +74,11 @@ def make_app(
         config,
         bearer(tokens.verify) if tokens else None,
         rate_limit,
-        openness.check_origin if openness else None,
+        open_access.check_origin if open_access else None,
     )
     app = create_app(
         [*inbound.blueprints, health(ready), metrics(collected)],
-        say=counting_refusals(inbound.say, rate_limit) if rate_limit else inbound.say,
+        render_error=counting_errors(inbound.say, rate_limit) if rate_limit else inbound.say,
         canonical=canonical,
         request_seconds=settings.request_seconds,
         body_seconds=settings.body_seconds,
@@ -86,8 +86,8 @@ def make_app(
             https=settings.public_url.startswith("https:"), origins=settings.cors_origins
         ),
         metrics=collected,
-        tell=request_logger(settings.log_format),
-        check_host=openness.check_host if openness else None,
+        log_request=request_logger(settings.log_format),
+        check_host=open_access.check_host if open_access else None,
         trust_request_id=settings.trusted_proxies > 0,
         log_key=log_key,
         request_class=ApiRequest,
@@ -119,17 +119,19 @@ def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:
 
 
 def make_metrics(pool: DeadlinePool | None) -> Metrics:
-    """What is counted; of a database, its connections and failures, too."""
+    """Create the metrics, including those of the connections and failures of the database."""
     collected = Metrics(metrics_directory.use_metrics_directory())
     if pool is not None:
-        collected.gauge("db_client_connection_max", "How many connections there may be.", pool.size)
-        collected.gauge("db_client_connection_used", "How many are in use.", pool.checkedout)
+        collected.gauge("db_client_connection_max", "Maximum number of connections.", pool.size)
+        collected.gauge("db_client_connection_used", "Connections in use.", pool.checkedout)
         collected.gauge(
-            "db_client_connection_pending_requests", "How many requests wait for one.", pool.waiting
+            "db_client_connection_pending_requests",
+            "Requests that wait for a connection.",
+            pool.waiting,
         )
         collected.counter(
             "roster_database_failures",
-            "What the database could not do, by the code of the refusal that it led to.",
+            "Failures of the database, by the error code of the response.",
             "code",
             failures.failure_counts,
         )

@@ -1,7 +1,7 @@
-"""`app`, for another WSGI server, which starts it without knowing where it will be heard.
+"""`app`, for another WSGI server.
 
-The database must be migrated (`roster db upgrade`); body time-outs and idle clients are the
-server's to bound.
+Migrate the database first (`roster db upgrade`). The server must limit the time of bodies and of
+idle connections.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""The database's schema, step by step; run by `roster db`."""
+"""The migrations of the database's schema. `roster db` runs them."""

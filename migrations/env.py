@@ -1,4 +1,4 @@
-"""Runs migrations, one run at a time: in one transaction, where the database can do that."""
+"""Runs migrations, one run at a time, and in one transaction if the database supports it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 from adapters.sql import schema
 from adapters.sql.metadata import METADATA
 
-_ROSTER = 0x526F73746572  # "Roster" in ASCII: the key of the lock that migrations hold
+_ROSTER = 0x526F73746572  # "Roster" in ASCII: the key of the lock that a migration holds
 _BETWEEN_TRIES = 0.1
 _UNTIL_TOLD = 1.0
-"""For how many seconds one waits for a lock without saying so."""
+"""The number of seconds to wait for a lock before the first report."""
 _BETWEEN_REPORTS = 10.0
 _SECONDS_FOR_SQLITE = 30.0
 
@@ -26,7 +26,7 @@ Report = Callable[[str], None]
 def run(engine: Engine, report: Report) -> None:
     turn = _turn(engine, report) if engine.dialect.name == "postgresql" else nullcontext()
     with turn, engine.connect() as connection:
-        connection.detach()  # so that what is set for its session ends with it
+        connection.detach()  # so that the settings of its session end with it
         with _reporting(report, _OTHERS, after=_UNTIL_TOLD):
             if engine.dialect.name == "sqlite":
                 _until_begun(connection)
@@ -44,11 +44,11 @@ def run(engine: Engine, report: Report) -> None:
 
 @contextmanager
 def _turn(engine: Engine, report: Report) -> Iterator[None]:
-    """Hold the lock by a transaction of its own, for a revision may have to end the other one.
+    """Hold the lock of migrations in a separate transaction, because revisions may end their own.
 
-    To build an index while others write, PostgreSQL wants to be in none. It then waits for every
-    transaction that has a snapshot from before. So the lock is asked for again and again, at the
-    level READ COMMITTED, at which nothing of a snapshot is left between two statements.
+    PostgreSQL builds an index concurrently only outside a transaction. It then waits for every
+    transaction with an older snapshot. So this transaction must not hold a snapshot while it waits
+    for the lock. It polls at the level READ COMMITTED, which keeps no snapshot between statements.
     """
     with engine.connect() as connection:
         for statement in _PATIENT:
@@ -67,7 +67,7 @@ def _until_locked(connection: Connection, attempt: str) -> None:
 
 
 def _until_begun(connection: Connection) -> None:
-    """Begin to write, by attempts so short that Ctrl-C is heard. Raises what the last one does."""
+    """Begin to write. The attempts are short, so that Ctrl-C works. Raises the last error."""
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * _BETWEEN_TRIES)}")
     patience = monotonic() + _SECONDS_FOR_SQLITE
     while True:
@@ -83,7 +83,7 @@ def _until_begun(connection: Connection) -> None:
 
 @contextmanager
 def _reporting(report: Report, line: str, *, after: float) -> Iterator[None]:
-    """Report the line, and how long it has been so, if what is done inside takes long."""
+    """Report the line and the elapsed time, regularly, while the block takes long."""
     ended, began = Event(), monotonic()
 
     def tell() -> None:
@@ -121,13 +121,13 @@ def _migrate(connection: Connection) -> None:
 
 
 _OTHERS = "Waiting for another migration or another process that uses the database"
-_WORKING = "Migrating, or waiting for transactions of others to end"
+_WORKING = "Migrating, or waiting for other transactions to end"
 
-# The lock is taken before Alembic looks where the database stands, and ends with the transaction.
-# MariaDB has none for this: there each statement stands at once, and the lock is of the session.
+# The lock is taken before Alembic reads the revision of the database, and ends with the
+# transaction. MariaDB commits each statement, so its lock belongs to the session.
 _TRY = f"SELECT pg_try_advisory_xact_lock({_ROSTER})"
 _TRY_SESSION = "SELECT GET_LOCK(CONCAT('roster ', DATABASE()), 0)"
-# A server may be older than one of the time-outs.
+# Selects from pg_settings, because an older server does not have all of these time-outs.
 _TIME_OUTS = """
 SELECT set_config(name, '0', {local}) FROM pg_settings WHERE name IN (
     'statement_timeout', 'lock_timeout', 'transaction_timeout',

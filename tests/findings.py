@@ -1,6 +1,6 @@
-"""What a run tells at its end besides what passed: counts, tables, and what was lacking.
+"""The summary at the end of a test run: counts, tables, and missing programs.
 
-Where several processes share the tests, each sends its own to the one that writes.
+If several processes run the tests, each sends its findings to the process that prints them.
 """
 
 from collections import Counter
@@ -12,39 +12,41 @@ import pytest
 
 @dataclass
 class Findings:
-    """Of one process, or of all together."""
+    """The findings of one process, or of all processes."""
 
     lacking: set[str] = field(default_factory=set)
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How many there were, by who asked whom and by status."""
+    """The number of responses by a label for their requests, and by status."""
     tables: dict[str, list[str]] = field(default_factory=dict)
 
-    def row(self, table: str, head: list[str], row: str) -> None:
-        self.tables.setdefault(table, [*head]).append(row)
+    def row(self, table: str, header: list[str], row: str) -> None:
+        self.tables.setdefault(table, [*header]).append(row)
 
     def lines(self) -> list[str]:
-        """What is to be written of the answers."""
-        told = []
-        for asked in sorted({asked for asked, _ in self.answers}):
-            of_it = {
-                status: n for (name, status), n in sorted(self.answers.items()) if name == asked
+        """The lines of the summary about responses."""
+        lines = []
+        for name in sorted({name for name, _ in self.answers}):
+            counts = {
+                status: number
+                for (other, status), number in sorted(self.answers.items())
+                if other == name
             }
-            each = ", ".join(f"{status}: {number}" for status, number in of_it.items())
-            told.append(f"{asked}: {sum(of_it.values())} answers ({each})")
-        return told
+            listed = ", ".join(f"{status}: {number}" for status, number in counts.items())
+            lines.append(f"{name}: {sum(counts.values())} responses ({listed})")
+        return lines
 
     def sent(self) -> dict[str, Any]:
-        """In plain values, as processes send them."""
-        answers = [[asked, status, number] for (asked, status), number in self.answers.items()]
+        """The findings in plain values, which can be sent to another process."""
+        answers = [[name, status, number] for (name, status), number in self.answers.items()]
         return {"lacking": [*self.lacking], "answers": answers, "tables": self.tables}
 
     def add(self, sent: dict[str, Any]) -> None:
         self.lacking.update(sent["lacking"])
-        for asked, status, number in sent["answers"]:
-            self.answers[asked, status] += number
+        for name, status, number in sent["answers"]:
+            self.answers[name, status] += number
         for table, lines in sent["tables"].items():
-            here = self.tables.setdefault(table, [])
-            here.extend(line for line in lines if line not in here)
+            known = self.tables.setdefault(table, [])
+            known.extend(line for line in lines if line not in known)
 
 
 FINDINGS = pytest.StashKey[Findings]()

@@ -1,1 +1,1 @@
-"""The promises of a store kept in a dict: for tests, demonstrations and reading."""
+"""A store in memory, for tests and demonstrations. It behaves like the databases."""

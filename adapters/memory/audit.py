@@ -1,4 +1,4 @@
-"""The trail in a dict."""
+"""The audit log in a dict."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
@@ -12,7 +12,7 @@ from application.search import Condition, Op, Page, Search, Slice
 
 
 class MemoryEvents(Events):
-    """The events of a unit of work that is open."""
+    """The events of an open unit of work."""
 
     def __init__(self, rows: MutableMapping[int, Event], context: Context, now: datetime) -> None:
         self._rows = rows
@@ -44,8 +44,8 @@ class MemoryEvents(Events):
     ) -> Iterable[tuple[int, Changes]]:
         of_type = (e for e in self._rows.values() if e.subject_type == subject_type)
         for event in of_type:
-            written = json.dumps(event.changes, ensure_ascii=False).encode().lower().decode()
-            if event.subject_id is not None and any(text in written for text in texts):
+            searched = json.dumps(event.changes, ensure_ascii=False).encode().lower().decode()
+            if event.subject_id is not None and any(text in searched for text in texts):
                 yield event.subject_id, event.changes
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
@@ -63,15 +63,15 @@ class MemoryEvents(Events):
 
 
 class Committed(Protocol):
-    """A store, as the readers of its trail know it."""
+    """The part of a store that the reader of its audit log needs."""
 
     @property
     def events(self) -> Mapping[int, Event]:
-        """The events by their ids, as the last unit of work left them."""
+        """The committed events by their ids."""
 
 
 class MemoryEventReader(EventReader):
-    """What the last unit of work left."""
+    """Reads the committed events."""
 
     def __init__(self, store: Committed) -> None:
         self._store = store

@@ -17,28 +17,29 @@ from application.ports import (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The response to a request of that digest.
+    """A request, identified by its digest, and its stored response.
 
-    It has none while its unit is open, and after it was erased.
+    `response` is None while the request's unit of work is open, and after an erasure.
     """
 
     digest: str
     at: datetime
     owner: str
-    answer: StoredResponse | None = None
+    response: StoredResponse | None = None
 
     @property
     def size(self) -> int:
         """The number of bytes that count towards the limit of its owner."""
-        if self.answer is None:
+        if self.response is None:
             return 0
-        return len(self.answer.body) + len(str(dict(self.answer.headers)))
+        return len(self.response.body) + len(str(dict(self.response.headers)))
 
 
 class MemoryIdempotencyStore(IdempotencyStore):
-    """The responses of a unit of work that is open. Units take turns, so no key is ever in use.
+    """The stored responses in an open unit of work.
 
-    `limit` is the bytes of one owner in a day.
+    Units of work run one at a time, so no key is in use by another one. `limit` is the number of
+    bytes of one owner per day.
     """
 
     def __init__(self, rows: MutableMapping[str, Entry], limit: int) -> None:
@@ -52,26 +53,26 @@ class MemoryIdempotencyStore(IdempotencyStore):
             self._rows[key] = Entry(digest, at, owner)
             self._check_limit(self._rows[key], least=1)
             return None
-        if entry.answer is None:
+        if entry.response is None:
             raise ResponseErased
         if entry.digest != digest:
             raise KeyReused
-        return entry.answer
+        return entry.response
 
     def store(self, key: str, answer: StoredResponse) -> None:
-        self._rows[key] = replace(self._rows[key], answer=answer)
+        self._rows[key] = replace(self._rows[key], response=answer)
         self._check_limit(self._rows[key])
 
     def erase(self, subject_type: str, subject_id: int) -> int:
         subject = subject_type, subject_id
-        found = [
+        erased = [
             key
             for key, entry in self._rows.items()
-            if entry.answer is not None and subject in entry.answer.subjects
+            if entry.response is not None and subject in entry.response.subjects
         ]
-        for key in found:
-            self._rows[key] = replace(self._rows[key], digest="", answer=None)
-        return len(found)
+        for key in erased:
+            self._rows[key] = replace(self._rows[key], digest="", response=None)
+        return len(erased)
 
     def delete_expired(self, until: datetime) -> int:
         expired = [key for key, entry in self._rows.items() if entry.at <= until]
@@ -80,7 +81,7 @@ class MemoryIdempotencyStore(IdempotencyStore):
         return len(expired)
 
     def _check_limit(self, new: Entry, *, least: int = 0) -> None:
-        """Raises TooManyStoredResponses unless the owner has at least so many bytes left."""
+        """Raises TooManyStoredResponses if the owner has fewer than `least` bytes left."""
         of_owner = [entry for entry in self._rows.values() if entry.owner == new.owner]
         if sum(entry.size for entry in of_owner) + least > self._limit:
             oldest = min(entry.at for entry in of_owner)

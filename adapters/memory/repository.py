@@ -1,4 +1,4 @@
-"""The entities of any type in a dict, written once for all types."""
+"""Repositories and readers of any type of entity, in dicts."""
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from application.search import Groups, Page, Search, tuple_getter
 
 @dataclass(slots=True)
 class Rows(Generic[E]):
-    """The entities of a type by id, the ids by unique key, and the ids to come."""
+    """The entities of a type by id, the ids by unique key, and a generator of new ids."""
 
     by_id: dict[int, E] = field(default_factory=dict)
     by_key: dict[tuple[UniqueKey, Any], int] = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def copy(self) -> "Rows[E]":
-        """The same entities, and the same ids to come: none is used twice."""
+        """Copy the entities. The copy shares the generator of ids, so ids are never reused."""
         return Rows(dict(self.by_id), dict(self.by_key), self.ids)
 
 
@@ -104,14 +104,14 @@ class MemoryRepository(Repository[N, E]):
 
 
 class Committed(Protocol):
-    """A store, as its readers know it."""
+    """The part of a store that its readers need."""
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
-        """The entities by their ids, as the last unit of work left them."""
+        """The committed entities by their ids."""
 
 
 class MemoryReader(Reader[E]):
-    """The entities of a type as the last unit of work left them."""
+    """Reads the committed entities of a type."""
 
     def __init__(self, entity_type: EntityType[Any, E], store: Committed) -> None:
         self._type = entity_type

@@ -1,4 +1,4 @@
-"""application.search answered over values in memory."""
+"""Evaluates application.search on values in memory."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,10 +38,10 @@ _COMPARISONS: Mapping[Op, Callable[[Any, Any], bool]] = {
 
 
 def page_of(entities: Iterable[T], search: Search) -> Page[T]:
-    """The part of the list that the search asks for."""
-    fitting = _fitting(entities, search)
+    """The page of the search: filtered, sorted and cut."""
+    matching = _matching(entities, search)
     compare = _comparison(search.ordering)
-    keyed = [(_key(entity, search.ordering), entity) for entity in fitting]
+    keyed = [(_key(entity, search.ordering), entity) for entity in matching]
     rank = cmp_to_key(compare)
     keyed.sort(key=lambda entry: rank(entry[0]))
     if isinstance(search.place, Numbered):
@@ -50,15 +50,15 @@ def page_of(entities: Iterable[T], search: Search) -> Page[T]:
 
 
 def groups_of(entities: Iterable[object], search: Search, attribute: str, limit: int) -> Groups:
-    """The values of an attribute in the entities that match, with their numbers."""
-    counts = Counter(getattr(entity, attribute) for entity in _fitting(entities, search))
+    """The values of an attribute of the matching entities, with their counts."""
+    counts = Counter(getattr(entity, attribute) for entity in _matching(entities, search))
     compare = _comparison((Order("count", descending=True), Order(attribute)))
     rank = cmp_to_key(compare)
     ordered = sorted(counts.items(), key=lambda item: rank((item[1], item[0])))
     return Groups(tuple(ordered[:limit]), more=len(ordered) > limit)
 
 
-def _fitting(entities: Iterable[T], search: Search) -> list[T]:
+def _matching(entities: Iterable[T], search: Search) -> list[T]:
     return [
         entity
         for entity in entities
@@ -86,19 +86,19 @@ def _key(entity: object, ordering: tuple[Order, ...]) -> Key:
 
 
 def _comparison(ordering: tuple[Order, ...]) -> Callable[[Key, Key], int]:
-    """Below 0 where the first key stands before the other, above 0 after it."""
+    """Returns a function that compares two keys: below 0 if the first one sorts first."""
 
     def compare(one: Key, other: Key) -> int:
-        for order, mine, its in zip(ordering, one, other, strict=True):
-            if mine != its:
-                return -1 if _is_less(mine, its) != order.descending else 1
+        for order, one_value, other_value in zip(ordering, one, other, strict=True):
+            if one_value != other_value:
+                return -1 if _is_less(one_value, other_value) != order.descending else 1
         return 0
 
     return compare
 
 
 def _is_less(one: Value | None, other: Value | None) -> bool:
-    """Whether the first of two different values is less. Null is less than every value."""
+    """Returns True if the first of two different values is less. Null is less than any value."""
     if one is None or other is None:
         return one is None
     return one < other  # type: ignore[operator]

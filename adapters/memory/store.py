@@ -1,4 +1,4 @@
-"""Units of work on a dict: copy, work, swap."""
+"""Units of work on dicts. Each works on a copy, which replaces the original at the end."""
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _FOREVER = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryUnit(UnitOfWork):
-    """A unit of work: what it changes is its own copy until it ends."""
+    """A unit of work. Its changes are visible to others only after it ends."""
 
     context: Context
     now: datetime
@@ -34,32 +34,32 @@ class MemoryUnit(UnitOfWork):
     repositories: dict[AnyType, Any] = field(default_factory=dict)
 
     def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
-        found: Repository[N, E] | None = self.repositories.get(entity_type)
-        if found is None:
-            found = self.repositories[entity_type] = self.make_repository(entity_type)
-        return found
+        repository: Repository[N, E] | None = self.repositories.get(entity_type)
+        if repository is None:
+            repository = self.repositories[entity_type] = self.make_repository(entity_type)
+        return repository
 
 
 class MemoryStore:
-    """The entities of one process, of any type; they end with it.
+    """The entities of any type in one process. They are lost when the process ends.
 
-    Writers take turns, and readers see what the last one left. The values are immutable, so that
-    no caller can change what is stored.
+    Units of work run one at a time, and readers see the committed state. The entities are
+    immutable, so callers cannot change the stored ones.
     """
 
     def __init__(self, clock: Clock, answer_bytes: int = STORED_BYTES) -> None:
         self._clock = clock
         self._answer_bytes = answer_bytes
-        self._turn = Lock()
+        self._lock = Lock()
         self._rows: Mapping[AnyType, Rows[Any]] = {}
         self._answers: Mapping[str, Entry] = {}
         self._events: Mapping[int, Event] = MappingProxyType({})
 
     @contextmanager
-    def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (each unit is alone)
-        """Open a unit of work. Unavailable if its turn does not come within the deadline."""
+    def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (units of work run one at a time)
+        """Open a unit of work. Raises Unavailable if another one runs until the deadline."""
         left = time_left()
-        if not self._turn.acquire(timeout=_FOREVER if left is None else left):
+        if not self._lock.acquire(timeout=_FOREVER if left is None else left):
             raise Unavailable
         try:
             rows = dict(self._rows)
@@ -80,31 +80,31 @@ class MemoryStore:
             self._rows = rows
             self._answers, self._events = answers, MappingProxyType(events)
         finally:
-            self._turn.release()
+            self._lock.release()
 
     @staticmethod
     def _repository(
         rows: MutableMapping[AnyType, Rows[Any]], audit: AuditLog, entity_type: AnyType
     ) -> MemoryRepository[Any, Any]:
-        """The repository of a type, on a copy of its entities."""
+        """Make the repository of a type, with a copy of its entities."""
         copied = rows[entity_type] = rows.get(entity_type, Rows()).copy()
         return MemoryRepository(entity_type, copied, audit)
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
-        """The entities of a type by their ids, as the last unit of work left them."""
-        found = self._rows.get(entity_type)
-        return found.by_id if found else {}
+        """The committed entities of a type by their ids."""
+        rows = self._rows.get(entity_type)
+        return rows.by_id if rows else {}
 
     @property
     def events(self) -> Mapping[int, Event]:
-        """The events by their ids, as the last unit of work left them."""
+        """The committed events by their ids."""
         return self._events
 
     def ready(self) -> None:
-        """Nothing can be wrong with it."""
+        """Do nothing: memory is always ready."""
 
     def purge(self) -> None:
-        """Nothing remains in memory of what was erased."""
+        """Do nothing: no erased values remain in memory."""
 
 
 def _savepoint(

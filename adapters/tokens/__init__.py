@@ -1,1 +1,1 @@
-"""JSON Web Tokens (RFC 7519): made, and checked by keys of our own or of an issuer."""
+"""Signs JSON Web Tokens (RFC 7519), and verifies them by a secret or the keys of an issuer."""

@@ -1,4 +1,4 @@
-"""Where an issuer's keys are published, and when they are read again."""
+"""Reads the keys that an issuer publishes, and refreshes them."""
 
 import os
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from application.ports import Unavailable
 LARGEST: Final = 256 * 1024
 FETCH_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 300.0
-"""Seconds for which keys are used without reading the set again."""
+"""The number of seconds for which keys are used without reading the set again."""
 STALE: Final = 3600.0
-"""Seconds for which the last good keys are used while the set cannot be read."""
+"""The number of seconds for which the last good keys are used if the set cannot be read."""
 MIN_REFRESH_SECONDS: Final = 10.0
-"""Seconds between two attempts to read a set."""
+"""The minimum number of seconds between two attempts to read a set."""
 _EARLY: Final = 0.8
-"""The part of the lifespan after which the set is read ahead, so that no request has to wait."""
+"""The part of the lifespan after which the set is read early, so that no request has to wait."""
 _WAIT_FOR_REFRESH: Final = FETCH_SECONDS + 1
 _WAIT_FOR_NEW_KEY: Final = 2.0
 
@@ -32,11 +32,11 @@ _log = structlog.get_logger("roster.tokens")
 
 
 class UnreachableKeySet(UnusableKeySet):
-    """A key set that cannot be read now."""
+    """The key set cannot be read now."""
 
 
 def read_file(path: str) -> bytes:
-    """The content of the file. Raises UnreachableKeySet, UnusableKeySet."""
+    """Read a file. Raises UnreachableKeySet if that fails, UnusableKeySet if it is too long."""
     try:
         with Path(path).open("rb") as file:
             return _bounded(file.read(LARGEST + 1))
@@ -48,7 +48,7 @@ def read_file(path: str) -> bytes:
 
 
 def fetch(url: str, *, seconds: float = FETCH_SECONDS) -> bytes:
-    """The body at the https URL. Raises UnreachableKeySet, UnusableKeySet."""
+    """Fetch an https URL. Raises UnreachableKeySet if that fails, UnusableKeySet if too long."""
     accept = "application/jwk-set+json, application/json"
     try:
         return _bounded(get(url, accept=accept, seconds=seconds, most_bytes=LARGEST))
@@ -63,14 +63,16 @@ def _bounded(text: bytes) -> bytes:
 
 
 class KeySet:
-    """The usable keys of a set that may change where it is published.
+    """The usable keys of a published set, which may change.
 
-    The set is read again, in a thread, when keys are requested late in their lifespan and when a
-    token needs a key that is not among them, but never within `floor` seconds of the last attempt.
-    Keys older than `lifespan` seconds are used only if another attempt to read the set failed, so
-    a withdrawn key works for at most `lifespan` seconds while the set can be read. Requests wait
-    for the attempt. The last good keys are used until they are `stale` seconds old. Times are
-    those of `clock`. No thread runs between attempts, so the process may fork.
+    The set is read again, in a thread, if keys are requested late in their lifespan, or if a token
+    needs an unknown key. There are at least `floor` seconds between two attempts.
+
+    Keys older than `lifespan` seconds are used only if another attempt to read the set failed.
+    Requests wait for that attempt. So a withdrawn key works for at most `lifespan` seconds while
+    the set can be read. The last good keys are used until they are `stale` seconds old.
+
+    Times are those of `clock`. No thread runs between attempts, so the process may fork.
     """
 
     kind: Final = KEY_SET
@@ -100,9 +102,9 @@ class KeySet:
         self._thread: Thread | None = None
 
     def load(self) -> None:
-        """Read the set now. Raises UnusableKeySet.
+        """Read the set now. Raises UnusableKeySet if that fails or no key is usable.
 
-        A set that is valid but has no usable key withdraws all keys.
+        If a valid set has no usable key, all keys are withdrawn.
         """
         started = self._tried_at = self._clock()
         try:
@@ -118,10 +120,10 @@ class KeySet:
         self._read_at, self._failed_at = started, float("-inf")
 
     def current_keys(self) -> tuple[Key, ...]:
-        """The keys that may be used now, in the same object as before unless they changed.
+        """The keys that may be used now. It is the same object until the keys change.
 
-        There are none before the set could be read and when it has become stale. This waits for
-        an attempt to read the set if the keys are older than their lifespan.
+        It is empty until the set has been read, and after the keys are stale. If the keys are older
+        than their lifespan, the method waits for an attempt to read the set.
         """
         age = self._clock() - self._read_at
         if age < self._early:
@@ -132,9 +134,9 @@ class KeySet:
         return self._usable()
 
     def renewed_keys(self) -> tuple[Key, ...]:
-        """The keys after another attempt, for a token that none of `current_keys` fits.
+        """The keys after another attempt, for a token that matches none of `current_keys`.
 
-        This waits for the attempt, but not long. Raises Unavailable if there are no keys at all.
+        Waits a short time for the attempt. Raises Unavailable if there are no keys at all.
         """
         _join(self._refresh(), _WAIT_FOR_NEW_KEY)
         if keys := self._usable():
@@ -145,19 +147,19 @@ class KeySet:
     def _usable(self) -> tuple[Key, ...]:
         """The keys within their lifespan, or within `stale` if the set could not be read again.
 
-        None if neither is so: the attempt is in progress, and they may have been withdrawn.
+        Otherwise empty: an attempt is in progress, and the keys may have been withdrawn.
         """
         age = self._clock() - self._read_at
         return self._keys if age < (self._stale if self._fails() else self._lifespan) else ()
 
     def _fails(self) -> bool:
-        """Whether a recent attempt failed. Then requests do not wait for each further one."""
+        """Returns True if a recent attempt failed. Then requests do not wait for further ones."""
         return self._clock() - self._failed_at < self._lifespan
 
     def _refresh(self) -> Thread | None:
-        """The attempt in progress or, if it is time for one, a new one; else the last one."""
+        """Returns the thread of the current or last attempt. Starts a new one if it is time."""
         with self._lock:
-            # After a fork the thread of the parent process is not alive here.
+            # After a fork, the thread of the parent process does not run here.
             idle = self._thread is None or not self._thread.is_alive()
             if idle and self._clock() - self._tried_at >= self._floor:
                 self._tried_at = self._clock()
@@ -173,7 +175,7 @@ class KeySet:
 
 
 def _join(thread: Thread | None, seconds: float) -> None:
-    """Wait until the thread ends, for the seconds and within the deadline at most."""
+    """Wait until the thread ends, at most for `seconds` and until the deadline."""
     if thread:
         left = time_left()
         thread.join(seconds if left is None else min(seconds, left))

@@ -1,4 +1,4 @@
-"""Keys that verify tokens. The type of a key decides its algorithm; a token only names a key."""
+"""Keys that verify tokens. The type of a key determines its algorithm, not the token."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ from adapters.strict_json import NotStrict, parse
 from application.access import SECRET
 
 SHORTEST_SECRET: Final = 32
-"""Bytes: as many as HS256's digest has (RFC 7518, section 3.2)."""
+"""The minimum bytes of a secret: the length of HS256's digest (RFC 7518, section 3.2)."""
 _SHORTEST_RSA: Final = 2048
-# OpenSSL verifies nothing with longer keys (OPENSSL_RSA_MAX_MODULUS_BITS), nor, above 3072 bits,
-# with longer exponents (OPENSSL_RSA_MAX_PUBEXP_BITS).
+# OpenSSL rejects longer keys (OPENSSL_RSA_MAX_MODULUS_BITS). For keys above 3072 bits, it also
+# rejects longer exponents (OPENSSL_RSA_MAX_PUBEXP_BITS).
 _LONGEST_RSA: Final = 16_384
 _LONGEST_WITH_ANY_EXPONENT: Final = 3072
 _LONGEST_EXPONENT: Final = 64
 
 HS256: Final = ("HS256",)
-_ED25519: Final = ("Ed25519", "EdDSA")  # RFC 9864 gave it the first name, RFC 8037 the second
-_OF_KIND: Final[Mapping[tuple[object, object], tuple[str, ...]]] = {
+_ED25519: Final = ("Ed25519", "EdDSA")  # two names of one algorithm (RFC 9864, RFC 8037)
+_ALGORITHMS: Final[Mapping[tuple[object, object], tuple[str, ...]]] = {
     ("RSA", None): ("RS256",),
     ("EC", "P-256"): ("ES256",),
     ("OKP", "Ed25519"): _ED25519,
 }
-PUBLIC: Final = tuple(name for names in _OF_KIND.values() for name in names)
+PUBLIC: Final = tuple(name for names in _ALGORITHMS.values() for name in names)
 """The algorithms of an issuer's keys."""
 
 if "Ed25519" not in jwt.PyJWS().get_algorithms():
@@ -35,11 +35,11 @@ if "Ed25519" not in jwt.PyJWS().get_algorithms():
 
 
 class UnusableKeySet(Exception):
-    """A key set that cannot verify tokens. Its text is the reason, for the operator."""
+    """The key set cannot verify tokens. The message is the reason, for the operator."""
 
 
 class NoUsableKey(UnusableKeySet):
-    """A valid key set without a key that can verify tokens."""
+    """The key set is valid, but has no key that can verify tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Key:
 
 
 class KeySource(Protocol):
-    """Where the keys for some algorithms come from, and the kind of principals they identify."""
+    """Provides the keys for some algorithms, for one kind of principals."""
 
     @property
     def kind(self) -> str:
@@ -63,12 +63,12 @@ class KeySource(Protocol):
         """The algorithms of the keys."""
 
     def current_keys(self) -> tuple[Key, ...]:
-        """The keys that may be used now, in the same object as before unless they changed."""
+        """The keys that may be used now. It is the same object until the keys change."""
 
     def renewed_keys(self) -> tuple[Key, ...]:
-        """The keys after another look, for a token that none of `current_keys` fits.
+        """The keys after an attempt to refresh them, if a token matches none of `current_keys`.
 
-        Raises Unavailable if there are none.
+        Raises Unavailable if there are no keys.
         """
 
 
@@ -79,15 +79,15 @@ class Secret:
     algorithms: Final = HS256
 
     def __init__(self, secret: str) -> None:
-        """Raises ValueError as secret_bytes does."""
+        """Raises ValueError if `secret_bytes` does."""
         self._keys = (Key(HS256, secret_bytes(secret)),)
 
     def current_keys(self) -> tuple[Key, ...]:
-        """The one key."""
+        """The only key."""
         return self._keys
 
     def renewed_keys(self) -> tuple[Key, ...]:
-        """The one key: it never changes."""
+        """The only key, which never changes."""
         return self._keys
 
 
@@ -95,16 +95,16 @@ def matching(keys: Iterable[Key], algorithm: str, kid: str | None) -> list[Key]:
     """The keys that may have signed a token with this `alg` and `kid`.
 
     These are the keys with that id and those without an id. A token without `kid` may also be
-    signed by the only key for its algorithm (RFC 7515, section 4.1.4 makes `kid` optional).
+    signed by the only key for its algorithm, because `kid` is optional (RFC 7515, section 4.1.4).
     """
-    fitting = [key for key in keys if algorithm in key.algorithms]
-    if kid is None and len(fitting) == 1:
-        return fitting
-    return [key for key in fitting if key.kid is None or key.kid == kid]
+    candidates = [key for key in keys if algorithm in key.algorithms]
+    if kid is None and len(candidates) == 1:
+        return candidates
+    return [key for key in candidates if key.kid is None or key.kid == kid]
 
 
 def secret_bytes(secret: str) -> bytes:
-    """The secret for HS256. Raises ValueError if it is too short or the key of something else."""
+    """The secret for HS256. Raises ValueError if it is too short, or a key for another use."""
     key = secret.encode("utf-8", "surrogateescape")
     if len(key) < SHORTEST_SECRET:
         raise ValueError(f"must have {SHORTEST_SECRET} bytes or more")
@@ -117,15 +117,15 @@ def secret_bytes(secret: str) -> bytes:
 def read_keys(text: bytes) -> tuple[Key, ...]:
     """The usable keys of a JSON Web Key Set (RFC 7517).
 
-    Others are ignored (section 5): keys for encryption, of unknown types, too short or too long,
-    and secret or private ones, which do not belong in a public set.
-    Raises UnusableKeySet if the text is no such set, NoUsableKey if the set has no usable key.
+    Ignores other keys (section 5): keys for encryption, of unknown types, too short or too long.
+    Also ignores secret and private keys, which do not belong in a public set. Raises
+    UnusableKeySet if the text is not a key set, NoUsableKey if the set has no usable key.
     """
     try:
-        found = parse(text)
+        document = parse(text)
     except NotStrict:
         raise UnusableKeySet("it is not JSON") from None
-    members = found.get("keys") if isinstance(found, dict) else None
+    members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         raise UnusableKeySet("it is not a JSON Web Key Set")
     keys = tuple(key for each in members if (key := _usable(each)))
@@ -140,7 +140,7 @@ def _usable(jwk: Any) -> Key | None:
     kid, kind = jwk.get("kid"), (jwk.get("kty"), jwk.get("crv"))
     if not all(isinstance(each, str | None) for each in (kid, *kind)):
         return None
-    algorithms = _OF_KIND.get(kind, ())
+    algorithms = _ALGORITHMS.get(kind, ())
     if not algorithms or jwk.get("alg") not in (None, *algorithms):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The tokens that were verified, so that each is verified once."""
+"""Caches verified tokens, so that each is verified once."""
 
 from dataclasses import dataclass
 from sys import getsizeof
@@ -11,12 +11,12 @@ from application.access import Principal
 MAX_TOKENS: Final = 4096
 MAX_BYTES: Final = 8 * 1024 * 1024
 _ENTRY_BYTES: Final = 512
-"""What an entry takes besides the strings of its principal."""
+"""The bytes of an entry without the strings of its principal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Who a token identifies: until `end`, and while its source has these keys."""
+    """The principal of a token. It is valid until `end`, and while its source has these keys."""
 
     principal: Principal
     end: float
@@ -25,9 +25,9 @@ class Verified:
 
 
 class VerifiedTokens:
-    """Verified tokens by the digest of each: at most MOST of them, and MOST_BYTES in total.
+    """Verified tokens by their digests, at most MAX_TOKENS with MAX_BYTES in total.
 
-    The first ones are removed when there are more.
+    Beyond these limits, the oldest entries are removed.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class VerifiedTokens:
         return self._bytes
 
     def add(self, digest: bytes, verified: Verified) -> None:
-        """Remember it, in place of what was found before."""
+        """Store an entry. It replaces an entry with the same digest."""
         with self._lock:
             self._remove(digest)
             self._entries[digest] = verified

@@ -1,4 +1,4 @@
-"""Signing tokens, and verifying who a token identifies (RFC 7519, RFC 9068)."""
+"""Signs and verifies tokens (RFC 7519, RFC 9068)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,13 +16,13 @@ from domain.text import single_line
 LONGEST: Final = 16 * 1024
 LONGEST_SUBJECT: Final = 255
 LEEWAY: Final = 30
-"""Seconds by which the clocks of an issuer and of this machine may differ."""
+"""The number of seconds by which the clocks of an issuer and of this machine may differ."""
 _LONGEST_LOGGED: Final = 200
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _TYPES: Final = ("jwt", "at+jwt")
-"""A JWT, and an access token (RFC 9068, section 2.1). ID and logout tokens are neither."""
+"""A JWT, and an access token (RFC 9068, section 2.1). ID and logout tokens have other types."""
 _TIMES: Final = ("exp", "nbf", "iat")
 
 _REASONS: Final[Mapping[type[Exception], str]] = {
@@ -35,12 +35,12 @@ _REASONS: Final[Mapping[type[Exception], str]] = {
 
 
 def is_scope(text: str) -> bool:
-    """Whether it can be one scope of a token."""
+    """Returns True if the text can be a scope."""
     return bool(_SCOPE.fullmatch(text))
 
 
 def is_subject(text: str) -> bool:
-    """Whether it can be the subject of a token: printable, with at least one visible character."""
+    """Returns True if the text can be a subject: printable, with a visible character."""
     return text.isprintable() and single_line(text, longest=LONGEST_SUBJECT) is None
 
 
@@ -53,7 +53,7 @@ def sign(
     issuer: str | None = None,
     audience: str | None = None,
 ) -> str:
-    """A token, signed with HS256, that is valid from now on for so many seconds."""
+    """Sign a token with HS256. It is valid for `seconds` from now."""
     now = int(time())
     claims = {"iss": issuer, "sub": subject, "aud": audience, "scope": " ".join(scopes)}
     present = {name: value for name, value in claims.items() if value is not None}
@@ -62,11 +62,11 @@ def sign(
 
 
 class TokenVerifier:
-    """Verifies tokens by the keys of one or more sources, each for algorithms of its own.
+    """Verifies tokens by the keys of one or more sources, each for its own algorithms.
 
-    `issuers` and `audiences` are what a token may have in `iss` and `aud`; None accepts any.
-    `leeway` is in seconds. A verified token is recognised by its digest until it expires or the
-    keys of its source change.
+    `issuers` and `audiences` are the accepted values of `iss` and `aud`; None accepts any.
+    `leeway` is in seconds. A verified token is cached by its digest until it expires or the keys of
+    its source change.
     """
 
     def __init__(
@@ -83,18 +83,18 @@ class TokenVerifier:
         self._verified = VerifiedTokens()
 
     def verify(self, token: str) -> Principal:
-        """Who the token identifies. `token` may be any text.
+        """Returns the principal that the token identifies. `token` may be any text.
 
-        Raises InvalidToken; Unavailable if the keys that would verify it are not available.
+        Raises InvalidToken, or Unavailable if the keys to verify it are not available.
         """
         if len(token) > LONGEST:
             raise InvalidToken(reason=f"The token is longer than {LONGEST} characters.")
         if not _COMPACT.fullmatch(token):
             raise InvalidToken(reason="The token is not a signed JWT in compact form.")
         digest = sha256(token.encode("ascii")).digest()
-        known = self._verified.get(digest)
-        if known and time() < known.end and known.source.current_keys() is known.keys:
-            return known.principal
+        cached = self._verified.get(digest)
+        if cached and time() < cached.end and cached.source.current_keys() is cached.keys:
+            return cached.principal
         verified = self._verify(token)
         self._verified.add(digest, verified)
         return verified.principal
@@ -109,7 +109,7 @@ class TokenVerifier:
         if not candidates:
             keys = source.renewed_keys()
             candidates = matching(keys, algorithm, kid)
-        # Only an id that is known is logged: any other may be text of the client's choice.
+        # Only a known id is logged: the client can choose the text of any other.
         facts = {"kid": kid} if kid and any(key.kid == kid for key in candidates) else {}
         claims = self._claims(token, candidates, facts)
         principal = Principal(source.kind, _name(claims, "iss"), _subject(claims), _scopes(claims))
@@ -118,16 +118,16 @@ class TokenVerifier:
     def _claims(
         self, token: str, candidates: Iterable[Key], facts: Mapping[str, str]
     ) -> dict[str, Any]:
-        """The claims, if one of the keys verifies the token. Raises InvalidToken."""
-        refused = InvalidToken(reason="No key fits the token's `kid` and `alg`.")
+        """The claims of a token. Raises InvalidToken if no key verifies it, or it is invalid."""
+        failure = InvalidToken(reason="No key fits the token's `kid` and `alg`.")
         for key in candidates:
             try:
                 return self._checked(token, key)
             except jwt.InvalidSignatureError:
-                refused = InvalidToken(reason="The token's signature does not match.", **facts)
+                failure = InvalidToken(reason="The token's signature does not match.", **facts)
             except jwt.PyJWTError as error:
-                return _refuse(error, token, facts)
-        raise refused
+                return _raise_invalid(error, token, facts)
+        raise failure
 
     def _checked(self, token: str, key: Key) -> dict[str, Any]:
         claims = jwt.decode(
@@ -142,7 +142,7 @@ class TokenVerifier:
         for name in _TIMES:
             if isinstance(claims.get(name), str | bool):  # PyJWT accepts them as numbers
                 raise InvalidToken(f"The token's `{name}` claim must be a number.")
-        if claims.get("cnf") is not None:  # its presenter must prove to hold a key (RFC 7800)
+        if claims.get("cnf") is not None:  # the client must prove that it has a key (RFC 7800)
             raise InvalidToken(
                 "The token is bound to a key (`cnf`), and Roster accepts only bearer tokens."
             )
@@ -150,7 +150,7 @@ class TokenVerifier:
 
 
 def _header(token: str) -> tuple[str, str | None]:
-    """`alg` and `kid`. Raises InvalidToken for a header that says that it is no access token."""
+    """The header's `alg` and `kid`. Raises InvalidToken if it is not that of an access token."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError:
@@ -162,18 +162,18 @@ def _header(token: str) -> tuple[str, str | None]:
 
 
 def _is_access_token(typ: object) -> bool:
-    """Compares a media type without regard to case (RFC 7515, section 4.1.9)."""
+    """Compare a media type, ignoring case (RFC 7515, section 4.1.9)."""
     return isinstance(typ, str) and typ.lower().removeprefix("application/") in _TYPES
 
 
-def _refuse(error: jwt.PyJWTError, token: str, facts: Mapping[str, str]) -> NoReturn:
-    """Say what is wrong with a token that a trusted key has signed."""
+def _raise_invalid(error: jwt.PyJWTError, token: str, facts: Mapping[str, str]) -> NoReturn:
+    """Raise InvalidToken with the reason why a token with a valid signature is invalid."""
     if isinstance(error, jwt.MissingRequiredClaimError):
         detail = f"The token lacks the claim `{error.claim}`."
-    elif (found := next((kind for kind in _REASONS if isinstance(error, kind)), None)) is None:
+    elif (kind := next((kind for kind in _REASONS if isinstance(error, kind)), None)) is None:
         raise InvalidToken(reason="The token's content is not valid.", **facts) from None
     else:
-        detail = _REASONS[found]
+        detail = _REASONS[kind]
     issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
     if isinstance(issuer, str):
         facts = {**facts, "issuer": issuer[:_LONGEST_LOGGED]}
@@ -198,13 +198,13 @@ def _name(claims: Mapping[str, Any], claim: str) -> str | None:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """The claim `scope`, or `scp` if there is no `scope`, as Entra and Okta write it.
+    """The claim `scope`, or `scp`, which Entra and Okta use, if there is no `scope`.
 
-    Either is a string of scopes separated by spaces (RFC 8693, section 4.2), or a list of strings.
+    It is a string of scopes separated by spaces (RFC 8693, section 4.2), or a list of strings.
     """
     claim = "scp" if claims.get("scope") is None else "scope"
-    found = claims.get(claim)
-    scopes = found.split(" ") if isinstance(found, str) else [] if found is None else found
+    value = claims.get(claim)
+    scopes = value.split(" ") if isinstance(value, str) else [] if value is None else value
     if not (isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes)):
         raise InvalidToken(f"The token's `{claim}` claim must be a string or a list of strings.")
     return frozenset(scopes) - {""}

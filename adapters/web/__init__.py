@@ -1,1 +1,1 @@
-"""The Flask shell around any inbound adapter: knows no resource and no format of documents."""
+"""The Flask application around the inbound adapters, independent of resources and formats."""

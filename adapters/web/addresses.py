@@ -1,4 +1,4 @@
-"""Client addresses: parsed once, and compared in one spelling."""
+"""Parses the addresses of clients, so that they can be compared."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _LONGEST: Final = 100
-"""No address with brackets, zone, quotation marks and port is longer."""
+"""The maximum length of an address with brackets, zone, quotation marks and port."""
 _BRACKETED: Final = re.compile(r"\[([^\]]*)\](?::[A-Za-z0-9._-]{1,20})?")
 _WITH_PORT: Final = re.compile(r"([^:]*):[A-Za-z0-9._-]{1,20}")
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """The IP address in a text such as 203.0.113.7:50001 or [2001:db8::1]:50001; None if none.
+    """Parse a text such as 203.0.113.7:50001 or [2001:db8::1]:50001; None if it is invalid.
 
     Brackets, a port, a zone (RFC 4007) and quotation marks (RFC 7239 section 4) are ignored. An
-    IPv4-mapped IPv6 address is the IPv4 address.
+    IPv4-mapped IPv6 address becomes the IPv4 address.
     """
     if len(text) > _LONGEST:
         return None
     text = text.strip(" \t").removeprefix('"').removesuffix('"')
-    if found := _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text):
-        text = found[1]
+    if match := _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text):
+        text = match[1]
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -36,11 +36,11 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 class TrustedProxies:
-    """Takes the client's address from X-Forwarded-For, which `count` proxies in a row extend.
+    """Middleware that reads the client's address from X-Forwarded-For behind `count` proxies.
 
-    Each of them appends the address of its peer, so that the client is the `count`-th from the
-    end. What precedes it is the client's own text. If that part is missing or is not an address,
-    the address of the peer remains.
+    Each proxy appends the address of its peer, so the client is the `count`-th address from the
+    end. The client chose the text before it. If that address is missing or invalid, the address of
+    the peer remains.
     """
 
     def __init__(self, app: "WSGIApplication", count: int) -> None:
@@ -50,7 +50,7 @@ class TrustedProxies:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> "Iterable[bytes]":
-        """Replace REMOTE_ADDR, and pass the request on."""
+        """Replace REMOTE_ADDR, then call the application."""
         parts = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", self._count)
         if len(parts) >= self._count and (address := parse_address(parts[-self._count])):
             environ["REMOTE_ADDR"] = str(address)

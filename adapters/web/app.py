@@ -1,6 +1,6 @@
-"""The application factory, and what every request gets: an id, a deadline, a line in the log.
+"""Creates the Flask application. Each request gets an id, a deadline and a log entry.
 
-And where they are wanted, a place in the metrics.
+If metrics are on, each request is also counted.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from hashlib import blake2b
 from json import dumps
-from random import getrandbits  # which no one need be unable to guess
+from random import getrandbits  # request ids may be guessable
 from secrets import token_bytes
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -35,57 +35,60 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 REQUEST_ID: Final = "roster.request_id"
-"""Where the WSGI environment holds the request's id."""
+"""The key of the request's id in the WSGI environment."""
 
 _OWN_SERVER = "Granian"
-"""The server that `roster serve` runs. PEP 3333 forbids an application the header Connection; this
-server sends it and acts on it."""
+"""The server that `roster serve` runs. PEP 3333 does not permit applications to send the header
+Connection, but this server sends it and closes the connection."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _log = structlog.get_logger("roster.request")
 
 Rewrite = Callable[[str], str]
 LogFields = dict[str, object]
 RequestLog = Callable[[LogFields], None]
-"""Takes the line of the log that a request leaves behind."""
+"""Logs a request, given the fields of its log entry."""
 
 
-def tell(line: LogFields) -> None:
-    """Log it as any event."""
-    _log.info("request", **line)
+def log_request(fields: LogFields) -> None:
+    """Log a request with structlog."""
+    _log.info("request", **fields)
 
 
 def create_app(
     blueprints: Iterable[Blueprint],
     *,
-    say: Callable[[Exception], Response],
+    render_error: Callable[[Exception], Response],
     canonical: Rewrite,
     request_seconds: float,
     body_seconds: float = 20,
     response_headers: ResponseHeaders | None = None,
     metrics: Metrics | None = None,
-    tell: RequestLog = tell,
+    log_request: RequestLog = log_request,
     check_host: Callable[[], None] | None = None,
     trust_request_id: bool = False,
     log_key: bytes | None = None,
     request_class: type[Request] = Request,
 ) -> Flask:
-    """The application out of its inbound adapters.
+    """Creates the application from the blueprints of its inbound adapters.
 
-    `say` makes the answer to whatever goes wrong; `canonical` turns the path of a request into
-    the one by which it is routed; `request_seconds` is the deadline of a request; the body of one
-    that is refused early is discarded for at most `body_seconds`; `response_headers` adds
-    to every answer's headers; `metrics` hear of every request, and `tell` gets a line about it.
-    `check_host` is the first check of a request. X-Request-ID is accepted from the client if
-    `trust_request_id` is set. `log_key` is the key of the hashes that stand for principals in the
-    log; without one, they differ from process to process. `request_class` has the attributes that
-    the inbound adapters need.
+    - `render_error` makes the response for an exception.
+    - `canonical` returns the path by which a request is routed.
+    - `request_seconds` is the deadline of a request.
+    - `body_seconds` limits how long the rest of a body is discarded after an early response.
+    - `response_headers` adds the headers common to all responses.
+    - `metrics` counts each request, and `log_request` logs it.
+    - `check_host` is the first check of a request.
+    - `trust_request_id` accepts X-Request-ID from the client.
+    - `log_key` is the key of the hashes that replace principals in the log. Without it, they
+      differ between processes.
+    - `request_class` has the attributes that the inbound adapters need.
     """
     app = App("roster", request_class)
     app.url_map.merge_slashes = False
     if check_host:
         app.before_request(check_host)
     app.before_request(_check_request)
-    app.register_error_handler(Exception, say)
+    app.register_error_handler(Exception, render_error)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.wsgi_app = RequestMiddleware(  # type: ignore[method-assign]
@@ -95,7 +98,7 @@ def create_app(
         body_seconds,
         response_headers or ResponseHeaders(),
         metrics,
-        tell,
+        log_request,
         trust_request_id=trust_request_id,
         log_key=log_key or token_bytes(32),
     )
@@ -103,10 +106,10 @@ def create_app(
 
 
 def _check_request() -> Response | None:
-    """What comes before any route: OPTIONS is answered, other spellings are refused.
+    """Handles OPTIONS, and rejects other spellings of paths and methods, before any route.
 
-    Werkzeug takes //users for /users and delete for DELETE; a proxy that guards them doesn't.
-    An encoded slash can't be told from a plain one: servers decode paths (PEP 3333).
+    Werkzeug treats //users as /users and delete as DELETE, but a proxy that restricts access does
+    not. An encoded slash can't be distinguished: servers decode paths (PEP 3333).
     """
     request = current_request()
     path = request.environ["PATH_INFO"]
@@ -122,16 +125,16 @@ def _check_request() -> Response | None:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """The methods that the URL of the request has."""
+    """The methods of the request's URL."""
     routes = current_app.create_url_adapter(request)
     return sorted(routes.allowed_methods()) if routes else []
 
 
 class RequestMiddleware:
-    """One request and its answer, around the whole application.
+    """Wraps the application: sets deadlines and headers, logs and counts each request.
 
-    The log gets one line. It contains no text that the client chose: not the query and the body,
-    the route instead of the path, and a keyed hash instead of the principal.
+    A log entry contains no text that the client chose: neither the query nor the body. It has the
+    route instead of the path, and a keyed hash instead of the principal.
     """
 
     def __init__(
@@ -142,7 +145,7 @@ class RequestMiddleware:
         body_seconds: float,
         response_headers: ResponseHeaders,
         metrics: Metrics | None,
-        tell: RequestLog,
+        log_request: RequestLog,
         *,
         trust_request_id: bool,
         log_key: bytes,
@@ -153,20 +156,20 @@ class RequestMiddleware:
         self._body_seconds = body_seconds
         self._response_headers = response_headers
         self._metrics = metrics
-        self._log = tell
+        self._log_request = log_request
         self._trust_request_id = trust_request_id
         self._pseudonym = lru_cache(1024)(partial(_pseudonym, log_key))
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        began = perf_counter()
+        start = perf_counter()
         PROGRESS.begin(environ)
         if self._metrics:
             self._metrics.request_started(environ)
         environ["PATH_INFO"] = self._canonical(environ["PATH_INFO"])
-        sent_id = environ.get("HTTP_X_REQUEST_ID", "") if self._trust_request_id else ""
-        request_id = environ[REQUEST_ID] = _request_id(sent_id)
+        client_id = environ.get("HTTP_X_REQUEST_ID", "") if self._trust_request_id else ""
+        request_id = environ[REQUEST_ID] = _request_id(client_id)
         started: list[tuple[str, Request]] = []
 
         def starting(status: str, headers: Headers, *exc_info: Any) -> Any:
@@ -183,7 +186,7 @@ class RequestMiddleware:
         try:
             with deadline(self._seconds):
                 response = _join_body(self._app(environ, starting))
-            # A list of one is what servers send in one go.
+            # Servers send a list with one part in a single write.
             if is_read(environ) or not may_follow(environ):
                 return [response]
             return self._and_discard(response, environ)
@@ -191,20 +194,20 @@ class RequestMiddleware:
             PROGRESS.end(environ)
             release_body(environ)
             status, request = started[-1] if started else ("500", None)
-            self._tell(environ, request, int(status[:3]), perf_counter() - began)
+            self._log(environ, request, int(status[:3]), perf_counter() - start)
 
     def _and_discard(self, response: bytes, environ: "WSGIEnvironment") -> Iterator[bytes]:
-        """The response, whatever becomes of the request, and then the rest of the body.
+        """Yields the response, then discards the rest of the request body.
 
-        If a response ends before its request has been read, the server closes the connection:
-        the client cannot send the rest, and may not see the response (RFC 9112 section 9.3).
+        If a response ends before its request has been read, the server closes the connection. The
+        client then cannot send the rest, and may miss the response (RFC 9112 section 9.3).
         """
         try:
             yield response
-        finally:  # also if the server closes this early: it does for a response without a body
+        finally:  # the server closes the iterator early if the response has no body
             discard(environ, seconds=self._body_seconds)
 
-    def _tell(
+    def _log(
         self, environ: "WSGIEnvironment", request: Request | None, status: int, seconds: float
     ) -> None:
         if self._metrics:
@@ -218,27 +221,27 @@ class RequestMiddleware:
         }
         if request and request.principal:
             line["principal"] = self._pseudonym(request.principal.identity)
-        if sent := environ.get("HTTP_TRACEPARENT"):
-            line |= _trace(sent)
+        if traceparent := environ.get("HTTP_TRACEPARENT"):
+            line |= _trace(traceparent)
         if request and request.log_fields:
             line |= request.log_fields
-        self._log(line)
+        self._log_request(line)
 
 
 def _pseudonym(key: bytes, identity: tuple[str | None, ...]) -> str:
-    """Stands for a principal: the same for each of its requests, and no clue to its subject."""
+    """Returns a keyed hash of a principal: always the same, without revealing the subject."""
     return blake2b(dumps(identity).encode(), key=key, digest_size=6).hexdigest()
 
 
 def _is_own_server(environ: "WSGIEnvironment") -> bool:
-    """Whether the request came by `roster serve`."""
+    """Returns True if the server is that of `roster serve`."""
     return environ.get("SERVER_SOFTWARE") == _OWN_SERVER
 
 
-def _trace(sent: str) -> dict[str, str]:
-    """What the log tells of the trace that the request is a part of, if it is one's."""
-    found = trace_id(sent)
-    return {"trace_id": found} if found else {}
+def _trace(traceparent: str) -> dict[str, str]:
+    """The log field for the trace that the request belongs to, if the header is valid."""
+    trace = trace_id(traceparent)
+    return {"trace_id": trace} if trace else {}
 
 
 def _join_body(parts: Iterable[bytes]) -> bytes:
@@ -249,5 +252,7 @@ def _join_body(parts: Iterable[bytes]) -> bytes:
             close()
 
 
-def _request_id(sent: str) -> str:
-    return sent if sent and _SANE_ID.fullmatch(sent) else f"{getrandbits(128):032x}"
+def _request_id(client_id: str) -> str:
+    if client_id and _SANE_ID.fullmatch(client_id):
+        return client_id
+    return f"{getrandbits(128):032x}"

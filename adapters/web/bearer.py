@@ -1,4 +1,4 @@
-"""Bearer tokens (RFC 6750): a request -> who asks."""
+"""Authenticates requests by bearer tokens (RFC 6750)."""
 
 import re
 from collections.abc import Callable
@@ -11,22 +11,24 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Authenticate = Callable[["WSGIEnvironment"], Principal]
-"""Says who asks, or raises Unauthenticated. A gateway's header or a client's certificate would be
-another of its kind."""
+"""Returns the principal of a request. Raises Unauthenticated if there is none.
+
+Other implementations could read the header of a gateway or the certificate of a client.
+"""
 
 _CREDENTIALS: Final = re.compile("bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 _CHALLENGE: Final = 'Bearer realm="roster"'
 
 
 def bearer(principal: Callable[[str], Principal]) -> Authenticate:
-    """Who asks by the token in the header Authorization, of which `principal` tells the bearer.
+    """Authenticates by the header Authorization. `principal` verifies the token.
 
-    A header sent twice arrives as one with a comma, which no token has.
+    If the header is sent twice, it arrives as one value with a comma, which no token contains.
     """
 
     def authenticate(environ: "WSGIEnvironment") -> Principal:
-        sent = environ.get("HTTP_AUTHORIZATION", "").strip(" \t")
-        credentials = _CREDENTIALS.fullmatch(sent)
+        header = environ.get("HTTP_AUTHORIZATION", "").strip(" \t")
+        credentials = _CREDENTIALS.fullmatch(header)
         if not (credentials and credentials[1]):
             raise MissingToken
         return principal(credentials[1])
@@ -35,7 +37,7 @@ def bearer(principal: Callable[[str], Principal]) -> Authenticate:
 
 
 def challenge(error: RosterError) -> str:
-    """The WWW-Authenticate header of a refusal. It names an error only if a token was sent."""
+    """The WWW-Authenticate header for an error. It names the error only if a token was sent."""
     if isinstance(error, InvalidToken):
         return f'{_CHALLENGE}, error="{error.code}"'
     if isinstance(error, InsufficientScope):

@@ -1,17 +1,17 @@
-"""Flask, without the parts of a request and a response that Roster does not use.
+"""Flask, without the features of requests and responses that Roster does not use.
 
-There are no sessions, subdomains, redirects and asynchronous views here. Requests are dispatched
+There are no sessions, subdomains, redirects or asynchronous views here. Requests are dispatched
 by Flask itself, through its public methods and hooks. Everything below is an extension point of
 Flask: the classes of requests and responses, the session interface, `create_url_adapter` and
 `ensure_sync`. docs/decisions/0044-frameworks-through-public-interfaces.md has the reasons.
 
-Some of it relies on details that Flask and Werkzeug do not promise.
+Some of it relies on details that Flask and Werkzeug do not document.
 tests/unit/web/test_flask_app.py fails when one of them changes:
 
-- While Flask dispatches a request, it reads only `environ`, `method`, and what Flask itself has
-  set on the request. Otherwise Request is correct, but reads everything and is slower.
-- While Flask passes a response on, it does not look at it. Otherwise PreparedResponse is correct,
-  but slower.
+- While Flask dispatches a request, it reads only `environ`, `method`, and attributes that Flask
+  itself has set. Otherwise Request is still correct, but it parses everything and is slower.
+- Flask does not read the attributes of the response of a view. Otherwise PreparedResponse is still
+  correct, but slower.
 - The constructors of Request and Response set the attribute `headers`.
 - `werkzeug.routing.MapAdapter` has the parameters and attributes that `Map.bind_to_environ` sets.
 """
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from werkzeug.local import LocalProxy
 
-# RFC 9112 section 3.2 wants all else refused, as it does requests without one and with two.
+# RFC 9112 section 3.2: an invalid Host must be rejected, as must a missing or a repeated one.
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _KNOWN_HOSTS: Final = 256
 _LONGEST_HOST: Final = 300
-"""No host name with its port is longer (RFC 1035 section 2.3.4)."""
+"""The maximum length of a host name with its port (RFC 1035 section 2.3.4)."""
 _LINES: Final = {status.value: f"{status} {status.phrase.upper()}" for status in HTTPStatus}
 _BODILESS: Final = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
 
@@ -45,14 +45,13 @@ _BODILESS: Final = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
 class Request(flask.Request):
     """A request that parses its environ only when an attribute needs it.
 
-    It holds what is known about the request while it is handled. An inbound adapter that needs
-    more attributes derives a class, and passes it to `create_app`.
+    An inbound adapter that needs more attributes derives a class, and passes it to `create_app`.
     """
 
     principal: Principal | None = None
     """The principal that makes the request; None until it is authenticated."""
     log_fields: dict[str, object] | None = None
-    """More fields for the log entry of the request."""
+    """Additional fields for the log entry of the request."""
 
     def __init__(
         self, environ: "WSGIEnvironment", populate_request: bool = True, shallow: bool = False
@@ -65,13 +64,13 @@ class Request(flask.Request):
 
     @cached_property
     def blueprints(self) -> list[str]:
-        """The blueprints of the route. Flask reads them several times, once it is matched."""
+        """The blueprints of the route. Cached, because Flask reads them several times."""
         return super().blueprints
 
-    if not TYPE_CHECKING:  # or every name would be an attribute to a type checker
+    if not TYPE_CHECKING:  # otherwise type checkers would accept every attribute
 
         def __getattr__(self, name: str) -> Any:
-            """An attribute that is missing: parse the environ, which sets all of them."""
+            """Parse the environ, which sets all missing attributes."""
             if "headers" in vars(self):
                 raise AttributeError(name)
             super().__init__(self.environ, populate_request=False, shallow=self.shallow)
@@ -89,9 +88,9 @@ RuntimeError outside a request.
 
 
 class PreparedResponse(flask.Response):
-    """A response whose body and headers are sent as they are.
+    """A response whose body and headers are sent unchanged.
 
-    If an attribute of it is read, it becomes a response like any other.
+    If one of its attributes is read, it becomes an ordinary response.
     """
 
     default_mimetype = None
@@ -137,11 +136,11 @@ class App(flask.Flask):
         self._server_name = lru_cache(_KNOWN_HOSTS)(self._checked)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function itself; Flask would inspect each of them for each request."""
+        """Return the function itself. Flask would inspect it for each request."""
         return func
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
-        """The adapter that routes the request, by its path alone.
+        """The adapter that routes the request by its path.
 
         Raises BadHost if Host is invalid, or missing in HTTP/1.1.
         """
@@ -163,7 +162,7 @@ class App(flask.Flask):
         )
 
     def _checked(self, host: str) -> str:
-        """The host as Werkzeug normalises it. Raises BadHost if it is invalid.
+        """Normalise a host with Werkzeug. Raises BadHost if it is invalid.
 
         Two Host headers arrive as one value with a comma.
         """
@@ -174,5 +173,5 @@ class App(flask.Flask):
 
 
 def _decoded(path: str) -> str:
-    """The path as text: WSGI passes its bytes as characters (PEP 3333)."""
+    """Decode a path: WSGI passes its bytes as characters (PEP 3333)."""
     return path.encode("latin-1").decode(errors="replace")

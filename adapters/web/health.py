@@ -1,4 +1,4 @@
-"""Liveness and readiness."""
+"""The probes for liveness and readiness."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,9 +11,10 @@ _Result = tuple[dict[str, str], Mapping[str, str]]
 
 
 def health(ready: Callable[[], None]) -> Blueprint:
-    """/healthz and /readyz; `ready` raises Unavailable if the store can't serve.
+    """The routes /healthz and /readyz. `ready` raises Unavailable if the store can't be used.
 
-    Anyone may request /readyz, and the check opens a transaction: its result holds for a second.
+    Anyone may request /readyz, and the check opens a transaction. So its result is cached for a
+    second.
     """
     check = CachedResult(ready)
     blueprint = Blueprint("health", __name__)

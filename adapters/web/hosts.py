@@ -1,8 +1,8 @@
 """The hosts and origins that a service without access control accepts.
 
-Such a service is protected only by who can reach it. A browser reaches it for any page that it
-shows: by DNS rebinding, a page of another site becomes a page of this host. What it cannot forge
-are the headers Host and Origin.
+Such a service is protected only by the network, but any web page can use a browser in the network.
+With DNS rebinding, a page of another site becomes a page of this host. A page cannot forge the
+headers Host and Origin, however.
 """
 
 from collections.abc import Iterable
@@ -17,23 +17,23 @@ from adapters.web.addresses import parse_address
 from adapters.web.flask_app import current_request
 
 PROBES: Final = frozenset(("/healthz", "/readyz"))
-"""The paths that accept any Host: a probe addresses whatever the scheduler knows."""
+"""The paths that accept any Host, because a probe may use any address of the service."""
 _SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _LONGEST: Final = 300
-"""No host name with its port is longer (RFC 1035 section 2.3.4)."""
+"""The maximum length of a host name with its port (RFC 1035 section 2.3.4)."""
 
 
 class ForeignHost(Exception):
-    """The request is for a host that this service does not serve."""
+    """The request is for a host that the service does not accept."""
 
 
 class ForeignOrigin(Exception):
-    """The request would change something, and comes from a page of another origin."""
+    """The request may change something, and comes from a page of another origin."""
 
 
 class OpenAccess:
-    """The checks of an open service.
+    """Checks the requests to a service without access control.
 
     Accepted hosts are loopback addresses, localhost, the host of `public_url` and `hosts`.
     Accepted origins are the service's own and `origins`.
@@ -43,8 +43,8 @@ class OpenAccess:
         self, *, public_url: str = "", hosts: Iterable[str] = (), origins: Iterable[str] = ()
     ) -> None:
         public = urlsplit(public_url)
-        named = [*hosts, public.netloc] if public_url else hosts
-        self._hosts = frozenset(("localhost", *map(host_name, named)))
+        accepted = [*hosts, public.netloc] if public_url else hosts
+        self._hosts = frozenset(("localhost", *map(host_name, accepted)))
         self._origins = frozenset(origins)
         if public_url:
             authority = _authority(public.scheme, public.netloc)
@@ -52,10 +52,10 @@ class OpenAccess:
         self._accepts = lru_cache(256)(self._is_accepted)
 
     def check_host(self) -> None:
-        """Raises ForeignHost unless the request is for an accepted host, or is a probe.
+        """Raises ForeignHost if the request is for another host, and is not a probe.
 
-        A request without Host (HTTP/1.0) is accepted: no browser sends one. An invalid Host is
-        left to the routing, which refuses it.
+        A request without Host (HTTP/1.0) is accepted, because browsers do not send any. An invalid
+        Host is ignored here: the routing rejects it.
         """
         request = current_request()
         host = request.environ.get("HTTP_HOST", "")
@@ -69,8 +69,8 @@ class OpenAccess:
     def check_origin(self) -> None:
         """Raises ForeignOrigin if the request may change something and its Origin is not accepted.
 
-        The own origin has the authority of Host. Its scheme is not compared: behind a proxy that
-        ends TLS, the service sees http where the browser sees https.
+        The service's own origin has the authority in Host. Its scheme is not compared: behind a
+        proxy that terminates TLS, the service sees http where the browser sees https.
         """
         request = current_request()
         origin = request.environ.get("HTTP_ORIGIN")
@@ -91,9 +91,10 @@ class OpenAccess:
 
 
 def host_name(authority: str) -> str:
-    """The host of an authority (RFC 3986 section 3.2) in one spelling.
+    """The normalised host of an authority (RFC 3986 section 3.2).
 
-    In lower case, without a port and a final dot; an IPv6 address compressed, without brackets.
+    It is in lower case, without a port and a final dot. An IPv6 address is compressed, without
+    brackets.
     """
     if authority.startswith("["):
         name = authority[1:].partition("]")[0]
@@ -109,5 +110,5 @@ def host_name(authority: str) -> str:
 
 
 def _authority(scheme: str, authority: str) -> str:
-    """In lower case, without the scheme's default port, as browsers write it."""
+    """Normalise an authority as browsers do: lower case, without the scheme's default port."""
     return authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))

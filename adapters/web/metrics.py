@@ -1,7 +1,7 @@
-"""What an operator counts: requests, and whatever else is asked to be measured, for Prometheus.
+"""Metrics for Prometheus: requests, and others that are registered.
 
-Names follow OpenTelemetry's conventions for HTTP servers and database clients. No label holds
-anything that a client can choose freely, so that there are only so many series.
+Names follow OpenTelemetry's conventions for HTTP servers and database clients. No label contains
+text that a client chooses freely, so the number of series is bounded.
 """
 
 import re
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 ROUTE: Final = "roster.route"
-"""Where the WSGI environment holds the rule by which the request was routed, if one was."""
+"""The key of the request's route in the WSGI environment. It is absent if no route matches."""
 UNKNOWN: Final = "_OTHER"
-"""The method of a request, or its route, that is none of ours."""
+"""The label for an unknown method or route."""
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_BETWEEN_SAMPLES: Final = 1.0
+_SAMPLING_SECONDS: Final = 1.0
 
 
 class Metrics:
-    """The metrics of this process, counted together with those of its sisters.
+    """The metrics of all processes of a service.
 
-    `directory` is where the processes of one service keep what they count (see `share`); None
-    for a process on its own.
+    `directory` is the directory in which the processes share their counts (see metrics_directory);
+    None for a single process.
     """
 
     def __init__(self, directory: str | None = None) -> None:
@@ -47,7 +47,7 @@ class Metrics:
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._requests = Histogram(
             "http_server_request_duration_seconds",
-            "How long requests took, from the end of their head to their answer.",
+            "Duration of requests, from the end of their headers to their response.",
             ["http_route", "http_request_method", "http_response_status_code"],
             buckets=_SECONDS,
             registry=self._registry,
@@ -55,37 +55,37 @@ class Metrics:
         self._active: set[int] = set()
         self.gauge(
             "http_server_active_requests",
-            "How many requests are being answered.",
+            "Requests that are being processed.",
             lambda: len(self._active),
         )
 
     def request_started(self, environ: "WSGIEnvironment") -> None:
-        """A request is there to be answered."""
+        """Count a request that is now processed."""
         self._active.add(id(environ))
 
     def request_finished(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
-        """A request that `began` has its answer."""
+        """Count a response, and no longer count the request as active."""
         self._active.discard(id(environ))
         route, method = environ.get(ROUTE, UNKNOWN), known_method(environ)
         key = (route, method, status)
         child = self._children.get(key)
-        if child is None:  # labels() takes longer than all the rest
+        if child is None:  # cached, because labels() takes longer than everything else here
             child = self._children[key] = self._requests.labels(
                 route_template(route), method, status
             )
         child.observe(seconds)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Tell what `read` gives, the sum of it over all processes."""
+        """Report the result of `read`, summed over all processes."""
         gauge = Gauge(name, text, multiprocess_mode="livesum", registry=self._registry)
         self._samples.append(lambda: gauge.set(read()))
 
     def counter(
         self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]
     ) -> None:
-        """Tell how often each thing happens from now on, of which `read` gives the count."""
+        """Report how much the counts that `read` returns increase from now on."""
         counter = Counter(name, text, [label], registry=self._registry)
-        counted = dict(read())  # by the process that started this one
+        counted = dict(read())  # counts of the parent process, if this one was forked
 
         def sample() -> None:
             for kind, count in read().items():
@@ -95,14 +95,14 @@ class Metrics:
         self._samples.append(sample)
 
     def watch(self) -> None:
-        """Keep telling the other processes, as long as this one lives, how it stands here."""
+        """Share the values of this process regularly, in a daemon thread."""
         if self._directory:
             Thread(target=self._watch, name="metrics", daemon=True).start()
 
     def _watch(self) -> None:
         while True:
             self._sample()
-            sleep(_BETWEEN_SAMPLES)
+            sleep(_SAMPLING_SECONDS)
 
     def _sample(self) -> None:
         with self._sampling:
@@ -110,31 +110,31 @@ class Metrics:
                 sample()
 
     def text(self) -> bytes:
-        """All of them, in Prometheus' format."""
+        """The metrics of all processes in Prometheus' text format."""
         self._sample()
         if self._directory is None:
             return generate_latest(self._registry)
-        together = CollectorRegistry()
-        MultiProcessCollector(together, self._directory)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        all_processes = CollectorRegistry()
+        MultiProcessCollector(all_processes, self._directory)  # type: ignore[no-untyped-call]
+        return generate_latest(all_processes)
 
 
 def known_method(environ: "WSGIEnvironment") -> str:
-    """The method of a request, if it is one that HTTP knows."""
+    """The method of a request, or UNKNOWN if it is not a method of HTTP."""
     method: str = environ["REQUEST_METHOD"]
     return method if method in _METHODS else UNKNOWN
 
 
 @lru_cache
 def route_template(route: str) -> str:
-    """/users/<key:user_id> as /users/{user_id}."""
+    """Convert a route such as /users/<key:user_id> to /users/{user_id}."""
     return re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", route)
 
 
 def metrics(collected: Metrics | None) -> Blueprint:
-    """/metrics; 404 if none are collected.
+    """The route /metrics, which is 404 if metrics are off.
 
-    Anyone may request it, and the text takes milliseconds to compute: it holds for a second.
+    Anyone may request it, and the text takes milliseconds to compute. So it is cached for a second.
     """
     text = CachedResult(collected.text) if collected else None
     blueprint = Blueprint("metrics", __name__)

@@ -1,4 +1,4 @@
-"""Where the processes of one service keep what they count, for any of them to tell it all."""
+"""The directory in which the processes of one service share their metrics."""
 
 import fcntl
 import os
@@ -18,14 +18,14 @@ _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 @contextmanager
 def metrics_directory() -> Iterator[None]:
-    """An empty directory of our own for this process and those that it starts, while it lasts.
+    """Create an empty directory for this process and its children, and remove it at the end.
 
-    What others left behind that were killed is swept.
+    Also removes the directories of processes that were killed.
     """
     parent = Path(tempfile.gettempdir())
-    for left in parent.glob(f"{_PREFIX}*"):
-        _remove_stale(left)
-    path, lock = _new()
+    for other in parent.glob(f"{_PREFIX}*"):
+        _remove_stale(other)
+    path, lock = _create()
     os.environ[_VARIABLE] = str(path)
     try:
         yield
@@ -35,10 +35,10 @@ def metrics_directory() -> Iterator[None]:
         os.close(lock)
 
 
-def _new() -> tuple[Path, int]:
-    """A directory that is locked; another start may sweep it before it is."""
+def _create() -> tuple[Path, int]:
+    """Create and lock a directory. Until it is locked, another process may remove it."""
     while True:
-        path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # for nobody else to read
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # readable by its owner only
         with suppress(OSError):
             lock = os.open(path, os.O_RDONLY)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -48,7 +48,7 @@ def _new() -> tuple[Path, int]:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove it if it is ours and nobody's any more: locks end with those who hold them."""
+    """Remove a directory of this user that no process has locked."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
         try:
@@ -60,10 +60,10 @@ def _remove_stale(path: Path) -> None:
 
 
 def use_metrics_directory() -> str | None:
-    """Count in files of the directory from now on, if there is one; where it is.
+    """Count in files of the directory from now on. Returns its path, or None if there is none.
 
-    Each process has its own files. It takes up those of one that has ended, so that nothing
-    counted is lost, and there are never more of them than there were processes at once.
+    Each process has its own files. A new process continues the files of a process that has ended.
+    So no counts are lost, and the number of files does not grow when processes are replaced.
     """
     if path := os.environ.get(_VARIABLE):
         own = _free_number(path)
@@ -72,7 +72,7 @@ def use_metrics_directory() -> str | None:
 
 
 def _free_number(path: str) -> int:
-    """The first that no living process has. The lock is held to the end of this one."""
+    """The first number that no live process uses. This process keeps it locked until it ends."""
     for number in count():
         descriptor = os.open(Path(path, f"{number}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:

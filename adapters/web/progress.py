@@ -1,4 +1,4 @@
-"""The requests that this process works on: when each began, and which are still being read."""
+"""Records when each request of this process began, and which bodies are still being read."""
 
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -15,11 +15,11 @@ class Progress:
         self._reading: dict[int, float] = {}
 
     def begin(self, environ: "WSGIEnvironment") -> None:
-        """Record that the head of a request has arrived."""
+        """Record that the headers of a request have arrived."""
         self._began[id(environ)] = monotonic()
 
     def end(self, environ: "WSGIEnvironment") -> None:
-        """Forget a request whose response is complete."""
+        """Remove a request whose response is complete."""
         self._began.pop(id(environ), None)
 
     def begin_reading(self, environ: "WSGIEnvironment") -> None:
@@ -27,16 +27,16 @@ class Progress:
         self._reading[id(environ)] = monotonic()
 
     def end_reading(self, environ: "WSGIEnvironment") -> None:
-        """Record that nothing of the body is being read any more."""
+        """Record that the body is no longer being read."""
         self._reading.pop(id(environ), None)
 
     def read_since(self) -> list[float]:
-        """When the reading of each body that is still incomplete began."""
+        """The time at which reading began, for each incomplete body."""
         return list(self._reading.values())
 
     def processed_since(self) -> list[float]:
-        """When each request began of which nothing is being read any more."""
-        began = self._began.copy()  # one step: other threads add and remove entries
+        """The time at which the request began, for each request whose body is not being read."""
+        began = self._began.copy()  # atomic: other threads add and remove entries
         for key in list(self._reading):
             began.pop(key, None)
         return list(began.values())

@@ -1,4 +1,4 @@
-"""How often one and the same may ask."""
+"""Limits the rate of requests from each client."""
 
 import json
 from collections.abc import Callable
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from flask import Response
 
 RateLimiter = Callable[["WSGIEnvironment", Principal | None], None]
-"""Counts a request for whoever asks, or raises TooManyRequests."""
+"""Counts a request of a client. Raises TooManyRequests if it is over the limit."""
 
 _COUNTED: Final = "roster.counted"
-"""Where the WSGI environment says that a limit has counted the request."""
-_IPV6_OF_ONE: Final = 64
-"""How many bits of an IPv6 address a network hands out to one customer as a whole."""
+"""The key in the WSGI environment that is set when a limit has counted the request."""
+_IPV6_PREFIX_BITS: Final = 64
+"""The length of the IPv6 prefix that a network usually assigns to one customer."""
 
 
 class TooManyRequests(Exception):
-    """Whoever asks has asked too often lately; `seconds` until they may again."""
+    """The client has sent too many requests. It may send the next one after `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"too many requests; {seconds} s to wait")
@@ -38,49 +38,48 @@ class TooManyRequests(Exception):
 
 
 def rate(text: str) -> Quota:
-    """100/minute, 10 per second, 600/hour burst 20: so many in a time, so many of them at once.
+    """Parse a rate such as 100/minute, 10 per second or 600/hour burst 20.
 
-    Without a burst all of them may come at once. ValueError for what is none, or would let
-    nothing through.
+    The burst is the number of requests that may arrive at the same time; by default, all of them.
+    Raises ValueError if the text is not a rate, or if the rate permits no requests.
     """
     try:
-        (found,) = parse(text)
-    except (DataError, OverflowError) as unread:
-        raise ValueError(text) from unread
-    if found.burst < 1:
-        raise ValueError("nothing would be let through")
-    return found
+        (quota,) = parse(text)
+    except (DataError, OverflowError) as error:
+        raise ValueError(text) from error
+    if quota.burst < 1:
+        raise ValueError("permits no requests")
+    return quota
 
 
-def rate_limiter(allowed: Quota, askers: int = 100_000) -> RateLimiter:
-    """At most so many requests, as this process counts them: a burst, and then one by one.
+def rate_limiter(allowed: Quota, max_clients: int = 100_000) -> RateLimiter:
+    """Limits the requests of each client that this process counts: a burst, then a steady rate.
 
-    Principals are counted by their names, others by their addresses. Of more askers than that,
-    whoever has not asked for longest is forgotten.
+    A client is a principal, or an address if it is not authenticated. Above `max_clients`, the
+    count of the client with the oldest request is dropped.
     """
     throttled = Throttled(
         using=RateLimiterType.GCRA.value,
         quota=allowed,
-        store=MemoryStore(options={"MAX_SIZE": askers}),
+        store=MemoryStore(options={"MAX_SIZE": max_clients}),
     )
 
     def check(environ: "WSGIEnvironment", principal: Principal | None) -> None:
         environ[_COUNTED] = True
-        result = throttled.limit(_who(environ, principal))
+        result = throttled.limit(_client(environ, principal))
         if result.limited:
             raise TooManyRequests(max(1, ceil(result.state.retry_after)))
 
     return check
 
 
-def counting_refusals(
+def counting_errors(
     respond: Callable[[Exception], "Response"], limit: RateLimiter
 ) -> Callable[[Exception], "Response"]:
-    """An error handler that counts refusals for the client's address, and responds with 429 beyond
-    the limit.
+    """Returns an error handler that counts errors, and responds with 429 beyond the limit.
 
-    The routes of the API count their own requests. What HTTP refuses (an unknown URL or host, a
-    method that the URL lacks) reaches none of them.
+    The routes of the API count their own requests. This handler counts the requests that match no
+    route, by the client's address: those with an unknown URL, host or method.
     """
 
     def handle(error: Exception) -> "Response":
@@ -95,17 +94,17 @@ def counting_refusals(
     return handle
 
 
-def _who(environ: "WSGIEnvironment", principal: Principal | None) -> str:
+def _client(environ: "WSGIEnvironment", principal: Principal | None) -> str:
     if principal and principal.subject is not None:
         return f"principal {json.dumps(principal.identity)}"
     return f"address {_network(environ.get('REMOTE_ADDR', ''))}"
 
 
 def _network(address: str) -> str:
-    """The address; of IPv6 its network, all of whose addresses one client may use at will."""
-    known = parse_address(address)
-    if known is None:  # a unix socket's
+    """The address, or the network of an IPv6 address: one client can use all its addresses."""
+    parsed = parse_address(address)
+    if parsed is None:  # the address of a unix socket
         return address
-    if isinstance(known, IPv6Address):
-        return f"{int(known) >> (128 - _IPV6_OF_ONE):x}::/{_IPV6_OF_ONE}"
-    return str(known)
+    if isinstance(parsed, IPv6Address):
+        return f"{int(parsed) >> (128 - _IPV6_PREFIX_BITS):x}::/{_IPV6_PREFIX_BITS}"
+    return str(parsed)

@@ -1,4 +1,4 @@
-"""Results that are expensive to compute and may be a second old."""
+"""Caches results that are expensive to compute and may be a second old."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -12,10 +12,10 @@ STALE_SECONDS: Final = 3.0
 
 
 class CachedResult(Generic[T]):
-    """The result of a function, which runs at most once a second and in one thread at a time.
+    """Caches the result of a function, which runs at most once a second, in one thread at a time.
 
-    While one thread computes the next result, others get the last one, unless it is older than
-    STALE_SECONDS; then they wait. An exception is a result as well: it is raised again.
+    While one thread computes the next result, other threads get the last one. If that is older than
+    STALE_SECONDS, they wait. An exception is also cached, and raised each time.
     """
 
     def __init__(self, compute: Callable[[], T]) -> None:
@@ -24,7 +24,7 @@ class CachedResult(Generic[T]):
         self._last: tuple[float, T | None, Exception | None] | None = None
 
     def __call__(self) -> T:
-        """The last result if it is recent, else a new one."""
+        """Returns the last result if it is recent, otherwise a new one."""
         last = self._last
         if last is None or (age := monotonic() - last[0]) >= STALE_SECONDS:
             with self._computing:
@@ -41,7 +41,7 @@ class CachedResult(Generic[T]):
     def _refresh(self) -> None:
         try:
             value, failure = self._compute(), None
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is the result)
+        except Exception as error:  # noqa: BLE001 (any exception is the result)
             value, failure = None, error
         self._last = monotonic(), value, failure
 
@@ -49,5 +49,5 @@ class CachedResult(Generic[T]):
         assert self._last is not None
         _, value, error = self._last
         if error is not None:
-            raise error.with_traceback(None)  # or it would grow each time
+            raise error.with_traceback(None)  # otherwise its traceback would grow each time
         return value  # type: ignore[return-value]

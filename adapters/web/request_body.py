@@ -1,4 +1,4 @@
-"""Bounds on request bodies: their length, the time they take to arrive, and their memory."""
+"""Reads request bodies, and limits their length, their time to arrive and their memory."""
 
 from collections.abc import Callable
 from math import inf
@@ -16,22 +16,30 @@ Body = bytes | bytearray
 
 STEP: Final = 64 * 1024
 SMALL: Final = 16 * 1024
-"""Bodies up to this size do not count against the memory of bodies: connections bound them."""
+"""The size up to which a body does not count towards the memory of bodies.
+
+The number of connections limits these bodies.
+"""
 MAX_DRAINED_BYTES: Final = 32 * 1024 * 1024
-"""How much of an unread body is read and discarded, so that a client that sends everything before
-it reads receives the response instead of a broken connection."""
+"""The maximum length of the unread part of a body that is discarded.
+
+Some clients send everything before they read. They receive the response only if the server reads
+the body.
+"""
 READING_SECONDS: Final = 1.0
-"""How much processor time is spent on reading a body in chunks: if each has a single byte, it takes
-hundreds of times as much as a body in one piece."""
+"""The processor time for reading a chunked body.
+
+With chunks of a single byte, a body takes hundreds of times as much as without chunks.
+"""
 DISCARDING_SECONDS: Final = 0.2
-"""How much processor time is spent on discarding a body in chunks."""
+"""The processor time for discarding a chunked body."""
 
 _ARRIVAL: Final = "roster.body.arrival"
 _HELD: Final = "roster.body.held"
 
 
 class BodyTooLarge(Exception):
-    """The body is over its limit."""
+    """The body is longer than its limit."""
 
 
 class BodyIncomplete(Exception):
@@ -39,22 +47,22 @@ class BodyIncomplete(Exception):
 
 
 class BodyTooSlow(Exception):
-    """The body took longer to arrive than it may."""
+    """The body did not arrive in time."""
 
 
 class BodyMemoryExceeded(Exception):
-    """The bodies of all requests together take as much memory as they may."""
+    """The bodies of all requests together need more memory than their limit."""
 
 
 class BodyMemory:
     """The memory that request bodies share in a process.
 
-    It is taken as bytes arrive, so that a client holds no more than it has sent. If there is too
-    little, the largest incomplete body gives its memory up; the body that needs memory is refused
-    only if it is itself the largest. So clients that send slowly cannot keep others out.
+    It is allocated as bytes arrive, so a client holds no more than it has sent. If there is too
+    little, the largest incomplete body loses its memory. The body that needs memory is rejected
+    only if it is itself the largest. So slow clients cannot block others.
 
-    Large bodies are validated one at a time: decoding takes several times the size of a body, and
-    threads that share one interpreter lock would not be faster together.
+    Large bodies are validated one at a time, because decoding takes several times their size.
+    Parallel threads would not be faster, because they share the interpreter lock.
     """
 
     def __init__(self, total: int) -> None:
@@ -66,11 +74,11 @@ class BodyMemory:
 
     @property
     def used(self) -> int:
-        """The bytes that are taken now."""
+        """The bytes that are currently allocated."""
         return self._used
 
     def hold(self) -> "HeldBody":
-        """A body of which nothing has arrived yet. The caller releases it."""
+        """Register a new, empty body. The caller must release it."""
         held = HeldBody(self)
         with self._lock:
             self._incomplete.add(held)
@@ -96,7 +104,7 @@ class BodyMemory:
     def _drop(self, held: "HeldBody") -> None:
         self._incomplete.discard(held)
         self._used -= len(held.content)
-        held.content.clear()  # in place, so that other references hold nothing
+        held.content.clear()  # in place, so that other references to it do not keep the memory
 
     def complete(self, held: "HeldBody") -> None:
         """Record that a body has arrived. Raises BodyMemoryExceeded if it has lost its memory."""
@@ -106,7 +114,7 @@ class BodyMemory:
             self._incomplete.discard(held)
 
     def release(self, held: "HeldBody") -> None:
-        """Give the memory of a body back."""
+        """Release the memory of a body."""
         with self._lock:
             self._drop(held)
         if held.validating:
@@ -125,7 +133,7 @@ class BodyMemory:
 
 
 class HeldBody:
-    """What one request holds of the memory of bodies."""
+    """The body of one request in the shared memory."""
 
     __slots__ = ("content", "memory", "validating")
 
@@ -146,13 +154,13 @@ class _Arrival:
 def read_body(
     environ: "WSGIEnvironment", *, limit: int, seconds: float, memory: BodyMemory | None = None
 ) -> Body:
-    """The body of a request, at most `limit` bytes.
+    """Read the body of a request, at most `limit` bytes.
 
-    Raises BodyTooLarge, BodyIncomplete, BodyMemoryExceeded, and BodyTooSlow if the body is not
-    complete after `seconds`, or if its chunks are so small that they take READING_SECONDS. It
-    cannot end a read that blocks for longer; the server does.
+    Raises BodyTooLarge, BodyIncomplete and BodyMemoryExceeded. Raises BodyTooSlow if the body is
+    not complete after `seconds`, or if reading its chunks takes READING_SECONDS. A read that
+    blocks for longer can only be ended by the server.
 
-    PEP 3333 does not tell where a chunked body breaks off: it looks as if it ended there.
+    A chunked body that breaks off cannot be distinguished from a complete one (PEP 3333).
     """
     start = monotonic()
     length = _length(environ)
@@ -190,7 +198,7 @@ def read_body(
 
 
 def _length(environ: "WSGIEnvironment") -> int | None:
-    """The length of the body by its head; None if only its end on the wire shows it."""
+    """The declared length of the body; None if the body is chunked."""
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared.isascii() and declared.isdigit():
         return int(declared)
@@ -198,7 +206,7 @@ def _length(environ: "WSGIEnvironment") -> int | None:
 
 
 def _read(read: Callable[[int], bytes], size: int) -> bytes:
-    """The next `size` bytes, fewer only at the end of the stream; one read may give fewer."""
+    """Read `size` bytes, fewer only at the end of the stream. A single read may return fewer."""
     body = b""
     while len(body) < size and (part := read(size - len(body))):
         body = part if not body else body + part
@@ -213,9 +221,9 @@ def _read_held(
     end: float,
     work: float = inf,
 ) -> None:
-    """Read `size` bytes, fewer only at the end of the stream, into the shared memory.
+    """Read `size` bytes into the shared memory, fewer only at the end of the stream.
 
-    Raises BodyTooSlow after `end`, or once this thread's processor time is `work`.
+    Raises BodyTooSlow after the time `end`, or if this thread's processor time exceeds `work`.
     """
     while (left := size - arrival.received) > 0 and (part := read(min(left, STEP))):
         arrival.received += len(part)
@@ -227,13 +235,13 @@ def _read_held(
 
 
 def begin_validation(environ: "WSGIEnvironment") -> None:
-    """Wait for the turn of a large body to be validated. Raises BodyMemoryExceeded."""
+    """Wait until a large body may be validated. Raises BodyMemoryExceeded after the deadline."""
     if held := environ.get(_HELD):
         held.memory.begin_validation(held)
 
 
 def release_body(environ: "WSGIEnvironment") -> bool:
-    """Give back the memory that the body of a request holds. Returns whether it held any."""
+    """Release the memory of the request's body. Returns False if it had none."""
     held: HeldBody | None = environ.pop(_HELD, None)
     if held is None:
         return False
@@ -242,7 +250,7 @@ def release_body(environ: "WSGIEnvironment") -> bool:
 
 
 def is_read(environ: "WSGIEnvironment") -> bool:
-    """Whether nothing of the body is left to be read."""
+    """Returns True if the body has been read completely, or is empty."""
     if environ.get("CONTENT_LENGTH", "0") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
         return True
     arrival = environ.get(_ARRIVAL)
@@ -250,43 +258,42 @@ def is_read(environ: "WSGIEnvironment") -> bool:
 
 
 def can_be_discarded(environ: "WSGIEnvironment") -> bool:
-    """Whether `discard` will certainly reach the end of the body, if the client sends it."""
-    left = _left(environ)
-    return left is not None and left <= MAX_DRAINED_BYTES and may_follow(environ)
+    """Returns True if `discard` will reach the end of the body, if the client sends it."""
+    unread = _unread_bytes(environ)
+    return unread is not None and unread <= MAX_DRAINED_BYTES and may_follow(environ)
 
 
 def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
-    """Read and discard the rest of a body: at most DISCARDED bytes, for at most `seconds`.
+    """Read and discard the rest of a body: at most MAX_DRAINED_BYTES, for at most `seconds`.
 
-    A body in chunks is read as long as it takes less than DISCARDING_SECONDS of processor time.
-
-    Nothing is read from a client that waits for permission to send it (RFC 9110 section 10.1.1).
+    For a chunked body, the processor time is limited to DISCARDING_SECONDS. Nothing is read if the
+    client waits for permission to send the body (RFC 9110 section 10.1.1).
     """
     if not may_follow(environ):
         return
-    left = _left(environ)
-    most = MAX_DRAINED_BYTES if left is None else min(MAX_DRAINED_BYTES, left)
+    unread = _unread_bytes(environ)
+    most = MAX_DRAINED_BYTES if unread is None else min(MAX_DRAINED_BYTES, unread)
     read, end = environ["wsgi.input"].read, monotonic() + seconds
     processed = thread_time() + DISCARDING_SECONDS
     PROGRESS.begin_reading(environ)
     try:
         while most > 0 and monotonic() < end and (part := read(min(most, STEP))):
             most -= len(part)
-            if left is None and thread_time() >= processed:
+            if unread is None and thread_time() >= processed:
                 break
     finally:
         PROGRESS.end_reading(environ)
 
 
-def _left(environ: "WSGIEnvironment") -> int | None:
-    """How much of the body has not been read; None if only its end on the wire shows it."""
+def _unread_bytes(environ: "WSGIEnvironment") -> int | None:
+    """The length of the unread part of the body; None if the body is chunked."""
     arrival: _Arrival | None = environ.get(_ARRIVAL)
     length = _length(environ)
     return length if length is None or arrival is None else length - arrival.received
 
 
 def may_follow(environ: "WSGIEnvironment") -> bool:
-    """Whether the client may still send the rest of a body that has not been read to its end."""
+    """Returns True if the client may still send the rest of an incomplete body."""
     arrival: _Arrival | None = environ.get(_ARRIVAL)
     if arrival is None:
         return str(environ.get("HTTP_EXPECT", "")).lower() != "100-continue"

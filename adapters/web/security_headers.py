@@ -1,7 +1,7 @@
-"""What every answer bears beside its own headers: for browsers, and for scripts of other origins.
+"""The headers common to all responses: security headers, and CORS for other origins.
 
-Cross-origin requests go by the Fetch standard (fetch.spec.whatwg.org, HTTP-CORS protocol). None
-is ever allowed credentials that a browser adds by itself: a token is a header of the script's.
+CORS follows the Fetch standard (fetch.spec.whatwg.org, HTTP-CORS protocol). Credentials that a
+browser adds itself are never allowed: scripts send tokens in a header.
 """
 
 import re
@@ -17,13 +17,13 @@ Headers = list[tuple[str, str]]
 ANYONE: Final = "*"
 _POLICY: Final = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 _ALWAYS: Final = (
-    ("Server", "roster"),  # or the server would name itself
+    ("Server", "roster"),  # otherwise granian sends its own name
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
-"""For responses that describe a moment: a stored one would be wrong (RFC 9111 section 5.2.2.5)."""
+"""For responses that are only valid when they are sent (RFC 9111 section 5.2.2.5)."""
 _ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")
 _EXPOSED: Final = "Allow, ETag, Location, Retry-After, WWW-Authenticate, X-Request-ID"
 _ALLOWED: Final = (
@@ -38,10 +38,10 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 
 
 class ResponseHeaders:
-    """Puts on an answer what all of them bear.
+    """Adds the headers common to all responses.
 
-    `origins` are those whose scripts may read answers: none, some, or ANYONE. `https` is for a
-    service that is reached by https only, which browsers then remember for a year.
+    Scripts of `origins` may read the responses; ANYONE allows all origins. `https` makes browsers
+    use https only for a year.
     """
 
     def __init__(self, *, https: bool = False, origins: Iterable[str] = ()) -> None:
@@ -52,20 +52,20 @@ class ResponseHeaders:
         self._preflight = (*_ALWAYS, ("Vary", vary), *([_ONLY_HTTPS] if https else []))
 
     def __call__(self, environ: "WSGIEnvironment", headers: Headers) -> None:
-        """Add to the headers of the answer to a request."""
+        """Add the common headers to those of a response."""
         for name, _ in headers:
-            if name == _POLICY[0]:  # pages for people have their own
+            if name == _POLICY[0]:  # HTML pages set their own policy
                 break
         else:
             headers.append(_POLICY)
         if self._origins:
-            headers += self._shared(environ, headers)
+            headers += self._cors(environ, headers)
             if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
                 headers += self._preflight
                 return
         headers += self._always
 
-    def _shared(self, environ: "WSGIEnvironment", headers: Headers) -> Headers:
+    def _cors(self, environ: "WSGIEnvironment", headers: Headers) -> Headers:
         origin = environ.get("HTTP_ORIGIN")
         if origin is None or not ({origin, ANYONE} & self._origins):
             return []
@@ -86,14 +86,14 @@ class ResponseHeaders:
 def _allowed_headers(requested: str) -> str:
     known = set(_ALLOWED.lower().split(", "))
     names = [name.strip(" \t") for name in requested.split(",", _MOST_REQUESTED)]
-    more = dict.fromkeys(name for name in names if _NAME.fullmatch(name))
-    return ", ".join((_ALLOWED, *(name for name in more if name.lower() not in known)))
+    valid = dict.fromkeys(name for name in names if _NAME.fullmatch(name))
+    return ", ".join((_ALLOWED, *(name for name in valid if name.lower() not in known)))
 
 
 def allowed_headers(requested: str) -> str:
-    """What a preflight allows: the headers that Roster reads, and those that were requested.
+    """The headers that a preflight allows: those that Roster reads, and the requested ones.
 
     Scripts of an allowed origin may send any header: instrumentation adds its own, and a single
-    one that is not allowed would block the request. A request beyond the bounds adds none.
+    disallowed header would block the request. If the request is too long, it adds no headers.
     """
     return _allowed_headers(requested) if len(requested) <= _LONGEST_REQUEST else _ALLOWED

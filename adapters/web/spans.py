@@ -1,6 +1,6 @@
-"""A span for every request (opentelemetry.io, conventions for HTTP servers).
+"""Creates a span for every request (opentelemetry.io, conventions for HTTP servers).
 
-Nothing of it is personal: no query, no path but its route, no words of an error.
+A span contains no personal data: neither the path nor the query nor error messages, but the route.
 """
 
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ _CONTEXT = TraceContextTextMapPropagator()
 
 
 class Traced:
-    """The application, whose requests are told to a tracer.
+    """Middleware that creates the span of each request.
 
-    A request continues the trace that its traceparent names. Inside, traceparent is the span's, and
-    so is the answer's traceresponse (W3C Trace Context Level 2).
+    A request continues the trace in its traceparent. The application gets the traceparent of the
+    span, and the response has it as traceresponse (W3C Trace Context Level 2).
     """
 
     def __init__(self, app: "WSGIApplication", tracer: Tracer) -> None:
@@ -40,13 +40,13 @@ class Traced:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            inside: dict[str, str] = {}
-            _CONTEXT.inject(inside)
-            environ["HTTP_TRACEPARENT"] = inside["traceparent"]
+            context: dict[str, str] = {}
+            _CONTEXT.inject(context)
+            environ["HTTP_TRACEPARENT"] = context["traceparent"]
 
             def starting(status: str, headers: Headers, *exc_info: Any) -> Any:
                 _describe(span, environ, int(status[:3]))
-                headers.append(("traceresponse", inside["traceparent"]))
+                headers.append(("traceresponse", context["traceparent"]))
                 return start_response(status, headers, *exc_info)
 
             return self._app(environ, starting)

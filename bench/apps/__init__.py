@@ -1,1 +1,1 @@
-"""The servers that Roster is compared with: one file each, as small as each can honestly be."""
+"""The servers that Roster is compared with, one per file, each as small as a fair one can be."""

@@ -1,4 +1,4 @@
-"""fastapi-jsonapi over asyncpg, under uvicorn: the minimal API of its README, for our table."""
+"""fastapi-jsonapi on asyncpg and uvicorn: the minimal API of its README, on Roster's table."""
 
 import os
 from collections.abc import AsyncIterator
@@ -78,8 +78,8 @@ class UserOut(BaseModel):
 
 
 async def open_session() -> AsyncIterator[AsyncSession]:
-    async with make_session() as made:
-        yield made
+    async with make_session() as session:
+        yield session
 
 
 class SessionDependency(BaseModel):

@@ -1,16 +1,16 @@
-"""The floor: as fast as Flask and PostgreSQL answer these requests. It checks nothing.
+"""The floor: the fastest way to handle these requests with Flask and PostgreSQL. Checks nothing.
 
-It serves the documents that Roster serves, from Roster's tables, as far as the scenarios need
-them, and records each change in the audit log by the same statement that makes it. It takes every
-shortcut that is known to save time:
+It serves the same documents as Roster, from Roster's tables, as far as the scenarios need them. It
+records each change in the audit log with the statement that makes the change. It takes every known
+shortcut:
 
 - Each thread has its own connection, on which the statements are prepared. A request is one
   statement.
-- PostgreSQL sends ids, booleans and timestamps as the text that JSON needs. This costs PostgreSQL
-  no more, and Python converts nothing.
+- PostgreSQL sends ids, booleans and timestamps as the text that JSON needs. This does not cost
+  PostgreSQL more, and Python converts nothing.
 - A document is one template. A cursor is the id, without protection.
-- What a query string means is computed once.
-- Flask has only the parts that serve a request: `adapters.web.flask_app`.
+- A query string is parsed once.
+- Flask has only the parts that handle a request: `adapters.web.flask_app`.
 """
 
 import gc
@@ -65,14 +65,17 @@ STATEMENTS = {
 }
 JSON_API = [("Content-Type", "application/vnd.api+json"), ("Vary", "Accept")]
 NEW_OBJECTS = 20_000
-"""How many new objects the garbage collector waits for: collections take 7 % of the time else."""
+"""The number of new objects between two garbage collections.
+
+With the default, collections take 7 % of the time.
+"""
 
 Row = Sequence[Any]
 app = App(__name__)
 
 
 class Session(threading.local):
-    """A thread's own connection and its cursor."""
+    """The connection of a thread, and its cursor."""
 
     def __init__(self) -> None:
         connection = psycopg2.connect(os.environ["ROSTER_DATABASE_URL"])
@@ -90,34 +93,34 @@ class Session(threading.local):
 session = Session()
 
 
-class Question(NamedTuple):
-    """What a query string asks for. `kept` is the part of it that all pages of a list share."""
+class Query(NamedTuple):
+    """A parsed query string. `shared` is the part that is the same for all pages of a list."""
 
     size: int
     after: str | None
     email: str | None
-    kept: str
+    shared: str
 
 
 @lru_cache(256)
-def question(query: str) -> Question:
-    size, after, email, kept = 25, None, None, []
+def parse(query: str) -> Query:
+    size, after, email, shared = 25, None, None, []
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
         name = unquote_plus(name)
         if name == "page[after]":
             after = value
             continue
-        kept.append(part)
+        shared.append(part)
         if name == "page[size]":
             size = int(value)
         elif name == "filter[email]":
             email = unquote_plus(value)
-    return Question(size, after, email, "&".join(kept))
+    return Query(size, after, email, "&".join(shared))
 
 
 def timestamp(quoted_text: str) -> str:
-    """JSON of a timestamp with milliseconds. PostgreSQL leaves out zeros at the end."""
+    """The JSON of a timestamp with milliseconds. PostgreSQL omits trailing zeros."""
     if len(quoted_text) == 25:
         return f'{quoted_text[:-1]}Z"'
     seconds, _, fraction = quoted_text[:-1].partition(".")
@@ -125,7 +128,7 @@ def timestamp(quoted_text: str) -> str:
 
 
 def resource(row: Row) -> str:
-    """The resource object, open at its end. A role has no characters that JSON escapes."""
+    """The resource object without its closing brace. JSON escapes no character of a role."""
     key, email, name, is_active, role, creation_time, update_time = row[:7]
     return (
         f'{{"type":"users","id":"{key}","attributes":{{"email":{quoted(email)},'
@@ -152,7 +155,7 @@ def read(user_id: int) -> Response:
 @app.get(USERS)
 def list_users() -> Response:
     query: str = current_request().environ["QUERY_STRING"]
-    size, after, email, kept = question(query)
+    size, after, email, shared = parse(query)
     if email is None:
         session.execute(f"EXECUTE list({int(after or 0)}, {size + 1})")
     else:
@@ -165,8 +168,8 @@ def list_users() -> Response:
     )
     preceding = rows[0][0] if after and rows else None
     body = (
-        f'{{"jsonapi":{{"version":"1.1"}},"links":{{"self":{url(query)},"first":{url(kept)},'
-        f'"prev":{link(kept, "before", preceding)},"next":{link(kept, "after", following)},'
+        f'{{"jsonapi":{{"version":"1.1"}},"links":{{"self":{url(query)},"first":{url(shared)},'
+        f'"prev":{link(shared, "before", preceding)},"next":{link(shared, "after", following)},'
         f'"describedby":"/openapi.json"}},"data":[{data}]}}'
     ).encode()
     etag = ("ETag", f'"{sha256(body, usedforsecurity=False).hexdigest()[:16]}"')
@@ -174,20 +177,20 @@ def list_users() -> Response:
 
 
 def url(query: str) -> str:
-    """JSON of the URL of a list."""
+    """The JSON of the URL of a list."""
     return quoted(f"{USERS}?{query}" if query else USERS)
 
 
-def link(kept: str, direction: str, cursor: str | None) -> str:
-    """JSON of the URL of an adjacent page."""
+def link(shared: str, direction: str, cursor: str | None) -> str:
+    """The JSON of the URL of an adjacent page."""
     if cursor is None:
         return "null"
-    joined = f"{kept}&" if kept else ""
+    joined = f"{shared}&" if shared else ""
     return url(f"{joined}page%5B{direction}%5D={cursor}")
 
 
 def attributes() -> dict[str, Any]:
-    """The attributes that the request sends."""
+    """The attributes in the request."""
     body = current_request().environ["wsgi.input"].read()
     sent: dict[str, Any] = orjson.loads(body)["data"]["attributes"]
     return sent

@@ -1,6 +1,6 @@
-"""The tutorial style: Flask-RESTful, Flask-SQLAlchemy, marshmallow-jsonapi, under gunicorn.
+"""The tutorial style: Flask-RESTful, Flask-SQLAlchemy, marshmallow-jsonapi, on gunicorn.
 
-What their documentation shows, put together as tutorials do: entities, schemas, numbered pages.
+It combines the examples of their documentation as tutorials do: entities, schemas, numbered pages.
 """
 
 import os
@@ -55,10 +55,10 @@ class UserSchema(Schema):
 
 class Users(Resource):
     def get(self) -> Any:
-        found = User.query.order_by(User.id)
+        query = User.query.order_by(User.id)
         if email := request.args.get("filter[email]"):
-            found = found.filter_by(email=email)
-        page = found.paginate(
+            query = query.filter_by(email=email)
+        page = query.paginate(
             page=request.args.get("page[number]", 1, type=int),
             per_page=request.args.get("page[size]", 25, type=int),
         )

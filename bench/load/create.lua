@@ -1,4 +1,4 @@
--- A new user each time. Arguments: the collection's path, a word that no other run uses.
+-- Creates a new user in each request. Arguments: the collection's path, a word unique to the run.
 local threads = 0
 
 function setup(thread)
@@ -7,12 +7,12 @@ function setup(thread)
 end
 
 function init(arguments)
-   collection, run, made = arguments[1], arguments[2], 0
+   collection, run, count = arguments[1], arguments[2], 0
 end
 
 function request()
-   made = made + 1
-   local email = string.format("%s.%d.%d@example.org", run, number, made)
+   count = count + 1
+   local email = string.format("%s.%d.%d@example.org", run, number, count)
    local body = '{"data":{"type":"users","attributes":{"email":"' .. email
       .. '","name":"Somebody New","is_active":true,"role":"editor"}}}'
    return wrk.format("POST", collection, nil, body)

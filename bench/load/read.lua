@@ -1,5 +1,5 @@
--- One user after another, by chance. Arguments: the URL, with # for the number, and how many
--- digits that has at least; how many users there are.
+-- Reads random users. Arguments: the URL, with # for the number; the minimum number of its digits;
+-- the number of users.
 function init(arguments)
    before, after = arguments[1]:match("^(.*)#(.*)$")
    digits, users = "%0" .. arguments[2] .. "d", tonumber(arguments[3])

@@ -1,4 +1,4 @@
-"""The principal at the command line."""
+"""The principal of a command."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ def _remember(context: click.Context, _: click.Parameter, name: str | None) -> N
 
 
 def check_subject(name: str) -> None:
-    """Raises click.BadParameter unless the name can be the subject of a token."""
+    """Raises click.BadParameter if the name cannot be the subject of a token."""
     from adapters.tokens.tokens import is_subject
 
     if not is_subject(name):
@@ -29,14 +29,14 @@ def check_subject(name: str) -> None:
 def check_subjects(
     _: click.Context, __: click.Parameter, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The values of an option that can be repeated. Raises as `check_subject`."""
+    """Check the values of a repeated option. Raises click.BadParameter if one is invalid."""
     for name in names:
         check_subject(name)
     return names
 
 
 def actor_option(command: Any) -> Any:
-    """Adds the option --actor to a command that changes something."""
+    """Add the option --actor to a command that changes something."""
     return click.option(
         "--actor",
         metavar="NAME",
@@ -56,7 +56,7 @@ def operator() -> "Principal":
 
 
 def _user() -> str:
-    """The name of the effective user, or its number if it has no name, as in some containers."""
+    """The name of the effective user; in some containers it has only a number."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -1,4 +1,4 @@
-"""Changes, deletions and erasures of one entity, of several, or of all that match filters."""
+"""Changes, deletes and erases one entity, several, or all that match filters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from entrypoints.cli.services import Services
 
 COUNT_SECONDS: Final = 600.0
-"""How long a count may take: the database may have to read all rows."""
+"""The deadline of a count: the database may have to read all rows."""
 _ERASE_SECONDS: Final = 600.0
-"""How long an erasure may take. A long history takes longer than a request may."""
+"""The deadline of an erasure. A long history takes longer than a request may."""
 
 
 class RemnantsLeft(Unavailable):
@@ -30,16 +30,15 @@ class RemnantsLeft(Unavailable):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"The database file still contains erased values: {reason} The service removes them "
-            "within a minute, or when it starts; or repeat the command."
+            "within a minute or when it starts. You can also repeat the command."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The entities that a command is about: `which` are ids and unique values.
+    """The entities that a command is about: either `which`, ids and unique values, or filters.
 
-    Raises click.UsageError unless there are either those or filters. `key` is the name of the
-    argument.
+    `key` is the name of the argument. Raises click.UsageError if both are given, or neither.
     """
 
     key: str
@@ -62,9 +61,9 @@ def change(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Change the entities, and print them, or their number if filters chose them.
+    """Change the entities, and print them, or their number if they are chosen by filters.
 
-    `seconds` is the deadline for one entity.
+    `seconds` is the deadline for a change of one entity.
     """
     from application.deadlines import deadline
 
@@ -104,9 +103,9 @@ def _change_matching(
 def delete(
     services: "Services", choice: Choice, *, seconds: float, yes: bool, as_json: bool
 ) -> None:
-    """Delete the entities, and print which one it was, or how many.
+    """Delete the entities, and print the id of a single one, or their number.
 
-    `seconds` is the deadline for one entity.
+    `seconds` is the deadline for the deletion of one entity.
     """
     from application.deadlines import deadline
 
@@ -114,7 +113,7 @@ def delete(
     if choice.filters:
         search, count = _matches(services, choice)
         if count:
-            confirm(f"This deletes {_rows(services, count)}. Their history stays.", yes=yes)
+            confirm(f"This deletes {_rows(services, count)}. Their history remains.", yes=yes)
             with Progress("Deleting", end=count) as progress:
                 count = services.bulk_commands.delete(search, services.context, progress.watched)
     elif len(choice.which) == 1:
@@ -139,7 +138,7 @@ def erase(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete the entities and erase their personal values everywhere; print as `delete`."""
+    """Delete the entities and erase their personal values everywhere. Prints like `delete`."""
     from application.deadlines import deadline
 
     done = None
@@ -149,8 +148,8 @@ def erase(
         events = "their events"
     else:
         with deadline(COUNT_SECONDS if len(choice.which) > 1 else seconds):
-            found = services.events_of(choice.which)
-        targets, number, count = [*found], sum(found.values()), len(found)
+            event_counts = services.events_of(choice.which)
+        targets, number, count = [*event_counts], sum(event_counts.values()), len(event_counts)
         events = f"{number:,} {'event' if number == 1 else 'events'}"
         if count == 1:
             done = f"{services.noun} {targets[0]}"
@@ -204,7 +203,7 @@ def _matches(services: "Services", choice: Choice) -> "tuple[Search, int]":
 
 
 def _rows(services: "Services", count: int) -> str:
-    """So many entities, in words."""
+    """A number of entities in words, such as "2 users"."""
     return f"1 {services.noun}" if count == 1 else f"{count:,} {services.type.name}"
 
 

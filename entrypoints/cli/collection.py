@@ -1,5 +1,7 @@
-"""The commands of one resource, such as `roster users`: the same use cases, searches and documents
-as over HTTP."""
+"""The commands of one resource, such as `roster users`.
+
+They have the same use cases, searches and documents as the API.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from entrypoints.resources import RegisteredResource
 
 _DROPPED_FROM_HISTORY: Final = ("request_id", "actor_issuer", "actor_kind", "version")
-"""The columns of a history that a narrow terminal does not show, the first to go first."""
+"""The columns of a history that a narrow terminal does not show, in the order of dropping."""
 
 
 def collection(resource: "RegisteredResource") -> click.Group:
@@ -75,8 +77,9 @@ class _Commands:
 
     def _filter_option(self, verb: str) -> Any:
         return lists.filter_option(
-            f"{verb} the {self._name} that match, as filter[ATTR]=VALUE over HTTP. 'ATTR[OP]=VALUE'"
-            " compares in another way. Can be repeated: all filters must match.",
+            f"{verb} the {self._name} that match, like filter[ATTR]=VALUE over HTTP. "
+            "'ATTR[OP]=VALUE' compares with another operator. Can be repeated: all filters must "
+            "match.",
             self._declaration,
         )
 
@@ -92,7 +95,7 @@ class _Commands:
         text = f"""List {self._name}, by id unless --sort is given.
 
         If a row is wider than the terminal, the table drops columns and shortens texts. --columns
-        chooses the columns, and --wide shows everything. A note says if the list goes on.
+        chooses the columns, and --wide shows everything. A note follows if there are more rows.
 
         \b
         {self._example} list --sort -creation_time --limit 5
@@ -115,9 +118,9 @@ class _Commands:
                 drop = _DROPPED_FROM_HISTORY
                 lists.show(chosen, EVENTS, query, page, writer, dropped_first=drop)
 
-        text = f"""Show what happened to a {self._noun}.
+        text = f"""Show the history of a {self._noun}.
 
-        A deleted {self._noun} is found by its id.
+        To see the history of a deleted {self._noun}, use its id.
 
         \b
         {self._example} history 7
@@ -160,15 +163,15 @@ class _Commands:
 
     @property
     def _counted_attribute(self) -> str:
-        """An attribute for an example: the last one that can be set and sorted by."""
+        """An attribute for an example: the last settable one that the list can be sorted by."""
         declared = self._declaration()
         return [name for name in declared.settable if name in declared.sortable][-1]
 
     def create(self) -> click.Command:
         def create(as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
-                sent = services.declaration.load(self._sent(options), partial=False)
-                new = services.type.new.of(*sent)
+                attributes = services.declaration.load(self._attributes(options), partial=False)
+                new = services.type.new.of(*attributes)
                 entity = services.commands.create(new, services.context)
                 changes.show(services, entity, as_json=as_json)
 
@@ -185,11 +188,11 @@ class _Commands:
         ) -> None:
             choice = Choice(self._key, which, filters)
             with connect(self._name) as (settings, services):
-                sent = services.declaration.load(self._sent(options), partial=True)
+                attributes = services.declaration.load(self._attributes(options), partial=True)
                 changes.change(
                     services,
                     choice,
-                    services.type.changes(*sent),
+                    services.type.changes(*attributes),
                     seconds=settings.request_seconds,
                     yes=yes,
                     as_json=as_json,
@@ -197,8 +200,8 @@ class _Commands:
 
         text = f"""Change attributes of {self._name}. The others keep their values.
 
-        One command is one transaction: it changes all of the {self._name}, or none. --filter says
-        how many there are, and asks for confirmation.
+        One command is one transaction: it changes all of the {self._name}, or none. --filter shows
+        how many match, and asks for confirmation.
 
         \b
         {self._example} update 7 8 {self._example_option}
@@ -218,7 +221,7 @@ class _Commands:
 
     @property
     def _example_option(self) -> str:
-        """An option for an example: the last one that needs a value."""
+        """An option for an example: the last one that takes a value."""
         from adapters.jsonapi.kinds import Boolean
 
         valued = [
@@ -245,15 +248,14 @@ class _Commands:
                 seconds = settings.request_seconds
                 run(services, choice, seconds=seconds, yes=yes, as_json=as_json)
 
-        text = f"""Delete {self._name}. Their history stays.
+        text = f"""Delete {self._name}. Their history remains.
 
-        One command is one transaction: it deletes all of the {self._name}, or none. --filter says
-        how many there are, and asks for confirmation.
+        One command is one transaction: it deletes all of the {self._name}, or none. --filter shows
+        how many match, and asks for confirmation.
 
-        With --erase, the personal values in the history are erased, after a confirmation. The
-        events and their order stay. A {self._noun} that was deleted before is erased by its id. An
-        actor is erased from the audit log if it is one of the personal values, or the SUBJECT that
-        --subject names.
+        --erase also erases the personal values in the history, after a confirmation. The events and
+        their order remain. To erase a deleted {self._noun}, use its id. An actor is erased from the
+        audit log if it is one of the personal values, or the SUBJECT that --subject names.
 
         \b
         {self._example} delete 7 8
@@ -263,7 +265,7 @@ class _Commands:
         erase = click.option(
             "--erase",
             is_flag=True,
-            help="Erase the personal values from the audit log and from stored responses as well.",
+            help="Also erase the personal values from the audit log and from stored responses.",
         )
         subject = click.option(
             "--subject",
@@ -315,16 +317,16 @@ class _Commands:
                 help=f"Set {attribute.name} to null.",
             )
 
-    def _sent(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The attributes of the options, in their JSON form."""
+    def _attributes(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The attributes that the options set, in their JSON form."""
         settable = self._resource.declaration.settable
-        sent: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
         for option, value in options.items():
             if value is None:  # the option is absent
                 continue
             name = option.removeprefix(_NULL)
-            sent[name] = None if name != option else _to_json(settable[name].field, value)
-        return sent
+            attributes[name] = None if name != option else _to_json(settable[name].field, value)
+        return attributes
 
 
 _NULL: Final = "null__"
@@ -332,11 +334,14 @@ _NULL: Final = "null__"
 
 
 def _to_json(field: "Kind", value: Any) -> Any:
-    """The JSON form of an option's value; an invalid text as it is, which is then reported."""
+    """Convert the value of an option to its JSON form.
+
+    Returns an invalid text unchanged: the declaration reports it.
+    """
     if not isinstance(value, str):
         return value
-    found = field.from_text(value)
-    return value if isinstance(found, Problem) else field.to_json(found)
+    parsed = field.from_text(value)
+    return value if isinstance(parsed, Problem) else field.to_json(parsed)
 
 
 def _declaration_of_events() -> "Resource":

@@ -1,4 +1,4 @@
-"""Counts: of all entities that match, or by the values of an attribute."""
+"""Counts the entities that match, in total or by the values of an attribute."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _LIMIT: Final = 1000
 _MAX_LIMIT: Final = 100_000
 _NULL: Final = "null"
-"""How null is shown. An empty cell would look like an empty text."""
+"""The text for null. An empty cell would look like an empty text."""
 
 
 def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
-    """Adds the options of a command that counts by an attribute of the resource."""
+    """Add the options of a command that counts by an attribute of the resource."""
     by = click.option(
         "--by",
         metavar="ATTR",
@@ -31,7 +31,7 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
         type=click.IntRange(1, _MAX_LIMIT),
         default=_LIMIT,
         show_default=True,
-        help="With --by: show at most so many values.",
+        help="With --by: show at most this many values.",
     )
     return lambda command: by(limit(command))
 
@@ -39,7 +39,10 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
 def show(
     services: "Services", by: str | None, *, filters: tuple[str, ...], limit: int, as_json: bool
 ) -> None:
-    """Print the number of matches, or the numbers by value. Raises RequestError."""
+    """Print the number of matches, or the number for each value.
+
+    Raises RequestError if a name or a filter is invalid.
+    """
     from application.deadlines import deadline
 
     declared = services.declaration
@@ -55,14 +58,14 @@ def show(
     if as_json:
         values = field.serialize_column([value for value, _ in groups.items])
         numbers = (number for _, number in groups.items)
-        found = [{"value": v, "count": n} for v, n in zip(values, numbers, strict=True)]
-        output.meta({"by": by, "groups": found, "more": groups.more})
+        counts = [{"value": v, "count": n} for v, n in zip(values, numbers, strict=True)]
+        output.meta({"by": by, "groups": counts, "more": groups.more})
         return
 
     from entrypoints.cli import tables
 
-    shown = ((_NULL if v is None else field.to_display(v), str(n)) for v, n in groups.items)
-    tables.show_texts((by, "count"), shown)
+    rows = ((_NULL if v is None else field.to_display(v), str(n)) for v, n in groups.items)
+    tables.show_texts((by, "count"), rows)
     if groups.more:
         lists.note(f"Showing the first {limit:,} values of {by}. Use --limit N to see more.")
 

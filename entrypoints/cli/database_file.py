@@ -1,4 +1,4 @@
-"""The file of an SQLite database, which most commands never create."""
+"""Checks that the file of an SQLite database exists. Most commands do not create it."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ class NoDatabase(Unavailable):
 
     def __init__(self, file: "Path") -> None:
         folder = file.parent
-        create = "" if folder.exists() else f"There is no folder {folder}: create it first. "
+        create = "" if folder.exists() else f"Create the folder {folder} first. "
         super().__init__(
             f"The database {file} does not exist. {create}Run roster db upgrade to create it, or "
             "check ROSTER_DATABASE_URL."
@@ -27,7 +27,7 @@ class NoDatabase(Unavailable):
 def require_database(settings: "Settings") -> None:
     """Raises NoDatabase if the database is a file that does not exist.
 
-    SQLite would create it, so that a command in the wrong directory would find an empty database.
+    SQLite would create it: a command in the wrong directory would use an empty database.
     """
     if settings.database != "sqlite":
         return

@@ -15,7 +15,7 @@ from entrypoints.cli.database_file import require_database
 from entrypoints.settings import BadSetting, Settings
 
 _REVISION = re.compile(r"heads?(-[0-9]+)?|base(\+[0-9]+)?|[0-9]+([+-][0-9]+)?|[+-][0-9]+")
-"""A revision, or one that is some steps from it."""
+"""A revision, or a number of steps from one."""
 _LONGEST_REVISION = 100
 _DUMP_PROGRAMS = {"postgresql": "pg_dump", "mariadb": "mariadb-dump"}
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class NoSuchRevision(NotFound):
-    """There is no such revision, or none in that direction."""
+    """The revision does not exist, or is not in that direction."""
 
     code = "no_such_revision"
 
@@ -38,30 +38,30 @@ class NewerSchema(Conflict):
 
 
 class Differs(Conflict):
-    """The database isn't what this release needs."""
+    """The tables are not those of this release."""
 
     code = "schema_differs"
 
 
 class FileExists(Conflict):
-    """The file of a backup exists, or is one that the database uses."""
+    """The file for a backup exists, or belongs to the database."""
 
     code = "file_exists"
 
 
 class MailboxesShared(Conflict):
-    """Users have the mailbox of another user, as releases before 0008 allowed."""
+    """Several users have the same mailbox, which was allowed before revision 0008."""
 
     code = "mailboxes_shared"
 
     def __init__(self, shared: "SharedMailboxes") -> None:
         named = [f"user {user} (mailbox of user {other})" for user, other in shared.users]
         if more := shared.count - len(named):
-            named.append(f"and {more} more")
+            named.append(f"and {more} others")
         first = shared.users[0][0]
         super().__init__(
-            "The tables are upgraded, but these users have the mailbox of another user, so that "
-            f"they are not found by email: {', '.join(named)}. For each, set another email "
+            "The tables are upgraded, but these users have the mailbox of another user, so they "
+            f"cannot be found by email: {', '.join(named)}. For each, set another email "
             f"(roster users update {first} --email …) or delete the user (roster users delete "
             f"{first}), then run roster db upgrade again."
         )
@@ -78,9 +78,9 @@ def upgrade(revision: str) -> None:
     """Upgrade the tables to REVISION.
 
     The default is the revision of this release. The file of an SQLite database is created if it
-    does not exist. Also updates the keys of emails that the release before stored: run it again
-    after the last process of that release has stopped. Exit status 1 if several users have the
-    same mailbox.
+    does not exist. The command also updates the keys of emails that the previous release stored:
+    run it again after the last process of that release has stopped. The exit status is 1 if several
+    users have the same mailbox.
     """
     from adapters.sql import schema
     from adapters.sql.email_keys import upgrade_database
@@ -90,8 +90,8 @@ def upgrade(revision: str) -> None:
         reached = schema.current(engine)
     if schema.is_newer(reached):
         _report(
-            f"A newer release has migrated the database; this one needs {schema.REVISION}. "
-            "There is nothing to do."
+            f"A newer release has migrated the database. This release needs {schema.REVISION}, so "
+            "there is nothing to do."
         )
     click.echo(reached)
     if shared and shared.count:
@@ -102,10 +102,10 @@ def upgrade(revision: str) -> None:
 @click.argument("revision")
 @yes_option
 def downgrade(revision: str, yes: bool) -> None:
-    """Take the tables back to REVISION.
+    """Downgrade the tables to REVISION.
 
-    "base" removes them, with all that they contain. Says how many rows it deletes, and asks for
-    confirmation. Only a backup brings them back.
+    "base" removes them with their contents. The command shows how many rows it deletes, and
+    asks for confirmation. Only a backup can restore them.
     """
     from adapters.sql import schema
     from adapters.sql.revisions import number_of
@@ -114,10 +114,11 @@ def downgrade(revision: str, yes: bool) -> None:
         target, present = number_of(revision), schema.current(engine)
         if schema.is_newer(present):
             raise NewerSchema(
-                f"A newer release has migrated the database to {present}: downgrade it by that one."
+                f"A newer release has migrated the database to {present}. Downgrade it with that "
+                "release."
             )
         if (target or "") > (present or ""):
-            raise NoSuchRevision(f"The tables can't go down from {present} to {revision}.")
+            raise NoSuchRevision(f"The tables can't be downgraded from {present} to {revision}.")
         if target != present:
             confirm(_warning(engine, present, target), yes=yes)
             schema.downgrade(engine, target or "base", report=_report)
@@ -125,7 +126,7 @@ def downgrade(revision: str, yes: bool) -> None:
 
 
 def _warning(engine: "Engine", present: str | None, target: str | None) -> str:
-    """What a downgrade deletes, with the numbers of rows."""
+    """The message about the data that a downgrade deletes, with the numbers of rows."""
     from adapters.sql import schema
 
     lost = [f"the {what} ({_rows(rows)})" for what, rows in schema.losses(engine, target)]
@@ -152,9 +153,9 @@ def current() -> None:
 
 @db.command()
 def check() -> None:
-    """Fail unless the tables are those of this release.
+    """Check that the tables are those of this release.
 
-    The keys of emails in them must be up to date as well.
+    Also checks that the stored keys of emails are up to date.
     """
     from adapters.sql import schema
     from adapters.sql.email_keys import count_outdated_keys
@@ -162,8 +163,8 @@ def check() -> None:
     with _database() as engine:
         revision = schema.current(engine)
         if revision != schema.REVISION:
-            found = revision or "base"
-            raise Differs(f"The database is at {found}, this release at {schema.REVISION}.")
+            present = revision or "base"
+            raise Differs(f"The database is at {present}, this release at {schema.REVISION}.")
         if differences := schema.drift(engine):
             raise Differs(f"The tables differ: {'; '.join(differences)}")
         if outdated := count_outdated_keys(engine):
@@ -175,10 +176,10 @@ def check() -> None:
 @db.command()
 @click.argument("file", type=click.Path())
 def backup(file: str) -> None:
-    """Copy an SQLite database to FILE, which must not exist yet.
+    """Copy an SQLite database to FILE, which must not exist.
 
-    The service can go on meanwhile. The copy is checked before it gets its name, and is readable
-    by its owner only.
+    The service can run meanwhile. The copy is checked before it gets its name, and only its owner
+    can read it.
     """
     from adapters.sql import schema
     from adapters.sql.failures import NotMigrated
@@ -204,7 +205,7 @@ def backup(file: str) -> None:
 
 
 def _check_source(settings: Settings, file: str) -> None:
-    """Raises BadSetting if the database has no file; FileExists if FILE is one that it uses."""
+    """Raises BadSetting if the database has no file, FileExists if FILE belongs to it."""
     from adapters.sql import private_files
 
     if not settings.embedded:
@@ -215,14 +216,15 @@ def _check_source(settings: Settings, file: str) -> None:
     if private_files.is_part_of_database(file, settings.database_url):
         raise FileExists(f"{file} belongs to the database. Choose another name.")
     if missing := private_files.missing_file(settings.database_url):
-        raise BadSetting("ROSTER_DATABASE_URL", f"there is no file {missing}")
+        raise BadSetting("ROSTER_DATABASE_URL", f"the file {missing} does not exist")
 
 
 @contextmanager
 def _database(*, create: bool = False) -> Iterator["Engine"]:
-    """The database of the settings, if it answers within the time of a request.
+    """The engine of the configured database, after a test query.
 
-    With `create`, the file of an SQLite database need not exist. Raises NoDatabase.
+    Raises NoDatabase if the file of an SQLite database does not exist, unless `create` is set.
+    Raises Unavailable if the database does not respond within the time of a request.
     """
     import entrypoints.resources  # noqa: F401 (they declare their tables)
     from adapters.sql import schema
@@ -248,7 +250,7 @@ def _known(revision: str) -> Iterator[None]:
     from alembic.util import CommandError
 
     problem = f"The tables can't go to {revision[:_LONGEST_REVISION] or 'an empty name'}."
-    if not _REVISION.fullmatch(revision):  # Alembic would fail an assertion for some
+    if not _REVISION.fullmatch(revision):  # some of these would fail an assertion of Alembic
         raise NoSuchRevision(problem)
     try:
         yield

@@ -18,17 +18,19 @@ _USERS = "users"
 
 
 class NotEmpty(Conflict):
-    """There are users already, among whom invented ones would be lost."""
+    """The directory has users: invented users could not be distinguished from them."""
 
     code = "not_empty"
 
     def __init__(self) -> None:
-        super().__init__("The directory has users already; a demonstration wants an empty one.")
+        super().__init__("The directory already has users; roster demo requires an empty one.")
 
 
 @click.command()
 @click.argument("count", metavar="N", type=click.IntRange(1, _MAX_COUNT))
-@click.option("--seed", default=0, show_default=True, help="Invent other users for another number.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Random seed: another number invents other users."
+)
 @actor_option
 def demo(count: int, seed: int) -> None:
     """Fill an empty directory with N invented users.
@@ -56,5 +58,5 @@ def _records(count: int, seed: int) -> "Iterator[Record]":
 
 
 def _impossible(bad: "RejectedRecord") -> None:
-    """Invented people break no rules."""
+    """Invented users are always valid."""
     raise AssertionError(bad)

@@ -1,4 +1,4 @@
-"""The settings of a command: the environment, an env file, and warnings about both."""
+"""Adds the env file to the environment, and warns about unknown settings."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -17,25 +17,26 @@ _PREFIX: Final = "ROSTER_"
 _LIKENESS: Final = 0.75
 _WITHOUT_SETTINGS: Final = ("help", "version")
 _CHECKING: Final = ("serve", "settings")
-"""The commands that name every unknown setting, and not only probable misspellings."""
+"""The commands that warn about every unknown setting, not only about probable misspellings."""
 
 
 def load(context: click.Context, name: str | None) -> None:
-    """Add the variables of the env file to the environment, as long as the context is open.
+    """Add the variables of the env file to the environment while the context is open.
 
-    The environment wins over the file. Raises BadSetting for a bad file, and OSError.
+    A variable that is set in the environment is not changed. Raises BadSetting if the file is
+    invalid, and OSError if it can't be read.
     """
     if context.invoked_subcommand in _WITHOUT_SETTINGS:
         return
-    if found := _read(name):
-        added = {k: value for k, value in found.values.items() if k not in os.environ}
+    if file := _read(name):
+        added = {k: value for k, value in file.values.items() if k not in os.environ}
         os.environ.update(added)
         context.call_on_close(lambda: [os.environ.pop(each, None) for each in added])
-        context.meta[_ENV_FILE] = (found.name, frozenset(added))
-        if found.readable_by_others and has_secret(found.values):
+        context.meta[_ENV_FILE] = (file.name, frozenset(added))
+        if file.readable_by_others and has_secret(file.values):
             _warn(
-                f"other users of this machine can read {found.name}, which has secrets: "
-                f"chmod 600 {found.name}"
+                f"other users of this machine can read {file.name}, which has secrets: "
+                f"chmod 600 {file.name}"
             )
     for unknown, nearest in unknown_settings(os.environ):
         if nearest is not None:
@@ -45,7 +46,7 @@ def load(context: click.Context, name: str | None) -> None:
 
 
 def source_of(name: str) -> str:
-    """Where the value of a setting comes from: the environment, an env file, or the default."""
+    """The source of a setting's value: "environment", the name of an env file, or "default"."""
     file, names = click.get_current_context().meta.get(_ENV_FILE, ("", frozenset()))
     if name in names:
         return str(file)
@@ -53,7 +54,7 @@ def source_of(name: str) -> str:
 
 
 def unknown_settings(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
-    """The variables that look like settings and are none, with the most similar setting, if any."""
+    """The variables that look like settings but are not, each with a similar setting, if any."""
     known = [each.metadata["name"] for each in fields(Settings)]
     for name in sorted(environment):
         if name.startswith(_PREFIX) and name not in known:

@@ -5,7 +5,7 @@ import click
 from entrypoints.cli import output
 from entrypoints.cli.services import connect_events
 
-_AT_ONCE = 1000
+_BATCH = 1000
 
 
 @click.command()
@@ -16,27 +16,26 @@ _AT_ONCE = 1000
     show_default=True,
     help="Print only the events after this position.",
 )
-@click.option("--limit", type=click.IntRange(1), help="Print at most so many events.")
+@click.option("--limit", type=click.IntRange(1), help="Print at most this many events.")
 def events(after: int, limit: int | None) -> None:
     """Print the audit log of all resources as JSON Lines.
 
-    The order never changes. A reader that continues after the last position that it has misses
-    nothing.
+    The order never changes. To miss no event, continue after the last position that you have.
 
     \b
-    roster events > trail.jsonl
-    roster events --after 1807 >> trail.jsonl
+    roster events > audit.jsonl
+    roster events --after 1807 >> audit.jsonl
     """
     from application.deadlines import deadline
 
     with connect_events() as (settings, log):
-        left = limit
-        while left is None or left > 0:
+        remaining = limit
+        while remaining is None or remaining > 0:
             with deadline(settings.request_seconds):
-                size = _AT_ONCE if left is None else min(left, _AT_ONCE)
-                found = log.read_from(after, size=size)
-            if not found:
+                size = _BATCH if remaining is None else min(remaining, _BATCH)
+                batch = log.read_from(after, size=size)
+            if not batch:
                 return
-            output.events(found)
-            after = found[-1][0]
-            left = None if left is None else left - len(found)
+            output.events(batch)
+            after = batch[-1][0]
+            remaining = None if remaining is None else remaining - len(batch)

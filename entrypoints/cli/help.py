@@ -13,14 +13,14 @@ def help_command(context: click.Context, command: tuple[str, ...]) -> None:
     roster help
     roster help users list
     """
-    found = context.find_root()
+    target = context.find_root()
     for name in command:
-        group = found.command
-        below = group.get_command(found, name) if isinstance(group, click.Group) else None
-        if below is None:
-            raise click.UsageError(f"No such command '{name}'.", found)
-        found = click.Context(below, found, name)
-    click.echo(found.get_help())
+        group = target.command
+        subcommand = group.get_command(target, name) if isinstance(group, click.Group) else None
+        if subcommand is None:
+            raise click.UsageError(f"No such command '{name}'.", target)
+        target = click.Context(subcommand, target, name)
+    click.echo(target.get_help())
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Lists at the command line: the same filters, sorts and documents as over HTTP."""
+"""Lists at the command line, with the same filters, sort orders and documents as the API."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ as_document = click.option(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions:
-    """What was chosen of a list, by the options of `options`."""
+    """The values of the options that `options` adds."""
 
     filters: tuple[str, ...]
     sort: str | None
@@ -38,24 +38,25 @@ class ListOptions:
 
     @property
     def one_page(self) -> bool:
-        """Whether a page holds all that is wanted."""
+        """True if the result fits on one page."""
         from adapters.jsonapi.parameters import MAX_PAGE_SIZE
 
         return not self.all_rows and self.limit <= MAX_PAGE_SIZE
 
     def query(self, type_: str) -> str:
-        """The query that asks the same over HTTP."""
-        more = {f"fields[{type_}]": self.fields} if self.fields is not None else {}
+        """The same query for the API."""
+        others = {f"fields[{type_}]": self.fields} if self.fields is not None else {}
         if self.one_page:
-            more["page[size]"] = str(self.limit)
-        return query_of(self.filters, self.sort, **more)
+            others["page[size]"] = str(self.limit)
+        return query_of(self.filters, self.sort, **others)
 
     def shown_columns(
         self, resource: "Resource", selected: frozenset[str] | None
     ) -> list[str] | None:
-        """The columns of the table; None for all. Raises click.UsageError and RequestError.
+        """The columns of the table; None for all.
 
-        `selected` are the attributes that --fields names; None for all.
+        `selected` are the attributes that --fields names; None for all. Raises click.UsageError if
+        the options cannot be combined, and RequestError if a column is unknown.
         """
         if self.columns is None:
             if selected is None:
@@ -70,7 +71,7 @@ class ListOptions:
 
 
 def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
-    """Adds the options of a command that lists `resource`: its function is given ListOptions.
+    """Add the options of a command that lists `resource`. They are the fields of ListOptions.
 
     The resource is only needed to complete the names of its attributes.
     """
@@ -79,13 +80,13 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
         return ["id", *resource().attributes]
 
     def sortable() -> Iterable[str]:
-        found = [*resource().sortable]
-        return [*found, *(f"-{name}" for name in found)]
+        names = [*resource().sortable]
+        return [*names, *(f"-{name}" for name in names)]
 
     added = (
         filter_option(
-            "List only what matches, as filter[ATTR]=VALUE over HTTP. 'ATTR[OP]=VALUE' compares "
-            "in another way. Can be repeated: all filters must match.",
+            "List only matches, like filter[ATTR]=VALUE over HTTP. 'ATTR[OP]=VALUE' compares with "
+            "another operator. Can be repeated: all filters must match.",
             resource,
         ),
         click.option(
@@ -97,7 +98,7 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
         click.option(
             "--fields",
             metavar="ATTR,ATTR",
-            help="Show only the id and these attributes, also with --json.",
+            help="Show only the id and these attributes. Also applies to --json.",
             shell_complete=completing(lambda: resource().attributes, separator=","),
         ),
         click.option(
@@ -107,16 +108,16 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
             shell_complete=completing(readable, separator=","),
         ),
         click.option(
-            "--wide", is_flag=True, help="Show all columns of the table, and shorten no text."
+            "--wide", is_flag=True, help="Show all columns of the table, without shortening texts."
         ),
         click.option(
             "--limit",
             type=click.IntRange(1),
             default=25,
             show_default=True,
-            help="List at most so many.",
+            help="List at most this many.",
         ),
-        click.option("--all", "all_rows", is_flag=True, help="List all of them."),
+        click.option("--all", "all_rows", is_flag=True, help="List all matches."),
         as_document,
     )
 
@@ -143,20 +144,20 @@ def filter_option(text: str, resource: "Callable[[], Resource]") -> Callable[[An
 def completing(
     names: Callable[[], Iterable[str]], *, separator: str | None = None
 ) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Completes names of attributes; after a separator, another one."""
+    """Returns a function that completes names of attributes, also after a separator."""
 
     def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
         before, last = "", incomplete
         if separator is not None:
-            head, found, last = incomplete.rpartition(separator)
-            before = head + found
+            head, last_separator, last = incomplete.rpartition(separator)
+            before = head + last_separator
         return [f"{before}{name}" for name in names() if name.startswith(last)]
 
     return complete
 
 
 def check_names(option: str, names: Sequence[str], known: Iterable[str]) -> None:
-    """Raises RequestError for names of attributes that are not known, as over HTTP."""
+    """Raises RequestError, as over HTTP, if an attribute is unknown."""
     from adapters.jsonapi.errors import ErrorObject, RequestError
 
     known = [*known]
@@ -170,77 +171,78 @@ def check_names(option: str, names: Sequence[str], known: Iterable[str]) -> None
 def show(
     chosen: ListOptions,
     resource: "Resource",
-    question: "CollectionQuery",
+    collection_query: "CollectionQuery",
     page: "Callable[[Search], Page[Any]]",
     writer: "DocumentWriter",
     *,
     dropped_first: Sequence[str] | None = None,
 ) -> None:
-    """Print the list that `page` gives, as a table or as a document.
+    """Print the entities that `page` returns, as a table or as a document.
 
     `dropped_first`: see tables.Layout.
     """
-    columns = chosen.shown_columns(resource, question.shown.fields)
-    query = chosen.query(resource.type)
+    columns = chosen.shown_columns(resource, collection_query.shown.fields)
+    search, query = collection_query.search, chosen.query(resource.type)
     if chosen.as_json and chosen.one_page:
-        output.document(writer.collection(page(question.search), question, query=query))
+        output.document(writer.collection(page(search), collection_query, query=query))
         return
     if chosen.as_json:
-        found = _found(question, page, None if chosen.all_rows else chosen.limit)
-        output.stream(writer.stream(found, question, query=query))
+        entities = _walk(search, page, None if chosen.all_rows else chosen.limit)
+        output.stream(writer.stream(entities, collection_query, query=query))
         return
 
     from entrypoints.cli.tables import Layout
 
     layout = Layout(columns=columns, wide=chosen.wide, dropped_first=dropped_first)
     if chosen.one_page:
-        found_page = page(question.search)
-        show_table(resource, found_page.items, layout)
-        more = found_page.more
+        only_page = page(search)
+        show_table(resource, only_page.items, layout)
+        more = only_page.more
     else:
         limit = None if chosen.all_rows else chosen.limit
-        left = _found(question, page, None)
-        show_table(resource, left if limit is None else islice(left, min(limit, maxsize)), layout)
-        more = limit is not None and next(left, None) is not None
+        entities = _walk(search, page, None)
+        first_ones = entities if limit is None else islice(entities, min(limit, maxsize))
+        show_table(resource, first_ones, layout)
+        more = limit is not None and next(entities, None) is not None
     if more:
         first = f"the first {chosen.limit:,} {resource.type}"
         note(f"Showing {first}. Use --all or --limit N to see more.")
 
 
-def show_table(resource: "Resource", found: Iterable[Any], layout: "Layout") -> None:
-    """Print a table; a note about the columns that it lacks goes to standard error."""
+def show_table(resource: "Resource", entities: Iterable[Any], layout: "Layout") -> None:
+    """Print a table. A note about dropped columns goes to standard error."""
     from entrypoints.cli import tables
 
-    left = iter(found)
-    first = next(left, None)
+    remaining = iter(entities)
+    first = next(remaining, None)
     if first is None:
         output.line(f"No {resource.type} found.")
         return
-    dropped = tables.show_list(resource, chain([first], left), layout)
+    dropped = tables.show_list(resource, chain([first], remaining), layout)
     if dropped:
         note(f"Not shown: {', '.join(dropped)}. Use --wide or --columns to see them.")
 
 
 def note(line: str) -> None:
-    """Print a remark about a table on standard error: it is not part of the result."""
+    """Print a note about a table on standard error, because it is not part of the result."""
     click.echo(line, err=True)
 
 
-def _found(
-    question: "CollectionQuery", page: "Callable[[Search], Page[Any]]", limit: int | None
+def _walk(
+    search: "Search", page: "Callable[[Search], Page[Any]]", limit: int | None
 ) -> Iterator[Any]:
     from application.search import walk
 
-    # islice takes no greater number; there are no more entities.
-    return islice(walk(page, question.search), None if limit is None else min(limit, maxsize))
+    # islice accepts at most maxsize, and there are fewer entities.
+    return islice(walk(page, search), None if limit is None else min(limit, maxsize))
 
 
-def query_of(filters: tuple[str, ...], sort: str | None, **more: str) -> str:
-    """The query that selects the same over HTTP. A space is %20, so no value has lost a plus."""
+def query_of(filters: tuple[str, ...], sort: str | None, **others: str) -> str:
+    """The same query for the API. A space is `%20`, so no value contains a decoded `+`."""
     pairs = [_filter(text) for text in filters]
     if sort is not None:
         pairs.append(("sort", sort))
-    return urlencode([*pairs, *more.items()], errors="surrogateescape", quote_via=quote)
+    return urlencode([*pairs, *others.items()], errors="surrogateescape", quote_via=quote)
 
 
 def _filter(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""roster: its commands, and how they end."""
+"""The command `roster`: its subcommands and its error messages."""
 
 import errno
 import traceback
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 
 class Failed(click.ClickException):
-    """The command was right and could not be done."""
+    """The command is valid, but failed."""
 
     exit_code = 1
 
 
 class WronglyUsed(click.ClickException):
-    """The command can't begin with a setting or an argument like this."""
+    """A setting or an argument is invalid."""
 
     exit_code = 2
 
 
 class Roster(click.Group):
-    """Says in one line on standard error why a command could not do its work.
+    """Reports each error in one line on standard error.
 
-    A failure that Roster did not foresee is one line, too, unless --traceback is given.
+    An unexpected error is also reported in one line, unless --traceback is given.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *(each.type.name for each in _resources())])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command; one for each resource. Their modules take long to import."""
+        """Returns the command. A resource's commands are imported only here: that takes long."""
         if found := super().get_command(ctx, cmd_name):
             return found
         for each in _resources():
@@ -87,10 +87,10 @@ class Roster(click.Group):
         except RosterError as error:
             raise Failed(_lines([f"{error.code}: {error.detail}"])) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader has enough: click ends quietly
+            if error.errno == errno.EPIPE:  # the reader closed the pipe: click ends quietly
                 raise
             raise Failed(_of_system(error)) from error
-        except Exception as error:  # a fault: in one line, whatever it is
+        except Exception as error:  # a fault of Roster
             if ctx.params["traceback"]:
                 raise
             raise Failed(import_problem(error) or _of_fault(error)) from error
@@ -103,36 +103,36 @@ def _resources() -> "Sequence[RegisteredResource]":
 
 
 def _lines(messages: Iterable[str]) -> str:
-    """The messages without control characters: they may quote stored or typed values.
+    """Join the messages, and escape control characters: they may quote stored or typed values.
 
-    click writes "Error: " before the first one, so that every line begins with it.
+    click writes "Error: " before the first message. This writes it before the others.
     """
     return "\nError: ".join(map(printable, messages))
 
 
 def _of_system(error: OSError) -> str:
-    """What the operating system refused, and for which file."""
+    """The error of the operating system, with the names of the files."""
     files = ", ".join(str(each) for each in (error.filename, error.filename2) if each is not None)
     problem = error.strerror or type(error).__name__
     return f"system_error: {problem}: {files}" if files else f"system_error: {problem}"
 
 
 def _of_fault(error: Exception) -> str:
-    """What failed and where, without the values in the error's message."""
+    """The type and the place of an unexpected error. Its message may contain values."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}:{last.lineno}"
     return (
-        f"internal_error: {_name(error)} at {place}. This is a fault of Roster. "
+        f"internal_error: {_name(error)} at {place}. This is a bug in Roster. "
         "To see its traceback, run the command again as roster --traceback COMMAND."
     )
 
 
 def _name(error: Exception) -> str:
-    """Its type; with its message if that has no values, as a database's failure."""
+    """The type of the error, or the message of a database failure, which contains no values."""
     from adapters.sql.failures import UnknownFailure
 
     if isinstance(error, UnknownFailure):
-        return f"the database refused a statement ({' '.join(str(error).split())})"
+        return f"the database rejected a statement ({' '.join(str(error).split())})"
     return type(error).__name__
 
 
@@ -142,9 +142,10 @@ def _name(error: Exception) -> str:
     "--env-file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="Read settings from FILE. The environment wins.  [default: .env, if it exists]",
+    help="Read settings from FILE. The environment takes precedence.  [default: .env, if it "
+    "exists]",
 )
-@click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected failure.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected error.")
 @click.pass_context
 def main(context: click.Context, env_file: str | None, traceback: bool) -> None:  # noqa: ARG001
     """Manage a directory of users, and serve it."""

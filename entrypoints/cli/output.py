@@ -1,4 +1,4 @@
-"""What commands print: tables for people, documents for programs."""
+"""Prints documents and lines to standard output."""
 
 import sys
 from codecs import getincrementaldecoder
@@ -13,57 +13,57 @@ from entrypoints.cli.files import standard_output
 if TYPE_CHECKING:
     from application.audit import Event
 
-# Joiners of letters and of emoji: they belong to names and change nothing around them.
+# Joiners of letters and of emoji: they occur in names and are harmless in a terminal.
 _JOINERS = "\u200c\u200d"
 
 
 def printable(text: str) -> str:
-    """The text with escapes for what could command the terminal, or reorder what it shows."""
+    """Escape characters that control a terminal or reorder its text."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in text)
 
 
 def line(text: str) -> None:
-    """A line of text. Raises FileFailed if standard output is closed."""
+    """Print a line of text. Raises FileFailed if standard output is closed."""
     standard_output()
     click.echo(text)
 
 
 def document(text: bytes) -> None:
-    """The document, byte by byte as over HTTP, and the end of a line."""
+    """Print a document, with the same bytes as over HTTP, and a line break."""
     stream([text])
 
 
 def meta(content: Mapping[str, Any]) -> None:
-    """A document that has only meta-information."""
+    """Print a document that has only `meta`."""
     import orjson
 
     document(orjson.dumps({"jsonapi": {"version": "1.1"}, "meta": content}))
 
 
 def data(resources: Sequence[Mapping[str, Any]]) -> None:
-    """A document of several resources that are no page of a list."""
+    """Print a document with several resources, without pagination."""
     import orjson
 
     document(orjson.dumps({"jsonapi": {"version": "1.1"}, "data": resources}))
 
 
 def stream(parts: Iterable[bytes]) -> None:
-    """A document in parts."""
+    """Print the parts of a document."""
     _write(chain(parts, (b"\n",)))
 
 
 def _write(parts: Iterable[bytes]) -> None:
-    """Write JSON. On a terminal with escapes, as `printable`; they are JSON, too."""
+    """Write JSON. On a terminal, escape the same characters as `printable`, in JSON syntax."""
     out = standard_output()
-    for part in _harmless(parts) if sys.stdout.isatty() else parts:
+    for part in _escaped(parts) if sys.stdout.isatty() else parts:
         out.write(part)
     out.flush()
 
 
-def _harmless(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """JSON without control characters and without those that reorder text: all are in strings."""
+def _escaped(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Escape characters that control a terminal. In JSON they only occur in strings."""
     import json
 
     decoder = getincrementaldecoder("utf-8")()
@@ -77,14 +77,14 @@ def _harmless(parts: Iterable[bytes]) -> Iterator[bytes]:
         ).encode()
 
 
-def events(found: "Iterable[tuple[int, Event]]") -> None:
-    """Events with their positions, a JSON object on each line."""
+def events(entries: "Iterable[tuple[int, Event]]") -> None:
+    """Print events with their positions, one JSON object per line."""
     import orjson
 
     from adapters.jsonapi.kinds import write_timestamp
 
     def lines() -> Iterator[bytes]:
-        for position, event in found:
+        for position, event in entries:
             fields = event._asdict()
             fields["time"] = write_timestamp(event.time)
             for key in ("id", "subject_id"):

@@ -14,33 +14,33 @@ from entrypoints.settings import Settings
     type=click.IntRange(0, 65535),
     default=5000,
     show_default=True,
-    help="Port to listen on; 0 for any that is free.",
+    help="Port to listen on; 0 chooses a free one.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="Processes.  [default: one for each processor, up to 4; 1 for SQLite and memory]",
+    help="Number of processes.  [default: one per processor, up to 4; 1 for SQLite and memory]",
 )
 @click.option(
     "--threads",
     type=click.IntRange(1, 512),
     default=512,
     show_default=True,
-    help="Requests that a worker takes at once, those still arriving included: "
-    "with few, slow clients keep others waiting.",
+    help="Requests that each worker handles at the same time, including those still arriving. With "
+    "few threads, slow clients delay others.",
 )
 def serve(host: str, port: int, workers: int | None, threads: int) -> None:
-    """Serve the API over HTTP. SQLite is migrated first."""
+    """Serve the API over HTTP. An SQLite database is migrated first."""
     from entrypoints.serve import serve as serve_until_stopped
 
     settings = Settings.of(os.environ)
     if settings.store == "memory" and workers not in (None, 1):
-        raise click.UsageError("memory:// lives in one process: --workers must be 1")
+        raise click.UsageError("memory:// requires a single process: --workers must be 1.")
     serve_until_stopped(
         settings, host, port, workers=workers or _workers(settings), threads=threads
     )
 
 
 def _workers(settings: Settings) -> int:
-    alone = settings.embedded or settings.store == "memory"
-    return 1 if alone else min(4, os.cpu_count() or 1)
+    single = settings.embedded or settings.store == "memory"
+    return 1 if single else min(4, os.cpu_count() or 1)

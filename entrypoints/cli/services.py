@@ -1,4 +1,4 @@
-"""The services of the settings, as the commands use them."""
+"""Connects the commands to the use cases, according to the settings."""
 
 import gc
 import os
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-# Searching the thousand records of a batch for cycles, of which there are hardly any, took a tenth
-# of the time of an import.
+# An import spent a tenth of its time on searching its records for reference cycles, which they
+# hardly have.
 _NEW_OBJECTS = 100_000
 _MAX_QUOTED = 250
 _MAX_LISTED = 20
@@ -43,7 +43,7 @@ _MAX_LISTED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the commands on one resource need."""
+    """The use cases of one resource, and what its commands need in addition."""
 
     type: "AnyType"
     declaration: "Resource"
@@ -76,29 +76,29 @@ class Services:
     def collection_query(
         self, resource: "Resource", query: str, *, within: "tuple[Condition, ...]" = ()
     ) -> "CollectionQuery":
-        """Parse a query as over HTTP. Raises RequestError."""
+        """Parse a query of the API. Raises RequestError if it is invalid."""
         from adapters.jsonapi.parameters import collection
 
         return collection(query, resource, self.cursors, within=within)
 
     def search_of(self, filters: tuple[str, ...]) -> "Search":
-        """The search for what matches the values of --filter. Raises RequestError."""
+        """The search for the values of --filter. Raises RequestError if one is invalid."""
         from entrypoints.cli.lists import query_of
 
         return self.collection_query(self.declaration, query_of(filters, None)).search
 
     def id_of(self, text: str) -> int:
-        """The id itself, whether or not it exists; for a unique value, as `find`."""
+        """Returns an id unchanged, even if it does not exist. Finds a unique value like `find`."""
         return self.declaration.id.parse(text) or int(self.find(text).id)
 
     def ids_of(self, texts: Iterable[str]) -> list[int]:
-        """The ids of the entities that `find` finds. Raises NotFound that names all others."""
+        """The ids of the entities. Raises NotFound, which names all that do not exist."""
         return [*self._all_found(texts, lambda text: (int(self.find(text).id), None))]
 
     def events_of(self, texts: Iterable[str]) -> dict[int, int]:
-        """The numbers of events by the ids that `id_of` finds.
+        """The number of events of each entity, by its id.
 
-        Raises NotFound that names everything of which nothing is known.
+        Raises NotFound, which names all that neither exist nor have events.
         """
 
         def count(text: str) -> tuple[int, int]:
@@ -110,24 +110,24 @@ class Services:
     def _all_found(
         self, texts: Iterable[str], find: Callable[[str], tuple[int, T]]
     ) -> dict[int, T]:
-        found: dict[int, T] = {}
+        values: dict[int, T] = {}
         missing: list[str] = []
         for text in texts:
             try:
                 entity_id, value = find(text)
             except NotFound as error:
                 missing.append(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
-                refusal = error
+                last_error = error
             else:
-                found[entity_id] = value
+                values[entity_id] = value
         if len(missing) > 1:
             raise self.type.not_found(_any_of(missing))
         if missing:
-            raise refusal
-        return found
+            raise last_error
+        return values
 
     def event_count(self, entity_id: int) -> int:
-        """The number of events about the entity. Raises NotFound if nothing is known of it."""
+        """The number of events. Raises NotFound if there is neither an event nor the entity."""
         from application.search import Numbered, Search
 
         about = Search(self.history.about(entity_id), place=Numbered(size=1, number=1))
@@ -136,7 +136,7 @@ class Services:
     def find(self, text: str) -> Any:
         """The entity with this id, or with this value of its unique attribute.
 
-        Raises NotFound.
+        Raises NotFound if there is none.
         """
         from application.search import Condition, Op, Search
         from domain.text import storable
@@ -155,7 +155,7 @@ class Services:
 
 
 def _any_of(texts: list[str]) -> str:
-    """The texts, joined by commas and "or"; the first ones if there are many."""
+    """Join the texts with commas and "or". If there are many, only the first ones are listed."""
     listed = texts[:_MAX_LISTED]
     if more := len(texts) - len(listed):
         return f"{', '.join(listed)} or {more} others"
@@ -164,9 +164,9 @@ def _any_of(texts: list[str]) -> str:
 
 @contextmanager
 def open_services(name: str, *, one_request: bool = True) -> Iterator[Services]:
-    """The services of a resource, with the deadline of a request if the work is that of one.
+    """The services of a resource. With `one_request`, the deadline of a request applies.
 
-    Raises BadSetting, Unavailable.
+    Raises BadSetting if a setting is invalid, and Unavailable if the database can't be used.
     """
     from application.deadlines import deadline
 
@@ -179,22 +179,25 @@ def open_services(name: str, *, one_request: bool = True) -> Iterator[Services]:
 
 @contextmanager
 def connect(name: str) -> Iterator[tuple[Settings, Services]]:
-    """The settings and the services of a resource, without a deadline. Raises BadSetting."""
+    """The settings and the services of a resource, without a deadline.
+
+    Raises BadSetting if a setting is invalid.
+    """
     from adapters.resources.addresses import Urls
 
     with _container() as (settings, container):
-        found = container.services()[name]
+        services = container.services()[name]
         yield (
             settings,
             Services(
-                type=found.resource.type,
-                declaration=found.resource.declaration,
-                commands=found.commands(container.run()),
-                bulk_commands=found.bulk_commands(container.run()),
-                queries=found.queries,
-                imports=found.imports,
-                history=found.history,
-                exporter=found.exporter,
+                type=services.resource.type,
+                declaration=services.resource.declaration,
+                commands=services.commands(container.run()),
+                bulk_commands=services.bulk_commands(container.run()),
+                queries=services.queries,
+                imports=services.imports,
+                history=services.history,
+                exporter=services.exporter,
                 urls=Urls(settings.public_url),
                 cursors=container.cursors(),
                 context=_context(),
@@ -205,7 +208,10 @@ def connect(name: str) -> Iterator[tuple[Settings, Services]]:
 
 @contextmanager
 def connect_events() -> Iterator[tuple[Settings, "EventReader"]]:
-    """The settings and the audit log of all resources, without a deadline. Raises BadSetting."""
+    """The settings and the audit log of all resources, without a deadline.
+
+    Raises BadSetting if a setting is invalid.
+    """
     with _container() as (settings, container):
         yield settings, container.event_reader()
 

@@ -1,4 +1,4 @@
-"""Tables for people: as wide as a terminal, or as wide as their content where there is none."""
+"""Prints tables for people. They fit the terminal; without one, they are as wide as needed."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from adapters.jsonapi.resource import Resource
 
 ROWS_OF_A_TABLE: Final = 1000
-"""A longer list is shown as several tables, so that it need not be held whole."""
+"""A longer list is shown as several tables, so that memory does not grow with it."""
 
 _GAP: Final = 2
 _LEAST_WIDTH: Final = 16
-"""A text that is shortened keeps at least so many characters."""
+"""The minimum number of characters of a shortened text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How a table is laid out.
+    """The layout of a table.
 
-    `columns` are chosen by the user: they are shown in this order, and none is dropped. `wide`:
-    nothing is dropped or shortened. `dropped_first` are the columns that go first if the terminal
-    is too narrow; by default the read-only attributes, from the last one.
+    - `columns` are the columns that the user chose. They are shown in this order and never dropped.
+    - `wide` shows everything: no columns are dropped and no texts are shortened.
+    - `dropped_first` are the columns to drop first if the terminal is too narrow. By default, these
+      are the read-only attributes, from the last one.
     """
 
     columns: Sequence[str] | None = None
@@ -39,7 +40,7 @@ class Layout:
 
 @dataclass(slots=True)
 class _Column:
-    """A column with the texts of its cells, and the width that it gets."""
+    """A column: the texts of its cells, and its width."""
 
     name: str
     kind: "Kind"
@@ -47,8 +48,8 @@ class _Column:
     width: int = 0
 
     @property
-    def least(self) -> int:
-        """The least width; that of its content unless it is text or JSON, which can be cut."""
+    def min_width(self) -> int:
+        """The minimum width. Only text and JSON can be narrower than the content."""
         from adapters.jsonapi.kinds import Json, Text
 
         if not isinstance(self.kind, Text | Json):
@@ -57,7 +58,7 @@ class _Column:
 
     @property
     def wraps(self) -> bool:
-        """Whether what does not fit continues on the next line, instead of being cut."""
+        """True if a long text continues on the next line, instead of being shortened."""
         from adapters.jsonapi.kinds import Json
 
         return isinstance(self.kind, Json)
@@ -69,9 +70,9 @@ def show_list(resource: "Resource", entities: Iterable[Any], layout: Layout) -> 
     names = [*(kinds if layout.columns is None else layout.columns)]
     width = None if layout.wide else _terminal_width()
     dropped: tuple[str, ...] | None = None
-    left = iter(entities)
+    remaining = iter(entities)
     while True:
-        rows = list(islice(left, ROWS_OF_A_TABLE))
+        rows = list(islice(remaining, ROWS_OF_A_TABLE))
         columns = [_column(name, kinds[name], rows) for name in names]
         if width is not None:
             if dropped is None:
@@ -86,7 +87,7 @@ def show_list(resource: "Resource", entities: Iterable[Any], layout: Layout) -> 
 
 
 def show_one(resource: "Resource", entity: Any) -> None:
-    """Print all attributes of an entity: in a row, or one on each line if a row does not fit."""
+    """Print all attributes of an entity: in a row, or if that is too wide, one on each line."""
     kinds = _kinds(resource)
     columns = [_column(name, kind, [entity]) for name, kind in kinds.items()]
     width = _terminal_width()
@@ -100,7 +101,7 @@ def show_one(resource: "Resource", entity: Any) -> None:
 
 
 def show_texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows of texts. What does not fit continues on the next line."""
+    """Print rows of texts. A text that does not fit continues on the next line."""
     from adapters.jsonapi.kinds import Json
 
     cells = [[printable(cell) for cell in row] for row in rows]
@@ -136,7 +137,7 @@ def _total(columns: Sequence[_Column]) -> int:
 
 
 def _drop_order(resource: "Resource", layout: Layout) -> list[str]:
-    """The columns that may be dropped before a text is shortened, the first one first."""
+    """The columns that may be dropped before a text is shortened, in the order of dropping."""
     if layout.columns is not None:
         return []
     if layout.dropped_first is not None:
@@ -145,35 +146,35 @@ def _drop_order(resource: "Resource", layout: Layout) -> list[str]:
 
 
 def _fitting(columns: Sequence[_Column], width: int, droppable: Sequence[str]) -> list[_Column]:
-    """The columns without those that do not fit.
+    """The columns that fit.
 
-    First the droppable ones go, until the rest fits as it is. Then others go, from the last one,
-    until the rest fits if its texts are shortened; but only if any are droppable, and never the
-    first two.
+    First drops the droppable columns, until the others fit unchanged. Then drops other columns,
+    from the last one, until the others fit with shortened texts. This second step needs droppable
+    columns, and it keeps the first two columns.
     """
     shown = list(columns)
     for name in droppable:
         if _total(shown) <= width:
             return shown
         shown = [each for each in shown if each.name != name]
-    while droppable and len(shown) > 2 and _least_total(shown) > width:
+    while droppable and len(shown) > 2 and _min_total(shown) > width:
         shown.pop()
     return shown
 
 
-def _least_total(columns: Sequence[_Column]) -> int:
-    return sum(each.least for each in columns) + _GAP * (len(columns) - 1)
+def _min_total(columns: Sequence[_Column]) -> int:
+    return sum(each.min_width for each in columns) + _GAP * (len(columns) - 1)
 
 
 def _shorten(columns: Sequence[_Column], width: int) -> None:
-    """Make the widest texts narrower until all columns fit, or none can be narrower."""
+    """Narrow the widest columns until all columns fit, or have their minimum width."""
     for each in columns:
-        each.width = min(each.width, max(each.least, width))
+        each.width = min(each.width, max(each.min_width, width))
     while _total(columns) > width:
-        wide = [each for each in columns if each.width > each.least]
-        if not wide:
+        can_narrow = [each for each in columns if each.width > each.min_width]
+        if not can_narrow:
             return
-        max(wide, key=lambda each: each.width).width -= 1
+        max(can_narrow, key=lambda each: each.width).width -= 1
 
 
 def _print(columns: Sequence[_Column]) -> None:
@@ -193,7 +194,7 @@ def _print(columns: Sequence[_Column]) -> None:
 
 
 def _text(cell: str) -> Any:
-    """A cell as it is: a name may look like the markup of rich."""
+    """The text of a cell, without interpreting it as markup of rich."""
     from rich.text import Text
 
     return Text(cell)

@@ -14,20 +14,20 @@ _LONGEST = 365 * 86400
 
 
 class Duration(click.ParamType[int]):
-    """A number of seconds, minutes, hours or days, as 90s, 15m, 1h, 30d -> seconds."""
+    """Converts a duration such as 90s, 15m, 1h or 30d to seconds."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch("([0-9]{1,9})([smhd])", value)
-        seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+        match = re.fullmatch("([0-9]{1,9})([smhd])", value)
+        seconds = int(match[1]) * _UNITS[match[2]] if match else 0
         if not 0 < seconds <= _LONGEST:
-            self.fail("must be like 90s, 15m, 1h or 30d, and 365d at most", param, ctx)
+            self.fail("must be a duration such as 90s, 15m, 1h or 30d, at most 365d", param, ctx)
         return seconds
 
 
 class Scopes(click.ParamType[list[str]]):
-    """One scope, or several with spaces -> the list of them."""
+    """Converts one scope, or several separated by spaces, to a list."""
 
     name = "scope"
 
@@ -38,7 +38,7 @@ class Scopes(click.ParamType[list[str]]):
 
         scopes: list[str] = value.split()
         if not scopes or not all(map(is_scope, scopes)):
-            self.fail("must be a scope like users:read, or several with spaces", param, ctx)
+            self.fail("must be scopes such as users:read, separated by spaces", param, ctx)
         return scopes
 
 
@@ -96,7 +96,7 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
 
 
 def _only_reads(scope: str) -> bool:
-    """Whether the permission of the scope, after its resource type, is to read."""
+    """Returns True if the scope only permits reading."""
     return scope.rpartition(":")[2] == "read"
 
 

@@ -9,7 +9,7 @@ down_revision = None
 
 
 def _text(length: int | None = None) -> sa.String:
-    """Ordered by code point: not as the database, or its operating system, would order it."""
+    """A type for text ordered by code point, independently of the locale."""
     kind = sa.Text if length is None else sa.String
     return (
         kind(length)
@@ -59,5 +59,5 @@ def downgrade() -> None:
 
 
 def _may_be_half_done() -> bool:
-    """MariaDB commits each statement by itself, so what was interrupted is run again."""
+    """MariaDB commits each statement, so an interrupted revision runs again from its start."""
     return op.get_context().dialect.name == "mariadb"

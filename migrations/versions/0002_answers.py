@@ -1,4 +1,4 @@
-"""Answers that are kept for requests which may be repeated."""
+"""Stored responses to requests with an idempotency key."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -49,5 +49,5 @@ def downgrade() -> None:
 
 
 def _may_be_half_done() -> bool:
-    """MariaDB commits each statement by itself, so what was interrupted is run again."""
+    """MariaDB commits each statement, so an interrupted revision runs again from its start."""
     return op.get_context().dialect.name == "mariadb"

@@ -1,4 +1,4 @@
-"""Indexes for descending sorts, and, on PostgreSQL with pg_trgm, for parts of texts."""
+"""Indexes for descending sort orders and, on PostgreSQL with pg_trgm, for parts of texts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,13 +6,13 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-# Lists break ties by ascending id, so that the other indexes, read backward, would leave all the
-# rows of one value to be sorted. No two users have one email.
+# Lists break ties by ascending id. If the other indexes were read backward, all rows with the same
+# value would still have to be sorted. Emails are unique, so they need no such index.
 _DESCENDING = ("name", "is_active", "role", "creation_time", "update_time")
 _TEXTS = ("email_key", "name_key", "role")
 
-# Whoever migrates may not be allowed to have the extension, or the server may not have it; then
-# searches by parts of a text read every row, as before.
+# The user of the database may lack the permission to create the extension, or the server may not
+# have it. Then searches for parts of a text read every row, as before.
 _EXTENSION = """
 DO $$
 BEGIN
@@ -48,7 +48,7 @@ def upgrade() -> None:
 
 
 def _upgrade_beside_writers() -> None:
-    """PostgreSQL builds an index while users are changed, if it is in no transaction."""
+    """Build the indexes outside a transaction, so that PostgreSQL does not block writers."""
     op.execute(_EXTENSION)
     op.execute("COMMIT")
     for attribute in _DESCENDING:
@@ -60,7 +60,7 @@ def _upgrade_beside_writers() -> None:
 
 
 def _build(name: str, of: str) -> None:
-    """Unless it is there; one whose building was interrupted is there and of no use."""
+    """Build an index if it does not exist. If a build was interrupted, an invalid one exists."""
     if op.get_bind().execute(sa.text(_UNFINISHED.format(name))).scalar_one():
         op.execute(f"DROP INDEX CONCURRENTLY {name}")
     op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {of}")
@@ -79,5 +79,5 @@ def _name(attribute: str) -> str:
 
 
 def _may_be_half_done() -> bool:
-    """MariaDB commits each statement by itself, so what was interrupted is run again."""
+    """MariaDB commits each statement, so an interrupted revision runs again from its start."""
     return op.get_context().dialect.name == "mariadb"

@@ -1,4 +1,4 @@
-"""The trail: events, and the positions that they were given."""
+"""The audit log: events, and the last position that was assigned."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -69,5 +69,5 @@ def downgrade() -> None:
 
 
 def _may_be_half_done() -> bool:
-    """MariaDB commits each statement by itself, so what was interrupted is run again."""
+    """MariaDB commits each statement, so an interrupted revision runs again from its start."""
     return op.get_context().dialect.name == "mariadb"

@@ -7,7 +7,7 @@ revision = "0005"
 down_revision = "0004"
 
 _NAME = "ix_users_name_key"
-# A folded name may have 4,500 characters, and an entry of PostgreSQL's index 2,704 bytes.
+# A folded name may have 4,500 characters, but an entry of PostgreSQL's index at most 2,704 bytes.
 _INDEXED = {
     "sqlite": "name_key",
     "postgresql": "left(name_key, 100)",
@@ -31,15 +31,15 @@ def upgrade() -> None:
 
 
 def _build_beside_writers(of: str) -> None:
-    """PostgreSQL builds an index while users are changed, if it is in no transaction.
+    """Build the index outside a transaction, so that PostgreSQL does not block writers.
 
-    One whose building was interrupted is there and of no use.
+    If a build was interrupted, an invalid index exists, which is built again.
     """
     op.execute("COMMIT")
     if op.get_bind().execute(sa.text(_UNFINISHED)).scalar_one():
         op.execute(f"DROP INDEX CONCURRENTLY {_NAME}")
     op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {_NAME} ON {of}")
-    # A planner without statistics of the beginnings would take them for rare.
+    # Without statistics, the planner would assume that each beginning is rare.
     op.execute("ANALYZE users")
     op.execute("BEGIN")
 
@@ -49,5 +49,5 @@ def downgrade() -> None:
 
 
 def _may_be_half_done() -> bool:
-    """MariaDB commits each statement by itself, so what was interrupted is run again."""
+    """MariaDB commits each statement, so an interrupted revision runs again from its start."""
     return op.get_context().dialect.name == "mariadb"

@@ -32,9 +32,9 @@ def upgrade() -> None:
         if_not_exists=again,
     )
     op.create_index("ix_answer_totals_hour", "answer_totals", ["hour"], if_not_exists=again)
-    # Responses of the release before have no owner.
+    # Responses that the previous release stored have no owner.
     online.create_index("ix_answers_owner", "answers (owner)", where="owner IS NULL")
-    # An open service records no actors: its events need no entries.
+    # A service without access control records no actors, so its events need no index entries.
     length = "(255)" if op.get_context().dialect.name == "mariadb" else ""
     online.create_index("ix_events_actor", f"events (actor{length})", where="actor IS NOT NULL")
 

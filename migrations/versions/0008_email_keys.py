@@ -1,7 +1,7 @@
 """A column for folded emails that differ from their keys, and an index of them.
 
-`roster db upgrade` computes the keys afterwards (adapters/sql/email_keys.py), in transactions of
-their own.
+`roster db upgrade` computes the keys afterwards, in separate transactions
+(adapters/sql/email_keys.py).
 """
 
 import sqlalchemy as sa
@@ -49,16 +49,16 @@ def _has_column() -> bool:
 
 
 def _restore_keys() -> None:
-    """The release before looks users up by the folded email.
+    """Restore the folded emails as keys, because the previous release finds users by them.
 
-    Of users whose emails only this release tells apart, one gets it; the others keep their keys.
+    If several users have the same folded email, only one of them gets it as its key.
     """
     while _restore_what_is_free():
-        pass  # a key that was held may be free now
+        pass  # a key that was taken may be free now
 
 
 def _restore_what_is_free() -> bool:
-    """Whether some keys were restored and others were held."""
+    """Returns True if some keys were restored, and others were taken."""
     bind, after = op.get_bind(), 0
     restored = held = False
     while rows := bind.execute(_FOLDED, {"after": after, "count": _AT_ONCE}).all():

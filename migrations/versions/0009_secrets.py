@@ -1,4 +1,4 @@
-"""Random secrets of the installation, and the first of them: the key of cursors."""
+"""Random secrets of the installation. The first one is the key of cursors."""
 
 from datetime import UTC, datetime
 from secrets import token_bytes
@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def _create_secret() -> None:
-    """Create it here, since a standby that takes no writes could not create it later."""
+    """Create the secret here, because a service on a read-only standby could not create it."""
     secrets = sa.table(
         "secrets",
         sa.column("name", sa.String()),
@@ -51,7 +51,7 @@ def _create_secret() -> None:
         return
     now = datetime.now(UTC)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    if connection.dialect.name != "postgresql":  # the others hold the time of UTC
+    if connection.dialect.name != "postgresql":  # the other databases store UTC without a time zone
         now = now.replace(tzinfo=None)
     values = {"name": _FIRST, "value": token_bytes(_BYTES), "creation_time": now}
     connection.execute(secrets.insert(), values)

@@ -1,1 +1,1 @@
-"""One module for each revision, numbered; none of them is changed once it was released."""
+"""One numbered module for each revision. A released revision is not changed."""

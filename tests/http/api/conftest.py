@@ -237,7 +237,7 @@ def build(current: CurrentStore) -> Build:
         inbound = api([resource], run, cursors, terms, authenticate, limit, check_origin)
         app = create_app(
             [*inbound.blueprints, health(ready), metrics(kept)],
-            say=inbound.say,
+            render_error=inbound.say,
             canonical=canonical,
             request_seconds=8,
             response_headers=dress,

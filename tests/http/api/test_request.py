@@ -24,11 +24,15 @@ def blueprint() -> Blueprint:
 
 def test_an_application_with_other_requests_is_refused_when_it_is_built() -> None:
     with pytest.raises(TypeError, match="request_class=ApiRequest"):
-        create_app([blueprint()], say=refuse, canonical=str, request_seconds=8)
+        create_app([blueprint()], render_error=refuse, canonical=str, request_seconds=8)
 
 
 def test_the_current_request_is_of_the_apis_class() -> None:
     app = create_app(
-        [blueprint()], say=refuse, canonical=str, request_seconds=8, request_class=ApiRequest
+        [blueprint()],
+        render_error=refuse,
+        canonical=str,
+        request_seconds=8,
+        request_class=ApiRequest,
     )
     assert app.test_client().get("/").text == "ApiRequest"

@@ -109,7 +109,7 @@ def test_other_databases_have_their_own_programs(
 def test_a_database_that_does_not_exist_is_not_created(roster: Roster, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/other.db"
     result = roster("db", "backup", str(tmp_path / "copy"), ROSTER_DATABASE_URL=url)
-    line = f"Error: ROSTER_DATABASE_URL: there is no file {tmp_path}/other.db\n"
+    line = f"Error: ROSTER_DATABASE_URL: the file {tmp_path}/other.db does not exist\n"
     assert refusal(result, 2) == line
     assert not (tmp_path / "other.db").exists()
 

@@ -29,7 +29,7 @@ def test_a_directory_with_users_is_left_alone(roster: Roster) -> None:
     roster("users", "create", "--email", "ann@x.test", "--name", "Ann")
     refused = roster("demo", "5")
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("Error: not_empty: The directory has users already")
+    assert refused.stderr.startswith("Error: not_empty: The directory already has users")
     assert len(people(roster)) == 1
 
 

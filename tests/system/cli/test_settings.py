@@ -186,4 +186,4 @@ def test_no_command_but_those_that_migrate_creates_a_database(
     )
     assert [*tmp_path.iterdir()] == []
     elsewhere = run(*command.split(), ROSTER_DATABASE_URL="sqlite:////no/such/roster.db")
-    assert "There is no folder /no/such: create it first." in elsewhere.stderr
+    assert "Create the folder /no/such first." in elsewhere.stderr

@@ -53,7 +53,7 @@ def test_run_takes_a_port() -> None:
 
 
 def test_run_says_each_step() -> None:
-    for step in ("Creating .venv", "Installing what serving needs", "Starting Roster"):
+    for step in ("Creating .venv", "Installing the packages for serving", "Starting Roster"):
         assert step in make("run")
 
 
@@ -73,7 +73,12 @@ def first_run(checkout: Path) -> str:
 @pytest.mark.long
 def test_a_newcomer_installs_little_and_is_served(checkout: Path) -> None:
     output = first_run(checkout)
-    steps = ["Creating .venv", "Installing what serving needs", "Unpacking", "Starting Roster"]
+    steps = [
+        "Creating .venv",
+        "Installing the packages for serving",
+        "Unpacking",
+        "Starting Roster",
+    ]
     assert [step for step in steps if step in output] == steps
     installed = {path.name for path in (checkout / ".venv" / "bin").iterdir()}
     assert "roster" in installed

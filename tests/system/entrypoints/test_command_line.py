@@ -115,7 +115,7 @@ def test_each_of_several_errors_is_a_line_of_one_form(roster: Roster) -> None:
 def test_a_server_starts_with_an_env_file(roster: Roster, tmp_path: Path) -> None:
     (tmp_path / "a.env").write_text("ROSTER_DATABASE_URL=memory://\n")
     refused = roster("--env-file", "a.env", "serve", "--workers", "2")
-    assert "memory:// lives in one process" in refused.stderr
+    assert "memory:// requires a single process" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_check_finds_a_column_that_was_added_by_hand(roster: Roster, tmp_path: P
 def test_an_open_service_listens_on_loopback_only(roster: Roster, host: str) -> None:
     line = (
         f"ROSTER_ALLOW_OPEN: must be 1 to listen on {host} without access control: anyone who can "
-        "reach it can read and change all users (or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS)"
+        "reach it can read and change all users. Or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"
     )
     assert ended(roster("serve", "--host", host), 2, line)
 
@@ -215,7 +215,7 @@ def test_an_open_service_listens_on_loopback_only(roster: Roster, host: str) -> 
 def test_an_open_service_listens_elsewhere_only_if_its_hosts_are_known(roster: Roster) -> None:
     line = (
         "ROSTER_HOSTS: must name the hosts of the service (or set ROSTER_PUBLIC_URL) to listen on "
-        "0.0.0.0 without access control: requests for other hosts are refused"
+        "0.0.0.0 without access control: requests for other hosts are rejected"
     )
     assert ended(roster("serve", "--host", "0.0.0.0", ROSTER_ALLOW_OPEN="1"), 2, line)
 
@@ -249,7 +249,7 @@ def test_an_open_service_does_not_start_with_all_origins(roster: Roster) -> None
 def test_memory_is_for_one_worker(roster: Roster) -> None:
     result = roster("serve", "--workers", "2", ROSTER_DATABASE_URL="memory://")
     assert result.returncode == 2
-    assert result.stderr.endswith("memory:// lives in one process: --workers must be 1\n")
+    assert result.stderr.endswith("memory:// requires a single process: --workers must be 1.\n")
 
 
 def test_a_port_in_use_stops_the_start_and_the_next_free_one_is_suggested(roster: Roster) -> None:
@@ -284,7 +284,7 @@ def test_no_port_is_suggested_where_none_follows(roster: Roster) -> None:
 
 def test_an_unknown_host_stops_the_start(roster: Roster) -> None:
     result = roster("serve", "--host", "no such host")
-    assert ended(result, 1, "cannot_serve: There is no address called no such host.")
+    assert ended(result, 1, "cannot_serve: The host no such host has no address.")
 
 
 def test_a_database_that_can_not_be_reached_stops_the_start(roster: Roster) -> None:

@@ -50,5 +50,5 @@ def test_the_start_is_refused_where_connections_could_not_have_their_files(tmp_p
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, env={}, capture_output=True, text=True, timeout=20
     )
-    problem = "ROSTER_CONNECTIONS: asks for 778 open files, of which the system allows 600"
+    problem = "ROSTER_CONNECTIONS: requires 778 open files, but the system allows only 600"
     assert (done.returncode, done.stderr) == (2, f"Error: {problem}\n")

@@ -30,7 +30,10 @@ def process() -> Response:
     return Response(body)
 
 app = create_app(
-    [slow], say=lambda error: Response(type(error).__name__, 408), canonical=str, request_seconds=1
+    [slow],
+    render_error=lambda error: Response(type(error).__name__, 408),
+    canonical=str,
+    request_seconds=1,
 )
 SlowClients({port}, seconds=2, idle_seconds=2).watch()
 """

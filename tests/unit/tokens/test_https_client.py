@@ -249,10 +249,13 @@ def test_a_proxy_is_not_used_for_the_hosts_of_no_proxy(
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (b"HTTP/1.1 407 No\r\n\r\n", "the proxy answered HTTP 407 Proxy Authentication Required"),
-        (b"SSH-2.0\r\n\r\n", "the proxy sent no valid HTTP response"),
-        (b"", "the proxy sent no valid HTTP response"),
-        (b"HTTP/1.1 403 No\r\n" + b"x" * 65536, "the proxy sent no valid HTTP response"),
+        (
+            b"HTTP/1.1 407 No\r\n\r\n",
+            "the proxy responded with HTTP 407 Proxy Authentication Required",
+        ),
+        (b"SSH-2.0\r\n\r\n", "the response of the proxy is not valid HTTP"),
+        (b"", "the response of the proxy is not valid HTTP"),
+        (b"HTTP/1.1 403 No\r\n" + b"x" * 65536, "the response of the proxy is not valid HTTP"),
     ],
 )
 def test_a_proxy_that_refuses_is_reported(

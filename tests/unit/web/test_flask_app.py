@@ -23,11 +23,11 @@ def calls() -> list[str]:
 def app(calls: list[str]) -> Flask:
     """An application with a route for each thing that a route may do."""
 
-    def say(error: Exception) -> Response:
+    def render_error(error: Exception) -> Response:
         calls.append(f"say {type(error).__name__}")
         return Response("refused", 404 if isinstance(error, NotFound) else 500)
 
-    app = create_app([], say=say, canonical=lambda path: path, request_seconds=8)
+    app = create_app([], render_error=render_error, canonical=lambda path: path, request_seconds=8)
 
     @app.before_request
     def before() -> str | None:

@@ -212,7 +212,7 @@ def test_those_who_ask_at_once_are_counted_one_by_one(hurried: None) -> None:
 
 
 def test_who_has_not_asked_for_longest_is_forgotten_for_another() -> None:
-    check = rate_limiter(rate("1/hour"), askers=2)
+    check = rate_limiter(rate("1/hour"), max_clients=2)
 
     def passes(asker: str) -> bool:
         with suppress(TooManyRequests):
