@@ -85,8 +85,7 @@ def fields(resource: Resource) -> dict[str, Any]:
     """The parameter that selects attributes."""
     text = (
         "The attributes in the response, separated by commas; an empty value selects none. The "
-        "schemas of responses require all attributes, so a response to this parameter does not "
-        "match them, and the types of generated clients do not show what it lacks."
+        "response lacks attributes that its schema requires and that generated types have."
     )
     return _query(f"fields[{resource.type}]", _of(f"|{_some_of(resource.attributes)}"), text)
 
