@@ -40,7 +40,7 @@ async function list(words: string, after?: string) {
   }
 }
 
-// What was wrong with each attribute. One that is missing has no member to which to point.
+// The message for each attribute. The pointer of a missing attribute names its parent.
 const messages = (problems: Problem[]) => new Map(problems.map(({ detail, meta, source }) =>
   [meta?.attribute ?? source?.pointer?.split('/').at(-1) ?? '', detail]))
 
