@@ -68,8 +68,12 @@ class EventSchema(Schema):
         dump_only=True,
         filterable=False,
         type="object",
+        additionalProperties={
+            "type": "object",
+            "properties": {"from": {}, "to": {}, "erased": {"type": "boolean"}},
+        },
         examples=[{"name": {"from": "Ann", "to": "Ann Example"}}],
-        description="By attribute what it was and became; `erased` where that is kept no more.",
+        description="The old and the new value of each attribute, or `erased`.",
     )
     actor = Text(
         dump_only=True,

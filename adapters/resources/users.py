@@ -52,7 +52,11 @@ class UserSchema(Schema):
         examples=["Ann Example"],
         description="Has a visible character and no control characters. Stored as sent.",
     )
-    is_active = Boolean(default=False, examples=[True])
+    is_active = Boolean(
+        default=False,
+        examples=[True],
+        description="False, unless the request to create the user sets it.",
+    )
     role = Text(
         pattern=rf"[a-z][a-z0-9_-]{{0,{ROLE_LENGTH - 1}}}",
         minLength=1,

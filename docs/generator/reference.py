@@ -17,6 +17,8 @@ _BEGINNING: Final = """# Reference
 
 This page lists every URL with its parameters, headers and responses.
 `make docs` generates it from `/openapi.json`.
+The HTTP server rejects a URL of more than 65,534 bytes (414) and headers over its limit (431).
+These responses have no body.
 Scopes and 401 apply only if the service [requires tokens](access-control.md).
 For examples, see [search](search.md), [pages](pages.md) and [changes without loss](changes.md).
 """

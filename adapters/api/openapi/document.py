@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Any, Final
 
 import orjson
@@ -55,11 +56,23 @@ _METRICS: Final = {
 _REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
 _TELLING: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 """By status, the header of an error response that says what the client can do."""
-_SERVER_REFUSALS: Final = {
-    "414": {"description": "The URL exceeds 65,534 bytes. The response has no body."},
-    "431": {"description": "The headers exceed the server's limit. The response has no body."},
-}
-"""What the HTTP server answers before Roster sees the request."""
+_DISTRIBUTION: Final = "roster-directory"
+_INTRODUCTION: Final = """To begin, open **GET {prefix}/{type}** and select Execute.
+To create one of the {type}, open **POST {prefix}/{type}**. The example is a valid body.
+
+Requests and responses are [JSON:API](https://jsonapi.org/format/) documents. Requests may also have
+the type `application/json`.
+
+- [Every error code]({base}/docs/errors), with its meaning
+- [The collections]({base}{prefix}) and [the state of the service]({base}/readyz)
+- Guides are in the directory `docs` of the repository: `frontend.md` (a page with a list and a
+  form), `search.md` (filters and order), `pages.md`, `changes.md` (`If-Match` and
+  `Idempotency-Key`), `bulk.md` and `clients.md`.
+
+The HTTP server rejects a URL of more than 65,534 bytes (414) and headers over its limit (431).
+These responses have no body, and no operation lists them.
+"""
+_TOKEN: Final = "First, select Authorize and enter a token. `roster token` prints one.\n\n"
 
 
 class OpenApi:
@@ -101,17 +114,15 @@ class OpenApi:
         for each in self._resources:
             paths += [self._paths(each), self._history_path(each)]
         paths.append(self._operations_path())
-        for item in (item for part in paths for item in part.values()):
-            for method in METHODS & item.keys():
-                item[method]["responses"] |= _SERVER_REFUSALS
         paths.append(_other_paths())
         places = {**dict.fromkeys(self._types, "One by one, and in pages."), **_PLACES}
         return {
             "openapi": "3.1.0",
             "info": {
                 "title": "Roster",
-                "version": "1",
+                "version": version(_DISTRIBUTION),
                 "summary": "A directory of users as a JSON:API 1.1 service.",
+                "description": _INTRODUCTION.format(base=base, prefix=PREFIX, type=self._types[0]),
             },
             "tags": [{"name": name, "description": text} for name, text in places.items()],
             "servers": [{"url": base or "/"}],
@@ -120,7 +131,7 @@ class OpenApi:
                 "schemas": {
                     **ERRORS,
                     **{k: v for each in self._resources for k, v in schemas(each).items()},
-                    **page_schemas(EVENTS),
+                    **page_schemas(EVENTS, addressed=False),
                     **operation_schemas(self._resources),
                 },
                 "responses": {f"Problem{status}": self._refused(status) for status in _REFUSALS},
@@ -129,6 +140,7 @@ class OpenApi:
 
     def with_access(self, described: dict[str, Any]) -> dict[str, Any]:
         """The description of a service that wants a token for every path under the prefix."""
+        described["info"]["description"] = _TOKEN + described["info"]["description"]
         bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         described["components"]["securitySchemes"] = {"bearer": bearer}
         described["components"]["responses"]["Problem401"] = self._refused(401)

@@ -9,6 +9,7 @@ from adapters.resources.addresses import PREFIX
 
 _VERSION: Final = {"version": "1.1"}
 _DESCRIBED: Final = "/openapi.json"
+_CURSOR: Final = "3qGCaaCf2VQnWzFd"
 
 ROOT: Final[dict[str, Any]] = {
     "jsonapi": _VERSION,
@@ -54,7 +55,8 @@ def history_examples(resource: Resource, event: Resource) -> dict[str, Any]:
 def _page(resource: Resource, url: str, item: dict[str, Any]) -> dict[str, Any]:
     around = {"first": f"{url}?page%5Bsize%5D=25", "prev": None, "next": None}
     links = {"self": url, "describedby": _DESCRIBED, **around}
-    page = {"jsonapi": _VERSION, "links": links, "data": [item]}
+    listed = {**item, "meta": {"page": {"cursor": _CURSOR}}}
+    page = {"jsonapi": _VERSION, "links": links, "data": [listed]}
     return {f"{resource.type.capitalize()}Page": page}
 
 

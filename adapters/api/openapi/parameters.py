@@ -82,8 +82,11 @@ def _some_of(names: Iterable[str], most: str = "") -> str:
 
 
 def fields(resource: Resource) -> dict[str, Any]:
-    """The parameter that trims attributes."""
-    text = "The attributes to show, with commas; none for an empty value."
+    """The parameter that selects attributes."""
+    text = (
+        "The attributes in the response, separated by commas; an empty value selects none. The "
+        "response lacks attributes that its schema requires and that generated types have."
+    )
     return _query(f"fields[{resource.type}]", _of(f"|{_some_of(resource.attributes)}"), text)
 
 

@@ -26,7 +26,22 @@ _PAGE_META: Final = {
         },
     },
 }
-_LINK: Final = {"type": ["string", "object", "null"]}
+_ITEM_META: Final = {
+    "type": "object",
+    "required": ["page"],
+    "properties": {
+        "page": {
+            "type": "object",
+            "required": ["cursor"],
+            "properties": {
+                "cursor": {
+                    "type": "string",
+                    "description": "The place of the item, for page[after] and page[before].",
+                }
+            },
+        }
+    },
+}
 
 
 def reference(name: str) -> dict[str, str]:
@@ -39,12 +54,29 @@ def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": required, "properties": properties}
 
 
+_JSONAPI: Final = object_of(["version"], version={"type": "string"})
+_LINKS: Final = object_of(
+    ["self", "describedby"], self={"type": "string"}, describedby={"type": "string"}
+)
+_PAGE_LINKS: Final = object_of(
+    ["self", "first", "prev", "next", "describedby"],
+    self={
+        "type": ["string", "object"],
+        "description": "An object only if `Accept` names the profile for cursor pagination.",
+    },
+    first={"type": "string"},
+    prev={"type": ["string", "null"]},
+    next={"type": ["string", "null"]},
+    last={"type": ["string", "null"]},
+    describedby={"type": "string"},
+)
+
 ERRORS: Final[dict[str, Any]] = {
     "Errors": {
         "type": "object",
         "required": ["errors"],
         "properties": {
-            "jsonapi": {"type": "object"},
+            "jsonapi": _JSONAPI,
             "errors": {"type": "array", "minItems": 1, "items": reference("Error")},
         },
     },
@@ -65,8 +97,21 @@ ERRORS: Final[dict[str, Any]] = {
                     "header": {"type": "string"},
                 },
             },
-            "links": {"type": "object"},
-            "meta": {"type": "object"},
+            "links": {
+                "type": "object",
+                "properties": {
+                    "about": {"type": "string", "description": "The description of the code."}
+                },
+            },
+            "meta": {
+                "type": "object",
+                "properties": {
+                    "attribute": {
+                        "type": "string",
+                        "description": "The attribute that is invalid or missing.",
+                    }
+                },
+            },
         },
     },
 }
@@ -116,30 +161,31 @@ def schemas(resource: Resource) -> dict[str, Any]:
     }
 
 
-def page_schemas(resource: Resource) -> dict[str, Any]:
-    """The schemas of what is read of it in pages, by their names."""
+def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any]:
+    """The schemas of what is read of it in pages, by their names.
+
+    Without `addressed`, the resources have no URLs of their own.
+    """
     name = resource.type.capitalize()
-    identity = _identity(resource)
-    read = {
-        "type": "object",
-        "required": list(identity),
-        "properties": {
-            **identity,
-            "attributes": {
-                "type": "object",
-                "properties": {a.name: _value(a) for a in resource.attributes.values()},
-            },
-            "links": {"type": "object", "properties": {"self": {"type": "string"}}},
-            "meta": {"type": "object"},
-        },
+    attributes = {
+        **object_of(
+            list(resource.attributes), **{a.name: _value(a) for a in resource.attributes.values()}
+        ),
+        "description": f"Lacks the attributes that `fields[{resource.type}]` leaves out.",
     }
-    page_links = dict.fromkeys(("self", "first", "prev", "next", "last", "describedby"), _LINK)
+    members: dict[str, Any] = {**_identity(resource), "attributes": attributes}
+    if addressed:
+        members["links"] = object_of(["self"], self={"type": "string"})
     return {
-        name: read,
+        name: object_of(list(members), **members),
+        f"{name}PageItem": {
+            "allOf": [reference(name), object_of(["meta"], meta=_ITEM_META)],
+            "description": "A resource in a list, with its cursor.",
+        },
         f"{name}Page": _document(
-            {"type": "array", "items": reference(name)},
-            links={"type": "object", "required": ["prev", "next"], "properties": page_links},
-            meta={"type": "object", "properties": {"page": _PAGE_META}},
+            {"type": "array", "items": reference(f"{name}PageItem")},
+            links=_PAGE_LINKS,
+            meta=object_of(["page"], page=_PAGE_META),
         ),
     }
 
@@ -205,9 +251,5 @@ def _type(resource: Resource) -> dict[str, Any]:
 
 
 def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:
-    common = {
-        "jsonapi": {"type": "object"},
-        "links": {"type": "object"},
-        "meta": {"type": "object"},
-    }
+    common = {"jsonapi": _JSONAPI, "links": _LINKS}
     return object_of(["jsonapi", "links", "data"], **{**common, **more, "data": data})

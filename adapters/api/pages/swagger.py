@@ -15,6 +15,7 @@ _PAGE: Final = """<!doctype html>
 <title>Roster API</title>
 <link rel="icon" type="image/png" href="docs/favicon-32x32.png">
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="stylesheet" href="docs/style.css">
 </head>
 <body>
 <div id="docs"></div>
@@ -24,10 +25,53 @@ _PAGE: Final = """<!doctype html>
 </body>
 </html>
 """
-_START: Final = """const dark = matchMedia("(prefers-color-scheme: dark)");
+_START: Final = r"""const dark = matchMedia("(prefers-color-scheme: dark)");
 const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", dress);
 dress();
+
+// A list has a filter for each attribute and operator. The table shows one row for each attribute,
+// with a button for its operators. A row with a value is always shown.
+const filterOf = (name) => /^filter\[(\w+)\](\[\w+\])?$/.exec(name);
+const groupFilters = (Row, { React, layoutActions, layoutSelectors, specSelectors }) => (props) => {
+  const { rawParam, pathMethod } = props;
+  const row = React.createElement(Row, props);
+  const filter = filterOf(rawParam.get("name"));
+  if (!filter) return row;
+  const [, attribute, operator] = filter;
+  const group = ["filters", ...pathMethod, attribute];
+  const isOpen = layoutSelectors.isShown(group, false);
+  if (operator) {
+    const value = specSelectors.parameterWithMetaByIdentity(pathMethod, rawParam).get("value");
+    return isOpen || value ? row : null;
+  }
+  const names = specSelectors.operationWithMeta(...pathMethod).get("parameters")
+    .map((each) => each.get("name"));
+  const operators = names.map(filterOf).filter((each) => each?.[1] === attribute && each[2]);
+  if (operators.isEmpty()) return row;
+  const label = `${isOpen ? "Hide" : "Show"} the operators of ${attribute} (${operators.size})`;
+  const button = React.createElement("button", {
+    "aria-expanded": isOpen,
+    className: "operators",
+    onClick: () => layoutActions.show(group, !isOpen),
+    type: "button",
+  }, label);
+  const cell = React.createElement("td", { className: "parameters-col_name" });
+  const more = React.createElement("tr", null, cell, React.createElement("td", null, button));
+  return React.createElement(React.Fragment, null, row, more);
+};
+
+// An error response is one line: the schema is the same for all of them.
+const shortenErrors = (Answer, { React, getComponent }) => (props) => {
+  if (!/^[45]/.test(props.code)) return React.createElement(Answer, props);
+  const text = React.createElement(getComponent("Markdown", true), {
+    source: props.response.get("description"),
+  });
+  return React.createElement("tr", { className: "response" },
+    React.createElement("td", { className: "response-col_status" }, props.code),
+    React.createElement("td", { className: "response-col_description", colSpan: 2 }, text));
+};
+
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",
@@ -35,9 +79,16 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   filter: true,
   persistAuthorization: false,
+  plugins: [{ wrapComponents: { parameterRow: groupFilters, response: shortenErrors } }],
   tryItOutEnabled: true,
   validatorUrl: null,
 });
+"""
+_STYLE: Final = """#docs .operators { border: 0; padding: 0; cursor: pointer; font: inherit }
+#docs .operators { background: none; color: inherit; text-decoration: underline }
+#docs .parameters td { padding-top: .25rem; padding-bottom: 0 }
+#docs .parameters .parameter__type { padding: 0 }
+#docs .response-col_description p { margin: 0 }
 """
 _ASSETS: Final = frozenset(("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"))
 _POLICY: Final = (
@@ -61,6 +112,10 @@ def docs() -> Blueprint:
     @blueprint.get("/docs/start.js")
     def start() -> Response:
         return Response(_START, mimetype="text/javascript")
+
+    @blueprint.get("/docs/style.css")
+    def style() -> Response:
+        return Response(_STYLE, mimetype="text/css")
 
     @blueprint.get("/docs/<name>")
     def asset(name: str) -> Response:

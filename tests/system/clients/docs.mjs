@@ -57,6 +57,29 @@ if (token) {
   await page.locator('.auth-btn-wrapper .btn-done').click()
   assert(!(await stored()).includes(token))
 }
+
+// The list shows a filter for each attribute, and the operators on request.
+const list = operation(page, 'list_users')
+await list.locator('.opblock-summary-control').click()
+const execute = list.locator('button.execute')
+await execute.waitFor()
+const top = async (of) => (await of.boundingBox()).y - (await list.boundingBox()).y
+assert((await list.boundingBox()).height < 3000)
+assert(await top(execute) < 2000)
+const contains = list.locator('tr[data-param-name="filter[name][contains]"]')
+const operators = list.getByRole('button', { name: 'operators of name' })
+await list.locator('tr[data-param-name="filter[name]"]').waitFor()
+assert.equal(await contains.count(), 0)
+assert.equal(await operators.getAttribute('aria-expanded'), 'false')
+await operators.click()
+await contains.locator('input').fill('nobody has it')
+await operators.click()
+assert.equal(await operators.getAttribute('aria-expanded'), 'false')
+assert.equal(await list.locator('tr[data-param-name="filter[name][starts_with]"]').count(), 0)
+const filtered = await tryOut(page, 'list_users')
+assert.match(await filtered.block.locator('.request-url').innerText(), /contains%5D=nobody%20has%20it/)
+await contains.locator('input').fill('')
+
 const created = await tryOut(page, 'create_users')
 assert.equal(created.status, '201')
 const listed = await tryOut(page, 'list_users')
