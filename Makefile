@@ -17,7 +17,7 @@ PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-system docs screenshot conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
-	audit wheel lock lock-clients lock-bench test-long
+	audit wheel lock lock-clients lock-bench test-long test-spreadsheets
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -103,6 +103,13 @@ test-hostile: install ## attack the running server at length, and compare the st
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd
 
+/usr/bin/soffice:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends libreoffice-calc
+
+test-spreadsheets: install /usr/bin/soffice ## open and save exports with LibreOffice, and import them again
+	$(BIN)/python -m pytest -m "" tests/contract/books/test_spreadsheets.py
+
 test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count lost data
 	$(BIN)/python -m pytest -m "" tests/system/faults
 
@@ -132,7 +139,7 @@ check: install ## check lint, types, import contracts, migration drift, prose an
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
-check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
+check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
 	$(PYTEST_PARALLEL) -m ""
 
 coverage: install ## run the tests and print the coverage of lines and branches; TESTS=tests/unit/domain runs only some

@@ -3,6 +3,7 @@
 Memory does not grow with the length of the stream.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -15,13 +16,17 @@ from application.audit import Action, NewEvent
 from application.deadlines import restart_deadline
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import Begin, ConcurrentUpdate, Context, Repository, UnitOfWork
-from domain.attributes import EntityChanges
-from domain.errors import Conflict, Invalid, Problem
+from domain.attributes import MISSING, EntityChanges
+from domain.errors import Conflict, Invalid, Problem, Violation
 
 T = TypeVar("T")
 
 MAX_FAULTS: Final = 20
 """How many errors of one record are reported."""
+
+MAX_KINDS: Final = 50
+OTHERS: Final = "(other attributes)"
+"""How many pairs of an attribute and a code are counted apart, and what the others count as."""
 
 BATCH: Final = 1000
 MAX_SECONDS: Final = 24 * 3600.0
@@ -32,13 +37,15 @@ class Record(NamedTuple):
     """One record of a stream, not validated yet. It is a tuple because there are millions.
 
     `line` is the line on which it begins, from 1. `source` is for the reader of the stream.
-    `problem` says why the record cannot be read, if it cannot.
+    `problem` says why the record cannot be read, if it cannot. `item` is its position in an array,
+    from 1, if it is in one: all items may be on one line.
     """
 
     line: int
     attributes: Mapping[str, Any]
     source: object = None
     problem: Problem | None = None
+    item: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,30 @@ class RejectedRecord:
 
     record: Record
     faults: tuple[RecordError, ...]
+
+
+class ErrorCounts:
+    """The numbers of errors of rejected records, by attribute and code, in constant memory."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._counts: Counter[tuple[str | None, str]] = Counter()
+
+    def add(self, rejected: RejectedRecord) -> None:
+        """Count the errors of a record."""
+        self.records += 1
+        for fault in rejected.faults:
+            key = (fault.attribute, fault.code)
+            if key not in self._counts and len(self._counts) >= MAX_KINDS:
+                key = (OTHERS, fault.code)  # names that a file invents have no bound, codes do
+            self._counts[key] += 1
+
+    def by_kind(self) -> list[tuple[str, int]]:
+        """Each attribute and code with its number of errors, the most frequent one first."""
+        return [
+            (code if attribute is None else f"{attribute}: {code}", count)
+            for (attribute, code), count in self._counts.most_common()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +125,22 @@ class ImportOptions:
     """How records are imported.
 
     `update`: a record whose unique key is taken changes that entity, instead of being rejected.
+    `update_only`: as `update`, and a record whose unique key is not taken is rejected.
     `skip_errors`: valid records are imported although others are rejected.
     `dry_run`: everything is tried, and nothing is stored.
     """
 
     update: bool = False
+    update_only: bool = False
     skip_errors: bool = False
     dry_run: bool = False
+
+    @property
+    def actions(self) -> tuple[access.Action, ...]:
+        """What an import may do to entities."""
+        if self.update_only:
+            return (access.Action.CHANGE,)
+        return (access.Action.CREATE, access.Action.CHANGE)[: 1 + self.update]
 
 
 class Import(Generic[N, E]):
@@ -129,13 +169,14 @@ class Import(Generic[N, E]):
         ImportRefused if a record is rejected, unless those are skipped; the errors of the policy;
         and what Begin raises.
         """
-        for action in (access.Action.CREATE, access.Action.CHANGE)[: 1 + options.update]:
+        for action in options.actions:
             self._policy.authorize(context.principal, action, self._type.name)
+        updating = access.Action.CHANGE in options.actions
         summary = ImportSummary()
-        with suppress(_DryRun), self._begin(context, for_update=options.update) as work:
+        with suppress(_DryRun), self._begin(context, for_update=updating) as work:
             restart_deadline(MAX_SECONDS)
-            batches = _Batches(self._type, work)
-            import_batch = batches.update if options.update else batches.add
+            batches = _Batches(self._type, work, update_only=options.update_only)
+            import_batch = batches.update if updating else batches.add
             source = iter(records)
             while batch := list(islice(source, BATCH)):
                 result = import_batch(batch)
@@ -169,7 +210,7 @@ class _BatchResult:
         self.bad.append(RejectedRecord(record, faults))
 
     def in_order(self) -> list[RejectedRecord]:
-        return sorted(self.bad, key=lambda bad: bad.record.line)
+        return sorted(self.bad, key=lambda bad: (bad.record.line, bad.record.item))
 
     def added_to(self, summary: ImportSummary) -> ImportSummary:
         return replace(
@@ -184,8 +225,11 @@ class _BatchResult:
 class _Batches(Generic[N, E]):
     """Imports batches of records in a unit of work."""
 
-    def __init__(self, entity_type: EntityType[N, E], work: UnitOfWork) -> None:
+    def __init__(
+        self, entity_type: EntityType[N, E], work: UnitOfWork, *, update_only: bool
+    ) -> None:
         self._type = entity_type
+        self._update_only = update_only
         self._entities: Repository[N, E] = work.repository(entity_type)
         self._now = work.now
 
@@ -200,7 +244,7 @@ class _Batches(Generic[N, E]):
         return result
 
     def update(self, batch: Sequence[Record]) -> _BatchResult:
-        """Change the entities whose unique key the records have, and create the others.
+        """Change the entities whose unique key the records have, and create or reject the others.
 
         Of several records with the same key, the last one wins.
         """
@@ -214,9 +258,11 @@ class _Batches(Generic[N, E]):
                 key = unique.key_of(changes.attributes[unique.attribute])
                 if entity := existing.get(key):
                     self._change(entity, changes, result)
+                elif self._update_only:
+                    result.reject(record, self._not_found())
                 else:
                     new.append(record._replace(attributes=changes.attributes))
-            created = [each for _, each in _valid(result, new, self._type.new.of)]
+            created = [each for _, each in _valid(result, new, self._new)]
             if self._entities.add_many(created, at=self._now):
                 raise ConcurrentUpdate  # another unit added one since the keys were looked up
             result.created += len(created)
@@ -224,9 +270,28 @@ class _Batches(Generic[N, E]):
 
     def _changes(self, attributes: Mapping[str, Any]) -> EntityChanges:
         """Without its key, an entity cannot be found: the record then has to be a new one."""
-        if self._type.unique[0].attribute not in attributes:
+        key = self._type.unique[0].attribute
+        if key not in attributes:
+            if self._update_only:
+                raise Invalid([Violation(key, MISSING)])
             self._type.new.of(attributes)
         return self._type.changes(attributes)
+
+    def _not_found(self) -> RecordError:
+        error, key = self._type.not_found, self._type.unique[0].attribute
+        return RecordError(key, error.code, f"there is no {error.noun} with this {key}")
+
+    def _new(self, attributes: Mapping[str, Any]) -> N:
+        """A new entity. An attribute may be missing because a wrong key found no entity."""
+        try:
+            return self._type.new.of(attributes)
+        except Invalid as error:
+            detail = f"{MISSING.detail}, because {self._not_found().detail}"
+            missing = Problem(MISSING.code, detail)
+            raise Invalid(
+                Violation(each.attribute, missing if each.problem is MISSING else each.problem)
+                for each in error.violations
+            ) from error
 
     def _change(self, entity: E, changes: EntityChanges, result: _BatchResult) -> None:
         after = entity.with_changes(changes, at=self._now)

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Final
 
 import email_validator
@@ -59,6 +59,20 @@ def fold(text: str) -> str:
         return text.lower()
     once = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", once)
+
+
+def strip_invisible(text: str) -> str:
+    """The text without white space and characters that are displayed as nothing at its ends."""
+    text = text.strip()
+    return text if text.isascii() else text.strip(_invisible())
+
+
+@cache
+def _invisible() -> str:
+    """All white space, and all characters that are displayed as nothing."""
+    white_space = filter(str.isspace, map(chr, range(0x3001)))
+    ignorable = (chr(c) for first, last in DEFAULT_IGNORABLE for c in range(first, last + 1))
+    return "".join((*white_space, *ignorable, chr(BLANK_SYMBOL)))
 
 
 def email_key(email: str, *, longest: int = 250) -> str:

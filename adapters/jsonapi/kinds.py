@@ -19,7 +19,7 @@ from adapters.strict_json import NotStrict, parse
 from application.search import Op
 from domain.attributes import MISSING, NULL, Rule
 from domain.errors import Problem
-from domain.text import MAX_FOLDED_INPUT, NOT_TEXT
+from domain.text import MAX_FOLDED_INPUT, NOT_TEXT, strip_invisible
 
 EQUALITY: Final = frozenset((Op.EQ, Op.NE, Op.IN))
 ORDERING: Final = frozenset((Op.LT, Op.LE, Op.GT, Op.GE))
@@ -81,6 +81,8 @@ class Kind(fields.Field[Any]):
     """Whether a value and its form in cursors are the same object."""
     text_is_value: ClassVar[bool] = False
     """Whether a value and its text are the same object."""
+    cell_is_value: ClassVar[bool] = False
+    """Whether a value and its cell in a file are the same object."""
 
     text_pattern: str | None = None
     """The pattern of a value in parameters."""
@@ -153,7 +155,7 @@ class Kind(fields.Field[Any]):
         raise NotImplementedError
 
     def from_text(self, text: str) -> Any:
-        """The value of a text in a parameter, a cell of CSV or an option; or a Problem.
+        """The value of a text in a parameter or an option; or a Problem.
 
         The caller bounds the length of the text.
         """
@@ -161,6 +163,13 @@ class Kind(fields.Field[Any]):
             return self._deserialize(text)
         except ValidationError as error:
             return problem_of(error)
+
+    def from_cell(self, cell: str) -> Any:
+        """The value of a cell of CSV that is not empty; or a Problem.
+
+        Programs that save CSV write more forms of a value than parameters have.
+        """
+        return self.from_text(cell)
 
     def to_json(self, value: Any) -> Any:
         """The JSON form of a value that is not None."""
@@ -261,7 +270,7 @@ class Text(Kind):
 
     wrong_type = NOT_TEXT.detail
     schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
-    json_is_value = cursor_is_value = text_is_value = True
+    json_is_value = cursor_is_value = text_is_value = cell_is_value = True
 
     def __init__(
         self,
@@ -321,6 +330,10 @@ class Email(Text):
     """An email address. The domain checks its syntax."""
 
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "idn-email"}
+    cell_is_value = False
+
+    def from_cell(self, cell: str) -> str:
+        return strip_invisible(cell)
 
 
 class Url(Text):
@@ -368,11 +381,19 @@ class Boolean(Kind):
     def from_text(self, text: str) -> Any:
         return _BOOLEANS.get(text, _NO_BOOLEAN)
 
+    def from_cell(self, cell: str) -> Any:
+        """True or false, as spreadsheets and databases write them, in any case."""
+        return _BOOLEAN_CELLS.get(cell.lower(), _NO_BOOLEAN)
+
     def to_text(self, value: Any) -> str:
         return "" if value is None else "true" if value else "false"
 
 
 _BOOLEANS: Final = {"true": True, "false": False}
+_BOOLEAN_CELLS: Final = {
+    **dict.fromkeys(("true", "yes", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "f", "0"), False),
+}
 _NO_BOOLEAN: Final = Problem("invalid_format", Boolean.wrong_type)
 
 
@@ -400,6 +421,11 @@ class Integer(Kind):
         if not _INTEGER.fullmatch(text):
             return Problem("invalid_format", f"{self._range()} without leading zeros")
         return super().from_text(int(text))  # type: ignore[arg-type]
+
+    def from_cell(self, cell: str) -> Any:
+        """An integer, which programs write with zeros after a point, too."""
+        whole, _, fraction = cell.partition(".")
+        return self.from_text(cell if fraction.strip("0") else whole)
 
     def json_schema(self) -> dict[str, Any]:
         described = super().json_schema()
@@ -452,6 +478,12 @@ class Decimal(Kind):
         if not self._form.fullmatch(value):
             raise _error(self._invalid)
         return Number(value) or Number(0)  # there is no negative zero
+
+    def from_cell(self, cell: str) -> Any:
+        """A decimal number, which programs write with more zeros at its end, too."""
+        whole, _, fraction = cell.partition(".")
+        fraction = fraction[: self.scale] + fraction[self.scale :].rstrip("0")
+        return self.from_text(f"{whole}.{fraction}" if fraction else whole)
 
     def to_json(self, value: Number) -> str:
         return f"{value:.{self.scale}f}"

@@ -18,12 +18,19 @@ _OWNER_ONLY = 0o600
 _READ_BY_OTHERS = 0o044
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# Files to read may also be named like this. The reader of CSV explains what a workbook is.
+_ENDINGS_TO_READ = {
+    **_ENDINGS,
+    **dict.fromkeys((".tsv", ".tab"), "csv"),
+    ".json": "jsonl",
+    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods", ".numbers"), "csv"),
+}
 
 as_format = click.option(
     "--format",
     "form",
     type=click.Choice(["csv", "jsonl"]),
-    help="What FILE holds.  [default: as its name ends; csv for -]",
+    help="The format of FILE.  [default: by the end of its name; csv for -]",
 )
 
 
@@ -48,12 +55,12 @@ def _buffer(stream: TextIO | None, name: str) -> BinaryIO:
     return stream.buffer
 
 
-def format_of(name: str, chosen: str | None) -> str:
-    """The format that was chosen, or that the name tells. UsageError where neither does."""
+def format_of(name: str, chosen: str | None, *, reading: bool = False) -> str:
+    """The chosen format, or the one of the name. Raises UsageError if the name has none."""
     ending = ".csv" if name == STANDARD else Path(name).suffix.lower()
-    if found := chosen or _ENDINGS.get(ending):
+    if found := chosen or (_ENDINGS_TO_READ if reading else _ENDINGS).get(ending):
         return found
-    raise click.UsageError(f"{name} ends neither with .csv nor with .jsonl: say --format.")
+    raise click.UsageError(f"{name} ends neither with .csv nor with .jsonl: use --format.")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from adapters.resources.files import write_csv
+from adapters.resources.files import WriteOptions, write_csv
 from adapters.resources.users import USERS
 from adapters.sql.engine import make_engine
 from adapters.sql.repository import SqlReader
@@ -40,6 +40,13 @@ NAMES = (
     "-",
     "e\u0301",
     "\u2003x\u00a0",
+    "'=1+1",
+    "'' \u00a0＠x",
+    "'68",
+    "'true",
+    "'68 x",
+    "'t Hooft",
+    "=1+1",
 )
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
@@ -65,11 +72,23 @@ def test_every_byte_is_as_roster_itself_writes_it(
 ) -> None:
     expected = b"".join(write_csv(users, USERS))
     assert len(users) == len(NAMES)
+    assert [f",'{name},".encode() in expected for name in NAMES[-7:]] == [True] * 4 + [False] * 3
     for session in ("UTC", "Asia/Kolkata"):
         url = f"{postgresql_url}&options=-c%20TimeZone%3D{session.replace('/', '%2F')}"
         done = roster("users", "export", ROSTER_DATABASE_URL=url)
         assert done.exit_code == 0, done.stderr
         assert done.stdout_bytes == expected
+
+
+@pytest.mark.usefixtures("users")
+def test_fewer_attributes_and_a_mark_are_written_by_the_database_too(
+    roster: Roster, users: list[User], postgresql_url: str
+) -> None:
+    fields = ("--fields", "is_active,name", "--bom")
+    done = roster("users", "export", *fields, ROSTER_DATABASE_URL=postgresql_url)
+    options = WriteOptions(fields={"name", "is_active"}, byte_order_mark=True)
+    assert done.stdout_bytes == b"".join(write_csv(users, USERS, options))
+    assert done.stdout_bytes.startswith(b"\xef\xbb\xbfid,name,is_active\n1,Ann,true\n")
 
 
 @pytest.mark.usefixtures("users")

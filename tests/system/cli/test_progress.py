@@ -23,7 +23,8 @@ def test_progress_with_its_rate_is_shown_on_a_terminal(
     assert "Exporting" in on_terminal("users", "export", piped=True)
     refused = on_terminal("users", "import", people)
     assert "100%" in refused
-    assert "line 2501: email: email_taken" in refused
+    assert "line 21: email: email_taken" in refused
+    assert "2,480 more invalid records." in refused
 
 
 @pytest.mark.usefixtures("roster")

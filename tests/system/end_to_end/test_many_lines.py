@@ -148,6 +148,16 @@ def told(done: Result) -> list[Bad]:
     return [(int(number), said) for number, said in found]
 
 
+def rejected(file: Path) -> list[Bad]:
+    """The line and the error of each record in a file of rejected records."""
+    text = file.read_text("utf-8", "surrogateescape")
+    if file.suffix == ".csv":
+        rows = csv.DictReader(StringIO(text, newline=""))
+        return [(int(row["line"]), row["errors"]) for row in rows]
+    objects = map(json.loads, text.splitlines())
+    return [(each["line"], *each["errors"]) for each in objects]
+
+
 def set_by_people(exported: str) -> list[dict[str, Any]]:
     lines = map(json.loads, exported.split("\n")[:-1])
     return [{name: user[name] for name in COLUMNS} for user in lines]
@@ -165,16 +175,18 @@ def test_two_directories_are_equal_after_an_export_and_an_import(
 
     refused = first("users", "import", file)
     assert refused.exit_code == 1
-    assert told(refused) == case.bad
+    assert told(refused) == case.bad[:20]
     assert first("users", "export", "--format", "jsonl").stdout == ""
 
     skipped = first("users", "import", file, "--skip-errors", "--errors", bad, "--json")
     assert skipped.exit_code == 0
-    assert told(skipped) == case.bad
+    assert told(skipped) == case.bad[:20]
+    assert [(line, error.rpartition(": ")[0]) for line, error in rejected(bad)] == case.bad
     counts = {"created": len(case.good), "changed": 0, "unchanged": 0, "bad": len(case.bad)}
     assert json.loads(skipped.stdout)["meta"] == counts | {"dry_run": False}
     mended = first("users", "import", bad)
-    assert len({line for line, _ in told(mended)}) == len(case.bad)
+    assert mended.exit_code == 1
+    assert mended.stdout == f"0 created, 0 changed, 0 unchanged, {len(case.bad)} bad\n"
 
     assert first("users", "export", back).exit_code == 0
     assert second("users", "import", back).exit_code == 0

@@ -413,11 +413,36 @@ def test_files_hold_values_of_every_kind_and_null(
 
 
 def test_what_a_file_says_of_another_kind_is_left_for_the_domain(books: Resource) -> None:
-    (of_csv,) = FORMATS["csv"].read(BytesIO(b"title,pages,lent,price\nEmma,x,,1e3\n"), books, [])
-    assert of_csv.attributes == {"title": "Emma", "pages": "x", "lent": "", "price": "1e3"}
+    (of_csv,) = FORMATS["csv"].read(BytesIO(b"title,pages,lent,price\nEmma,x,?,1e3\n"), books, [])
+    assert of_csv.attributes == {"title": "Emma", "pages": "x", "lent": "?", "price": "1e3"}
     line = b'{"title":"Emma","pages":"x","lent":null,"price":1,"due":"x"}'
     (of_json,) = FORMATS["jsonl"].read(BytesIO(line), books, [])
     assert of_json.attributes == orjson.loads(line)
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "value"),
+    [
+        ("pages", "474", 474),
+        ("pages", "474.00", 474),
+        ("pages", "'474", 474),
+        ("pages,title", ",x", None),
+        ("pages", "474.5", "474.5"),
+        ("price", "12.5", Decimal("12.50")),
+        ("price", "12", Decimal("12.00")),
+        ("price", "12.5000", Decimal("12.50")),
+        ("price", "12.505", "12.505"),
+        ("price", '"12,50"', "12,50"),
+        ("price;title", "12,50;x", Decimal("12.50")),
+        ("price;title", "-1,5;x", Decimal("-1.50")),
+        ("price;title", ";x", None),
+    ],
+)
+def test_numbers_are_read_as_spreadsheets_write_them(
+    books: Resource, header: str, cell: str, value: object
+) -> None:
+    (record,) = FORMATS["csv"].read(BytesIO(f"{header}\n{cell}\n".encode()), books, [])
+    assert record.attributes[header[:5]] == value
 
 
 def test_a_secret_can_be_imported(books: Resource) -> None:
