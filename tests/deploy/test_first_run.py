@@ -34,7 +34,8 @@ def test_run_installs_what_serving_needs_and_nothing_else() -> None:
     )
     assert serving < everything  # `make install` adds to it and changes nothing
     names = {name for name, _ in serving}
-    needed = {package_of(each) for each in requires("roster") or () if "extra ==" not in each}
+    required = requires("roster-directory") or ()
+    needed = {package_of(each) for each in required if "extra ==" not in each}
     assert needed <= names
     assert not names & TOOLS
     assert not [name for name in names if name.startswith("opentelemetry")]
