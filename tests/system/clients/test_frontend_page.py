@@ -19,7 +19,7 @@ ADDRESS = "http://127.0.0.1:5000"
 class _Files(SimpleHTTPRequestHandler):
     """Serves a directory without a log."""
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Write nothing."""
 
 
