@@ -89,6 +89,7 @@ _STYLE: Final = """#docs .operators { border: 0; padding: 0; cursor: pointer; fo
 #docs .parameters td { padding-top: .25rem; padding-bottom: 0 }
 #docs .parameters .parameter__type { padding: 0 }
 #docs .response-col_description p { margin: 0 }
+#docs .response-col_links { display: none }
 """
 _ASSETS: Final = frozenset(("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"))
 _POLICY: Final = (
