@@ -75,10 +75,10 @@ docs: install ## generate docs/reference.md, docs/settings.md and the diagram of
 screenshot: install /usr/bin/chromium ## take the picture in the README, docs/docs-page.png
 	$(BIN)/python -m docs.generator.screenshot
 
-test: install ## run the tests of rules, stores, HTTP and the repository: about 4 minutes
+test: install ## run the tests of rules, stores, HTTP and the repository
 	$(PYTEST_PARALLEL) tests/unit tests/contract tests/http tests/project
 
-test-system: install ## run the tests of the server, the command line and the deployment: about 8 minutes
+test-system: install ## run the tests of the server, the command line and the deployment
 	$(PYTEST_PARALLEL) tests/system
 
 /usr/bin/chromium:
