@@ -34,7 +34,7 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _MISSING: Final = Problem("missing", "must be a column")
 _CELLS: Final = Problem("wrong_number_of_cells", "must have as many cells as the header row")
 _MOST_CELLS: Final = 500
-"""Of a row with more cells, only the text is held: a batch of rows is in memory at once."""
+"""A row with more cells is held as text: a batch of rows is in memory at once."""
 _MOST_DIGITS: Final = 15
 """Spreadsheet programs round numbers of more digits."""
 _MAX_LISTED: Final = 100
@@ -179,12 +179,28 @@ class CsvRecords(Records):
                 yield Record(row.line, {}, (row.text,), row.problem)
             elif (not cells[0] or cells[0].isspace()) and not any(map(strip_invisible, cells)):
                 continue
-            elif len(cells) != width and not _blank(cells, width):
-                yield self._misshapen(row.line, cells)
-            elif self._unnamed and any(cells[at] and _normal(cells[at]) for at in self._unnamed):
-                yield Record(row.line, {}, self._without_notes(cells), self._has_unnamed(cells))
+            elif len(cells) != width or width > _MOST_CELLS or self._unnamed:
+                yield self._unusual(row.line, cells)
             else:
                 yield Record(row.line, self._attributes(cells), cells)
+
+    def _unusual(self, line: int, cells: csv.Cells) -> Record:
+        """The record of a row that has more or fewer cells than columns, or perhaps too many."""
+        width = len(self._columns)
+        if len(cells) > width and not any(map(strip_invisible, cells[width:])):
+            cells = cells[:width]
+        if len(cells) != width:
+            return Record(line, {}, self._held(cells), _CELLS)
+        if unnamed := [at for at in self._unnamed if _normal(cells[at])]:
+            return Record(line, {}, self._held(cells), self._in_unnamed(cells, unnamed[0]))
+        return Record(line, self._attributes(cells), self._held(cells))
+
+    def _held(self, cells: csv.Cells) -> csv.Cells | str:
+        """The cells; as text if they are many, which takes a tenth of the memory."""
+        if len(cells) <= _MOST_CELLS:
+            return cells
+        (line,) = csv.write([cells], delimiter=self._reader.delimiter)
+        return line.decode().removesuffix("\n")
 
     def _attributes(self, cells: csv.Cells) -> dict[str, object]:
         """What cells say of attributes. What can't be read stays text, for the domain to check."""
@@ -203,15 +219,7 @@ class CsvRecords(Records):
                     del attributes[name]
         return attributes
 
-    def _misshapen(self, line: int, cells: csv.Cells) -> Record:
-        """A row whose number of cells is wrong."""
-        if len(cells) <= _MOST_CELLS:
-            return Record(line, {}, self._without_notes(cells), _CELLS)
-        text = b"".join(csv.write([cells], delimiter=self._reader.delimiter))
-        return Record(line, {}, (text.decode("utf-8", "surrogateescape").rstrip("\n"),), _CELLS)
-
-    def _has_unnamed(self, cells: csv.Cells) -> Problem:
-        at = next(at for at in self._unnamed if _normal(cells[at]))
+    def _in_unnamed(self, cells: csv.Cells, at: int) -> Problem:
         detail = f"has the value {_plain(cells[at])} in column {at + 1}, which has no header"
         return Problem("unnamed_column", detail)
 
@@ -221,7 +229,9 @@ class CsvRecords(Records):
 
     def rejected_row(self, bad: RejectedRecord) -> bytes:
         cells: Any = bad.record.source
-        if bad.record.problem is None:
+        if isinstance(cells, str):
+            cells = csv.cells_of(cells, self._reader.delimiter)
+        if len(cells) > 1 or not bad.record.problem:
             cells = self._without_notes(cells)
         return self._row([str(bad.record.line), "; ".join(map(str, bad.faults)), *cells])
 
@@ -233,11 +243,6 @@ class CsvRecords(Records):
 
 
 _ABSENT: Final = object()
-
-
-def _blank(cells: csv.Cells, width: int) -> bool:
-    """Whether cells beyond the columns are all empty."""
-    return len(cells) > width and not any(map(strip_invisible, cells[width:]))
 
 
 def _picking(places: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
@@ -374,7 +379,7 @@ class JsonRecords(Records):
         self._settable = resource.settable.keys()
         ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - resource.settable.keys()
         self._ignored = ignored - names.mapped.keys()
-        self._exact = resource.settable.keys() - names.mapped.keys()
+        self._exact = frozenset(resource.settable) - names.mapped.keys()
         self._converted = [
             (name, each.field)
             for name, each in resource.settable.items()
@@ -391,7 +396,7 @@ class JsonRecords(Records):
                 continue
             ignored, problem = self._ignored, None
             attributes = {k: v for k, v in row.content.items() if k not in ignored}
-            if not self._exact >= attributes.keys():
+            if not self._exact.issuperset(attributes):
                 attributes, problem = self._renamed(attributes)
             for name in self._emails:
                 if isinstance(value := attributes.get(name), str):

@@ -459,3 +459,35 @@ def test_a_place_is_right_after_long_lines_and_other_blocks() -> None:
         (9003, "not_utf_8"),
     ]
     assert f"at offset {sum(map(len, parts[:3]))} (line 9003)" in problems[1][1].detail
+
+
+@pytest.mark.parametrize("width", [499, 501, 8000])
+def test_a_wide_file_is_read_in_little_memory_and_its_rejected_rows_are_whole(width: int) -> None:
+    header = ",".join(["email", "name", *(f"c{at}" for at in range(width - 2))])
+    rows = [f'u{n}@x.test,"A, ""a""",' + "värde," * (width - 3) + "z" for n in range(1000)]
+    data = "\n".join([header, *rows]).encode()
+    options = ReadOptions(ignore_unknown=True)
+    tracemalloc.start()
+    try:
+        records = FORMATS["csv"].read(BytesIO(data), USERS, (), options)
+        batch = list(records)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(batch) == 1000
+    assert batch[-1].attributes == {"email": "u999@x.test", "name": 'A, "a"'}
+    assert most < 100 * 2**20
+    row = records.rejected_row(RejectedRecord(batch[-1], (RecordError(None, "x", "y"),)))
+    assert row.decode() == f"1001,x: y,{rows[-1]}\n"
+
+
+def test_empty_cells_after_the_last_column_take_no_memory() -> None:
+    data = ("email,name\n" + ("a@x.test,A" + "," * 60_000 + "\n") * 300).encode()
+    tracemalloc.start()
+    try:
+        batch = list(FORMATS["csv"].read(BytesIO(data), USERS, ()))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {len(each.attributes) for each in batch} == {2}
+    assert most < 20 * 2**20
