@@ -343,35 +343,21 @@ def test_a_user_that_was_read_may_be_sent_back_by_the_description(
     _validate(described, _schema(described, ONE, "patch", 200), response.json)
 
 
+OF_EVERY_READ: list[tuple[int, dict[str, Any]]] = [
+    (200, {}),
+    (304, {"headers": {"If-None-Match": "*"}}),
+    (400, {"query": "x=1"}),
+    (406, {"accept": "text/html"}),
+    (412, {"headers": {"If-Match": '"x"'}}),
+    (415, {"type": f"{JSONAPI};charset=utf-8"}),
+    (421, {"headers": {"Host": "rebound.example"}}),
+]
+"""The statuses of each GET, and the requests that get them."""
+
 PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
-    ("/api/v1", "get"): [
-        (200, {}),
-        (304, {"headers": {"If-None-Match": "*"}}),
-        (400, {"query": "x=1"}),
-        (406, {"accept": "text/html"}),
-        (412, {"headers": {"If-Match": '"x"'}}),
-        (415, {"type": f"{JSONAPI};charset=utf-8"}),
-        (421, {"headers": {"Host": "rebound.example"}}),
-    ],
-    (USERS, "get"): [
-        (200, {}),
-        (304, {"headers": {"If-None-Match": "*"}}),
-        (400, {"query": "x=1"}),
-        (406, {"accept": "text/html"}),
-        (412, {"headers": {"If-Match": '"x"'}}),
-        (415, {"type": f"{JSONAPI};charset=utf-8"}),
-        (421, {"headers": {"Host": "rebound.example"}}),
-    ],
-    (HISTORY, "get"): [
-        (200, {}),
-        (304, {"headers": {"If-None-Match": "*"}}),
-        (400, {"query": "x=1"}),
-        (404, {"id": 9}),
-        (406, {"accept": "text/html"}),
-        (412, {"headers": {"If-Match": '"x"'}}),
-        (415, {"type": f"{JSONAPI};charset=utf-8"}),
-        (421, {"headers": {"Host": "rebound.example"}}),
-    ],
+    ("/api/v1", "get"): OF_EVERY_READ,
+    (USERS, "get"): OF_EVERY_READ,
+    (HISTORY, "get"): [*OF_EVERY_READ, (404, {"id": 9})],
     (USERS, "post"): [
         (201, {"attributes": {"email": "new@example.org", "name": "New"}}),
         (400, {"body": b"{"}),
@@ -383,16 +369,7 @@ PROVOKED: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {
         (421, {"headers": {"Host": "rebound.example"}}),
         (422, {"attributes": {}}),
     ],
-    (ONE, "get"): [
-        (200, {}),
-        (304, {"headers": {"If-None-Match": "*"}}),
-        (400, {"query": "x=1"}),
-        (404, {"id": 9}),
-        (406, {"accept": "text/html"}),
-        (412, {"headers": {"If-Match": '"x"'}}),
-        (415, {"type": f"{JSONAPI};charset=utf-8"}),
-        (421, {"headers": {"Host": "rebound.example"}}),
-    ],
+    (ONE, "get"): [*OF_EVERY_READ, (404, {"id": 9})],
     (ONE, "patch"): [
         (200, {"attributes": {}}),
         (400, {"body": b"{"}),
