@@ -123,4 +123,4 @@ def parse(text: bytes | bytearray, *, most: int = MAX_MEMBERS) -> Any:
         _fail("malformed_json", "The document is not UTF-8.")
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        _fail("malformed_json", f"The document is not valid JSON: see {place}.")
+        _fail("malformed_json", f"The document is not valid JSON at {place}.")
