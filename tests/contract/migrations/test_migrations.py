@@ -6,7 +6,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 
@@ -354,10 +354,14 @@ def test_processes_may_migrate_at_once(new_engine, kind: str) -> None:
     url = new_engine(kind).url.render_as_string(hide_password=False)
     command = [sys.executable, "-W", "error", "-c", _UPGRADE, url]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    upgrading = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(4)]
-    assert [process.communicate(timeout=60) for process in upgrading] == [
-        (f"{schema.REVISION}\n", "")
-    ] * 4
+    with ExitStack() as running:
+        upgrading = []
+        for _ in range(4):
+            process = running.enter_context(subprocess.Popen(command, cwd=ROOT, text=True, **pipes))
+            running.callback(process.kill)
+            upgrading.append(process)
+        outputs = [process.communicate(timeout=60) for process in upgrading]
+    assert outputs == [(f"{schema.REVISION}\n", "")] * 4
 
 
 def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite_url: str) -> None:

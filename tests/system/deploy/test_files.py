@@ -28,6 +28,7 @@ def unit(tmp_path: Path, lacking: Callable[[str], None]) -> Path:
     path.write_text(
         text.replace("/opt/roster/bin/roster", str(Path(sys.executable).with_name("roster")))
     )
+    path.chmod(0o644)  # systemd warns about a file that everyone can write
     return path
 
 
