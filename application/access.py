@@ -6,6 +6,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, Protocol
 
+from application.relationships import Relationship
 from domain.errors import RosterError
 
 SECRET: Final = "secret"
@@ -92,6 +93,26 @@ def required_scopes(resource_type: str, action: Action) -> tuple[str, ...]:
     return tuple(f"{resource_type}:{permission}" for permission in _PERMISSIONS[action])
 
 
+def relationship_scopes(
+    relationship: Relationship, action: Action, *, resources: bool = False
+) -> tuple[str, ...]:
+    """The scopes that an action on a relationship of one entity requires.
+
+    To read it requires permission to read its entity and the type that governs the relationship;
+    with `resources`, also the related type. To change it requires permission to write the governing
+    type, and to read the entity if that is of another type. It never requires permission to write
+    the entity: a pair is no part of it. CREATE is a change in a request that also creates or
+    changes the entity, and requires the scopes for that.
+    """
+    source, governing = relationship.source.name, relationship.access_type.name
+    if action is Action.READ:
+        types = [source, governing, *([relationship.target.name] if resources else [])]
+        return tuple(f"{each}:read" for each in dict.fromkeys(types))
+    if source == governing or action is Action.CREATE:
+        return (f"{governing}:write",)
+    return f"{source}:read", f"{governing}:write"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who makes a request: an identity, and the scopes that it holds.
@@ -137,6 +158,20 @@ class Policy(Protocol):
         `attributes` are the names of the attributes that a change sets.
         """
 
+    def authorize_relationship(
+        self,
+        principal: Principal | None,
+        action: Action,
+        relationship: Relationship,
+        *,
+        resources: bool = False,
+    ) -> None:
+        """Raises InsufficientScope or SubjectRequired if the principal may not do it.
+
+        The action is READ, CHANGE or CREATE; see relationship_scopes. `resources`: it reads
+        attributes of the related entities, not only their ids.
+        """
+
 
 class ScopePolicy(Policy):
     """The scopes of the token decide, whatever the attributes.
@@ -154,8 +189,24 @@ class ScopePolicy(Policy):
     ) -> None:
         if principal is None or principal.kind == COMMAND_LINE:
             return
-        required = required_scopes(resource_type, action)
-        if not principal.scopes.issuperset(required):
-            principal.require_scopes(required)
-        if action is not Action.READ:
-            principal.require_subject()
+        _require(principal, required_scopes(resource_type, action), action)
+
+    def authorize_relationship(
+        self,
+        principal: Principal | None,
+        action: Action,
+        relationship: Relationship,
+        *,
+        resources: bool = False,
+    ) -> None:
+        if principal is None or principal.kind == COMMAND_LINE:
+            return
+        required = relationship_scopes(relationship, action, resources=resources)
+        _require(principal, required, action)
+
+
+def _require(principal: Principal, scopes: tuple[str, ...], action: Action) -> None:
+    if not principal.scopes.issuperset(scopes):
+        principal.require_scopes(scopes)
+    if action is not Action.READ:
+        principal.require_subject()

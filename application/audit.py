@@ -16,10 +16,12 @@ from application import access
 from application.access import Policy, Principal, ScopePolicy
 from application.entities import AnyType, Entity
 from application.search import Condition, Op, Page, Search, Slice
+from domain.attributes import AttributeRules
 
 Changes = Mapping[str, Any]
-"""By attribute {"from": …, "to": …}, null where there was or is none, or {"erased": true}. Of an
-import: how many records came to what."""
+"""By attribute {"from": …, "to": …}, null for no value, or {"erased": true}. By to-many
+relationship {"added": [ids], "removed": [ids]}, without empty lists. Of an import, the number of
+records by outcome."""
 
 ERASED: Final[Mapping[str, Any]] = {"erased": True}
 """What is left of an attribute's values: that there were some."""
@@ -38,6 +40,7 @@ class Action(StrEnum):
 
     CREATED = "created"
     CHANGED = "changed"
+    RELATED = "related"
     DELETED = "deleted"
     ERASED = "erased"
     IMPORTED = "imported"
@@ -184,8 +187,24 @@ class AuditLog:
     def _record(
         self, action: Action, entity_type: AnyType, subject_id: int, version: int, *states: object
     ) -> None:
-        changes = _differences(entity_type.rules.readable, *states)
+        changes = _differences(entity_type.rules, *states)
         self.add(NewEvent(action.value, entity_type.name, subject_id, version, changes))
+
+    def record_links(
+        self,
+        entity_type: AnyType,
+        entity_id: int,
+        relationship: str,
+        *,
+        added: Iterable[int] = (),
+        removed: Iterable[int] = (),
+    ) -> None:
+        """Record that pairs of an entity were added or removed. Records nothing without any."""
+        lists = {"added": added, "removed": removed}
+        ids = {name: [*map(str, sorted(each))] for name, each in lists.items()}
+        if changed := {name: each for name, each in ids.items() if each}:
+            changes = {relationship: changed}
+            self.add(NewEvent(Action.RELATED.value, entity_type.name, entity_id, None, changes))
 
     def add(self, event: NewEvent) -> None:
         """Record an event that is not a change of one entity."""
@@ -278,16 +297,21 @@ def _in_actor(actor: str) -> Iterable[str]:
 
 
 def _differences(
-    attributes: Collection[str], before: object, after: object
+    rules: AttributeRules, before: object, after: object
 ) -> dict[str, Mapping[str, Any]]:
-    return {
+    changes: dict[str, Mapping[str, Any]] = {
         name: {
             "from": was if type(was) in _PLAIN else _plain(was),
             "to": is_now if type(is_now) in _PLAIN else _plain(is_now),
         }
-        for name in attributes
+        for name in rules.readable
         if (was := getattr(before, name, None)) != (is_now := getattr(after, name, None))
     }
+    for name in rules.references & changes.keys():  # ids are text, as in documents
+        changes[name] = {
+            end: None if value is None else str(value) for end, value in changes[name].items()
+        }
+    return changes
 
 
 _PLAIN: Final = frozenset((str, int, bool, float, dict, list, type(None)))

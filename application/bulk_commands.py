@@ -9,12 +9,16 @@ from application.commands import Commands
 from application.deadlines import restart_deadline
 from application.entities import E, EntityType, N
 from application.ports import Context, UnitOfWork, UnitRunner
+from application.relationship_commands import remove_entity, require_related
+from application.relationships import Relationships
 from application.search import Order, Search, walk
 from application.units import nested
 from domain.attributes import EntityChanges
 
 MAX_SECONDS: Final = 24 * 3600.0
 """How long one command may take, in seconds."""
+
+_NO_RELATIONSHIPS: Final = Relationships()
 
 Targets = Search | Sequence[int]
 """The entities that match the conditions of a search, or those with these ids."""
@@ -49,10 +53,12 @@ class BulkCommands(Generic[N, E]):
         entity_type: EntityType[N, E],
         run: UnitRunner,
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+        relationships: Relationships = _NO_RELATIONSHIPS,
     ) -> None:
         self._type = entity_type
         self._run = run
         self._policy = policy
+        self._relationships = relationships
 
     def change(
         self, targets: Targets, changes: EntityChanges, context: Context, watch: Watch = iter
@@ -66,6 +72,9 @@ class BulkCommands(Generic[N, E]):
             changed = unchanged = 0
             after_change: dict[int, E] = {}
             entities = work.repository(self._type)
+            for reference in self._relationships.to_one(self._type):
+                if (entity_id := changes.attributes.get(reference.name)) is not None:
+                    require_related(work, reference, [entity_id])
             for before in watch(self._entities(work, targets)):
                 after = before.with_changes(changes, at=work.now)
                 if after is before:
@@ -86,9 +95,8 @@ class BulkCommands(Generic[N, E]):
 
         def unit(work: UnitOfWork) -> int:
             count = 0
-            entities = work.repository(self._type)
             for entity in watch(self._entities(work, targets)):
-                entities.remove(entity)
+                remove_entity(work, self._relationships, self._type, entity)
                 count += 1
             return count
 
@@ -110,7 +118,7 @@ class BulkCommands(Generic[N, E]):
 
         def unit(work: UnitOfWork) -> int:
             count = 0
-            commands = Commands(self._type, nested(work), self._policy)
+            commands = Commands(self._type, nested(work), self._policy, self._relationships)
             for entity_id in watch(self._erased_ids(work, targets)):
                 commands.erase(entity_id, context, subjects=subjects)
                 count += 1

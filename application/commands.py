@@ -1,20 +1,35 @@
 """Commands on the entities of any type: create, change, delete, erase."""
 
-from collections.abc import Collection, Container
-from typing import Any, Generic
+from collections.abc import Collection, Container, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Generic
 
 from application.access import Action, Policy, ScopePolicy
 from application.entities import E, EntityType, N
 from application.ports import Context, Repository, UnitOfWork, UnitRunner
+from application.relationship_commands import (
+    RelatedIds,
+    Replacement,
+    remove_entity,
+    replace_links,
+    require_related,
+)
+from application.relationships import Relationships, ToMany
 from domain.attributes import EntityChanges, StaleVersion
 from domain.errors import NotFound
+
+_NO_IDS: Final[RelatedIds] = MappingProxyType({})
+_NO_RELATIONSHIPS: Final = Relationships()
 
 
 class Commands(Generic[N, E]):
     """Each method is one unit of work: it happens completely or not at all.
 
     Each method raises the errors of the policy: InsufficientScope, SubjectRequired. `expected` are
-    the versions that the caller accepts; None accepts any.
+    the versions that the caller accepts; None accepts any. `related` are the complete new lists of
+    to-many relationships, by name: RelatedNotFound is raised if one of the ids, or the id of a
+    reference among the attributes, does not exist. TooManyLinks is raised for more changes than the
+    context allows, and ReplacementTooLarge if a list has more than `replaceable` ids.
     """
 
     def __init__(
@@ -22,17 +37,36 @@ class Commands(Generic[N, E]):
         entity_type: EntityType[N, E],
         run: UnitRunner,
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+        relationships: Relationships = _NO_RELATIONSHIPS,
+        replaceable: int | None = None,
     ) -> None:
         self._type = entity_type
         self._run = run
         self._policy = policy
+        self._relationships = relationships
+        self._to_one = relationships.to_one(entity_type)
+        self._is_related = bool(
+            relationships.of(entity_type) or relationships.references_to(entity_type)
+        )
+        self._replaceable = replaceable
 
-    def create(self, new: N, context: Context) -> E:
+    def create(self, new: N, context: Context, *, related: RelatedIds = _NO_IDS) -> E:
         """Create an entity. Raises the conflict of a unique key, such as EmailTaken."""
         self._authorize(context, Action.CREATE)
+        self._authorize_links(context, related)
 
         def unit(work: UnitOfWork) -> E:
-            return work.repository(self._type).add(new, at=work.now)
+            if self._to_one:
+                self._require_references(
+                    work, {each.name: getattr(new, each.name) for each in self._to_one}
+                )
+            for relationship, ids in self._lists(related):
+                require_related(work, relationship, ids)
+            entity = work.repository(self._type).add(new, at=work.now)
+            for relationship, ids in self._lists(related):
+                change = work.links(relationship).change(entity.id, add=ids)
+                work.link_count.add(len(change.added))
+            return entity
 
         return self._run(context, unit)
 
@@ -43,18 +77,26 @@ class Commands(Generic[N, E]):
         context: Context,
         *,
         expected: Container[int] | None = None,
+        related: RelatedIds = _NO_IDS,
     ) -> E:
         """Change an entity, and return it.
 
         Raises NotFound, StaleVersion, ReadOnly, and the conflict of a unique key.
         """
         self._authorize(context, Action.CHANGE, changes.attributes)
+        self._authorize_links(context, related)
 
         def unit(work: UnitOfWork) -> E:
             entities = work.repository(self._type)
             before = entities.get(entity_id)
             before.require_version(expected)
             after = before.with_changes(changes, at=work.now)
+            if self._to_one:
+                self._require_references(work, changes.attributes)
+            for relationship, ids in self._lists(related):
+                to = Replacement(relationship, ids, self._replaceable)
+                change = replace_links(work, entity_id, to)
+                work.link_count.add(len(change.added) + len(change.removed))
             return before if after is before else entities.save(after, before=before)
 
         return self._run(context, unit)
@@ -69,9 +111,9 @@ class Commands(Generic[N, E]):
             entities = work.repository(self._type)
             entity = entities.get(entity_id)
             entity.require_version(expected)
-            entities.remove(entity)
+            remove_entity(work, self._relationships, self._type, entity)
 
-        self._run(context, unit)
+        self._run(context, unit, for_update=self._is_related)
 
     def erase(
         self,
@@ -104,12 +146,27 @@ class Commands(Generic[N, E]):
                 work.audit.erase(self._type, each)
                 work.idempotency.erase(self._type.name, each)
 
-        self._run(context, unit)
+        self._run(context, unit, for_update=self._is_related)
 
     def _authorize(
         self, context: Context, action: Action, attributes: Collection[str] = ()
     ) -> None:
         self._policy.authorize(context.principal, action, self._type.name, attributes)
+
+    def _authorize_links(self, context: Context, related: RelatedIds) -> None:
+        for relationship, _ in self._lists(related):
+            self._policy.authorize_relationship(context.principal, Action.CREATE, relationship)
+
+    def _lists(self, related: RelatedIds) -> list[tuple[ToMany, Collection[int]]]:
+        if not related:
+            return []
+        to_many = self._relationships.to_many(self._type)
+        return [(each, related[each.name]) for each in to_many if each.name in related]
+
+    def _require_references(self, work: UnitOfWork, attributes: Mapping[str, Any]) -> None:
+        for reference in self._to_one:
+            if (entity_id := attributes.get(reference.name)) is not None:
+                require_related(work, reference, [entity_id])
 
     def _deleted_of_same_person(self, work: UnitOfWork, entity_id: int) -> list[int]:
         """The ids of deleted entities that had the same person key."""
@@ -129,7 +186,7 @@ class Commands(Generic[N, E]):
         except NotFound:
             return False
         entity.require_version(expected)
-        entities.remove(entity)
+        remove_entity(work, self._relationships, self._type, entity)
         return True
 
 

@@ -1,12 +1,16 @@
 """Reads of the entities of any type, for an authorized principal."""
 
 from dataclasses import replace
-from typing import Generic
+from typing import Final, Generic
 
 from application.access import Action, Policy, Principal, ScopePolicy
 from application.entities import E, EntityType, N
 from application.ports import Reader
+from application.relationship_queries import authorize_tests
+from application.relationships import Relationships
 from application.search import Groups, Numbered, Page, Search
+
+_NO_RELATIONSHIPS: Final = Relationships()
 
 
 class Queries(Generic[N, E]):
@@ -17,8 +21,10 @@ class Queries(Generic[N, E]):
         entity_type: EntityType[N, E],
         reader: Reader[E],
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+        relationships: Relationships = _NO_RELATIONSHIPS,
     ) -> None:
         self.entity_type = entity_type
+        self._relationships = relationships.of(entity_type)
         self._reader = reader
         self._policy = policy
 
@@ -33,7 +39,7 @@ class Queries(Generic[N, E]):
 
     def page(self, search: Search, principal: Principal | None) -> Page[E]:
         """The part of the list that the search selects."""
-        self.authorize(principal)
+        self._authorize_search(search, principal)
         return self._reader.page(search)
 
     def count(self, search: Search, principal: Principal | None) -> int:
@@ -47,7 +53,12 @@ class Queries(Generic[N, E]):
 
         Raises ValueError for a secret attribute.
         """
-        self.authorize(principal)
+        self._authorize_search(search, principal)
         if attribute in self.entity_type.rules.secret:
             raise ValueError(f"{attribute} is secret")
         return self._reader.count_by(search, attribute, limit=limit)
+
+    def _authorize_search(self, search: Search, principal: Principal | None) -> None:
+        self.authorize(principal)
+        if search.conditions and self._relationships:
+            authorize_tests(self._policy, principal, self._relationships, search.conditions)

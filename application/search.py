@@ -86,8 +86,41 @@ class WordSearch:
             )
 
 
-Test: TypeAlias = Condition | WordSearch
-"""What holds or does not hold for an entity."""
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """The attribute is null. An entity without related entity has null as its reference."""
+
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """At least one entity that is related by the relationship passes all tests.
+
+    Without tests, it holds if there is a related entity. The tests are about the related entity and
+    follow no further relationship.
+    """
+
+    relationship: str
+    tests: "tuple[Test, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The test does not hold."""
+
+    test: "Test"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one alternative holds. An alternative holds if all of its tests do."""
+
+    alternatives: "tuple[tuple[Test, ...], ...]"
+
+
+Test: TypeAlias = Condition | WordSearch | IsNull | Related | Not | AnyOf
+"""What holds or does not hold for an entity. There is no third outcome."""
 
 
 @dataclass(frozen=True, slots=True)

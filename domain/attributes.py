@@ -17,6 +17,11 @@ MISSING: Final = Problem("missing", "is required")
 NULL: Final = Problem("wrong_type", "must have a value")
 
 
+def reference(value: object) -> Problem | None:
+    """Requires the id of an entity. Whether the entity exists is checked when it is stored."""
+    return None if type(value) is int else Problem("wrong_type", "must be an id")
+
+
 class EntityNotFound(NotFound):
     """No entity of the type has the id or the key. Derive a class with a code for each type.
 
@@ -70,6 +75,7 @@ class AttributeRules:
 
     `nullable` attributes also accept None. `personal` attributes describe a person: an erasure
     removes them, and cursors do not show them. `secret` attributes can be set, but not read.
+    `references` hold the id of another entity, or None: clients see them as relationships.
     """
 
     rules: Mapping[str, Rule]
@@ -77,6 +83,7 @@ class AttributeRules:
     nullable: frozenset[str] = frozenset()
     personal: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
+    references: frozenset[str] = frozenset()
     readable: tuple[str, ...] = field(init=False)
     """The attributes that are not secret."""
     _required: frozenset[str] = field(init=False, repr=False)

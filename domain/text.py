@@ -100,6 +100,25 @@ def single_line(value: object, *, longest: int) -> Problem | None:
     return _check(value, longest, _line)
 
 
+def folded_line(value: object, *, longest: int) -> Problem | None:
+    """Requires one line as `single_line`, whose folded form also has at most `longest` characters.
+
+    The length is checked first, because the time of folding grows faster than the length.
+    """
+    problem = single_line(value, longest=longest)
+    if problem is None and isinstance(value, str) and not value.isascii():
+        return _folded_too_long(longest) if len(fold(value)) > longest else None
+    return problem
+
+
+def multiple_lines(value: object, *, longest: int) -> Problem | None:
+    """Requires 1 to `longest` characters: one visible, no control characters but tab and line ends.
+
+    Line ends are line feed and carriage return.
+    """
+    return _check(value, longest, _lines)
+
+
 def slug(value: object, *, longest: int) -> Problem | None:
     """Requires a name for programs: a-z, 0-9, _ and -, starting with a letter."""
     return _check(value, longest, _slug)
@@ -144,7 +163,23 @@ def _line(text: str) -> Problem | None:
     return None
 
 
+def _lines(text: str) -> Problem | None:
+    without = text.translate(_WITHOUT_LINE_ENDS)
+    if any(unicodedata.category(c) == "Cc" for c in without):
+        return Problem(
+            "control_character", "must not contain control characters except tab and line breaks"
+        )
+    if all(unicodedata.category(c)[0] in "ZC" or not _VISIBLE.match(c) for c in without):
+        return _BLANK
+    return None
+
+
+_WITHOUT_LINE_ENDS: Final = dict.fromkeys(map(ord, "\t\n\r"))
 _BLANK: Final = Problem("blank", "must contain at least one visible character")
+
+
+def _folded_too_long(longest: int) -> Problem:
+    return Problem("too_long", f"must have at most {longest} characters when folded")
 
 
 def _slug(text: str) -> Problem | None:
@@ -161,7 +196,7 @@ def _is_plain(text: str, longest: int) -> bool:
 
 def _email(text: str, *, longest: int) -> Problem | None:
     if not text.isascii() and len(fold(text)) > longest:
-        return Problem("too_long", f"must have at most {longest} characters when folded")
+        return _folded_too_long(longest)
     try:
         # globally_deliverable would also require a top-level domain that ends with a letter.
         valid = validate_email(text, check_deliverability=False, globally_deliverable=False)

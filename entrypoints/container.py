@@ -14,11 +14,13 @@ from dependency_injector import containers, providers
 
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.audit import MemoryEventReader
+from adapters.memory.links import MemoryLinkReader
 from adapters.memory.repository import MemoryReader
 from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import DeadlinePool, make_engine
+from adapters.sql.links import SqlLinkReader
 from adapters.sql.repository import SqlCsvExporter, SqlReader
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
@@ -28,11 +30,22 @@ from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.deadlines import deadline
 from application.keys import Keys
-from application.ports import Begin, Clock, Reader, Secrets, Unavailable, UnitRunner
+from application.ports import (
+    Begin,
+    Clock,
+    LinkReader,
+    Reader,
+    Secrets,
+    Unavailable,
+    UnitRunner,
+)
 from application.queries import Queries
 from application.record_import import Import
+from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
+from application.relationship_queries import RelationshipQueries
+from application.relationships import Relationships, ToMany
 from application.units import retrying
-from entrypoints.resources import RESOURCES, RegisteredResource
+from entrypoints.resources import RESOURCES, RegisteredResource, make_relationships
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,6 +100,11 @@ def make_sql_store(
     return SqlStore(engine, clock, [each.table for each in resources], answer_bytes)
 
 
+def make_memory_store(clock: Clock, answer_bytes: int, resources: Resources) -> MemoryStore:
+    """Make the store with the relationships of the resources."""
+    return MemoryStore(clock, answer_bytes, make_relationships(resources))
+
+
 def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader[Any]]:
     """Make the readers of the resources, in their order."""
     return [MemoryReader(each.type, store) for each in resources]
@@ -111,18 +129,52 @@ def make_services(
 ) -> Services:
     """Make the use cases of each resource. They share one policy."""
     policy = ScopePolicy()
+    relationships = make_relationships(resources)
     services = {}
     for number, (resource, reader) in enumerate(zip(resources, readers, strict=True)):
         services[resource.type.name] = ResourceServices(
             resource,
-            partial(Commands, resource.type, policy=policy),
-            partial(BulkCommands, resource.type, policy=policy),
-            Queries(resource.type, reader, policy),
+            partial(
+                Commands,
+                resource.type,
+                policy=policy,
+                relationships=relationships,
+                replaceable=LINKS_AT_ONCE,
+            ),
+            partial(BulkCommands, resource.type, policy=policy, relationships=relationships),
+            Queries(resource.type, reader, policy, relationships),
             History(resource.type, events, reader.get, policy),
             Import(resource.type, begin, policy),
             exporters[number] if exporters else None,
         )
     return services
+
+
+@dataclass(frozen=True, slots=True)
+class RelationshipServices:
+    """The use cases of the relationships of all resources.
+
+    `commands` makes the commands of one to-many relationship, which run their units of work by the
+    given runner.
+    """
+
+    relationships: Relationships
+    queries: RelationshipQueries
+    commands: Callable[[ToMany, UnitRunner], RelationshipCommands]
+
+
+def make_relationship_services(
+    resources: Resources, readers: Sequence[Reader[Any]], links: LinkReader
+) -> RelationshipServices:
+    """Make the use cases of the relationships between the resources."""
+    policy = ScopePolicy()
+    relationships = make_relationships(resources)
+    by_type = {each.type: reader for each, reader in zip(resources, readers, strict=True)}
+    return RelationshipServices(
+        relationships,
+        RelationshipQueries(by_type, links, relationships, policy),
+        partial(RelationshipCommands, policy=policy),
+    )
 
 
 def make_app(
@@ -175,7 +227,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store,
         memory=(
             memory_store := providers.Singleton(
-                MemoryStore, clock, settings.provided.idempotency_bytes
+                make_memory_store, clock, settings.provided.idempotency_bytes, resources
             )
         ),
         sql=providers.Singleton(
@@ -186,6 +238,11 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store,
         memory=providers.Singleton(make_memory_readers, resources, memory_store),
         sql=providers.Singleton(make_sql_readers, resources, engine),
+    )
+    link_reader = providers.Selector(
+        settings.provided.store,
+        memory=providers.Singleton(MemoryLinkReader, memory_store),
+        sql=providers.Singleton(SqlLinkReader, engine),
     )
     event_reader = providers.Selector(
         settings.provided.store,
@@ -200,6 +257,9 @@ class Container(containers.DeclarativeContainer):
     run = providers.Singleton(retrying, store.provided.begin)
     services = providers.Singleton(
         make_services, resources, readers, event_reader, store.provided.begin, exporters
+    )
+    relationship_services = providers.Singleton(
+        make_relationship_services, resources, readers, link_reader
     )
     secrets = providers.Selector(
         settings.provided.store,

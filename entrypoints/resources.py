@@ -1,14 +1,19 @@
 """The list of resources. Generic code receives it as a parameter, and imports no resource."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from adapters.jsonapi.resource import Resource
+from adapters.resources.groups import GROUPS
 from adapters.resources.users import USERS
+from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
+from adapters.sql.links import LinkTable
 from adapters.sql.repository import EntityTable
 from adapters.sql.users import USERS_TABLE
 from application.entities import AnyType
+from application.groups import GROUP_TYPE, OWNER
+from application.relationships import Relationships, ToOne
 from application.users import USER_TYPE
 
 
@@ -16,15 +21,30 @@ from application.users import USER_TYPE
 class RegisteredResource:
     """A resource: its entities, its JSON:API declaration, and its table.
 
-    `options` are the command-line options of boolean attributes, by the attributes' names.
+    `options` are the command-line options of boolean attributes, by the attributes' names. `links`
+    are the tables of the associations that its type governs, and `references` are the to-one
+    relationships of its type.
     """
 
     type: AnyType
     declaration: Resource
     table: EntityTable[Any, Any]
     options: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[LinkTable, ...] = ()
+    references: tuple[ToOne, ...] = ()
+
+
+def make_relationships(resources: Iterable[RegisteredResource]) -> Relationships:
+    """Make the registry of all relationships between the resources."""
+    resources = [*resources]
+    associations = (link.association for each in resources for link in each.links)
+    references = (reference for each in resources for reference in each.references)
+    return Relationships(*associations, *references)
 
 
 RESOURCES: Final = (
     RegisteredResource(USER_TYPE, USERS, USERS_TABLE, {"is_active": "--active/--inactive"}),
+    RegisteredResource(
+        GROUP_TYPE, GROUPS, GROUPS_TABLE, links=(MEMBERSHIPS_TABLE,), references=(OWNER,)
+    ),
 )

@@ -20,7 +20,18 @@ from marshmallow import ValidationError
 from adapters.jsonapi.kinds import Kind
 from adapters.jsonapi.resource import Resource
 from application.keys import Keys
-from application.search import Key, Order, Test, WordSearch, tuple_getter
+from application.search import (
+    AnyOf,
+    Condition,
+    IsNull,
+    Key,
+    Not,
+    Order,
+    Related,
+    Test,
+    WordSearch,
+    tuple_getter,
+)
 
 CURSOR: Final = "[A-Za-z0-9_-]+"
 """The pattern of a cursor."""
@@ -64,10 +75,24 @@ class Cursors:
 
 
 def _binding(test: Test) -> tuple[str, str, list[str]]:
-    """What of a test the cursors of its list are bound to. The order of values does not matter."""
-    if isinstance(test, WordSearch):
-        return ",".join(test.attributes), "words", sorted(map(repr, test.words))
-    return test.attribute, test.op.value, sorted(map(repr, test.values))
+    """What the cursors of a list are bound to of a test. The order of its parts does not matter."""
+    match test:
+        case Condition():
+            return test.attribute, test.op.value, sorted(map(repr, test.values))
+        case WordSearch():
+            return ",".join(test.attributes), "words", sorted(map(repr, test.words))
+        case IsNull():
+            return test.attribute, "null", []
+        case Related():
+            return test.relationship, "related", _bindings(test.tests)
+        case Not():
+            return "", "not", _bindings((test.test,))
+        case AnyOf():
+            return "", "any", sorted(repr(_bindings(each)) for each in test.alternatives)
+
+
+def _bindings(tests: Iterable[Test]) -> list[str]:
+    return sorted(repr(_binding(each)) for each in tests)
 
 
 class _Seal(Protocol):

@@ -12,6 +12,7 @@ from typing import Any, Final
 import marshmallow
 from marshmallow import ValidationError
 from marshmallow_jsonapi import Schema
+from marshmallow_jsonapi.fields import Relationship
 
 from adapters.jsonapi.kinds import EQUALITY, Id, Kind
 from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
@@ -64,6 +65,20 @@ class Attribute:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class RelationshipField:
+    """A relationship, as the format sees it.
+
+    `type` is that of the related resources. `is_many`: there is any number of them; otherwise, one
+    or none.
+    """
+
+    name: str
+    type: str
+    is_many: bool
+    description: str = ""
+
+
 _Attributes = Mapping[str, Attribute]
 _SchemaClass = type[Schema]
 _RESERVED: Final = frozenset(("or", "not", "q", "history"))
@@ -72,7 +87,7 @@ _NO_RULES: Final = AttributeRules({})
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A type of resources and its attributes, in the order of their declaration.
+    """A type of resources with its attributes and relationships, in the order of declaration.
 
     A secret attribute is in `declared` and `settable` alone, so nothing that reads can show it.
     """
@@ -82,6 +97,7 @@ class Resource:
     """All attributes."""
     id: Id = field(default_factory=Id)
     rules: AttributeRules = _NO_RULES
+    relationships: Mapping[str, RelationshipField] = field(default_factory=dict)
     attributes: _Attributes = field(init=False)
     """What can be read."""
     settable: _Attributes = field(init=False)
@@ -122,10 +138,19 @@ class Resource:
         bound: dict[str, Any] = schema().fields
         if reserved := sorted(_RESERVED & bound.keys()):
             raise ValueError(f"Parameters and URLs use these names, so no field can: {reserved}.")
-        declared = {name: each for name, each in bound.items() if name != "id"}
+        relationships = {
+            name: RelationshipField(
+                name, each.type_, each.many, each.metadata.get("description", "")
+            )
+            for name, each in bound.items()
+            if isinstance(each, Relationship)
+        }
+        declared = {
+            name: each for name, each in bound.items() if name != "id" and name not in relationships
+        }
         known = rules or _NO_RULES
         if rules:
-            _check_declaration(declared, rules)
+            _check_declaration(declared, relationships, rules)
         return cls(
             schema.Meta.type_,
             {
@@ -139,6 +164,7 @@ class Resource:
             },
             bound["id"],
             known,
+            relationships,
         )
 
     def load(
@@ -217,13 +243,19 @@ def _deserialized(field: Kind, value: object) -> object:
         return value
 
 
-def _check_declaration(declared: Mapping[str, Kind], rules: AttributeRules) -> None:
+def _check_declaration(
+    declared: Mapping[str, Kind],
+    relationships: Mapping[str, RelationshipField],
+    rules: AttributeRules,
+) -> None:
     """Raises ValueError if the fields and the domain's rules differ about an attribute."""
     settable = {name: each for name, each in declared.items() if not each.dump_only}
+    to_one = {name for name, each in relationships.items() if not each.is_many}
     for about, of_schema, of_domain in (
-        ("settable", settable.keys(), rules.rules.keys()),
+        ("settable", settable.keys(), rules.rules.keys() - rules.references),
+        ("references", to_one, rules.references),
         ("required", _having("required", settable), set(rules.required)),
-        ("nullable", _having("allow_none", settable), rules.nullable),
+        ("nullable", _having("allow_none", settable) | to_one, rules.nullable),
         ("secret", _having("load_only", settable), rules.secret),
     ):
         if different := sorted(of_schema ^ of_domain):

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Generic, Protocol
 
-from adapters.memory.search import groups_of, page_of
+from adapters.memory.search import FindRelated, groups_of, page_of
 from application.audit import AuditLog
 from application.entities import AnyType, E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
@@ -29,10 +29,17 @@ class Rows(Generic[E]):
 class MemoryRepository(Repository[N, E]):
     """The entities of a type in an open unit of work."""
 
-    def __init__(self, entity_type: EntityType[N, E], rows: Rows[E], audit: AuditLog) -> None:
+    def __init__(
+        self,
+        entity_type: EntityType[N, E],
+        rows: Rows[E],
+        audit: AuditLog,
+        related: FindRelated,
+    ) -> None:
         self._type = entity_type
         self._rows = rows
         self._audit = audit
+        self._related = related
         self._values_of = tuple_getter(tuple(entity_type.rules.rules))
 
     def add(self, new: N, *, at: datetime) -> E:
@@ -63,8 +70,11 @@ class MemoryRepository(Repository[N, E]):
     def get(self, entity_id: int) -> E:
         return _get(self._type, self._rows.by_id, entity_id)
 
+    def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
+        return _get_many(self._rows.by_id, entity_ids)
+
     def page(self, search: Search) -> Page[E]:
-        return page_of(self._rows.by_id.values(), search)
+        return page_of(self._rows.by_id.values(), search, self._related)
 
     def save(self, entity: E, *, before: E) -> E:
         stored = self._unchanged(before)
@@ -109,6 +119,9 @@ class Committed(Protocol):
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
         """The committed entities by their ids."""
 
+    def related(self, entity_type: AnyType) -> FindRelated:
+        """Finds the committed entities that are related to one of the type."""
+
 
 class MemoryReader(Reader[E]):
     """Reads the committed entities of a type."""
@@ -121,11 +134,20 @@ class MemoryReader(Reader[E]):
         rows: Mapping[int, E] = self._store.rows(self._type)
         return _get(self._type, rows, entity_id)
 
+    def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
+        return _get_many(self._store.rows(self._type), entity_ids)
+
     def page(self, search: Search) -> Page[E]:
-        return page_of(self._store.rows(self._type).values(), search)
+        related = self._store.related(self._type)
+        return page_of(self._store.rows(self._type).values(), search, related)
 
     def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
-        return groups_of(self._store.rows(self._type).values(), search, attribute, limit)
+        rows, related = self._store.rows(self._type), self._store.related(self._type)
+        return groups_of(rows.values(), search, attribute, limit, related)
+
+
+def _get_many(rows: Mapping[int, E], entity_ids: Collection[int]) -> list[E]:
+    return [rows[each] for each in sorted(set(entity_ids)) if each in rows]
 
 
 def _get(

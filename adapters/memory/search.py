@@ -7,13 +7,17 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeVar
 
 from application.search import (
+    AnyOf,
     Condition,
     Groups,
+    IsNull,
     Key,
+    Not,
     Numbered,
     Op,
     Order,
     Page,
+    Related,
     Search,
     Slice,
     Test,
@@ -37,9 +41,18 @@ _COMPARISONS: Mapping[Op, Callable[[Any, Any], bool]] = {
 }
 
 
-def page_of(entities: Iterable[T], search: Search) -> Page[T]:
+FindRelated = Callable[[Any, str], Iterable[Any]]
+"""Returns the entities that a relationship of an entity leads to, by its name."""
+
+
+def no_related(_: object, name: str) -> Iterable[Any]:
+    """For entities of a type without relationships. Raises LookupError."""
+    raise LookupError(f"There is no relationship {name}.")
+
+
+def page_of(entities: Iterable[T], search: Search, related: FindRelated = no_related) -> Page[T]:
     """The page of the search: filtered, sorted and cut."""
-    matching = _matching(entities, search)
+    matching = _matching(entities, search, related)
     compare = _comparison(search.ordering)
     keyed = [(_key(entity, search.ordering), entity) for entity in matching]
     rank = cmp_to_key(compare)
@@ -49,27 +62,45 @@ def page_of(entities: Iterable[T], search: Search) -> Page[T]:
     return _sliced(keyed, search.place, compare)
 
 
-def groups_of(entities: Iterable[object], search: Search, attribute: str, limit: int) -> Groups:
+def groups_of(
+    entities: Iterable[object],
+    search: Search,
+    attribute: str,
+    limit: int,
+    related: FindRelated = no_related,
+) -> Groups:
     """The values of an attribute of the matching entities, with their counts."""
-    counts = Counter(getattr(entity, attribute) for entity in _matching(entities, search))
+    matching = _matching(entities, search, related)
+    counts = Counter(getattr(entity, attribute) for entity in matching)
     compare = _comparison((Order("count", descending=True), Order(attribute)))
     rank = cmp_to_key(compare)
     ordered = sorted(counts.items(), key=lambda item: rank((item[1], item[0])))
     return Groups(tuple(ordered[:limit]), more=len(ordered) > limit)
 
 
-def _matching(entities: Iterable[T], search: Search) -> list[T]:
-    return [
-        entity
-        for entity in entities
-        if all(_holds(condition, entity) for condition in search.conditions)
-    ]
+def _matching(entities: Iterable[T], search: Search, related: FindRelated) -> list[T]:
+    return [entity for entity in entities if _all_hold(search.conditions, entity, related)]
 
 
-def _holds(test: Test, entity: object) -> bool:
-    if isinstance(test, WordSearch):
-        return all(any(_compares(c, entity) for c in conditions) for conditions in test.by_word())
-    return _compares(test, entity)
+def _all_hold(tests: Iterable[Test], entity: object, related: FindRelated) -> bool:
+    return all(_holds(test, entity, related) for test in tests)
+
+
+def _holds(test: Test, entity: object, related: FindRelated) -> bool:
+    match test:
+        case Condition():
+            return _compares(test, entity)
+        case WordSearch():
+            return all(any(_compares(c, entity) for c in of_word) for of_word in test.by_word())
+        case IsNull():
+            return getattr(entity, test.attribute) is None
+        case Related():
+            found = related(entity, test.relationship)
+            return any(_all_hold(test.tests, each, no_related) for each in found)
+        case Not():
+            return not _holds(test.test, entity, related)
+        case AnyOf():
+            return any(_all_hold(tests, entity, related) for tests in test.alternatives)
 
 
 def _compares(condition: Condition, entity: object) -> bool:

@@ -11,13 +11,25 @@ from typing import Any
 
 from adapters.memory.audit import MemoryEvents
 from adapters.memory.idempotency import Entry, MemoryIdempotencyStore
+from adapters.memory.links import MemoryLinks, Pairs, RelatedEntities
 from adapters.memory.repository import MemoryRepository, Rows
 from application.audit import AuditLog, Event
 from application.deadlines import time_left
 from application.entities import AnyType, E, EntityType, N
-from application.ports import STORED_BYTES, Clock, Context, Repository, Unavailable, UnitOfWork
+from application.ports import (
+    STORED_BYTES,
+    Clock,
+    Context,
+    LinkCount,
+    Links,
+    Repository,
+    Unavailable,
+    UnitOfWork,
+)
+from application.relationships import Association, Relationships, ToMany
 
 _FOREVER = -1
+_NO_RELATIONSHIPS = Relationships()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +39,8 @@ class MemoryUnit(UnitOfWork):
     context: Context
     now: datetime
     make_repository: Callable[[AnyType], Any]
+    make_links: Callable[[ToMany], Links]
+    link_count: LinkCount
     idempotency: MemoryIdempotencyStore
     audit: AuditLog
     savepoint: Callable[[], Callable[[], None]]
@@ -39,6 +53,33 @@ class MemoryUnit(UnitOfWork):
             repository = self.repositories[entity_type] = self.make_repository(entity_type)
         return repository
 
+    def links(self, relationship: ToMany) -> Links:
+        return self.make_links(relationship)
+
+
+@dataclass(slots=True)
+class _State:
+    """The entities and pairs as an open unit of work sees them. They are copied when first used."""
+
+    rows: dict[AnyType, Rows[Any]]
+    pairs: dict[Association, Pairs]
+    copied: set[object] = field(default_factory=set)
+
+    def rows_of(self, entity_type: AnyType) -> Rows[Any]:
+        if entity_type not in self.copied:
+            self.copied.add(entity_type)
+            self.rows[entity_type] = self.rows.get(entity_type, Rows()).copy()
+        return self.rows[entity_type]
+
+    def pairs_of(self, association: Association) -> Pairs:
+        if association not in self.copied:
+            self.copied.add(association)
+            self.pairs[association] = self.pairs.get(association, Pairs()).copy()
+        return self.pairs[association]
+
+    def by_id(self, entity_type: AnyType) -> Mapping[int, Any]:
+        return self.rows_of(entity_type).by_id
+
 
 class MemoryStore:
     """The entities of any type in one process. They are lost when the process ends.
@@ -47,11 +88,18 @@ class MemoryStore:
     immutable, so callers cannot change the stored ones.
     """
 
-    def __init__(self, clock: Clock, answer_bytes: int = STORED_BYTES) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        answer_bytes: int = STORED_BYTES,
+        relationships: Relationships = _NO_RELATIONSHIPS,
+    ) -> None:
         self._clock = clock
         self._answer_bytes = answer_bytes
+        self._relationships = relationships
         self._lock = Lock()
         self._rows: Mapping[AnyType, Rows[Any]] = {}
+        self._pairs: Mapping[Association, Pairs] = {}
         self._answers: Mapping[str, Entry] = {}
         self._events: Mapping[int, Event] = MappingProxyType({})
 
@@ -62,38 +110,45 @@ class MemoryStore:
         if not self._lock.acquire(timeout=_FOREVER if left is None else left):
             raise Unavailable
         try:
-            rows = dict(self._rows)
+            state = _State(dict(self._rows), dict(self._pairs))
             answers, events = dict(self._answers), dict(self._events)
             now = self._clock()
             audit = AuditLog(MemoryEvents(events, context, now))
-            make_repository = partial(self._repository, rows, audit)
-            savepoint = partial(_savepoint, audit, rows, answers, events)
             yield MemoryUnit(
                 context=context,
                 now=now,
-                make_repository=make_repository,
+                make_repository=partial(self._repository, state, audit),
+                make_links=partial(_links, state, audit),
+                link_count=LinkCount(context.link_limit),
                 idempotency=MemoryIdempotencyStore(answers, self._answer_bytes),
                 audit=audit,
-                savepoint=savepoint,
+                savepoint=partial(_savepoint, audit, state, answers, events),
             )
             audit.flush()
-            self._rows = rows
+            self._rows, self._pairs = state.rows, state.pairs
             self._answers, self._events = answers, MappingProxyType(events)
         finally:
             self._lock.release()
 
-    @staticmethod
     def _repository(
-        rows: MutableMapping[AnyType, Rows[Any]], audit: AuditLog, entity_type: AnyType
+        self, state: _State, audit: AuditLog, entity_type: AnyType
     ) -> MemoryRepository[Any, Any]:
-        """Make the repository of a type, with a copy of its entities."""
-        copied = rows[entity_type] = rows.get(entity_type, Rows()).copy()
-        return MemoryRepository(entity_type, copied, audit)
+        of_type = self._relationships.of(entity_type)
+        related = RelatedEntities(of_type, state.by_id, state.pairs_of)
+        return MemoryRepository(entity_type, state.rows_of(entity_type), audit, related)
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
         """The committed entities of a type by their ids."""
         rows = self._rows.get(entity_type)
         return rows.by_id if rows else {}
+
+    def pairs(self, association: Association) -> Pairs:
+        """The committed pairs of an association."""
+        return self._pairs.get(association, Pairs())
+
+    def related(self, entity_type: AnyType) -> RelatedEntities:
+        """Finds the committed entities that are related to one of the type."""
+        return RelatedEntities(self._relationships.of(entity_type), self.rows, self.pairs)
 
     @property
     def events(self) -> Mapping[int, Event]:
@@ -107,20 +162,28 @@ class MemoryStore:
         """Do nothing: no erased values remain in memory."""
 
 
+def _links(state: _State, audit: AuditLog, relationship: ToMany) -> MemoryLinks:
+    pairs = state.pairs_of(relationship.association)
+    return MemoryLinks(relationship, pairs, state.by_id, audit)
+
+
 def _savepoint(
-    audit: AuditLog,
-    rows: Mapping[AnyType, Rows[Any]],
-    *tables: MutableMapping[Any, Any],
+    audit: AuditLog, state: _State, *tables: MutableMapping[Any, Any]
 ) -> Callable[[], None]:
     audit.flush()
-    before = {entity_type: each.copy() for entity_type, each in rows.items()}
+    rows = {entity_type: each.copy() for entity_type, each in state.rows.items()}
+    pairs = {association: each.copy() for association, each in state.pairs.items()}
     saved = [dict(table) for table in tables]
 
     def undo() -> None:
         audit.discard()
-        for entity_type, each in rows.items():
-            saved_rows = before.get(entity_type, Rows()).copy()
+        # Repositories and links refer to these objects, so their content is replaced.
+        for entity_type, each in state.rows.items():
+            saved_rows = rows.get(entity_type, Rows()).copy()
             each.by_id, each.by_key = saved_rows.by_id, saved_rows.by_key
+        for association, its in state.pairs.items():
+            saved_pairs = pairs.get(association, Pairs()).copy()
+            its.targets, its.sources = saved_pairs.targets, saved_pairs.sources
         for table, content in zip(tables, saved, strict=True):
             table.clear()
             table.update(content)

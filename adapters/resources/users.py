@@ -3,6 +3,7 @@
 from typing import Final
 
 from marshmallow_jsonapi import Schema
+from marshmallow_jsonapi.fields import Relationship
 
 from adapters.jsonapi.kinds import Boolean, Email, Id, Key, Text, Timestamp
 from adapters.jsonapi.resource import Resource
@@ -73,6 +74,9 @@ class UserSchema(Schema):
         dump_only=True,
         examples=["2026-11-22T09:30:00.123Z"],
         description="The time of the last change; set by the service.",
+    )
+    groups = Relationship(
+        many=True, type_="groups", metadata={"description": "The groups that the user is in."}
     )
 
 

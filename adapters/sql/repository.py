@@ -197,6 +197,9 @@ class SqlRepository(Repository[N, E]):
         statement = self._table.get_for_update if self._for_update else self._table.get
         return _get(self._table, statement, self._connection, entity_id)
 
+    def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
+        raise NotImplementedError
+
     def page(self, search: Search) -> Page[E]:
         table = self._table
         return table.searchable.page(
@@ -253,6 +256,9 @@ class SqlReader(Reader[E]):
     def get(self, entity_id: int) -> E:
         with read_connection(self._engine) as connection:
             return _get(self._table, self._table.get, connection, entity_id)
+
+    def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
+        raise NotImplementedError
 
     def page(self, search: Search) -> Page[E]:
         with read_connection(self._engine) as connection:

@@ -20,7 +20,17 @@ from adapters.sql.transactions import Transactions, execute_raw
 from application.audit import AuditLog
 from application.deadlines import deadline
 from application.entities import AnyType, E, EntityType, N
-from application.ports import STORED_BYTES, Clock, Context, Repository, Unavailable, UnitOfWork
+from application.ports import (
+    STORED_BYTES,
+    Clock,
+    Context,
+    LinkCount,
+    Links,
+    Repository,
+    Unavailable,
+    UnitOfWork,
+)
+from application.relationships import ToMany
 
 READY_SECONDS = 2.0
 _BYTES_AT_ONCE: Final = 64 * 1024**2
@@ -36,6 +46,7 @@ class SqlUnit(UnitOfWork):
     make_repository: Callable[[AnyType], Any]
     idempotency: SqlIdempotencyStore
     audit: AuditLog
+    link_count: LinkCount
     savepoint: Callable[[], Callable[[], None]]
 
     repositories: dict[AnyType, Any] = field(default_factory=dict)
@@ -45,6 +56,9 @@ class SqlUnit(UnitOfWork):
         if found is None:
             found = self.repositories[entity_type] = self.make_repository(entity_type)
         return found
+
+    def links(self, relationship: ToMany) -> Links:
+        raise NotImplementedError(relationship)
 
 
 class SqlStore:
@@ -80,6 +94,7 @@ class SqlStore:
                 make_repository=make_repository,
                 idempotency=SqlIdempotencyStore(connection, self._answer_bytes),
                 audit=audit,
+                link_count=LinkCount(context.link_limit),
                 savepoint=partial(_savepoint, connection, audit),
             )
             audit.flush()

@@ -12,9 +12,18 @@ from application.ports.idempotency import (
     Subject,
     TooManyStoredResponses,
 )
+from application.ports.relationships import LinkChange, LinkedEntities, LinkReader, Links
 from application.ports.repository import Reader, Repository
 from application.ports.secrets import SECRET_BYTES, Secrets
-from application.ports.unit_of_work import Begin, Clock, Context, UnitOfWork, UnitRunner
+from application.ports.unit_of_work import (
+    Begin,
+    Clock,
+    Context,
+    LinkCount,
+    TooManyLinks,
+    UnitOfWork,
+    UnitRunner,
+)
 
 __all__ = [
     "IDEMPOTENCY_TTL",
@@ -27,6 +36,11 @@ __all__ = [
     "IdempotencyStore",
     "KeyInUse",
     "KeyReused",
+    "LinkChange",
+    "LinkCount",
+    "LinkReader",
+    "LinkedEntities",
+    "Links",
     "OutcomeUnknown",
     "Reader",
     "Repository",
@@ -34,6 +48,7 @@ __all__ = [
     "Secrets",
     "StoredResponse",
     "Subject",
+    "TooManyLinks",
     "TooManyStoredResponses",
     "Unavailable",
     "UnitOfWork",

@@ -35,6 +35,9 @@ class Repository(Protocol[N_contra, E]):
     def get(self, entity_id: int) -> E:
         """The entity. Raises the type's NotFound."""
 
+    def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
+        """Those of the entities that exist, by ascending id. One statement for up to 25,000 ids."""
+
     def page(self, search: Search) -> Page[E]:
         """The part of the list that the search selects, including what the unit has changed.
 
@@ -63,6 +66,9 @@ class Reader(Protocol[E]):
 
     def get(self, entity_id: int) -> E:
         """The entity. Raises the type's NotFound."""
+
+    def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
+        """Those of the entities that exist, by ascending id. One statement for up to 25,000 ids."""
 
     def page(self, search: Search) -> Page[E]:
         """The part of the list that the search selects."""

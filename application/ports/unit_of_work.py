@@ -10,7 +10,10 @@ from application.access import Principal
 from application.audit import AuditLog
 from application.entities import E, EntityType, N
 from application.ports.idempotency import IdempotencyStore
+from application.ports.relationships import Links
 from application.ports.repository import Repository
+from application.relationships import ToMany
+from domain.errors import Conflict
 
 T = TypeVar("T")
 
@@ -22,17 +25,50 @@ Clock = Callable[[], datetime]
 class Context:
     """The principal and the request for which a unit of work runs.
 
-    `principal` is None on a service without access control.
+    `principal` is None on a service without access control. `link_limit` is the number of pairs
+    and references that the unit may change at most; None is any number.
     """
 
     principal: Principal | None = None
     request_id: str | None = None
+    link_limit: int | None = None
 
     @property
     def actor(self) -> tuple[str | None, str | None, str | None]:
         """Subject, kind and issuer of the principal, as the audit log records them."""
         who = self.principal
         return (who.subject, who.kind, who.issuer) if who else (None, None, None)
+
+
+@dataclass(slots=True)
+class LinkCount:
+    """Counts the pairs and references that a unit of work changes."""
+
+    limit: int | None
+    changed: int = 0
+
+    @property
+    def left(self) -> int | None:
+        """How many more may be changed; None is any number."""
+        return None if self.limit is None else self.limit - self.changed
+
+    def add(self, number: int) -> None:
+        """Count changes. Raises TooManyLinks if there are more than the limit."""
+        self.changed += number
+        if self.limit is not None and self.changed > self.limit:
+            raise TooManyLinks(self.limit)
+
+
+class TooManyLinks(Conflict):
+    """One request changes too many pairs and references."""
+
+    code = "too_many_memberships"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The request changes more than {limit:,} memberships. Nothing was done. Remove them "
+            "in several requests, or use the roster command."
+        )
 
 
 class UnitOfWork(Protocol):
@@ -47,6 +83,13 @@ class UnitOfWork(Protocol):
 
     def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
         """The entities of the type. It is created when it is first used."""
+
+    def links(self, relationship: ToMany) -> Links:
+        """The pairs of the relationship's association. It is created when it is first used."""
+
+    @property
+    def link_count(self) -> "LinkCount":
+        """The number of pairs and references that the unit has changed."""
 
     @property
     def idempotency(self) -> IdempotencyStore: ...

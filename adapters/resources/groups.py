@@ -1,0 +1,58 @@
+"""Groups as a JSON:API resource: the one declaration of how they look from outside."""
+
+from typing import Final
+
+from marshmallow_jsonapi import Schema
+from marshmallow_jsonapi.fields import Relationship
+
+from adapters.jsonapi.kinds import Id, MultilineText, Text, Timestamp
+from adapters.jsonapi.resource import Resource
+from domain.groups import DESCRIPTION_LENGTH, GROUP_ATTRIBUTES, NAME_LENGTH
+
+
+class GroupSchema(Schema):
+    """The attributes and relationships of a group. The domain has the rules of their values."""
+
+    class Meta:
+        """The type that documents name."""
+
+        type_ = "groups"
+
+    id = Id()
+    name = Text(
+        required=True,
+        folded=True,
+        searched=True,
+        minLength=1,
+        maxLength=NAME_LENGTH,
+        examples=["Staff"],
+        description="Unique: letter case, width and normal form do not count. Stored as sent.",
+    )
+    description = MultilineText(
+        allow_none=True,
+        searched=True,
+        minLength=1,
+        maxLength=DESCRIPTION_LENGTH,
+        examples=["Everyone who works here."],
+        description="Null for no description. Stored as sent.",
+    )
+    creation_time = Timestamp(
+        dump_only=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="Set by the service.",
+    )
+    update_time = Timestamp(
+        dump_only=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time of the last change of an attribute or the owner; set by the service.",
+    )
+    members = Relationship(
+        many=True, type_="users", metadata={"description": "The users in the group."}
+    )
+    owner = Relationship(
+        type_="users",
+        metadata={"description": "The user who owns the group, or null. Need not be a member."},
+    )
+
+
+GROUPS: Final = Resource.of(GroupSchema, GROUP_ATTRIBUTES)

@@ -1,0 +1,182 @@
+"""Changes of to-many relationships."""
+
+from collections.abc import Callable, Collection, Container, Mapping
+from typing import Any, Final, NamedTuple
+
+from application.access import Action, Policy, ScopePolicy
+from application.entities import AnyType
+from application.ports import Context, LinkChange, UnitOfWork, UnitRunner
+from application.relationships import (
+    RelatedNotFound,
+    Relationship,
+    Relationships,
+    ReplacementTooLarge,
+    ToMany,
+    fingerprint,
+)
+from application.search import Condition, Op, Search, walk
+from domain.attributes import StaleVersion
+
+LINKS_AT_ONCE: Final = 1000
+MAX_FINGERPRINTED: Final = 1000
+"""The number of related entities of the longest list that has a fingerprint."""
+
+RelatedIds = Mapping[str, Collection[int]]
+"""The complete new lists of to-many relationships, by name."""
+
+
+class Replacement(NamedTuple):
+    """What a to-many relationship is to be. `limit`: the longest list that may be replaced."""
+
+    relationship: ToMany
+    ids: Collection[int]
+    limit: int | None = None
+
+
+class RelationshipCommands:
+    """Changes of one to-many relationship. Each method is one unit of work.
+
+    Each method raises the errors of the policy, the NotFound of the source type, RelatedNotFound,
+    TooManyLinks, and StaleVersion if `expected` does not contain the fingerprint of the list.
+    None accepts any list.
+    """
+
+    def __init__(
+        self,
+        relationship: ToMany,
+        run: UnitRunner,
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
+        self._relationship = relationship
+        self._run = run
+        self._policy = policy
+
+    def add(
+        self,
+        source_id: int,
+        ids: Collection[int],
+        context: Context,
+        *,
+        expected: Container[str] | None = None,
+    ) -> LinkChange:
+        """Relate the entities to the source. Those that are related already stay so."""
+
+        def change(work: UnitOfWork) -> LinkChange:
+            require_related(work, self._relationship, ids)
+            return work.links(self._relationship).change(source_id, add=ids)
+
+        return self._change(source_id, context, expected, change)
+
+    def remove(
+        self,
+        source_id: int,
+        ids: Collection[int],
+        context: Context,
+        *,
+        expected: Container[str] | None = None,
+    ) -> LinkChange:
+        """Make the entities unrelated to the source. Those that do not exist are ignored."""
+
+        def change(work: UnitOfWork) -> LinkChange:
+            return work.links(self._relationship).change(source_id, remove=ids)
+
+        return self._change(source_id, context, expected, change)
+
+    def replace(
+        self,
+        source_id: int,
+        ids: Collection[int],
+        context: Context,
+        *,
+        expected: Container[str] | None = None,
+        limit: int | None = None,
+    ) -> LinkChange:
+        """Relate the entities to the source, and no others.
+
+        Raises ReplacementTooLarge if there are more than `limit` related entities.
+        """
+
+        def change(work: UnitOfWork) -> LinkChange:
+            return replace_links(work, source_id, Replacement(self._relationship, ids, limit))
+
+        return self._change(source_id, context, expected, change)
+
+    def _change(
+        self,
+        source_id: int,
+        context: Context,
+        expected: Container[str] | None,
+        change: Callable[[UnitOfWork], LinkChange],
+    ) -> LinkChange:
+        relationship = self._relationship
+        self._policy.authorize_relationship(context.principal, Action.CHANGE, relationship)
+
+        def unit(work: UnitOfWork) -> LinkChange:
+            work.repository(relationship.source).get(source_id)
+            if expected is not None:
+                _require_list(work, relationship, source_id, expected)
+            done = change(work)
+            work.link_count.add(len(done.added) + len(done.removed))
+            return done
+
+        return self._run(context, unit)
+
+
+def _require_list(
+    work: UnitOfWork, relationship: ToMany, source_id: int, expected: Container[str]
+) -> None:
+    """Raises StaleVersion if the list does not have one of the fingerprints. Locks the list."""
+    ids = work.links(relationship).lock(source_id, limit=MAX_FINGERPRINTED + 1)
+    if len(ids) > MAX_FINGERPRINTED or fingerprint(ids) not in expected:
+        raise StaleVersion
+
+
+def require_related(work: UnitOfWork, relationship: Relationship, ids: Collection[int]) -> None:
+    """Raises RelatedNotFound with all ids of entities that do not exist."""
+    if not ids:
+        return
+    existing = {each.id for each in work.repository(relationship.target).get_many(ids)}
+    if missing := set(ids) - existing:
+        raise RelatedNotFound(relationship, missing)
+
+
+def replace_links(work: UnitOfWork, source_id: int, to: Replacement) -> LinkChange:
+    """Relate the entities to the source, and no others. The caller counts the changes."""
+    links = work.links(to.relationship)
+    longest = None if to.limit is None else to.limit + 1
+    current = links.lock(source_id, limit=longest or _ANY_NUMBER)
+    if to.limit is not None and len(current) > to.limit:
+        raise ReplacementTooLarge(to.relationship, to.limit)
+    require_related(work, to.relationship, to.ids)
+    wanted, related = frozenset(to.ids), frozenset(current)
+    return links.change(source_id, add=wanted - related, remove=related - wanted)
+
+
+def remove_entity(
+    work: UnitOfWork, relationships: Relationships, entity_type: AnyType, entity: Any
+) -> None:
+    """Delete an entity with its pairs, and set the references to it to null.
+
+    The unit must have locked the entity, so that no other unit relates anything to it meanwhile.
+    Raises TooManyLinks.
+    """
+    for relationship in relationships.to_many(entity_type):
+        _remove_links(work, relationship, entity.id)
+    for reference in relationships.references_to(entity_type):
+        holders = work.repository(reference.source)
+        referring = Search((Condition(reference.name, Op.EQ, (entity.id,)),))
+        to_null = reference.source.changes({reference.name: None})
+        for holder in walk(holders.page, referring):
+            work.link_count.add(1)
+            holders.save(holder.with_changes(to_null, at=work.now), before=holder)
+    work.repository(entity_type).remove(entity)
+
+
+def _remove_links(work: UnitOfWork, relationship: ToMany, source_id: int) -> None:
+    removed = LINKS_AT_ONCE
+    while removed == LINKS_AT_ONCE:
+        removed = work.links(relationship).remove_all(source_id, limit=LINKS_AT_ONCE)
+        work.link_count.add(removed)
+
+
+_ANY_NUMBER: Final = 2**31 - 1
