@@ -74,14 +74,14 @@ class Batch:
 
     def refusal(self, refused: OperationRefused) -> RequestError:
         """What an operation was refused for, with pointers into the document."""
-        return _to_request_error(self.objects[refused.position], refused.refusal)
+        return _to_request_error(self.objects[refused.position], refused.error)
 
     def subjects(self, came: Results = ()) -> set[Subject]:
         """The resources that the operations name, and those that they left."""
         named = {
-            (each.type, each.which)
+            (each.type, each.target)
             for each in self.operations
-            if not isinstance(each, Create) and isinstance(each.which, int)
+            if not isinstance(each, Create) and isinstance(each.target, int)
         }
         left = zip(self.operations, came, strict=False)
         return named | {(each.type, entity.id) for each, entity in left if entity}

@@ -233,7 +233,7 @@ class CsvRecords(Records):
             cells = csv.cells_of(cells, self._reader.delimiter)
         if len(cells) > 1 or not bad.record.problem:
             cells = self._without_notes(cells)
-        return self._row([str(bad.record.line), "; ".join(map(str, bad.faults)), *cells])
+        return self._row([str(bad.record.line), "; ".join(map(str, bad.errors)), *cells])
 
     def _row(self, cells: Sequence[str]) -> bytes:
         return b"".join(csv.write([cells], delimiter=self._reader.delimiter, encode=self._encode))
@@ -439,7 +439,7 @@ class JsonRecords(Records):
             for name, value in source.items()
             if self._names.attribute(name) not in ERROR_COLUMNS
         }
-        notes = {"line": bad.record.line, "errors": [str(fault) for fault in bad.faults]}
+        notes = {"line": bad.record.line, "errors": [str(error) for error in bad.errors]}
         (line,) = jsonl.write([notes | attributes])
         return self._encode(line.decode("utf-8"))
 

@@ -288,7 +288,7 @@ class _Report:
     def _print(self, rejected: "RejectedRecord") -> None:
         from adapters.tabular.lines import NotUtf8
 
-        record, faults = rejected.record, [*map(str, rejected.faults)]
+        record, faults = rejected.record, [*map(str, rejected.errors)]
         if isinstance(problem := record.problem, NotUtf8):
             if self._undecoded:  # the cause and the remedy were printed before
                 faults = [f"{problem.code}: {problem.brief}"]
