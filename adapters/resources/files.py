@@ -230,7 +230,7 @@ class CsvRecords(Records):
     def rejected_row(self, bad: RejectedRecord) -> bytes:
         cells: Any = bad.record.source
         if isinstance(cells, str):
-            cells = csv.cells_of(cells, self._reader.delimiter)
+            cells = csv.split_line(cells, self._reader.delimiter)
         if len(cells) > 1 or not bad.record.problem:
             cells = self._without_notes(cells)
         return self._row([str(bad.record.line), "; ".join(map(str, bad.errors)), *cells])
@@ -319,7 +319,7 @@ class _Header:
 
     def _check_delimiter(self) -> None:
         """Raises Invalid if the delimiter is the reason why columns are unknown."""
-        other = delimiters.better(self._line, self._delimiter, _counting(self._names))
+        other = delimiters.find_better(self._line, self._delimiter, _counting(self._names))
         if other is not None:
             detail = (
                 f"has more known columns if its delimiter is {_plain(other)} instead of "
@@ -451,7 +451,7 @@ def _check_json(head: bytes, names: _Names) -> None:
         detail = "must have a whole object, or the file must be one array of objects"
         raise Invalid([Violation("each line", Problem("malformed_json", detail))])
     if not line.startswith(("{", "[")) and any(
-        _counting(names)(csv.cells_of(line, delimiter)) > 1 for delimiter in delimiters.KNOWN
+        _counting(names)(csv.split_line(line, delimiter)) > 1 for delimiter in delimiters.KNOWN
     ):
         detail = "seems to be CSV, not JSON. Use --format csv"
         raise Invalid([Violation("the file", Problem("malformed_json", detail))])

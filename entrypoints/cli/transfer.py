@@ -143,9 +143,9 @@ def _key_of(resource: "RegisteredResource") -> str:
 
 
 def _encoding(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
-    from adapters.tabular.source import known_encoding
+    from adapters.tabular.source import is_known_encoding
 
-    if name is not None and not known_encoding(name):
+    if name is not None and not is_known_encoding(name):
         raise click.BadParameter(
             f"'{output.printable(name)}' is not a known encoding. Encodings are utf-8, utf-16, "
             "windows-1252, latin-1, and the others of Python."
@@ -154,12 +154,12 @@ def _encoding(_: click.Context, __: click.Parameter, name: str | None) -> str | 
 
 
 def _delimiter(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    from adapters.tabular.delimiters import NAMES, usable
+    from adapters.tabular.delimiters import NAMES, is_delimiter
 
     if text is None:
         return None
     delimiter = NAMES.get(text.lower(), text)
-    if not usable(delimiter):
+    if not is_delimiter(delimiter):
         raise click.BadParameter(
             "must be one character other than a quote or a line end, or the word tab."
         )
