@@ -28,7 +28,7 @@ def root(api: Blueprint, addresses: Urls, resources: Iterable[Resource]) -> None
     body = orjson.dumps(
         {
             "jsonapi": {"version": "1.1"},
-            "links": {"self": addresses.root, "describedby": addresses.description},
+            "links": {"self": addresses.root, "describedby": addresses.openapi},
             "meta": {"collections": {r.type: addresses.collection(r) for r in resources}},
         }
     )

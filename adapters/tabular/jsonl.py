@@ -97,82 +97,82 @@ def _parse(line: bytes, offset: int, number: int) -> tuple[dict[str, Any] | None
 class _Array:
     """The items of one array, of any number. Each has at most MAX_RECORD_BYTES bytes.
 
-    `_text` is a part of the file, and `_offset` its offset. `_at` is the index of the next byte in
-    `_text`, and `_line` the number of its line.
+    `_text` is a part of the file, and `_offset` its offset. `_position` is the index of the next
+    byte in `_text`, and `_line` the number of its line.
     """
 
     def __init__(self, head: bytes, source: Iterator[bytes], offset: int) -> None:
         self._source = source
         self._text = head
-        self._at = 0
+        self._position = 0
         self._line = 1
         self._offset = offset
 
     def rows(self) -> Iterator[Row[dict[str, Any]]]:
         """Yields a row for each item. Ends at an item that has no end or is nested too deeply."""
         self._next_byte()
-        self._at += 1  # [
-        item, last = 0, self._next_byte() == b"]"
-        while not last:
+        self._position += 1  # [
+        number, is_end = 0, self._next_byte() == b"]"
+        while not is_end:
             self._next_byte()
-            item += 1
-            line, offset = self._line, self._offset + self._at
-            if isinstance(text := self._item(), Problem):
-                yield Row(line, None, "", text, item)
+            number += 1
+            line, offset = self._line, self._offset + self._position
+            if isinstance(text := self._next_item(), Problem):
+                yield Row(line, None, "", text, number)
                 return
             if len(text) > MAX_RECORD_BYTES:
-                yield Row(line, None, lossless(text[:MAX_RECORD_BYTES]), TOO_LONG, item)
+                yield Row(line, None, lossless(text[:MAX_RECORD_BYTES]), TOO_LONG, number)
             else:
                 content, problem = _parse(text, offset, line)
-                yield Row(line, content, lossless(text) if problem else "", problem, item)
-            last = self._next_byte() == b"]"
-            self._at += not last  # a comma
-        self._at += 1
+                yield Row(line, content, lossless(text) if problem else "", problem, number)
+            is_end = self._next_byte() == b"]"
+            self._position += not is_end  # a comma
+        self._position += 1
         if self._next_byte():
-            rest = lossless(self._text[self._at :][:_MAX_REPORTED_BYTES])
-            yield Row(self._line, None, rest, _AFTER_END, item + 1)
+            rest = lossless(self._text[self._position :][:_MAX_REPORTED_BYTES])
+            yield Row(self._line, None, rest, _AFTER_END, number + 1)
 
     def _read_chunk(self) -> bool:
         """Drops the text before the current byte, and reads a chunk. Returns False at the end."""
         if not (chunk := next(self._source, b"")):
             return False
-        self._offset += self._at
-        self._text = self._text[self._at :] + chunk
-        self._at = 0
+        self._offset += self._position
+        self._text = self._text[self._position :] + chunk
+        self._position = 0
         return True
 
     def _next_byte(self) -> bytes:
         """Returns the next byte after white space, or no byte at the end. Does not consume it."""
         while True:
-            end = _SPACES.match(self._text, self._at).end()  # type: ignore[union-attr]
-            self._line += self._text.count(b"\n", self._at, end)
-            self._at = end
+            end = _SPACES.match(self._text, self._position).end()  # type: ignore[union-attr]
+            self._line += self._text.count(b"\n", self._position, end)
+            self._position = end
             if end < len(self._text) or not self._read_chunk():
                 return self._text[end : end + 1]
 
-    def _item(self) -> bytes | Problem:
+    def _next_item(self) -> bytes | Problem:
         """Returns the text of an item, up to a comma or the end of the array.
 
         Returns a problem if the item has no end or is nested too deeply. If the item is too long,
         returns only the first MAX_RECORD_BYTES + 1 bytes.
         """
-        if flat := _FLAT.match(self._text, self._at):
-            self._at = flat.end()
+        if flat := _FLAT.match(self._text, self._position):
+            self._position = flat.end()
             self._line += flat[0].count(b"\n")
             return flat[0]
-        item, at, depth, in_string = b"", self._at, 0, False
+        item, position, depth, in_string = b"", self._position, 0, False
         while True:
             pattern = _IN_STRING if in_string else _NESTED if depth else _OUTSIDE
-            found = pattern.search(self._text, at)
-            if found is None or (found[0] == b"\\" and found.end() == len(self._text)):
-                item = self._consume(item, found.start() if found else len(self._text))
+            match = pattern.search(self._text, position)
+            if match is None or (match[0] == b"\\" and match.end() == len(self._text)):
+                item = self._consume(item, match.start() if match else len(self._text))
                 if not self._read_chunk():
                     return _NO_END
-                at = 0
+                position = 0
                 continue
-            at, token = found.end(), found[0]
+            position, token = match.end(), match[0]
             if in_string:
-                at += token == b"\\"  # the escaped byte does not end the string
+                position += token == b"\\"  # the escaped byte does not end the string
                 in_string = token == b"\\"
             elif token == b'"':
                 in_string = True
@@ -181,15 +181,15 @@ class _Array:
                 if depth > DEEPEST:
                     return _TOO_DEEP
             elif depth == 0:
-                return self._consume(item, found.start()).rstrip()
+                return self._consume(item, match.start()).rstrip()
             else:
                 depth -= 1
 
     def _consume(self, item: bytes, end: int) -> bytes:
         """Consumes the text before `end`. Returns the item with that text, cut if too long."""
-        part = self._text[self._at : end]
+        part = self._text[self._position : end]
         self._line += part.count(b"\n")
-        self._at = end
+        self._position = end
         return (item + part)[: MAX_RECORD_BYTES + 1]
 
 

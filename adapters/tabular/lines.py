@@ -1,5 +1,6 @@
 """The lines of a file, with their numbers and a limit for their length."""
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, ClassVar, Final, Generic, NamedTuple, TypeVar
 
@@ -9,8 +10,6 @@ T = TypeVar("T")
 
 MAX_RECORD_BYTES: Final = 2**16
 """The limit for the bytes of a line, and of a record of several lines."""
-
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 TOO_LONG: Final = Problem("record_too_long", f"must have at most {MAX_RECORD_BYTES} bytes")
 
@@ -66,9 +65,9 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
     """Yields the bytes of a file in UTF-8 as they arrive, without a byte order mark."""
     read: Callable[[int], bytes] = getattr(file, "read1", file.read)
     head = b""
-    while len(head) < len(_BYTE_ORDER_MARK) and (chunk := read(MAX_RECORD_BYTES)):
+    while len(head) < len(codecs.BOM_UTF8) and (chunk := read(MAX_RECORD_BYTES)):
         head += chunk
-    yield from split_chunks(head.removeprefix(_BYTE_ORDER_MARK))
+    yield from split_chunks(head.removeprefix(codecs.BOM_UTF8))
     while chunk := read(MAX_RECORD_BYTES):
         yield chunk
 
