@@ -103,6 +103,8 @@ class UnknownColumns(Invalid):
         )
         unknown = Violation("the header row", Problem("unknown_attribute", detail))
         super().__init__([unknown, *others])
+        self.columns = columns
+        self.missing = missing
 
 
 def _example_mapping(columns: Sequence[str], known: Sequence[str], missing: Sequence[str]) -> str:

@@ -82,7 +82,7 @@ def test_a_json_array_is_imported_and_its_items_are_numbered(
         (("--encoding", "punycode"), "'punycode' is not a known encoding."),
         (("--delimiter", ";;"), "must be the word tab, or one character"),
         (("--delimiter", '"'), "must be the word tab, or one character"),
-        (("--format", "jsonl", "--delimiter", ";"), "--delimiter is for CSV"),
+        (("--format", "jsonl", "--delimiter", ";"), "--delimiter applies only to CSV"),
         (("--column", "email"), "'email' is not ATTR=HEADER."),
         (("--column", "email= "), "'email= ' is not ATTR=HEADER."),
         (("--column", "emial=Mail"), "'emial' is not an attribute to import. Did you mean email?"),
