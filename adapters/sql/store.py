@@ -127,8 +127,8 @@ class SqlStore:
             check_database(self._engine)
             check_space(self._engine)
             with self._transactions.open() as connection:
-                for each in self._tables.values():
-                    connection.execute(each.change_nothing)
+                for table in self._tables.values():
+                    connection.execute(table.no_op_update)
 
 
 def _savepoint(connection: RawConnection, audit: AuditLog) -> Callable[[], None]:
