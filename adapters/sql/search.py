@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
-    Boolean,
     Column,
     ColumnElement,
     Float,
@@ -443,10 +442,12 @@ AfterKey = Callable[[Columns, tuple[Order, ...], Placeholders], Clause]
 _AFTER_KEY: Mapping[str, AfterKey] = {"mariadb": _after_key_by_column}
 
 
-class _Contains(GenericFunction[bool]):
+class _Contains(GenericFunction[Any]):
     """True if a text contains a substring. The arguments are both, and a LIKE pattern for it."""
 
-    type = Boolean()
+    # Not Boolean, for which SQLAlchemy appends "= 1". MariaDB merges two such conditions whose words
+    # are equal in the connection's collation ("a" and "ä"), and ignores the second word.
+    type = Integer()
     inherit_cache = True
 
 
