@@ -133,7 +133,7 @@ _AFTER_POSITION = CompiledStatement(
 def _distinct_actors() -> Select[Any]:
     """Select the actors with one index lookup for each, regardless of the number of events.
 
-    This is PostgreSQL's "loose index scan" (https://wiki.postgresql.org/wiki/Loose_indexscan).
+    PostgreSQL calls this a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan).
     """
     first = select(func.min(EVENTS.c.actor).label("actor")).where(_HAS_ACTOR)
     actors = first.cte("actors", recursive=True)

@@ -445,8 +445,8 @@ _AFTER_KEY: Mapping[str, AfterKey] = {"mariadb": _after_key_by_column}
 class _Contains(GenericFunction[Any]):
     """True if a text contains a substring. The arguments are both, and a LIKE pattern for it."""
 
-    # Not Boolean, for which SQLAlchemy appends "= 1". MariaDB merges two such conditions whose words
-    # are equal in the connection's collation ("a" and "ä"), and ignores the second word.
+    # For Boolean, SQLAlchemy would append "= 1". MariaDB would then merge the conditions of two
+    # words that are equal in the connection's collation, such as "a" and "ä".
     type = Integer()
     inherit_cache = True
 
