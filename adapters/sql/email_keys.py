@@ -143,7 +143,9 @@ def _candidate_clauses(engine: Engine) -> Iterator[ColumnElement[bool]]:
         yield func.char_length(email) != func.octet_length(email)
 
 
-def _outdated_user(user_id: int, email: str, stored_key: str, stored_folded: str | None) -> Outdated | None:
+def _outdated_user(
+    user_id: int, email: str, stored_key: str, stored_folded: str | None
+) -> Outdated | None:
     key, folded = email_key(email), folded_if_different(email)
     if (key, folded) == (stored_key, stored_folded):
         return None

@@ -130,7 +130,7 @@ def is_exclusive(of: Engine | Connection) -> bool:
 
 def _sqlite(text: str, pool_size: int) -> Engine:
     url = make_url(text)
-    sqlite.refuse_without_file(url)
+    sqlite.require_file(url)
     check_sqlite(text)
     engine = _engine(url, pool_size)
     sqlite.prepare(engine)
