@@ -41,13 +41,15 @@ class Bulk:
         # A derived column that is null in every row is not among the columns.
         self.unique = [column for column in unique if column in columns]
         self._positions = {column: columns.index(column) for column in self.unique}
-        self._taken = {column: select(column).where(_among(column)) for column in self.unique}
-        self._ids = {column: select(column, id_column).where(_among(column)) for column in unique}
+        self._select_keys = {column: select(column).where(_among(column)) for column in self.unique}
+        self._select_ids = {
+            column: select(column, id_column).where(_among(column)) for column in unique
+        }
         between = id_column.between(bindparam("first"), bindparam("last"))
-        self._existing = select(id_column).where(between).order_by(id_column)
+        self._select_ids_between = select(id_column).where(between).order_by(id_column)
         # The name of the sequence, which is faster than `pg_get_serial_sequence` for each row.
         sequence = func.nextval(f"{id_column.table.name}_{id_column.name}_seq", type_=Integer())
-        self._next_ids = select(sequence).select_from(
+        self._select_next_ids = select(sequence).select_from(
             func.generate_series(1, bindparam("count", type_=Integer()))
         )
 
@@ -55,10 +57,13 @@ class Bulk:
         """The value of a unique column in a row, or None if the rows do not have the column."""
         return row[self._positions[column]] if column in self._positions else None
 
-    def free_positions(self, rows: Rows, taken: Mapping[Column[Any], Collection[Any]]) -> list[int]:
-        """The positions of the rows that share no key with an earlier row or with `taken`."""
+    def free_positions(
+        self, rows: Rows, existing: Mapping[Column[Any], Collection[Any]]
+    ) -> list[int]:
+        """The positions of the rows that share no key with an earlier row or with `existing`."""
         seen = [
-            (position, set(taken.get(column, ()))) for column, position in self._positions.items()
+            (position, set(existing.get(column, ())))
+            for column, position in self._positions.items()
         ]
         free = []
         for row_position, row in enumerate(rows):
@@ -71,39 +76,39 @@ class Bulk:
                     seen_keys.add(key)
         return free
 
-    def taken_keys(
+    def existing_keys_by_column(
         self, connection: RawConnection, rows: Rows
     ) -> dict[Column[Any], Collection[Any]]:
         """Find the keys of the rows that already exist in the table, by unique column."""
         return {
-            column: self.taken(connection, column, {row[position] for row in rows} - {None})
+            column: self.existing_keys(connection, column, {row[position] for row in rows} - {None})
             for column, position in self._positions.items()
         }
 
-    def taken(
+    def existing_keys(
         self, connection: RawConnection, column: Column[Any], keys: Collection[Any]
     ) -> Collection[Any]:
         """Find which of the keys already exist in the unique column."""
-        if not keys or column not in self._taken:
+        if not keys or column not in self._select_keys:
             return ()
-        return set(connection.execute(self._taken[column], {"keys": list(keys)}).scalars())
+        return set(connection.execute(self._select_keys[column], {"keys": list(keys)}).scalars())
 
     def existing_ids(self, connection: RawConnection, ids: range) -> Sequence[int]:
         """Find which of the ids exist, in ascending order."""
         bounds = {"first": ids[0], "last": ids[-1]}
-        return connection.execute(self._existing, bounds).scalars().all()
+        return connection.execute(self._select_ids_between, bounds).scalars().all()
 
     def insert(self, connection: RawConnection, rows: Rows) -> Sequence[int]:
         """Insert the rows, and return their ids in order. Raises the driver's error."""
         if connection.dialect.name == "postgresql":
-            ids = connection.execute(self._next_ids, {"count": len(rows)}).scalars().all()
+            ids = connection.execute(self._select_next_ids, {"count": len(rows)}).scalars().all()
             insert_rows(connection, self.columns_with_id, with_ids(ids, rows))
             return ids
         for column, position in self._positions.items():
             keys = [row[position] for row in rows]
             if None not in keys:
                 insert_rows(connection, self.columns, rows)
-                result = connection.execute(self._ids[column], {"keys": keys})
+                result = connection.execute(self._select_ids[column], {"keys": keys})
                 ids_by_key = {row[0]: row[1] for row in result}
                 return [ids_by_key[key] for key in keys]
         return self._insert_returning(connection, rows)
@@ -131,7 +136,7 @@ class Inserter(Protocol):
     """Inserts rows in the open transaction of a connection."""
 
     def add(self, rows: Rows) -> Mapping[int, int]:
-        """Insert the rows in order, and skip rows with a key that is taken.
+        """Insert the rows in order, and skip rows with a key that exists already.
 
         Returns the ids by the positions of the rows. Raises ConcurrentUpdate if other transactions
         insert the same keys during several attempts.
@@ -148,8 +153,8 @@ def inserter(bulk: Bulk, connection: RawConnection) -> Inserter:
 class _ExclusiveInserter(Inserter):
     """Inserts rows on SQLite, where no other connection can write.
 
-    So the next ids are known, and the statement itself skips a row whose key is taken. SQLite would
-    copy every page that changes within a savepoint.
+    So the next ids are known, and the statement itself skips a row with an existing key. This needs
+    no savepoint, for which SQLite would copy every page that changes.
     """
 
     def __init__(self, bulk: Bulk, connection: RawConnection) -> None:
@@ -162,7 +167,7 @@ class _ExclusiveInserter(Inserter):
         columns = self._bulk.columns_with_id
         ids = sqlite.next_ids(self._connection, columns[0], len(rows))
         count = sqlite.insert_many(
-            self._connection, columns, with_ids(ids, rows), skip_taken=bool(self._bulk.unique)
+            self._connection, columns, with_ids(ids, rows), skip_existing=bool(self._bulk.unique)
         )
         added = ids if count == len(rows) else self._bulk.existing_ids(self._connection, ids)
         return {row_id - ids[0]: row_id for row_id in added}
@@ -182,11 +187,15 @@ class _ConcurrentInserter(Inserter):
 
     def add(self, rows: Rows) -> Mapping[int, int]:
         for _ in range(_ATTEMPTS):
-            taken = self._bulk.taken_keys(self._connection, rows) if self._checks_keys else {}
-            free = self._bulk.free_positions(rows, taken)
+            existing = (
+                self._bulk.existing_keys_by_column(self._connection, rows)
+                if self._checks_keys
+                else {}
+            )
+            free = self._bulk.free_positions(rows, existing)
             ids = self._try_insert([rows[position] for position in free])
             if ids is not None:
-                self._checks_keys = any(taken.values())
+                self._checks_keys = any(existing.values())
                 return dict(zip(free, ids, strict=True))
             self._checks_keys = True
         raise ConcurrentUpdate

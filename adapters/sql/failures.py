@@ -84,7 +84,7 @@ class ForeignTable(Unavailable):
     code = "foreign_table"
 
     def __init__(self, reason: str | None = None) -> None:
-        super().__init__("A table of another application has the name of a table of Roster.")
+        super().__init__("Tables of another application conflict with the tables of Roster.")
         self.reason = reason
 
 

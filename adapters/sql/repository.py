@@ -187,8 +187,8 @@ class SqlRepository(Repository[N, E]):
         conflicts = dict.fromkeys(positions, first_key)
         for key, column in others:
             values = {position: bulk.key_in(column, rows[position]) for position in positions}
-            taken = bulk.taken(self._connection, column, set(values.values()) - {None})
-            conflicts |= {position: key for position in positions if values[position] in taken}
+            existing = bulk.existing_keys(self._connection, column, set(values.values()) - {None})
+            conflicts |= {position: key for position in positions if values[position] in existing}
         return conflicts
 
     def find_by_keys(self, unique: UniqueKey, values: Collection[Any]) -> Mapping[Any, E]:

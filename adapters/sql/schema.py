@@ -198,7 +198,7 @@ def _recorded_revisions(connection: Connection, name: str) -> list[str]:
 
 
 def _columns(connection: Connection, name: str) -> set[str]:
-    return {each["name"] for each in inspect(connection).get_columns(name)}
+    return {description["name"] for description in inspect(connection).get_columns(name)}
 
 
 def _check_foreign_tables(connection: Connection) -> None:
@@ -216,13 +216,13 @@ def _check_foreign_tables(connection: Connection) -> None:
     existing = {*inspector.get_table_names(), *inspector.get_view_names()}
     pending = [revision for revision in revisions() if revision.number > present]
     created = [name for revision in pending for name in revision.tables]
-    taken = [name for name in created if name in existing]
+    foreign = [name for name in created if name in existing]
     if connection.dialect.name != "sqlite":
-        taken = [name for name in taken if not _may_be_own(connection, name)]
-    if taken:
+        foreign = [name for name in foreign if not _may_be_own(connection, name)]
+    if foreign:
         raise ForeignTable(
-            f"{', '.join(taken)}. Use a database, or a schema of PostgreSQL, "
-            "that has no tables with these names."
+            f"These tables or views already exist: {', '.join(foreign)}. "
+            "Use a database, or a schema of PostgreSQL, without them."
         )
 
 

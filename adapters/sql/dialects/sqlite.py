@@ -138,18 +138,18 @@ def insert_many(
     columns: Sequence[Column[Any]],
     rows: Sequence[Sequence[Any]],
     *,
-    skip_taken: bool = False,
+    skip_existing: bool = False,
 ) -> int:
     """Insert rows into columns of one table with the driver's executemany.
 
-    Returns the number of inserted rows. With `skip_taken`, it skips a row whose value in a unique
-    column exists already. Raises the driver's error.
+    Returns the number of inserted rows. With `skip_existing`, it skips a row if its value in a
+    unique column exists already. Raises the driver's error.
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
     values = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {quote(columns[0].table.name)} ({names}) VALUES ({values})"
-    if skip_taken:
+    if skip_existing:
         statement += " ON CONFLICT DO NOTHING"
     converted = map(partial(_convert, connection.dialect), columns, zip(*rows, strict=True))
     with closing(connection.connection.cursor()) as cursor:
