@@ -167,12 +167,12 @@ def mirror(connection: Connection, heads: Iterable[str]) -> None:
 def _own_revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    recorded = _recorded_revisions(connection, VERSION_TABLE)
-    if not recorded:
+    revisions = _recorded_revisions(connection, VERSION_TABLE)
+    if not revisions:
         return None
-    if len(recorded) > 1 or not _REVISION_PATTERN.fullmatch(recorded[0]):
-        raise UnknownRevision(f"The table {VERSION_TABLE} contains {', '.join(sorted(recorded))}.")
-    return recorded[0]
+    if len(revisions) > 1 or not _REVISION_PATTERN.fullmatch(revisions[0]):
+        raise UnknownRevision(f"The table {VERSION_TABLE} contains {', '.join(sorted(revisions))}.")
+    return revisions[0]
 
 
 def _legacy_revision(connection: Connection) -> str | None:
@@ -183,8 +183,8 @@ def _legacy_revision(connection: Connection) -> str | None:
     is_own = _columns(connection, "users") >= _USERS_COLUMNS
     if not (is_own and "version_num" in _columns(connection, LEGACY_TABLE)):
         return None
-    recorded = _recorded_revisions(connection, LEGACY_TABLE)
-    return recorded[0] if len(recorded) == 1 and recorded[0] in _LEGACY_REVISIONS else None
+    revisions = _recorded_revisions(connection, LEGACY_TABLE)
+    return revisions[0] if len(revisions) == 1 and revisions[0] in _LEGACY_REVISIONS else None
 
 
 def _is_marked(connection: Connection) -> bool:
