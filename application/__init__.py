@@ -1,1 +1,1 @@
-"""What Roster does: use cases, and the ports that they need. Imports the domain only."""
+"""Use cases, and the ports that they need. Imports only the domain."""

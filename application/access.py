@@ -1,4 +1,4 @@
-"""Who makes a request, and what they may do."""
+"""Access control: principals, scopes and the policy."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ SECRET: Final = "secret"
 KEY_SET: Final = "key_set"
 """The kind of a principal whose token is signed with a key of an issuer's key set."""
 COMMAND_LINE: Final = "command_line"
-"""The kind of a principal at the command line. No token has this kind."""
+"""The kind of a principal at the command line, which has no token."""
 
 
 class Unauthenticated(RosterError):
-    """The request does not prove who makes it."""
+    """The principal of the request is unknown."""
 
 
 class MissingToken(Unauthenticated):
@@ -31,10 +31,10 @@ class MissingToken(Unauthenticated):
 
 
 class InvalidToken(Unauthenticated):
-    """The token has no trusted signature, or is not valid for this time and service.
+    """The signature of the token is not trusted, or its claims do not allow its use here and now.
 
-    `reason` has details that the response omits, and `facts` are about the token: both are for the
-    operator's log. They contain no text that an unauthenticated client chose.
+    `reason` has details that the response omits, and `facts` describe the token. Both are for the
+    operator's log, and contain no text that an unauthenticated client chose.
     """
 
     code = "invalid_token"
@@ -59,7 +59,7 @@ class InsufficientScope(RosterError):
 
 
 class SubjectRequired(RosterError):
-    """A change must name its author: the token has neither `sub` nor `client_id`."""
+    """The token has neither `sub` nor `client_id`, so the author of a change would be unknown."""
 
     code = "subject_required"
 
@@ -68,7 +68,7 @@ class SubjectRequired(RosterError):
 
 
 class Action(Enum):
-    """What a request or an operation does to a resource."""
+    """An action on a resource, which the policy allows or denies."""
 
     READ = "read"
     CREATE = "create"
@@ -89,7 +89,7 @@ _PERMISSIONS: Final[Mapping[Action, tuple[str, ...]]] = {
 
 @lru_cache
 def required_scopes(resource_type: str, action: Action) -> tuple[str, ...]:
-    """The scopes that an action on a resource of the type requires, such as users:write."""
+    """Returns the scopes that an action on a resource requires, such as users:write."""
     return tuple(f"{resource_type}:{permission}" for permission in _PERMISSIONS[action])
 
 
@@ -115,10 +115,11 @@ def relationship_scopes(
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who makes a request: an identity, and the scopes that it holds.
+    """The identity that makes a request, and its scopes.
 
-    The identity is the triple of kind, issuer and subject. The same subject of two issuers, or of
-    two kinds, is two principals. `subject` is None if the token names none.
+    The identity consists of the kind, the issuer and the subject. Subjects of different issuers or
+    kinds are different principals, even if the subjects are equal. `subject` is None if the token
+    has neither `sub` nor `client_id`.
     """
 
     kind: str
@@ -128,11 +129,14 @@ class Principal:
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
-        """Kind, issuer and subject."""
+        """The kind, the issuer and the subject."""
         return self.kind, self.issuer, self.subject
 
     def require_scopes(self, scopes: Iterable[str]) -> None:
-        """Raises InsufficientScope if scopes are missing, and names them. Compares them whole."""
+        """Raises InsufficientScope, with the missing scopes, if the principal lacks any.
+
+        Scopes match only if they are equal.
+        """
         missing = [scope for scope in dict.fromkeys(scopes) if scope not in self.scopes]
         if missing:
             raise InsufficientScope(*missing)
@@ -144,7 +148,10 @@ class Principal:
 
 
 class Policy(Protocol):
-    """Decides who may do what. Every use case asks it, so that no entrypoint can skip it."""
+    """Decides which actions a principal may take.
+
+    Every use case consults it, so that no entry point can bypass it.
+    """
 
     def authorize(
         self,
@@ -153,9 +160,10 @@ class Policy(Protocol):
         resource_type: str,
         attributes: Collection[str] = (),
     ) -> None:
-        """Raises InsufficientScope or SubjectRequired if the principal may not do it.
+        """Raises InsufficientScope or SubjectRequired if the principal may not take the action.
 
-        `attributes` are the names of the attributes that a change sets.
+        `principal` is None on a service without access control. `attributes` are the names of the
+        attributes that a change sets.
         """
 
     def authorize_relationship(
@@ -174,10 +182,10 @@ class Policy(Protocol):
 
 
 class ScopePolicy(Policy):
-    """The scopes of the token decide, whatever the attributes.
+    """Allows an action if the token has the required scopes.
 
-    A service without access control has no principals, and the command line has no token: both
-    may do everything.
+    A service without access control has no principals, and the command line has no token. Both
+    may take every action.
     """
 
     def authorize(

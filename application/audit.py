@@ -1,7 +1,7 @@
-"""The audit log: what happened to each entity, when, and who did it.
+"""The audit log: the changes of each entity, with their times and actors.
 
-A store records every change that a unit of work makes, in the transaction of the change, so that no
-use case can forget it.
+A store records every change that a unit of work makes, in the transaction of the change. So a use
+case cannot omit it.
 """
 
 import re
@@ -19,24 +19,25 @@ from application.search import Condition, Op, Page, Search, Slice
 from domain.attributes import AttributeRules
 
 Changes = Mapping[str, Any]
-"""By attribute {"from": …, "to": …}, null for no value, or {"erased": true}. By to-many
-relationship {"added": [ids], "removed": [ids]}, without empty lists. Of an import, the number of
-records by outcome."""
+"""The changes of an event, by attribute: {"from": …, "to": …} or {"erased": true}.
+
+`from` is null if the event is a creation, and `to` is null if it is a deletion. The changes of a
+to-many relationship are {"added": [ids], "removed": [ids]}, without empty lists. The changes of an
+import are the fields of application.record_import.ImportSummary.
+"""
 
 ERASED: Final[Mapping[str, Any]] = {"erased": True}
-"""What is left of an attribute's values: that there were some."""
+"""The change of an attribute after its values were erased."""
 
-_AT_ONCE: Final = 1000
+_FLUSH_SIZE: Final = 1000
 _MAX_ACTOR_LENGTH: Final = 1000
-"""No actor is that long, unless it was written by something else than Roster."""
-
-
+"""Roster writes no longer actors, so longer ones are not searched for emails."""
 _SEPARATORS: Final = re.compile(r"[\s|:;,=/<>()\[\]\"']+")
-"""What stands around an email in the subject of a token."""
+"""The characters that can surround an email in the subject of a token."""
 
 
 class Action(StrEnum):
-    """What happened."""
+    """The action that an event records."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -49,8 +50,9 @@ class Action(StrEnum):
 class NewEvent(NamedTuple):
     """An event that a unit of work records.
 
-    `subject_id` and `version` identify the entity and its version after the event. An import has
-    neither. The version of a deletion is the last version of the entity plus one.
+    `subject_id` is the id of the entity, and `version` its version after the event. The version of
+    a deletion is the last version of the entity plus one. An erasure has no version, and an import
+    has neither.
     """
 
     action: str
@@ -64,9 +66,9 @@ class Event(NamedTuple):
     """An event of the audit log. The ids of events about one entity are in chronological order.
 
     `actor`, `actor_kind` and `actor_issuer` identify the principal that made the change. They are
-    None on a service without access control. Events that were recorded before revision 0006 have
-    an actor only. If the actor is erased, `actor` and `request_id` are None, and the kind and the
-    issuer stay.
+    None on a service without access control. Events that were recorded before revision 0006 only
+    have an `actor`. If the actor is erased, `actor` and `request_id` are None, and the kind and the
+    issuer remain.
     """
 
     id: int
@@ -83,48 +85,53 @@ class Event(NamedTuple):
 
 
 class Events(Protocol):
-    """The events, as one unit of work writes them: with its time, its actor and its request."""
+    """The audit log in a unit of work, which sets the time, the actor and the request id."""
 
     def append(self, events: Sequence[NewEvent]) -> None:
-        """Write them in their order."""
+        """Writes the events in their order."""
 
     def rewrite(
         self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
     ) -> int:
-        """Put other changes into each event about a thing; gives the number of its events."""
+        """Replaces the changes of each event about an entity. Returns the number of its events.
+
+        `rewritten` returns the new changes of an event.
+        """
 
     def changes_about(self, subject_type: str, subject_id: int) -> Iterable[Changes]:
-        """The changes in the events about a resource."""
+        """Returns the changes of the events about an entity."""
 
     def changes_containing(
         self, subject_type: str, texts: Collection[str]
     ) -> Iterable[tuple[int, Changes]]:
-        """The changes, as JSON, that contain one of the texts, which are in lower case.
+        """Returns the changes whose JSON contains one of the texts, each with the id of its entity.
 
-        Each with the id of its resource, of this type. The letters A-Z count as lower case.
+        Searches the events about entities of the type. The texts are in lower case, and the letters
+        A-Z of the JSON are compared in lower case.
         """
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
-        """Remove the request ids of the events about a resource: clients may have chosen them."""
+        """Removes the request ids, which clients may have chosen, of the events about an entity."""
 
     def actors(self) -> Iterable[str]:
-        """The actors of all events, each once."""
+        """Returns the distinct actors of all events."""
 
     def erase_actor(self, actor: str) -> None:
-        """Remove the actor and the request ids of the events that it made."""
+        """Removes an actor, and the request ids, from all events of the actor."""
 
 
 class EventReader(Protocol):
-    """The reading side: no unit of work, no locks. Raises Unavailable."""
+    """Reads committed events, without a unit of work and without locks. Raises Unavailable."""
 
     def page(self, search: Search) -> Page[Event]:
-        """The events that the search asks for, at its place."""
+        """Returns the page of events that the search selects."""
 
     def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
-        """The first events after a position, which is 0 in the beginning, each with its own.
+        """Returns the first `size` events after a position, each with its own position.
 
-        An event has its position as soon as it is visible, and positions never change. A reader
-        that continues after the last position misses no event, in whatever order units commit.
+        Position 0 is before the first event. An event has its position as soon as it is visible,
+        and positions never change. So a reader that continues after the last position misses no
+        event, in any order of commits.
         """
 
 
@@ -146,9 +153,9 @@ class History:
     def page(
         self, subject_id: int, search: Search, principal: Principal | None = None
     ) -> Page[Event]:
-        """The events about an entity that the search selects.
+        """Returns the page of events about an entity that the search selects.
 
-        If there are no events, calls `must_exist`, which raises NotFound unless the entity
+        If the entity has no events, calls `must_exist`, which raises NotFound unless the entity
         predates the audit log. Raises the errors of the policy, and Unavailable.
         """
         self._policy.authorize(principal, access.Action.READ, self.entity_type.name)
@@ -158,7 +165,7 @@ class History:
         return page
 
     def about(self, subject_id: int) -> tuple[Condition, ...]:
-        """The conditions that select the events about one entity."""
+        """Returns the conditions that select the events about one entity."""
         return (
             Condition("subject_type", Op.EQ, (self.entity_type.name,)),
             Condition("subject_id", Op.EQ, (subject_id,)),
@@ -169,14 +176,18 @@ class History:
 
 
 class AuditLog:
-    """The events of one unit of work. They are written at its end, or earlier if there are many."""
+    """The events of one unit of work, written at its end or whenever _FLUSH_SIZE are pending."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
         self._pending: list[NewEvent] = []
 
     def record(self, entity_type: AnyType, before: Entity | None, after: Entity | None) -> None:
-        """Record that an entity was created, changed or deleted."""
+        """Records that an entity was created, changed or deleted.
+
+        `before` is None for a creation, and `after` is None for a deletion. Equal entities record
+        nothing.
+        """
         if before is None and after is not None:
             self._record(Action.CREATED, entity_type, after.id, after.version, before, after)
         elif before is not None and after is None:
@@ -207,29 +218,31 @@ class AuditLog:
             self.add(NewEvent(Action.RELATED.value, entity_type.name, entity_id, None, changes))
 
     def add(self, event: NewEvent) -> None:
-        """Record an event that is not a change of one entity."""
+        """Records an event that is not a change of one entity."""
         self._pending.append(event)
-        if len(self._pending) >= _AT_ONCE:
+        if len(self._pending) >= _FLUSH_SIZE:
             self.flush()
 
     def erase(self, entity_type: AnyType, subject_id: int, *, actors: Collection[str] = ()) -> bool:
-        """Erase the personal values in the events about a resource, and record that it was done.
+        """Erases the personal values in the events about an entity, and records the erasure.
 
-        The events stay, without their request ids. The actor of any event is erased if it is one
-        of these values or one of `actors`, or contains such an email. Returns False if there are
-        no events about the resource.
+        The events remain, without their request ids. An actor is erased from all events if it
+        equals one of these values or of `actors`, or contains an email that is among them.
+
+        Returns False if there are no events about the entity.
         """
         self.flush()
         values = set(actors)
 
         def erased(changes: Changes) -> Changes:
-            found = entity_type.rules.personal & changes.keys()
-            values.update(*(_changed_values(changes[name]) for name in found))
-            return {**changes, **dict.fromkeys(found, ERASED)}
+            names = entity_type.rules.personal & changes.keys()
+            values.update(*(_changed_values(changes[name]) for name in names))
+            return {**changes, **dict.fromkeys(names, ERASED)}
 
         if not self._events.rewrite(entity_type.name, subject_id, erased):
             return False
-        # The erasure itself may have been requested by the person.
+        # The person may have requested the erasure, so the event must exist before actors are
+        # erased.
         self.add(NewEvent(Action.ERASED.value, entity_type.name, subject_id, None, {}))
         self.flush()
         self._events.erase_request_ids(entity_type.name, subject_id)
@@ -237,22 +250,27 @@ class AuditLog:
         return True
 
     def others_with(
-        self, entity_type: AnyType, subject_id: int, attribute: str, beginning: Callable[[str], str]
+        self, entity_type: AnyType, subject_id: int, attribute: str, prefix_of: Callable[[str], str]
     ) -> list[int]:
-        """The ids of other resources that ever had a value of the attribute that this one had.
+        """Returns the ids of other entities that ever had the same value of an attribute.
 
-        `beginning` gives the text with which such a value begins, in each of its forms. Beyond
-        ASCII, values in the usual spellings are found: in upper or lower case, or capitalized.
+        Compares all values that the entity ever had. `prefix_of` returns the text with which a
+        value begins in each of its forms. Beyond ASCII, the search only finds values in upper case,
+        in lower case or capitalized.
         """
         self.flush()
-        about = self._events.changes_about(entity_type.name, subject_id)
-        values = {text for changes in about for text in _changed_values(changes.get(attribute, {}))}
+        events = self._events.changes_about(entity_type.name, subject_id)
+        values = {
+            text for changes in events for text in _changed_values(changes.get(attribute, {}))
+        }
         forms = frozenset(chain.from_iterable(map(entity_type.folded_forms, values)))
-        begun = {f'"{each}' for text in values | forms for each in _spellings(beginning(text))}
+        prefixes = {
+            f'"{spelling}' for text in values | forms for spelling in _spellings(prefix_of(text))
+        }
         return sorted(
             {
                 other
-                for other, changes in self._events.changes_containing(entity_type.name, begun)
+                for other, changes in self._events.changes_containing(entity_type.name, prefixes)
                 for text in _changed_values(changes.get(attribute, {}))
                 if other != subject_id and not forms.isdisjoint(entity_type.folded_forms(text))
             }
@@ -264,33 +282,35 @@ class AuditLog:
             if len(actor) > _MAX_ACTOR_LENGTH:
                 continue
             if any(
-                not forms.isdisjoint(entity_type.folded_forms(text)) for text in _in_actor(actor)
+                not forms.isdisjoint(entity_type.folded_forms(text))
+                for text in _actor_and_emails(actor)
             ):
                 self._events.erase_actor(actor)
 
     def flush(self) -> None:
-        """Write the events that were recorded so far."""
+        """Writes the pending events."""
         if self._pending:
             self._events.append(self._pending)
             self._pending = []
 
     def discard(self) -> None:
-        """Drop the events that were recorded since the last flush."""
+        """Discards the events that were recorded since the last flush."""
         self._pending = []
 
 
 def _changed_values(change: Mapping[str, Any]) -> Iterable[str]:
-    """The texts that a change was from and to."""
+    """Returns the old and the new value of a change, if they are text."""
     return (value for end in ("from", "to") if isinstance(value := change.get(end), str))
 
 
 def _spellings(text: str) -> set[str]:
-    """The usual spellings of a text, with the letters A-Z in lower case."""
-    return {each.encode().lower().decode() for each in (text, text.upper(), text.title())}
+    """Returns the usual spellings of a text, with the letters A-Z in lower case."""
+    # bytes.lower() only affects A-Z, like the search in the database.
+    return {spelling.encode().lower().decode() for spelling in (text, text.upper(), text.title())}
 
 
-def _in_actor(actor: str) -> Iterable[str]:
-    """The actor, and the emails in it: issuers write such as mailto:ann@example.org."""
+def _actor_and_emails(actor: str) -> Iterable[str]:
+    """Yields the actor, and the emails in it. Some issuers write mailto:ann@example.org."""
     yield actor
     if "@" in actor:
         yield from (part for part in _SEPARATORS.split(actor) if "@" in part and part != actor)
@@ -301,11 +321,11 @@ def _differences(
 ) -> dict[str, Mapping[str, Any]]:
     changes: dict[str, Mapping[str, Any]] = {
         name: {
-            "from": was if type(was) in _PLAIN else _plain(was),
-            "to": is_now if type(is_now) in _PLAIN else _plain(is_now),
+            "from": old if type(old) in _JSON_TYPES else _json_text(old),
+            "to": new if type(new) in _JSON_TYPES else _json_text(new),
         }
         for name in rules.readable
-        if (was := getattr(before, name, None)) != (is_now := getattr(after, name, None))
+        if (old := getattr(before, name, None)) != (new := getattr(after, name, None))
     }
     for name in rules.references & changes.keys():  # ids are text, as in documents
         changes[name] = {
@@ -314,11 +334,11 @@ def _differences(
     return changes
 
 
-_PLAIN: Final = frozenset((str, int, bool, float, dict, list, type(None)))
+_JSON_TYPES: Final = frozenset((str, int, bool, float, dict, list, type(None)))
 
 
-def _plain(value: Any) -> Any:
-    """The text, as documents show it, of a value that JSON lacks."""
+def _json_text(value: Any) -> str:
+    """Returns the text that represents a value in documents, if JSON has no such type."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -1,4 +1,4 @@
-"""Commands on many entities of a type at once: they happen to all of them, or to none."""
+"""Commands that change, delete or erase many entities of a type in one unit of work."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from application.units import nested
 from domain.attributes import EntityChanges
 
 MAX_SECONDS: Final = 24 * 3600.0
-"""How long one command may take, in seconds."""
+"""The number of seconds that one command may take."""
 
 _NO_RELATIONSHIPS: Final = Relationships()
 
@@ -24,14 +24,14 @@ Targets = Search | Sequence[int]
 """The entities that match the conditions of a search, or those with these ids."""
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
-"""Passes items on, one by one, and may show the progress. It is called once for each attempt."""
+"""Yields the items that it gets, and may show the progress. Called once for each attempt."""
 
 
 class ChangeSummary(NamedTuple):
     """The number of entities by outcome.
 
-    `entities` are those that were chosen by their ids, in that order, as they are now. There are
-    none for a search, which may match any number.
+    `entities` are the entities after the command, in the order of the given ids. The tuple is empty
+    for a search, which can match any number of entities.
     """
 
     changed: int
@@ -40,11 +40,14 @@ class ChangeSummary(NamedTuple):
 
 
 class BulkCommands(Generic[N, E]):
-    """Each method is one unit of work, whose memory does not grow with the matches of a search.
+    """Commands on the entities that match a search or have the given ids.
 
-    The unit opens within the deadline, and then has MAX_SECONDS of its own. It reads and locks a
-    thousand matches at a time. A match that is deleted or stops matching before it is locked is
-    left out. Each method raises the errors of the policy and of the method of `Commands`, such as
+    Each method is one unit of work: it changes all of the entities, or none. Memory does not grow
+    with the number of matches. The unit must open within the current deadline, and then has
+    MAX_SECONDS. It reads and locks a thousand matches at a time. It skips a match that is deleted
+    or stops matching before it is locked.
+
+    Each method raises the errors of the policy, and those of the same method of `Commands`, such as
     NotFound for an id.
     """
 
@@ -63,7 +66,7 @@ class BulkCommands(Generic[N, E]):
     def change(
         self, targets: Targets, changes: EntityChanges, context: Context, watch: Watch = iter
     ) -> ChangeSummary:
-        """Change the entities."""
+        """Changes the entities, and counts them by outcome."""
         principal, attributes = context.principal, changes.attributes
         self._policy.authorize(principal, Action.CHANGE, self._type.name, attributes)
         by_id = not isinstance(targets, Search)
@@ -90,7 +93,7 @@ class BulkCommands(Generic[N, E]):
         return self._run(context, unit, for_update=True)
 
     def delete(self, targets: Targets, context: Context, watch: Watch = iter) -> int:
-        """Delete the entities. Returns their number."""
+        """Deletes the entities, and returns their number."""
         self._policy.authorize(context.principal, Action.DELETE, self._type.name)
 
         def unit(work: UnitOfWork) -> int:
@@ -110,16 +113,16 @@ class BulkCommands(Generic[N, E]):
         *,
         subjects: Sequence[str] = (),
     ) -> int:
-        """Erase the entities, as `Commands.erase`. Returns their number.
+        """Erases the entities, as `Commands.erase` does, and returns their number.
 
-        An id may be that of an entity that was deleted before.
+        An id can be the id of a deleted entity.
         """
         self._policy.authorize(context.principal, Action.ERASE, self._type.name)
 
         def unit(work: UnitOfWork) -> int:
             count = 0
             commands = Commands(self._type, nested(work), self._policy, self._relationships)
-            for entity_id in watch(self._erased_ids(work, targets)):
+            for entity_id in watch(self._ids_to_erase(work, targets)):
                 commands.erase(entity_id, context, subjects=subjects)
                 count += 1
             return count
@@ -127,7 +130,7 @@ class BulkCommands(Generic[N, E]):
         return self._run(context, unit, for_update=True)
 
     def _entities(self, work: UnitOfWork, targets: Targets) -> Iterator[E]:
-        """The entities, by id: two units that lock the same ones then do not deadlock."""
+        """Yields the entities by id, so that units that lock the same entities cannot deadlock."""
         restart_deadline(MAX_SECONDS)
         entities = work.repository(self._type)
         if isinstance(targets, Search):
@@ -135,7 +138,7 @@ class BulkCommands(Generic[N, E]):
         else:
             yield from map(entities.get, sorted(_ids(targets)))
 
-    def _erased_ids(self, work: UnitOfWork, targets: Targets) -> Iterator[int]:
+    def _ids_to_erase(self, work: UnitOfWork, targets: Targets) -> Iterator[int]:
         if isinstance(targets, Search):
             yield from (entity.id for entity in self._entities(work, targets))
         else:
@@ -144,5 +147,5 @@ class BulkCommands(Generic[N, E]):
 
 
 def _ids(targets: Targets) -> Sequence[int]:
-    """The ids that were named, each once; none for a search."""
+    """Returns the distinct ids in their order, or no ids for a search."""
     return () if isinstance(targets, Search) else tuple(dict.fromkeys(targets))

@@ -23,13 +23,15 @@ _NO_RELATIONSHIPS: Final = Relationships()
 
 
 class Commands(Generic[N, E]):
-    """Each method is one unit of work: it happens completely or not at all.
+    """Commands on one entity. Each method is one unit of work.
 
-    Each method raises the errors of the policy: InsufficientScope, SubjectRequired. `expected` are
-    the versions that the caller accepts; None accepts any. `related` are the complete new lists of
-    to-many relationships, by name: RelatedNotFound is raised if one of the ids, or the id of a
-    reference among the attributes, does not exist. TooManyLinks is raised for more changes than the
-    context allows, and ReplacementTooLarge if a list has more than `replaceable` ids.
+    `expected` contains the versions that the caller accepts; None accepts any version. `related`
+    has the complete new lists of to-many relationships, by name.
+
+    Each method raises the errors of the policy: InsufficientScope and SubjectRequired. Methods that
+    relate entities raise RelatedNotFound if one does not exist, and ReplacementTooLarge if a list
+    has more than `replaceable` ids. Each method raises TooManyLinks if it changes more pairs than
+    the context allows.
     """
 
     def __init__(
@@ -51,7 +53,11 @@ class Commands(Generic[N, E]):
         self._replaceable = replaceable
 
     def create(self, new: N, context: Context, *, related: RelatedIds = _NO_IDS) -> E:
-        """Create an entity. Raises the conflict of a unique key, such as EmailTaken."""
+        """Creates an entity.
+
+        Raises the KeyTaken error of a unique key, such as EmailTaken, if another entity has the
+        key.
+        """
         self._authorize(context, Action.CREATE)
         self._authorize_links(context, related)
 
@@ -79,9 +85,11 @@ class Commands(Generic[N, E]):
         expected: Container[int] | None = None,
         related: RelatedIds = _NO_IDS,
     ) -> E:
-        """Change an entity, and return it.
+        """Changes an entity, and returns it.
 
-        Raises NotFound, StaleVersion, ReadOnly, and the conflict of a unique key.
+        Raises NotFound if it does not exist, and StaleVersion if its version is not expected.
+        Raises ReadOnly if a read-only attribute would change, and the KeyTaken error of a unique
+        key if another entity has the key.
         """
         self._authorize(context, Action.CHANGE, changes.attributes)
         self._authorize_links(context, related)
@@ -104,7 +112,10 @@ class Commands(Generic[N, E]):
     def delete(
         self, entity_id: int, context: Context, *, expected: Container[int] | None = None
     ) -> None:
-        """Delete an entity. Raises NotFound, StaleVersion."""
+        """Deletes an entity.
+
+        Raises NotFound if it does not exist, and StaleVersion if its version is not expected.
+        """
         self._authorize(context, Action.DELETE)
 
         def unit(work: UnitOfWork) -> None:
@@ -123,14 +134,14 @@ class Commands(Generic[N, E]):
         expected: Container[int] | None = None,
         subjects: Collection[str] = (),
     ) -> None:
-        """Delete the entity, if it still exists, and erase its personal values everywhere.
+        """Deletes the entity if it still exists, and erases its personal values everywhere.
 
-        They are erased from the audit log and from stored responses, including those of deleted
-        entities that, by the type's person_key, were of the same person. The actor of an event is
-        erased if it is one of these values or one of `subjects`, or contains one of the emails
-        among them. Raises NotFound if there is neither the entity nor an event about it;
-        StaleVersion if the entity is at another version than expected, or has been deleted although
-        a version is expected.
+        The values are erased from the audit log and from stored responses. The values of deleted
+        entities with the same person key are also erased. An actor is erased if it equals one of
+        these values or of `subjects`, or contains an email that is among them.
+
+        Raises NotFound if there is neither the entity nor an event about it. Raises StaleVersion if
+        the version of the entity is not expected, or if a version is expected of a deleted entity.
         """
         self._authorize(context, Action.ERASE)
 
@@ -169,7 +180,7 @@ class Commands(Generic[N, E]):
                 require_related(work, reference, [entity_id])
 
     def _deleted_of_same_person(self, work: UnitOfWork, entity_id: int) -> list[int]:
-        """The ids of deleted entities that had the same person key."""
+        """Returns the ids of deleted entities that had the same person key."""
         if (key := self._type.person_key) is None:
             return []
         others = work.audit.others_with(self._type, entity_id, key.attribute, key.prefix_of)
@@ -179,7 +190,7 @@ class Commands(Generic[N, E]):
     def _remove_existing(
         self, work: UnitOfWork, entity_id: int, expected: Container[int] | None
     ) -> bool:
-        """Whether there was an entity to remove."""
+        """Returns False if the entity does not exist. Raises StaleVersion."""
         entities = work.repository(self._type)
         try:
             entity = entities.get(entity_id)

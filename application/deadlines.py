@@ -1,7 +1,7 @@
-"""The time by which the work in hand must have its answer.
+"""The deadline of the current request or command.
 
-It holds for everything that the work waits for, the pool, a connection, a query or a lock, and is
-known to the code that waits without being passed through the code that does not.
+It limits every wait: for the connection pool, a connection, a query or a lock. It is a context
+variable, so only the code that waits has to know it.
 """
 
 from contextlib import AbstractContextManager
@@ -12,12 +12,15 @@ _end: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def deadline(seconds: float) -> AbstractContextManager[None]:
-    """What is done inside has that long, or what is left of a deadline that ends sooner."""
-    return _Within(seconds)
+    """Limits the block to `seconds`, or to the time left of an outer deadline that ends sooner."""
+    return _Deadline(seconds)
 
 
-class _Within(AbstractContextManager[None]):
-    """Entered by every request; made of a generator it would cost three times as much."""
+class _Deadline(AbstractContextManager[None]):
+    """The context manager of `deadline`.
+
+    Each request enters it, and @contextmanager would take three times as long.
+    """
 
     __slots__ = ("_seconds", "_token")
 
@@ -33,15 +36,15 @@ class _Within(AbstractContextManager[None]):
 
 
 def time_left() -> float | None:
-    """Seconds that are left, 0 once it has passed; None where there is no deadline."""
+    """Returns the seconds until the deadline, 0 after it, or None if there is no deadline."""
     end = _end.get()
     return None if end is None else max(0.0, end - monotonic())
 
 
 def restart_deadline(seconds: float) -> None:
-    """The work begins only now, with that long: what came before was waiting for others.
+    """Moves the current deadline to `seconds` from now, until the `deadline` block ends.
 
-    Holds to the end of the surrounding `within`; outside of one there is no deadline to move.
+    Use it when work begins after a wait for others. Does nothing if there is no deadline.
     """
     if _end.get() is not None:
         _end.set(monotonic() + seconds)

@@ -1,4 +1,4 @@
-"""Types of entities: what generic use cases and stores need to know of each."""
+"""Types of entities, as generic use cases and stores need them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from domain.attributes import (
 
 
 class Entity(Protocol):
-    """An entity that exists: an immutable named tuple, with domain.attributes.Versioned."""
+    """An entity that exists: an immutable named tuple with domain.attributes.Versioned."""
 
     @property
     def id(self) -> int: ...
@@ -38,35 +38,36 @@ N = TypeVar("N", bound=NewEntity)
 E = TypeVar("E", bound=Entity)
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class UniqueKey:
-    """An attribute by which no two entities may be the same.
+    """An attribute that is unique among the entities of a type.
 
-    `key_of` computes the key of a value, by which values are compared. `taken` is the error if
-    another entity has the key. `key_attribute` is the attribute by which stores find the key; by
-    default, the attribute itself. Null values are never the same.
+    `key_of` returns the key by which values are compared. `taken` is the error if another entity
+    has the key. `key_attribute` is the attribute in which stores hold the key; None means the
+    attribute itself. Any number of entities can have null.
     """
 
     attribute: str
     taken: type[KeyTaken]
-    key_of: Callable[[Any], Any] = _same
+    key_of: Callable[[Any], Any] = _identity
     key_attribute: str | None = None
 
     @property
-    def searched_as(self) -> str:
-        """The attribute that a search for the key names."""
+    def search_attribute(self) -> str:
+        """The attribute of the condition that finds the key."""
         return self.key_attribute or self.attribute
 
 
 @dataclass(frozen=True, slots=True)
 class PersonKey:
-    """A personal attribute that identifies a person: entities with the same value are the same.
+    """A personal attribute that identifies a person: entities with the same value are one person.
 
-    `prefix_of` is the text with which a value begins in each of its forms, to find it quickly.
+    `prefix_of` returns the text with which a value begins in each of its forms. Searches use it to
+    find candidates quickly.
     """
 
     attribute: str
@@ -79,10 +80,10 @@ class EntityType(Generic[N, E]):
 
     `name` is the type in JSON:API documents, the audit log and scopes, such as "users". `entity`
     is the named tuple; its fields are `id`, the attributes, `creation_time`, `update_time` and
-    `version`. `folded_forms` are
-    the forms of a personal value: two values are the same if they share one. `unique` starts with
-    the key by which imports and the command line find an entity. With a `person_key`, erasing an
-    entity also erases deleted ones of the same person.
+    `version`. The first key in `unique` is the one by which imports and the command line find an
+    entity. With a `person_key`, the erasure of an entity also erases deleted entities of the same
+    person. `folded_forms` returns the forms of a personal value; two values are equal if they have
+    a form in common.
     """
 
     name: str
@@ -96,12 +97,12 @@ class EntityType(Generic[N, E]):
 
     @property
     def rules(self) -> AttributeRules:
-        """The rules of its attributes."""
+        """The rules of the attributes."""
         return self.new.RULES
 
     @property
     def errors(self) -> tuple[type[EntityNotFound | KeyTaken], ...]:
-        """The errors that only this type has."""
+        """The error classes that are specific to the type."""
         return (self.not_found, *(each.taken for each in self.unique))
 
 

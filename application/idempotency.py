@@ -1,7 +1,7 @@
-"""Units of work that are executed once, however often they are requested under the same key.
+"""Idempotency keys: units of work that run once, even if clients retry their requests.
 
-The response is stored in the transaction of the change: both exist or neither, wherever a process
-ends.
+The response is stored in the transaction of the change. So both are stored or neither, even if the
+process ends at any point.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from domain.errors import RosterError
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request that may be repeated: its key, and a digest of what it asks.
+    """A request that the client may retry: its idempotency key, and a digest of its content.
 
-    The key is unique among the keys of all principals; `owner` identifies the principal.
+    The key is unique among the keys of all principals. `owner` identifies the principal.
     """
 
     key: str
@@ -40,14 +40,16 @@ def run_idempotently(
     respond: Callable[[UnitRunner], StoredResponse],
     render_error: Callable[[Exception], StoredResponse],
 ) -> StoredResponse:
-    """The response to the first such request: `respond` creates it, in the unit that it gets.
+    """Returns the stored response to the request; if there is none, creates and stores one.
 
-    An error of the domain becomes a response as well, by `render_error`. The rest of the unit is
-    then rolled back. Raises Unavailable if there is no response yet, and the errors of
-    IdempotencyStore.reserve and IdempotencyStore.store.
+    `respond` runs the request in the unit of work, and returns its response. If it raises a
+    RosterError, its changes are rolled back, and the response of `render_error` is stored.
 
-    The unit holds what it reads. So a response with values of a resource is either stored before
-    the resource is erased, and then erased with it, or not created at all.
+    Raises Unavailable if the request cannot be handled now; it then stores nothing. Also raises the
+    errors of IdempotencyStore.reserve and IdempotencyStore.store.
+
+    The unit locks the entities that it reads. So a response that contains an entity is stored
+    either before an erasure of the entity, which then erases the response, or not at all.
     """
 
     def unit(work: UnitOfWork) -> StoredResponse:
@@ -55,21 +57,21 @@ def run_idempotently(
             request.key, request.digest, owner=request.owner, at=work.now
         ):
             return stored
-        undo = work.savepoint()
+        roll_back = work.savepoint()
         try:
-            answer = respond(nested(work))
+            response = respond(nested(work))
         except Unavailable:
             raise
-        except (RosterError, OperationRefused) as refusal:
-            undo()
-            answer = render_error(refusal)
-        work.idempotency.store(request.key, answer)
-        return answer
+        except (RosterError, OperationRefused) as error:
+            roll_back()
+            response = render_error(error)
+        work.idempotency.store(request.key, response)
+        return response
 
     return run(context, unit, for_update=True)
 
 
-def delete_expired_answers(begin: Begin) -> int:
-    """Delete some of the expired responses in a unit of work, and return their number."""
+def delete_expired_responses(begin: Begin) -> int:
+    """Deletes some of the expired responses in a unit of work, and returns their number."""
     with begin(Context()) as work:
         return work.idempotency.delete_expired(work.now - IDEMPOTENCY_TTL)

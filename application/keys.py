@@ -1,4 +1,4 @@
-"""Keys for separate purposes, all derived from one secret."""
+"""Keys for separate purposes, derived from one secret."""
 
 from collections.abc import Callable
 from hashlib import blake2b
@@ -13,10 +13,10 @@ _FOREVER: Final = -1
 
 
 class Keys:
-    """Derives keys from a secret, which is read when the first key is needed, once per process.
+    """Derives keys from a secret, and reads the secret once, when the first key is needed.
 
-    The secret may be in a database that is unreachable when the process starts. If it cannot be
-    read, the methods raise Unavailable, and the next call reads it again.
+    The secret can be in a database that is unreachable when the process starts. If it cannot be
+    read, the methods raise Unavailable, and the next call tries again.
     """
 
     def __init__(self, read_secret: Callable[[], bytes]) -> None:
@@ -24,13 +24,13 @@ class Keys:
         self._secret: bytes | None = None
         self._derived: dict[tuple[str, int], bytes] = {}
         self._digest_key: bytes | None = None
-        self._turn = Lock()
+        self._lock = Lock()
 
     def derive(self, purpose: str, *, size: int = 32) -> bytes:
-        """Return the key for a purpose: `size` bytes, at most 64. Raises Unavailable.
+        """Returns the key for a purpose: `size` bytes, at most 64. Raises Unavailable.
 
-        The keys of two purposes are independent, and neither reveals the secret. Purposes are
-        constants in the code: their keys stay in memory.
+        The keys of two purposes are independent, and no key reveals the secret. Keys are cached
+        without a limit, so `purpose` must be a constant of the code.
         """
         if (purpose, size) not in self._derived:
             root = blake2b(self._get_secret(), digest_size=64, person=_PERSON).digest()
@@ -39,9 +39,9 @@ class Keys:
         return self._derived[purpose, size]
 
     def cursor_digest_key(self) -> bytes:
-        """Return the key of the digests in cursors. Raises Unavailable.
+        """Returns the key of the digests in cursors. Raises Unavailable.
 
-        It is older than `derive`, and stays as it is so that cursors stay valid.
+        It does not use `derive`, because cursors of earlier releases must remain valid.
         """
         if self._digest_key is None:
             self._digest_key = blake2b(self._get_secret(), digest_size=32).digest()
@@ -50,11 +50,11 @@ class Keys:
     def _get_secret(self) -> bytes:
         if self._secret is None:
             left = time_left()
-            if not self._turn.acquire(timeout=_FOREVER if left is None else left):
+            if not self._lock.acquire(timeout=_FOREVER if left is None else left):
                 raise Unavailable
             try:
                 if self._secret is None:
                     self._secret = self._read_secret()
             finally:
-                self._turn.release()
+                self._lock.release()
         return self._secret

@@ -1,6 +1,6 @@
-"""Many commands as one unit of work: all of them happen, or none.
+"""Several commands in one unit of work: all of them happen, or none.
 
-What the commands are about is not known here: each type of thing comes in with its own verbs.
+The commands are generic. Each type of entity supplies its own implementation of them.
 """
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -8,29 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from application.entities import Entity
 from application.ports import Context, Unavailable, UnitOfWork, UnitRunner
 from application.units import nested
 from domain.errors import RosterError
 
 
-class Entity(Protocol):
-    """What a command leaves behind."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def version(self) -> int: ...
-
-
 class Commands(Protocol):
-    """What can be done to the things of one type. Each raises the refusals of its type."""
+    """The commands on entities of one type, such as application.commands.Commands."""
 
     def create(self, new: Any, context: Context, /) -> Entity: ...
 
     def change(
         self,
-        key: int,
+        entity_id: int,
         changes: Any,
         context: Context,
         /,
@@ -39,13 +30,13 @@ class Commands(Protocol):
     ) -> Entity: ...
 
     def delete(
-        self, key: int, context: Context, /, *, expected: Container[int] | None = None
+        self, entity_id: int, context: Context, /, *, expected: Container[int] | None = None
     ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedBy:
-    """What an earlier operation creates, by that operation's position."""
+    """The entity that an earlier operation creates. `operation` is its position, from 0."""
 
     operation: int
 
@@ -53,66 +44,72 @@ class CreatedBy:
 Results = Sequence[Entity | None]
 
 
-def _key(which: int | CreatedBy, results: Results) -> int:
-    if isinstance(which, int):
-        return which
-    made = results[which.operation]
-    assert made is not None, "only what creates can be referred to"
-    return made.id
+def _target_id(target: int | CreatedBy, results: Results) -> int:
+    if isinstance(target, int):
+        return target
+    created = results[target.operation]
+    assert created is not None, "the operation must create an entity"
+    return created.id
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Creates a thing of the type."""
+    """Creates an entity of the type."""
 
     type: str
     new: Any
 
     def perform(self, commands: Commands, context: Context, _: Results) -> Entity:
+        """Creates the entity, and returns it."""
         return commands.create(self.new, context)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Changes a thing of the type, if it stands at an expected version; None means any."""
+    """Changes an entity of the type if its version is expected; None accepts any version."""
 
     type: str
-    which: int | CreatedBy
+    target: int | CreatedBy
     changes: Any
     expected: Container[int] | None = None
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
-        key = _key(self.which, earlier)
-        return commands.change(key, self.changes, context, expected=self.expected)
+        """Changes the entity, and returns it. `earlier` are the results of earlier operations."""
+        entity_id = _target_id(self.target, earlier)
+        return commands.change(entity_id, self.changes, context, expected=self.expected)
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Removes a thing of the type, if it stands at an expected version; None means any."""
+    """Deletes an entity of the type if its version is expected; None accepts any version."""
 
     type: str
-    which: int | CreatedBy
+    target: int | CreatedBy
     expected: Container[int] | None = None
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
-        commands.delete(_key(self.which, earlier), context, expected=self.expected)
+        """Deletes the entity. `earlier` are the results of earlier operations."""
+        commands.delete(_target_id(self.target, earlier), context, expected=self.expected)
 
 
 Operation = Create | Change | Delete
 
 
 class OperationRefused(Exception):
-    """An operation was refused, and so nothing of any happened."""
+    """An operation failed, so that no operation had an effect.
 
-    def __init__(self, position: int, refusal: RosterError) -> None:
-        super().__init__(f"operation {position}: {refusal.detail}")
+    `position` is the position of the operation, from 0. `error` is the error that it raised.
+    """
+
+    def __init__(self, position: int, error: RosterError) -> None:
+        super().__init__(f"operation {position}: {error.detail}")
         self.position = position
-        self.refusal = refusal
+        self.error = error
 
 
 @contextmanager
 def _tag_position(position: int) -> Iterator[None]:
-    """Says of a refusal which operation met it. What may be tried again stays as it is."""
+    """Raises OperationRefused instead of a RosterError, except for Unavailable."""
     try:
         yield
     except Unavailable:
@@ -122,7 +119,10 @@ def _tag_position(position: int) -> Iterator[None]:
 
 
 class Operations:
-    """Performs operations in their order, with the commands of each type."""
+    """Performs operations in their order.
+
+    `commands` maps each type to a function that returns its commands for a UnitRunner.
+    """
 
     def __init__(self, commands: Mapping[str, Callable[[UnitRunner], Commands]]) -> None:
         self._commands = commands
@@ -130,19 +130,20 @@ class Operations:
     def __call__(
         self, operations: Sequence[Operation], run: UnitRunner, context: Context
     ) -> Results:
-        """What each of them left behind; None where it removed something.
+        """Performs the operations in one unit of work.
 
-        One unit of work. OperationRefused for the first that is refused.
+        Returns the entity of each operation, or None for a deletion. Raises OperationRefused if an
+        operation fails, and Unavailable.
         """
 
         def unit(work: UnitOfWork) -> Results:
-            joined = nested(work)
-            commands = {name: bind(joined) for name, bind in self._commands.items()}
+            runner = nested(work)
+            commands = {name: bind(runner) for name, bind in self._commands.items()}
             results: list[Entity | None] = []
             for position, operation in enumerate(operations):
                 with _tag_position(position):
-                    did = operation.perform(commands[operation.type], context, results)
-                    results.append(did)
+                    result = operation.perform(commands[operation.type], context, results)
+                    results.append(result)
             return results
 
         return run(context, unit)

@@ -14,7 +14,7 @@ _NO_RELATIONSHIPS: Final = Relationships()
 
 
 class Queries(Generic[N, E]):
-    """Each method raises the errors of the policy, and Unavailable."""
+    """Reads entities of one type. Each method raises the errors of the policy, and Unavailable."""
 
     def __init__(
         self,
@@ -33,25 +33,25 @@ class Queries(Generic[N, E]):
         self._policy.authorize(principal, Action.READ, self.entity_type.name)
 
     def get(self, entity_id: int, principal: Principal | None) -> E:
-        """The entity. Raises the type's NotFound."""
+        """Returns the entity. Raises the NotFound error of the type if it does not exist."""
         self.authorize(principal)
         return self._reader.get(entity_id)
 
     def page(self, search: Search, principal: Principal | None) -> Page[E]:
-        """The part of the list that the search selects."""
+        """Returns the part of the list that the search selects."""
         self._authorize_search(search, principal)
         return self._reader.page(search)
 
     def count(self, search: Search, principal: Principal | None) -> int:
-        """The number of entities that match the conditions of the search."""
+        """Returns the number of entities that match the conditions of the search."""
         return self.page(replace(search, place=Numbered(size=1, number=1)), principal).total or 0
 
     def count_by(
         self, search: Search, attribute: str, principal: Principal | None, *, limit: int
     ) -> Groups:
-        """How many of the entities that match have each value of an attribute; see Reader.count_by.
+        """Counts the matching entities by value of an attribute; see Reader.count_by.
 
-        Raises ValueError for a secret attribute.
+        Raises ValueError if the attribute is secret.
         """
         self._authorize_search(search, principal)
         if attribute in self.entity_type.rules.secret:

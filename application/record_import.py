@@ -1,4 +1,4 @@
-"""Imports: a stream of records in, a summary and the rejected records out.
+"""Imports of a stream of records, with a summary and a report of the rejected records.
 
 Memory does not grow with the length of the stream.
 """
@@ -21,24 +21,27 @@ from domain.errors import Conflict, Invalid, Problem, Violation
 
 T = TypeVar("T")
 
-MAX_FAULTS: Final = 20
-"""How many errors of one record are reported."""
+MAX_ERRORS: Final = 20
+"""The number of errors of one record that are reported."""
 
 MAX_KINDS: Final = 50
-OTHERS: Final = "(other attributes)"
-"""How many pairs of an attribute and a code are counted apart, and what the others count as."""
+"""The number of pairs of an attribute and a code that are counted separately."""
+OTHER_ATTRIBUTES: Final = "(other attributes)"
+"""The name under which the errors of all other attributes are counted."""
 
 BATCH: Final = 1000
+"""The number of records that are imported at a time."""
 MAX_SECONDS: Final = 24 * 3600.0
-"""How long an import may take, in seconds."""
+"""The number of seconds that an import may take."""
 
 
 class Record(NamedTuple):
-    """One record of a stream, not validated yet. It is a tuple because there are millions.
+    """A record of a stream, before its validation. A tuple, because a stream can have millions.
 
-    `line` is the line on which it begins, from 1. `source` is for the reader of the stream.
-    `problem` says why the record cannot be read, if it cannot. `item` is its position in an array,
-    from 1, if it is in one: all items may be on one line.
+    `line` is the number of the line on which the record begins, from 1. `item` is the position of
+    the record in an array, from 1, or 0 if there is no array. All items can be on one line.
+    `source` is the original record; only the reader of the stream interprets it. `problem` is the
+    reason why the record cannot be read, if any.
     """
 
     line: int
@@ -50,7 +53,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecordError:
-    """What is wrong with a record, and with which attribute, if it concerns one."""
+    """An error of a record. `attribute` is the invalid attribute, if the error concerns one."""
 
     attribute: str | None
     code: str
@@ -63,30 +66,31 @@ class RecordError:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record that was not imported, with all of its errors."""
+    """A record that was not imported, and its errors: at most MAX_ERRORS."""
 
     record: Record
-    faults: tuple[RecordError, ...]
+    errors: tuple[RecordError, ...]
 
 
 class ErrorCounts:
-    """The numbers of errors of rejected records, by attribute and code, in constant memory."""
+    """Counts the errors of rejected records, by attribute and code, in constant memory."""
 
     def __init__(self) -> None:
         self.records = 0
         self._counts: Counter[tuple[str | None, str]] = Counter()
 
     def add(self, rejected: RejectedRecord) -> None:
-        """Count the errors of a record."""
+        """Counts the errors of a record."""
         self.records += 1
-        for fault in rejected.faults:
-            key = (fault.attribute, fault.code)
+        for error in rejected.errors:
+            key = (error.attribute, error.code)
             if key not in self._counts and len(self._counts) >= MAX_KINDS:
-                key = (OTHERS, fault.code)  # names that a file invents have no bound, codes do
+                # A file can have any number of unknown attributes, but there are few codes.
+                key = (OTHER_ATTRIBUTES, error.code)
             self._counts[key] += 1
 
     def by_kind(self) -> list[tuple[str, int]]:
-        """Each attribute and code with its number of errors, the most frequent one first."""
+        """Returns each attribute and code with its number of errors, the most frequent first."""
         return [
             (code if attribute is None else f"{attribute}: {code}", count)
             for (attribute, code), count in self._counts.most_common()
@@ -104,12 +108,12 @@ class ImportSummary:
 
     @property
     def records(self) -> int:
-        """All of them."""
+        """The number of all records."""
         return self.created + self.changed + self.unchanged + self.bad
 
 
 class ImportRefused(Conflict):
-    """Records were rejected, so that nothing was imported. `summary` counts only them."""
+    """Records were rejected, so nothing was imported. `summary` counts only rejected records."""
 
     code = "import_refused"
 
@@ -122,12 +126,12 @@ class ImportRefused(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """How records are imported.
+    """The options of an import.
 
-    `update`: a record whose unique key is taken changes that entity, instead of being rejected.
-    `update_only`: as `update`, and a record whose unique key is not taken is rejected.
-    `skip_errors`: valid records are imported although others are rejected.
-    `dry_run`: everything is tried, and nothing is stored.
+    - `update`: a record whose unique key exists changes that entity, and is not rejected.
+    - `update_only`: like `update`, but a record whose unique key does not exist is rejected.
+    - `skip_errors`: imports the valid records even if others are rejected.
+    - `dry_run`: validates all records, and stores nothing.
     """
 
     update: bool = False
@@ -137,14 +141,14 @@ class ImportOptions:
 
     @property
     def actions(self) -> tuple[access.Action, ...]:
-        """What an import may do to entities."""
+        """The actions that the principal must be allowed to take."""
         if self.update_only:
             return (access.Action.CHANGE,)
         return (access.Action.CREATE, access.Action.CHANGE)[: 1 + self.update]
 
 
 class Import(Generic[N, E]):
-    """Imports records as entities of a type in one unit of work: all of them, or none."""
+    """Imports records as entities of a type in one unit of work."""
 
     def __init__(
         self,
@@ -163,11 +167,11 @@ class Import(Generic[N, E]):
         options: ImportOptions,
         report: Callable[[RejectedRecord], None],
     ) -> ImportSummary:
-        """Import the records in their order, and report those that are rejected in that order.
+        """Imports the records in their order, and calls `report` with each rejected record.
 
-        The unit opens within the deadline, and then has MAX_SECONDS of its own. Raises
-        ImportRefused if a record is rejected, unless those are skipped; the errors of the policy;
-        and what Begin raises.
+        The unit must open within the current deadline, and then has MAX_SECONDS. Raises
+        ImportRefused if a record is rejected, unless `skip_errors` is set; nothing is imported
+        then. Also raises the errors of the policy and of Begin.
         """
         for action in options.actions:
             self._policy.authorize(context.principal, action, self._type.name)
@@ -180,7 +184,7 @@ class Import(Generic[N, E]):
             source = iter(records)
             while batch := list(islice(source, BATCH)):
                 result = import_batch(batch)
-                for rejected in result.in_order():
+                for rejected in result.rejected_in_order():
                     report(rejected)
                 summary = result.added_to(summary)
             if summary.bad and not options.skip_errors:
@@ -204,13 +208,13 @@ class _BatchResult:
     created: int = 0
     changed: int = 0
     unchanged: int = 0
-    bad: list[RejectedRecord] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
 
-    def reject(self, record: Record, *faults: RecordError) -> None:
-        self.bad.append(RejectedRecord(record, faults))
+    def reject(self, record: Record, *errors: RecordError) -> None:
+        self.rejected.append(RejectedRecord(record, errors))
 
-    def in_order(self) -> list[RejectedRecord]:
-        return sorted(self.bad, key=lambda bad: (bad.record.line, bad.record.item))
+    def rejected_in_order(self) -> list[RejectedRecord]:
+        return sorted(self.rejected, key=lambda each: (each.record.line, each.record.item))
 
     def added_to(self, summary: ImportSummary) -> ImportSummary:
         return replace(
@@ -218,7 +222,7 @@ class _BatchResult:
             created=summary.created + self.created,
             changed=summary.changed + self.changed,
             unchanged=summary.unchanged + self.unchanged,
-            bad=summary.bad + len(self.bad),
+            bad=summary.bad + len(self.rejected),
         )
 
 
@@ -234,7 +238,7 @@ class _Batches(Generic[N, E]):
         self._now = work.now
 
     def add(self, batch: Sequence[Record]) -> _BatchResult:
-        """Create an entity for each record."""
+        """Creates an entity for each record."""
         result = _BatchResult()
         valid = _valid(result, batch, self._type.new.of)
         taken = self._entities.add_many([new for _, new in valid], at=self._now)
@@ -244,9 +248,10 @@ class _Batches(Generic[N, E]):
         return result
 
     def update(self, batch: Sequence[Record]) -> _BatchResult:
-        """Change the entities whose unique key the records have, and create or reject the others.
+        """Changes the entities that have the unique keys of the records.
 
-        Of several records with the same key, the last one wins.
+        Creates entities for the other records, or rejects them if `update_only` is set. If several
+        records have the same key, the last one wins.
         """
         result = _BatchResult()
         unique = self._type.unique[0]
@@ -264,12 +269,15 @@ class _Batches(Generic[N, E]):
                     new.append(record._replace(attributes=changes.attributes))
             created = [each for _, each in _valid(result, new, self._new)]
             if self._entities.add_many(created, at=self._now):
-                raise ConcurrentUpdate  # another unit added one since the keys were looked up
+                raise ConcurrentUpdate  # another unit added an entity after find_by_keys
             result.created += len(created)
         return result
 
     def _changes(self, attributes: Mapping[str, Any]) -> EntityChanges:
-        """Without its key, an entity cannot be found: the record then has to be a new one."""
+        """Returns the changes of a record. Raises Invalid.
+
+        A record without the key can only create an entity, so it must be a valid new entity.
+        """
         key = self._type.unique[0].attribute
         if key not in attributes:
             if self._update_only:
@@ -282,7 +290,10 @@ class _Batches(Generic[N, E]):
         return RecordError(key, error.code, f"there is no {error.noun} with this {key}")
 
     def _new(self, attributes: Mapping[str, Any]) -> N:
-        """A new entity. An attribute may be missing because a wrong key found no entity."""
+        """Returns the new entity of a record whose key does not exist. Raises Invalid.
+
+        The key may be wrong, so the error of a missing attribute mentions it.
+        """
         try:
             return self._type.new.of(attributes)
         except Invalid as error:
@@ -305,7 +316,7 @@ class _Batches(Generic[N, E]):
 def _valid(
     result: _BatchResult, records: Sequence[Record], parse: Callable[[Mapping[str, Any]], T]
 ) -> list[tuple[Record, T]]:
-    """The readable and valid records, each with its parsed attributes. The others are rejected."""
+    """Returns the valid records with their parsed attributes, and rejects the others."""
     valid = []
     for record in records:
         if problem := record.problem:
@@ -314,11 +325,11 @@ def _valid(
         try:
             valid.append((record, parse(record.attributes)))
         except Invalid as error:
-            faults = (
-                RecordError(v.attribute, v.problem.code, v.problem.detail)
-                for v in error.violations[:MAX_FAULTS]
+            errors = (
+                RecordError(each.attribute, each.problem.code, each.problem.detail)
+                for each in error.violations[:MAX_ERRORS]
             )
-            result.reject(record, *faults)
+            result.reject(record, *errors)
     return valid
 
 
@@ -330,12 +341,15 @@ def _conflict(unique: UniqueKey) -> RecordError:
 def _without_repeated_keys(
     unique: UniqueKey, valid: Sequence[tuple[Record, EntityChanges]]
 ) -> Iterable[list[tuple[Record, EntityChanges]]]:
-    """Split where a key is repeated, so that a later record finds what an earlier one stored."""
+    """Splits the records before each repeated key, so that a part has each key at most once.
+
+    A later record then changes the entity that an earlier one stored.
+    """
     part: dict[Any, tuple[Record, EntityChanges]] = {}
     for record, changes in valid:
         key = unique.key_of(changes.attributes[unique.attribute])
         if key in part:
             yield list(part.values())
             part = {}
-        part[object() if key is None else key] = (record, changes)  # nulls are never the same
+        part[object() if key is None else key] = (record, changes)  # null is not unique
     yield list(part.values())

@@ -1,4 +1,4 @@
-"""The language of questions: plain values that any store can answer, about any aggregate."""
+"""Searches: conditions, order and part of a list, as plain values that every store understands."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ Value: TypeAlias = str | int | bool | Decimal | date | datetime | UUID
 """A value that an attribute is compared with. It is never null."""
 
 Key: TypeAlias = tuple[Value | None, ...]
-"""The values of an entity under an ordering: where it stands in the list. None is null."""
+"""The key of a row in a list: the values by which the list is sorted. None is null."""
 
 
 class Op(Enum):
-    """How an attribute is compared.
+    """The operator of a condition.
 
-    NE is the exact complement of EQ, so it matches null. No other comparison matches null.
+    NE is the exact complement of EQ, so it matches null. No other operator matches null.
     """
 
     EQ = "eq"
@@ -39,10 +39,10 @@ class Op(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One attribute compared with one value, or (IN) with any of several.
+    """Compares an attribute with a value. IN compares it with any of several values.
 
-    Where `folded` is true the folded form of the attribute is compared, and the values are
-    folded already: use Condition.folding.
+    If `folded` is true, compares the folded form of the attribute; the values must be folded.
+    Condition.folding folds them.
     """
 
     attribute: str
@@ -52,7 +52,7 @@ class Condition:
 
     @classmethod
     def folding(cls, attribute: str, op: Op, values: tuple[str, ...]) -> "Condition":
-        """A comparison in which letter case, width and normal form don't count.
+        """Returns a comparison that ignores case and Unicode compatibility forms.
 
         Raises ValueError if a value is longer than domain.text.MAX_FOLDED_INPUT.
         """
@@ -61,9 +61,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class WordSearch:
-    """Each word is contained in at least one of the attributes. Null contains no word.
+    """Matches if each word is contained in at least one of the attributes. Null contains no word.
 
-    Folded forms are compared, and the words are folded already: use WordSearch.folding.
+    Compares folded forms; the words must be folded. WordSearch.folding folds them.
     """
 
     attributes: tuple[str, ...]
@@ -71,14 +71,14 @@ class WordSearch:
 
     @classmethod
     def folding(cls, attributes: tuple[str, ...], words: Iterable[str]) -> "WordSearch":
-        """A search for words in any letter case, width and normal form.
+        """Returns a search that ignores case and Unicode compatibility forms.
 
         Raises ValueError if a word is longer than domain.text.MAX_FOLDED_INPUT.
         """
         return cls(attributes, tuple(dict.fromkeys(map(fold, words))))
 
     def by_word(self) -> Iterator[tuple[Condition, ...]]:
-        """For each word, the conditions of which at least one must hold."""
+        """Yields, for each word, the conditions of which at least one must match."""
         for word in self.words:
             yield tuple(
                 Condition(attribute, Op.CONTAINS, (word,), folded=True)
@@ -125,7 +125,7 @@ Test: TypeAlias = Condition | WordSearch | IsNull | Related | Not | AnyOf
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By an attribute; text by code point, false before true, decimals by value.
+    """Sorts by an attribute: text by code point, false before true, decimals by value.
 
     Null sorts before every value: first in ascending order, last in descending order.
     """
@@ -135,7 +135,7 @@ class Order:
 
 
 def total_order(orders: tuple[Order, ...]) -> tuple[Order, ...]:
-    """The orders without what can't matter, completed by ascending id so that no two rows tie."""
+    """Returns the orders without redundant ones, and with the id last, so that no two rows tie."""
     orders_by_name: dict[str, Order] = {}
     for order in orders:
         orders_by_name.setdefault(order.attribute, order)
@@ -146,7 +146,10 @@ def total_order(orders: tuple[Order, ...]) -> tuple[Order, ...]:
 
 
 def tuple_getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """Gives the attributes of those names, a tuple of them whatever their number."""
+    """Returns a function that gets the attributes of those names as a tuple.
+
+    operator.attrgetter returns a tuple only for two or more names.
+    """
     if not names:
         return lambda _: ()
     get = attrgetter(*names)
@@ -154,16 +157,17 @@ def tuple_getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def key_of(entity: object, ordering: tuple[Order, ...]) -> Key:
-    """Where the entity stands in the list."""
+    """Returns the key of the entity in a list of this ordering."""
     return tuple(getattr(entity, order.attribute) for order in ordering)
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """At most `size` rows between two keys, neither included; None is the end of the list.
+    """At most `size` rows after the key `after` and before the key `before`, exclusive.
 
-    They are the first ones after `after`, or, with `before` alone, the last ones before it.
-    `total`: the page also has the number of rows in the whole list.
+    None is the start or the end of the list. With `before` alone, the slice has the last rows
+    before that key, otherwise the first rows. With `total`, the page includes the number of rows in
+    the list.
     """
 
     size: int
@@ -173,28 +177,28 @@ class Slice:
 
     @property
     def backward(self) -> bool:
-        """Whether it is filled from its end."""
+        """True if the slice has the last rows before a key."""
         return self.before is not None and self.after is None
 
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """The page of that number, from 1, with `size` rows. It always has the total."""
+    """The page with that number, from 1, of `size` rows. It always includes the total."""
 
     size: int
     number: int
 
     @property
     def offset(self) -> int:
-        """How many rows stand before it."""
+        """The number of rows before the page."""
         return (self.number - 1) * self.size
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which rows (all conditions hold), in which order, and which part of the list.
+    """A search: the conditions that all rows match, their order, and the part of the list.
 
-    `ordering` is a total order: make it by total_order. Its last attribute is the id.
+    `ordering` must be a total order; total_order returns one. Its last attribute is the id.
     """
 
     conditions: tuple[Test, ...] = ()
@@ -204,10 +208,10 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of the list, in its order.
+    """A part of a list.
 
-    `more`: the list goes on beyond it, in the direction in which the slice was filled and within
-    its bounds. `total` is the number of rows in the whole list, if the place asks for it.
+    `more` is true if further rows follow within the bounds of the slice; of a backward slice, if
+    further rows precede. `total` is the number of rows in the list, if the search requests it.
     """
 
     items: tuple[T, ...]
@@ -217,9 +221,9 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The values of an attribute, null among them, each with the number of entities that have it.
+    """The values of an attribute, including null, each with the number of entities that have it.
 
-    `more`: there are other values, which are less frequent or stand later.
+    `more` is true if values were omitted because of the limit.
     """
 
     items: tuple[tuple[Any, int], ...]
@@ -227,15 +231,15 @@ class Groups:
 
 
 def walk(page: Callable[[Search], Page[T]], search: Search, *, size: int = 1000) -> Iterator[T]:
-    """All that the search finds, from the start of the list, a page of `size` at a time.
+    """Yields all rows that the search finds, and reads `size` rows at a time.
 
-    Each page is as it stands when it is read: what is added or changed meanwhile may be missed,
-    what stays is given once.
+    Each page shows the data at the time when it is read. Rows that are added or changed meanwhile
+    may be missed. An unchanged row is yielded exactly once.
     """
     after = None
     more = True
     while more:
-        found = page(replace(search, place=Slice(size, after=after)))
-        yield from found.items
-        more = found.more
-        after = key_of(found.items[-1], search.ordering) if more else None
+        current = page(replace(search, place=Slice(size, after=after)))
+        yield from current.items
+        more = current.more
+        after = key_of(current.items[-1], search.ordering) if more else None

@@ -1,4 +1,4 @@
-"""How a unit of work runs: by itself, or as a part of another."""
+"""Runners of units of work: in separate transactions, or nested in an open unit."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,10 +11,10 @@ MAX_RETRIES = 3
 
 
 def retrying(begin: Begin) -> UnitRunner:
-    """Runs a unit of work in a transaction of its own, again if another one overtook it.
+    """Returns a runner that retries a unit of work up to MAX_RETRIES times after ConcurrentUpdate.
 
-    At most three times again. A first try takes no locks; the later ones hold what they read, so
-    that a user whom many change at once still gets every change.
+    Each attempt has its own transaction. The first attempt takes no locks. Retries lock the data
+    that they read, so that many concurrent changes of one entity all succeed.
     """
 
     def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
@@ -31,14 +31,14 @@ def retrying(begin: Begin) -> UnitRunner:
 
 
 def nested(work: UnitOfWork) -> UnitRunner:
-    """Runs units as parts of one that is open: they happen with it, or not at all."""
+    """Returns a runner whose units are part of an open unit, and are committed with it."""
 
     def run(
         _: Context,
         unit: Callable[[UnitOfWork], T],
         /,
         *,
-        for_update: bool = False,  # noqa: ARG001 (as the open unit does)
+        for_update: bool = False,  # noqa: ARG001 (the open unit has its own)
     ) -> T:
         return unit(work)
 

@@ -1,4 +1,4 @@
-"""Users, as the generic use cases and stores know them."""
+"""The entity type of users, for the generic use cases and stores."""
 
 from typing import Final
 
@@ -8,12 +8,15 @@ from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 
 def _folded_forms(value: str) -> frozenset[str]:
-    """The forms in which an email or a name is compared: two emails of one mailbox share one."""
+    """Returns the forms by which emails and names are compared.
+
+    Emails of the same mailbox have a form in common.
+    """
     return frozenset({fold(value), email_key(value)} if "@" in value else {fold(value)})
 
 
 def _local_part(email: str) -> str:
-    """The local part of an email and the @."""
+    """Returns the local part of an email, and the @."""
     return f"{email.rpartition('@')[0]}@"
 
 

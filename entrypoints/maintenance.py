@@ -8,7 +8,7 @@ from time import sleep
 from typing import Final, Protocol
 
 from application.deadlines import deadline
-from application.idempotency import delete_expired_answers
+from application.idempotency import delete_expired_responses
 from application.ports import Begin
 from entrypoints import logs
 
@@ -47,7 +47,7 @@ class Maintenance:
     def run_once(self) -> None:
         """Run all tasks. Logs a failure, unless the previous failure was of the same type."""
         try:
-            self._delete_expired_answers()
+            self._delete_expired_responses()
             with deadline(_MAX_SECONDS):
                 self._store.purge()
         except Exception as error:  # noqa: BLE001 (the next run may succeed)
@@ -55,11 +55,11 @@ class Maintenance:
         else:
             self._failure = None
 
-    def _delete_expired_answers(self) -> None:
+    def _delete_expired_responses(self) -> None:
         count = 1
         while count:
             with deadline(self._batch_seconds):
-                count = delete_expired_answers(self._store.begin)
+                count = delete_expired_responses(self._store.begin)
             if count:
                 sleep(_SECONDS_BETWEEN_BATCHES)
 

@@ -52,7 +52,7 @@ def make_app(
         body_memory=settings.body_memory,
         body_seconds=settings.body_seconds,
         request_seconds=settings.request_seconds,
-        most_parameters=settings.query_parameters,
+        max_parameters=settings.query_parameters,
     )
     tokens = make_tokens(settings)
     open_access = _open_access(settings) if settings.is_open else None
@@ -78,7 +78,9 @@ def make_app(
     )
     app = create_app(
         [*inbound.blueprints, health(ready), metrics(collected)],
-        render_error=counting_errors(inbound.say, rate_limit) if rate_limit else inbound.say,
+        render_error=counting_errors(inbound.render_error, rate_limit)
+        if rate_limit
+        else inbound.render_error,
         canonical=canonical,
         request_seconds=settings.request_seconds,
         body_seconds=settings.body_seconds,

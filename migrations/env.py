@@ -13,37 +13,41 @@ from sqlalchemy.exc import OperationalError
 from adapters.sql import schema
 from adapters.sql.metadata import METADATA
 
-_ROSTER = 0x526F73746572  # "Roster" in ASCII: the key of the lock that a migration holds
-_BETWEEN_TRIES = 0.1
-_UNTIL_TOLD = 1.0
+_LOCK_KEY = 0x526F73746572  # "Roster" in ASCII
+_RETRY_SECONDS = 0.1
+_FIRST_REPORT_SECONDS = 1.0
 """The number of seconds to wait for a lock before the first report."""
-_BETWEEN_REPORTS = 10.0
-_SECONDS_FOR_SQLITE = 30.0
+_REPORT_SECONDS = 10.0
+_SQLITE_LOCK_SECONDS = 30.0
 
 Report = Callable[[str], None]
 
 
 def run(engine: Engine, report: Report) -> None:
-    turn = _turn(engine, report) if engine.dialect.name == "postgresql" else nullcontext()
-    with turn, engine.connect() as connection:
-        connection.detach()  # so that the settings of its session end with it
-        with _reporting(report, _OTHERS, after=_UNTIL_TOLD):
+    """Run the migrations of the current Alembic command. Reports waiting and slow work.
+
+    Raises the errors of SQLAlchemy, and those of adapters.sql.schema.
+    """
+    lock = _hold_lock(engine, report) if engine.dialect.name == "postgresql" else nullcontext()
+    with lock, engine.connect() as connection:
+        connection.detach()  # not returned to the pool, so its session settings affect no one else
+        with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
             if engine.dialect.name == "sqlite":
-                _until_begun(connection)
-            send(connection, _BEGIN)
+                _begin_sqlite(connection)
+            execute_all(connection, _BEGIN)
             if engine.dialect.name == "mariadb":
-                _until_locked(connection, _TRY_SESSION)
+                _wait_for_lock(connection, _TRY_SESSION_LOCK)
         try:
-            with _reporting(report, _WORKING, after=_BETWEEN_REPORTS):
+            with _reporting(report, _MIGRATING, after=_REPORT_SECONDS):
                 _migrate(connection)
         except BaseException:
-            send(connection, _ROLLBACK)
+            execute_all(connection, _ROLLBACK)
             raise
-        send(connection, _COMMIT)
+        execute_all(connection, _COMMIT)
 
 
 @contextmanager
-def _turn(engine: Engine, report: Report) -> Iterator[None]:
+def _hold_lock(engine: Engine, report: Report) -> Iterator[None]:
     """Hold the lock of migrations in a separate transaction, because revisions may end their own.
 
     PostgreSQL builds an index concurrently only outside a transaction. It then waits for every
@@ -51,57 +55,61 @@ def _turn(engine: Engine, report: Report) -> Iterator[None]:
     for the lock. It polls at the level READ COMMITTED, which keeps no snapshot between statements.
     """
     with engine.connect() as connection:
-        for statement in _PATIENT:
+        for statement in _BEGIN_WITHOUT_TIMEOUTS:
             connection.exec_driver_sql(statement)
         try:
-            with _reporting(report, _OTHERS, after=_UNTIL_TOLD):
-                _until_locked(connection, _TRY)
+            with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
+                _wait_for_lock(connection, _TRY_LOCK)
             yield
         finally:
             connection.exec_driver_sql("ROLLBACK")
 
 
-def _until_locked(connection: Connection, attempt: str) -> None:
-    while not connection.exec_driver_sql(attempt).scalar_one():
-        sleep(_BETWEEN_TRIES)
+def _wait_for_lock(connection: Connection, try_lock: str) -> None:
+    while not connection.exec_driver_sql(try_lock).scalar_one():
+        sleep(_RETRY_SECONDS)
 
 
-def _until_begun(connection: Connection) -> None:
-    """Begin to write. The attempts are short, so that Ctrl-C works. Raises the last error."""
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * _BETWEEN_TRIES)}")
-    patience = monotonic() + _SECONDS_FOR_SQLITE
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin a write transaction in short attempts, so that Ctrl-C works.
+
+    Raises OperationalError if the file is locked for 30 seconds.
+    """
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * _RETRY_SECONDS)}")
+    end = monotonic() + _SQLITE_LOCK_SECONDS
     while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except OperationalError as error:
             is_locked = getattr(error.orig, "sqlite_errorcode", 0) == SQLITE_BUSY
-            if not is_locked or monotonic() > patience:
+            if not is_locked or monotonic() > end:
                 raise
         else:
             return
 
 
 @contextmanager
-def _reporting(report: Report, line: str, *, after: float) -> Iterator[None]:
-    """Report the line and the elapsed time, regularly, while the block takes long."""
-    ended, began = Event(), monotonic()
+def _reporting(report: Report, activity: str, *, after: float) -> Iterator[None]:
+    """Report the activity and the elapsed time: first `after` seconds, then every 10 seconds."""
+    finished, start = Event(), monotonic()
 
-    def tell() -> None:
+    def report_regularly() -> None:
         wait = after
-        while not ended.wait(wait):
-            report(f"{line}, for {monotonic() - began:.0f} s so far.")
-            wait = _BETWEEN_REPORTS
+        while not finished.wait(wait):
+            report(f"{activity}, for {monotonic() - start:.0f} s so far.")
+            wait = _REPORT_SECONDS
 
-    thread = Thread(target=tell, daemon=True)
+    thread = Thread(target=report_regularly, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
+        finished.set()
         thread.join()
 
 
-def send(connection: Connection, statements: Mapping[str, tuple[str, ...]]) -> None:
+def execute_all(connection: Connection, statements: Mapping[str, tuple[str, ...]]) -> None:
+    """Execute the statements for the connection's database."""
     for statement in statements[connection.dialect.name]:
         connection.exec_driver_sql(statement)
 
@@ -120,33 +128,36 @@ def _migrate(connection: Connection) -> None:
     context.run_migrations()
 
 
-_OTHERS = "Waiting for another migration or another process that uses the database"
-_WORKING = "Migrating, or waiting for other transactions to end"
+_WAITING = "Waiting for another migration or another process that uses the database"
+_MIGRATING = "Migrating, or waiting for other transactions to end"
 
 # The lock is taken before Alembic reads the revision of the database, and ends with the
 # transaction. MariaDB commits each statement, so its lock belongs to the session.
-_TRY = f"SELECT pg_try_advisory_xact_lock({_ROSTER})"
-_TRY_SESSION = "SELECT GET_LOCK(CONCAT('roster ', DATABASE()), 0)"
-# Selects from pg_settings, because an older server does not have all of these time-outs.
-_TIME_OUTS = """
+_TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_LOCK_KEY})"
+_TRY_SESSION_LOCK = "SELECT GET_LOCK(CONCAT('roster ', DATABASE()), 0)"
+# Selects from pg_settings, because an older server does not have all of these timeouts.
+_DISABLE_TIMEOUTS = """
 SELECT set_config(name, '0', {local}) FROM pg_settings WHERE name IN (
     'statement_timeout', 'lock_timeout', 'transaction_timeout',
     'idle_in_transaction_session_timeout'
 )
 """
-_PATIENT = ("BEGIN ISOLATION LEVEL READ COMMITTED", _TIME_OUTS.format(local="true"))
+_BEGIN_WITHOUT_TIMEOUTS = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED",
+    _DISABLE_TIMEOUTS.format(local="true"),
+)
 _BEGIN = {
     "sqlite": (),
     "postgresql": (
-        _TIME_OUTS.format(local="false"),
-        # Revisions end the transaction and begin others.
+        _DISABLE_TIMEOUTS.format(local="false"),
+        # Applies to the transactions that revisions begin.
         "SET default_transaction_isolation = 'read committed'",
         "BEGIN",
     ),
     "mariadb": ("SET SESSION max_statement_time = 0, lock_wait_timeout = 31536000",),
 }
-_RELEASE = ("SELECT RELEASE_LOCK(CONCAT('roster ', DATABASE()))",)
-_ROLLBACK = {"sqlite": ("ROLLBACK",), "postgresql": ("ROLLBACK",), "mariadb": _RELEASE}
-_COMMIT = {"sqlite": ("COMMIT",), "postgresql": ("COMMIT",), "mariadb": _RELEASE}
+_UNLOCK = ("SELECT RELEASE_LOCK(CONCAT('roster ', DATABASE()))",)
+_ROLLBACK = {"sqlite": ("ROLLBACK",), "postgresql": ("ROLLBACK",), "mariadb": _UNLOCK}
+_COMMIT = {"sqlite": ("COMMIT",), "postgresql": ("COMMIT",), "mariadb": _UNLOCK}
 
 run(context.config.attributes["engine"], context.config.attributes["report"])

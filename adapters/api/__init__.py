@@ -1,4 +1,4 @@
-"""Roster's resources over HTTP, as JSON:API."""
+"""The HTTP API: Roster's resources as JSON:API."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,32 +31,35 @@ from application.operations import Operations
 from application.ports import UnitRunner
 
 OPERATIONS_BODY_FACTOR = 8
-"""How many times the body of operations may be as long as any other."""
+"""The limit of a body with operations, as a multiple of the limit of other bodies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
-    """How the API is offered: where its links begin, and what a request may cost.
+    """The configuration of the API.
 
-    `public_url` is empty for links without a host; `body_limit` is in bytes, and so is
-    `body_memory`, which all bodies of a process share. A body has `body_seconds` to arrive, and
-    the request then `request_seconds`. A query has at most `most_parameters`.
+    - `public_url`: the start of every link; empty for links without a host.
+    - `body_limit`: the maximum size of a body, in bytes.
+    - `body_seconds`: the time limit for receiving a body.
+    - `request_seconds`: the time limit for handling a request, counted from the end of its body.
+    - `max_parameters`: the maximum number of query parameters.
+    - `body_memory`: the maximum size of all bodies of a process together, in bytes.
     """
 
     public_url: str
     body_limit: int
     body_seconds: float
     request_seconds: float
-    most_parameters: int
+    max_parameters: int
     body_memory: int = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The API's blueprints, and its way to say what went wrong."""
+    """The API's blueprints, and the function that renders an error as a response."""
 
     blueprints: list[Blueprint]
-    say: Callable[[Exception], Response]
+    render_error: Callable[[Exception], Response]
 
 
 def api(
@@ -68,16 +71,16 @@ def api(
     limit: RateLimiter | None = None,
     check_origin: Callable[[], None] | None = None,
 ) -> Api:
-    """The API: the resources under the prefix, and the pages that describe them.
+    """Creates the API: the resources under the prefix, and the pages that describe them.
 
-    Without `authenticate` it is open to every client, and without `limit` it limits no rate.
-    `check_origin` precedes every request under the prefix.
+    Without `authenticate`, every client has access. Without `limit`, there is no rate limit.
+    `check_origin` is called before every request under the prefix.
     """
     urls = Urls(config.public_url)
     base = config.public_url.rstrip("/")
     declarations = [each.declaration for each in resources]
     codes = error_codes(each.type for each in resources)
-    say = error_handler(base)
+    render_error = error_handler(base)
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(require_request_class)
     blueprint.record_once(_register_id_converter)
@@ -98,13 +101,13 @@ def api(
             ),
             body_seconds=config.body_seconds,
             request_seconds=config.request_seconds,
-            most_parameters=config.most_parameters,
+            max_parameters=config.max_parameters,
         )
     )
     root(blueprint, urls, declarations)
-    once = idempotent(say)
+    respond_once = idempotent(render_error)
     for each in resources:
-        collection(blueprint, each, run, urls, cursors, once)
+        collection(blueprint, each, run, urls, cursors, respond_once)
     commands = {each.declaration.type: each.commands for each in resources}
     collections = {
         each.declaration.type: Collection(
@@ -112,15 +115,15 @@ def api(
         )
         for each in resources
     }
-    operations(blueprint, run, Operations(commands), collections, urls, once)
-    described = OpenApi(declarations, codes).blueprint(
+    operations(blueprint, run, Operations(commands), collections, urls, respond_once)
+    openapi = OpenApi(declarations, codes).blueprint(
         base, secured=authenticate is not None, limited=limit is not None
     )
-    return Api([blueprint, described, docs(), errors(codes), home(base)], say)
+    return Api([blueprint, openapi, docs(), errors(codes), home(base)], render_error)
 
 
-class _Key(BaseConverter):
-    """An id in a URL; what can't be one is no URL of ours, whatever the method."""
+class _IdConverter(BaseConverter):
+    """Matches an id in a URL. With any other text, the URL does not exist for any method."""
 
     regex = KEY
 
@@ -129,4 +132,4 @@ class _Key(BaseConverter):
 
 
 def _register_id_converter(state: BlueprintSetupState) -> None:
-    state.app.url_map.converters["key"] = _Key
+    state.app.url_map.converters["key"] = _IdConverter

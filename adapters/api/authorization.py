@@ -1,4 +1,4 @@
-"""Which scopes a request requires."""
+"""Authenticates requests, limits their rate and checks their scopes."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -23,34 +23,35 @@ _ACTIONS: Final[Mapping[str, Action]] = {
     "DELETE": Action.DELETE,
 }
 ERASE_HISTORY: Final = "erase_history"
-"""The parameter of a DELETE that erases as well."""
+"""The parameter of DELETE that also erases the history."""
 _OPERATIONS: Final = f"{PREFIX}{OPERATIONS}"
 
 
 @lru_cache
-def alternatives(
+def scope_alternatives(
     path: str, method: str, types: tuple[str, ...], *, erases: bool = False
 ) -> tuple[tuple[str, ...], ...]:
-    """The scopes that a method of a path under the prefix requires: all of one alternative.
+    """Returns the sets of scopes of which a request must have at least one.
 
-    `types` are the resource types. `erases` is whether a DELETE has the parameter ERASE_HISTORY.
+    `types` are the resource types. `erases`: the parameter ERASE_HISTORY of a DELETE is true.
 
-    The root requires none. Operations require at least permission to write some type; what each of
-    them requires is known when the body has been read.
+    The root requires no scope. A request with operations requires permission to write at least one
+    type. The scopes of each operation are checked when the body has been parsed.
     """
     if path == _OPERATIONS:
         return tuple(required_scopes(each, Action.CREATE) for each in types)
-    named = path.removeprefix(PREFIX).strip("/").partition("/")[0]
+    resource_type = path.removeprefix(PREFIX).strip("/").partition("/")[0]
     action = Action.ERASE if erases else _ACTIONS[method]
-    return (required_scopes(named, action) if named else (),)
+    return (required_scopes(resource_type, action) if resource_type else (),)
 
 
 def authorize(
     authenticate: Authenticate | None, limit: RateLimiter | None, types: tuple[str, ...]
 ) -> Callable[[], None] | None:
-    """The check that precedes every route of the API; None if the service has no such check.
+    """Returns the check for every route of the API; None if the service has no such check.
 
-    It raises TooManyRequests, Unauthenticated, InsufficientScope or SubjectRequired.
+    The check authenticates the request, limits the rate and checks the scopes. It raises
+    TooManyRequests, Unauthenticated, InsufficientScope or SubjectRequired.
     """
     if authenticate is None:
         return partial(_count, limit) if limit else None
@@ -60,7 +61,7 @@ def authorize(
         request = current_request()
         try:
             principal = request.principal = identify(request.environ)
-        finally:  # requests that fail authentication count as well
+        finally:  # Requests that fail authentication count as well.
             if limit:
                 _count(limit)
         if rule := request.url_rule:
@@ -71,12 +72,12 @@ def authorize(
 
 def _authorize(principal: Principal, path: str, method: str, types: tuple[str, ...]) -> None:
     erases = method == "DELETE" and is_set(http.query(), ERASE_HISTORY)
-    allowed = alternatives(path, method, types, erases=erases)
-    for scopes in allowed:
+    alternatives = scope_alternatives(path, method, types, erases=erases)
+    for scopes in alternatives:
         if principal.scopes.issuperset(scopes):
             break
     else:
-        principal.require_scopes(chain.from_iterable(allowed))
+        principal.require_scopes(chain.from_iterable(alternatives))
     if method not in READING:
         principal.require_subject()
 

@@ -1,4 +1,4 @@
-"""The routes of one resource type: its collection, its items and their history."""
+"""The routes of one resource type: the collection, its resources and their history."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,15 +22,14 @@ from application.commands import Commands
 from application.entities import AnyType
 from application.ports import Subject, UnitRunner
 from application.queries import Queries
-from application.search import Slice
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResource:
-    """A resource type, as the API serves it.
+    """A resource type of the API, with its use cases.
 
-    `declaration` is its JSON:API form. `commands` makes the commands that run their units of work
-    by the given runner.
+    `declaration` describes its JSON:API form. `commands` creates the commands for a runner of units
+    of work.
     """
 
     type: AnyType
@@ -48,30 +47,30 @@ def collection(
     cursors: Cursors,
     idempotent: RespondOnce,
 ) -> None:
-    """Register the routes of a resource type."""
+    """Registers the routes of a resource type."""
     declaration, entity_type, queries = resource.declaration, resource.type, resource.queries
     name, writer = declaration.type, urls.writer(resource.declaration)
     commands = resource.commands(run)
-    collection_query = parameters.cached(
+    parse_query = parameters.cached(
         partial(parameters.collection, resource=declaration, cursors=cursors)
     )
 
     @api.get(f"/{name}", endpoint=f"list_{name}")
     def list_resources() -> Response:
         query = http.query()
-        question = collection_query(query)
-        page = queries.page(question.search, current_request().principal)
-        profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
-        body = writer.collection(page, question, query=query, profile=profile)
+        collection_query = parse_query(query)
+        page = queries.page(collection_query.search, current_request().principal)
+        profile = http.uses_cursor_profile(collection_query)
+        body = writer.collection(page, collection_query, query=query, profile=profile)
         return http.ok(body, profile=profile)
 
     @api.post(f"/{name}", endpoint=f"create_{name}")
     def create_resource() -> Response:
         query = http.query()
         shown = parameters.single(query, declaration)
-        sent = http.read_resource_object(declaration)
-        expect_new(sent, declaration)
-        new = entity_type.new.of(*declaration.load(sent.fields, partial=False))
+        resource_object = http.read_resource_object(declaration)
+        expect_new(resource_object, declaration)
+        new = entity_type.new.of(*declaration.load(resource_object.fields, partial=False))
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             entity = resource.commands(run).create(new, http.context())
@@ -92,9 +91,9 @@ def collection(
     def change_resource(entity_id: int) -> Response:
         query = http.query()
         shown = parameters.single(query, declaration)
-        sent = http.read_resource_object(declaration, resource_id=str(entity_id))
-        expect_existing(sent, declaration, str(entity_id))
-        changes = entity_type.changes(*declaration.load(sent.fields, partial=True))
+        resource_object = http.read_resource_object(declaration, resource_id=str(entity_id))
+        expect_existing(resource_object, declaration, str(entity_id))
+        changes = entity_type.changes(*declaration.load(resource_object.fields, partial=True))
         http.discard_body()
         expected = http.preconditions()
         entity = commands.change(entity_id, changes, http.context(), expected=expected)
@@ -109,16 +108,16 @@ def collection(
 
     def show_history(entity_id: int) -> Response:
         query, history = http.query(), resource.history
-        about = history.about(entity_id)
-        question = parameters.collection(query, EVENTS, cursors, within=about)
-        page = history.page(entity_id, question.search, current_request().principal)
-        profile = http.wants_cursor_profile() and isinstance(question.search.place, Slice)
+        within = history.about(entity_id)
+        collection_query = parameters.collection(query, EVENTS, cursors, within=within)
+        page = history.page(entity_id, collection_query.search, current_request().principal)
+        profile = http.uses_cursor_profile(collection_query)
         body = urls.history(name, entity_id).collection(
-            page, question, query=query, profile=profile
+            page, collection_query, query=query, profile=profile
         )
         return http.ok(body, profile=profile)
 
-    # Metrics and the log show the rule, so the parameter has the noun of the resource.
+    # Metrics and the log show the rule, so its variable is named after the resource.
     item = f"/{name}/<key:{entity_type.not_found.noun}_id>"
     for method, rule, endpoint, view in (
         ("GET", item, f"show_{name}", show_resource),
@@ -130,5 +129,5 @@ def collection(
 
 
 def _by_position(view: Callable[[int], Response]) -> Callable[..., Response]:
-    """The view, called with the only variable of its URL rule, whatever its name."""
+    """Returns the view with a positional argument for the only variable of its URL rule."""
     return lambda **variables: view(*variables.values())

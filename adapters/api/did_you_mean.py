@@ -1,4 +1,4 @@
-"""What somebody may have meant by a URL that is none."""
+"""Suggests a URL for an unknown one."""
 
 from difflib import get_close_matches
 from typing import Final
@@ -8,18 +8,18 @@ from werkzeug.routing import Map
 
 from adapters.resources.addresses import PREFIX
 
-_LIKENESS: Final = 0.75
-_LONGEST: Final = 100
+_SIMILARITY: Final = 0.75
+_MAX_LENGTH: Final = 100
 
 
 def suggest_url(path: str, urls: Map) -> str | None:
-    """The URL that lies below the prefix as the path does, or is written most alike."""
-    if len(path) > _LONGEST:
+    """Returns the path with the prefix if it exists; else the most similar path, if any."""
+    if len(path) > _MAX_LENGTH:
         return None
     if _is_known(f"{PREFIX}{path}", urls):
         return f"{PREFIX}{path}"
-    plain = {rule.rule for rule in urls.iter_rules() if not rule.arguments}
-    return next(iter(get_close_matches(path, plain, 1, _LIKENESS)), None)
+    paths = {rule.rule for rule in urls.iter_rules() if not rule.arguments}
+    return next(iter(get_close_matches(path, paths, 1, _SIMILARITY)), None)
 
 
 def _is_known(path: str, urls: Map) -> bool:

@@ -1,4 +1,4 @@
-"""Whatever goes wrong -> an answer in JSON:API. The one place where exceptions become statuses."""
+"""Converts every exception to a JSON:API response."""
 
 import json
 from collections.abc import Callable
@@ -33,9 +33,9 @@ from application.ports import Unavailable
 from domain.errors import RosterError, Stale
 
 _log = structlog.get_logger("roster.fault")
-_LONGEST_QUOTED = 100
+_MAX_QUOTED_LENGTH = 100
 
-_BODY = {
+_BODY_ERRORS = {
     BodyTooLarge: ErrorObject(
         status=413, code="body_too_large", detail="The body is too large for this URL."
     ),
@@ -60,39 +60,39 @@ _HOST = ErrorObject(
 _TOO_MANY = ErrorObject(
     status=429,
     code="too_many_requests",
-    detail="Too many requests. Wait as long as Retry-After says.",
+    detail="Too many requests. Retry after the seconds in Retry-After.",
 )
 
 
 def error_handler(base: str) -> Callable[[Exception], Response]:
-    """Makes the answer to an error; `base` is what comes before the paths in every URL.
+    """Returns a function that creates the response for an error.
 
-    What Roster didn't foresee is logged, and told by an id alone.
+    `base` precedes the path in every URL. An unexpected error is logged, and its response has only
+    the id of the log entry.
     """
     about = f"{base}{URL}"
 
-    def say(error: Exception) -> Response:
-        refused = _refused(error)
-        body = error_document(refused, about=about)
-        response = Response(body, refused.status, content_type=_media_type(refused))
+    def render_error(error: Exception) -> Response:
+        request_error = _to_request_error(error)
+        body = error_document(request_error, about=about)
+        content_type = _content_type(request_error)
+        response = Response(body, request_error.status, content_type=content_type)
         response.headers["Cache-Control"] = "no-store"
-        response.headers.update(refused.headers)
+        response.headers.update(request_error.headers)
         if isinstance(error, Unauthenticated | InsufficientScope):
             response.headers["WWW-Authenticate"] = challenge(error)
         return response
 
-    return say
+    return render_error
 
 
-def _media_type(refused: RequestError) -> str:
-    """That of its document: errors that the cursor profile defines are written by the profile."""
-    by_the_profile = any(error.type_link for error in refused.errors)
-    return (
-        media_type([CURSOR_PROFILE]) if by_the_profile and http.wants_cursor_profile() else JSONAPI
-    )
+def _content_type(request_error: RequestError) -> str:
+    """Returns the Content-Type of the document. It names the profile that defines an error type."""
+    has_type = any(error.type_link for error in request_error.errors)
+    return media_type([CURSOR_PROFILE]) if has_type and http.wants_cursor_profile() else JSONAPI
 
 
-def _refused(error: Exception) -> RequestError:
+def _to_request_error(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, Stale) and (failed := _failed_precondition(error)):
@@ -101,24 +101,24 @@ def _refused(error: Exception) -> RequestError:
         _log_reason(error)
         return to_request_error(error, http.pointer_to)
     if isinstance(error, OperationRefused) and (batch := current_request().batch):
-        return batch.refusal(error)
+        return batch.to_request_error(error)
     if isinstance(error, HTTPException):
-        return _of_http(error)
+        return _to_http_error(error)
     if isinstance(error, BodyMemoryExceeded):
         return RequestError(_OVERLOADED, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-    if type(error) in _BODY:
-        return RequestError(_BODY[type(error)])
+    if type(error) in _BODY_ERRORS:
+        return RequestError(_BODY_ERRORS[type(error)])
     if isinstance(error, ForeignHost):
         return RequestError(_foreign_host(error))
     if isinstance(error, ForeignOrigin):
         return RequestError(_foreign_origin(error))
     if isinstance(error, TooManyRequests):
         return RequestError(_TOO_MANY, headers={"Retry-After": str(error.seconds)})
-    return _fault(error)
+    return _internal_error(error)
 
 
 def _failed_precondition(error: Stale) -> ErrorObject | None:
-    """Which precondition failed and why; None if If-Match did because of a change.
+    """Returns the error of the failed precondition; None for If-Match of another version.
 
     If-Match is evaluated first (RFC 9110 section 13.2.2).
     """
@@ -128,7 +128,9 @@ def _failed_precondition(error: Stale) -> ErrorObject | None:
         return http.precondition_failed("If-None-Match")
     if names_version(if_match):
         return None
-    detail = unmatchable(if_match) or "If-Match has no ETag of this resource; read it again."
+    detail = (
+        unmatchable(if_match) or "If-Match has no ETag of this resource. Read the resource again."
+    )
     return http.precondition_failed("If-Match", detail)
 
 
@@ -136,7 +138,7 @@ def _foreign_host(error: ForeignHost) -> ErrorObject:
     return ErrorObject(
         status=421,
         code="misdirected_request",
-        detail=f"This service does not serve the host {_quoted(error)}. Without access control it "
+        detail=f"This service does not serve the host {_quote(error)}. Without access control it "
         "accepts loopback addresses, localhost, and the hosts of ROSTER_PUBLIC_URL and "
         "ROSTER_HOSTS.",
         header="Host",
@@ -147,19 +149,19 @@ def _foreign_origin(error: ForeignOrigin) -> ErrorObject:
     return ErrorObject(
         status=403,
         code="foreign_origin",
-        detail=f"A page of the origin {_quoted(error)} must not change anything here. Accepted are "
-        "the service's own origin and those in ROSTER_CORS_ORIGINS.",
+        detail=f"Pages of the origin {_quote(error)} must not change anything in this service. The "
+        "service accepts its own origin and those in ROSTER_CORS_ORIGINS.",
         header="Origin",
     )
 
 
-def _quoted(error: Exception) -> str:
-    """The value of a header, as long as a reader needs it."""
-    return json.dumps(str(error)[:_LONGEST_QUOTED])
+def _quote(error: Exception) -> str:
+    """Quotes the start of the header's value, which is the error's message."""
+    return json.dumps(str(error)[:_MAX_QUOTED_LENGTH])
 
 
 def _log_reason(error: RosterError) -> None:
-    """Log why the store or a token is refused, which the client is not told."""
+    """Logs why the database is unavailable or a token is invalid. The response has no reason."""
     if isinstance(error, Unavailable) and (error.reason or error.__cause__):
         reason = error.reason or type(error.__cause__).__name__
         request_id = current_request().environ.get(REQUEST_ID)
@@ -169,31 +171,33 @@ def _log_reason(error: RosterError) -> None:
         current_request().log_fields = {"token_refused": error.reason, **fields}
 
 
-def _of_http(error: HTTPException) -> RequestError:
+def _to_http_error(error: HTTPException) -> RequestError:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         detail = f"This URL supports {allowed}."
-        found = ErrorObject(status=405, code="method_not_allowed", detail=detail)
-        return RequestError(found, headers={"Allow": allowed})
+        error_object = ErrorObject(status=405, code="method_not_allowed", detail=detail)
+        return RequestError(error_object, headers={"Allow": allowed})
     if isinstance(error, BadHost):
         return RequestError(_HOST)
     status = HTTPStatus(error.code or 500)
     if status is HTTPStatus.NOT_FOUND:
-        return RequestError(_nothing_here())
+        return RequestError(_not_found())
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return RequestError(ErrorObject(status=status, code=code, detail=f"{status.phrase}."))
 
 
-def _nothing_here() -> ErrorObject:
-    hint = suggest_url(current_request().path, current_app.url_map)
-    detail = "There is nothing here" + (f"; look at {hint}." if hint else ".")
-    meta = {"suggestion": hint} if hint else {}
+def _not_found() -> ErrorObject:
+    suggestion = suggest_url(current_request().path, current_app.url_map)
+    detail = "There is nothing at this URL."
+    if suggestion:
+        detail += f" Did you mean {suggestion}?"
+    meta = {"suggestion": suggestion} if suggestion else {}
     return ErrorObject(status=404, code="not_found", detail=detail, meta=meta)
 
 
-def _fault(error: Exception) -> RequestError:
+def _internal_error(error: Exception) -> RequestError:
     fault_id = uuid4().hex
     request_id = current_request().environ.get(REQUEST_ID)
     _log.error("fault", id=fault_id, request_id=request_id, exc_info=error)
-    detail = "Roster failed; its log has the reason under this error's id."
+    detail = "An internal error occurred. The log has the reason under the id of this error."
     return RequestError(ErrorObject(status=500, code="internal_error", detail=detail, id=fault_id))

@@ -1,11 +1,11 @@
-"""What each code of an error means: the sections of the page that errors' `about` links name."""
+"""The page that explains each error code. The `about` links of errors refer to its sections."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from flask import Blueprint, Response
 
-from adapters.api.pages.html import page, text
+from adapters.api.pages.html import escape, page_view
 from adapters.jsonapi.errors import status_of
 from application.entities import AnyType
 
@@ -19,22 +19,28 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "addresses, localhost, and the hosts of ROSTER_PUBLIC_URL and ROSTER_HOSTS.",
     ),
     "not_found": ("404", "There is nothing at this URL. An id is a number without leading zeros."),
-    "method_not_allowed": ("405", "The URL does not know the method; Allow names those it knows."),
+    "method_not_allowed": (
+        "405",
+        "The URL does not support the method. Allow lists the supported methods.",
+    ),
     "not_acceptable": (
         "406",
-        "Accept must admit application/vnd.api+json or application/json. The first may bear no "
-        "parameters other than ext, naming what the URL speaks, and profile.",
+        "Accept must allow application/vnd.api+json or application/json. The first may have only "
+        "the parameters ext, with the extension of the URL, and profile.",
     ),
     "unsupported_media_type": (
         "415",
-        "A body is application/vnd.api+json or application/json, and says so in Content-Type. "
-        "Operations want the atomic extension named in ext.",
+        "The Content-Type of a body must be application/vnd.api+json or application/json. For "
+        "operations, its parameter ext must name the atomic extension.",
     ),
-    "body_too_large": ("413", "The body is longer than this service takes; send it in parts."),
-    "body_too_slow": ("408", "The body did not arrive in time. Send it again, not in tiny chunks."),
+    "body_too_large": ("413", "The body is too large for this service. Send several requests."),
+    "body_too_slow": ("408", "The body did not arrive in time. Send it again, in larger chunks."),
     "incomplete_body": ("400", "The body ended before its Content-Length. Send it again."),
-    "too_many_requests": ("429", "You have asked too often; Retry-After says in how many seconds."),
-    "bad_request": ("400", "The request's head can't be read, such as a Host that can be none."),
+    "too_many_requests": (
+        "429",
+        "There were too many requests. Retry after the seconds in Retry-After.",
+    ),
+    "bad_request": ("400", "The headers of the request are malformed, such as an invalid Host."),
     # Access.
     "missing_token": ("401", "Send Authorization: Bearer and a token."),
     "invalid_token": ("401", "The token is damaged, expired, or not for this service."),
@@ -56,7 +62,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "repeated_parameter": ("400", "Only filter[ATTRIBUTE][] can occur more than once."),
     "invalid_parameter": (
         "400",
-        "The parameter's value is not valid. The detail says why, and what is accepted.",
+        "The parameter's value is not valid. The detail states the reason and the accepted form.",
     ),
     "unknown_attribute": (
         "400, 422",
@@ -74,25 +80,25 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "page_too_deep": ("400", "Numbered pages end at this offset. Continue with page[after]."),
     # The document.
-    "malformed_json": ("400", "The body is no JSON in UTF-8; it begins without a byte order mark."),
+    "malformed_json": ("400", "The body must be JSON in UTF-8 without a byte order mark."),
     "duplicate_member": ("400", "An object has two members of the same name."),
     "too_deep": ("400", "The body is nested too deeply."),
     "too_many_members": (
         "400",
-        "A document has at most 5,000 members and elements in all its objects and arrays; one with "
-        "operations has at most 50,000. Commas and opening brackets outside of strings are "
-        "counted.",
+        "A document has at most 5,000 members and elements in all its objects and arrays. A "
+        "document with operations has at most 50,000. The number is that of the commas and opening "
+        "brackets outside of strings.",
     ),
     "too_many_escapes": (
         "400",
-        "The strings of a document have at most 20,000 backslashes; those of one with operations "
-        "have at most 200,000.",
+        "The strings of a document have at most 20,000 backslashes. With operations, they have "
+        "at most 200,000.",
     ),
-    "number_too_long": ("400", "A number has more digits than are read."),
+    "number_too_long": ("400", "A number has too many digits."),
     "number_out_of_range": ("400", "A number is too large for a floating-point number."),
     "invalid_document": (
         "400",
-        "The structure of the document is not that of JSON:API. The pointer shows where.",
+        "The structure of the document violates JSON:API. The pointer shows where.",
     ),
     "missing_member": (
         "400",
@@ -111,28 +117,31 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "id_mismatch": ("409", "The id in the document is not the one in the URL."),
     # The attributes.
     "missing": ("422", "The attribute is required."),
-    "wrong_type": ("422", "The value has the wrong type, or is null."),
+    "wrong_type": ("422", "The value has the wrong type or is null."),
     "blank": ("422", "The attribute must contain at least one visible character."),
-    "too_long": ("422", "The attribute's value is too long; lengths count code points."),
-    "control_character": ("422", "The attribute is one line without control characters."),
+    "too_long": (
+        "422",
+        "The attribute's value is too long. The length is the number of code points.",
+    ),
+    "control_character": ("422", "The attribute must be one line without control characters."),
     "forbidden_character": ("422", "No string may contain NUL or a lone surrogate."),
     "invalid_format": ("422", "The value contains characters that the attribute does not accept."),
     "out_of_range": (
         "422",
-        "The number is too small or too large; the detail says what is accepted.",
+        "The number is too small or too large. The detail states the valid range.",
     ),
     "invalid_email": ("422", "The value is not a syntactically valid email address."),
-    "read_only": ("403", "The service sets the attribute. Leave it out, or send it as it stands."),
+    "read_only": ("403", "The service sets the attribute. Omit it, or send its current value."),
     # The directory.
-    "stale_version": ("412", "The resource has changed since. Read it again, then change that."),
+    "stale_version": ("412", "The resource has changed. Read it again, then repeat the change."),
     "precondition_failed": (
         "412",
-        "If-Match or If-None-Match failed; the detail says why. If-Match needs a strong ETag, as "
-        "Roster sent it: a proxy that compresses changes ETags.",
+        "If-Match or If-None-Match failed. The detail states the reason. If-Match requires a "
+        "strong ETag, exactly as Roster sent it. A proxy that compresses responses changes ETags.",
     ),
     "idempotency_key_reused": (
         "422",
-        "The Idempotency-Key was for another request. Take a new one.",
+        "The Idempotency-Key was used for another request. Send a new key.",
     ),
     "response_erased": (
         "409",
@@ -142,60 +151,69 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "too_many_stored_responses": (
         "429",
         "The responses stored for the principal's Idempotency-Keys of the last 24 hours take all "
-        "the space that one principal has. Nothing was done. Retry-After gives the seconds until "
-        "the oldest one expires.",
+        "the space that one principal has. Nothing has changed. Retry-After is the number of "
+        "seconds until the oldest response expires.",
     ),
-    "idempotency_key_in_use": ("409", "The first request with the key goes on. Ask again later."),
+    "idempotency_key_in_use": ("409", "Another request with the key is in progress. Retry later."),
     # The service.
-    "unavailable": ("503", "The database can't be reached. Nothing happened; ask again."),
-    "overtaken": ("503", "Others kept changing the same thing. Nothing happened; ask again."),
-    "writes_refused": ("503", "The database takes no changes now. Nothing happened; ask again."),
-    "not_migrated": ("503", "The database is not migrated; its operator runs roster db upgrade."),
+    "unavailable": ("503", "The database is unreachable. Nothing has changed. Retry."),
+    "overtaken": ("503", "Other requests changed the same data. Nothing has changed. Retry."),
+    "writes_refused": ("503", "The database is read-only at present. Nothing has changed. Retry."),
+    "not_migrated": (
+        "503",
+        "The database is not migrated. The operator must run roster db upgrade.",
+    ),
     "not_permitted": (
         "503",
-        "Roster lacks a privilege in its database. Nothing happened; its operator grants it.",
+        "Roster lacks a privilege in its database. Nothing has changed. Contact the operator.",
     ),
     "unknown_revision": (
         "503",
-        "The database records a version that no release of Roster has; its operator must look.",
+        "The database has a revision that this release does not know. Contact the operator.",
     ),
-    "foreign_table": ("503", "A table of another application is in the way of Roster's."),
+    "foreign_table": (
+        "503",
+        "The database has a table of another application with the name of a Roster table.",
+    ),
     "unsupported_server": ("503", "Roster does not support its database server."),
     "unsupported_encoding": ("503", "The encoding of the database is not UTF-8."),
     "outcome_unknown": (
         "503",
-        "The database's answer to a commit was lost: all of it happened or nothing. Look, or ask "
-        "again under the same Idempotency-Key.",
+        "The connection was lost during a commit, so either all changes were applied or none. "
+        "Check, or retry with the same Idempotency-Key.",
     ),
     "overloaded": (
         "503",
-        "The bodies of all requests together take as much memory as they may. The request was not "
-        "processed. Send it again after Retry-After, or with a smaller body.",
+        "The bodies of all requests together have reached their memory limit. The request was not "
+        "processed. Retry after the seconds in Retry-After, or send a smaller body.",
     ),
-    "internal_error": ("500", "A fault of Roster. Its log has the reason under the error's id."),
+    "internal_error": (
+        "500",
+        "An internal error. The log has the reason under the id of the error.",
+    ),
 }
-"""By code, the statuses of the codes that every service has, and their meaning."""
+"""Maps the codes that every service has to their statuses and their meaning."""
 
 
 def error_codes(types: Iterable[AnyType]) -> Mapping[str, tuple[str, str]]:
-    """By code, the statuses of all codes and their meaning: ERRORS, and those of the types."""
-    own = {
+    """Maps all codes to their statuses and their meaning: ERRORS, and the codes of the types."""
+    own_codes = {
         error.code: (str(status_of(error)), error.meaning)
         for each in types
         for error in each.errors
     }
-    return {**ERRORS, **own}
+    return {**ERRORS, **own_codes}
 
 
 def errors(codes: Mapping[str, tuple[str, str]]) -> Blueprint:
-    """The page with the meanings of the error codes."""
+    """Returns the blueprint of the page with the meanings of the error codes."""
     blueprint = Blueprint("errors", __name__)
-    sections = (_section(code, *explained) for code, explained in codes.items())
-    body = page("Errors of the Roster API", "".join(sections))
+    sections = (_section(code, *explanation) for code, explanation in codes.items())
+    respond = page_view("Errors of the Roster API", "".join(sections))
 
     @blueprint.get(URL)
     def show_errors() -> Response:
-        return body()
+        return respond()
 
     return blueprint
 
@@ -203,5 +221,5 @@ def errors(codes: Mapping[str, tuple[str, str]]) -> Blueprint:
 def _section(code: str, status: str, meaning: str) -> str:
     return (
         f'<section id="{code}"><h2><code>{code}</code> <small>{status}</small></h2>'
-        f"<p>{text(meaning)}</p></section>\n"
+        f"<p>{escape(meaning)}</p></section>\n"
     )

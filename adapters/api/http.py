@@ -1,4 +1,4 @@
-"""One request of the API and its answer: what the routes need from HTTP."""
+"""HTTP for the routes of the API: requests, preconditions and responses."""
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
@@ -33,15 +33,16 @@ from adapters.web.flask_app import PreparedResponse
 from adapters.web.request_body import BodyMemory, begin_validation, read_body, release_body
 from application.deadlines import restart_deadline
 from application.ports import Context
+from application.search import Slice
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 UNTRANSFORMED: Final = "no-transform"
-"""The Cache-Control of a response with an ETag: a proxy that compressed it would change the ETag,
-which If-Match then never matches (RFC 9110 section 8.8.1)."""
+"""The Cache-Control of a response with an ETag. A proxy that compressed the response would change
+the ETag, and If-Match would never match it (RFC 9110 section 8.8.1)."""
 PRIVATE: Final = f"private, no-cache, {UNTRANSFORMED}"
-"""What is read may stay in its reader's own cache, which asks before each use if it still is so."""
+"""The Cache-Control of a read: only the client may cache the response, and must revalidate it."""
 READING: Final = frozenset(("GET", "HEAD"))
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -49,48 +50,48 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class BodyPolicy:
-    """What is taken at a URL: bodies up to so many bytes, in the words of an extension or none."""
+    """The rules for the bodies of a URL: the maximum size in bytes, and the required extension."""
 
     body_limit: int
     extension: str | None = None
 
 
 def request_checks(
-    usual: BodyPolicy,
-    unusual: Mapping[str, BodyPolicy],
+    default_policy: BodyPolicy,
+    policies: Mapping[str, BodyPolicy],
     *,
     memory: BodyMemory,
     body_seconds: float,
     request_seconds: float,
-    most_parameters: int,
+    max_parameters: int,
 ) -> Callable[[], None]:
-    """What is done before any route: negotiation, then the body; the deadline begins after it.
+    """Returns the check for every route: content negotiation, the body, the query's length.
 
-    And a query of more than `most_parameters` is refused. `unusual` are the receptions of those
-    rules that have one of their own.
+    `policies` are those of URL rules that differ from the default. The check reads the body within
+    `body_seconds`, and then restarts the deadline with `request_seconds`.
     """
 
-    def receive() -> None:
+    def check_request() -> None:
         request = current_request()
         environ, rule = request.environ, request.url_rule
-        here = unusual.get(rule.rule, usual) if rule else usual
-        request.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=here.extension)
-        matters = request.method in WITH_DOCUMENT
+        policy = policies.get(rule.rule, default_policy) if rule else default_policy
+        request.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=policy.extension)
+        uses_body = request.method in WITH_DOCUMENT
         check_content_type(
             environ.get("CONTENT_TYPE") or None,
             has_body=_has_body(environ),
-            body_matters=matters,
-            extension=here.extension,
+            uses_body=uses_body,
+            extension=policy.extension,
         )
-        if matters:
+        if uses_body:
             check_content_encoding(environ.get("HTTP_CONTENT_ENCODING"))
             request.body = read_body(
-                environ, limit=here.body_limit, seconds=body_seconds, memory=memory
+                environ, limit=policy.body_limit, seconds=body_seconds, memory=memory
             )
             restart_deadline(request_seconds)
-        parameters.check_parameter_count(environ.get("QUERY_STRING", ""), most_parameters)
+        parameters.check_parameter_count(environ.get("QUERY_STRING", ""), max_parameters)
 
-    return receive
+    return check_request
 
 
 def _has_body(environ: "WSGIEnvironment") -> bool:
@@ -100,20 +101,20 @@ def _has_body(environ: "WSGIEnvironment") -> bool:
 
 
 def query() -> str:
-    """The query string as it came."""
+    """Returns the query string of the request, unchanged."""
     return str(current_request().environ.get("QUERY_STRING", ""))
 
 
 def context() -> Context:
-    """The principal and the id of the request."""
+    """Returns the principal and the id of the request."""
     request = current_request()
     return Context(request.principal, request.environ[REQUEST_ID])
 
 
 def read_resource_object(resource: Resource, *, resource_id: str | None = None) -> ResourceObject:
-    """The resource object in the body; problems with its fields will point into it.
+    """Returns the resource object in the body, and stores it for the pointers of errors.
 
-    `resource_id` is the id that it must have. Raises RequestError.
+    `resource_id` is the id that it must have. Raises RequestError if its structure is invalid.
     """
     request = current_request()
     begin_validation(request.environ)
@@ -121,54 +122,61 @@ def read_resource_object(resource: Resource, *, resource_id: str | None = None) 
     return request.resource_object
 
 
-def read_operations(collections: atomic.Collections, locate: ResolveHref) -> atomic.Batch:
-    """The operations in the body; refusals of them will point into it."""
+def read_operations(collections: atomic.Collections, resolve_href: ResolveHref) -> atomic.Batch:
+    """Returns the operations in the body, and stores them for the pointers of errors.
+
+    Raises RequestError if they are invalid, and InsufficientScope.
+    """
     request = current_request()
     begin_validation(request.environ)
-    request.batch = atomic.read(request.body, collections, locate, request.principal)
+    request.batch = atomic.parse_batch(request.body, collections, resolve_href, request.principal)
     return request.batch
 
 
 def discard_body() -> None:
-    """Free the memory of a large body, once it is valid and nothing more is read from it."""
+    """Frees the memory of a large body. Call it when the body is valid and no longer needed."""
     request = current_request()
     if release_body(request.environ):
         request.body = b""
 
 
 def pointer_to(field: str) -> str | None:
-    """The pointer to the field in the request's document; None if it has no document."""
-    sent = current_request().resource_object
-    return sent.pointer_to(field) if sent else None
+    """Returns the pointer to the field in the request's document, if there is a document."""
+    resource_object = current_request().resource_object
+    return resource_object.pointer_to(field) if resource_object else None
 
 
 def preconditions() -> Container[int] | None:
-    """The versions that the request's conditions let through; None for any.
+    """Returns the versions for which the request's preconditions hold; None for any.
 
-    If-None-Match is one of them where something is to change; reading, it asks for a 304.
+    If-None-Match is a precondition only of a change. For a read, it can lead to status 304.
     """
     request = current_request()
     environ = request.environ
-    unwanted = None if request.method in READING else environ.get("HTTP_IF_NONE_MATCH")
-    return expected_versions(environ.get("HTTP_IF_MATCH"), unwanted)
+    if_none_match = None if request.method in READING else environ.get("HTTP_IF_NONE_MATCH")
+    return expected_versions(environ.get("HTTP_IF_MATCH"), if_none_match)
 
 
 def wants_cursor_profile() -> bool:
-    """Whether the client asked for the cursor pagination profile."""
+    """Returns True if the client requests the cursor pagination profile."""
     return CURSOR_PROFILE in current_request().profiles
 
 
-def ok(body: bytes, *, version: int | None = None, profile: bool = False) -> Response:
-    """200 with the document, or 304 where the client has it already.
+def uses_cursor_profile(query: parameters.CollectionQuery) -> bool:
+    """Returns True if the client requests the profile, and the page has cursors."""
+    return wants_cursor_profile() and isinstance(query.search.place, Slice)
 
-    RequestError (412) if it has no version and is not the one that If-Match means.
+
+def ok(body: bytes, *, version: int | None = None, profile: bool = False) -> Response:
+    """Returns status 200 with the document, or 304 if If-None-Match names its ETag.
+
+    Raises RequestError (412) if a document without a version does not match If-Match.
     """
     etag = entity_tag(body, version)
     content_type = media_type([CURSOR_PROFILE]) if profile else JSONAPI
     request = current_request()
     if request.method not in READING:
-        changed = {"ETag": etag, "Cache-Control": UNTRANSFORMED}
-        return response(200, body, content_type, changed)
+        return response(200, body, content_type, {"ETag": etag, "Cache-Control": UNTRANSFORMED})
     environ = request.environ
     if_match = environ.get("HTTP_IF_MATCH")
     if version is None and if_match is not None and not if_match_matches(if_match, etag):
@@ -180,7 +188,7 @@ def ok(body: bytes, *, version: int | None = None, profile: bool = False) -> Res
 
 
 def precondition_failed(header: str, detail: str | None = None) -> ErrorObject:
-    """412 for a header, with the reason if it is not the state of the resource."""
+    """Returns the error (412) for a header. The default detail is the state of the resource."""
     return ErrorObject(
         status=412,
         code="precondition_failed",
@@ -193,7 +201,7 @@ _MATCH: Final = {"If-Match": "does not match", "If-None-Match": "matches"}
 
 
 def created(body: bytes, *, version: int, location: str) -> Response:
-    """201 with the document of what was created."""
+    """Returns status 201 with the document of the new resource."""
     headers = {
         "ETag": entity_tag(body, version),
         "Location": location,
@@ -203,12 +211,12 @@ def created(body: bytes, *, version: int, location: str) -> Response:
 
 
 def operations_ok(body: bytes) -> Response:
-    """200 with what came of operations."""
+    """Returns status 200 with the results of operations."""
     return response(200, body, media_type(extension=atomic.EXTENSION))
 
 
 def deleted() -> Response:
-    """204."""
+    """Returns status 204."""
     return response(204)
 
 
@@ -218,6 +226,6 @@ def response(
     content_type: str = JSONAPI,
     headers: Mapping[str, str] = _NO_HEADERS,
 ) -> Response:
-    """The answer, typed where it has a body."""
-    typed = {"Content-Type": content_type, **headers} if body else headers
-    return PreparedResponse(body, status, typed.items())
+    """Returns a response. It has a Content-Type only if it has a body."""
+    all_headers = {"Content-Type": content_type, **headers} if body else headers
+    return PreparedResponse(body, status, all_headers.items())

@@ -1,4 +1,4 @@
-"""Idempotency: a request that is repeated under its Idempotency-Key gets the first response."""
+"""Idempotency: a retry with the same Idempotency-Key gets the stored response."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -12,39 +12,42 @@ from application.idempotency import run_idempotently
 from application.ports import StoredResponse, Subject, UnitRunner
 
 STORED_HEADERS: Final = ("Content-Type", "ETag", "Location", "Cache-Control")
-"""The headers of a response that are stored with it."""
+"""The headers of a response that are stored."""
 
 Respond = Callable[[UnitRunner], tuple[Response, Iterable[Subject]]]
-"""Creates the response, and names the resources that it contains."""
+"""Returns a response and the resources that it contains."""
 RespondOnce = Callable[[UnitRunner, Respond, Iterable[Subject]], Response]
 
 
 def idempotent(render_error: Callable[[Exception], Response]) -> RespondOnce:
-    """Returns the response that `respond` creates; under an Idempotency-Key, the first one.
+    """Returns a function that executes a request at most once for each Idempotency-Key.
 
-    The resources that the response contains are stored with it, so that it can be erased with
-    any of them. An error, which `render_error` renders, is about those that the request names.
+    That function calls `respond` or returns the stored response. The resources that the response
+    contains are stored with it, so an erasure of one of them erases the response. `render_error`
+    renders an error; its resources are those that the request names.
     """
 
     def respond_once(run: UnitRunner, respond: Respond, named: Iterable[Subject]) -> Response:
-        sent = current_request()
-        environ = sent.environ
+        http_request = current_request()
+        environ = http_request.environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             http.discard_body()
             return respond(run)[0]
         context = http.context()
         url = f"{environ['PATH_INFO']}?{http.query()}"
-        request = idempotent_request(key, principal=context.principal, url=url, body=sent.body)
+        request = idempotent_request(
+            key, principal=context.principal, url=url, body=http_request.body
+        )
         http.discard_body()
-        answer = run_idempotently(
+        stored = run_idempotently(
             run,
             request,
             context,
-            lambda joined: _stored(*respond(joined)),
-            lambda refusal: _stored(render_error(refusal), named),
+            lambda nested_run: _stored(*respond(nested_run)),
+            lambda error: _stored(render_error(error), named),
         )
-        return http.response(answer.status, answer.body, headers=answer.headers)
+        return http.response(stored.status, stored.body, headers=stored.headers)
 
     return respond_once
 

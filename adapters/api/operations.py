@@ -1,4 +1,4 @@
-"""POST /operations: many operations on the collections, all of them or none."""
+"""POST /operations: performs many operations, or none if one of them fails."""
 
 from collections.abc import Container
 from typing import Final
@@ -16,8 +16,8 @@ from application.operations import Operations
 from application.ports import Subject, UnitRunner
 
 URL: Final = "/operations"
-LONGEST_HREF: Final = 2048
-"""No URL of a resource is longer."""
+MAX_HREF_LENGTH: Final = 2048
+"""No resource has a longer URL."""
 
 
 def operations(
@@ -28,48 +28,48 @@ def operations(
     addresses: Urls,
     respond_once: RespondOnce,
 ) -> None:
-    """Give the API its route for operations."""
-    locate = href_resolver(addresses, collections.keys())
+    """Registers the route for operations."""
+    resolve_href = href_resolver(addresses, collections.keys())
 
     @api.post(URL)
     def perform_operations() -> Response:
         parameters.no_parameters(http.query())
-        batch = http.read_operations(collections, locate)
+        batch = http.read_operations(collections, resolve_href)
 
-        def answer(run: UnitRunner) -> tuple[Response, set[Subject]]:
-            came = perform(batch.operations, run, http.context())
-            body = atomic.results(batch, came, collections)
-            return http.operations_ok(body), batch.subjects(came)
+        def respond(run: UnitRunner) -> tuple[Response, set[Subject]]:
+            results = perform(batch.operations, run, http.context())
+            body = atomic.results_document(batch, results, collections)
+            return http.operations_ok(body), batch.subjects(results)
 
-        return respond_once(run, answer, batch.subjects())
+        return respond_once(run, respond, batch.subjects())
 
 
 def href_resolver(addresses: Urls, types: Container[str]) -> ResolveHref:
-    """Reads the URLs that operations name, in every form in which the API answers them.
+    """Returns a function that resolves the URLs in operations.
 
-    They are below the public URL, or relative to that of the operations, or without any host.
+    A URL may begin with the public URL, be relative to the URL of the operations, or have no host.
     """
     public = addresses.root.removesuffix(PREFIX)
 
-    def locate(href: str) -> tuple[str, str | None] | None:
-        # Checked before urljoin, which normalizes host names in time that grows with the square
-        # of their length, and remembers the URLs that it has resolved.
-        if len(href) > LONGEST_HREF or not href.isascii():
+    def resolve_href(href: str) -> tuple[str, str | None] | None:
+        # Checked before urljoin, which normalizes a host name in time proportional to the square
+        # of its length, and caches the URLs that it has resolved.
+        if len(href) > MAX_HREF_LENGTH or not href.isascii():
             return None
-        if " " in href or not href.isprintable():  # urljoin would leave them out
+        if " " in href or not href.isprintable():  # urljoin would remove the characters.
             return None
-        for below, url in ((public, _resolved(f"{addresses.root}{URL}", href)), ("", href)):
-            path = canonical(unquote(url.removeprefix(below)))
-            named, slash, key = path.removeprefix(f"{PREFIX}/").partition("/")
-            if url.startswith(f"{below}{PREFIX}/") and named in types:
-                return named, key if slash else None
+        for base, url in ((public, _resolve(f"{addresses.root}{URL}", href)), ("", href)):
+            path = canonical(unquote(url.removeprefix(base)))
+            resource_type, slash, resource_id = path.removeprefix(f"{PREFIX}/").partition("/")
+            if url.startswith(f"{base}{PREFIX}/") and resource_type in types:
+                return resource_type, resource_id if slash else None
         return None
 
-    return locate
+    return resolve_href
 
 
-def _resolved(base: str, reference: str) -> str:
-    """The URL that a reference means (RFC 3986 section 5); the reference itself if it is none."""
+def _resolve(base: str, reference: str) -> str:
+    """Resolves a URL reference (RFC 3986 section 5). Returns an invalid one unchanged."""
     try:
         return urljoin(base, reference)
     except ValueError:

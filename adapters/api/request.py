@@ -1,4 +1,4 @@
-"""The request of the API, with what has been read from it so far."""
+"""The request class of the API, with the parts that have been parsed so far."""
 
 from collections.abc import Callable
 from typing import cast
@@ -13,20 +13,20 @@ from adapters.web.request_body import Body
 
 
 class ApiRequest(flask_app.Request):
-    """Holds what a check or a route has read, for those that come later."""
+    """A request of the API. Checks and routes store what they have parsed."""
 
     profiles: frozenset[str] = frozenset()
     """The profiles that the client accepts (adapters.api.http.request_checks)."""
     body: Body = b""
-    """The body, until `discard_body` (adapters.api.http.request_checks)."""
+    """The body, empty after `discard_body` (adapters.api.http.request_checks)."""
     resource_object: ResourceObject | None = None
-    """The resource object in the body: errors of its fields point into it."""
+    """The resource object in the body, for the pointers of errors."""
     batch: Batch | None = None
-    """The operations in the body: errors of an operation point into it."""
+    """The operations in the body, for the pointers of errors."""
 
 
 current_request = cast("Callable[[], ApiRequest]", flask_app.current_request)
-"""Returns the request that is being handled. RuntimeError outside a request."""
+"""Returns the current request. Raises RuntimeError outside a request."""
 
 
 def require_request_class(state: BlueprintSetupState) -> None:

@@ -1,4 +1,4 @@
-"""The API's root, and the one form in which its URLs are routed."""
+"""The root of the API, and the canonical form of its URLs."""
 
 from collections.abc import Iterable
 
@@ -12,23 +12,23 @@ from adapters.resources.addresses import PREFIX, Urls
 
 
 def canonical(path: str) -> str:
-    """The path by which a URL under the prefix is routed: one trailing slash, then one .json less.
+    """Returns a path under the prefix without a trailing slash and without the suffix .json.
 
-    /users.json is how this API's URLs were once written, and clients still write them.
+    Other paths are unchanged. Early clients of this API use URLs such as /users.json.
     """
     if not path.startswith(PREFIX):
         return path
-    shorter = path.removesuffix("/").removesuffix(".json")
-    under = shorter == PREFIX or shorter.startswith(f"{PREFIX}/")
-    return shorter if under else path
+    canonical_path = path.removesuffix("/").removesuffix(".json")
+    is_under_prefix = canonical_path == PREFIX or canonical_path.startswith(f"{PREFIX}/")
+    return canonical_path if is_under_prefix else path
 
 
 def root(api: Blueprint, addresses: Urls, resources: Iterable[Resource]) -> None:
-    """Give the API the document that names its collections."""
+    """Registers the route of the document that lists the collections."""
     body = orjson.dumps(
         {
             "jsonapi": {"version": "1.1"},
-            "links": {"self": addresses.root, "describedby": addresses.description},
+            "links": {"self": addresses.root, "describedby": addresses.openapi},
             "meta": {"collections": {r.type: addresses.collection(r) for r in resources}},
         }
     )

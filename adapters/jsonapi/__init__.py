@@ -1,1 +1,1 @@
-"""JSON:API 1.1 for any resource, as plain values: no server, no database, no aggregate."""
+"""JSON:API 1.1 for any resource type, without a server, a database or an aggregate."""

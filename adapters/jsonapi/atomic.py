@@ -1,6 +1,6 @@
-"""The atomic operations extension: a document -> operations, what came of them -> a document.
+"""The atomic operations extension (jsonapi.org/ext/atomic): requests and responses.
 
-No type of resource is known here; a table of collections says which there are.
+This module knows no resource types. A table of collections defines them.
 """
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ from adapters.jsonapi.operation_objects import (
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import (
     client_generated_id_error,
-    other_id,
-    other_type,
-    parsed,
+    id_mismatch,
+    parse_body,
+    type_mismatch,
 )
 from application.access import Action, Principal, required_scopes
 from application.operations import (
@@ -44,16 +44,16 @@ from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
 MAX_MEMBERS: Final = 500 * MAX_OPERATIONS
-"""How many members and elements a document has at most: enough for the attributes, and for the
-links, meta and relationships that clients send back, of as many operations as there may be."""
+"""The most members and elements of a document. This suffices for the maximum number of operations,
+each with all attributes and the links, meta and relationships of a response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Resources of a type, for operations on them.
+    """A resource type, for operations on its resources.
 
-    `new` and `changes` make what its commands take out of attributes that are to be set and
-    read-only ones that were claimed; they raise the domain's refusals.
+    `new` and `changes` create the arguments of the type's commands from the settable and the
+    read-only attributes that a client sent. They raise the errors of the domain.
     """
 
     resource: Resource
@@ -67,75 +67,77 @@ Collections = Mapping[str, Collection]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The operations of a document: as they were sent, and as they are meant."""
+    """The operation objects of a document, and the operations of the application."""
 
     objects: Sequence[OperationObject]
     operations: Sequence[Operation]
 
-    def refusal(self, refused: OperationRefused) -> RequestError:
-        """What an operation was refused for, with pointers into the document."""
-        return _to_request_error(self.objects[refused.position], refused.refusal)
+    def to_request_error(self, error: OperationRefused) -> RequestError:
+        """Converts the error of an operation. The pointers are those of the document."""
+        return _to_request_error(self.objects[error.position], error.error)
 
-    def subjects(self, came: Results = ()) -> set[Subject]:
-        """The resources that the operations name, and those that they left."""
-        named = {
-            (each.type, each.which)
+    def subjects(self, results: Results = ()) -> set[Subject]:
+        """Returns the resources that the operations name, and those in their results."""
+        targets = {
+            (each.type, each.target)
             for each in self.operations
-            if not isinstance(each, Create) and isinstance(each.which, int)
+            if not isinstance(each, Create) and isinstance(each.target, int)
         }
-        left = zip(self.operations, came, strict=False)
-        return named | {(each.type, entity.id) for each, entity in left if entity}
+        pairs = zip(self.operations, results, strict=False)
+        return targets | {(each.type, entity.id) for each, entity in pairs if entity}
 
 
-def read(
+def parse_batch(
     text: bytes | bytearray,
     collections: Collections,
-    locate: ResolveHref,
+    resolve_href: ResolveHref,
     principal: Principal | None,
 ) -> Batch:
-    """The operations of a request's document.
+    """Parses the operations of a request's document.
 
-    Raises RequestError with every problem of the first check that fails: structure (400), targets
-    that cannot exist (404), client-generated ids (403), types and ids that contradict each other
-    (409), attributes. Raises InsufficientScope after the check of the structure if the principal
-    lacks a scope that an operation requires; without access control, `principal` is None.
+    Raises RequestError with all errors of the first check that fails. The checks are, in this
+    order: the structure (400), targets that cannot exist (404), client-generated ids (403),
+    contradictory types and ids (409), and attributes. Raises InsufficientScope after the check of
+    the structure if the principal lacks a scope that an operation requires. Without access control,
+    `principal` is None.
     """
-    sent = OperationsParser(locate).operations(parsed(text, most=MAX_MEMBERS))
+    value = parse_body(text, max_members=MAX_MEMBERS)
+    objects = OperationsParser(resolve_href).operations(value)
     if principal:
-        principal.require_scopes(scope for one in sent for scope in _scopes(one, collections))
-    for check in (_missing_targets, _client_generated_ids, _check_identity):
-        if problems := [each for one in sent for each in check(one, collections)]:
-            raise RequestError(*problems)
-    return Batch(sent, _to_operations(sent, collections))
+        principal.require_scopes(scope for each in objects for scope in _scopes(each, collections))
+    for check in (_missing_targets, _client_generated_ids, _contradictory_identities):
+        if errors := [error for each in objects for error in check(each, collections)]:
+            raise RequestError(*errors)
+    return Batch(objects, _to_operations(objects, collections))
 
 
-def results(batch: Batch, came: Results, collections: Collections) -> bytes:
-    """The document of what came of the operations, in their order."""
-    found = [
+def results_document(batch: Batch, results: Results, collections: Collections) -> bytes:
+    """Returns the document with the results of the operations, in their order."""
+    result_objects = [
         {}
         if entity is None
         else {
             "data": collections[operation.type].writer.resource(entity),
             "meta": {"version": entity.version},
         }
-        for operation, entity in zip(batch.operations, came, strict=True)
+        for operation, entity in zip(batch.operations, results, strict=True)
     ]
-    return orjson.dumps({"jsonapi": {"version": "1.1"}, RESULTS: found})
+    return orjson.dumps({"jsonapi": {"version": "1.1"}, RESULTS: result_objects})
 
 
 _ANY_ID: Final = Id()
 _ACTIONS: Final = {"add": Action.CREATE, "update": Action.CHANGE, "remove": Action.DELETE}
 
 
-def _scopes(sent: OperationObject, collections: Collections) -> tuple[str, ...]:
-    """The scopes of the equivalent single request; none if the target does not exist."""
-    if isinstance(sent.target, MissingTarget) or sent.target.type not in collections:
+def _scopes(operation: OperationObject, collections: Collections) -> tuple[str, ...]:
+    """Returns the scopes of the equivalent single request; the empty tuple for no such target."""
+    if isinstance(operation.target, MissingTarget) or operation.target.type not in collections:
         return ()
-    return required_scopes(sent.target.type, _ACTIONS[sent.op])
+    return required_scopes(operation.target.type, _ACTIONS[operation.op])
 
 
-def _missing_targets(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
-    target = sent.target
+def _missing_targets(operation: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
+    target = operation.target
     if isinstance(target, MissingTarget):
         yield _not_found(target.pointer, target.detail)
     elif not (target.inferred or target.type in collections):
@@ -145,7 +147,7 @@ def _missing_targets(sent: OperationObject, collections: Collections) -> Iterato
 
 
 def _is_id(target: Target, collections: Collections) -> bool:
-    """Whether a resource of the target's type can have its id."""
+    """Returns True if a resource of the target's type can have the target's id."""
     collection = collections.get(target.type)
     ids = collection.resource.id if collection else _ANY_ID
     return ids.parse(target.id or "") is not None
@@ -155,65 +157,73 @@ def _not_found(pointer: str, detail: str) -> ErrorObject:
     return ErrorObject(status=404, code="not_found", detail=detail, pointer=pointer)
 
 
-def _client_generated_ids(sent: OperationObject, _: Collections) -> Iterator[ErrorObject]:
-    if sent.op == "add" and sent.data and (problem := client_generated_id_error(sent.data)):
-        yield problem
+def _client_generated_ids(operation: OperationObject, _: Collections) -> Iterator[ErrorObject]:
+    if (
+        operation.op == "add"
+        and operation.data
+        and (error := client_generated_id_error(operation.data))
+    ):
+        yield error
 
 
-def _check_identity(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
-    target, data = sent.found, sent.data
+def _contradictory_identities(
+    operation: OperationObject, collections: Collections
+) -> Iterator[ErrorObject]:
+    target, data = operation.existing_target, operation.data
     if data is None:
         return
     if target.type not in collections:
-        yield other_type(data, "No collection has this type.")
+        yield type_mismatch(data, "No collection has this type.")
     elif data.type != target.type:
-        yield other_type(data, f"The type must be {target.type}, as in the target.")
-    other = data.id != target.id or (data.id is None and data.lid != target.lid)
-    if sent.op == "update" and other:
-        yield other_id(data, "The id must be that of the target.")
+        yield type_mismatch(data, f"The type must be {target.type}, as in the target.")
+    is_other = data.id != target.id or (data.id is None and data.lid != target.lid)
+    if operation.op == "update" and is_other:
+        yield id_mismatch(data, "The id must be that of the target.")
 
 
-def _to_operations(sent: Sequence[OperationObject], collections: Collections) -> list[Operation]:
-    """The commands of the operations.
+def _to_operations(objects: Sequence[OperationObject], collections: Collections) -> list[Operation]:
+    """Converts the operation objects into operations of the application.
 
-    Raises RequestError with the errors of all invalid operations, or else with every other error.
+    Raises RequestError with the errors of all invalid operations. If all are valid, it lists the
+    other errors.
     """
-    found: list[Operation] = []
-    refusals: list[tuple[OperationObject, RosterError]] = []
-    for each in sent:
+    operations: list[Operation] = []
+    failures: list[tuple[OperationObject, RosterError]] = []
+    for each in objects:
         try:
-            found.append(_to_operation(each, collections[each.found.type]))
+            operations.append(_to_operation(each, collections[each.existing_target.type]))
         except RosterError as error:
-            # Its traceback refers to this list: they would keep each other, and the document.
-            refusals.append((each, error.with_traceback(None)))
-    invalid = [refused for refused in refusals if isinstance(refused[1], Invalid)]
-    if first := invalid or refusals:
-        raise _merge_errors(first)
-    return found
+            # The traceback refers to this list. The cycle would hold the document in memory.
+            failures.append((each, error.with_traceback(None)))
+    invalid = [failure for failure in failures if isinstance(failure[1], Invalid)]
+    if reported := invalid or failures:
+        raise _merge_errors(reported)
+    return operations
 
 
-def _merge_errors(refusals: Sequence[tuple[OperationObject, RosterError]]) -> RequestError:
-    """One refusal of several operations: the first MAX_ERRORS problems, and how many more."""
-    problems: list[ErrorObject] = []
+def _merge_errors(failures: Sequence[tuple[OperationObject, RosterError]]) -> RequestError:
+    """Merges the errors of several operations: lists the first MAX_ERRORS, counts the others."""
+    errors: list[ErrorObject] = []
     omitted = 0
-    for sent, error in refusals:
-        if len(problems) < MAX_ERRORS:
-            found = _to_request_error(sent, error)
-            problems += found.errors
-            omitted += found.omitted
+    for operation, error in failures:
+        if len(errors) < MAX_ERRORS:
+            request_error = _to_request_error(operation, error)
+            errors += request_error.errors
+            omitted += request_error.omitted
         else:
             omitted += len(error.violations) + error.omitted if isinstance(error, Invalid) else 1
-    return RequestError(*problems, omitted=omitted)
+    return RequestError(*errors, omitted=omitted)
 
 
-def _to_operation(sent: OperationObject, collection: Collection) -> Operation:
-    target, expected, resource = sent.found, _expected(sent.version), collection.resource
-    if sent.data is None:
+def _to_operation(operation: OperationObject, collection: Collection) -> Operation:
+    target, resource = operation.existing_target, collection.resource
+    expected = _expected_versions(operation.version)
+    if operation.data is None:
         return Delete(target.type, _id_or_creation(target, resource), expected)
-    if sent.op == "add":
-        new = collection.new(*resource.load(sent.data.fields, partial=False))
+    if operation.op == "add":
+        new = collection.new(*resource.load(operation.data.fields, partial=False))
         return Create(target.type, new)
-    changes = collection.changes(*resource.load(sent.data.fields, partial=True))
+    changes = collection.changes(*resource.load(operation.data.fields, partial=True))
     return Change(target.type, _id_or_creation(target, resource), changes, expected)
 
 
@@ -223,34 +233,39 @@ def _id_or_creation(target: Target, resource: Resource) -> int | CreatedBy:
     return resource.id.parse(target.id or "") or 0
 
 
-def _expected(version: int | str | None) -> Container[int] | None:
-    """The versions that are meant, by their number or as If-Match would say it."""
+def _expected_versions(version: int | str | None) -> Container[int] | None:
+    """Returns the versions for a number, or for a string as in If-Match; None for any version."""
     if isinstance(version, int):
         return frozenset({version} if 0 < version <= MAX_KEY else ())
     return expected_versions(version)
 
 
-def _to_request_error(sent: OperationObject, error: RosterError) -> RequestError:
-    """A refusal of the domain, with pointers to where the operation has what is at fault."""
-    place = _pointer_for(sent, error)
-    version = sent.version
+def _to_request_error(operation: OperationObject, error: RosterError) -> RequestError:
+    """Converts an error of an operation, with a pointer to the cause in the document."""
+    pointer = _pointer_for(operation, error)
+    version = operation.version
     if isinstance(error, Stale) and isinstance(version, str) and not names_version(version):
         detail = unmatchable(version, "meta.version") or (
-            "meta.version has no ETag of this resource; read it again."
+            "meta.version has no ETag of this resource. Read the resource again."
         )
         return RequestError(
-            ErrorObject(status=412, code="precondition_failed", detail=detail, pointer=place)
+            ErrorObject(status=412, code="precondition_failed", detail=detail, pointer=pointer)
         )
-    found = to_request_error(error, sent.data.pointer_to if sent.data else lambda _: None)
+    request_error = to_request_error(
+        error, operation.data.pointer_to if operation.data else lambda _: None
+    )
     return RequestError(
-        *(replace(each, pointer=each.pointer or place, header=None) for each in found.errors),
-        headers=found.headers,
-        omitted=found.omitted,
+        *(
+            replace(each, pointer=each.pointer or pointer, header=None)
+            for each in request_error.errors
+        ),
+        headers=request_error.headers,
+        omitted=request_error.omitted,
     )
 
 
-def _pointer_for(sent: OperationObject, error: RosterError) -> str:
-    """What of the operation a refusal is about, where it is not about an attribute."""
+def _pointer_for(operation: OperationObject, error: RosterError) -> str:
+    """Returns the pointer of an error that is not about an attribute."""
     if isinstance(error, Stale):
-        return f"{sent.at}/meta/version"
-    return sent.target.pointer if isinstance(error, NotFound) else sent.at
+        return f"{operation.pointer}/meta/version"
+    return operation.target.pointer if isinstance(error, NotFound) else operation.pointer

@@ -14,57 +14,57 @@ JSONAPI: Final = "application/vnd.api+json"
 JSON: Final = "application/json"
 CURSOR_PROFILE: Final = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 
-REMEMBERED: Final = 256
-LONGEST_REMEMBERED: Final = 512
-"""Clients that send longer headers could fill the memory with them."""
+MAX_CACHED: Final = 256
+MAX_CACHED_LENGTH: Final = 512
+"""Longer headers are not cached: clients could fill the memory with them."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What stands between semicolons; those in a quoted string part nothing.
-_PIECE: Final = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)++')
+# A parameter. Semicolons in a quoted string do not end it.
+_PARAMETER_TEXT: Final = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)++')
 
 
-def _remembered(
+def _cached(
     function: Callable[Concatenate[str | None, P], T],
 ) -> Callable[Concatenate[str | None, P], T]:
-    """The function of a header, which remembers its results for the last headers that were short.
+    """Decorates a function of a header with a cache of its results for short headers.
 
     Most clients send the same few headers.
     """
-    known = lru_cache(REMEMBERED)(function)
+    cached_function = lru_cache(MAX_CACHED)(function)
 
     @wraps(function)
-    def found(header: str | None, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if header is None or len(header) <= LONGEST_REMEMBERED:
-            return known(header, *args, **kwargs)  # type: ignore[arg-type]
+    def wrapper(header: str | None, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if header is None or len(header) <= MAX_CACHED_LENGTH:
+            return cached_function(header, *args, **kwargs)  # type: ignore[arg-type]
         return function(header, *args, **kwargs)
 
-    return found
+    return wrapper
 
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """A media range of an Accept header; `usable` if JSON:API lets a server honour it."""
+    """A media range of an Accept header. JSON:API requires servers to ignore unusable ranges."""
 
     type: str
     quality: float
-    usable: bool
+    is_usable: bool
     profiles: frozenset[str]
 
 
 def media_type(profiles: Iterable[str] = (), *, extension: str | None = None) -> str:
-    """The Content-Type of a document to which the extension and the profiles were applied."""
-    named = {"ext": extension, "profile": " ".join(profiles)}
-    return JSONAPI + "".join(f';{name}="{value}"' for name, value in named.items() if value)
+    """Returns the Content-Type of a document with the extension and the profiles."""
+    parameters = {"ext": extension, "profile": " ".join(profiles)}
+    return JSONAPI + "".join(f';{name}="{value}"' for name, value in parameters.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
 class _MediaType:
-    """A media type or range as it was written, its names in lower case.
+    """A media type or range with names in lower case and all parameters.
 
-    It keeps every parameter, broken and repeated ones too: JSON:API has the whole type refused for
-    one that it forbids, and libraries drop what they can't read
+    Malformed and repeated parameters are included, because JSON:API requires servers to reject a
+    type for any forbidden parameter. Libraries drop parameters that they cannot parse
     (docs/decisions/0015-media-type-parsing.md).
     """
 
@@ -72,27 +72,27 @@ class _MediaType:
     parameters: tuple[tuple[str, str], ...]
 
     @classmethod
-    def read(cls, text: str) -> "_MediaType":
+    def parse(cls, text: str) -> "_MediaType":
         name, _, rest = text.partition(";")
-        pieces = filter(str.strip, _PIECE.findall(rest))
-        return cls(name.strip().lower(), tuple(map(_parameter, pieces)))
+        parameters = filter(str.strip, _PARAMETER_TEXT.findall(rest))
+        return cls(name.strip().lower(), tuple(map(_parse_parameter, parameters)))
 
     def values(self, parameter: str) -> list[str]:
-        """All that are given for the parameter."""
+        """Returns all values of the parameter."""
         return [value for name, value in self.parameters if name == parameter]
 
     def uris(self, parameter: str) -> frozenset[str]:
-        """Those of the lists that its values are (#media-type-parameter-rules)."""
+        """Returns the URIs of the parameter, a list of URIs (#media-type-parameter-rules)."""
         return frozenset(uri for value in self.values(parameter) for uri in value.split())
 
-    def has_none_but(self, *parameters: str) -> bool:
-        """Whether every parameter is one of these."""
+    def has_only(self, *parameters: str) -> bool:
+        """Returns True if the type has no other parameters."""
         return all(name in parameters for name, _ in self.parameters)
 
 
-def _parameter(piece: str) -> tuple[str, str]:
-    """Its name and value; what is no parameter is one without a name."""
-    name, equals, value = piece.partition("=")
+def _parse_parameter(text: str) -> tuple[str, str]:
+    """Returns the name and the value. The name is empty if the text has no equals sign."""
+    name, equals, value = text.partition("=")
     return name.strip().lower() if equals else "", _unquoted(value.strip())
 
 
@@ -107,47 +107,47 @@ def _quality(text: str) -> float:
         return 0.0
 
 
-def _range(text: str, extension: str | None) -> _Range:
-    media = _MediaType.read(text)
+def _parse_range(text: str, extension: str | None) -> _Range:
+    media = _MediaType.parse(text)
     quality = min(map(_quality, media.values("q")), default=1.0)
-    usable = media.has_none_but("ext", "profile", "q") and media.uris("ext") <= {extension}
-    return _Range(media.type, quality, usable, media.uris("profile"))
+    is_usable = media.has_only("ext", "profile", "q") and media.uris("ext") <= {extension}
+    return _Range(media.type, quality, is_usable, media.uris("profile"))
 
 
-def _ranges(accept: str, extension: str | None) -> list[_Range]:
-    """Those of an Accept header; one that can't be parted, for a quote that never ends, is one."""
-    parted = parse_list_header(accept) or [accept.strip(", \t")]
-    return [_range(text, extension) for text in parted if text.strip()]
+def _parse_ranges(accept: str, extension: str | None) -> list[_Range]:
+    """Returns the ranges of an Accept header. An unclosed quote makes it a single range."""
+    texts = parse_list_header(accept) or [accept.strip(", \t")]
+    return [_parse_range(text, extension) for text in texts if text.strip()]
 
 
 def _accepts(ranges: list[_Range], name: str) -> bool:
-    """Whether the most specific range that fits the type gives it a quality above zero."""
-    for wanted in (name, "application/*", "*/*"):
-        fitting = [r for r in ranges if r.type == wanted and (r.usable or name != JSONAPI)]
-        if fitting:
-            return any(r.quality > 0 for r in fitting)
+    """Returns True if the most specific matching range has a quality above zero."""
+    for pattern in (name, "application/*", "*/*"):
+        matching = [r for r in ranges if r.type == pattern and (r.is_usable or name != JSONAPI)]
+        if matching:
+            return any(r.quality > 0 for r in matching)
     return False
 
 
-@_remembered
+@_cached
 def accepted_profiles(accept: str | None, *, extension: str | None = None) -> frozenset[str]:
-    """The profiles that the client requests.
+    """Returns the profiles that the client requests.
 
     `extension` is the extension that the URL requires, if any. Raises RequestError (406) if the
     client accepts no media type that Roster can send.
     """
-    ranges = _ranges(accept or "", extension)
+    ranges = _parse_ranges(accept or "", extension)
     if not ranges:
         return frozenset()
-    ours = [r for r in ranges if r.type == JSONAPI]
-    if ours and not any(r.usable for r in ours):
+    jsonapi_ranges = [r for r in ranges if r.type == JSONAPI]
+    if jsonapi_ranges and not any(r.is_usable for r in jsonapi_ranges):
         raise _not_acceptable(f"In Accept, {JSONAPI} may have only the parameters ext and profile.")
     if not (_accepts(ranges, JSONAPI) or _accepts(ranges, JSON)):
         raise _not_acceptable(f"Accept must allow {JSONAPI} or {JSON}.")
-    wanted = [r for r in ours if r.usable and r.quality > 0]
-    best = max((r.quality for r in wanted), default=0.0)
-    # Instances of the same quality are equally good, and the profiles of one are among them.
-    return frozenset().union(*(r.profiles for r in wanted if r.quality == best))
+    accepted = [r for r in jsonapi_ranges if r.is_usable and r.quality > 0]
+    best = max((r.quality for r in accepted), default=0.0)
+    # Ranges of the same quality are equally good, so the profiles of all of them are accepted.
+    return frozenset().union(*(r.profiles for r in accepted if r.quality == best))
 
 
 def _not_acceptable(detail: str) -> RequestError:
@@ -156,24 +156,24 @@ def _not_acceptable(detail: str) -> RequestError:
     )
 
 
-@_remembered
+@_cached
 def check_content_type(
-    content_type: str | None, *, has_body: bool, body_matters: bool, extension: str | None = None
+    content_type: str | None, *, has_body: bool, uses_body: bool, extension: str | None = None
 ) -> None:
     """Raises RequestError (415) if the body has a media type that Roster does not accept.
 
-    If the body is absent or ignored, only media type parameters that JSON:API forbids are errors.
-    If the URL requires an `extension`, every body must name it.
+    If the request has no body or does not use it, only the parameters that JSON:API forbids are
+    errors. If the URL requires an `extension`, the Content-Type must name it.
     """
-    media = _MediaType.read(content_type or "")
+    media = _MediaType.parse(content_type or "")
     extensions = media.uris("ext") if media.type == JSONAPI else frozenset()
-    if media.type == JSONAPI and not media.has_none_but("ext", "profile"):
+    if media.type == JSONAPI and not media.has_only("ext", "profile"):
         raise _unsupported(f"{JSONAPI} may have only the parameters ext and profile.")
     if extensions - {extension}:
         raise _unsupported("This URL does not support the extension.")
     if extension and not extensions:
         raise _unsupported(f"The Content-Type must be {media_type(extension=extension)}.")
-    if has_body and body_matters and media.type != JSONAPI:
+    if has_body and uses_body and media.type != JSONAPI:
         if media.type != JSON:
             raise _unsupported(f"The Content-Type must be {JSONAPI} or {JSON}.")
         if {each.lower() for each in media.values("charset")} - {"utf-8", "utf8"}:
@@ -181,14 +181,16 @@ def check_content_type(
 
 
 def check_content_encoding(content_encoding: str | None) -> None:
-    """RequestError (415) for a body that is compressed: a small one could become any size
-    (RFC 9110 section 8.4)."""
+    """Raises RequestError (415) if the body is compressed (RFC 9110 section 8.4).
+
+    A small compressed body could expand to any size.
+    """
     if (content_encoding or "identity").strip().lower() != "identity":
         detail = "Compressed request bodies are not supported."
-        found = ErrorObject(
+        error = ErrorObject(
             status=415, code="unsupported_media_type", detail=detail, header="Content-Encoding"
         )
-        raise RequestError(found, headers={"Accept-Encoding": "identity"})
+        raise RequestError(error, headers={"Accept-Encoding": "identity"})
 
 
 def _unsupported(detail: str) -> RequestError:

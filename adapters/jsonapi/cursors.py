@@ -1,9 +1,9 @@
-"""Cursors: where an item stands in an ordering, as opaque text
+"""Cursors: opaque text that identifies a place in a list
 (jsonapi.org/profiles/ethanresnick/cursor-pagination/#concepts-cursors).
 
-A cursor is bound to its list: a damaged one, or one of another sort or filter, is detected. The
-cursors of a list that is sorted by a personal attribute are encrypted, since proxies log the URLs
-that contain them (docs/decisions/0041-cursor-encryption.md).
+A cursor is valid only for its list: a damaged cursor, or one for another sort or filter, is
+detected. The cursors of a list that is sorted by a personal attribute are encrypted, because
+proxies log the URLs that contain them (docs/decisions/0041-cursor-encryption.md).
 """
 
 from base64 import urlsafe_b64decode
@@ -40,42 +40,42 @@ MAX_CURSOR_LENGTH: Final = 4096
 _DIGEST_BYTES: Final = 9
 _BLOCK: Final = 32
 _PADDING: Final = [b" " * (-length % _BLOCK) for length in range(_BLOCK)]
-"""What a payload is padded with, by its length: JSON allows white space at the end."""
+"""The padding of a payload by its length. JSON allows trailing white space."""
 _MAX_CACHED: Final = 64
 _ENCRYPTION: Final = "cursor encryption"
 
 
 class Cursors:
-    """Makes and reads the cursors of any list. The same list has the same cursors."""
+    """Provides the cursors of any list. Equal lists have equal cursors."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._encryption_by = lru_cache(_MAX_CACHED)(_Encryption)  # the pages of a list share it
+        self._encryption_by = lru_cache(_MAX_CACHED)(_Encryption)  # shared by the pages of a list
 
     def of(
         self, resource: Resource, conditions: tuple[Test, ...], ordering: tuple[Order, ...]
     ) -> "ListCursors":
-        """The cursors of one list: a resource under conditions and an ordering."""
-        filters = sorted(map(_binding, conditions))
+        """Returns the cursors of the resources that match the conditions, in the ordering."""
+        filters = sorted(map(_identity, conditions))
         order = [(o.attribute, o.descending) for o in ordering]
-        binding = repr((resource.type, filters, order)).encode()
+        list_identity = repr((resource.type, filters, order)).encode()
         sorted_by = [resource.sortable[o.attribute] for o in ordering]
-        seal = self._encryption if any(each.personal for each in sorted_by) else self._digests
+        create = self._encryption if any(each.personal for each in sorted_by) else self._digests
         fields = tuple(each.field for each in sorted_by)
-        return ListCursors(partial(seal, binding), ordering, fields)
+        return ListCursors(partial(create, list_identity), ordering, fields)
 
-    def _digests(self, binding: bytes) -> "_Digests":
-        bound = blake2b(key=self._keys.cursor_digest_key(), digest_size=_DIGEST_BYTES)
-        bound.update(binding)
-        return _Digests(bound)
+    def _digests(self, list_identity: bytes) -> "_Digests":
+        digest = blake2b(key=self._keys.cursor_digest_key(), digest_size=_DIGEST_BYTES)
+        digest.update(list_identity)
+        return _Digests(digest)
 
-    def _encryption(self, binding: bytes) -> "_Encryption":
+    def _encryption(self, list_identity: bytes) -> "_Encryption":
         key = self._keys.derive(_ENCRYPTION, size=64)
-        return self._encryption_by(blake2b(binding, key=key, digest_size=64).digest())
+        return self._encryption_by(blake2b(list_identity, key=key, digest_size=64).digest())
 
 
-def _binding(test: Test) -> tuple[str, str, list[str]]:
-    """What the cursors of a list are bound to of a test. The order of its parts does not matter."""
+def _identity(test: Test) -> tuple[str, str, list[str]]:
+    """Returns a value that equal tests share. The order of a test's parts does not matter."""
     match test:
         case Condition():
             return test.attribute, test.op.value, sorted(map(repr, test.values))
@@ -84,37 +84,40 @@ def _binding(test: Test) -> tuple[str, str, list[str]]:
         case IsNull():
             return test.attribute, "null", []
         case Related():
-            return test.relationship, "related", _bindings(test.tests)
+            return test.relationship, "related", _identities(test.tests)
         case Not():
-            return "", "not", _bindings((test.test,))
+            return "", "not", _identities((test.test,))
         case AnyOf():
-            return "", "any", sorted(repr(_bindings(each)) for each in test.alternatives)
+            return "", "any", sorted(repr(_identities(each)) for each in test.alternatives)
 
 
-def _bindings(tests: Iterable[Test]) -> list[str]:
-    return sorted(repr(_binding(each)) for each in tests)
+def _identities(tests: Iterable[Test]) -> list[str]:
+    return sorted(repr(_identity(each)) for each in tests)
 
 
 class _Seal(Protocol):
     """Protects the payloads of the cursors of one list."""
 
     def close(self, payloads: Iterable[bytes]) -> list[bytes]:
-        """Protect the payloads. The same payload always has the same result."""
+        """Protects the payloads. Equal payloads have equal results."""
 
     def open(self, sealed: bytes) -> bytes | None:
-        """Return the payload; None if `close` of the same list did not make this."""
+        """Returns the payload; None if `close` of the same list did not return `sealed`."""
 
 
 class _Digests(_Seal):
-    """Puts a digest before a payload, which stays readable."""
+    """Puts a keyed digest before a payload, which remains readable.
 
-    def __init__(self, bound: Any) -> None:
-        self._bound = bound
+    `list_digest` is a hash object, already updated with the identity of the list.
+    """
+
+    def __init__(self, list_digest: Any) -> None:
+        self._list_digest = list_digest
 
     def close(self, payloads: Iterable[bytes]) -> list[bytes]:
-        begun, sealed = self._bound.copy, []
+        copy, sealed = self._list_digest.copy, []
         for payload in payloads:
-            digest = begun()
+            digest = copy()
             digest.update(payload)
             sealed.append(digest.digest() + payload)
         return sealed
@@ -126,14 +129,15 @@ class _Digests(_Seal):
 
 
 class _Encryption(_Seal):
-    """Encrypts payloads by AES-SIV (RFC 5297), which is deterministic and detects any change.
+    """Encrypts payloads with AES-SIV (RFC 5297), which is deterministic and detects any change.
 
-    The key belongs to one list. Two items never have the same payload, because it ends with the
-    id, so that equal cursors say nothing. Padding hides most of the payload's length.
+    The key is that of one list. Two items never have the same payload, because each payload ends
+    with an id. So the deterministic encryption reveals no equal values. Padding hides most of the
+    payload's length.
     """
 
     def __init__(self, key: bytes) -> None:
-        # Imported here because it takes 20 ms, and most commands do without.
+        # Imported here because the import takes 20 ms, and most commands do not need it.
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
@@ -152,42 +156,48 @@ class _Encryption(_Seal):
 
 
 class ListCursors:
-    """The cursors of one list. What makes and reads them raises Unavailable without their key."""
+    """The cursors of one list.
+
+    Methods that create or parse cursors raise Unavailable if the key cannot be read.
+    """
 
     def __init__(
-        self, make_seal: Callable[[], _Seal], ordering: tuple[Order, ...], fields: tuple[Kind, ...]
+        self,
+        create_seal: Callable[[], _Seal],
+        ordering: tuple[Order, ...],
+        fields: tuple[Kind, ...],
     ) -> None:
-        self._make_seal = make_seal
-        self._made_seal: _Seal | None = None
+        self._create_seal = create_seal
+        self._cached_seal: _Seal | None = None
         self._ordering = ordering
         self._fields = fields
         self._converted = [
             (position, each) for position, each in enumerate(fields) if not each.cursor_is_value
         ]
         self.key: Callable[[Any], Key] = tuple_getter([order.attribute for order in ordering])
-        """Where an item stands."""
+        """Returns the key of an item in the list."""
 
     @property
     def _seal(self) -> _Seal:
-        """Made at first use: its key may be in a database that is unreachable."""
-        if self._made_seal is None:
-            self._made_seal = self._make_seal()
-        return self._made_seal
+        """Created at first use, because its key may be in a database that is unreachable."""
+        if self._cached_seal is None:
+            self._cached_seal = self._create_seal()
+        return self._cached_seal
 
     def of(self, items: Iterable[object]) -> list[str]:
-        """The cursors of the items."""
-        return self._written(map(self.key, items))
+        """Returns the cursors of the items."""
+        return self._format(map(self.key, items))
 
     def write(self, key: Key) -> str:
-        """The cursor that falls on the key."""
-        return self._written([key])[0]
+        """Returns the cursor of the key."""
+        return self._format([key])[0]
 
-    def _written(self, keys: Iterable[Key]) -> list[str]:
+    def _format(self, keys: Iterable[Key]) -> list[str]:
         payloads = map(orjson.dumps, self._json_values(keys) if self._converted else keys)
         return _texts(self._seal.close(payloads))
 
     def _json_values(self, keys: Iterable[Key]) -> Iterable[tuple[Any, ...]]:
-        """The values of the keys as JSON has them."""
+        """Returns the JSON forms of the keys' values."""
         columns: list[Sequence[Any]] = list(zip(*keys, strict=True))
         if not columns:
             return ()
@@ -196,9 +206,10 @@ class ListCursors:
         return zip(*columns, strict=True)
 
     def adjacent_key(self, key: Key, *, beyond: bool) -> Key:
-        """The place right behind a key, or right before it, with nothing between the two.
+        """Returns the key right after a key, or right before it if `beyond` is false.
 
-        Ids are whole numbers and come last in every ordering, so that the next number will do.
+        No item can be between the two: an id is an integer and the last attribute of every
+        ordering.
         """
         step = 1 if beyond is not self._ordering[-1].descending else -1
         last = key[-1]
@@ -206,29 +217,30 @@ class ListCursors:
         return (*key[:-1], last + step)
 
     def read(self, cursor: str) -> Key | None:
-        """The key on which the cursor falls; None if it is damaged or was made for another list."""
+        """Returns the key of the cursor; None if it is damaged or the cursor of another list."""
         if len(cursor) > MAX_CURSOR_LENGTH:
             return None
         try:
             sealed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except ValueError:
             return None
-        # A cursor is one text: other spellings of the same bytes are damage too.
+        # Base64 can encode the same bytes in several ways. Only one of them is a cursor.
         if _texts([sealed]) != [cursor]:
             return None
         payload = self._seal.open(sealed)
         if payload is None:
             return None
         try:
-            return self._checked(orjson.loads(payload))
+            return self._parse_key(orjson.loads(payload))
         except (ValueError, ValidationError):
             return None
 
-    def _checked(self, values: object) -> Key | None:
-        """The values of a key; None if it has another length.
+    def _parse_key(self, values: object) -> Key | None:
+        """Returns the key of its JSON form; None if the number of values is wrong.
 
-        Raises ValidationError if a value is not of the kind that the list is sorted by. The secret
-        may be known, so a valid digest does not prove that the service wrote the cursor.
+        Raises ValidationError if a value has another kind than the attribute that the list is
+        sorted by. An attacker may know the secret, so a valid digest does not prove that the
+        service created the cursor.
         """
         if not isinstance(values, list) or len(values) != len(self._fields):
             return None
@@ -238,7 +250,7 @@ class ListCursors:
 
 
 def _texts(sealed: Iterable[bytes]) -> list[str]:
-    """Each of them as URLs can hold it (RFC 4648 section 5, unpadded)."""
+    """Encodes each in URL-safe Base64 without padding (RFC 4648 section 5)."""
     lines = b"".join(map(b2a_base64, sealed))
     return lines.translate(_URL_SAFE, b"=").decode("ascii").split()
 

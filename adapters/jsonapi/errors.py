@@ -1,4 +1,4 @@
-"""What goes wrong, as JSON:API error objects (jsonapi.org/format/1.1/#error-objects)."""
+"""JSON:API error objects (jsonapi.org/format/1.1/#error-objects)."""
 
 import json
 import re
@@ -38,7 +38,7 @@ STATUS: Final[Mapping[type[RosterError], int]] = {
     KeyReused: 422,
     TooManyStoredResponses: 429,
 }
-"""The status of each kind of refusal; a new refusal derives from a kind and edits nothing here."""
+"""The status of each kind of error. A new error derives from a kind and needs no entry."""
 
 _HEADER: Final[Mapping[type[RosterError], str]] = {
     Unauthenticated: "Authorization",
@@ -50,21 +50,23 @@ _HEADER: Final[Mapping[type[RosterError], str]] = {
     ResponseErased: "Idempotency-Key",
     TooManyStoredResponses: "Idempotency-Key",
 }
-"""The header at fault, of the kinds of refusal that are for one."""
+"""The header that causes the error, for the kinds that have one."""
 
 RETRY_AFTER_SECONDS: Final = 1
 
 MAX_ERRORS: Final = 1000
-"""How many problems an answer tells; a body may hold a million of them. The rest is counted."""
+"""The most errors that a response lists. The others are counted: a body may cause a million."""
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorObject:
-    """One problem. `code` is stable; the title follows from it, and never changes with the case.
+    """One error.
 
-    At most one of pointer, parameter and header says where in the request it lies.
+    `code` is stable, and the title follows from it. At most one of `pointer`, `parameter` and
+    `header` names the part of the request that causes the error. `type_link` is the URI of an error
+    type that a profile defines.
     """
 
     status: int
@@ -78,33 +80,34 @@ class ErrorObject:
     id: str | None = None
 
     def as_json(self, about: str | None = None) -> dict[str, Any]:
-        """The error object; `about` is the page that has a section for its code."""
-        written: dict[str, Any] = {"status": str(self.status), "code": self.code}
+        """Returns the error object. `about` is the URL of the page that explains the codes."""
+        json_object: dict[str, Any] = {"status": str(self.status), "code": self.code}
         if self.id is not None:
-            written = {"id": self.id, **written}
-        written["title"] = self.code.replace("_", " ").capitalize()
-        written["detail"] = self.detail
-        for where in ("pointer", "parameter", "header"):
-            if (place := getattr(self, where)) is not None:
-                written["source"] = {where: _encodable(place) if where == "pointer" else place}
+            json_object = {"id": self.id, **json_object}
+        json_object["title"] = self.code.replace("_", " ").capitalize()
+        json_object["detail"] = self.detail
+        for name in ("pointer", "parameter", "header"):
+            if (source := getattr(self, name)) is not None:
+                json_object["source"] = {name: _encodable(source) if name == "pointer" else source}
         links = {"about": f"{about}#{self.code}" if about else None, "type": self.type_link}
         if any(links.values()):
-            written["links"] = {name: link for name, link in links.items() if link}
+            json_object["links"] = {name: link for name, link in links.items() if link}
         if self.meta:
-            written["meta"] = dict(self.meta)
-        return written
+            json_object["meta"] = dict(self.meta)
+        return json_object
 
 
 def _encodable(pointer: str) -> str:
-    """The pointer; one to a member that no UTF-8 can name leads to what holds the member."""
-    found = _LONE_SURROGATE.search(pointer)
-    return pointer[: pointer.rindex("/", 0, found.start())] if found else pointer
+    """Returns the pointer, or one to the owner of a member whose name UTF-8 cannot encode."""
+    surrogate = _LONE_SURROGATE.search(pointer)
+    return pointer[: pointer.rindex("/", 0, surrogate.start())] if surrogate else pointer
 
 
 class RequestError(Exception):
-    """A request that the format refuses before anything is done: all problems of one check.
+    """A request that violates JSON:API, with all errors of one check.
 
-    `errors` are the first MAX_ERRORS of them; `omitted` counts the others.
+    `errors` lists the first MAX_ERRORS; `omitted` is the number of the others. `headers` are those
+    of the response.
     """
 
     def __init__(
@@ -117,30 +120,30 @@ class RequestError(Exception):
 
     @property
     def status(self) -> int:
-        """The status of its problems, or 400 where they differ."""
-        found = {error.status for error in self.errors}
-        return found.pop() if len(found) == 1 else 400
+        """The status that all errors have in common; else 400."""
+        statuses = {error.status for error in self.errors}
+        return statuses.pop() if len(statuses) == 1 else 400
 
 
 def status_of(error: type[RosterError]) -> int:
-    """The status of the kind to which the error belongs."""
+    """Returns the status of the error's kind."""
     return next(status for kind, status in STATUS.items() if issubclass(error, kind))
 
 
 def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]) -> RequestError:
-    """A refusal of the domain, said in this format.
+    """Converts an error of the application or the domain.
 
-    `pointer_to` tells where in the request's document an attribute stands.
+    `pointer_to` returns the JSON Pointer of an attribute in the request's document, if any.
     """
     status = status_of(type(error))
     if isinstance(error, Invalid):
-        listed = error.violations[:MAX_ERRORS]
+        violations = error.violations[:MAX_ERRORS]
         return RequestError(
-            *(_broken_rule(each, status, pointer_to) for each in listed),
-            omitted=error.omitted + len(error.violations) - len(listed),
+            *(_violation_error(each, status, pointer_to) for each in violations),
+            omitted=error.omitted + len(error.violations) - len(violations),
         )
     attribute = error.attribute
-    found = ErrorObject(
+    error_object = ErrorObject(
         status=status,
         code=error.code,
         detail=error.detail,
@@ -149,17 +152,17 @@ def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]
         meta={"attribute": attribute} if attribute else {},
     )
     seconds = _retry_after(error)
-    return RequestError(found, headers={"Retry-After": str(seconds)} if seconds else {})
+    return RequestError(error_object, headers={"Retry-After": str(seconds)} if seconds else {})
 
 
 def _retry_after(error: RosterError) -> int | None:
-    """The number of seconds after which a repetition may succeed."""
+    """Returns the number of seconds after which a retry may succeed; None if unknown."""
     if isinstance(error, TooManyStoredResponses):
         return error.retry_after
     return RETRY_AFTER_SECONDS if isinstance(error, Unavailable) else None
 
 
-def _broken_rule(
+def _violation_error(
     violation: Violation, status: int, pointer_to: Callable[[str], str | None]
 ) -> ErrorObject:
     name = shortened(violation.attribute)
@@ -172,15 +175,15 @@ def _broken_rule(
     )
 
 
-def error_document(refused: RequestError, *, about: str | None = None) -> bytes:
-    """The document of its errors.
+def error_document(error: RequestError, *, about: str | None = None) -> bytes:
+    """Returns the error document as JSON text.
 
-    What a client sent may be quoted in it, lone surrogates too, which no UTF-8 can hold: they
-    become U+FFFD.
+    `about` is the URL of the page that explains the codes. Errors may quote lone surrogates, which
+    UTF-8 cannot encode: they become U+FFFD.
     """
     document: dict[str, Any] = {"jsonapi": {"version": "1.1"}}
-    document["errors"] = [error.as_json(about) for error in refused.errors]
-    if refused.omitted:
-        document["meta"] = {"omitted": refused.omitted}
+    document["errors"] = [each.as_json(about) for each in error.errors]
+    if error.omitted:
+        document["meta"] = {"omitted": error.omitted}
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return _LONE_SURROGATE.sub("\ufffd", text).encode()

@@ -303,7 +303,7 @@ class FilterParser:
             return None
         values = []
         for text in texts:
-            value = attribute.read(text, op)
+            value = attribute.parse(text, op)
             if isinstance(value, Problem):
                 self._errors.add(name, self._invalid_value(attribute, op, text, value))
                 return None
@@ -323,7 +323,7 @@ class FilterParser:
         sent = quote(text) if text else "An empty value"
         detail = f"{sent} is not a valid {attribute.name}. It {problem.detail}."
         if self._has_plus and " " in text:
-            encoded = attribute.read(text.replace(" ", "+"), op)
+            encoded = attribute.parse(text.replace(" ", "+"), op)
             if not isinstance(encoded, Problem):
                 detail += " A + in a query means a space; write %2B."
         return detail

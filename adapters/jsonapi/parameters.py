@@ -1,7 +1,8 @@
-"""Parse query parameters (jsonapi.org/format/1.1/#query-parameters).
+"""Parses query parameters (jsonapi.org/format/1.1/#query-parameters).
 
-All errors of a query are reported together, each with the name of its parameter. An unknown name is
-reported with the valid ones and the nearest of them; an invalid value with the accepted form.
+All errors of a query are reported together, each with the name of its parameter. The error for an
+unknown name lists the valid names and suggests the nearest one. The error for an invalid value
+states the accepted form.
 """
 
 import re
@@ -49,7 +50,8 @@ MAX_CACHED_LENGTH: Final = 256
 
 URL_CHARACTERS: Final = "%!$&'()*+,;=:@/?[]~"
 URL_SAFE: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(URL_CHARACTERS)}]*")
-"""A query of nothing but what URLs hold; to find it by quote() takes ten times as long."""
+"""A query that has only characters that URLs allow. This check takes a tenth of the time of
+quote()."""
 
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9_.\-~!$'()*,:@/?;=&+]|%[0-9A-Fa-f]{2})*")
 _UNSUPPORTED_SORT: Final = f"{CURSOR_PROFILE}/unsupported-sort"
@@ -84,9 +86,10 @@ class FieldSelection:
 
 @dataclass(frozen=True, slots=True)
 class CollectionQuery:
-    """What a request for a collection asks: which part of which list, and how to show it.
+    """The parsed query of a collection: the search, the attributes to show and the cursors.
 
-    `link_query` are the parameters that the links to other pages repeat, as a query.
+    `link_query` is the query string of the links to other pages, without the parameters of the
+    page's position.
     """
 
     search: Search
@@ -103,7 +106,7 @@ def collection(
     *,
     within: tuple[Test, ...] = (),
 ) -> CollectionQuery:
-    """Parse the query of a request for a collection. Raises RequestError (400).
+    """Parses the query of a request for a collection. Raises RequestError (400).
 
     The collection consists of all resources of a type, or of those for which `within` holds.
     """
@@ -127,22 +130,22 @@ def linkage(
     return parser.collection_query(cursors, within)
 
 
-def cached(question: Callable[[str], CollectionQuery]) -> Callable[[str], CollectionQuery]:
-    """The same, out of memory for what was asked lately: a query means what its text says.
+def cached(parse: Callable[[str], CollectionQuery]) -> Callable[[str], CollectionQuery]:
+    """Returns the function with a cache for short queries.
 
-    Long queries are asked by programs, each once, and would take much room.
+    Long queries usually come from programs, occur once, and would take much memory.
     """
-    known = lru_cache(MAX_CACHED)(question)
-    return lambda query: (known if len(query) <= MAX_CACHED_LENGTH else question)(query)
+    cached_parse = lru_cache(MAX_CACHED)(parse)
+    return lambda query: (cached_parse if len(query) <= MAX_CACHED_LENGTH else parse)(query)
 
 
 def single(query: str, resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> FieldSelection:
-    """Parse the query of a request for one resource. Raises RequestError (400)."""
+    """Parses the query of a request for one resource. Raises RequestError (400)."""
     return _selection(query, resource, catalog, None)
 
 
 def single_linkage(query: str, relationship: Relationship, catalog: Catalog) -> FieldSelection:
-    """Parse the query of a request for a to-one relationship URL. Raises RequestError (400).
+    """Parses the query of a request for a to-one relationship URL. Raises RequestError (400).
 
     Each path of `include` begins with the relationship itself.
     """
@@ -161,40 +164,45 @@ def _selection(
 
 
 def no_parameters(query: str) -> None:
-    """RequestError (400) for any parameter."""
+    """Raises RequestError (400) if the query has a parameter."""
     if query:
         _QueryParser(query, Resource("", {})).finish(())
 
 
 def flag(query: str, name: str) -> bool:
-    """The value of a boolean parameter; false if it is absent.
+    """Returns the value of a boolean parameter; false if it is absent.
 
     Raises RequestError (400) if the value is invalid or the query has another parameter.
     """
     if not query:
         return False
-    reading = _QueryParser(query, Resource("", {}))
-    value = reading.flag(name)
-    reading.finish((name,))
+    parser = _QueryParser(query, Resource("", {}))
+    value = parser.flag(name)
+    parser.finish((name,))
     return value
 
 
 def is_set(query: str, name: str) -> bool:
-    """Whether a boolean parameter is true. A query that `flag` refuses may be either."""
+    """Returns True if a boolean parameter is true. For a query that `flag` rejects, either."""
     try:
         return bool(query) and (name, "true") in decoded(query)
     except RequestError:
         return False
 
 
-def check_parameter_count(query: str, most: int) -> None:
-    """RequestError (400) for more parameters than that."""
-    if query.count("&") >= most:
-        raise _refused("too_many_parameters", f"There are more than {most} query parameters.")
+def check_parameter_count(query: str, maximum: int) -> None:
+    """Raises RequestError (400) if the query has more parameters than the maximum."""
+    if query.count("&") >= maximum:
+        raise _request_error(
+            "too_many_parameters", f"There are more than {maximum} query parameters."
+        )
 
 
 def decoded(query: str) -> Pairs:
-    """The names and values of a query string as WSGI hands it over. RequestError (400)."""
+    """Returns the names and values of a WSGI query string.
+
+    Raises RequestError (400) if one of them cannot be stored.
+    """
     pairs = parse_qsl(
         query.encode("latin-1").decode("utf-8", "surrogateescape"),
         keep_blank_values=True,
@@ -206,23 +214,23 @@ def decoded(query: str) -> Pairs:
 
 
 def _unstorable(pairs: Iterable[tuple[str, str]]) -> RequestError:
-    """The error for the first name or value that cannot be stored."""
+    """Returns the error for the first name or value that cannot be stored."""
     for name, value in pairs:
         if problem := storable(name):
             detail = f"The name of a query parameter {problem.detail}."
-            return _refused("malformed_query", detail)
+            return _request_error("malformed_query", detail)
         if problem := storable(value):
             detail = f"{truncate(name)} {problem.detail}."
-            return _refused("invalid_parameter", detail, parameter=name)
+            return _request_error("invalid_parameter", detail, parameter=name)
     raise AssertionError("every name and value can be stored")
 
 
-def _refused(code: str, detail: str, *, parameter: str | None = None) -> RequestError:
+def _request_error(code: str, detail: str, *, parameter: str | None = None) -> RequestError:
     return RequestError(query_error(code, detail, parameter=parameter))
 
 
 class _QueryParser:
-    """One query being read: what was found wrong so far, and which parameters are left."""
+    """Parses one query. Holds the errors found so far and the remaining parameters."""
 
     def __init__(
         self,
@@ -237,15 +245,15 @@ class _QueryParser:
         self._linked_by = linked_by
         self._pairs = decoded(query)
         self._errors = QueryErrors()
-        self._left = dict(self._pairs)
-        self._refuse_repetitions()
+        self._remaining = dict(self._pairs)
+        self._check_repeated()
 
     def _add_error(
-        self, parameter: str, detail: str, *, code: str = "invalid_parameter", **more: object
+        self, parameter: str, detail: str, *, code: str = "invalid_parameter", **fields: object
     ) -> None:
-        self._errors.add(parameter, detail, code=code, **more)
+        self._errors.add(parameter, detail, code=code, **fields)
 
-    def _refuse_repetitions(self) -> None:
+    def _check_repeated(self) -> None:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and not name.endswith("[]"):
@@ -254,15 +262,15 @@ class _QueryParser:
             seen.add(name)
 
     def finish(self, valid: Sequence[str], operators: _Operators = _NO_FILTERS) -> None:
-        """Raises RequestError for every error found, including parameters that are left.
+        """Raises RequestError with all errors, including those for unknown parameters.
 
-        `valid` are the names of the URL's parameters, but for the filters of attributes.
-        `operators` are those of each attribute that the URL can filter by.
+        `valid` contains the names of the URL's parameters, except the filters of attributes.
+        `operators` maps each filterable attribute to its operators.
         """
         known = [*valid, *([_ANY_FILTER, _ANY_OPERATOR] if operators else [])]
-        for position, name in enumerate(self._left):
+        for position, name in enumerate(self._remaining):
             detail = f"Unknown parameter {quote(name)}."
-            # Only the first ones are explained, so that neither work nor response multiply.
+            # Only the first errors have an explanation, to bound the work and the response.
             if position < MAX_SUGGESTIONS:
                 detail += did_you_mean(suggest_parameter(name, valid, operators))
                 detail += f" Known: {', '.join(known)}." if known else _NO_PARAMETERS
@@ -270,7 +278,8 @@ class _QueryParser:
         self._errors.raise_all()
 
     def flag(self, name: str) -> bool:
-        value = self._left.pop(name, "false")
+        """Parses a boolean parameter; false if it is absent."""
+        value = self._remaining.pop(name, "false")
         if value not in ("true", "false"):
             self._add_error(name, f"{name} {'must be' if value else _EMPTY} true or false.")
         return value == "true"
@@ -278,30 +287,32 @@ class _QueryParser:
     def collection_query(self, cursors: Cursors, within: tuple[Test, ...]) -> CollectionQuery:
         ordering = total_order(tuple(self._sort()))
         conditions = (*within, *self._filters())
-        made = cursors.of(self._resource, conditions, ordering)
-        place = self._place(made)
+        list_cursors = cursors.of(self._resource, conditions, ordering)
+        place = self._place(list_cursors)
         shown = self.field_selection(place.size)
-        if self._left or self._errors:
+        if self._remaining or self._errors:
             operators = filter_operators(self._resource, self._catalog)
             self.finish(collection_parameters(self._resource, self._catalog), operators)
-        link_query = self._without_places()
-        return CollectionQuery(Search(conditions, ordering, place), shown, made, link_query)
+        link_query = self._link_query()
+        return CollectionQuery(Search(conditions, ordering, place), shown, list_cursors, link_query)
 
-    def _without_places(self) -> str:
-        """The query for other pages; what is encoded well is repeated as it came."""
+    def _link_query(self) -> str:
+        """Returns the query without the page's position, unchanged if it is well encoded."""
         if not _ENCODED.fullmatch(self._query):
-            return urlencode([pair for pair in self._pairs if pair[0] not in _PLACES])
-        if _PLACES.isdisjoint(name for name, _ in self._pairs):
+            return urlencode([pair for pair in self._pairs if pair[0] not in _POSITION_PARAMETERS])
+        if _POSITION_PARAMETERS.isdisjoint(name for name, _ in self._pairs):
             return self._query
         parts = filter(None, self._query.split("&"))
         return "&".join(
-            part for part, (name, _) in zip(parts, self._pairs, strict=True) if name not in _PLACES
+            part
+            for part, (name, _) in zip(parts, self._pairs, strict=True)
+            if name not in _POSITION_PARAMETERS
         )
 
     def field_selection(self, page_size: int) -> FieldSelection:
-        """The fields to show and the resources to include. Adds errors if they are invalid."""
+        """Returns the fields to show and the resources to include. Adds an error if invalid."""
         selected = self._fields()
-        value = self._left.pop(INCLUDE, None)
+        value = self._remaining.pop(INCLUDE, None)
         if value is None:
             return FieldSelection(selected)
         if self._linked_by is not None:
@@ -318,21 +329,21 @@ class _QueryParser:
         selected = {}
         for resource in self._catalog.reachable(self._resource).values():
             parameter = f"fields[{resource.type}]"
-            value = self._left.pop(parameter, None)
+            value = self._remaining.pop(parameter, None)
             if value is not None:
                 names = value.split(",") if value else []
                 known = {**resource.attributes, **resource.relationships}
-                self._names(parameter, names, known)
+                self._check_names(parameter, names, known)
                 selected[resource.type] = frozenset(names)
         return selected
 
-    def _names(
-        self, parameter: str, names: list[str], known: Collection[str], **more: object
+    def _check_names(
+        self, parameter: str, names: list[str], known: Collection[str], **fields: object
     ) -> None:
-        self._errors.add_unknown(parameter, names, known, **more)
+        self._errors.add_unknown(parameter, names, known, **fields)
 
     def _sort(self) -> Iterator[Order]:
-        text = self._left.pop("sort", "")
+        text = self._remaining.pop("sort", "")
         if not text:
             return
         names = text.split(",")
@@ -342,53 +353,53 @@ class _QueryParser:
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
         sorted_by = [order.attribute for order in orders]
-        self._names("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
+        self._check_names("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
         yield from (order for order in orders if order.attribute in known)
 
     def _filters(self) -> tuple[Test, ...]:
-        found = filter_names(self._left, self._resource)
+        found = filter_names(self._remaining, self._resource)
         if not found:
             return ()
         for name in found:
-            del self._left[name]
+            del self._remaining[name]
         parser = FilterParser(self._resource, self._catalog, self._query, self._pairs, self._errors)
         return parser.parse(found)
 
     def _place(self, cursors: ListCursors) -> Slice | Numbered:
-        by_cursor = not self._left.keys().isdisjoint(("page[after]", "page[before]"))
+        has_cursor = not self._remaining.keys().isdisjoint(("page[after]", "page[before]"))
         after = self._cursor("page[after]", cursors)
         before = self._cursor("page[before]", cursors)
-        # A range is as long as it may be, unless the client says less (the profile's section
-        # on combining page[after] and page[before]).
+        # A range has the maximum size by default (the profile's section on combining page[after]
+        # and page[before]).
         size = self._size(MAX_PAGE_SIZE if after and before else DEFAULT_PAGE_SIZE)
         total = self._total()
-        if "page[number]" not in self._left:
+        if "page[number]" not in self._remaining:
             return Slice(size, after, before, total)
         place = Numbered(size, self._positive_integer("page[number]") or 1)
-        if by_cursor:
+        if has_cursor:
             self._add_error("page[number]", "page[number] cannot be combined with cursors.")
         if place.offset > MAX_OFFSET:
             self._add_error(
                 "page[number]",
-                f"Numbered pages end at offset {MAX_OFFSET}; follow links.next, or use "
+                f"Numbered pages end at offset {MAX_OFFSET}. Follow links.next, or send "
                 "page[after] with a cursor from meta.page.cursor.",
                 code="page_too_deep",
             )
         return place
 
     def _positive_integer(self, parameter: str) -> int | None:
-        text = self._left.pop(parameter)
+        text = self._remaining.pop(parameter)
         if not text:
             self._add_error(parameter, f"{parameter} is empty. Send a positive whole number.")
             return None
-        # The first digits of a giant show well enough that it is beyond every limit.
-        if re.fullmatch(r"[0-9]+", text) and (whole := int(text.lstrip("0")[:18] or "0")) > 0:
-            return whole
+        # 18 digits suffice, because every limit is smaller.
+        if re.fullmatch(r"[0-9]+", text) and (number := int(text.lstrip("0")[:18] or "0")) > 0:
+            return number
         self._add_error(parameter, f"{parameter} must be a positive whole number.")
         return None
 
     def _size(self, default: int) -> int:
-        if "page[size]" not in self._left:
+        if "page[size]" not in self._remaining:
             return default
         size = self._positive_integer("page[size]") or default
         if size > MAX_PAGE_SIZE:
@@ -402,8 +413,8 @@ class _QueryParser:
         return size
 
     def _total(self) -> bool:
-        """Whether a page by cursor has the total. A numbered page always has it."""
-        text = self._left.pop("page[total]", None)
+        """Returns True if the query requests the total. A numbered page always has the total."""
+        text = self._remaining.pop("page[total]", None)
         if text not in (None, "true"):
             problem = "must be" if text else _EMPTY
             detail = f"page[total] {problem} true. For no total, leave it out."
@@ -411,38 +422,38 @@ class _QueryParser:
         return text is not None
 
     def _cursor(self, parameter: str, cursors: ListCursors) -> Key | None:
-        if parameter not in self._left:
+        if parameter not in self._remaining:
             return None
-        text = self._left.pop(parameter)
+        text = self._remaining.pop(parameter)
         if not text:
             detail = f"{parameter} is empty. Send a cursor, or leave it out."
             self._add_error(parameter, detail, code="invalid_cursor")
             return None
         key = cursors.read(text)
-        # Where the sort or the filters are wrong, no cursor could fit.
-        if key is None and not any(_of_the_list(error) for error in self._errors):
+        # If the sort or a filter is invalid, no cursor could be valid.
+        if key is None and not any(_is_about_list(error) for error in self._errors):
             self._add_error(
                 parameter,
-                "The cursor is damaged, or was made for another sort or filter.",
+                "The cursor is damaged, or is for another sort or filter.",
                 code="invalid_cursor",
             )
         return key
 
 
 def collection_parameters(resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> list[str]:
-    """The names of a collection's parameters, but for the filters of attributes."""
+    """Returns the names of a collection's parameters, except the filters of attributes."""
     search = [SEARCH_PARAMETER] if resource.searched else []
     pages = [f"page[{name}]" for name in ("size", "after", "before", "number", "total")]
     return [*pages, "sort", *search, *resource_parameters(resource, catalog)]
 
 
 def resource_parameters(resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> list[str]:
-    """The names of the parameters of a single resource."""
+    """Returns the names of the parameters of a single resource."""
     return [*(f"fields[{name}]" for name in catalog.reachable(resource)), INCLUDE]
 
 
-def _of_the_list(error: ErrorObject) -> bool:
+def _is_about_list(error: ErrorObject) -> bool:
     return (error.parameter or "").startswith(("sort", "filter"))
 
 
-_PLACES: Final = frozenset(("page[after]", "page[before]", "page[number]"))
+_POSITION_PARAMETERS: Final = frozenset(("page[after]", "page[before]", "page[number]"))

@@ -1,7 +1,7 @@
-"""A resource's declaration, a marshmallow-jsonapi schema, read once into plain tables.
+"""The declaration of a resource type, as tables from its marshmallow-jsonapi schema.
 
-The documents, the query parameters, files, the command line and the OpenAPI description all follow
-from these tables. Attributes that are sent are loaded by marshmallow; see `Resource.load`.
+Documents, query parameters, files, the command line and the OpenAPI document use these tables.
+Marshmallow loads the attributes that clients send; see `Resource.load`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,10 +23,10 @@ from domain.errors import Invalid, Problem, Violation
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute, or the id, as the format sees it.
+    """An attribute, or the id, of a resource type.
 
-    `rule`: in filters, equality accepts only values that follow it. `personal`: its values identify
-    a person, so no URL that the service writes shows them.
+    `rule`: in filters, equality accepts only values that follow the rule. `personal`: the values
+    identify a person, so URLs that the service creates do not show them.
     """
 
     name: str
@@ -36,28 +36,28 @@ class Attribute:
 
     @property
     def required(self) -> bool:
-        """Whether a new resource needs it."""
+        """True if a new resource must have the attribute."""
         return self.field.required
 
     @property
     def read_only(self) -> bool:
-        """Whether only the service sets it."""
+        """True if only the service sets the attribute."""
         return self.field.dump_only
 
     @property
     def secret(self) -> bool:
-        """Whether it can be set and never read."""
+        """True if clients can set the attribute but never read it."""
         return self.field.load_only
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """The operators of filters by this attribute."""
+        """The operators of filters for this attribute."""
         return tuple(op.value for op in Op if self.field.allows(op))
 
-    def read(self, text: str, op: Op) -> Any:
-        """The value of a text to compare it with in that way; a Problem if it cannot have it.
+    def parse(self, text: str, op: Op) -> Any:
+        """Returns the value of a text in a filter with this operator; a Problem if it is invalid.
 
-        The caller bounds the length of the text.
+        The caller limits the length of the text.
         """
         value = self.field.from_text(text)
         if op in EQUALITY and self.rule and not isinstance(value, Problem):
@@ -87,9 +87,9 @@ _NO_RULES: Final = AttributeRules({})
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A type of resources with its attributes and relationships, in the order of declaration.
+    """A resource type with its attributes and relationships, in the order of their declaration.
 
-    A secret attribute is in `declared` and `settable` alone, so nothing that reads can show it.
+    Secret attributes are only in `declared` and `settable`, so no response can contain them.
     """
 
     type: str
@@ -99,45 +99,48 @@ class Resource:
     rules: AttributeRules = _NO_RULES
     relationships: Mapping[str, RelationshipField] = field(default_factory=dict)
     attributes: _Attributes = field(init=False)
-    """What can be read."""
+    """The attributes that clients can read."""
     settable: _Attributes = field(init=False)
-    """What clients can set."""
+    """The attributes that clients can set."""
     sortable: _Attributes = field(init=False)
-    """What lists can be sorted by, including the id."""
+    """The attributes by which lists can be sorted, including the id."""
     filterable: _Attributes = field(init=False)
-    """What lists can be filtered by, including the id."""
+    """The attributes by which lists can be filtered, including the id."""
     searched: tuple[str, ...] = field(init=False)
-    """The attributes in which `filter[q]` looks for words."""
+    """The attributes that `filter[q]` searches for words."""
     _loader: marshmallow.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         declared = self.declared.items()
         readable = {name: each for name, each in declared if not each.secret}
         settable = {name: each for name, each in declared if not each.read_only}
-        of_lists = {name: each for name, each in readable.items() if each.field.filterable}
-        of_lists["id"] = Attribute("id", self.id)
+        listed = {name: each for name, each in readable.items() if each.field.filterable}
+        listed["id"] = Attribute("id", self.id)
         loaded = {name: each.field for name, each in settable.items()}
         for name, value in {
             "attributes": readable,
             "settable": settable,
-            "sortable": {name: each for name, each in of_lists.items() if each.field.sortable},
+            "sortable": {name: each for name, each in listed.items() if each.field.sortable},
             "filterable": {
-                name: each for name, each in of_lists.items() if any(map(each.field.allows, Op))
+                name: each for name, each in listed.items() if any(map(each.field.allows, Op))
             },
-            "searched": tuple(name for name, each in of_lists.items() if each.field.searched),
+            "searched": tuple(name for name, each in listed.items() if each.field.searched),
             "_loader": marshmallow.Schema.from_dict(loaded, name=self.type)(),  # type: ignore[arg-type]
         }.items():
             object.__setattr__(self, name, value)
 
     @classmethod
     def of(cls, schema: _SchemaClass, rules: AttributeRules | None = None) -> "Resource":
-        """The tables of a schema whose fields are kinds.
+        """Creates the tables of a schema whose fields are kinds.
 
-        `rules` are the domain's. Raises ValueError if the schema contradicts them.
+        `rules` are those of the domain. Raises ValueError if the schema contradicts them, or if a
+        field has a reserved name.
         """
         bound: dict[str, Any] = schema().fields
         if reserved := sorted(_RESERVED & bound.keys()):
-            raise ValueError(f"Parameters and URLs use these names, so no field can: {reserved}.")
+            raise ValueError(
+                f"Fields must not have these names of parameters and URLs: {reserved}."
+            )
         relationships = {
             name: RelationshipField(
                 name, each.type_, each.many, each.metadata.get("description", "")
@@ -148,7 +151,7 @@ class Resource:
         declared = {
             name: each for name, each in bound.items() if name != "id" and name not in relationships
         }
-        known = rules or _NO_RULES
+        domain_rules = rules or _NO_RULES
         if rules:
             _check_declaration(declared, relationships, rules)
         return cls(
@@ -157,32 +160,32 @@ class Resource:
                 name: Attribute(
                     name,
                     each,
-                    rule=each.rule or known.rules.get(name),
-                    personal=name in known.personal,
+                    rule=each.rule or domain_rules.rules.get(name),
+                    personal=name in domain_rules.personal,
                 )
                 for name, each in declared.items()
             },
             bound["id"],
-            known,
+            domain_rules,
             relationships,
         )
 
     def load(
         self, sent: Mapping[str, object], *, partial: bool
     ) -> tuple[dict[str, Any], dict[str, object]]:
-        """The values of sent attributes: those to be set, and the read-only ones.
+        """Returns the values of the settable and of the read-only attributes that a client sent.
 
-        Marshmallow checks their types. `partial`: none is required. A read-only value is
-        deserialized if possible; the domain compares it with the current one.
+        Marshmallow checks the types. `partial`: no attribute is required. Read-only values are
+        deserialized if possible, and the domain compares them with the current ones. The caller
+        passes the values to the domain, which checks its rules.
 
-        Raises Invalid with all violations if there is one: what is missing, what has a wrong type
-        or breaks a rule of the domain, and what is unknown. Otherwise, the caller passes the values
-        to the domain, which checks them.
+        Raises Invalid if marshmallow finds an error. It lists missing attributes, wrong types,
+        violations of the domain's rules and unknown attributes.
         """
         read_only: dict[str, object] = {}
         if not self.settable.keys() >= sent.keys():
             read_only = {
-                name: _deserialized(self.declared[name].field, value)
+                name: _deserialize_if_valid(self.declared[name].field, value)
                 for name, value in sent.items()
                 if name in self.declared and name not in self.settable
             }
@@ -190,44 +193,44 @@ class Resource:
         try:
             return self._loader.load(sent, partial=partial or None), read_only
         except ValidationError as error:
-            # Marshmallow's frame refers to the error, and its traceback to the frame: this cycle
-            # would keep the values, which may be large, until the next garbage collection.
-            found = error.with_traceback(None)
-        raise Invalid(self._violations(sent, found))
+            # Marshmallow's frame refers to the error, and the error's traceback to the frame. This
+            # cycle would hold the values, which may be large, until the next garbage collection.
+            load_error = error.with_traceback(None)
+        raise Invalid(self._violations(sent, load_error))
 
     def _violations(
         self, sent: Mapping[str, object], error: ValidationError
     ) -> Iterator[Violation]:
-        """What is wrong with the attributes that the schema refused.
+        """Returns the violations of attributes that the schema rejected.
 
-        Unknown ones come lazily: there may be many, of which few are listed.
+        The violations of unknown attributes are lazy: there may be many, but few are listed.
         """
         errors = error.messages_dict
         valid: Any = error.valid_data
-        broken = {each.attribute: each.problem for each in self.rules.violations(valid)}
+        problems = {each.attribute: each.problem for each in self.rules.violations(valid)}
         for name in errors.keys() & self.settable.keys():
             ((code, detail),) = errors[name].items()
-            broken[name] = Problem(code, detail)
-        missing = [name for name in self.settable if name in broken and name not in sent]
-        invalid = [name for name in self.settable if name in broken and name in sent]
+            problems[name] = Problem(code, detail)
+        missing = [name for name in self.settable if name in problems and name not in sent]
+        invalid = [name for name in self.settable if name in problems and name in sent]
         unknown = (name for name in sent if name not in self.settable)
         return chain(
-            (Violation(name, broken[name]) for name in (*missing, *invalid)),
+            (Violation(name, problems[name]) for name in (*missing, *invalid)),
             (Violation(name, self._unknown(name)) for name in islice(unknown, MAX_SUGGESTIONS)),
             (Violation(name, UNKNOWN) for name in unknown),
         )
 
     def _unknown(self, name: str) -> Problem:
-        """The problem of an attribute that does not exist, with those that can be set."""
+        """Returns the problem of an unknown attribute. It lists the settable attributes."""
         similar = suggest_attribute(name, self.settable)
         question = f" Did you mean '{similar}'?" if similar else ""
         known = ", ".join(self.settable)
         return Problem(UNKNOWN.code, f"{UNKNOWN.detail}.{question} Known: {known}")
 
     def csv_row(self, entity: Any) -> list[str]:
-        """The id and the attributes of an entity as text, which `from_text` of their fields reads.
+        """Returns the id and the attributes of an entity as text, which `from_text` can parse.
 
-        None is the empty text.
+        None becomes the empty string.
         """
         return [
             self.id.format(entity.id),
@@ -235,8 +238,8 @@ class Resource:
         ]
 
 
-def _deserialized(field: Kind, value: object) -> object:
-    """The value of its JSON form; the form itself if it is invalid."""
+def _deserialize_if_valid(field: Kind, value: object) -> object:
+    """Returns the value of its JSON form; the form itself if it is invalid."""
     try:
         return field.deserialize(value)
     except ValidationError:
@@ -248,19 +251,21 @@ def _check_declaration(
     relationships: Mapping[str, RelationshipField],
     rules: AttributeRules,
 ) -> None:
-    """Raises ValueError if the fields and the domain's rules differ about an attribute."""
+    """Raises ValueError if the fields contradict the domain's rules."""
     settable = {name: each for name, each in declared.items() if not each.dump_only}
     to_one = {name for name, each in relationships.items() if not each.is_many}
-    for about, of_schema, of_domain in (
+    for quality, in_schema, in_domain in (
         ("settable", settable.keys(), rules.rules.keys() - rules.references),
         ("references", to_one, rules.references),
-        ("required", _having("required", settable), set(rules.required)),
-        ("nullable", _having("allow_none", settable) | to_one, rules.nullable),
-        ("secret", _having("load_only", settable), rules.secret),
+        ("required", _names_with("required", settable), set(rules.required)),
+        ("nullable", _names_with("allow_none", settable) | to_one, rules.nullable),
+        ("secret", _names_with("load_only", settable), rules.secret),
     ):
-        if different := sorted(of_schema ^ of_domain):
-            raise ValueError(f"The schema and the domain disagree about {about}: {different}.")
+        if names := sorted(in_schema ^ in_domain):
+            raise ValueError(
+                f"The schema and the domain disagree about {quality} attributes: {names}."
+            )
 
 
-def _having(flag: str, declared: Mapping[str, Kind]) -> set[str]:
+def _names_with(flag: str, declared: Mapping[str, Kind]) -> set[str]:
     return {name for name, each in declared.items() if getattr(each, flag)}

@@ -1,6 +1,6 @@
-"""JSON text -> resource objects of sound structure, of the type and id that are expected.
+"""Parses JSON text into resource objects, and checks their structure, type and id.
 
-What their fields say is left for the domain to judge.
+The domain checks the values of the fields.
 """
 
 import json
@@ -14,19 +14,19 @@ from adapters.strict_json import NotStrict, parse
 from domain.errors import LONGEST_QUOTED
 
 MAX_MEMBERS: Final = 5000
-"""How many members and elements a document with one resource has at most."""
+"""The most members and elements of a document with one resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceObject:
-    """A resource object as it was sent, of sound structure; what it says is not judged yet.
+    """A resource object that a client sent. Its structure is valid; its values are unchecked.
 
-    `fields` are its attributes and relationships, which share one namespace
-    (#document-resource-object-fields). Members whose names begin with @ are left out.
-    `at` is the JSON Pointer of the object in its document.
+    `fields` contains the attributes and the relationships, which share one namespace
+    (#document-resource-object-fields). Members whose names begin with @ are ignored.
+    `pointer` is the JSON Pointer of the object in its document.
     """
 
-    at: str
+    pointer: str
     type: str
     id: str | None
     lid: str | None
@@ -35,29 +35,32 @@ class ResourceObject:
     has_attributes: bool
 
     def pointer_to(self, field: str) -> str:
-        """The JSON Pointer of a field, or of the innermost object around it if it was not sent or
-        its name is too long to be quoted.
+        """Returns the JSON Pointer of a field.
+
+        If the field was not sent, or its name is too long to be quoted, the pointer is that of the
+        innermost object around it.
         """
         if field not in self.fields:
-            return f"{self.at}/attributes" if self.has_attributes else self.at
-        within = "relationships" if field in self.relationships else "attributes"
-        return _pointer(f"{self.at}/{within}", field)
+            return f"{self.pointer}/attributes" if self.has_attributes else self.pointer
+        member = "relationships" if field in self.relationships else "attributes"
+        return _pointer(f"{self.pointer}/{member}", field)
 
 
 def _pointer(owner: str, name: str) -> str:
-    """The JSON Pointer of a member, or of its owner if the name is too long to be quoted."""
+    """Returns the JSON Pointer of a member, or of its owner if the name is too long to quote."""
     if len(name) > LONGEST_QUOTED:
         return owner
     return f"{owner}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
-def parsed(text: bytes | bytearray, *, most: int) -> Any:
-    """The value of a request's body, which has at most `most` members and elements in all.
+def parse_body(text: bytes | bytearray, *, max_members: int) -> Any:
+    """Returns the JSON value of a request's body.
 
-    RequestError (400) where it is no strict JSON.
+    Raises RequestError (400) if the body is not strict JSON, or if it has more than `max_members`
+    members and elements in total.
     """
     try:
-        return parse(text, most=most)
+        return parse(text, most=max_members)
     except NotStrict as error:
         raise RequestError(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
 
@@ -65,52 +68,51 @@ def parsed(text: bytes | bytearray, *, most: int) -> Any:
 def read_resource(
     text: bytes | bytearray, resource: Resource, *, resource_id: str | None = None
 ) -> ResourceObject:
-    """The resource object of a document; `resource_id` is the id that it must have.
+    """Returns the resource object of a document. `resource_id` is the id that it must have.
 
     Raises RequestError (400) with every error of its structure.
     """
     id_required = resource_id is not None
     structure = StructureValidator(lambda: example_document(resource, resource_id))
-    document = structure.document(parsed(text, most=MAX_MEMBERS))
+    document = structure.document(parse_body(text, max_members=MAX_MEMBERS))
     if "errors" in document:
         structure.add_error("/errors", "A document with data must not have errors.")
     structure.member(document, "", "included", list)
     data = structure.member(document, "", "data", dict, required=True)
     if data is None:
         structure.raise_errors()
-    found = structure.resource(data, "/data", id_required=id_required)
+    resource_object = structure.resource(data, "/data", id_required=id_required)
     structure.raise_errors()
-    return found
+    return resource_object
 
 
 _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", str: "a string"}
 
 
 _ENVELOPE: Final = frozenset(("", "/data"))
-"""The pointers of the errors that an example of the whole document explains."""
+"""The pointers of the errors to which an example of a document is added."""
 
 
 def example_document(resource: Resource, resource_id: str | None = None) -> str:
-    """A short document that creates a resource, or changes the one with the id."""
+    """Returns a short document that creates a resource, or changes the one with the id."""
     examples = {
         name: each.field.metadata["examples"][0]
         for name, each in resource.settable.items()
         if each.field.metadata.get("examples")
     }
     required = {name: examples[name] for name in examples if resource.settable[name].required}
-    one = dict([*examples.items()][:1])
+    first = dict([*examples.items()][:1])
     data: dict[str, object] = {"type": resource.type}
     if resource_id is not None:
         data["id"] = resource_id
-    data["attributes"] = (required if resource_id is None else {}) or one
+    data["attributes"] = (required if resource_id is None else {}) or first
     return json.dumps({"data": data}, ensure_ascii=False)
 
 
 class StructureValidator:
-    """The errors of one document's structure, as they are found: the first MAX_ERRORS of them, and
-    the number of the others.
+    """Collects the first MAX_ERRORS errors of a document's structure, and counts the others.
 
-    `example` returns a valid document, which is shown if the document lacks the envelope.
+    `example` returns a valid document. An error shows it if the document has no resource object.
     """
 
     def __init__(self, example: Callable[[], str]) -> None:
@@ -119,7 +121,7 @@ class StructureValidator:
         self._omitted = 0
 
     def add_error(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
-        """Keep a fault."""
+        """Adds an error to the list, or to the number of the others if the list is full."""
         if len(self._errors) == MAX_ERRORS:
             self._omitted += 1
             return
@@ -136,16 +138,20 @@ class StructureValidator:
                 break
         raise RequestError(*self._errors, omitted=self._omitted)
 
-    def is_object(self, value: Any, at: str, named: str) -> bool:
-        """Whether it is an object; a fault if not."""
+    def is_object(self, value: Any, at: str, description: str) -> bool:
+        """Returns True if the value is an object. Adds an error if it is not."""
         if not isinstance(value, dict):
-            self.add_error(at, f"{named} must be an object.", code="wrong_json_type")
+            self.add_error(at, f"{description} must be an object.", code="wrong_json_type")
         return isinstance(value, dict)
 
     def member(
         self, owner: dict[str, Any], at: str, name: str, kind: type, *, required: bool = False
     ) -> Any:
-        """The member; None where it is lacking or of another JSON type."""
+        """Returns the member `name` of the object `owner` at the JSON Pointer `at`.
+
+        Adds an error and returns None if the member has another JSON type, or if it is required and
+        missing.
+        """
         if name not in owner:
             if required:
                 self.add_error(at, f"The member {name} is missing.", code="missing_member")
@@ -158,7 +164,7 @@ class StructureValidator:
         return None
 
     def document(self, value: Any) -> dict[str, Any]:
-        """The members of a document; those of every document are checked.
+        """Returns the members of a document. Checks those that every document may have.
 
         Raises RequestError if the value is not an object.
         """
@@ -169,12 +175,12 @@ class StructureValidator:
         return dict(value)
 
     def resource(self, data: dict[str, Any], at: str, *, id_required: bool) -> ResourceObject:
-        """The resource object, as far as it is sound."""
-        named = self.member(data, at, "type", str, required=True)
-        # "id": null is what many clients send for a resource that has none yet.
-        unnamed = not id_required and data.get("id") is None
-        attributes = _plain(self.member(data, at, "attributes", dict))
-        relationships = _plain(self.member(data, at, "relationships", dict))
+        """Returns the resource object without its invalid members, for which it adds errors."""
+        resource_type = self.member(data, at, "type", str, required=True)
+        # Many clients send "id": null for a new resource.
+        has_no_id = not id_required and data.get("id") is None
+        attributes = _without_at_members(self.member(data, at, "attributes", dict))
+        relationships = _without_at_members(self.member(data, at, "relationships", dict))
         for name in ("links", "meta"):
             self.member(data, at, name, dict)
         for name, value in relationships.items():
@@ -184,9 +190,9 @@ class StructureValidator:
                 detail = "An attribute and a relationship must not have the same name."
                 self.add_error(pointer, detail)
         return ResourceObject(
-            at=at,
-            type=named or "",
-            id=None if unnamed else self.member(data, at, "id", str, required=id_required),
+            pointer=at,
+            type=resource_type or "",
+            id=None if has_no_id else self.member(data, at, "id", str, required=id_required),
             lid=self.member(data, at, "lid", str),
             fields={**attributes, **relationships},
             relationships=frozenset(relationships),
@@ -194,63 +200,67 @@ class StructureValidator:
         )
 
     def _relationship(self, at: str, value: Any) -> None:
-        if self.is_object(value, at, "A relationship") and not value.keys() & _OF_RELATIONSHIPS:
+        if self.is_object(value, at, "A relationship") and not value.keys() & _RELATIONSHIP_MEMBERS:
             self.add_error(
                 at, "A relationship must have links, data or meta.", code="missing_member"
             )
 
 
-_OF_RELATIONSHIPS: Final = {"links", "data", "meta"}
+_RELATIONSHIP_MEMBERS: Final = {"links", "data", "meta"}
 
 
-def _plain(members: dict[str, Any] | None) -> dict[str, Any]:
+def _without_at_members(members: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (members or {}).items() if not name.startswith("@")}
 
 
-def expect_new(sent: ResourceObject, resource: Resource) -> None:
+def expect_new(resource_object: ResourceObject, resource: Resource) -> None:
     """Raises RequestError for a client-generated id (403) or another type (409).
 
     See #crud-creating-client-ids.
     """
-    if made := client_generated_id_error(sent):
-        raise RequestError(made)
-    _expect(sent, resource, None)
+    if error := client_generated_id_error(resource_object):
+        raise RequestError(error)
+    _expect(resource_object, resource, None)
 
 
-def expect_existing(sent: ResourceObject, resource: Resource, resource_id: str) -> None:
+def expect_existing(resource_object: ResourceObject, resource: Resource, resource_id: str) -> None:
     """Raises RequestError (409) if the object has another type or id.
 
     See #crud-updating-responses-409.
     """
-    _expect(sent, resource, resource_id)
+    _expect(resource_object, resource, resource_id)
 
 
-def _expect(sent: ResourceObject, resource: Resource, resource_id: str | None) -> None:
+def _expect(resource_object: ResourceObject, resource: Resource, resource_id: str | None) -> None:
     errors = []
-    if sent.type != resource.type:
-        errors.append(other_type(sent, f"The type must be {resource.type}, as in the URL."))
-    if sent.id != resource_id:
-        errors.append(other_id(sent, f"The id must be {resource_id}, as in the URL."))
+    if resource_object.type != resource.type:
+        detail = f"The type must be {resource.type}, as in the URL."
+        errors.append(type_mismatch(resource_object, detail))
+    if resource_object.id != resource_id:
+        detail = f"The id must be {resource_id}, as in the URL."
+        errors.append(id_mismatch(resource_object, detail))
     if errors:
         raise RequestError(*errors)
 
 
-def client_generated_id_error(sent: ResourceObject) -> ErrorObject | None:
-    """The problem of an id that the client made, if it did."""
-    if sent.id is None:
+def client_generated_id_error(resource_object: ResourceObject) -> ErrorObject | None:
+    """Returns an error if the resource object has an id; else None."""
+    if resource_object.id is None:
         return None
     detail = "The server assigns the id. Omit it."
     code = "client_generated_id"
-    return ErrorObject(status=403, code=code, detail=detail, pointer=f"{sent.at}/id")
+    pointer = f"{resource_object.pointer}/id"
+    return ErrorObject(status=403, code=code, detail=detail, pointer=pointer)
 
 
-def other_type(sent: ResourceObject, detail: str) -> ErrorObject:
-    """The problem of a type that is not the one meant."""
-    pointer = f"{sent.at}/type"
+def type_mismatch(resource_object: ResourceObject, detail: str) -> ErrorObject:
+    """Returns the error for a type other than the expected one."""
+    pointer = f"{resource_object.pointer}/type"
     return ErrorObject(status=409, code="type_mismatch", detail=detail, pointer=pointer)
 
 
-def other_id(sent: ResourceObject, detail: str) -> ErrorObject:
-    """The problem of an id, or a local one, that is not the one meant."""
-    pointer = f"{sent.at}/{'lid' if sent.id is None else 'id'}"
+def id_mismatch(resource_object: ResourceObject, detail: str) -> ErrorObject:
+    """Returns the error for an id or a local id other than the expected one."""
+    member = "lid" if resource_object.id is None else "id"
+    pointer = f"{resource_object.pointer}/{member}"
     return ErrorObject(status=409, code="id_mismatch", detail=detail, pointer=pointer)

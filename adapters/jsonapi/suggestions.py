@@ -1,8 +1,8 @@
-"""The valid name that an unknown one probably means.
+"""Suggests a valid name for an unknown one.
 
-Names that other APIs use are looked up in tables; any other unknown name is compared with the valid
-ones, which come from the resource's declaration. The work is bounded: long names get no suggestion,
-and a check suggests at most MAX_SUGGESTIONS names.
+Tables contain the names that other APIs use. Any other unknown name is compared with the valid
+names of the resource. The work is limited: there is no suggestion for a long name, and a check
+suggests at most MAX_SUGGESTIONS names.
 """
 
 import re
@@ -24,7 +24,7 @@ _Guesses = Mapping[str, str]
 
 
 def _table(names: Mapping[str, str]) -> _Guesses:
-    """The valid name by each of its guesses."""
+    """Maps each guess to its valid name."""
     return {guess: name for name, guesses in names.items() for guess in guesses.split()}
 
 
@@ -65,30 +65,30 @@ _OPERATORS: Final = _table(
 
 
 def suggest_attribute(name: str, valid: Iterable[str]) -> str | None:
-    """The attribute that the name probably means."""
+    """Returns the most similar attribute, if there is one."""
     return _nearest(name, valid, _ATTRIBUTES)
 
 
 def suggest_operator(name: str, valid: Iterable[str]) -> str | None:
-    """The operator that the name probably means."""
+    """Returns the most similar operator, if there is one."""
     return _nearest(name, valid, _OPERATORS)
 
 
 def suggest_parameter(
     name: str, valid: Sequence[str], operators: Mapping[str, Sequence[str]]
 ) -> str | None:
-    """The query parameter that the name probably means.
+    """Returns the most similar query parameter, if there is one.
 
-    `valid` are the names of parameters, without the filters of attributes. `operators` are those of
-    each attribute that the URL can filter by.
+    `valid` contains the names of parameters, without the filters of attributes. `operators` maps
+    each filterable attribute to its operators.
     """
     if len(name) > _MAX_LENGTH:
         return None
-    plain = _simplified(name)
-    guessed = _PARAMETERS.get(plain)
-    if guessed in valid:
-        return guessed
-    if plain in _FIELDS:
+    simple_name = _simplify(name)
+    parameter = _PARAMETERS.get(simple_name)
+    if parameter in valid:
+        return parameter
+    if simple_name in _FIELDS:
         return next((each for each in valid if each.startswith("fields[")), None)
     return _nearest(name, [each for each in valid if not each.startswith("filter[")], {}) or (
         _suggest_filter(name, operators)
@@ -96,7 +96,7 @@ def suggest_parameter(
 
 
 def _suggest_filter(name: str, operators: Mapping[str, Sequence[str]]) -> str | None:
-    """The filter that a name such as `isActive`, `name__contains` or `filter[name` means."""
+    """Returns the filter for a name such as `isActive`, `name__contains` or `filter[name`."""
     words = [part for word in _WORD.findall(name) for part in word.split("__")]
     if words and words[0].casefold() == "filter":
         del words[0]
@@ -110,26 +110,26 @@ def _suggest_filter(name: str, operators: Mapping[str, Sequence[str]]) -> str | 
 def _nearest(name: str, valid: Iterable[str], guesses: _Guesses) -> str | None:
     if len(name) > _MAX_LENGTH:
         return None
-    names = {_simplified(each): each for each in valid}
-    wanted = _simplified(name)
-    if wanted in names:
-        return names[wanted]
-    guessed = guesses.get(wanted or name)
-    if guessed in names.values():
-        return guessed
-    return names.get(next(_alike(wanted, names), ""))
+    names = {_simplify(each): each for each in valid}
+    simple_name = _simplify(name)
+    if simple_name in names:
+        return names[simple_name]
+    guess = guesses.get(simple_name or name)
+    if guess in names.values():
+        return guess
+    return names.get(next(_similar(simple_name, names), ""))
 
 
-def _alike(wanted: str, names: Iterable[str]) -> Iterator[str]:
-    """The names that contain the wanted one or are part of it, then the most similar one."""
-    known = [*names]
-    if len(wanted) >= _MIN_PART:
+def _similar(name: str, valid: Iterable[str]) -> Iterator[str]:
+    """Yields the valid names that contain the name or are part of it, then the most similar one."""
+    names = [*valid]
+    if len(name) >= _MIN_PART:
         yield from (
-            each for each in known if len(each) >= _MIN_PART and (each in wanted or wanted in each)
+            each for each in names if len(each) >= _MIN_PART and (each in name or name in each)
         )
-    yield from get_close_matches(wanted, known, 1, _SIMILARITY)
+    yield from get_close_matches(name, names, 1, _SIMILARITY)
 
 
-def _simplified(name: str) -> str:
-    """The name without case and punctuation: `isActive` and `is_active` are the same."""
+def _simplify(name: str) -> str:
+    """Returns the name without case and punctuation: `isActive` and `is_active` are equal."""
     return _PUNCTUATION.sub("", name).casefold()

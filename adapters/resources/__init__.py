@@ -1,1 +1,1 @@
-"""Roster's resources as JSON:API declares them."""
+"""The declarations of Roster's resources in JSON:API, and their files."""

@@ -1,4 +1,4 @@
-"""Where Roster's things are, as its documents say it."""
+"""The URLs of the API, as they appear in documents."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,29 +12,29 @@ PREFIX: Final = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """The API's URLs: below the public URL, or without a host where that is empty."""
+    """The URLs of the API, which begin with the public URL. If that is empty, they have no host."""
 
     public_url: str
 
     @property
     def root(self) -> str:
-        """The document that names the collections."""
+        """The URL of the document that names the collections."""
         return f"{self.public_url.rstrip('/')}{PREFIX}"
 
     @property
-    def description(self) -> str:
-        """The OpenAPI document."""
+    def openapi(self) -> str:
+        """The URL of the OpenAPI document."""
         return f"{self.public_url.rstrip('/')}/openapi.json"
 
     def collection(self, resource: Resource) -> str:
-        """All resources of a type."""
+        """Returns the URL of all resources of a type."""
         return f"{self.root}/{resource.type}"
 
     def writer(self, resource: Resource) -> DocumentWriter:
-        """Writes the documents of a type, with these URLs."""
-        return DocumentWriter(resource, self.collection(resource), described_by=self.description)
+        """Returns the writer of the documents of a type."""
+        return DocumentWriter(resource, self.collection(resource), described_by=self.openapi)
 
-    def history(self, kind: str, key: int) -> DocumentWriter:
-        """Writes the history of a thing."""
-        url = f"{self.root}/{kind}/{key}/history"
-        return DocumentWriter(EVENTS, url, described_by=self.description, addressed=False)
+    def history(self, resource_type: str, resource_id: int) -> DocumentWriter:
+        """Returns the writer of the history of a resource."""
+        url = f"{self.root}/{resource_type}/{resource_id}/history"
+        return DocumentWriter(EVENTS, url, described_by=self.openapi, addressed=False)

@@ -1,4 +1,4 @@
-"""Events as a JSON:API resource: what happened to a thing, in its history."""
+"""Events of the audit log as JSON:API resources: the history of a resource."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,34 +20,35 @@ def _action(value: object) -> Problem | None:
 
 
 class _Changes(Json):
-    """What a change changed, by attribute."""
+    """The changes of an event, by attribute."""
 
     def to_display(self, value: Any) -> str:
+        """Returns the changes in one line, such as `name Ann → Ann Example`."""
         return "; ".join(f"{name} {_difference(each)}" for name, each in value.items())
 
 
 def _difference(change: Mapping[str, Any]) -> str:
-    """The old and the new value of an attribute; null is not shown."""
+    """Returns the old and the new value of an attribute. Omits null."""
     if change.get("erased"):
         return "(erased)"
-    return " → ".join(_shown(change[end]) for end in ("from", "to") if change[end] is not None)
+    return " → ".join(_display(change[end]) for end in ("from", "to") if change[end] is not None)
 
 
-def _shown(value: Any) -> str:
+def _display(value: Any) -> str:
     return Boolean().to_display(value) if isinstance(value, bool) else str(value)
 
 
 class EventSchema(Schema):
-    """The attributes of an event. All are set by the service."""
+    """The attributes of an event. The service sets all of them."""
 
     class Meta:
-        """The type that documents name."""
+        """The type in JSON:API documents."""
 
         type_ = "events"
 
     id = Id()
     time = Timestamp(
-        dump_only=True, examples=["2026-11-22T09:30:00.123Z"], description="When it happened."
+        dump_only=True, examples=["2026-11-22T09:30:00.123Z"], description="The time of the event."
     )
     action = Text(
         dump_only=True,
@@ -55,14 +56,15 @@ class EventSchema(Schema):
         pattern="|".join(_ACTIONS),
         enum=_ACTIONS,
         examples=["changed"],
-        description="What happened.",
+        description="The action on the resource.",
     )
     version = Integer(
         dump_only=True,
         allow_none=True,
         filterable=False,
         examples=[2],
-        description="The version of the thing then; of a deletion, the one after its last.",
+        description="The version of the resource after the event. For a deletion, its last version "
+        "plus one.",
     )
     changes = _Changes(
         dump_only=True,
@@ -73,7 +75,7 @@ class EventSchema(Schema):
             "properties": {"from": {}, "to": {}, "erased": {"type": "boolean"}},
         },
         examples=[{"name": {"from": "Ann", "to": "Ann Example"}}],
-        description="The old and the new value of each attribute, or `erased`.",
+        description="The old and the new value of each changed attribute, or `erased`.",
     )
     actor = Text(
         dump_only=True,
@@ -81,8 +83,8 @@ class EventSchema(Schema):
         filterable=False,
         examples=["ann"],
         description="The subject of the principal that made the change: the token's `sub`, or its "
-        "`client_id`. At the command line, the operating system's user or `--actor`. Null if it "
-        "was erased, and on a service without access control.",
+        "`client_id`. At the command line, the user of the operating system or `--actor`. Null if "
+        "it was erased, and on a service without access control.",
     )
     actor_kind = Text(
         dump_only=True,

@@ -1,14 +1,15 @@
-"""Resources in files: which columns there are, and how cells and members are read and written.
+"""Files of resources: their columns, and the conversion of cells and members to attributes.
 
 There are two formats:
 
     csv     a header row, then a row for each resource; every cell is text
     jsonl   an object on each line, or one array of objects
 
-docs/bulk.md has the import dialect: what is recognised in each of them. Files are binary streams,
-so that an upload is read in the same way.
+docs/bulk.md describes which variants of each format are recognised. Files are binary streams, so
+that uploads can be read in the same way.
 """
 
+import codecs
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,26 +29,27 @@ from domain.errors import Invalid, Problem, Violation
 from domain.text import strip_invisible
 
 ERROR_COLUMNS: Final = ("line", "errors")
-"""The columns that a file of rejected records has before the others. Imports ignore them."""
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""The first columns of a file of rejected records. Imports ignore them."""
 
 _MISSING: Final = Problem("missing", "must be a column")
-_CELLS: Final = Problem("wrong_number_of_cells", "must have as many cells as the header row")
-_MOST_CELLS: Final = 500
-"""A row with more cells is held as text: a batch of rows is in memory at once."""
-_MOST_DIGITS: Final = 15
-"""Spreadsheet programs round numbers of more digits."""
-_MAX_LISTED: Final = 100
-_MAX_NAME: Final = 100
+_WRONG_CELL_COUNT: Final = Problem(
+    "wrong_number_of_cells", "must have as many cells as the header row"
+)
+_MAX_CELLS: Final = 500
+"""A row with more cells is held as text, because a batch of rows is in memory at once."""
+_MAX_DIGITS: Final = 15
+"""Spreadsheet programs round numbers that have more digits."""
+_MAX_LISTED_COLUMNS: Final = 100
+_MAX_NAME_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How a file is read.
+    """The options for reading a file.
 
     `encoding` and `delimiter` are recognised if they are None. `columns` maps attributes to the
-    headers, or the members, that have their values. `ignore_unknown` skips unknown columns and
-    members.
+    headers of the columns, or the names of the members, that have their values. `ignore_unknown`
+    skips unknown columns and members.
     """
 
     encoding: str | None = None
@@ -56,25 +58,26 @@ class ReadOptions:
     ignore_unknown: bool = False
 
 
-_RECOGNISE: Final = ReadOptions()
+_DEFAULT_READ_OPTIONS: Final = ReadOptions()
 
 
 class Records(Protocol):
-    """The records of a file. Rejected ones can be written to another file, with their errors."""
+    """The records of a file. Rejected records can be written to another file, with their errors."""
 
     def __iter__(self) -> Iterator[Record]: ...
 
     def header(self) -> bytes:
-        """What comes before the rejected records."""
+        """Returns the beginning of a file of rejected records."""
 
-    def rejected_row(self, bad: RejectedRecord) -> bytes:
-        """A rejected record with its line and its errors, in the format of the file."""
+    def rejected_row(self, rejected: RejectedRecord) -> bytes:
+        """Returns a rejected record with its line and errors, in the format of the file."""
 
 
 class UnknownColumns(Invalid):
-    """The header has unknown columns, perhaps among other faults.
+    """The header row has unknown columns, and possibly other errors.
 
-    `columns` are their headers. `missing` are required attributes without a column.
+    `columns` are the headers of the unknown columns. `missing` are the required attributes without
+    a column. `others` are the other errors.
     """
 
     def __init__(
@@ -84,14 +87,19 @@ class UnknownColumns(Invalid):
         missing: Sequence[str],
         others: Iterable[Violation],
     ) -> None:
-        names = ", ".join(map(_plain, columns[:_MAX_LISTED]))
-        more = f" and {len(columns) - _MAX_LISTED:,} more" if len(columns) > _MAX_LISTED else ""
+        example = _example_mapping(columns, [*resource.settable], missing)
+        names = ", ".join(map(_quote, columns[:_MAX_LISTED_COLUMNS]))
+        more = (
+            f" and {len(columns) - _MAX_LISTED_COLUMNS:,} more"
+            if len(columns) > _MAX_LISTED_COLUMNS
+            else ""
+        )
         known = [*resource.settable]
         ignored = ["id", *(name for name in resource.attributes if name not in known)]
         detail = (
             f"has unknown columns: {names}{more}. Known columns: {', '.join(known)}; ignored: "
-            f"{', '.join(ignored)}. Map a column with --column "
-            f"{_example(columns, known, missing)}, or skip unknown ones with --ignore-unknown"
+            f"{', '.join(ignored)}. Map a column with --column {example}, or skip "
+            "unknown ones with --ignore-unknown"
         )
         unknown = Violation("the header row", Problem("unknown_attribute", detail))
         super().__init__([unknown, *others])
@@ -99,41 +107,45 @@ class UnknownColumns(Invalid):
         self.missing = missing
 
 
-def _example(columns: Sequence[str], known: Sequence[str], missing: Sequence[str]) -> str:
-    """A mapping that may be the right one."""
+def _example_mapping(columns: Sequence[str], known: Sequence[str], missing: Sequence[str]) -> str:
+    """Returns a probable mapping of a column, or a placeholder."""
     from difflib import get_close_matches
 
-    for column in columns[:_MAX_LISTED]:
-        normal = _normal(column)[:_MAX_NAME]
+    for column in columns[:_MAX_LISTED_COLUMNS]:
+        normal = _normalize(column)[:_MAX_NAME_LENGTH]
         words = normal.replace("-", "").replace("_", " ").split()
         for name in missing or known:
             if name in words or get_close_matches(normal, [name]):
-                return f"{name}={_plain(column)}"
+                return f"{name}={_quote(column)}"
     return "ATTR=HEADER"
 
 
 class _Names:
-    """Which attribute a header or a member means, regardless of case and surrounding space."""
+    """The names of columns and members, ignoring case and surrounding space.
+
+    `mapped` maps the normalized headers of ReadOptions.columns to their attributes.
+    """
 
     def __init__(self, resource: Resource, options: ReadOptions) -> None:
-        self.mapped = {_normal(header): name for name, header in options.columns.items()}
+        self.mapped = {_normalize(header): name for name, header in options.columns.items()}
         known = {"id", *resource.declared, *ERROR_COLUMNS}
-        self._known = {_normal(name): name for name in known} | self.mapped
+        self._known = {_normalize(name): name for name in known} | self.mapped
 
     def attribute(self, header: str) -> str:
-        """Its name, or another name that is known; empty for an unknown header."""
-        return self._known.get(_normal(header), "")
+        """Returns the attribute or other known name of a header. Empty if the header is unknown."""
+        return self._known.get(_normalize(header), "")
 
 
-def _normal(name: str) -> str:
+def _normalize(name: str) -> str:
     return strip_invisible(name).casefold()
 
 
 class CsvRecords(Records):
     """The records of a CSV file.
 
-    The header is read at once. Raises Invalid if the file is not text, if the header has a column
-    that the resource does not have, or one twice, or lacks one that is required.
+    The constructor reads the header row. It raises Invalid if the file is not text or has no header
+    row, and if a column is unknown, repeated or missing. `required` are the attributes that must
+    have a column.
     """
 
     def __init__(
@@ -141,12 +153,14 @@ class CsvRecords(Records):
         file: BinaryIO,
         resource: Resource,
         required: Collection[str],
-        options: ReadOptions = _RECOGNISE,
+        options: ReadOptions = _DEFAULT_READ_OPTIONS,
     ) -> None:
         source = Source(file, options.encoding)
         names = _Names(resource, options)
         self._reader = csv.Reader(source, source.offset)
-        self._declared = delimiters.set_delimiter(self._reader, options.delimiter, _counting(names))
+        self._sep_line = delimiters.set_delimiter(
+            self._reader, options.delimiter, _known_column_counter(names)
+        )
         self._encode = encoder(source.encoding)
         line = self._reader.peek() or ""
         self._rows = iter(self._reader)
@@ -155,20 +169,22 @@ class CsvRecords(Records):
         self._header = header.cells
         self._columns = columns
         self._names = [name for name in columns if name in resource.settable]
-        self._places = [columns.index(name) for name in self._names]
-        self._pick = _picking(self._places)
-        self._readers = [
-            (name, at, read)
-            for name, at in zip(self._names, self._places, strict=True)
-            if (read := _cell_reader(resource.settable[name].field, self._reader.delimiter))
+        self._indexes = [columns.index(name) for name in self._names]
+        self._get_cells = _cell_getter(self._indexes)
+        self._parsers = [
+            (name, index, parse)
+            for name, index in zip(self._names, self._indexes, strict=True)
+            if (parse := _cell_parser(resource.settable[name].field, self._reader.delimiter))
         ]
-        read_ones = {name for name, *_ in self._readers}
-        self._texts = [name for name in self._names if name not in read_ones]
-        self._notes = {at for at, name in enumerate(columns) if name in ERROR_COLUMNS}
-        self._unnamed = [
-            at
-            for at, name in enumerate(columns)
-            if not name and not _normal(header.cells[at]) and not options.ignore_unknown
+        parsed_names = {name for name, *_ in self._parsers}
+        self._text_names = [name for name in self._names if name not in parsed_names]
+        self._error_column_indexes = {
+            index for index, name in enumerate(columns) if name in ERROR_COLUMNS
+        }
+        self._unnamed_indexes = [
+            index
+            for index, name in enumerate(columns)
+            if not name and not _normalize(header.cells[index]) and not options.ignore_unknown
         ]
 
     def __iter__(self) -> Iterator[Record]:
@@ -179,83 +195,89 @@ class CsvRecords(Records):
                 yield Record(row.line, {}, (row.text,), row.problem)
             elif (not cells[0] or cells[0].isspace()) and not any(map(strip_invisible, cells)):
                 continue
-            elif len(cells) != width or width > _MOST_CELLS or self._unnamed:
-                yield self._unusual(row.line, cells)
+            elif len(cells) != width or width > _MAX_CELLS or self._unnamed_indexes:
+                yield self._unusual_record(row.line, cells)
             else:
                 yield Record(row.line, self._attributes(cells), cells)
 
-    def _unusual(self, line: int, cells: csv.Cells) -> Record:
-        """The record of a row that has more or fewer cells than columns, or perhaps too many."""
+    def _unusual_record(self, line: int, cells: csv.Cells) -> Record:
+        """Returns the record of a row that is wide or may have a wrong number of cells."""
         width = len(self._columns)
         if len(cells) > width and not any(map(strip_invisible, cells[width:])):
             cells = cells[:width]
         if len(cells) != width:
-            return Record(line, {}, self._held(cells), _CELLS)
-        if unnamed := [at for at in self._unnamed if _normal(cells[at])]:
-            return Record(line, {}, self._held(cells), self._in_unnamed(cells, unnamed[0]))
-        return Record(line, self._attributes(cells), self._held(cells))
+            return Record(line, {}, self._source(cells), _WRONG_CELL_COUNT)
+        for index in self._unnamed_indexes:
+            if _normalize(cells[index]):
+                problem = self._unnamed_column_problem(cells, index)
+                return Record(line, {}, self._source(cells), problem)
+        return Record(line, self._attributes(cells), self._source(cells))
 
-    def _held(self, cells: csv.Cells) -> csv.Cells | str:
-        """The cells; as text if they are many, which takes a tenth of the memory."""
-        if len(cells) <= _MOST_CELLS:
+    def _source(self, cells: csv.Cells) -> csv.Cells | str:
+        """Returns the cells, or their text if they are many: text takes a tenth of the memory."""
+        if len(cells) <= _MAX_CELLS:
             return cells
         (line,) = csv.write([cells], delimiter=self._reader.delimiter)
         return line.decode().removesuffix("\n")
 
     def _attributes(self, cells: csv.Cells) -> dict[str, object]:
-        """What cells say of attributes. What can't be read stays text, for the domain to check."""
+        """Returns the attributes of a row. Invalid values remain text; the domain rejects them."""
         if self._reader.protected:
             cells = tuple(map(spreadsheets.unprotect, cells))
-        attributes: dict[str, object] = dict(zip(self._names, self._pick(cells), strict=True))
-        for name, at, read in self._readers:
-            value = read(cells[at])
+        attributes: dict[str, object] = dict(zip(self._names, self._get_cells(cells), strict=True))
+        for name, index, parse in self._parsers:
+            value = parse(cells[index])
             if value is _ABSENT:
                 del attributes[name]
             elif value.__class__ is not Problem:
                 attributes[name] = value
         if "" in cells:
-            for name in self._texts:
+            for name in self._text_names:
                 if attributes[name] == "":
                     del attributes[name]
         return attributes
 
-    def _in_unnamed(self, cells: csv.Cells, at: int) -> Problem:
-        detail = f"has the value {_plain(cells[at])} in column {at + 1}, which has no header"
+    def _unnamed_column_problem(self, cells: csv.Cells, index: int) -> Problem:
+        detail = f"has the value {_quote(cells[index])} in column {index + 1}, which has no header"
         return Problem("unnamed_column", detail)
 
     def header(self) -> bytes:
-        declared = self._encode(f"{self._declared}\n") if self._declared else b""
-        return declared + self._row([*ERROR_COLUMNS, *self._without_notes(self._header)])
+        sep_line = self._encode(f"{self._sep_line}\n") if self._sep_line else b""
+        headers = [*ERROR_COLUMNS, *self._without_error_columns(self._header)]
+        return sep_line + self._encode_row(headers)
 
-    def rejected_row(self, bad: RejectedRecord) -> bytes:
-        cells: Any = bad.record.source
+    def rejected_row(self, rejected: RejectedRecord) -> bytes:
+        cells: Any = rejected.record.source
         if isinstance(cells, str):
-            cells = csv.cells_of(cells, self._reader.delimiter)
-        if len(cells) > 1 or not bad.record.problem:
-            cells = self._without_notes(cells)
-        return self._row([str(bad.record.line), "; ".join(map(str, bad.faults)), *cells])
+            cells = csv.split_line(cells, self._reader.delimiter)
+        if len(cells) > 1 or not rejected.record.problem:
+            cells = self._without_error_columns(cells)
+        errors = "; ".join(map(str, rejected.errors))
+        return self._encode_row([str(rejected.record.line), errors, *cells])
 
-    def _row(self, cells: Sequence[str]) -> bytes:
+    def _encode_row(self, cells: Sequence[str]) -> bytes:
         return b"".join(csv.write([cells], delimiter=self._reader.delimiter, encode=self._encode))
 
-    def _without_notes(self, cells: csv.Cells) -> csv.Cells:
-        return tuple(cell for at, cell in enumerate(cells) if at not in self._notes)
+    def _without_error_columns(self, cells: csv.Cells) -> csv.Cells:
+        skipped = self._error_column_indexes
+        return tuple(cell for index, cell in enumerate(cells) if index not in skipped)
 
 
 _ABSENT: Final = object()
 
 
-def _picking(places: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
-    """Picks the cells at these places."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda cells: [cells[at] for at in places]
+def _cell_getter(indexes: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """Returns a function that gets the cells at these indexes."""
+    if len(indexes) > 1:  # with a single index, itemgetter returns no tuple
+        return itemgetter(*indexes)
+    return lambda cells: [cells[index] for index in indexes]
 
 
-def _cell_reader(kind: Kind, delimiter: str) -> Callable[[str], Any] | None:
-    """Reads a cell: its value, a Problem, or _ABSENT; None if the cell is the value.
+def _cell_parser(kind: Kind, delimiter: str) -> Callable[[str], Any] | None:
+    """Returns a function that parses a cell, or None if the text of the cell is the value.
 
-    An empty cell is null if the attribute is nullable, otherwise the value is absent.
+    The function returns the value, a Problem or _ABSENT. An empty cell is null if the attribute is
+    nullable; otherwise the attribute is absent.
     """
     if kind.cell_is_value and not kind.allow_none:
         return None
@@ -267,19 +289,22 @@ def _cell_reader(kind: Kind, delimiter: str) -> Callable[[str], Any] | None:
     return lambda cell: from_cell(cell) if cell else empty
 
 
-def _counting(names: _Names) -> Callable[[csv.Cells], int]:
-    """Counts the known columns of a header."""
+def _known_column_counter(names: _Names) -> Callable[[csv.Cells], int]:
+    """Returns a function that counts the known columns of a header row."""
     return lambda cells: sum(1 for cell in cells if names.attribute(cell))
 
 
 class _Header:
-    """The header row of a CSV file, whose first line is `line`."""
+    """The header row of a CSV file, which begins with `line`.
+
+    The constructor raises Invalid if there is no header row.
+    """
 
     def __init__(
         self, row: Row[csv.Cells] | None, names: _Names, line: str, delimiter: str
     ) -> None:
         if row is None or row.content is None:
-            raise Invalid([Violation("the first line", _no_header(row))])
+            raise Invalid([Violation("the first line", _missing_header(row))])
         if line.lstrip().startswith(("{", "[{")):
             detail = "must be a header row. The file seems to be JSON: use --format jsonl"
             raise Invalid([Violation("the first line", Problem("no_header", detail))])
@@ -291,59 +316,64 @@ class _Header:
     def check(
         self, resource: Resource, required: Collection[str], options: ReadOptions
     ) -> list[str]:
-        """The attribute, or the other known name, of each column; empty for unknown ones."""
+        """Returns the attribute or other known name of each column. Empty for unknown columns.
+
+        Raises Invalid if a column is unknown, repeated or missing, or if the delimiter is wrong.
+        """
         columns = [self._names.attribute(cell) for cell in self.cells]
         unknown = [
             cell
             for cell, name in zip(self.cells, columns, strict=True)
-            if not name and _normal(cell)
+            if not name and _normalize(cell)
         ]
         if unknown:
             self._check_delimiter()
-        headers = set(map(_normal, self.cells))
+        headers = set(map(_normalize, self.cells))
         missing = [name for name in required if name not in columns and name not in options.columns]
-        wrong = [
+        violations = [
             *(Violation(name, _MISSING) for name in missing),
             *(
-                Violation(_plain(header), Problem("missing", f"must be a column, for {name}"))
+                Violation(_quote(header), Problem("missing", f"must be a column, for {name}"))
                 for name, header in options.columns.items()
-                if _normal(header) not in headers
+                if _normalize(header) not in headers
             ),
-            *(Violation(*each) for each in self._repeated(columns)),
+            *(Violation(*each) for each in self._repeated_columns(columns)),
         ]
         if unknown and not options.ignore_unknown:
-            raise UnknownColumns(unknown, resource, missing, wrong)
-        if wrong:
-            raise Invalid(wrong)
+            raise UnknownColumns(unknown, resource, missing, violations)
+        if violations:
+            raise Invalid(violations)
         return columns
 
     def _check_delimiter(self) -> None:
-        """Raises Invalid if the delimiter is the reason why columns are unknown."""
-        other = delimiters.better(self._line, self._delimiter, _counting(self._names))
+        """Raises Invalid if more columns are known with another delimiter."""
+        other = delimiters.find_better(
+            self._line, self._delimiter, _known_column_counter(self._names)
+        )
         if other is not None:
             detail = (
-                f"has more known columns if its delimiter is {_plain(other)} instead of "
-                f"{_plain(self._delimiter)}. Use --delimiter {_plain(other)}"
+                f"has more known columns if its delimiter is {_quote(other)} instead of "
+                f"{_quote(self._delimiter)}. Use --delimiter {_quote(other)}"
             )
             raise Invalid([Violation("the header row", Problem("wrong_delimiter", detail))])
 
-    def _repeated(self, columns: Sequence[str | None]) -> Iterator[tuple[str, Problem]]:
-        """The names that several columns have."""
-        places: dict[str, list[int]] = {}
-        for at, name in enumerate(columns):
+    def _repeated_columns(self, columns: Sequence[str | None]) -> Iterator[tuple[str, Problem]]:
+        """Yields each name that several columns have, with its problem."""
+        headers_by_name: dict[str, list[str]] = {}
+        for header, name in zip(self.cells, columns, strict=True):
             if name:
-                places.setdefault(name, []).append(at)
-        for name in sorted(places):
-            headers = list(dict.fromkeys(self.cells[at] for at in places[name]))
-            if len(places[name]) > 1:
+                headers_by_name.setdefault(name, []).append(header)
+        for name in sorted(headers_by_name):
+            headers = list(dict.fromkeys(headers_by_name[name]))
+            if len(headers_by_name[name]) > 1:
                 detail = "is the name of two columns"
                 if len(headers) > 1:
-                    detail = f"is two columns: {_plain(headers[0])} and {_plain(headers[1])}"
+                    detail = f"is two columns: {_quote(headers[0])} and {_quote(headers[1])}"
                 yield name, Problem("repeated_attribute", detail)
 
 
-def _no_header(row: Row[csv.Cells] | None) -> Problem:
-    """Why there is no header row."""
+def _missing_header(row: Row[csv.Cells] | None) -> Problem:
+    """Returns the reason why there is no header row."""
     detail = "must be a header row in UTF-8"
     if row is None:
         detail += ". The file is empty"
@@ -354,20 +384,23 @@ def _no_header(row: Row[csv.Cells] | None) -> Problem:
     return Problem("no_header", detail)
 
 
-def _plain(name: str) -> str:
-    """A text that someone chose, in quotes and safe to be shown."""
-    return repr(name[:_MAX_NAME])
+def _quote(name: str) -> str:
+    """Returns a text of the file in quotes, shortened and with escapes for control characters."""
+    return repr(name[:_MAX_NAME_LENGTH])
 
 
 class JsonRecords(Records):
-    """The records of a file of JSON Lines, or of one JSON array."""
+    """The records of a file of JSON Lines, or of one JSON array.
+
+    The constructor raises Invalid if the first line shows that the file is not JSON Lines.
+    """
 
     def __init__(
         self,
         file: BinaryIO,
         resource: Resource,
         _: Collection[str],
-        options: ReadOptions = _RECOGNISE,
+        options: ReadOptions = _DEFAULT_READ_OPTIONS,
     ) -> None:
         source = Source(file, options.encoding)
         names = _Names(resource, options)
@@ -379,7 +412,7 @@ class JsonRecords(Records):
         self._settable = resource.settable.keys()
         ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - resource.settable.keys()
         self._ignored = ignored - names.mapped.keys()
-        self._exact = frozenset(resource.settable) - names.mapped.keys()
+        self._exact_names = frozenset(resource.settable) - names.mapped.keys()
         self._converted = [
             (name, each.field)
             for name, each in resource.settable.items()
@@ -395,36 +428,36 @@ class JsonRecords(Records):
                 yield Record(row.line, {}, {"text": row.text}, row.problem, row.item)
                 continue
             ignored, problem = self._ignored, None
-            attributes = {k: v for k, v in row.content.items() if k not in ignored}
-            if not self._exact.issuperset(attributes):
-                attributes, problem = self._renamed(attributes)
+            attributes = {name: value for name, value in row.content.items() if name not in ignored}
+            if not self._exact_names.issuperset(attributes):
+                attributes, problem = self._rename_members(attributes)
             for name in self._emails:
                 if isinstance(value := attributes.get(name), str):
                     attributes[name] = strip_invisible(value)
             for name, kind in self._converted:
                 if name in attributes:
-                    # An invalid value is left for the domain, which says what is wrong.
+                    # An invalid value remains, and the domain rejects it with the reason.
                     with suppress(ValidationError):
                         attributes[name] = kind.deserialize(attributes[name])
             yield Record(row.line, attributes, row.content, problem, row.item)
 
-    def _renamed(self, members: Mapping[str, Any]) -> tuple[dict[str, Any], Problem | None]:
-        """The members by the names of the attributes that they mean.
+    def _rename_members(self, members: Mapping[str, Any]) -> tuple[dict[str, Any], Problem | None]:
+        """Returns the members under the names of their attributes, or a problem.
 
-        An exact name comes first. Another member for the same attribute keeps its own name, so
-        that it is unknown.
+        A member whose name equals that of the attribute takes precedence. Another member for the
+        same attribute keeps its name, and is then rejected as unknown.
         """
-        attributes = {name: value for name, value in members.items() if name in self._exact}
+        attributes = {name: value for name, value in members.items() if name in self._exact_names}
         for name, value in members.items():
-            if name in self._exact:
+            if name in self._exact_names:
                 continue
             attribute = self._names.attribute(name)
             if not attribute:
                 if not self._ignore_unknown:
                     attributes[name] = value
             elif attribute in self._settable:
-                if attribute in attributes and _normal(name) in self._names.mapped:
-                    detail = f"has two members for {attribute}: one of them is {_plain(name)}"
+                if attribute in attributes and _normalize(name) in self._names.mapped:
+                    detail = f"has two members for {attribute}: one of them is {_quote(name)}"
                     return {}, Problem("repeated_attribute", detail)
                 attributes[name if attribute in attributes else attribute] = value
         return attributes, None
@@ -432,15 +465,15 @@ class JsonRecords(Records):
     def header(self) -> bytes:
         return b""
 
-    def rejected_row(self, bad: RejectedRecord) -> bytes:
-        source: Any = bad.record.source
+    def rejected_row(self, rejected: RejectedRecord) -> bytes:
+        source: Any = rejected.record.source
         attributes = {
             name: value
             for name, value in source.items()
             if self._names.attribute(name) not in ERROR_COLUMNS
         }
-        notes = {"line": bad.record.line, "errors": [str(fault) for fault in bad.faults]}
-        (line,) = jsonl.write([notes | attributes])
+        errors = [str(error) for error in rejected.errors]
+        (line,) = jsonl.write([{"line": rejected.record.line, "errors": errors} | attributes])
         return self._encode(line.decode("utf-8"))
 
 
@@ -448,10 +481,11 @@ def _check_json(head: bytes, names: _Names) -> None:
     """Raises Invalid if the first line shows that the file is not JSON Lines."""
     line = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
     if line == "{":
-        detail = "must have a whole object, or the file must be one array of objects"
+        detail = "must be a complete object, or the file must be one array of objects"
         raise Invalid([Violation("each line", Problem("malformed_json", detail))])
     if not line.startswith(("{", "[")) and any(
-        _counting(names)(csv.cells_of(line, delimiter)) > 1 for delimiter in delimiters.KNOWN
+        _known_column_counter(names)(csv.split_line(line, delimiter)) > 1
+        for delimiter in delimiters.KNOWN
     ):
         detail = "seems to be CSV, not JSON. Use --format csv"
         raise Invalid([Violation("the file", Problem("malformed_json", detail))])
@@ -459,10 +493,10 @@ def _check_json(head: bytes, names: _Names) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
-    """What is written of each entity, and how.
+    """The options for writing a file.
 
-    `fields` are the attributes next to the id; None means all. `byte_order_mark` and `protection`
-    are for CSV alone.
+    `fields` are the attributes that are written in addition to the id; None means all.
+    `byte_order_mark` and `protection` apply to CSV only.
     """
 
     fields: Collection[str] | None = None
@@ -470,7 +504,7 @@ class WriteOptions:
     protection: "SpreadsheetProtection | None" = None
 
     def selected(self, resource: Resource) -> "dict[str, Kind]":
-        """The attributes to write, in the order of their declaration."""
+        """Returns the attributes to write, in the order of their declaration."""
         return {
             name: each.field
             for name, each in resource.attributes.items()
@@ -478,7 +512,7 @@ class WriteOptions:
         }
 
 
-_EVERYTHING: Final = WriteOptions()
+_DEFAULT_WRITE_OPTIONS: Final = WriteOptions()
 
 
 class SpreadsheetProtection:
@@ -488,7 +522,7 @@ class SpreadsheetProtection:
         self.count = 0
 
     def rows(self, rows: Iterable[Sequence[str]], kinds: Sequence[Kind]) -> Iterator[list[str]]:
-        """The rows with protected cells. Each row is an id, and a cell of each kind."""
+        """Yields the rows with protected cells. A row consists of an id and a cell of each kind."""
         protectors = [_protector(kind) for kind in kinds]
         for row in rows:
             id_, *cells = row
@@ -498,69 +532,78 @@ class SpreadsheetProtection:
 
 
 def _protector(kind: Kind) -> Callable[[str], str]:
-    """Protects a cell. Booleans, dates, and numbers that fit are for the program to recognise."""
+    """Returns a function that protects a cell of the kind.
+
+    Spreadsheet programs should recognise booleans, dates, and numbers that they do not round.
+    """
     if isinstance(kind, Boolean | Date | Timestamp):
         return str
     if isinstance(kind, Integer | Decimal):
-        return lambda cell: f"'{cell}" if sum(map(str.isdigit, cell)) > _MOST_DIGITS else cell
+        return lambda cell: f"'{cell}" if sum(map(str.isdigit, cell)) > _MAX_DIGITS else cell
     return spreadsheets.protect
 
 
 class CsvExporter(Protocol):
-    """A store that may write all entities of a resource by itself, as write_csv does."""
+    """A store that can write all entities of a resource as CSV, faster than write_csv."""
 
     @property
     def available(self) -> bool:
-        """Whether the store can do it."""
+        """True if the store supports it."""
 
-    def write(self, names: Sequence[str], file: "Written") -> None:
-        """The attributes of those names in rows by id, the first of them, each in one write."""
+    def write(self, names: Sequence[str], file: "Writable") -> None:
+        """Writes a row of the named attributes for each entity, in the order of the ids.
+
+        The first name must be "id". Each row is one call of `file.write`.
+        """
 
 
-class Written(Protocol):
-    """What takes the parts of a file."""
+class Writable(Protocol):
+    """A file that can be written."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
 def copy_csv(
-    exporter: CsvExporter, resource: Resource, file: Written, options: WriteOptions = _EVERYTHING
+    exporter: CsvExporter,
+    resource: Resource,
+    file: Writable,
+    options: WriteOptions = _DEFAULT_WRITE_OPTIONS,
 ) -> None:
-    """What write_csv gives of all entities by id, in a fraction of its time.
+    """Writes all entities in the order of their ids, as write_csv does, but much faster.
 
-    There is no protection from spreadsheets.
+    Does not protect cells from spreadsheet programs.
     """
     names = ["id", *options.selected(resource)]
     file.write(_csv_header(names, options))
-    exporter.write(names, _ProtectingAgain(file))
+    exporter.write(names, _ProtectingWriter(file))
 
 
-class _ProtectingAgain:
-    """Writes rows to a file; a cell that looks protected gets one more apostrophe."""
+class _ProtectingWriter:
+    """Writes rows to a file, and adds an apostrophe to cells that look protected."""
 
-    def __init__(self, file: Written) -> None:
+    def __init__(self, file: Writable) -> None:
         self._write = file.write
 
     def write(self, row: bytes, /) -> object:
-        """Write a row. Hardly any has an apostrophe in front of a cell."""
+        """Writes a row. Parses it only if it may have a cell that looks protected."""
         if b"'" in row and spreadsheets.PROTECTED.search(row.decode()):
-            (each,) = csv.read(BytesIO(row))
-            row = b"".join(csv.write([[*map(spreadsheets.protect_again, each.content or ())]]))
+            (parsed,) = csv.read(BytesIO(row))
+            row = b"".join(csv.write([[*map(spreadsheets.protect_again, parsed.content or ())]]))
         return self._write(row)
 
 
 def write_csv(
-    entities: Iterable[Any], resource: Resource, options: WriteOptions = _EVERYTHING
+    entities: Iterable[Any], resource: Resource, options: WriteOptions = _DEFAULT_WRITE_OPTIONS
 ) -> Iterator[bytes]:
-    """The header, then the id and the attributes of each.
+    """Yields the header row, and a row with the id and the attributes of each entity.
 
-    A cell that looks protected gets one more apostrophe, so that an import removes that one.
+    Adds an apostrophe to cells that look protected, because an import removes one.
     """
     fields = options.selected(resource)
     yield _csv_header(["id", *fields], options)
     rows: Iterable[Sequence[str]] = map(resource.csv_row, entities)
     if options.fields is not None:
-        rows = map(_picking([0, *_positions(resource, fields)]), rows)
+        rows = map(_cell_getter([0, *_indexes_of(resource, fields)]), rows)
     if options.protection:
         yield from csv.write(options.protection.rows(rows, [*fields.values()]))
     else:
@@ -568,43 +611,43 @@ def write_csv(
 
 
 def _csv_header(names: Sequence[str], options: WriteOptions) -> bytes:
-    mark = BYTE_ORDER_MARK if options.byte_order_mark else b""
+    mark = codecs.BOM_UTF8 if options.byte_order_mark else b""
     return mark + b"".join(csv.write([names]))
 
 
-def _positions(resource: Resource, fields: Collection[str]) -> Iterator[int]:
-    """The positions of the fields in the rows of a resource."""
-    return (at for at, name in enumerate(resource.attributes, 1) if name in fields)
+def _indexes_of(resource: Resource, fields: Collection[str]) -> Iterator[int]:
+    """Returns the indexes of the fields in Resource.csv_row."""
+    return (index for index, name in enumerate(resource.attributes, 1) if name in fields)
 
 
 def write_jsonl(
-    entities: Iterable[Any], resource: Resource, options: WriteOptions = _EVERYTHING
+    entities: Iterable[Any], resource: Resource, options: WriteOptions = _DEFAULT_WRITE_OPTIONS
 ) -> Iterator[bytes]:
-    """The id and the attributes of each, with the values that JSON:API documents have."""
+    """Yields a line with the id and the attributes of each entity, as in JSON:API."""
     fields = options.selected(resource)
-    readers = [
-        ("id", _json_reader("id", resource.id)),
-        *((name, _json_reader(name, each)) for name, each in fields.items()),
+    getters = [
+        ("id", _json_getter("id", resource.id)),
+        *((name, _json_getter(name, field)) for name, field in fields.items()),
     ]
-    return jsonl.write({name: read(entity) for name, read in readers} for entity in entities)
+    return jsonl.write({name: get(entity) for name, get in getters} for entity in entities)
 
 
-def _json_reader(name: str, field: Kind) -> Callable[[Any], Any]:
-    """Gives the JSON form of an entity's attribute."""
-    read = attrgetter(name)
+def _json_getter(name: str, field: Kind) -> Callable[[Any], Any]:
+    """Returns a function that gets the JSON value of an entity's attribute."""
+    get = attrgetter(name)
     if field.json_is_value:
-        return read
+        return get
 
-    def json_form(entity: Any) -> Any:
-        value = read(entity)
+    def get_json(entity: Any) -> Any:
+        value = get(entity)
         return None if value is None else field.to_json(value)
 
-    return json_form
+    return get_json
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a kind of file is read and written."""
+    """The reader and the writer of a file format."""
 
     read: Callable[..., Records]
     write: Callable[..., Iterator[bytes]]

@@ -1,4 +1,4 @@
-"""Users as a JSON:API resource: the one declaration of how they look from outside."""
+"""Users as JSON:API resources. JSON, files, the command line and OpenAPI follow from this."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ from domain.text import BLANK_SYMBOL, DEFAULT_IGNORABLE, email_key
 from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH, USER_ATTRIBUTES
 
 _CONTROL: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
-# Patterns name characters beyond U+FFFF in two ways, so that those that are displayed as nothing
-# are not excluded here.
+# The pattern does not exclude invisible characters beyond U+FFFF, because dialects of regular
+# expressions write such characters differently.
 _IGNORABLE: Final = "".join(
     rf"\u{first:04x}-\u{last:04x}" for first, last in DEFAULT_IGNORABLE if last <= 0xFFFF
 )
@@ -24,10 +24,10 @@ _LISTED_NAME: Final = (
 
 
 class UserSchema(Schema):
-    """The attributes of a user. The domain has the rules of their values."""
+    """The attributes of a user. The domain checks their values."""
 
     class Meta:
-        """The type that documents name."""
+        """The type in JSON:API documents."""
 
         type_ = "users"
 
@@ -39,8 +39,8 @@ class UserSchema(Schema):
         minLength=3,
         maxLength=EMAIL_LENGTH,
         examples=["ann@example.org"],
-        description="Unique: letter case, width and the form of the domain (IDNA) do not count. "
-        "Stored as sent.",
+        description="Unique, ignoring case, full-width characters and the form of the domain "
+        "(IDNA). Stored as sent.",
     )
     name = Text(
         required=True,
@@ -51,12 +51,12 @@ class UserSchema(Schema):
         minLength=1,
         maxLength=NAME_LENGTH,
         examples=["Ann Example"],
-        description="Has a visible character and no control characters. Stored as sent.",
+        description="Must have a visible character and no control characters. Stored as sent.",
     )
     is_active = Boolean(
         default=False,
         examples=[True],
-        description="False, unless the request to create the user sets it.",
+        description="False by default.",
     )
     role = Text(
         pattern=rf"[a-z][a-z0-9_-]{{0,{ROLE_LENGTH - 1}}}",
@@ -73,7 +73,7 @@ class UserSchema(Schema):
     update_time = Timestamp(
         dump_only=True,
         examples=["2026-11-22T09:30:00.123Z"],
-        description="The time of the last change; set by the service.",
+        description="The time of the last change. Set by the service.",
     )
     groups = Relationship(
         many=True, type_="groups", metadata={"description": "The groups that the user is in."}

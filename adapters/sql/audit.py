@@ -1,4 +1,4 @@
-"""The table of events, and the trail in it."""
+"""The audit log in the table of events."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
@@ -54,7 +54,7 @@ EVENTS = Table(
     Column("actor_issuer", text()),
     Index(None, "subject_type", "subject_id", "id"),
     Index(None, "position", "id"),
-    # An open service records no actors: its events need no entries.
+    # Without authentication, events have no actor and need no entries in the index.
     Index(
         "ix_events_actor",
         "actor",
@@ -67,7 +67,7 @@ EVENTS = Table(
     mariadb_default_charset="utf8mb4",
     mariadb_collate="utf8mb4_nopad_bin",
 )
-# One row: whoever settles positions holds it.
+# A single row with the last assigned position. A transaction that assigns positions locks it.
 EVENT_POSITIONS = Table(
     "event_positions",
     METADATA,
@@ -78,8 +78,8 @@ EVENT_POSITIONS = Table(
 
 _COLUMNS = tuple(EVENTS.c[name] for name in Event._fields)
 _CHANGES: Final = Event._fields.index("changes")
-_WRITTEN = tuple(column for column in _COLUMNS if column is not EVENTS.c.id)
-_NAMES = tuple(column.name for column in _WRITTEN)
+_INSERTED = tuple(column for column in _COLUMNS if column is not EVENTS.c.id)
+_NAMES = tuple(column.name for column in _INSERTED)
 _ADD = CompiledStatement(insert(EVENTS).values({name: bindparam(name) for name in _NAMES}))
 _OF_SUBJECT = (EVENTS.c.subject_type == bindparam("subject_type")) & (
     EVENTS.c.subject_id == bindparam("subject_id")
@@ -106,23 +106,23 @@ _ERASE_ACTOR = (
     .where(EVENTS.c.actor == bindparam("erased_actor"))
     .values(actor=None, request_id=None)
 )
-_SOMEBODY = EVENTS.c.actor.is_not(None)
-_AT_ONCE: Final = 1000
-_SETTLED_AT_ONCE: Final = 5000
+_HAS_ACTOR = EVENTS.c.actor.is_not(None)
+_BATCH_SIZE: Final = 1000
+_MAX_ASSIGNED_POSITIONS: Final = 5000
 
-_UNSETTLED = (
+_WITHOUT_POSITION = (
     select(EVENTS.c.id)
     .where(EVENTS.c.position.is_(None))
     .order_by(EVENTS.c.position, EVENTS.c.id)
-    .limit(_SETTLED_AT_ONCE)
+    .limit(_MAX_ASSIGNED_POSITIONS)
 )
-_LAST = select(EVENT_POSITIONS.c.last).with_for_update()
-_SETTLE = (
+_LOCK_LAST_POSITION = select(EVENT_POSITIONS.c.last).with_for_update()
+_ASSIGN_POSITIONS = (
     update(EVENTS)
     .where(EVENTS.c.id.between(bindparam("first_id"), bindparam("last_id")))
-    .values(position=EVENTS.c.id + bindparam("ahead"))
+    .values(position=EVENTS.c.id + bindparam("offset"))
 )
-_AFTER = CompiledStatement(
+_AFTER_POSITION = CompiledStatement(
     select(EVENTS.c.position, *_COLUMNS)
     .where(EVENTS.c.position > bindparam("after"))
     .order_by(EVENTS.c.position)
@@ -131,40 +131,45 @@ _AFTER = CompiledStatement(
 
 
 def _distinct_actors() -> Select[Any]:
-    """One step through the index for each actor, however many events it has."""
-    first = select(func.min(EVENTS.c.actor).label("actor")).where(_SOMEBODY)
-    found = first.cte("actors", recursive=True)
-    following = select(func.min(EVENTS.c.actor)).where(EVENTS.c.actor > found.c.actor)
-    found = found.union_all(select(following.scalar_subquery()).where(found.c.actor.is_not(None)))
-    return select(found.c.actor).where(found.c.actor.is_not(None))
+    """Select the actors with one index lookup for each, regardless of the number of events.
+
+    PostgreSQL calls this a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan).
+    """
+    first = select(func.min(EVENTS.c.actor).label("actor")).where(_HAS_ACTOR)
+    actors = first.cte("actors", recursive=True)
+    following = select(func.min(EVENTS.c.actor)).where(EVENTS.c.actor > actors.c.actor)
+    actors = actors.union_all(
+        select(following.scalar_subquery()).where(actors.c.actor.is_not(None))
+    )
+    return select(actors.c.actor).where(actors.c.actor.is_not(None))
 
 
 _ACTORS = _distinct_actors()
-# MariaDB can't step through an index of beginnings of texts.
-_ACTORS_OF_MARIADB = select(EVENTS.c.actor).where(_SOMEBODY).distinct()
+# MariaDB cannot do this with an index of prefixes.
+_ACTORS_OF_MARIADB = select(EVENTS.c.actor).where(_HAS_ACTOR).distinct()
 _SEARCHABLE = Searchable(columns=_COLUMNS, folded={"action": EVENTS.c.action})
 
 
 class SqlEvents(Events):
-    """The events of a transaction that is open. `erased` is true if it rewrote some."""
+    """Writes events in an open transaction. `erased` is true after an event was rewritten."""
 
     def __init__(self, connection: RawConnection, context: Context, now: datetime) -> None:
         self._connection = connection
         self.erased = False
-        self._of_unit = (now, *context.actor, context.request_id)
+        self._unit_values = (now, *context.actor, context.request_id)
 
     def append(self, events: Sequence[NewEvent]) -> None:
-        for _, alike in groupby(events, key=_members):
+        for _, group in groupby(events, key=_null_columns):
             rows = [
-                (*self._of_unit, *event[:-1], orjson.dumps(event.changes).decode())
-                for event in alike
+                (*self._unit_values, *event[:-1], orjson.dumps(event.changes).decode())
+                for event in group
             ]
             if len(rows) == 1:
                 _ADD.queue(self._connection, dict(zip(_NAMES, rows[0], strict=True)))
                 continue
-            given = [number for number, value in enumerate(rows[0]) if value is not None]
-            columns = [_WRITTEN[number] for number in given]
-            insert_rows(self._connection, columns, list(map(itemgetter(*given), rows)))
+            present = [position for position, value in enumerate(rows[0]) if value is not None]
+            columns = [_INSERTED[position] for position in present]
+            insert_rows(self._connection, columns, list(map(itemgetter(*present), rows)))
 
     def rewrite(
         self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
@@ -174,19 +179,19 @@ class SqlEvents(Events):
         self.erased = True
         purge.mark_for_purge(self._connection)
         while rows := _CHANGES_OF_SUBJECT.rows(
-            self._connection, {**subject, "after": after, "count": _AT_ONCE}
+            self._connection, {**subject, "after": after, "count": _BATCH_SIZE}
         ):
             for after, changes in rows:
-                text_now = orjson.dumps(rewritten(orjson.loads(changes))).decode()
-                _REWRITE.queue(self._connection, {"event_id": after, "changes": text_now})
+                new_changes = orjson.dumps(rewritten(orjson.loads(changes))).decode()
+                _REWRITE.queue(self._connection, {"event_id": after, "changes": new_changes})
             count += len(rows)
         return count
 
     def changes_about(self, subject_type: str, subject_id: int) -> Iterable[Changes]:
+        subject: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
         after = 0
-        values: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
         while rows := _CHANGES_OF_SUBJECT.rows(
-            self._connection, {**values, "after": after, "count": _AT_ONCE}
+            self._connection, {**subject, "after": after, "count": _BATCH_SIZE}
         ):
             yield from (orjson.loads(changes) for _, changes in rows)
             after = rows[-1][0]
@@ -197,23 +202,22 @@ class SqlEvents(Events):
         if not texts:
             return []
         lower = func.lower(EVENTS.c.changes)
-        found = select(EVENTS.c.subject_id, EVENTS.c.changes).where(
+        statement = select(EVENTS.c.subject_id, EVENTS.c.changes).where(
             (EVENTS.c.subject_type == subject_type)
             & EVENTS.c.subject_id.is_not(None)
             & or_(*(lower.contains(text, autoescape=True) for text in texts))
         )
-        rows = self._connection.execute(found).all()
+        rows = self._connection.execute(statement).all()
         return [(subject_id, orjson.loads(changes)) for subject_id, changes in rows]
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
-        of = {"erased_type": subject_type, "erased_id": subject_id}
-        self._connection.execute(_ERASE_REQUEST_IDS, of)
+        subject = {"erased_type": subject_type, "erased_id": subject_id}
+        self._connection.execute(_ERASE_REQUEST_IDS, subject)
 
     def actors(self) -> Iterable[str]:
-        of_mariadb = self._connection.dialect.name == "mariadb"
-        actors: Sequence[str] = (
-            self._connection.execute(_ACTORS_OF_MARIADB if of_mariadb else _ACTORS).scalars().all()
-        )
+        is_mariadb = self._connection.dialect.name == "mariadb"
+        statement = _ACTORS_OF_MARIADB if is_mariadb else _ACTORS
+        actors: Sequence[str] = self._connection.execute(statement).scalars().all()
         return actors
 
     def erase_actor(self, actor: str) -> None:
@@ -221,7 +225,7 @@ class SqlEvents(Events):
 
 
 class SqlEventReader(EventReader):
-    """The events as the last committed transactions left them."""
+    """Reads the committed events."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -232,36 +236,39 @@ class SqlEventReader(EventReader):
             return _SEARCHABLE.page(connection, search, _event)
 
     def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
-        found = self._settled(position, size)
-        if len(found) < size:
+        events = self._with_positions(position, size)
+        if len(events) < size:
             with self._transactions.open() as connection:
-                _settle(connection)
-            found = self._settled(position, size)
-        return found
+                _assign_positions(connection)
+            events = self._with_positions(position, size)
+        return events
 
-    def _settled(self, position: int, size: int) -> Sequence[tuple[int, Event]]:
+    def _with_positions(self, position: int, size: int) -> Sequence[tuple[int, Event]]:
+        """Read up to `size` events after the position that already have one."""
         with read_connection(self._engine) as connection:
-            rows = _AFTER.rows(connection, {"after": position, "count": size})
+            rows = _AFTER_POSITION.rows(connection, {"after": position, "count": size})
         return [(row[0], _event(row[1:])) for row in rows]
 
 
-def _settle(connection: RawConnection) -> None:
-    """Give their positions to the events that can be seen and have none, if not too many.
+def _assign_positions(connection: RawConnection) -> None:
+    """Assign positions to visible events that have none, in the order of their ids.
 
-    Where an event can be seen, those that it may build on can be, and have smaller ids.
+    If an event is visible, the events that precede it in time and may have caused it are visible
+    and have smaller ids.
     """
-    last = connection.execute(_LAST).scalar_one()
-    if ids := connection.execute(_UNSETTLED).scalars().all():
-        # Ids that follow one another get their positions by one statement.
-        for ahead, run in groupby(enumerate(ids, last + 1), key=lambda each: each[0] - each[1]):
-            alike = [event_id for _, event_id in run]
-            ends = {"first_id": alike[0], "last_id": alike[-1]}
-            connection.execute(_SETTLE, {**ends, "ahead": ahead})
+    last = connection.execute(_LOCK_LAST_POSITION).scalar_one()
+    if ids := connection.execute(_WITHOUT_POSITION).scalars().all():
+        # One statement assigns the positions of a run of consecutive ids.
+        positions = enumerate(ids, last + 1)
+        for offset, run in groupby(positions, key=lambda pair: pair[0] - pair[1]):
+            run_ids = [event_id for _, event_id in run]
+            values = {"first_id": run_ids[0], "last_id": run_ids[-1], "offset": offset}
+            connection.execute(_ASSIGN_POSITIONS, values)
         connection.execute(update(EVENT_POSITIONS).values(last=last + len(ids)))
 
 
-def _members(event: NewEvent) -> tuple[bool, bool]:
-    """Which of those are there that one event of a unit may have and another not."""
+def _null_columns(event: NewEvent) -> tuple[bool, bool]:
+    """Returns which of the columns that may differ within a unit of work are null."""
     return event.subject_id is None, event.version is None
 
 

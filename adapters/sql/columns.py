@@ -1,6 +1,6 @@
-"""Column types that mean the same on every database.
+"""Column types that behave the same on every database.
 
-Boolean, Integer, BigInteger and Date of SQLAlchemy do so too: use them as they are.
+SQLAlchemy's Boolean, Integer, BigInteger and Date already do.
 """
 
 import json
@@ -38,63 +38,73 @@ _MAX_DIGITS = 18
 _UUID_LENGTH = 36
 
 BigIntId = BigInteger().with_variant(Integer(), "sqlite")
-"""An integer key. SQLite's own is 64 bits wide under the name INTEGER, and under no other."""
+"""A generated 64-bit id. SQLite generates ids only in columns of the type INTEGER."""
 
 
 def text(length: int | None = None) -> String:
-    """Text that is compared and ordered by Unicode code point; of any length without `length`."""
-    kind = Text if length is None else String
-    of_mysql = kind(length, collation=_BY_CODE_POINT)
+    """The type of text that is compared and sorted by Unicode code point.
+
+    `length` is the maximum number of characters. Without it, the length is not limited.
+    """
+    text_type = Text if length is None else String
     return (
-        kind(length)
-        .with_variant(kind(length, collation="C"), "postgresql")
-        .with_variant(kind(length, collation="BINARY"), "sqlite")
-        .with_variant(of_mysql, *_MYSQL)
+        text_type(length)
+        .with_variant(text_type(length, collation="C"), "postgresql")
+        .with_variant(text_type(length, collation="BINARY"), "sqlite")
+        .with_variant(text_type(length, collation=_BY_CODE_POINT), *_MYSQL)
     )
 
 
 PREFIX_LENGTH: Final = 100
-"""How many characters of a text of any length are indexed, where not all of it can be."""
+"""The number of characters that are indexed of a text without a maximum length.
+
+SQLite indexes the whole text.
+"""
 
 
 class IndexedPrefix(ColumnElement[str]):
-    """A text of any length as it is indexed: for PostgreSQL its first BEGINNING characters.
+    """The part of a text without a maximum length that is indexed.
 
-    An entry of its B-trees holds a third of a page at most. SQLite's hold any text, and MariaDB's
-    are told their length by the index alone. No function, since SQLAlchemy has MariaDB index those
-    as expressions, which it can't.
+    On PostgreSQL this is the first PREFIX_LENGTH characters, because a B-tree entry takes at most a
+    third of a page. SQLite has no such limit. MariaDB takes the length from the index
+    (`mariadb_length`). This is not a function, because SQLAlchemy would create an index on an
+    expression, which MariaDB does not support.
     """
 
     type = text()
     inherit_cache = False
 
-    def __init__(self, whole: ColumnElement[str]) -> None:
-        self.whole = whole
+    def __init__(self, text: ColumnElement[str]) -> None:
+        self.text = text
 
     def get_children(self, **_: object) -> Iterator[ColumnElement[str]]:
-        """What it is the beginning of."""
-        yield self.whole
+        """The text, for SQLAlchemy's traversal of expressions."""
+        yield self.text
 
 
 @compiles(IndexedPrefix)
-def _whole(element: IndexedPrefix, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.whole, **options)
+def _whole_text(element: IndexedPrefix, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.text, **options)
 
 
 @compiles(IndexedPrefix, "postgresql")
 def _first_characters(element: IndexedPrefix, compiler: SQLCompiler, **options: Any) -> str:
-    first = func.left(element.whole, literal_column(str(PREFIX_LENGTH)))
+    first = func.left(element.text, literal_column(str(PREFIX_LENGTH)))
     return compiler.process(first, **options)
 
 
 class NullsLowest(ColumnElement[Any]):
-    """A nullable column as lists sort by it: null before every value.
+    """A nullable column in the order of lists, which sort null before every value.
 
-    An index that serves lists sorted by such a column names it so:
-    `Index("ix_books_shelf_id", NullsLowest(shelf), id)` for both columns ascending or both
-    descending, `Index("ix_books_shelf_desc_id", NullsLowest(shelf, descending=True), id)` for a
-    descending column with ties in ascending order. SQLite and MariaDB sort null before every value
-    by themselves. PostgreSQL sorts it last, and an index of that order does not serve the other.
+    Use it in the indexes of a nullable attribute:
+
+    - `Index("ix_books_shelf_id", NullsLowest(shelf), id)` if both columns are sorted in the same
+      direction;
+    - `Index("ix_books_shelf_desc_id", NullsLowest(shelf, descending=True), id)` if the column
+      descends and ties ascend.
+
+    SQLite and MariaDB sort null first by default. PostgreSQL sorts it last by default, and an index
+    in that order cannot be used for the other.
     """
 
     inherit_cache = False
@@ -105,7 +115,7 @@ class NullsLowest(ColumnElement[Any]):
         self.descending = descending
 
     def get_children(self, **_: object) -> Iterator[ColumnElement[Any]]:
-        """The column."""
+        """The column, for SQLAlchemy's traversal of expressions."""
         yield self.column
 
 
@@ -125,9 +135,9 @@ Convert = Callable[[Any], Any]
 
 
 class Timestamp(TypeDecorator[datetime]):
-    """A point in time in milliseconds: aware, UTC, whatever the time zone of the session.
+    """A point in time with milliseconds. Values are aware datetimes in UTC.
 
-    Databases without such a type hold the time of UTC.
+    SQLite and MariaDB have no type with a time zone, so they store the time in UTC.
     """
 
     impl = DateTime
@@ -141,14 +151,14 @@ class Timestamp(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime())
 
     def bind_processor(self, dialect: Dialect) -> Convert | None:
-        """As process_bind_param; PostgreSQL takes moments as they are."""
+        """Returns no conversion for PostgreSQL, whose driver accepts aware datetimes."""
         return None if dialect.name == "postgresql" else super().bind_processor(dialect)
 
     def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
         return value and value.astimezone(UTC).replace(tzinfo=None)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
-        """As process_result_value; PostgreSQL's driver has been taught the same."""
+        """Returns no conversion for PostgreSQL, whose driver returns UTC (`_parse_timestamp`)."""
         if dialect.name == "postgresql":
             return None
         return super().result_processor(dialect, coltype)
@@ -158,17 +168,17 @@ class Timestamp(TypeDecorator[datetime]):
 
 
 class FixedDecimal(TypeDecorator[Decimal]):
-    """Decimals of at most `digits` digits, `scale` of them after the point, compared by value.
+    """Decimals with at most `digits` digits, `scale` of them after the point, compared by value.
 
-    SQLite has no exact decimals, so that it holds the integer without the point. A value with more
-    decimal places or digits is refused, never rounded.
+    SQLite has no exact decimals, so it stores the value times 10 to the power of `scale` as an
+    integer. A value with more digits or decimal places is rejected with ValueError, not rounded.
     """
 
     impl = Numeric
     cache_ok = True
 
     def __init__(self, digits: int, scale: int) -> None:
-        """`digits` is at most 18, as many as an integer of 64 bits always has."""
+        """Raises ValueError if `digits` is over 18, which is the limit of a 64-bit integer."""
         if not 0 <= scale <= digits <= _MAX_DIGITS:
             raise ValueError(f"a column can't hold decimals of {digits} digits, scale {scale}")
         super().__init__(digits, scale)
@@ -179,11 +189,11 @@ class FixedDecimal(TypeDecorator[Decimal]):
         self.least = -self.greatest
 
     def can_hold(self, value: Any) -> bool:
-        """Whether the column can hold the number as it is."""
+        """Returns True if the column can store the number without rounding."""
         return bool(self.floor(value) == value)
 
     def floor(self, value: Any) -> Decimal:
-        """The greatest decimal of the column that is not above the number; the least if all are."""
+        """The greatest storable value that is not above the number, or the least storable value."""
         bounded = max(self.least, min(value, self.greatest))
         return Decimal(bounded).quantize(self._unit, ROUND_FLOOR)
 
@@ -201,7 +211,7 @@ class FixedDecimal(TypeDecorator[Decimal]):
         return int(stored.scaleb(self.scale)) if dialect.name == "sqlite" else stored
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
-        """As process_result_value; the drivers of the other databases give decimals."""
+        """Returns a conversion for SQLite only. The other drivers return decimals."""
         return super().result_processor(dialect, coltype) if dialect.name == "sqlite" else None
 
     def process_result_value(self, value: int | None, _: Dialect) -> Decimal | None:
@@ -209,10 +219,10 @@ class FixedDecimal(TypeDecorator[Decimal]):
 
 
 class Uuid(TypeDecorator[UUID]):
-    """A UUID, ordered by its digits.
+    """A UUID, sorted by its hexadecimal digits.
 
-    Only PostgreSQL's own type has that order: MariaDB's compares the last group first. The other
-    databases hold the text in lower case.
+    PostgreSQL's UUID type sorts this way. MariaDB's compares the last group first, so MariaDB and
+    SQLite store the UUID as text in lower case.
     """
 
     impl = NativeUuid
@@ -231,13 +241,16 @@ class Uuid(TypeDecorator[UUID]):
 
 
 class Json(TypeDecorator[Any]):
-    """Any JSON value but null, as text: no database changes numbers, names or their order."""
+    """Any JSON value except null, stored as text.
+
+    So no database changes numbers, names or the order of members.
+    """
 
     impl = Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name in _MYSQL:  # its TEXT holds 65,535 bytes
+        if dialect.name in _MYSQL:  # its TEXT has a limit of 65,535 bytes
             return dialect.type_descriptor(MEDIUMTEXT(collation=_BY_CODE_POINT))
         return text()
 
@@ -256,12 +269,18 @@ _CSV_TEXTS: Final[Mapping[type, Callable[[ColumnElement[Any]], ColumnElement[Any
     date: lambda column: func.to_char(column, "YYYY-MM-DD"),
     datetime: lambda column: func.to_char(func.timezone("UTC", column), _RFC_3339),
 }
-"""By the type of the values: what PostgreSQL would write differently from the fields' `to_text`."""
+"""Conversions to the text of the fields' `to_text`, by type of value.
+
+PostgreSQL already writes all other types that way.
+"""
 
 
 def csv_text(column: Column[Any]) -> ColumnElement[Any]:
-    """What PostgreSQL selects to export the column as CSV; null is the empty text."""
+    """The expression that PostgreSQL selects to export the column as CSV. Null becomes "".
+
+    See `adapters.sql.dialects.postgresql_copy.copy_out`.
+    """
     python_type = datetime if isinstance(column.type, Timestamp) else column.type.python_type
-    write = _CSV_TEXTS.get(python_type)
-    text_of = write(column) if write else column
-    return func.coalesce(cast(text_of, Text()), "") if column.nullable else text_of
+    to_text = _CSV_TEXTS.get(python_type)
+    cell = to_text(column) if to_text else column
+    return func.coalesce(cast(cell, Text()), "") if column.nullable else cell

@@ -1,6 +1,6 @@
-"""Statements of SQLAlchemy Core, compiled once for each database and run by its driver.
+"""SQLAlchemy Core statements that are compiled once for each database and run by its driver.
 
-Core's own way of executing costs several times what the driver does, at each execution
+Executing a statement through Core takes several times as long as the driver alone
 (docs/decisions/0020-compiled-sql-statements.md).
 """
 
@@ -19,17 +19,17 @@ Values = Mapping[str, Any]
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
 
-_BOUNDED: Final[Mapping[str, Callable[[str], str]]] = {
+_ADD_TIMEOUT: Final[Mapping[str, Callable[[str], str]]] = {
     "postgresql": postgresql.with_timeout,
     "mariadb": mariadb.with_timeout,
 }
 
 
 class CompiledStatement:
-    """A statement whose values are all named, and come with each execution.
+    """A statement with named parameters, which get their values at each execution.
 
-    What goes in and comes out is converted by the types of its columns. Raises what the driver
-    raises; a connection that broke is not used again.
+    Parameters and results are converted by the types of their columns. Each method raises the
+    driver's error, and invalidates a connection that is lost.
     """
 
     def __init__(self, statement: CompilerElement) -> None:
@@ -37,27 +37,29 @@ class CompiledStatement:
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, connection: RawConnection, values: Values) -> list[Row]:
-        """All rows."""
-        return self._executed(connection, values, _Compiled.rows)
+        """Run the statement. Returns all rows."""
+        return self._execute(connection, values, _Compiled.rows)
 
     def row(self, connection: RawConnection, values: Values) -> Row | None:
-        """The first row; None if there is none."""
-        return self._executed(connection, values, _Compiled.row)
+        """Run the statement. Returns the first row, or None if there is no row."""
+        return self._execute(connection, values, _Compiled.row)
 
     def count(self, connection: RawConnection, values: Values) -> int:
-        """How many rows it concerned."""
-        return self._executed(connection, values, _Compiled.count)
+        """Run the statement. Returns the number of affected rows."""
+        return self._execute(connection, values, _Compiled.count)
 
     def queue(self, connection: RawConnection, values: Values) -> None:
-        """Run it at the latest with the next one: where one message may hold both, in that.
+        """Queue the statement.
 
-        A failure of this may then be raised by the next.
+        PostgreSQL gets it in one message with the next statement, which then raises any error.
+        Other databases run it now.
         """
         if connection.dialect.name != "postgresql":
             self.count(connection, values)
             return
         compiled = self._compiled_for(connection.dialect)
-        postgresql.send_with_next(connection.connection, compiled.text(), compiled.write(values))
+        parameters = compiled.parameters(values)
+        postgresql.send_with_next(connection.connection, compiled.text(), parameters)
 
     def _compiled_for(self, dialect: Dialect) -> "_Compiled":
         compiled = self._compiled.get(dialect.name)
@@ -65,7 +67,7 @@ class CompiledStatement:
             compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
         return compiled
 
-    def _executed(
+    def _execute(
         self,
         connection: RawConnection,
         values: Values,
@@ -75,7 +77,7 @@ class CompiledStatement:
         compiled = self._compiled_for(dialect)
         cursor = pooled.cursor()
         try:
-            cursor.execute(compiled.text(), compiled.write(values))
+            cursor.execute(compiled.text(), compiled.parameters(values))
             return result(compiled, cursor)
         except dialect.loaded_dbapi.Error as error:
             if dialect.is_disconnect(error, pooled.dbapi_connection, cursor):
@@ -86,55 +88,57 @@ class CompiledStatement:
 
 
 class _Compiled:
-    """A statement as one database's driver takes it."""
+    """A statement that is compiled for the driver of one database."""
 
     def __init__(self, statement: CompilerElement, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         self._text = str(compiled)
-        self._bounded = _BOUNDED.get(dialect.name)
-        self._names = compiled.positiontup
+        self._add_timeout = _ADD_TIMEOUT.get(dialect.name)
+        self._positional_names = compiled.positiontup
         self._constants = {
             name: bind.effective_value
             for bind, name in compiled.bind_names.items()
             if not bind.required
         }
-        self._writers = {
-            name: write
+        self._bind_processors = {
+            name: process
             for bind, name in compiled.bind_names.items()
-            if (write := bind.type.dialect_impl(dialect).bind_processor(dialect))
+            if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
         }
-        self._readers = [
-            (position, read)
+        self._result_processors = [
+            (position, process)
             for position, column in enumerate(getattr(statement, "exported_columns", ()))
-            if (read := column.type.dialect_impl(dialect).result_processor(dialect, None))
+            if (process := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
 
     def text(self) -> str:
-        return self._bounded(self._text) if self._bounded else self._text
+        """The SQL. If there is a deadline, the SQL makes the server enforce it."""
+        return self._add_timeout(self._text) if self._add_timeout else self._text
 
-    def write(self, values: Values) -> Values | Row:
-        """The values as the driver takes them."""
-        if self._writers or self._constants:
+    def parameters(self, values: Values) -> Values | Row:
+        """Convert the values for the driver: by name, or in a list if it binds by position."""
+        if self._bind_processors or self._constants:
             values = {**self._constants, **values}
-            for name, write in self._writers.items():
-                values[name] = write(values[name])
-        return values if self._names is None else [values[name] for name in self._names]
+            for name, process in self._bind_processors.items():
+                values[name] = process(values[name])
+        names = self._positional_names
+        return values if names is None else [values[name] for name in names]
 
     def rows(self, cursor: Any) -> list[Row]:
         rows: list[Row] = cursor.fetchall()
-        return list(map(self._read, rows)) if self._readers else rows
+        return list(map(self._convert_row, rows)) if self._result_processors else rows
 
     def row(self, cursor: Any) -> Row | None:
         row: Row | None = cursor.fetchone()
-        return self._read(row) if row is not None and self._readers else row
+        return self._convert_row(row) if row is not None and self._result_processors else row
 
     def count(self, cursor: Any) -> int:
         return int(cursor.rowcount)
 
-    def _read(self, row: Row) -> Row:
-        """What the driver gave, as the columns' types have it."""
+    def _convert_row(self, row: Row) -> Row:
+        """Convert the values from the driver by the types of their columns."""
         values = list(row)
-        for position, read in self._readers:
-            values[position] = read(values[position])
+        for position, process in self._result_processors:
+            values[position] = process(values[position])
         return values

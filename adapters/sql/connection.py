@@ -1,4 +1,4 @@
-"""A connection as the pool has it."""
+"""A pooled connection that runs compiled statements without SQLAlchemy Core."""
 
 from typing import Any
 
@@ -6,34 +6,34 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 
 class RawConnection:
-    """A connection as the pool has it: enough for a statement that is compiled already."""
+    """A connection from the pool. Compiled statements need no more (see CompiledStatement)."""
 
-    __slots__ = ("_by_core", "connection", "dialect", "engine")
+    __slots__ = ("_core", "connection", "dialect", "engine")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.dialect = engine.dialect
         self.connection = engine.raw_connection()
-        self._by_core: Connection | None = None
+        self._core: Connection | None = None
 
     def execute(self, statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
-        """A statement that isn't compiled yet, by SQLAlchemy and as it raises."""
-        if self._by_core is None:
-            self._by_core = Connection(self.engine, self.connection)
-        return self._by_core.execute(statement, values)
+        """Compile and run a statement with SQLAlchemy Core. Raises SQLAlchemy's errors."""
+        if self._core is None:
+            self._core = Connection(self.engine, self.connection)
+        return self._core.execute(statement, values)
 
     @property
     def is_invalid(self) -> bool:
-        """Whether it is not to be used again."""
+        """True if the connection must not be used again."""
         return not self.connection.is_valid
 
     def close(self) -> None:
-        """Give it back to the pool."""
-        if self._by_core is None:
+        """Return the connection to the pool."""
+        if self._core is None:
             self.connection.close()
-        else:  # it and the transaction that Core believes in would hold each other for long
-            self._by_core.close()
+        else:  # also breaks the reference cycle between Core's connection and its transaction
+            self._core.close()
 
     def invalidate(self, error: BaseException | None = None) -> None:
-        """It broke; it is not to be used again."""
+        """Discard the connection, for example because it is lost."""
         self.connection.invalidate(error)

@@ -1,7 +1,7 @@
-"""Whether a database is fit to serve: its tables are there, and Roster's user may change them.
+"""Readiness checks of a database: it has all tables and columns, and grants all privileges.
 
-The encoding and the version of the server are checked whenever a connection is opened. The tables
-are those that METADATA declares, so that a later one is covered as well.
+They check the tables that METADATA declares. The encoding and the version of the server are checked
+when a connection is opened.
 """
 
 import os
@@ -21,14 +21,15 @@ from application.ports import Unavailable
 
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _LEAST_SPACE: Final = 1024**2
-"""Bytes. A change takes some pages of 4 KiB in the write-ahead log, operations take many."""
+"""In bytes. A change takes a few 4 KiB pages of the write-ahead log, a bulk change takes many."""
 
 
 def check_database(engine: Engine) -> None:
-    """Raise Unavailable, which says why, unless requests find all that they need.
+    """Check that requests can use the database.
 
-    NotMigrated if the tables are older than this release or missing, NotPermitted if a privilege
-    is missing, UnknownRevision, ForeignTable.
+    Raises NotMigrated if the tables are missing or older than this release. Raises NotPermitted if
+    a privilege is missing, UnknownRevision if the recorded revision is invalid, and ForeignTable if
+    the tables are in several schemas. Raises Unavailable for any other failure.
     """
     try:
         with core_connection(engine) as connection:
@@ -38,15 +39,15 @@ def check_database(engine: Engine) -> None:
                     _check_visible(connection)
                 raise NotMigrated
             _CHECKS[database](connection)
-            connection.exec_driver_sql(_every_column(connection))
+            connection.exec_driver_sql(_select_every_column(connection))
     except UnknownFailure as error:
         raise Unavailable from error
 
 
 def check_space(engine: Engine) -> None:
-    """Raise Unavailable, which says why, if the disk of an SQLite file is full.
+    """Check the free space on the disk of an SQLite file, because no other check writes to it.
 
-    The other checks write nothing, so that they succeed on a full disk.
+    Raises Unavailable if less than 1 MiB is free.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -54,22 +55,24 @@ def check_space(engine: Engine) -> None:
     with suppress(OSError):
         disk = os.statvfs(folder)
         blocks = disk.f_bavail if os.geteuid() else disk.f_bfree  # root may use reserved blocks
-        # Some file systems do not know their size.
+        # Some file systems report a size of 0.
         if disk.f_blocks and blocks * disk.f_frsize < _LEAST_SPACE:
             failure = Unavailable()
             failure.reason = (
                 f"Less than {_LEAST_SPACE // 1024**2} MiB is free in {folder}. "
-                "Make room on the disk."
+                "Free space on the disk."
             )
             raise failure
 
 
-def _every_column(connection: Connection) -> str:
-    """A statement that fails unless every table has every column that is declared."""
+def _select_every_column(connection: Connection) -> str:
+    """A statement that fails if a declared table or column is missing."""
     quote = connection.dialect.identifier_preparer.quote
     tables = METADATA.sorted_tables
-    columns = [f"{quote(t.name)}.{quote(c.name)}" for t in tables for c in t.columns]
-    names = ", ".join(quote(each.name) for each in tables)
+    columns = [
+        f"{quote(table.name)}.{quote(column.name)}" for table in tables for column in table.columns
+    ]
+    names = ", ".join(quote(table.name) for table in tables)
     return f"SELECT {', '.join(columns)} FROM {names} WHERE 1 = 0"
 
 
@@ -89,48 +92,56 @@ ORDER BY 2, 1 LIMIT 1
 
 
 def _check_postgresql(connection: Connection) -> None:
-    names = [each.name for each in METADATA.sorted_tables]
-    found = connection.exec_driver_sql(_TABLES, (list(_PRIVILEGES), names)).all()
-    if missing := [name for name, schema, *_ in found if schema is None]:
+    names = [table.name for table in METADATA.sorted_tables]
+    tables = connection.exec_driver_sql(_TABLES, (list(_PRIVILEGES), names)).all()
+    if missing := [name for name, schema, *_ in tables if schema is None]:
         raise NotMigrated(f"There is no table {', '.join(missing)}.")
-    if len({schema for _, schema, *_ in found}) > 1:
-        where = ", ".join(f"{schema}.{name}" for name, schema, *_ in found)
+    if len({schema for _, schema, *_ in tables}) > 1:
+        qualified = ", ".join(f"{schema}.{name}" for name, schema, *_ in tables)
         raise ForeignTable(
-            f"Roster's tables are found in several schemas ({where}). "
-            "Set the role's search_path to the one that is Roster's."
+            f"Roster's tables are in several schemas ({qualified}). "
+            "Set the role's search_path to Roster's schema."
         )
-    if lacking := [f"{', '.join(p)} on {name}" for name, _, _, p, _ in found if p]:
+    role = tables[0][2]
+    if lacking := [
+        f"{', '.join(privileges)} on {name}" for name, _, _, privileges, _ in tables if privileges
+    ]:
         raise NotPermitted(
-            f"The role {found[0][2]} lacks {'; '.join(lacking)}. Grant it: see docs/operations.md."
+            f"The role {role} lacks {'; '.join(lacking)}. Grant it: see docs/operations.md."
         )
-    if hidden := [name for name, *_, is_secured in found if is_secured]:
+    if secured := [name for name, *_, is_secured in tables if is_secured]:
         raise NotPermitted(
-            f"Row-level security of {', '.join(hidden)} applies to the role {found[0][2]}, which "
-            "would hide users or refuse changes. Disable it, or give the role BYPASSRLS."
+            f"Row-level security of {', '.join(secured)} applies to the role {role}, which "
+            "would hide users or reject changes. Disable it, or give the role BYPASSRLS."
         )
 
 
 def _check_visible(connection: Connection) -> None:
-    """Raise NotPermitted or NotMigrated if Roster's tables are in a schema that is not searched."""
+    """Check that Roster's tables are not in a schema outside of the search_path.
+
+    Raises NotPermitted or NotMigrated if they are.
+    """
     hidden = connection.exec_driver_sql(_HIDDEN, (VERSION_TABLE,)).one_or_none()
     if hidden is None:
         return
     schema, may_use, role = hidden
     if not may_use:
         raise NotPermitted(f"The role {role} lacks USAGE on the schema {schema}.")
-    raise NotMigrated(f"The schema {schema} has tables of Roster: add it to the search_path?")
+    raise NotMigrated(
+        f"The schema {schema} has tables of Roster. Add it to the search_path of the role {role}."
+    )
 
 
 def _check_mariadb(connection: Connection) -> None:
-    """By statements that change no row, since only those are sure to need the privileges."""
-    for each in METADATA.sorted_tables:
-        for statement in _no_op_statements(each, connection):
+    """Run statements that change no row. They fail if a privilege is missing."""
+    for table in METADATA.sorted_tables:
+        for statement in _no_op_statements(table, connection):
             connection.exec_driver_sql(statement)
 
 
-def _no_op_statements(each: Table, connection: Connection) -> Sequence[str]:
+def _no_op_statements(table: Table, connection: Connection) -> Sequence[str]:
     quote = connection.dialect.identifier_preparer.quote
-    name, column = quote(each.name), quote(next(iter(each.columns)).name)
+    name, column = quote(table.name), quote(next(iter(table.columns)).name)
     return (
         f"INSERT INTO {name} SELECT * FROM {name} WHERE 1 = 0",
         f"UPDATE {name} SET {column} = {column} WHERE 1 = 0",
@@ -139,7 +150,7 @@ def _no_op_statements(each: Table, connection: Connection) -> Sequence[str]:
 
 
 def _check_nothing(_: Connection) -> None:
-    """SQLite has no privileges."""
+    """Check nothing, because SQLite has no privileges."""
 
 
 _CHECKS: Final[Mapping[str, Callable[[Connection], None]]] = {

@@ -1,7 +1,8 @@
-"""What a database's URL may contain, checked before a library reads it.
+"""Checks the URL of a database before a library parses it.
 
-Libraries repeat a wrong value in their errors, and take a part of a password that is not
-percent-encoded for a host, a database or an option. So what is refused here is not repeated.
+The libraries repeat invalid values in their errors. They also mistake a part of a password that is
+not percent-encoded for a host, a database or an option. So the errors of this module do not repeat
+the invalid value.
 """
 
 import re
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl
 
 
 class BadUrl(ValueError):
-    """Not a URL that Roster accepts. Its text says why and does not repeat the URL."""
+    """Roster does not accept the URL. The text gives the reason and does not repeat the URL."""
 
 
 _PASSWORD: Final = re.compile(r"(://[^:@/?]*):[^@]*@")
@@ -21,12 +22,12 @@ _PASSWORD_OPTION: Final = re.compile(r"(?i)([?&][^=&]*password[^=&]*)=[^&]*")
 
 
 def without_password(url: str) -> str:
-    """The URL with *** instead of each password. It must be one that Roster accepts."""
+    """Replace each password in the URL with ***. The URL must be one that Roster accepts."""
     return _PASSWORD_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", url, count=1))
 
 
 class Option(NamedTuple):
-    """An option of a URL: which values it accepts, as a function and in words."""
+    """An option of a URL. `accepts` checks a value, and `values` describes the accepted values."""
 
     accepts: Callable[[str], bool]
     values: str
@@ -37,7 +38,7 @@ Options = Mapping[str, Option]
 
 
 def whole_number(least: int, most: int) -> Option:
-    """An option with an integer value."""
+    """An option with an integer from `least` to `most`."""
 
     def accepts(text: str) -> bool:
         return bool(re.fullmatch("[0-9]{1,10}", text)) and least <= int(text) <= most
@@ -51,7 +52,7 @@ def _in_words(choices: Sequence[str]) -> str:
 
 
 def one_of(*choices: str) -> Option:
-    """An option with one of a few values."""
+    """An option with one of these values."""
     return Option(choices.__contains__, _in_words(choices))
 
 
@@ -128,8 +129,8 @@ _USERINFO_OF_LIBPQ: Final = re.compile(r"[^@/]*@")
 
 
 def check_sqlite(text: str) -> None:
-    """Raises BadUrl unless an SQLite URL has only accepted options."""
-    _refuse_nul(text)
+    """Raises BadUrl if an SQLite URL has an invalid option."""
+    _reject_nul(text)
     address, _, query = text.partition("://")[2].partition("?")
     _check_options(query, SQLITE)
     values = dict(parse_qsl(query))
@@ -143,20 +144,20 @@ def check_sqlite(text: str) -> None:
 
 
 def check_postgresql(text: str) -> None:
-    """Raises BadUrl if a password may not be encoded, or unless all options are accepted."""
+    """Raises BadUrl if the password may not be percent-encoded, or if an option is invalid."""
     _check(text, _USERINFO_OF_LIBPQ, POSTGRESQL)
 
 
 def check_mariadb(text: str) -> None:
-    """As `check_postgresql`."""
+    """Raises BadUrl if the password may not be percent-encoded, or if an option is invalid."""
     _check(text, _USERINFO, MARIADB)
 
 
 def _check(text: str, userinfo: re.Pattern[str], options: Options) -> None:
-    _refuse_nul(text)
+    _reject_nul(text)
     rest = text.partition("://")[2]
-    if found := userinfo.match(rest):
-        rest = rest[found.end() :]
+    if match := userinfo.match(rest):
+        rest = rest[match.end() :]
     address, _, query = rest.partition("?")
     if _QUOTES_OR_AT.search(address):
         raise BadUrl(
@@ -170,7 +171,7 @@ def _check(text: str, userinfo: re.Pattern[str], options: Options) -> None:
 _NUL: Final = "The URL must not contain a null character (%00)."
 
 
-def _refuse_nul(text: str) -> None:
+def _reject_nul(text: str) -> None:
     if "%00" in text or "\0" in text:
         raise BadUrl(_NUL)
 
@@ -183,8 +184,8 @@ def _check_options(query: str, options: Options) -> None:
         if option is None:
             # With @, the query may be a part of a password.
             is_name = "@" not in query and _NAME.fullmatch(name)
-            which = f"The option {name}" if is_name else "An option"
-            raise BadUrl(f"{which} is not supported. Supported options: {', '.join(options)}.")
+            subject = f"The option {name}" if is_name else "An option"
+            raise BadUrl(f"{subject} is not supported. Supported options: {', '.join(options)}.")
         if counts[name] > 1 and not option.may_repeat:
             raise BadUrl(f"The option {name} must not be repeated.")
         if not option.accepts(value):

@@ -1,7 +1,8 @@
-"""The keys of emails that another release stored: docs/decisions/0034-email-uniqueness.md.
+"""Updates the keys of emails that an earlier release stored.
 
-The release before 0008 stores the folded email as the key, also while this one serves. Only emails
-beyond ASCII have another key.
+Releases before revision 0008 store the folded email as the key, and may do so while this release
+runs. The two keys differ only for emails with characters beyond ASCII
+(docs/decisions/0034-email-uniqueness.md).
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,14 +22,14 @@ from adapters.sql.users import USERS, folded_if_different
 from application.ports import ConcurrentUpdate
 from domain.text import email_key
 
-_EMAIL_KEYS: Final = 8
-"""The number of the revision since which the key of an email is not its folded form."""
+_EMAIL_KEYS_REVISION: Final = 8
+"""Since this revision, the key of an email is not its folded form."""
 
 MAX_NAMED: Final = 100
-"""How many users that share a mailbox are named; the others are counted."""
+"""The number of users with a shared mailbox that are listed. The others are only counted."""
 
-_ROWS_READ: Final = 10_000
-_ROWS_CHANGED: Final = 200
+_READ_BATCH: Final = 10_000
+_WRITE_BATCH: Final = 200
 _MAX_ROUNDS: Final = 5
 
 _PART = (
@@ -42,7 +43,7 @@ _LAST = select(func.max(_PART.c.id))
 _BY_KEY = select(USERS.c.email_key, USERS.c.id).where(
     USERS.c.email_key.in_(bindparam("keys", expanding=True))
 )
-# Only as it was read: the release before may have changed it since.
+# Updates a row only if it is unchanged, because the previous release may have changed it.
 _UPDATE = CompiledStatement(
     update(USERS)
     .where(
@@ -56,20 +57,20 @@ _UPDATE = CompiledStatement(
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """A user whose stored key is not that of the email, and what it should be."""
+    """A user whose stored key is not the key of the email, with the correct key."""
 
     user_id: int
     email: str
-    stored: str
+    stored_key: str
     key: str
     folded: str | None
 
 
 @dataclass(slots=True)
 class SharedMailboxes:
-    """Users whose mailbox belongs to another user, so that they keep their outdated keys.
+    """Users who share a mailbox with another user, and therefore keep their outdated keys.
 
-    `users` are the first MOST_NAMED of them, each with the id of the other.
+    `users` has the ids of the first MAX_NAMED of them, each with the id of the other user.
     """
 
     count: int
@@ -81,55 +82,59 @@ def upgrade_database(
 ) -> SharedMailboxes | None:
     """Migrate the database up to the revision, and update the keys of emails if it has them.
 
-    Returns the users whose keys cannot be updated. Raises what schema.upgrade raises.
+    Returns the users whose keys cannot be updated, or None if this release must not update keys of
+    the revision. Raises Unavailable, ForeignTable.
     """
     schema.upgrade(engine, revision, report=report)
-    found = schema.current(engine)
-    if schema.is_newer(found) or int(found or 0) < _EMAIL_KEYS:
+    current = schema.current(engine)
+    if schema.is_newer(current) or int(current or 0) < _EMAIL_KEYS_REVISION:
         return None
     return update_keys(engine)
 
 
 def count_outdated_keys(engine: Engine) -> int:
-    """How many users have a key that is not that of their email. Raises Unavailable."""
+    """The number of users whose stored key is not the key of the email. Raises Unavailable."""
     return sum(map(len, outdated(engine)))
 
 
 def outdated(engine: Engine) -> Iterator[list[Outdated]]:
-    """The users with outdated keys by ascending id, a part of the table at a time. Unavailable."""
+    """The users with outdated keys by ascending id, one list for each part of the table.
+
+    Raises Unavailable.
+    """
     after = 0
     while True:
-        values = {"after": after, "count": _ROWS_READ}
+        values = {"after": after, "count": _READ_BATCH}
         with read_connection(engine) as connection:
             last = connection.execute(_LAST, values).scalar_one()
             if last is None:
                 return
-            unusual = select(_PART).where(or_(*_unusual(engine))).order_by(_PART.c.id)
-            rows = connection.execute(unusual, values).all()
-        yield [found for row in rows if (found := _check(*row))]
+            candidates = select(_PART).where(or_(*_candidate_clauses(engine))).order_by(_PART.c.id)
+            rows = connection.execute(candidates, values).all()
+        yield [user for row in rows if (user := _outdated_user(*row))]
         after = last
 
 
 def update_keys(engine: Engine) -> SharedMailboxes:
-    """Give users with outdated keys the right ones; those who share a mailbox keep theirs.
+    """Update outdated keys, except those of users who share a mailbox with another user.
 
-    Of users who share a mailbox one has its key: who has it already, else the one with the
-    smallest id. May be interrupted, and repeated at any time. Raises Unavailable.
+    Only one of these users can have the key of the mailbox: the one who has it already, otherwise
+    the one with the smallest id. May be interrupted and repeated. Raises Unavailable.
     """
     for _ in range(_MAX_ROUNDS):
         shared = SharedMailboxes(0, [])
         changed = 0
         for part in outdated(engine):
-            for start in range(0, len(part), _ROWS_CHANGED):
-                changed += _update(engine, part[start : start + _ROWS_CHANGED], shared)
-        # A key may have become free by a later change, or have been taken meanwhile.
+            for start in range(0, len(part), _WRITE_BATCH):
+                changed += _update(engine, part[start : start + _WRITE_BATCH], shared)
+        # A later change may have freed a key that was taken.
         if not (shared.count and changed):
             break
     return shared
 
 
-def _unusual(engine: Engine) -> Iterator[ColumnElement[bool]]:
-    """Emails beyond ASCII, and users who had one: the database picks them out quickly."""
+def _candidate_clauses(engine: Engine) -> Iterator[ColumnElement[bool]]:
+    """Clauses for users who have or had an email beyond ASCII. Other keys cannot be outdated."""
     email = _PART.c.email
     yield _PART.c.email_folded.is_not(None)
     if engine.dialect.name == "sqlite":
@@ -138,40 +143,49 @@ def _unusual(engine: Engine) -> Iterator[ColumnElement[bool]]:
         yield func.char_length(email) != func.octet_length(email)
 
 
-def _check(user_id: int, email: str, stored: str, folded_now: str | None) -> Outdated | None:
+def _outdated_user(
+    user_id: int, email: str, stored_key: str, stored_folded: str | None
+) -> Outdated | None:
     key, folded = email_key(email), folded_if_different(email)
-    if (key, folded) == (stored, folded_now):
+    if (key, folded) == (stored_key, stored_folded):
         return None
-    return Outdated(user_id, email, stored, key, folded)
+    return Outdated(user_id, email, stored_key, key, folded)
 
 
-def _update(engine: Engine, wanted: Sequence[Outdated], shared: SharedMailboxes) -> int:
-    """How many got their keys. All at once; one by one if another writer interferes."""
+def _update(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) -> int:
+    """Update the keys in one transaction, or one by one if another writer interferes.
+
+    Returns the number of updated users.
+    """
     with suppress(ConcurrentUpdate):
-        return _update_together(engine, wanted, shared)
+        return _update_together(engine, users, shared)
     changed = 0
-    for each in wanted:
-        with suppress(ConcurrentUpdate):  # the next round, or run, sees it again
-            changed += _update_together(engine, [each], shared)
+    for user in users:
+        with suppress(ConcurrentUpdate):  # the next round or run tries again
+            changed += _update_together(engine, [user], shared)
     return changed
 
 
-def _update_together(engine: Engine, wanted: Sequence[Outdated], shared: SharedMailboxes) -> int:
+def _update_together(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) -> int:
+    """Update the keys in one transaction. Returns the number of updated users.
+
+    Raises ConcurrentUpdate if another writer takes one of the keys.
+    """
     with Transactions(engine).open() as connection:
-        holders = _users_by_key(connection, {each.key for each in wanted})
-        free, others = [], []
-        for each in wanted:
-            holder = holders.setdefault(each.key, each.user_id)
-            if holder == each.user_id:
-                free.append(each)
+        holders = _users_by_key(connection, {user.key for user in users})
+        updatable, sharing = [], []
+        for user in users:
+            holder = holders.setdefault(user.key, user.user_id)
+            if holder == user.user_id:
+                updatable.append(user)
             else:
-                others.append((each.user_id, holder))
+                sharing.append((user.user_id, holder))
         try:
-            changed = sum(_update_one(connection, each) for each in free)
-        except VIOLATIONS as error:  # another took a key since it was looked up
+            changed = sum(_update_one(connection, user) for user in updatable)
+        except VIOLATIONS as error:  # another writer took a key after the query above
             raise ConcurrentUpdate from error
-    shared.count += len(others)
-    shared.users += others[: MAX_NAMED - len(shared.users)]
+    shared.count += len(sharing)
+    shared.users += sharing[: MAX_NAMED - len(shared.users)]
     return changed
 
 
@@ -179,12 +193,12 @@ def _users_by_key(connection: RawConnection, keys: set[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(_BY_KEY, {"keys": list(keys)})}
 
 
-def _update_one(connection: RawConnection, wanted: Outdated) -> int:
+def _update_one(connection: RawConnection, user: Outdated) -> int:
     values: dict[str, Any] = {
-        "user_id": wanted.user_id,
-        "read_email": wanted.email,
-        "read_key": wanted.stored,
-        "key": wanted.key,
-        "folded": wanted.folded,
+        "user_id": user.user_id,
+        "read_email": user.email,
+        "read_key": user.stored_key,
+        "key": user.key,
+        "folded": user.folded,
     }
     return _UPDATE.count(connection, values)

@@ -1,4 +1,4 @@
-"""From a URL to an engine, with what each database needs."""
+"""Creates an engine and its connection pool from a URL."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,39 +16,40 @@ from application.deadlines import time_left
 
 
 class DeadlinePool(Pool):
-    """A pool for whose connections one waits no longer than the deadline.
+    """A connection pool in which a thread waits until the deadline at most.
 
-    It never grows beyond its size. Whoever has a turn gets the connection that was used last, or
-    opens one.
+    It has at most `pool_size` connections. It reuses the connection that was used last, and opens
+    another one only if all are in use.
     """
 
     def __init__(self, creator: Any, pool_size: int = 5, **options: Any) -> None:
         super().__init__(creator, **options)
         self._size = pool_size
         self._idle: deque[ConnectionPoolEntry] = deque()
-        self._turns: SimpleQueue[None] = SimpleQueue()
+        # Contains an item for each connection that may be checked out. Works like a semaphore.
+        self._permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(pool_size):
-            self._turns.put(None)
+            self._permits.put(None)
         self._waiting: set[int] = set()
 
     def size(self) -> int:
-        """How many connections there may be."""
+        """The maximum number of connections."""
         return self._size
 
     def checkedout(self) -> int:
-        """How many are in use."""
-        return self._size - self._turns.qsize()
+        """The number of connections in use."""
+        return self._size - self._permits.qsize()
 
     def waiting(self) -> int:
-        """How many threads wait for a connection."""
+        """The number of threads that wait for a connection."""
         return len(self._waiting)
 
     def status(self) -> str:
-        """The same in words."""
+        """A description of the pool's state."""
         return f"{self.checkedout()} of {self._size} in use, {self.waiting()} waiting"
 
     def recreate(self) -> "DeadlinePool":
-        """Another pool like it, without connections."""
+        """Create a pool with the same options and no connections."""
         return DeadlinePool(
             self._creator,
             self._size,
@@ -62,28 +63,32 @@ class DeadlinePool(Pool):
         )
 
     def dispose(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the idle connections."""
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
 
     def _do_get(self) -> ConnectionPoolEntry:
-        self._wait_for_turn()
+        self._acquire_permit()
         with suppress(IndexError):
             return self._idle.pop()
         try:
             return self._create_connection()
         except BaseException:
-            self._turns.put(None)
+            self._permits.put(None)
             raise
 
-    def _wait_for_turn(self) -> None:
+    def _acquire_permit(self) -> None:
+        """Wait until a connection may be checked out.
+
+        Raises sqlalchemy.exc.TimeoutError when the deadline passes.
+        """
         try:
-            return self._turns.get_nowait()
+            return self._permits.get_nowait()
         except Empty:
             self._waiting.add(get_ident())
         try:
-            self._turns.get(timeout=time_left())
+            self._permits.get(timeout=time_left())
         except Empty:
             raise exc.TimeoutError("no connection became free within the deadline") from None
         finally:
@@ -91,20 +96,21 @@ class DeadlinePool(Pool):
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         self._idle.append(record)
-        self._turns.put(None)
+        self._permits.put(None)
 
 
 def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
-    """An engine for a database's URL; nothing is connected yet.
+    """Create an engine for the URL of a database, without connecting.
 
-    Where `alone` is true, one thread of this process uses databases and no other does: what moves
-    many rows may then take ways that would disturb others (`is_alone` tells).
-    Raises ValueError, with a sentence for people that does not repeat the URL, where the URL is
-    none that Roster takes.
+    Set `alone` if only one thread of this process uses databases. Bulk operations may then use
+    faster methods that would disturb other threads (see `is_exclusive`).
+
+    Raises ValueError if Roster does not accept the URL. Its text is for users and does not repeat
+    the URL, which may contain a password.
     """
-    kind = url.partition("://")[0]
+    scheme = url.partition("://")[0]
     try:
-        if make := _KINDS.get(kind):
+        if make := _ENGINES.get(scheme):
             engine = make(url, pool_size)
             engine.update_execution_options(alone=alone)
             return engine
@@ -113,18 +119,18 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
     except Exception:  # noqa: BLE001 (the libraries' errors would show a part of the URL)
         raise BadUrl("The database's URL can't be read.") from None
     raise ValueError(
-        "The database must be given as sqlite:///FILE, postgresql://… or mariadb+pymysql://…"
+        "The URL of the database must begin with sqlite:///, postgresql:// or mariadb+pymysql://."
     )
 
 
 def is_exclusive(of: Engine | Connection) -> bool:
-    """Whether the engine was made so."""
+    """Returns True if `make_engine` was called with `alone`."""
     return bool(of.get_execution_options().get("alone"))
 
 
 def _sqlite(text: str, pool_size: int) -> Engine:
     url = make_url(text)
-    sqlite.refuse_without_file(url)
+    sqlite.require_file(url)
     check_sqlite(text)
     engine = _engine(url, pool_size)
     sqlite.prepare(engine)
@@ -150,16 +156,16 @@ def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
         url,
         poolclass=DeadlinePool,
         pool_size=pool_size,
-        pool_reset_on_return=None,  # there is nothing to reset: see transactions.py
+        pool_reset_on_return=None,  # transactions.py ends every transaction
         isolation_level="AUTOCOMMIT",
-        # A driver may send a ROLLBACK after each use, whose failure would belie the commit before.
+        # If a driver's ROLLBACK after the commit failed, the commit would seem to have failed.
         skip_autocommit_rollback=True,
-        hide_parameters=True,  # a fault in the log must not show who it was about
+        hide_parameters=True,  # errors in the log must not show personal data
         **options,
     )
 
 
-_KINDS: Final[Mapping[str, Callable[[str, int], Engine]]] = {
+_ENGINES: Final[Mapping[str, Callable[[str, int], Engine]]] = {
     "postgresql": _postgresql,
     "postgresql+psycopg2": _postgresql,
     "postgres": _postgresql,

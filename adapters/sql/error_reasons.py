@@ -1,7 +1,7 @@
-"""Why a database failed, in one line for the operator's terminal and log.
+"""The reason for a database failure, in one line for the operator's terminal and log.
 
-The line has what the driver or the operating system said, and a remedy where one is known. It has
-neither a password nor a value of a row: API clients never see it.
+The line contains the message of the driver or the operating system, and a remedy if one is known.
+It contains no password and no value of a row. API clients do not get it.
 """
 
 import re
@@ -20,34 +20,34 @@ _REMEDIES: Final[Mapping[str | int, str]] = {
     "3F000": "The role's search_path names no schema that exists.",
     "42P07": "Use a database or a schema that no other application uses.",
     "2200H": "The ids of a table are exhausted.",
-    "53100": "Make room on the database's disk.",
+    "53100": "Free space on the database's disk.",
     # MariaDB
     1142: "Grant the privilege to the user.",
     1143: "Grant the privilege to the user.",
     1044: "Grant the user the privileges on the database.",
     1045: "Check the user and the password in ROSTER_DATABASE_URL.",
     1049: "Create the database, or check its name in ROSTER_DATABASE_URL.",
-    1021: "Make room on the database's disk.",
-    1114: "Make room on the database's disk.",
+    1021: "Free space on the database's disk.",
+    1114: "Free space on the database's disk.",
     167: "The ids of a table are exhausted.",
     1467: "The ids of a table are exhausted.",
-    1644: "A trigger of the database refused the change.",
-    1109: "Use a database of Roster's own.",
+    1644: "A trigger of the database rejected the change.",
+    1109: "Use a separate database for Roster.",
     1267: "Convert Roster's tables to utf8mb4.",
     1271: "Convert Roster's tables to utf8mb4.",
     1366: "Convert Roster's tables to utf8mb4.",
     1665: "Set binlog_format to MIXED or ROW.",
 }
-_REMEDIES_OF_SQLITE: Final[Mapping[int, str]] = {
+_SQLITE_REMEDIES: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_BUSY: "Another process is writing to the file: wait until it ends.",
-    sqlite3.SQLITE_FULL: "Make room on the disk.",
+    sqlite3.SQLITE_FULL: "Free space on the disk.",
     sqlite3.SQLITE_READONLY: "Allow Roster to write to the file and to its folder.",
     sqlite3.SQLITE_PERM: "Allow Roster to read and write the file.",
-    sqlite3.SQLITE_NOTADB: "Name a file of Roster's in ROSTER_DATABASE_URL, or a new one.",
+    sqlite3.SQLITE_NOTADB: "Set ROSTER_DATABASE_URL to a file of Roster, or to a new one.",
     sqlite3.SQLITE_CORRUPT: "Restore the file from a backup.",
     sqlite3.SQLITE_IOERR: "Check the disk and the file system.",
 }
-_OF_CONNECTING: Final[Mapping[str, str]] = {
+_CONNECTION_REMEDIES: Final[Mapping[str, str]] = {
     "authentication failed": "Check the user and the password in ROSTER_DATABASE_URL.",
     "no password supplied": "Put the password into ROSTER_DATABASE_URL or a password file.",
     "does not exist": "Check ROSTER_DATABASE_URL, or create what is missing.",
@@ -55,11 +55,11 @@ _OF_CONNECTING: Final[Mapping[str, str]] = {
     "certificate": "Check sslmode and sslrootcert in ROSTER_DATABASE_URL.",
 }
 _CHECK_URL: Final = "Check ROSTER_DATABASE_URL, and that the server is running."
-_REFUSED_BY_TRIGGER: Final = "A trigger of the database refused the change"
-_SILENT: Final = "The database did not respond in time."
+_REJECTED_BY_TRIGGER: Final = "A trigger of the database rejected the change"
+_NO_RESPONSE: Final = "The database did not respond in time."
 
-# A host or database with @ may begin with a part of a password. 'user'@'host' has nothing between
-# the quotation mark and @.
+# A quoted host or database that contains @ may begin with a part of a password. MariaDB's
+# 'user'@'host' does not match, because its @ is between two quoted texts.
 _BEFORE_AT = re.compile(r"""(["'])[^"'\n]+@([^"'@\n]*)\1""")
 _HINT = re.compile(r"\n\tIs the server running[^\n]*")
 _USERINFO = re.compile(r"://[^/\s]*@")
@@ -67,14 +67,14 @@ _PASSWORD = re.compile(r"(?i)\b(password|passwd|sslpassword)\s*=\s*('[^']*'|\S+)
 
 
 def reason(error: BaseException) -> str:
-    """The cause in one line, and the remedy where one is known."""
-    found, remedy = _cause_and_remedy(error)
-    sentences = filter(None, (_sentence(redact(found)), remedy))
+    """The cause and the remedy if one is known, in one line of at most MAX_LENGTH characters."""
+    cause, remedy = _cause_and_remedy(error)
+    sentences = filter(None, (_sentence(redact(cause)), remedy))
     return " ".join(sentences)[:MAX_LENGTH]
 
 
 def redact(text: str) -> str:
-    """The text on one line, without what could be a password or a part of one."""
+    """Put the text on one line, and remove everything that may be a part of a password."""
     text = " ".join(text.split())
     text = _USERINFO.sub("://…@", text)
     text = _PASSWORD.sub(r"\1=…", text)
@@ -87,50 +87,55 @@ def _sentence(text: str) -> str:
 
 def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
     if isinstance(error, psycopg2.Error):
-        return _of_postgresql(error)
+        return _postgresql_cause(error)
     if isinstance(error, pymysql.Error):
-        return _of_mariadb(error)
+        return _mariadb_cause(error)
     if isinstance(error, sqlite3.Error):
-        if is_raised(error):
-            return _REFUSED_BY_TRIGGER, ""
+        if is_raised_by_trigger(error):
+            return _REJECTED_BY_TRIGGER, ""
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-        return str(error), _REMEDIES_OF_SQLITE.get(code, "")
+        return str(error), _SQLITE_REMEDIES.get(code, "")
     if isinstance(error, TimeoutError):
-        return _SILENT, ""
+        return _NO_RESPONSE, ""
     return type(error).__name__, ""
 
 
-def _of_postgresql(error: psycopg2.Error) -> tuple[str, str]:
-    if error.pgcode is None:  # libpq's own words: about the connection, never about rows
+def _postgresql_cause(error: psycopg2.Error) -> tuple[str, str]:
+    if error.pgcode is None:  # a message of libpq, which is about the connection, not about rows
         text = _HINT.sub("", str(error)).strip()
         if not text:
-            return _SILENT, _CHECK_URL
-        known = (remedy for words, remedy in _OF_CONNECTING.items() if words in text)
-        return text, next(known, _CHECK_URL)
-    if is_raised(error):
-        return f"{_REFUSED_BY_TRIGGER} ({error.pgcode})", ""
+            return _NO_RESPONSE, _CHECK_URL
+        remedies = (remedy for words, remedy in _CONNECTION_REMEDIES.items() if words in text)
+        return text, next(remedies, _CHECK_URL)
+    if is_raised_by_trigger(error):
+        return f"{_REJECTED_BY_TRIGGER} ({error.pgcode})", ""
     return "; ".join(message_parts(error)) or error.pgcode, _REMEDIES.get(error.pgcode, "")
 
 
-def is_raised(error: psycopg2.Error | sqlite3.Error) -> bool:
-    """Whether a trigger, or a function in PL/pgSQL, raised it. Its text may quote values."""
+def is_raised_by_trigger(error: psycopg2.Error | sqlite3.Error) -> bool:
+    """Returns True if a trigger or a PL/pgSQL function raised it, so its text may quote values."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER
     return error.diag.source_function == "exec_stmt_raise"
 
 
 def message_parts(error: psycopg2.Error) -> Iterator[str]:
-    """What PostgreSQL says, without values of rows: those are in messages of class 22 and 42601."""
-    of = error.diag
+    """PostgreSQL's message, and the names of the table, the column and the constraint.
+
+    Omits messages that may quote values of rows: those of class 22, of 42601 and of triggers.
+    """
+    diagnostics = error.diag
     quotes_values = (error.pgcode or "22")[:2] == "22" or error.pgcode == "42601"
-    quotes_values |= is_raised(error)
-    if of.message_primary and not quotes_values:
-        yield of.message_primary
-    yield from filter(None, (of.table_name, of.column_name, of.constraint_name))
+    quotes_values |= is_raised_by_trigger(error)
+    if diagnostics.message_primary and not quotes_values:
+        yield diagnostics.message_primary
+    names = diagnostics.table_name, diagnostics.column_name, diagnostics.constraint_name
+    yield from filter(None, names)
 
 
-_QUOTE_NO_VALUES: Final = frozenset(
-    # The driver's own errors have numbers from 2000 to 2999.
+# Error numbers of MariaDB whose messages quote no values of rows. The same applies to the numbers
+# from 2000 to 2999, which are errors of the driver.
+_WITHOUT_VALUES: Final = frozenset(
     {3, 1020, 1021, 1026, 1030, 1037, 1040, 1041, 1044, 1045, 1047, 1049, 1050, 1053, 1109, 1114}
     | {1129}
     | {1130, 1142, 1143, 1146, 1203, 1205, 1213, 1226, 1227, 1290, 1317, 1665, 1698, 1792, 1836}
@@ -138,11 +143,11 @@ _QUOTE_NO_VALUES: Final = frozenset(
 )
 
 
-def _of_mariadb(error: pymysql.Error) -> tuple[str, str]:
+def _mariadb_cause(error: pymysql.Error) -> tuple[str, str]:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     if isinstance(error.__cause__ or error.__context__, TimeoutError):
-        return _SILENT, _CHECK_URL
-    if code not in _QUOTE_NO_VALUES and not 2000 <= code < 3000:
+        return _NO_RESPONSE, _CHECK_URL
+    if code not in _WITHOUT_VALUES and not 2000 <= code < 3000:
         return (f"{type(error).__name__} {code}" if code else _LOST), _REMEDIES.get(code, "")
     text = str(error.args[1]) if len(error.args) > 1 else f"error {code}"
     remedy = _REMEDIES.get(code, _CHECK_URL if code in _NOT_CONNECTED else "")

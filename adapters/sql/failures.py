@@ -1,7 +1,7 @@
-"""What a database's failures mean for the directory.
+"""Translates the errors of database drivers into the errors of the ports.
 
-A failure is judged by its code, never by its prose, save where a database has nothing else. What
-is not known here is a fault of Roster's.
+The error code decides. The message decides only if there is no code for the case. An error that is
+not listed here is a defect of Roster (UnknownFailure).
 """
 
 import re
@@ -15,12 +15,12 @@ import psycopg2
 import pymysql
 import sqlalchemy.exc
 
-from adapters.sql.error_reasons import is_raised, message_parts, reason
+from adapters.sql.error_reasons import is_raised_by_trigger, message_parts, reason
 from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
 
 
 class NotMigrated(Unavailable):
-    """The database lacks what this release needs."""
+    """The database lacks tables or columns that this release needs."""
 
     code = "not_migrated"
 
@@ -30,12 +30,12 @@ class NotMigrated(Unavailable):
 
 
 class WritesRefused(Unavailable):
-    """The database only lets itself be read: a standby, or a file without permission."""
+    """The database is read-only, such as a standby or a file without write permission."""
 
     code = "writes_refused"
 
     def __init__(self) -> None:
-        super().__init__("The database takes no writes now.")
+        super().__init__("The database is read-only now.")
 
 
 class NotPermitted(Unavailable):
@@ -49,7 +49,7 @@ class NotPermitted(Unavailable):
 
 
 class UnsupportedServer(Unavailable):
-    """The database server is one that Roster does not support."""
+    """Roster does not support the database server or its version."""
 
     code = "unsupported_server"
 
@@ -69,38 +69,38 @@ class UnsupportedEncoding(Unavailable):
 
 
 class UnknownRevision(Unavailable):
-    """The table of Roster's version contains what no release of Roster writes."""
+    """The table with the schema's revision contains something that Roster does not write."""
 
     code = "unknown_revision"
 
     def __init__(self, reason: str | None = None) -> None:
-        super().__init__("The version of the database's tables is none of Roster's.")
+        super().__init__("The revision of the database's tables is not one of Roster's.")
         self.reason = reason
 
 
 class ForeignTable(Unavailable):
-    """The database has a table, or an index, with a name that Roster needs for its own."""
+    """Another application has a table or an index with a name that Roster needs."""
 
     code = "foreign_table"
 
     def __init__(self, reason: str | None = None) -> None:
-        super().__init__("Something of another application is in the way of Roster's tables.")
+        super().__init__("Tables of another application conflict with the tables of Roster.")
         self.reason = reason
 
 
 class UnknownFailure(Exception):
-    """What a database refused for a reason that Roster doesn't know of.
+    """The database reported an error that Roster does not expect.
 
-    In place of the driver's error, which may quote rows: they have no business in a log.
+    It replaces the driver's error, which may quote values of rows that must not appear in a log.
     """
 
 
-_Meaning = Callable[[], Unavailable]
-_POSTGRESQL: Mapping[str, _Meaning] = {
+_MakeError = Callable[[], Unavailable]
+_POSTGRESQL: Mapping[str, _MakeError] = {
     "40001": ConcurrentUpdate,  # serialization_failure
     "40P01": ConcurrentUpdate,  # deadlock_detected
     "23503": ConcurrentUpdate,  # foreign_key_violation: another unit deleted or related an entity
-    "2200H": Unavailable,  # sequence_generator_limit_exceeded: no ids are left
+    "2200H": Unavailable,  # sequence_generator_limit_exceeded: exhausted ids
     "25006": WritesRefused,  # read_only_sql_transaction
     "42P01": NotMigrated,  # undefined_table
     "42P07": ForeignTable,  # duplicate_table
@@ -116,12 +116,12 @@ _POSTGRESQL: Mapping[str, _Meaning] = {
     "57P03": Unavailable,  # cannot_connect_now
     "57P05": Unavailable,  # idle_session_timeout
 }
-_POSTGRESQL_CLASSES: Mapping[str, _Meaning] = {
+_POSTGRESQL_CLASSES: Mapping[str, _MakeError] = {
     "08": Unavailable,  # connection exception
     "53": Unavailable,  # insufficient resources: disk full, out of memory, too many connections
     "58": Unavailable,  # system error
 }
-_SQLITE: Mapping[int, _Meaning] = {
+_SQLITE: Mapping[int, _MakeError] = {
     sqlite3.SQLITE_BUSY: Unavailable,
     sqlite3.SQLITE_LOCKED: Unavailable,
     sqlite3.SQLITE_INTERRUPT: Unavailable,
@@ -137,7 +137,7 @@ _SQLITE: Mapping[int, _Meaning] = {
 }
 _MISSING_TABLE = re.compile("no such (table|column): |table .* has no column named ")
 _PRIMARY_CODE = 0xFF
-_MARIADB: Mapping[int, _Meaning] = {
+_MARIADB: Mapping[int, _MakeError] = {
     1020: ConcurrentUpdate,  # ER_CHECKREAD: changed since the snapshot was taken
     1213: ConcurrentUpdate,  # ER_LOCK_DEADLOCK
     1451: ConcurrentUpdate,  # ER_ROW_IS_REFERENCED_2: another unit related an entity
@@ -155,10 +155,10 @@ _MARIADB: Mapping[int, _Meaning] = {
     1271: UnsupportedEncoding,  # ER_CANT_AGGREGATE_NCOLLATIONS
     1366: UnsupportedEncoding,  # ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: characters it can't store
     1054: NotMigrated,  # ER_BAD_FIELD_ERROR
-    3: Unavailable,  # EE_WRITE: disk full, most likely
+    3: Unavailable,  # EE_WRITE: usually the disk is full
     1021: Unavailable,  # ER_DISK_FULL
     1026: Unavailable,  # ER_ERROR_ON_WRITE
-    1030: Unavailable,  # ER_GET_ERRNO: what the storage engine met
+    1030: Unavailable,  # ER_GET_ERRNO: an error of the storage engine
     1037: Unavailable,  # ER_OUTOFMEMORY
     1040: Unavailable,  # ER_CON_COUNT_ERROR
     1041: Unavailable,  # ER_OUT_OF_RESOURCES
@@ -167,10 +167,10 @@ _MARIADB: Mapping[int, _Meaning] = {
     1047: Unavailable,  # ER_UNKNOWN_COM_ERROR: a node that has not joined its cluster
     1049: Unavailable,  # ER_BAD_DB_ERROR
     1053: Unavailable,  # ER_SERVER_SHUTDOWN
-    167: Unavailable,  # HA_ERR_AUTOINC_ERANGE: no ids are left
-    1109: Unavailable,  # ER_UNKNOWN_TABLE: in information_schema, where none can be created
-    1467: Unavailable,  # ER_AUTOINC_READ_FAILED: no ids are left
-    1644: Unavailable,  # ER_SIGNAL_EXCEPTION: a trigger refused it
+    167: Unavailable,  # HA_ERR_AUTOINC_ERANGE: exhausted ids
+    1109: Unavailable,  # ER_UNKNOWN_TABLE: in information_schema
+    1467: Unavailable,  # ER_AUTOINC_READ_FAILED: exhausted ids
+    1644: Unavailable,  # ER_SIGNAL_EXCEPTION: in a trigger
     1114: Unavailable,  # ER_RECORD_FILE_FULL
     1129: Unavailable,  # ER_HOST_IS_BLOCKED
     1130: Unavailable,  # ER_HOST_NOT_PRIVILEGED
@@ -181,11 +181,11 @@ _MARIADB: Mapping[int, _Meaning] = {
     1698: Unavailable,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
     1927: Unavailable,  # ER_CONNECTION_KILLED
     1969: Unavailable,  # ER_STATEMENT_TIMEOUT: max_statement_time
-    3024: Unavailable,  # the same, of MySQL's numbers
+    3024: Unavailable,  # ER_QUERY_TIMEOUT (MySQL)
 }
-_OF_THE_DRIVER = range(2000, 3000)
+_DRIVER_CODES = range(2000, 3000)
 _CONNECTION_LOST = 0
-_KINDS = (
+_COUNTED = (
     Unavailable,
     ConcurrentUpdate,
     OutcomeUnknown,
@@ -197,63 +197,69 @@ _KINDS = (
     UnsupportedServer,
     WritesRefused,
 )
-_counts = Counter({kind.code: 0 for kind in _KINDS})  # from zero on, or the first would go unseen
-_counting = Lock()
-_FAILURES = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
+# Start at zero. A metric that first appears as 1 shows no increase.
+_counts = Counter({failure.code: 0 for failure in _COUNTED})
+_counts_lock = Lock()
+_DATABASE_ERRORS = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
 
 
 def translate_errors() -> AbstractContextManager[None]:
-    """Say in the ports' words what the database could not do."""
-    return _TRANSLATED
+    """Translate the database errors of a block.
+
+    Raises Unavailable or a subclass, with a reason for the operator, or UnknownFailure.
+    """
+    return _TRANSLATE_ERRORS
 
 
-class _Translated(AbstractContextManager[None]):
+class _TranslateErrors(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlalchemy.exc.TimeoutError):  # no connection became free in time
             failure = _count(Unavailable())
             failure.reason = f"{error}."
             raise failure from error
-        if isinstance(error, _FAILURES):
-            if meaning := _meaning(_cause(error)):
-                raise _with_reason(meaning(), error) from error
-            raise UnknownFailure(_constraint_text(error)).with_traceback(
-                error.__traceback__
-            ) from None
+        if isinstance(error, _DATABASE_ERRORS):
+            if make_error := _translation(_cause(error)):
+                raise _with_reason(make_error(), error) from error
+            raise UnknownFailure(_description(error)).with_traceback(error.__traceback__) from None
 
 
-_TRANSLATED = _Translated()
+_TRANSLATE_ERRORS = _TranslateErrors()
 
 
 def translate_commit_errors() -> AbstractContextManager[None]:
-    """The same for a commit: a definite refusal, or a lost answer. Neither may be tried again."""
-    return _TRANSLATED_AT_COMMIT
+    """Translate the database errors of a COMMIT, which must not be retried.
+
+    Raises OutcomeUnknown if the connection was lost. If the database rejected the commit, raises
+    Unavailable or a subclass.
+    """
+    return _TRANSLATE_COMMIT_ERRORS
 
 
-class _TranslatedAtCommit(AbstractContextManager[None]):
+class _TranslateCommitErrors(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, _FAILURES):
-            raise _with_reason(_meaning_at_commit(_cause(error))(), error) from error
+        if isinstance(error, _DATABASE_ERRORS):
+            raise _with_reason(_commit_translation(_cause(error))(), error) from error
 
 
-_TRANSLATED_AT_COMMIT = _TranslatedAtCommit()
+_TRANSLATE_COMMIT_ERRORS = _TranslateCommitErrors()
 
 
-def _meaning_at_commit(error: BaseException) -> _Meaning:
-    """A statement that is sent together with COMMIT may be what is refused."""
+def _commit_translation(error: BaseException) -> _MakeError:
+    """The error for a failed COMMIT, or for a queued statement that was sent with it."""
     if not _is_definite(error):
         return OutcomeUnknown
-    meaning = _meaning(error)
-    return meaning if meaning and meaning in (NotMigrated, NotPermitted) else Unavailable
+    make_error = _translation(error)
+    return make_error if make_error and make_error in (NotMigrated, NotPermitted) else Unavailable
 
 
 def failure_counts() -> Mapping[str, int]:
-    """How often each kind of failure was met in this process, by its code."""
-    with _counting:
+    """The number of database failures in this process, by error code."""
+    with _counts_lock:
         return dict(_counts)
 
 
 def _count(failure: Unavailable) -> Unavailable:
-    with _counting:
+    with _counts_lock:
         _counts[failure.code] += 1
     return failure
 
@@ -272,7 +278,7 @@ VIOLATIONS = (
 
 
 def violated_constraint(error: BaseException) -> str | None:
-    """The constraint that a row would break: its name, or SQLite's "table.column"."""
+    """The constraint that a row violates: its name, or "table.column" on SQLite."""
     cause = _cause(error)
     if isinstance(cause, psycopg2.Error):
         return cause.diag.constraint_name
@@ -281,93 +287,92 @@ def violated_constraint(error: BaseException) -> str | None:
     return str(cause).removeprefix("UNIQUE constraint failed: ")
 
 
-def _constraint_text(error: BaseException) -> str:
-    """What the error says, but for values; and the statement, if it is known, with its gaps."""
+def _description(error: BaseException) -> str:
+    """A description without values of rows, and the statement with its placeholders if known."""
     cause = _cause(error)
     parts = [type(cause).__name__]
     if isinstance(cause, psycopg2.Error):
         parts += [cause.pgcode or "", *message_parts(cause)]
     elif isinstance(cause, pymysql.Error):
         parts += [str(_mariadb_code(cause))]
-    else:  # the drivers' own, and SQLite's, which names tables and columns alone
+    else:  # SQLite, whose message only names tables and columns
         parts += [str(cause)]
     parts += [str(getattr(error, "statement", None) or "")]
     return "; ".join(filter(None, parts))
 
 
-_GAVE_UP = {"57014", "55P03", 1205, 1969, 3024}
+_TIMEOUT_CODES = {"57014", "55P03", 1205, 1969, 3024}
 
 
 def timed_out(error: sqlalchemy.exc.DBAPIError) -> bool:
-    """Whether the database itself ended a statement that had waited for too long."""
+    """Returns True if the database server cancelled a statement because of a timeout."""
     cause = error.orig
     if isinstance(cause, psycopg2.Error):
-        return cause.pgcode in _GAVE_UP
-    return isinstance(cause, pymysql.Error) and _mariadb_code(cause) in _GAVE_UP
+        return cause.pgcode in _TIMEOUT_CODES
+    return isinstance(cause, pymysql.Error) and _mariadb_code(cause) in _TIMEOUT_CODES
 
 
 def _last_quoted(message: str) -> str | None:
-    """Where MariaDB names the index, in whatever language it speaks."""
+    """The last quoted text, which is the index in MariaDB's messages of all languages."""
     quoted = message.split("'")
     return quoted[-2] if len(quoted) > 2 else None
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The driver's own error."""
+    """The driver's error, without SQLAlchemy's wrapper."""
     wrapped = getattr(error, "orig", None)
     return wrapped if isinstance(wrapped, BaseException) else error
 
 
-def _meaning(
-    error: BaseException,
-) -> _Meaning | None:
+def _translation(error: BaseException) -> _MakeError | None:
+    """The error that a driver's error is translated into, or None if it is not expected."""
     if isinstance(error, psycopg2.Error):
-        return _postgresql_meaning(error)
+        return _translate_postgresql(error)
     if isinstance(error, pymysql.Error):
-        return _mariadb_meaning(error)
+        return _translate_mariadb(error)
     if isinstance(error, sqlite3.Error):
-        return _sqlite_meaning(error)
+        return _translate_sqlite(error)
     return None
 
 
-def _postgresql_meaning(error: psycopg2.Error) -> _Meaning | None:
-    if error.pgcode is None:  # the connection broke, could not be made, or the deadline passed
-        lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
-        return Unavailable if lost or type(error) is psycopg2.DatabaseError else None
-    known = _POSTGRESQL.get(error.pgcode) or _POSTGRESQL_CLASSES.get(error.pgcode[:2])
-    return known or (Unavailable if is_raised(error) else None)
+def _translate_postgresql(error: psycopg2.Error) -> _MakeError | None:
+    if error.pgcode is None:  # no connection, a lost connection, or a passed deadline
+        is_lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        return Unavailable if is_lost or type(error) is psycopg2.DatabaseError else None
+    make_error = _POSTGRESQL.get(error.pgcode) or _POSTGRESQL_CLASSES.get(error.pgcode[:2])
+    return make_error or (Unavailable if is_raised_by_trigger(error) else None)
 
 
-def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
-    if is_raised(error):
+def _translate_sqlite(error: sqlite3.Error) -> _MakeError | None:
+    if is_raised_by_trigger(error):
         return Unavailable
     if _MISSING_TABLE.match(str(error)):
         return NotMigrated
     if str(error).endswith(" already exists"):
         return ForeignTable
-    # An error of the module itself has no code.
+    # An error of Python's sqlite3 module has no code.
     code = getattr(error, "sqlite_errorcode", 0)
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:  # an entity does not exist, or is related
         return ConcurrentUpdate
     return _SQLITE.get(code & _PRIMARY_CODE)
 
 
-def _mariadb_meaning(error: pymysql.Error) -> _Meaning | None:
+def _translate_mariadb(error: pymysql.Error) -> _MakeError | None:
     code = _mariadb_code(error)
-    lost = code in _OF_THE_DRIVER or code == _CONNECTION_LOST
-    return Unavailable if lost else _MARIADB.get(code)
+    is_lost = code in _DRIVER_CODES or code == _CONNECTION_LOST
+    return Unavailable if is_lost else _MARIADB.get(code)
 
 
 def _mariadb_code(error: pymysql.Error) -> int:
-    """Its number; that of a lost connection where what came could not be read."""
+    """The error number. An unreadable response has none and counts as a lost connection."""
     code = error.args[0] if error.args else _CONNECTION_LOST
     return code if isinstance(code, int) else _CONNECTION_LOST
 
 
 def _is_definite(error: BaseException) -> bool:
-    """Whether the database itself parts that it did not commit."""
+    """Returns True if the database reports that it did not commit."""
     if isinstance(error, psycopg2.Error):
-        # A server that says FATAL may have committed before.
+        # With the severity FATAL, the server may have committed first.
         return error.pgcode is not None and error.diag.severity_nonlocalized == "ERROR"
     if isinstance(error, pymysql.Error):
         return _MARIADB.get(_mariadb_code(error)) in (ConcurrentUpdate, WritesRefused)

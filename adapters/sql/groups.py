@@ -75,7 +75,7 @@ GROUPS_TABLE = EntityTable(
     Searchable(
         columns=[GROUPS.c[name] for name in Group._fields],
         folded={"name": GROUPS.c.name_key, "description": GROUPS.c.description_key},
-        beginnings={"description": IndexedPrefix(GROUPS.c.description_key)},
+        prefixes={"description": IndexedPrefix(GROUPS.c.description_key)},
         unique=(GROUPS.c.id, GROUPS.c.name_key),
     ),
     derived={

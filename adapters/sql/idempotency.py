@@ -1,4 +1,4 @@
-"""The tables of stored responses, and the responses in them."""
+"""Stores the responses to requests with a key (docs/decisions/0014-idempotency-keys.md)."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ from application.ports import (
     TooManyStoredResponses,
 )
 
-# A response of the release before has no owner: it is not known which resources it contains.
+# A response that the previous release stored has no owner, and its resources are not known.
 ANSWERS = Table(
     "answers",
     METADATA,
@@ -85,8 +85,8 @@ ANSWER_SUBJECTS = Table(
     mariadb_default_charset="utf8mb4",
     mariadb_collate="utf8mb4_nopad_bin",
 )
-# How many bytes the responses of an owner had, by hours since 1970. Each hour has several rows, so
-# that few transactions of one owner wait for each other.
+# The number of bytes that were stored for an owner in each hour since 1970. Each hour has several
+# rows, so that few transactions of one owner wait for each other.
 ANSWER_TOTALS = Table(
     "answer_totals",
     METADATA,
@@ -100,26 +100,26 @@ ANSWER_TOTALS = Table(
     mariadb_collate="utf8mb4_nopad_bin",
 )
 
-_AT_ONCE = 100
+_BATCH_SIZE = 100
 _PARTS = 8
 _HOUR = timedelta(hours=1)
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTED_HOURS = IDEMPOTENCY_TTL // _HOUR + 1
-"""The hour in which the oldest response was stored counts whole."""
+"""The number of hours that count towards the limit, including the whole oldest hour."""
 _SHARE_OF_DEADLINE = 0.8
 _RESERVE = insert(ANSWERS)
 _OF_KEY = ANSWERS.c.request_key == bindparam("key")
 _OF_KEYS = ANSWERS.c.request_key.in_(bindparam("keys", expanding=True))
-_HOLD = select(ANSWERS).where(_OF_KEY).with_for_update()
+_LOCK = select(ANSWERS).where(_OF_KEY).with_for_update()
 _SET = update(ANSWERS).where(_OF_KEY)
-_KEEP = CompiledStatement(
+_STORE = CompiledStatement(
     _SET.values({name: bindparam(name) for name in ("status", "headers", "body")})
 )
 _SUBJECT_NAMES = ANSWER_SUBJECTS.c.keys()
 _ADD_SUBJECT = CompiledStatement(
     insert(ANSWER_SUBJECTS).values({name: bindparam(name) for name in _SUBJECT_NAMES})
 )
-# Rows that another transaction holds are left to it.
+# Skips rows that another transaction has locked.
 _EXPIRED = CompiledStatement(
     select(ANSWERS.c.request_key)
     .where(ANSWERS.c.creation_time <= bindparam("until"))
@@ -131,7 +131,7 @@ _DELETE = delete(ANSWERS).where(_OF_KEYS)
 _OF_OWNER = (ANSWER_TOTALS.c.owner == bindparam("key_owner")) & (
     ANSWER_TOTALS.c.hour > bindparam("after")
 )
-_STORED = CompiledStatement(
+_TOTAL = CompiledStatement(
     select(func.coalesce(func.sum(ANSWER_TOTALS.c.bytes), 0), func.min(ANSWER_TOTALS.c.hour)).where(
         _OF_OWNER
     )
@@ -139,41 +139,44 @@ _STORED = CompiledStatement(
 _TOTAL_NAMES = ANSWER_TOTALS.c.keys()
 _DELETE_TOTALS = delete(ANSWER_TOTALS).where(ANSWER_TOTALS.c.hour <= bindparam("last"))
 
-_NOTHING = {"digest": "", "status": None, "headers": None, "body": None}
-_ERASE = update(ANSWERS).where(_OF_KEYS).values(_NOTHING)
+_EMPTY = {"digest": "", "status": None, "headers": None, "body": None}
+_ERASE = update(ANSWERS).where(_OF_KEYS).values(_EMPTY)
 _ERASE_WITHOUT_OWNER = (
     update(ANSWERS).where(ANSWERS.c.owner.is_(None) & ANSWERS.c.status.is_not(None))
-).values(_NOTHING)
+).values(_EMPTY)
 _CONTAINING = select(ANSWER_SUBJECTS.c.request_key).where(
     (ANSWER_SUBJECTS.c.subject_type == bindparam("of_type"))
     & (ANSWER_SUBJECTS.c.subject_id == bindparam("of_id"))
 )
-_FORGET_SUBJECTS = delete(ANSWER_SUBJECTS).where(
+_DELETE_SUBJECTS = delete(ANSWER_SUBJECTS).where(
     ANSWER_SUBJECTS.c.request_key.in_(bindparam("keys", expanding=True))
 )
 
 
 class SqlIdempotencyStore(IdempotencyStore):
-    """The responses of a transaction that is open. `limit` is the bytes of one owner in a day."""
+    """The stored responses in an open transaction.
+
+    `limit` is the maximum number of bytes that are stored for one owner.
+    """
 
     def __init__(self, connection: RawConnection, limit: int) -> None:
         self._connection = connection
         self._limit = limit
-        self._spaces: dict[str, _Space] = {}
+        self._quotas: dict[str, _Quota] = {}
 
     def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> StoredResponse | None:
         reserved = {"request_key": key, "digest": digest, "creation_time": at, "owner": owner}
-        if self._inserted(reserved):
+        if self._insert(reserved):
             self._delete_some_expired(at - IDEMPOTENCY_TTL)
-            self._spaces[key] = self._space(owner, at)
+            self._quotas[key] = self._quota(owner, at)
             return None
-        row = self._connection.execute(_HOLD, {"key": key}).one_or_none()
+        row = self._connection.execute(_LOCK, {"key": key}).one_or_none()
         if row is None:
             raise ConcurrentUpdate
         if row.creation_time <= at - IDEMPOTENCY_TTL:
-            self._connection.execute(_FORGET_SUBJECTS, {"keys": [key]})
-            self._connection.execute(_SET, {**_NOTHING, **reserved, "key": key})
-            self._spaces[key] = self._space(owner, at)
+            self._connection.execute(_DELETE_SUBJECTS, {"keys": [key]})
+            self._connection.execute(_SET, {**_EMPTY, **reserved, "key": key})
+            self._quotas[key] = self._quota(owner, at)
             return None
         if row.status is None:
             raise ResponseErased
@@ -184,25 +187,26 @@ class SqlIdempotencyStore(IdempotencyStore):
     def store(self, key: str, answer: StoredResponse) -> None:
         headers = json.dumps(dict(answer.headers))
         values = {"status": answer.status, "headers": headers, "body": answer.body}
-        _KEEP.queue(self._connection, {**values, "key": key})
+        _STORE.queue(self._connection, {**values, "key": key})
         rows = [(key, *subject) for subject in sorted(answer.subjects)]
         if len(rows) == 1:
             _ADD_SUBJECT.queue(self._connection, dict(zip(_SUBJECT_NAMES, rows[0], strict=True)))
         elif rows:
             insert_rows(self._connection, [*ANSWER_SUBJECTS.c], rows)
-        # Last, because it holds a row for which other requests of the owner wait.
-        space, size = self._spaces.pop(key), len(headers) + len(answer.body)
-        space.require(size)
-        self._add(space.owner, space.hour, part=crc32(key.encode()) % _PARTS, size=size)
+        # Last, because it locks a row for which other requests of the owner wait.
+        quota, size = self._quotas.pop(key), len(headers) + len(answer.body)
+        quota.require(size)
+        part = crc32(key.encode()) % _PARTS
+        self._add_to_total(quota.owner, quota.hour, part=part, size=size)
 
     def erase(self, subject_type: str, subject_id: int) -> int:
-        of = {"of_type": subject_type, "of_id": subject_id}
+        subject = {"of_type": subject_type, "of_id": subject_id}
         count = 0
-        keys: Sequence[str] = self._connection.execute(_CONTAINING, of).scalars().all()
-        for start in range(0, len(keys), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE]
-            count += self._connection.execute(_ERASE, {"keys": some}).rowcount
-            self._connection.execute(_FORGET_SUBJECTS, {"keys": some})
+        keys: Sequence[str] = self._connection.execute(_CONTAINING, subject).scalars().all()
+        for start in range(0, len(keys), _BATCH_SIZE):
+            batch = keys[start : start + _BATCH_SIZE]
+            count += self._connection.execute(_ERASE, {"keys": batch}).rowcount
+            self._connection.execute(_DELETE_SUBJECTS, {"keys": batch})
         return count + self._connection.execute(_ERASE_WITHOUT_OWNER).rowcount
 
     def delete_expired(self, until: datetime) -> int:
@@ -211,17 +215,20 @@ class SqlIdempotencyStore(IdempotencyStore):
         return self._delete_some_expired(until)
 
     def _delete_some_expired(self, until: datetime) -> int:
-        rows = _EXPIRED.rows(self._connection, {"until": until, "count": _AT_ONCE})
+        rows = _EXPIRED.rows(self._connection, {"until": until, "count": _BATCH_SIZE})
         keys = [key for (key,) in rows]
         if keys:
             self._connection.execute(_DELETE, {"keys": keys})
         return len(keys)
 
-    def _inserted(self, row: dict[str, Any]) -> bool:
-        """Whether the key was free. Waits for a transaction that has taken it and is open."""
+    def _insert(self, row: dict[str, Any]) -> bool:
+        """Insert the key. Returns False if it exists. Waits for an open transaction that has it.
+
+        Raises KeyInUse.
+        """
         execute_raw(self._connection, "SAVEPOINT answers")
         try:
-            with _waiting():
+            with _limited_wait():
                 self._connection.execute(_RESERVE, row)
         except IntegrityError:
             execute_raw(self._connection, "ROLLBACK TO SAVEPOINT answers")
@@ -229,54 +236,55 @@ class SqlIdempotencyStore(IdempotencyStore):
         execute_raw(self._connection, "RELEASE SAVEPOINT answers")
         return True
 
-    def _space(self, owner: str, at: datetime) -> "_Space":
-        """What the owner has left. Raises TooManyStoredResponses if that is nothing.
+    def _quota(self, owner: str, at: datetime) -> "_Quota":
+        """The space that the owner has left. Raises TooManyStoredResponses if there is none.
 
-        What other open transactions are about to store can't be seen. So from half of the limit on
-        they take turns, by the lock on one row of the hour.
+        A transaction does not see what other open transactions of the owner will store. So once
+        half of the limit is used, they run one after another: each locks a row of the hour.
         """
         hour = _hour(at)
-        of = {"key_owner": owner, "after": hour - _COUNTED_HOURS}
-        stored, first = self._stored(of)
+        counted = {"key_owner": owner, "after": hour - _COUNTED_HOURS}
+        stored, first_hour = self._total(counted)
         if self._limit < 2 * stored and self._connection.dialect.name != "sqlite":
-            self._add(owner, hour, part=0, size=0)
-            stored, first = self._stored(of)
-        until_free = _BEGINNING + ((first or hour) + _COUNTED_HOURS) * _HOUR - at
-        space = _Space(owner, hour, self._limit - stored, ceil(until_free.total_seconds()))
-        space.require(1)
-        return space
+            self._add_to_total(owner, hour, part=0, size=0)
+            stored, first_hour = self._total(counted)
+        until_free = _EPOCH + ((first_hour or hour) + _COUNTED_HOURS) * _HOUR - at
+        quota = _Quota(owner, hour, self._limit - stored, ceil(until_free.total_seconds()))
+        quota.require(1)
+        return quota
 
-    def _stored(self, of: Mapping[str, Any]) -> tuple[int, int | None]:
-        """How many bytes are stored, and in which hour the first of them were."""
-        row = _STORED.row(self._connection, of)
+    def _total(self, counted: Mapping[str, Any]) -> tuple[int, int | None]:
+        """The number of stored bytes, and the hour of the oldest, or None."""
+        row = _TOTAL.row(self._connection, counted)
         assert row is not None
         return int(row[0]), row[1]
 
-    def _add(self, owner: str, hour: int, *, part: int, size: int) -> None:
+    def _add_to_total(self, owner: str, hour: int, *, part: int, size: int) -> None:
         row = {"owner": owner, "hour": hour, "part": part, "bytes": size}
         _ADD_TO_TOTAL[self._connection.dialect.name].count(self._connection, row)
 
 
-class _Space(NamedTuple):
-    """How many bytes an owner may store, and in how many seconds some become free."""
+class _Quota(NamedTuple):
+    """The number of bytes that an owner may store, and of seconds until some become free."""
 
     owner: str
     hour: int
     available: int
-    seconds: int
+    retry_after: int
 
     def require(self, size: int) -> None:
-        """Raises TooManyStoredResponses if there are fewer bytes."""
+        """Raises TooManyStoredResponses if fewer bytes are available."""
         if size > self.available:
-            raise TooManyStoredResponses(self.seconds)
+            raise TooManyStoredResponses(self.retry_after)
 
 
 def _hour(at: datetime) -> int:
-    return (at - _BEGINNING) // _HOUR
+    """The number of hours since 1970."""
+    return (at - _EPOCH) // _HOUR
 
 
-def _adding_to_total() -> Mapping[str, CompiledStatement]:
-    """Adds bytes to a row, which it creates if necessary, by database."""
+def _add_to_total_statements() -> Mapping[str, CompiledStatement]:
+    """By database, the statement that adds bytes to a row, or inserts the row."""
     stored, keys = ANSWER_TOTALS.c.bytes, ["owner", "hour", "part"]
     row: dict[str, Any] = {name: bindparam(name) for name in _TOTAL_NAMES}
     on_sqlite = sqlite.insert(ANSWER_TOTALS).values(row)
@@ -299,14 +307,14 @@ def _adding_to_total() -> Mapping[str, CompiledStatement]:
     }
 
 
-_ADD_TO_TOTAL = _adding_to_total()
+_ADD_TO_TOTAL = _add_to_total_statements()
 
 
 @contextmanager
-def _waiting() -> Iterator[None]:
-    """Raises KeyInUse if the database waited too long for another transaction.
+def _limited_wait() -> Iterator[None]:
+    """Limit the block to a share of the remaining time, which leaves some for the response.
 
-    Some of the deadline is left to answer.
+    Raises KeyInUse if the database waits longer for another transaction.
     """
     try:
         with deadline((time_left() or 0.0) * _SHARE_OF_DEADLINE):

@@ -1,4 +1,4 @@
-"""Where the tables are declared, and how what belongs to them is named."""
+"""The metadata of all tables, with the names of their constraints and indexes."""
 
 from sqlalchemy import MetaData
 

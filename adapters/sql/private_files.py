@@ -1,7 +1,7 @@
-"""The file of an SQLite database, readable by its owner only.
+"""The file of an SQLite database, which only its owner can read.
 
-SQLite creates a file by the umask, and its write-ahead log with the permissions of the file. So the
-file is created before SQLite opens it.
+SQLite creates a file with the permissions that the umask allows, and its write-ahead log with the
+permissions of the file. So Roster creates the file before SQLite opens it.
 """
 
 import os
@@ -14,70 +14,67 @@ from sqlalchemy import URL, Dialect, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _OWNER_ONLY: Final = 0o600
-_OTHERS: Final = 0o077
-_ENDINGS: Final = ("", "-wal", "-shm", "-journal")
+_GROUP_AND_OTHERS: Final = 0o077
+_SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 
 
 def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -> None:
-    """Create the file of the database if it does not exist; before a connection is opened.
+    """Create the file of the database if it does not exist. A listener for "do_connect".
 
-    If it can't be created, the connection fails, and says why. An existing file is not opened:
-    closing it would release the locks that this process has on it (fcntl(2)).
+    Ignores errors, because SQLite then reports why it cannot open the file. Does not open an
+    existing file, because closing it would release the locks of this process on it (fcntl(2)).
     """
-    name, uri = _opened(url)
+    name, uri = _path_and_uri(url)
     if uri and not {"ro", "rw"}.isdisjoint(parse_qs(uri.query).get("mode", ())):
         return
-    file = os.path.realpath(name)  # a symbolic link to no file, too
+    file = os.path.realpath(name)  # follows a symbolic link even if its target does not exist
     with suppress(OSError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY))
 
 
-def missing(url: str) -> Path | None:
-    """The file of the database, if it does not exist."""
-    file = file_of(make_url(url)).absolute()
-    return None if file.exists() else file
-
-
 def readable_by_others(url: str) -> Path | None:
-    """The file of the database, if other users of the machine may read or write it."""
+    """Returns the path of the database if its group or other users have any permission on it."""
     file = file_of(make_url(url))
     with suppress(OSError):
-        return file if file.stat().st_mode & _OTHERS else None
+        return file if file.stat().st_mode & _GROUP_AND_OTHERS else None
     return None
 
 
 def missing_file(url: str) -> Path | None:
-    """The file of the database, if it does not exist. A connection would create it."""
-    file = file_of(make_url(url))
+    """Returns the absolute path of the database if the file does not exist, otherwise None.
+
+    A connection would create the file.
+    """
+    file = file_of(make_url(url)).absolute()
     return None if file.exists() else file
 
 
 def is_part_of_database(name: str, url: str) -> bool:
-    """Whether the name, or a link of that name, is a file that SQLite uses for the database.
+    """Returns True if the name refers to a file that SQLite uses for the database.
 
-    The file itself, the write-ahead log and its index, and the rollback journal
-    (https://www.sqlite.org/tempfiles.html). None of them needs to exist.
+    These are the database, the write-ahead log, its index and the rollback journal
+    (https://www.sqlite.org/tempfiles.html). They need not exist. Follows links.
     """
     file = file_of(make_url(url))
-    for ending in _ENDINGS:
-        part = f"{file}{ending}"
+    for suffix in _SUFFIXES:
+        part = f"{file}{suffix}"
         if os.path.realpath(name) == os.path.realpath(part):
             return True
         with suppress(OSError):
-            if Path(name).samefile(part):  # a hard link, too
+            if Path(name).samefile(part):  # detects hard links
                 return True
     return False
 
 
 def file_of(url: URL) -> Path:
     """The file that SQLite opens for the URL."""
-    return _opened(url)[0]
+    return _path_and_uri(url)[0]
 
 
-def _opened(url: URL) -> tuple[Path, SplitResult | None]:
-    """The file that SQLite opens, and the URI that names it (https://www.sqlite.org/uri.html).
+def _path_and_uri(url: URL) -> tuple[Path, SplitResult | None]:
+    """The file that SQLite opens, and the SQLite URI (https://www.sqlite.org/uri.html) if any.
 
-    Without `uri=true`, file:roster.db is the name of a file, and a mode is ignored.
+    Without `uri=true`, file:roster.db is the name of a file, and SQLite ignores `mode`.
     """
     (name, *_), options = url.get_dialect()().create_connect_args(url)
     if not (options.get("uri") and name.startswith("file:")):

@@ -1,21 +1,21 @@
-"""What is left of erased values in SQLite's file and its write-ahead log.
+"""Removes the remains of erased values from an SQLite file and its write-ahead log.
 
-An erased value stays in free parts of pages: SQLite overwrites them only when it needs them, and
-with `secure_delete` it overwrites those where the value was last, but not those where it was before
-its page was split. Only VACUUM, which rewrites every page, removes all of them; then the log is
-truncated. Until that is done, the file is marked, by its `user_version`.
+An erased value remains in the unused parts of pages until SQLite needs them. With `secure_delete`,
+SQLite overwrites only the last place of the value, but not the copies that page splits left behind.
+VACUUM rewrites every page and so removes all copies. Then the log must be truncated. Until both are
+done, the `user_version` of the file marks it.
 
-Other databases have no remnants that Roster could remove (docs/operations.md).
+Other databases have no remains that Roster could remove (docs/operations.md).
 """
 
 from adapters.sql.connection import RawConnection
 from application.ports import Unavailable
 
-_NONE, _SOME = 0, 1
+_CLEAN, _MARKED = 0, 1
 
 
 class StillRead(Unavailable):
-    """Another process has been reading the file all the time."""
+    """Another process reads the file, so SQLite cannot truncate the log."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,33 +25,33 @@ class StillRead(Unavailable):
 
 
 def mark_for_purge(connection: RawConnection) -> None:
-    """Note, in the transaction that erases values, that they must be removed from the file."""
+    """Mark an SQLite file as one to purge. Call this in the transaction that erases values."""
     if connection.dialect.name == "sqlite":
-        _run(connection, f"PRAGMA user_version={_SOME}")
+        _run(connection, f"PRAGMA user_version={_MARKED}")
 
 
 def size_to_purge(connection: RawConnection) -> int | None:
-    """The bytes of a file that has remnants; None if there are none."""
-    if connection.dialect.name != "sqlite" or _run(connection, "PRAGMA user_version") == _NONE:
+    """The size of the file in bytes if it is marked, otherwise None."""
+    if connection.dialect.name != "sqlite" or _run(connection, "PRAGMA user_version") == _CLEAN:
         return None
     return _run(connection, "PRAGMA page_count") * _run(connection, "PRAGMA page_size")
 
 
 def purge(connection: RawConnection) -> None:
-    """Rewrite the file and empty its log, if it is marked. Requires that no transaction is open.
+    """Rewrite the file and truncate its log, if the file is marked. No transaction may be open.
 
-    Raises StillRead, and what the driver raises; the mark stays then.
+    Raises StillRead, or the driver's error. The file then stays marked.
     """
     if size_to_purge(connection) is None:
         return
     _run(connection, "VACUUM")
     if _run(connection, "PRAGMA wal_checkpoint(TRUNCATE)"):
         raise StillRead
-    _run(connection, f"PRAGMA user_version={_NONE}")
+    _run(connection, f"PRAGMA user_version={_CLEAN}")
 
 
 def _run(connection: RawConnection, statement: str) -> int:
-    """The first value of the result; 0 if there is none."""
+    """Run a statement. Returns the first value of the result, or 0 if there is no row."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute(statement)

@@ -1,6 +1,7 @@
-"""Searches without their values: a statement is made once for all searches of one shape.
+"""The shapes of searches: searches without their values.
 
-Shapes are tuples: each search makes one, and looks up its statement by it.
+All searches of one shape share a compiled statement. Each search creates its shape and looks it up.
+So a shape is a tuple, which is fast at both.
 """
 
 import re
@@ -33,17 +34,17 @@ Decimals: TypeAlias = Mapping[str, FixedDecimal]
 
 _ALWAYS: Final = AnyOf(((),))
 _LARGEST_INTEGER: Final = 2**63 - 1
-_BEYOND_KEYS: Final = 1e30
+_ABOVE_ALL_INTEGERS: Final = 1e30
 _LAST_CODE_POINT: Final = "\U0010ffff"
 _BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
 _WILDCARD: Final = re.compile(r"[\\%_]")
 
 
 class Placeholder(NamedTuple):
-    """The place of a value, by its name among the values of the statement.
+    """A parameter of the statement, by name.
 
-    `out_of_range`: the value is a number that no column can hold. `is_null`: the key has null here.
-    The statement then says so itself, and there is no value.
+    `out_of_range`: the value is an integer that no column can store. `is_null`: the value of the
+    key is null. The statement then contains IS NULL or IS NOT NULL instead of a parameter.
     """
 
     name: str
@@ -53,12 +54,14 @@ class Placeholder(NamedTuple):
 
 _NULL: Final = Placeholder("", is_null=True)
 Placeholders = tuple[Placeholder, ...]
+MakePlaceholder = Callable[[Value], Placeholder]
 
 
 class ConditionShape(NamedTuple):
-    """A condition: it holds if one of its alternatives does, each of them expand by a few values.
+    """A condition, which is true if one of its alternatives is. Each alternative has a few values.
 
-    `indexed`: none of the values has more characters than are indexed of a text of any length.
+    `indexed`: every value has at most PREFIX_LENGTH characters, so an index of prefixes contains
+    all of it.
     """
 
     attribute: str
@@ -69,7 +72,7 @@ class ConditionShape(NamedTuple):
 
 
 class WordsShape(NamedTuple):
-    """A search for words: for each word, one of its conditions holds."""
+    """A search for words, which is true if for each word one of its conditions is."""
 
     words: tuple[tuple[ConditionShape, ...], ...]
 
@@ -110,10 +113,10 @@ TestShape: TypeAlias = (
 
 
 class QueryShape(NamedTuple):
-    """What a search asks for, but for the values: conditions, order, and ends of the slice.
+    """The conditions, the ordering and the bounds of a search, without the values.
 
-    `total`: the statement also selects the number of rows in the whole list. The values "count"
-    and "offset" belong to the shape as well.
+    `total`: the statement also selects the number of all matching rows. Each statement also has the
+    parameter "count", and "offset" for a numbered page.
     """
 
     conditions: tuple[TestShape, ...]
@@ -125,47 +128,47 @@ class QueryShape(NamedTuple):
 
 
 def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
-    """The shape, and the values by the names of their slots."""
+    """Returns the shape of the search, and the values by the names of their placeholders."""
     search = _without_redundant_orders(search)
     values: dict[str, Any] = {}
 
-    def slot(value: Value) -> Placeholder:
+    def placeholder(value: Value) -> Placeholder:
         name = f"v{len(values)}"
-        if beyond := _exceeds_ids(value):
-            value = _BEYOND_KEYS if value > 0 else -_BEYOND_KEYS  # type: ignore[operator,assignment]
+        if out_of_range := _is_out_of_range(value):
+            value = _ABOVE_ALL_INTEGERS if value > 0 else -_ABOVE_ALL_INTEGERS  # type: ignore[operator,assignment]
         values[name] = value
-        return Placeholder(name, beyond)
+        return Placeholder(name, out_of_range)
 
-    conditions = _test_shapes(search.conditions, slot)
+    conditions = _test_shapes(search.conditions, placeholder)
     place = search.place
     if isinstance(place, Numbered):
         values |= {"count": place.size, "offset": place.offset}
         return QueryShape(conditions, search.ordering, numbered=True, total=True), values
 
-    def slots(key: Key | None) -> Placeholders | None:
+    def key_placeholders(key: Key | None) -> Placeholders | None:
         if key is None:
             return None
-        return tuple(_NULL if value is None else slot(value) for value in key)
+        return tuple(_NULL if value is None else placeholder(value) for value in key)
 
-    after, before = slots(place.after), slots(place.before)
-    values["count"] = place.size + 1  # one row more, to learn whether there are more
+    after, before = key_placeholders(place.after), key_placeholders(place.before)
+    values["count"] = place.size + 1  # an extra row shows whether there are more
     return QueryShape(conditions, search.ordering, False, place.total, after, before), values
 
 
 def fit_decimals(
     search: Search, columns: Decimals, related: Mapping[str, Decimals] = MappingProxyType({})
 ) -> Search:
-    """The same search with only such values of decimals as their columns can hold.
+    """Returns an equivalent search whose decimals can all be stored in their columns.
 
-    The columns are given by attribute, and those of related tables by relationship. No database
-    needs to round a value or to compare it with more digits than the column has: SQLite can't, and
-    MariaDB finds the rounded value instead.
+    `columns` are the column types by attribute, and `related` those of related tables by
+    relationship. So no database compares a value that has more digits than the column. SQLite
+    cannot do that, and MariaDB would match the rounded value.
     """
     conditions = _all_fitted(search.conditions, columns, related)
     place = search.place
     if isinstance(place, Slice) and any(order.attribute in columns for order in search.ordering):
         after, before = (
-            _fitted_key(k, search.ordering, columns) for k in (place.after, place.before)
+            _fit_key(key, search.ordering, columns) for key in (place.after, place.before)
         )
         place = replace(place, after=after, before=before)
     return replace(search, conditions=conditions, place=place)
@@ -181,7 +184,7 @@ def _fitted_test(test: Test, columns: Decimals, related: Mapping[str, Decimals])
     """Tests that hold together if and only if the test holds."""
     match test:
         case Condition() if column := columns.get(test.attribute):
-            return _fitted(test, column)
+            return _fit_condition(test, column)
         case Related():
             its = related.get(test.relationship, {})
             return [replace(test, tests=_all_fitted(test.tests, its, {}))]
@@ -195,10 +198,10 @@ def _fitted_test(test: Test, columns: Decimals, related: Mapping[str, Decimals])
             return [test]
 
 
-def _fitted_key(
+def _fit_key(
     key: Key | None, ordering: tuple[Order, ...], columns: Mapping[str, FixedDecimal]
 ) -> Key | None:
-    """The key itself, unless it is none of a row: then one nearby."""
+    """Round the decimals of a key down to storable values. The key of a row does not change."""
     if key is None:
         return None
     return tuple(
@@ -209,8 +212,8 @@ def _fitted_key(
     )
 
 
-def _fitted(condition: Condition, column: FixedDecimal) -> list[Condition]:
-    """Conditions that together match the same rows."""
+def _fit_condition(condition: Condition, column: FixedDecimal) -> list[Condition]:
+    """Returns conditions that together match the same rows, with storable values."""
     op, values = condition.op, condition.values
     if not values or op not in (*_EXACT, Op.NE, *_RANGES):
         return [condition]
@@ -222,49 +225,48 @@ def _fitted(condition: Condition, column: FixedDecimal) -> list[Condition]:
     bound: Any = min(values) if upward else max(values)
     if column.can_hold(bound):
         return [replace(condition, values=(bound,))]
-    if bound < column.least:  # as every decimal of the column is greater
+    if bound < column.least:  # below every value of the column
         return [replace(condition, op=Op.GE if upward else Op.LT, values=(column.least,))]
     return [replace(condition, op=Op.GT if upward else Op.LE, values=(column.floor(bound),))]
 
 
-def _test_shape(test: Test, slot: Callable[[Value], Placeholder]) -> TestShape:
+def _test_shape(test: Test, placeholder: MakePlaceholder) -> TestShape:
     match test:
         case Condition():
-            return _condition_shape(test, slot)
+            return _condition_shape(test, placeholder)
         case WordSearch():
-            return WordsShape(
-                tuple(_word_shape(word, test.attributes, slot) for word in test.words)
-            )
+            words = (_word_shape(word, test.attributes, placeholder) for word in test.words)
+            return WordsShape(tuple(words))
         case IsNull():
             return NullShape(test.attribute)
         case Related():
-            return RelatedShape(test.relationship, _test_shapes(test.tests, slot))
+            return RelatedShape(test.relationship, _test_shapes(test.tests, placeholder))
         case Not():
-            return NotShape(_test_shape(test.test, slot))
+            return NotShape(_test_shape(test.test, placeholder))
         case AnyOf():
-            return AnyOfShape(tuple(_test_shapes(each, slot) for each in test.alternatives))
+            alternatives = (_test_shapes(each, placeholder) for each in test.alternatives)
+            return AnyOfShape(tuple(alternatives))
 
 
-def _test_shapes(
-    tests: Iterable[Test], slot: Callable[[Value], Placeholder]
-) -> tuple[TestShape, ...]:
-    return tuple(_test_shape(each, slot) for each in tests)
+def _test_shapes(tests: Iterable[Test], placeholder: MakePlaceholder) -> tuple[TestShape, ...]:
+    return tuple(_test_shape(each, placeholder) for each in tests)
 
 
 def _word_shape(
-    word: str, attributes: tuple[str, ...], slot: Callable[[Value], Placeholder]
+    word: str, attributes: tuple[str, ...], placeholder: MakePlaceholder
 ) -> tuple[ConditionShape, ...]:
-    """The word is sent once, whatever the number of attributes."""
-    slots = tuple(map(slot, _substring(word)))
+    """Make the conditions of a word. All attributes share its placeholders."""
+    placeholders = tuple(map(placeholder, _substring(word)))
     return tuple(
-        ConditionShape(attribute, Op.CONTAINS, True, False, (slots,)) for attribute in attributes
+        ConditionShape(attribute, Op.CONTAINS, True, False, (placeholders,))
+        for attribute in attributes
     )
 
 
-def _condition_shape(condition: Condition, slot: Callable[[Value], Placeholder]) -> ConditionShape:
+def _condition_shape(condition: Condition, placeholder: MakePlaceholder) -> ConditionShape:
     expand = _EXPANSIONS.get(condition.op, _exact_value)
     values = filter(_is_storable, condition.values) if condition.op in _EXACT else condition.values
-    alternatives = tuple(tuple(map(slot, expand(value))) for value in values)
+    alternatives = tuple(tuple(map(placeholder, expand(value))) for value in values)
     indexed = all(
         len(value) <= PREFIX_LENGTH for value in condition.values if isinstance(value, str)
     )
@@ -278,25 +280,25 @@ def _exact_value(value: Value) -> tuple[Value, ...]:
 
 
 def _prefix(value: Value) -> tuple[Value, ...]:
-    """The texts from the first to the second: no character of a prefix has a meaning of its own."""
+    """Returns the range of texts with this prefix: its start, and its end if it has one."""
     prefix = str(value)
-    after = _successor(prefix)
-    return (prefix,) if after is None else (prefix, after)
+    end = _successor(prefix)
+    return (prefix,) if end is None else (prefix, end)
 
 
 def _successor(prefix: str) -> str | None:
-    """The first text after all that begin with the prefix; None where there is none."""
-    head = prefix.rstrip(_LAST_CODE_POINT)
-    if not head:
+    """Returns the smallest text that is after all texts with the prefix, or None."""
+    stem = prefix.rstrip(_LAST_CODE_POINT)
+    if not stem:
         return None
-    last = ord(head[-1])
-    return head[:-1] + chr(_AFTER_SURROGATES if last == _BEFORE_SURROGATES else last + 1)
+    last = ord(stem[-1])
+    return stem[:-1] + chr(_AFTER_SURROGATES if last == _BEFORE_SURROGATES else last + 1)
 
 
 def _substring(value: Value) -> tuple[Value, ...]:
-    """The part, and the pattern by which LIKE finds it anywhere, no character being a wildcard."""
-    part = str(value)
-    return part, "%" + _WILDCARD.sub(r"\\\g<0>", part) + "%"
+    """Returns the substring, and a LIKE pattern for it in which all wildcards are escaped."""
+    substring = str(value)
+    return substring, "%" + _WILDCARD.sub(r"\\\g<0>", substring) + "%"
 
 
 _EXPANSIONS: Final = {Op.STARTS_WITH: _prefix, Op.CONTAINS: _substring}
@@ -305,53 +307,63 @@ _RANGES: Final = (Op.LT, Op.LE, Op.GT, Op.GE)
 
 
 def _is_storable(value: Value) -> bool:
-    """Whether any column can. MariaDB cuts a time off to what the column holds, then finds it."""
+    """Returns False if no column can store the value.
+
+    MariaDB truncates a timestamp to milliseconds before it compares it, and would match that.
+    """
     if isinstance(value, datetime):
         return value.microsecond % 1000 == 0
-    return not _exceeds_ids(value)
+    return not _is_out_of_range(value)
 
 
-def _exceeds_ids(value: Value) -> bool:
-    """Whether it is a number that no column can hold; a driver may not even send it."""
+def _is_out_of_range(value: Value) -> bool:
+    """Returns True for an integer beyond 64 bits, which some drivers cannot send."""
     return isinstance(value, int) and not ~_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
 
 
 def _without_redundant_orders(search: Search) -> Search:
-    """The same search without the orders whose attribute has one value in all that it finds.
+    """Returns the search without sort attributes that have the same value in every matching row.
 
-    They would only keep the database from seeing that an index has the rows in their order.
+    With them, the database may not recognise that an index has the rows in the right order.
     """
-    fixed = _one_values(search.conditions)
+    fixed = _fixed_values(search.conditions)
     fixed.pop("id", None)
-    remaining = [number for number, o in enumerate(search.ordering) if o.attribute not in fixed]
+    remaining = [
+        position for position, order in enumerate(search.ordering) if order.attribute not in fixed
+    ]
     if len(remaining) == len(search.ordering):
         return search
     place = search.place
     if isinstance(place, Slice):
         keys = [key for key in (place.after, place.before) if key is not None]
-        if not all(_is_within(key, search.ordering, fixed) for key in keys):
+        if not all(_has_fixed_values(key, search.ordering, fixed) for key in keys):
             return search
         after, before = (
-            key and tuple(key[number] for number in remaining)
+            key and tuple(key[position] for position in remaining)
             for key in (place.after, place.before)
         )
         place = replace(place, after=after, before=before)
-    return replace(search, ordering=tuple(search.ordering[n] for n in remaining), place=place)
+    ordering = tuple(search.ordering[position] for position in remaining)
+    return replace(search, ordering=ordering, place=place)
 
 
-def _is_within(key: Key, ordering: tuple[Order, ...], fixed: Mapping[str, Value]) -> bool:
-    """Whether the key has the values that all rows have."""
+def _has_fixed_values(key: Key, ordering: tuple[Order, ...], fixed: Mapping[str, Value]) -> bool:
+    """Returns True if the key has the fixed value of each fixed attribute."""
     return all(
         value == fixed.get(order.attribute, value)
         for order, value in zip(ordering, key, strict=True)
     )
 
 
-def _is_one_value(condition: Condition) -> bool:
+def _fixes_value(condition: Condition) -> bool:
     return condition.op is Op.EQ and len(condition.values) == 1 and not condition.folded
 
 
-def _one_values(tests: Iterable[Test]) -> dict[str, Value]:
-    """By attribute, the only value that the conditions leave."""
-    conditions = (each for each in tests if isinstance(each, Condition))
-    return {each.attribute: each.values[0] for each in conditions if _is_one_value(each)}
+def _fixed_values(tests: Iterable[Test]) -> dict[str, Value]:
+    """The attributes that have the same value in every matching row, with that value."""
+    conditions = (test for test in tests if isinstance(test, Condition))
+    return {
+        condition.attribute: condition.values[0]
+        for condition in conditions
+        if _fixes_value(condition)
+    }

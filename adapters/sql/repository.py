@@ -1,4 +1,4 @@
-"""The entities of any type in a table: rows of versioned values, written once for all types."""
+"""Stores the entities of any type in a table, with a version in each row."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -34,10 +34,10 @@ class Derived(NamedTuple):
 
 
 class EntityTable(Generic[N, E]):
-    """How the entities of a type are stored in a table.
+    """The mapping between the entities of a type and a table.
 
-    The table has a column for each field of the entity, and the `derived` columns. `unique` are
-    the columns with the keys of the type's unique attributes, which have a unique constraint each.
+    The table has a column for each field of the entity, and the `derived` columns. `unique` maps
+    each unique attribute to the column with its key. That column has a unique constraint.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class EntityTable(Generic[N, E]):
         self.derived = dict(derived or {})
         self.unique = {key: (unique or {})[key.attribute] for key in entity_type.unique}
         self.fields: tuple[str, ...] = entity_type.entity._fields  # type: ignore[attr-defined]
-        # Unlike `_make` of the named tuple, it runs no Python code.
+        # Runs no Python code, unlike the named tuple's `_make`.
         self.entity: Callable[[Sequence[Any]], E] = partial(
             tuple.__new__,
             entity_type.entity,  # type: ignore[type-var]
         )
-        """Returns the entity of a row of the table's fields."""
+        """Makes an entity from a row with the entity's fields in order."""
         self.attributes = tuple(entity_type.rules.rules)
         self.values_of = tuple_getter(self.attributes)
         self.constraints = {
@@ -70,12 +70,12 @@ class EntityTable(Generic[N, E]):
         }
         columns = [table.c[name] for name in self.fields]
         by_id = select(*columns).where(table.c.id == bindparam("entity_id"))
-        self._as_expected = (table.c.id == bindparam("entity_id")) & (
+        self._has_expected_version = (table.c.id == bindparam("entity_id")) & (
             table.c.version == bindparam("expected")
         )
-        written = [name for name in (*self.fields, *self.derived) if name != "id"]
+        inserted = [name for name in (*self.fields, *self.derived) if name != "id"]
         self.add = CompiledStatement(
-            insert(table).values({name: bindparam(name) for name in written}).returning(table.c.id)
+            insert(table).values({name: bindparam(name) for name in inserted}).returning(table.c.id)
         )
         self.get = CompiledStatement(by_id)
         self.get_for_update = CompiledStatement(by_id.with_for_update())
@@ -83,14 +83,14 @@ class EntityTable(Generic[N, E]):
         self.get_many = CompiledStatement(by_ids)
         self.get_many_for_update = CompiledStatement(by_ids.with_for_update())
         self.find = {key: select(*columns).where(_among(col)) for key, col in self.unique.items()}
-        self.remove = CompiledStatement(delete(table).where(self._as_expected))
-        self.change_nothing = update(table).values(version=table.c.version).where(false())
+        self.remove = CompiledStatement(delete(table).where(self._has_expected_version))
+        self.no_op_update = update(table).values(version=table.c.version).where(false())
         self.update = lru_cache(_MAX_STATEMENTS)(self._update)
         self.bulk = lru_cache(_MAX_STATEMENTS)(self._bulk)
         self.conflicts = _Conflicts(self.constraints)
 
     def derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The derived columns of the attributes in `values`."""
+        """Compute the derived columns of the attributes in `values`."""
         return {
             name: derived.compute(values[derived.attribute])
             for name, derived in self.derived.items()
@@ -98,21 +98,27 @@ class EntityTable(Generic[N, E]):
         }
 
     def _update(self, names: tuple[str, ...]) -> CompiledStatement:
-        """Writes these columns of a row that still has the expected version."""
+        """A statement that updates these columns if the row still has the expected version."""
         values: dict[str, Any] = {name: bindparam(name) for name in names}
-        return CompiledStatement(update(self.table).where(self._as_expected).values(values))
+        statement = update(self.table).where(self._has_expected_version).values(values)
+        return CompiledStatement(statement)
 
     def rows(self, new: Sequence[N], at: datetime) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        """The columns and the rows of new entities. A derived column of nulls only is left out."""
-        given = list(zip(*map(self.values_of, new), strict=True))
-        columns: dict[str, Sequence[Any]] = dict(zip(self.attributes, given, strict=True))
+        """Returns the names of the columns and the rows of new entities.
+
+        Omits a derived column if all its values are null.
+        """
+        attribute_values = list(zip(*map(self.values_of, new), strict=True))
+        columns: dict[str, Sequence[Any]] = dict(
+            zip(self.attributes, attribute_values, strict=True)
+        )
         count = len(new)
         columns |= {"creation_time": [at] * count, "update_time": [at] * count}
         columns["version"] = [1] * count
         for name, (attribute, compute) in self.derived.items():
-            found = list(map(compute, columns[attribute]))
-            if any(value is not None for value in found):
-                columns[name] = found
+            values = list(map(compute, columns[attribute]))
+            if any(value is not None for value in values):
+                columns[name] = values
         return tuple(columns), list(zip(*columns.values(), strict=True))
 
     def _bulk(self, names: tuple[str, ...]) -> Bulk:
@@ -175,19 +181,20 @@ class SqlRepository(Repository[N, E]):
             self._audit.record(self._type, None, entity)
         if len(ids) == len(new):
             return {}
-        return self._taken_keys([n for n in range(len(new)) if n not in ids], bulk, rows)
+        rejected = [position for position in range(len(new)) if position not in ids]
+        return self._conflicting_keys(rejected, bulk, rows)
 
-    def _taken_keys(
+    def _conflicting_keys(
         self, positions: Sequence[int], bulk: Bulk, rows: Sequence[Sequence[Any]]
     ) -> dict[int, UniqueKey]:
-        """The unique key that each of the rejected rows shares with another."""
-        first, *others = self._table.unique.items()
-        found = dict.fromkeys(positions, first[0])
+        """Find the unique key that each rejected row shares with another row."""
+        (first_key, _), *others = self._table.unique.items()
+        conflicts = dict.fromkeys(positions, first_key)
         for key, column in others:
-            values = {bulk.key_in(column, rows[position]) for position in positions} - {None}
-            taken = bulk.taken(self._connection, column, values)
-            found.update({n: key for n in positions if bulk.key_in(column, rows[n]) in taken})
-        return found
+            values = {position: bulk.key_in(column, rows[position]) for position in positions}
+            existing = bulk.existing_keys(self._connection, column, set(values.values()) - {None})
+            conflicts |= {position: key for position in positions if values[position] in existing}
+        return conflicts
 
     def find_by_keys(self, unique: UniqueKey, values: Collection[Any]) -> Mapping[Any, E]:
         statement = self._table.find[unique]
@@ -214,21 +221,21 @@ class SqlRepository(Repository[N, E]):
         )
 
     def save(self, entity: E, *, before: E) -> E:
-        # Only what changed is written. So a derived column stays as it is if its attribute does:
-        # of two users with one mailbox, as releases before 0008 allowed, one has an outdated key,
-        # which must not become the other's.
+        # Write only changed attributes and the columns derived from them. Releases before revision
+        # 0008 allowed two users with the same mailbox. One of them has an outdated key, which must
+        # stay as it is if the email does not change.
         table = self._table
         changed = {"version": entity.version}
         changed |= {
             name: value
-            for name, value, was in zip(table.fields, entity, before, strict=True)  # type: ignore[call-overload]
-            if value != was
+            for name, value, old in zip(table.fields, entity, before, strict=True)  # type: ignore[call-overload]
+            if value != old
         }
         changed |= table.derive(changed)
         values = {**changed, "entity_id": entity.id, "expected": before.version}
         with self._conflicts:
-            saved = table.update(tuple(changed)).count(self._connection, values)
-        if not saved:
+            updated = table.update(tuple(changed)).count(self._connection, values)
+        if not updated:
             raise ConcurrentUpdate
         self._audit.record(self._type, before, entity)
         return entity
@@ -241,7 +248,7 @@ class SqlRepository(Repository[N, E]):
 
 
 class _Conflicts(AbstractContextManager[None]):
-    """Raises the conflict of a unique key if the database reports that its constraint failed."""
+    """Translates the violation of a unique constraint into the error of its unique key."""
 
     def __init__(self, constraints: Mapping[str, UniqueKey]) -> None:
         self._constraints = constraints
@@ -254,7 +261,7 @@ class _Conflicts(AbstractContextManager[None]):
 
 
 class SqlReader(Reader[E]):
-    """The entities of a type as the last committed transactions left them."""
+    """Reads the committed entities of a type, outside a transaction."""
 
     def __init__(
         self,
@@ -305,7 +312,7 @@ def _get_many(
 
 
 class SqlCsvExporter:
-    """Writes all entities of a type as CSV by the database itself, where it can do that."""
+    """Exports all entities of a type as CSV with COPY, which only PostgreSQL supports."""
 
     def __init__(self, table: EntityTable[Any, Any], engine: Engine) -> None:
         self._table = table.table
@@ -313,13 +320,14 @@ class SqlCsvExporter:
 
     @property
     def available(self) -> bool:
-        """Whether the database can do it, and no other client of this process is disturbed."""
+        """True for PostgreSQL, if this process uses the database in one thread only."""
         return self._engine.dialect.name == "postgresql" and is_exclusive(self._engine)
 
     def write(self, names: Sequence[str], file: ByteWriter) -> None:
-        """Write the attributes of these names in rows by id. The first one is `id`; see copy_out.
+        """Write these attributes of all entities to the file, sorted by id. See `copy_out`.
 
-        The rows are those of one point in time. Raises Unavailable, and what the file raises.
+        The first name must be "id". The rows are a consistent snapshot. Raises Unavailable, or the
+        error of the file.
         """
         with translate_errors(), self._engine.connect() as connection:
             copy_out(connection, [self._table.c[name] for name in names], file)

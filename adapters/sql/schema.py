@@ -1,9 +1,10 @@
-"""The database's schema: whether it is this release's, and how it becomes so.
+"""Reads the revision of the database's schema, and migrates it.
 
-The revision is recorded in a table of Roster's own, since another application in the same database
-may use Alembic's default table: docs/decisions/0038-shared-databases.md.
-METADATA has the tables of a resource once its module is imported, by entrypoints/resources.py.
-Alembic takes half a second to import, so it is imported only by the functions that need it.
+Roster has its own revision table, because another application in the same database may use
+Alembic's default table (docs/decisions/0038-shared-databases.md).
+
+METADATA contains the tables of a resource after entrypoints/resources.py has imported its module.
+Alembic takes half a second to import, so only the functions that need it import it.
 """
 
 import re
@@ -18,56 +19,53 @@ from adapters.sql.failures import ForeignTable, UnknownRevision, translate_error
 from adapters.sql.metadata import METADATA
 
 REVISION = "0010"
-"""What this release needs. Revisions are numbers with leading zeros: the greater is the newer."""
+"""The revision that this release needs. A newer revision has a greater number."""
 
 VERSION_TABLE: Final = "roster_version"
 LEGACY_TABLE: Final = "alembic_version"
-"""Where releases up to LAST_LEGACY recorded the revision."""
+"""The table in which releases up to LAST_LEGACY record the revision."""
 LAST_LEGACY: Final = "0005"
 
-_FORM = re.compile("[0-9]{4}")
+_REVISION_PATTERN = re.compile("[0-9]{4}")
 _LEGACY_REVISIONS: Final = frozenset(f"{n:04}" for n in range(1, int(LAST_LEGACY) + 1))
-_COLUMNS_OF_USERS: Final = frozenset(
+_USERS_COLUMNS: Final = frozenset(
     {"id", "email", "email_key", "name", "name_key", "is_active", "role", "version"}
 )
-"""By these, which it has had since 0001, Roster's table of users is recognised."""
-_MARK: Final = "roster"
-"""The column that marks LEGACY_TABLE as Roster's, once it was adopted."""
+"""The columns of Roster's table of users since revision 0001, which identify it."""
+_MARKER_COLUMN: Final = "roster"
+"""The column that marks LEGACY_TABLE as Roster's after `adopt`."""
 
 Report = Callable[[str], None]
-"""Says something to the operator, in one line."""
+"""Reports progress to the operator, in one line."""
 
 
 class Loss(NamedTuple):
-    """What a downgrade removes: a table or a column, and how many rows have it."""
+    """A table or column that a downgrade removes, and the number of rows that have it."""
 
-    what: str
+    name: str
     rows: int
 
 
 def is_servable(revision: str | None) -> bool:
-    """Whether this release can serve the tables: they are at its revision or a newer one."""
+    """Returns True if this release can use tables of this revision (its own or a newer one)."""
     return revision is not None and int(revision) >= int(REVISION)
 
 
 def is_newer(revision: str | None) -> bool:
-    """Whether a newer release migrated the tables."""
+    """Returns True if a newer release migrated the tables."""
     return revision is not None and int(revision) > int(REVISION)
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The revision at which the database stands; None if it was never migrated.
+    """The revision of the database, or None if it was never migrated.
 
-    Raises UnknownRevision if what is recorded is no revision of Roster's.
+    Raises UnknownRevision if the recorded revision is not one of Roster's.
     """
-    return _own_revision(connection) or _legacy(connection)
+    return _own_revision(connection) or _legacy_revision(connection)
 
 
 def current(engine: Engine) -> str | None:
-    """The revision at which the database stands; None if it was never migrated.
-
-    Raises Unavailable.
-    """
+    """The revision of the database, or None if it was never migrated. Raises Unavailable."""
     with translate_errors(), engine.connect() as connection:
         return revision_of(connection)
 
@@ -75,29 +73,26 @@ def current(engine: Engine) -> str | None:
 def upgrade(engine: Engine, revision: str = "head", *, report: Report | None = None) -> None:
     """Migrate the database up to the revision.
 
-    Does nothing if a newer release has migrated the database. Raises Unavailable; ForeignTable,
-    before it changes anything, if another application has a table that Roster needs to create.
+    Does nothing if a newer release has migrated the database. Raises ForeignTable, before any
+    change, if another application has a table that Roster needs to create. Raises Unavailable.
     """
     from alembic import command
 
     with translate_errors():
         if not is_newer(current(engine)):
-            command.upgrade(_configured(engine, report, _refuse_foreign_tables), revision)
+            command.upgrade(_configuration(engine, report, _check_foreign_tables), revision)
 
 
 def downgrade(engine: Engine, revision: str, *, report: Report | None = None) -> None:
-    """Migrate the database down to the revision ("base" is an empty one). Raises Unavailable."""
+    """Migrate the database down to the revision. "base" removes all tables. Raises Unavailable."""
     from alembic import command
 
     with translate_errors():
-        command.downgrade(_configured(engine, report), revision)
+        command.downgrade(_configuration(engine, report), revision)
 
 
 def losses(engine: Engine, revision: str | None) -> Sequence[Loss]:
-    """What a downgrade to the revision would remove, and from how many rows.
-
-    Raises Unavailable.
-    """
+    """The tables and columns that a downgrade to the revision would remove. Raises Unavailable."""
     from adapters.sql.revisions import revisions
 
     with translate_errors(), engine.connect() as connection:
@@ -106,14 +101,15 @@ def losses(engine: Engine, revision: str | None) -> Sequence[Loss]:
         tables = [name for each in undone for name in each.tables]
         columns = [pair for each in undone for pair in each.columns if pair[0] not in tables]
         return [Loss(f"table {name}", _count(connection, name)) for name in tables] + [
-            Loss(f"column {name} of {of}", _count(connection, of, name)) for of, name in columns
+            Loss(f"column {name} of {table_name}", _count(connection, table_name, name))
+            for table_name, name in columns
         ]
 
 
 def drift(engine: Engine) -> list[str]:
-    """Where the database differs from the tables that this release declares.
+    """Compare the database with the tables that this release declares.
 
-    Tables of other applications are no difference. Raises Unavailable.
+    Returns the differences. Ignores tables of other applications. Raises Unavailable.
     """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -126,9 +122,9 @@ def drift(engine: Engine) -> list[str]:
 
 @contextmanager
 def _plain_type_names(connection: Connection) -> Iterator[None]:
-    """Have PostgreSQL quote no names of types: SQLAlchemy recognises and compares only plain ones.
+    """Prevent PostgreSQL from quoting the names of types, which SQLAlchemy would not recognise.
 
-    The setting is one of a transaction, so that a pooler passes it on to no other client.
+    The setting lasts for a transaction, so it does not reach other clients of a pooler.
     """
     if connection.dialect.name != "postgresql":
         yield
@@ -142,19 +138,20 @@ def _plain_type_names(connection: Connection) -> Iterator[None]:
 
 
 def adopt(connection: Connection, stamp: Callable[[str], None]) -> None:
-    """Record the revision in Roster's own table if it is in the one of earlier releases.
+    """Copy the revision from the table of earlier releases to Roster's own table.
 
-    That table stays: those releases may still serve, and refuse to without it. A column marks it
-    as Roster's, so that `mirror` never changes the one of another application.
+    The old table remains, because earlier releases may still run and need it. A column marks it as
+    Roster's, so that `mirror` never changes the table of another application.
     """
-    if _own_revision(connection) is None and (revision := _legacy(connection)):
+    if _own_revision(connection) is None and (revision := _legacy_revision(connection)):
         if not _is_marked(connection):
-            connection.execute(text(f"ALTER TABLE {LEGACY_TABLE} ADD COLUMN {_MARK} INTEGER"))
+            statement = f"ALTER TABLE {LEGACY_TABLE} ADD COLUMN {_MARKER_COLUMN} INTEGER"
+            connection.execute(text(statement))
         stamp(revision)
 
 
 def mirror(connection: Connection, heads: Iterable[str]) -> None:
-    """Record the revision in the table of earlier releases too, as they can understand it."""
+    """Record the revision in the table of earlier releases also, at most as LAST_LEGACY."""
     if not _is_marked(connection):
         return
     revision = max(heads, default=None)
@@ -170,104 +167,110 @@ def mirror(connection: Connection, heads: Iterable[str]) -> None:
 def _own_revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    found = _versions(connection, VERSION_TABLE)
-    if not found:
+    revisions = _recorded_revisions(connection, VERSION_TABLE)
+    if not revisions:
         return None
-    if len(found) > 1 or not _FORM.fullmatch(found[0]):
-        raise UnknownRevision(f"The table {VERSION_TABLE} contains {', '.join(sorted(found))}.")
-    return found[0]
+    if len(revisions) > 1 or not _REVISION_PATTERN.fullmatch(revisions[0]):
+        raise UnknownRevision(f"The table {VERSION_TABLE} contains {', '.join(sorted(revisions))}.")
+    return revisions[0]
 
 
-def _legacy(connection: Connection) -> str | None:
-    """The revision in the table of earlier releases, if that table and the users are Roster's."""
+def _legacy_revision(connection: Connection) -> str | None:
+    """The revision in LEGACY_TABLE, if that table and the table of users are Roster's."""
     inspector = inspect(connection)
     if not (inspector.has_table("users") and inspector.has_table(LEGACY_TABLE)):
         return None
-    are_own = _columns(connection, "users") >= _COLUMNS_OF_USERS
-    if not (are_own and "version_num" in _columns(connection, LEGACY_TABLE)):
+    is_own = _columns(connection, "users") >= _USERS_COLUMNS
+    if not (is_own and "version_num" in _columns(connection, LEGACY_TABLE)):
         return None
-    found = _versions(connection, LEGACY_TABLE)
-    return found[0] if len(found) == 1 and found[0] in _LEGACY_REVISIONS else None
+    revisions = _recorded_revisions(connection, LEGACY_TABLE)
+    return revisions[0] if len(revisions) == 1 and revisions[0] in _LEGACY_REVISIONS else None
 
 
 def _is_marked(connection: Connection) -> bool:
     has_table = inspect(connection).has_table(LEGACY_TABLE)
-    return has_table and _MARK in _columns(connection, LEGACY_TABLE)
+    return has_table and _MARKER_COLUMN in _columns(connection, LEGACY_TABLE)
 
 
-def _versions(connection: Connection, name: str) -> list[str]:
-    found = connection.execute(text(f"SELECT version_num FROM {name}"))
-    return [str(each) for each in found.scalars()]
+def _recorded_revisions(connection: Connection, name: str) -> list[str]:
+    result = connection.execute(text(f"SELECT version_num FROM {name}"))
+    return [str(revision) for revision in result.scalars()]
 
 
 def _columns(connection: Connection, name: str) -> set[str]:
-    return {each["name"] for each in inspect(connection).get_columns(name)}
+    return {description["name"] for description in inspect(connection).get_columns(name)}
 
 
-def _refuse_foreign_tables(connection: Connection) -> None:
-    """Raise ForeignTable if something is in the way of the revisions to come.
+def _check_foreign_tables(connection: Connection) -> None:
+    """Raise ForeignTable if another application has a table that an upgrade would create.
 
-    A table may be Roster's own, left by an upgrade that was interrupted: MariaDB commits each
+    Ignores tables that an interrupted upgrade of Roster left behind: MariaDB commits each
     statement, and on PostgreSQL a revision commits before it builds indexes.
     """
     from adapters.sql.revisions import revisions
 
     present = revision_of(connection) or ""
     if present and connection.dialect.name == "postgresql":
-        _refuse_other_schema(connection)
+        _check_schema(connection)
     inspector = inspect(connection)
     existing = {*inspector.get_table_names(), *inspector.get_view_names()}
-    to_come = [name for each in revisions() if each.number > present for name in each.tables]
-    taken = [name for name in to_come if name in existing]
+    pending = [revision for revision in revisions() if revision.number > present]
+    created = [name for revision in pending for name in revision.tables]
+    foreign = [name for name in created if name in existing]
     if connection.dialect.name != "sqlite":
-        taken = [name for name in taken if not _may_be_own(connection, name)]
-    if taken:
+        foreign = [name for name in foreign if not _may_be_own(connection, name)]
+    if foreign:
         raise ForeignTable(
-            f"{', '.join(taken)}. Use a database, or a schema of PostgreSQL, "
-            "that has no tables of these names."
+            f"These tables or views already exist: {', '.join(foreign)}. "
+            "Use a database, or a schema of PostgreSQL, without them."
         )
 
 
-def _refuse_other_schema(connection: Connection) -> None:
-    """Raise ForeignTable if new tables would not be created where Roster's tables are."""
-    found = connection.exec_driver_sql(
+def _check_schema(connection: Connection) -> None:
+    """Raise ForeignTable if PostgreSQL would create new tables in another schema than Roster's."""
+    schemas = connection.exec_driver_sql(
         "SELECT relnamespace::regnamespace::text, current_schema()"
         " FROM pg_class WHERE oid = to_regclass('users')"
     ).one_or_none()
-    if found and found[0] != found[1]:
+    if schemas and schemas[0] != schemas[1]:
         raise ForeignTable(
-            f"Roster's tables are in the schema {found[0]}, and new ones would be created in "
-            f"{found[1]}. Set the role's search_path to {found[0]}."
+            f"Roster's tables are in the schema {schemas[0]}, and new tables would be created in "
+            f"{schemas[1]}. Set the role's search_path to {schemas[0]}."
         )
 
 
 def _may_be_own(connection: Connection, name: str) -> bool:
-    """Whether the table has the columns with which Roster creates it, and no foreign ones."""
+    """Returns True if the table has all required columns of Roster's, and no foreign columns."""
     declared: Table | None = METADATA.tables.get(name)
     if declared is None:
         return True
-    found = _columns(connection, name)
-    first = {
-        each.name for each in declared.columns if not each.nullable and not each.server_default
+    existing = _columns(connection, name)
+    required = {
+        column.name
+        for column in declared.columns
+        if not column.nullable and not column.server_default
     }
-    return first <= found <= set(declared.columns.keys())
+    return required <= existing <= set(declared.columns.keys())
 
 
-def _count(connection: Connection, name: str, of: str | None = None) -> int:
-    counted = func.count(column(of)) if of else func.count()
+def _count(connection: Connection, name: str, column_name: str | None = None) -> int:
+    """Count the rows of a table, or the rows in which the column is not null."""
+    counted = func.count(column(column_name)) if column_name else func.count()
     return int(connection.execute(select(counted).select_from(table(name))).scalar_one())
 
 
 def _is_compared(name: str | None, kind: str, _: object) -> bool:
-    """Whether it is Roster's, and on every database. Trigrams are where PostgreSQL has them."""
+    """Exclude tables of other applications, and trigram indexes, which are optional."""
     if kind == "table":
         return name in METADATA.tables
     return kind != "index" or not (name or "").endswith("_trgm")
 
 
-def _configured(
+def _configuration(
     engine: Engine, report: Report | None, check: Callable[[Connection], None] | None = None
 ) -> Any:
+    """Alembic's configuration, with the values for migrations/env.py in its attributes."""
+
     def ignore(_: object) -> None: ...
 
     from adapters.sql.revisions import configuration

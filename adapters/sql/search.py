@@ -1,4 +1,4 @@
-"""application.search as SELECT statements over any table."""
+"""Translates `application.search.Search` into SELECT statements over any table."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
-    Boolean,
     Column,
     ColumnElement,
     Float,
@@ -65,16 +64,16 @@ _COMPARISONS: Mapping[Op, Callable[[Any, Any], Clause]] = {
 }
 _COUNT = bindparam("count", type_=Integer())
 _OFFSET = bindparam("offset", type_=Integer())
-_TRIGRAMS = _BEGINNINGS = "postgresql"
-"""The database that may have indexes of parts, and the one that indexes beginnings of texts."""
-_STATEMENTS = 256
-"""How many statements are kept: one for each recent shape of search."""
+_HAS_TRIGRAM_INDEXES = _HAS_PREFIX_INDEXES = "postgresql"
+"""The database that may have trigram indexes for substrings, and that indexes prefixes of text."""
+_MAX_STATEMENTS = 256
+"""The number of cached statements, one for each recent shape of a search."""
 
 
 class Overridden:
-    """A text that most rows have in one column, and a few in another, which is null elsewhere.
+    """A text in the column `usual`, unless the column `by` overrides it with a non-null value.
 
-    A part or a beginning of it is looked up in both columns, so that their indexes serve.
+    A search for a substring or a prefix compares both columns, so that it can use their indexes.
     """
 
     def __init__(self, usual: Column[str], *, by: Column[str]) -> None:
@@ -82,12 +81,12 @@ class Overridden:
         self.by = by
 
     @property
-    def whole(self) -> ColumnElement[str]:
-        """The text of every row."""
+    def expression(self) -> ColumnElement[str]:
+        """The text of any row, as an SQL expression."""
         return func.coalesce(self.by, self.usual, type_=self.usual.type)
 
-    def holds(self, condition: Callable[[ColumnElement[str]], Clause]) -> Clause:
-        """Whether the condition holds for the text."""
+    def matches(self, condition: Callable[[ColumnElement[str]], Clause]) -> Clause:
+        """Returns a clause that is true if the text satisfies the condition."""
         return or_(and_(self.by.is_(None), condition(self.usual)), condition(self.by))
 
 
@@ -103,14 +102,14 @@ class RelatedTable(NamedTuple):
 
 
 class Searchable:
-    """A table that can be searched by the names of its columns, one of which is `id`.
+    """A table that can be searched by the names of its columns. One of the columns is `id`.
 
-    `columns` are what is read of a row, in that order. Conditions may also name the `keys`, which
-    are not read. `folded` are the columns that hold the folded forms, `beginnings` what is indexed
-    of those of any length. No two rows have the same value in a `unique` column. Text must be
-    collated by code point.
+    `columns` are the selected columns, in order. `keys` are columns that conditions may name but
+    that are not selected. `folded` maps an attribute to the column with its folded form. `prefixes`
+    maps an attribute to the indexed prefix of its folded form, if that has no maximum length.
+    `unique` are the columns that have a unique constraint. Text must be collated by code point.
 
-    Nullable columns sort null before every value; to have an index serve that order, define it with
+    Nullable columns sort null before every value. An index for that order must be defined with
     adapters.sql.columns.NullsLowest.
     """
 
@@ -118,7 +117,7 @@ class Searchable:
         self,
         columns: Sequence[Column[Any]],
         folded: Mapping[str, Column[Any] | Overridden],
-        beginnings: Texts = MappingProxyType({}),
+        prefixes: Texts = MappingProxyType({}),
         keys: Columns = MappingProxyType({}),
         unique: Collection[Column[Any]] = (),
     ) -> None:
@@ -128,17 +127,17 @@ class Searchable:
         self._columns: Columns = {column.name: column for column in columns}
         self._id = [*self._columns].index("id")
         self._folded = folded
-        self._beginnings = beginnings
-        self._compared: Columns = {**self._columns, **keys}
+        self._prefixes = prefixes
+        self._comparable: Columns = {**self._columns, **keys}
         self._unique = frozenset(unique)
         self._decimals: Decimals = {
             name: column.type
-            for name, column in self._compared.items()
+            for name, column in self._comparable.items()
             if isinstance(column.type, FixedDecimal)
         }
         self._related_decimals: Mapping[str, Decimals] = {}
-        self._statement = lru_cache(_STATEMENTS)(self._made)
-        self._grouping = lru_cache(_STATEMENTS)(self._grouped)
+        self._page_statement = lru_cache(_MAX_STATEMENTS)(self._make_page_statement)
+        self._group_statement = lru_cache(_MAX_STATEMENTS)(self._make_group_statement)
 
     def with_related(self, related: Mapping[str, RelatedTable]) -> "Searchable":
         """The same table with searches that follow these relationships, by their names."""
@@ -151,8 +150,8 @@ class Searchable:
             for name, each in related.items()
             if each.searchable._decimals
         }
-        found._statement = lru_cache(_STATEMENTS)(found._made)
-        found._grouping = lru_cache(_STATEMENTS)(found._grouped)
+        found._page_statement = lru_cache(_MAX_STATEMENTS)(found._make_page_statement)
+        found._group_statement = lru_cache(_MAX_STATEMENTS)(found._make_group_statement)
         return found
 
     def _aliased(self) -> "Searchable":
@@ -170,9 +169,9 @@ class Searchable:
                 else other(text)
                 for name, text in self._folded.items()
             },
-            beginnings={
+            prefixes={
                 name: IndexedPrefix(columns[text.whole.name])
-                for name, text in self._beginnings.items()
+                for name, text in self._prefixes.items()
                 if isinstance(text, IndexedPrefix) and isinstance(text.whole, Column)
             },
             keys={name: other(each) for name, each in self._keys.items()},
@@ -187,79 +186,83 @@ class Searchable:
         self,
         connection: RawConnection,
         search: Search,
-        entity: Callable[[Row], T],
+        to_entity: Callable[[Row], T],
         *,
         for_update: bool = False,
     ) -> Page[T]:
-        """The part of the list that the search asks for, read by one statement.
+        """Read the page of the search with one statement.
 
-        With `for_update`, the rows are locked, and those that stop matching before that are left
-        out: for a slice in the order of the ids, in a transaction.
+        With `for_update`, the rows are locked, and rows that no longer match are left out. This
+        requires a transaction, and a slice that is sorted by id.
         """
         if self._decimals or self._related_decimals:
             search = fit_decimals(search, self._decimals, self._related_decimals)
         shape, values = parametrize(search)
-        statement = self._statement(shape, connection.dialect.name, for_update)
+        statement = self._page_statement(shape, connection.dialect.name, for_update)
         rows = statement.rows(connection, values)
         total = None
         if shape.total:
             total = rows[0][0]
             rows = [row[1:] for row in rows if row[1 + self._id] is not None]
         if isinstance(search.place, Numbered):
-            return _numbered_page(rows, search.place, entity, total or 0)
-        return _sliced_page(rows, search.place, entity, total)
+            return _numbered_page(rows, search.place, to_entity, total or 0)
+        return _sliced_page(rows, search.place, to_entity, total)
 
     def count_by(
         self, connection: RawConnection, search: Search, attribute: str, limit: int
     ) -> Groups:
-        """The values of a column in the rows that match, with their numbers; see Reader."""
+        """Count the matching rows by the value of a column. See application.ports.Reader."""
         search = replace(search, ordering=(), place=Slice(limit))
         if self._decimals or self._related_decimals:
             search = fit_decimals(search, self._decimals, self._related_decimals)
         shape, values = parametrize(search)
-        statement = self._grouping(shape, connection.dialect.name, attribute)
+        statement = self._group_statement(shape, connection.dialect.name, attribute)
         rows = statement.rows(connection, values)
         return Groups(tuple((row[0], row[1]) for row in rows[:limit]), more=len(rows) > limit)
 
-    def _grouped(self, shape: QueryShape, database: str, attribute: str) -> CompiledStatement:
+    def _make_group_statement(
+        self, shape: QueryShape, database: str, attribute: str
+    ) -> CompiledStatement:
         column, count = self._columns[attribute], func.count().label("entities")
         counted = select(column, count).where(
-            *(self._holds(each, database) for each in shape.conditions)
+            *(self._clause(test, database) for test in shape.conditions)
         )
         ordered = counted.group_by(column).order_by(
-            count.desc(), _in_order(column, Order(attribute))
+            count.desc(), _order_clause(column, Order(attribute))
         )
         return CompiledStatement(ordered.limit(_COUNT))
 
-    def _made(self, shape: QueryShape, database: str, for_update: bool) -> CompiledStatement:
-        fitting = self._select.where(*(self._holds(each, database) for each in shape.conditions))
+    def _make_page_statement(
+        self, shape: QueryShape, database: str, for_update: bool
+    ) -> CompiledStatement:
+        matching = self._select.where(*(self._clause(test, database) for test in shape.conditions))
         if for_update:
-            fitting = fitting.with_for_update()
+            matching = matching.with_for_update()
         if shape.numbered:
-            page = self._first(fitting, shape.ordering).offset(_OFFSET)
+            page = self._first(matching, shape.ordering).offset(_OFFSET)
         else:
-            page = self._sliced(fitting, shape, _BEYOND.get(database, _after_key))
+            page = self._slice(matching, shape, _AFTER_KEY.get(database, _after_key))
         if shape.total:
-            page = self._with_total(fitting, page, _direction(shape))
+            page = self._with_total(matching, page, _read_order(shape))
         return CompiledStatement(page)
 
-    def _holds(self, test: TestShape, database: str, *, alone: bool = True) -> Clause:
+    def _clause(self, test: TestShape, database: str, *, alone: bool = True) -> Clause:
         """Whether the test holds; unknown instead of false where a column is null.
 
         `alone`: no other test can hold instead, so that rows may be found by the related entities.
         """
         match test:
             case ConditionShape():
-                return self._compares(test, database)
+                return self._condition_clause(test, database)
             case WordsShape():
                 return and_(
                     *(
-                        or_(*(self._compares(each, database) for each in word))
+                        or_(*(self._condition_clause(each, database) for each in word))
                         for word in test.words
                     )
                 )
             case NullShape():
-                return self._compared[test.attribute].is_(None)
+                return self._comparable[test.attribute].is_(None)
             case RelatedShape():
                 return self._is_related(test, database, alone=alone)
             case NotShape():
@@ -271,11 +274,11 @@ class Searchable:
                 )
 
     def _all_hold(self, tests: tuple[TestShape, ...], database: str) -> Clause:
-        return and_(true(), *(self._holds(each, database, alone=False) for each in tests))
+        return and_(true(), *(self._clause(each, database, alone=False) for each in tests))
 
     def _fails(self, test: TestShape, database: str) -> Clause:
         """Whether the test does not hold: true also where the database finds it unknown."""
-        held = self._holds(test, database, alone=False)
+        held = self._clause(test, database, alone=False)
         is_known = isinstance(test, NullShape) or (
             isinstance(test, RelatedShape) and self._related[test.relationship].ids is not None
         )
@@ -292,115 +295,125 @@ class Searchable:
         return select(source).where(source == self._id_column, *matching).exists()
 
     def _refers(self, test: RelatedShape, database: str, *, alone: bool) -> Clause:
-        column = self._compared[test.relationship]
+        column = self._comparable[test.relationship]
         related = self._related[test.relationship].searchable
         if not test.tests:
             return column.is_not(None)
         if alone or _are_ids(test.tests):
             return and_(*_matching_ids(column, test.tests, related, database))
         others = related._aliased()
-        held = (others._holds(each, database, alone=False) for each in test.tests)
+        held = (others._clause(each, database, alone=False) for each in test.tests)
         return select(others._id_column).where(others._id_column == column, *held).exists()
 
-    def _compares(self, condition: ConditionShape, database: str) -> Clause:
+    def _condition_clause(self, condition: ConditionShape, database: str) -> Clause:
         text = self._folded[condition.attribute] if condition.folded else None
-        indexed = condition.op is Op.STARTS_WITH or (
-            condition.op is Op.CONTAINS and database == _TRIGRAMS
+        is_indexed = condition.op is Op.STARTS_WITH or (
+            condition.op is Op.CONTAINS and database == _HAS_TRIGRAM_INDEXES
         )
-        if isinstance(text, Overridden) and indexed:
-            return text.holds(lambda column: _any_holds(column, condition))
+        if isinstance(text, Overridden) and is_indexed:
+            return text.matches(lambda column: _any_alternative(column, condition))
         column = self._column_of(condition)
-        held = _any_holds(column, condition)
+        clause = _any_alternative(column, condition)
         if condition.op is Op.NE and condition.alternatives and self._is_nullable(condition):
-            held = or_(held, column.is_(None))
-        beginning = self._beginnings.get(condition.attribute) if condition.folded else None
-        if beginning is None or database != _BEGINNINGS or condition.op not in (Op.EQ, Op.IN):
-            return held
-        # Its index has only beginnings, which must be compared for it to be used.
-        return and_(_begins_as_any(beginning, condition), held)
+            clause = or_(clause, column.is_(None))
+        prefix = self._prefixes.get(condition.attribute) if condition.folded else None
+        is_exact = condition.op in (Op.EQ, Op.IN)
+        if prefix is None or database != _HAS_PREFIX_INDEXES or not is_exact:
+            return clause
+        # The index contains only prefixes. PostgreSQL uses it only if the statement compares them.
+        return and_(_any_prefix(prefix, condition), clause)
 
     def _column_of(self, condition: ConditionShape) -> ColumnElement[Any]:
         if not condition.folded:
-            return self._compared[condition.attribute]
+            return self._comparable[condition.attribute]
         text = self._folded[condition.attribute]
         if (
             condition.op is Op.STARTS_WITH
             and condition.indexed
-            and condition.attribute in self._beginnings
+            and condition.attribute in self._prefixes
         ):
-            return self._beginnings[condition.attribute]
-        return text.whole if isinstance(text, Overridden) else text
+            return self._prefixes[condition.attribute]
+        return text.expression if isinstance(text, Overridden) else text
 
     def _is_nullable(self, condition: ConditionShape) -> bool:
-        column = (self._folded if condition.folded else self._compared)[condition.attribute]
+        column = (self._folded if condition.folded else self._comparable)[condition.attribute]
         return bool((column.usual if isinstance(column, Overridden) else column).nullable)
 
-    def _finds_one(self, condition: TestShape) -> bool:
+    def _matches_at_most_one(self, test: TestShape) -> bool:
         """At most."""
-        if not isinstance(condition, ConditionShape):
+        if not isinstance(test, ConditionShape):
             return False
-        is_one = condition.op is Op.EQ and len(condition.alternatives) == 1
-        return is_one and self._column_of(condition) in self._unique
+        is_one_value = test.op is Op.EQ and len(test.alternatives) == 1
+        return is_one_value and self._column_of(test) in self._unique
 
-    def _sliced(self, fitting: Select[Any], shape: QueryShape, beyond: "Beyond") -> Select[Any]:
+    def _slice(
+        self, matching: Select[Any], shape: QueryShape, after_key: "AfterKey"
+    ) -> Select[Any]:
         if shape.after is not None and shape.before is not None:
-            fitting = fitting.where(beyond(self._columns, _reversed(shape.ordering), shape.before))
-        direction = _direction(shape)
+            is_before = after_key(self._columns, _reversed(shape.ordering), shape.before)
+            matching = matching.where(is_before)
+        ordering = _read_order(shape)
         start = shape.before if shape.after is None else shape.after
         if start is None:
-            # One row has no order, and PostgreSQL plans what has none in less time.
-            one = any(map(self._finds_one, shape.conditions))
-            return fitting if one else self._first(fitting, direction)
+            # A single row needs no order. PostgreSQL plans a statement faster without ORDER BY.
+            is_single = any(map(self._matches_at_most_one, shape.conditions))
+            return matching if is_single else self._first(matching, ordering)
         if (
-            _is_mixed(direction)
-            or _has_nullable(self._columns, direction)
-            or (len(direction) > 1 and fitting.whereclause is not None)
+            _is_mixed(ordering)
+            or _has_nullable(self._columns, ordering)
+            or (len(ordering) > 1 and matching.whereclause is not None)
         ):
-            return self._first_of_branches(fitting, direction, start)
-        return self._first(fitting.where(beyond(self._columns, direction, start)), direction)
+            return self._first_of_branches(matching, ordering, start)
+        return self._first(matching.where(after_key(self._columns, ordering, start)), ordering)
 
-    def _first(self, fitting: Select[Any], direction: tuple[Order, ...]) -> Select[Any]:
-        return fitting.order_by(*_sorted_by(self._columns, direction)).limit(_COUNT)
+    def _first(self, matching: Select[Any], ordering: tuple[Order, ...]) -> Select[Any]:
+        return matching.order_by(*_order_by(self._columns, ordering)).limit(_COUNT)
 
     def _first_of_branches(
-        self, fitting: Select[Any], direction: tuple[Order, ...], start: Placeholders
+        self, matching: Select[Any], ordering: tuple[Order, ...], start: Placeholders
     ) -> Select[Any]:
-        """The first rows after the key, when it takes several ranges to say what that means.
+        """Select the first rows after the key from several ranges, each in the order of an index.
 
-        Each range is read in the order of its index. In one condition they would be no range where
-        the ordering is mixed, and all rows that tie with the key would be passed over; and of a
-        comparison of rows PostgreSQL reckons the first column only, and chooses wrong indexes for
-        the other conditions. A comparison of rows matches no row in which a column is null.
+        A single condition has these disadvantages:
+
+        - With a mixed ordering it is not a range, so that the database reads and skips all rows
+          whose first column equals the key's.
+        - PostgreSQL estimates a row comparison by its first column only, and then chooses wrong
+          indexes for the other conditions.
+        - A row comparison matches no row in which a compared column is null.
         """
         branches = [
-            self._first(fitting.where(each.clause), each.sorted_by(direction)).subquery()
-            for each in _keyset_branches(self._columns, direction, start)
+            self._first(matching.where(branch.clause), branch.sorted_by(ordering)).subquery()
+            for branch in _keyset_branches(self._columns, ordering, start)
         ]
         joined = union_all(*map(select, branches)).subquery("joined")
-        return select(joined).order_by(*_sorted_by(joined.c, direction)).limit(_COUNT)
+        return select(joined).order_by(*_order_by(joined.c, ordering)).limit(_COUNT)
 
     def _with_total(
-        self, fitting: Select[Any], page: Select[Any], direction: tuple[Order, ...]
+        self, matching: Select[Any], page: Select[Any], ordering: tuple[Order, ...]
     ) -> Select[Any]:
-        """The rows of a page, each after the total. If there are none, one row of nulls."""
-        counted = fitting.with_only_columns(
+        """Add the total to the front of each row of a page.
+
+        An empty page becomes one row with the total and nulls.
+        """
+        counted = matching.with_only_columns(
             func.count().label("total"), maintain_column_froms=True
         ).subquery("counted")
-        found = page.subquery("page")
-        both = select(counted.c.total, *found.c).select_from(counted.outerjoin(found, true()))
-        return both.order_by(*_sorted_by(found.c, direction))
+        rows = page.subquery("page")
+        both = select(counted.c.total, *rows.c).select_from(counted.outerjoin(rows, true()))
+        return both.order_by(*_order_by(rows.c, ordering))
 
 
 def _numbered_page(
-    rows: Sequence[Row], place: Numbered, entity: Callable[[Row], T], total: int
+    rows: Sequence[Row], place: Numbered, to_entity: Callable[[Row], T], total: int
 ) -> Page[T]:
-    return Page(tuple(map(entity, rows)), more=total > place.offset + place.size, total=total)
+    return Page(tuple(map(to_entity, rows)), more=total > place.offset + place.size, total=total)
 
 
 def _sliced_page(
-    rows: Sequence[Row], place: Slice, entity: Callable[[Row], T], total: int | None
+    rows: Sequence[Row], place: Slice, to_entity: Callable[[Row], T], total: int | None
 ) -> Page[T]:
-    items = list(map(entity, rows[: place.size]))
+    items = list(map(to_entity, rows[: place.size]))
     if place.backward:
         items.reverse()
     return Page(tuple(items), more=len(rows) > place.size, total=total)
@@ -425,46 +438,49 @@ def _matching_ids(
 ) -> list[Clause]:
     """That a reference is one to an entity that passes all tests."""
     if _are_ids(tests):
-        return [_any_holds(column, each) for each in tests if isinstance(each, ConditionShape)]
+        return [
+            _any_alternative(column, each) for each in tests if isinstance(each, ConditionShape)
+        ]
     others = related._aliased()
-    held = [others._holds(each, database) for each in tests]
+    held = [others._clause(each, database) for each in tests]
     ids = select(others._id_column).where(*held)
-    if any(map(others._finds_one, tests)):
+    if any(map(others._matches_at_most_one, tests)):
         return [column == ids.scalar_subquery()]
     return [column.in_(ids)]
 
 
-def _any_holds(column: ColumnElement[Any], condition: ConditionShape) -> Clause:
+def _any_alternative(column: ColumnElement[Any], condition: ConditionShape) -> Clause:
     if condition.op in (Op.EQ, Op.IN) and condition.alternatives:
-        return column.in_([_bound(column, slot) for (slot,) in condition.alternatives])
-    return or_(false(), *(_compared(column, condition.op, each) for each in condition.alternatives))
+        return column.in_([_parameter(column, value) for (value,) in condition.alternatives])
+    clauses = (_compare(column, condition.op, values) for values in condition.alternatives)
+    return or_(false(), *clauses)
 
 
-def _begins_as_any(beginning: ColumnElement[str], condition: ConditionShape) -> Clause:
+def _any_prefix(prefix: ColumnElement[str], condition: ConditionShape) -> Clause:
     if not condition.alternatives:
         return false()
-    return beginning.in_(
-        [IndexedPrefix(_bound(beginning, slot)) for (slot,) in condition.alternatives]
+    return prefix.in_(
+        [IndexedPrefix(_parameter(prefix, value)) for (value,) in condition.alternatives]
     )
 
 
-def _compared(column: ColumnElement[Any], op: Op, slots: Placeholders) -> Clause:
-    values = [_bound(column, slot) for slot in slots]
+def _compare(column: ColumnElement[Any], op: Op, placeholders: Placeholders) -> Clause:
+    values = [_parameter(column, placeholder) for placeholder in placeholders]
     if op is Op.CONTAINS:
         return _Contains(column, *values)
-    if op is Op.STARTS_WITH:  # as a range, which an index serves
+    if op is Op.STARTS_WITH:  # as a range, which can use an index
         return and_(
             *(compare(column, value) for compare, value in zip((ge, lt), values, strict=False))
         )
     return _COMPARISONS[op](column, *values)
 
 
-def _bound(column: ColumnElement[Any], slot: Placeholder) -> ColumnElement[Any]:
-    return bindparam(slot.name, type_=Float() if slot.out_of_range else column.type)
+def _parameter(column: ColumnElement[Any], placeholder: Placeholder) -> ColumnElement[Any]:
+    return bindparam(placeholder.name, type_=Float() if placeholder.out_of_range else column.type)
 
 
-def _direction(shape: QueryShape) -> tuple[Order, ...]:
-    """The order in which the rows are read: the reverse if the slice is filled from its end."""
+def _read_order(shape: QueryShape) -> tuple[Order, ...]:
+    """The order in which the rows are read, which is reversed for a slice before a key."""
     backward = shape.before is not None and shape.after is None
     return _reversed(shape.ordering) if backward else shape.ordering
 
@@ -473,33 +489,38 @@ def _reversed(ordering: tuple[Order, ...]) -> tuple[Order, ...]:
     return tuple(Order(order.attribute, not order.descending) for order in ordering)
 
 
-def _sorted_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[Any]]:
-    return [_in_order(columns[order.attribute], order) for order in ordering]
+def _order_by(columns: Any, ordering: tuple[Order, ...]) -> list[ColumnElement[Any]]:
+    return [_order_clause(columns[order.attribute], order) for order in ordering]
 
 
-def _in_order(column: Column[Any], order: Order) -> ColumnElement[Any]:
+def _order_clause(column: Column[Any], order: Order) -> ColumnElement[Any]:
     if column.nullable:
         return NullsLowest(column, descending=order.descending)
     return column.desc() if order.descending else column.asc()
 
 
 def _after_key(columns: Columns, ordering: tuple[Order, ...], key: Placeholders) -> Clause:
-    """The rows that stand after the key."""
+    """Returns a clause that matches the rows after the key."""
     if _is_mixed(ordering) or _has_nullable(columns, ordering):
-        return _beyond_spelled_out(columns, ordering, key)
-    mine, its = (tuple_(*side) for side in zip(*_sides(columns, ordering, key), strict=True))
-    return mine < its if ordering[0].descending else mine > its
+        return _after_key_by_column(columns, ordering, key)
+    names = [order.attribute for order in ordering]
+    row = tuple_(*(columns[name] for name in names))
+    values = (_parameter(columns[name], value) for name, value in zip(names, key, strict=True))
+    key_row = tuple_(*values)
+    return row < key_row if ordering[0].descending else row > key_row
 
 
-def _beyond_spelled_out(columns: Columns, ordering: tuple[Order, ...], key: Placeholders) -> Clause:
-    """The same without a comparison of rows, which can't go up and down at once.
+def _after_key_by_column(
+    columns: Columns, ordering: tuple[Order, ...], key: Placeholders
+) -> Clause:
+    """Returns the clause of `_after_key` without a row comparison.
 
-    The first that differs decides. The bound of the first column is implied, and said for the
-    sake of its index.
+    A row comparison cannot express a mixed ordering. The bound of the first column is redundant:
+    it allows the database to use that column's index.
     """
     bound = _not_before(columns[ordering[0].attribute], ordering[0], key[0])
     branches = _keyset_branches(columns, ordering, key)
-    return and_(*bound, or_(*(each.clause for each in branches)))
+    return and_(*bound, or_(*(branch.clause for branch in branches)))
 
 
 class _Branch(NamedTuple):
@@ -509,87 +530,80 @@ class _Branch(NamedTuple):
     null: frozenset[str]
 
     def sorted_by(self, ordering: tuple[Order, ...]) -> tuple[Order, ...]:
-        """The ordering without these columns, so that any index with the rows in order serves."""
+        """The ordering without the columns that are null, so that more indexes provide it."""
         return tuple(order for order in ordering if order.attribute not in self.null)
 
 
 def _keyset_branches(
     columns: Columns, ordering: tuple[Order, ...], key: Placeholders
 ) -> list[_Branch]:
-    """The ranges of which the rows after the key consist: for each column that may decide, one.
+    """Split the rows after the key into ranges, one for each first column that may differ.
 
-    A descending nullable column has two where its value is not null: lower values, and null.
+    A descending nullable column whose value in the key is not null has two: lower values and null.
     """
     branches: list[_Branch] = []
     equal: list[Clause] = []
     null: frozenset[str] = frozenset()
-    for order, slot in zip(ordering, key, strict=True):
+    for order, placeholder in zip(ordering, key, strict=True):
         column = columns[order.attribute]
-        if slot.is_null:
+        if placeholder.is_null:
             if not order.descending:
                 branches.append(_Branch(and_(*equal, column.is_not(None)), null))
             equal.append(column.is_(None))
             null |= {order.attribute}
             continue
-        value = _bound(column, slot)
-        decides = column < value if order.descending else column > value
-        branches.append(_Branch(and_(*equal, decides), null))
+        value = _parameter(column, placeholder)
+        is_after = column < value if order.descending else column > value
+        branches.append(_Branch(and_(*equal, is_after), null))
         if order.descending and column.nullable:
             branches.append(_Branch(and_(*equal, column.is_(None)), null | {order.attribute}))
         equal.append(column == value)
     return branches
 
 
-def _not_before(column: Column[Any], order: Order, slot: Placeholder) -> list[Clause]:
-    """That a column does not stand before its place in the key; empty if that is always so."""
-    if slot.is_null:
+def _not_before(column: Column[Any], order: Order, placeholder: Placeholder) -> list[Clause]:
+    """Returns a clause that excludes values before the key's, or no clause if it would be true."""
+    if placeholder.is_null:
         return [column.is_(None)] if order.descending else []
-    value = _bound(column, slot)
+    value = _parameter(column, placeholder)
     if not order.descending:
         return [column >= value]
     return [or_(column <= value, column.is_(None)) if column.nullable else column <= value]
 
 
 def _is_mixed(ordering: tuple[Order, ...]) -> bool:
-    """Whether it goes up and down at once."""
+    """Returns True if the ordering has both ascending and descending columns."""
     return len({order.descending for order in ordering}) > 1
 
 
 def _has_nullable(columns: Columns, ordering: tuple[Order, ...]) -> bool:
-    """Whether a column of the ordering may be null."""
+    """Returns True if a column of the ordering may be null."""
     return any(columns[order.attribute].nullable for order in ordering)
 
 
-def _sides(
-    columns: Columns, ordering: tuple[Order, ...], key: Placeholders
-) -> list[tuple[Column[Any], ColumnElement[Any]]]:
-    return [
-        (columns[order.attribute], _bound(columns[order.attribute], slot))
-        for order, slot in zip(ordering, key, strict=True)
-    ]
+AfterKey = Callable[[Columns, tuple[Order, ...], Placeholders], Clause]
+# For a row comparison, MariaDB would read the whole index up to the key.
+_AFTER_KEY: Mapping[str, AfterKey] = {"mariadb": _after_key_by_column}
 
 
-Beyond = Callable[[Columns, tuple[Order, ...], Placeholders], Clause]
-# MariaDB would read the whole index up to the key to compare rows with it.
-_BEYOND: Mapping[str, Beyond] = {"mariadb": _beyond_spelled_out}
+class _Contains(GenericFunction[Any]):
+    """True if a text contains a substring. The arguments are both, and a LIKE pattern for it."""
 
-
-class _Contains(GenericFunction[bool]):
-    """Whether a text holds another. The third argument is the other as a pattern for LIKE."""
-
-    type = Boolean()
+    # For Boolean, SQLAlchemy would append "= 1". MariaDB would then merge the conditions of two
+    # words that are equal in the connection's collation, such as "a" and "ä".
+    type = Integer()
     inherit_cache = True
 
 
 @compiles(_Contains)
 def _contains(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
-    """Without LIKE: SQLite's takes "A" for "a"."""
-    text, part, _ = element.clauses
-    return compiler.process(func.instr(text, part) > 0, **options)
+    """Compile to `instr`, because LIKE ignores the case of ASCII letters on SQLite."""
+    text, substring, _ = element.clauses
+    return compiler.process(func.instr(text, substring) > 0, **options)
 
 
 @compiles(_Contains, "postgresql")
 def _contains_in_postgresql(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
-    """With LIKE, which an index of trigrams serves."""
+    """Compile to LIKE, which can use a trigram index."""
     text, _, pattern = element.clauses
     return compiler.process(text.like(pattern), **options)

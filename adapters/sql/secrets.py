@@ -1,4 +1,4 @@
-"""The table of secrets, and the secrets in it."""
+"""The table of secrets, and the adapter that reads and creates them."""
 
 from contextlib import suppress
 from secrets import token_bytes
@@ -29,7 +29,7 @@ _ADD = CompiledStatement(
 
 
 class SqlSecrets(Secrets):
-    """The secrets in a database. Anyone who can read the table can read them."""
+    """The secrets in a database. They are not encrypted: anyone who can read the table has them."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
@@ -38,7 +38,7 @@ class SqlSecrets(Secrets):
 
     def get_or_create(self, name: str) -> bytes:
         value = self._read(name)
-        if value is None:  # a migration creates those of Roster itself, a standby could not
+        if value is None:  # Migrations create Roster's own secrets, because a standby cannot.
             self._create(name)
             value = self._read(name)
         if value is None:

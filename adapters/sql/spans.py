@@ -1,4 +1,7 @@
-"""A span for every use of a connection: a statement alone, or a transaction with its COMMIT."""
+"""OpenTelemetry spans, one from each checkout of a connection to its return to the pool.
+
+A span covers a single statement, or a transaction with its COMMIT.
+"""
 
 from typing import Any
 
@@ -10,7 +13,10 @@ _SPAN = "roster.span"
 
 
 def trace(pool: Pool, tracer: Tracer, *, system: str) -> None:
-    """Tell the tracer of every use; `system` is the database's name in OpenTelemetry's words."""
+    """Record a span for each use of the pool's connections.
+
+    `system` is the value of `db.system.name` in OpenTelemetry's semantic conventions.
+    """
     attributes = {"db.system.name": system}
 
     def begin(_: Any, entry: ConnectionPoolEntry, __: Any) -> None:

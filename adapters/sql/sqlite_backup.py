@@ -1,7 +1,7 @@
-"""A copy of an SQLite database, made while it is in use.
+"""Copies an SQLite database while it is in use.
 
-The copy is made in a directory next to its place, checked, and then linked there: the file either
-is complete or does not exist.
+The copy is made in a temporary directory next to the target, checked, and then linked to its name.
+So the target is either complete or does not exist.
 """
 
 import os
@@ -22,16 +22,17 @@ _OWNER_ONLY: Final = 0o600
 _PAGES_PER_STEP: Final = 1000
 
 Report = Callable[[int, int], None]
-"""Receives the number of pages that are copied, and the number of all."""
+"""Receives the number of copied pages and the number of all pages."""
 
 
 def back_up(
     engine: Engine, file: Path, *, report: Report, pages_per_step: int = _PAGES_PER_STEP
 ) -> int:
-    """Copy the database as it is now to a new file, readable by its owner only. Returns its size.
+    """Copy a snapshot of the database to a new file that only its owner can read.
 
-    The database can be read and written meanwhile. Raises Unavailable if the copy fails or is
-    damaged; FileExistsError if there is a file; OSError if it can't be created.
+    Returns the size of the file in bytes. The database can be read and written meanwhile. Raises
+    Unavailable if the copy fails or is damaged, FileExistsError if the file exists, and OSError if
+    it cannot be created.
     """
     if os.path.lexists(file):
         raise FileExistsError(EEXIST, os.strerror(EEXIST), str(file))
@@ -47,13 +48,13 @@ def back_up(
 
 
 def _copy(engine: Engine, copy: Path, report: Report, pages_per_step: int) -> None:
-    """Raises Unavailable, and what the driver raises."""
+    """Copy the database and check the copy. Raises Unavailable, or the driver's error."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as target:
         with closing(engine.raw_connection()) as pooled:
             source = pooled.driver_connection
             assert isinstance(source, sqlite3.Connection)
-            # Every step reads the same snapshot. Otherwise SQLite would begin again after each
-            # change of another process (https://www.sqlite.org/backup.html).
+            # The transaction makes every step read the same snapshot. Without it, SQLite restarts
+            # the backup after each change by another process (https://www.sqlite.org/backup.html).
             source.execute("BEGIN").close()
             source.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             try:
@@ -64,14 +65,14 @@ def _copy(engine: Engine, copy: Path, report: Report, pages_per_step: int) -> No
                 )
             finally:
                 source.execute("ROLLBACK").close()
-        # One file, which can be read where no log can be created.
+        # Without a write-ahead log, the copy can be read in a directory that is not writable.
         target.execute("PRAGMA journal_mode=DELETE").close()
-        (found,) = target.execute("PRAGMA integrity_check(1)").fetchone()
-    if found != "ok":
+        (result,) = target.execute("PRAGMA integrity_check(1)").fetchone()
+    if result != "ok":
         failure = Unavailable()
         failure.reason = (
-            "The copy is damaged, and so the database probably is. No file was created. "
-            "Check the database with PRAGMA integrity_check, and the disk."
+            "The copy is damaged, so the database is probably damaged. No file was created. "
+            "Check the database with PRAGMA integrity_check, and check the disk."
         )
         raise failure
 
@@ -85,7 +86,7 @@ def _write_to_disk(path: Path) -> None:
 
 
 def _link(copy: Path, file: Path) -> None:
-    """Give the copy its name. Raises FileExistsError: another process may have used the name."""
+    """Give the copy its name. Raises FileExistsError if another process created such a file."""
     try:
         os.link(copy, file)
     except FileExistsError:

@@ -35,13 +35,13 @@ from application.ports import (
 from application.relationships import ToMany
 
 READY_SECONDS = 2.0
-_BYTES_AT_ONCE: Final = 64 * 1024**2
-_SECONDS_AT_ONCE: Final = 3.0
+_MAX_BYTES_TO_PURGE_NOW: Final = 64 * 1024**2
+_MAX_SECONDS_TO_PURGE_NOW: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlUnit(UnitOfWork):
-    """A unit of work: a transaction that is open."""
+    """A unit of work in an open transaction."""
 
     context: Context
     now: datetime
@@ -55,19 +55,19 @@ class SqlUnit(UnitOfWork):
     repositories: dict[AnyType, Any] = field(default_factory=dict)
 
     def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
-        found: Repository[N, E] | None = self.repositories.get(entity_type)
-        if found is None:
-            found = self.repositories[entity_type] = self.make_repository(entity_type)
-        return found
+        repository: Repository[N, E] | None = self.repositories.get(entity_type)
+        if repository is None:
+            repository = self.repositories[entity_type] = self.make_repository(entity_type)
+        return repository
 
     def links(self, relationship: ToMany) -> Links:
         return self.make_links(relationship)
 
 
 class SqlStore:
-    """Opens units of work in a database that has these tables of entities.
+    """Opens units of work in a database with these tables of entities.
 
-    `answer_bytes` limits the responses that are stored for one principal.
+    `answer_bytes` is the maximum size of the responses that are stored for one principal.
     """
 
     def __init__(
@@ -86,7 +86,10 @@ class SqlStore:
 
     @contextmanager
     def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
-        """Open a unit of work: one connection, one transaction."""
+        """Open a unit of work, which has one connection and one transaction.
+
+        Raises Unavailable, ConcurrentUpdate, OutcomeUnknown.
+        """
         with self._transactions.open() as connection:
             now = self._clock()
             events = SqlEvents(connection, context, now)
@@ -128,45 +131,47 @@ class SqlStore:
         return SqlLinks(self._links[relationship], connection, audit)
 
     def purge(self) -> None:
-        """Remove what is left of erased values in the file of SQLite, if there may be something.
+        """Remove the remains of erased values from an SQLite file, if it may have any.
 
-        It rewrites the whole file, and nothing can be changed meanwhile. Raises Unavailable.
+        This rewrites the whole file and blocks changes meanwhile. Raises Unavailable.
         """
         with self._transactions.alone() as connection:
             purge.purge(connection)
 
     def _purge_now(self) -> None:
-        """Do so unless it takes long.
+        """Purge the file now, unless it is large or the purge takes long.
 
-        The mark in the file stays until it is done, at the latest by entrypoints.maintenance: the
-        erasure is committed, and does not fail because of it.
+        The erasure is already committed, so a failure is ignored. The file stays marked until
+        entrypoints.maintenance has purged it.
         """
         with (
             suppress(Unavailable, UnknownFailure),
-            deadline(_SECONDS_AT_ONCE),
+            deadline(_MAX_SECONDS_TO_PURGE_NOW),
             self._transactions.alone() as connection,
         ):
-            if (purge.size_to_purge(connection) or 0) <= _BYTES_AT_ONCE:
+            if (purge.size_to_purge(connection) or 0) <= _MAX_BYTES_TO_PURGE_NOW:
                 purge.purge(connection)
 
     def ready(self) -> None:
-        """Raise Unavailable, which says why, unless entities could be created now.
+        """Check whether requests can change entities now, within READY_SECONDS.
 
-        Takes READY_SECONDS at most.
+        Raises Unavailable with the reason if they cannot.
         """
         with deadline(READY_SECONDS):
             check_database(self._engine)
             check_space(self._engine)
             with self._transactions.open() as connection:
-                for each in self._tables.entities.values():
-                    connection.execute(each.change_nothing)
+                for table in self._tables.entities.values():
+                    connection.execute(table.no_op_update)
 
 
 def _savepoint(connection: RawConnection, audit: AuditLog) -> Callable[[], None]:
-    def undo() -> None:
+    """Create a savepoint. Returns a function that rolls back to it."""
+
+    def roll_back() -> None:
         audit.discard()
         execute_raw(connection, "ROLLBACK TO SAVEPOINT mark")
 
     audit.flush()
     execute_raw(connection, "SAVEPOINT mark")
-    return undo
+    return roll_back

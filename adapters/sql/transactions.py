@@ -1,8 +1,10 @@
-"""Connections for reading, and transactions.
+"""Read connections and transactions (docs/decisions/0003-explicit-transactions.md).
 
-Every connection is in the driver's autocommit mode. Transactions begin and end here and nowhere
-else, so that it is known when COMMIT was sent, reading costs no transaction (and waits for no
-writer on SQLite), and a pooler in transaction mode may stand before PostgreSQL.
+Every connection is in the driver's autocommit mode. Only this module begins and ends transactions:
+
+- It is known whether COMMIT was sent.
+- Reads need no transaction, and on SQLite they wait for no writer.
+- PostgreSQL can be used through a pooler in transaction mode.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,18 +22,18 @@ from application.ports import Unavailable
 
 
 class TransactionPolicy(Protocol):
-    """What a database wants around a transaction."""
+    """How a database begins a transaction."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """Open it, at the latest with the next statement."""
+        """Begin a transaction, at the latest with the next statement."""
 
     def write_lock(self) -> AbstractContextManager[None]:
-        """Held while the transaction is open."""
+        """A lock that is held while the transaction is open."""
 
 
 SECONDS_WITHOUT_DEADLINE = 30.0
 
-_MANNERS: Mapping[str, Callable[[], TransactionPolicy]] = {
+_POLICIES: Mapping[str, Callable[[], TransactionPolicy]] = {
     "sqlite": sqlite.TransactionPolicy,
     "postgresql": postgresql.TransactionPolicy,
     "mariadb": mariadb.TransactionPolicy,
@@ -39,51 +41,55 @@ _MANNERS: Mapping[str, Callable[[], TransactionPolicy]] = {
 
 
 def with_default_deadline() -> AbstractContextManager[None]:
-    """What is done inside has an end, also where nobody has set a deadline."""
-    return deadline(SECONDS_WITHOUT_DEADLINE) if time_left() is None else _BOUNDED
+    """Set a deadline of SECONDS_WITHOUT_DEADLINE for the block, unless there is one."""
+    return deadline(SECONDS_WITHOUT_DEADLINE) if time_left() is None else _HAS_DEADLINE
 
 
-_BOUNDED: Final = nullcontext()
+_HAS_DEADLINE: Final = nullcontext()
 
 
 @contextmanager
 def core_connection(engine: Engine) -> Iterator[Connection]:
-    """A connection on which each statement stands alone. Raises Unavailable."""
+    """A SQLAlchemy Core connection in autocommit mode. Raises Unavailable."""
     with with_default_deadline(), translate_errors(), engine.connect() as connection:
         yield connection
 
 
 @contextmanager
 def read_connection(engine: Engine) -> Iterator[RawConnection]:
-    """A connection on which each statement stands alone, till another is told. Unavailable."""
+    """A connection in autocommit mode, for statements that need no transaction.
+
+    Raises Unavailable.
+    """
     with with_default_deadline(), translate_errors():
-        pooled = RawConnection(engine)
+        connection = RawConnection(engine)
         try:
-            yield pooled
+            yield connection
         finally:
-            pooled.close()
+            connection.close()
 
 
 class Transactions:
-    """The transactions of one engine."""
+    """Opens transactions on an engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._manners = _MANNERS[engine.dialect.name]()
+        self._policy = _POLICIES[engine.dialect.name]()
 
     @contextmanager
     def open(self) -> Iterator[RawConnection]:
-        """A connection in a transaction, which is committed on a clean exit.
+        """A connection in a transaction. A clean exit commits it, any other exit rolls it back.
 
-        Raises Unavailable, ConcurrentUpdate, OutcomeUnknown.
+        Raises Unavailable if the database fails or the deadline passes, ConcurrentUpdate if another
+        transaction interferes, and OutcomeUnknown if the connection is lost during COMMIT.
         """
         with (
             with_default_deadline(),
-            self._manners.write_lock(),
+            self._policy.write_lock(),
             read_connection(self._engine) as connection,
         ):
             try:
-                self._manners.begin(connection.connection)
+                self._policy.begin(connection.connection)
                 yield connection
                 if time_left() == 0:
                     raise Unavailable
@@ -94,20 +100,20 @@ class Transactions:
 
     @contextmanager
     def alone(self) -> Iterator[RawConnection]:
-        """A connection outside a transaction; on SQLite, while this process has none open.
+        """A connection outside a transaction. On SQLite, this process has no transaction open.
 
         Raises Unavailable.
         """
         with (
             with_default_deadline(),
-            self._manners.write_lock(),
+            self._policy.write_lock(),
             read_connection(self._engine) as connection,
         ):
             yield connection
 
 
 def execute_raw(connection: RawConnection, statement: str) -> str | None:
-    """Straight to the driver: SQLAlchemy is not to add to it. What the database said it did."""
+    """Run a statement with the driver, without SQLAlchemy. Returns PostgreSQL's command tag."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute(statement)
@@ -119,19 +125,19 @@ def execute_raw(connection: RawConnection, statement: str) -> str | None:
 def _commit(connection: RawConnection) -> None:
     with translate_commit_errors():
         try:
-            done = execute_raw(connection, "COMMIT")
+            command_tag = execute_raw(connection, "COMMIT")
         except BaseException:
             _roll_back(connection)
             raise
-    if done == "ROLLBACK":
-        raise RuntimeError("a unit of work went on after the database had refused a statement")
+    if command_tag == "ROLLBACK":
+        raise RuntimeError("a unit of work continued after a statement had failed")
 
 
 def _roll_back(connection: RawConnection) -> None:
-    """Undo it; a connection on which that fails is not used again, and its end undoes it."""
+    """Roll back. If that fails, discard the connection, which makes the database roll back."""
     if connection.is_invalid:
         return
     try:
         execute_raw(connection, "ROLLBACK")
-    except Exception:  # noqa: BLE001 (whatever it is, the failure that led here is the one to tell)
+    except Exception:  # noqa: BLE001 (the caller raises the original error)
         connection.invalidate()

@@ -25,13 +25,14 @@ USERS = Table(
     Column("email", text(EMAIL_LENGTH), nullable=False),
     Column("email_key", text(EMAIL_LENGTH), nullable=False),
     Column("name", text(NAME_LENGTH), nullable=False),
-    Column("name_key", text(), nullable=False),  # folding makes up to 18 characters out of one
+    # Folding can expand one character into 18.
+    Column("name_key", text(), nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("role", text(ROLE_LENGTH), nullable=False),
     Column("creation_time", Timestamp, nullable=False),
     Column("update_time", Timestamp, nullable=False),
     Column("version", Integer, nullable=False),
-    # The folded email, null where it equals the key. The release before does not write it.
+    # The folded email, or null if it equals the key. The previous release does not write it.
     Column("email_folded", text(EMAIL_LENGTH)),
     UniqueConstraint("email_key"),
     Index(None, "email", "id"),
@@ -40,26 +41,27 @@ USERS = Table(
     Index(None, "role", "id"),
     Index(None, "creation_time", "id"),
     Index(None, "update_time", "id"),
-    sqlite_autoincrement=True,  # or the id of the last user would be given again
+    sqlite_autoincrement=True,  # without it, SQLite reuses the id of the last user
     mariadb_engine="InnoDB",
     mariadb_default_charset="utf8mb4",
     mariadb_collate="utf8mb4_nopad_bin",
 )
-# Ties are broken by ascending id. No two users have one email, so that it needs none.
+# Ties are broken by ascending id. Emails are unique, so a descending sort by email has no ties and
+# can use the ascending index.
 for _name in ("name", "is_active", "role", "creation_time", "update_time"):
     Index(f"ix_users_{_name}_desc_id", USERS.c[_name].desc(), USERS.c.id)
 Index("ix_users_name_key", IndexedPrefix(USERS.c.name_key), mariadb_length=PREFIX_LENGTH)
-_UNEQUAL = USERS.c.email_folded.is_not(None)
+_HAS_FOLDED_EMAIL = USERS.c.email_folded.is_not(None)
 Index(
     "ix_users_email_folded",
     USERS.c.email_folded,
-    postgresql_where=_UNEQUAL,
-    sqlite_where=_UNEQUAL,
+    postgresql_where=_HAS_FOLDED_EMAIL,
+    sqlite_where=_HAS_FOLDED_EMAIL,
 )
 
 
 def folded_if_different(email: str) -> str | None:
-    """The folded form of an email; null if it equals the key, as in ASCII."""
+    """Returns the folded email, or None if it equals the email's key (as any ASCII email does)."""
     if email.isascii():
         return None
     folded = fold(email)
@@ -77,7 +79,7 @@ USERS_TABLE = EntityTable(
             "name": USERS.c.name_key,
             "role": USERS.c.role,
         },
-        beginnings={"name": IndexedPrefix(USERS.c.name_key)},
+        prefixes={"name": IndexedPrefix(USERS.c.name_key)},
         unique=(USERS.c.id, USERS.c.email_key),
     ),
     derived={

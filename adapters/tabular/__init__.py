@@ -1,1 +1,1 @@
-"""Records in files: rows in and out, of any length, in constant memory."""
+"""Readers and writers of CSV and JSON Lines. Memory does not grow with the length of a file."""

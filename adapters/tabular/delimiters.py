@@ -1,67 +1,69 @@
-"""The delimiter of a CSV file, recognised by its first lines."""
+"""Recognition of the delimiter of a CSV file by its first lines."""
 
 import re
 from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
-from adapters.tabular.csv import Cells, Reader, cells_of
+from adapters.tabular.csv import Cells, Reader, split_line
 
 KNOWN: Final = (",", ";", "\t")
-"""The delimiters that are recognised."""
+"""The delimiters that are recognised without a choice."""
 NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-"""Other words for delimiters."""
+"""Names that users can give for delimiters."""
 
-_DECLARED: Final = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
-_SEPARATOR: Final = re.compile(r"[^\w\"\s-]")
-_NOT_BETWEEN_CELLS: Final = '"\r\n\0'
+_SEP_LINE: Final = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
+_POSSIBLE_DELIMITER: Final = re.compile(r"[^\w\"\s-]")
+_NOT_DELIMITERS: Final = '"\r\n\0'
 _MAX_CANDIDATES: Final = 20
 
 
-def usable(delimiter: str) -> bool:
-    """Whether it is one character that can be between cells."""
-    return (
-        len(delimiter) == 1 and delimiter not in '"\r\n\0' and not "\ud800" <= delimiter < "\ue000"
-    )
+def is_delimiter(delimiter: str) -> bool:
+    """Returns True if the text is one character that can separate cells."""
+    is_surrogate = "\ud800" <= delimiter < "\ue000"
+    return len(delimiter) == 1 and delimiter not in _NOT_DELIMITERS and not is_surrogate
 
 
 def set_delimiter(
     reader: Reader, chosen: str | None, count_known: Callable[[Cells], int]
 ) -> str | None:
-    """Set the delimiter of a reader that has read nothing yet, and skip a first line `sep=;`.
+    """Sets the delimiter of a reader before its first row. Skips and returns a line like `sep=;`.
 
-    A choice comes first, then such a line. Otherwise it is the one by which the header has the most
-    known columns, then the most columns. Returns the line `sep=;`, if there is one.
+    The delimiter is the chosen one, or that of the `sep=` line. Otherwise it is the known delimiter
+    by which the header has the most known columns. If several have as many, the one with the most
+    columns is used. `count_known` returns the number of known columns of a header.
     """
-    line = _next_with_text(reader)
-    declared = _DECLARED.fullmatch(line.strip(" ")) if line else None
-    if declared:
+    line = _next_line_with_text(reader)
+    sep_line = _SEP_LINE.fullmatch(line.strip(" ")) if line else None
+    if sep_line:
         reader.skip()
-        line = _next_with_text(reader)
-    if chosen is None and declared and usable(declared[1]):
-        chosen = declared[1]
-    reader.delimiter = chosen or _recognised(line or "", count_known)
-    return f"sep={declared[1]}" if declared else None
+        line = _next_line_with_text(reader)
+    if chosen is None and sep_line and is_delimiter(sep_line[1]):
+        chosen = sep_line[1]
+    reader.delimiter = chosen or _recognise(line or "", count_known)
+    return f"sep={sep_line[1]}" if sep_line else None
 
 
-def better(line: str, used: str, count_known: Callable[[Cells], int]) -> str | None:
-    """Another delimiter by which a header has more known columns, and not only one."""
-    others = dict.fromkeys((*KNOWN, *_SEPARATOR.findall(line)))
-    counts = {each: count_known(cells_of(line, each)) for each in islice(others, _MAX_CANDIDATES)}
+def find_better(line: str, used: str, count_known: Callable[[Cells], int]) -> str | None:
+    """Returns another delimiter by which a header has more known columns, and at least two."""
+    candidates = dict.fromkeys((*KNOWN, *_POSSIBLE_DELIMITER.findall(line)))
+    counts = {
+        each: count_known(split_line(line, each)) for each in islice(candidates, _MAX_CANDIDATES)
+    }
     best = max(counts, key=counts.__getitem__)
-    return best if counts[best] > max(1, count_known(cells_of(line, used))) else None
+    return best if counts[best] > max(1, count_known(split_line(line, used))) else None
 
 
-def _next_with_text(reader: Reader) -> str | None:
-    """The next line in which there is more than delimiters."""
+def _next_line_with_text(reader: Reader) -> str | None:
+    """Returns the next line that has other characters than spaces, quotes and delimiters."""
     while (line := reader.peek()) is not None and not line.strip(' \t,;"'):
         reader.skip()
     return line
 
 
-def _recognised(line: str, count_known: Callable[[Cells], int]) -> str:
-    def goodness(delimiter: str) -> tuple[int, int]:
-        cells = cells_of(line, delimiter)
+def _recognise(line: str, count_known: Callable[[Cells], int]) -> str:
+    def score(delimiter: str) -> tuple[int, int]:
+        cells = split_line(line, delimiter)
         return count_known(cells), len(cells)
 
-    return max(KNOWN, key=goodness)
+    return max(KNOWN, key=score)

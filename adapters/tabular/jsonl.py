@@ -1,6 +1,6 @@
-"""JSON Lines (jsonlines.org): on each line an object, in JSON that means one thing only.
+"""JSON Lines (jsonlines.org): each line is an object in strict JSON.
 
-One array of objects is read as well, on one line or over many.
+A file can also be one array of objects, on any number of lines.
 """
 
 import json
@@ -12,20 +12,20 @@ import orjson
 
 from adapters.strict_json import DEEPEST, NotStrict, parse
 from adapters.tabular.lines import (
-    LONGEST,
+    MAX_RECORD_BYTES,
     TOO_LONG,
     NotUtf8,
     Row,
     blocks,
     chunks,
-    in_parts,
     lossless,
+    prepend,
 )
 from domain.errors import Problem
 
 _MOST_MEMBERS: Final = 500
-"""Members and elements of a line. A batch of records is in memory at once."""
-_NO_OBJECT: Final = Problem("wrong_json_type", "must be a JSON object")
+"""The limit for the members and elements of a record. A batch of records is in memory at once."""
+_NOT_OBJECT: Final = Problem("wrong_json_type", "must be a JSON object")
 _NO_END: Final = Problem(
     "malformed_json",
     "The array or its last item has no end. Look for an unpaired quote or bracket in this item.",
@@ -41,32 +41,30 @@ _SPACES: Final = re.compile(rb"[ \t\r\n]*")
 _FLAT: Final = re.compile(
     rb'\{[^][{}"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^][{}"]*+)*+\}(?=[ \t\r\n]*+[],])', re.DOTALL
 )
-"""An object without arrays or objects in it, in an array."""
+"""An object in an array, without nested objects or arrays."""
+# The next significant byte of an item: outside of its brackets, within them, or in a string.
 _OUTSIDE: Final = re.compile(rb'["\[\]{},]')
 _NESTED: Final = re.compile(rb'["\[\]{}]')
 _IN_STRING: Final = re.compile(rb'["\\]')
-_SHOWN_TEXT: Final = 1000
+_MAX_REPORTED_BYTES: Final = 1000
 
 
 def read(file: BinaryIO) -> Iterator[Row[dict[str, Any]]]:
-    """The objects of a file in UTF-8; blank lines are skipped."""
+    """Yields the objects of a file in UTF-8. Skips blank lines."""
     return read_text(chunks(file))
 
 
 def read_text(text: Iterable[bytes], offset: int = 0) -> Iterator[Row[dict[str, Any]]]:
-    """The objects of a text in UTF-8. `offset` is the offset of its first byte in the file."""
+    """Yields the objects of a text in UTF-8. `offset` is the offset of the text in its file."""
     source = iter(text)
     head = b""
-    while _MAY_BE_ARRAY.match(head) and len(head) <= LONGEST and (chunk := next(source, b"")):
+    while (
+        _MAY_BE_ARRAY.match(head) and len(head) <= MAX_RECORD_BYTES and (chunk := next(source, b""))
+    ):
         head += chunk
     if _ARRAY.match(head):
         return _Array(head, source, offset).rows()
-    return _lines(_followed(head, source), offset)
-
-
-def _followed(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield from in_parts(head)
-    yield from rest
+    return _lines(prepend(head, source), offset)
 
 
 def _lines(text: Iterable[bytes], offset: int) -> Iterator[Row[dict[str, Any]]]:
@@ -77,99 +75,104 @@ def _lines(text: Iterable[bytes], offset: int) -> Iterator[Row[dict[str, Any]]]:
         start = block.offset
         for number, line in enumerate(block.data.split(b"\n"), block.number):
             if line and not line.isspace():
-                content, problem = _read(line, start, number)
+                content, problem = _parse(line, start, number)
                 yield Row(number, content, lossless(line.rstrip()) if problem else "", problem)
             start += len(line) + 1
 
 
-def _read(line: bytes, offset: int, number: int) -> tuple[dict[str, Any] | None, Problem | None]:
+def _parse(line: bytes, offset: int, number: int) -> tuple[dict[str, Any] | None, Problem | None]:
     try:
         content = parse(line, most=_MOST_MEMBERS)
     except NotStrict as error:
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as undecoded:
-            at = undecoded.start
-            number += line.count(b"\n", 0, at)
-            return None, NotUtf8.at(offset + at, number, line[at], error.code)
+            start = undecoded.start
+            number += line.count(b"\n", 0, start)
+            return None, NotUtf8.at(offset + start, number, line[start], error.code)
         return None, Problem(error.code, error.detail)
-    return (content, None) if isinstance(content, dict) else (None, _NO_OBJECT)
+    return (content, None) if isinstance(content, dict) else (None, _NOT_OBJECT)
 
 
 class _Array:
-    """The items of one array, of any number. Each has at most LONGEST bytes."""
+    """The items of one array, of any number. Each has at most MAX_RECORD_BYTES bytes.
+
+    `_text` is a part of the file, and `_offset` its offset. `_position` is the index of the next
+    byte in `_text`, and `_line` the number of its line.
+    """
 
     def __init__(self, head: bytes, source: Iterator[bytes], offset: int) -> None:
         self._source = source
         self._text = head
-        self._at = 0
+        self._position = 0
         self._line = 1
         self._offset = offset
 
     def rows(self) -> Iterator[Row[dict[str, Any]]]:
-        """A row for each item. An item that cannot be read does not affect the others."""
+        """Yields a row for each item. Ends at an item that has no end or is nested too deeply."""
         self._next_byte()
-        self._at += 1  # [
-        item, last = 0, self._next_byte() == b"]"
-        while not last:
+        self._position += 1  # [
+        number, is_end = 0, self._next_byte() == b"]"
+        while not is_end:
             self._next_byte()
-            item += 1
-            line, offset = self._line, self._offset + self._at
-            if isinstance(text := self._item(), Problem):
-                yield Row(line, None, "", text, item)
+            number += 1
+            line, offset = self._line, self._offset + self._position
+            if isinstance(text := self._next_item(), Problem):
+                yield Row(line, None, "", text, number)
                 return
-            if len(text) > LONGEST:
-                yield Row(line, None, lossless(text[:LONGEST]), TOO_LONG, item)
+            if len(text) > MAX_RECORD_BYTES:
+                yield Row(line, None, lossless(text[:MAX_RECORD_BYTES]), TOO_LONG, number)
             else:
-                content, problem = _read(text, offset, line)
-                yield Row(line, content, lossless(text) if problem else "", problem, item)
-            last = self._next_byte() == b"]"
-            self._at += not last  # a comma
-        self._at += 1
+                content, problem = _parse(text, offset, line)
+                yield Row(line, content, lossless(text) if problem else "", problem, number)
+            is_end = self._next_byte() == b"]"
+            self._position += not is_end  # a comma
+        self._position += 1
         if self._next_byte():
-            rest = lossless(self._text[self._at :][:_SHOWN_TEXT])
-            yield Row(self._line, None, rest, _AFTER_END, item + 1)
+            rest = lossless(self._text[self._position :][:_MAX_REPORTED_BYTES])
+            yield Row(self._line, None, rest, _AFTER_END, number + 1)
 
-    def _more(self) -> bool:
-        """Read more text after what is not used yet. False at the end."""
+    def _read_chunk(self) -> bool:
+        """Drops the text before the current byte, and reads a chunk. Returns False at the end."""
         if not (chunk := next(self._source, b"")):
             return False
-        self._offset += self._at
-        self._text = self._text[self._at :] + chunk
-        self._at = 0
+        self._offset += self._position
+        self._text = self._text[self._position :] + chunk
+        self._position = 0
         return True
 
     def _next_byte(self) -> bytes:
-        """The next byte after white space; empty at the end."""
+        """Returns the next byte after white space, or no byte at the end. Does not consume it."""
         while True:
-            end = _SPACES.match(self._text, self._at).end()  # type: ignore[union-attr]
-            self._line += self._text.count(b"\n", self._at, end)
-            self._at = end
-            if end < len(self._text) or not self._more():
+            end = _SPACES.match(self._text, self._position).end()  # type: ignore[union-attr]
+            self._line += self._text.count(b"\n", self._position, end)
+            self._position = end
+            if end < len(self._text) or not self._read_chunk():
                 return self._text[end : end + 1]
 
-    def _item(self) -> bytes | Problem:
-        """The text of an item, up to a comma or the end of the array; a problem if it has no end.
+    def _next_item(self) -> bytes | Problem:
+        """Returns the text of an item, up to a comma or the end of the array.
 
-        Of an item that is too long, only the beginning is held.
+        Returns a problem if the item has no end or is nested too deeply. If the item is too long,
+        returns only the first MAX_RECORD_BYTES + 1 bytes.
         """
-        if flat := _FLAT.match(self._text, self._at):
-            self._at = flat.end()
+        if flat := _FLAT.match(self._text, self._position):
+            self._position = flat.end()
             self._line += flat[0].count(b"\n")
             return flat[0]
-        held, at, depth, in_string = b"", self._at, 0, False
+        item, position, depth, in_string = b"", self._position, 0, False
         while True:
             pattern = _IN_STRING if in_string else _NESTED if depth else _OUTSIDE
-            found = pattern.search(self._text, at)
-            if found is None or (found[0] == b"\\" and found.end() == len(self._text)):
-                held = self._used(held, found.start() if found else len(self._text))
-                if not self._more():
+            match = pattern.search(self._text, position)
+            if match is None or (match[0] == b"\\" and match.end() == len(self._text)):
+                item = self._consume(item, match.start() if match else len(self._text))
+                if not self._read_chunk():
                     return _NO_END
-                at = 0
+                position = 0
                 continue
-            at, token = found.end(), found[0]
+            position, token = match.end(), match[0]
             if in_string:
-                at += token == b"\\"  # what follows it is not the end of the string
+                position += token == b"\\"  # the escaped byte does not end the string
                 in_string = token == b"\\"
             elif token == b'"':
                 in_string = True
@@ -178,25 +181,25 @@ class _Array:
                 if depth > DEEPEST:
                     return _TOO_DEEP
             elif depth == 0:
-                return self._used(held, found.start()).rstrip()
+                return self._consume(item, match.start()).rstrip()
             else:
                 depth -= 1
 
-    def _used(self, held: bytes, end: int) -> bytes:
-        """The held text of an item with what follows, up to one byte more than it may have."""
-        part = self._text[self._at : end]
+    def _consume(self, item: bytes, end: int) -> bytes:
+        """Consumes the text before `end`. Returns the item with that text, cut if too long."""
+        part = self._text[self._position : end]
         self._line += part.count(b"\n")
-        self._at = end
-        return (held + part)[: LONGEST + 1]
+        self._position = end
+        return (item + part)[: MAX_RECORD_BYTES + 1]
 
 
 def write(objects: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """A line for each."""
+    """Yields a line for each object."""
     for each in objects:
-        yield _written(each) + b"\n"
+        yield _encode(each) + b"\n"
 
 
-def _written(value: Mapping[str, Any]) -> bytes:
+def _encode(value: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits

@@ -1,5 +1,6 @@
-"""The lines of a file, numbered and bounded."""
+"""The lines of a file, with their numbers and a limit for their length."""
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, ClassVar, Final, Generic, NamedTuple, TypeVar
 
@@ -7,18 +8,16 @@ from domain.errors import Problem
 
 T = TypeVar("T")
 
-LONGEST: Final = 2**16
-"""Bytes of a line, and of a record that goes over several lines."""
+MAX_RECORD_BYTES: Final = 2**16
+"""The limit for the bytes of a line, and of a record of several lines."""
 
-_MARK: Final = b"\xef\xbb\xbf"
-
-TOO_LONG: Final = Problem("record_too_long", f"must have at most {LONGEST} bytes")
+TOO_LONG: Final = Problem("record_too_long", f"must have at most {MAX_RECORD_BYTES} bytes")
 
 
 class NotUtf8(Problem):
-    """Bytes that are not UTF-8. In every record of a file, the problem has the same cause.
+    """Bytes that are not UTF-8. All such records of a file usually have the same cause.
 
-    `brief` is its detail without the place and the remedy.
+    `brief` is the detail without the position and the remedy.
     """
 
     __slots__ = ()
@@ -26,7 +25,7 @@ class NotUtf8(Problem):
 
     @classmethod
     def at(cls, offset: int, line: int, byte: int, code: str = "not_utf_8") -> "NotUtf8":
-        """The problem of a byte at an offset from the beginning of the file."""
+        """Returns the problem of a byte at an offset from the start of the file."""
         return cls(
             code,
             f"{cls.brief}; byte 0x{byte:02x} at offset {offset} (line {line}) is not. "
@@ -37,9 +36,9 @@ class NotUtf8(Problem):
 class Row(NamedTuple, Generic[T]):
     """A record of a file, and the number of the line on which it begins. A tuple, for its speed.
 
-    Where there is a problem, `content` is None and `text` is the record as it stands there; bytes
+    If there is a problem, `content` is None and `text` is the original text of the record. Bytes
     that are not UTF-8 are lone surrogates in it (PEP 383). `item` is the position of an item of
-    an array, from 1.
+    an array, from 1, or 0 if there is no array.
     """
 
     line: int
@@ -50,10 +49,10 @@ class Row(NamedTuple, Generic[T]):
 
 
 class Block(NamedTuple):
-    """Complete lines with their ends; the last line of a file may lack its end.
+    """Complete lines with their line ends. The last line of a file can lack its line end.
 
-    `number` is the number of the first line, and `offset` the offset of its first byte. A `cut`
-    block is the beginning of one line that is too long.
+    `number` is the number of the first line, and `offset` the offset of its first byte. If `cut` is
+    true, the block is the beginning of one line that is too long.
     """
 
     number: int
@@ -63,28 +62,33 @@ class Block(NamedTuple):
 
 
 def chunks(file: BinaryIO) -> Iterator[bytes]:
-    """The bytes of a file in UTF-8, without a byte order mark, as soon as they can be read."""
+    """Yields the bytes of a file in UTF-8 as they arrive, without a byte order mark."""
     read: Callable[[int], bytes] = getattr(file, "read1", file.read)
     head = b""
-    while len(head) < len(_MARK) and (chunk := read(LONGEST)):
+    while len(head) < len(codecs.BOM_UTF8) and (chunk := read(MAX_RECORD_BYTES)):
         head += chunk
-    head = head.removeprefix(_MARK)
-    yield from in_parts(head)
-    while chunk := read(LONGEST):
+    yield from split_chunks(head.removeprefix(codecs.BOM_UTF8))
+    while chunk := read(MAX_RECORD_BYTES):
         yield chunk
 
 
-def in_parts(data: bytes) -> Iterator[bytes]:
-    """The bytes in chunks of at most LONGEST bytes."""
-    for start in range(0, len(data), LONGEST):
-        yield data[start : start + LONGEST]
+def prepend(head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the head, in chunks of at most MAX_RECORD_BYTES bytes, and then the other chunks."""
+    yield from split_chunks(head)
+    yield from chunks
+
+
+def split_chunks(data: bytes) -> Iterator[bytes]:
+    """Yields the bytes in chunks of at most MAX_RECORD_BYTES bytes."""
+    for start in range(0, len(data), MAX_RECORD_BYTES):
+        yield data[start : start + MAX_RECORD_BYTES]
 
 
 def blocks(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Block]:
-    """The lines of a file, many at a time. `offset` is the offset of the first byte.
+    """Yields the lines of a file in blocks. `offset` is the offset of the first byte.
 
-    A chunk has at most LONGEST bytes. Of a longer line, the block has so many bytes; the others are
-    skipped.
+    A chunk may have at most MAX_RECORD_BYTES bytes. If a line is longer, its block has the first
+    MAX_RECORD_BYTES bytes, and the others are skipped.
     """
     number, carried = 1, b""
     source = iter(chunks)
@@ -92,12 +96,12 @@ def blocks(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Block]:
         end = chunk.rfind(b"\n") + 1
         if carried:
             first = chunk.find(b"\n") + 1
-            if len(carried) + (first or len(chunk)) > LONGEST:
-                skipped = _skip_line(chunk, source)
-                yield Block(number, (carried + chunk[:LONGEST])[:LONGEST], offset, cut=True)
+            if len(carried) + (first or len(chunk)) > MAX_RECORD_BYTES:
+                beginning = (carried + chunk)[:MAX_RECORD_BYTES]
+                chunk, skipped_bytes = _skip_line(chunk, source)
+                yield Block(number, beginning, offset, cut=True)
                 number += 1
-                chunk, size = skipped
-                offset += len(carried) + size
+                offset += len(carried) + skipped_bytes
                 carried = b""
                 end = chunk.rfind(b"\n") + 1
         if end:
@@ -113,16 +117,19 @@ def blocks(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Block]:
 
 
 def _skip_line(chunk: bytes, source: Iterator[bytes]) -> tuple[bytes, int]:
-    """What follows the rest of a line in its last chunk, and how many bytes the rest has."""
-    size = 0
+    """Skips the rest of a line, which begins with the chunk.
+
+    Returns the bytes after the line in its last chunk, and the number of skipped bytes.
+    """
+    skipped_bytes = 0
     while not (end := chunk.find(b"\n") + 1):
-        size += len(chunk)
-        if (more := next(source, None)) is None:
-            return b"", size
-        chunk = more
-    return chunk[end:], size + end
+        skipped_bytes += len(chunk)
+        if (next_chunk := next(source, None)) is None:
+            return b"", skipped_bytes
+        chunk = next_chunk
+    return chunk[end:], skipped_bytes + end
 
 
 def lossless(line: bytes) -> str:
-    """The text of a line, whatever is in it."""
+    """Decodes a line without loss: bytes that are not UTF-8 become lone surrogates (PEP 383)."""
     return line.decode("utf-8", "surrogateescape")

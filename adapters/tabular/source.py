@@ -1,6 +1,6 @@
-"""The text of a file that people have: its encoding and its line ends are recognised.
+"""The text of a file, whose encoding and line ends are recognised.
 
-Whatever the file has, its chunks are UTF-8 without a byte order mark, with LF or CRLF line ends.
+The text is always UTF-8 without a byte order mark, and its line ends are LF or CRLF.
 """
 
 import codecs
@@ -8,22 +8,23 @@ import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
-from adapters.tabular.lines import LONGEST, in_parts
+from adapters.tabular.lines import MAX_RECORD_BYTES, prepend, split_chunks
 from domain.errors import Invalid, Problem, Violation
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig", "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32", "utf-32-le"),  # its mark begins with that of UTF-16
+    # Before UTF-16, because its mark begins with that of UTF-16.
+    (codecs.BOM_UTF32_LE, "utf-32", "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32", "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16", "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16", "utf-16-be"),
 )
-"""Byte order marks, the encoding that writes one, and the encoding of what follows."""
+"""Byte order marks, each with the encoding that writes it and the encoding of the text after it."""
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
-_NOT_OF_FILES: Final = frozenset(
+_UNSUPPORTED_ENCODINGS: Final = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
-"""Encodings of Python that no program uses for files. Some take time that grows with the square."""
+"""Encodings of Python that programs do not use for files. Some take quadratic time."""
 
 _WORKBOOK: Final = "a workbook of a spreadsheet program"
 _SAVE: Final = "Open it in its program, save it as CSV, and import that file"
@@ -48,48 +49,50 @@ _LONE_CR: Final = re.compile(rb"\r(?!\n)")
 
 
 class Source:
-    """The text of a file. Raises Invalid if it is not text in the encoding.
+    """The text of a file. Raises Invalid if the file is not text in its encoding.
 
-    `encoding` is the name of the encoding, for files that must have the same. `head` is the
-    beginning in UTF-8: the first line, unless it is longer than LONGEST bytes. `offset` is the
-    offset of the first byte of the text.
+    `encoding` is the name of the encoding; the file of rejected records has the same one. `head` is
+    the beginning of the text in UTF-8, with the complete first line unless that is longer than
+    MAX_RECORD_BYTES. `offset` is the offset of the text in the file.
     """
 
     def __init__(self, file: BinaryIO, encoding: str | None = None) -> None:
         self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
         head = self._first_line()
         mark, self.encoding, self._codec = _encoding(head, encoding)
-        _refuse_other_formats(head, encoded=self.encoding not in _UTF_8)
+        _reject_other_formats(head, may_have_nul=self.encoding not in _UTF_8)
         self.offset = len(mark)
         if self.encoding in _UTF_8:
-            self._chunks = self._raw(head[len(mark) :])
             self.head = head[len(mark) :]
+            self._chunks = self._utf_8_chunks(self.head)
         else:
-            self._chunks = self._decoded(head[len(mark) :])
-            self.head = self._pull_line()
-        if _has_cr_alone(self.head):
-            self._chunks = _with_lf(self._chunks)
+            self._chunks = self._decoded_chunks(head[len(mark) :])
+            self.head = self._peek_line()
+        if _has_cr_line_ends(self.head):
+            self._chunks = _replace_cr(self._chunks)
             self.head = _LONE_CR.sub(b"\n", self.head)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The text in chunks of at most LONGEST bytes, once."""
+        """Yields the text in chunks of at most MAX_RECORD_BYTES bytes. Can be called once."""
         return self._chunks
 
     def _first_line(self) -> bytes:
         head = b""
-        while len(head) <= LONGEST and (b"\n" not in head or len(head) < len(codecs.BOM_UTF32_LE)):
-            if not (chunk := self._read(LONGEST)):
+        while len(head) <= MAX_RECORD_BYTES and (
+            b"\n" not in head or len(head) < len(codecs.BOM_UTF32_LE)
+        ):
+            if not (chunk := self._read(MAX_RECORD_BYTES)):
                 break
             head += chunk
         return head
 
-    def _raw(self, head: bytes) -> Iterator[bytes]:
-        yield from in_parts(head)
-        while chunk := self._read(LONGEST):
+    def _utf_8_chunks(self, head: bytes) -> Iterator[bytes]:
+        yield from split_chunks(head)
+        while chunk := self._read(MAX_RECORD_BYTES):
             yield chunk
 
-    def _decoded(self, head: bytes) -> Iterator[bytes]:
-        """The text in UTF-8. Raises Invalid at the first bytes that are not in the encoding."""
+    def _decoded_chunks(self, head: bytes) -> Iterator[bytes]:
+        """Yields the text in UTF-8. Raises Invalid if bytes cannot be decoded."""
         decoder = codecs.getincrementaldecoder(self._codec)()
         offset, line = self.offset, 1
         chunk = head
@@ -101,61 +104,62 @@ class Source:
                 raise self._undecodable(error, offset - pending, line) from error
             offset += len(chunk)
             line += _line_ends(text)
-            yield from in_parts(text.encode("utf-8", "surrogatepass"))
+            yield from split_chunks(text.encode("utf-8", "surrogatepass"))
             if not chunk:
                 return
-            chunk = self._read(LONGEST)
+            chunk = self._read(MAX_RECORD_BYTES)
 
     def _undecodable(self, error: UnicodeError, start: int, line: int) -> Invalid:
-        byte = "its text"
+        position = "its text"
         if isinstance(error, UnicodeDecodeError):
             line += _line_ends(error.object[: error.start].decode(self._codec, "ignore"))
-            byte = f"byte 0x{error.object[error.start]:02x} at offset {start + error.start}"
-        return _refusal(
+            position = f"byte 0x{error.object[error.start]:02x} at offset {start + error.start}"
+        return _invalid_file(
             "wrong_encoding",
-            f"isn't text in {self.encoding}: {byte} (line {line}) can't be decoded. "
+            f"isn't text in {self.encoding}: {position} (line {line}) can't be decoded. "
             "Name the encoding of the file with --encoding, such as utf-8 or windows-1252",
         )
 
-    def _pull_line(self) -> bytes:
-        """The first line of the chunks, which still come all."""
+    def _peek_line(self) -> bytes:
+        """Returns the beginning of the text, up to the first line end. Does not consume it."""
         head, rest = b"", self._chunks
-        while b"\n" not in head and len(head) <= LONGEST and (chunk := next(rest, b"")):
+        while b"\n" not in head and len(head) <= MAX_RECORD_BYTES and (chunk := next(rest, b"")):
             head += chunk
-        self._chunks = _followed(head, rest)
+        self._chunks = prepend(head, rest)
         return head
 
 
-def known_encoding(name: str) -> bool:
-    """Whether Python can decode text in the encoding, and programs use it for files."""
+def is_known_encoding(name: str) -> bool:
+    """Returns True if Python can decode the encoding, and programs use it for files."""
     try:
         b"text".decode(name, "ignore")  # raises LookupError if it is not an encoding of text
         codecs.getincrementaldecoder(name)
-        return codecs.lookup(name).name.replace("_", "-") not in _NOT_OF_FILES
+        return codecs.lookup(name).name.replace("_", "-") not in _UNSUPPORTED_ENCODINGS
     except (LookupError, ValueError):
         return False
 
 
 def encoder(encoding: str) -> Callable[[str], bytes]:
-    """Encodes the parts of a file that has the encoding of a source. The first may get a mark.
+    """Returns a function that encodes the parts of a file in their order.
 
-    Lone surrogates become the bytes that they stand for. Characters that the encoding lacks are
-    written as escapes.
+    `encoding` is that of a Source. Some encodings write a byte order mark before the first part. In
+    UTF-8, lone surrogates become the bytes that they represent (PEP 383). In other encodings,
+    characters that the encoding lacks become backslash escapes.
     """
     errors = "surrogateescape" if encoding in _UTF_8 else "backslashreplace"
     return codecs.getincrementalencoder(encoding)(errors).encode
 
 
 def _encoding(head: bytes, chosen: str | None) -> tuple[bytes, str, str]:
-    """The byte order mark, the encoding, and the encoding of what follows the mark.
+    """Returns the byte order mark, the encoding, and the encoding of the text after the mark.
 
-    Raises Invalid if the mark contradicts the choice.
+    Raises Invalid if the mark contradicts the chosen encoding.
     """
     name = codecs.lookup(chosen).name.replace("_", "-") if chosen else None
     for mark, marked, codec in _MARKS:
         if head.startswith(mark):
             if name and _family(name) != _family(marked):
-                raise _refusal(
+                raise _invalid_file(
                     "wrong_encoding",
                     f"begins with the byte order mark of {_family(marked).upper()}, so it isn't in "
                     f"{chosen}. Omit --encoding",
@@ -172,51 +176,46 @@ def _family(encoding: str) -> str:
     return "-".join(encoding.split("-")[:2])
 
 
-def _refuse_other_formats(head: bytes, *, encoded: bool) -> None:
-    """Raises Invalid if the file is of a format that is not read. `encoded`: it may have NULs."""
+def _reject_other_formats(head: bytes, *, may_have_nul: bool) -> None:
+    """Raises Invalid if the first bytes show that the file is not text."""
     for start, name, remedy in _FORMATS:
         if head.startswith(start):
-            raise _refusal("not_text", f"is {name}. {remedy}")
+            raise _invalid_file("not_text", f"is {name}. {remedy}")
     if _MARKUP.match(head):
-        raise _refusal("not_text", f"is HTML or XML. {_SAVE}")
-    first = head.split(b"\n", 1)[0][:LONGEST]
-    if not encoded and b"\0" in first:
+        raise _invalid_file("not_text", f"is HTML or XML. {_SAVE}")
+    first = head.split(b"\n", 1)[0][:MAX_RECORD_BYTES]
+    if not may_have_nul and b"\0" in first:
         for name, nuls, others in (
             ("utf-16-le", first[1::2], first[::2]),
             ("utf-16-be", first[::2], first[1::2]),
         ):
             if b"\0" not in others and nuls.count(b"\0") > len(nuls) // 2:
-                raise _refusal(
+                raise _invalid_file(
                     "wrong_encoding",
                     f"seems to be UTF-16 without a byte order mark. Try --encoding {name}",
                 )
-        raise _refusal(
+        raise _invalid_file(
             "not_text", "is binary, not text: its first line contains NUL. Save it as CSV"
         )
 
 
-def _has_cr_alone(head: bytes) -> bool:
-    """Whether the first line ends with CR, as on Macintosh, and not with LF or CRLF."""
+def _has_cr_line_ends(head: bytes) -> bool:
+    """Returns True if the first line ends with CR alone, as in files of old Macintosh programs."""
     line = _QUOTED.sub(b"", head.split(b"\n", 1)[0] + b"\n")
     return _LONE_CR.search(line) is not None
 
 
-def _with_lf(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks with LF instead of CR alone. Their size stays, so offsets do, too."""
+def _replace_cr(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields the chunks with LF in place of CR alone. Offsets remain the same."""
     carried = b""
     for chunk in chunks:
         chunk, carried = carried + chunk, b""
         if chunk.endswith(b"\r"):  # the next chunk may begin with LF
             chunk, carried = chunk[:-1], b"\r"
-        yield from in_parts(_LONE_CR.sub(b"\n", chunk))
+        yield from split_chunks(_LONE_CR.sub(b"\n", chunk))
     if carried:
         yield b"\n"
 
 
-def _followed(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield from in_parts(head)
-    yield from rest
-
-
-def _refusal(code: str, detail: str) -> Invalid:
+def _invalid_file(code: str, detail: str) -> Invalid:
     return Invalid([Violation("the file", Problem(code, detail))])

@@ -1,4 +1,4 @@
-"""What the use cases need from outside. Adapters implement these ports."""
+"""The ports: interfaces that use cases need and adapters implement."""
 
 from application.ports.errors import ConcurrentUpdate, OutcomeUnknown, Unavailable
 from application.ports.idempotency import (

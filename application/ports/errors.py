@@ -1,19 +1,19 @@
-"""The failures of a store."""
+"""The errors of a store that fails."""
 
 from domain.errors import RosterError
 
 
 class Unavailable(RosterError):
-    """The store can't do it now. Nothing happened, but for OutcomeUnknown.
+    """The store cannot do it now. Nothing was changed, except perhaps in case of OutcomeUnknown.
 
-    `reason` is the cause for the operator's terminal and log, if it is known. Clients of the API
-    never see it.
+    `reason` is the cause, if it is known, for the operator's terminal and log. The API never
+    returns it.
     """
 
     code = "unavailable"
     reason: str | None = None
 
-    def __init__(self, detail: str = "The directory can't be reached now; try again.") -> None:
+    def __init__(self, detail: str = "The directory is unavailable. Try again later.") -> None:
         super().__init__(detail)
 
     @property
@@ -21,24 +21,29 @@ class Unavailable(RosterError):
         """The message for the operator: the detail, and the reason if it is known."""
         if self.reason is None:
             return self.detail
-        if type(self) is Unavailable:  # its detail says no more than the reason
+        if type(self) is Unavailable:  # its detail adds nothing to the reason
             return self.reason
         return f"{self.detail.rstrip('.')}: {self.reason}"
 
 
 class ConcurrentUpdate(Unavailable):
-    """Another unit of work changed the same thing first; nothing happened, and it may run again."""
+    """Another unit of work changed the same data first. Nothing was changed. A retry is safe."""
 
     code = "overtaken"
 
     def __init__(self) -> None:
-        super().__init__("Others kept changing the same thing; try again.")
+        super().__init__(
+            "Other requests kept changing the same data. Nothing was changed. Try again."
+        )
 
 
 class OutcomeUnknown(Unavailable):
-    """The answer to a commit was lost: all of it happened, or nothing."""
+    """The response to a commit was lost. Either all changes were applied or none."""
 
     code = "outcome_unknown"
 
     def __init__(self) -> None:
-        super().__init__("The answer of the database was lost: look whether it happened.")
+        super().__init__(
+            "The database did not confirm the commit, so the change may or may not have been "
+            "applied. Check before you try again."
+        )

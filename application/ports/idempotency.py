@@ -1,4 +1,4 @@
-"""Stored responses to requests that clients may repeat."""
+"""Stored responses to requests that clients may retry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,7 @@ from domain.errors import Conflict, RosterError
 
 IDEMPOTENCY_TTL: Final = timedelta(hours=24)
 STORED_BYTES: Final = 16 * 1024**2
-"""How many bytes of responses are stored for one principal in that time, unless a setting says
-otherwise."""
+"""The default limit for the stored responses of one principal, in bytes."""
 
 Subject = tuple[str, int]
 """A resource: its type and its id."""
@@ -18,9 +17,10 @@ Subject = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """The response to a request. `subjects` are the resources that it contains, or may contain.
+    """The response to a request.
 
-    Status and headers have a meaning only for the adapter that creates the response.
+    Only the adapter that creates the response interprets `status` and `headers`. `subjects` are the
+    resources that the response may contain.
     """
 
     status: int
@@ -62,7 +62,7 @@ class ResponseErased(Conflict):
 
 
 class TooManyStoredResponses(RosterError):
-    """The responses that are stored for the principal take all the space that it has.
+    """The stored responses of the principal have reached their size limit.
 
     `retry_after` is the number of seconds until one of them expires.
     """
@@ -71,43 +71,43 @@ class TooManyStoredResponses(RosterError):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
-            "The responses stored for your idempotency keys of the last 24 hours take all the "
-            "space that one principal has. Nothing was done. Try again later, or without a key."
+            "The responses stored for your idempotency keys of the last 24 hours have reached the "
+            "size limit of a principal. Nothing was changed. Try again later, or without a key."
         )
         self.retry_after = max(1, retry_after)
 
 
 class IdempotencyStore(Protocol):
-    """The stored responses to requests that may be repeated, as one unit of work sees them.
-
-    They expire after IDEMPOTENCY_TTL.
-    """
+    """The stored responses in a unit of work. They expire after IDEMPOTENCY_TTL."""
 
     def reserve(self, key: str, digest: str, *, owner: str, at: datetime) -> StoredResponse | None:
-        """Reserve the key for this unit, which then must keep a response; or return the stored one.
+        """Returns the stored response of the key. If there is none, reserves the key for this unit.
 
-        `owner` identifies the principal. While another unit has the key, it waits, but not until
-        the very end of the deadline. Raises KeyInUse if that unit is still open then, KeyReused
-        if the key was used with another digest, ResponseErased if its response was erased,
-        ConcurrentUpdate if its response was deleted meanwhile, and TooManyStoredResponses if the
-        owner has no space left.
+        A unit that reserves a key must store a response. `owner` identifies the principal. If
+        another unit has reserved the key, waits for its end until shortly before the deadline.
+
+        - Raises KeyInUse if that unit is still open then.
+        - Raises KeyReused if the key was used with another digest.
+        - Raises ResponseErased if the response was erased.
+        - Raises ConcurrentUpdate if the response is deleted meanwhile.
+        - Raises TooManyStoredResponses if the owner has reached the size limit.
         """
 
-    def store(self, key: str, answer: StoredResponse) -> None:
-        """Store the response for a key that was reserved.
+    def store(self, key: str, response: StoredResponse) -> None:
+        """Stores the response of a reserved key.
 
-        Raises TooManyStoredResponses if the owner has not enough space left.
+        Raises TooManyStoredResponses if the response would exceed the size limit of the owner.
         """
 
     def erase(self, subject_type: str, subject_id: int) -> int:
-        """Erase the responses that may contain the resource, and return their number.
+        """Erases the responses that may contain the resource, and returns their number.
 
-        Their keys stay in use. The unit must hold or have removed the resource, so that no open
-        unit has read it.
+        Their keys remain in use. The unit must have locked or removed the resource before, so that
+        no other open unit has read it.
         """
 
     def delete_expired(self, until: datetime) -> int:
-        """Delete some of the responses that were stored until then, and return their number.
+        """Deletes some of the responses that were stored until then, and returns their number.
 
-        Those that another unit holds are left. None is left to delete if it returns 0.
+        Skips responses that another unit has locked. Returns 0 if no others remain.
         """

@@ -9,8 +9,8 @@ class Secrets(Protocol):
     """Random secrets of the installation, which all of its processes share."""
 
     def get_or_create(self, name: str) -> bytes:
-        """Return the secret of that name; if it does not exist, create SECRET_BYTES random bytes.
+        """Returns the secret of that name; if it does not exist, creates SECRET_BYTES random bytes.
 
-        Every caller gets the same value, also when several create it at the same time. Raises
+        All callers get the same value, even if several create it at the same time. Raises
         Unavailable if the secret can be neither read nor created.
         """

@@ -1,4 +1,4 @@
-"""A unit of work: what happens in one transaction, and how it is opened."""
+"""Units of work: the changes of one transaction."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ from domain.errors import Conflict
 T = TypeVar("T")
 
 Clock = Callable[[], datetime]
-"""The time: UTC, whole milliseconds."""
+"""Returns the current time in UTC, in whole milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,10 @@ class Context:
 
     @property
     def actor(self) -> tuple[str | None, str | None, str | None]:
-        """Subject, kind and issuer of the principal, as the audit log records them."""
-        who = self.principal
-        return (who.subject, who.kind, who.issuer) if who else (None, None, None)
+        """The subject, the kind and the issuer of the principal, as in the audit log."""
+        if (principal := self.principal) is None:
+            return None, None, None
+        return principal.subject, principal.kind, principal.issuer
 
 
 @dataclass(slots=True)
@@ -72,17 +73,17 @@ class TooManyLinks(Conflict):
 
 
 class UnitOfWork(Protocol):
-    """A transaction, with what can be read and written in it."""
+    """A transaction, with the data that it can read and write."""
 
     @property
     def context(self) -> Context: ...
 
     @property
     def now(self) -> datetime:
-        """The time of everything that the unit writes."""
+        """The timestamp of all changes in the unit."""
 
     def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
-        """The entities of the type. It is created when it is first used."""
+        """Returns the repository of a type. Creates it when it is first used."""
 
     def links(self, relationship: ToMany) -> Links:
         """The pairs of the relationship's association. It is created when it is first used."""
@@ -96,19 +97,19 @@ class UnitOfWork(Protocol):
 
     @property
     def audit(self) -> AuditLog:
-        """The changes that the unit makes."""
+        """The events of the unit."""
 
     def savepoint(self) -> Callable[[], None]:
-        """Create a savepoint. Returns a function that rolls back to it."""
+        """Creates a savepoint. Returns a function that rolls back to it."""
 
 
 class Begin(Protocol):
-    """Opens a unit of work. A clean exit commits it; any other exit rolls it back.
+    """Opens a unit of work. Commits it at the end of the block, or rolls it back on an exception.
 
-    With `for_update`, everything that the unit reads is locked until its end, so that no other
-    unit can change it. Raises Unavailable if the unit cannot be opened, ConcurrentUpdate if the
-    store rolled it back because of another unit (it may run again), and OutcomeUnknown if the
-    response to the commit was lost.
+    With `for_update`, all data that the unit reads are locked until its end, so that no other unit
+    can change them. Raises Unavailable if the unit cannot be opened. Raises ConcurrentUpdate if the
+    store rolls it back because of another unit; it may run again. Raises OutcomeUnknown if the
+    response to the commit is lost.
     """
 
     def __call__(
@@ -117,9 +118,9 @@ class Begin(Protocol):
 
 
 class UnitRunner(Protocol):
-    """Runs a unit of work to its end and returns its result; see application.units.
+    """Runs a unit of work and returns its result. application.units has the implementations.
 
-    With `for_update`, the first attempt already locks everything that the unit reads.
+    With `for_update`, even the first attempt locks all data that the unit reads.
     """
 
     def __call__(

@@ -1,14 +1,13 @@
-"""The floor: the fastest way to handle these requests with Flask and PostgreSQL. Checks nothing.
+"""The floor: the fastest way to handle these requests with Flask and PostgreSQL.
 
-It serves the same documents as Roster, from Roster's tables, as far as the scenarios need them. It
-records each change in the audit log with the statement that makes the change. It takes every known
-shortcut:
+This application serves the documents that the scenarios need, from Roster's tables. The documents
+equal Roster's. One statement makes a change and records it in the audit log. The application
+validates nothing, and takes every known shortcut:
 
-- Each thread has its own connection, on which the statements are prepared. A request is one
-  statement.
+- Each thread has its own connection with prepared statements. Each request executes one statement.
 - PostgreSQL sends ids, booleans and timestamps as the text that JSON needs. This does not cost
   PostgreSQL more, and Python converts nothing.
-- A document is one template. A cursor is the id, without protection.
+- A document is one template. A cursor is an unprotected id.
 - A query string is parsed once.
 - Flask has only the parts that handle a request: `adapters.web.flask_app`.
 """
@@ -38,6 +37,10 @@ FIELDS = (
 )
 COLUMNS = f"{FIELDS}, version"
 NOW = "date_trunc('milliseconds', now())"
+USER = (
+    "INSERT INTO users (email, email_key, name, name_key, is_active, role,"
+    f" creation_time, update_time, version) VALUES ($1, $2, $3, $4, $5, $6, {NOW}, {NOW}, 1)"
+)
 EVENT = "INSERT INTO events (time, action, subject_type, subject_id, version, changes)"
 STATEMENTS = {
     "read(bigint)": f"SELECT {COLUMNS} FROM users WHERE id = $1",
@@ -48,9 +51,7 @@ STATEMENTS = {
         f"SELECT {FIELDS} FROM users WHERE email_key = $1 ORDER BY users.id LIMIT $2"
     ),
     "add(text, text, text, text, boolean, text, text)": (
-        "WITH created AS (INSERT INTO users (email, email_key, name, name_key, is_active, role,"
-        f" creation_time, update_time, version) VALUES ($1, $2, $3, $4, $5, $6, {NOW}, {NOW}, 1)"
-        " RETURNING *),"
+        f"WITH created AS ({USER} RETURNING *),"
         f" event AS ({EVENT} SELECT update_time, 'created', 'users', id, version, $7 FROM created)"
         f" SELECT {COLUMNS} FROM created"
     ),
@@ -75,7 +76,7 @@ app = App(__name__)
 
 
 class Session(threading.local):
-    """The connection of a thread, and its cursor."""
+    """The connection of a thread, with its prepared statements and its cursor."""
 
     def __init__(self) -> None:
         connection = psycopg2.connect(os.environ["ROSTER_DATABASE_URL"])
@@ -86,6 +87,7 @@ class Session(threading.local):
             self.execute(f"PREPARE {signature} AS {statement}")
 
     def row(self, statement: str, values: Sequence[object] | None = None) -> Any:
+        """Execute a statement. Returns the first row, or None."""
         self.execute(statement, values)
         return self.cursor.fetchone()
 
@@ -104,6 +106,7 @@ class Query(NamedTuple):
 
 @lru_cache(256)
 def parse(query: str) -> Query:
+    """Parse a query string."""
     size, after, email, shared = 25, None, None, []
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
@@ -120,7 +123,7 @@ def parse(query: str) -> Query:
 
 
 def timestamp(quoted_text: str) -> str:
-    """The JSON of a timestamp with milliseconds. PostgreSQL omits trailing zeros."""
+    """Add the zeros and the Z that PostgreSQL omits to a timestamp in JSON."""
     if len(quoted_text) == 25:
         return f'{quoted_text[:-1]}Z"'
     seconds, _, fraction = quoted_text[:-1].partition(".")
@@ -128,7 +131,7 @@ def timestamp(quoted_text: str) -> str:
 
 
 def resource(row: Row) -> str:
-    """The resource object without its closing brace. JSON escapes no character of a role."""
+    """The resource object without its closing brace. No character of a role needs an escape."""
     key, email, name, is_active, role, creation_time, update_time = row[:7]
     return (
         f'{{"type":"users","id":"{key}","attributes":{{"email":{quoted(email)},'
@@ -139,6 +142,7 @@ def resource(row: Row) -> str:
 
 
 def single(row: Row, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
+    """The response with one user."""
     body = (
         f'{{"jsonapi":{{"version":"1.1"}},"links":{{"self":"{USERS}/{row[0]}",'
         f'"describedby":"/openapi.json"}},"data":{resource(row)}}}}}'
@@ -149,11 +153,13 @@ def single(row: Row, status: int = 200, headers: Iterable[tuple[str, str]] = ())
 
 @app.get(f"{USERS}/<int:user_id>")
 def read(user_id: int) -> Response:
+    """Read a user."""
     return single(session.row(f"EXECUTE read({user_id})"))
 
 
 @app.get(USERS)
 def list_users() -> Response:
+    """List users by id, or find a user by email."""
     query: str = current_request().environ["QUERY_STRING"]
     size, after, email, shared = parse(query)
     if email is None:
@@ -190,7 +196,7 @@ def link(shared: str, direction: str, cursor: str | None) -> str:
 
 
 def attributes() -> dict[str, Any]:
-    """The attributes in the request."""
+    """The attributes in the body of the request."""
     body = current_request().environ["wsgi.input"].read()
     sent: dict[str, Any] = orjson.loads(body)["data"]["attributes"]
     return sent
@@ -198,20 +204,22 @@ def attributes() -> dict[str, Any]:
 
 @app.post(USERS)
 def create() -> Response:
+    """Create a user."""
     sent = attributes()
     email, name = sent["email"], sent["name"]
     is_active, role = sent.get("is_active", False), sent.get("role", "user")
     values = {"email": email, "name": name, "is_active": is_active, "role": role}
-    changes = orjson.dumps({each: {"from": None, "to": to} for each, to in values.items()}).decode()
+    changes = {attribute: {"from": None, "to": value} for attribute, value in values.items()}
     row = session.row(
         "EXECUTE add(%s, %s, %s, %s, %s, %s, %s)",
-        (email, fold(email), name, fold(name), is_active, role, changes),
+        (email, fold(email), name, fold(name), is_active, role, orjson.dumps(changes).decode()),
     )
     return single(row, 201, [("Location", f"{USERS}/{row[0]}")])
 
 
 @app.patch(f"{USERS}/<int:user_id>")
 def rename(user_id: int) -> Response:
+    """Change the name of a user if the version in If-Match is current."""
     name = attributes()["name"]
     version = int(current_request().environ["HTTP_IF_MATCH"].strip('"'))
     row = session.row(f"EXECUTE rename({user_id}, {version}, %s, %s)", (name, fold(name)))

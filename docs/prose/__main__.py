@@ -18,9 +18,10 @@ from docs.prose.faults import Fault, faults_of
 
 _ROOT: Final = Path(__file__).parents[2]
 _UNCOVERED: Final = Path("docs/prose/uncovered.txt")
-# Quotations of JSON:API, pages that are generated from texts in the code, examples of faults.
+# Quotations of JSON:API, the Contributor Covenant, pages that are generated from texts in the code,
+# examples of faults.
 _NOT_CHECKED: Final = re.compile(
-    r"tests/http/conformance/spec/|docs/(conformance|reference|settings)\.md|tests/project/docs/test_prose\.py|\.gitignore"
+    r"tests/http/conformance/spec/|CODE_OF_CONDUCT\.md|docs/(conformance|reference|settings)\.md|tests/project/docs/test_prose\.py|\.gitignore"
 )
 
 

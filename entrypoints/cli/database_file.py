@@ -31,7 +31,7 @@ def require_database(settings: "Settings") -> None:
     """
     if settings.database != "sqlite":
         return
-    from adapters.sql.private_files import missing
+    from adapters.sql.private_files import missing_file
 
-    if file := missing(settings.database_url):
+    if file := missing_file(settings.database_url):
         raise NoDatabase(file)

@@ -1,4 +1,4 @@
-"""The files that commands read and write; - is standard input or output."""
+"""The files that commands read and write. - is standard input or output."""
 
 import errno
 import os
@@ -15,27 +15,27 @@ from application.ports import Unavailable
 
 STANDARD = "-"
 _OWNER_ONLY = 0o600
-_READ_BY_OTHERS = 0o044
+_READABLE_BY_OTHERS = 0o044
 
-_ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-# Files to read may also be named like this. The reader of CSV explains what a workbook is.
-_ENDINGS_TO_READ = {
-    **_ENDINGS,
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# Only for reading. The reader of CSV rejects workbooks, and explains how to save them as CSV.
+_READABLE_FORMATS = {
+    **_FORMATS,
     **dict.fromkeys((".tsv", ".tab"), "csv"),
     ".json": "jsonl",
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods", ".numbers"), "csv"),
 }
 
-as_format = click.option(
+format_option = click.option(
     "--format",
-    "form",
+    "file_format",
     type=click.Choice(["csv", "jsonl"]),
-    help="The format of FILE.  [default: by the end of its name; csv for -]",
+    help="The format of FILE.  [default: from its extension; csv for -]",
 )
 
 
 class FileFailed(Unavailable):
-    """A file can't be read or written: the disk is full, there is no permission."""
+    """A file cannot be read or written, for example because the disk is full."""
 
     code = "file_failed"
 
@@ -44,43 +44,46 @@ class FileFailed(Unavailable):
 
 
 def standard_output() -> BinaryIO:
-    """The bytes of standard output. Raises FileFailed if it is closed."""
+    """Returns standard output as a binary stream. Raises FileFailed if it is closed."""
     return _buffer(sys.stdout, "standard output")
 
 
 def _buffer(stream: TextIO | None, name: str) -> BinaryIO:
-    """The interpreter has no stream for a descriptor that is closed."""
-    if stream is None:
+    if stream is None:  # the descriptor was closed before Python started
         raise FileFailed(name, OSError(errno.EBADF, os.strerror(errno.EBADF)))
     return stream.buffer
 
 
 def format_of(name: str, chosen: str | None, *, reading: bool = False) -> str:
-    """The chosen format, or the one of the name. Raises UsageError if the name has none."""
-    ending = ".csv" if name == STANDARD else Path(name).suffix.lower()
-    if found := chosen or (_ENDINGS_TO_READ if reading else _ENDINGS).get(ending):
-        return found
-    raise click.UsageError(f"{name} ends neither with .csv nor with .jsonl: use --format.")
+    """Returns the chosen format, or that of the file extension.
+
+    Raises UsageError if no format is chosen and the extension is unknown.
+    """
+    extension = ".csv" if name == STANDARD else Path(name).suffix.lower()
+    if file_format := chosen or (_READABLE_FORMATS if reading else _FORMATS).get(extension):
+        return file_format
+    raise click.UsageError(f"The extension of {name} is neither .csv nor .jsonl. Use --format.")
 
 
 @contextmanager
-def reading(name: str) -> Iterator[BinaryIO]:
-    """The file's bytes. FileFailed."""
-    with _failing_with_reason(name), _opened(name) as file:
+def open_to_read(name: str) -> Iterator[BinaryIO]:
+    """Opens a file for reading. Raises FileFailed if it cannot be opened or read."""
+    with _file_errors(name), _open(name) as file:
         yield file
 
 
 @contextmanager
-def writing(name: str) -> Iterator[BinaryIO]:
-    """Open a file for writing. Raises FileFailed, also as it is closed; not for a closed pipe.
+def open_to_write(name: str) -> Iterator[BinaryIO]:
+    """Opens a file for writing. Raises FileFailed if it cannot be opened, written or closed.
 
-    A new file is readable by its owner only. An existing one keeps its owner and permissions,
-    with a warning if other users of the machine may read it.
+    Only the owner can read a new file. An existing file keeps its owner and permissions, and a
+    warning is printed if other users of the machine can read it. Raises BrokenPipeError if the
+    reader of a pipe is gone.
     """
-    with _failing_with_reason(name):
+    with _file_errors(name):
         try:
-            with _created(name) as file:
-                _warn_of_readers(name, file)
+            with _create(name) as file:
+                _warn_if_readable_by_others(name, file)
                 yield file
                 file.flush()
         except OSError:
@@ -90,12 +93,12 @@ def writing(name: str) -> Iterator[BinaryIO]:
 
 
 def write(parts: Iterable[bytes], file: IO[bytes]) -> None:
-    """All parts, one after the other."""
+    """Writes the parts to the file."""
     for part in parts:
         file.write(part)
 
 
-def _opened(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
+def _open(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
     return (
         nullcontext(_buffer(sys.stdin, "standard input"))
         if name == STANDARD
@@ -103,14 +106,14 @@ def _opened(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
     )
 
 
-def _created(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
+def _create(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
     if name == STANDARD:
         return nullcontext(standard_output())
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     return os.fdopen(os.open(name, flags, _OWNER_ONLY), "wb")
 
 
-def _warn_of_readers(name: str, file: BinaryIO) -> None:
+def _warn_if_readable_by_others(name: str, file: BinaryIO) -> None:
     if name == STANDARD or name.startswith("/dev/"):
         return
     status = os.fstat(file.fileno())
@@ -119,13 +122,14 @@ def _warn_of_readers(name: str, file: BinaryIO) -> None:
     if status.st_uid != os.geteuid():
         remedy = "remove it first, or choose another name"
         click.echo(f"Warning: {name} belongs to another user, who can read it: {remedy}", err=True)
-    elif status.st_mode & _READ_BY_OTHERS:
+    elif status.st_mode & _READABLE_BY_OTHERS:
         remedy = f"chmod 600 {name}"
         click.echo(f"Warning: other users of this machine can read {name}: {remedy}", err=True)
 
 
 @contextmanager
-def _failing_with_reason(name: str) -> Iterator[None]:
+def _file_errors(name: str) -> Iterator[None]:
+    """Raises FileFailed in place of an OSError, except for a broken pipe."""
     try:
         yield
     except OSError as error:
@@ -135,8 +139,11 @@ def _failing_with_reason(name: str) -> Iterator[None]:
 
 
 def _discard_stdout() -> None:
-    """Or the interpreter would try in vain, as it ends, to write what is left, and say so."""
-    with suppress(OSError):  # it is no file where somebody else listens
+    """Redirects standard output to /dev/null after a failed write.
+
+    Otherwise Python would try to flush the buffer when it exits, and print another error.
+    """
+    with suppress(OSError):  # standard output has no descriptor if it was replaced, as in tests
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)

@@ -148,7 +148,7 @@ class Services:
         if storable(text):  # bytes that are not UTF-8 became lone surrogates
             raise self.type.not_found(text)
         for unique in self.type.unique[:1]:
-            same = Condition(unique.searched_as, Op.EQ, (unique.key_of(text),))
+            same = Condition(unique.search_attribute, Op.EQ, (unique.key_of(text),))
             for entity in self.queries.page(Search((same,)), self.principal).items:
                 return entity
         raise self.type.not_found(text)

@@ -1,4 +1,4 @@
-"""The commands that import and export a resource: files of any length."""
+"""The commands that import and export a resource. Files can have any length."""
 
 import os
 from collections.abc import Iterator
@@ -25,46 +25,50 @@ if TYPE_CHECKING:
 
 
 def import_command(resource: "RegisteredResource") -> click.Command:
-    """The command that imports a resource."""
+    """Returns the command that imports a resource."""
     name, noun = resource.type.name, resource.type.not_found.noun
-    key = _key_of(resource)
+    key = _key_attribute(resource)
 
     @click.command("import")
     @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False))
-    @files.as_format
+    @files.format_option
     @click.option(
         "--encoding",
         metavar="NAME",
-        callback=_encoding,
+        callback=_check_encoding,
         help="The encoding of FILE, such as windows-1252.  [default: UTF-8, or UTF-16 with a byte "
         "order mark]",
     )
     @click.option(
         "--delimiter",
         metavar="CHARACTER",
-        callback=_delimiter,
-        help="The character between the cells of CSV, or the word tab.  [default: a comma, "
-        "semicolon or tab, as the header row has]",
+        callback=_parse_delimiter,
+        help="The delimiter of CSV: a character, or the word tab.  [default: the comma, "
+        "semicolon or tab of the header row]",
     )
     @click.option(
         "--column",
         "columns",
         metavar="ATTR=HEADER",
         multiple=True,
-        help="Read the attribute from the column, or the member of JSON objects, with this header. "
+        help="Read the attribute from the column, or the JSON member, with this name. "
         "Can be repeated.",
     )
     @click.option(
         "--ignore-unknown", is_flag=True, help="Skip columns and members that are not attributes."
     )
-    @click.option("--update", is_flag=True, help=f"Change the {name} whose {key} exists already.")
+    @click.option(
+        "--update",
+        is_flag=True,
+        help=f"Change the {name} whose {key} exists, instead of rejecting these records.",
+    )
     @click.option(
         "--update-only",
         is_flag=True,
-        help=f"As --update, and reject records whose {key} does not exist: create no {noun}.",
+        help=f"Like --update, but create no {noun}: reject records whose {key} does not exist.",
     )
     @click.option(
-        "--skip-errors", is_flag=True, help="Import the valid records although others are rejected."
+        "--skip-errors", is_flag=True, help="Import the valid records even if others are rejected."
     )
     @click.option(
         "--errors",
@@ -79,7 +83,7 @@ def import_command(resource: "RegisteredResource") -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON:API.")
     def import_records(
         file: str,
-        form: str | None,
+        file_format: str | None,
         encoding: str | None,
         delimiter: str | None,
         columns: tuple[str, ...],
@@ -95,21 +99,21 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         from application.record_import import ImportOptions, ImportRefused
 
         if (update or update_only) and not resource.type.unique:
-            raise click.UsageError(f"--update needs a unique attribute, and {name} have none.")
-        form = files.format_of(file, form, reading=True)
-        if delimiter is not None and form != "csv":
-            raise click.UsageError("--delimiter is for CSV, and FILE is JSON Lines.")
+            raise click.UsageError(f"--update requires a unique attribute. The {name} have none.")
+        file_format = files.format_of(file, file_format, reading=True)
+        if delimiter is not None and file_format != "csv":
+            raise click.UsageError("--delimiter applies only to CSV, but FILE is JSON Lines.")
         options = ImportOptions(
             update=update, update_only=update_only, skip_errors=skip_errors, dry_run=dry_run
         )
-        reading = ReadOptions(
+        read_options = ReadOptions(
             encoding=encoding,
             delimiter=delimiter,
-            columns=_columns(columns, resource),
+            columns=_parse_columns(columns, resource),
             ignore_unknown=ignore_unknown,
         )
         try:
-            summary = _import(resource, file, form, reading, options, errors_file)
+            summary = _import(resource, file, file_format, read_options, options, errors_file)
         except ImportRefused as refused:
             _print_summary(refused.summary, options, as_json=as_json)
             raise
@@ -121,9 +125,9 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         are the names of attributes, in any case and order. Save the file of a spreadsheet program
         as CSV.
 
-        The first {_LISTED} rejected records go to standard error, then the numbers of errors by
-        attribute and code; --errors keeps all rejected records. The exit status is 1 if a record
-        is rejected, unless --skip-errors is given.
+        The first {_MAX_PRINTED} rejected records are printed on standard error, then the numbers of
+        errors by attribute and code. --errors writes all rejected records to a file. The exit
+        status is 1 if a record is rejected, unless --skip-errors is set.
 
         \b
         roster {name} import {name}.csv --errors rejected.csv
@@ -133,19 +137,19 @@ def import_command(resource: "RegisteredResource") -> click.Command:
     return import_records
 
 
-_LISTED = 20
-"""How many rejected records are printed."""
+_MAX_PRINTED = 20
+"""The number of rejected records that are printed."""
 
 
-def _key_of(resource: "RegisteredResource") -> str:
-    """The attribute by which an import finds what it changes."""
+def _key_attribute(resource: "RegisteredResource") -> str:
+    """Returns the attribute by which an import finds the resources to change."""
     return next((unique.attribute for unique in resource.type.unique), "key")
 
 
-def _encoding(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
-    from adapters.tabular.source import known_encoding
+def _check_encoding(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    from adapters.tabular.source import is_known_encoding
 
-    if name is not None and not known_encoding(name):
+    if name is not None and not is_known_encoding(name):
         raise click.BadParameter(
             f"'{output.printable(name)}' is not a known encoding. Encodings are utf-8, utf-16, "
             "windows-1252, latin-1, and the others of Python."
@@ -153,21 +157,21 @@ def _encoding(_: click.Context, __: click.Parameter, name: str | None) -> str | 
     return name
 
 
-def _delimiter(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    from adapters.tabular.delimiters import NAMES, usable
+def _parse_delimiter(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    from adapters.tabular.delimiters import NAMES, is_delimiter
 
     if text is None:
         return None
     delimiter = NAMES.get(text.lower(), text)
-    if not usable(delimiter):
+    if not is_delimiter(delimiter):
         raise click.BadParameter(
-            "must be one character other than a quote or a line end, or the word tab."
+            "must be the word tab, or one character that is not a quote or a line end."
         )
     return delimiter
 
 
-def _columns(mappings: tuple[str, ...], resource: "RegisteredResource") -> dict[str, str]:
-    """The headers by attribute. Raises BadParameter for what cannot be mapped."""
+def _parse_columns(mappings: tuple[str, ...], resource: "RegisteredResource") -> dict[str, str]:
+    """Returns the headers by attribute. Raises BadParameter if a mapping is invalid."""
     from difflib import get_close_matches
 
     from domain.text import strip_invisible
@@ -178,31 +182,31 @@ def _columns(mappings: tuple[str, ...], resource: "RegisteredResource") -> dict[
         name, _, header = mapping.partition("=")
         shown = output.printable(name)
         if not strip_invisible(header):
-            raise _no_column(f"'{output.printable(mapping)}' is not ATTR=HEADER.")
+            raise _bad_column(f"'{output.printable(mapping)}' is not ATTR=HEADER.")
         if name not in settable:
             near = get_close_matches(name[:100].lower(), settable, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
             known = ", ".join(settable)
-            raise _no_column(f"'{shown}' is not an attribute to import.{hint} Known: {known}.")
+            raise _bad_column(f"'{shown}' is not an attribute to import.{hint} Known: {known}.")
         if name in headers:
-            raise _no_column(f"{shown} is mapped to two columns.")
+            raise _bad_column(f"{shown} is mapped to two columns.")
         if strip_invisible(header).casefold() in (
             strip_invisible(other).casefold() for other in headers.values()
         ):
-            raise _no_column(f"'{output.printable(header)}' is mapped to two attributes.")
+            raise _bad_column(f"'{output.printable(header)}' is mapped to two attributes.")
         headers[name] = header
     return headers
 
 
-def _no_column(message: str) -> click.BadParameter:
+def _bad_column(message: str) -> click.BadParameter:
     return click.BadParameter(message, param_hint="--column")
 
 
 def _import(
     resource: "RegisteredResource",
     file: str,
-    form: str,
-    reading: "ReadOptions",
+    file_format: str,
+    read_options: "ReadOptions",
     options: "ImportOptions",
     errors_file: str | None,
 ) -> "ImportSummary":
@@ -211,10 +215,10 @@ def _import(
     rules, declaration = resource.type.rules, resource.declaration
     keys = [unique.attribute for unique in resource.type.unique[:1]]
     required = keys if options.update or options.update_only else rules.required
-    with files.reading(file) as source, _rejected_file(errors_file, file) as rejected:
-        records = FORMATS[form].read(source, declaration, required, reading)
+    with files.open_to_read(file) as source, _rejected_file(errors_file, file) as rejected:
+        records = FORMATS[file_format].read(source, declaration, required, read_options)
         with (
-            Progress("Importing", end=_size(source)) as progress,
+            Progress("Importing", end=_file_size(source)) as progress,
             open_services(resource.type.name) as services,
         ):
             report = _Report(records, progress, rejected)
@@ -222,24 +226,26 @@ def _import(
             try:
                 return services.imports(watched, services.context, options, report)
             finally:
-                report.summarise()
+                report.print_totals()
 
 
 @contextmanager
 def _rejected_file(name: str | None, source: str) -> Iterator[BinaryIO | None]:
-    """The file for rejected records, if there is to be one."""
+    """Opens the file for rejected records, if one is named. Raises UsageError, FileFailed."""
     if name is None:
         yield None
         return
-    _refuse_database(name)
+    _reject_database_file(name)
     if source != STANDARD and Path(name).exists() and Path(source).samefile(name):
-        raise click.UsageError("--errors would write over the FILE that is read.")
-    with files.writing(name) as file:
+        raise click.UsageError(
+            "--errors would overwrite FILE, which is imported. Choose another name."
+        )
+    with files.open_to_write(name) as file:
         yield file
 
 
-def _refuse_database(name: str) -> None:
-    """Raises UsageError if the file is one of the database itself: it would be overwritten."""
+def _reject_database_file(name: str) -> None:
+    """Raises UsageError if the file is part of the database, which it would overwrite."""
     settings = Settings.of(os.environ)
     if name == STANDARD or not settings.embedded:
         return
@@ -251,8 +257,8 @@ def _refuse_database(name: str) -> None:
         )
 
 
-def _size(file: BinaryIO) -> int | None:
-    """How many bytes it has, where it is a file and not a pipe."""
+def _file_size(file: BinaryIO) -> int | None:
+    """Returns the size of a regular file in bytes, or None for a pipe."""
     try:
         status = os.fstat(file.fileno())
     except OSError:
@@ -263,7 +269,7 @@ def _size(file: BinaryIO) -> int | None:
 class _Report:
     """Prints the errors of the first rejected records, and writes all of them to a file.
 
-    Each record is written at once: a full disk must be noticed before the import is committed.
+    Each record is written immediately, so that a full disk is noticed before the commit.
     """
 
     def __init__(self, records: "Records", progress: Progress, file: BinaryIO | None) -> None:
@@ -273,13 +279,13 @@ class _Report:
         self._progress = progress
         self._file = file
         self._counts = ErrorCounts()
-        self._undecoded = False
+        self._has_printed_encoding = False
         if file:
             file.write(records.header())
 
     def __call__(self, rejected: "RejectedRecord") -> None:
         self._counts.add(rejected)
-        if self._counts.records <= _LISTED:
+        if self._counts.records <= _MAX_PRINTED:
             self._print(rejected)
         if self._file:
             self._file.write(self._records.rejected_row(rejected))
@@ -288,21 +294,21 @@ class _Report:
     def _print(self, rejected: "RejectedRecord") -> None:
         from adapters.tabular.lines import NotUtf8
 
-        record, faults = rejected.record, [*map(str, rejected.faults)]
+        record, errors = rejected.record, [*map(str, rejected.errors)]
         if isinstance(problem := record.problem, NotUtf8):
-            if self._undecoded:  # the cause and the remedy were printed before
-                faults = [f"{problem.code}: {problem.brief}"]
-            self._undecoded = True
+            if self._has_printed_encoding:  # the cause and the remedy were printed before
+                errors = [f"{problem.code}: {problem.brief}"]
+            self._has_printed_encoding = True
         item = f" (item {record.item:,})" if record.item else ""
-        for fault in faults:
-            self._progress.say(f"line {record.line}: {output.printable(fault)}{item}")
+        for error in errors:
+            self._progress.say(f"line {record.line}: {output.printable(error)}{item}")
 
-    def summarise(self) -> None:
-        """Print the numbers of errors, unless all were printed."""
-        if (more := self._counts.records - _LISTED) <= 0:
+    def print_totals(self) -> None:
+        """Prints the numbers of errors if not all rejected records were printed."""
+        if (more := self._counts.records - _MAX_PRINTED) <= 0:
             return
         rest = f"{more:,} more invalid record{'s' * (more > 1)}."
-        hint = "" if self._file else " --errors FILE keeps all of them."
+        hint = "" if self._file else " Use --errors FILE to get all of them."
         self._progress.say(f"{rest}{hint} All errors by attribute and code:")
         for kind, count in self._counts.by_kind():
             self._progress.say(f"{count:>9,}  {output.printable(kind)}")
@@ -318,16 +324,16 @@ def _print_summary(summary: "ImportSummary", options: "ImportOptions", *, as_jso
         output.document(orjson.dumps({"jsonapi": {"version": "1.1"}, "meta": meta}))
         return
     counts = ", ".join(f"{count} {name}" for name, count in asdict(summary).items())
-    click.echo(f"{counts}; nothing was kept" if options.dry_run else counts)
+    click.echo(f"{counts}; nothing was stored" if options.dry_run else counts)
 
 
 def export_command(resource: "RegisteredResource") -> click.Command:
-    """The command that exports a resource."""
+    """Returns the command that exports a resource."""
     name = resource.type.name
 
     @click.command("export")
     @click.argument("file", default=STANDARD, type=click.Path(allow_dash=True, dir_okay=False))
-    @files.as_format
+    @files.format_option
     @click.option(
         "--filter",
         "filters",
@@ -346,17 +352,17 @@ def export_command(resource: "RegisteredResource") -> click.Command:
     @click.option(
         "--bom",
         is_flag=True,
-        help="Begin CSV with a byte order mark, by which Excel recognises UTF-8.",
+        help="Begin CSV with a byte order mark, so that Excel recognises UTF-8.",
     )
     @click.option(
         "--for-spreadsheets",
         is_flag=True,
-        help="Put an apostrophe in front of each cell of CSV that a spreadsheet program would "
-        "evaluate as a formula, or change. An import removes it.",
+        help="Put an apostrophe before each cell of CSV that a spreadsheet program would "
+        "evaluate as a formula or change. An import removes it.",
     )
     def export_records(
         file: str,
-        form: str | None,
+        file_format: str | None,
         filters: tuple[str, ...],
         sort: str | None,
         fields: str | None,
@@ -371,43 +377,43 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         )
         from application.search import walk
 
-        form = files.format_of(file, form)
+        file_format = files.format_of(file, file_format)
         for option, chosen in (("--bom", bom), ("--for-spreadsheets", for_spreadsheets)):
-            if chosen and form != "csv":
-                raise click.UsageError(f"{option} is for CSV, and FILE is JSON Lines.")
-        _refuse_database(file)
+            if chosen and file_format != "csv":
+                raise click.UsageError(f"{option} applies only to CSV, but FILE is JSON Lines.")
+        _reject_database_file(file)
         with connect(name) as (_, services):
             declaration, exporter = services.declaration, services.exporter
-            more = {} if fields is None else {f"fields[{name}]": fields}
-            query = services.collection_query(declaration, query_of(filters, sort, **more))
+            parameters = {} if fields is None else {f"fields[{name}]": fields}
+            query = services.collection_query(declaration, query_of(filters, sort, **parameters))
             protection = SpreadsheetProtection() if for_spreadsheets else None
             options = WriteOptions(
                 fields=query.shown.fields(declaration.type),
                 byte_order_mark=bom,
                 protection=protection,
             )
-            whole = not filters and sort is None and protection is None
+            is_complete = not filters and sort is None and protection is None
             with (
-                files.writing(file) as target,
+                files.open_to_write(file) as target,
                 Progress("Exporting", result_to=target) as progress,
             ):
-                if whole and form == "csv" and exporter and exporter.available:
+                if is_complete and file_format == "csv" and exporter and exporter.available:
                     services.queries.authorize(services.principal)
                     copy_csv(exporter, declaration, progress.counted(target), options)
                 else:
                     page = partial(services.queries.page, principal=services.principal)
-                    found = progress.watched(walk(page, query.search))
-                    files.write(FORMATS[form].write(found, declaration, options), target)
+                    entities = progress.watched(walk(page, query.search))
+                    files.write(FORMATS[file_format].write(entities, declaration, options), target)
                 if protection:
-                    progress.say(_protected(protection.count))
+                    progress.say(_protection_message(protection.count))
 
     export_records.help = f"""Write all {name} to FILE, or to standard output.
 
-        FILE is CSV with a header row, or JSON Lines. It has the ids and all attributes, and can be
-        imported.
+        FILE is CSV with a header row, or JSON Lines. It has the ids and all attributes. You can
+        import it.
 
-        Texts are written unchanged. A spreadsheet program evaluates those that begin with =, +, -
-        or @ as formulas: use --for-spreadsheets for files that are opened with one.
+        Text is written unchanged. A spreadsheet program evaluates text that begins with =, +, - or
+        @ as a formula. Use --for-spreadsheets for files that you open with such a program.
 
         \b
         roster {name} export {name}.csv --bom --for-spreadsheets
@@ -416,6 +422,6 @@ def export_command(resource: "RegisteredResource") -> click.Command:
     return export_records
 
 
-def _protected(count: int) -> str:
+def _protection_message(count: int) -> str:
     cells = "1 cell begins" if count == 1 else f"{count:,} cells begin"
     return f"{cells} with an additional apostrophe, so that spreadsheet programs do not change it."

@@ -1,1 +1,1 @@
-"""The OpenAPI description, built from the resources' declarations."""
+"""The OpenAPI document, generated from the declarations of resource types."""

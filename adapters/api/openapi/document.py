@@ -1,4 +1,4 @@
-"""The description of the API for programs (OpenAPI 3.1), out of the resources' declarations."""
+"""The OpenAPI 3.1 document, generated from the declarations of resource types."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response
 
-from adapters.api.authorization import alternatives
+from adapters.api.authorization import scope_alternatives
 from adapters.api.openapi import examples
 from adapters.api.openapi.parameters import (
     ERASE,
@@ -39,23 +39,23 @@ from adapters.web.hosts import PROBES
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
 
-_PLACES: Final = {
-    "operations": "Many changes that all happen, or none.",
-    "service": "What the service is, and how it is.",
+_TAGS: Final = {
+    "operations": "Many changes at once: all of them happen, or none.",
+    "service": "The description and the state of the service.",
 }
 _ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
-_NOT_MODIFIED: Final = {"304": {"description": "As the client has it."}}
+_NOT_MODIFIED: Final = {"304": {"description": "The client has the current version."}}
 _PAGE: Final = {
-    "description": "This description, for people.",
+    "description": "This documentation as a page.",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
 _METRICS: Final = {
-    "description": "Counts and durations for Prometheus, where they are not switched off.",
+    "description": "Counts and durations for Prometheus, unless metrics are off.",
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
-_REFUSALS: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
-_TELLING: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
-"""By status, the header of an error response that says what the client can do."""
+_ERROR_STATUSES: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
+_ERROR_HEADERS: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+"""Maps a status to the header of an error response that states what the client can do."""
 _DISTRIBUTION: Final = "roster-directory"
 _INTRODUCTION: Final = """To begin, open **GET {prefix}/{type}** and select Execute.
 To create one of the {type}, open **POST {prefix}/{type}**. The example is a valid body.
@@ -76,9 +76,9 @@ _TOKEN: Final = "First, select Authorize and enter a token. `roster token` print
 
 
 class OpenApi:
-    """The OpenAPI document of an API with these resources and error codes.
+    """The OpenAPI document of an API with these resource types and error codes.
 
-    `codes` are the statuses and the meaning of each error code.
+    `codes` maps each error code to its statuses and its meaning.
     """
 
     def __init__(self, resources: Sequence[Resource], codes: Mapping[str, tuple[str, str]]) -> None:
@@ -92,7 +92,7 @@ class OpenApi:
         }
 
     def blueprint(self, base: str, *, secured: bool, limited: bool) -> Blueprint:
-        """/openapi.json, built once."""
+        """Returns the blueprint of /openapi.json. The document is created once."""
         body = self.document(base, secured=secured, limited=limited)
         blueprint = Blueprint("openapi", __name__)
 
@@ -103,19 +103,22 @@ class OpenApi:
         return blueprint
 
     def document(self, base: str = "", *, secured: bool = False, limited: bool = False) -> bytes:
-        """The document as JSON text."""
-        described = self.description(base)
-        described = self.with_access(described) if secured else self.with_hosts(described)
-        return orjson.dumps(self.with_limits(described) if limited else described)
+        """Returns the document as JSON text.
+
+        `secured`: the service requires tokens. `limited`: the service has a rate limit.
+        """
+        document = self.description(base)
+        document = self.with_access(document) if secured else self.with_hosts(document)
+        return orjson.dumps(self.with_limits(document) if limited else document)
 
     def description(self, base: str = "") -> dict[str, Any]:
-        """The document. `base` precedes the paths in every URL."""
+        """Returns the document. `base` precedes the path in every URL."""
         paths = [self._root_path()]
         for each in self._resources:
             paths += [self._paths(each), self._history_path(each)]
         paths.append(self._operations_path())
         paths.append(_other_paths())
-        places = {**dict.fromkeys(self._types, "One by one, and in pages."), **_PLACES}
+        tags = {**dict.fromkeys(self._types, "Single resources, lists and history."), **_TAGS}
         return {
             "openapi": "3.1.0",
             "info": {
@@ -124,7 +127,7 @@ class OpenApi:
                 "summary": "A directory of users as a JSON:API 1.1 service.",
                 "description": _INTRODUCTION.format(base=base, prefix=PREFIX, type=self._types[0]),
             },
-            "tags": [{"name": name, "description": text} for name, text in places.items()],
+            "tags": [{"name": name, "description": text} for name, text in tags.items()],
             "servers": [{"url": base or "/"}],
             "paths": {path: item for part in paths for path, item in part.items()},
             "components": {
@@ -134,63 +137,67 @@ class OpenApi:
                     **page_schemas(EVENTS, addressed=False),
                     **operation_schemas(self._resources),
                 },
-                "responses": {f"Problem{status}": self._refused(status) for status in _REFUSALS},
+                "responses": {
+                    f"Problem{status}": self._error_response(status) for status in _ERROR_STATUSES
+                },
             },
         }
 
-    def with_access(self, described: dict[str, Any]) -> dict[str, Any]:
-        """The description of a service that wants a token for every path under the prefix."""
-        described["info"]["description"] = _TOKEN + described["info"]["description"]
+    def with_access(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Adds access control: every path under the prefix requires a token."""
+        document["info"]["description"] = _TOKEN + document["info"]["description"]
         bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        described["components"]["securitySchemes"] = {"bearer": bearer}
-        described["components"]["responses"]["Problem401"] = self._refused(401)
-        for path, method, operation in _under_prefix(described):
-            allowed = alternatives(path, method.upper(), self._types)
-            operation["security"] = [{"bearer": [*scopes]} for scopes in allowed]
-            operation["responses"] |= _problems(401, *([403] if path != PREFIX else []))
-        return described
+        document["components"]["securitySchemes"] = {"bearer": bearer}
+        document["components"]["responses"]["Problem401"] = self._error_response(401)
+        for path, method, operation in _under_prefix(document):
+            alternatives = scope_alternatives(path, method.upper(), self._types)
+            operation["security"] = [{"bearer": [*scopes]} for scopes in alternatives]
+            operation["responses"] |= _error_responses(401, *([403] if path != PREFIX else []))
+        return document
 
-    def with_hosts(self, described: dict[str, Any]) -> dict[str, Any]:
-        """The description of an open service, which refuses foreign hosts and origins."""
-        described["components"]["responses"]["Problem421"] = self._refused(421)
-        for path, item in described["paths"].items():
+    def with_hosts(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Adds the errors of a service without access control for foreign hosts and origins."""
+        document["components"]["responses"]["Problem421"] = self._error_response(421)
+        for path, item in document["paths"].items():
             for method in METHODS & item.keys():
-                refusals = [
+                statuses = [
                     *([421] if path not in PROBES else []),
                     *([403] if method != "get" else []),
                 ]
-                item[method]["responses"] |= _problems(*refusals) if refusals else {}
-        return described
+                item[method]["responses"] |= _error_responses(*statuses) if statuses else {}
+        return document
 
-    def with_limits(self, described: dict[str, Any]) -> dict[str, Any]:
-        """The description of a service that lets one ask only so often under the prefix."""
-        for _, _, operation in _under_prefix(described):
-            operation["responses"] |= _problems(429)
-        return described
+    def with_limits(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Adds the error of a rate limit to every path under the prefix."""
+        for _, _, operation in _under_prefix(document):
+            operation["responses"] |= _error_responses(429)
+        return document
 
     def _media(self, schema: str) -> dict[str, Any]:
         return {"schema": reference(schema), "example": self._examples[schema]}
 
-    def _content(self, text: str, schema: str, **more: Any) -> dict[str, Any]:
-        return {"description": text, "content": {JSONAPI: self._media(schema)}, **more}
+    def _content(self, text: str, schema: str, **members: Any) -> dict[str, Any]:
+        return {"description": text, "content": {JSONAPI: self._media(schema)}, **members}
 
-    def _refused(self, status: int) -> dict[str, Any]:
-        """The response of a status that refuses, with all the codes that it may bear."""
+    def _error_response(self, status: int) -> dict[str, Any]:
+        """Returns the error response of a status, with all codes that it can have."""
         codes = [
-            code for code, (known, _) in self._codes.items() if str(status) in known.split(", ")
+            code
+            for code, (statuses, _) in self._codes.items()
+            if str(status) in statuses.split(", ")
         ]
         media = {
             "schema": reference("Errors"),
-            "example": examples.refusal(status, codes[0], self._codes[codes[0]][1]),
+            "example": examples.error_example(status, codes[0], self._codes[codes[0]][1]),
         }
         quoted = ", ".join(f"`{code}`" for code in codes)
-        described = {
+        response = {
             "description": f"{HTTPStatus(status).phrase}: {quoted}.",
             "content": {JSONAPI: media},
         }
-        if status not in _TELLING:
-            return described
-        return {**described, "headers": {_TELLING[status]: {"schema": {"type": "string"}}}}
+        if status not in _ERROR_HEADERS:
+            return response
+        return {**response, "headers": {_ERROR_HEADERS[status]: {"schema": {"type": "string"}}}}
 
     def _body(self, schema: str) -> dict[str, Any]:
         return {
@@ -200,17 +207,17 @@ class OpenApi:
 
     def _paths(self, resource: Resource) -> dict[str, Any]:
         name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}"
-        document, shown = f"{name}Document", fields(resource)
+        document, fieldset = f"{name}Document", fields(resource)
         location = {"Location": {"schema": {"type": "string"}}}
         return {
             url: {
                 "get": {
                     **_operation(
                         f"list_{resource.type}",
-                        f"List {resource.type}, a page at a time",
+                        f"List {resource.type} in pages",
                         resource.type,
                     ),
-                    **self._listed(resource),
+                    **self._list_operation(resource),
                 },
                 "post": {
                     **_operation(
@@ -218,11 +225,11 @@ class OpenApi:
                         f"Create one of the {resource.type}",
                         resource.type,
                     ),
-                    "parameters": [shown, INCLUDE, KEY],
+                    "parameters": [fieldset, INCLUDE, KEY],
                     "requestBody": self._body(f"{name}Creation"),
                     "responses": {
                         "201": self._content("Created.", document, headers={**location, **_ETAG}),
-                        **_problems(400, 403, 406, 408, 409, 413, 415, 422, 429, 503),
+                        **_error_responses(400, 403, 406, 408, 409, 413, 415, 422, 429, 503),
                     },
                 },
             },
@@ -230,28 +237,28 @@ class OpenApi:
                 "parameters": [_id(resource)],
                 "get": {
                     **_operation(f"show_{resource.type}", "Read one", resource.type),
-                    "parameters": [shown, INCLUDE, IF_NONE_MATCH, IF_MATCH],
+                    "parameters": [fieldset, INCLUDE, IF_NONE_MATCH, IF_MATCH],
                     "responses": {
-                        "200": self._content("As it stands.", document, headers=_ETAG),
+                        "200": self._content("The resource.", document, headers=_ETAG),
                         **_NOT_MODIFIED,
-                        **_problems(400, 404, 406, 412, 415, 503),
+                        **_error_responses(400, 404, 406, 412, 415, 503),
                     },
                 },
                 "patch": {
                     **_operation(f"change_{resource.type}", "Change one", resource.type),
-                    "parameters": [shown, INCLUDE, IF_MATCH, UNLESS_MATCH],
+                    "parameters": [fieldset, INCLUDE, IF_MATCH, UNLESS_MATCH],
                     "requestBody": self._body(f"{name}Change"),
                     "responses": {
-                        "200": self._content("As it stands now.", document, headers=_ETAG),
-                        **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
+                        "200": self._content("The changed resource.", document, headers=_ETAG),
+                        **_error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
                     },
                 },
                 "delete": {
                     **_operation(f"delete_{resource.type}", "Delete one", resource.type),
                     "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
                     "responses": {
-                        "204": {"description": "Gone."},
-                        **_problems(400, 404, 406, 412, 415, 503),
+                        "204": {"description": "Deleted."},
+                        **_error_responses(400, 404, 406, 412, 415, 503),
                     },
                 },
             },
@@ -259,25 +266,28 @@ class OpenApi:
 
     def _history_path(self, resource: Resource) -> dict[str, Any]:
         name = f"show_{resource.type}_history"
-        described_operation = _operation(
-            name, "What happened to one, also if it is gone", resource.type
+        operation = _operation(
+            name, "Read the history of one, even if it is deleted", resource.type
         )
-        listed = self._listed(EVENTS, 404)
+        list_operation = self._list_operation(EVENTS, 404)
         return {
             f"{PREFIX}/{resource.type}/{{id}}/history": {
                 "parameters": [_id(resource)],
-                "get": {**described_operation, **listed},
+                "get": {**operation, **list_operation},
             }
         }
 
-    def _listed(self, resource: Resource, *problems: int) -> dict[str, Any]:
-        """How a page of resources is asked for, and answered."""
+    def _list_operation(self, resource: Resource, *statuses: int) -> dict[str, Any]:
+        """Returns the parameters and the responses of a list.
+
+        `statuses` are those of additional errors.
+        """
         return {
             "parameters": [*list_parameters(resource), IF_NONE_MATCH, IF_MATCH],
             "responses": {
                 "200": self._content("A page.", f"{resource.type.capitalize()}Page", headers=_ETAG),
                 **_NOT_MODIFIED,
-                **_problems(400, *problems, 406, 412, 415, 503),
+                **_error_responses(400, *statuses, 406, 412, 415, 503),
             },
         }
 
@@ -288,35 +298,42 @@ class OpenApi:
             "meta": {"collections": {each: f"{PREFIX}/{each}" for each in self._types}}
         }
         content = {JSONAPI: {"schema": schema, "example": example}}
-        found = {"description": "The collections.", "content": content, "headers": _ETAG}
-        responses = {"200": found, **_NOT_MODIFIED, **_problems(400, 406, 412, 415)}
-        shown = {"parameters": [IF_NONE_MATCH, IF_MATCH], "responses": responses}
-        return {PREFIX: {"get": {**_operation("show_root", "What the collections are"), **shown}}}
+        response = {"description": "The collections.", "content": content, "headers": _ETAG}
+        responses = {"200": response, **_NOT_MODIFIED, **_error_responses(400, 406, 412, 415)}
+        return {
+            PREFIX: {
+                "get": {
+                    **_operation("show_root", "List the collections"),
+                    "parameters": [IF_NONE_MATCH, IF_MATCH],
+                    "responses": responses,
+                }
+            }
+        }
 
     def _operations_path(self) -> dict[str, Any]:
         def content(schema: str) -> dict[str, Any]:
             return {media_type(extension=EXTENSION): self._media(schema)}
 
-        done = {"description": "What came of each.", "content": content("Results")}
-        performed = {
+        response = {"description": "The results.", "content": content("Results")}
+        operation = {
             **_operation("perform_operations", "Perform many operations, or none", "operations"),
             "parameters": [KEY],
             "requestBody": {"required": True, "content": content("Operations")},
             "responses": {
-                "200": done,
-                **_problems(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 503),
+                "200": response,
+                **_error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 503),
             },
         }
-        return {f"{PREFIX}{OPERATIONS}": {"post": performed}}
+        return {f"{PREFIX}{OPERATIONS}": {"post": operation}}
 
 
-def _under_prefix(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, item in described["paths"].items():
+def _under_prefix(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             yield from ((path, method, item[method]) for method in METHODS & item.keys())
 
 
-def _problems(*statuses: int) -> dict[str, Any]:
+def _error_responses(*statuses: int) -> dict[str, Any]:
     return {
         str(status): {"$ref": f"#/components/responses/Problem{status}"}
         for status in (*statuses, 500)
@@ -329,34 +346,34 @@ def _id(resource: Resource) -> dict[str, Any]:
 
 def _other_paths() -> dict[str, Any]:
     status = object_of(["status"], status={"type": "string"})
-    places = object_of(["name", "links"], name={"type": "string"}, links={"type": "object"})
-    front = {"name": "Roster", "links": {"api": PREFIX, "docs": "/docs"}}
+    home = object_of(["name", "links"], name={"type": "string"}, links={"type": "object"})
+    home_example = {"name": "Roster", "links": {"api": PREFIX, "docs": "/docs"}}
     return {
-        "/": _plain("front", "Where everything is", places, front),
-        "/healthz": _plain("healthz", "Whether the process lives", status, {"status": "ok"}),
+        "/": _plain("front", "Links to the parts of the service", home, home_example),
+        "/healthz": _plain("healthz", "Liveness", status, {"status": "ok"}),
         "/readyz": _plain(
-            "readyz", "Whether it can serve", status, {"status": "ready"}, **_problems(503)
+            "readyz", "Readiness", status, {"status": "ready"}, **_error_responses(503)
         ),
         "/metrics": _page("metrics", "Counts and durations for Prometheus", _METRICS, 404),
         "/openapi.json": _plain(
-            "openapi", "This description", object_of(["openapi"]), {"openapi": "3.1.0"}
+            "openapi", "This document", object_of(["openapi"]), {"openapi": "3.1.0"}
         ),
-        "/docs": _page("docs", "This description, for people", _PAGE),
+        "/docs": _page("docs", "This documentation as a page", _PAGE),
     }
 
 
-def _operation(name: str, summary: str, place: str = "service") -> dict[str, Any]:
-    return {"operationId": name, "summary": summary, "tags": [place]}
+def _operation(name: str, summary: str, tag: str = "service") -> dict[str, Any]:
+    return {"operationId": name, "summary": summary, "tags": [tag]}
 
 
-def _page(name: str, summary: str, found: dict[str, Any], *problems: int) -> dict[str, Any]:
-    responses = {"200": found, **(_problems(*problems) if problems else {})}
+def _page(name: str, summary: str, response: dict[str, Any], *statuses: int) -> dict[str, Any]:
+    responses = {"200": response, **(_error_responses(*statuses) if statuses else {})}
     return {"get": {**_operation(name, summary), "responses": responses}}
 
 
 def _plain(
-    name: str, summary: str, schema: dict[str, Any], example: Any, **problems: Any
+    name: str, summary: str, schema: dict[str, Any], example: Any, **errors: Any
 ) -> dict[str, Any]:
     content = {JSON: {"schema": schema, "example": example}}
-    found = {"description": f"{summary}.", "content": content}
-    return {"get": {**_operation(name, summary), "responses": {"200": found, **problems}}}
+    response = {"description": f"{summary}.", "content": content}
+    return {"get": {**_operation(name, summary), "responses": {"200": response, **errors}}}

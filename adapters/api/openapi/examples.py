@@ -1,4 +1,4 @@
-"""Examples of the API's documents, out of the resources' declarations."""
+"""Examples of the API's documents, generated from the declarations of resource types."""
 
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ ROOT: Final[dict[str, Any]] = {
 }
 
 
-def refusal(status: int, code: str, meaning: str) -> dict[str, Any]:
-    """Of a document of errors: one of this status and code."""
+def error_example(status: int, code: str, meaning: str) -> dict[str, Any]:
+    """Returns an error document with one error."""
     error = {
         "status": str(status),
         "code": code,
@@ -31,43 +31,45 @@ def refusal(status: int, code: str, meaning: str) -> dict[str, Any]:
 
 
 def examples(resource: Resource) -> dict[str, Any]:
-    """Of a resource's documents, by the names of their schemas."""
+    """Returns examples of the resource's documents, by the names of their schemas."""
     name = resource.type.capitalize()
-    read = _read(resource)
+    resource_object = _resource_object(resource)
     return {
-        **_page(resource, f"{PREFIX}/{resource.type}", read),
-        f"{name}Creation": {"data": _created(resource)},
-        f"{name}Change": {"data": {**_identity(resource), "attributes": _changed(resource)}},
+        **_page(resource, f"{PREFIX}/{resource.type}", resource_object),
+        f"{name}Creation": {"data": _new_resource(resource)},
+        f"{name}Change": {
+            "data": {**_identity(resource), "attributes": _changed_attributes(resource)}
+        },
         f"{name}Document": {
             "jsonapi": _VERSION,
-            "links": {"self": read["links"]["self"], "describedby": _DESCRIBED},
-            "data": read,
+            "links": {"self": resource_object["links"]["self"], "describedby": _DESCRIBED},
+            "data": resource_object,
         },
     }
 
 
 def history_examples(resource: Resource, event: Resource) -> dict[str, Any]:
-    """Of the history of one of the resources."""
-    happened = {**_identity(event), "attributes": _attributes(event, settable=False)}
-    return _page(event, f"{PREFIX}/{resource.type}/1/history", happened)
+    """Returns an example of the history of a resource."""
+    event_object = {**_identity(event), "attributes": _attributes(event, settable=False)}
+    return _page(event, f"{PREFIX}/{resource.type}/1/history", event_object)
 
 
 def _page(resource: Resource, url: str, item: dict[str, Any]) -> dict[str, Any]:
-    around = {"first": f"{url}?page%5Bsize%5D=25", "prev": None, "next": None}
-    links = {"self": url, "describedby": _DESCRIBED, **around}
-    listed = {**item, "meta": {"page": {"cursor": _CURSOR}}}
-    page = {"jsonapi": _VERSION, "links": links, "data": [listed]}
+    page_links = {"first": f"{url}?page%5Bsize%5D=25", "prev": None, "next": None}
+    links = {"self": url, "describedby": _DESCRIBED, **page_links}
+    page_item = {**item, "meta": {"page": {"cursor": _CURSOR}}}
+    page = {"jsonapi": _VERSION, "links": links, "data": [page_item]}
     return {f"{resource.type.capitalize()}Page": page}
 
 
 def operation_examples(resource: Resource) -> dict[str, Any]:
-    """Of the atomic extension's documents, by the names of their schemas."""
-    change = {**_identity(resource), "attributes": _changed(resource)}
-    made = {"data": _read(resource)}
-    operations = [{"op": "add", "data": _created(resource)}, {"op": "update", "data": change}]
+    """Returns examples of the atomic extension's documents, by the names of their schemas."""
+    change = {**_identity(resource), "attributes": _changed_attributes(resource)}
+    result = {"data": _resource_object(resource)}
+    operations = [{"op": "add", "data": _new_resource(resource)}, {"op": "update", "data": change}]
     return {
         "Operations": {OPERATIONS: operations},
-        "Results": {"jsonapi": _VERSION, RESULTS: [made, made]},
+        "Results": {"jsonapi": _VERSION, RESULTS: [result, result]},
     }
 
 
@@ -76,22 +78,22 @@ def _identity(resource: Resource) -> dict[str, Any]:
 
 
 def _attributes(resource: Resource, *, settable: bool) -> dict[str, Any]:
-    shown = resource.settable if settable else resource.attributes
-    return {name: each.field.metadata["examples"][0] for name, each in shown.items()}
+    attributes = resource.settable if settable else resource.attributes
+    return {name: each.field.metadata["examples"][0] for name, each in attributes.items()}
 
 
-def _created(resource: Resource) -> dict[str, Any]:
+def _new_resource(resource: Resource) -> dict[str, Any]:
     return {"type": resource.type, "attributes": _attributes(resource, settable=True)}
 
 
-def _changed(resource: Resource) -> dict[str, Any]:
-    """One attribute that is not required: it suits whatever else the resource is."""
+def _changed_attributes(resource: Resource) -> dict[str, Any]:
+    """Returns one optional attribute; all settable attributes if all are required."""
     settable = _attributes(resource, settable=True)
-    free = [name for name in settable if not resource.settable[name].required]
-    return {name: settable[name] for name in free[:1] or settable}
+    optional = [name for name in settable if not resource.settable[name].required]
+    return {name: settable[name] for name in optional[:1] or settable}
 
 
-def _read(resource: Resource) -> dict[str, Any]:
+def _resource_object(resource: Resource) -> dict[str, Any]:
     return {
         **_identity(resource),
         "attributes": _attributes(resource, settable=False),

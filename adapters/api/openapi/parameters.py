@@ -1,4 +1,4 @@
-"""The parameters of the API's operations, as OpenAPI has them, out of the declarations."""
+"""The OpenAPI parameters, generated from the declarations of resource types."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -20,28 +20,28 @@ from application.search import Op
 
 
 def _query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
-    separated = {"explode": False} if schema["type"] == "array" else {}
-    return {"name": name, "in": "query", "schema": schema, "description": text, **separated}
+    style = {"explode": False} if schema["type"] == "array" else {}
+    return {"name": name, "in": "query", "schema": schema, "description": text, **style}
 
 
 def _header(name: str, text: str, example: str, **schema: Any) -> dict[str, Any]:
-    described = {"type": "string", **schema, "examples": [example]}
-    return {"name": name, "in": "header", "schema": described, "description": text}
+    string = {"type": "string", **schema, "examples": [example]}
+    return {"name": name, "in": "header", "schema": string, "description": text}
 
 
-_BY_NUMBER: Final = (
-    "A page by its number, instead of cursors. At most "
-    f"{MAX_OFFSET} items may come before it, which depends on page[size]."
+_NUMBER: Final = (
+    "The number of a page, instead of a cursor. At most "
+    f"{MAX_OFFSET} items may precede the page, which depends on page[size]."
 )
 
 _TOTAL: Final = (
     "Adds the total of the filtered list to a page by cursor, as meta.page.total. Counting takes "
-    "time. A page by number always has the total."
+    "time. A numbered page always has the total."
 )
 
 KEY: Final = _header(
     "Idempotency-Key",
-    "Repetitions of the request get its answer again, for 24 hours.",
+    "A retry with the same key within 24 hours gets the stored response.",
     "8e03978e-40d5-43dd-bc93-6894a57f9324",
     pattern=f"^(?:{IDEMPOTENCY_KEY})$",
 )
@@ -63,45 +63,51 @@ UNLESS_MATCH: Final = _header(
 ERASE: Final = _query(
     ERASE_HISTORY,
     {"type": "boolean", "default": False},
-    "Whether to erase the personal values from the audit log and from stored responses as well, "
-    "also of one that was deleted before. Requires the scope `users:erase`.",
+    "Also erases the personal values from the audit log and from stored responses, even if the "
+    "resource is already deleted. Requires the scope `users:erase`.",
 )
 INCLUDE: Final = _query(
-    "include", {"type": "string", "maxLength": 0}, "No relationship exists yet: only empty."
+    "include",
+    {"type": "string", "maxLength": 0},
+    "Must be empty, because no relationship exists yet.",
 )
 
 
-def _of(pattern: str) -> dict[str, Any]:
+def _string(pattern: str) -> dict[str, Any]:
     return {"type": "string", "pattern": anchored(pattern)}
 
 
-def _some_of(names: Iterable[str], most: str = "") -> str:
+def _list_pattern(names: Iterable[str], quantifier: str = "*") -> str:
+    """Returns the pattern of names that are separated by commas."""
     name = "|".join(names)
-    return f"(?:{name})(?:,(?:{name})){most or '*'}"
+    return f"(?:{name})(?:,(?:{name})){quantifier}"
 
 
 def fields(resource: Resource) -> dict[str, Any]:
-    """The parameter that selects attributes."""
+    """Returns the parameter that selects attributes."""
     text = (
-        "The attributes in the response, separated by commas; an empty value selects none. The "
-        "response lacks attributes that its schema requires and that generated types have."
+        "The attributes in the response, separated by commas. An empty value selects no "
+        "attributes. The response lacks the other attributes, although its schema and generated "
+        "types require them."
     )
-    return _query(f"fields[{resource.type}]", _of(f"|{_some_of(resource.attributes)}"), text)
+    return _query(
+        f"fields[{resource.type}]", _string(f"|{_list_pattern(resource.attributes)}"), text
+    )
 
 
 def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
-    """The schema of what an attribute is compared with in that way; by IN several, with commas.
+    """Returns the schema of the values of a filter. For IN, commas separate the values.
 
-    Lists are patterns of text where they can be, since generated clients would repeat the
-    parameter for each member of an array.
+    The schema of a list is a pattern if possible, because generated clients repeat the parameter
+    for each element of an array.
     """
-    one = attribute.field.parameter_schema(op)
+    value = attribute.field.parameter_schema(op)
     if op is not Op.IN:
-        return one
+        return value
     pattern = attribute.field.listed_pattern()
-    if pattern is None or "format" in one:
-        return {"type": "array", "items": one, "minItems": 1}
-    return _of(rf"(?:{pattern})(?:,(?:{pattern}))*")
+    if pattern is None or "format" in value:
+        return {"type": "array", "items": value, "minItems": 1}
+    return _string(rf"(?:{pattern})(?:,(?:{pattern}))*")
 
 
 def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
@@ -114,17 +120,17 @@ def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
         yield _query(name, _values(attribute, Op.IN), any_of)
     for op in Op:
         if attribute.field.allows(op):
-            compared = f"Compared by {op.value}."
-            yield _query(f"{name}[{op.value}]", _values(attribute, op), compared)
+            text = f"Compares by {op.value}."
+            yield _query(f"{name}[{op.value}]", _values(attribute, op), text)
 
 
 def _search(resource: Resource) -> Iterator[dict[str, Any]]:
-    """The parameter that searches for words, if the resource has one."""
+    """Yields the parameter that searches for words, if the resource has searched attributes."""
     if not resource.searched:
         return
     word = r"[^\s\u0000]+"
     words = rf"\s*{word}(?:\s+{word}){{0,{MAX_WORDS - 1}}}\s*"
-    schema = {**_of(words), "minLength": 1, "maxLength": MAX_VALUE_LENGTH}
+    schema = {**_string(words), "minLength": 1, "maxLength": MAX_VALUE_LENGTH}
     attributes = " or ".join(resource.searched)
     text = (
         f"Searches for 1 to {MAX_WORDS} words, separated by spaces. Each word is part of "
@@ -134,31 +140,32 @@ def _search(resource: Resource) -> Iterator[dict[str, Any]]:
 
 
 def list_parameters(resource: Resource) -> list[dict[str, Any]]:
-    """The parameters that a collection takes."""
+    """Returns the parameters of a collection."""
     cursor = {
         "type": "string",
         "pattern": f"^{CURSOR}$",
         "minLength": 1,
         "maxLength": MAX_CURSOR_LENGTH,
     }
-    whole = {"type": "integer", "minimum": 1}
-    number = {**whole, "maximum": MAX_OFFSET + 1}
-    size = {**whole, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE}
+    positive = {"type": "integer", "minimum": 1}
+    number = {**positive, "maximum": MAX_OFFSET + 1}
+    size = {**positive, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE}
     names = (f"-?{name}" for name in resource.sortable)
-    order = _of("|" + _some_of(names, f"{{0,{MAX_SORT_FIELDS - 1}}}"))
+    order = _string("|" + _list_pattern(names, f"{{0,{MAX_SORT_FIELDS - 1}}}"))
     return [
-        _query("page[size]", size, "How many items; in a range, at most the maximum."),
-        _query("page[after]", cursor, "A cursor: the items after it."),
-        _query("page[before]", cursor, "A cursor: the items before it."),
-        _query("page[number]", number, _BY_NUMBER),
+        _query("page[size]", size, "The number of items. The default of a range is the maximum."),
+        _query("page[after]", cursor, "A cursor. The page starts after it."),
+        _query("page[before]", cursor, "A cursor. The page ends before it."),
+        _query("page[number]", number, _NUMBER),
         _query("page[total]", {"type": "boolean", "const": True}, _TOTAL),
         _query(
             "sort",
             order,
-            f"Attributes, separated by commas, - for descending: {', '.join(resource.sortable)}.",
+            f"Attributes, separated by commas: {', '.join(resource.sortable)}. Prefix an attribute "
+            "with - for descending order.",
         ),
         *_search(resource),
-        *(found for attribute in resource.filterable.values() for found in _filters(attribute)),
+        *(each for attribute in resource.filterable.values() for each in _filters(attribute)),
         fields(resource),
         INCLUDE,
     ]

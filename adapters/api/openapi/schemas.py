@@ -1,4 +1,4 @@
-"""The JSON Schemas of the API's documents, out of the resources' declarations."""
+"""The JSON Schemas of the API's documents, generated from the declarations of resource types."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -17,8 +17,8 @@ _PAGE_META: Final = {
         "total": {
             "type": "integer",
             "minimum": 0,
-            "description": "How many items the filtered list has: on pages by number, and on "
-            "others that were requested with page[total]=true.",
+            "description": "The number of items in the filtered list. Numbered pages have it, and "
+            "other pages if page[total] is true.",
         },
         "rangeTruncated": {
             "type": "boolean",
@@ -45,12 +45,12 @@ _ITEM_META: Final = {
 
 
 def reference(name: str) -> dict[str, str]:
-    """Leads to a schema by its name."""
+    """Returns a reference to the schema with the name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
-    """The schema of objects with these members."""
+    """Returns the schema of an object with these members."""
     return {"type": "object", "required": required, "properties": properties}
 
 
@@ -118,41 +118,46 @@ ERRORS: Final[dict[str, Any]] = {
 
 
 def _value(attribute: Attribute, *, default: bool = False) -> dict[str, Any]:
-    """What its values are. A default belongs to what is created: in a change or an answer it
-    would seem that silence sets it."""
-    described = attribute.field.json_schema()
+    """Returns the schema of an attribute's values, with or without its default.
+
+    Only a new resource has defaults. In other schemas, a default would suggest that the service
+    sets an omitted attribute.
+    """
+    schema = attribute.field.json_schema()
     if attribute.read_only:
-        described["readOnly"] = True
+        schema["readOnly"] = True
     if attribute.secret:
-        described["writeOnly"] = True
-    return {key: value for key, value in described.items() if default or key != "default"}
+        schema["writeOnly"] = True
+    return {key: value for key, value in schema.items() if default or key != "default"}
 
 
-def _created(resource: Resource) -> dict[str, Any]:
-    """The attributes that create one."""
+def _new_attributes(resource: Resource) -> dict[str, Any]:
+    """Returns the schema of the attributes of a new resource."""
     settable = resource.settable.values()
     required = [a.name for a in settable if a.required]
-    return _sent(required, {a.name: _value(a, default=True) for a in settable})
+    return _closed_object(required, {a.name: _value(a, default=True) for a in settable})
 
 
-def _changed(resource: Resource) -> dict[str, Any]:
-    """The attributes that change one; what was read may be sent back whole."""
-    return _sent([], {a.name: _value(a) for a in resource.declared.values()})
+def _changed_attributes(resource: Resource) -> dict[str, Any]:
+    """Returns the schema of the attributes of a change. It includes the read-only attributes."""
+    return _closed_object([], {a.name: _value(a) for a in resource.declared.values()})
 
 
-def _sent(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+def _closed_object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
     ignored = {"^@": True}
     closed = {"patternProperties": ignored, "additionalProperties": False}
     return {**object_of(required, **properties), **closed}
 
 
 def schemas(resource: Resource) -> dict[str, Any]:
-    """The schemas of its documents, by their names."""
+    """Returns the schemas of the resource's documents, by their names."""
     name = resource.type.capitalize()
     identity = _identity(resource)
-    kind = identity["type"]
-    create = object_of(["type", "attributes"], type=kind, attributes=_created(resource))
-    change = object_of(["type", "id"], **identity, attributes=_changed(resource))
+    type_schema = identity["type"]
+    create = object_of(
+        ["type", "attributes"], type=type_schema, attributes=_new_attributes(resource)
+    )
+    change = object_of(["type", "id"], **identity, attributes=_changed_attributes(resource))
     return {
         **page_schemas(resource),
         f"{name}Document": _document(reference(name)),
@@ -162,7 +167,7 @@ def schemas(resource: Resource) -> dict[str, Any]:
 
 
 def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any]:
-    """The schemas of what is read of it in pages, by their names.
+    """Returns the schemas of a page of resources, by their names.
 
     Without `addressed`, the resources have no URLs of their own.
     """
@@ -171,7 +176,7 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
         **object_of(
             list(resource.attributes), **{a.name: _value(a) for a in resource.attributes.values()}
         ),
-        "description": f"Lacks the attributes that `fields[{resource.type}]` leaves out.",
+        "description": f"Contains only the attributes that `fields[{resource.type}]` selects.",
     }
     members: dict[str, Any] = {**_identity(resource), "attributes": attributes}
     if addressed:
@@ -191,34 +196,38 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
 
 
 def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
-    """The schemas of the atomic extension's documents, by their names."""
+    """Returns the schemas of the atomic extension's documents, by their names."""
     operations = [operation for resource in resources for operation in _operations(resource)]
-    made = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
-    result = {"type": "object", "properties": {"data": made, "meta": {"type": "object"}}}
-    many = {"type": "array", "minItems": 1, "maxItems": MAX_OPERATIONS}
+    data = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
+    result = {"type": "object", "properties": {"data": data, "meta": {"type": "object"}}}
+    array = {"type": "array", "minItems": 1, "maxItems": MAX_OPERATIONS}
     return {
         "Operations": object_of(
-            [OPERATIONS], **{OPERATIONS: {**many, "items": {"anyOf": operations}}}
+            [OPERATIONS], **{OPERATIONS: {**array, "items": {"anyOf": operations}}}
         ),
-        "Results": object_of([RESULTS], **{RESULTS: {**many, "items": result}}),
+        "Results": object_of([RESULTS], **{RESULTS: {**array, "items": result}}),
     }
 
 
 def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
-    """The schemas of what can be done with it: add, update, remove."""
-    named = {"type": _type(resource), "id": resource.id.json_schema(), "lid": {"type": "string"}}
-    one = {"oneOf": [{"required": ["id"]}, {"required": ["lid"]}]}
-    ref = {**object_of(["type"], **named), **one}
+    """Yields the schemas of the operations on the resource type: add, update and remove."""
+    identity = {"type": _type(resource), "id": resource.id.json_schema(), "lid": {"type": "string"}}
+    id_or_lid = {"oneOf": [{"required": ["id"]}, {"required": ["lid"]}]}
+    ref = {**object_of(["type"], **identity), **id_or_lid}
     href = {"type": "string", "format": "uri-reference"}
     version = {
         "type": ["integer", "string"],
         "maxLength": MAX_VERSION_LENGTH,
-        "description": "Only if it still is at this version; as a string, what If-Match takes.",
+        "description": "The expected version: its number, or a string as in If-Match.",
     }
     meta = {"type": "object", "properties": {"version": version}}
-    new = {"type": named["type"], "lid": named["lid"], "attributes": _created(resource)}
-    changed = {**named, "attributes": _changed(resource)}
-    either = {"not": {"required": ["ref", "href"]}}
+    new = {
+        "type": identity["type"],
+        "lid": identity["lid"],
+        "attributes": _new_attributes(resource),
+    }
+    changed = {**identity, "attributes": _changed_attributes(resource)}
+    not_both = {"not": {"required": ["ref", "href"]}}
     yield object_of(
         ["op", "data"],
         op={"const": "add"},
@@ -231,10 +240,10 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
             op={"const": "update"},
             ref=ref,
             href=href,
-            data={**object_of(["type"], **changed), **one},
+            data={**object_of(["type"], **changed), **id_or_lid},
             meta=meta,
         ),
-        **either,
+        **not_both,
     }
     yield {
         **object_of(["op"], op={"const": "remove"}, ref=ref, href=href, meta=meta),
@@ -250,6 +259,6 @@ def _type(resource: Resource) -> dict[str, Any]:
     return {"type": "string", "const": resource.type}
 
 
-def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _document(data: dict[str, Any], **members: Any) -> dict[str, Any]:
     common = {"jsonapi": _JSONAPI, "links": _LINKS}
-    return object_of(["jsonapi", "links", "data"], **{**common, **more, "data": data})
+    return object_of(["jsonapi", "links", "data"], **{**common, **members, "data": data})

@@ -1,4 +1,4 @@
-"""GET /: where a newcomer finds everything, as JSON or as a page."""
+"""GET /: links to the parts of the service, as JSON or as a page."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,45 +9,45 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from adapters.api.errors import URL as ERRORS
-from adapters.api.pages.html import page, text
+from adapters.api.pages.html import escape, page_view
 from adapters.jsonapi.content_negotiation import JSON
 from adapters.resources.addresses import PREFIX
 
 HTML: Final = "text/html"
-_LONGEST_ACCEPT: Final = 2048
-PLACES: Final[Mapping[str, tuple[str, str]]] = {
-    "api": (PREFIX, "the JSON:API root, which names the collections"),
-    "docs": ("/docs", "the documentation, with requests to try"),
-    "errors": (ERRORS, "what each error means"),
-    "openapi": ("/openapi.json", "the same documentation for programs"),
-    "healthz": ("/healthz", "whether the process lives"),
-    "readyz": ("/readyz", "whether it can serve"),
+_MAX_ACCEPT_LENGTH: Final = 2048
+LINKS: Final[Mapping[str, tuple[str, str]]] = {
+    "api": (PREFIX, "the JSON:API root, with links to the collections"),
+    "docs": ("/docs", "interactive API documentation"),
+    "errors": (ERRORS, "the meaning of each error code"),
+    "openapi": ("/openapi.json", "the OpenAPI document"),
+    "healthz": ("/healthz", "liveness"),
+    "readyz": ("/readyz", "readiness"),
 }
 
 
 def home(base: str) -> Blueprint:
-    """The page and its JSON; `base` is what comes before the paths in every URL."""
+    """Returns the blueprint of the page. `base` precedes the path in every URL."""
     blueprint = Blueprint("welcome", __name__)
-    places = {name: f"{base}{path}" for name, (path, _) in PLACES.items()}
-    document = orjson.dumps({"name": "Roster", "links": places})
-    listed = "".join(
-        f'<p><a href="{text(places[name])}">{text(path)}</a>: {text(what)}</p>\n'
-        for name, (path, what) in PLACES.items()
+    urls = {name: f"{base}{path}" for name, (path, _) in LINKS.items()}
+    document = orjson.dumps({"name": "Roster", "links": urls})
+    paragraphs = "".join(
+        f'<p><a href="{escape(urls[name])}">{escape(path)}</a>: {escape(description)}</p>\n'
+        for name, (path, description) in LINKS.items()
     )
-    answer = page("Roster, a directory of users", listed)
+    show_page = page_view("Roster, a directory of users", paragraphs)
 
     @blueprint.get("/")
-    def show_places() -> Response:
-        # A program that takes anything gets JSON; browsers name HTML first.
+    def show_home() -> Response:
+        # Browsers name HTML first. A client that accepts anything gets JSON.
         if _prefers_html(request.environ.get("HTTP_ACCEPT", "")):
-            return answer()
+            return show_page()
         return Response(document, content_type=JSON)
 
     return blueprint
 
 
 def _prefers_html(accept: str) -> bool:
-    """Whether an Accept header names HTML before JSON. One that no browser sends is not read."""
-    if len(accept) > _LONGEST_ACCEPT:
+    """Returns True if Accept prefers HTML to JSON. A header longer than any browser's does not."""
+    if len(accept) > _MAX_ACCEPT_LENGTH:
         return False
     return parse_accept_header(accept, MIMEAccept).best_match([JSON, HTML]) == HTML

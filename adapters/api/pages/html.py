@@ -1,14 +1,14 @@
-"""Small pages for people, in the colours that their browser prefers."""
+"""Small HTML pages, in the light or dark theme of the browser."""
 
 from collections.abc import Callable
-from html import escape as text
+from html import escape
 from typing import Final
 
 from flask import Response
 
-__all__ = ["page", "text"]
+__all__ = ["escape", "page_view"]
 
-_FRAME: Final = """<!doctype html>
+_TEMPLATE: Final = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -44,12 +44,12 @@ _POLICY: Final = (
 )
 
 
-def page(title: str, body: str) -> Callable[[], Response]:
-    """Answers with the page; `body` is HTML."""
-    made = _FRAME.format(title=text(title), body=body).encode()
+def page_view(title: str, body: str) -> Callable[[], Response]:
+    """Returns a view that responds with the page. `body` is HTML."""
+    html = _TEMPLATE.format(title=escape(title), body=body).encode()
 
-    def answer() -> Response:
+    def view() -> Response:
         headers = {"Content-Security-Policy": _POLICY}
-        return Response(made, mimetype="text/html", headers=headers)
+        return Response(html, mimetype="text/html", headers=headers)
 
-    return answer
+    return view

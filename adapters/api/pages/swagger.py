@@ -1,4 +1,4 @@
-"""/docs: the API's description for people, with requests to try. No asset comes from elsewhere."""
+"""/docs: interactive API documentation (Swagger UI). The service hosts all of its files."""
 
 from importlib.resources import as_file, files
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from flask import Blueprint, Response, send_from_directory
 from werkzeug.exceptions import NotFound
 
-# The addresses are relative, so that the page works under whatever path a proxy puts it.
+# The URLs are relative, so the page works behind a proxy with a path prefix.
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -26,9 +26,9 @@ _PAGE: Final = """<!doctype html>
 </html>
 """
 _START: Final = r"""const dark = matchMedia("(prefers-color-scheme: dark)");
-const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", dress);
-dress();
+const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyTheme);
+applyTheme();
 
 // A list has a filter for each attribute and operator. The table shows one row for each attribute,
 // with a button for its operators. A row with a value is always shown.
@@ -61,9 +61,9 @@ const groupFilters = (Row, { React, layoutActions, layoutSelectors, specSelector
   return React.createElement(React.Fragment, null, row, more);
 };
 
-// An error response is one line: the schema is the same for all of them.
-const shortenErrors = (Answer, { React, getComponent }) => (props) => {
-  if (!/^[45]/.test(props.code)) return React.createElement(Answer, props);
+// An error response is one line, because all errors have the same schema.
+const shortenErrors = (Row, { React, getComponent }) => (props) => {
+  if (!/^[45]/.test(props.code)) return React.createElement(Row, props);
   const text = React.createElement(getComponent("Markdown", true), {
     source: props.response.get("description"),
   });
@@ -100,9 +100,9 @@ _POLICY: Final = (
 
 
 def docs() -> Blueprint:
-    """The page, and what it is made of."""
+    """Returns the blueprint of the page and its files."""
     blueprint = Blueprint("docs", __name__)
-    blueprint.after_request(_guarded)
+    blueprint.after_request(_add_policy)
     with as_file(files("flask_swagger_ui") / "dist") as directory:
         assets = directory
 
@@ -127,6 +127,6 @@ def docs() -> Blueprint:
     return blueprint
 
 
-def _guarded(response: Response) -> Response:
+def _add_policy(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY
     return response

@@ -1,1 +1,1 @@
-"""What each database needs."""
+"""The properties of each database: connections, deadlines, transactions and bulk inserts."""

@@ -1,6 +1,6 @@
-"""What MariaDB needs: deadlines that hold even if the server says nothing any more.
+"""Connections to MariaDB, with deadlines that work even if the server no longer responds.
 
-What a session must be is said once, as it is opened: see docs/decisions/0011-mariadb.md.
+The variables of a session are set once, when it is opened (docs/decisions/0011-mariadb.md).
 """
 
 import configparser
@@ -29,16 +29,17 @@ from application.deadlines import deadline, time_left
 MIN_VERSION = (10, 11)
 _CONNECT_SECONDS = 10.0
 _HIGHEST_PORT = 65_535
-_SHARE_OF_SERVER = 0.95
+_SERVER_SHARE = 0.95
+"""The share of the remaining time after which the server cancels a statement."""
 _SESSION = {
     "autocommit": True,
     "charset": "utf8mb4",
-    # Each statement sees what is committed, and locks what it finds rather than the gaps around.
+    # Each statement reads the committed rows, and locks the rows that it finds but not the gaps.
     "init_command": "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 }
-# Whatever the defaults of the server are: text that is too long is refused and never cut, no result
-# is cut off, no statement is refused for its form, unique indexes are unique, and COMMIT only
-# commits.
+# Makes sessions independent of the server's defaults. The server rejects text that is too long,
+# does not truncate results, accepts every valid statement, and enforces unique indexes. COMMIT
+# begins no new transaction.
 _VARIABLES = {
     "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
     "sql_select_limit": "18446744073709551615",  # no limit
@@ -50,11 +51,11 @@ _VARIABLES = {
     "completion_type": "'NO_CHAIN'",
 }
 _SET = "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in _VARIABLES.items())
-_SWITCHES = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
+_BOOLEAN_OPTIONS = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
 
 
 def url_of(text: str) -> URL:
-    """The URL for SQLAlchemy. Raises BadUrl if it can't be read or names no database."""
+    """The URL for SQLAlchemy. Raises BadUrl if it is invalid or has no database."""
     try:
         url = make_url(text).set(drivername="mariadb+pymysql")
     except (ArgumentError, ValueError):
@@ -62,23 +63,23 @@ def url_of(text: str) -> URL:
     if url.port is not None and not 0 < url.port <= _HIGHEST_PORT:
         raise BadUrl(f"The port must be a whole number from 1 to {_HIGHEST_PORT}.")
     if not url.database:
-        raise BadUrl("The URL of the MariaDB database must name one, as …@host/roster")
+        raise BadUrl("The URL must contain the name of the MariaDB database, as in …@host/roster.")
     return url
 
 
 def _unreadable() -> BadUrl:
-    """Without the driver's words, which could hold the password."""
+    """An error without the driver's message, which may contain the password."""
     return BadUrl("The URL of the MariaDB database can't be read.")
 
 
 def prepare(engine: Engine) -> None:
-    """Have everything that the engine waits for end with the deadline.
+    """Make everything that the engine waits for end at the deadline.
 
-    Raises BadUrl if the driver refuses the URL, or can't read a file that it names.
+    Raises BadUrl if the driver rejects the URL or cannot read a file of an option.
     """
     options = engine.dialect.create_connect_args(engine.url)[1]
     try:
-        _session(options)
+        _unopened_session(options)
     except OSError:
         raise BadUrl(
             "A file of ssl_ca, ssl_capath, ssl_cert or ssl_key, or ssl_cipher, can't be used."
@@ -87,16 +88,17 @@ def prepare(engine: Engine) -> None:
         if "read_default_file" in options or "read_default_group" in options:
             raise BadUrl("The option file of read_default_file can't be read.") from None
         raise _unreadable() from None
-    # The driver would join the rows of a batch only if nothing stood before INSERT.
+    # The driver's executemany sends the rows one by one, because SET STATEMENT precedes INSERT.
+    # So SQLAlchemy writes multi-row statements.
     engine.dialect.use_insertmanyvalues_wo_returning = True
     event.listen(engine, "do_connect", _connect)
-    event.listen(engine, "checkout", _still_open)
-    event.listen(engine, "before_cursor_execute", _bound_at_server, retval=True)
+    event.listen(engine, "checkout", _check_open)
+    event.listen(engine, "before_cursor_execute", _add_timeout, retval=True)
     event.listen(engine, "handle_error", _keep_other_connections)
 
 
 class _Socket(socket.socket):
-    """Waits no longer than the deadline for what it sends or receives."""
+    """A socket that stops sending and receiving at the deadline."""
 
     def recv_into(self, *arguments: Any) -> int:
         self.settimeout(_seconds_left())
@@ -108,20 +110,23 @@ class _Socket(socket.socket):
 
 
 class _EncryptedSocket(_Socket, ssl.SSLSocket):
-    """The same under TLS."""
+    """Such a socket with TLS."""
 
 
 def _seconds_left() -> float | None:
     left = time_left()
-    if left == 0:  # which would mean not to wait, and to be told so otherwise
+    if left == 0:  # A timeout of 0 would make the socket non-blocking.
         raise TimeoutError
     return left
 
 
-def _session(parameters: Mapping[str, Any]) -> Session:
-    """A session that is not open yet. ValueError, TypeError, OSError for a bad parameter."""
-    switches = {name: asbool(parameters[name]) for name in _SWITCHES if name in parameters}
-    session = Session(**{**parameters, **switches, **_SESSION}, defer_connect=True)
+def _unopened_session(parameters: Mapping[str, Any]) -> Session:
+    """A session that is not open yet.
+
+    Raises ValueError, TypeError or OSError if a parameter is invalid.
+    """
+    booleans = {name: asbool(parameters[name]) for name in _BOOLEAN_OPTIONS if name in parameters}
+    session = Session(**{**parameters, **booleans, **_SESSION}, defer_connect=True)
     if session.ssl:
         session.ctx.sslsocket_class = _EncryptedSocket
     return session
@@ -130,63 +135,72 @@ def _session(parameters: Mapping[str, Any]) -> Session:
 def _connect(
     _: Dialect, record: ConnectionPoolEntry, __: Any, parameters: dict[str, Any]
 ) -> Session:
-    session = _session(parameters)
+    session = _unopened_session(parameters)
     with deadline(session.connect_timeout or _CONNECT_SECONDS):
         try:
-            reached = _open_socket(session)
-        except (OSError, UnicodeError) as error:  # a host name that is none is the latter
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            where = session.unix_socket or f"{session.host}:{session.port}"
-            message = f"Can't connect to '{where}': {why}"
+            connected_socket = _open_socket(session)
+        except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            address = session.unix_socket or f"{session.host}:{session.port}"
+            message = f"Can't connect to '{address}': {reason}"
             raise OperationalError(CR.CR_CONN_HOST_ERROR, message) from error
-        record.info["descriptor"] = reached.fileno()
-        session.connect(reached)
-        _refuse_others(session)
+        record.info["descriptor"] = connected_socket.fileno()
+        session.connect(connected_socket)
+        _check_server(session)
         session.query(_SET)
     return session
 
 
 def _open_socket(session: Session) -> socket.socket:
-    """A socket to the server: by the first of its addresses that takes it. OSError."""
+    """Connect to the first of the server's addresses that accepts. Raises OSError if none does.
+
+    The remaining time is shared equally between the remaining addresses.
+    """
     if session.unix_socket:
-        return _connected(socket.AF_UNIX, session.unix_socket)
-    found = socket.getaddrinfo(session.host, session.port, type=socket.SOCK_STREAM)
-    for left, (family, _, _, _, address) in zip(range(len(found), 0, -1), found, strict=True):
+        return _connect_socket(socket.AF_UNIX, session.unix_socket)
+    addresses = socket.getaddrinfo(session.host, session.port, type=socket.SOCK_STREAM)
+    for position, (family, _, _, _, address) in enumerate(addresses):
         try:
-            with deadline((time_left() or 0.0) / left):
-                return _connected(family, address)
+            with deadline((time_left() or 0.0) / (len(addresses) - position)):
+                return _connect_socket(family, address)
         except OSError as error:
             failure = error
     raise failure
 
 
-def _connected(family: int, address: Any) -> socket.socket:
-    reached = _Socket(family, socket.SOCK_STREAM)
+def _connect_socket(family: int, address: Any) -> socket.socket:
+    connection = _Socket(family, socket.SOCK_STREAM)
     try:
-        reached.settimeout(_seconds_left())
-        reached.connect(address)
+        connection.settimeout(_seconds_left())
+        connection.connect(address)
         if family != socket.AF_UNIX:
-            reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            reached.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     except BaseException:
-        reached.close()
+        connection.close()
         raise
-    return reached
+    return connection
 
 
-def _refuse_others(session: Session) -> None:
-    """Raises UnsupportedServer. A proxy greets in its own name, so the server is asked."""
+def _check_server(session: Session) -> None:
+    """Raises UnsupportedServer unless the server is MariaDB 10.11 or newer.
+
+    Queries the version, because the version in the handshake may be that of a proxy.
+    """
     with session.cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         (version,) = cursor.fetchone()
-    found = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
-    if not found or tuple(map(int, found.groups())) < MIN_VERSION:
+    match = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
+    if not match or tuple(map(int, match.groups())) < MIN_VERSION:
         session.close()
-        raise UnsupportedServer(f"It is {version}. Use MariaDB 10.11 or newer.")
+        raise UnsupportedServer(f"The server is {version}. Use MariaDB 10.11 or newer.")
 
 
-def _still_open(session: Session, record: ConnectionPoolEntry, _: object) -> None:
-    """A server says nothing on an idle connection but that it is closing it."""
+def _check_open(session: Session, record: ConnectionPoolEntry, _: object) -> None:
+    """Raises DisconnectionError, on which SQLAlchemy opens another connection, if this is closed.
+
+    On an idle connection, a server sends something only when it closes the connection.
+    """
     poll = select.poll()
     poll.register(record.info["descriptor"], select.POLLIN)
     if not session.open or poll.poll(0):
@@ -194,33 +208,36 @@ def _still_open(session: Session, record: ConnectionPoolEntry, _: object) -> Non
 
 
 def with_timeout(statement: str) -> str:
-    """Have the server give up first, or it would go on with what nobody waits for."""
+    """Make the server cancel the statement shortly before the deadline, if there is one.
+
+    Otherwise the server would continue after the client has given up.
+    """
     left = time_left()
     if left is None:
         return statement
-    seconds = max(0.001, _SHARE_OF_SERVER * left)
+    seconds = max(0.001, _SERVER_SHARE * left)
     return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {statement}"
 
 
-def _bound_at_server(
+def _add_timeout(
     _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
 ) -> tuple[str, Any]:
     return with_timeout(statement), parameters
 
 
 def _keep_other_connections(context: ExceptionContext) -> None:
-    """One answer that did not come is no reason to open every connection of the pool anew."""
+    """Keep the other connections of the pool if a response did not arrive before the deadline."""
     if isinstance(context.original_exception.__context__, TimeoutError):
         context.invalidate_pool_on_disconnect = False
 
 
 class TransactionPolicy:
-    """How a transaction is opened."""
+    """How a transaction begins. See adapters.sql.transactions.TransactionPolicy."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """As any transaction."""
+        """Begin a transaction now."""
         connection.cursor().execute("START TRANSACTION")
 
     def write_lock(self) -> AbstractContextManager[None]:
-        """Writers need not line up."""
+        """No lock: the server synchronises concurrent writers."""
         return nullcontext()

@@ -1,6 +1,6 @@
-"""What PostgreSQL needs: deadlines that hold even if the server says nothing any more.
+"""Connections to PostgreSQL, with deadlines that work even if the server no longer responds.
 
-No setting of a session is used, so that a pooler in transaction mode may stand in between.
+No statement changes settings of the session, so a pooler in transaction mode can be used.
 """
 
 import select
@@ -33,13 +33,15 @@ from application.deadlines import deadline, time_left
 
 MIN_VERSION = 15
 _CONNECT_SECONDS = 10.0
-_SECONDS_OF_MISTRUST = 30.0
-_LISTS = ("host", "hostaddr", "port")
-_SHARE_OF_SERVER = 0.95
+_FAILED_HOST_SECONDS = 30.0
+"""The number of seconds for which a host that failed is tried last."""
+_HOST_PARAMETERS = ("host", "hostaddr", "port")
+_SERVER_SHARE = 0.95
+"""The share of the remaining time after which the server cancels a statement."""
 _LEVEL = "ISOLATION LEVEL READ COMMITTED"
-# Whatever the defaults of the database and the role are. Poolers take it over for each client.
+# Overrides the defaults of the database and the role. Poolers apply it to each client.
 _SESSION = {"client_encoding": "UTF8"}
-_BOUND = "SET LOCAL statement_timeout="
+_SET_TIMEOUT = "SET LOCAL statement_timeout="
 _KEEPALIVES = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -48,103 +50,109 @@ _KEEPALIVES = {
 
 
 class DeadlinePassed(psycopg2.OperationalError):
-    """The answer did not come in time. The driver gives the connection up."""
+    """The response did not arrive before the deadline. The driver closes the connection."""
 
 
 class Session(extensions.connection):
-    """A session that can be told what to send before its next statement, in one message."""
+    """A connection that can queue statements and send them in one message with the next one."""
 
-    opening = ""
-    level_is_set_by_default = True
-    """Whether transactions are READ COMMITTED unless they say otherwise."""
+    queued = ""
+    """Statements that contain their values, each followed by a semicolon and a space."""
+    has_default_level = True
+    """True if transactions are READ COMMITTED by default."""
     incoming: "select.poll | None" = None
-    """Looks for what the server says, once the session is open."""
+    """Polls for data from the server, after the connection is open."""
 
-    def opened(self, statement: str, *, has_values: bool) -> str:
-        """The statement after what was to be sent before it, which holds its values already."""
-        opening, self.opening = self.opening, ""
-        return (opening.replace("%", "%%") if has_values else opening) + statement
+    def take_queued(self, statement: str, *, has_values: bool) -> str:
+        """Empty the queue. Returns the queued statements followed by this one.
+
+        `has_values` is true if the driver inserts values into the text, so that % must be escaped.
+        """
+        queued, self.queued = self.queued, ""
+        return (queued.replace("%", "%%") if has_values else queued) + statement
 
 
 class _Cursor(extensions.cursor):
     connection: Session
 
-    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (the driver names it so)
-        if not self.connection.level_is_set_by_default and query.startswith(_BOUND):
-            self._set_level()
-        if self.connection.opening:
-            query = self.connection.opened(query, has_values=vars is not None)
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (the driver's name)
+        if not self.connection.has_default_level and query.startswith(_SET_TIMEOUT):
+            self._queue_level()
+        if self.connection.queued:
+            query = self.connection.take_queued(query, has_values=vars is not None)
         super().execute(query, vars)
 
     def executemany(self, query: Any, vars_list: Any) -> None:
-        self._open()
+        self._send_queued()
         super().executemany(query, vars_list)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
-        self._open()
+        self._send_queued()
         super().copy_expert(sql, file, size)
 
-    def _set_level(self) -> None:
-        """For the implicit transaction of a statement that stands alone, in its message.
+    def _queue_level(self) -> None:
+        """Set the isolation level of a statement outside a transaction, in the same message.
 
-        One without a deadline is left as it is: it may be one that allows no others in its message.
+        A statement without a deadline keeps the default level, because some statements must be
+        alone in their message.
         """
         session = self.connection
-        if not session.opening and session.get_transaction_status() == TRANSACTION_STATUS_IDLE:
-            session.opening = f"SET TRANSACTION {_LEVEL}; "
+        if not session.queued and session.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+            session.queued = f"SET TRANSACTION {_LEVEL}; "
 
-    def _open(self) -> None:
-        """By itself: COPY can't be sent together with anything else."""
-        if self.connection.opening:
+    def _send_queued(self) -> None:
+        """Send the queued statements in their own message, because COPY needs one for itself."""
+        if self.connection.queued:
             self.execute("")
 
 
 def _parse_timestamp(value: str | bytes | None, _: extensions.cursor) -> datetime | None:
-    """In UTC, whatever the time zone of the session; three times as fast as the driver's own."""
+    """Convert a timestamp to UTC. Three times as fast as the driver's conversion."""
     if value is None:
         return None
-    moment = datetime.fromisoformat(value)  # type: ignore[arg-type]
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    timestamp = datetime.fromisoformat(value)  # type: ignore[arg-type]
+    return timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)
 
 
-_OID_OF_TIMESTAMPTZ = 1184
-_INSTANT = extensions.new_type((_OID_OF_TIMESTAMPTZ,), "INSTANT", _parse_timestamp)
+_TIMESTAMPTZ_OID = 1184
+_TIMESTAMPTZ = extensions.new_type((_TIMESTAMPTZ_OID,), "TIMESTAMPTZ", _parse_timestamp)
 
 
 def url_of(text: str) -> URL:
-    """The URL for SQLAlchemy, of all that libpq and SQLAlchemy understand, several hosts included.
+    """The URL for SQLAlchemy. Accepts the forms of libpq and of SQLAlchemy, with several hosts.
 
-    Raises BadUrl if neither can read it.
+    Raises BadUrl if the URL is invalid.
     """
     address = text.partition("://")[2]
     names = [name for name, _ in parse_qsl(address.partition("?")[2])]
     try:
-        return _of_sqlalchemy(address) if "host" in names else _of_libpq(address)
+        return _parse_sqlalchemy(address) if "host" in names else _parse_libpq(address)
     except (psycopg2.Error, ArgumentError, ValueError):
         raise _unreadable() from None
 
 
 def _unreadable() -> BadUrl:
-    """Without the driver's words, which could hold the password."""
+    """An error without the driver's message, which may contain the password."""
     return BadUrl("The URL of the PostgreSQL database can't be read.")
 
 
-def _of_sqlalchemy(address: str) -> URL:
-    """?host=h1:5432&host=h2:5433: libpq would take the last one only."""
+def _parse_sqlalchemy(address: str) -> URL:
+    """Parse ?host=h1:5432&host=h2:5433, of which libpq would use only the last host."""
     return make_url(f"postgresql+psycopg2://{address}")
 
 
-def _of_libpq(address: str) -> URL:
-    """h1:5432,h2:5433 as one authority, which no one else can read."""
+def _parse_libpq(address: str) -> URL:
+    """Parse //h1:5432,h2:5433/database, which only libpq can."""
     dsn = parse_dsn(f"postgresql://{address}")
-    who = {"username": dsn.pop("user", None), "password": dsn.pop("password", None)}
-    return URL.create("postgresql+psycopg2", **who, database=dsn.pop("dbname", None), query=dsn)
+    credentials = {"username": dsn.pop("user", None), "password": dsn.pop("password", None)}
+    database = dsn.pop("dbname", None)
+    return URL.create("postgresql+psycopg2", **credentials, database=database, query=dsn)
 
 
 def prepare(engine: Engine) -> None:
-    """Have everything that the engine waits for end with the deadline.
+    """Make everything that the engine waits for end at the deadline.
 
-    Raises BadUrl if the URL has an option that the installed libpq does not know.
+    Raises BadUrl if the installed libpq does not support an option of the URL.
     """
     try:
         make_dsn(**engine.dialect.create_connect_args(engine.url)[1])
@@ -152,13 +160,16 @@ def prepare(engine: Engine) -> None:
         raise _unreadable() from None
     set_wait_callback(_wait)
     event.listen(engine, "do_connect", _Hosts().connect)
-    event.listen(engine, "checkout", _still_open)
-    event.listen(engine, "before_cursor_execute", _bound_at_server, retval=True)
+    event.listen(engine, "checkout", _check_open)
+    event.listen(engine, "before_cursor_execute", _add_timeout, retval=True)
     event.listen(engine, "handle_error", _keep_other_connections)
 
 
 def _wait(connection: extensions.connection) -> None:
-    """Called by the driver, of which it is a global setting, instead of blocking."""
+    """The driver's wait callback, which it calls instead of blocking. Applies to all connections.
+
+    Raises DeadlinePassed.
+    """
     while (state := connection.poll()) != POLL_OK:
         incoming = getattr(connection, "incoming", None) if state == POLL_READ else None
         left = time_left()
@@ -167,7 +178,7 @@ def _wait(connection: extensions.connection) -> None:
 
 
 def _poll(connection: extensions.connection, state: int) -> "select.poll":
-    """Looks whether there is something to read, or room to write."""
+    """An object that polls whether the connection can be read, or written."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
     return poll
@@ -175,10 +186,10 @@ def _poll(connection: extensions.connection, state: int) -> "select.poll":
 
 @contextmanager
 def blocking() -> Iterator[None]:
-    """Without the wait callback, under which the driver refuses COPY.
+    """Run the block without the wait callback, with which the driver does not support COPY.
 
-    For a thread that is alone with the driver: another one that connects meanwhile would fail. A
-    server that says nothing is waited for beyond the deadline; its own time-outs hold.
+    No other thread may use the driver meanwhile: its connections would fail. The deadline then
+    applies only through the timeouts of the server.
     """
     set_wait_callback(None)
     try:
@@ -188,10 +199,10 @@ def blocking() -> Iterator[None]:
 
 
 class _Hosts:
-    """The hosts of one database, tried one at a time.
+    """The hosts of one database, which are tried one after another.
 
-    libpq by itself would spend all the time that there is on the first one that is silent, and
-    under a wait callback the driver ignores connect_timeout, so it is kept here.
+    libpq would spend all the time on the first host that does not respond. With a wait callback,
+    the driver ignores connect_timeout, so this class enforces it.
     """
 
     def __init__(self) -> None:
@@ -200,28 +211,29 @@ class _Hosts:
     def connect(
         self, _: Dialect, __: ConnectionPoolEntry, ___: Any, parameters: dict[str, Any]
     ) -> extensions.connection:
-        """A connection to the first host that is as wanted; each gets its share of the time."""
+        """Connect to the first host that accepts. Raises psycopg2.OperationalError if none does.
+
+        The remaining time is shared equally between the remaining hosts.
+        """
         attempts = list(_attempts({**_KEEPALIVES, **parameters}))
-        longest = float(parameters.get("connect_timeout") or _CONNECT_SECONDS)
-        with deadline(longest * len(attempts)):
-            for left, position in zip(
-                range(len(attempts), 0, -1), self._order(len(attempts)), strict=True
-            ):
+        seconds_per_host = float(parameters.get("connect_timeout") or _CONNECT_SECONDS)
+        with deadline(seconds_per_host * len(attempts)):
+            for number, position in enumerate(self._order(len(attempts))):
                 try:
-                    with deadline((time_left() or 0.0) / left):
-                        return _connected(attempts[position])
+                    with deadline((time_left() or 0.0) / (len(attempts) - number)):
+                        return _connect(attempts[position])
                 except psycopg2.OperationalError as error:
                     self._failures[position] = monotonic()
                     failure = error
         raise failure
 
     def _order(self, count: int) -> list[int]:
-        """As they are given, but last those that failed lately."""
-        lately = monotonic() - _SECONDS_OF_MISTRUST
-        return sorted(range(count), key=lambda position: self._failures.get(position, 0) > lately)
+        """The positions of the hosts in the URL, the ones that failed recently last."""
+        recent = monotonic() - _FAILED_HOST_SECONDS
+        return sorted(range(count), key=lambda position: self._failures.get(position, 0) > recent)
 
 
-def _connected(parameters: dict[str, Any]) -> Session:
+def _connect(parameters: dict[str, Any]) -> Session:
     try:
         connection: Session = psycopg2.connect(
             **{**parameters, **_SESSION}, connection_factory=Session
@@ -230,10 +242,10 @@ def _connected(parameters: dict[str, Any]) -> Session:
         raise _with_address(error, parameters) from error
     connection.cursor_factory = _Cursor
     connection.incoming = _poll(connection, POLL_READ)
-    extensions.register_type(_INSTANT, connection)
+    extensions.register_type(_TIMESTAMPTZ, connection)
     try:
-        _refuse_unsupported(connection)
-        _check_defaults(connection)
+        _check_server(connection)
+        _read_default_level(connection)
     except BaseException:
         connection.close()
         raise
@@ -243,7 +255,7 @@ def _connected(parameters: dict[str, Any]) -> Session:
 def _with_address(
     error: psycopg2.OperationalError, parameters: dict[str, Any]
 ) -> psycopg2.OperationalError:
-    """The same error with the server's address, which libpq leaves out where it does not block."""
+    """Add the server's address to the error. libpq omits it from non-blocking connections."""
     message = str(error).strip() or "it did not respond in time"
     if "connection to server" in message:
         return error
@@ -252,88 +264,103 @@ def _with_address(
     return type(error)(f'connection to server at "{address}", port {port} failed: {message}')
 
 
-def _refuse_unsupported(connection: Session) -> None:
-    """Raises UnsupportedServer, UnsupportedEncoding. The server has message all this already."""
+def _check_server(connection: Session) -> None:
+    """Raises UnsupportedServer or UnsupportedEncoding.
+
+    This takes no query: the server sends its version and encoding when a connection begins.
+    """
     version = connection.server_version
     if version < 10_000 * MIN_VERSION:
         raise UnsupportedServer(
-            f"It is PostgreSQL {version // 10_000}. Use PostgreSQL {MIN_VERSION} or newer."
+            f"The server is PostgreSQL {version // 10_000}. Use PostgreSQL {MIN_VERSION} or newer."
         )
     encoding = connection.get_parameter_status("server_encoding")
     if encoding not in (None, "UTF8"):
         raise UnsupportedEncoding(
-            f"It is {encoding}. Create a database with ENCODING 'UTF8' TEMPLATE template0, "
-            "and use that."
+            f"The encoding is {encoding}. "
+            "Create a database with ENCODING 'UTF8' TEMPLATE template0, and use it."
         )
 
 
-def _check_defaults(connection: Session) -> None:
-    """A statement outside a transaction has the isolation level that is the server's default.
+def _read_default_level(connection: Session) -> None:
+    """Find out whether the default isolation level is READ COMMITTED.
 
-    A standby refuses to run any at `serializable`, so those statements need to set their own.
+    Statements outside a transaction use the default. A standby rejects every statement at the level
+    `serializable`, so these statements must then set their own level.
     """
     with closing(connection.cursor()) as cursor:
         cursor.execute("SHOW default_transaction_isolation")
         (level,) = cursor.fetchone() or ("",)
-    connection.level_is_set_by_default = level == "read committed"
+    connection.has_default_level = level == "read committed"
 
 
 def _attempts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The parameters for each host by itself."""
-    lists = {name: str(parameters[name]).split(",") for name in _LISTS if parameters.get(name)}
+    """The parameters of each connection attempt, one for each host.
+
+    "prefer-standby" tries each host as a standby first, and then each host as any server.
+    """
+    lists = {
+        name: str(parameters[name]).split(",") for name in _HOST_PARAMETERS if parameters.get(name)
+    }
     count = max((len(values) for values in lists.values()), default=1)
-    wanted = parameters.get("target_session_attrs")
-    for session in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
+    setting = parameters.get("target_session_attrs")
+    for target in ("standby", "any") if setting == "prefer-standby" else (setting,):
         for position in range(count):
-            # One port alone is the port of every host.
-            own = {name: values[position % len(values)] for name, values in lists.items()}
-            yield {**parameters, **own, **({"target_session_attrs": session} if session else {})}
+            # A single port applies to every host.
+            host = {name: values[position % len(values)] for name, values in lists.items()}
+            yield {**parameters, **host, **({"target_session_attrs": target} if target else {})}
 
 
-def _still_open(connection: Session, *_: object) -> None:
-    """A server says nothing on an idle connection but that it is closing it."""
+def _check_open(connection: Session, *_: object) -> None:
+    """Raises DisconnectionError, on which SQLAlchemy opens another connection, if this is closed.
+
+    On an idle connection, a server sends something only when it closes the connection.
+    """
     if connection.closed or connection.incoming is None or connection.incoming.poll(0):
         raise DisconnectionError
 
 
 def with_timeout(statement: str) -> str:
-    """Have the server give up first, or it would go on with what nobody waits for."""
+    """Make the server cancel the statement shortly before the deadline, if there is one.
+
+    Otherwise the server would continue after the client has given up.
+    """
     left = time_left()
     if left is None:
         return statement
-    milliseconds = max(1, int(_SHARE_OF_SERVER * 1000 * left))
-    return f"{_BOUND}{milliseconds}; {statement}"
+    milliseconds = max(1, int(_SERVER_SHARE * 1000 * left))
+    return f"{_SET_TIMEOUT}{milliseconds}; {statement}"
 
 
-def _bound_at_server(
+def _add_timeout(
     _: Connection, __: Any, statement: str, parameters: Any, ___: Any, ____: bool
 ) -> tuple[str, Any]:
     return with_timeout(statement), parameters
 
 
 def _keep_other_connections(context: ExceptionContext) -> None:
-    """One statement that was too slow is no reason to open every connection of the pool anew."""
+    """Keep the other connections of the pool if a response did not arrive before the deadline."""
     if isinstance(context.original_exception, DeadlinePassed):
         context.invalidate_pool_on_disconnect = False
 
 
 def send_with_next(connection: PoolProxiedConnection, statement: str, values: Any) -> None:
-    """Have the statement sent together with the next one, which saves a way there and back."""
+    """Queue the statement to send it with the next one, which saves a round trip."""
     session = connection.dbapi_connection
     assert isinstance(session, Session)
     with closing(session.cursor()) as cursor:
-        session.opening += cursor.mogrify(statement, values).decode() + "; "
+        session.queued += cursor.mogrify(statement, values).decode() + "; "
 
 
 class TransactionPolicy:
-    """How a transaction is opened."""
+    """How a transaction begins. See adapters.sql.transactions.TransactionPolicy."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """In one message with the first statement, which saves a way to the server and back."""
+        """Begin a transaction together with its first statement, which saves a round trip."""
         session = connection.dbapi_connection
         assert isinstance(session, Session)
-        session.opening = f"BEGIN {_LEVEL}; "
+        session.queued = f"BEGIN {_LEVEL}; "
 
     def write_lock(self) -> AbstractContextManager[None]:
-        """Writers need not line up."""
+        """No lock: the server synchronises concurrent writers."""
         return nullcontext()

@@ -1,6 +1,6 @@
-"""COPY, PostgreSQL's own way to take and give rows by the thousand.
+"""Bulk inserts and CSV exports with PostgreSQL's COPY.
 
-docs/decisions/0021-bulk-import-and-export.md has the measurements and the alternatives.
+docs/decisions/0021-bulk-import-and-export.md has measurements and alternatives.
 """
 
 from collections.abc import Sequence
@@ -14,26 +14,26 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import postgresql
 
 _NULL = "\1"
-_WITH_NULL = r"WITH (NULL E'\x01')"  # no value is this control character alone
+_WITH_NULL = r"WITH (NULL E'\x01')"  # no value consists of only this control character
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def copy_in(
     connection: RawConnection, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Add the rows to columns of one table.
+    """Insert rows into columns of one table. Raises the driver's error.
 
-    Raises what the driver raises.
+    No other thread may use the driver meanwhile (see `postgresql.blocking`).
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
     statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN"
     cells = []
     for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-        cells.append(_texts(connection, column, values))
+        cells.append(_to_text(connection, column, values))
         if column.nullable and None in values:
             statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN {_WITH_NULL}"
-    lines = StringIO(_lines(list(zip(*cells, strict=True))))
+    lines = StringIO(_encode(list(zip(*cells, strict=True))))
     cursor = connection.connection.cursor()
     try:
         with postgresql.blocking():
@@ -43,20 +43,22 @@ def copy_in(
 
 
 class ByteWriter(Protocol):
-    """What takes the parts of a file."""
+    """A binary file, or any object that bytes can be written to."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
 def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: ByteWriter) -> None:
-    """Write the columns of all rows as CSV (RFC 4180, UTF-8), in the order of the first column.
+    """Write the columns of all rows as CSV (RFC 4180, UTF-8), sorted by the first column.
 
-    Cells have the texts that the fields' `to_text` gives, and are quoted where they contain commas,
-    quotes or line ends. Raises what the driver and the file raise.
+    Each cell has the text of the field's `to_text`. It is quoted if it contains commas, quotes or
+    line ends. No other thread may use the driver meanwhile (see `postgresql.blocking`). Raises the
+    error of the driver or the file.
     """
     query = select(*map(csv_text, columns)).order_by(columns[0])
     text = query.compile(connection, compile_kwargs={"literal_binds": True})
-    options = r"FORMAT csv, ENCODING 'UTF8', NULL E'\x01'"  # which no text is, to be quoted for it
+    # COPY quotes a text that equals NULL's. No text equals this one, so COPY quotes only if needed.
+    options = r"FORMAT csv, ENCODING 'UTF8', NULL E'\x01'"
     cursor = connection.connection.cursor()
     try:
         with postgresql.blocking():
@@ -65,8 +67,10 @@ def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: ByteW
         cursor.close()
 
 
-def _texts(connection: RawConnection, column: Column[Any], values: Sequence[Any]) -> Sequence[str]:
-    """The values of a column as PostgreSQL reads them, null as _NULL."""
+def _to_text(
+    connection: RawConnection, column: Column[Any], values: Sequence[Any]
+) -> Sequence[str]:
+    """Convert the values of a column to PostgreSQL's text format, and null to _NULL."""
     bind = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     if isinstance(column.type, String):
         texts = values
@@ -74,16 +78,16 @@ def _texts(connection: RawConnection, column: Column[Any], values: Sequence[Any]
         texts = list(map(str, values))
     elif bind:
         texts = [str(bind(value)) for value in values]
-    else:  # the values are few, such as booleans and the time of an import
-        known = {value: str(value) for value in set(values)}
-        texts = [known[value] for value in values]
+    else:  # few different values, such as booleans and the timestamp of an import
+        text_of = {value: str(value) for value in set(values)}
+        texts = [text_of[value] for value in values]
     if column.nullable and None in values:
         return [_NULL if value is None else text for value, text in zip(values, texts, strict=True)]
     return texts
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> str:
-    """The text format of COPY, in which hardly any text needs escapes."""
+def _encode(rows: Sequence[Sequence[str]]) -> str:
+    """Encode rows in the text format of COPY. Is fast if no cell needs an escape, as is usual."""
     text = "\n".join(map("\t".join, rows))
     tabs = len(rows) * (len(rows[0]) - 1)
     if (

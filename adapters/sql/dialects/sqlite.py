@@ -1,4 +1,4 @@
-"""What SQLite needs: a file, a write-ahead log, and patience that ends."""
+"""Connections to an SQLite file, with a write-ahead log and deadlines."""
 
 import os
 import sqlite3
@@ -23,107 +23,111 @@ from application.ports import Unavailable
 
 MIN_VERSION = (3, 40)
 _MAX_ID = 2**63 - 1
-_STEPS_BETWEEN_LOOKS = 10_000
+_INSTRUCTIONS_BETWEEN_CHECKS = 10_000
+"""The number of instructions of SQLite's virtual machine between two checks of the deadline."""
 _SECONDS_WITHOUT_DEADLINE = 30.0
 
 
-def refuse_without_file(url: URL) -> None:
-    """Raises BadUrl if the database would end with its connection."""
+def require_file(url: URL) -> None:
+    """Raises BadUrl if the database would be in memory, and so be lost with its connection."""
     database = url.database or ""
     if not database or ":memory:" in database or url.query.get("mode") == "memory":
-        raise BadUrl("SQLite needs a file, as in sqlite:///roster.db; in memory: memory://")
+        raise BadUrl(
+            "SQLite needs a file, as in sqlite:///roster.db. Use memory:// without a file."
+        )
 
 
 def prepare(engine: Engine) -> None:
-    """Set each connection up when it is opened, and whenever it is taken from the pool."""
+    """Set up each connection when it is opened, and each time it is checked out of the pool."""
     event.listen(engine, "do_connect", partial(private_files.create, engine.url))
     event.listen(engine, "do_connect", partial(_connect, engine.url.database or ""))
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "connect", partial(_note_file, private_files.file_of(engine.url)))
-    event.listen(engine, "checkout", partial(_still_the_file, private_files.file_of(engine.url)))
-    event.listen(engine, "checkout", _wait_for_locks)
+    event.listen(engine, "connect", partial(_record_file, private_files.file_of(engine.url)))
+    event.listen(engine, "checkout", partial(_check_file, private_files.file_of(engine.url)))
+    event.listen(engine, "checkout", _set_busy_timeout)
 
 
 def _connect(
     database: str, dialect: Dialect, _: ConnectionPoolEntry, arguments: Any, options: Any
 ) -> Any:
-    """Open the file. The driver's error does not say which it is, nor why it can't be opened."""
+    """Open the file, and add its path and the cause to the driver's error."""
     try:
         return dialect.connect(*arguments, **options)
     except sqlite3.OperationalError as error:
         file = Path(database.removeprefix("file:"))
-        explained = sqlite3.OperationalError(f"{error}: {file}: {_obstacle(file)}")
-        explained.sqlite_errorcode = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)
-        raise explained from error
+        detailed = sqlite3.OperationalError(f"{error}: {file}: {_cause(file)}")
+        detailed.sqlite_errorcode = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)
+        raise detailed from error
 
 
-def _obstacle(file: Path) -> str:
+def _cause(file: Path) -> str:
+    """Why the file cannot be opened."""
     folder = file.absolute().parent
     if not folder.exists():
-        return f"there is no folder {folder}. Create it"
+        return f"the folder {folder} does not exist. Create it"
     if not folder.is_dir():
         return f"{folder} is not a folder"
     if file.is_dir():
         return "it is a folder"
     if not file.exists() and not os.access(folder, os.W_OK | os.X_OK):
-        return f"the folder {folder} can't be written by this user"
-    return "it can't be read and written by this user"
+        return f"this user has no permission to write to the folder {folder}"
+    return "this user has no permission to read and write it"
 
 
-def _refuse_unsupported(connection: sqlite3.Connection) -> None:
-    """Raises UnsupportedServer, UnsupportedEncoding.
+def _check_support(connection: sqlite3.Connection) -> None:
+    """Raises UnsupportedServer or UnsupportedEncoding.
 
-    Text in UTF-16 would be ordered by its bytes, which is no order of code points.
+    SQLite compares text by its bytes. In UTF-16, that is not the order of code points.
     """
     if sqlite3.sqlite_version_info < MIN_VERSION:
-        raise UnsupportedServer(f"It is SQLite {sqlite3.sqlite_version}. Use 3.40 or newer.")
-    with closing(connection.execute("PRAGMA encoding")) as found:
-        (encoding,) = found.fetchone()
+        raise UnsupportedServer(
+            f"The version of SQLite is {sqlite3.sqlite_version}. Use 3.40 or newer."
+        )
+    with closing(connection.execute("PRAGMA encoding")) as cursor:
+        (encoding,) = cursor.fetchone()
     if encoding != "UTF-8":
-        raise UnsupportedEncoding(f"It is {encoding}. Use a new file.")
+        raise UnsupportedEncoding(f"The encoding is {encoding}. Use a new file.")
 
 
 def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    _wait_for_locks(connection)
-    _refuse_unsupported(connection)
-    # With synchronous=NORMAL the last answered commits would be lost with the power.
+    _set_busy_timeout(connection)
+    _check_support(connection)
+    # With synchronous=NORMAL, a power failure could undo commits that clients know of.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
-    connection.set_progress_handler(_is_late, _STEPS_BETWEEN_LOOKS)
+    connection.set_progress_handler(_deadline_has_passed, _INSTRUCTIONS_BETWEEN_CHECKS)
 
 
 def _identity(file: Path) -> tuple[int, ...] | None:
-    """Which file it is and who may use it; None if there is none."""
+    """The device, inode, permissions and owner of a file, or None if it does not exist."""
     try:
-        status = os.stat(file)  # noqa: PTH116 (twice as fast, and each request does it)
+        status = os.stat(file)  # noqa: PTH116 (twice as fast, and called for each request)
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_mode, status.st_uid
 
 
-def _note_file(file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+def _record_file(file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     record.info["file"] = _identity(file)
 
 
-def _still_the_file(
-    file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry, __: object
-) -> None:
+def _check_file(file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry, __: object) -> None:
     """Reopen the connection if the file was deleted or replaced, or if its permissions changed.
 
-    SQLite goes on with a file that was deleted, so that what it commits is lost. A connection that
-    could only read at first would never write.
+    SQLite continues to use a deleted file, and its commits are lost. A connection that was opened
+    without permission to write would remain read-only.
     """
     if record.info["file"] != _identity(file):
         raise DisconnectionError
 
 
-def _is_late() -> bool:
-    """Ends a statement that runs beyond the deadline."""
+def _deadline_has_passed() -> bool:
+    """SQLite's progress handler. SQLite interrupts the statement if it returns True."""
     return time_left() == 0
 
 
-def _wait_for_locks(connection: sqlite3.Connection, *_: object) -> None:
-    """Have it wait for other processes as long as the deadline lets it."""
+def _set_busy_timeout(connection: sqlite3.Connection, *_: object) -> None:
+    """Make the connection wait for locks of other processes until the deadline."""
     left = time_left()
     milliseconds = int(1000 * (_SECONDS_WITHOUT_DEADLINE if left is None else left))
     connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
@@ -134,72 +138,72 @@ def insert_many(
     columns: Sequence[Column[Any]],
     rows: Sequence[Sequence[Any]],
     *,
-    skip_taken: bool = False,
+    skip_existing: bool = False,
 ) -> int:
-    """Add rows to columns of one table by one statement, which the driver runs for each.
+    """Insert rows into columns of one table with the driver's executemany.
 
-    Returns the number of rows that were added. With `skip_taken`, a row with a value that another
-    row has in a unique column is skipped. Raises what the driver raises.
+    Returns the number of inserted rows. With `skip_existing`, it skips a row if its value in a
+    unique column exists already. Raises the driver's error.
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
     values = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {quote(columns[0].table.name)} ({names}) VALUES ({values})"
-    if skip_taken:
+    if skip_existing:
         statement += " ON CONFLICT DO NOTHING"
-    converted = map(partial(_converted, connection.dialect), columns, zip(*rows, strict=True))
+    converted = map(partial(_convert, connection.dialect), columns, zip(*rows, strict=True))
     with closing(connection.connection.cursor()) as cursor:
         cursor.executemany(statement, list(zip(*converted, strict=True)))
         return int(cursor.rowcount)
 
 
-def next_ids(connection: RawConnection, of: Column[Any], count: int) -> range:
-    """The next ids of a table, each of which is used once: for a transaction that writes.
+def next_ids(connection: RawConnection, id_column: Column[Any], count: int) -> range:
+    """The next unused ids of a table. Valid in a transaction that writes.
 
-    Raises Unavailable if there are not so many.
+    Raises Unavailable if there are fewer than `count`.
     """
     with closing(connection.connection.cursor()) as cursor:
-        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (of.table.name,))
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (id_column.table.name,))
         last = cursor.fetchone()
     first = last[0] + 1 if last else 1
     if first + count - 1 > _MAX_ID:
         failure = Unavailable()
-        failure.reason = f"The ids of the table {of.table.name} are exhausted."
+        failure.reason = f"The ids of the table {id_column.table.name} are exhausted."
         raise failure
     return range(first, first + count)
 
 
-def _converted(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
-    """The values of a column as the driver takes them. Those of a kind repeat, but for text."""
+def _convert(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
+    """Convert the values of a column for the driver. Converts each different value once."""
     convert = column.type.dialect_impl(dialect).bind_processor(dialect)
     if convert is None:
         return values
-    if isinstance(column.type, Json):
+    if isinstance(column.type, Json):  # has values that are not hashable
         return list(map(convert, values))
     converted = {value: convert(value) for value in set(values)}
     return [converted[value] for value in values]
 
 
 class TransactionPolicy:
-    """How a transaction is opened."""
+    """How a transaction begins. See adapters.sql.transactions.TransactionPolicy."""
 
     def __init__(self) -> None:
-        self._turn = Lock()
+        self._lock = Lock()
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """As a writer from the start: one who reads first could no longer become one."""
+        """Begin as a writer, because SQLite may refuse to let a reader become a writer later."""
         connection.cursor().execute("BEGIN IMMEDIATE")
 
     @contextmanager
     def write_lock(self) -> Iterator[None]:
-        """Writers of one process line up here: SQLite's own queue is not fair.
+        """A lock for the writers of this process, because waiting in SQLite is not fair.
 
-        Unavailable if the turn does not come within the deadline.
+        Raises Unavailable if the lock is not free before the deadline.
         """
         left = time_left()
-        if not self._turn.acquire(timeout=-1 if left is None else left):
+        if not self._lock.acquire(timeout=-1 if left is None else left):
             raise Unavailable
         try:
             yield
         finally:
-            self._turn.release()
+            self._lock.release()

@@ -426,6 +426,12 @@ def test_values_are_compared_exactly(collection: Collection, name: str, op: Op) 
         assert collection.found(condition) == [row.id for row in ROWS if holds(condition, row)]
 
 
+def test_words_that_differ_by_an_accent_must_both_match(collection: Collection) -> None:
+    search = Search((WordSearch.folding(("label",), ("a", "ä")),), place=Slice(1000))
+
+    assert collection.page(search) == expected(search)
+
+
 @pytest.mark.parametrize("op", [Op.LT, Op.LE, Op.GT, Op.GE, Op.NE, Op.IN])
 def test_of_several_decimals_any_may_match(collection: Collection, op: Op) -> None:
     for values in ((Decimal("9.005"), Decimal(100)), (Decimal(9), Decimal("1E+40")), ()):

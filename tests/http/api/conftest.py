@@ -224,7 +224,7 @@ def build(current: CurrentStore) -> Build:
             body_limit=body_limit,
             body_seconds=5,
             request_seconds=8,
-            most_parameters=1000,
+            max_parameters=1000,
         )
         cursors = Cursors(Keys(lambda: b"a secret"))
         run = retrying(begin or current.begin)
@@ -237,7 +237,7 @@ def build(current: CurrentStore) -> Build:
         inbound = api([resource], run, cursors, terms, authenticate, limit, check_origin)
         app = create_app(
             [*inbound.blueprints, health(ready), metrics(kept)],
-            render_error=inbound.say,
+            render_error=inbound.render_error,
             canonical=canonical,
             request_seconds=8,
             response_headers=dress,

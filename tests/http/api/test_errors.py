@@ -12,7 +12,9 @@ from application.users import USER_TYPE
 
 ERRORS = error_codes([USER_TYPE])
 ROOT = Path(__file__).parents[3]
-CODE = re.compile(r'(?:\bcode(?:: \S+)? ?= ?|Problem\(\s*|_refused?\(\s*|_fail\(\s*)"([a-z_]+)"')
+CODE = re.compile(
+    r'(?:\bcode(?:: \S+)? ?= ?|Problem\(\s*|_request_error\(\s*|_fail\(\s*)"([a-z_]+)"'
+)
 USERS = "/api/v1/users"
 # What only files of users are told, in docs/command-line.md.
 OF_FILES = {"adapters/tabular", "adapters/resources/files.py"}

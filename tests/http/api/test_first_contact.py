@@ -57,7 +57,7 @@ def test_a_wrong_url_is_answered_with_the_right_one(
 @pytest.mark.parametrize("wrong", ["/x", "/nothing/like/it", "/" + "a" * 9999])
 def test_where_nothing_is_alike_nothing_is_suggested(client: FlaskClient, wrong: str) -> None:
     (error,) = client.get(wrong).json["errors"]
-    assert error["detail"] == "There is nothing here."
+    assert error["detail"] == "There is nothing at this URL."
     assert "meta" not in error
 
 

@@ -198,7 +198,7 @@ def test_a_dry_run_tells_all_and_keeps_nothing(
 ) -> None:
     result = roster("users", "import", write("people.csv", GOOD), "--dry-run")
     assert result.exit_code == 0
-    assert result.stdout == "2 created, 0 changed, 0 unchanged, 0 bad; nothing was kept\n"
+    assert result.stdout == "2 created, 0 changed, 0 unchanged, 0 bad; nothing was stored\n"
     result = roster("users", "import", write("people.csv", BROKEN), "--dry-run")
     assert (result.exit_code, len(bad_lines(result))) == (1, 5)
     assert directory() == []

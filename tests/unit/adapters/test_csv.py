@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.tabular import csv
-from adapters.tabular.lines import LONGEST
+from adapters.tabular.lines import MAX_RECORD_BYTES
 
 
 def read(text: bytes) -> list[tuple[int, object]]:
@@ -80,20 +80,20 @@ def test_a_stray_quote_spoils_its_line_alone(stray: bytes) -> None:
 
 
 def test_a_quote_that_never_ends_is_not_looked_for_to_the_end_of_the_file() -> None:
-    lines = [b'"a'] + [b"b,c"] * (LONGEST // 2)
+    lines = [b'"a'] + [b"b,c"] * (MAX_RECORD_BYTES // 2)
     found = read(b"\n".join(lines))
     assert found == [(1, "malformed_csv")] + [(n, ["b", "c"]) for n in range(2, len(lines) + 1)]
 
 
 def test_a_record_of_many_lines_has_an_end_too() -> None:
-    (text,) = csv.write([["x\n" * 100] * (LONGEST // 100)])
+    (text,) = csv.write([["x\n" * 100] * (MAX_RECORD_BYTES // 100)])
     assert (1, "malformed_csv") in read(text)
-    (text,) = csv.write([["x\n" * 100] * (LONGEST // 400)])
+    (text,) = csv.write([["x\n" * 100] * (MAX_RECORD_BYTES // 400)])
     assert len(read(text)) == 1
 
 
 def test_a_line_without_end_is_refused_and_not_held() -> None:
-    long = [b"b" * 10 * LONGEST, b"c" * LONGEST, b",".join([b"c" * 1000] * 100)]
+    long = [b"b" * 10 * MAX_RECORD_BYTES, b"c" * MAX_RECORD_BYTES, b",".join([b"c" * 1000] * 100)]
     refused = [(number, "record_too_long") for number in (2, 3, 4)]
     assert read(b"\n".join([b"a", *long, b"d"])) == [(1, ["a"]), *refused, (5, ["d"])]
 
@@ -107,9 +107,9 @@ def test_a_spoiled_row_keeps_its_bytes() -> None:
 def test_quotes_that_never_end_cost_no_more_than_lines_that_are_read_once() -> None:
     """Each line opens a quote, whether or not one is open, so each could begin a record."""
     count = 2000
-    lines = [b'x",",'] * count + [b"y"] * LONGEST
+    lines = [b'x",",'] * count + [b"y"] * MAX_RECORD_BYTES
     began = process_time()
     problems = [row.problem for row in csv.read(BytesIO(b"\n".join(lines)))]
     assert process_time() - began < 3  # a few tenths of it; 12 s if each looked through 64 KiB
     assert problems[:count] == [csv.MALFORMED] * count
-    assert problems[count:] == [None] * LONGEST
+    assert problems[count:] == [None] * MAX_RECORD_BYTES

@@ -335,7 +335,7 @@ def test_an_array_of_any_objects_in_parts_of_any_size(
     ("text", "message"),
     [
         ("email,name\na@x.test,A\n", "the file seems to be CSV, not JSON. Use --format csv."),
-        ('{\n  "email": "a@x.test"\n}\n', "each line must have a whole object, or the file must"),
+        ('{\n  "email": "a@x.test"\n}\n', "each line must be a complete object, or the file must"),
     ],
 )
 def test_a_file_that_is_not_json_lines_is_one_message(text: str, message: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.tabular import jsonl
-from adapters.tabular.lines import LONGEST
+from adapters.tabular.lines import MAX_RECORD_BYTES
 
 
 def read(text: bytes) -> list[tuple[int, Any]]:
@@ -55,7 +55,7 @@ def test_blank_lines_are_none_and_a_byte_order_mark_is_taken() -> None:
         (b"[" * 65, "too_deep"),
         (b"[]", "wrong_json_type"),
         (b"null", "wrong_json_type"),
-        (b'{"a":"' + b"x" * LONGEST + b'"}', "record_too_long"),
+        (b'{"a":"' + b"x" * MAX_RECORD_BYTES + b'"}', "record_too_long"),
     ],
 )
 def test_a_line_that_is_no_strict_object_spoils_nothing_else(line: bytes, code: str) -> None:

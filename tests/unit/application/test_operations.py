@@ -82,5 +82,5 @@ def test_a_refusal_names_its_operation_and_leaves_nothing(store: MemoryStore) ->
     with pytest.raises(OperationRefused) as caught:
         perform([Create("users", ANN), Create("users", ANN)], retrying(store.begin), NOBODY)
     assert caught.value.position == 1
-    assert isinstance(caught.value.refusal, EmailTaken)
+    assert isinstance(caught.value.error, EmailTaken)
     assert not store.rows(USER_TYPE)

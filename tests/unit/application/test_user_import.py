@@ -48,7 +48,7 @@ class Reports(list[tuple[int, list[str]]]):
     """The lines and codes that were reported, in the order in which they were."""
 
     def __call__(self, bad: RejectedRecord) -> None:
-        self.append((bad.record.line, [fault.code for fault in bad.faults]))
+        self.append((bad.record.line, [error.code for error in bad.errors]))
 
 
 def test_records_of_many_batches_become_users_in_their_order(store: MemoryStore) -> None:

@@ -31,7 +31,7 @@ def test_any_accept_is_taken_or_406(accept: str) -> None:
 @given(HEADERS, st.booleans(), st.booleans())
 def test_any_content_type_is_taken_or_415(text: str, has_body: bool, matters: bool) -> None:
     try:
-        check_content_type(text, has_body=has_body, body_matters=matters)
+        check_content_type(text, has_body=has_body, uses_body=matters)
     except RequestError as refused:
         assert refused.status == 415  # noqa: PT017
 

@@ -29,7 +29,7 @@ def errors_of(query: str, resource: Resource, cursors: Cursors) -> tuple[ErrorOb
         ("filter[price]=1e2", "must be a decimal number without an exponent, with at most 6 "),
         ("filter[published]=1815", "must be a date, such as 2026-11-28."),
         ("filter[due]=noon", "must be an RFC 3339 timestamp with an offset, such as 2026-11-22T"),
-        ("filter[due]=2026-02-30", "or a date, such as 2026-11-22, which is the start of that day"),
+        ("filter[due]=2026-02-30", "or a date (2026-11-22). A date is the start of that day"),
         ("filter[contact]=jane", "must be an email address, such as ann@example.org."),
         ("filter[edition]=1", "must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000."),
         ("filter[state]=lost", "must be one of new, used."),
