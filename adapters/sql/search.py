@@ -170,9 +170,9 @@ class Searchable:
                 for name, text in self._folded.items()
             },
             prefixes={
-                name: IndexedPrefix(columns[text.whole.name])
+                name: IndexedPrefix(columns[text.text.name])
                 for name, text in self._prefixes.items()
-                if isinstance(text, IndexedPrefix) and isinstance(text.whole, Column)
+                if isinstance(text, IndexedPrefix) and isinstance(text.text, Column)
             },
             keys={name: other(each) for name, each in self._keys.items()},
             unique=[other(each) for each in self._unique],
