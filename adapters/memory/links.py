@@ -103,6 +103,12 @@ class MemoryLinks(Links):
 
     def add_pairs(self, pairs: Sequence[tuple[int, int]]) -> int:
         relationship = self._relationship
+        for entity_type, ids in (
+            (relationship.source, {source for source, _ in pairs}),
+            (relationship.target, {target for _, target in pairs}),
+        ):
+            if not self._rows(entity_type).keys() >= ids:
+                raise ConcurrentUpdate
         new = [
             (source, target)
             for source, target in dict.fromkeys(pairs)

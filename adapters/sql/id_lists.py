@@ -43,6 +43,13 @@ class _IsAmong(GenericFunction[bool]):
     type = Boolean()
     inherit_cache = True
 
+    def self_group(self, against: object = None) -> Any:  # noqa: ARG002 (it needs no brackets)
+        """Not compared with 1, which SQLAlchemy adds for databases without booleans.
+
+        No index would serve the comparison.
+        """
+        return self
+
 
 @compiles(_IsAmong)
 def _in_json(element: _IsAmong, compiler: SQLCompiler, **options: Any) -> str:

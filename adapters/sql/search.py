@@ -23,6 +23,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union,
     union_all,
 )
 from sqlalchemy.ext.compiler import compiles
@@ -66,6 +67,8 @@ _COUNT = bindparam("count", type_=Integer())
 _OFFSET = bindparam("offset", type_=Integer())
 _HAS_TRIGRAM_INDEXES = _HAS_PREFIX_INDEXES = "postgresql"
 """The database that may have trigram indexes for substrings, and that indexes prefixes of text."""
+_MAX_BRANCHES = 8
+"""The number of related entities for each of which a statement has a branch of its own."""
 _MAX_STATEMENTS = 256
 """The number of cached statements, one for each recent shape of a search."""
 
@@ -235,16 +238,148 @@ class Searchable:
     def _make_page_statement(
         self, shape: QueryShape, database: str, for_update: bool
     ) -> CompiledStatement:
-        matching = self._select.where(*(self._clause(test, database) for test in shape.conditions))
+        shape = _flattened(shape)
+        matching = self._select.where(*(self._clause(each, database) for each in shape.conditions))
         if for_update:
             matching = matching.with_for_update()
-        if shape.numbered:
+        page = None if for_update or not self._related else self._page_by_key(shape, database)
+        if page is not None:
+            pass
+        elif shape.numbered:
             page = self._first(matching, shape.ordering).offset(_OFFSET)
         else:
             page = self._slice(matching, shape, _AFTER_KEY.get(database, _after_key))
         if shape.total:
-            page = self._with_total(matching, page, _read_order(shape))
+            counted = self._pairs_to_count(shape, database)
+            page = self._with_total(
+                matching if counted is None else counted, page, _read_order(shape)
+            )
         return CompiledStatement(page)
+
+    def _page_by_key(self, shape: QueryShape, database: str) -> Select[Any] | None:
+        """A page whose keys are read first, by indexes that the database would not use itself.
+
+        Returns None for a search that the database plans well.
+        """
+        if any(map(self._matches_at_most_one, shape.conditions)):
+            return None
+        if self._pairs_of_one(shape) is not None:
+            return self._page_of_pairs(shape, database)
+        if shape.numbered or not (found := self._alternatives(shape)):
+            return None
+        branches = [select(self._page_of_keys(each, database).subquery()) for each in found]
+        direction = _read_order(shape)
+        keys = union(*branches).subquery("found")
+        first = select(keys).order_by(*_order_by(keys.c, direction)).limit(_COUNT)
+        return self._with_keys(first, direction)
+
+    def _with_keys(self, keys: Select[Any], direction: tuple[Order, ...]) -> Select[Any]:
+        """The rows that have the ids in the keys, in the order of the keys."""
+        first = keys.subquery("first")
+        joined = first.join(self._id_column.table, self._id_column == first.c.id)
+        return self._select.select_from(joined).order_by(*_order_by(first.c, direction))
+
+    def _page_of_keys(self, shape: QueryShape, database: str) -> Select[Any]:
+        """What a page is sorted by, including the ids, without the rest of its rows."""
+        if self._pairs_of_one(shape) is not None:
+            return self._page_of_pairs(shape, database, keys_only=True)
+        keys = select(*(self._columns[order.attribute] for order in shape.ordering))
+        matching = keys.where(*(self._clause(each, database) for each in shape.conditions))
+        return self._slice(matching, shape, _AFTER_KEY.get(database, _after_key))
+
+    def _pairs_of_one(self, shape: QueryShape) -> RelatedShape | None:
+        """The first test for one related entity, if the list is sorted by id only.
+
+        The pairs of that entity are then in the order of the list.
+        """
+        if len(shape.ordering) > 1 or any(map(self._matches_at_most_one, shape.conditions)):
+            return None
+        tests = (each for each in shape.conditions if isinstance(each, RelatedShape))
+        return next(filter(self._has_one_related, tests), None)
+
+    def _has_one_related(self, test: RelatedShape) -> bool:
+        related = self._related[test.relationship]
+        return related.ids is not None and any(
+            map(related.searchable._matches_at_most_one, test.tests)
+        )
+
+    def _page_of_pairs(
+        self, shape: QueryShape, database: str, *, keys_only: bool = False
+    ) -> Select[Any]:
+        """A page of the entities that are related to one, read in the order of its pairs."""
+        test = self._pairs_of_one(shape)
+        assert test is not None
+        keys, entity_id = self._pairs(test, database)
+        columns, direction = {"id": entity_id}, _read_order(shape)
+        after_key = _AFTER_KEY.get(database, _after_key)
+        others = [self._clause(each, database) for each in shape.conditions if each is not test]
+        if others:
+            joined = entity_id.table.join(self._id_column.table, self._id_column == entity_id)
+            # The other column has the same bounds, for plans that start there.
+            ends = [
+                after_key(self._columns, order, key)
+                for order, key in (
+                    (shape.ordering, shape.after),
+                    (_reversed(shape.ordering), shape.before),
+                )
+                if key is not None
+            ]
+            selected = keys if keys_only else keys.with_only_columns(*self._columns.values())
+            keys = selected.select_from(joined).where(*others, *ends)
+        if shape.numbered:
+            page = self._first(keys, direction, columns).offset(_OFFSET)
+        else:
+            page = self._slice(keys, shape, after_key, columns)
+        return page if others or keys_only else self._with_keys(page, direction)
+
+    def _pairs(self, test: RelatedShape, database: str) -> tuple[Select[Any], Column[Any]]:
+        """The ids of the entities with the related entities of a test, and their column."""
+        related = self._related[test.relationship]
+        assert related.ids is not None
+        entity_id, related_id = _aliases(related.ids)
+        matching = _matching_ids(related_id, test.tests, related.searchable, database)
+        return select(entity_id.label("id")).where(*matching), entity_id
+
+    def _pairs_to_count(self, shape: QueryShape, database: str) -> Select[Any] | None:
+        """The pairs that are as many as the entities that the search finds."""
+        if len(shape.conditions) == 1:
+            (test,) = shape.conditions
+            if isinstance(test, RelatedShape) and self._has_one_related(test):
+                return self._pairs(test, database)[0]
+        return None
+
+    def _alternatives(self, shape: QueryShape) -> list[QueryShape]:
+        """Searches that together find what the search finds, each of them by an index.
+
+        Returns an empty list if there are none.
+        """
+        for test in shape.conditions:
+            if isinstance(test, AnyOfShape):
+                alternatives = test.alternatives
+            elif len(shape.ordering) == 1 and isinstance(test, RelatedShape):
+                alternatives = self._each_related(test)
+            else:
+                continue
+            if alternatives and all(any(map(_has_index, each)) for each in alternatives):
+                others = tuple(each for each in shape.conditions if each is not test)
+                return [
+                    shape._replace(conditions=(*each, *others), total=False)
+                    for each in alternatives
+                ]
+        return []
+
+    def _each_related(self, test: RelatedShape) -> tuple[tuple[TestShape, ...], ...]:
+        """A test for each of a few related entities, if the test is for any of these."""
+        if len(test.tests) != 1 or not _are_ids(test.tests):
+            return ()
+        (ids,) = test.tests
+        assert isinstance(ids, ConditionShape)
+        if self._related[test.relationship].ids is None or len(ids.alternatives) > _MAX_BRANCHES:
+            return ()
+        return tuple(
+            (test._replace(tests=(ids._replace(op=Op.EQ, alternatives=(each,)),)),)
+            for each in ids.alternatives
+        )
 
     def _clause(self, test: TestShape, database: str, *, alone: bool = True) -> Clause:
         """Whether the test holds; unknown instead of false where a column is null.
@@ -347,27 +482,37 @@ class Searchable:
         return is_one_value and self._column_of(test) in self._unique
 
     def _slice(
-        self, matching: Select[Any], shape: QueryShape, after_key: "AfterKey"
+        self,
+        matching: Select[Any],
+        shape: QueryShape,
+        after_key: "AfterKey",
+        columns: Columns | None = None,
     ) -> Select[Any]:
+        """The slice of the rows. `columns` sort them, if not those of the table."""
+        columns = columns or self._columns
         if shape.after is not None and shape.before is not None:
-            is_before = after_key(self._columns, _reversed(shape.ordering), shape.before)
-            matching = matching.where(is_before)
-        ordering = _read_order(shape)
+            matching = matching.where(after_key(columns, _reversed(shape.ordering), shape.before))
+        direction = _read_order(shape)
         start = shape.before if shape.after is None else shape.after
         if start is None:
             # A single row needs no order. PostgreSQL plans a statement faster without ORDER BY.
             is_single = any(map(self._matches_at_most_one, shape.conditions))
-            return matching if is_single else self._first(matching, ordering)
+            return matching if is_single else self._first(matching, direction, columns)
         if (
-            _is_mixed(ordering)
-            or _has_nullable(self._columns, ordering)
-            or (len(ordering) > 1 and matching.whereclause is not None)
+            _is_mixed(direction)
+            or _has_nullable(columns, direction)
+            or (len(direction) > 1 and matching.whereclause is not None)
         ):
-            return self._first_of_branches(matching, ordering, start)
-        return self._first(matching.where(after_key(self._columns, ordering, start)), ordering)
+            return self._first_of_branches(matching, direction, start)
+        return self._first(matching.where(after_key(columns, direction, start)), direction, columns)
 
-    def _first(self, matching: Select[Any], ordering: tuple[Order, ...]) -> Select[Any]:
-        return matching.order_by(*_order_by(self._columns, ordering)).limit(_COUNT)
+    def _first(
+        self,
+        matching: Select[Any],
+        direction: tuple[Order, ...],
+        columns: Columns | None = None,
+    ) -> Select[Any]:
+        return matching.order_by(*_order_by(columns or self._columns, direction)).limit(_COUNT)
 
     def _first_of_branches(
         self, matching: Select[Any], ordering: tuple[Order, ...], start: Placeholders
@@ -417,6 +562,24 @@ def _sliced_page(
     if place.backward:
         items.reverse()
     return Page(tuple(items), more=len(rows) > place.size, total=total)
+
+
+def _flattened(shape: QueryShape) -> QueryShape:
+    """The same search without alternatives where there is only one."""
+    conditions: list[TestShape] = []
+    for each in shape.conditions:
+        if isinstance(each, AnyOfShape) and len(each.alternatives) == 1:
+            conditions += each.alternatives[0]
+        else:
+            conditions.append(each)
+    return shape._replace(conditions=tuple(conditions))
+
+
+def _has_index(test: TestShape) -> bool:
+    """Whether an index may find the rows for which the test holds."""
+    if isinstance(test, ConditionShape):
+        return test.op not in (Op.NE, Op.CONTAINS)
+    return isinstance(test, RelatedShape | NullShape)
 
 
 def _aliases(columns: tuple[Column[Any], Column[Any]]) -> tuple[Column[Any], Column[Any]]:

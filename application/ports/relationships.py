@@ -68,7 +68,8 @@ class Links(Protocol):
     def add_pairs(self, pairs: Sequence[tuple[int, int]]) -> int:
         """Relate the entities of each pair: source and target. Returns the number of new pairs.
 
-        Takes about a thousand pairs, which may repeat. Records one event per entity.
+        Takes about a thousand pairs, which may repeat. Records one event per entity. Raises
+        ConcurrentUpdate as `change` does.
         """
 
     def first(self, source_ids: Collection[int], *, limit: int) -> Mapping[int, "LinkedEntities"]:

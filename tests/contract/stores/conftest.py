@@ -194,13 +194,23 @@ TABLES = Tables([USERS_TABLE, GROUPS_TABLE], [MEMBERSHIPS_TABLE], [OWNER])
 
 
 @pytest.fixture
-def related(engines: Callable[[str], Engine], kind: str) -> RelatedDirectory:
+def new_related(engines: Callable[[str], Engine], kind: str) -> Callable[[], RelatedDirectory]:
+    """Makes an empty directory of users and groups on each store."""
+
+    def made() -> RelatedDirectory:
+        if kind == "memory":
+            return RelatedDirectory(kind, None)
+        engine = engines(kind)
+        _empty(engine)
+        return RelatedDirectory(kind, engine)
+
+    return made
+
+
+@pytest.fixture
+def related(new_related: Callable[[], RelatedDirectory]) -> RelatedDirectory:
     """An empty directory of users and groups on each store."""
-    if kind == "memory":
-        return RelatedDirectory(kind, None)
-    engine = engines(kind)
-    _empty(engine)
-    return RelatedDirectory(kind, engine)
+    return new_related()
 
 
 @pytest.fixture(params=["memory", *SQL])

@@ -1,0 +1,316 @@
+"""What searches of related entities read, on each database: as much for a large group as for a
+small one, at any depth."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from psycopg2 import extensions
+from sqlalchemy import Engine, insert
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
+from adapters.sql.links import SqlLinkReader
+from adapters.sql.repository import SqlReader
+from adapters.sql.tables import Tables
+from adapters.sql.users import USERS_TABLE
+from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
+from application.inclusion import Step
+from application.relationship_queries import RelationshipQueries, related_to
+from application.relationships import Relationships
+from application.search import (
+    AnyOf,
+    Condition,
+    Numbered,
+    Op,
+    Order,
+    Related,
+    Search,
+    Slice,
+    Test,
+    total_order,
+)
+from application.users import USER_TYPE
+
+USERS = 20_000
+LARGE, SMALL = 1, 2
+"""The ids of a group of all users, and of one of every 20th user."""
+TINY = 100
+"""The number of other groups, of five users each."""
+MEMBERS, GROUPS = MEMBERSHIPS.ends
+TABLES = Tables([USERS_TABLE, GROUPS_TABLE], [MEMBERSHIPS_TABLE], [OWNER])
+TIME = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('plans')}/roster.db"
+    else:
+        url = request.getfixturevalue(request.param).new_database()
+    migrating = make_engine(url)
+    schema.upgrade(migrating)
+    migrating.dispose()
+    engine = make_engine(url, pool_size=1)
+    fill(engine)
+    yield engine
+    engine.dispose()
+
+
+def fill(engine: Engine) -> None:
+    of_all = {"creation_time": TIME, "update_time": TIME, "version": 1}
+    ids = range(1, USERS + 1)
+    users = [
+        {
+            "id": n,
+            "email": f"u{n}@x.org",
+            "email_key": f"u{n}@x.org",
+            "name": f"n{n % 977}",
+            "name_key": f"n{n % 977}",
+            "is_active": n % 3 > 0,
+            "role": "admin" if n % 10 == 0 else "user",
+            **of_all,
+        }
+        for n in ids
+    ]
+    groups = [
+        {"id": n, "name": f"g{n}", "name_key": f"g{n}", "owner": n, **of_all}
+        for n in range(1, TINY + 3)
+    ]
+    pairs = [(LARGE, n) for n in ids] + [(SMALL, n) for n in ids[::20]]
+    pairs += [(3 + n, 1 + (7 * n + 131 * each) % USERS) for n in range(TINY) for each in range(5)]
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        connection.execute(insert(USERS_TABLE.table), users)
+        connection.execute(insert(GROUPS_TABLE.table), groups)
+        columns = [each.name for each in MEMBERSHIPS_TABLE.columns]
+        values = [dict(zip(columns, pair, strict=True)) for pair in pairs]
+        connection.execute(insert(MEMBERSHIPS_TABLE.table), values)
+        connection.exec_driver_sql("COMMIT")
+        for statement in {
+            "postgresql": ("VACUUM ANALYZE users, groups, memberships",),
+            "mariadb": ("ANALYZE TABLE users, groups, memberships",),
+        }.get(engine.name, ()):
+            connection.exec_driver_sql(statement)
+
+
+class Work:
+    """What statements cost: the steps of SQLite, the buffers of PostgreSQL, the rows that MariaDB
+    reads. `count` is the number of statements."""
+
+    amount = 0.0
+    count = 0
+    plans: Any = None
+
+
+@contextmanager
+def working(engine: Engine) -> Iterator[Work]:
+    """Measures the statements in the block, on the only connection of the engine."""
+    work = Work()
+    with engine.connect() as connection:
+        session: Any = connection.connection.dbapi_connection
+    measuring = {
+        "sqlite": _steps_of_sqlite,
+        "postgresql": _buffers_of_postgresql,
+        "mariadb": _rows_of_mariadb,
+    }[engine.name]
+    with measuring(session, work):
+        yield work
+
+
+@contextmanager
+def _steps_of_sqlite(session: Any, work: Work) -> Iterator[None]:
+    def step() -> None:
+        work.amount += 1
+
+    def begin(statement: str) -> None:
+        work.count += statement.startswith("SELECT")
+
+    session.set_progress_handler(step, 1)
+    session.set_trace_callback(begin)
+    try:
+        yield
+    finally:
+        session.set_progress_handler(None, 0)
+        session.set_trace_callback(None)
+
+
+@contextmanager
+def _buffers_of_postgresql(session: Any, work: Work) -> Iterator[None]:
+    statements: list[str] = []
+
+    class Noting(extensions.cursor):
+        def execute(self, statement: str, values: Any = None) -> None:
+            text = self.mogrify(statement, values).decode()
+            if text.partition("; ")[2]:  # after the time limit
+                statements.append(text.partition("; ")[2])
+            super().execute(statement, values)
+
+    session.cursor_factory, before = Noting, session.cursor_factory
+    try:
+        yield
+    finally:
+        session.cursor_factory = before
+    work.count = len(statements)
+    work.plans = []
+    with session.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
+            ((plan,),) = cursor.fetchall()
+            top = plan[0]["Plan"]
+            work.plans.append(plan)
+            work.amount += top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+
+
+@contextmanager
+def _rows_of_mariadb(session: Any, work: Work) -> Iterator[None]:
+    before = _status(session)
+    yield
+    after = _status(session)
+    names = [name for name in after if name.startswith("handler_read_")]
+    work.amount = sum(after[name] - before[name] for name in names)
+    work.count = after["com_select"] - before["com_select"] - 1  # the one in _status
+
+
+def _status(session: Any) -> dict[str, int]:
+    with session.cursor() as cursor:
+        cursor.execute(
+            "SELECT variable_name, variable_value FROM information_schema.session_status"
+            " WHERE variable_name LIKE 'handler_read_%' AND variable_name NOT LIKE '%\\_rnd%'"
+            " AND variable_name NOT LIKE '%tmp%'"
+        )
+        found = {name.lower(): int(value) for name, value in cursor.fetchall()}
+        cursor.execute("SHOW SESSION STATUS LIKE 'Com_select'")
+        found["com_select"] = int(cursor.fetchone()[1])
+        return found
+
+
+def cost(engine: Engine, ask: Callable[[], object]) -> Work:
+    ask()  # so that its statement is compiled and its pages are in memory
+    with working(engine) as work:
+        ask()
+    return work
+
+
+def page_of_users(engine: Engine, *tests: Test, **more: Any) -> Callable[[], list[int]]:
+    orders = total_order(more.pop("orders", ()))
+    place = more.pop("place", None) or Slice(100, **more)
+    reader = SqlReader(USERS_TABLE, engine, TABLES.searchable(USER_TYPE))
+
+    def ask() -> list[int]:
+        return [each.id for each in reader.page(Search(tests, orders, place)).items]
+
+    return ask
+
+
+@pytest.mark.parametrize("place", [{}, {"after": (18_000,)}, {"before": (18_000,)}])
+@pytest.mark.parametrize("extra", [(), (Condition("is_active", Op.EQ, (True,)),)])
+def test_a_page_of_members_costs_as_much_in_a_large_group(
+    engine: Engine, place: dict[str, Any], extra: tuple[Test, ...]
+) -> None:
+    small = cost(engine, page_of_users(engine, related_to(MEMBERS, SMALL), *extra))
+    large = cost(engine, page_of_users(engine, related_to(MEMBERS, LARGE), *extra, **place))
+    most = 1.5 if extra else 1.2  # every third member of the large group is not active
+    assert 0 < large.amount <= most * small.amount + 10, (small.amount, large.amount, large.plans)
+
+
+def test_a_group_is_found_by_its_name(engine: Engine) -> None:
+    def named(group: int) -> Related:
+        return Related("groups", (Condition("name", Op.EQ, (f"g{group}",), folded=True),))
+
+    small = cost(engine, page_of_users(engine, named(SMALL)))
+    large = cost(engine, page_of_users(engine, named(LARGE), after=(18_000,)))
+    assert 0 < large.amount <= 1.2 * small.amount + 10, (small.amount, large.amount, large.plans)
+
+
+def test_several_groups_are_read_in_the_order_of_the_list(engine: Engine) -> None:
+    def page(*groups: int, **more: Any) -> Work:
+        ids = Related("groups", (Condition("id", Op.IN, groups),))
+        return cost(engine, page_of_users(engine, ids, **more))
+
+    one = page(SMALL)
+    assert page(LARGE, SMALL).amount <= 3 * one.amount
+    assert page(LARGE, SMALL, after=(18_000,)).amount <= 3 * one.amount
+
+
+IS_ADMIN = Condition("role", Op.EQ, ("admin",))
+
+
+@pytest.mark.parametrize("alternative", ["large group", "small group", "active in a large group"])
+@pytest.mark.parametrize("after", [None, (18_000,)])
+def test_alternatives_cost_little_more_than_the_most_expensive(
+    engine: Engine, alternative: str, after: tuple[int] | None
+) -> None:
+    first: tuple[Test, ...] = {
+        "large group": (related_to(MEMBERS, LARGE),),
+        "small group": (related_to(MEMBERS, SMALL),),
+        "active in a large group": (
+            related_to(MEMBERS, LARGE),
+            Condition("is_active", Op.EQ, (True,)),
+        ),
+    }[alternative]
+    alone = max(
+        cost(engine, page_of_users(engine, *each, after=after)).amount
+        for each in (first, (IS_ADMIN,))
+    )
+    found = cost(engine, page_of_users(engine, AnyOf((first, (IS_ADMIN,))), after=after))
+    # Merging the alternatives takes many steps of SQLite, but each is short.
+    most = 5 if engine.name == "sqlite" else 3
+    # If PostgreSQL reads a page of 100 rows from a few blocks, it looks up each row of a union.
+    assert 0 < found.amount <= most * max(alone, 300), (alone, found.amount, found.plans)
+
+
+def test_a_numbered_page_reads_pairs(engine: Engine) -> None:
+    page = page_of_users(engine, related_to(MEMBERS, SMALL), place=Numbered(10, 3))
+    assert page() == [n for n in range(1, USERS + 1) if n % 20 == 1][20:30]
+    assert cost(engine, page).count == 1
+
+
+def test_the_first_members_cost_as_much_in_a_large_group(engine: Engine) -> None:
+    links = SqlLinkReader(TABLES, engine)
+
+    def first(*groups: int) -> Work:
+        return cost(engine, lambda: links.first(MEMBERS, groups, limit=25))
+
+    small = first(SMALL)
+    large = first(LARGE)
+    assert 0 < large.amount <= 1.2 * small.amount + 10, (small.amount, large.amount, large.plans)
+    among_others = first(LARGE, *range(3, 43))
+    others = first(SMALL, *range(3, 43))
+    assert among_others.amount <= 1.2 * others.amount, (others.amount, among_others.amount)
+
+
+def test_each_step_of_an_inclusion_takes_one_statement(engine: Engine) -> None:
+    readers = {each: SqlReader(TABLES.entities[each], engine) for each in TABLES.entities}
+    relationships = Relationships(MEMBERSHIPS, OWNER)
+    queries = RelationshipQueries(readers, SqlLinkReader(TABLES, engine), relationships)
+    groups = readers[GROUP_TYPE].page(Search(place=Slice(30))).items
+    steps = [Step(OWNER), Step(MEMBERS, (Step(GROUPS, (Step(OWNER),)),))]
+
+    def include() -> None:
+        included = queries.include(GROUP_TYPE, groups, steps, None)
+        assert len(included.links[MEMBERS]) == 30
+        assert len(included.links[GROUPS]) > 50
+
+    assert cost(engine, include).count == 4
+
+
+def test_many_entities_are_read_by_one_statement(engine: Engine) -> None:
+    reader = SqlReader(USERS_TABLE, engine)
+    ids = [*range(USERS + 5000, 0, -1)]
+    work = cost(engine, lambda: reader.get_many(ids))
+    assert work.count == 1
+    assert [each.id for each in reader.get_many(ids)] == [*range(1, USERS + 1)]
+    few = cost(engine, lambda: reader.get_many([5, 7, 10**30]))
+    assert few.amount <= 100
+
+
+def test_a_sorted_page_of_a_small_group_reads_the_group(engine: Engine) -> None:
+    group = related_to(MEMBERS, 5)
+    tiny = cost(engine, page_of_users(engine, group, orders=(Order("name"),)))
+    assert tiny.amount <= 500, (tiny.amount, tiny.plans)

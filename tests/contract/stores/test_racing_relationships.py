@@ -1,0 +1,227 @@
+"""Many change the same memberships at once: each change happens completely, or not at all."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from random import Random
+from threading import Barrier, Event
+from typing import Any
+
+import pytest
+
+from application.deadlines import deadline
+from application.groups import MEMBERSHIPS
+from application.ports import ConcurrentUpdate, Context, LinkChange
+from application.relationships import RelatedNotFound, fingerprint
+from application.search import Search, Slice
+from application.units import retrying
+from domain.attributes import StaleVersion
+from domain.errors import RosterError
+from domain.groups import GroupChanges, GroupNotFound
+from domain.users import UserNotFound
+
+NOBODY = Context()
+THREADS = 8
+MEMBERS, GROUPS = MEMBERSHIPS.ends
+
+
+def at_once(works: Sequence[Callable[[], object]]) -> list[object]:
+    """What each call returned or raised. All calls begin together."""
+    start = Barrier(len(works))
+
+    def one(work: Callable[[], object]) -> object:
+        start.wait()
+        try:
+            with deadline(60):
+                return work()
+        except RosterError as error:
+            return error
+
+    with ThreadPoolExecutor(len(works)) as threads:
+        return list(threads.map(one, works))
+
+
+def people(related: Any, count: int) -> list[int]:
+    return [related.user(f"u{number}") for number in range(count)]
+
+
+def pairs_by_events(related: Any, relationship: str, subject_type: str) -> Counter[tuple[int, int]]:
+    """How often each pair was added more often than it was removed, by the events of one side."""
+    pairs: Counter[tuple[int, int]] = Counter()
+    for action, kind, subject, changes in related.recorded():
+        if action == "related" and kind == subject_type:
+            lists = changes[relationship]
+            for name, step in (("added", 1), ("removed", -1)):
+                for each in lists.get(name, ()):
+                    pairs[subject, int(each)] += step
+    return +pairs - Counter()
+
+
+def test_events_equal_the_actual_changes(related: Any) -> None:
+    """Whatever happens at once, the events of both sides lead to what is stored."""
+    users = people(related, 6)
+    groups = [related.group(f"g{number}") for number in range(3)]
+
+    def act(seed: int) -> Callable[[], object]:
+        random = Random(seed)
+
+        def run() -> None:
+            for _ in range(12):
+                group, user = random.choice(groups), random.choice(users)
+                some = random.sample(users, random.randint(1, 4))
+                acts = (
+                    lambda: related.members.add(group, some, NOBODY),  # noqa: B023
+                    lambda: related.members.remove(group, some, NOBODY),  # noqa: B023
+                    lambda: related.members.replace(group, some, NOBODY),  # noqa: B023
+                    lambda: related.groups_of.add(user, groups[:2], NOBODY),  # noqa: B023
+                    lambda: related.groups_of.remove(user, groups[1:], NOBODY),  # noqa: B023
+                    lambda: related.groups_of.replace(user, [group], NOBODY),  # noqa: B023
+                )
+                with suppress(ConcurrentUpdate):  # it happened not at all
+                    random.choice(acts)()
+
+        return run
+
+    assert [*at_once([act(seed) for seed in range(THREADS)])] == [None] * THREADS
+    stored = {(group, user) for group in groups for user in related.member_ids(group)}
+    by_groups = pairs_by_events(related, "members", "groups")
+    by_users = pairs_by_events(related, "groups", "users")
+    assert by_groups == Counter(stored)
+    assert Counter({(group, user): n for (user, group), n in by_users.items()}) == Counter(stored)
+
+
+def test_concurrent_additions_to_one_group_are_all_done(related: Any) -> None:
+    users = people(related, THREADS * 3)
+    group = related.group("Staff")
+    shares = [users[number::THREADS] for number in range(THREADS)]
+    outcomes = at_once(
+        [lambda share=share: related.members.add(group, share, NOBODY) for share in shares]
+    )
+    assert outcomes == [LinkChange(share, []) for share in shares]
+    assert related.member_ids(group) == users
+
+
+def test_of_concurrent_additions_of_one_member_one_is_a_change(related: Any) -> None:
+    (user,) = people(related, 1)
+    group = related.group("Staff")
+    outcomes = at_once([lambda: related.members.add(group, [user], NOBODY)] * THREADS)
+    assert outcomes.count(LinkChange([user], [])) == 1
+    assert outcomes.count(LinkChange([], [])) == THREADS - 1
+    recorded = [each for each in related.recorded() if each[0] == "related"]
+    assert len(recorded) == 2
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_of_concurrent_replacements_of_the_same_list_one_succeeds(related: Any, size: int) -> None:
+    users = people(related, size + THREADS)
+    group = related.group("Staff", members=users[:size])
+    expected = {fingerprint(users[:size])}
+    outcomes = at_once(
+        [
+            lambda each=each: related.members.replace(group, [each], NOBODY, expected=expected)
+            for each in users[size:]
+        ]
+    )
+    succeeded = [each for each in outcomes if isinstance(each, LinkChange)]
+    assert len(succeeded) == 1
+    assert [type(each) for each in outcomes].count(StaleVersion) == THREADS - 1
+    assert related.member_ids(group) == list(succeeded[0].added)
+
+
+def test_concurrent_replacements_are_serialised(related: Any) -> None:
+    users = people(related, THREADS * 2)
+    group = related.group("Staff")
+    lists = [users[2 * number : 2 * number + 2] for number in range(THREADS)]
+    outcomes = at_once(
+        [lambda each=each: related.members.replace(group, each, NOBODY) for each in lists]
+    )
+    assert all(isinstance(each, LinkChange) for each in outcomes), outcomes
+    assert related.member_ids(group) in lists
+
+
+def test_deletions_and_additions_leave_no_half_memberships(related: Any) -> None:
+    users = people(related, 8)
+    groups = [related.group(f"g{number}", owner=users[number]) for number in range(4)]
+
+    def add(number: int) -> object:
+        return related.members.add(groups[number % 4], users, NOBODY)
+
+    def own(number: int) -> object:
+        changes = GroupChanges({"owner": users[4 + number % 4]})
+        return related.groups.change(groups[number], changes, NOBODY)
+
+    works: list[Callable[[], object]] = [
+        *(lambda number=number: related.users.delete(users[number], NOBODY) for number in range(2)),
+        lambda: related.groups.delete(groups[0], NOBODY),
+        *(lambda number=number: add(number) for number in range(4)),
+        lambda: own(1),
+    ]
+    outcomes = at_once(works)
+    refused = (RelatedNotFound, GroupNotFound, UserNotFound, ConcurrentUpdate)
+    assert all(not isinstance(each, Exception) or isinstance(each, refused) for each in outcomes)
+    assert outcomes[:3] == [None] * 3
+    kept = {each.id for each in related.user_reader.page(Search(place=Slice(100))).items}
+    assert kept == set(users[2:])
+    for number in range(1, 4):
+        # Each addition named all users: it was done before the deletions, or failed.
+        assert set(related.member_ids(groups[number])) in (set(), kept)
+        assert related.group_reader.get(groups[number]).owner in {None, *kept}
+    stored = {(group, user) for group in groups[1:] for user in related.member_ids(group)}
+    by_groups = pairs_by_events(related, "members", "groups")
+    assert Counter({each: n for each, n in by_groups.items() if each[0] != groups[0]}) == Counter(
+        stored
+    )
+
+
+def test_additions_to_one_group_do_not_wait_for_each_other(related: Any) -> None:
+    """A unit that has added a member and is still open does not delay another one."""
+    if related.kind in ("memory", "sqlite"):
+        return  # units run one at a time there
+    users = people(related, 2)
+    group = related.group("Staff")
+    added, done = Event(), Event()
+
+    def slowly() -> None:
+        def unit(work: Any) -> None:
+            work.repository(MEMBERS.source).get(group)
+            work.links(MEMBERS).change(group, add=users[:1])
+            added.set()
+            assert done.wait(30)
+
+        retrying(related.begin)(NOBODY, unit)
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(slowly)
+        assert added.wait(30)
+        try:
+            with deadline(10):
+                related.members.add(group, users[1:], NOBODY)
+            assert related.member_ids(group) == users[1:]
+        finally:
+            done.set()
+        first.result()
+    assert related.member_ids(group) == users
+
+
+def test_an_entity_that_was_deleted_meanwhile_is_no_internal_error(related: Any) -> None:
+    """The store reports a conflict, after which a unit runs again."""
+    (user,) = people(related, 1)
+    group = related.group("Staff")
+    missing = 10**12
+    for add in (
+        lambda links: links.change(group, add=[missing]),
+        lambda links: links.add_pairs([(group, user), (group, missing)]),
+    ):
+        with pytest.raises(ConcurrentUpdate), related.begin(NOBODY) as work:
+            add(work.links(MEMBERS))
+    if related.kind != "memory":  # which does not check references
+        with pytest.raises(ConcurrentUpdate), related.begin(NOBODY) as work:
+            groups = work.repository(MEMBERS.source)
+            before = groups.get(group)
+            owned = before.with_changes(GroupChanges({"owner": missing}), at=work.now)
+            groups.save(owned, before=before)
+        related.members.add(group, [user], NOBODY)
+        with pytest.raises(ConcurrentUpdate), related.begin(NOBODY) as work:
+            work.repository(GROUPS.source).remove(related.user_reader.get(user))
+    assert related.group_reader.get(group).owner is None
