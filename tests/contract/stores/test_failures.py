@@ -1,5 +1,6 @@
 """Units of work when a database fails, on real databases with real failures."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -533,6 +534,15 @@ def test_a_server_without_a_free_connection_is_unavailable(request, directory, k
         pass
     server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
     server.execute("DROP ROLE modest")
+
+
+@on_postgresql
+def test_a_syntax_error_is_described_without_the_message_of_the_server(directory) -> None:
+    """The message quotes a part of the statement, which may be a value."""
+    with pytest.raises(UnknownFailure) as caught, core_connection(directory.engine) as connection:
+        connection.execute(text("SELEKT 1"))
+    timeout = r"SET LOCAL statement_timeout=\d+"
+    assert re.fullmatch(f"SyntaxError; 42601; {timeout}; SELEKT 1", str(caught.value))
 
 
 @on_sql
