@@ -224,11 +224,11 @@ def test_a_secret_attribute_can_be_set_and_is_never_returned(
         "POST", "/books", document({"title": "B", "pin": SECRET}), **{"Idempotency-Key": "k"}
     )
     assert keyed.status_code == 201
-    refused = send("POST", "/books", document({"title": "B", "pin": f"{SECRET} !"}))
-    assert codes(refused) == [("invalid_format", "/data/attributes/pin")]
+    rejected = send("POST", "/books", document({"title": "B", "pin": f"{SECRET} !"}))
+    assert codes(rejected) == [("invalid_format", "/data/attributes/pin")]
     for query in (f"filter[pin]={SECRET}", "sort=pin", "fields[books]=pin"):
         assert send("GET", f"/books?{query}").status_code == 400
-    shown = [first, changed, keyed, refused, send("GET", "/books"), send("GET", f"{url}/history")]
+    shown = [first, changed, keyed, rejected, send("GET", "/books"), send("GET", f"{url}/history")]
     assert not [each for each in shown if SECRET in each.get_data(as_text=True)]
     reads = json.loads(container.app().test_client().get("/openapi.json").data)
     schemas = reads["components"]["schemas"]

@@ -51,10 +51,10 @@ def engine(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterato
         url = f"sqlite:///{tmp_path}/roster.db"
     else:
         url = request.getfixturevalue(kind).new_database()
-    made = make_engine(url)
-    schema.upgrade(made, revision_before())
-    yield made
-    made.dispose()
+    engine = make_engine(url)
+    schema.upgrade(engine, revision_before())
+    yield engine
+    engine.dispose()
 
 
 def old_row(email: str) -> dict[str, object]:

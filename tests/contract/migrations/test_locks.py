@@ -15,10 +15,10 @@ from adapters.sql.engine import make_engine
 
 @pytest.fixture
 def engine(postgresql_url: str) -> Iterator[Engine]:
-    made = make_engine(postgresql_url)
-    schema.upgrade(made, "0005")
-    yield made
-    made.dispose()
+    engine = make_engine(postgresql_url)
+    schema.upgrade(engine, "0005")
+    yield engine
+    engine.dispose()
 
 
 def test_a_long_transaction_delays_an_upgrade_but_no_writer(

@@ -38,7 +38,7 @@ def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
     """Creates an empty database, and returns its engine."""
     engines: list[Engine] = []
 
-    def made(kind: str) -> Engine:
+    def create_engine(kind: str) -> Engine:
         if kind == "sqlite":
             url = f"sqlite:///{tmp_path}/roster{len(engines)}.db"
         else:
@@ -46,7 +46,7 @@ def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
         engines.append(make_engine(url))
         return engines[-1]
 
-    yield made
+    yield create_engine
     for engine in engines:
         engine.dispose()
 

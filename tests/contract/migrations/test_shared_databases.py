@@ -24,9 +24,9 @@ FOREIGN = ["1975ea83b712", "0003", "0005", "9999", "head"]
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """The engine of an empty database."""
-    made = make_engine(request.getfixturevalue(request.param))
-    yield made
-    made.dispose()
+    engine = make_engine(request.getfixturevalue(request.param))
+    yield engine
+    engine.dispose()
 
 
 def run(engine: Engine, *statements: str) -> None:
@@ -237,9 +237,9 @@ def test_the_command_reports_a_newer_schema(engine: Engine, command) -> None:
     done = command("db", "upgrade")
     assert (done.returncode, done.stdout) == (0, "0999\n")
     assert "newer" in done.stderr
-    refused = command("db", "downgrade", "0003", "--yes")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("Error: newer_schema: ")
+    result = command("db", "downgrade", "0003", "--yes")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: newer_schema: ")
     assert schema.current(engine) == "0999"
 
 
@@ -250,11 +250,11 @@ def test_a_downgrade_lists_the_data_it_deletes_and_asks_for_confirmation(
     for name in ("ann", "bob"):
         assert command("users", "create", "--email", f"{name}@example.org", "--name", name)
     before = names(engine)
-    refused = command("db", "downgrade", "0003")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "events (2 rows)" in refused.stderr
-    assert "event_positions (1 row)" in refused.stderr
-    assert "--yes" in refused.stderr
+    result = command("db", "downgrade", "0003")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "events (2 rows)" in result.stderr
+    assert "event_positions (1 row)" in result.stderr
+    assert "--yes" in result.stderr
     assert names(engine) == before
     done = command("db", "downgrade", "0003", "--yes")
     assert (done.returncode, done.stdout) == (0, "0003\n")
@@ -270,7 +270,7 @@ def test_a_downgrade_lists_the_data_it_deletes_and_asks_for_confirmation(
 @pytest.mark.parametrize("revision", ["4711", "nonsense", "0005"])
 def test_rejects_a_downgrade_to_a_later_or_unknown_revision(command, revision: str) -> None:
     command("db", "upgrade", "0004")
-    refused = command("db", "downgrade", revision, "--yes")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("Error: no_such_revision: ")
-    assert refused.stderr.count("\n") == 1
+    result = command("db", "downgrade", revision, "--yes")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: no_such_revision: ")
+    assert result.stderr.count("\n") == 1

@@ -352,8 +352,8 @@ def expected(search: Search) -> Page[Specimen]:
         rows = [row for row in rows if place(part.after, search.ordering) < where[row.id]]
     if part.before is not None:
         rows = [row for row in rows if where[row.id] < place(part.before, search.ordering)]
-    kept = rows[-part.size :] if part.backward else rows[: part.size]
-    return Page(tuple(kept), len(rows) > part.size, total)
+    items = rows[-part.size :] if part.backward else rows[: part.size]
+    return Page(tuple(items), len(rows) > part.size, total)
 
 
 unhurried = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])

@@ -69,11 +69,11 @@ DEFAULTS_OF_MARIADB = {
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database with defaults that are as unusual as possible."""
     server = request.getfixturevalue(request.param)
-    made = server.new_database()
+    url = server.new_database()
     if request.param != "mariadb":
         for name, value in DEFAULTS_OF_POSTGRESQL.items():
-            server.execute(f"ALTER DATABASE {make_url(made).database} SET {name} = {value}")
-        yield made
+            server.execute(f"ALTER DATABASE {make_url(url).database} SET {name} = {value}")
+        yield url
         return
     with closing(pymysql.connect(unix_socket=str(server.address), user="root")) as root:
         cursor = root.cursor()
@@ -84,7 +84,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         try:
             for name, value in DEFAULTS_OF_MARIADB.items():
                 cursor.execute(f"SET GLOBAL {name} = {value}")
-            yield made
+            yield url
         finally:
             for name, value in before.items():
                 cursor.execute(f"SET GLOBAL {name} = %s", (value,))
@@ -234,11 +234,11 @@ def test_rejects_a_mariadb_with_a_statement_based_log(mariadb_url: str, director
     """Otherwise every change would fail with 500."""
     from adapters.sql.failures import UnsupportedServer, translate_errors
 
-    refused = pymysql.err.OperationalError(
+    error = pymysql.err.OperationalError(
         1665, "Cannot execute statement: impossible to write to binary log since BINLOG_FORMAT = ST"
     )
     with pytest.raises(UnsupportedServer) as caught, translate_errors():
-        raise refused
+        raise error
     assert "binlog_format" in caught.value.explanation
 
 

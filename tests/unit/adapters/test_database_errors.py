@@ -1,4 +1,4 @@
-"""The meaning of the databases' errors, with errors that are made by hand."""
+"""The meaning of the databases' errors, with hand-made errors."""
 
 import sqlite3
 
