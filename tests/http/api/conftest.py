@@ -7,45 +7,35 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from api.tokens import KEY_SET, SECRET
 from flask import Flask, Response
 from flask.testing import FlaskClient
 from hypothesis import settings
 from structlog.testing import capture_logs
 
-from adapters.api import ApiConfig, api
-from adapters.api.collection import ApiResource
 from adapters.api.errors import error_codes
-from adapters.api.request import ApiRequest
-from adapters.api.root import canonical
-from adapters.jsonapi.cursors import Cursors
-from adapters.memory.audit import MemoryEventReader
-from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
-from adapters.resources.users import USERS as DECLARATION
-from adapters.web.app import create_app
-from adapters.web.bearer import Authenticate
-from adapters.web.health import health
-from adapters.web.hosts import OpenAccess
-from adapters.web.metrics import Metrics, metrics
-from adapters.web.rate_limit import RateLimiter
-from adapters.web.security_headers import ResponseHeaders
-from application.audit import Event, History
-from application.commands import Commands
+from application.audit import Event
 from application.entities import AnyType
-from application.keys import Keys
-from application.ports import Context, Reader, UnitOfWork
-from application.queries import Queries
-from application.units import retrying
+from application.ports import Context, UnitOfWork
 from application.users import USER_TYPE
+from entrypoints.container import Container
+from entrypoints.settings import Settings
 
 # Machines are slow at times; that is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+SETTINGS = {
+    "ROSTER_DATABASE_URL": "memory://",
+    "ROSTER_CURSOR_SECRET": "a secret",
+    "ROSTER_METRICS": "off",
+    "ROSTER_LOG_FORMAT": "text",
+}
 CODES = error_codes([USER_TYPE])
 JSONAPI = "application/vnd.api+json"
 USERS = "/api/v1/users"
@@ -156,7 +146,7 @@ class TickingClock:
 
 
 class CurrentStore:
-    """The store of the test that runs, so that one application can serve them all."""
+    """Delegates to the store of the current test, so that one application serves all tests."""
 
     store: MemoryStore
 
@@ -167,6 +157,9 @@ class CurrentStore:
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
         return self.store.rows(entity_type)
+
+    def ready(self) -> None:
+        self.store.ready()
 
     @property
     def events(self) -> Mapping[int, Event]:
@@ -179,7 +172,7 @@ Create = Callable[..., dict[str, Any]]
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[list[Any]]:
-    """What the service logged."""
+    """The log entries of the service."""
     with capture_logs() as entries:
         yield entries
 
@@ -196,60 +189,41 @@ def current() -> CurrentStore:
 
 @pytest.fixture(autouse=True)
 def store(clock: TickingClock, current: CurrentStore) -> MemoryStore:
-    """The store of this test, with nothing in it."""
+    """The store of this test, which is empty."""
     current.store = MemoryStore(clock)
     return current.store
 
 
 @pytest.fixture(scope="session")
 def build(current: CurrentStore) -> Build:
-    """Makes an application over the current store; anything of it can be another."""
+    """Builds the application with the container of the service, over the current store.
 
-    def made(
-        *,
-        reader: Reader | None = None,
-        begin: Any = None,
-        ready: Callable[[], None] = lambda: None,
-        public_url: str = "",
-        body_limit: int = 2**20,
-        authenticate: Authenticate | None = None,
-        limit: RateLimiter | None = None,
-        kept: Metrics | None = None,
-        dress: ResponseHeaders | None = None,
-        openness: OpenAccess | None = None,
-        trust_request_id: bool = False,
-    ) -> Flask:
-        terms = ApiConfig(
-            public_url=public_url,
-            body_limit=body_limit,
-            body_seconds=5,
-            request_seconds=8,
-            most_parameters=1000,
+    Takes settings by the names of their variables, and components by their names in the container.
+    """
+
+    def build(settings: Mapping[str, str] = MappingProxyType({}), **components: Any) -> Flask:
+        container = Container(
+            settings=Settings.of({**SETTINGS, **settings}),
+            **{"memory_store": current, **components},
         )
-        cursors = Cursors(Keys(lambda: b"a secret"))
-        run = retrying(begin or current.begin)
-        users = reader or MemoryReader(USER_TYPE, current)
-        history = History(USER_TYPE, MemoryEventReader(current), users.get)
-        resource = ApiResource(
-            USER_TYPE, DECLARATION, Queries(USER_TYPE, users), history, partial(Commands, USER_TYPE)
-        )
-        check_origin = openness.check_origin if openness else None
-        inbound = api([resource], run, cursors, terms, authenticate, limit, check_origin)
-        app = create_app(
-            [*inbound.blueprints, health(ready), metrics(kept)],
-            render_error=inbound.say,
-            canonical=canonical,
-            request_seconds=8,
-            response_headers=dress,
-            metrics=kept,
-            check_host=openness.check_host if openness else None,
-            trust_request_id=trust_request_id,
-            request_class=ApiRequest,
-        )
+        app: Flask = container.app()
         app.test_client_class = CheckedClient
         return app
 
-    return made
+    return build
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The settings of a service that accepts the tokens of `tokens.py`."""
+    key_set = tmp_path_factory.mktemp("keys") / "keys.json"
+    key_set.write_text(KEY_SET)
+    return {
+        "ROSTER_JWT_SECRET": SECRET,
+        "ROSTER_JWT_JWKS": str(key_set),
+        "ROSTER_JWT_ISSUER": "*",
+        "ROSTER_JWT_AUDIENCE": "*",
+    }
 
 
 @pytest.fixture(scope="session")

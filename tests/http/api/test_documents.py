@@ -272,7 +272,7 @@ def test_a_body_shorter_than_its_length_is_400(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_body_over_the_limit_is_413(build: Callable[..., Flask], chunked: bool) -> None:
-    client = build(body_limit=200).test_client()
+    client = build({"ROSTER_BODY_BYTES": "200"}).test_client()
 
     def post(size: int) -> Any:
         body = json.dumps(new()).encode().ljust(size)

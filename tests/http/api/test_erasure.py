@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.tokens import key_set_token
 from flask import Flask
 from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
-from adapters.web.bearer import bearer
-from application.access import Principal
 
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
@@ -38,17 +37,13 @@ def history(client: FlaskClient, user_id: str = "1") -> list[Any]:
 
 
 @pytest.fixture
-def by(build: Callable[..., Flask]) -> Callable[..., Callable[..., Any]]:
+def by(build: Callable[..., Flask], secured: dict[str, str]) -> Callable[..., Callable[..., Any]]:
     """Makes requests with a token of these scopes."""
-
-    def principal(token: str) -> Principal:
-        subject, *scopes = token.split("+")
-        return Principal("key_set", "https://issuer.test/", subject, frozenset(scopes))
-
-    client = build(authenticate=bearer(principal)).test_client()
+    client = build(secured).test_client()
 
     def requesting(*scopes: str, subject: str = "operator") -> Callable[..., Any]:
-        headers = {"Authorization": f"Bearer {'+'.join((subject, *scopes))}"}
+        token = key_set_token(*scopes, subject=subject, issuer="https://issuer.test/")
+        headers = {"Authorization": f"Bearer {token}"}
 
         def request(method: str, url: str, **more: Any) -> Any:
             more["headers"] = {**headers, **more.pop("headers", {})}

@@ -55,6 +55,6 @@ def test_an_error_of_a_profile_keeps_its_type(client: FlaskClient) -> None:
 
 
 def test_below_a_public_url_the_link_is_absolute(build: Any) -> None:
-    client = build(public_url="https://example.org/people/").test_client()
+    client = build({"ROSTER_PUBLIC_URL": "https://example.org/people/"}).test_client()
     (error,) = client.get("/nowhere").json["errors"]
     assert error["links"]["about"] == "https://example.org/people/docs/errors#not_found"

@@ -11,9 +11,6 @@ from flask.testing import FlaskClient
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from adapters.sql.repository import SqlReader
-from adapters.sql.store import SqlStore
-from adapters.sql.users import USERS_TABLE
 
 Build = Callable[..., Flask]
 Answer = tuple[int, dict[str, str], bytes]
@@ -49,10 +46,10 @@ SORTS = ("", "name", "-name,role", "is_active,-email", "role,-update_time", "-cr
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
 def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterator[FlaskClient]:
     """The service over a database with nothing in it."""
-    engine = make_engine(request.getfixturevalue(request.param))
+    url = request.getfixturevalue(request.param)
+    engine = make_engine(url)
     schema.upgrade(engine)
-    store = SqlStore(engine, type(clock)(), [USERS_TABLE])
-    yield build(begin=store.begin, reader=SqlReader(USERS_TABLE, engine)).test_client()
+    yield build({"ROSTER_DATABASE_URL": url}, engine=engine, clock=type(clock)()).test_client()
     engine.dispose()
 
 

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from adapters.memory.store import MemoryStore
 from application.ports import (
     Begin,
     ConcurrentUpdate,
@@ -19,6 +20,7 @@ from application.ports import (
     UnitOfWork,
 )
 from application.search import Page, Search
+from application.units import retrying
 from domain.users import User
 
 Build = Callable[..., Flask]
@@ -55,7 +57,7 @@ def failing(error: Exception) -> Begin:
 def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
     build: Build, log: list[Any], url: str
 ) -> None:
-    client = build(reader=FailingReader(RuntimeError("secret detail"))).test_client()
+    client = build(readers=[FailingReader(RuntimeError("secret detail"))]).test_client()
     response = client.get(url)
     assert response.status_code == 500
     (error,) = response.json["errors"]
@@ -70,7 +72,7 @@ def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
 
 
 def test_each_fault_has_an_id_of_its_own(build: Build) -> None:
-    client = build(reader=FailingReader(KeyError("x"))).test_client()
+    client = build(readers=[FailingReader(KeyError("x"))]).test_client()
     ids = {client.get(USERS).json["errors"][0]["id"] for _ in range(5)}
     assert len(ids) == 5
 
@@ -80,7 +82,7 @@ def test_each_fault_has_an_id_of_its_own(build: Build) -> None:
     [RuntimeError("secret"), ValueError("secret"), MemoryError("secret"), RecursionError("secret")],
 )
 def test_a_fault_while_changing_something_is_500(build: Build, error: Exception) -> None:
-    client = build(begin=failing(error)).test_client()
+    client = build(run=retrying(failing(error))).test_client()
     response = client.post(USERS, json=NEW)
     assert response.status_code == 500
     assert "secret" not in response.text
@@ -94,7 +96,7 @@ def test_a_fault_while_changing_something_is_500(build: Build, error: Exception)
 def test_what_cannot_be_done_now_is_503_with_retry_after(
     build: Build, method: str, error: Exception, code: str
 ) -> None:
-    client = build(reader=FailingReader(error), begin=failing(error)).test_client()
+    client = build(readers=[FailingReader(error)], run=retrying(failing(error))).test_client()
     response = client.open(USERS, method=method, json=NEW if method == "POST" else None)
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
@@ -104,18 +106,19 @@ def test_what_cannot_be_done_now_is_503_with_retry_after(
 
 
 def test_a_lost_answer_to_a_commit_says_so(build: Build) -> None:
-    client = build(begin=failing(OutcomeUnknown())).test_client()
+    client = build(run=retrying(failing(OutcomeUnknown()))).test_client()
     response = client.post(USERS, json=NEW)
     assert response.status_code == 503
     assert response.json["errors"][0]["code"] == "outcome_unknown"
     assert "Retry-After" in response.headers
 
 
-def test_readiness_is_503_where_the_store_cannot_serve(build: Build) -> None:
-    def not_ready() -> None:
-        raise Unavailable
+def test_readiness_is_503_where_the_store_cannot_serve(build: Build, clock: Any) -> None:
+    class Unready(MemoryStore):
+        def ready(self) -> None:
+            raise Unavailable
 
-    client = build(ready=not_ready).test_client()
+    client = build(memory_store=Unready(clock)).test_client()
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.headers["Content-Type"] == "application/vnd.api+json"
@@ -123,9 +126,14 @@ def test_readiness_is_503_where_the_store_cannot_serve(build: Build) -> None:
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build) -> None:
+def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build, clock: Any) -> None:
     checks: list[float] = []
-    client = build(ready=lambda: checks.append(monotonic())).test_client()
+
+    class Counting(MemoryStore):
+        def ready(self) -> None:
+            checks.append(monotonic())
+
+    client = build(memory_store=Counting(clock)).test_client()
     began = monotonic()
     for _ in range(200):
         assert client.get("/readyz").status_code == 200
@@ -133,7 +141,7 @@ def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build) -> None:
 
 
 def test_head_of_a_fault_has_no_body(build: Build) -> None:
-    client = build(reader=FailingReader(RuntimeError("secret"))).test_client()
+    client = build(readers=[FailingReader(RuntimeError("secret"))]).test_client()
     assert client.head(USERS).status_code == 500
 
 
@@ -155,7 +163,7 @@ def test_the_log_has_one_line_a_request_without_query_and_body(
 
 @pytest.fixture
 def behind_a_proxy(build: Build) -> FlaskClient:
-    return build(trust_request_id=True).test_client()
+    return build({"ROSTER_TRUSTED_PROXIES": "1"}).test_client()
 
 
 @pytest.mark.parametrize("sent", ["abc-1.2_3", "x" * 128])

@@ -27,7 +27,7 @@ def test_a_browser_gets_a_page_with_the_same_places(client: FlaskClient) -> None
 
 
 def test_below_a_public_url_the_places_are_absolute(build: Any) -> None:
-    client = build(public_url="https://example.org/people").test_client()
+    client = build({"ROSTER_PUBLIC_URL": "https://example.org/people"}).test_client()
     assert client.get("/").json["links"]["api"] == "https://example.org/people/api/v1"
 
 

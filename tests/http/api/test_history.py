@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
-from application.access import Principal
 from application.commands import Commands
 from application.ports import Context
 from application.users import USER_TYPE
@@ -148,24 +148,23 @@ def test_an_erased_user_leaves_the_shape_of_a_history(
     assert events[0]["changes"]["email"] == {"erased": True}
 
 
-def test_the_actor_is_the_subject_of_the_token(build: Callable[..., Flask], store: Any) -> None:
-    everything = frozenset(("users:read", "users:write"))
-    client = build(
-        authenticate=lambda _: Principal("key_set", "https://issuer.test", "ann", everything)
-    ).test_client()
+def test_the_actor_is_the_subject_of_the_token(
+    build: Callable[..., Flask], secured: dict[str, str]
+) -> None:
+    client = build(secured).test_client()
+    token = secret_token("users:read", "users:write", subject="ann")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     user = {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}
     user_id = client.post(USERS, json={"data": user}).json["data"]["id"]
     (event,) = history(client, user_id)["data"]
     assert event["attributes"]["actor"] == "ann"
 
 
-def test_reading_it_needs_the_scope_to_read(build: Callable[..., Flask]) -> None:
-    client = build(
-        authenticate=lambda _: Principal(
-            "key_set", "https://issuer.test", "ann", frozenset(["users:write"])
-        )
-    ).test_client()
-    response = client.get(f"{USERS}/1/history")
+def test_reading_it_needs_the_scope_to_read(
+    build: Callable[..., Flask], secured: dict[str, str]
+) -> None:
+    headers = {"Authorization": f"Bearer {secret_token('users:write', subject='ann')}"}
+    response = build(secured).test_client().get(f"{USERS}/1/history", headers=headers)
     assert (response.status_code, response.json["errors"][0]["code"]) == (403, "insufficient_scope")
 
 

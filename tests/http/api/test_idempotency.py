@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
-
-from application.access import Principal
 
 JSONAPI = "application/vnd.api+json"
 ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
@@ -113,15 +112,15 @@ def test_after_24_hours_a_key_is_free_again(client: FlaskClient, clock: Any) -> 
     assert post(client).status_code == 409
 
 
-def test_keys_of_several_principals_do_not_meet(build: Callable[..., Flask]) -> None:
-    def authenticate(environ: Any) -> Principal:
-        return Principal("secret", None, environ["HTTP_AUTHORIZATION"], frozenset({"users:write"}))
+def test_each_principal_has_its_own_keys(
+    build: Callable[..., Flask], secured: dict[str, str]
+) -> None:
+    client = build(secured).test_client()
 
-    client = build(authenticate=authenticate).test_client()
-
-    def sent(who: str) -> int:
-        headers = {"Idempotency-Key": "k", "Authorization": who}
+    def status(subject: str) -> int:
+        token = secret_token("users:write", subject=subject)
+        headers = {"Idempotency-Key": "k", "Authorization": f"Bearer {token}"}
         response = client.post(USERS, data=CREATION, content_type=JSONAPI, headers=headers)
-        return response.status_code
+        return int(response.status_code)
 
-    assert [sent("ann"), sent("bob"), sent("ann")] == [201, 409, 201]
+    assert [status("ann"), status("bob"), status("ann")] == [201, 409, 201]

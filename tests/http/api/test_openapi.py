@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from adapters.api.errors import error_codes
-from adapters.web.hosts import OpenAccess
+from adapters.memory.store import MemoryStore
 from application.ports import Unavailable
 from application.users import USER_TYPE
 
@@ -23,12 +23,6 @@ USERS = "/api/v1/users"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JSONAPI = "application/vnd.api+json"
 OPERATIONS = "/api/v1/operations"
-
-
-@pytest.fixture(scope="module")
-def app(build: Callable[..., Flask]) -> Flask:
-    """An open service."""
-    return build(openness=OpenAccess())
 
 
 @pytest.fixture
@@ -442,11 +436,12 @@ def test_no_status_is_described_that_cannot_be_had(described: Any) -> None:
             assert set(operation["responses"]) - elsewhere <= had, (path, method)
 
 
-def test_an_error_of_the_probe_is_as_described(build: Callable[..., Flask]) -> None:
-    def not_ready() -> None:
-        raise Unavailable
+def test_an_error_of_the_probe_is_as_described(build: Callable[..., Flask], clock: Any) -> None:
+    class Unready(MemoryStore):
+        def ready(self) -> None:
+            raise Unavailable
 
-    client = build(ready=not_ready).test_client()
+    client = build(memory_store=Unready(clock)).test_client()
     described = client.get("/openapi.json").json
     _validate(described, _schema(described, "/readyz", "get", 503), client.get("/readyz").json)
 
@@ -513,7 +508,7 @@ def test_every_code_of_an_error_is_told_with_its_status(described: Any) -> None:
 
 
 def test_a_service_with_limits_tells_of_them(build: Any) -> None:
-    limited = build(limit=lambda *_: None).test_client().get("/openapi.json").json
+    limited = build({"ROSTER_RATE_LIMIT": "1000/second"}).test_client().get("/openapi.json").json
     for path, _, operation in operations(limited):
         assert ("429" in operation["responses"]) is path.startswith("/api/v1"), path
     told = limited["components"]["responses"]["Problem429"]

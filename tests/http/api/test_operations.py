@@ -146,7 +146,7 @@ def test_below_a_public_url_links_are_taken_back(
     build: Callable[..., Flask], create: Create, href: str
 ) -> None:
     create()
-    client = build(public_url="https://x.org/roster/").test_client()
+    client = build({"ROSTER_PUBLIC_URL": "https://x.org/roster/"}).test_client()
     response = perform(client, {**update(), "href": href})
     (result,) = response.json["atomic:results"]
     assert result["data"]["links"]["self"] == "https://x.org/roster/api/v1/users/1"

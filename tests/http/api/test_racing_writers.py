@@ -10,9 +10,6 @@ from flask import Flask
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from adapters.sql.repository import SqlReader
-from adapters.sql.store import SqlStore
-from adapters.sql.users import USERS_TABLE
 
 ROUNDS = 500
 USERS = "/api/v1/users"
@@ -26,10 +23,10 @@ def app(request: pytest.FixtureRequest, clock: Any, build: Callable[..., Flask])
     if request.param == "memory":
         yield build()
         return
-    engine = make_engine(request.getfixturevalue(request.param))
+    url = request.getfixturevalue(request.param)
+    engine = make_engine(url)
     schema.upgrade(engine)
-    store = SqlStore(engine, clock, [USERS_TABLE])
-    yield build(begin=store.begin, reader=SqlReader(USERS_TABLE, engine))
+    yield build({"ROSTER_DATABASE_URL": url}, engine=engine, clock=type(clock)())
     engine.dispose()
 
 
