@@ -1,6 +1,6 @@
-"""The HTTP contract through Flask's test client, over the memory store.
+"""The HTTP contract through Flask's test client, over the in-memory store.
 
-Whatever a test asks, the client checks the answer against what every answer must be.
+The client checks every response against the rules for all responses.
 """
 
 import json
@@ -26,7 +26,7 @@ from application.users import USER_TYPE
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 
-# Machines are slow at times; that is no fault of the code.
+# A slow machine must not fail a test.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
@@ -44,30 +44,30 @@ LINKS = {"self", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
 
-class Answer(Response):
-    """An answer as a client reads it."""
+class ApiResponse(Response):
+    """A response, with the errors of its document."""
 
     @property
     def problems(self) -> list[tuple[str, str, str | None]]:
-        """Status, code and pointer of each problem, in a fixed order."""
+        """The status, code and pointer of each error, sorted."""
         errors = json.loads(self.data)["errors"]
         return sorted((e["status"], e["code"], e.get("source", {}).get("pointer")) for e in errors)
 
 
 class CheckedClient(FlaskClient):
-    """A client that finds fault with any answer that the contract does not allow."""
+    """Checks that every response follows the contract."""
 
     def __init__(self, application: Flask, _: object, **options: Any) -> None:
-        super().__init__(application, Answer, **options)
+        super().__init__(application, ApiResponse, **options)
 
     def open(self, *args: Any, **kwargs: Any) -> Response:
         response = super().open(*args, **kwargs)
         sent = kwargs.get("json")
-        _check_answer(response, sent)
+        _check_response(response, sent)
         return response  # type: ignore[no-any-return]
 
 
-def _check_answer(response: Any, sent: Any) -> None:
+def _check_response(response: Any, sent: Any) -> None:
     assert response.headers["Vary"] == "Accept"
     assert response.headers["X-Request-ID"]
     if response.status_code in (204, 304) or response.request.method == "HEAD":
@@ -109,7 +109,7 @@ def _check_document(document: Any) -> None:
 
 
 def _check_errors(response: Any, errors: Any, sent: Any) -> None:
-    """JSON:API 1.1, Error Objects; and the contract's own rules of them."""
+    """JSON:API 1.1, Error Objects, and the contract's own rules."""
     assert errors
     for error in errors:
         assert {"status", "code", "title", "detail"} <= error.keys() <= ERROR
@@ -126,7 +126,7 @@ def _check_errors(response: Any, errors: Any, sent: Any) -> None:
 
 
 def _resolve(document: Any, pointer: str) -> Any:
-    """What the JSON Pointer (RFC 6901) points to; an error if there is nothing."""
+    """Resolves a JSON Pointer (RFC 6901). Fails if there is no value."""
     assert pointer == "" or pointer.startswith("/")
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
@@ -135,7 +135,7 @@ def _resolve(document: Any, pointer: str) -> Any:
 
 
 class TickingClock:
-    """A clock that moves by a millisecond whenever somebody looks."""
+    """A clock that moves by a millisecond each time it is read."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
@@ -238,15 +238,15 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def create(client: FlaskClient) -> Create:
-    """Creates a user over HTTP and gives its resource object."""
+    """Creates a user over HTTP, and returns its resource object."""
     number = iter(range(10**6))
 
-    def created(**attributes: Any) -> dict[str, Any]:
+    def create(**attributes: Any) -> dict[str, Any]:
         unique = next(number)
-        given = {"email": f"user{unique}@example.org", "name": f"User {unique}", **attributes}
-        document = {"data": {"type": "users", "attributes": given}}
+        values = {"email": f"user{unique}@example.org", "name": f"User {unique}", **attributes}
+        document = {"data": {"type": "users", "attributes": values}}
         response = client.post(USERS, json=document)
         assert response.status_code == 201, response.text
         return response.json["data"]  # type: ignore[no-any-return, index]
 
-    return created
+    return create

@@ -1,7 +1,7 @@
-"""The values that /openapi.json describes for headers, cursors, pages and ids are those accepted.
+"""The service accepts exactly the values that /openapi.json describes.
 
-In both directions: what is described is accepted, and what is accepted is described. The examples
-are others in each run, also in CI.
+This is tested for headers, cursors, pages and ids. Each run, including those of CI, has other
+examples.
 """
 
 import re
@@ -31,7 +31,7 @@ CHANGING = settings(
 )
 HOW_MANY = [300, pytest.param(3000, marks=pytest.mark.long)]
 
-# What a server can get of a header: no control character but the tab, and no space around it.
+# A header that a server can receive has no control characters except the tab.
 FIELD = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f\t"))
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300)
 
@@ -42,7 +42,7 @@ def described(client: FlaskClient) -> Any:
 
 
 def parameters(described: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path and method, and each parameter of the operation."""
+    """The path, the method and a parameter, for each parameter of each operation."""
     for path, item in described["paths"].items():
         for method in {"get", "post", "patch", "delete"} & item.keys():
             for parameter in (*item.get("parameters", ()), *item[method].get("parameters", ())):
@@ -50,7 +50,7 @@ def parameters(described: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def schemas(described: Any, name: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """How the parameter is described, by path and method."""
+    """The schemas of a parameter, by path and method."""
     return {
         (path, method): parameter["schema"]
         for path, method, parameter in parameters(described)
@@ -59,21 +59,21 @@ def schemas(described: Any, name: str) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def only_schema(described: Any, name: str) -> dict[str, Any]:
-    """How it is described at every place."""
+    """The schema of a parameter, which is the same in all operations."""
     first, *others = schemas(described, name).values()
     assert all(other == first for other in others)
     return first
 
 
 def nearly(described: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Values that are described, and those in which one place is changed."""
+    """Values that match a schema, and values with one changed character."""
     place = st.tuples(described, st.integers(0, 300), FIELD.filter(lambda text: len(text) < 3))
     changed = place.map(lambda of: of[0][: of[1]] + of[2] + of[0][of[1] + 1 :])
     return described | changed
 
 
 def as_a_header(value: str) -> str:
-    """What a server gets of it (RFC 9110 section 5.5)."""
+    """The value as a server receives it (RFC 9110 section 5.5)."""
     return value.strip(" \t")
 
 
@@ -131,7 +131,7 @@ def test_an_idempotency_key_is_accepted_if_and_only_if_it_is_described(
 
 @pytest.mark.parametrize("examples", HOW_MANY)
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
-def test_any_condition_is_accepted_as_it_is_described(
+def test_a_condition_is_accepted_if_and_only_if_it_is_described(
     client: FlaskClient, create: Create, described: Any, name: str, examples: int
 ) -> None:
     create()
@@ -158,7 +158,7 @@ def test_any_condition_is_accepted_as_it_is_described(
     agree()
 
 
-def test_every_header_that_changes_an_answer_is_described(
+def test_every_header_that_changes_a_response_is_described(
     client: FlaskClient, create: Create, described: Any
 ) -> None:
     create()
@@ -173,7 +173,7 @@ def test_every_header_that_changes_an_answer_is_described(
 
 
 def is_described_number(schema: dict[str, Any], text: str) -> bool:
-    """Whether the text is a number in decimal digits that the schema allows."""
+    """Returns True if the text is a number in decimal digits that the schema permits."""
     if not re.fullmatch("[0-9]{1,5000}", text):
         return False
     digits = text.lstrip("0") or "0"
@@ -218,7 +218,7 @@ def test_a_page_is_accepted_if_and_only_if_it_is_described(
 def test_a_cursor_that_is_accepted_is_described(
     client: FlaskClient, create: Create, described: Any, name: str, examples: int
 ) -> None:
-    """A cursor is opaque, so that a described one may still be none of the service's."""
+    """A cursor is opaque, so the service may reject a cursor that matches the schema."""
     for each in ("ann", "zoë", "😀" * 250, '"' * 250):
         create(name=each)
     schema = only_schema(described, name)

@@ -1,4 +1,4 @@
-"""What a client is told when Roster fails, or cannot do it now; and what the log says."""
+"""Responses and log entries for internal errors and temporary failures."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ NEW = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "nam
 
 
 class FailingReader(Reader):
-    """Fails with the error it is given."""
+    """Raises the error for every read."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -43,7 +43,7 @@ class FailingReader(Reader):
 
 
 def failing(error: Exception) -> Begin:
-    """A way to begin units of work of which every one fails with the error."""
+    """Begins units of work that raise the error."""
 
     @contextmanager
     def begin(context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
@@ -54,7 +54,7 @@ def failing(error: Exception) -> Begin:
 
 
 @pytest.mark.parametrize("url", [USERS, f"{USERS}/1", f"{USERS}?page[number]=1"])
-def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
+def test_an_internal_error_shows_only_an_id_that_the_log_contains(
     build: Build, log: list[Any], url: str
 ) -> None:
     client = build(readers=[FailingReader(RuntimeError("secret detail"))]).test_client()
@@ -71,7 +71,7 @@ def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
     assert fault["request_id"] == response.headers["X-Request-ID"]
 
 
-def test_each_fault_has_an_id_of_its_own(build: Build) -> None:
+def test_each_internal_error_has_its_own_id(build: Build) -> None:
     client = build(readers=[FailingReader(KeyError("x"))]).test_client()
     ids = {client.get(USERS).json["errors"][0]["id"] for _ in range(5)}
     assert len(ids) == 5
@@ -81,7 +81,7 @@ def test_each_fault_has_an_id_of_its_own(build: Build) -> None:
     "error",
     [RuntimeError("secret"), ValueError("secret"), MemoryError("secret"), RecursionError("secret")],
 )
-def test_a_fault_while_changing_something_is_500(build: Build, error: Exception) -> None:
+def test_an_internal_error_of_a_change_is_500(build: Build, error: Exception) -> None:
     client = build(run=retrying(failing(error))).test_client()
     response = client.post(USERS, json=NEW)
     assert response.status_code == 500
@@ -93,7 +93,7 @@ def test_a_fault_while_changing_something_is_500(build: Build, error: Exception)
     ("error", "code"), [(Unavailable(), "unavailable"), (ConcurrentUpdate(), "overtaken")]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_cannot_be_done_now_is_503_with_retry_after(
+def test_a_temporary_failure_is_503_with_retry_after(
     build: Build, method: str, error: Exception, code: str
 ) -> None:
     client = build(readers=[FailingReader(error)], run=retrying(failing(error))).test_client()
@@ -105,7 +105,7 @@ def test_what_cannot_be_done_now_is_503_with_retry_after(
     assert "source" not in found
 
 
-def test_a_lost_answer_to_a_commit_says_so(build: Build) -> None:
+def test_a_commit_with_an_unknown_outcome_is_503(build: Build) -> None:
     client = build(run=retrying(failing(OutcomeUnknown()))).test_client()
     response = client.post(USERS, json=NEW)
     assert response.status_code == 503
@@ -113,7 +113,7 @@ def test_a_lost_answer_to_a_commit_says_so(build: Build) -> None:
     assert "Retry-After" in response.headers
 
 
-def test_readiness_is_503_where_the_store_cannot_serve(build: Build, clock: Any) -> None:
+def test_readiness_is_503_if_the_store_is_not_ready(build: Build, clock: Any) -> None:
     class Unready(MemoryStore):
         def ready(self) -> None:
             raise Unavailable
@@ -140,12 +140,12 @@ def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build, clock: A
     assert 1 <= len(checks) <= 1 + (monotonic() - began)
 
 
-def test_head_of_a_fault_has_no_body(build: Build) -> None:
+def test_the_response_to_head_for_an_internal_error_has_no_body(build: Build) -> None:
     client = build(readers=[FailingReader(RuntimeError("secret"))]).test_client()
     assert client.head(USERS).status_code == 500
 
 
-def test_the_log_has_one_line_a_request_without_query_and_body(
+def test_a_request_is_logged_once_without_query_and_body(
     client: FlaskClient, log: list[Any]
 ) -> None:
     response = client.post(f"{USERS}.json?fields[users]=secret", json=NEW)
@@ -180,7 +180,7 @@ def test_any_other_request_id_is_replaced(behind_a_proxy: FlaskClient, sent: str
     assert response.headers["X-Request-ID"] not in ("", sent)
 
 
-def test_without_a_proxy_the_request_id_is_the_services_own(
+def test_the_request_id_of_an_untrusted_client_is_replaced(
     client: FlaskClient, log: list[Any]
 ) -> None:
     response = client.get(USERS, headers={"X-Request-ID": "Bob.Secretive"})

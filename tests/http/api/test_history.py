@@ -1,4 +1,4 @@
-"""GET /users/{id}/history: what happened to a user, over HTTP."""
+"""GET /users/{id}/history: the audit log of a user."""
 
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +66,7 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
     assert document["links"]["self"] == f"{USERS}/{user_id}/history"
 
 
-def test_pages_are_as_those_of_any_list(client: FlaskClient, create: Create) -> None:
+def test_a_history_has_pages_like_other_lists(client: FlaskClient, create: Create) -> None:
     user_id = create()["id"]
     create(email="other@example.org")
     for number in range(6):
@@ -87,7 +87,7 @@ def test_pages_are_as_those_of_any_list(client: FlaskClient, create: Create) -> 
     assert history(client, user_id, "?filter[time][lt]=2020-01-01T00:00:00Z")["data"] == []
 
 
-def test_a_cursor_of_one_history_is_none_of_another(client: FlaskClient, create: Create) -> None:
+def test_a_cursor_of_one_history_is_invalid_in_another(client: FlaskClient, create: Create) -> None:
     ann, bob = create(), create(email="bob@example.org")
     cursor = history(client, ann["id"])["data"][0]["meta"]["page"]["cursor"]
     response = client.get(f"{USERS}/{bob['id']}/history?page[after]={cursor}")
@@ -98,7 +98,7 @@ def test_a_cursor_of_one_history_is_none_of_another(client: FlaskClient, create:
     "name", ["actor", "actor_kind", "actor_issuer", "request_id", "changes", "version", "email"]
 )
 @pytest.mark.parametrize("parameter", ["sort={}", "filter[{}]=1", "filter[{}][ne]=1"])
-def test_what_lists_of_events_are_not_queried_by(
+def test_unsupported_parameters_of_a_history_are_400(
     client: FlaskClient, create: Create, name: str, parameter: str
 ) -> None:
     response = client.get(f"{USERS}/{create()['id']}/history?{parameter.format(name)}")
@@ -106,9 +106,7 @@ def test_what_lists_of_events_are_not_queried_by(
     assert [error["code"] for error in response.json["errors"]] == ["unknown_attribute"]
 
 
-def test_other_spellings_and_conditions_are_as_elsewhere(
-    client: FlaskClient, create: Create
-) -> None:
+def test_a_history_supports_json_urls_and_conditions(client: FlaskClient, create: Create) -> None:
     user_id = create()["id"]
     url = f"{USERS}/{user_id}/history"
     first = client.get(url)
@@ -123,19 +121,19 @@ def test_other_spellings_and_conditions_are_as_elsewhere(
 
 
 @pytest.mark.parametrize("user_id", ["999", "0", "007", "x", "9223372036854775808"])
-def test_there_is_no_history_of_who_never_was(client: FlaskClient, user_id: str) -> None:
+def test_the_history_of_an_unknown_user_is_404(client: FlaskClient, user_id: str) -> None:
     assert client.get(f"{USERS}/{user_id}/history").status_code == 404
 
 
-def test_a_user_from_before_the_trail_has_an_empty_history(
+def test_a_user_older_than_the_audit_log_has_an_empty_history(
     client: FlaskClient, create: Create, store: Any
 ) -> None:
     user_id = create()["id"]
-    store._events = {}  # as a database that was filled by an earlier release
+    store._events = {}  # Like a database that an earlier release has filled.
     assert history(client, user_id)["data"] == []
 
 
-def test_an_erased_user_leaves_the_shape_of_a_history(
+def test_the_history_of_an_erased_user_has_no_values(
     client: FlaskClient, create: Create, store: Any
 ) -> None:
     user_id = create(email="ann@example.org", name="Ann")["id"]
@@ -160,7 +158,7 @@ def test_the_actor_is_the_subject_of_the_token(
     assert event["attributes"]["actor"] == "ann"
 
 
-def test_reading_it_needs_the_scope_to_read(
+def test_a_history_requires_the_scope_to_read(
     build: Callable[..., Flask], secured: dict[str, str]
 ) -> None:
     headers = {"Authorization": f"Bearer {secret_token('users:write', subject='ann')}"}
@@ -168,7 +166,9 @@ def test_reading_it_needs_the_scope_to_read(
     assert (response.status_code, response.json["errors"][0]["code"]) == (403, "insufficient_scope")
 
 
-def test_operations_are_told_of_one_by_one(client: FlaskClient, create: Create) -> None:
+def test_each_operation_that_changes_something_is_an_event(
+    client: FlaskClient, create: Create
+) -> None:
     ann = create()
     document = {
         "atomic:operations": [

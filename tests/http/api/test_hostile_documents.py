@@ -1,4 +1,4 @@
-"""Whatever the envelope holds, the answer is an answer."""
+"""Every envelope gets a response that follows the contract."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ ENVELOPES = ANYTHING | st.builds(
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=ENVELOPES, method=st.sampled_from(["POST", "PATCH"]))
-def test_no_envelope_is_too_hostile_for_an_answer(
+def test_any_envelope_gets_a_valid_response(
     client: FlaskClient, document: Any, method: str
 ) -> None:
     url = USERS if method == "POST" else f"{USERS}/1"

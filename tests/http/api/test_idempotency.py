@@ -1,4 +1,4 @@
-"""Idempotency-Key: what is asked again is answered again, and done once."""
+"""Idempotency-Key: a repeated request is performed once and gets the stored response."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def seen(response: Any) -> Any:
 
 
 @pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
-def test_a_repetition_gets_the_first_answer_and_does_nothing(
+def test_a_repeated_request_gets_the_stored_response_and_changes_nothing(
     client: FlaskClient, url: str, body: str
 ) -> None:
     first = post(client, body=body, url=url)
@@ -47,7 +47,7 @@ def test_a_repetition_gets_the_first_answer_and_does_nothing(
 
 
 @pytest.mark.parametrize("other", [{"body": CREATION + " "}, {"url": f"{USERS}?include="}])
-def test_a_key_is_for_one_request_alone(client: FlaskClient, other: dict[str, str]) -> None:
+def test_a_key_is_valid_for_one_request(client: FlaskClient, other: dict[str, str]) -> None:
     assert post(client).status_code == 201
     response = post(client, **other)
     assert response.problems == [("422", "idempotency_key_reused", None)]
@@ -56,7 +56,9 @@ def test_a_key_is_for_one_request_alone(client: FlaskClient, other: dict[str, st
     assert batch.problems == [("422", "idempotency_key_reused", None)]
 
 
-def test_without_a_key_and_with_another_it_is_another_request(client: FlaskClient) -> None:
+def test_a_request_without_the_key_or_with_another_key_is_another_request(
+    client: FlaskClient,
+) -> None:
     assert post(client).status_code == 201
     assert post(client, "k-2").status_code == 409
     assert post(client, None).status_code == 409
@@ -64,13 +66,13 @@ def test_without_a_key_and_with_another_it_is_another_request(client: FlaskClien
 
 
 @pytest.mark.parametrize("spelling", ['"k-1"', " k-1 ", '  "k-1"'])
-def test_quotation_marks_make_no_other_key(client: FlaskClient, spelling: str) -> None:
+def test_quotation_marks_do_not_belong_to_the_key(client: FlaskClient, spelling: str) -> None:
     first = post(client)
     assert seen(post(client, spelling)) == seen(first)
 
 
 @pytest.mark.parametrize("key", ["", '""', "k" * 256, "k\xe4", '"k', 'k"', '"a"b"', "a\tb"])
-def test_a_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
+def test_an_invalid_key_is_400(client: FlaskClient, key: str) -> None:
     response = post(client, key)
     assert response.problems == [("400", "invalid_idempotency_key", None)]
     assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}
@@ -78,9 +80,7 @@ def test_a_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
 
 
 @pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
-def test_what_the_directory_refused_is_refused_again(
-    client: FlaskClient, url: str, body: str
-) -> None:
+def test_a_stored_conflict_is_returned_again(client: FlaskClient, url: str, body: str) -> None:
     assert post(client, None).status_code == 201
     first = post(client, url=url, body=body)
     assert first.status_code == 409
@@ -91,7 +91,7 @@ def test_what_the_directory_refused_is_refused_again(
     assert post(client, "k-2", url=url, body=body).status_code in (200, 201)
 
 
-def test_of_operations_that_were_refused_nothing_is_there(client: FlaskClient) -> None:
+def test_rejected_operations_leave_nothing(client: FlaskClient) -> None:
     twice = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}] * 2})
     first = post(client, url=OPERATIONS, body=twice)
     assert first.problems == [("409", "email_taken", "/atomic:operations/1/data/attributes/email")]
@@ -99,12 +99,12 @@ def test_of_operations_that_were_refused_nothing_is_there(client: FlaskClient) -
     assert client.get(USERS).json["data"] == []
 
 
-def test_what_is_wrong_with_a_document_takes_no_key(client: FlaskClient) -> None:
+def test_an_invalid_document_does_not_use_its_key(client: FlaskClient) -> None:
     assert post(client, body=CREATION.replace("Ann", "")).status_code == 422
     assert post(client).status_code == 201
 
 
-def test_after_24_hours_a_key_is_free_again(client: FlaskClient, clock: Any) -> None:
+def test_a_key_can_be_used_again_after_24_hours(client: FlaskClient, clock: Any) -> None:
     assert post(client).status_code == 201
     clock.now += timedelta(hours=24) - timedelta(seconds=1)
     assert post(client).status_code == 201

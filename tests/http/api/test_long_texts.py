@@ -1,6 +1,6 @@
-"""No text is normalized before it is measured, wherever it is sent.
+"""The length of every text is checked before the text is normalized.
 
-To bring combining marks into their order takes time that grows with the square of their number.
+The time to sort combining marks grows with the square of their number.
 """
 
 import json
@@ -19,13 +19,13 @@ JSONAPI = "application/vnd.api+json"
 ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 MARKS = "a" + "\u0300" * 30_000 + "\u0316" * 30_000
 SECONDS = 1.5
-"""To normalize the marks once takes several times as long."""
+"""Normalizing the marks once takes several times as long."""
 
 Create = Callable[..., dict[str, Any]]
 
 
 def as_text(document: Any) -> bytes:
-    """The document without escapes, of which the service accepts only so many."""
+    """The document without escapes, because the service limits their number."""
     return json.dumps(document, ensure_ascii=False).encode()
 
 
@@ -35,7 +35,7 @@ def several(operation: Any) -> Any:
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """Processor time, which does not grow with what else the machine does."""
+    """Measures processor time, which does not depend on other processes."""
     began = process_time()
     yield
     assert process_time() - began < SECONDS
@@ -43,7 +43,7 @@ def quickly() -> Iterator[None]:
 
 @pytest.mark.parametrize("email", [MARKS, f"{MARKS}@example.org", f"ann@{MARKS}.org"])
 @pytest.mark.parametrize("attribute", ["email", "name", "role"])
-def test_an_attribute_is_measured_first(
+def test_the_length_of_an_attribute_is_checked_first(
     client: FlaskClient, create: Create, attribute: str, email: str
 ) -> None:
     create()
@@ -72,7 +72,7 @@ FILTERS = [
 
 
 @pytest.mark.parametrize("parameter", FILTERS)
-def test_a_filter_value_is_measured_first(client: FlaskClient, parameter: str) -> None:
+def test_the_length_of_a_filter_value_is_checked_first(client: FlaskClient, parameter: str) -> None:
     for value in (MARKS, f"{MARKS}@example.org", f"ann@example.org,{MARKS}", "9" * 60_000):
         with quickly():
             answer = client.get(f"{USERS}?{quote(parameter)}={quote(value)}")
@@ -93,7 +93,7 @@ def test_a_filter_value_has_at_most_1000_characters(client: FlaskClient) -> None
 
 
 @pytest.mark.parametrize("parameter", ["filter[action]", "filter[action][contains]"])
-def test_a_filter_of_a_history_is_measured_first(
+def test_the_length_of_a_filter_of_a_history_is_checked_first(
     client: FlaskClient, create: Create, parameter: str
 ) -> None:
     create()
@@ -103,7 +103,7 @@ def test_a_filter_of_a_history_is_measured_first(
 
 
 @pytest.mark.parametrize("parameter", ["sort", "fields[users]", "include", "page[size]", MARKS])
-def test_no_other_parameter_takes_long(client: FlaskClient, parameter: str) -> None:
+def test_other_parameters_are_checked_quickly(client: FlaskClient, parameter: str) -> None:
     with quickly():
         answer = client.get(f"{USERS}?{quote(parameter)}={quote(MARKS)}")
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""Two who change the same version at once: one wins, the other is told, nothing is lost."""
+"""If two clients change the same version, one succeeds, the other gets 412, and nothing is lost."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,25 +30,25 @@ def app(request: pytest.FixtureRequest, clock: Any, build: Callable[..., Flask])
     engine.dispose()
 
 
-def test_of_two_writers_500_times_one_wins_and_the_other_gets_412(app: Flask) -> None:
+def test_exactly_one_of_two_concurrent_writers_succeeds(app: Flask) -> None:
     attributes = {"email": "ann@example.org", "name": "start"}
     app.test_client().post(USERS, json={"data": {"type": "users", "attributes": attributes}})
     together = Barrier(2)
 
-    def writing(writer: int) -> list[tuple[int, str]]:
+    def write(writer: int) -> list[tuple[int, str]]:
         client = app.test_client()
-        came = []
+        responses = []
         for number in range(ROUNDS):
             together.wait()
             read = {"If-Match": client.get(ANN).headers["ETag"]}
             together.wait()
             name = f"{writer}-{number}"
             document = {"data": {"type": "users", "id": "1", "attributes": {"name": name}}}
-            came.append((client.patch(ANN, json=document, headers=read).status_code, name))
-        return came
+            responses.append((client.patch(ANN, json=document, headers=read).status_code, name))
+        return responses
 
     with ThreadPoolExecutor(2) as threads:
-        results = list(zip(*threads.map(writing, range(2)), strict=True))
+        results = list(zip(*threads.map(write, range(2)), strict=True))
     assert [sorted(status for status, _ in each) for each in results] == [[200, 412]] * ROUNDS
     left = app.test_client().get(ANN)
     assert left.headers["ETag"].startswith(f'"{1 + ROUNDS}-')
