@@ -147,9 +147,9 @@ def test_a_changed_creation_time_is_403(client: FlaskClient, create: Create, val
 
 
 def test_a_creation_time_cannot_be_set(client: FlaskClient) -> None:
-    given = new({**ANN, "creation_time": "2026-11-22T09:30:00.124Z"})
+    passed = new({**ANN, "creation_time": "2026-11-22T09:30:00.124Z"})
     expected = [("403", "read_only", "/data/attributes/creation_time")]
-    assert client.post(USERS, json=given).problems == expected
+    assert client.post(USERS, json=passed).problems == expected
     null = new({**ANN, "creation_time": None, "update_time": None})
     created = client.post(USERS, json=null)
     assert created.json["data"]["attributes"]["creation_time"] is not None

@@ -187,7 +187,7 @@ def test_a_long_version_of_an_operation_is_not_read(client: FlaskClient) -> None
     assert summary(taken) == (404, "user_not_found", 1, 0)
     operation["meta"] = {"version": "a" * 7_000_000}
     start = process_time()
-    refused = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
+    rejected = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
     assert process_time() - start < 0.3
-    assert summary(refused) == (400, "invalid_document", 1, 0)
-    assert refused.json["errors"][0]["source"] == {"pointer": f"{AT}/meta/version"}
+    assert summary(rejected) == (400, "invalid_document", 1, 0)
+    assert rejected.json["errors"][0]["source"] == {"pointer": f"{AT}/meta/version"}

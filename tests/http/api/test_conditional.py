@@ -350,10 +350,10 @@ def test_documents_with_an_etag_must_not_be_transformed(
     create()
     key = {"Idempotency-Key": '"one"'}
     new = {"data": {"type": "users", "attributes": {"email": "a@example.org", "name": "A"}}}
-    answers = [client.get(url) for url in URLS] + [rename(client, "Zoë")]
-    answers += [
+    responses = [client.get(url) for url in URLS] + [rename(client, "Zoë")]
+    responses += [
         client.post(USERS, json=new, headers=key) for _ in range(2)
     ]  # one is a repeated request
-    for answer in answers:
-        assert answer.headers["ETag"]
-        assert "no-transform" in answer.headers["Cache-Control"].split(", ")
+    for response in responses:
+        assert response.headers["ETag"]
+        assert "no-transform" in response.headers["Cache-Control"].split(", ")

@@ -151,8 +151,8 @@ def test_a_condition_is_accepted_if_and_only_if_it_is_described(
         path, method = place
         url = path.format(id=9 if method == "delete" else 1)
         body = {"json": document} if method == "patch" else {}
-        answer = client.open(url, method=method.upper(), headers={name: value}, **body)
-        accepted = answer.status_code in (200, 304, 404, 412)
+        response = client.open(url, method=method.upper(), headers={name: value}, **body)
+        accepted = response.status_code in (200, 304, 404, 412)
         assert accepted is Draft202012Validator(places[place]).is_valid(value)
 
     agree()
@@ -166,8 +166,10 @@ def test_every_header_that_changes_a_response_is_described(
     document = {"data": {"type": "users", "id": "1", "attributes": {}}}
     for method, body in (("get", {}), ("patch", {"json": document}), ("delete", {})):
         for name, value in (("If-Match", '"no"'), ("If-None-Match", etag)):
-            answer = client.open(f"{USERS}/1", method=method.upper(), headers={name: value}, **body)
-            assert answer.status_code in (304, 412), (method, name)
+            response = client.open(
+                f"{USERS}/1", method=method.upper(), headers={name: value}, **body
+            )
+            assert response.status_code in (304, 412), (method, name)
             assert (f"{USERS}/{{id}}", method) in schemas(described, name)
     assert {p["name"] for *_, p in parameters(described) if p["in"] == "header"} == {*KNOWN}
 
@@ -206,9 +208,9 @@ def test_a_page_is_accepted_if_and_only_if_it_is_described(
     @example(text="1\n")
     @example(text="")
     def agree(text: str) -> None:
-        answer = client.get(f"{USERS}?{with_it}{quote(name)}={quote(text)}")
-        assert (answer.status_code == 200) is is_described_number(schema, text)
-        assert answer.status_code in (200, 400)
+        response = client.get(f"{USERS}?{with_it}{quote(name)}={quote(text)}")
+        assert (response.status_code == 200) is is_described_number(schema, text)
+        assert response.status_code in (200, 400)
 
     agree()
 
@@ -237,18 +239,18 @@ def test_a_cursor_that_is_accepted_is_described(
     @settings(CHANGING, max_examples=examples)
     @given(cursor=made_up | changed | long, sort=st.sampled_from(sorts))
     def agree(cursor: str, sort: str) -> None:
-        answer = client.get(f"{USERS}?sort={sort}&{quote(name)}={quote(cursor)}")
+        response = client.get(f"{USERS}?sort={sort}&{quote(name)}={quote(cursor)}")
         if (sort, cursor) in genuine:
-            assert answer.status_code == 200
+            assert response.status_code == 200
             assert validator.is_valid(cursor)
         else:
-            assert answer.status_code == 400
-            assert answer.json["errors"][0]["code"] == "invalid_cursor"
+            assert response.status_code == 400
+            assert response.json["errors"][0]["code"] == "invalid_cursor"
 
     for sort, cursor in genuine:
         assert validator.is_valid(cursor)
-        answer = client.get(f"{USERS}?sort={sort}&{quote(name)}={cursor}")
-        assert answer.status_code == 200
+        response = client.get(f"{USERS}?sort={sort}&{quote(name)}={cursor}")
+        assert response.status_code == 200
     agree()
 
 
@@ -270,9 +272,9 @@ def test_words_are_searched_if_and_only_if_they_are_described(
     @example(text=" ")
     @example(text="\n")
     def agree(text: str) -> None:
-        answer = client.get(f"{USERS}?{quote('filter[q]')}={quote(text)}")
-        assert answer.status_code in (200, 400)
-        assert (answer.status_code == 200) is validator.is_valid(text)
+        response = client.get(f"{USERS}?{quote('filter[q]')}={quote(text)}")
+        assert response.status_code in (200, 400)
+        assert (response.status_code == 200) is validator.is_valid(text)
 
     agree()
 
@@ -290,9 +292,9 @@ def test_an_id_names_a_user_if_and_only_if_it_is_described(
     @settings(CHANGING, max_examples=examples)
     @given(key=described_ids | numbers.map(str) | numbers.map("0{}".format) | other)
     def agree(key: str) -> None:
-        answer = client.get(f"{USERS}/{quote(key)}")
-        (error,) = answer.json["errors"]
-        assert (answer.status_code, error["status"]) == (404, "404")
+        response = client.get(f"{USERS}/{quote(key)}")
+        (error,) = response.json["errors"]
+        assert (response.status_code, error["status"]) == (404, "404")
         assert (error["code"] == "user_not_found") is validator.is_valid(key)
 
     agree()

@@ -38,8 +38,8 @@ def test_the_page_may_only_fetch_and_run_files_of_the_service(client: FlaskClien
 
 @pytest.mark.parametrize("name", ["nothing.js", "LICENSE", "..%2f__init__.py", "index.css"])
 def test_other_files_of_the_package_are_not_served(client: FlaskClient, name: str) -> None:
-    answer = client.get(f"/docs/{name}")
-    assert (answer.status_code, answer.mimetype) == (404, "application/vnd.api+json")
+    response = client.get(f"/docs/{name}")
+    assert (response.status_code, response.mimetype) == (404, "application/vnd.api+json")
 
 
 def test_the_page_does_not_store_the_token(client: FlaskClient) -> None:

@@ -71,8 +71,8 @@ def test_a_deleted_user_can_be_erased(client: FlaskClient) -> None:
     assert client.delete(f"{USERS}/1{ERASE}").status_code == 204
     assert client.delete(f"{USERS}/1.json{ERASE}").status_code == 204
     assert "needle" not in str(history(client)).lower()
-    refused = client.delete(f"{USERS}/2{ERASE}")
-    assert refused.problems == [("404", "user_not_found", None)]
+    rejected = client.delete(f"{USERS}/2{ERASE}")
+    assert rejected.problems == [("404", "user_not_found", None)]
 
 
 def test_an_erasure_honours_if_match(client: FlaskClient) -> None:
@@ -100,8 +100,8 @@ def test_another_query_is_rejected_and_deletes_nothing(
     client: FlaskClient, query: str, code: str
 ) -> None:
     client.post(USERS, json={"data": ANN})
-    refused = client.delete(f"{USERS}/1?{query}")
-    assert [problem[:2] for problem in refused.problems] == [("400", code)]
+    rejected = client.delete(f"{USERS}/1?{query}")
+    assert [problem[:2] for problem in rejected.problems] == [("400", code)]
     assert client.get(f"{USERS}/1").status_code == 200
 
 
@@ -112,13 +112,13 @@ def test_an_erasure_requires_its_own_scope(
 ) -> None:
     by(*SCOPES)("POST", USERS, json={"data": ANN})
     lacking = by(*(scope for scope in SCOPES if scope != missing))
-    refused = lacking("DELETE", f"{USERS}/1{query}")
-    assert refused.status_code == 403
-    assert missing in refused.json["errors"][0]["detail"]
-    assert missing in refused.headers["WWW-Authenticate"]
+    rejected = lacking("DELETE", f"{USERS}/1{query}")
+    assert rejected.status_code == 403
+    assert missing in rejected.json["errors"][0]["detail"]
+    assert missing in rejected.headers["WWW-Authenticate"]
     # Before the media types and the rest of the query are checked.
-    refused = lacking("DELETE", f"{USERS}/1{query}&x=1", headers={"Accept": "text/csv"})
-    assert refused.status_code == 403
+    rejected = lacking("DELETE", f"{USERS}/1{query}&x=1", headers={"Accept": "text/csv"})
+    assert rejected.status_code == 403
     assert by(*SCOPES)("DELETE", f"{USERS}/1{query}").status_code == 204
 
 

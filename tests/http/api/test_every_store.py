@@ -108,8 +108,8 @@ def _errors(client: FlaskClient) -> Iterator[Parts]:
 
 def _follow(client: FlaskClient, url: str | None, link: str) -> Iterator[Parts]:
     while url is not None:
-        status, _, body = answer = _get(client, url)
-        yield answer
+        status, _, body = response = _get(client, url)
+        yield response
         assert status == 200
         url = json.loads(body)["links"][link]
 

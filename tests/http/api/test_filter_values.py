@@ -14,9 +14,9 @@ EQUALITY = ("", "[eq]", "[ne]", "[in]", "[]")
 
 
 def error_of(client: FlaskClient, query: str) -> dict[str, Any]:
-    answer = client.get(f"{USERS}?{query}")
-    assert answer.status_code == 400, answer.text
-    (error,) = answer.json["errors"]
+    response = client.get(f"{USERS}?{query}")
+    assert response.status_code == 400, response.text
+    (error,) = response.json["errors"]
     return error
 
 
@@ -62,8 +62,8 @@ def test_a_plus_that_became_a_space_is_explained(
     detail = error_of(client, f"filter[email]{form}=a+b@example.org")["detail"]
     assert detail.startswith("'a b@example.org' is not a valid email.")
     assert detail.endswith("A + in a query means a space; write %2B.")
-    answer = client.get(f"{USERS}?filter[email]{form}=a%2Bb@example.org")
-    assert len(answer.json["data"]) == (form != "[ne]")
+    response = client.get(f"{USERS}?filter[email]{form}=a%2Bb@example.org")
+    assert len(response.json["data"]) == (form != "[ne]")
 
 
 def test_a_plus_of_an_offset_is_explained(client: FlaskClient) -> None:
@@ -147,10 +147,10 @@ def test_the_error_for_an_unknown_attribute_lists_the_known_ones(client: FlaskCl
     ],
 )
 def test_an_error_quotes_a_part_of_a_long_value(client: FlaskClient, query: str) -> None:
-    answer = client.get(f"{USERS}?{query}")
-    assert answer.status_code == 400
-    assert len(answer.data) < 2500
-    assert "…" in answer.text or "more" in answer.text
+    response = client.get(f"{USERS}?{query}")
+    assert response.status_code == 400
+    assert len(response.data) < 2500
+    assert "…" in response.text or "more" in response.text
 
 
 def test_the_source_of_an_error_has_the_whole_name_of_a_parameter(
@@ -164,6 +164,6 @@ def test_a_filter_by_an_unknown_action_is_400(client: FlaskClient, create: Creat
     create()
     url = f"{USERS}/1/history?filter[action]="
     assert len(client.get(f"{url}created,changed").json["data"]) == 1
-    refused = client.get(url + quote("Created"))
-    assert refused.status_code == 400
-    assert "created, changed, deleted, erased" in refused.json["errors"][0]["detail"]
+    rejected = client.get(url + quote("Created"))
+    assert rejected.status_code == 400
+    assert "created, changed, deleted, erased" in rejected.json["errors"][0]["detail"]

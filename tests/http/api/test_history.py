@@ -31,11 +31,11 @@ def change(client: FlaskClient, user_id: str, **attributes: object) -> None:
 
 
 def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: Create) -> None:
-    made = client.post(
+    creation = client.post(
         USERS,
         json={"data": {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}},
     )
-    user_id = made.json["data"]["id"]
+    user_id = creation.json["data"]["id"]
     change(client, user_id, name="Anne", is_active=True)
     assert client.delete(f"{USERS}/{user_id}").status_code == 204
     document = history(client, user_id)
@@ -44,7 +44,7 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
     assert created["id"].isdigit()
     assert "links" not in created
     assert created["attributes"] == {
-        "time": made.json["data"]["attributes"]["creation_time"],
+        "time": creation.json["data"]["attributes"]["creation_time"],
         "action": "created",
         "version": 1,
         "changes": {
@@ -56,7 +56,7 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
         "actor": None,
         "actor_kind": None,
         "actor_issuer": None,
-        "request_id": made.headers["X-Request-ID"],
+        "request_id": creation.headers["X-Request-ID"],
     }
     assert changed["attributes"]["changes"] == {
         "name": {"from": "Ann", "to": "Anne"},
@@ -116,8 +116,8 @@ def test_a_history_supports_json_urls_and_conditions(client: FlaskClient, create
     profiled = client.get(url, headers={"Accept": f'{JSONAPI};profile="{PROFILE}"'})
     assert PROFILE in profiled.headers["Content-Type"]
     assert client.head(url).status_code == 200
-    refused = client.delete(url)
-    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    rejected = client.delete(url)
+    assert (rejected.status_code, rejected.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 @pytest.mark.parametrize("user_id", ["999", "0", "007", "x", "9223372036854775808"])

@@ -53,14 +53,14 @@ def test_the_length_of_an_attribute_is_checked_first(
     add = {"op": "add", "data": new["data"]}
     update = {"op": "update", "data": change["data"]}
     with quickly():
-        for answer in (
+        for response in (
             client.post(USERS, data=as_text(new), content_type=JSONAPI),
             client.patch(f"{USERS}/1", data=as_text(change), content_type=JSONAPI),
             client.post(OPERATIONS, data=as_text(several(add)), content_type=ATOMIC),
             client.post(OPERATIONS, data=as_text(several(update)), content_type=ATOMIC),
         ):
-            assert answer.status_code == 422
-            assert [error["code"] for error in answer.json["errors"]] == ["too_long"]
+            assert response.status_code == 422
+            assert [error["code"] for error in response.json["errors"]] == ["too_long"]
 
 
 OPS = ("eq", "ne", "in", "lt", "le", "gt", "ge", "contains", "starts_with", "")
@@ -75,21 +75,21 @@ FILTERS = [
 def test_the_length_of_a_filter_value_is_checked_first(client: FlaskClient, parameter: str) -> None:
     for value in (MARKS, f"{MARKS}@example.org", f"ann@example.org,{MARKS}", "9" * 60_000):
         with quickly():
-            answer = client.get(f"{USERS}?{quote(parameter)}={quote(value)}")
-        assert answer.status_code == 400
-        (error,) = answer.json["errors"]
+            response = client.get(f"{USERS}?{quote(parameter)}={quote(value)}")
+        assert response.status_code == 400
+        (error,) = response.json["errors"]
         assert error["code"] == "invalid_parameter"
         assert error["source"] == {"parameter": parameter}
-        assert len(answer.data) < 1500
+        assert len(response.data) < 1500
 
 
 def test_a_filter_value_has_at_most_1000_characters(client: FlaskClient) -> None:
     for op in ("lt", "ge", "contains", "starts_with"):
         query = f"{USERS}?filter[name][{op}]="
         assert client.get(query + quote("ä" * 1000)).status_code == 200
-        refused = client.get(query + quote("ä" * 1001))
-        assert refused.status_code == 400
-        assert "1000 characters" in refused.json["errors"][0]["detail"]
+        rejected = client.get(query + quote("ä" * 1001))
+        assert rejected.status_code == 400
+        assert "1000 characters" in rejected.json["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("parameter", ["filter[action]", "filter[action][contains]"])
@@ -98,19 +98,19 @@ def test_the_length_of_a_filter_of_a_history_is_checked_first(
 ) -> None:
     create()
     with quickly():
-        answer = client.get(f"{USERS}/1/history?{quote(parameter)}={quote(MARKS)}")
-    assert answer.status_code == 400
+        response = client.get(f"{USERS}/1/history?{quote(parameter)}={quote(MARKS)}")
+    assert response.status_code == 400
 
 
 @pytest.mark.parametrize("parameter", ["sort", "fields[users]", "include", "page[size]", MARKS])
 def test_other_parameters_are_checked_quickly(client: FlaskClient, parameter: str) -> None:
     with quickly():
-        answer = client.get(f"{USERS}?{quote(parameter)}={quote(MARKS)}")
-    assert answer.status_code == 400
-    assert len(answer.data) < 2500
+        response = client.get(f"{USERS}?{quote(parameter)}={quote(MARKS)}")
+    assert response.status_code == 400
+    assert len(response.data) < 2500
 
 
 def test_a_long_list_is_counted_before_it_is_split(client: FlaskClient) -> None:
-    answer = client.get(f"{USERS}?filter[role]={',' * 60_000}")
-    (error,) = answer.json["errors"]
+    response = client.get(f"{USERS}?filter[role]={',' * 60_000}")
+    (error,) = response.json["errors"]
     assert "500 values" in error["detail"]

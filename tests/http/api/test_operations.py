@@ -216,8 +216,8 @@ def test_a_local_id_names_the_resource_of_an_earlier_operation(client: FlaskClie
 
 
 def test_a_user_can_be_added_and_removed_in_one_request(client: FlaskClient) -> None:
-    gone = {"op": "remove", "ref": {"type": "users", "lid": "a"}}
-    response = perform(client, add(lid="a"), gone, gone)
+    deleted = {"op": "remove", "ref": {"type": "users", "lid": "a"}}
+    response = perform(client, add(lid="a"), deleted, deleted)
     assert response.problems == [("404", "user_not_found", at(2, "/ref"))]
     assert names(client) == []
 
@@ -260,8 +260,8 @@ def test_an_operation_with_another_version_is_412(
 
 
 def test_the_version_of_a_result_is_valid_for_the_next_operation(client: FlaskClient) -> None:
-    (made,) = perform(client, add()).json["atomic:results"]
-    guarded = update(meta=made["meta"])
+    (created,) = perform(client, add()).json["atomic:results"]
+    guarded = update(meta=created["meta"])
     assert perform(client, guarded).status_code == 200
     assert perform(client, guarded).status_code == 412
 

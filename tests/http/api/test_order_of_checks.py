@@ -108,16 +108,16 @@ def test_the_checks_of_the_database_come_last_and_in_order(
     stale = {"If-Match": '"9-0"'}
     clash = {"creation_time": "x", "email": "user1@EXAMPLE.org"}
 
-    def answer(user_id: int, attributes: dict[str, Any], headers: dict[str, str]) -> Any:
+    def problems_of(user_id: int, attributes: dict[str, Any], headers: dict[str, str]) -> Any:
         data = {"type": "users", "id": str(user_id), "attributes": attributes}
         return client.patch(f"{USERS}/{user_id}", json={"data": data}, headers=headers).problems
 
-    assert answer(9, {**clash, "role": "R"}, stale)[0][0] == "422"
-    assert answer(9, clash, stale) == [("404", "user_not_found", None)]
-    assert answer(1, clash, stale) == [("412", "stale_version", None)]
-    assert answer(1, clash, {}) == [("403", "read_only", "/data/attributes/creation_time")]
+    assert problems_of(9, {**clash, "role": "R"}, stale)[0][0] == "422"
+    assert problems_of(9, clash, stale) == [("404", "user_not_found", None)]
+    assert problems_of(1, clash, stale) == [("412", "stale_version", None)]
+    assert problems_of(1, clash, {}) == [("403", "read_only", "/data/attributes/creation_time")]
     del clash["creation_time"]
-    assert answer(1, clash, {}) == [("409", "email_taken", "/data/attributes/email")]
+    assert problems_of(1, clash, {}) == [("409", "email_taken", "/data/attributes/email")]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_tim
 @pytest.fixture
 def people(store: MemoryStore) -> list[User]:
     """Two hundred users with many equal values, except for emails and ids."""
-    made = []
+    created = []
     for batch in range(5):
         with store.begin(Context()) as work:
             for number in range(40):
@@ -36,9 +36,9 @@ def people(store: MemoryStore) -> list[User]:
                     is_active=number % 2 == 0,
                     role=("user", "admin", "x-1")[number % 3],
                 )
-                made.append(work.repository(USER_TYPE).add(new, at=work.now))
+                created.append(work.repository(USER_TYPE).add(new, at=work.now))
     with store.begin(Context()) as work:
-        for user in made[::7]:
+        for user in created[::7]:
             work.repository(USER_TYPE).remove(user)
     return list(store.rows(USER_TYPE).values())
 
@@ -108,12 +108,12 @@ def test_each_item_has_its_cursor(client: FlaskClient, people: list[User], sort:
 
 
 def test_a_page_has_25_items_by_default(client: FlaskClient, people: list[User]) -> None:
-    everybody = in_order(people, "")
-    assert ids(client.get(USERS)) == everybody[:25]
-    assert ids(get(client, {"page[size]": 1})) == everybody[:1]
-    assert ids(get(client, {"page[size]": 1000})) == everybody
-    assert ids(get(client, {"page[size]": "007"})) == everybody[:7]
-    assert ids(get(client, {"page[number]": 2})) == everybody[25:50]
+    all_ids = in_order(people, "")
+    assert ids(client.get(USERS)) == all_ids[:25]
+    assert ids(get(client, {"page[size]": 1})) == all_ids[:1]
+    assert ids(get(client, {"page[size]": 1000})) == all_ids
+    assert ids(get(client, {"page[size]": "007"})) == all_ids[:7]
+    assert ids(get(client, {"page[number]": 2})) == all_ids[25:50]
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "", "x", "1.0", " 1", "1 ", "+1", "٣", "1e2", "0x1"])
@@ -167,15 +167,15 @@ def test_an_empty_collection_has_an_empty_page(client: FlaskClient) -> None:
 def test_empty_pages_at_the_ends_link_to_the_others(
     client: FlaskClient, people: list[User], sort: str
 ) -> None:
-    everybody = in_order(people, sort)
+    all_ids = in_order(people, sort)
     page = get(client, {"sort": sort, "page[size]": 1000}).json["data"]
     first, last = (page[place]["meta"]["page"]["cursor"] for place in (0, -1))
-    behind = get(client, {"sort": sort, "page[after]": last, "page[size]": 3}).json
-    assert (behind["data"], behind["links"]["next"]) == ([], None)
-    assert ids(client.get(behind["links"]["prev"])) == everybody[-3:]
+    after = get(client, {"sort": sort, "page[after]": last, "page[size]": 3}).json
+    assert (after["data"], after["links"]["next"]) == ([], None)
+    assert ids(client.get(after["links"]["prev"])) == all_ids[-3:]
     before = get(client, {"sort": sort, "page[before]": first, "page[size]": 3}).json
     assert (before["data"], before["links"]["prev"]) == ([], None)
-    assert ids(client.get(before["links"]["next"])) == everybody[:3]
+    assert ids(client.get(before["links"]["next"])) == all_ids[:3]
 
 
 def test_page_links_keep_the_other_parameters(client: FlaskClient, people: list[User]) -> None:
@@ -193,9 +193,18 @@ def test_page_links_keep_the_other_parameters(client: FlaskClient, people: list[
         assert dict(_query(document["links"]["first"])) == query
         for link in ("prev", "next"):
             if url := document["links"][link]:
-                kept = dict(_query(url))
-                assert len([kept.pop(p) for p in ("page[after]", "page[before]") if p in kept]) == 1
-                assert kept == query
+                remaining = dict(_query(url))
+                assert (
+                    len(
+                        [
+                            remaining.pop(p)
+                            for p in ("page[after]", "page[before]")
+                            if p in remaining
+                        ]
+                    )
+                    == 1
+                )
+                assert remaining == query
         assert document["data"][0]["attributes"].keys() == {"email"}
     numbered = get(client, {**query, "page[number]": "2"}).json["links"]
     for link, number in (("first", "1"), ("prev", "1"), ("next", "3")):
@@ -213,7 +222,7 @@ def test_page_links_keep_repeated_filters_and_escaped_values(
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "expected"),
     [
         ("filter%5Brole%5D=user&sort=-id", "filter%5Brole%5D=user&sort=-id"),
         ("&&sort=-id&&page%5Bafter%5D={}&filter%5Brole%5D=user&", "sort=-id&filter%5Brole%5D=user"),
@@ -222,12 +231,12 @@ def test_page_links_keep_repeated_filters_and_escaped_values(
     ],
 )
 def test_page_links_keep_valid_encoding_and_encode_the_rest(
-    client: FlaskClient, people: list[User], sent: str, kept: str
+    client: FlaskClient, people: list[User], sent: str, expected: str
 ) -> None:
     whole = "filter%5Brole%5D=user&sort=-id&page%5Bsize%5D=1"
     cursor = client.get(f"{USERS}?{whole}").json["data"][0]["meta"]["page"]["cursor"]
     links = client.get(f"{USERS}?{sent.format(cursor)}").json["links"]
-    assert links["first"] == f"{USERS}?{kept}"
+    assert links["first"] == f"{USERS}?{expected}"
 
 
 def _query(url: str) -> list[tuple[str, str]]:
@@ -268,25 +277,25 @@ def cursors(client: FlaskClient, people: list[User]) -> list[str]:
 def test_a_range_has_all_items_between_its_cursors(
     client: FlaskClient, people: list[User], cursors: list[str]
 ) -> None:
-    everybody = in_order(people, "")
+    all_ids = in_order(people, "")
     between = get(client, {"page[after]": cursors[3], "page[before]": cursors[150]})
-    assert ids(between) == everybody[4:150]
+    assert ids(between) == all_ids[4:150]
     assert "meta" not in between.json
     exactly = {"page[after]": cursors[3], "page[before]": cursors[9], "page[size]": 5}
-    assert ids(get(client, exactly)) == everybody[4:9]
+    assert ids(get(client, exactly)) == all_ids[4:9]
     assert "meta" not in get(client, exactly).json
 
 
 def test_a_range_that_is_too_long_is_marked_as_truncated(
     client: FlaskClient, people: list[User], cursors: list[str]
 ) -> None:
-    everybody = in_order(people, "")
+    all_ids = in_order(people, "")
     query = {"page[after]": cursors[3], "page[before]": cursors[9], "page[size]": 2}
     response = get(client, query)
-    assert ids(response) == everybody[4:6]
+    assert ids(response) == all_ids[4:6]
     assert response.json["meta"] == {"page": {"rangeTruncated": True}}
-    assert ids(client.get(response.json["links"]["next"])) == everybody[6:8]
-    assert ids(client.get(response.json["links"]["prev"])) == everybody[2:4]
+    assert ids(client.get(response.json["links"]["next"])) == all_ids[6:8]
+    assert ids(client.get(response.json["links"]["prev"])) == all_ids[2:4]
 
 
 def test_a_page_with_one_cursor_is_not_marked_as_truncated(
@@ -396,12 +405,12 @@ def test_the_cursor_of_a_deleted_or_changed_user_keeps_its_place(
 def test_numbered_pages_have_the_total_and_all_links(
     client: FlaskClient, people: list[User]
 ) -> None:
-    everybody = in_order(people, "-name")
-    pages = -(-len(everybody) // 20)
+    all_ids = in_order(people, "-name")
+    pages = -(-len(all_ids) // 20)
     for number in range(1, pages + 1):
         response = get(client, {"sort": "-name", "page[number]": number, "page[size]": 20})
-        assert ids(response) == everybody[(number - 1) * 20 : number * 20]
-        assert response.json["meta"] == {"page": {"total": len(everybody)}}
+        assert ids(response) == all_ids[(number - 1) * 20 : number * 20]
+        assert response.json["meta"] == {"page": {"total": len(all_ids)}}
         links = response.json["links"]
         numbers = {
             name: int(dict(_query(links[name]))["page[number]"]) if links[name] else None

@@ -35,11 +35,11 @@ OPERATORS = {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}
 
 @pytest.fixture
 def people(store: MemoryStore) -> list[User]:
-    made = []
+    created = []
     for new in PEOPLE:
         with store.begin(Context()) as work:
-            made.append(work.repository(USER_TYPE).add(new, at=work.now))
-    return made
+            created.append(work.repository(USER_TYPE).add(new, at=work.now))
+    return created
 
 
 def listed(client: FlaskClient, *query: tuple[str, str]) -> list[int]:

@@ -12,14 +12,14 @@ def refuse(error: Exception) -> Response:
 
 
 def blueprint() -> Blueprint:
-    made = Blueprint("checked", __name__)
-    made.record_once(require_request_class)
+    created = Blueprint("checked", __name__)
+    created.record_once(require_request_class)
 
-    @made.get("/")
+    @created.get("/")
     def show() -> str:
         return type(current_request()).__name__
 
-    return made
+    return created
 
 
 def test_an_application_with_another_request_class_is_rejected() -> None:

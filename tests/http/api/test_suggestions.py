@@ -23,7 +23,7 @@ def errors_of(client: FlaskClient, query: str, url: str = USERS) -> list[dict[st
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "suggestion"),
     [
         ("page", "page[number]"),
         ("Page", "page[number]"),
@@ -65,11 +65,11 @@ def errors_of(client: FlaskClient, query: str, url: str = USERS) -> list[dict[st
         ("filter[name][eq][]", "filter[name][eq]"),
     ],
 )
-def test_a_similar_parameter_is_suggested(client: FlaskClient, sent: str, meant: str) -> None:
+def test_a_similar_parameter_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
     (error,) = errors_of(client, f"{quote(sent)}=1")
     assert (error["code"], error["source"]) == ("unknown_parameter", {"parameter": sent})
     assert error["detail"] == (
-        f"Unknown parameter '{sent}'. Did you mean '{meant}'? Known: {PARAMETERS}."
+        f"Unknown parameter '{sent}'. Did you mean '{suggestion}'? Known: {PARAMETERS}."
     )
 
 
@@ -83,7 +83,7 @@ def test_the_known_parameters_are_listed_without_a_similar_one(
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "suggestion"),
     [
         ("created_at", "creation_time"),
         ("createdAt", "creation_time"),
@@ -100,12 +100,12 @@ def test_the_known_parameters_are_listed_without_a_similar_one(
         ("_id", "id"),
     ],
 )
-def test_a_similar_attribute_is_suggested(client: FlaskClient, sent: str, meant: str) -> None:
+def test_a_similar_attribute_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
     queries = [f"filter[{sent}]=1", f"filter[{sent}][eq]=1", f"sort={sent}", f"sort=-{sent}"]
-    for query in [*queries, *([f"fields[users]={sent}"] if meant != "id" else [])]:
+    for query in [*queries, *([f"fields[users]={sent}"] if suggestion != "id" else [])]:
         (error,) = errors_of(client, query)
         assert error["code"] == "unknown_attribute"
-        assert f"'{sent}'. Did you mean '{meant}'? Known: email, name, " in error["detail"]
+        assert f"'{sent}'. Did you mean '{suggestion}'? Known: email, name, " in error["detail"]
 
 
 def test_each_unknown_attribute_has_a_suggestion(client: FlaskClient) -> None:
@@ -114,7 +114,7 @@ def test_each_unknown_attribute_has_a_suggestion(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "suggestion"),
     [
         ("EQ", "eq"),
         ("neq", "ne"),
@@ -129,10 +129,10 @@ def test_each_unknown_attribute_has_a_suggestion(client: FlaskClient) -> None:
         ("prefix", "starts_with"),
     ],
 )
-def test_a_similar_operator_is_suggested(client: FlaskClient, sent: str, meant: str) -> None:
+def test_a_similar_operator_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
     (error,) = errors_of(client, f"filter[name][{quote(sent)}]=a")
     assert error["detail"] == (
-        f"name cannot be filtered by '{sent}'. Did you mean '{meant}'? "
+        f"name cannot be filtered by '{sent}'. Did you mean '{suggestion}'? "
         "Known: eq, ne, in, lt, le, gt, ge, contains, starts_with."
     )
 

@@ -172,9 +172,9 @@ def test_a_history_has_a_total_on_request(client: FlaskClient, create: Create) -
 
 def test_a_numbered_page_accepts_a_request_for_the_total(client: FlaskClient, people: None) -> None:
     query = {"page[number]": 2, "page[size]": 3}
-    plain, asked = get(client, **query), get(client, **query, **{"page[total]": "true"})
-    assert plain["meta"] == asked["meta"] == {"page": {"total": 4}}
-    assert plain["data"] == asked["data"]
+    plain, requested = get(client, **query), get(client, **query, **{"page[total]": "true"})
+    assert plain["meta"] == requested["meta"] == {"page": {"total": 4}}
+    assert plain["data"] == requested["data"]
 
 
 @pytest.mark.parametrize("value", ["false", "1", "TRUE", "true,true", "yes"])
