@@ -177,9 +177,15 @@ def log() -> Iterator[list[Any]]:
         yield entries
 
 
+@pytest.fixture(scope="session")
+def new_clock() -> Callable[[], TickingClock]:
+    """Makes clocks that return the same times."""
+    return TickingClock
+
+
 @pytest.fixture
-def clock() -> TickingClock:
-    return TickingClock()
+def clock(new_clock: Callable[[], TickingClock]) -> TickingClock:
+    return new_clock()
 
 
 @pytest.fixture(scope="session")

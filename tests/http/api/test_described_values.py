@@ -29,7 +29,7 @@ CHANGING = settings(
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-HOW_MANY = [300, pytest.param(3000, marks=pytest.mark.long)]
+HOW_MANY = [100, pytest.param(3000, marks=pytest.mark.long)]
 
 # A header that a server can receive has no control characters except the tab.
 FIELD = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f\t"))

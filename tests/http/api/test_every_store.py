@@ -6,9 +6,10 @@ from itertools import product
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
+from adapters.memory.store import MemoryStore
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 
@@ -43,19 +44,28 @@ FILTERS = (
 SORTS = ("", "name", "-name,role", "is_active,-email", "role,-update_time", "-creation_time", "-id")
 
 
+@pytest.fixture(scope="module")
+def expected(build: Build, new_clock: Callable[[], Any]) -> list[Parts]:
+    """The responses over the in-memory store."""
+    return list(responses(build(memory_store=MemoryStore(new_clock())).test_client()))
+
+
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
-def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterator[FlaskClient]:
+def over_sql(
+    request: pytest.FixtureRequest, build: Build, new_clock: Callable[[], Any]
+) -> Iterator[FlaskClient]:
     """The service over an empty database."""
     url = request.getfixturevalue(request.param)
     engine = make_engine(url)
     schema.upgrade(engine)
-    yield build({"ROSTER_DATABASE_URL": url}, engine=engine, clock=type(clock)()).test_client()
+    app = build({"ROSTER_DATABASE_URL": url}, engine=engine, clock=new_clock())
+    yield FlaskClient(app, Response)
     engine.dispose()
 
 
-def test_every_store_gives_the_same_responses(client: FlaskClient, over_sql: FlaskClient) -> None:
-    for expected, actual in zip(responses(client), responses(over_sql), strict=True):
-        assert actual == expected
+def test_every_store_gives_the_same_responses(expected: list[Parts], over_sql: FlaskClient) -> None:
+    for memory, sql in zip(expected, responses(over_sql), strict=True):
+        assert sql == memory
 
 
 def responses(client: FlaskClient) -> Iterator[Parts]:

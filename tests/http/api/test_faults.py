@@ -53,6 +53,13 @@ def failing(error: Exception) -> Begin:
     return begin
 
 
+def unavailable(reason: str | None, cause: Exception | None) -> Unavailable:
+    error = Unavailable()
+    error.reason = reason
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize("url", [USERS, f"{USERS}/1", f"{USERS}?page[number]=1"])
 def test_an_internal_error_shows_only_an_id_that_the_log_contains(
     build: Build, log: list[Any], url: str
@@ -103,6 +110,30 @@ def test_a_temporary_failure_is_503_with_retry_after(
     (found,) = response.json["errors"]
     assert found["code"] == code
     assert "source" not in found
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (unavailable("The disk is full.", OSError("secret")), "The disk is full."),
+        (unavailable(None, ConnectionError("secret")), "ConnectionError"),
+        (unavailable(None, ConnectionError()), "ConnectionError"),
+    ],
+)
+def test_the_reason_of_a_temporary_failure_is_logged_without_the_text_of_its_cause(
+    build: Build, log: list[Any], error: Exception, reason: str
+) -> None:
+    response = build(readers=[FailingReader(error)]).test_client().get(USERS)
+    request_id = response.headers["X-Request-ID"]
+    assert log[0] == {
+        "event": "unavailable",
+        "log_level": "warning",
+        "code": "unavailable",
+        "reason": reason,
+        "request_id": request_id,
+    }
+    assert "secret" not in str(log)
+    assert reason not in response.text
 
 
 def test_a_commit_with_an_unknown_outcome_is_503(build: Build) -> None:

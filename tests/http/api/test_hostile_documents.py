@@ -42,7 +42,7 @@ ENVELOPES = ANYTHING | st.builds(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=ENVELOPES, method=st.sampled_from(["POST", "PATCH"]))
 def test_any_envelope_gets_a_valid_response(
     client: FlaskClient, document: Any, method: str

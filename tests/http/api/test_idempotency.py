@@ -10,6 +10,8 @@ from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
+from application.ports import Context, KeyInUse
+
 JSONAPI = "application/vnd.api+json"
 ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 USERS = "/api/v1/users"
@@ -124,3 +126,12 @@ def test_each_principal_has_its_own_keys(
         return int(response.status_code)
 
     assert [status("ann"), status("bob"), status("ann")] == [201, 409, 201]
+
+
+def test_a_key_of_a_running_request_is_409(build: Callable[..., Flask]) -> None:
+    def run(context: Context, unit: Any, **options: bool) -> Any:
+        raise KeyInUse
+
+    response = post(build(run=run).test_client())
+    assert response.problems == [("409", "idempotency_key_in_use", None)]
+    assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}

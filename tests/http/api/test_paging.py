@@ -116,6 +116,16 @@ def test_a_page_has_25_items_by_default(client: FlaskClient, people: list[User])
     assert ids(get(client, {"page[number]": 2})) == all_ids[25:50]
 
 
+def test_a_page_with_one_cursor_has_25_items_by_default(
+    client: FlaskClient, people: list[User]
+) -> None:
+    all_ids = in_order(people, "")
+    page = get(client, {"page[size]": 1000}).json["data"]
+    cursors = [item["meta"]["page"]["cursor"] for item in page]
+    assert ids(get(client, {"page[after]": cursors[9]})) == all_ids[10:35]
+    assert ids(get(client, {"page[before]": cursors[99]})) == all_ids[74:99]
+
+
 @pytest.mark.parametrize("size", ["0", "-1", "", "x", "1.0", " 1", "1 ", "+1", "٣", "1e2", "0x1"])
 @pytest.mark.parametrize("parameter", ["page[size]", "page[number]"])
 def test_a_page_size_must_be_a_positive_integer(

@@ -11,7 +11,7 @@ from flask import Flask
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 
-ROUNDS = 500
+ROUNDS = 100
 USERS = "/api/v1/users"
 ANN = f"{USERS}/1"
 DATABASES = ("sqlite_url", "postgresql_url", "mariadb_url")
