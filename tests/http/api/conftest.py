@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, USERS
 from api.tokens import KEY_SET, SECRET
 from flask import Flask, Response
 from flask.testing import FlaskClient
@@ -37,8 +38,6 @@ SETTINGS = {
     "ROSTER_LOG_FORMAT": "text",
 }
 CODES = error_codes([USER_TYPE])
-JSONAPI = "application/vnd.api+json"
-USERS = "/api/v1/users"
 TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included", "atomic:results"}
 LINKS = {"self", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}

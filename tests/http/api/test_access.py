@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from api.tokens import key_set_token, secret_token
 from flask import Flask
 from flask.testing import FlaskClient
@@ -19,7 +20,6 @@ from application.access import MissingToken, Principal
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 
-USERS = "/api/v1/users"
 ANN = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
 PLAIN = 'Bearer realm="roster"'
 INVALID = f'{PLAIN}, error="invalid_token"'

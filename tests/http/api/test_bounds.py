@@ -7,11 +7,9 @@ from time import process_time
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, OPERATIONS, USERS
 from flask.testing import FlaskClient
 
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 AT = "/atomic:operations/0"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 MANY = {f"x{number}": 1 for number in range(3000)}

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -17,10 +18,6 @@ from jsonschema import Draft202012Validator
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 ANN = {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}
 KNOWN = ("Idempotency-Key", "If-Match", "If-None-Match")
 CHANGING = settings(

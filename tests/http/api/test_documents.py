@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask import Flask
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 Problem = tuple[str, str, str | None]
 
-USERS = "/api/v1/users"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 

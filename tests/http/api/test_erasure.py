@@ -5,16 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from api.tokens import key_set_token
 from flask import Flask
 from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
 
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 ERASE = "?erase_history=true"
 EMAIL = "ann.needle@example.org"
 ANN = {"type": "users", "attributes": {"email": EMAIL, "name": "Ann Needle"}}

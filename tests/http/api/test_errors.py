@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 from adapters.api.errors import error_codes
@@ -13,7 +14,6 @@ from application.users import USER_TYPE
 ERRORS = error_codes([USER_TYPE])
 ROOT = Path(__file__).parents[3]
 CODE = re.compile(r'(?:\bcode(?:: \S+)? ?= ?|Problem\(\s*|_refused?\(\s*|_fail\(\s*)"([a-z_]+)"')
-USERS = "/api/v1/users"
 # The codes of files are documented in docs/command-line.md.
 MODULES_OF_FILES = {"adapters/tabular", "adapters/resources/files.py"}
 

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
@@ -16,7 +17,6 @@ from adapters.sql.engine import make_engine
 Build = Callable[..., Flask]
 Parts = tuple[int, dict[str, str], bytes]
 
-USERS = "/api/v1/users"
 NAMES = ("Zoë", "Zoe", "zoe", "Ånn", "𝒜nn", "\uffee", "a,b", "100%", "o_o", "Straße", "b\\")
 FILTERS = (
     "",

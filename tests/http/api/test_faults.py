@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -25,7 +26,6 @@ from domain.users import User
 
 Build = Callable[..., Flask]
 
-USERS = "/api/v1/users"
 NEW = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
 
 

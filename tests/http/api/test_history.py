@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, PROFILE, USERS
 from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,10 +12,6 @@ from flask.testing import FlaskClient
 from application.commands import Commands
 from application.ports import Context
 from application.users import USER_TYPE
-
-JSONAPI = "application/vnd.api+json"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
-USERS = "/api/v1/users"
 
 Create = Callable[..., dict[str, Any]]
 

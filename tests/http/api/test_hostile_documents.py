@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from api.constants import USERS
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-USERS = "/api/v1/users"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 

@@ -6,16 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
 from application.ports import Context, KeyInUse
 
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
 ANN = {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}
 CREATION = json.dumps({"data": ANN})
 BATCH = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}]})

@@ -11,12 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from flask.testing import FlaskClient
 
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
-JSONAPI = "application/vnd.api+json"
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 MARKS = "a" + "\u0300" * 12_000 + "\u0316" * 12_000
 SECONDS = 0.4
 """Normalizing the marks once takes three times as long."""

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, PROFILE
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
-JSONAPI = "application/vnd.api+json"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 NEW = b'{"data":{"type":"users","attributes":{"email":"ann@example.org","name":"Ann"}}}'
 
 ACCEPTED = (

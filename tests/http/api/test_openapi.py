@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api.constants import JSONAPI, OPERATIONS, USERS
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
@@ -19,10 +20,7 @@ from application.users import USER_TYPE
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-JSONAPI = "application/vnd.api+json"
-OPERATIONS = "/api/v1/operations"
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, USERS
 from flask import Flask
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
 URL = "/api/v1/operations"
-USERS = "/api/v1/users"
 EXTENSION = "https://jsonapi.org/ext/atomic"
-JSONAPI = "application/vnd.api+json"
 ATOMIC = f'{JSONAPI};ext="{EXTENSION}"'
 ANN = {"email": "ann@example.org", "name": "Ann"}
 

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
+from api.constants import PROFILE, USERS
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,8 +18,6 @@ from domain.users import NewUser, User
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 NAMES = ("Zoë", "Zoe", "zoe", "Ann", "Ånn", "𝒜nn", "\uffee", "Ann, B", "a&b=c", "100%", "+")
 ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_time", "id")
 

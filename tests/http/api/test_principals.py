@@ -5,13 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, OPERATIONS, USERS
 from api.tokens import key_set_token, secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 READ, WRITE = "users:read", "users:write"
 BOTH = (READ, WRITE)
 ONE, TWO = "https://one.test/", "https://two.test/"

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 import pytest
+from api.constants import JSONAPI, PROFILE, USERS
 from flask.testing import FlaskClient
 
 from adapters.resources.users import USERS as RESOURCE
@@ -18,9 +19,6 @@ from domain.users import PERSONAL_DATA
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
-JSONAPI = "application/vnd.api+json"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 PEOPLE = [
     {"email": f"{name}.{name}@{name}.example", "name": f"{name.title()} {name}sen"}
     for name in ("ann", "zoë", "人人", "josé", "quentin")

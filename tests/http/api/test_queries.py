@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
@@ -18,7 +19,6 @@ from domain.users import NewUser, User
 Create = Callable[..., dict[str, Any]]
 Problem = tuple[str, str]
 
-USERS = "/api/v1/users"
 PEOPLE = (
     NewUser(email="Ann@Example.org", name="Ann", role="admin", is_active=True),
     NewUser(email="bob@example.org", name="bob"),

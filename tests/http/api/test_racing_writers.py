@@ -6,13 +6,13 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask import Flask
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 
 ROUNDS = 100
-USERS = "/api/v1/users"
 ANN = f"{USERS}/1"
 DATABASES = ("sqlite_url", "postgresql_url", "mariadb_url")
 

@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
 PARAMETERS = (
     "page[size], page[after], page[before], page[number], page[total], sort, filter[q], "
     "fields[users], include, filter[ATTRIBUTE], filter[ATTRIBUTE][OPERATOR]"

@@ -5,11 +5,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
-
-USERS = "/api/v1/users"
 
 
 @pytest.fixture
