@@ -278,8 +278,8 @@ def test_an_unknown_error_is_one_line_unless_its_traceback_is_requested(request,
     assert shown.stderr.startswith("Traceback")
 
 
-def test_a_full_disk_below_the_output_is_named(roster: Roster) -> None:
-    roster("db", "upgrade")
+def test_a_full_disk_below_the_output_is_named(invoke: Roster) -> None:
+    invoke("db", "upgrade")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [ROSTER, "openapi"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
@@ -291,9 +291,9 @@ def test_a_full_disk_below_the_output_is_named(roster: Roster) -> None:
 
 @pytest.mark.parametrize("arguments", ["--help", "--version", "users --help", "users list"])
 def test_a_full_disk_below_help_and_tables_is_named(
-    roster: Roster, tmp_path: Path, arguments: str
+    invoke: Roster, tmp_path: Path, arguments: str
 ) -> None:
-    roster("db", "upgrade")
+    invoke("db", "upgrade")
     command = [ROSTER, *arguments.split()]
     with Path("/dev/full").open("w") as full:
         pipes = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
@@ -320,17 +320,17 @@ def test_a_full_disk_below_help_and_tables_is_named(
         "openapi",
     ],
 )
-def test_a_closed_output_is_named(roster: Roster, tmp_path: Path, arguments: str) -> None:
-    roster("db", "upgrade")
-    roster("users", "create", "--email", "ann@example.org", "--name", "Ann")
+def test_a_closed_output_is_named(invoke: Roster, tmp_path: Path, arguments: str) -> None:
+    invoke("db", "upgrade")
+    invoke("users", "create", "--email", "ann@example.org", "--name", "Ann")
     closed = ["sh", "-c", '"$0" "$@" >&-', ROSTER, *arguments.split()]
     done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: file_failed: standard output: Bad file descriptor.\n"
 
 
-def test_a_closed_input_is_named(roster: Roster, tmp_path: Path) -> None:
-    roster("db", "upgrade")
+def test_a_closed_input_is_named(invoke: Roster, tmp_path: Path) -> None:
+    invoke("db", "upgrade")
     closed = ["sh", "-c", '"$0" users import - <&-', ROSTER]
     done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (1, "")
