@@ -15,9 +15,12 @@ NPM = PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm --prefix tests/system/clients
 PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 
+SITE := .venv-site
+SITE_STAMP := $(SITE)/.installed
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-system docs screenshot conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
-	audit wheel lock lock-clients lock-bench test-long test-spreadsheets
+.PHONY: help install run test test-system docs docs-site screenshot conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
+	audit wheel lock lock-clients lock-bench lock-site test-long test-spreadsheets
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -71,6 +74,15 @@ conformance: install ## test Roster against each sentence of JSON:API, and write
 
 docs: install ## generate docs/reference.md, docs/settings.md and the diagram of the packages
 	$(BIN)/python -m docs.generator
+
+$(SITE_STAMP): docs/site-requirements.txt
+	test -x $(SITE)/bin/python || $(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+docs-site: install $(SITE_STAMP) ## build the documentation site in build/site
+	$(BIN)/python -m docs.site
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
 
 screenshot: install /usr/bin/chromium ## take the picture in the README, docs/docs-page.png
 	$(BIN)/python -m docs.generator.screenshot
@@ -139,7 +151,7 @@ check: install ## check lint, types, import contracts, migration drift, prose an
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
-check-all: check $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
+check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
 	$(PYTEST_PARALLEL) -m ""
 
 coverage: install ## run the tests and print the coverage of lines and branches; TESTS=tests/unit/domain runs only some
@@ -181,6 +193,10 @@ lock-clients: install $(CLIENTS)/.programs ## pin and hash the requirements of t
 		--python-version 3.11 --group clients --output-file tests/system/clients/requirements.txt
 	$(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(CLIENTS)/bin/node tests/system/clients/without_urls.mjs
+
+lock-site: install ## pin and hash the requirements of the documentation site again
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --group site --output-file docs/site-requirements.txt
 
 lock-bench: install ## pin and hash the requirements of the benchmark again
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate \

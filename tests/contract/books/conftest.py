@@ -19,7 +19,7 @@ SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 ALL = (*RESOURCES, BOOK_RESOURCE)
 JSONAPI = "application/vnd.api+json"
 
-Ask = Callable[..., Any]
+Send = Callable[..., Any]
 Roster = Callable[..., Result]
 
 
@@ -28,19 +28,19 @@ def urls(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], str]:
     """A database of each kind with the tables of users and books."""
-    made: dict[str, str] = {}
+    urls: dict[str, str] = {}
 
     def url_of(kind: str) -> str:
-        if kind not in made:
+        if kind not in urls:
             if kind == "sqlite":
-                made[kind] = f"sqlite:///{tmp_path_factory.mktemp('books')}/roster.db"
+                urls[kind] = f"sqlite:///{tmp_path_factory.mktemp('books')}/roster.db"
             else:
-                made[kind] = request.getfixturevalue(kind).new_database()
-            engine = container_of(made[kind]).engine()
+                urls[kind] = request.getfixturevalue(kind).new_database()
+            engine = container_of(urls[kind]).engine()
             schema.upgrade(engine)
             BOOK_RESOURCE.table.table.create(engine)
             engine.dispose()
-        return made[kind]
+        return urls[kind]
 
     return url_of
 
@@ -73,7 +73,7 @@ def client(container: Container) -> FlaskClient:
 
 
 @pytest.fixture
-def ask(client: FlaskClient) -> Ask:
+def send(client: FlaskClient) -> Send:
     """Sends a request under the API's prefix, and returns the response."""
 
     def send(

@@ -23,7 +23,7 @@ from domain.errors import Problem
 
 
 def _any(_: object) -> None:
-    """Every value of the kind is valid."""
+    """Accepts every value of the kind."""
 
 
 def _short(value: object) -> Problem | None:

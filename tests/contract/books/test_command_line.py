@@ -85,9 +85,9 @@ def test_an_import_updates_by_the_unique_attribute(roster: Any, tmp_path: Path) 
     assert roster("books", "create", *FULL).exit_code == 0
     file = tmp_path / "books.csv"
     file.write_text("isbn,title,pages\na-1,Emma,480\na-2,Persuasion,\na-1,Emma,481\n")
-    refused = roster("books", "import", str(file))
-    assert refused.exit_code == 1
-    assert "line 2: isbn: isbn_taken" in refused.stderr
+    rejected = roster("books", "import", str(file))
+    assert rejected.exit_code == 1
+    assert "line 2: isbn: isbn_taken" in rejected.stderr
     result = roster("books", "import", str(file), "--update")
     assert result.stdout == "1 created, 2 changed, 0 unchanged, 0 bad\n"
     books = json.loads(roster("books", "list", "--json").stdout)["data"]
@@ -123,9 +123,9 @@ def test_books_are_counted_by_attributes_of_each_kind(roster: Any) -> None:
     assert [line.split() for line in nulls.stdout.splitlines()][1:] == [["null", "2"]]
     assert "the first 1 values of isbn" in nulls.stderr
     for attribute in ("pin", "extra", "summary", "shoe"):
-        refused = roster("books", "count", "--by", attribute)
-        assert (refused.exit_code, refused.stdout) == (2, "")
-        assert f"unknown_attribute: Unknown attribute '{attribute}' in --by." in refused.stderr
+        rejected = roster("books", "count", "--by", attribute)
+        assert (rejected.exit_code, rejected.stdout) == (2, "")
+        assert f"unknown_attribute: Unknown attribute '{attribute}' in --by." in rejected.stderr
 
 
 def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:

@@ -45,9 +45,9 @@ def document(sent: dict[str, Any], **identity: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def create(ask: Any) -> Any:
+def create(send: Any) -> Any:
     def created(**sent: Any) -> Any:
-        response = ask("POST", "/books", document(sent))
+        response = send("POST", "/books", document(sent))
         assert response.status_code == 201, response.json
         return response.json["data"]
 
@@ -58,12 +58,12 @@ def codes(response: Any) -> list[tuple[str, str]]:
     return [(e["code"], e["source"]["pointer"]) for e in response.json["errors"]]
 
 
-def test_every_kind_is_stored_and_shown_as_it_was_sent(create: Any, ask: Any) -> None:
+def test_stores_and_returns_values_of_every_kind(create: Any, send: Any) -> None:
     book = create(**FULL, pin=SECRET)
     assert attributes(book) == FULL
-    read = ask("GET", f"/books/{book['id']}")
+    read = send("GET", f"/books/{book['id']}")
     assert attributes(read.json["data"]) == FULL
-    assert attributes(ask("GET", "/books").json["data"][0]) == FULL
+    assert attributes(send("GET", "/books").json["data"][0]) == FULL
 
 
 def test_absent_attributes_get_their_defaults(create: Any) -> None:
@@ -77,28 +77,28 @@ def test_absent_attributes_get_their_defaults(create: Any) -> None:
 
 
 @pytest.mark.parametrize("name", NULLABLE)
-def test_null_is_a_value_of_a_nullable_attribute(create: Any, ask: Any, name: str) -> None:
+def test_null_is_a_value_of_a_nullable_attribute(create: Any, send: Any, name: str) -> None:
     book = create(**FULL)
     for value in (None, FULL[name]):
         change = document({name: value}, id=book["id"])
-        changed = ask("PATCH", f"/books/{book['id']}", change)
+        changed = send("PATCH", f"/books/{book['id']}", change)
         assert attributes(changed.json["data"]) == FULL | {name: value}
-        read = ask("GET", f"/books/{book['id']}")
+        read = send("GET", f"/books/{book['id']}")
         assert read.headers["ETag"] == changed.headers["ETag"]
         assert attributes(read.json["data"]) == FULL | {name: value}
 
 
-def test_null_of_another_attribute_is_refused(create: Any, ask: Any) -> None:
+def test_rejects_null_for_another_attribute(create: Any, send: Any) -> None:
     book = create(**FULL)
     wrong = {name: None for name in FULL if name not in NULLABLE}
-    response = ask("PATCH", f"/books/{book['id']}", document(wrong, id=book["id"]))
+    response = send("PATCH", f"/books/{book['id']}", document(wrong, id=book["id"]))
     assert response.status_code == 422
     assert codes(response) == [("wrong_type", f"/data/attributes/{name}") for name in wrong]
 
 
-def test_violations_of_schema_and_domain_come_together(ask: Any) -> None:
+def test_reports_violations_of_schema_and_domain_together(send: Any) -> None:
     sent = {"isbn": "A B", "pages": "many", "price": "-1.00", "state": "lost", "shoe": 44}
-    response = ask("POST", "/books", document(sent))
+    response = send("POST", "/books", document(sent))
     assert response.status_code == 422
     assert codes(response) == [
         ("missing", "/data/attributes"),
@@ -110,25 +110,25 @@ def test_violations_of_schema_and_domain_come_together(ask: Any) -> None:
     ]
 
 
-def test_a_unique_attribute_is_unique_unless_it_is_null(create: Any, ask: Any) -> None:
+def test_a_unique_attribute_is_unique_unless_it_is_null(create: Any, send: Any) -> None:
     first = create(title="Emma", isbn="a-1")
     other = create(title="Emma")
     create(title="Emma")
-    response = ask("POST", "/books", document({"title": "Emma", "isbn": "a-1"}))
+    response = send("POST", "/books", document({"title": "Emma", "isbn": "a-1"}))
     assert (response.status_code, codes(response)) == (
         409,
         [("isbn_taken", "/data/attributes/isbn")],
     )
-    taken = ask("PATCH", f"/books/{other['id']}", document({"isbn": "a-1"}, id=other["id"]))
+    taken = send("PATCH", f"/books/{other['id']}", document({"isbn": "a-1"}, id=other["id"]))
     assert taken.status_code == 409
-    assert ask("DELETE", f"/books/{first['id']}").status_code == 204
+    assert send("DELETE", f"/books/{first['id']}").status_code == 204
     assert create(title="Emma", isbn="a-1")["attributes"]["isbn"] == "a-1"
 
 
 @pytest.mark.parametrize("name", SORTABLE_NULLABLE)
 @pytest.mark.parametrize("descending", [False, True])
 def test_null_sorts_before_every_value_across_cursors(
-    create: Any, ask: Any, name: str, descending: bool
+    create: Any, send: Any, name: str, descending: bool
 ) -> None:
     values = [None, FULL[name], None, *([] if name == "isbn" else [FULL[name]])]
     ids = [create(title="Emma", **{name: value})["id"] for value in values]
@@ -139,19 +139,19 @@ def test_null_sorts_before_every_value_across_cursors(
     url = f"/books?sort={'-' if descending else ''}{name}&page[size]=1"
     seen = []
     while url:
-        page = ask("GET", url).json
+        page = send("GET", url).json
         seen += [book["id"] for book in page["data"]]
         url = (page["links"]["next"] or "").removeprefix("/api/v1")
     assert seen == expected
 
 
-def test_null_matches_ne_alone(create: Any, ask: Any) -> None:
+def test_null_matches_only_ne(create: Any, send: Any) -> None:
     create(title="Null")
     create(title="Low", pages=1)
     create(title="High", pages=9)
 
     def titles(query: str) -> list[str]:
-        return [b["attributes"]["title"] for b in ask("GET", f"/books?{query}").json["data"]]
+        return [b["attributes"]["title"] for b in send("GET", f"/books?{query}").json["data"]]
 
     assert titles("filter[pages][ne]=1") == ["Null", "High"]
     assert titles("filter[pages]=1,9") == ["Low", "High"]
@@ -176,12 +176,12 @@ def test_null_matches_ne_alone(create: Any, ask: Any) -> None:
         ("filter[state]=used", True),
     ],
 )
-def test_every_kind_can_be_filtered(create: Any, ask: Any, query: str, found: bool) -> None:
+def test_every_kind_can_be_filtered(create: Any, send: Any, query: str, found: bool) -> None:
     create(**FULL)
-    assert len(ask("GET", f"/books?{query}").json["data"]) == found
+    assert len(send("GET", f"/books?{query}").json["data"]) == found
 
 
-def test_operations_and_history_are_those_of_any_resource(create: Any, ask: Any) -> None:
+def test_operations_and_history_are_those_of_any_resource(create: Any, send: Any) -> None:
     book = create(**FULL)
     operations = [
         {"op": "add", "data": {"type": "books", "lid": "x", "attributes": {"title": "New"}}},
@@ -192,43 +192,43 @@ def test_operations_and_history_are_those_of_any_resource(create: Any, ask: Any)
         {"op": "remove", "ref": {"type": "books", "id": book["id"]}},
     ]
     extension = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
-    response = ask("POST", "/operations", {"atomic:operations": operations}, media=extension)
+    response = send("POST", "/operations", {"atomic:operations": operations}, media=extension)
     assert response.status_code == 200, response.json
     added = response.json["atomic:results"][1]["data"]
     assert (added["attributes"]["title"], added["attributes"]["price"]) == ("New", "1.00")
-    events = ask("GET", f"/books/{book['id']}/history").json["data"]
+    events = send("GET", f"/books/{book['id']}/history").json["data"]
     assert [event["attributes"]["action"] for event in events] == ["created", "deleted"]
     created = events[0]["attributes"]["changes"]
     assert {name: change["to"] for name, change in created.items()} == FULL
 
 
-def test_a_stale_version_is_refused(create: Any, ask: Any) -> None:
+def test_rejects_a_stale_version(create: Any, send: Any) -> None:
     book = create(**FULL)
-    tag = ask("GET", f"/books/{book['id']}").headers["ETag"]
+    tag = send("GET", f"/books/{book['id']}").headers["ETag"]
     change = document({"pages": 475}, id=book["id"])
     statuses = [
-        ask("PATCH", f"/books/{book['id']}", change, **{"If-Match": tag}).status_code
+        send("PATCH", f"/books/{book['id']}", change, **{"If-Match": tag}).status_code
         for change in (change, document({"pages": 476}, id=book["id"]))
     ]
     assert statuses == [200, 412]
 
 
 def test_a_secret_attribute_can_be_set_and_is_never_returned(
-    create: Any, ask: Any, container: Container
+    create: Any, send: Any, container: Container
 ) -> None:
     book = create(**FULL, pin=SECRET)
     url = f"/books/{book['id']}"
-    first = ask("GET", url)
-    changed = ask("PATCH", url, document({"pin": f"{SECRET}-2"}, id=book["id"]))
-    keyed = ask(
+    first = send("GET", url)
+    changed = send("PATCH", url, document({"pin": f"{SECRET}-2"}, id=book["id"]))
+    keyed = send(
         "POST", "/books", document({"title": "B", "pin": SECRET}), **{"Idempotency-Key": "k"}
     )
     assert keyed.status_code == 201
-    refused = ask("POST", "/books", document({"title": "B", "pin": f"{SECRET} !"}))
-    assert codes(refused) == [("invalid_format", "/data/attributes/pin")]
+    rejected = send("POST", "/books", document({"title": "B", "pin": f"{SECRET} !"}))
+    assert codes(rejected) == [("invalid_format", "/data/attributes/pin")]
     for query in (f"filter[pin]={SECRET}", "sort=pin", "fields[books]=pin"):
-        assert ask("GET", f"/books?{query}").status_code == 400
-    shown = [first, changed, keyed, refused, ask("GET", "/books"), ask("GET", f"{url}/history")]
+        assert send("GET", f"/books?{query}").status_code == 400
+    shown = [first, changed, keyed, rejected, send("GET", "/books"), send("GET", f"{url}/history")]
     assert not [each for each in shown if SECRET in each.get_data(as_text=True)]
     reads = json.loads(container.app().test_client().get("/openapi.json").data)
     schemas = reads["components"]["schemas"]
@@ -241,24 +241,24 @@ def test_a_secret_attribute_can_be_set_and_is_never_returned(
     assert SECRET not in str(stored)
 
 
-def test_the_api_describes_all_resources(ask: Any, client: Any) -> None:
+def test_the_api_describes_all_resources(send: Any, client: Any) -> None:
     collections = {"users": "/api/v1/users", "books": "/api/v1/books"}
-    assert ask("GET", "").json["meta"]["collections"] == collections
+    assert send("GET", "").json["meta"]["collections"] == collections
     assert 'id="isbn_taken"' in client.get("/docs/errors").text
     paths = client.get("/openapi.json").json["paths"]
     assert {"/api/v1/books", "/api/v1/books/{id}", "/api/v1/books/{id}/history"} <= paths.keys()
 
 
-def test_users_and_books_keep_apart(create: Any, ask: Any) -> None:
+def test_users_and_books_are_separate(create: Any, send: Any) -> None:
     book = create(title="Emma")
     user = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
-    assert ask("POST", "/users", user).status_code == 201
-    assert ask("POST", "/books", user).status_code == 409
-    assert len(ask("GET", "/users").json["data"]) == 1
-    assert [each["id"] for each in ask("GET", "/books").json["data"]] == [book["id"]]
+    assert send("POST", "/users", user).status_code == 201
+    assert send("POST", "/books", user).status_code == 409
+    assert len(send("GET", "/users").json["data"]) == 1
+    assert [each["id"] for each in send("GET", "/books").json["data"]] == [book["id"]]
 
 
-def test_words_are_searched_in_nullable_text_of_several_lines_too(create: Any, ask: Any) -> None:
+def test_searches_words_in_nullable_text_of_several_lines(create: Any, send: Any) -> None:
     emma = create(title="Emma", summary="Of Highbury,\nand of STRASSE.")
     other = create(title="Highbury revisited")
     create(title="Persuasion", summary=None, pin="highbury")
@@ -268,26 +268,26 @@ def test_words_are_searched_in_nullable_text_of_several_lines_too(create: Any, a
         ("revisited highbury", [other]),
         ("persuasion highbury", []),
     ):
-        found = ask("GET", f"/books?filter[q]={quote(words)}&page[total]=true").json
+        found = send("GET", f"/books?filter[q]={quote(words)}&page[total]=true").json
         assert [each["id"] for each in found["data"]] == [each["id"] for each in expected]
         assert found["meta"]["page"]["total"] == len(expected)
 
 
-def test_an_unknown_name_is_answered_with_the_attribute_meant(create: Any, ask: Any) -> None:
+def test_suggests_a_known_attribute_for_an_unknown_name(create: Any, send: Any) -> None:
     create(title="Emma")
-    for parameter, meant in (
+    for parameter, suggestion in (
         ("sort=publishedAt", "'published'"),
         ("filter[page]=1", "'pages'"),
         ("Title=x", "'filter[title]'"),
     ):
-        (error,) = ask("GET", f"/books?{parameter}").json["errors"]
-        assert f"Did you mean {meant}?" in error["detail"]
-    (error,) = ask("POST", "/books", document({"title": "Emma", "prize": "1.00"})).json["errors"]
+        (error,) = send("GET", f"/books?{parameter}").json["errors"]
+        assert f"Did you mean {suggestion}?" in error["detail"]
+    (error,) = send("POST", "/books", document({"title": "Emma", "prize": "1.00"})).json["errors"]
     assert "Did you mean 'price'?" in error["detail"]
     assert "bought" not in error["detail"]
 
 
-def test_a_date_is_the_start_of_its_day_in_utc(create: Any, ask: Any) -> None:
+def test_a_date_is_the_start_of_its_day_in_utc(create: Any, send: Any) -> None:
     create(title="Emma", due="2026-11-28T00:30:00+01:00")
     midnight = create(title="Emma", due="2026-11-28T00:00:00Z")
     noon = create(title="Emma", due="2026-11-28T12:00:00Z")
@@ -297,5 +297,5 @@ def test_a_date_is_the_start_of_its_day_in_utc(create: Any, ask: Any) -> None:
         ("[gt]=2026-11-28", [noon]),
         ("[]=2026-11-28", [midnight]),
     ):
-        found = ask("GET", f"/books?filter[due]{test}").json["data"]
+        found = send("GET", f"/books?filter[due]{test}").json["data"]
         assert [each["id"] for each in found] == [each["id"] for each in expected]

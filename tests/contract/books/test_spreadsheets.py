@@ -1,4 +1,4 @@
-"""A resource with every kind of attribute, on the way through a spreadsheet and back."""
+"""A resource with every kind of attribute, exported to a spreadsheet and imported again."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ import pytest
 
 SOFFICE = shutil.which("soffice")
 SAVED_AS = {
-    # Separator, quote, encoding and first line; cells as shown, and TRUE instead of true.
+    # Separator, quote, encoding and first line; cells as displayed, and TRUE instead of true.
     "commas": "44,34,76,1,,0,false,true",
     "semicolons": "59,34,76,1,,0,false,true",
     "all texts in quotes": "44,34,76,1,,0,true,true",
@@ -137,7 +137,7 @@ def test_libreoffice_opens_and_saves_an_export_without_a_change(
 
 
 def convert(file: Path, form: str, directory: Path, *options: str) -> None:
-    """Have LibreOffice open a file and save it in another format."""
+    """Opens a file with LibreOffice, and saves it in another format."""
     profile = f"-env:UserInstallation=file://{directory.parent}/profile"
     command = [str(SOFFICE), profile, "--headless", *options, "--convert-to", form]
     done = subprocess.run(

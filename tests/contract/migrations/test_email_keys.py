@@ -1,4 +1,4 @@
-"""Keys of emails that the release before stored, and goes on to store while this one takes over."""
+"""Keys of emails that the previous release stored, and still stores during an upgrade."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ from application.users import USER_TYPE
 from domain.text import email_key, fold
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
-NOBODY = Context()
+ANONYMOUS = Context()
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REVISION = "0008"
 
@@ -46,19 +46,19 @@ def revision_before() -> str:
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[Engine]:
-    """A database at the revision before."""
+    """A database at the previous revision."""
     if kind == "sqlite":
         url = f"sqlite:///{tmp_path}/roster.db"
     else:
         url = request.getfixturevalue(kind).new_database()
-    made = make_engine(url)
-    schema.upgrade(made, revision_before())
-    yield made
-    made.dispose()
+    engine = make_engine(url)
+    schema.upgrade(engine, revision_before())
+    yield engine
+    engine.dispose()
 
 
 def old_row(email: str) -> dict[str, object]:
-    """As the release before stores a user."""
+    """Stores a user like the previous release."""
     return {
         "email": email,
         "email_key": fold(email),
@@ -84,7 +84,7 @@ def stored(engine: Engine) -> list[tuple[int, str, str, str | None]]:
 
 
 def wrong(engine: Engine) -> list[int]:
-    """The users whose key is not that of their email."""
+    """The users whose key does not match their email."""
     return [
         row[0]
         for row in stored(engine)
@@ -113,7 +113,7 @@ EMAILS = (
 )
 
 
-def test_an_upgrade_updates_the_keys_and_nothing_else(engine: Engine) -> None:
+def test_an_upgrade_updates_only_the_keys(engine: Engine) -> None:
     fill(engine, *EMAILS)
     shared = upgrade_database(engine)
     assert shared is not None
@@ -128,7 +128,7 @@ def test_an_upgrade_updates_the_keys_and_nothing_else(engine: Engine) -> None:
     assert user.email == "ann@münchen.example"
 
 
-def test_of_users_with_one_mailbox_one_gets_the_key_and_the_others_are_told(
+def test_one_user_of_a_mailbox_gets_the_key_and_the_others_are_reported(
     engine: Engine,
 ) -> None:
     fill(
@@ -144,15 +144,15 @@ def test_of_users_with_one_mailbox_one_gets_the_key_and_the_others_are_told(
     assert count_outdated_keys(engine) == 3
     assert [user.id for user in find(engine, "ann@münchen.example")] == [2]
     assert [user.id for user in find(engine, "fay@x.test")] == [3]
-    # Nobody is locked out of what is not about the email, and what is advised can be done.
+    # The users without a key can still be changed, and the advice can be followed.
     changing = commands(engine)
-    assert changing.change(1, UserChanges({"role": "admin"}), NOBODY).role == "admin"
+    assert changing.change(1, UserChanges({"role": "admin"}), ANONYMOUS).role == "admin"
     assert wrong(engine) == [1, 4, 5]
     with pytest.raises(EmailTaken):
-        changing.change(1, UserChanges({"email": "ANN@münchen.example"}), NOBODY)
-    changing.change(1, UserChanges({"email": "ann.2@münchen.example"}), NOBODY)
-    changing.delete(3, NOBODY)
-    changing.delete(5, NOBODY)
+        changing.change(1, UserChanges({"email": "ANN@münchen.example"}), ANONYMOUS)
+    changing.change(1, UserChanges({"email": "ann.2@münchen.example"}), ANONYMOUS)
+    changing.delete(3, ANONYMOUS)
+    changing.delete(5, ANONYMOUS)
     shared = upgrade_database(engine)
     assert shared is not None
     assert shared.count == 0
@@ -160,7 +160,7 @@ def test_of_users_with_one_mailbox_one_gets_the_key_and_the_others_are_told(
     assert [user.id for user in find(engine, "fay@x.test")] == [4]
 
 
-def test_a_report_is_bounded(engine: Engine) -> None:
+def test_the_report_has_a_limited_length(engine: Engine) -> None:
     many = MAX_NAMED + 20
     plain = [f"u{number}@x.test" for number in range(many)]
     fill(engine, *plain, *(email.replace("@", "\ufe0f@") for email in plain))
@@ -170,12 +170,12 @@ def test_a_report_is_bounded(engine: Engine) -> None:
     assert shared.users == [(many + number, number) for number in range(1, MAX_NAMED + 1)]
 
 
-def test_what_the_release_before_writes_afterwards_is_updated_by_the_next_upgrade(
+def test_the_next_upgrade_updates_keys_of_the_previous_release(
     engine: Engine,
 ) -> None:
     fill(engine, "ann@münchen.example", "bob@köln.example", "cid@example.org")
     upgrade_database(engine)
-    # It adds a user, changes one's name, one's email to ASCII, and one's email to others.
+    # It adds a user, and changes a name, and two emails: one to ASCII, one to other characters.
     fill(engine, "dan@bücher.example")
     with engine.connect() as connection:
         for number, email in ((1, "ann@münchen.example"), (2, "bob@example.org")):
@@ -188,7 +188,7 @@ def test_what_the_release_before_writes_afterwards_is_updated_by_the_next_upgrad
     assert [user.id for user in find(engine, "dan@xn--bcher-kva.example")] == [4]
 
 
-def test_an_update_of_keys_that_was_interrupted_is_completed(engine: Engine) -> None:
+def test_completes_an_interrupted_update_of_keys(engine: Engine) -> None:
     emails = [f"u{number}@münchen.example" for number in range(700)]
     fill(engine, *emails)
     batches = 0
@@ -211,7 +211,7 @@ def test_an_update_of_keys_that_was_interrupted_is_completed(engine: Engine) -> 
 def test_a_downgrade_restores_the_folded_keys(engine: Engine) -> None:
     fill(engine, *EMAILS)
     upgrade_database(engine)
-    with Transactions(engine).open() as connection:  # two whom only this release tells apart
+    with Transactions(engine).open() as connection:  # only this release distinguishes the two users
         for email in ("eva@straße.example", "eva@strasse.example"):
             key, folded = email_key(email), folded_if_different(email)
             row = {**old_row(email), "email_key": key, "email_folded": folded}
@@ -224,8 +224,8 @@ def test_a_downgrade_restores_the_folded_keys(engine: Engine) -> None:
     assert wrong(engine) == []
 
 
-def test_before_an_upgrade_this_release_says_that_it_is_needed(engine: Engine) -> None:
-    """Whatever needs the column; the rest works."""
+def test_reports_that_an_upgrade_is_needed(engine: Engine) -> None:
+    """Only requests that need the column fail."""
     fill(engine, "ann@example.org")
     reader = SqlReader(USERS_TABLE, engine)
     assert reader.get(1).email == "ann@example.org"
@@ -233,19 +233,19 @@ def test_before_an_upgrade_this_release_says_that_it_is_needed(engine: Engine) -
     with pytest.raises(NotMigrated):
         reader.page(parts)
     with pytest.raises(NotMigrated):
-        commands(engine).create(NewUser(email="bob@example.org", name="Bob"), NOBODY)
+        commands(engine).create(NewUser(email="bob@example.org", name="Bob"), ANONYMOUS)
 
 
 MANY = 6_000
 
 
-def test_the_release_before_writes_while_keys_are_updated(engine: Engine) -> None:
+def test_the_previous_release_can_write_while_keys_are_updated(engine: Engine) -> None:
     domains = ("example.org", "münchen.example", "例え.example")
     fill(engine, *(f"u{number}@{domains[number % 3]}" for number in range(MANY)))
     stop, begun = Event(), Event()
 
     def write() -> int:
-        """Adds users, some of them with the mailbox of another, and changes others."""
+        """Adds users, some of them with the mailbox of another user, and changes others."""
         for number in range(100_000):
             if stop.is_set():
                 break

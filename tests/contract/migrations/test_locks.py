@@ -1,4 +1,4 @@
-"""A revision that adds a column waits for others without making anybody else wait."""
+"""A revision that adds a column waits for locks without blocking other transactions."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ from adapters.sql.engine import make_engine
 
 @pytest.fixture
 def engine(postgresql_url: str) -> Iterator[Engine]:
-    made = make_engine(postgresql_url)
-    schema.upgrade(made, "0005")
-    yield made
-    made.dispose()
+    engine = make_engine(postgresql_url)
+    schema.upgrade(engine, "0005")
+    yield engine
+    engine.dispose()
 
 
-def test_a_long_transaction_holds_an_upgrade_up_but_no_writer(
+def test_a_long_transaction_delays_an_upgrade_but_no_writer(
     engine: Engine, postgresql_url: str
 ) -> None:
     attempts, tried = 0, Event()
@@ -39,7 +39,7 @@ def test_a_long_transaction_holds_an_upgrade_up_but_no_writer(
         ThreadPoolExecutor(1) as pool,
     ):
         writing.autocommit = True
-        with reading.cursor() as cursor:  # as a dump does, in a transaction that stays open
+        with reading.cursor() as cursor:  # like a dump, in a transaction that remains open
             cursor.execute("SELECT count(*) FROM users")
         upgrading = pool.submit(schema.upgrade, engine)
         with writing.cursor() as cursor:

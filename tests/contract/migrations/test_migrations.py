@@ -1,4 +1,4 @@
-"""Migrations go up, down and up again, and lead to the very tables that are declared."""
+"""Migrations go up, down and up again, and result in the declared tables."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def revisions() -> list[str]:
-    """Their ids, the oldest first."""
+    """The ids of the revisions, the oldest first."""
     config = Config()
     config.set_main_option("script_location", "migrations:")
     return [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
@@ -36,10 +36,10 @@ def revisions() -> list[str]:
 
 @pytest.fixture
 def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Engine]]:
-    """Makes an engine of a new database with nothing in it."""
+    """Creates an empty database, and returns its engine."""
     engines: list[Engine] = []
 
-    def made(kind: str) -> Engine:
+    def create_engine(kind: str) -> Engine:
         if kind == "sqlite":
             url = f"sqlite:///{tmp_path}/roster{len(engines)}.db"
         else:
@@ -47,13 +47,13 @@ def new_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
         engines.append(make_engine(url))
         return engines[-1]
 
-    yield made
+    yield create_engine
     for engine in engines:
         engine.dispose()
 
 
 CATALOGS = {
-    # A column that was added stands elsewhere in the text of its table.
+    # An added column has another position in the text of its table.
     "sqlite": (
         "SELECT type, name, CASE type WHEN 'index' THEN sql END FROM sqlite_master"
         " WHERE tbl_name <> 'roster_version' ORDER BY 1, 2",
@@ -107,7 +107,7 @@ CATALOGS = {
 
 
 def catalog(engine: Engine) -> list[object]:
-    """All that the database knows about its tables, but where they stand in the text."""
+    """Everything that the database knows about its tables, except the order of columns."""
     with engine.connect() as connection:
         rows = [
             tuple(_normalized(value) for value in row)
@@ -118,7 +118,7 @@ def catalog(engine: Engine) -> list[object]:
 
 
 def _normalized(value: object) -> object:
-    """White space does not matter, nor where SQLite's ALTER TABLE puts a column's definition."""
+    """Ignores white space, and the position of a column that SQLite's ALTER TABLE added."""
     if not isinstance(value, str):
         return value
     value = re.sub(r"\s+", " ", value)
@@ -129,14 +129,14 @@ def _normalized(value: object) -> object:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
-def test_there_is_no_drift_between_the_tables_declared_and_migrated(new_engine, kind) -> None:
+def test_there_is_no_drift_between_declared_and_migrated_tables(new_engine, kind) -> None:
     engine = new_engine(kind)
     schema.upgrade(engine)
     assert schema.drift(engine) == []
 
 
 @every_kind
-def test_what_migrations_make_equals_what_is_declared(new_engine, kind: str) -> None:
+def test_migrated_tables_equal_declared_tables_without_drift(new_engine, kind: str) -> None:
     migrated, declared = new_engine(kind), new_engine(kind)
     schema.upgrade(migrated)
     assert {each.table.table.metadata for each in RESOURCES} == {ANSWERS.metadata}
@@ -147,7 +147,7 @@ def test_what_migrations_make_equals_what_is_declared(new_engine, kind: str) -> 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
 @pytest.mark.parametrize("change", [DROP_INDEX, "ALTER TABLE users ADD COLUMN extra INTEGER"])
-def test_drift_is_noticed(new_engine, kind: str, change: str) -> None:
+def test_detects_drift(new_engine, kind: str, change: str) -> None:
     engine = new_engine(kind)
     schema.upgrade(engine)
     if change == DROP_INDEX and kind == "mariadb":
@@ -189,7 +189,7 @@ def test_revisions_are_numbered_so_that_the_greater_is_the_newer() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "migrations/versions").glob("[0-9]*.py")))
-def test_a_revision_stands_still_whatever_the_code_becomes(path: Path) -> None:
+def test_a_revision_does_not_depend_on_the_code(path: Path) -> None:
     imported = {
         name.split(".")[0]
         for node in ast.walk(ast.parse(path.read_text()))
@@ -230,24 +230,22 @@ def secrets_of(engine: Engine) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15"])
-def test_a_migration_that_fails_leaves_nothing(new_engine, kind: str) -> None:
+def test_a_failed_migration_changes_nothing(new_engine, kind: str) -> None:
     engine = new_engine(kind)
-    with engine.connect() as connection:  # the last statement of the revision will meet it
+    with engine.connect() as connection:  # the last statement of the revision conflicts with it
         connection.execute(text("CREATE TABLE other (id INTEGER)"))
         connection.execute(text("CREATE INDEX ix_users_update_time_id ON other (id)"))
-    with pytest.raises(ForeignTable) as refusal:
+    with pytest.raises(ForeignTable) as caught:
         schema.upgrade(engine)
-    assert "ix_users_update_time_id" in refusal.value.explanation
+    assert "ix_users_update_time_id" in caught.value.explanation
     assert not inspect(engine).has_table("users")
     assert schema.current(engine) is None
 
 
 @pytest.mark.parametrize("kind", ["mariadb", pytest.param("postgresql_18", marks=pytest.mark.long)])
 @pytest.mark.parametrize("way", ["up", "down"])
-def test_a_migration_that_was_interrupted_anywhere_is_run_again(
-    new_engine, way: str, kind: str
-) -> None:
-    """Where each statement stands at once, what has been done must not be in the way."""
+def test_an_interrupted_migration_can_run_again(new_engine, way: str, kind: str) -> None:
+    """If each statement is committed by itself, the repeated revision must accept its effects."""
     expected = new_engine(kind)
     schema.upgrade(expected)
     engine = new_engine(kind)
@@ -268,12 +266,12 @@ def test_a_migration_that_was_interrupted_anywhere_is_run_again(
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_an_index_of_which_the_building_was_cut_off_is_built_anew(new_engine, kind: str) -> None:
+def test_builds_an_index_again_after_an_interruption(new_engine, kind: str) -> None:
     engine, expected = new_engine(kind), new_engine(kind)
     schema.upgrade(expected, "0003")
     schema.upgrade(engine, "0002")
     name = "ix_users_name_desc_id"
-    with engine.connect() as connection:  # as one is left behind: it is there, and empty
+    with engine.connect() as connection:  # an interrupted build leaves it empty
         connection.execute(text(f"CREATE INDEX {name} ON users (role)"))
         connection.execute(
             text(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass")
@@ -285,7 +283,7 @@ def test_an_index_of_which_the_building_was_cut_off_is_built_anew(new_engine, ki
 
 
 def interrupted(engine: Engine, done: int, way: str, to: str = "head") -> bool:
-    """Whether the migration was cut off, once so many of its statements had changed something."""
+    """Interrupts the migration after `count` changing statements. Returns True if it did."""
     changes = 0
 
     def cut_off(_: Connection, __: object, statement: str, *___: object) -> None:
@@ -315,27 +313,27 @@ TIME_OUTS = {
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sqlite"])
-def test_a_migration_is_not_bound_by_the_time_outs_of_requests(new_engine, kind: str) -> None:
+def test_a_migration_ignores_the_timeouts_of_requests(new_engine, kind: str) -> None:
     engine = new_engine(kind)
-    bind, names, ask = TIME_OUTS[engine.name]
+    bind, names, show = TIME_OUTS[engine.name]
     with engine.connect() as connection:
         for name in names:
             connection.execute(text(bind.format(database=engine.url.database, name=name)))
     if engine.name == "postgresql":
-        engine.dispose()  # it holds for new sessions; MariaDB's only one is that which migrates
+        engine.dispose()  # the setting applies to new sessions
     bounds: list[object] = []
 
     def note(connection: Connection, _: object, statement: str, *__: object) -> None:
         if statement.split()[0] == "CREATE":
             with closing(connection.connection.cursor()) as cursor:
                 for name in names:
-                    cursor.execute(ask.format(name=name))
+                    cursor.execute(show.format(name=name))
                     bounds.append(cursor.fetchone()[0])
 
     event.listen(engine, "before_cursor_execute", note)
     schema.upgrade(engine)
     assert bounds
-    # A statement that locks a table in use has a timeout of its own, and is tried again.
+    # A statement that locks a table in use has its own timeout, and is retried.
     assert set(bounds) <= {"0", 0.0, "200ms"}
 
 
@@ -352,7 +350,7 @@ engine.dispose()
 
 
 @every_kind
-def test_processes_may_migrate_at_once(new_engine, kind: str) -> None:
+def test_concurrent_processes_can_migrate(new_engine, kind: str) -> None:
     url = new_engine(kind).url.render_as_string(hide_password=False)
     command = [sys.executable, "-W", "error", "-c", _UPGRADE, url]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -375,7 +373,7 @@ def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite
     (wheel,) = tmp_path.glob("*.whl")
     installed = tmp_path / "installed"
     run(sys.executable, "-m", "zipfile", "-e", wheel, installed)
-    # -P and -S keep the checkout and its editable installation out; the libraries come back in.
+    # -P and -S exclude the checkout and its editable installation. The path adds the libraries.
     libraries = sysconfig.get_path("purelib")
     bootstrap = f"import sys; sys.path[:0] = [{str(installed)!r}]; sys.path.append({libraries!r})"
     script = f"{bootstrap}{_UPGRADE}print(schema.__file__)"
@@ -384,14 +382,14 @@ def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite
     assert Path(path).is_relative_to(installed)
 
 
-def test_an_upgrade_is_completed_although_a_revision_had_committed_its_tables(new_engine) -> None:
-    """On PostgreSQL, 0007 commits before it builds indexes: its tables are Roster's own."""
+def test_completes_a_revision_that_had_committed_its_tables(new_engine) -> None:
+    """On PostgreSQL, revision 0007 commits its tables before it builds the indexes."""
     expected, engine = new_engine("postgresql_18"), new_engine("postgresql_18")
     schema.upgrade(expected, "0007")
     for done in count():
         schema.upgrade(engine, "0006")
         was_interrupted = interrupted(engine, done, "up", "0007")
-        engine.dispose()  # as the end of the process does
+        engine.dispose()  # like the end of the process
         schema.upgrade(engine, "0007")
         assert catalog(engine) == catalog(expected)
         if not was_interrupted:

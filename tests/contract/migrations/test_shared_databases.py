@@ -1,4 +1,4 @@
-"""A database may be shared: with another application, and with an older release of Roster."""
+"""Databases that are shared with another application, or with an older release of Roster."""
 
 import subprocess
 import sys
@@ -23,10 +23,10 @@ FOREIGN = ["1975ea83b712", "0003", "0005", "9999", "head"]
 
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Of a database with nothing in it."""
-    made = make_engine(request.getfixturevalue(request.param))
-    yield made
-    made.dispose()
+    """The engine of an empty database."""
+    engine = make_engine(request.getfixturevalue(request.param))
+    yield engine
+    engine.dispose()
 
 
 def run(engine: Engine, *statements: str) -> None:
@@ -41,7 +41,7 @@ def versions(engine: Engine, table: str) -> list[str]:
 
 
 def add_foreign_version(engine: Engine, *values: str) -> None:
-    """As another application does that uses Alembic."""
+    """Creates the tables of another application that uses Alembic."""
     run(
         engine,
         "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
@@ -50,14 +50,14 @@ def add_foreign_version(engine: Engine, *values: str) -> None:
 
 
 def migrate_as_before(engine: Engine, revision: str) -> None:
-    """To the revision, as a release did whose version table was Alembic's."""
+    """Upgrades to the revision like a release that used Alembic's version table."""
     schema.upgrade(engine, revision)
     run(engine, f"DROP TABLE {schema.VERSION_TABLE}")
     add_foreign_version(engine, revision)
 
 
 def is_served_by(engine: Engine, release: str) -> bool:
-    """Whether a release finds its tables, as the releases up to 0005 looked."""
+    """Returns True if a release up to 0005 finds its tables."""
     with engine.connect() as connection:
         question = text("SELECT version_num FROM alembic_version")
         found = connection.execute(question).scalar_one_or_none()
@@ -89,13 +89,13 @@ def test_the_version_of_another_application_is_neither_used_nor_changed(
     assert schema.current(engine) is None
 
 
-def test_several_versions_of_another_application_are_left_alone(engine: Engine) -> None:
+def test_does_not_change_several_versions_of_another_application(engine: Engine) -> None:
     add_foreign_version(engine, "0002", "0003")
     schema.upgrade(engine)
     assert sorted(versions(engine, "alembic_version")) == ["0002", "0003"]
 
 
-def test_a_version_table_of_another_shape_is_left_alone(engine: Engine) -> None:
+def test_does_not_change_a_version_table_of_another_shape(engine: Engine) -> None:
     run(engine, "CREATE TABLE alembic_version (head INTEGER)")
     schema.upgrade(engine)
     assert schema.current(engine) == schema.REVISION
@@ -117,7 +117,7 @@ def test_the_tables_of_an_older_release_are_taken_over_while_it_serves(
     assert is_served_by(engine, schema.LAST_LEGACY)
 
 
-def test_a_downgrade_is_seen_by_older_releases_too(engine: Engine) -> None:
+def test_older_releases_also_recognize_a_downgrade(engine: Engine) -> None:
     migrate_as_before(engine, schema.LAST_LEGACY)
     schema.upgrade(engine)
     schema.downgrade(engine, "0003")
@@ -134,7 +134,7 @@ def test_a_downgrade_is_seen_by_older_releases_too(engine: Engine) -> None:
     assert schema.current(engine) == schema.REVISION
 
 
-def test_a_newer_schema_is_served_and_left_as_it_is(engine: Engine) -> None:
+def test_serves_a_newer_schema_without_changing_it(engine: Engine) -> None:
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
     SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
@@ -143,7 +143,7 @@ def test_a_newer_schema_is_served_and_left_as_it_is(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("value", ["1975ea83b712", "12", "00012", "0005x", "", " 0005"])
-def test_a_version_that_roster_never_writes_is_refused(engine: Engine, value: str) -> None:
+def test_rejects_a_version_that_roster_never_writes(engine: Engine, value: str) -> None:
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '{value}'")
     for attempt in (
@@ -151,10 +151,10 @@ def test_a_version_that_roster_never_writes_is_refused(engine: Engine, value: st
         lambda: schema.current(engine),
         lambda: schema.upgrade(engine),
     ):
-        with pytest.raises(Unavailable) as refusal:
+        with pytest.raises(Unavailable) as caught:
             attempt()
-        assert refusal.value.code == "unknown_revision"
-        assert schema.VERSION_TABLE in refusal.value.explanation
+        assert caught.value.code == "unknown_revision"
+        assert schema.VERSION_TABLE in caught.value.explanation
 
 
 @pytest.mark.parametrize("table", sorted(METADATA.tables))
@@ -165,38 +165,38 @@ def test_a_foreign_table_of_the_same_name_stops_the_upgrade_before_it_changes_an
     if since:
         schema.upgrade(engine, since)
         if table in names(engine):
-            return  # it is Roster's own
+            return  # the table is Roster's
     run(engine, f"CREATE TABLE {table} (id INTEGER, email VARCHAR(50), name VARCHAR(50))")
     before = names(engine)
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         schema.upgrade(engine)
-    assert refusal.value.code == "foreign_table"
-    assert table in refusal.value.explanation
+    assert caught.value.code == "foreign_table"
+    assert table in caught.value.explanation
     assert names(engine) - {schema.VERSION_TABLE} == before - {schema.VERSION_TABLE}
     assert schema.current(engine) == since
 
 
-def test_a_foreign_view_stops_the_upgrade_as_well(engine: Engine) -> None:
+def test_a_foreign_view_also_stops_the_upgrade(engine: Engine) -> None:
     run(engine, "CREATE VIEW events AS SELECT 1 AS id")
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         schema.upgrade(engine)
-    assert refusal.value.code == "foreign_table"
+    assert caught.value.code == "foreign_table"
     assert not names(engine) & set(METADATA.tables)
 
 
-def test_tables_of_others_are_no_difference(engine: Engine) -> None:
+def test_tables_of_other_applications_are_not_a_difference(engine: Engine) -> None:
     schema.upgrade(engine)
     run(engine, "CREATE TABLE orders (id INTEGER PRIMARY KEY, user_id INTEGER)")
     run(engine, "CREATE INDEX ix_orders ON orders (user_id)")
     assert schema.drift(engine) == []
 
 
-def test_each_table_is_created_by_a_revision_that_is_known_to_create_it() -> None:
+def test_each_table_is_created_by_its_known_revision() -> None:
     created = [name for revision in revisions() for name in revision.tables]
     assert sorted(created) == sorted(METADATA.tables)
 
 
-def test_where_new_tables_would_go_elsewhere_the_upgrade_is_refused(
+def test_rejects_an_upgrade_that_would_create_tables_in_another_schema(
     postgresql_18, postgresql_url: str
 ) -> None:
     engine = make_engine(postgresql_url)
@@ -205,11 +205,11 @@ def test_where_new_tables_would_go_elsewhere_the_upgrade_is_refused(
     database = engine.url.database
     postgresql_18.execute(f"ALTER DATABASE {database} SET search_path = other, public")
     engine.dispose()
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         schema.upgrade(engine)
-    assert refusal.value.code == "foreign_table"
-    assert "public" in refusal.value.explanation
-    assert "other" in refusal.value.explanation
+    assert caught.value.code == "foreign_table"
+    assert "public" in caught.value.explanation
+    assert "other" in caught.value.explanation
     engine.dispose()
 
 
@@ -231,28 +231,30 @@ def command(engine: Engine) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run_command
 
 
-def test_the_command_tells_of_a_newer_schema(engine: Engine, command) -> None:
+def test_the_command_reports_a_newer_schema(engine: Engine, command) -> None:
     assert command("db", "upgrade").returncode == 0
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
     done = command("db", "upgrade")
     assert (done.returncode, done.stdout) == (0, "0999\n")
     assert "newer" in done.stderr
-    refused = command("db", "downgrade", "0003", "--yes")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("Error: newer_schema: ")
+    result = command("db", "downgrade", "0003", "--yes")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: newer_schema: ")
     assert schema.current(engine) == "0999"
 
 
-def test_a_downgrade_says_what_it_deletes_and_asks(engine: Engine, command) -> None:
+def test_a_downgrade_lists_the_data_it_deletes_and_asks_for_confirmation(
+    engine: Engine, command
+) -> None:
     command("db", "upgrade")
     for name in ("ann", "bob"):
         assert command("users", "create", "--email", f"{name}@example.org", "--name", name)
     before = names(engine)
-    refused = command("db", "downgrade", "0003")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "events (2 rows)" in refused.stderr
-    assert "event_positions (1 row)" in refused.stderr
-    assert "--yes" in refused.stderr
+    result = command("db", "downgrade", "0003")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "events (2 rows)" in result.stderr
+    assert "event_positions (1 row)" in result.stderr
+    assert "--yes" in result.stderr
     assert names(engine) == before
     done = command("db", "downgrade", "0003", "--yes")
     assert (done.returncode, done.stdout) == (0, "0003\n")
@@ -266,9 +268,9 @@ def test_a_downgrade_says_what_it_deletes_and_asks(engine: Engine, command) -> N
 
 
 @pytest.mark.parametrize("revision", ["4711", "nonsense", "0005"])
-def test_a_downgrade_to_what_is_not_before_is_refused(command, revision: str) -> None:
+def test_rejects_a_downgrade_to_a_later_or_unknown_revision(command, revision: str) -> None:
     command("db", "upgrade", "0004")
-    refused = command("db", "downgrade", revision, "--yes")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("Error: no_such_revision: ")
-    assert refused.stderr.count("\n") == 1
+    result = command("db", "downgrade", revision, "--yes")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: no_such_revision: ")
+    assert result.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Three services, each over a store of its own, that are asked the same side by side."""
+"""Three services with different stores, which get the same requests."""
 
 import json
 import re
@@ -24,26 +24,26 @@ from entrypoints.settings import Settings
 
 USERS = "/api/v1/users"
 JSONAPI = "application/vnd.api+json"
-NOBODY = "9000000000000000000"
+ANONYMOUS = "9000000000000000000"
 TOGETHER = "the same from memory, SQLite and PostgreSQL"
 
 
-class Told(NamedTuple):
-    """An answer in words that are the same over every store: handles for ids, versions for tags.
+class Outcome(NamedTuple):
+    """A response in a form that is the same for every store: handles for ids, versions for tags.
 
-    `problems` are status, code and source of each error; `data` the users, each a dict of its
-    attributes with its handle under `id`; `version` that of the ETag, where it bears one.
+    `problems` has the status, code and source of each error. `data` has the users: the attributes
+    of each, with its handle as `id`. `version` is that of the ETag, if there is one.
     """
 
     status: int
     problems: tuple[tuple[str, str, str], ...] = ()
     data: Any = None
     version: int | None = None
-    more: Any = None
+    page: Any = None
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
@@ -61,72 +61,75 @@ class Clock:
 
 @dataclass
 class Service:
-    """One of them, and what its answers were called by: ids and entity tags are its own."""
+    """A service, with the ids and entity tags of its responses."""
 
     name: str
     container: Container
     client: FlaskClient
     ids: dict[int, str] = field(default_factory=dict)
     tags: dict[tuple[int, int], str] = field(default_factory=dict)
-    given: set[str] = field(default_factory=set)
+    used_ids: set[str] = field(default_factory=set)
 
     def empty(self) -> None:
-        """Remove everything, beneath the service. Ids go on: none is given twice."""
+        """Deletes all rows in the store. Ids are not reused."""
         self.ids.clear()
         self.tags.clear()
         if self.name == "memory":
-            self._start_anew()
+            self._restart()
         else:
             with self.container.engine().begin() as connection:
                 for table in (TABLE, ANSWERS, EVENTS):
                     connection.execute(delete(table))
 
-    def _start_anew(self) -> None:
-        self.given.clear()
+    def _restart(self) -> None:
+        self.used_ids.clear()
         settings, clock = self.container.settings(), self.container.clock()
         self.container = Container(settings=settings, clock=clock)
         self.client = self.container.app().test_client()
 
     def id(self, handle: int) -> str:
-        return self.ids.get(handle, NOBODY)
+        return self.ids.get(handle, ANONYMOUS)
 
     def tag(self, handle: int, version: int) -> str:
-        """The entity tag of a version; an invented one if no response with it was seen."""
+        """The entity tag of a version, or an invented one if no response had that version."""
         if (handle, version) not in self.tags and handle in self.ids:
-            self.told(self.ask("GET", f"{USERS}/{self.id(handle)}"))
+            self.outcome(self.send("GET", f"{USERS}/{self.id(handle)}"))
         return self.tags.get((handle, version), f'"{version}-0"')
 
-    def ask(self, method: str, url: str, sent: Any = None, **headers: str) -> Any:
-        """The answer as it came."""
-        body = None if sent is None else json.dumps(sent).encode()
+    def send(self, method: str, url: str, document: Any = None, **headers: str) -> Any:
+        """Sends a request, and returns the response."""
+        body = None if document is None else json.dumps(document).encode()
         typed = {"Content-Type": JSONAPI} if body else {}
         return self.client.open(url, method=method, data=body, headers={**typed, **headers})
 
-    def told(self, answer: Any, made: Sequence[int] = ()) -> Told:
-        """The answer in words that are the same everywhere; `made` are handles for new users."""
-        status = answer.status_code
-        if not answer.data:
-            return Told(status)
-        document = json.loads(answer.data)
+    def outcome(self, response: Any, created: Sequence[int] = ()) -> Outcome:
+        """The response in a form that is the same for every store.
+
+        `created` has the handles for new users.
+        """
+        status = response.status_code
+        if not response.data:
+            return Outcome(status)
+        document = json.loads(response.data)
         if "errors" in document:
-            return Told(status, tuple(sorted(map(_problem, document["errors"]))))
-        handles = iter(made)
+            return Outcome(status, tuple(sorted(map(_problem, document["errors"]))))
+        handles = iter(created)
         if "atomic:results" in document:
             results = document["atomic:results"]
-            return Told(status, data=[self._result(each, handles) for each in results])
+            return Outcome(status, data=[self._result(each, handles) for each in results])
         data = document["data"]
         if isinstance(data, list):
             links = document["links"]
             places = {name: links.get(name) is not None for name in ("prev", "next")}
-            more = {**places, **document.get("meta", {}).get("page", {})}
-            return Told(status, data=[self._user(each, handles) for each in data], more=more)
+            page = {**places, **document.get("meta", {}).get("page", {})}
+            return Outcome(status, data=[self._user(each, handles) for each in data], page=page)
         user = self._user(data, handles)
-        tag = answer.headers["ETag"]
+        tag = response.headers["ETag"]
         version = int(tag[1:].partition("-")[0])
         self.tags.setdefault((user["id"], version), tag)
         if status == 201:
-            assert answer.headers["Location"] == data["links"]["self"]
-        return Told(status, data=user, version=version)
+            assert response.headers["Location"] == data["links"]["self"]
+        return Outcome(status, data=user, version=version)
 
     def _result(self, result: Any, handles: Iterator[int]) -> Any:
         if not result:
@@ -136,10 +139,10 @@ class Service:
     def _user(self, data: Any, handles: Iterator[int]) -> dict[str, Any]:
         known = {name: handle for handle, name in self.ids.items()}
         if data["id"] not in known:
-            assert data["id"] not in self.given, f"{self.name} gave an id twice"
+            assert data["id"] not in self.used_ids, f"{self.name} reused an id"
             known[data["id"]] = next(handles)
             self.ids[known[data["id"]]] = data["id"]
-            self.given.add(data["id"])
+            self.used_ids.add(data["id"])
         assert data["type"] == "users"
         assert data["links"] == {"self": f"{USERS}/{data['id']}"}
         return {"id": known[data["id"]], **data["attributes"]}
@@ -152,7 +155,7 @@ def _problem(error: Any) -> tuple[str, str, str]:
 
 @dataclass
 class Services:
-    """All three. What is asked may differ in ids and tags only, what they tell not at all."""
+    """The three services. Their requests differ only in ids and tags, their outcomes not at all."""
 
     clock: Clock
     each: list[Service]
@@ -162,11 +165,11 @@ class Services:
         for service in self.each:
             service.empty()
 
-    def ask(self, ask: Callable[[Service], Any], *, made: Sequence[int] = ()) -> Told:
-        """What all of them tell."""
-        first, *others = [(each.name, each.told(ask(each), made)) for each in self.each]
-        for name, told in others:
-            assert told == first[1], f"{first[0]} and {name} tell different things"
+    def send(self, send: Callable[[Service], Any], *, created: Sequence[int] = ()) -> Outcome:
+        """Sends a request to each service, and returns the outcome, which must be the same."""
+        first, *others = [(each.name, each.outcome(send(each), created)) for each in self.each]
+        for name, outcome in others:
+            assert outcome == first[1], f"{first[0]} and {name} respond differently"
         self.counts[TOGETHER, str(first[1].status)] += 1
         return first[1]
 
@@ -199,5 +202,5 @@ def _service(name: str, url: str, clock: Clock) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def told() -> type[Told]:
-    return Told
+def outcome() -> type[Outcome]:
+    return Outcome

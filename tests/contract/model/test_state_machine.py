@@ -1,4 +1,4 @@
-"""Roster over memory, SQLite and PostgreSQL does what a dict would, step by step."""
+"""Roster with memory, SQLite and PostgreSQL behaves like a dict, step by step."""
 
 import json
 import unicodedata
@@ -21,11 +21,12 @@ from hypothesis.stateful import (
 
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
+OPERATION_NAMES = ["add", "add", "update", "remove", "update created", "remove created"]
 ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 IDEMPOTENCY_TTL = timedelta(hours=24)
 DEFAULTS = {"is_active": False, "role": "user"}
 
-# Emails of few meanings and many letters: wide, long s, ligatures, composed or not, Kelvin's sign.
+# Few mailboxes in many spellings: wide, long s, ligatures, composed or not, the Kelvin sign.
 EMAILS = st.sampled_from(
     [
         *("ann@example.org", "ANN@Example.org", "ａnn@example.org", "bob@example.org"),
@@ -44,23 +45,23 @@ NEW = st.fixed_dictionaries(
 CHANGES = st.fixed_dictionaries(
     {}, optional={"email": EMAILS, "name": NAMES, "is_active": st.booleans(), "role": ROLES}
 )
-# What may be wrong with attributes: status, code, and what to put in (LACKING: leave it out).
-LACKING = object()
-SPOILS = {
-    ("422", "invalid_email", "email"): "nobody",
+# Faults in attributes: status, code and name, and the invalid value. ABSENT removes the attribute.
+ABSENT = object()
+FAULTS = {
+    ("422", "invalid_email", "email"): "invalid",
     ("422", "wrong_type", "email"): 7,
     ("422", "too_long", "email"): f"{'a' * 240}@example.org",
-    ("422", "missing", "email"): LACKING,
+    ("422", "missing", "email"): ABSENT,
     ("422", "blank", "name"): "\u3000",
     ("422", "control_character", "name"): "a\nb",
     ("422", "forbidden_character", "name"): "a\0b",
-    ("422", "missing", "name"): LACKING,
+    ("422", "missing", "name"): ABSENT,
     ("422", "wrong_type", "is_active"): "true",
     ("422", "invalid_format", "role"): "Admin",
     ("422", "unknown_attribute", "nickname"): "Annie",
     ("403", "read_only", "creation_time"): "2001-01-01T00:00:00.000Z",
 }
-SPOILED = st.none() | st.none() | st.sampled_from(list(SPOILS))
+FAULT = st.none() | st.none() | st.sampled_from(list(FAULTS))
 WHICH = st.integers(0, 30)
 TAGS = st.sampled_from(["none", "current", "stale", "any", "weak", "foreign", "several"])
 SORTS = st.lists(
@@ -75,11 +76,11 @@ SORTS = st.lists(
 
 
 def fold(text: str) -> str:
-    """As the contract says."""
+    """Folds a text as the contract requires."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
-# Each filter as it is asked, and whether a user passes it.
+# Each filter as a query, and as a condition of a user.
 FILTERS: dict[str, Any] = {
     "filter[name][contains]=AN": lambda user: "an" in fold(user["name"]),
     "filter[name][contains]=%25": lambda user: "%" in user["name"],
@@ -103,87 +104,87 @@ FILTERS: dict[str, Any] = {
 FILTERED = st.lists(st.sampled_from(list(FILTERS)), max_size=2, unique_by=lambda f: f.split("=")[0])
 
 
-class Refusal(Exception):
-    """What the model says of a request that can't be carried out: status, code, source."""
+class Rejected(Exception):
+    """The model rejects a request, with status, code and source."""
 
     def __init__(self, status: str, code: str, source: str = "") -> None:
         self.problem = (status, code, source)
 
 
 class Model:
-    """Users in a dict, by handles. What is wrong is a Refusal, and leaves everything as it was."""
+    """Users in a dict, by handles. Raises Rejected without a change if a request is not valid."""
 
     def __init__(self) -> None:
         self.users: dict[int, dict[str, Any]] = {}
         self.versions: dict[int, int] = {}
-        self.trails: dict[int, list[Any]] = {}
+        self.histories: dict[int, list[Any]] = {}
 
     def create(self, handle: int, attributes: dict[str, Any], at: str) -> None:
         self._take(handle, attributes["email"])
         times = {"creation_time": at, "update_time": at}
         self.users[handle] = {"id": handle, **DEFAULTS, **attributes, **times}
         self.versions[handle] = 1
-        self._tell("created", handle, 1, {}, self.users[handle])
+        self._record("created", handle, 1, {}, self.users[handle])
 
     def change(
         self, handle: int, attributes: dict[str, Any], expected: set[int] | None, at: str
     ) -> None:
-        self.must_stand(handle, expected)
+        self.must_match(handle, expected)
         user = self.users[handle]
         claimed = attributes.get("creation_time", user["creation_time"])
         if claimed != user["creation_time"]:
-            raise Refusal("403", "read_only", "/attributes/creation_time")
+            raise Rejected("403", "read_only", "/attributes/creation_time")
         changed = {**user, **attributes}
         if changed != user:
             self._take(handle, changed["email"])
             self.users[handle] = {**changed, "update_time": at}
             self.versions[handle] += 1
-            self._tell("changed", handle, self.versions[handle], user, changed)
+            self._record("changed", handle, self.versions[handle], user, changed)
 
     def remove(self, handle: int, expected: set[int] | None) -> None:
-        self.must_stand(handle, expected)
-        self._tell("deleted", handle, self.versions[handle] + 1, self.users.pop(handle), {})
+        self.must_match(handle, expected)
+        self._record("deleted", handle, self.versions[handle] + 1, self.users.pop(handle), {})
 
-    def _tell(self, action: str, handle: int, version: int, was: Any, is_now: Any) -> None:
+    def _record(self, action: str, handle: int, version: int, was: Any, is_now: Any) -> None:
         differences = {
             name: {"from": was.get(name), "to": is_now.get(name)}
             for name in ("email", "name", *DEFAULTS)
             if was.get(name) != is_now.get(name)
         }
-        self.trails.setdefault(handle, []).append((action, version, differences))
+        self.histories.setdefault(handle, []).append((action, version, differences))
 
-    def must_stand(self, handle: int, expected: set[int] | None) -> None:
+    def must_match(self, handle: int, expected: set[int] | None) -> None:
         if handle not in self.users:
-            raise Refusal("404", "user_not_found")
+            raise Rejected("404", "user_not_found")
         if expected is not None and self.versions[handle] not in expected:
             code = "stale_version" if any(expected) else "precondition_failed"
-            raise Refusal("412", code, "If-Match")
+            raise Rejected("412", code, "If-Match")
 
     def _take(self, handle: int, email: str) -> None:
         for other, user in self.users.items():
             if other != handle and fold(user["email"]) == fold(email):
-                raise Refusal("409", "email_taken", "/attributes/email")
+                raise Rejected("409", "email_taken", "/attributes/email")
 
 
 def ordered(users: list[dict[str, Any]], sort: list[tuple[str, bool]]) -> list[dict[str, Any]]:
-    """Sorted by each attribute in turn, the least important first; ties by ascending id."""
-    found = sorted(users, key=lambda user: user["id"])
+    """Sorts by each attribute, the least important one first, then by ascending id."""
+    result = sorted(users, key=lambda user: user["id"])
     for name, descending in reversed(sort):
-        found.sort(key=lambda user: user[name], reverse=descending)
-    return found
+        result.sort(key=lambda user: user[name], reverse=descending)
+    return result
 
 
 class Machine(RuleBasedStateMachine):
-    """Asks the services for something, and the model what should come of it."""
+    """Sends requests to the services, and compares the outcomes with the model."""
 
-    def __init__(self, services: Any, told: Any) -> None:
+    def __init__(self, services: Any, outcome: Any) -> None:
         super().__init__()
         self.services = services
-        self.told = told
+        self.outcome = outcome
         self.clock = services.clock
         self.model = Model()
-        self.made = 0
-        self.kept: dict[str, Any] = {}
+        self.created = 0
+        self.stored: dict[str, Any] = {}
         self.places: list[Any] = []
 
     @initialize(people=st.lists(NEW, max_size=8, unique_by=lambda new: fold(new["email"])))
@@ -193,49 +194,49 @@ class Machine(RuleBasedStateMachine):
             self.create(attributes, None)
 
     def someone(self, which: int) -> int:
-        """A handle: of users who are there, of the last who went, and of one who never was."""
-        gone = [handle for handle in self.model.versions if handle not in self.model.users]
-        known = [*self.model.users, *gone[-2:], -1]
+        """A handle of a user who exists, was deleted lately, or never existed."""
+        deleted = [handle for handle in self.model.versions if handle not in self.model.users]
+        known = [*self.model.users, *deleted[-2:], -1]
         return known[which % len(known)]
 
     def new(self) -> int:
-        self.made += 1
-        return self.made
+        self.created += 1
+        return self.created
 
     def user(self, status: int, handle: int) -> Any:
-        """The answer that shows the user."""
+        """The outcome with the user."""
         data = self.model.users[handle]
-        return self.told(status, data=data, version=self.model.versions[handle])
+        return self.outcome(status, data=data, version=self.model.versions[handle])
 
-    def refused(self, *problems: tuple[str, str, str]) -> Any:
+    def errors(self, *problems: tuple[str, str, str]) -> Any:
         statuses = {int(problem[0]) for problem in problems}
         status = statuses.pop() if len(statuses) == 1 else 400
-        return self.told(status, tuple(sorted(problems)))
+        return self.outcome(status, tuple(sorted(problems)))
 
-    def refusal(self, act: Callable[..., object], *given: Any, at: str = "/data") -> Any:
-        """What the model refuses it for; None where it did it. Pointers are below `at`."""
+    def rejection(self, act: Callable[..., object], *arguments: Any, at: str = "/data") -> Any:
+        """The outcome if the model rejects a request, else None. `at` is a prefix for pointers."""
         try:
-            act(*given)
-        except Refusal as refusal:
-            status, code, source = refusal.problem
-            return self.refused((status, code, f"{at}{source}" if "/" in source else source))
+            act(*arguments)
+        except Rejected as rejected:
+            status, code, source = rejected.problem
+            return self.errors((status, code, f"{at}{source}" if "/" in source else source))
         return None
 
-    # -- what is wrong with attributes, whatever the directory holds -------------------------------
+    # -- faults in attributes ----------------------------------------------------------------------
 
-    def spoiled(
-        self, attributes: dict[str, Any], spoil: Any, at: str, *, new: bool
+    def with_fault(
+        self, attributes: dict[str, Any], fault: Any, at: str, *, new: bool
     ) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
-        """The attributes with something wrong in them, and what that is found to be."""
-        if spoil is None or (SPOILS[spoil] is LACKING and not new):
+        """The attributes with a fault, and the expected errors."""
+        if fault is None or (FAULTS[fault] is ABSENT and not new):
             return attributes, []
-        status, code, name = spoil
-        kept = {each: value for each, value in attributes.items() if each != name}
-        if SPOILS[spoil] is LACKING:
-            return kept, [(status, code, f"{at}/attributes")]
+        status, code, name = fault
+        stored = {each: value for each, value in attributes.items() if each != name}
+        if FAULTS[fault] is ABSENT:
+            return stored, [(status, code, f"{at}/attributes")]
         problem = (status, code, f"{at}/attributes/{name}")
-        known = new or status == "422"  # a claim is compared with what is there
-        return {**kept, name: SPOILS[spoil]}, [problem] if known else []
+        known = new or status == "422"  # a read-only value is compared with the stored one
+        return {**stored, name: FAULTS[fault]}, [problem] if known else []
 
     # -- rules -------------------------------------------------------------------------------------
 
@@ -243,80 +244,82 @@ class Machine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.clock.advance(milliseconds=int(seconds * 1000))
 
-    @rule(attributes=NEW, spoil=SPOILED)
-    def create(self, attributes: dict[str, Any], spoil: Any) -> None:
-        sent, problems = self.spoiled(attributes, spoil, "/data", new=True)
+    @rule(attributes=NEW, fault=FAULT)
+    def create(self, attributes: dict[str, Any], fault: Any) -> None:
+        sent, problems = self.with_fault(attributes, fault, "/data", new=True)
         document = {"data": {"type": "users", "attributes": sent}}
-        self.made_or_refused(document, attributes, problems)
+        self.create_or_reject(document, attributes, problems)
 
     @rule(attributes=NEW, extra=st.sampled_from(["id", "type"]))
-    def create_what_can_not_be(self, attributes: dict[str, Any], extra: str) -> None:
+    def create_with_an_invalid_member(self, attributes: dict[str, Any], extra: str) -> None:
         data = {"type": "users", "attributes": attributes, extra: "7"}
         problem = {
             "id": ("403", "client_generated_id", "/data/id"),
             "type": ("409", "type_mismatch", "/data/type"),
         }[extra]
-        self.made_or_refused({"data": data}, attributes, [problem])
+        self.create_or_reject({"data": data}, attributes, [problem])
 
     @rule(which=WHICH, email=EMAILS)
-    def take_what_another_gave_up(self, which: int, email: str) -> None:
+    def take_the_email_that_another_gave_up(self, which: int, email: str) -> None:
         before = self.model.users.get(self.someone(which))
         self.change(which, {"email": email}, None, "none")
         if before:
-            self.create({"email": before["email"], "name": "Heir"}, None)
+            self.create({"email": before["email"], "name": "Successor"}, None)
 
-    def made_or_refused(self, document: Any, attributes: Any, problems: Any) -> None:
+    def create_or_reject(self, document: Any, attributes: Any, problems: Any) -> None:
         handle = self.new()
-        told = self.services.ask(lambda each: each.ask("POST", USERS, document), made=[handle])
+        outcome = self.services.send(
+            lambda each: each.send("POST", USERS, document), created=[handle]
+        )
         if problems:
-            assert told == self.refused(*problems)
+            assert outcome == self.errors(*problems)
             return
-        refusal = self.refusal(self.model.create, handle, attributes, self.clock.text())
-        assert told == (refusal or self.user(201, handle))
+        rejection = self.rejection(self.model.create, handle, attributes, self.clock.text())
+        assert outcome == (rejection or self.user(201, handle))
 
     @rule(attributes=NEW, key=st.sampled_from("abc"))
     def create_under_a_key(self, attributes: dict[str, Any], key: str) -> None:
         document = {"data": {"type": "users", "attributes": attributes}}
 
-        def ask(service: Any) -> Any:
-            return service.ask("POST", USERS, document, **{"Idempotency-Key": f'"{key}"'})
+        def send(service: Any) -> Any:
+            return service.send("POST", USERS, document, **{"Idempotency-Key": f'"{key}"'})
 
-        self.under_key(key, document, ask)
+        self.under_key(key, document, send)
 
     @rule(key=st.sampled_from("abc"))
-    def ask_again(self, key: str) -> None:
-        if key in self.kept:
-            self.under_key(key, *self.kept[key][:2])
+    def repeat(self, key: str) -> None:
+        if key in self.stored:
+            self.under_key(key, *self.stored[key][:2])
 
-    def under_key(self, key: str, document: Any, ask: Any) -> None:
-        kept = self.kept.get(key)
-        if kept is None or kept[3] + IDEMPOTENCY_TTL <= self.clock.now:
-            self.first_under_key(key, document, ask)
-        elif json.dumps(kept[0]) == json.dumps(document):  # the very bytes, as they are sent
-            for service, first in zip(self.services.each, kept[2], strict=True):
-                again = ask(service)
+    def under_key(self, key: str, document: Any, send: Any) -> None:
+        stored = self.stored.get(key)
+        if stored is None or stored[3] + IDEMPOTENCY_TTL <= self.clock.now:
+            self.first_under_key(key, document, send)
+        elif json.dumps(stored[0]) == json.dumps(document):  # the same bytes are sent
+            for service, first in zip(self.services.each, stored[2], strict=True):
+                again = send(service)
                 names = ("Content-Type", "ETag", "Location")
                 assert again.data == first.data
                 assert all(again.headers.get(name) == first.headers.get(name) for name in names)
                 assert again.status_code == first.status_code
         else:
             problem = ("422", "idempotency_key_reused", "Idempotency-Key")
-            assert self.services.ask(ask) == self.refused(problem)
+            assert self.services.send(send) == self.errors(problem)
 
-    def first_under_key(self, key: str, document: Any, ask: Any) -> None:
+    def first_under_key(self, key: str, document: Any, send: Any) -> None:
         handle = self.new()
-        answers: list[Any] = []
+        responses: list[Any] = []
 
-        def noted(service: Any) -> Any:
-            answers.append(ask(service))
-            return answers[-1]
+        def send_and_store(service: Any) -> Any:
+            responses.append(send(service))
+            return responses[-1]
 
-        told = self.services.ask(noted, made=[handle])
+        outcome = self.services.send(send_and_store, created=[handle])
         attributes = document["data"]["attributes"]
-        refusal = self.refusal(self.model.create, handle, attributes, self.clock.text())
-        assert told == (refusal or self.user(201, handle))
-        if told.status in (201, 409):  # what is wrong with a document alone takes no key
-            self.kept[key] = (document, ask, answers, self.clock.now)
+        rejection = self.rejection(self.model.create, handle, attributes, self.clock.text())
+        assert outcome == (rejection or self.user(201, handle))
+        if outcome.status in (201, 409):  # an invalid document does not use the key
+            self.stored[key] = (document, send, responses, self.clock.now)
 
     def tag(self, service: Any, handle: int, tags: str) -> str:
         version = self.model.versions.get(handle, 0)
@@ -327,7 +330,7 @@ class Machine(RuleBasedStateMachine):
         return {**kinds, "several": several, "foreign": '"foreign"'}[tags]
 
     def versions(self, handle: int, tags: str) -> set[int] | None:
-        """The versions that such tags allow: none if no tag is a strong one of a version."""
+        """The versions that the tags allow. The set is empty without a strong tag of a version."""
         version = self.model.versions.get(handle, 0)
         allowed = {"none": None, "any": None, "current": {version}, "several": {version}}
         return {**allowed, "stale": {version - 1}}.get(tags, set())
@@ -339,82 +342,82 @@ class Machine(RuleBasedStateMachine):
     def read(self, which: int, tags: str, fields: str) -> None:
         handle = self.someone(which)
 
-        def ask(service: Any) -> Any:
-            # The tag of this very representation is had by a read without a condition.
+        def send(service: Any) -> Any:
+            # A read without a condition returns the tag of this representation.
             url = f"{USERS}/{service.id(handle)}{fields}"
             headers = {}
             if tags != "none" and handle in self.model.users:
-                tag = service.ask("GET", url).headers["ETag"]
-                here = {"current": tag, "weak": f"W/{tag}", "several": f'"foreign", W/{tag}'}
-                headers = {"If-None-Match": here.get(tags) or self.tag(service, handle, tags)}
-            return service.ask("GET", url, **headers)
+                tag = service.send("GET", url).headers["ETag"]
+                known = {"current": tag, "weak": f"W/{tag}", "several": f'"foreign", W/{tag}'}
+                headers = {"If-None-Match": known.get(tags) or self.tag(service, handle, tags)}
+            return service.send("GET", url, **headers)
 
-        told = self.services.ask(ask)
+        outcome = self.services.send(send)
         if handle not in self.model.users:
-            assert told == self.refused(("404", "user_not_found", ""))
+            assert outcome == self.errors(("404", "user_not_found", ""))
         elif tags in ("current", "weak", "several", "any"):
-            assert told == self.told(304)
+            assert outcome == self.outcome(304)
         else:
-            wanted = self.user(200, handle)
+            expected = self.user(200, handle)
             if fields:
-                shown = {name: wanted.data[name] for name in ("id", "name", "role")}
-                wanted = wanted._replace(data=shown)
-            assert told == wanted
+                shown = {name: expected.data[name] for name in ("id", "name", "role")}
+                expected = expected._replace(data=shown)
+            assert outcome == expected
 
     @rule(which=WHICH, tags=TAGS)
     def read_if_match(self, which: int, tags: str) -> None:
         handle = self.someone(which)
-        told = self.services.ask(
-            lambda each: each.ask(
+        outcome = self.services.send(
+            lambda each: each.send(
                 "GET",
                 f"{USERS}/{each.id(handle)}",
                 **self.conditional(each, handle, tags, "If-Match"),
             )
         )
-        refusal = self.refusal(self.model.must_stand, handle, self.versions(handle, tags))
-        assert told == (refusal or self.user(200, handle))
+        rejection = self.rejection(self.model.must_match, handle, self.versions(handle, tags))
+        assert outcome == (rejection or self.user(200, handle))
 
-    @rule(which=WHICH, attributes=CHANGES, spoil=SPOILED, tags=TAGS)
-    def change(self, which: int, attributes: dict[str, Any], spoil: Any, tags: str) -> None:
+    @rule(which=WHICH, attributes=CHANGES, fault=FAULT, tags=TAGS)
+    def change(self, which: int, attributes: dict[str, Any], fault: Any, tags: str) -> None:
         handle = self.someone(which)
-        sent, problems = self.spoiled(attributes, spoil, "/data", new=False)
+        sent, problems = self.with_fault(attributes, fault, "/data", new=False)
 
-        def ask(service: Any) -> Any:
+        def send(service: Any) -> Any:
             data = {"type": "users", "id": service.id(handle), "attributes": sent}
             condition = self.conditional(service, handle, tags, "If-Match")
-            return service.ask("PATCH", f"{USERS}/{data['id']}", {"data": data}, **condition)
+            return service.send("PATCH", f"{USERS}/{data['id']}", {"data": data}, **condition)
 
-        told = self.services.ask(ask)
+        outcome = self.services.send(send)
         if problems:
-            assert told == self.refused(*problems)
+            assert outcome == self.errors(*problems)
             return
         expected = self.versions(handle, tags)
-        refusal = self.refusal(self.model.change, handle, sent, expected, self.clock.text())
-        assert told == (refusal or self.user(200, handle))
+        rejection = self.rejection(self.model.change, handle, sent, expected, self.clock.text())
+        assert outcome == (rejection or self.user(200, handle))
 
     @rule(which=WHICH, tags=TAGS)
     def remove(self, which: int, tags: str) -> None:
         handle = self.someone(which)
-        told = self.services.ask(
-            lambda each: each.ask(
+        outcome = self.services.send(
+            lambda each: each.send(
                 "DELETE",
                 f"{USERS}/{each.id(handle)}",
                 **self.conditional(each, handle, tags, "If-Match"),
             )
         )
-        refusal = self.refusal(self.model.remove, handle, self.versions(handle, tags))
-        assert told == (refusal or self.told(204))
+        rejection = self.rejection(self.model.remove, handle, self.versions(handle, tags))
+        assert outcome == (rejection or self.outcome(204))
 
     @rule(which=WHICH)
-    def look_back(self, which: int) -> None:
-        """At the history of somebody who is there, is gone, or never was."""
+    def read_history(self, which: int) -> None:
+        """Reads the history of a user who exists, was deleted, or never existed."""
         handle = self.someone(which)
         for service in self.services.each:
-            answer = service.ask("GET", f"{USERS}/{service.id(handle)}/history?page[size]=1000")
-            assert answer.status_code == (200 if handle in self.model.trails else 404)
-            events = [event["attributes"] for event in answer.json.get("data", ())]
-            told = [(event["action"], event["version"], event["changes"]) for event in events]
-            assert told == self.model.trails.get(handle, []), service.name
+            response = service.send("GET", f"{USERS}/{service.id(handle)}/history?page[size]=1000")
+            assert response.status_code == (200 if handle in self.model.histories else 404)
+            events = [event["attributes"] for event in response.json.get("data", ())]
+            outcome = [(event["action"], event["version"], event["changes"]) for event in events]
+            assert outcome == self.model.histories.get(handle, []), service.name
 
     # -- lists -------------------------------------------------------------------------------------
 
@@ -424,15 +427,15 @@ class Machine(RuleBasedStateMachine):
         return ordered(passing, sort)
 
     @staticmethod
-    def query(filters: list[str], sort: list[tuple[str, bool]], *more: str) -> str:
+    def query(filters: list[str], sort: list[tuple[str, bool]], *parameters: str) -> str:
         orders = ",".join(f"-{name}" if descending else name for name, descending in sort)
-        return "&".join([*filters, *([f"sort={orders}"] if orders else []), *more])
+        return "&".join([*filters, *([f"sort={orders}"] if orders else []), *parameters])
 
     @rule(filters=FILTERED, sort=SORTS, size=st.integers(1, 4))
     def walk(self, filters: list[str], sort: list[tuple[str, bool]], size: int) -> None:
-        """Forward by the links to the end, and back."""
-        wanted = self.found(filters, sort)
-        starts = list(range(0, max(1, len(wanted)), size))
+        """Follows the links to the end and back."""
+        expected = self.found(filters, sort)
+        starts = list(range(0, max(1, len(expected)), size))
         places = [(start, start + size) for start in starts]
         back, end = [], starts[-1]
         while end > 0:
@@ -446,136 +449,140 @@ class Machine(RuleBasedStateMachine):
             *(("next", place) for place in places),
             *(("prev", place) for place in back),
         ]:
-            following = "next" if direction == "next" and stop < len(wanted) else "prev"
-            told = self.services.ask(partial(self.follow, links, following))
-            more = {"prev": start > 0, "next": stop < len(wanted)}
-            assert told == self.told(200, data=wanted[start:stop], more=more)
+            following = "next" if direction == "next" and stop < len(expected) else "prev"
+            outcome = self.services.send(partial(self.follow, links, following))
+            page = {"prev": start > 0, "next": stop < len(expected)}
+            assert outcome == self.outcome(200, data=expected[start:stop], page=page)
 
     def follow(self, links: dict[str, Any], direction: str, service: Any) -> Any:
-        answer = service.ask("GET", links[service.name])
-        if answer.status_code == 200:
-            links[service.name] = answer.json["links"][direction]
-        return answer
+        response = service.send("GET", links[service.name])
+        if response.status_code == 200:
+            links[service.name] = response.json["links"][direction]
+        return response
 
     @rule(filters=FILTERED, sort=SORTS, size=st.integers(1, 4), number=st.integers(1, 4))
-    def turn_to(
+    def read_numbered_page(
         self, filters: list[str], sort: list[tuple[str, bool]], size: int, number: int
     ) -> None:
         query = self.query(filters, sort, f"page[size]={size}", f"page[number]={number}")
-        told = self.services.ask(lambda each: each.ask("GET", f"{USERS}?{query}"))
-        wanted = self.found(filters, sort)
-        page = wanted[(number - 1) * size : number * size]
-        more = {
+        outcome = self.services.send(lambda each: each.send("GET", f"{USERS}?{query}"))
+        expected = self.found(filters, sort)
+        data = expected[(number - 1) * size : number * size]
+        page = {
             "prev": number > 1,
-            "next": bool(page) and len(wanted) > number * size,
-            "total": len(wanted),
+            "next": bool(data) and len(expected) > number * size,
+            "total": len(expected),
         }
-        assert told == self.told(200, data=page, more=more)
+        assert outcome == self.outcome(200, data=data, page=page)
 
     @rule(filters=FILTERED, sort=SORTS, which=WHICH)
-    def keep_a_place(self, filters: list[str], sort: list[tuple[str, bool]], which: int) -> None:
-        """Remember the cursor of some user in a list."""
-        wanted = self.found(filters, sort)
-        if not wanted:
+    def remember_a_cursor(
+        self, filters: list[str], sort: list[tuple[str, bool]], which: int
+    ) -> None:
+        """Remembers the cursor of a user in a list."""
+        expected = self.found(filters, sort)
+        if not expected:
             return
-        position = which % len(wanted)
+        position = which % len(expected)
         cursors = {}
         for service in self.services.each:
-            items = service.ask("GET", f"{USERS}?{self.query(filters, sort)}").json["data"]
+            items = service.send("GET", f"{USERS}?{self.query(filters, sort)}").json["data"]
             if len(items) <= position:
                 return  # beyond the first page
             cursors[service.name] = items[position]["meta"]["page"]["cursor"]
-        self.places.append((filters, sort, deepcopy(wanted[position]), cursors))
+        self.places.append((filters, sort, deepcopy(expected[position]), cursors))
 
     @rule(which=WHICH, direction=st.sampled_from(["after", "before"]), size=st.integers(1, 4))
-    def go_on_from_a_place(self, which: int, direction: str, size: int) -> None:
-        """From a cursor, whatever has become of the user on whom it fell."""
+    def continue_from_a_cursor(self, which: int, direction: str, size: int) -> None:
+        """Reads from a cursor, even if its user was changed or deleted."""
         if not self.places:
             return
-        filters, sort, ghost, cursors = self.places[which % len(self.places)]
+        filters, sort, remembered, cursors = self.places[which % len(self.places)]
 
-        def ask(service: Any) -> Any:
+        def send(service: Any) -> Any:
             place = f"page[{direction}]={cursors[service.name]}"
             query = self.query(filters, sort, place, f"page[size]={size}")
-            return service.ask("GET", f"{USERS}?{query}")
+            return service.send("GET", f"{USERS}?{query}")
 
-        before, after = self.around(ghost, self.found(filters, sort), sort)
-        told = self.services.ask(ask)
-        assert told.data == (after[:size] if direction == "after" else before[-size:])
-        goes_on = {"after": len(after) > size, "before": len(before) > size}[direction]
-        assert told.more["next" if direction == "after" else "prev"] == goes_on
+        before, after = self.around(remembered, self.found(filters, sort), sort)
+        outcome = self.services.send(send)
+        assert outcome.data == (after[:size] if direction == "after" else before[-size:])
+        has_more = {"after": len(after) > size, "before": len(before) > size}[direction]
+        assert outcome.page["next" if direction == "after" else "prev"] == has_more
 
     @staticmethod
     def around(
-        ghost: dict[str, Any], users: list[dict[str, Any]], sort: list[tuple[str, bool]]
+        remembered: dict[str, Any], users: list[dict[str, Any]], sort: list[tuple[str, bool]]
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Who stands before the place and who after it; not who stands right on it.
+        """The users before and after a position, without a user at the position.
 
-        What is sorted by after ids decides nothing, and a change of it moves nobody.
+        Orders after the id have no effect.
         """
         names = ["id", *(name for name, _ in sort)]
         if "id" in names[1:]:
             sort = sort[: names.index("id", 1)]
             names = [name for name, _ in sort]
-        others = [user for user in users if any(user[name] != ghost[name] for name in names)]
-        line = ordered([*others, ghost], sort)
-        position = next(at for at, each in enumerate(line) if each is ghost)
+        others = [user for user in users if any(user[name] != remembered[name] for name in names)]
+        line = ordered([*others, remembered], sort)
+        position = next(at for at, each in enumerate(line) if each is remembered)
         return line[:position], line[position + 1 :]
 
     # -- operations --------------------------------------------------------------------------------
 
     @rule(
-        wished=st.lists(
+        requested=st.lists(
             st.tuples(
-                st.sampled_from(["add", "add", "update", "remove", "update made", "remove made"]),
+                st.sampled_from(
+                    ["add", "add", "update", "remove", "update created", "remove created"]
+                ),
                 WHICH,
                 NEW,
                 CHANGES,
-                st.none() | st.none() | SPOILED,
+                st.none() | st.none() | FAULT,
                 st.sampled_from(["none", "none", "current", "stale", "foreign"]),
             ),
             min_size=1,
             max_size=4,
         )
     )
-    def operate(self, wished: list[Any]) -> None:
-        """Several at once: all of them, or none."""
-        batch = list(self.operations(wished))
-        told = self.services.ask(
+    def operate(self, requested: list[Any]) -> None:
+        """Sends several operations, which are all applied or all rejected."""
+        batch = list(self.operations(requested))
+        outcome = self.services.send(
             lambda each: each.client.post(
                 OPERATIONS,
-                json={"atomic:operations": [operation["as sent"](each) for operation in batch]},
+                json={"atomic:operations": [operation["request"](each) for operation in batch]},
                 content_type=ATOMIC,
             ),
-            made=[operation["handle"] for operation in batch if operation["op"] == "add"],
+            created=[operation["handle"] for operation in batch if operation["op"] == "add"],
         )
         problems = [problem for operation in batch for problem in operation["problems"]]
         if first := [each for each in problems if each[0] == "422"] or problems:
-            assert told == self.refused(*first)
+            assert outcome == self.errors(*first)
             return
-        before = deepcopy((self.model.users, self.model.versions, self.model.trails))
+        before = deepcopy((self.model.users, self.model.versions, self.model.histories))
         results: list[Any] = []
-        refusal = self.refusal(lambda: results.extend(map(self.perform, batch)), at="")
-        if refusal:
-            self.model.users, self.model.versions, self.model.trails = before
-        assert told == (refusal or self.told(200, data=results))
+        rejection = self.rejection(lambda: results.extend(map(self.perform, batch)), at="")
+        if rejection:
+            self.model.users, self.model.versions, self.model.histories = before
+        assert outcome == (rejection or self.outcome(200, data=results))
 
-    def operations(self, wished: list[Any]) -> Iterator[dict[str, Any]]:
-        made: list[int] = []
-        for position, (op, which, new, changes, spoil, tags) in enumerate(wished):
+    def operations(self, requested: list[Any]) -> Iterator[dict[str, Any]]:
+        created: list[int] = []
+        for position, (op, which, new, changes, fault, tags) in enumerate(requested):
             at = f"/atomic:operations/{position}"
             if op == "add":
-                made.append(self.new())
-                yield self.addition(at, made[-1], new, spoil)
-            elif op.endswith(" made") and made:
-                handle = made[which % len(made)]
-                yield self.alteration(at, op.split()[0], handle, changes, spoil, "none", lid=True)
+                created.append(self.new())
+                yield self.addition(at, created[-1], new, fault)
+            elif op.endswith(" created") and created:
+                handle = created[which % len(created)]
+                yield self.alteration(at, op.split()[0], handle, changes, fault, "none", lid=True)
             else:
                 handle = self.someone(which)
-                yield self.alteration(at, op.split()[0], handle, changes, spoil, tags, lid=False)
+                yield self.alteration(at, op.split()[0], handle, changes, fault, tags, lid=False)
 
-    def addition(self, at: str, handle: int, new: Any, spoil: Any) -> dict[str, Any]:
-        sent, problems = self.spoiled(new, spoil, f"{at}/data", new=True)
+    def addition(self, at: str, handle: int, new: Any, fault: Any) -> dict[str, Any]:
+        sent, problems = self.with_fault(new, fault, f"{at}/data", new=True)
         data = {"type": "users", "lid": str(handle), "attributes": sent}
         operation = {"op": "add", "data": data}
         return {
@@ -584,15 +591,15 @@ class Machine(RuleBasedStateMachine):
             "handle": handle,
             "attributes": sent,
             "problems": problems,
-            "as sent": lambda _: operation,
+            "request": lambda _: operation,
         }
 
     def alteration(
-        self, at: str, op: str, handle: int, changes: Any, spoil: Any, tags: str, *, lid: bool
+        self, at: str, op: str, handle: int, changes: Any, fault: Any, tags: str, *, lid: bool
     ) -> dict[str, Any]:
-        sent, problems = self.spoiled(changes, spoil, f"{at}/data", new=False)
+        sent, problems = self.with_fault(changes, fault, f"{at}/data", new=False)
 
-        def as_sent(service: Any) -> Any:
+        def request(service: Any) -> Any:
             name = {"lid": str(handle)} if lid else {"id": service.id(handle)}
             which = {"type": "users", **name}
             operation: dict[str, Any] = {"op": op, "ref": which}
@@ -609,7 +616,7 @@ class Machine(RuleBasedStateMachine):
             "attributes": sent,
             "problems": problems if op == "update" else [],
             "expected": self.versions(handle, tags),
-            "as sent": as_sent,
+            "request": request,
         }
 
     def perform(self, operation: dict[str, Any]) -> Any:
@@ -623,21 +630,21 @@ class Machine(RuleBasedStateMachine):
             else:
                 self.model.remove(handle, operation["expected"])
                 return None
-        except Refusal as refusal:
-            status, code, source = refusal.problem
+        except Rejected as rejected:
+            status, code, source = rejected.problem
             place = {"404": "/data" if operation["op"] == "update" else "/ref"}.get(status)
             place = "/meta/version" if status == "412" else place or f"/data{source}"
-            raise Refusal(status, code, f"{at}{place}") from None
+            raise Rejected(status, code, f"{at}{place}") from None
         return {**self.model.users[handle], "version": self.model.versions[handle]}
 
     @invariant()
-    def all_hold_what_the_dict_holds(self) -> None:
-        told = self.services.ask(lambda each: each.ask("GET", f"{USERS}?page[size]=1000"))
-        assert told.data == ordered(list(self.model.users.values()), [])
+    def all_stores_contain_the_users_of_the_dict(self) -> None:
+        outcome = self.services.send(lambda each: each.send("GET", f"{USERS}?page[size]=1000"))
+        assert outcome.data == ordered(list(self.model.users.values()), [])
 
 
 BOUNDED = settings(
-    max_examples=25,
+    max_examples=15,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -645,11 +652,11 @@ BOUNDED = settings(
 )
 
 
-def test_every_store_does_what_a_dict_would(services: Any, told: Any) -> None:
-    run_state_machine_as_test(lambda: Machine(services, told), settings=BOUNDED)
+def test_every_store_behaves_like_a_dict(services: Any, outcome: Any) -> None:
+    run_state_machine_as_test(lambda: Machine(services, outcome), settings=BOUNDED)
 
 
 @pytest.mark.long
-def test_every_store_does_what_a_dict_would_for_long(services: Any, told: Any) -> None:
+def test_every_store_behaves_like_a_dict_for_long(services: Any, outcome: Any) -> None:
     longer = settings(BOUNDED, max_examples=500, stateful_step_count=50)
-    run_state_machine_as_test(lambda: Machine(services, told), settings=longer)
+    run_state_machine_as_test(lambda: Machine(services, outcome), settings=longer)

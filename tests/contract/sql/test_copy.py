@@ -1,4 +1,4 @@
-"""COPY moves values of every type, and tells null from the empty text."""
+"""COPY transfers values of every type, and distinguishes null from an empty text."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -73,11 +73,11 @@ def exported(postgresql_url: str) -> tuple[list[tuple[Any, ...]], str]:
     return rows, file.getvalue().decode()
 
 
-def test_rows_come_back_as_they_were(exported: tuple[list[tuple[Any, ...]], str]) -> None:
+def test_reads_the_rows_that_were_written(exported: tuple[list[tuple[Any, ...]], str]) -> None:
     assert exported[0] == [FULL, EMPTY, OTHER]
 
 
-def test_cells_are_those_of_an_export_without_copy(
+def test_exports_the_same_cells_as_without_copy(
     exported: tuple[list[tuple[Any, ...]], str],
 ) -> None:
     cells = [

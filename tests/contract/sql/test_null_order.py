@@ -16,11 +16,11 @@ from application.search import Condition, Key, Op, Order, Page, Search, Slice, t
 
 ROWS = 10_000
 PAGE = 20
-# A page reads at most PAGE + 1 rows of each of three ranges. MariaDB also counts what it reads
-# again of them, from temporary tables.
+# A page reads at most PAGE + 1 rows of each of three ranges. MariaDB also counts rows that it
+# reads again from temporary tables.
 MOST_READ = 12 * PAGE
 MOST_STEPS = 15_000
-"""What SQLite takes for some pages; it takes that many for 1000 rows that it reads and sorts."""
+"""The steps of SQLite for some pages. It needs as many to read and sort 1000 rows."""
 
 BOOKS = Table(
     "books",
@@ -55,18 +55,18 @@ def engine(
     engine.dispose()
 
 
-def cost(connection: RawConnection, ask: Callable[[], object], *, ties: int = 0) -> float:
-    """The share that the search took of what is allowed.
+def cost(connection: RawConnection, search_page: Callable[[], object], *, ties: int = 0) -> float:
+    """The number of rows or steps of a search, as a share of the allowed maximum.
 
-    MariaDB may read the rows that tie with the key in the nullable column: `ties`. It does so for
-    columns that are not nullable, too.
+    MariaDB may also read the rows with the same value as the key in the nullable column: `ties`.
+    It reads them even if the column is not nullable.
     """
     session = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite":
         steps: list[None] = []
         session.set_progress_handler(lambda: steps.append(None), 1)
         try:
-            ask()
+            search_page()
         finally:
             session.set_progress_handler(None, 0)
         return len(steps) / MOST_STEPS
@@ -84,7 +84,7 @@ def cost(connection: RawConnection, ask: Callable[[], object], *, ties: int = 0)
 
         cursor.execute("BEGIN")
         before = rows_read()
-        ask()
+        search_page()
         read = rows_read() - before
         cursor.execute("ROLLBACK")
     if connection.dialect.name == "mariadb":
@@ -93,7 +93,7 @@ def cost(connection: RawConnection, ask: Callable[[], object], *, ties: int = 0)
 
 
 def key_at(*, null: bool) -> Key:
-    """In the middle of the rows that have no shelf, or of those that have one."""
+    """A key in the middle of the rows without a shelf, or of the rows with one."""
     ids = [number + 1 for number, shelf in enumerate(SHELVES) if shelf == (None if null else 25)]
     return (None if null else 25, ids[len(ids) // 2])
 
@@ -111,12 +111,12 @@ def test_a_page_by_a_nullable_column_reads_its_own_rows(
     found: list[Page[Any]] = []
     with read_connection(engine) as connection:
 
-        def ask() -> None:
+        def search_page() -> None:
             found.append(SEARCHABLE.page(connection, search, tuple))
 
-        ask()  # the first time prepares the statement
+        search_page()  # the first time prepares the statement
         ties = SHELVES.count(key[0]) if end == "before" else 0
-        assert cost(connection, ask, ties=ties) < 1
+        assert cost(connection, search_page, ties=ties) < 1
     assert len(found[1].items) == PAGE
 
 

@@ -1,7 +1,6 @@
-"""What a million users cost PostgreSQL to search, told by its own plans.
+"""The cost of searches among a million users, from the query plans of PostgreSQL.
 
-Roles and states repeat without end; of the users 300,000 were imported in one go, so that their
-times are all the same.
+There are few roles and states. 300,000 of the users were imported together, with equal times.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,7 +48,7 @@ FILL = f"""
           FROM generate_series(1, {USERS}::bigint) AS i) AS numbered
 """
 # Ten events about each of 100,000 users.
-FILL_TRAIL = f"""
+FILL_AUDIT_LOG = f"""
     INSERT INTO events (position, time, action, subject_type, subject_id, version, changes)
     SELECT i, '2026-11-22Z', 'changed', 'users', 1 + i %% 100000, 1 + i / 100000, '{{}}'
     FROM generate_series(1, {USERS}::bigint) AS i
@@ -58,15 +57,15 @@ FILL_TRAIL = f"""
 
 @dataclass(frozen=True)
 class Cost:
-    """What the plans of a search did."""
+    """The work in the query plans of a search."""
 
     nodes: list[dict[str, Any]]
 
     @property
     def shown(self) -> list[dict[str, Any]]:
-        """What a person wants to know when it was too much."""
-        wanted = ("Node Type", "Index Name", "Index Cond", "Filter", "Actual Rows")
-        return [{name: node[name] for name in wanted if name in node} for node in self.nodes]
+        """The part of the plans that explains a failed test."""
+        names = ("Node Type", "Index Name", "Index Cond", "Filter", "Actual Rows")
+        return [{name: node[name] for name in names if name in node} for node in self.nodes]
 
     @property
     def scans(self) -> set[str]:
@@ -74,15 +73,15 @@ class Cost:
 
     @property
     def sorted_rows(self) -> float:
-        """The rows that the largest sort took in."""
+        """The number of rows that the largest sort reads."""
         sorts = [node for node in self.nodes if node["Node Type"].endswith("Sort")]
-        return max((taken_in(node) for node in sorts), default=0)
+        return max((input_rows(node) for node in sorts), default=0)
 
     @property
     def rows(self) -> float:
-        """The rows that were looked at, those included that did not fit."""
+        """The number of rows that were read, including those that do not match."""
         scans = [node for node in self.nodes if "Relation Name" in node]
-        return sum(given(node) + passed_over(node) for node in scans)
+        return sum(returned_rows(node) + removed_rows(node) for node in scans)
 
     @property
     def buffers(self) -> int:
@@ -90,16 +89,16 @@ class Cost:
         return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
 
 
-def given(node: dict[str, Any]) -> float:
+def returned_rows(node: dict[str, Any]) -> float:
     return float(node["Actual Rows"] * node["Actual Loops"])
 
 
-def passed_over(node: dict[str, Any]) -> float:
+def removed_rows(node: dict[str, Any]) -> float:
     return float(node.get("Rows Removed by Filter", 0) * node["Actual Loops"])
 
 
-def taken_in(node: dict[str, Any]) -> float:
-    return sum(map(given, node["Plans"]))
+def input_rows(node: dict[str, Any]) -> float:
+    return sum(map(returned_rows, node["Plans"]))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -122,38 +121,38 @@ def filled(url: str) -> Iterator[Engine]:
     engine = make_engine(url)
     schema.upgrade(engine)
     with engine.connect() as connection:
-        for statement in (FILL, FILL_TRAIL, "VACUUM ANALYZE users, events"):
+        for statement in (FILL, FILL_AUDIT_LOG, "VACUUM ANALYZE users, events"):
             connection.exec_driver_sql(statement)
     yield engine
     engine.dispose()
 
 
-def cost(engine: Engine, ask: Callable[[Engine], object]) -> Cost:
-    """Asks twice: the plan of the second time, when what was learnt is in memory, is told."""
-    told: list[dict[str, Any]] = []
-    asked: list[str] = []
+def cost(engine: Engine, search: Callable[[Engine], object]) -> Cost:
+    """Runs a search, and returns the cost of running its statements again."""
+    plans: list[dict[str, Any]] = []
+    statements: list[str] = []
 
-    class Noting(extensions.cursor):
+    class Recording(extensions.cursor):
         def execute(self, statement: str, values: Any = None) -> None:
             text = self.mogrify(statement, values).decode()
-            if question := text.partition("; ")[2]:  # after the time that it may take
-                asked.append(question)
+            if query := text.partition("; ")[2]:  # after the statement timeout
+                statements.append(query)
             super().execute(statement, values)
 
     with engine.connect() as connection:
         session = connection.connection.dbapi_connection
-        session.cursor_factory = Noting
+        session.cursor_factory = Recording
     try:
-        ask(engine)
+        search(engine)
     finally:
         session.cursor_factory = None
     with session.cursor() as cursor:
-        for statement in asked:
+        for statement in statements:
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
             ((plan,),) = cursor.fetchall()
-            told += nodes(plan[0]["Plan"])
-    assert told
-    return Cost(told)
+            plans += nodes(plan[0]["Plan"])
+    assert plans, "the search ran no statement"
+    return Cost(plans)
 
 
 def page(*orders: Order, conditions: tuple[Condition, ...] = (), **place: Any) -> Search:
@@ -163,7 +162,7 @@ def page(*orders: Order, conditions: tuple[Condition, ...] = (), **place: Any) -
 def key_at(
     engine: Engine, attribute: str, part: float, *, descending: bool = False, where: str = "true"
 ) -> Key:
-    """Where a user stands who has so large a part of the list before."""
+    """The key of the user who is preceded by `part` of the list."""
     ids = "" if attribute == "id" else ", id"
     statement = (
         f"WITH list AS (SELECT * FROM users WHERE {where}) SELECT {attribute}{ids} FROM list"
@@ -174,12 +173,12 @@ def key_at(
         return tuple(connection.exec_driver_sql(statement).one())
 
 
-def assert_flat(found: Cost, *, passed: float = 1) -> None:
-    """It looked at about the rows of the page, `passed` times as many being passed over."""
+def assert_flat(found: Cost, *, factor: float = 1) -> None:
+    """The search reads about the rows of the page, and skips `factor` times as many."""
     assert "Seq Scan" not in found.scans, found.shown
-    assert found.sorted_rows <= 210 * passed, found.shown
-    assert found.rows <= 210 * passed, found.shown
-    assert found.buffers <= 240 * passed, found.shown
+    assert found.sorted_rows <= 210 * factor, found.shown
+    assert found.rows <= 210 * factor, found.shown
+    assert found.buffers <= 240 * factor, found.shown
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -194,7 +193,7 @@ def test_a_page_reads_its_own_rows_at_any_depth(engine, attribute: str, descendi
                 engine,
                 lambda engine, key=key: SqlReader(USERS_TABLE, engine).page(page(order, after=key)),
             ),
-            passed=10,
+            factor=10,
         )
         assert_flat(
             cost(
@@ -203,7 +202,7 @@ def test_a_page_reads_its_own_rows_at_any_depth(engine, attribute: str, descendi
                     page(order, before=key)
                 ),
             ),
-            passed=10,
+            factor=10,
         )
 
 
@@ -219,14 +218,16 @@ FILTERS = {
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 @pytest.mark.parametrize("where", FILTERS)
-def test_a_filter_passes_over_few(engine, where: str, attribute: str, descending: bool) -> None:
+def test_a_filter_reads_few_other_rows(
+    engine, where: str, attribute: str, descending: bool
+) -> None:
     order, conditions = Order(attribute, descending), (FILTERS[where],)
     middle = key_at(engine, attribute, 0.5, descending=descending, where=where)
     for place in ({}, {"after": middle}):
         search = page(order, conditions=conditions, **place)
         assert_flat(
             cost(engine, lambda engine, search=search: SqlReader(USERS_TABLE, engine).page(search)),
-            passed=20,
+            factor=20,
         )
 
 
@@ -238,7 +239,7 @@ def test_a_filter_passes_over_few(engine, where: str, attribute: str, descending
         Condition("email_key", Op.EQ, (email_key("Person700@exämple.org"),)),
     ],
 )
-def test_one_user_is_looked_up(engine, condition: Condition) -> None:
+def test_finds_one_user_by_an_index(engine, condition: Condition) -> None:
     search = page(conditions=(condition,))
     found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert found.rows == 1
@@ -248,7 +249,7 @@ def test_one_user_is_looked_up(engine, condition: Condition) -> None:
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN])
 @pytest.mark.parametrize("name", ["NAME 7", "N" * 101, "Nobody"])
-def test_names_are_looked_up_in_any_letters(engine, name: str, op: Op) -> None:
+def test_finds_names_in_any_case_by_an_index(engine, name: str, op: Op) -> None:
     names = (name,) if op is Op.EQ else (name, "Name 8", "n" * 250)
     search = page(conditions=(Condition.folding("name", op, names),))
     found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
@@ -257,7 +258,7 @@ def test_names_are_looked_up_in_any_letters(engine, name: str, op: Op) -> None:
 
 
 @pytest.mark.parametrize("text", [("email", "person7777"), ("name", "Name 777"), ("role", "adm")])
-def test_beginnings_are_looked_up(engine, text: tuple[str, str]) -> None:
+def test_finds_prefixes_by_an_index(engine, text: tuple[str, str]) -> None:
     attribute, beginning = text
     condition = Condition.folding(attribute, Op.STARTS_WITH, (beginning,))
     search = page(conditions=(condition,))
@@ -269,9 +270,7 @@ def test_beginnings_are_looked_up(engine, text: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "text", [("email", "777777"), ("email", "7700@exä"), ("name", "e 19999"), ("role", "xyz")]
 )
-def test_a_rare_part_is_looked_up_where_there_are_trigrams(
-    engine_with_trigrams, text: tuple[str, str]
-) -> None:
+def test_finds_a_rare_part_by_trigrams(engine_with_trigrams, text: tuple[str, str]) -> None:
     attribute, part = text
     condition = Condition.folding(attribute, Op.CONTAINS, (part,))
     search = page(conditions=(condition,))
@@ -281,7 +280,7 @@ def test_a_rare_part_is_looked_up_where_there_are_trigrams(
 
 
 @pytest.mark.parametrize("words", [["777777"], ["person", "777777"], ["7700@exä", "19"], ["xyz"]])
-def test_rare_words_are_looked_up_where_there_are_trigrams(engine_with_trigrams, words) -> None:
+def test_finds_rare_words_by_trigrams(engine_with_trigrams, words) -> None:
     search = page(conditions=(WordSearch.folding(("email", "name"), words),))
     found = cost(engine_with_trigrams, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert "Seq Scan" not in found.scans, found.shown
@@ -297,7 +296,7 @@ def test_a_history_reads_its_own_events(engine, descending: bool) -> None:
     assert found.buffers <= 15, found.shown
 
 
-def test_whoever_follows_the_trail_reads_what_is_new(engine) -> None:
+def test_reading_the_audit_log_from_a_position_reads_only_new_events(engine) -> None:
     found = cost(engine, lambda engine: SqlEventReader(engine).read_from(USERS - 100, size=50))
     assert "Seq Scan" not in {
         node["Node Type"] for node in found.nodes if node.get("Relation Name") == "events"

@@ -1,4 +1,4 @@
-"""The stores that the contract binds. Each test gets one of them, empty."""
+"""The stores that must fulfil the contract. Each test gets one of them, empty."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from application.ports import Begin, Context, LinkReader, Reader
 from application.relationship_commands import RelationshipCommands
 from application.relationship_queries import RelationshipQueries
 from application.relationships import Relationships
-from application.search import Search, walk
+from application.search import Search, Slice, Test, walk
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.groups import Group, NewGroup
@@ -39,11 +39,11 @@ from domain.users import NewUser, User
 
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
-NOBODY = Context()
+ANONYMOUS = Context()
 
 
 class TickingClock:
-    """Each look at it is a millisecond later."""
+    """A clock that advances by a millisecond on each call."""
 
     def __init__(self) -> None:
         self._ticks = count()
@@ -54,7 +54,7 @@ class TickingClock:
 
 @dataclass(frozen=True)
 class Directory:
-    """A store with its ways in, and shorthands for tests."""
+    """A store with its ports, and helpers for tests."""
 
     name: str
     begin: Begin
@@ -67,8 +67,17 @@ class Directory:
     def __post_init__(self) -> None:
         object.__setattr__(self, "commands", Commands(USER_TYPE, retrying(self.begin)))
 
-    def add(self, email: str, name: str = "Ann", **more: object) -> User:
-        return self.commands.create(NewUser(email=email, name=name, **more), NOBODY)
+    def add(self, email: str, name: str = "Ann", **attributes: object) -> User:
+        """Creates a user."""
+        new = NewUser(email=email, name=name, **attributes)
+        return self.commands.create(new, ANONYMOUS)
+
+    def find(self, *conditions: Test) -> list[User]:
+        """The users who meet the conditions, by id."""
+        return list(self.reader.page(Search(conditions, place=Slice(5000))).items)
+
+    def emails(self) -> list[str]:
+        return [user.email for user in self.find()]
 
     @classmethod
     def of_engine(cls, name: str, engine: Engine) -> "Directory":
@@ -95,16 +104,16 @@ def engines(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Engine]]:
     """A migrated database of each kind, for the whole run."""
-    made: dict[str, Engine] = {}
+    by_kind: dict[str, Engine] = {}
 
     def engine_of(kind: str) -> Engine:
-        if kind not in made:
-            made[kind] = make_engine(_url(request, kind, tmp_path_factory), pool_size=8)
-            schema.upgrade(made[kind])
-        return made[kind]
+        if kind not in by_kind:
+            by_kind[kind] = make_engine(_url(request, kind, tmp_path_factory), pool_size=8)
+            schema.upgrade(by_kind[kind])
+        return by_kind[kind]
 
     yield engine_of
-    for engine in made.values():
+    for engine in by_kind.values():
         engine.dispose()
 
 
@@ -215,19 +224,19 @@ def related(new_related: Callable[[], RelatedDirectory]) -> RelatedDirectory:
 
 @pytest.fixture(params=["memory", *SQL])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Every store; a test or module that is about some of them parametrizes it."""
+    """Every store. A test or module that runs only on some of them parametrizes this name."""
     return str(request.param)
 
 
 @pytest.fixture
 def directory_of() -> Iterator[Callable[[Engine], Directory]]:
-    """Makes a directory out of a test's own engine, which is closed at the end."""
+    """Builds a directory on an engine of the test, and disposes the engine at the end."""
     engines: list[Engine] = []
 
-    def made(engine: Engine) -> Directory:
+    def build(engine: Engine) -> Directory:
         engines.append(engine)
-        return Directory.of_engine("of its own", engine)
+        return Directory.of_engine("custom", engine)
 
-    yield made
+    yield build
     for engine in engines:
         engine.dispose()

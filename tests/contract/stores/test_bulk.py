@@ -1,4 +1,4 @@
-"""Many users at once where nothing else in the process uses a database: by COPY, on PostgreSQL."""
+"""Adds many users by COPY, on PostgreSQL, in a process that does nothing else."""
 
 import pytest
 from psycopg2.extensions import get_wait_callback
@@ -6,22 +6,21 @@ from psycopg2.extensions import get_wait_callback
 from adapters.sql.engine import make_engine
 from application.deadlines import deadline
 from application.ports import Context, Unavailable
-from application.search import Search, Slice
 from application.users import USER_TYPE
 from domain.users import NewUser
 
-NOBODY = Context()
+ANONYMOUS = Context()
 
 
 @pytest.fixture(params=["postgresql_18", "postgresql_15"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Those that can COPY."""
+    """The databases that support COPY."""
     return str(request.param)
 
 
 @pytest.fixture
 def others(directory):
-    """The same directory, as others use it."""
+    """The same directory, as other processes use it."""
     return directory
 
 
@@ -37,45 +36,44 @@ def many(*emails: str, name: str = "Many") -> list[NewUser]:
 
 
 def listed(directory) -> list[tuple[str, str]]:
-    found = directory.reader.page(Search(place=Slice(5000))).items
-    return [(user.email, user.name) for user in found]
+    return [(user.email, user.name) for user in directory.find()]
 
 
-def test_every_character_that_a_name_may_hold_arrives(alone) -> None:
+def test_stores_every_character_of_a_name(alone) -> None:
     names = [r"back\slash", r"\N", r"\.", r"\t", "'", '"', ",", "👩‍🚀", " x ", "e\u0301", "\u200bx"]
     new = [NewUser(email=f"u{n}@x.test", name=name) for n, name in enumerate(names)]
-    with alone.begin(NOBODY) as work:
+    with alone.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
         now = work.now
-    users = alone.reader.page(Search(place=Slice(100))).items
+    users = alone.find()
     assert [user.name for user in users] == names
     assert {(user.creation_time, user.update_time, user.version) for user in users} == {
         (now,) * 2 + (1,)
     }
-    assert alone.commands.create(NewUser(email="last@x.test", name="Last"), NOBODY).version == 1
+    assert alone.commands.create(NewUser(email="last@x.test", name="Last"), ANONYMOUS).version == 1
 
 
-def test_of_many_those_whose_email_is_held_are_left_out(others, alone) -> None:
-    others.add("held@x.test")
-    with alone.begin(NOBODY) as work:
+def test_skips_users_whose_email_is_taken(others, alone) -> None:
+    others.add("taken@x.test")
+    with alone.begin(ANONYMOUS) as work:
         add = work.repository(USER_TYPE).add_many
         assert list(add(many("a@x.test", "b@x.test"), at=work.now)) == []
-        assert list(add(many("c@x.test", "HELD@x.test", "C@x.test"), at=work.now)) == [1, 2]
+        assert list(add(many("c@x.test", "TAKEN@x.test", "C@x.test"), at=work.now)) == [1, 2]
         assert list(add(many("A@x.test", "d@x.test"), at=work.now)) == [0]
-        assert list(add(many("Held@x.test"), at=work.now)) == [0]
+        assert list(add(many("Taken@x.test"), at=work.now)) == [0]
         assert list(add(many("e@x.test"), at=work.now)) == []
-    emails = [f"{name}@x.test" for name in ("held", "a", "b", "c", "d", "e")]
-    assert [email for email, _ in listed(others)] == emails
+    emails = [f"{name}@x.test" for name in ("taken", "a", "b", "c", "d", "e")]
+    assert others.emails() == emails
 
 
-def test_an_email_that_another_takes_meanwhile_is_held(others, alone) -> None:
-    with alone.begin(NOBODY) as work:
+def test_skips_an_email_that_another_unit_takes_meanwhile(others, alone) -> None:
+    with alone.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)) == []
         others.add("b@x.test", "Other")
         assert list(
             work.repository(USER_TYPE).add_many(many("c@x.test", "b@x.test"), at=work.now)
         ) == [1]
-        others.add("d@x.test", "Other")  # after a look that found one
+        others.add("d@x.test", "Other")  # after a query that found one
         assert list(
             work.repository(USER_TYPE).add_many(many("d@x.test", "e@x.test"), at=work.now)
         ) == [0]
@@ -88,23 +86,23 @@ def test_an_email_that_another_takes_meanwhile_is_held(others, alone) -> None:
     ]
 
 
-def test_nothing_remains_of_many_in_a_unit_that_failed(others, alone) -> None:
-    with pytest.raises(ZeroDivisionError), alone.begin(NOBODY) as work:
+def test_a_failed_unit_adds_nothing(others, alone) -> None:
+    with pytest.raises(ZeroDivisionError), alone.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
         raise ZeroDivisionError
     assert listed(others) == []
 
 
-def test_the_server_ends_what_waits_beyond_the_deadline(others, alone) -> None:
-    with others.begin(NOBODY) as other:
+def test_the_server_ends_a_statement_at_the_deadline(others, alone) -> None:
+    with others.begin(ANONYMOUS) as other:
         other.repository(USER_TYPE).add(NewUser(email="a@x.test", name="Other"), at=other.now)
-        with pytest.raises(Unavailable), deadline(0.5), alone.begin(NOBODY) as work:
+        with pytest.raises(Unavailable), deadline(0.5), alone.begin(ANONYMOUS) as work:
             work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
     assert listed(others) == [("a@x.test", "Other")]
 
 
-def test_the_driver_waits_by_the_deadline_again_after_each_copy(others, alone) -> None:
-    with alone.begin(NOBODY) as work:
-        for _ in range(2):  # the second is refused
+def test_the_deadline_applies_again_after_each_copy(others, alone) -> None:
+    with alone.begin(ANONYMOUS) as work:
+        for _ in range(2):  # the second time the email is taken
             work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
             assert get_wait_callback() is not None

@@ -15,7 +15,7 @@ from application.users import USER_TYPE
 from domain.errors import NotFound
 from domain.users import EmailTaken, UserChanges, UserNotFound
 
-NOBODY = Context()
+ANONYMOUS = Context()
 ALL = Search()
 ADMINS = Search((Condition("role", Op.EQ, ("admin",)),))
 MORE_THAN_A_PAGE = 1003
@@ -52,20 +52,20 @@ def actions(directory) -> list[tuple[int, str]]:
     return [(event.subject_id, event.action) for event in events]
 
 
-def test_the_matches_of_a_search_are_changed_and_recorded(directory, bulk, people) -> None:
-    directory.commands.change(people[0], UserChanges({"is_active": True}), NOBODY)
-    summary = bulk.change(ADMINS, UserChanges({"is_active": True}), NOBODY)
+def test_changes_and_records_the_matches_of_a_search(directory, bulk, people) -> None:
+    directory.commands.change(people[0], UserChanges({"is_active": True}), ANONYMOUS)
+    summary = bulk.change(ADMINS, UserChanges({"is_active": True}), ANONYMOUS)
     assert summary == ChangeSummary(changed=1, unchanged=1)
     assert actions(directory)[-2:] == [(people[0], "changed"), (people[2], "changed")]
 
 
-def test_a_change_that_ends_the_match_reaches_every_match(directory, bulk, people) -> None:
-    assert bulk.change(ADMINS, UserChanges({"role": "user"}), NOBODY).changed == 2
+def test_a_change_that_ends_a_match_applies_to_every_match(directory, bulk, people) -> None:
+    assert bulk.change(ADMINS, UserChanges({"role": "user"}), ANONYMOUS).changed == 2
     assert {role for role, _ in state(directory).values()} == {"user", "guest"}
 
 
-def test_more_than_a_page_is_changed_and_deleted(directory, bulk) -> None:
-    with directory.begin(NOBODY) as work:
+def test_changes_and_deletes_more_than_a_page(directory, bulk) -> None:
+    with directory.begin(ANONYMOUS) as work:
         users = work.repository(USER_TYPE)
         new = [
             USER_TYPE.new(email=f"u{number}@x.test", name="U") for number in range(MORE_THAN_A_PAGE)
@@ -78,43 +78,39 @@ def test_more_than_a_page_is_changed_and_deleted(directory, bulk) -> None:
             seen.append(item.id)
             yield item
 
-    changed = bulk.change(ALL, UserChanges({"role": "admin"}), NOBODY, watch)
+    changed = bulk.change(ALL, UserChanges({"role": "admin"}), ANONYMOUS, watch)
     assert changed.changed == len(seen) == MORE_THAN_A_PAGE
-    assert bulk.delete(ADMINS, NOBODY) == MORE_THAN_A_PAGE
+    assert bulk.delete(ADMINS, ANONYMOUS) == MORE_THAN_A_PAGE
     assert state(directory) == {}
     assert len(actions(directory)) == 3 * MORE_THAN_A_PAGE
 
 
-def test_entities_are_named_by_ids_and_returned_in_that_order(directory, bulk, people) -> None:
+def test_returns_entities_in_the_order_of_their_ids(directory, bulk, people) -> None:
     first, second = people[3], people[0]
-    summary = bulk.change([first, second, first], UserChanges({"role": "owner"}), NOBODY)
+    summary = bulk.change([first, second, first], UserChanges({"role": "owner"}), ANONYMOUS)
     assert [user.id for user in summary.entities] == [first, second]
     assert {user.role for user in summary.entities} == {"owner"}
-    assert bulk.delete([first, second, first], NOBODY) == 2
+    assert bulk.delete([first, second, first], ANONYMOUS) == 2
     assert not {first, second} & state(directory).keys()
 
 
 @pytest.mark.parametrize("command", ["change", "delete", "erase"])
-def test_nothing_happens_if_one_of_the_ids_does_not_exist(
-    directory, bulk, people, command: str
-) -> None:
+def test_changes_nothing_if_one_id_does_not_exist(directory, bulk, people, command: str) -> None:
     before = state(directory), actions(directory)
     more = (UserChanges({"role": "owner"}),) if command == "change" else ()
     with pytest.raises(UserNotFound):
-        getattr(bulk, command)([people[0], 10**9, people[1]], *more, NOBODY)
+        getattr(bulk, command)([people[0], 10**9, people[1]], *more, ANONYMOUS)
     assert (state(directory), actions(directory)) == before
 
 
-def test_nothing_happens_if_two_would_have_the_same_email(directory, bulk, people) -> None:
+def test_changes_nothing_if_two_users_would_have_the_same_email(directory, bulk, people) -> None:
     before = state(directory), actions(directory)
     with pytest.raises(EmailTaken):
-        bulk.change(ADMINS, UserChanges({"email": "one@x.test"}), NOBODY)
+        bulk.change(ADMINS, UserChanges({"email": "one@x.test"}), ANONYMOUS)
     assert (state(directory), actions(directory)) == before
 
 
-def test_an_attempt_that_another_unit_overtook_is_repeated_as_a_whole(
-    directory, bulk, people
-) -> None:
+def test_repeats_the_whole_attempt_after_a_conflict(directory, bulk, people) -> None:
     attempts = []
 
     def watch(items):
@@ -125,15 +121,15 @@ def test_an_attempt_that_another_unit_overtook_is_repeated_as_a_whole(
                 raise ConcurrentUpdate
             yield item
 
-    assert bulk.delete(ADMINS, NOBODY, watch) == 2
+    assert bulk.delete(ADMINS, ANONYMOUS, watch) == 2
     assert [len(each) for each in attempts] == [2, 2]
 
 
-def test_matches_are_locked_before_they_are_changed(directory, bulk, people) -> None:
+def test_locks_matches_before_changing_them(directory, bulk, people) -> None:
     def overtake() -> str:
         try:
             with deadline(0.3):
-                directory.commands.change(people[2], UserChanges({"role": "user"}), NOBODY)
+                directory.commands.change(people[2], UserChanges({"role": "user"}), ANONYMOUS)
         except Unavailable:
             return "had to wait"
         return "overtook"
@@ -146,35 +142,35 @@ def test_matches_are_locked_before_they_are_changed(directory, bulk, people) -> 
                 outcomes.append(other.submit(overtake).result())
             yield item
 
-    assert bulk.delete(ADMINS, NOBODY, watch) == 2
+    assert bulk.delete(ADMINS, ANONYMOUS, watch) == 2
     assert outcomes == ["had to wait"] * 2
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_what_stops_matching_or_is_deleted_meanwhile_is_left_out(directory, bulk, people) -> None:
+def test_skips_users_that_are_changed_or_deleted_meanwhile(directory, bulk, people) -> None:
     with ThreadPoolExecutor(1) as other:
-        with directory.begin(NOBODY, for_update=True) as work:
+        with directory.begin(ANONYMOUS, for_update=True) as work:
             users = work.repository(USER_TYPE)
             first, second = users.get(people[0]), users.get(people[2])
             after = first.with_changes(UserChanges({"role": "owner"}), at=work.now)
             users.save(after, before=first)
             users.remove(second)
-            deleted = other.submit(bulk.delete, ADMINS, NOBODY)
+            deleted = other.submit(bulk.delete, ADMINS, ANONYMOUS)
         assert deleted.result() == 0
     assert state(directory)[people[0]] == ("owner", 2)
 
 
-def test_the_matches_are_erased_with_those_deleted_before(directory, bulk, people) -> None:
-    directory.commands.delete(people[4], NOBODY)
-    assert bulk.erase([people[4], people[1]], NOBODY) == 2
-    assert bulk.erase(ADMINS, NOBODY) == 2
+def test_erases_the_matches_and_users_deleted_before(directory, bulk, people) -> None:
+    directory.commands.delete(people[4], ANONYMOUS)
+    assert bulk.erase([people[4], people[1]], ANONYMOUS) == 2
+    assert bulk.erase(ADMINS, ANONYMOUS) == 2
     events = directory.events.page(Search(place=Slice(1000))).items
     for number in (0, 1, 2, 4):
         assert all(f"u{number}@x.test" not in str(event.changes) for event in events)
     assert any("u3@x.test" in str(event.changes) for event in events)
 
 
-def test_the_policy_is_asked(bulk, queries, people) -> None:
+def test_checks_the_access_policy(bulk, queries, people) -> None:
     reader = Context(Principal("secret", None, "ann", frozenset({"users:read"})))
     for command in (
         lambda: bulk.change(ALL, UserChanges({"role": "owner"}), reader),
@@ -186,13 +182,13 @@ def test_the_policy_is_asked(bulk, queries, people) -> None:
             command()
 
 
-def test_the_matches_are_counted(queries, people) -> None:
+def test_counts_the_matches(queries, people) -> None:
     assert queries.count(ALL, None) == 5
     assert queries.count(ADMINS, None) == 2
     assert queries.count(Search((Condition("role", Op.EQ, ("owner",)),)), None) == 0
 
 
-def test_values_are_counted_the_most_frequent_first(queries, directory, people) -> None:
+def test_counts_values_by_descending_frequency(queries, directory, people) -> None:
     groups = queries.count_by(ALL, "role", None, limit=10)
     assert (groups.items, groups.more) == ((("admin", 2), ("user", 2), ("guest", 1)), False)
     groups = queries.count_by(ALL, "role", None, limit=2)
@@ -206,7 +202,7 @@ def test_values_are_counted_the_most_frequent_first(queries, directory, people) 
     assert [time for time, _ in times] == sorted(time for time, _ in times)
 
 
-def test_an_id_that_vanishes_is_no_traceback(bulk, people) -> None:
-    bulk.delete([people[0]], NOBODY)
+def test_an_id_that_disappears_is_not_an_internal_error(bulk, people) -> None:
+    bulk.delete([people[0]], ANONYMOUS)
     with pytest.raises(NotFound):
-        bulk.delete(people, NOBODY)
+        bulk.delete(people, ANONYMOUS)

@@ -1,4 +1,4 @@
-"""Nothing waits longer than its deadline, whatever the database does, and all recovers after."""
+"""No call waits longer than its deadline for a database, and all calls work afterwards."""
 
 import socket
 import sqlite3
@@ -19,7 +19,7 @@ from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import NewUser, UserChanges
 
-NOBODY = Context()
+ANONYMOUS = Context()
 POSTGRESQL = ["postgresql_18", "postgresql_15"]
 SERVERS = [*POSTGRESQL, "mariadb"]
 SQL = ["sqlite", *SERVERS]
@@ -32,53 +32,53 @@ on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 
 @contextmanager
 def ends_unavailable(seconds: float = SECONDS) -> Iterator[None]:
-    """What is inside is refused, no later than the deadline, give or take a busy machine."""
+    """The block must raise Unavailable, at most 0.3 s after the deadline."""
     start = monotonic()
-    with pytest.raises(Unavailable) as refusal, deadline(seconds):
+    with pytest.raises(Unavailable) as caught, deadline(seconds):
         yield
-    assert refusal.value.code == "unavailable"
+    assert caught.value.code == "unavailable"
     assert monotonic() - start < seconds + 0.3
 
 
 @contextmanager
 def every_connection_taken(engine: Engine) -> Iterator[None]:
-    with ExitStack() as taken:
+    with ExitStack() as stack:
         for _ in range(8):
-            taken.enter_context(engine.connect())
+            stack.enter_context(engine.connect())
         yield
 
 
 @pytest.mark.parametrize("kind", SQL)
-def test_waiting_for_a_connection_ends(directory) -> None:
+def test_does_not_wait_for_a_connection_after_the_deadline(directory) -> None:
     user = directory.add("ann@example.org")
     with every_connection_taken(directory.engine):
         with ends_unavailable():
             directory.reader.get(user.id)
         with ends_unavailable():
-            directory.commands.delete(user.id, NOBODY)
+            directory.commands.delete(user.id, ANONYMOUS)
     assert directory.reader.get(user.id) == user
 
 
 @on_servers
-def test_a_frozen_server_is_not_waited_for(request, directory, kind: str) -> None:
+def test_does_not_wait_for_a_frozen_server(request, directory, kind: str) -> None:
     user = directory.add("ann@example.org")
     with request.getfixturevalue(kind).frozen():
         with ends_unavailable():
             directory.reader.get(user.id)
         with ends_unavailable():
-            directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+            directory.commands.change(user.id, UserChanges({"name": "Bo"}), ANONYMOUS)
         directory.engine.dispose()
-        with ends_unavailable():  # nor for a new connection
+        with ends_unavailable():  # also on a new connection
             directory.reader.get(user.id)
     assert directory.reader.get(user.id) == user
-    directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+    directory.commands.change(user.id, UserChanges({"name": "Bo"}), ANONYMOUS)
 
 
 @on_servers
-def test_a_server_that_freezes_within_a_unit_is_not_waited_for(
+def test_does_not_wait_for_a_server_that_freezes_during_a_unit(
     request, directory, kind: str
 ) -> None:
-    with ExitStack() as until_thawed, ends_unavailable(), directory.begin(NOBODY) as work:
+    with ExitStack() as until_thawed, ends_unavailable(), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(NewUser(email="ann@example.org", name="Ann"), at=work.now)
         until_thawed.enter_context(request.getfixturevalue(kind).frozen())
         work.repository(USER_TYPE).get(1)
@@ -105,7 +105,7 @@ def fall_asleep(engine: Engine) -> None:
 
 
 @on_servers
-def test_a_slow_query_ends_at_the_server_too(directory) -> None:
+def test_a_slow_query_also_ends_on_the_server(directory) -> None:
     with ends_unavailable():
         fall_asleep(directory.engine)
     with core_connection(directory.engine) as connection:
@@ -113,21 +113,21 @@ def test_a_slow_query_ends_at_the_server_too(directory) -> None:
 
 
 @on_servers
-def test_a_slow_query_costs_no_connection(directory) -> None:
+def test_a_slow_query_does_not_close_its_connection(directory) -> None:
     def only_session() -> int:
         with core_connection(directory.engine) as connection:
             return session(connection)
 
     directory.engine.dispose()
     before = only_session()
-    # The server ends it a twentieth before the client would: on a busy machine that is little.
+    # The server ends it slightly before the client would.
     with ends_unavailable(2):
         fall_asleep(directory.engine)
     assert only_session() == before
 
 
 @on_servers
-def test_a_frozen_server_costs_only_the_connections_that_waited(request, directory, kind) -> None:
+def test_a_frozen_server_closes_only_the_connections_that_waited(request, directory, kind) -> None:
     def sessions() -> set[int]:
         with core_connection(directory.engine) as one, core_connection(directory.engine) as other:
             return {session(one), session(other)}
@@ -140,12 +140,12 @@ def test_a_frozen_server_costs_only_the_connections_that_waited(request, directo
 
 
 @on_servers
-def test_waiting_for_a_row_that_another_holds_ends(directory) -> None:
+def test_does_not_wait_for_a_locked_row_after_the_deadline(directory) -> None:
     user = directory.add("ann@example.org")
-    with directory.begin(NOBODY, for_update=True) as work:
+    with directory.begin(ANONYMOUS, for_update=True) as work:
         work.repository(USER_TYPE).get(user.id)
         with ends_unavailable():
-            directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+            directory.commands.change(user.id, UserChanges({"name": "Bo"}), ANONYMOUS)
 
 
 @on_postgresql
@@ -168,13 +168,13 @@ def test_a_deadline_does_not_outlive_its_statement(directory) -> None:
         assert connection.execute(shown).scalar_one() == 0
 
 
-def test_a_frozen_server_is_not_waited_for_under_tls_either(mariadb, mariadb_url: str) -> None:
+def test_does_not_wait_for_a_frozen_server_over_tls(mariadb, mariadb_url: str) -> None:
     engine = make_engine(mariadb.url(make_url(mariadb_url).database, encrypted=True))
     question = text("SHOW STATUS LIKE 'Ssl_version'")
     with core_connection(engine) as connection:
         assert connection.execute(question).one()[1].startswith("TLSv1")
     with mariadb.frozen():
-        for _ in range(2):  # on the connection that there is, then on a new one
+        for _ in range(2):  # on the present connection, then on a new one
             with ends_unavailable(), core_connection(engine) as connection:
                 connection.execute(question).all()
     with core_connection(engine) as connection:
@@ -182,7 +182,7 @@ def test_a_frozen_server_is_not_waited_for_under_tls_either(mariadb, mariadb_url
     engine.dispose()
 
 
-def test_a_server_that_only_drips_is_cut_off(mariadb) -> None:
+def test_does_not_wait_for_a_server_that_sends_single_bytes(mariadb) -> None:
     with dripping(mariadb.address) as port:
         engine = make_engine(mariadb.url("roster", port=port))
         with ends_unavailable(), core_connection(engine):
@@ -191,7 +191,7 @@ def test_a_server_that_only_drips_is_cut_off(mariadb) -> None:
 
 @contextmanager
 def dripping(address: Path) -> Iterator[int]:
-    """The port of a proxy that passes on a byte of what the server says, then waits."""
+    """The port of a proxy that forwards one byte of the server's data, then waits."""
 
     def serve(listening: socket.socket) -> None:
         with suppress(OSError), socket.socket(socket.AF_UNIX) as server:
@@ -215,14 +215,14 @@ def dripping(address: Path) -> Iterator[int]:
 
 
 @on_sqlite
-def test_waiting_for_another_writer_ends(directory) -> None:
-    with directory.begin(NOBODY):
+def test_does_not_wait_for_another_writer_after_the_deadline(directory) -> None:
+    with directory.begin(ANONYMOUS):
         failed = in_a_thread(lambda: directory.add("ann@example.org"))
     assert isinstance(failed, Unavailable)
 
 
 @on_sqlite
-def test_waiting_for_another_process_ends(directory) -> None:
+def test_does_not_wait_for_another_process_after_the_deadline(directory) -> None:
     with closing(sqlite3.connect(directory.engine.url.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with ends_unavailable():
@@ -234,14 +234,14 @@ def test_waiting_for_another_process_ends(directory) -> None:
 @on_sqlite
 def test_readers_do_not_wait_for_a_writer(directory) -> None:
     user = directory.add("ann@example.org")
-    with directory.begin(NOBODY) as work, deadline(SECONDS):
+    with directory.begin(ANONYMOUS) as work, deadline(SECONDS):
         work.repository(USER_TYPE).remove(user)
         assert directory.reader.get(user.id) == user
         assert in_a_thread(lambda: directory.reader.get(user.id)) == user
 
 
 @on_sqlite
-def test_a_slow_query_of_sqlite_ends(directory) -> None:
+def test_a_slow_query_of_sqlite_ends_at_the_deadline(directory) -> None:
     endless = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     )
@@ -250,7 +250,7 @@ def test_a_slow_query_of_sqlite_ends(directory) -> None:
 
 
 def in_a_thread(work: Callable[[], object]) -> object:
-    """What the work gave or raised, done by another thread within SECONDS."""
+    """Runs `work` in another thread within SECONDS, and returns its result or error."""
     results: list[object] = []
 
     def run() -> None:
@@ -268,7 +268,7 @@ def in_a_thread(work: Callable[[], object]) -> object:
 
 @contextmanager
 def silent_host() -> Iterator[int]:
-    """The port of a host that takes connections and never says a word."""
+    """The port of a host that accepts connections and sends nothing."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         yield listening.getsockname()[1]
 
@@ -283,12 +283,12 @@ def silent_host() -> Iterator[int]:
     ],
     ids=["as SQLAlchemy", "as libpq", "as lists"],
 )
-def test_a_silent_host_leaves_time_for_the_next(postgresql_18, url: str) -> None:
+def test_tries_the_next_host_if_one_sends_nothing(postgresql_18, url: str) -> None:
     parts = {"name": "postgres", "socket": postgresql_18.socket}
     quoted = str(postgresql_18.socket).replace("/", "%2F")
     with silent_host() as silent:
         engine = make_engine(url.format(**parts, silent=silent, quoted=quoted))
-        for seconds in (2, SECONDS):  # then it is known who is silent
+        for seconds in (2, SECONDS):  # the second time, the silent host is known
             start = monotonic()
             with deadline(seconds), core_connection(engine) as connection:
                 assert connection.execute(text("SELECT 1")).scalar_one() == 1
@@ -296,14 +296,14 @@ def test_a_silent_host_leaves_time_for_the_next(postgresql_18, url: str) -> None
             engine.dispose()
 
 
-def test_a_silent_mariadb_is_given_up(mariadb) -> None:
+def test_does_not_wait_for_a_mariadb_that_sends_nothing(mariadb) -> None:
     with silent_host() as port:
         engine = make_engine(mariadb.url("roster", port=port))
         with ends_unavailable(), core_connection(engine):
             pass
 
 
-def test_hosts_that_are_all_silent_are_given_up(postgresql_18) -> None:
+def test_does_not_wait_for_hosts_that_send_nothing(postgresql_18) -> None:
     with silent_host() as one, silent_host() as other:
         engine = make_engine(f"postgresql://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres")
         with ends_unavailable(), core_connection(engine):

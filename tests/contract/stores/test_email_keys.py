@@ -1,15 +1,15 @@
-"""One mailbox, one user, on every store; and how emails are searched by their parts."""
+"""The keys of emails, and searches for parts of emails, on every store."""
 
 import pytest
 
 from adapters.sql.engine import make_engine
 from application.ports import Context
-from application.search import Condition, Op, Search, Slice
+from application.search import Condition, Op
 from application.users import USER_TYPE
 from domain.text import email_key
 from domain.users import EmailTaken, NewUser, UserChanges
 
-NOBODY = Context()
+ANONYMOUS = Context()
 SAME = [
     ("ann@münchen.example", "ann@xn--mnchen-3ya.example"),
     ("ann@xn--mnchen-3ya.example", "Ann@MÜNCHEN.example"),
@@ -17,12 +17,11 @@ SAME = [
     ("fay@example.com", "fay\ufe0f@example.com"),
     ("é@example.org", "e\u034f\u0301@example.org"),
 ]
-one_mailbox = pytest.mark.parametrize(("held", "same"), SAME, ids=range(len(SAME)))
+one_mailbox = pytest.mark.parametrize(("stored", "same"), SAME, ids=range(len(SAME)))
 
 
 def found(directory, *conditions: Condition) -> list[str]:
-    page = directory.reader.page(Search(conditions, place=Slice(1000)))
-    return [user.email for user in page.items]
+    return [user.email for user in directory.find(*conditions)]
 
 
 def by_key(op: Op, *emails: str) -> Condition:
@@ -30,44 +29,47 @@ def by_key(op: Op, *emails: str) -> Condition:
 
 
 @one_mailbox
-def test_a_mailbox_belongs_to_one_user(directory, held: str, same: str) -> None:
-    directory.add(held)
+def test_a_mailbox_has_one_user(directory, stored: str, same: str) -> None:
+    directory.add(stored)
     other = directory.add("other@example.org")
     with pytest.raises(EmailTaken):
         directory.add(same)
     with pytest.raises(EmailTaken):
-        directory.commands.change(other.id, UserChanges({"email": same}), NOBODY)
-    with directory.begin(NOBODY) as work:
+        directory.commands.change(other.id, UserChanges({"email": same}), ANONYMOUS)
+    with directory.begin(ANONYMOUS) as work:
         new = [NewUser(email=email, name="New") for email in ("new@x.test", same, "NEW@x.test")]
         assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == [1, 2]
-    assert found(directory) == [held, "other@example.org", "new@x.test"]
+    assert found(directory) == [stored, "other@example.org", "new@x.test"]
 
 
 @one_mailbox
-def test_a_user_is_found_by_any_email_of_the_mailbox(directory, held: str, same: str) -> None:
-    user = directory.add(held)
+def test_finds_a_user_by_any_email_of_the_mailbox(directory, stored: str, same: str) -> None:
+    user = directory.add(stored)
     directory.add("other@example.org")
     for op in (Op.EQ, Op.IN):
-        assert found(directory, by_key(op, same)) == [held]
-    assert found(directory, by_key(Op.IN, same, "other@example.org")) == [held, "other@example.org"]
+        assert found(directory, by_key(op, same)) == [stored]
+    assert found(directory, by_key(Op.IN, same, "other@example.org")) == [
+        stored,
+        "other@example.org",
+    ]
     assert found(directory, by_key(Op.NE, same)) == ["other@example.org"]
-    with directory.begin(NOBODY) as work:
+    with directory.begin(ANONYMOUS) as work:
         assert dict(
             work.repository(USER_TYPE).find_by_keys(USER_TYPE.unique[0], [same, "nobody@x.test"])
-        ) == {email_key(held): user}
+        ) == {email_key(stored): user}
 
 
 @one_mailbox
-def test_a_user_may_write_its_email_in_another_way(directory, held: str, same: str) -> None:
-    user = directory.add(held)
-    changed = directory.commands.change(user.id, UserChanges({"email": same}), NOBODY)
+def test_a_user_can_change_the_spelling_of_its_email(directory, stored: str, same: str) -> None:
+    user = directory.add(stored)
+    changed = directory.commands.change(user.id, UserChanges({"email": same}), ANONYMOUS)
     assert directory.reader.get(user.id) == changed
-    assert found(directory, by_key(Op.EQ, held)) == [same]
-    directory.commands.change(user.id, UserChanges({"email": "else@x.test"}), NOBODY)
-    assert directory.add(held).email == held
+    assert found(directory, by_key(Op.EQ, stored)) == [same]
+    directory.commands.change(user.id, UserChanges({"email": "else@x.test"}), ANONYMOUS)
+    assert directory.add(stored).email == stored
 
 
-def test_domains_that_only_fold_alike_are_two_mailboxes(directory) -> None:
+def test_domains_that_are_equal_only_when_folded_are_two_mailboxes(directory) -> None:
     directory.add("ann@straße.example")
     directory.add("ann@strasse.example")
     assert found(directory, by_key(Op.EQ, "ann@STRASSE.example")) == ["ann@strasse.example"]
@@ -93,27 +95,27 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("email", "op", "part", "is_found"), PARTS, ids=range(len(PARTS)))
-def test_parts_of_an_email_are_those_of_its_folded_form(
+def test_searches_for_parts_of_the_folded_email(
     directory, email: str, op: Op, part: str, is_found: bool
 ) -> None:
     directory.add("other@nowhere.test")
     user = directory.add("first@nowhere.test")
-    with directory.begin(NOBODY) as work:
+    with directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add_many([NewUser(email=email, name="Many")], at=work.now)
     condition = Condition.folding("email", op, (part,))
-    everyone = part == ""
-    others = ["other@nowhere.test", "first@nowhere.test"] if everyone else []
+    matches_all = part == ""
+    others = ["other@nowhere.test", "first@nowhere.test"] if matches_all else []
     assert found(directory, condition) == others + [email] * is_found
-    work_on = UserChanges({"email": "second@nowhere.test"})
-    one = directory.reader.page(Search((by_key(Op.EQ, email),))).items[0]
-    directory.commands.change(one.id, work_on, NOBODY)
-    directory.commands.change(user.id, UserChanges({"email": email}), NOBODY)
+    (added,) = directory.find(by_key(Op.EQ, email))
+    changes = UserChanges({"email": "second@nowhere.test"})
+    directory.commands.change(added.id, changes, ANONYMOUS)
+    directory.commands.change(user.id, UserChanges({"email": email}), ANONYMOUS)
     assert (email in found(directory, condition)) is is_found
-    assert ("second@nowhere.test" in found(directory, condition)) is everyone
+    assert ("second@nowhere.test" in found(directory, condition)) is matches_all
 
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN, Op.NE])
-def test_the_folded_form_of_an_email_is_compared_too(directory, op: Op) -> None:
+def test_compares_the_folded_email(directory, op: Op) -> None:
     directory.add("ann@münchen.example")
     directory.add("bob@example.org")
     equal = found(directory, Condition.folding("email", op, ("ANN@MÜNCHEN.example",)))
@@ -122,7 +124,7 @@ def test_the_folded_form_of_an_email_is_compared_too(directory, op: Op) -> None:
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN, Op.NE])
 @pytest.mark.parametrize("length", [99, 100, 101, 250])
-def test_long_names_are_compared_as_a_whole(directory, op: Op, length: int) -> None:
+def test_compares_long_names_completely(directory, op: Op, length: int) -> None:
     name = "\ufdfa" * (length // 18) + "N" * (length % 18 + 30)
     directory.add("longer@x.test", f"{name}o"[-250:])
     directory.add("equal@x.test", name)
@@ -133,12 +135,12 @@ def test_long_names_are_compared_as_a_whole(directory, op: Op, length: int) -> N
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_many_emails_beyond_ascii_arrive_by_copy(directory, directory_of) -> None:
+def test_adds_emails_that_are_not_ascii_by_copy(directory, directory_of) -> None:
     url = directory.engine.url.render_as_string(hide_password=False)
     alone = directory_of(make_engine(url, alone=True))
     emails = ["ann@münchen.example", "bob@example.org", "back/slash@x.test", "jürgen@x.test"]
     new = [NewUser(email=email, name=r"back\slash \N") for email in emails]
-    with alone.begin(NOBODY) as work:
+    with alone.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
     assert found(directory) == emails
     assert found(directory, Condition.folding("email", Op.CONTAINS, ("ü",))) == [

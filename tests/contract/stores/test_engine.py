@@ -1,4 +1,4 @@
-"""Which URLs name a database, and what is said of those that don't."""
+"""URLs of databases, and the errors for other URLs."""
 
 import pytest
 
@@ -29,20 +29,20 @@ from adapters.sql.engine import make_engine
         "mariadb+pymysql://ann:secret@db/roster?connect_timeout=0",
     ],
 )
-def test_a_url_that_names_no_database_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(ValueError) as refusal:
+def test_rejects_an_invalid_url_without_quoting_it(url: str) -> None:
+    with pytest.raises(ValueError) as caught:
         make_engine(url)
-    assert "secret" not in str(refusal.value)
-    assert len(str(refusal.value).splitlines()) == 1
+    assert "secret" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
-def test_who_asks_sqlite_for_memory_is_told_what_to_use() -> None:
+def test_the_error_for_sqlite_in_memory_names_the_right_url() -> None:
     with pytest.raises(ValueError, match="memory://"):
         make_engine("sqlite://")
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "postgresql+psycopg2", "postgres"])
-def test_postgresql_is_reached_by_psycopg2_and_its_password_stays_hidden(kind: str) -> None:
+def test_connects_to_postgresql_with_psycopg2_and_hides_the_password(kind: str) -> None:
     engine = make_engine(f"{kind}://ann:p%40ss@db:5433/roster?sslmode=require")
     assert (engine.name, engine.driver) == ("postgresql", "psycopg2")
     arguments = engine.dialect.create_connect_args(engine.url)[1]
@@ -65,7 +65,7 @@ def test_postgresql_is_reached_by_psycopg2_and_its_password_stays_hidden(kind: s
         "postgresql://ann@/roster?host=one,two&port=5432,5433",
     ],
 )
-def test_several_hosts_are_understood_in_every_spelling(url: str) -> None:
+def test_accepts_several_hosts_in_every_spelling(url: str) -> None:
     engine = make_engine(url)
     arguments = engine.dialect.create_connect_args(engine.url)[1]
     assert (arguments["host"], arguments["port"]) == ("one,two", "5432,5433")

@@ -33,7 +33,7 @@ from domain.attributes import StaleVersion
 from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 SCOPES = frozenset({"users:read", "users:write", "users:erase"})
-NOBODY = Context()
+ANONYMOUS = Context()
 EMAIL, FORMER = "Needle.Ünique@example.org", "former.needle@example.org"
 NAME, FORMER_NAME = 'Needle "Ö" O\'Brien', "FormerNeedle"
 SUBJECT, REQUEST = "subject-needle", "request-needle"
@@ -65,17 +65,17 @@ def principal(subject: str) -> Context:
 
 
 def history(directory: Any, user_id: int) -> tuple[Event, ...]:
-    of_users = History(USER_TYPE, directory.events, directory.reader.get)
-    return of_users.page(user_id, Search(of_users.about(user_id))).items
+    users = History(USER_TYPE, directory.events, directory.reader.get)
+    return users.page(user_id, Search(users.about(user_id))).items
 
 
-def ask(
-    directory: Any, key: str, answering: Callable[[UnitRunner], StoredResponse]
+def send(
+    directory: Any, key: str, handler: Callable[[UnitRunner], StoredResponse]
 ) -> StoredResponse:
     run = retrying(directory.begin)
-    refused = StoredResponse(409, {"X": NAME}, NAME.encode(), frozenset())
+    rejected = StoredResponse(409, {"X": NAME}, NAME.encode(), frozenset())
     return run_idempotently(
-        run, IdempotentRequest(key, "d", "o"), NOBODY, answering, lambda _: refused
+        run, IdempotentRequest(key, "d", "o"), ANONYMOUS, handler, lambda _: rejected
     )
 
 
@@ -87,7 +87,10 @@ def containing(*users: User) -> StoredResponse:
 
 
 def write_person(directory: Any) -> tuple[int, int]:
-    """Write a person's values everywhere. The ids of the person and of a user that it changed."""
+    """Writes a person's values everywhere.
+
+    Returns the ids of the person and of another user, which the person changed.
+    """
     bystander = directory.add("bystander@example.org", "Bystander")
 
     def create(run: UnitRunner) -> StoredResponse:
@@ -95,18 +98,18 @@ def write_person(directory: Any) -> tuple[int, int]:
         return containing(Commands(USER_TYPE, run).create(new, principal(FORMER)))
 
     def read(run: UnitRunner) -> StoredResponse:
-        """Two users in one response, of which nothing was changed."""
+        """Returns two unchanged users in one response."""
         commands = Commands(USER_TYPE, run)
-        users = (commands.change(each, UserChanges({}), NOBODY) for each in (1 + person, person))
+        users = (commands.change(each, UserChanges({}), ANONYMOUS) for each in (1 + person, person))
         return containing(*(user for user in users if user))
 
-    ask(directory, "create", create)
+    send(directory, "create", create)
     (person,) = (u.id for u in directory.reader.page(Search()).items if u.email == FORMER)
     another = directory.add("another@example.org", "Another")
     assert another.id == person + 1
     changes = UserChanges({"email": EMAIL, "name": NAME})
     directory.commands.change(person, changes, principal(EMAIL))
-    ask(directory, "read", read)
+    send(directory, "read", read)
     for number, actor in enumerate((EMAIL.upper(), FORMER, NAME, SUBJECT)):
         role = UserChanges({"role": f"role{number}"})
         directory.commands.change(bystander.id, role, principal(actor))
@@ -114,7 +117,7 @@ def write_person(directory: Any) -> tuple[int, int]:
 
 
 def contents(directory: Any) -> dict[str, str]:
-    """Everything that the store holds, by table."""
+    """The whole content of the store, by table."""
     if directory.engine is None:
         store = directory.begin.__self__
         return {name: str(vars(store)[name]) for name in vars(store)}
@@ -143,8 +146,8 @@ def files(directory: Any) -> Iterator[bytes]:
             yield subprocess.run(["cat", file], check=True, capture_output=True).stdout
 
 
-def held(directory: Any, needle: str = NEEDLE) -> list[str]:
-    """Where the needle is."""
+def occurrences(directory: Any, needle: str = NEEDLE) -> list[str]:
+    """The tables that contain the needle, and "file" if SQLite's files do."""
     tables = [name for name, text in contents(directory).items() if needle in text.lower()]
     in_files = any(needle.encode() in data.lower() for data in files(directory))
     return [*tables, *(["file"] if in_files else [])]
@@ -157,105 +160,116 @@ def test_every_table_is_registered(directory: Any) -> None:
         assert set(contents(directory)) == set(REGISTRY)
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["there", "deleted before"])
-def test_nothing_contains_an_erased_person(directory: Any, there: bool) -> None:
+TABLES = ["answers", "events", "users"]
+PLACES = {
+    "memory": ["_answers", "_events", "_rows"],
+    "sqlite": ["answers", "events", "file", "users"],
+    **dict.fromkeys(("postgresql_18", "postgresql_15", "mariadb"), TABLES),
+}
+"""The places with the values of a person before an erasure."""
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["exists", "deleted before"])
+def test_no_table_and_no_file_contains_an_erased_person(directory: Any, exists: bool) -> None:
     person, bystander = write_person(directory)
-    assert {"users", "events", "answers"} <= {name.strip("_") for name in held(directory)} | {
-        "users"
-    }
-    if not there:
+    assert sorted(occurrences(directory)) == PLACES[directory.name]
+    if not exists:
         directory.commands.delete(person, principal(EMAIL))
     directory.commands.erase(person, principal(FORMER), subjects=[SUBJECT])
-    assert held(directory) == []
-    kept = [
+    assert occurrences(directory) == []
+    events = [
         (event.action, event.actor_kind, event.request_id)
         for event in history(directory, bystander)
     ]
-    assert kept[:1] == [("created", None, None)]
-    assert kept[1:] == [("changed", "key_set", None)] * 4
+    assert events[:1] == [("created", None, None)]
+    assert events[1:] == [("changed", "key_set", None)] * 4
     about = history(directory, person)
     assert [each.action for each in about] == ["created", "changed", "deleted", "erased"]
     assert {each.request_id for each in about} == {None}
     for key in ("create", "read"):
         with pytest.raises(ResponseErased):
-            ask(directory, key, lambda _: pytest.fail("it is not executed again"))
+            send(directory, key, lambda _: pytest.fail("the request is handled again"))
 
 
 def test_others_keep_their_values(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
     other = directory.add("other@example.org", "Other")
-    stored = ask(directory, "other", lambda _: containing(other))
+    stored = send(directory, "other", lambda _: containing(other))
     role = UserChanges({"role": "admin"})
-    directory.commands.change(other.id, role, principal("somebody else"))
-    directory.commands.erase(person.id, NOBODY)
-    assert ask(directory, "other", lambda _: containing(person)) == stored
+    directory.commands.change(other.id, role, principal("another client"))
+    directory.commands.erase(person.id, ANONYMOUS)
+    assert send(directory, "other", lambda _: containing(person)) == stored
     changed = history(directory, other.id)[-1]
-    assert (changed.actor, changed.request_id) == ("somebody else", REQUEST)
+    assert (changed.actor, changed.request_id) == ("another client", REQUEST)
 
 
-def test_an_erased_key_stays_used_whatever_is_sent_with_it(directory: Any) -> None:
+def test_the_key_of_an_erased_response_cannot_be_reused(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
-    ask(directory, "key", lambda _: containing(person))
-    directory.commands.erase(person.id, NOBODY)
+    send(directory, "key", lambda _: containing(person))
+    directory.commands.erase(person.id, ANONYMOUS)
     run = retrying(directory.begin)
     with pytest.raises(ResponseErased):
         run_idempotently(
-            run, IdempotentRequest("key", "other", "o"), NOBODY, lambda _: containing(person), str
+            run,
+            IdempotentRequest("key", "other", "o"),
+            ANONYMOUS,
+            lambda _: containing(person),
+            str,
         )
-    with directory.begin(NOBODY) as work:  # until it expires
+    with directory.begin(ANONYMOUS) as work:  # until the key expires
         assert (
             work.idempotency.reserve("key", "d", owner="o", at=work.now + IDEMPOTENCY_TTL) is None
         )
         work.idempotency.store("key", containing(person))
-    assert ask(directory, "key", lambda _: pytest.fail("stored")).status == 200
+    assert send(directory, "key", lambda _: pytest.fail("stored")).status == 200
 
 
-def test_a_refusal_is_erased_with_what_it_is_about(directory: Any) -> None:
+def test_erases_an_error_response_about_the_person(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
     about = StoredResponse(409, {}, NAME.encode(), frozenset([(USER_TYPE.name, person.id)]))
 
-    def refuse(_: UnitRunner) -> StoredResponse:
+    def reject(_: UnitRunner) -> StoredResponse:
         raise EmailTaken
 
     run_idempotently(
         retrying(directory.begin),
         IdempotentRequest("key", "d", "o"),
-        NOBODY,
-        refuse,
+        ANONYMOUS,
+        reject,
         lambda _: about,
     )
-    directory.commands.erase(person.id, NOBODY)
-    assert held(directory) == []
+    directory.commands.erase(person.id, ANONYMOUS)
+    assert occurrences(directory) == []
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
-def test_a_response_of_the_release_before_is_erased(directory: Any) -> None:
-    """It is not known which resources it contains."""
+def test_erases_a_response_of_an_earlier_release(directory: Any) -> None:
+    """Such a response does not state which resources it contains."""
     person = directory.add(EMAIL, NAME)
-    ask(directory, "key", lambda _: containing(person))
+    send(directory, "key", lambda _: containing(person))
     with directory.engine.connect() as connection:
         connection.execute(text("DELETE FROM answer_subjects"))
         connection.execute(update(ANSWERS).values(owner=None))
-    directory.commands.erase(person.id, NOBODY)
-    assert held(directory) == []
+    directory.commands.erase(person.id, ANONYMOUS)
+    assert occurrences(directory) == []
 
 
-def test_a_version_can_be_expected(directory: Any) -> None:
+def test_an_erasure_can_require_a_version(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
     with pytest.raises(StaleVersion):
-        directory.commands.erase(person.id, NOBODY, expected={2})
-    directory.commands.delete(person.id, NOBODY, expected={1})
+        directory.commands.erase(person.id, ANONYMOUS, expected={2})
+    directory.commands.delete(person.id, ANONYMOUS, expected={1})
     with pytest.raises(StaleVersion):
-        directory.commands.erase(person.id, NOBODY, expected={1})
+        directory.commands.erase(person.id, ANONYMOUS, expected={1})
     with pytest.raises(UserNotFound):
-        directory.commands.erase(person.id + 1, NOBODY, expected={1})
+        directory.commands.erase(person.id + 1, ANONYMOUS, expected={1})
     assert NEEDLE in str(history(directory, person.id)).lower()
-    directory.commands.erase(person.id, NOBODY)
+    directory.commands.erase(person.id, ANONYMOUS)
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
 @pytest.mark.parametrize("changes", [{}, {"role": "admin"}], ids=["reads", "changes"])
-def test_a_response_that_is_being_stored_is_erased_or_not_stored(
+def test_erases_a_response_that_is_stored_at_the_same_time(
     directory: Any, changes: dict[str, str]
 ) -> None:
     """The erasure waits for the unit of work that has read the user."""
@@ -263,39 +277,39 @@ def test_a_response_that_is_being_stored_is_erased_or_not_stored(
     read, erasing = Signal(), Signal()
 
     def slow(run: UnitRunner) -> StoredResponse:
-        user = Commands(USER_TYPE, run).change(person.id, UserChanges(changes), NOBODY)
+        user = Commands(USER_TYPE, run).change(person.id, UserChanges(changes), ANONYMOUS)
         read.set()
         assert erasing.wait(20)
         wait_for_a_lock(directory.engine)
         return containing(user)
 
     with ThreadPoolExecutor(2) as threads, deadline(30):
-        storing = threads.submit(ask, directory, "key", slow)
+        storing = threads.submit(send, directory, "key", slow)
         assert read.wait(20)
-        erased = threads.submit(directory.commands.erase, person.id, NOBODY)
+        erased = threads.submit(directory.commands.erase, person.id, ANONYMOUS)
         erasing.set()
         assert storing.result(30).status == 200
         erased.result(30)
-    assert held(directory) == []
+    assert occurrences(directory) == []
 
 
 LOCKS = {
     "postgresql": "SELECT count(*) FROM pg_stat_activity"
     " WHERE wait_event_type = 'Lock' AND datname = current_database()",
-    # An erasure is there long enough to be seen only while it waits.
+    # The statement of an erasure is only visible while it waits.
     "mariadb": "SELECT count(*) FROM information_schema.processlist"
     " WHERE info LIKE '%DELETE FROM users%' AND db = DATABASE() AND id <> CONNECTION_ID()",
 }
 
 
 def wait_for_a_lock(engine: Engine) -> None:
-    """Until a transaction waits for another."""
+    """Waits until a transaction waits for another one."""
     with engine.connect() as connection:
         while not connection.execute(text(LOCKS[engine.name])).scalar_one():
             pass
 
 
-def test_erasures_and_changes_at_once_leave_nothing(directory: Any) -> None:
+def test_concurrent_erasures_and_changes_leave_no_personal_data(directory: Any) -> None:
     people = [directory.add(f"needle{number}@example.org", NAME) for number in range(6)]
     store = retrying(directory.begin)
 
@@ -304,14 +318,18 @@ def test_erasures_and_changes_at_once_leave_nothing(directory: Any) -> None:
 
         def changing(run: UnitRunner) -> StoredResponse:
             name = UserChanges({"name": f"{NAME} {number}"})
-            return containing(Commands(USER_TYPE, run).change(person.id, name, NOBODY))
+            return containing(Commands(USER_TYPE, run).change(person.id, name, ANONYMOUS))
 
-        def refusing(_: Exception) -> StoredResponse:
+        def reject(_: Exception) -> StoredResponse:
             return StoredResponse(404, {}, b"")
 
         with suppress(ResponseErased), deadline(30):
             run_idempotently(
-                store, IdempotentRequest(f"key{number % 30}", "d", "o"), NOBODY, changing, refusing
+                store,
+                IdempotentRequest(f"key{number % 30}", "d", "o"),
+                ANONYMOUS,
+                changing,
+                reject,
             )
 
     def erase(person: User) -> None:
@@ -323,21 +341,21 @@ def test_erasures_and_changes_at_once_leave_nothing(directory: Any) -> None:
         erasing = [threads.submit(erase, person) for person in people]
         for each in (*changing, *erasing):
             each.result(60)
-    for person in people:  # by the one who was erased, in the meantime
-        directory.commands.erase(person.id, NOBODY, subjects=[EMAIL])
-    assert held(directory) == []
+    for person in people:  # the actors of the erasures wrote the email again
+        directory.commands.erase(person.id, ANONYMOUS, subjects=[EMAIL])
+    assert occurrences(directory) == []
 
 
 def keep_free_parts(connection: Any, *_: object) -> None:
     connection.execute("PRAGMA secure_delete=OFF")
 
 
-def test_former_values_in_free_parts_of_the_file_are_removed(tmp_path: Path, directory_of) -> None:
-    """What is deleted stays in the file, unless SQLite was built to overwrite it."""
+def test_removes_earlier_values_from_free_parts_of_the_file(tmp_path: Path, directory_of) -> None:
+    """Deleted values remain in the file, unless SQLite is built to overwrite them."""
     engine = migrated(tmp_path)
     event.listen(engine, "checkout", keep_free_parts)
     directory = directory_of(engine)
-    with directory.begin(NOBODY) as work:
+    with directory.begin(ANONYMOUS) as work:
         people = [
             work.repository(USER_TYPE).add(
                 NewUser(email=f"needle-{n * 79 % 401:03}@example.org", name="N" * (1 + n % 200)),
@@ -347,14 +365,14 @@ def test_former_values_in_free_parts_of_the_file_are_removed(tmp_path: Path, dir
         ]
         for person in people:
             work.repository(USER_TYPE).remove(person)
-    with directory.engine.connect() as connection:  # only the last one is left in the tables
+    with directory.engine.connect() as connection:  # the tables contain only the last person
         connection.execute(text("DELETE FROM events WHERE subject_id <> :id"), {"id": person.id})
-    assert held(directory)
-    directory.commands.erase(person.id, NOBODY)
-    assert held(directory) == []
+    assert occurrences(directory) == ["events", "file"]
+    directory.commands.erase(person.id, ANONYMOUS)
+    assert occurrences(directory) == []
 
 
-def test_a_reader_that_keeps_the_log_does_not_make_an_erasure_fail(
+def test_a_reader_that_blocks_the_checkpoint_does_not_fail_an_erasure(
     tmp_path: Path, directory_of
 ) -> None:
     directory = directory_of(migrated(tmp_path))
@@ -363,15 +381,15 @@ def test_a_reader_that_keeps_the_log_does_not_make_an_erasure_fail(
     with reader.connect() as connection:
         connection.exec_driver_sql("BEGIN")
         connection.exec_driver_sql("SELECT * FROM users").fetchall()
-        directory.commands.erase(person.id, NOBODY)
-        assert held(directory) == ["file"]
+        directory.commands.erase(person.id, ANONYMOUS)
+        assert occurrences(directory) == ["file"]
         connection.exec_driver_sql("ROLLBACK")
     reader.dispose()
     directory.begin.__self__.purge()
-    assert held(directory) == []
+    assert occurrences(directory) == []
 
 
-def test_a_file_without_remnants_is_not_written_anew(tmp_path: Path, directory_of) -> None:
+def test_does_not_rewrite_a_file_without_deleted_values(tmp_path: Path, directory_of) -> None:
     directory = directory_of(migrated(tmp_path))
     directory.add(EMAIL, NAME)
     with directory.engine.connect() as connection:
@@ -388,14 +406,14 @@ def migrated(tmp_path: Path) -> Engine:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
-def test_many_actors_are_found(directory: Any) -> None:
+def test_erases_an_actor_among_many(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
     bystander = directory.add("bystander@example.org", "Bystander")
     for number in range(200):
         subject = f"{number}@example.org" if number % 50 else EMAIL.swapcase()
         role = UserChanges({"role": f"r{number}"})
         directory.commands.change(bystander.id, role, principal(subject))
-    directory.commands.erase(person.id, NOBODY)
+    directory.commands.erase(person.id, ANONYMOUS)
     with directory.engine.connect() as connection:
         count = connection.execute(text("SELECT count(DISTINCT actor) FROM events"))
         assert count.scalar_one() == 196
@@ -403,9 +421,9 @@ def test_many_actors_are_found(directory: Any) -> None:
 
 def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
     for number in range(120):
-        ask(directory, f"key{number}", lambda _: StoredResponse(200, {}, b""))
+        send(directory, f"key{number}", lambda _: StoredResponse(200, {}, b""))
     counts = []
-    with directory.begin(NOBODY) as work:
+    with directory.begin(ANONYMOUS) as work:
         until = work.now - timedelta(days=1)
         assert work.idempotency.delete_expired(until) == 0
         while count := work.idempotency.delete_expired(work.now):
@@ -427,7 +445,7 @@ def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
     person = directory.add(email, NAME)
     other = directory.add("other@example.org", "Other")
     directory.commands.change(other.id, UserChanges({"role": "admin"}), principal(actor))
-    directory.commands.erase(person.id, NOBODY)
+    directory.commands.erase(person.id, ANONYMOUS)
     assert history(directory, other.id)[-1].actor is None
 
 
@@ -447,10 +465,10 @@ def test_an_actor_that_contains_the_email_is_erased(
     directory: Any, actor: str, left: str | None
 ) -> None:
     person = directory.add("needle@xn--bcher-kva.example", NAME)
-    directory.commands.change(person.id, UserChanges({"email": "needle@example.org"}), NOBODY)
+    directory.commands.change(person.id, UserChanges({"email": "needle@example.org"}), ANONYMOUS)
     other = directory.add("other@example.org", "Other")
     directory.commands.change(other.id, UserChanges({"role": "admin"}), principal(actor))
-    directory.commands.erase(person.id, NOBODY)
+    directory.commands.erase(person.id, ANONYMOUS)
     assert history(directory, other.id)[-1].actor == left
 
 
@@ -463,9 +481,9 @@ def test_an_actor_that_contains_the_email_is_erased(
         ("NEEDLE-Ü%_@example.org", "needle-ü%_@example.org"),
     ],
 )
-@pytest.mark.parametrize("there", [True, False], ids=["there", "deleted before"])
+@pytest.mark.parametrize("exists", [True, False], ids=["exists", "deleted before"])
 def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
-    directory: Any, former: str, email: str, there: bool
+    directory: Any, former: str, email: str, exists: bool
 ) -> None:
     """A person whose user was deleted and created again is one person."""
     stored = []
@@ -476,17 +494,17 @@ def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
         )
         return containing(stored[-1])
 
-    ask(directory, "former", create)
-    directory.commands.delete(stored[0].id, NOBODY)
+    send(directory, "former", create)
+    directory.commands.delete(stored[0].id, ANONYMOUS)
     person = directory.add(email, FORMER_NAME)
-    if not there:
-        directory.commands.delete(person.id, NOBODY)
-    directory.commands.erase(person.id, NOBODY)
-    assert held(directory) == []
+    if not exists:
+        directory.commands.delete(person.id, ANONYMOUS)
+    directory.commands.erase(person.id, ANONYMOUS)
+    assert occurrences(directory) == []
     about = history(directory, stored[0].id)
     assert [each.action for each in about] == ["created", "deleted", "erased"]
     with pytest.raises(ResponseErased):
-        ask(directory, "former", lambda _: pytest.fail("it is not executed again"))
+        send(directory, "former", lambda _: pytest.fail("the request is handled again"))
 
 
 def test_users_with_another_mailbox_and_those_that_exist_are_not_erased(directory: Any) -> None:
@@ -495,11 +513,11 @@ def test_users_with_another_mailbox_and_those_that_exist_are_not_erased(director
         for email in ("aneedle@example.org", "needle@example.com", "needl_@example.org")
     ]
     for other in others:
-        directory.commands.delete(other.id, NOBODY)
+        directory.commands.delete(other.id, ANONYMOUS)
     person = directory.add("needle@example.org", NAME)
-    directory.commands.change(person.id, UserChanges({"email": "second@example.org"}), NOBODY)
+    directory.commands.change(person.id, UserChanges({"email": "second@example.org"}), ANONYMOUS)
     successor = directory.add("needle@example.org", "Successor")
-    directory.commands.erase(person.id, NOBODY)
+    directory.commands.erase(person.id, ANONYMOUS)
     for other in (*others, successor):
         created = history(directory, other.id)[0]
         assert created.changes["email"]["to"] == other.email

@@ -1,4 +1,4 @@
-"""Ready is a database in which a user can be created, with every table and privilege it takes."""
+"""A database is ready if a user can be created: with every table and every privilege."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from application.ports import Context, Unavailable
 from application.users import USER_TYPE
 from domain.users import NewUser
 
-NOBODY = Context()
+ANONYMOUS = Context()
 ANN = NewUser(email="ann@example.org", name="Ann")
 TABLES = sorted(METADATA.tables)
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -28,7 +28,7 @@ _numbers = count(1)
 
 
 class Granted:
-    """A migrated database, and a user of it that may do what serving takes."""
+    """A migrated database, and a database user with the privileges of a serving process."""
 
     def __init__(self, server, kind: str) -> None:
         self.kind = kind
@@ -54,7 +54,7 @@ class Granted:
         self.url = self._owner.replace("postgres@", f"{self.role}@")
 
     def execute(self, *statements: str) -> None:
-        """As the superuser, in this database."""
+        """Runs statements in this database, as the superuser."""
         if self.kind == "mariadb":
             for statement in statements:
                 self._server.execute(statement)
@@ -82,26 +82,27 @@ def granted(server) -> Granted:
     return Granted(*server)
 
 
-def refusal_of(url: str, directory_of: Callable) -> Unavailable:
-    """Why the database is not ready; the start is refused for the same reason."""
+def error_of(url: str, directory_of: Callable) -> Unavailable:
+    """Returns why the database is not ready. A server does not start for the same reason."""
     engine = make_engine(url)
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         directory_of(engine).ready()
     with pytest.raises(Unavailable) as at_start:
         check_database(engine)
-    assert at_start.value.code == refusal.value.code
-    return refusal.value
+    assert at_start.value.code == caught.value.code
+    return caught.value
 
 
-def test_a_user_with_the_documented_privileges_is_ready_and_serves(
+def test_a_user_with_the_documented_privileges_is_ready(
     granted: Granted, directory_of: Callable
 ) -> None:
     directory = directory_of(make_engine(granted.url))
     directory.ready()
-    user = directory.commands.create(ANN, NOBODY)
-    directory.commands.delete(user.id, NOBODY)
-    directory.commands.erase(user.id, NOBODY)
-    assert directory.events.read_from(0, size=10)
+    user = directory.commands.create(ANN, ANONYMOUS)
+    directory.commands.delete(user.id, ANONYMOUS)
+    directory.commands.erase(user.id, ANONYMOUS)
+    actions = [event.action for _, event in directory.events.read_from(0, size=10)]
+    assert actions == ["created", "deleted", "erased"]
 
 
 def test_each_privilege_on_each_table_is_checked(granted: Granted, directory_of: Callable) -> None:
@@ -111,35 +112,35 @@ def test_each_privilege_on_each_table_is_checked(granted: Granted, directory_of:
     for table in TABLES:
         for privilege in PRIVILEGES:
             granted.revoke(privilege, table)
-            with pytest.raises(Unavailable) as refusal:
+            with pytest.raises(Unavailable) as caught:
                 directory.ready()
-            assert refusal.value.code == "not_permitted", (privilege, table)
-            assert table in refusal.value.explanation
-            assert privilege in refusal.value.explanation
-            assert table not in refusal.value.detail, "clients are not told"
-            of_maria = granted.kind == "mariadb"
-            database, host = (f"{granted.name}.", "@localhost") if of_maria else ("", "")
+            assert caught.value.code == "not_permitted", (privilege, table)
+            assert table in caught.value.explanation
+            assert privilege in caught.value.explanation
+            assert table not in caught.value.detail, "the detail is for clients"
+            on_mariadb = granted.kind == "mariadb"
+            database, host = (f"{granted.name}.", "@localhost") if on_mariadb else ("", "")
             granted.execute(undo.format(privilege, database, table, granted.role, host))
     directory.ready()
 
 
 def test_the_version_must_be_readable(granted: Granted, directory_of: Callable) -> None:
     granted.revoke("SELECT", schema.VERSION_TABLE)
-    refusal = refusal_of(granted.url, directory_of)
-    assert refusal.code == "not_permitted"
-    assert schema.VERSION_TABLE in refusal.explanation
+    error = error_of(granted.url, directory_of)
+    assert error.code == "not_permitted"
+    assert schema.VERSION_TABLE in error.explanation
 
 
-def test_a_request_without_the_privilege_is_not_told_that_nothing_can_be_reached(
+def test_a_request_without_the_privilege_is_not_permitted(
     granted: Granted, directory_of: Callable
 ) -> None:
     granted.revoke("INSERT", "events")
     directory = directory_of(make_engine(granted.url))
-    with pytest.raises(Unavailable) as refusal:
-        directory.commands.create(ANN, NOBODY)
-    assert refusal.value.code == "not_permitted"
-    assert "events" in refusal.value.explanation
-    assert "events" not in refusal.value.detail
+    with pytest.raises(Unavailable) as caught:
+        directory.commands.create(ANN, ANONYMOUS)
+    assert caught.value.code == "not_permitted"
+    assert "events" in caught.value.explanation
+    assert "events" not in caught.value.detail
 
 
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
@@ -161,82 +162,82 @@ def referring_to(table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_each_table_must_be_there(owned, directory_of: Callable, table: str) -> None:
+def test_reports_each_missing_table(owned, directory_of: Callable, table: str) -> None:
     with owned.connect() as connection:
         if owned.dialect.name == "postgresql":
             connection.exec_driver_sql(f"DROP TABLE {table} CASCADE")
         else:
             for each in (*referring_to(table), table):
                 connection.exec_driver_sql(f"DROP TABLE {each}")
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         directory_of(owned).ready()
-    assert refusal.value.code == "not_migrated"
-    assert table in refusal.value.explanation
+    assert caught.value.code == "not_migrated"
+    assert table in caught.value.explanation
 
 
-def test_a_column_that_is_missing_is_no_internal_error(owned, directory_of: Callable) -> None:
+def test_a_missing_column_is_not_an_internal_error(owned, directory_of: Callable) -> None:
     with owned.connect() as connection:
         connection.exec_driver_sql("ALTER TABLE events RENAME COLUMN changes TO differences")
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         directory_of(owned).ready()
-    assert "changes" in str(refusal.value.__cause__) or "1054" in str(refusal.value.__cause__)
+    assert "changes" in str(caught.value.__cause__) or "1054" in str(caught.value.__cause__)
 
 
 @pytest.fixture(params=["postgresql_18", "postgresql_15"])
 def in_schema(request: pytest.FixtureRequest) -> Granted:
-    """As `granted`, but the tables are in a schema of their own."""
-    made = Granted(request.getfixturevalue(request.param), request.param)
+    """Like `granted`, but the tables are in their own schema."""
+    granted = Granted(request.getfixturevalue(request.param), request.param)
     tables = [*TABLES, schema.VERSION_TABLE]
-    made.execute(
+    granted.execute(
         "CREATE SCHEMA people",
         *(f"ALTER TABLE {table} SET SCHEMA people" for table in tables),
     )
-    return made
+    return granted
 
 
-def test_a_schema_that_is_not_searched_is_named(in_schema: Granted, directory_of) -> None:
+def test_names_a_schema_that_is_not_in_the_search_path(in_schema: Granted, directory_of) -> None:
     in_schema.execute(f"GRANT USAGE ON SCHEMA people TO {in_schema.role}")
-    refusal = refusal_of(in_schema.url, directory_of)
-    assert refusal.code == "not_migrated"
-    assert "people" in refusal.explanation
-    assert "search_path" in refusal.explanation
+    error = error_of(in_schema.url, directory_of)
+    assert error.code == "not_migrated"
+    assert "people" in error.explanation
+    assert "search_path" in error.explanation
     in_schema.execute(f"ALTER ROLE {in_schema.role} SET search_path = people")
     directory = directory_of(make_engine(in_schema.url))
     directory.ready()
-    directory.commands.create(ANN, NOBODY)
+    directory.commands.create(ANN, ANONYMOUS)
 
 
-def test_a_schema_without_usage_is_named(in_schema: Granted, directory_of) -> None:
+def test_names_a_schema_without_the_usage_privilege(in_schema: Granted, directory_of) -> None:
     in_schema.execute(f"ALTER ROLE {in_schema.role} SET search_path = people")
-    refusal = refusal_of(in_schema.url, directory_of)
-    assert refusal.code == "not_permitted"
-    assert "USAGE" in refusal.explanation
-    assert "people" in refusal.explanation
+    error = error_of(in_schema.url, directory_of)
+    assert error.code == "not_permitted"
+    assert "USAGE" in error.explanation
+    assert "people" in error.explanation
 
 
-def test_tables_of_two_schemas_are_not_mixed(in_schema: Granted, directory_of) -> None:
+def test_does_not_mix_tables_of_two_schemas(in_schema: Granted, directory_of) -> None:
     in_schema.execute(
         f"GRANT USAGE ON SCHEMA people TO {in_schema.role}",
         "CREATE TABLE public.events (id integer)",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON public.events TO {in_schema.role}",
         f"ALTER ROLE {in_schema.role} SET search_path = public, people",
     )
-    refusal = refusal_of(in_schema.url, directory_of)
-    assert refusal.code == "foreign_table"
-    assert "public.events" in refusal.explanation
-    assert "people.users" in refusal.explanation
+    error = error_of(in_schema.url, directory_of)
+    assert error.code == "foreign_table"
+    assert "public.events" in error.explanation
+    assert "people.users" in error.explanation
 
 
-def test_a_role_without_a_schema_is_told_so_in_words(in_schema: Granted) -> None:
+def test_the_error_for_a_role_without_a_schema_names_the_setting(in_schema: Granted) -> None:
     in_schema.execute(f"ALTER ROLE {in_schema.role} SET search_path = ''")
     engine = make_engine(in_schema.url)
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         schema.upgrade(engine)
-    assert "search_path" in refusal.value.explanation
+    assert "search_path" in caught.value.explanation
     engine.dispose()
 
 
-def test_a_server_that_says_nothing_is_not_ready_within_the_time_of_a_probe(
+def test_a_frozen_server_is_not_ready_within_the_time_of_a_probe(
     directory_of: Callable, postgresql_18
 ) -> None:
     engine = make_engine(postgresql_18.new_database())
@@ -250,16 +251,16 @@ def test_a_server_that_says_nothing_is_not_ready_within_the_time_of_a_probe(
         assert monotonic() - began < 3
 
 
-def test_a_user_that_may_not_enter_is_told_so_by_the_server(granted: Granted) -> None:
+def test_a_user_without_access_gets_the_reason_of_the_server(granted: Granted) -> None:
     if granted.kind != "mariadb":
         granted.execute(f"REVOKE CONNECT ON DATABASE {granted.name} FROM PUBLIC")
     else:
         granted.execute(f"REVOKE ALL, GRANT OPTION FROM {granted.role}@localhost")
     engine = make_engine(granted.url)
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         schema.current(engine)
-    assert granted.name in refusal.value.explanation
-    assert "denied" in refusal.value.explanation
+    assert granted.name in caught.value.explanation
+    assert "denied" in caught.value.explanation
 
 
 GRANTS = re.findall(
@@ -272,7 +273,7 @@ GRANTS = re.findall(
 )
 
 
-def test_the_documented_grants_hold_for_the_tables_of_later_releases_too(
+def test_the_documented_grants_apply_to_tables_of_later_releases(
     server, directory_of: Callable
 ) -> None:
     database_server, kind = server
@@ -301,31 +302,32 @@ def test_the_documented_grants_hold_for_the_tables_of_later_releases_too(
     directory = directory_of(make_engine(url, alone=True))
     directory.ready()
     new = [NewUser(email=f"user{n}@example.org", name="Ann") for n in range(3)]
-    with directory.begin(NOBODY) as work:
-        assert not work.repository(USER_TYPE).add_many(new, at=work.now)
-    user = directory.commands.create(ANN, NOBODY)
-    directory.commands.erase(user.id, NOBODY)
-    assert directory.events.read_from(0, size=10)
+    with directory.begin(ANONYMOUS) as work:
+        assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
+    user = directory.commands.create(ANN, ANONYMOUS)
+    directory.commands.erase(user.id, ANONYMOUS)
+    actions = [event.action for _, event in directory.events.read_from(0, size=10)]
+    assert actions == ["created"] * 4 + ["deleted", "erased"]
 
 
 @pytest.mark.parametrize("table", ["users", "events"])
-def test_row_level_security_that_applies_to_the_role_is_refused(
+def test_rejects_row_level_security_that_applies_to_the_role(
     granted: Granted, directory_of: Callable, table: str
 ) -> None:
-    """It would hide users, and refuse the creations that /readyz promises."""
+    """It would hide users, and reject creations although /readyz reports 200."""
     if granted.kind == "mariadb":
         return
     granted.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    refusal = refusal_of(granted.url, directory_of)
-    assert refusal.code == "not_permitted"
-    assert f"Row-level security of {table}" in refusal.explanation
+    error = error_of(granted.url, directory_of)
+    assert error.code == "not_permitted"
+    assert f"Row-level security of {table}" in error.explanation
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-def test_a_file_that_was_deleted_is_not_written_to(
+def test_does_not_write_to_a_deleted_file(
     directory_of: Callable, tmp_path: Path, replaced: bool
 ) -> None:
-    """SQLite would go on with the deleted file, so that acknowledged changes would be lost."""
+    """SQLite would still use the deleted file, and acknowledged changes would be lost."""
     file = tmp_path / "roster.db"
     engine = make_engine(f"sqlite:///{file}")
     schema.upgrade(engine)
@@ -337,18 +339,18 @@ def test_a_file_that_was_deleted_is_not_written_to(
         other = make_engine(f"sqlite:///{file}")
         schema.upgrade(other)
         other.dispose()
-        user = directory.commands.create(ANN, NOBODY)
-        found = make_engine(f"sqlite:///{file}")
-        assert directory_of(found).reader.get(user.id).email == ANN.email
+        user = directory.commands.create(ANN, ANONYMOUS)
+        reopened = make_engine(f"sqlite:///{file}")
+        assert directory_of(reopened).reader.get(user.id).email == ANN.email
         return
-    assert refusal_of(f"sqlite:///{file}", directory_of).code == "not_migrated"
+    assert error_of(f"sqlite:///{file}", directory_of).code == "not_migrated"
     with pytest.raises(Unavailable):
         directory.ready()
     with pytest.raises(Unavailable):
-        directory.commands.create(ANN, NOBODY)
+        directory.commands.create(ANN, ANONYMOUS)
 
 
-def test_a_file_that_becomes_writable_is_written_to(tmp_path: Path) -> None:
+def test_writes_to_a_file_that_becomes_writable(tmp_path: Path) -> None:
     """A connection that was opened when the file could only be read is not used again."""
     file = tmp_path / "roster.db"
     engine = make_engine(f"sqlite:///{file}")
@@ -366,33 +368,33 @@ def test_a_file_that_becomes_writable_is_written_to(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
-    """A file system of its own, of 8 MiB."""
+    """A separate file system of 8 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", folder]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        lacking("the right to mount a small disk")
+        lacking("permission to mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_is_not_ready_and_still_read(small_disk: Path, directory_of: Callable) -> None:
-    """Otherwise a load balancer would go on sending creations, which get 503."""
+def test_a_full_disk_is_not_ready_but_can_be_read(small_disk: Path, directory_of: Callable) -> None:
+    """Otherwise a load balancer would continue to send creations, which fail with 503."""
     (small_disk.parent / "link.db").symlink_to(small_disk / "roster.db")
     engine = make_engine(f"sqlite:///{small_disk.parent}/link.db")
     schema.upgrade(engine)
     directory = directory_of(engine)
-    user = directory.commands.create(ANN, NOBODY)
+    user = directory.commands.create(ANN, ANONYMOUS)
     directory.ready()
     ballast = small_disk / "ballast"
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as caught:
         directory.ready()
-    assert refusal.value.code == "unavailable"
-    assert str(small_disk) in refusal.value.explanation
-    assert str(small_disk) not in refusal.value.detail
+    assert caught.value.code == "unavailable"
+    assert str(small_disk) in caught.value.explanation
+    assert str(small_disk) not in caught.value.detail
     check_database(engine)
     assert directory.reader.get(user.id) == user
     ballast.unlink()

@@ -1,4 +1,4 @@
-"""Generated users and searches: every database answers what the memory store answers."""
+"""Generated users and searches have the same results on every database as in memory."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,10 +31,10 @@ from domain.errors import Invalid
 from domain.users import EmailTaken, NewUser, User
 
 ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_time")
-NOBODY = Context()
+ANONYMOUS = Context()
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
-# Few letters, so that values meet; each with a way of its own to be sorted or folded wrongly.
+# Few letters, so that values repeat. Each could be sorted or folded wrongly in a different way.
 LETTERS = "aAbßéÉ\u0301åǆﬁ%_\\'. -0９٣Ωω\uffe5𝒜😀\U0010fffd"
 names = st.text(LETTERS, min_size=1, max_size=4)
 emails = st.builds("{}@{}.org".format, st.text("aAbéÉ０", min_size=1, max_size=2), st.just("x"))
@@ -87,41 +87,46 @@ word_searches = st.builds(
 tests_of_users = st.lists(conditions() | word_searches, max_size=2)
 
 
-def _filled(begin: Begin, wanted: list[tuple[NewUser | None, datetime]]) -> list[User | None]:
-    """Who was added; None for whoever was refused."""
+def _filled(begin: Begin, new_users: list[tuple[NewUser | None, datetime]]) -> list[User | None]:
+    """Adds users, and returns them; None for each that was rejected."""
     added: list[User | None] = []
-    for new, at in wanted:
+    for new, at in new_users:
         try:
-            with begin(NOBODY) as work:
+            with begin(ANONYMOUS) as work:
                 added.append(new and work.repository(USER_TYPE).add(new, at=at))
         except EmailTaken:
             added.append(None)
     return added
 
 
-def _known(user: User | None) -> Any:
-    """All but the id, of which stores only promise that it grows."""
+def _without_id(user: User | None) -> Any:
+    """All attributes except the id, which differs between stores."""
     return user and attrgetter(*ATTRIBUTES, "version")(user)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(wanted=people, data=st.data())
-def test_databases_answer_what_memory_answers(engines, kind, wanted, data) -> None:
+@given(new_users=people, data=st.data())
+def test_databases_return_the_same_users_as_memory(engines, kind, new_users, data) -> None:
     engine: Engine = engines(kind)
     with engine.connect() as connection:
         connection.exec_driver_sql("DELETE FROM users")
     memory, database = MemoryStore(lambda: NOON), SqlStore(engine, lambda: NOON, [USERS_TABLE])
-    mine, its = _filled(memory.begin, wanted), _filled(database.begin, wanted)
-    assert [_known(user) for user in mine] == [_known(user) for user in its]
-    pairs = {m.id: i.id for m, i in zip(mine, its, strict=True) if m and i}
+    expected_users = _filled(memory.begin, new_users)
+    users = _filled(database.begin, new_users)
+    assert [_without_id(user) for user in users] == [_without_id(user) for user in expected_users]
+    pairs = {
+        expected.id: user.id
+        for expected, user in zip(expected_users, users, strict=True)
+        if expected and user
+    }
 
     for _ in range(3):
-        search = data.draw(searches([user for user in mine if user]))
+        search = data.draw(searches([user for user in expected_users if user]))
         expected = MemoryReader(USER_TYPE, memory).page(search)
         page = SqlReader(USERS_TABLE, engine).page(_with_ids(search, pairs))
         assert [user.id for user in page.items] == [pairs[user.id] for user in expected.items]
@@ -130,19 +135,21 @@ def test_databases_answer_what_memory_answers(engines, kind, wanted, data) -> No
 
 @st.composite
 def searches(draw: st.DrawFn, users: list[User]) -> Search:
-    wanted = tuple(draw(tests_of_users))
+    conditions = tuple(draw(tests_of_users))
     orders = draw(ordering)
     size = draw(st.integers(1, 5))
     if draw(st.booleans()):
-        return Search(wanted, orders, Numbered(size, draw(st.integers(1, 4))))
-    key = attrgetter(*(order.attribute for order in orders), "version")  # always several: a tuple
+        return Search(conditions, orders, Numbered(size, draw(st.integers(1, 4))))
+    key = attrgetter(
+        *(order.attribute for order in orders), "version"
+    )  # several attributes, so that the result is a tuple
     keys = st.none() | st.sampled_from([key(user)[:-1] for user in users]) if users else st.none()
     place = Slice(size, after=draw(keys), before=draw(keys), total=draw(st.booleans()))
-    return Search(wanted, orders, place)
+    return Search(conditions, orders, place)
 
 
 def _with_ids(search: Search, pairs: dict[int, int]) -> Search:
-    """The same search with the keys that another store gave."""
+    """The same search with the keys of another store."""
 
     def key(of_memory: Any) -> Any:
         return of_memory and (*of_memory[:-1], pairs[of_memory[-1]])

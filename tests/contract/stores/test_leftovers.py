@@ -1,4 +1,4 @@
-"""What a unit of work leaves in memory: nothing that waits for the collector of cycles."""
+"""A unit of work leaves no reference cycles in memory."""
 
 import gc
 
@@ -7,26 +7,26 @@ from application.users import USER_TYPE
 from domain.users import NewUser
 
 
-def work_with_all_there_is(directory, name: str) -> None:
+def use_every_part(directory, name: str) -> None:
     new = [NewUser(email=f"{name}{number}@example.org", name=name) for number in range(2)]
     with directory.begin(Context()) as work:
         work.idempotency.reserve(name, "digest", owner="o", at=work.now)
-        assert not work.repository(USER_TYPE).add_many(new, at=work.now)
-        held = work.repository(USER_TYPE).find_by_keys(
+        assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
+        found = work.repository(USER_TYPE).find_by_keys(
             USER_TYPE.unique[0], [each.email for each in new]
         )
-        for user in held.values():
+        for user in found.values():
             work.repository(USER_TYPE).remove(user)
         work.idempotency.store(name, StoredResponse(204, {}, b""))
-    assert len(directory.events.read_from(0, size=100)) > 0
+    assert directory.events.read_from(0, size=100)[-1][1].action == "deleted"
 
 
-def test_a_unit_of_work_is_let_go_as_soon_as_it_ends(directory) -> None:
-    work_with_all_there_is(directory, "first")  # what is made once stays
+def test_a_unit_of_work_is_freed_when_it_ends(directory) -> None:
+    use_every_part(directory, "first")  # creates the objects that remain
     gc.collect()
     gc.disable()
     try:
-        work_with_all_there_is(directory, "second")
+        use_every_part(directory, "second")
         assert gc.collect() == 0
     finally:
         gc.enable()

@@ -1,4 +1,4 @@
-"""Many at once: one wins where one must, and nothing that was answered is lost."""
+"""Concurrent units of work: conflicts are detected, and no acknowledged change is lost."""
 
 import subprocess
 import sys
@@ -10,17 +10,16 @@ import pytest
 
 from application.deadlines import deadline
 from application.ports import ConcurrentUpdate, Context
-from application.search import Search, Slice
 from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
-NOBODY = Context()
+ANONYMOUS = Context()
 THREADS = 20
 
 
 def at_once(work: Callable[[int], object], times: int = THREADS) -> list[object]:
-    """What each call gave or raised; all of them begin together, THREADS at a time."""
+    """Calls `work` in concurrent threads, and returns the results and the errors."""
     start = Barrier(THREADS)
 
     def one(number: int) -> object:
@@ -36,19 +35,19 @@ def at_once(work: Callable[[int], object], times: int = THREADS) -> list[object]
         return list(threads.map(one, range(times)))
 
 
-def test_of_20_creators_of_one_email_exactly_one_wins(directory) -> None:
+def test_exactly_one_of_20_concurrent_creations_of_an_email_succeeds(directory) -> None:
     spellings = ("é@example.org", "É@example.org", "e\u0301@example.org")
     results = at_once(lambda number: directory.add(spellings[number % 3], f"Creator {number}"))
     won = [result for result in results if isinstance(result, User)]
     assert [type(result) for result in results].count(EmailTaken) == THREADS - 1
-    assert directory.reader.page(Search()).items == (*won,)
+    assert directory.find() == won
 
 
-def test_100_racing_changes_lose_none(directory) -> None:
+def test_100_concurrent_changes_are_all_applied(directory) -> None:
     user = directory.add("ann@example.org", "0")
 
     def changing(number: int) -> User:
-        return directory.commands.change(user.id, UserChanges({"name": f"n{number}"}), NOBODY)
+        return directory.commands.change(user.id, UserChanges({"name": f"n{number}"}), ANONYMOUS)
 
     results = at_once(changing, times=100)
     assert [result for result in results if not isinstance(result, User)] == []
@@ -56,22 +55,22 @@ def test_100_racing_changes_lose_none(directory) -> None:
     assert directory.reader.get(user.id).version == 101
 
 
-def test_of_racing_changes_to_one_version_exactly_one_happens(directory) -> None:
+def test_exactly_one_of_20_concurrent_changes_of_a_version_succeeds(directory) -> None:
     user = directory.add("ann@example.org")
 
     def changing(number: int) -> User:
         changes = UserChanges({"name": f"n{number}"})
-        return directory.commands.change(user.id, changes, NOBODY, expected=[1])
+        return directory.commands.change(user.id, changes, ANONYMOUS, expected=[1])
 
     won = [result for result in at_once(changing) if isinstance(result, User)]
     assert [directory.reader.get(user.id)] == won
 
 
-def test_a_unit_that_holds_is_not_overtaken(directory) -> None:
+def test_a_unit_with_locks_has_no_conflicts(directory) -> None:
     user = directory.add("ann@example.org")
 
     def changing(number: int) -> None:
-        with directory.begin(NOBODY, for_update=True) as work:
+        with directory.begin(ANONYMOUS, for_update=True) as work:
             before = work.repository(USER_TYPE).get(user.id)
             changes = UserChanges({"name": f"n{number}"})
             work.repository(USER_TYPE).save(
@@ -83,14 +82,14 @@ def test_a_unit_that_holds_is_not_overtaken(directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_units_that_wait_for_each_other_are_overtaken(directory) -> None:
+def test_a_deadlock_is_a_conflict_for_one_unit(directory) -> None:
     ids = [directory.add(f"user{number}@example.org").id for number in range(2)]
-    both_hold_one = Barrier(2)
+    both_have_a_lock = Barrier(2)
 
     def crossing(number: int) -> None:
-        with directory.begin(NOBODY, for_update=True) as work:
+        with directory.begin(ANONYMOUS, for_update=True) as work:
             work.repository(USER_TYPE).get(ids[number])
-            both_hold_one.wait()
+            both_have_a_lock.wait()
             work.repository(USER_TYPE).get(ids[1 - number])
 
     def one(number: int) -> object:
@@ -103,7 +102,7 @@ def test_units_that_wait_for_each_other_are_overtaken(directory) -> None:
     with ThreadPoolExecutor(2) as threads:
         results = list(threads.map(one, range(2)))
     assert [type(result) for result in results].count(ConcurrentUpdate) == 1
-    assert None in results, "the other one went through"
+    assert None in results, "the other unit succeeds"
 
 
 _WRITER = """
@@ -132,7 +131,7 @@ engine.dispose()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
-def test_processes_that_write_at_once_lose_nothing(directory) -> None:
+def test_concurrent_processes_lose_no_changes(directory) -> None:
     user = directory.add("ann@example.org")
     url = directory.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-W", "error", "-c", _WRITER, url]
@@ -140,19 +139,19 @@ def test_processes_that_write_at_once_lose_nothing(directory) -> None:
         subprocess.Popen([*command, f"writer{number}", str(user.id), "50"], stderr=subprocess.PIPE)
         for number in range(3)
     ]
-    complaints = [writer.communicate(timeout=60)[1] for writer in writers]
-    assert complaints == [b""] * 3
+    errors = [writer.communicate(timeout=60)[1] for writer in writers]
+    assert errors == [b""] * 3
     assert directory.reader.get(user.id).version == 1 + 3 * 50
-    assert len(directory.reader.page(Search(place=Slice(1000))).items) == 1 + 3 * 50
+    assert len(directory.find()) == 1 + 3 * 50
 
 
-def test_of_20_who_add_the_same_many_each_email_is_added_once(directory) -> None:
+def test_concurrent_imports_add_each_email_once(directory) -> None:
     new = [NewUser(email=f"u{number}@example.org", name="Ann") for number in range(50)]
 
     def adding(number: int) -> int:
-        with directory.begin(NOBODY) as work:
+        with directory.begin(ANONYMOUS) as work:
             return len(new) - len(work.repository(USER_TYPE).add_many(new, at=work.now))
 
     results = at_once(adding)
     assert sorted(results) == [0] * (THREADS - 1) + [len(new)]
-    assert len(directory.reader.page(Search(place=Slice(100))).items) == len(new)
+    assert len(directory.find()) == len(new)

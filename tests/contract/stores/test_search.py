@@ -1,4 +1,4 @@
-"""What every store answers to the language of searches."""
+"""Searches on every store."""
 
 import operator
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from application.search import (
 )
 from domain.users import User, UserChanges
 
-NOBODY = Context()
+ANONYMOUS = Context()
 ATTRIBUTES = tuple(name for name in User._fields if name != "version")
 COMPARISONS: dict[Op, Callable[[object, object], bool]] = {
     Op.EQ: operator.eq,
@@ -38,8 +38,8 @@ NAMES = ("Zoe", "ann", "Ann", "Åsa", "Asa", "ann", "Éva", "Eva", "𝒜da", "\u
 
 @pytest.fixture
 def people(directory) -> list[User]:
-    """Users among whom names, roles and states repeat."""
-    made = [
+    """Users with repeated names, roles and states."""
+    added = [
         directory.add(
             f"user{number}@example.org",
             name,
@@ -48,8 +48,8 @@ def people(directory) -> list[User]:
         )
         for number, name in enumerate(NAMES)
     ]
-    changed = directory.commands.change(made[3].id, UserChanges({"role": "user"}), NOBODY)
-    return [changed if user.id == changed.id else user for user in made]
+    changed = directory.commands.change(added[3].id, UserChanges({"role": "user"}), ANONYMOUS)
+    return [changed if user.id == changed.id else user for user in added]
 
 
 def ids(page: Page[User]) -> list[int]:
@@ -57,7 +57,7 @@ def ids(page: Page[User]) -> list[int]:
 
 
 def found(directory, *conditions: Test) -> list[int]:
-    return ids(directory.reader.page(Search(conditions, place=Slice(1000))))
+    return [user.id for user in directory.find(*conditions)]
 
 
 @pytest.mark.parametrize("op", COMPARISONS)
@@ -69,33 +69,33 @@ def test_every_attribute_is_compared_exactly(directory, people, attribute: str, 
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_in_means_any_of_the_values(directory, people, attribute: str) -> None:
+def test_in_matches_any_of_the_values(directory, people, attribute: str) -> None:
     values = tuple({getattr(user, attribute) for user in people[:2]})
     expected = [user.id for user in people if getattr(user, attribute) in values]
     assert found(directory, Condition(attribute, Op.IN, values)) == expected
 
 
-def test_500_values_are_taken(directory, people) -> None:
+def test_accepts_500_values(directory, people) -> None:
     values = tuple(f"user{number}@example.org" for number in range(500))
     assert found(directory, Condition.folding("email", Op.IN, values)) == [u.id for u in people]
 
 
-def test_no_values_find_nobody(directory, people) -> None:
+def test_no_values_match_no_user(directory, people) -> None:
     assert found(directory, Condition("name", Op.IN, ())) == []
 
 
-def test_a_time_between_two_milliseconds_falls_between_them(directory, people) -> None:
+def test_compares_a_time_between_two_milliseconds(directory, people) -> None:
     between = people[4].creation_time + timedelta(microseconds=500)
     later = [user.id for user in people if user.creation_time > between]
     assert found(directory, Condition("creation_time", Op.GT, (between,))) == later
     for op in (Op.EQ, Op.IN):
         assert found(directory, Condition("creation_time", op, (between,))) == []
-    nobody = Search((Condition("creation_time", Op.EQ, (between,)),), place=Numbered(5, 1))
-    assert directory.reader.page(nobody).total == 0
+    no_matches = Search((Condition("creation_time", Op.EQ, (between,)),), place=Numbered(5, 1))
+    assert directory.reader.page(no_matches).total == 0
 
 
 @pytest.mark.parametrize("id_", [2**63, -(2**63) - 1, 10**40], ids=["above", "below", "far above"])
-def test_numbers_that_no_key_can_hold_are_compared_all_the_same(directory, people, id_) -> None:
+def test_compares_numbers_that_are_out_of_range(directory, people, id_) -> None:
     for op, holds in COMPARISONS.items():
         expected = [user.id for user in people if holds(user.id, id_)]
         assert found(directory, Condition("id", op, (id_,))) == expected
@@ -104,12 +104,12 @@ def test_numbers_that_no_key_can_hold_are_compared_all_the_same(directory, peopl
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN])
 @pytest.mark.parametrize("value", ["ANN", "ann", "ａＮｎ"])
-def test_folded_values_are_found_in_any_case(directory, people, op: Op, value: str) -> None:
+def test_finds_folded_values_in_any_case(directory, people, op: Op, value: str) -> None:
     anns = [user.id for user in people if user.name.lower() == "ann"]
     assert found(directory, Condition.folding("name", op, (value,))) == anns
 
 
-def test_not_equal_folds_too(directory, people) -> None:
+def test_not_equal_compares_folded_values(directory, people) -> None:
     expected = [user.id for user in people if user.name.lower() != "éva"]
     assert found(directory, Condition.folding("name", Op.NE, ("ÉVA",))) == expected
 
@@ -127,13 +127,15 @@ def test_not_equal_folds_too(directory, people) -> None:
         (Op.CONTAINS, "nobody", []),
     ],
 )
-def test_parts_are_found_folded(directory, people, op: Op, value: str, names: list[str]) -> None:
+def test_finds_parts_of_folded_values(
+    directory, people, op: Op, value: str, names: list[str]
+) -> None:
     page = directory.reader.page(Search((Condition.folding("name", op, (value,)),)))
     assert [user.name for user in page.items] == names
 
 
 @pytest.mark.parametrize("op", [Op.STARTS_WITH, Op.CONTAINS])
-def test_parts_that_need_not_fold_mind_the_case(directory, people, op: Op) -> None:
+def test_finds_parts_of_exact_values(directory, people, op: Op) -> None:
     page = directory.reader.page(Search((Condition("name", op, ("Ann",)),)))
     assert [user.name for user in page.items] == ["Ann", "Ann B"]
 
@@ -144,12 +146,12 @@ def test_parts_that_need_not_fold_mind_the_case(directory, people, op: Op) -> No
 @pytest.mark.parametrize("op", [Op.STARTS_WITH, Op.CONTAINS, Op.EQ])
 def test_no_character_is_a_wildcard(directory, op: Op, literal: str) -> None:
     directory.add("one@example.org", "xyz abc")
-    wanted = directory.add("two@example.org", literal)
-    assert found(directory, Condition.folding("name", op, (literal,))) == [wanted.id]
+    expected = directory.add("two@example.org", literal)
+    assert found(directory, Condition.folding("name", op, (literal,))) == [expected.id]
 
 
 @pytest.mark.parametrize("prefix", ["\U0010ffff", "x\U0010ffff", "x\U0010ffff" * 2, "x\ud7ff"])
-def test_a_prefix_may_end_with_the_last_character_there_is(directory, prefix: str) -> None:
+def test_a_prefix_can_end_with_the_last_code_point(directory, prefix: str) -> None:
     directory.add("below@example.org", prefix[:-1] + "a")
     first = directory.add("first@example.org", prefix + "a")
     directory.add("above@example.org", "x\ue000" if prefix == "x\ud7ff" else "y")
@@ -158,7 +160,7 @@ def test_a_prefix_may_end_with_the_last_character_there_is(directory, prefix: st
 
 
 @pytest.mark.parametrize("length", [99, 100, 101, 200])
-def test_a_prefix_may_be_longer_than_what_is_indexed_of_a_text(directory, length: int) -> None:
+def test_a_prefix_can_be_longer_than_the_indexed_part(directory, length: int) -> None:
     directory.add("other@example.org", "n" * (length - 1) + "m" * 20)
     longer = directory.add("longer@example.org", "N" * length + "o")
     equal = directory.add("equal@example.org", "n" * length)
@@ -171,14 +173,14 @@ def test_a_prefix_may_be_longer_than_what_is_indexed_of_a_text(directory, length
         assert found(directory, condition) == expected
 
 
-def test_a_name_of_which_the_folded_form_is_very_long_is_found(directory) -> None:
-    name = "\ufdfa" * 250  # each of which folds to 18 characters, with spaces among them
+def test_finds_a_name_with_a_very_long_folded_form(directory) -> None:
+    name = "\ufdfa" * 250  # each folds to 18 characters, including spaces
     user = directory.add("long@example.org", name)
     for prefix in (name[:1], name):
         assert found(directory, Condition.folding("name", Op.STARTS_WITH, (prefix,))) == [user.id]
 
 
-def test_all_conditions_hold(directory, people) -> None:
+def test_combines_all_conditions(directory, people) -> None:
     expected = [u.id for u in people if u.is_active and u.role == "user" and u.id > people[0].id]
     conditions = (
         Condition("is_active", Op.EQ, (True,)),
@@ -191,11 +193,12 @@ def test_all_conditions_hold(directory, people) -> None:
 def test_text_is_ordered_by_code_point(directory, people) -> None:
     page = directory.reader.page(Search(ordering=total_order((Order("name"),))))
     assert [user.name for user in page.items] == sorted(NAMES)
-    assert sorted(NAMES)[-2:] == ["\uffffx", "𝒜da"], "beyond the BMP comes last, unlike in UTF-16"
+    # Characters outside the BMP are last, unlike in UTF-16.
+    assert sorted(NAMES)[-2:] == ["\uffffx", "𝒜da"]
 
 
 def in_order(people: list[User], ordering: tuple[Order, ...]) -> list[User]:
-    """By stable sorts, the least important first."""
+    """Sorts stably by each attribute, the least important one first."""
     for order in reversed(ordering):
         people = sorted(people, key=operator.attrgetter(order.attribute), reverse=order.descending)
     return people
@@ -224,7 +227,7 @@ every_ordering = pytest.mark.parametrize(
 
 @every_ordering
 @pytest.mark.parametrize("size", [1, 3, 12])
-def test_pages_forward_give_everyone_once(directory, people, ordering, size: int) -> None:
+def test_pages_forward_return_every_user_once(directory, people, ordering, size: int) -> None:
     seen: list[User] = []
     after, more = None, True
     while more:
@@ -236,7 +239,7 @@ def test_pages_forward_give_everyone_once(directory, people, ordering, size: int
 
 @every_ordering
 @pytest.mark.parametrize("size", [1, 3, 12])
-def test_pages_backward_give_everyone_once(directory, people, ordering, size: int) -> None:
+def test_pages_backward_return_every_user_once(directory, people, ordering, size: int) -> None:
     *expected, last = in_order(people, ordering)
     seen: list[User] = []
     before, more = key_of(last, ordering), True
@@ -248,7 +251,7 @@ def test_pages_backward_give_everyone_once(directory, people, ordering, size: in
 
 
 @every_ordering
-def test_a_range_lies_between_two_cursors(directory, people, ordering) -> None:
+def test_returns_the_users_between_two_cursors(directory, people, ordering) -> None:
     expected = in_order(people, ordering)
     after, before = key_of(expected[2], ordering), key_of(expected[8], ordering)
 
@@ -260,7 +263,7 @@ def test_a_range_lies_between_two_cursors(directory, people, ordering) -> None:
 
 
 @every_ordering
-def test_numbered_pages_tell_the_total(directory, people, ordering) -> None:
+def test_numbered_pages_have_the_total(directory, people, ordering) -> None:
     expected = in_order(people, ordering)
 
     def numbered(number: int) -> Page[User]:
@@ -275,11 +278,11 @@ def test_the_total_is_that_of_the_filter(directory, people) -> None:
     active = Condition("is_active", Op.EQ, (True,))
     page = directory.reader.page(Search((active,), place=Numbered(6, 1)))
     assert (len(page.items), page.more, page.total) == (6, False, 6)
-    nobody = Condition("name", Op.EQ, ("nobody",))
-    assert directory.reader.page(Search((nobody,), place=Numbered(6, 1))) == Page((), False, 0)
+    unknown = Condition("name", Op.EQ, ("nobody",))
+    assert directory.reader.page(Search((unknown,), place=Numbered(6, 1))) == Page((), False, 0)
 
 
-def test_filters_hold_on_every_page(directory, people) -> None:
+def test_filters_apply_on_every_page(directory, people) -> None:
     active = Condition("is_active", Op.EQ, (True,))
     ordering = total_order((Order("name", descending=True),))
     expected = in_order([user for user in people if user.is_active], ordering)
@@ -289,9 +292,9 @@ def test_filters_hold_on_every_page(directory, people) -> None:
 
 
 @every_ordering
-def test_a_cursor_outlives_its_row_and_skips_nobody(directory, people, ordering) -> None:
+def test_a_cursor_of_a_deleted_user_skips_no_one(directory, people, ordering) -> None:
     *_, third = directory.reader.page(Search(ordering=ordering, place=Slice(3))).items
-    directory.commands.delete(third.id, NOBODY)
+    directory.commands.delete(third.id, ANONYMOUS)
     newcomer = directory.add("newcomer@example.org", "Mia", role="mid")
     everyone = in_order([*people, newcomer], ordering)
     place = everyone.index(third)
@@ -311,18 +314,18 @@ def test_a_page_of_an_empty_directory_is_empty(directory) -> None:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_a_key_may_lie_outside_of_what_a_filter_leaves(directory, people, descending: bool) -> None:
+def test_a_key_can_be_outside_the_matches_of_a_filter(directory, people, descending: bool) -> None:
     ordering = total_order((Order("role", descending),))
     users = [user.id for user in people if user.role == "user"]
     only_users = (Condition("role", Op.EQ, ("user",)),)
     for role in ("admin", "zoo"):
-        behind = (role > "user") is descending
+        is_after = (role > "user") is descending
         for key in ((role, 1), (role, 99)):
             after, before = (
                 ids(directory.reader.page(Search(only_users, ordering, place)))
                 for place in (Slice(100, after=key), Slice(100, before=key))
             )
-            assert (after, before) == ((users, []) if behind else ([], users))
+            assert (after, before) == ((users, []) if is_after else ([], users))
 
 
 @pytest.fixture
@@ -357,17 +360,17 @@ def stones(directory) -> list[User]:
         (tuple("abcdefgh"), []),
     ],
 )
-def test_each_word_is_in_one_of_the_attributes(directory, stones, words, expected) -> None:
+def test_finds_users_with_every_word_in_some_attribute(directory, stones, words, expected) -> None:
     search = WordSearch.folding(("email", "name"), words)
     assert found(directory, search) == [stones[number].id for number in expected]
 
 
-def test_a_word_is_searched_in_no_other_attribute(directory, stones) -> None:
+def test_searches_a_word_only_in_the_given_attributes(directory, stones) -> None:
     assert found(directory, WordSearch.folding(("name",), ("quarry",))) == []
     assert found(directory, WordSearch.folding(("email", "name"), ("user",))) == []
 
 
-def test_words_and_conditions_all_hold(directory, stones) -> None:
+def test_combines_words_and_conditions(directory, stones) -> None:
     word = WordSearch.folding(("email", "name"), ("stone",))
     other = WordSearch.folding(("email", "name"), ("example.org",))
     anna = Condition.folding("name", Op.EQ, ("ANNA ROE",))
@@ -386,7 +389,7 @@ three_orderings = pytest.mark.parametrize(
 
 
 @three_orderings
-def test_words_are_searched_on_every_page(directory, people, ordering) -> None:
+def test_a_word_search_applies_on_every_page(directory, people, ordering) -> None:
     search = WordSearch.folding(("email", "name"), ("n", "user"))
     expected = in_order([user for user in people if "n" in user.name.lower()], ordering)
     pages = walk(directory.reader.page, Search((search,), ordering), size=2)
@@ -396,7 +399,7 @@ def test_words_are_searched_on_every_page(directory, people, ordering) -> None:
 
 
 @three_orderings
-def test_a_slice_has_the_total_of_the_list_if_it_asks(directory, people, ordering) -> None:
+def test_a_slice_can_include_the_total_of_the_list(directory, people, ordering) -> None:
     expected = in_order([user for user in people if user.is_active], ordering)
     active = (Condition("is_active", Op.EQ, (True,)),)
     second, fourth = (key_of(expected[number], ordering) for number in (1, 3))

@@ -111,7 +111,7 @@ POOLS: dict[str, list[Any]] = {
     "label": [None, "", "a", "Ab", "ab", "ä", "\uffff", "𝒜"],
     "legs": [None, -1, 0, 8, 10, 2**31 - 1],
     "cells": [None, -(2**63), 0, 7, 2**53 + 1, 2**63 - 1],
-    # Neighbours that no double tells apart, and such that text or a double would sort otherwise.
+    # Values that a double cannot distinguish, and values that text would sort differently.
     "weight": [
         None,
         *map(Decimal, ("-10.00", "-9.50", "0.00", "0.10", "9.00", "10.00", "100.00")),
@@ -245,7 +245,7 @@ def rank(value: Any) -> tuple[bool, Any]:
 
 
 def in_order(ordering: Sequence[Order], *conditions: Test) -> list[Specimen]:
-    """By stable sorts, the least important first."""
+    """Sorts stably by each attribute, the least important one first."""
     rows = [row for row in ROWS if all(holds(each, row) for each in conditions)]
     for order in reversed(ordering):
         rows.sort(key=lambda row: rank(getattr(row, order.attribute)), reverse=order.descending)
@@ -253,7 +253,7 @@ def in_order(ordering: Sequence[Order], *conditions: Test) -> list[Specimen]:
 
 
 def place(key: Key, ordering: Sequence[Order]) -> list[Any]:
-    """Comparable with the places of other keys of the same ordering."""
+    """A value that can be compared with other keys of the same ordering."""
     return [
         _Descending(rank(value)) if order.descending else rank(value)
         for value, order in zip(key, ordering, strict=True)
@@ -268,7 +268,7 @@ class _Descending:
         return other.rank < self.rank
 
 
-# Values that no row has, among those that some have.
+# Values that no row has, and values that some rows have.
 BETWEEN: dict[str, list[Any]] = {
     "legs": [5],
     "weight": [
@@ -317,7 +317,7 @@ orderings = st.lists(
 
 @st.composite
 def keys(draw: st.DrawFn, ordering: tuple[Order, ...]) -> Key:
-    """Of a row, or of one that is no longer there."""
+    """The key of a row, or of a row that no longer exists."""
     if draw(st.booleans()):
         return key_of(draw(st.sampled_from(ROWS)), ordering)
     return tuple(
@@ -352,8 +352,8 @@ def expected(search: Search) -> Page[Specimen]:
         rows = [row for row in rows if place(part.after, search.ordering) < where[row.id]]
     if part.before is not None:
         rows = [row for row in rows if where[row.id] < place(part.before, search.ordering)]
-    kept = rows[-part.size :] if part.backward else rows[: part.size]
-    return Page(tuple(kept), len(rows) > part.size, total)
+    items = rows[-part.size :] if part.backward else rows[: part.size]
+    return Page(tuple(items), len(rows) > part.size, total)
 
 
 unhurried = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -361,7 +361,9 @@ unhurried = settings(deadline=None, max_examples=300, suppress_health_check=[Hea
 
 @unhurried
 @given(search=searches())
-def test_every_search_finds_what_plain_python_finds(collection: Collection, search: Search) -> None:
+def test_every_search_finds_the_same_rows_as_plain_python(
+    collection: Collection, search: Search
+) -> None:
     assert collection.page(search) == expected(search)
 
 
@@ -371,7 +373,7 @@ def test_every_search_finds_what_plain_python_finds(collection: Collection, sear
     size=st.sampled_from((1, 7, 30)),
     conditions=st.lists(_conditions(), max_size=1),
 )
-def test_pages_forward_and_backward_give_every_row_once(
+def test_pages_forward_and_backward_return_every_row_once(
     collection: Collection, ordering, size: int, conditions: list[Test]
 ) -> None:
     rows = in_order(ordering, *conditions)
@@ -402,7 +404,7 @@ def test_null_sorts_before_every_value(collection: Collection, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NULLABLE)
-def test_null_matches_ne_and_nothing_else(collection: Collection, name: str) -> None:
+def test_null_matches_only_ne(collection: Collection, name: str) -> None:
     null = {row.id for row in ROWS if getattr(row, name) is None}
     for op, value in product(Op, values_of[name]):
         if op in OF_TEXT and name != "label":
@@ -433,14 +435,14 @@ def test_words_that_differ_by_an_accent_must_both_match(collection: Collection) 
 
 
 @pytest.mark.parametrize("op", [Op.LT, Op.LE, Op.GT, Op.GE, Op.NE, Op.IN])
-def test_of_several_decimals_any_may_match(collection: Collection, op: Op) -> None:
+def test_in_matches_any_of_several_decimals(collection: Collection, op: Op) -> None:
     for values in ((Decimal("9.005"), Decimal(100)), (Decimal(9), Decimal("1E+40")), ()):
         condition = Condition("weight", op, values)
         matching = [row.id for row in ROWS if values and holds(condition, row)]
         assert collection.found(condition) == matching
 
 
-def test_a_decimal_that_no_row_can_have_may_stand_in_a_key(collection: Collection) -> None:
+def test_a_key_can_contain_a_decimal_that_is_out_of_range(collection: Collection) -> None:
     ordering = total_order((Order("weight"),))
     for value, id_ in (("9.005", 100), ("1E+40", 100), ("-1E+40", 0)):
         after = Search((), ordering, Slice(100, after=(Decimal(value), id_)))
@@ -448,7 +450,7 @@ def test_a_decimal_that_no_row_can_have_may_stand_in_a_key(collection: Collectio
         assert list(collection.page(after).items) == in_order(ordering, greater)
 
 
-def test_values_are_read_as_they_were_written(collection: Collection) -> None:
+def test_reads_the_values_that_were_written(collection: Collection) -> None:
     rows = collection.page(Search(place=Slice(100))).items
     assert list(rows) == ROWS
     assert [tuple(map(type, row)) for row in rows] == [tuple(map(type, row)) for row in ROWS]
@@ -465,7 +467,7 @@ def test_core_reads_the_same_values(collection: Collection) -> None:
 
 
 @pytest.mark.parametrize("value", ["0.001", "10000000000000000.00", "-1E+20"])
-def test_a_decimal_is_never_rounded_to_be_stored(collection: Collection, value: str) -> None:
+def test_does_not_round_a_decimal(collection: Collection, value: str) -> None:
     if collection.engine is None:
         assert collection.kind == "memory"
         return

@@ -1,4 +1,4 @@
-"""Secrets that every process shares: one promise, every store."""
+"""Secrets that all processes share, on every store."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from application.ports import SECRET_BYTES, Secrets, Unavailable
 from entrypoints.container import utc_now
 
 THREADS = 12
-PROCESSES = 4
+PROCESSES = 2
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 ON_SQL = pytest.mark.parametrize("kind", SQL)
 
@@ -38,7 +38,7 @@ engine.dispose()
 
 @pytest.fixture
 def secrets(directory) -> Secrets:
-    """The secrets of a directory, of which the tests have created none yet."""
+    """The secrets of a directory, without those that other tests created."""
     if directory.engine is None:
         return MemorySecrets()
     with directory.engine.begin() as connection:
@@ -54,7 +54,7 @@ def test_a_secret_is_created_once(secrets: Secrets) -> None:
     assert secrets.get_or_create("First") != first
 
 
-def test_of_many_who_create_it_at_once_all_get_the_same(secrets: Secrets) -> None:
+def test_concurrent_threads_get_the_same_secret(secrets: Secrets) -> None:
     start = Barrier(THREADS)
 
     def get(_: int) -> bytes:
@@ -63,12 +63,12 @@ def test_of_many_who_create_it_at_once_all_get_the_same(secrets: Secrets) -> Non
             return secrets.get_or_create("contended")
 
     with ThreadPoolExecutor(THREADS) as threads:
-        found = set(threads.map(get, range(THREADS)))
-    assert found == {secrets.get_or_create("contended")}
+        values = set(threads.map(get, range(THREADS)))
+    assert values == {secrets.get_or_create("contended")}
 
 
 @ON_SQL
-def test_processes_that_create_it_at_once_get_the_same(directory, secrets: Secrets) -> None:
+def test_concurrent_processes_get_the_same_secret(directory, secrets: Secrets) -> None:
     url = directory.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-W", "error", "-c", _READ, url, "shared"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -81,7 +81,7 @@ def test_processes_that_create_it_at_once_get_the_same(directory, secrets: Secre
 
 
 @ON_SQL
-def test_another_connection_reads_the_same(directory, secrets: Secrets) -> None:
+def test_another_connection_reads_the_same_secret(directory, secrets: Secrets) -> None:
     value = secrets.get_or_create("shared")
     with directory.engine.connect() as connection:
         rows = connection.execute(
@@ -93,7 +93,7 @@ def test_another_connection_reads_the_same(directory, secrets: Secrets) -> None:
 
 @pytest.fixture
 def read_only(request: pytest.FixtureRequest, directory, kind: str) -> Iterator[Secrets]:
-    """The same secrets, over connections that can't write: those of a standby."""
+    """The same secrets, over read-only connections, like those of a standby."""
     with ExitStack() as stack:
         engine = directory.engine
         if kind != "mariadb":
@@ -115,12 +115,10 @@ READ_ONLY: dict[str, Callable[[URL], str]] = {
 
 
 @ON_SQL
-def test_a_standby_reads_a_secret_that_exists_and_creates_none(
-    secrets: Secrets, read_only: Secrets
-) -> None:
-    with pytest.raises(Unavailable) as refusal:
+def test_a_standby_creates_no_secret(secrets: Secrets, read_only: Secrets) -> None:
+    with pytest.raises(Unavailable) as caught:
         read_only.get_or_create("new")
-    assert refusal.value.code == "writes_refused"
+    assert caught.value.code == "writes_refused"
 
 
 @ON_SQL
@@ -141,6 +139,6 @@ def test_a_failure_to_create_a_secret_does_not_show_it(
     monkeypatch.setattr("adapters.sql.secrets.token_bytes", lambda _: value)
     with pytest.raises(UnknownFailure) as failure:
         secrets.get_or_create("n" * 65)
-    said = f"{failure.value!r} {failure.value.__cause__!r}"
-    assert value.decode() not in said
-    assert value.hex() not in said
+    message = f"{failure.value!r} {failure.value.__cause__!r}"
+    assert value.decode() not in message
+    assert value.hex() not in message

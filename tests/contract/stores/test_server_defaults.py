@@ -1,4 +1,4 @@
-"""Whatever the defaults of a server, a database or a role are, Roster works as anywhere else."""
+"""Roster works under any defaults of a server, a database or a role."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ from application.users import USER_TYPE
 from domain.users import NewUser, UserChanges
 
 ROSTER = Path(sys.executable).with_name("roster")
-NOBODY = Context()
+ANONYMOUS = Context()
 NAMES = ["Jürgen", "Ēve 😀", r"Back\slash", r"O'Neill\'s", "100%_sure", 'Quo"te']
 DEFAULTS_OF_POSTGRESQL = {
     "client_encoding": "'LATIN1'",
@@ -69,11 +69,11 @@ DEFAULTS_OF_MARIADB = {
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database with defaults that are as unusual as possible."""
     server = request.getfixturevalue(request.param)
-    made = server.new_database()
+    url = server.new_database()
     if request.param != "mariadb":
         for name, value in DEFAULTS_OF_POSTGRESQL.items():
-            server.execute(f"ALTER DATABASE {make_url(made).database} SET {name} = {value}")
-        yield made
+            server.execute(f"ALTER DATABASE {make_url(url).database} SET {name} = {value}")
+        yield url
         return
     with closing(pymysql.connect(unix_socket=str(server.address), user="root")) as root:
         cursor = root.cursor()
@@ -84,14 +84,14 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         try:
             for name, value in DEFAULTS_OF_MARIADB.items():
                 cursor.execute(f"SET GLOBAL {name} = {value}")
-            yield made
+            yield url
         finally:
             for name, value in before.items():
                 cursor.execute(f"SET GLOBAL {name} = %s", (value,))
 
 
 def upgrade(url: str) -> None:
-    """By the command, which must end."""
+    """Runs the command, which must succeed."""
     subprocess.run(
         [ROSTER, "db", "upgrade"],
         env={"ROSTER_DATABASE_URL": url},
@@ -118,20 +118,20 @@ def test_everything_works_under_other_defaults(url: str, directory_of: Callable)
     pages = directory.reader.page(Search(ordering=(Order("name"),), place=Slice(100)))
     assert [each.name for each in pages.items] == sorted(NAMES)
 
-    changed = directory.commands.change(users[0].id, UserChanges({"name": "Ý"}), NOBODY)
+    changed = directory.commands.change(users[0].id, UserChanges({"name": "Ý"}), ANONYMOUS)
     assert changed.update_time - changed.creation_time < timedelta(minutes=1)
-    directory.commands.delete(users[1].id, NOBODY)
-    directory.commands.erase(users[1].id, NOBODY)
+    directory.commands.delete(users[1].id, ANONYMOUS)
+    directory.commands.erase(users[1].id, ANONYMOUS)
     assert len(directory.events.read_from(0, size=100)) >= len(NAMES) + 2
     with pytest.raises(Exception, match=r"Another user"):
         directory.add("USER2@example.org")
 
     body = bytes(range(256))
     answer = StoredResponse(201, {"ETag": '"é"'}, body)
-    with directory.begin(NOBODY) as work:
+    with directory.begin(ANONYMOUS) as work:
         work.idempotency.reserve("k", "d", owner="o", at=work.now)
         work.idempotency.store("k", answer)
-    with directory.begin(NOBODY) as work:
+    with directory.begin(ANONYMOUS) as work:
         assert work.idempotency.reserve("k", "d", owner="o", at=work.now) == answer
 
 
@@ -142,9 +142,7 @@ def find(directory, attribute: str, op: Op, value: object, *, folded: bool = Fal
     return list(directory.reader.page(Search((condition,), place=Slice(100))).items)
 
 
-def test_many_are_imported_and_exported_under_other_defaults(
-    url: str, directory_of: Callable
-) -> None:
+def test_imports_and_exports_under_other_defaults(url: str, directory_of: Callable) -> None:
     upgrade(url)
     engine = make_engine(url, pool_size=2, alone=True)
     directory = directory_of(engine)
@@ -153,7 +151,7 @@ def test_many_are_imported_and_exported_under_other_defaults(
     def unit(work) -> object:
         return work.repository(USER_TYPE).add_many([*new, new[0]], at=work.now)
 
-    assert list(retrying(directory.begin)(NOBODY, unit)) == [len(new)]
+    assert list(retrying(directory.begin)(ANONYMOUS, unit)) == [len(new)]
     assert [user.name for user in directory.reader.page(Search()).items] == NAMES
     assert len(directory.events.read_from(0, size=100)) == len(NAMES)
     copies = SqlCsvExporter(USERS_TABLE, engine)
@@ -164,20 +162,22 @@ def test_many_are_imported_and_exported_under_other_defaults(
         assert lines[0] == "id,name,creation_time" or lines[0].startswith("1,Jürgen,2026-11-22T09:")
 
 
-def test_a_unit_of_work_sees_what_is_committed_meanwhile(url: str, directory_of: Callable) -> None:
+def test_a_unit_of_work_reads_changes_that_are_committed_meanwhile(
+    url: str, directory_of: Callable
+) -> None:
     upgrade(url)
     directory = directory_of(make_engine(url))
     user = directory.add("ann@example.org")
     with Transactions(directory.engine).open() as connection:
         select_names = text("SELECT name FROM users")
         assert connection.execute(select_names).scalars().all() == ["Ann"]
-        directory.commands.change(user.id, UserChanges({"name": "Bo"}), NOBODY)
+        directory.commands.change(user.id, UserChanges({"name": "Bo"}), ANONYMOUS)
         assert connection.execute(select_names).scalars().all() == ["Bo"]
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_a_read_is_at_the_level_that_a_standby_allows(request, kind: str) -> None:
-    """A standby refuses whatever is serializable."""
+def test_reads_at_an_isolation_level_that_a_standby_allows(request, kind: str) -> None:
+    """A standby rejects serializable transactions."""
     server = request.getfixturevalue(kind)
     url = server.new_database()
     name = make_url(url).database
@@ -191,7 +191,7 @@ def test_a_read_is_at_the_level_that_a_standby_allows(request, kind: str) -> Non
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_a_database_in_another_encoding_is_refused(
+def test_rejects_a_database_in_another_encoding(
     request, directory_of: Callable, kind: str, encoding: str
 ) -> None:
     server = request.getfixturevalue(kind)
@@ -204,17 +204,17 @@ def test_a_database_in_another_encoding_is_refused(
     engine = make_engine(server.url(name))
     directory = directory_of(engine)
     for attempt in (lambda: schema.upgrade(engine), directory.ready):
-        with pytest.raises(Unavailable) as refusal:
+        with pytest.raises(Unavailable) as caught:
             attempt()
-        assert refusal.value.code == "unsupported_encoding"
-        assert encoding in refusal.value.explanation
+        assert caught.value.code == "unsupported_encoding"
+        assert encoding in caught.value.explanation
     with closing(psycopg2.connect(server.url(name))) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
         assert cursor.fetchone() == (0,)
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
-def test_an_sqlite_file_in_utf_16_is_refused(
+def test_rejects_an_sqlite_file_in_utf_16(
     tmp_path: Path, directory_of: Callable, encoding: str
 ) -> None:
     import sqlite3
@@ -224,27 +224,27 @@ def test_an_sqlite_file_in_utf_16_is_refused(
         connection.execute("CREATE TABLE notes (text TEXT)")
     engine = make_engine(f"sqlite:///{tmp_path}/other.db")
     for attempt in (lambda: schema.upgrade(engine), directory_of(engine).ready):
-        with pytest.raises(Unavailable) as refusal:
+        with pytest.raises(Unavailable) as caught:
             attempt()
-        assert refusal.value.code == "unsupported_encoding"
-        assert encoding in refusal.value.explanation
+        assert caught.value.code == "unsupported_encoding"
+        assert encoding in caught.value.explanation
 
 
-def test_a_mariadb_whose_log_has_statements_is_refused(mariadb_url: str, directory_of) -> None:
-    """Otherwise every change would fail with 500. A log can't be turned on while it runs."""
+def test_rejects_a_mariadb_with_a_statement_based_log(mariadb_url: str, directory_of) -> None:
+    """Otherwise every change would fail with 500."""
     from adapters.sql.failures import UnsupportedServer, translate_errors
 
-    refused = pymysql.err.OperationalError(
+    error = pymysql.err.OperationalError(
         1665, "Cannot execute statement: impossible to write to binary log since BINLOG_FORMAT = ST"
     )
-    with pytest.raises(UnsupportedServer) as refusal, translate_errors():
-        raise refused
-    assert "binlog_format" in refusal.value.explanation
+    with pytest.raises(UnsupportedServer) as caught, translate_errors():
+        raise error
+    assert "binlog_format" in caught.value.explanation
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
 @pytest.mark.filterwarnings("error")
-def test_types_are_compared_where_identifiers_are_quoted(request, kind: str) -> None:
+def test_compares_types_if_identifiers_are_quoted(request, kind: str) -> None:
     url = request.getfixturevalue(kind).new_database()
     engine = make_engine(url)
     schema.upgrade(engine)

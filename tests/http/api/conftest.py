@@ -1,83 +1,72 @@
-"""The HTTP contract through Flask's test client, over the memory store.
+"""The HTTP contract through Flask's test client, over the in-memory store.
 
-Whatever a test asks, the client checks the answer against what every answer must be.
+The client checks every response against the rules for all responses.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, USERS
+from api.tokens import KEY_SET, SECRET
 from flask import Flask, Response
 from flask.testing import FlaskClient
 from hypothesis import settings
 from structlog.testing import capture_logs
 
-from adapters.api import ApiConfig, api
-from adapters.api.collection import ApiResource
 from adapters.api.errors import error_codes
-from adapters.api.request import ApiRequest
-from adapters.api.root import canonical
-from adapters.jsonapi.cursors import Cursors
-from adapters.memory.audit import MemoryEventReader
-from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
-from adapters.resources.users import USERS as DECLARATION
-from adapters.web.app import create_app
-from adapters.web.bearer import Authenticate
-from adapters.web.health import health
-from adapters.web.hosts import OpenAccess
-from adapters.web.metrics import Metrics, metrics
-from adapters.web.rate_limit import RateLimiter
-from adapters.web.security_headers import ResponseHeaders
-from application.audit import Event, History
-from application.commands import Commands
+from application.audit import Event
 from application.entities import AnyType
-from application.keys import Keys
-from application.ports import Context, Reader, UnitOfWork
-from application.queries import Queries
-from application.units import retrying
+from application.ports import Context, UnitOfWork
 from application.users import USER_TYPE
+from entrypoints.container import Container
+from entrypoints.settings import Settings
 
-# Machines are slow at times; that is no fault of the code.
+# A slow machine must not fail a test.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+SETTINGS = {
+    "ROSTER_DATABASE_URL": "memory://",
+    "ROSTER_CURSOR_SECRET": "a secret",
+    "ROSTER_METRICS": "off",
+    "ROSTER_LOG_FORMAT": "text",
+}
 CODES = error_codes([USER_TYPE])
-JSONAPI = "application/vnd.api+json"
-USERS = "/api/v1/users"
 TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included", "atomic:results"}
 LINKS = {"self", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
 
-class Answer(Response):
-    """An answer as a client reads it."""
+class ApiResponse(Response):
+    """A response, with the errors of its document."""
 
     @property
     def problems(self) -> list[tuple[str, str, str | None]]:
-        """Status, code and pointer of each problem, in a fixed order."""
+        """The status, code and pointer of each error, sorted."""
         errors = json.loads(self.data)["errors"]
         return sorted((e["status"], e["code"], e.get("source", {}).get("pointer")) for e in errors)
 
 
 class CheckedClient(FlaskClient):
-    """A client that finds fault with any answer that the contract does not allow."""
+    """Checks that every response follows the contract."""
 
     def __init__(self, application: Flask, _: object, **options: Any) -> None:
-        super().__init__(application, Answer, **options)
+        super().__init__(application, ApiResponse, **options)
 
     def open(self, *args: Any, **kwargs: Any) -> Response:
         response = super().open(*args, **kwargs)
         sent = kwargs.get("json")
-        _check_answer(response, sent)
+        _check_response(response, sent)
         return response  # type: ignore[no-any-return]
 
 
-def _check_answer(response: Any, sent: Any) -> None:
+def _check_response(response: Any, sent: Any) -> None:
     assert response.headers["Vary"] == "Accept"
     assert response.headers["X-Request-ID"]
     if response.status_code in (204, 304) or response.request.method == "HEAD":
@@ -119,7 +108,7 @@ def _check_document(document: Any) -> None:
 
 
 def _check_errors(response: Any, errors: Any, sent: Any) -> None:
-    """JSON:API 1.1, Error Objects; and the contract's own rules of them."""
+    """JSON:API 1.1, Error Objects, and the contract's own rules."""
     assert errors
     for error in errors:
         assert {"status", "code", "title", "detail"} <= error.keys() <= ERROR
@@ -136,7 +125,7 @@ def _check_errors(response: Any, errors: Any, sent: Any) -> None:
 
 
 def _resolve(document: Any, pointer: str) -> Any:
-    """What the JSON Pointer (RFC 6901) points to; an error if there is nothing."""
+    """Resolves a JSON Pointer (RFC 6901). Fails if there is no value."""
     assert pointer == "" or pointer.startswith("/")
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
@@ -145,7 +134,7 @@ def _resolve(document: Any, pointer: str) -> Any:
 
 
 class TickingClock:
-    """A clock that moves by a millisecond whenever somebody looks."""
+    """A clock that moves by a millisecond each time it is read."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
@@ -156,7 +145,7 @@ class TickingClock:
 
 
 class CurrentStore:
-    """The store of the test that runs, so that one application can serve them all."""
+    """Delegates to the store of the current test, so that one application serves all tests."""
 
     store: MemoryStore
 
@@ -167,6 +156,9 @@ class CurrentStore:
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
         return self.store.rows(entity_type)
+
+    def ready(self) -> None:
+        self.store.ready()
 
     @property
     def events(self) -> Mapping[int, Event]:
@@ -179,14 +171,20 @@ Create = Callable[..., dict[str, Any]]
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[list[Any]]:
-    """What the service logged."""
+    """The log entries of the service."""
     with capture_logs() as entries:
         yield entries
 
 
+@pytest.fixture(scope="session")
+def new_clock() -> Callable[[], TickingClock]:
+    """Makes clocks that return the same times."""
+    return TickingClock
+
+
 @pytest.fixture
-def clock() -> TickingClock:
-    return TickingClock()
+def clock(new_clock: Callable[[], TickingClock]) -> TickingClock:
+    return new_clock()
 
 
 @pytest.fixture(scope="session")
@@ -196,60 +194,41 @@ def current() -> CurrentStore:
 
 @pytest.fixture(autouse=True)
 def store(clock: TickingClock, current: CurrentStore) -> MemoryStore:
-    """The store of this test, with nothing in it."""
+    """The store of this test, which is empty."""
     current.store = MemoryStore(clock)
     return current.store
 
 
 @pytest.fixture(scope="session")
 def build(current: CurrentStore) -> Build:
-    """Makes an application over the current store; anything of it can be another."""
+    """Builds the application with the container of the service, over the current store.
 
-    def made(
-        *,
-        reader: Reader | None = None,
-        begin: Any = None,
-        ready: Callable[[], None] = lambda: None,
-        public_url: str = "",
-        body_limit: int = 2**20,
-        authenticate: Authenticate | None = None,
-        limit: RateLimiter | None = None,
-        kept: Metrics | None = None,
-        dress: ResponseHeaders | None = None,
-        openness: OpenAccess | None = None,
-        trust_request_id: bool = False,
-    ) -> Flask:
-        terms = ApiConfig(
-            public_url=public_url,
-            body_limit=body_limit,
-            body_seconds=5,
-            request_seconds=8,
-            max_parameters=1000,
+    Takes settings by the names of their variables, and components by their names in the container.
+    """
+
+    def build(settings: Mapping[str, str] = MappingProxyType({}), **components: Any) -> Flask:
+        container = Container(
+            settings=Settings.of({**SETTINGS, **settings}),
+            **{"memory_store": current, **components},
         )
-        cursors = Cursors(Keys(lambda: b"a secret"))
-        run = retrying(begin or current.begin)
-        users = reader or MemoryReader(USER_TYPE, current)
-        history = History(USER_TYPE, MemoryEventReader(current), users.get)
-        resource = ApiResource(
-            USER_TYPE, DECLARATION, Queries(USER_TYPE, users), history, partial(Commands, USER_TYPE)
-        )
-        check_origin = openness.check_origin if openness else None
-        inbound = api([resource], run, cursors, terms, authenticate, limit, check_origin)
-        app = create_app(
-            [*inbound.blueprints, health(ready), metrics(kept)],
-            render_error=inbound.render_error,
-            canonical=canonical,
-            request_seconds=8,
-            response_headers=dress,
-            metrics=kept,
-            check_host=openness.check_host if openness else None,
-            trust_request_id=trust_request_id,
-            request_class=ApiRequest,
-        )
+        app: Flask = container.app()
         app.test_client_class = CheckedClient
         return app
 
-    return made
+    return build
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The settings of a service that accepts the tokens of `tokens.py`."""
+    key_set = tmp_path_factory.mktemp("keys") / "keys.json"
+    key_set.write_text(KEY_SET)
+    return {
+        "ROSTER_JWT_SECRET": SECRET,
+        "ROSTER_JWT_JWKS": str(key_set),
+        "ROSTER_JWT_ISSUER": "*",
+        "ROSTER_JWT_AUDIENCE": "*",
+    }
 
 
 @pytest.fixture(scope="session")
@@ -264,15 +243,15 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def create(client: FlaskClient) -> Create:
-    """Creates a user over HTTP and gives its resource object."""
+    """Creates a user over HTTP, and returns its resource object."""
     number = iter(range(10**6))
 
-    def created(**attributes: Any) -> dict[str, Any]:
+    def create(**attributes: Any) -> dict[str, Any]:
         unique = next(number)
-        given = {"email": f"user{unique}@example.org", "name": f"User {unique}", **attributes}
-        document = {"data": {"type": "users", "attributes": given}}
+        values = {"email": f"user{unique}@example.org", "name": f"User {unique}", **attributes}
+        document = {"data": {"type": "users", "attributes": values}}
         response = client.post(USERS, json=document)
         assert response.status_code == 201, response.text
         return response.json["data"]  # type: ignore[no-any-return, index]
 
-    return created
+    return create

@@ -1,15 +1,15 @@
-"""Not losing changes: ETag, If-Match, If-None-Match."""
+"""Conditional requests: ETag, If-Match, If-None-Match."""
 
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
 ANN = f"{USERS}/1"
 
 
@@ -23,7 +23,7 @@ def rename(client: FlaskClient, name: str, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("url", ["/api/v1", USERS, ANN, f"{USERS}?page[number]=1"])
-def test_every_document_has_a_strong_etag_that_stays(
+def test_every_document_has_a_stable_strong_etag(
     client: FlaskClient, create: Create, url: str
 ) -> None:
     create()
@@ -31,9 +31,7 @@ def test_every_document_has_a_strong_etag_that_stays(
     assert etag(client, url) == etag(client, url) == client.head(url).headers["ETag"]
 
 
-def test_the_etag_changes_with_each_change_and_only_then(
-    client: FlaskClient, create: Create
-) -> None:
+def test_the_etag_changes_only_with_the_user(client: FlaskClient, create: Create) -> None:
     create(name="Ann")
     seen = [etag(client), etag(client, USERS)]
     for name in ("Zoë", "Ann", "Zoë"):
@@ -48,20 +46,20 @@ def test_the_etag_changes_with_each_change_and_only_then(
         assert etag(client, USERS) == seen[-1]
 
 
-def test_another_view_of_the_user_has_another_etag(client: FlaskClient, create: Create) -> None:
+def test_each_view_of_a_user_has_its_own_etag(client: FlaskClient, create: Create) -> None:
     create()
     views = ["", "?fields[users]=", "?fields[users]=name", "?include="]
     assert len({etag(client, ANN + view) for view in views}) == len(views)
 
 
-def test_creating_tells_the_etag_of_what_was_created(client: FlaskClient) -> None:
+def test_the_response_of_a_creation_has_the_etag_of_the_user(client: FlaskClient) -> None:
     attributes = {"email": "ann@example.org", "name": "Ann"}
     created = client.post(USERS, json={"data": {"type": "users", "attributes": attributes}})
     assert created.headers["ETag"] == etag(client)
 
 
 @pytest.mark.parametrize("view", ["", "?fields[users]=", "?fields[users]=role", "?include="])
-def test_if_match_takes_the_etag_of_any_view(
+def test_if_match_accepts_the_etag_of_any_view(
     client: FlaskClient, create: Create, view: str
 ) -> None:
     create()
@@ -73,7 +71,9 @@ def test_if_match_takes_the_etag_of_any_view(
 
 
 @pytest.mark.parametrize("pattern", ["{0}", '"9-ab", {0}', '{0}, "x"', '"x","y" , {0}', "*", " * "])
-def test_if_match_takes_a_list_or_a_star(client: FlaskClient, create: Create, pattern: str) -> None:
+def test_if_match_accepts_a_list_or_a_star(
+    client: FlaskClient, create: Create, pattern: str
+) -> None:
     create()
     read = etag(client)
     assert rename(client, "Zoë", **{"If-Match": pattern.format(read)}).status_code == 200
@@ -125,16 +125,14 @@ def test_an_if_match_that_does_not_match_is_412(
     assert client.get(ANN).data == before.data
 
 
-def test_the_etag_of_a_collection_is_no_version_of_a_user(
+def test_if_match_rejects_the_etag_of_a_collection_for_a_user(
     client: FlaskClient, create: Create
 ) -> None:
     create()
     assert rename(client, "Zoë", **{"If-Match": etag(client, USERS)}).status_code == 412
 
 
-def test_a_user_that_is_gone_is_404_whatever_if_match_says(
-    client: FlaskClient, create: Create
-) -> None:
+def test_a_deleted_user_is_404_for_any_if_match(client: FlaskClient, create: Create) -> None:
     create()
     read = etag(client)
     client.delete(ANN)
@@ -145,7 +143,7 @@ def test_a_user_that_is_gone_is_404_whatever_if_match_says(
         assert rename(client, "Zoë", **headers).status_code == 404
 
 
-def test_a_change_of_nothing_still_wants_the_version_it_names(
+def test_a_change_without_attributes_also_requires_the_version(
     client: FlaskClient, create: Create
 ) -> None:
     create(name="Ann")
@@ -155,7 +153,7 @@ def test_a_change_of_nothing_still_wants_the_version_it_names(
 
 SEEN = ["{0}", "W/{0}", '"x", {0}', '{0},W/"y"', "*"]
 SUFFIXES = ["-gzip", "-br", "-zstd", "--gzip", ";gzip", ";br", ":deflate", "-df", ".gz"]
-"""What proxies that compress append: Apache, Caddy, Jetty, LiteSpeed and others."""
+"""The suffixes of proxies that compress: Apache, Caddy, Jetty, LiteSpeed and others."""
 SEEN += [f'"{{1}}{suffix}"' for suffix in SUFFIXES] + ['W/"{1}-gzip"', '"x", "{1};br"']
 UNSEEN = ['"x"', '"1-ab"', '""', "", "garbage", '"*"', '"x", W/"y"', '"-gzip"', '"x-gzip"']
 UNSEEN += ['"{1}gzip"', '"{1}-"', '"{1}-gzip-more-than-that"', '"0{1}-gzip"']
@@ -165,7 +163,7 @@ URLS = ["/api/v1", USERS, f"{USERS}?page[size]=1&sort=-name", f"{USERS}?page[num
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("pattern", SEEN)
-def test_what_the_client_has_already_is_304(
+def test_a_matching_if_none_match_gets_304(
     client: FlaskClient, create: Create, method: str, url: str, pattern: str
 ) -> None:
     create()
@@ -182,7 +180,7 @@ def test_what_the_client_has_already_is_304(
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("pattern", UNSEEN)
-def test_what_the_client_does_not_have_is_sent(
+def test_another_if_none_match_gets_the_document(
     client: FlaskClient, create: Create, url: str, pattern: str
 ) -> None:
     create()
@@ -190,7 +188,7 @@ def test_what_the_client_does_not_have_is_sent(
     assert client.get(url, headers={"If-None-Match": condition}).status_code == 200
 
 
-def test_a_collection_is_sent_anew_once_anything_in_it_changed(
+def test_a_collection_has_a_new_etag_after_any_change_in_it(
     client: FlaskClient, create: Create
 ) -> None:
     create()
@@ -206,9 +204,7 @@ def test_a_collection_is_sent_anew_once_anything_in_it_changed(
     assert client.get(USERS, headers=seen).status_code == 200
 
 
-def test_the_page_with_the_profile_and_without_are_not_the_same_to_a_cache(
-    client: FlaskClient, create: Create
-) -> None:
+def test_a_page_with_the_profile_has_its_own_etag(client: FlaskClient, create: Create) -> None:
     create()
     profile = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
     seen = {
@@ -222,7 +218,7 @@ def test_the_page_with_the_profile_and_without_are_not_the_same_to_a_cache(
 @pytest.mark.parametrize(
     "pattern", ["*", "{0}", "W/{0}", '"x", {0}', '"1-abcdef"', '"1-abcdef-gzip"', 'W/"1-ab;br"']
 )
-def test_what_if_none_match_names_is_not_changed(
+def test_a_change_with_a_matching_if_none_match_is_412(
     client: FlaskClient, create: Create, method: str, pattern: str
 ) -> None:
     create(name="Ann")
@@ -236,7 +232,7 @@ def test_what_if_none_match_names_is_not_changed(
     assert client.open(f"{USERS}/9", method="DELETE", headers=headers).status_code == 404
 
 
-def test_what_if_none_match_does_not_name_is_changed(client: FlaskClient, create: Create) -> None:
+def test_a_change_with_another_if_none_match_succeeds(client: FlaskClient, create: Create) -> None:
     create(name="Ann")
     old = etag(client)
     assert rename(client, "Zoë", **{"If-None-Match": '"x", "2-ab"'}).status_code == 200
@@ -246,7 +242,7 @@ def test_what_if_none_match_does_not_name_is_changed(client: FlaskClient, create
 
 
 @pytest.mark.parametrize("url", ["/api/v1", USERS, f"{USERS}?page[number]=1"])
-def test_a_collection_is_read_only_as_if_match_names_it(
+def test_if_match_applies_to_reads_of_a_collection(
     client: FlaskClient, create: Create, url: str
 ) -> None:
     create()
@@ -261,7 +257,7 @@ def test_a_collection_is_read_only_as_if_match_names_it(
     assert client.get(url, headers=both).status_code == 412
 
 
-def test_what_was_read_stays_in_private_caches_that_ask_again(
+def test_documents_may_be_cached_privately_and_must_be_revalidated(
     client: FlaskClient, create: Create
 ) -> None:
     create()
@@ -272,11 +268,11 @@ def test_what_was_read_stays_in_private_caches_that_ask_again(
 
 
 @pytest.mark.parametrize("url", [f"{USERS}/9", "/nowhere", f"{USERS}?x=1"])
-def test_no_error_is_kept_in_any_cache(client: FlaskClient, url: str) -> None:
+def test_errors_are_not_cached(client: FlaskClient, url: str) -> None:
     assert client.get(url).headers["Cache-Control"] == "no-store"
 
 
-def test_a_304_comes_after_the_checks(client: FlaskClient, create: Create) -> None:
+def test_a_request_is_checked_before_it_gets_304(client: FlaskClient, create: Create) -> None:
     create()
     seen = {"If-None-Match": "*"}
     assert client.get(f"{USERS}/9", headers=seen).status_code == 404
@@ -326,7 +322,7 @@ def test_a_412_states_the_actual_reason(
     ("pattern", "reason"),
     [("W/{0}", WEAK), ('"{1}-gzip"', SUFFIX), ("{1}", SYNTAX), ('"x"', "does not match")],
 )
-def test_a_412_of_a_collection_does_too(
+def test_a_412_for_a_collection_states_the_reason(
     client: FlaskClient, create: Create, pattern: str, reason: str
 ) -> None:
     create()
@@ -337,9 +333,7 @@ def test_a_412_of_a_collection_does_too(
     assert reason in response.json["errors"][0]["detail"]
 
 
-def test_the_condition_that_failed_is_named_if_there_are_two(
-    client: FlaskClient, create: Create
-) -> None:
+def test_the_error_names_the_condition_that_failed(client: FlaskClient, create: Create) -> None:
     create(name="Ann")
     both = {"If-Match": etag(client), "If-None-Match": etag(client)}
     response = rename(client, "Zoë", **both)
@@ -350,14 +344,16 @@ def test_the_condition_that_failed_is_named_if_there_are_two(
     assert response.problems == [("412", "stale_version", None)]
 
 
-def test_proxies_are_told_not_to_change_a_document_with_an_etag(
+def test_documents_with_an_etag_must_not_be_transformed(
     client: FlaskClient, create: Create
 ) -> None:
     create()
     key = {"Idempotency-Key": '"one"'}
     new = {"data": {"type": "users", "attributes": {"email": "a@example.org", "name": "A"}}}
-    answers = [client.get(url) for url in URLS] + [rename(client, "Zoë")]
-    answers += [client.post(USERS, json=new, headers=key) for _ in range(2)]  # one is a repetition
-    for answer in answers:
-        assert answer.headers["ETag"]
-        assert "no-transform" in answer.headers["Cache-Control"].split(", ")
+    responses = [client.get(url) for url in URLS] + [rename(client, "Zoë")]
+    responses += [
+        client.post(USERS, json=new, headers=key) for _ in range(2)
+    ]  # one is a repeated request
+    for response in responses:
+        assert response.headers["ETag"]
+        assert "no-transform" in response.headers["Cache-Control"].split(", ")

@@ -1,4 +1,4 @@
-"""/docs: the description for people."""
+"""/docs: the interactive documentation."""
 
 import re
 from html.parser import HTMLParser
@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 
 class Assets(HTMLParser):
-    """What a page fetches and links to."""
+    """The files and links of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class Assets(HTMLParser):
         self.urls += [value for name, value in attrs if name in ("src", "href") and value]
 
 
-def test_all_that_the_page_needs_comes_from_here(client: FlaskClient) -> None:
+def test_the_page_only_needs_files_of_the_service(client: FlaskClient) -> None:
     page = client.get("/docs")
     assert (page.status_code, page.mimetype) == (200, "text/html")
     assets = Assets()
@@ -29,7 +29,7 @@ def test_all_that_the_page_needs_comes_from_here(client: FlaskClient) -> None:
         assert client.get(f"/{url}").status_code == 200
 
 
-def test_the_page_may_fetch_and_run_nothing_else(client: FlaskClient) -> None:
+def test_the_page_may_only_fetch_and_run_files_of_the_service(client: FlaskClient) -> None:
     for url in ("/docs", "/docs/swagger-ui-bundle.js"):
         policy = client.get(url).headers["Content-Security-Policy"]
         assert "default-src 'none'; script-src 'self';" in policy
@@ -37,9 +37,9 @@ def test_the_page_may_fetch_and_run_nothing_else(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "LICENSE", "..%2f__init__.py", "index.css"])
-def test_nothing_else_lies_beside_it(client: FlaskClient, name: str) -> None:
-    answer = client.get(f"/docs/{name}")
-    assert (answer.status_code, answer.mimetype) == (404, "application/vnd.api+json")
+def test_other_files_of_the_package_are_not_served(client: FlaskClient, name: str) -> None:
+    response = client.get(f"/docs/{name}")
+    assert (response.status_code, response.mimetype) == (404, "application/vnd.api+json")
 
 
 def test_the_page_does_not_store_the_token(client: FlaskClient) -> None:

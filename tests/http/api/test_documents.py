@@ -1,17 +1,17 @@
-"""What documents do, what they may hold besides, and how their structure can be wrong."""
+"""Documents: their effects, additional members, and errors of structure."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask import Flask
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 Problem = tuple[str, str, str | None]
 
-USERS = "/api/v1/users"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 
@@ -25,7 +25,7 @@ def change(attributes: Any, **more: Any) -> dict[str, Any]:
     return {"data": {"type": "users", "id": "1", "attributes": attributes, **more}}
 
 
-def test_a_user_is_created_whole(client: FlaskClient) -> None:
+def test_a_created_user_has_all_its_attributes(client: FlaskClient) -> None:
     attributes = {"email": "Ünn@exämple.org", "name": "Zoë  𝒜", "is_active": True, "role": "admin"}
     response = client.post(USERS, json=new(attributes))
     assert response.status_code == 201
@@ -46,14 +46,12 @@ def test_a_user_is_created_whole(client: FlaskClient) -> None:
     assert shown.headers["ETag"] == response.headers["ETag"]
 
 
-def test_what_is_left_out_has_its_default(create: Create) -> None:
+def test_omitted_attributes_have_defaults(create: Create) -> None:
     attributes = create()["attributes"]
     assert (attributes["is_active"], attributes["role"]) == (False, "user")
 
 
-def test_a_change_changes_what_it_names_and_nothing_else(
-    client: FlaskClient, create: Create
-) -> None:
+def test_a_change_affects_only_the_named_attributes(client: FlaskClient, create: Create) -> None:
     before = create(role="admin", is_active=True)["attributes"]
     after = client.patch(f"{USERS}/1", json=change({"name": "Zoë"})).json["data"]["attributes"]
     assert after.pop("update_time") > before.pop("update_time")
@@ -61,7 +59,7 @@ def test_a_change_changes_what_it_names_and_nothing_else(
 
 
 @pytest.mark.parametrize("document", [change({}), {"data": {"type": "users", "id": "1"}}])
-def test_a_change_of_nothing_is_fine(
+def test_a_change_without_attributes_changes_nothing(
     client: FlaskClient, create: Create, document: dict[str, Any]
 ) -> None:
     before = create()
@@ -70,9 +68,7 @@ def test_a_change_of_nothing_is_fine(
     assert response.json["data"] == before
 
 
-def test_a_deleted_user_is_gone_and_its_id_never_returns(
-    client: FlaskClient, create: Create
-) -> None:
+def test_the_id_of_a_deleted_user_is_not_used_again(client: FlaskClient, create: Create) -> None:
     create(email="ann@example.org")
     assert client.delete(f"{USERS}/1").status_code == 204
     for method in ("GET", "DELETE"):
@@ -82,7 +78,7 @@ def test_a_deleted_user_is_gone_and_its_id_never_returns(
     assert create(email="ann@example.org")["id"] == "2"
 
 
-def test_a_resource_that_was_read_can_be_sent_back_whole(
+def test_the_document_of_a_read_can_be_sent_in_a_change(
     client: FlaskClient, create: Create
 ) -> None:
     create()
@@ -106,7 +102,7 @@ HARMLESS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("members", HARMLESS.values(), ids=HARMLESS.keys())
-def test_members_that_real_clients_send_are_no_complaint(
+def test_members_that_real_clients_send_are_ignored(
     client: FlaskClient, members: dict[str, Any]
 ) -> None:
     created = client.post(USERS, json=new(**members))
@@ -126,11 +122,11 @@ def test_members_that_real_clients_send_are_no_complaint(
         {"@context": "https://schema.org", "x": None},
     ],
 )
-def test_top_level_members_are_no_complaint(client: FlaskClient, members: dict[str, Any]) -> None:
+def test_top_level_members_are_ignored(client: FlaskClient, members: dict[str, Any]) -> None:
     assert client.post(USERS, json={**new(), **members}).status_code == 201
 
 
-def test_a_null_id_is_taken_on_post_and_at_members_are_no_attributes(client: FlaskClient) -> None:
+def test_a_null_id_and_at_members_are_accepted_in_a_post(client: FlaskClient) -> None:
     response = client.post(USERS, json=new({**ANN, "@id": 1, "@": {}}, id=None))
     assert response.status_code == 201
     assert not {"@id", "@"} & response.json["data"]["attributes"].keys()
@@ -199,7 +195,7 @@ FAULTS: list[tuple[Any, list[Problem]]] = [
 
 @pytest.mark.parametrize(("document", "expected"), FAULTS)
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_faults_of_structure_are_told_together_where_they_are(
+def test_errors_of_structure_are_reported_together_with_their_places(
     client: FlaskClient, create: Create, method: str, document: Any, expected: list[Problem]
 ) -> None:
     create()
@@ -253,7 +249,7 @@ def test_bodies_that_are_not_strict_json_are_400(
     assert "source" not in response.json["errors"][0]
 
 
-def test_null_is_no_document(client: FlaskClient) -> None:
+def test_a_null_body_is_rejected(client: FlaskClient) -> None:
     response = client.post(USERS, data=b"null", content_type="application/json")
     assert response.problems == [("400", WRONG, "")]
 
@@ -272,7 +268,7 @@ def test_a_body_shorter_than_its_length_is_400(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_body_over_the_limit_is_413(build: Callable[..., Flask], chunked: bool) -> None:
-    client = build(body_limit=200).test_client()
+    client = build({"ROSTER_BODY_BYTES": "200"}).test_client()
 
     def post(size: int) -> Any:
         body = json.dumps(new()).encode().ljust(size)

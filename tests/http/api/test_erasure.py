@@ -5,17 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
+from api.tokens import key_set_token
 from flask import Flask
 from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
-from adapters.web.bearer import bearer
-from application.access import Principal
 
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 ERASE = "?erase_history=true"
 EMAIL = "ann.needle@example.org"
 ANN = {"type": "users", "attributes": {"email": EMAIL, "name": "Ann Needle"}}
@@ -38,17 +34,13 @@ def history(client: FlaskClient, user_id: str = "1") -> list[Any]:
 
 
 @pytest.fixture
-def by(build: Callable[..., Flask]) -> Callable[..., Callable[..., Any]]:
+def by(build: Callable[..., Flask], secured: dict[str, str]) -> Callable[..., Callable[..., Any]]:
     """Makes requests with a token of these scopes."""
-
-    def principal(token: str) -> Principal:
-        subject, *scopes = token.split("+")
-        return Principal("key_set", "https://issuer.test/", subject, frozenset(scopes))
-
-    client = build(authenticate=bearer(principal)).test_client()
+    client = build(secured).test_client()
 
     def requesting(*scopes: str, subject: str = "operator") -> Callable[..., Any]:
-        headers = {"Authorization": f"Bearer {'+'.join((subject, *scopes))}"}
+        token = key_set_token(*scopes, subject=subject, issuer="https://issuer.test/")
+        headers = {"Authorization": f"Bearer {token}"}
 
         def request(method: str, url: str, **more: Any) -> Any:
             more["headers"] = {**headers, **more.pop("headers", {})}
@@ -59,7 +51,7 @@ def by(build: Callable[..., Flask]) -> Callable[..., Callable[..., Any]]:
     return requesting
 
 
-def test_an_erasure_leaves_the_shape_of_a_history(client: FlaskClient) -> None:
+def test_an_erasure_keeps_the_events_without_their_values(client: FlaskClient) -> None:
     client.post(USERS, json={"data": ANN}, headers={"X-Request-ID": "needle"})
     assert client.delete(f"{USERS}/1{ERASE}").status_code == 204
     assert client.get(f"{USERS}/1").status_code == 404
@@ -69,18 +61,18 @@ def test_an_erasure_leaves_the_shape_of_a_history(client: FlaskClient) -> None:
     assert "needle" not in str(events).lower()
 
 
-def test_a_user_that_was_deleted_before_is_erased(client: FlaskClient) -> None:
+def test_a_deleted_user_can_be_erased(client: FlaskClient) -> None:
     client.post(USERS, json={"data": ANN})
     client.delete(f"{USERS}/1?erase_history=false")
     assert "needle" in str(history(client)).lower()
     assert client.delete(f"{USERS}/1{ERASE}").status_code == 204
     assert client.delete(f"{USERS}/1.json{ERASE}").status_code == 204
     assert "needle" not in str(history(client)).lower()
-    refused = client.delete(f"{USERS}/2{ERASE}")
-    assert refused.problems == [("404", "user_not_found", None)]
+    rejected = client.delete(f"{USERS}/2{ERASE}")
+    assert rejected.problems == [("404", "user_not_found", None)]
 
 
-def test_a_version_can_be_required(client: FlaskClient) -> None:
+def test_an_erasure_honours_if_match(client: FlaskClient) -> None:
     created = client.post(USERS, json={"data": ANN})
     stale = {"If-Match": '"9-aa"'}
     assert client.delete(f"{USERS}/1{ERASE}", headers=stale).status_code == 412
@@ -101,38 +93,42 @@ def test_a_version_can_be_required(client: FlaskClient) -> None:
         ("erase=true", "unknown_parameter"),
     ],
 )
-def test_nothing_is_deleted_for_any_other_query(client: FlaskClient, query: str, code: str) -> None:
+def test_another_query_is_rejected_and_deletes_nothing(
+    client: FlaskClient, query: str, code: str
+) -> None:
     client.post(USERS, json={"data": ANN})
-    refused = client.delete(f"{USERS}/1?{query}")
-    assert [problem[:2] for problem in refused.problems] == [("400", code)]
+    rejected = client.delete(f"{USERS}/1?{query}")
+    assert [problem[:2] for problem in rejected.problems] == [("400", code)]
     assert client.get(f"{USERS}/1").status_code == 200
 
 
 @pytest.mark.parametrize("query", [ERASE, "?erase%5Fhistory=tru%65"])
 @pytest.mark.parametrize("missing", SCOPES[1:])
-def test_it_requires_a_scope_of_its_own(
+def test_an_erasure_requires_its_own_scope(
     by: Callable[..., Callable[..., Any]], missing: str, query: str
 ) -> None:
     by(*SCOPES)("POST", USERS, json={"data": ANN})
     lacking = by(*(scope for scope in SCOPES if scope != missing))
-    refused = lacking("DELETE", f"{USERS}/1{query}")
-    assert refused.status_code == 403
-    assert missing in refused.json["errors"][0]["detail"]
-    assert missing in refused.headers["WWW-Authenticate"]
+    rejected = lacking("DELETE", f"{USERS}/1{query}")
+    assert rejected.status_code == 403
+    assert missing in rejected.json["errors"][0]["detail"]
+    assert missing in rejected.headers["WWW-Authenticate"]
     # Before the media types and the rest of the query are checked.
-    refused = lacking("DELETE", f"{USERS}/1{query}&x=1", headers={"Accept": "text/csv"})
-    assert refused.status_code == 403
+    rejected = lacking("DELETE", f"{USERS}/1{query}&x=1", headers={"Accept": "text/csv"})
+    assert rejected.status_code == 403
     assert by(*SCOPES)("DELETE", f"{USERS}/1{query}").status_code == 204
 
 
-def test_a_deletion_without_it_requires_no_more_than_before(
+def test_a_deletion_without_erasure_requires_only_the_scope_to_write(
     by: Callable[..., Callable[..., Any]],
 ) -> None:
     by(*SCOPES)("POST", USERS, json={"data": ANN})
     assert by("users:write")("DELETE", f"{USERS}/1?erase_history=false").status_code == 204
 
 
-def test_the_actor_is_erased_where_it_is_the_email(by: Callable[..., Callable[..., Any]]) -> None:
+def test_an_actor_with_the_email_of_the_user_is_erased(
+    by: Callable[..., Callable[..., Any]],
+) -> None:
     ann = by(*SCOPES, subject=EMAIL.upper())
     ann("POST", USERS, json={"data": ANN})
     bob = {"type": "users", "attributes": {"email": "bob@example.org", "name": "Bob"}}
@@ -204,7 +200,7 @@ def test_a_key_beyond_the_limit_gets_429(
     assert client.post(USERS, json={"data": user}).status_code == 201
 
 
-def test_it_is_described(client: FlaskClient) -> None:
+def test_the_description_has_the_parameter_and_its_scope(client: FlaskClient) -> None:
     described = client.get("/openapi.json").json["paths"][f"{USERS}/{{id}}"]["delete"]
     (parameter,) = (each for each in described["parameters"] if each["name"] == "erase_history")
     assert parameter["schema"] == {"type": "boolean", "default": False}

@@ -1,4 +1,4 @@
-"""Over a database every answer is, byte for byte, the one over the memory store."""
+"""The responses over each database have the same bytes as those over the in-memory store."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -6,19 +6,17 @@ from itertools import product
 from typing import Any
 
 import pytest
-from flask import Flask
+from api.constants import USERS
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
+from adapters.memory.store import MemoryStore
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from adapters.sql.repository import SqlReader
-from adapters.sql.store import SqlStore
-from adapters.sql.users import USERS_TABLE
 
 Build = Callable[..., Flask]
-Answer = tuple[int, dict[str, str], bytes]
+Parts = tuple[int, dict[str, str], bytes]
 
-USERS = "/api/v1/users"
 NAMES = ("Zoë", "Zoe", "zoe", "Ånn", "𝒜nn", "\uffee", "a,b", "100%", "o_o", "Straße", "b\\")
 FILTERS = (
     "",
@@ -46,32 +44,41 @@ FILTERS = (
 SORTS = ("", "name", "-name,role", "is_active,-email", "role,-update_time", "-creation_time", "-id")
 
 
+@pytest.fixture(scope="module")
+def expected(build: Build, new_clock: Callable[[], Any]) -> list[Parts]:
+    """The responses over the in-memory store."""
+    return list(responses(build(memory_store=MemoryStore(new_clock())).test_client()))
+
+
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
-def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterator[FlaskClient]:
-    """The service over a database with nothing in it."""
-    engine = make_engine(request.getfixturevalue(request.param))
+def over_sql(
+    request: pytest.FixtureRequest, build: Build, new_clock: Callable[[], Any]
+) -> Iterator[FlaskClient]:
+    """The service over an empty database."""
+    url = request.getfixturevalue(request.param)
+    engine = make_engine(url)
     schema.upgrade(engine)
-    store = SqlStore(engine, type(clock)(), [USERS_TABLE])
-    yield build(begin=store.begin, reader=SqlReader(USERS_TABLE, engine)).test_client()
+    app = build({"ROSTER_DATABASE_URL": url}, engine=engine, clock=new_clock())
+    yield FlaskClient(app, Response)
     engine.dispose()
 
 
-def test_every_store_gives_the_same_answers(client: FlaskClient, over_sql: FlaskClient) -> None:
-    for mine, theirs in zip(conversation(client), conversation(over_sql), strict=True):
-        assert mine == theirs
+def test_every_store_gives_the_same_responses(expected: list[Parts], over_sql: FlaskClient) -> None:
+    for memory, sql in zip(expected, responses(over_sql), strict=True):
+        assert sql == memory
 
 
-def conversation(client: FlaskClient) -> Iterator[Answer]:
-    """The answers to all that can be asked, some of it more than once."""
-    yield from _people_come_and_go(client)
+def responses(client: FlaskClient) -> Iterator[Parts]:
+    """The responses to a series of requests that covers the API."""
+    yield from _change_users(client)
     for filters, sort in product(FILTERS, SORTS):
         query = f"{filters}&sort={sort}" if sort else filters
-        yield from _walk(client, f"{USERS}?{query}&page[size]=9", "next")
+        yield from _follow(client, f"{USERS}?{query}&page[size]=9", "next")
         yield _get(client, f"{USERS}?{query}&page[size]=9&page[number]=2")
-    yield from _refusals(client)
+    yield from _errors(client)
 
 
-def _people_come_and_go(client: FlaskClient) -> Iterator[Answer]:
+def _change_users(client: FlaskClient) -> Iterator[Parts]:
     for number in range(36):
         attributes = {
             "email": f"{'Person' if number % 2 else 'üser'}{number}@example.org",
@@ -88,7 +95,7 @@ def _people_come_and_go(client: FlaskClient) -> Iterator[Answer]:
         yield _send(client, "DELETE", f"{USERS}/{number}")
 
 
-def _refusals(client: FlaskClient) -> Iterator[Answer]:
+def _errors(client: FlaskClient) -> Iterator[Parts]:
     one = f"{USERS}/1"
     for attributes in (
         {"email": "MOVED9@example.ORG"},
@@ -109,16 +116,16 @@ def _refusals(client: FlaskClient) -> Iterator[Answer]:
     yield _send(client, "POST", USERS, {"email": "Moved9@example.org", "name": "Clash"})
 
 
-def _walk(client: FlaskClient, url: str | None, link: str) -> Iterator[Answer]:
+def _follow(client: FlaskClient, url: str | None, link: str) -> Iterator[Parts]:
     while url is not None:
-        status, _, body = answer = _get(client, url)
-        yield answer
+        status, _, body = response = _get(client, url)
+        yield response
         assert status == 200
         url = json.loads(body)["links"][link]
 
 
-def _get(client: FlaskClient, url: str) -> Answer:
-    return _answer(client.get(url))
+def _get(client: FlaskClient, url: str) -> Parts:
+    return _parts(client.get(url))
 
 
 def _send(
@@ -128,12 +135,12 @@ def _send(
     attributes: dict[str, Any] | None = None,
     number: int | None = None,
     **headers: str,
-) -> Answer:
+) -> Parts:
     data = {"type": "users", "attributes": attributes or {}}
     document = {"data": {**data, **({} if number is None else {"id": str(number)})}}
-    return _answer(client.open(url, method=method, json=document, headers=headers))
+    return _parts(client.open(url, method=method, json=document, headers=headers))
 
 
-def _answer(response: Any) -> Answer:
+def _parts(response: Any) -> Parts:
     headers = {name: value for name, value in response.headers if name != "X-Request-ID"}
     return response.status_code, headers, response.data

@@ -1,4 +1,4 @@
-"""What a client is told when Roster fails, or cannot do it now; and what the log says."""
+"""Responses and log entries for internal errors and temporary failures."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,9 +6,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask import Flask
 from flask.testing import FlaskClient
 
+from adapters.memory.store import MemoryStore
 from application.ports import (
     Begin,
     ConcurrentUpdate,
@@ -19,16 +21,16 @@ from application.ports import (
     UnitOfWork,
 )
 from application.search import Page, Search
+from application.units import retrying
 from domain.users import User
 
 Build = Callable[..., Flask]
 
-USERS = "/api/v1/users"
 NEW = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
 
 
 class FailingReader(Reader):
-    """Fails with the error it is given."""
+    """Raises the error for every read."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -41,7 +43,7 @@ class FailingReader(Reader):
 
 
 def failing(error: Exception) -> Begin:
-    """A way to begin units of work of which every one fails with the error."""
+    """Begins units of work that raise the error."""
 
     @contextmanager
     def begin(context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
@@ -51,11 +53,18 @@ def failing(error: Exception) -> Begin:
     return begin
 
 
+def unavailable(reason: str | None, cause: Exception | None) -> Unavailable:
+    error = Unavailable()
+    error.reason = reason
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize("url", [USERS, f"{USERS}/1", f"{USERS}?page[number]=1"])
-def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
+def test_an_internal_error_shows_only_an_id_that_the_log_contains(
     build: Build, log: list[Any], url: str
 ) -> None:
-    client = build(reader=FailingReader(RuntimeError("secret detail"))).test_client()
+    client = build(readers=[FailingReader(RuntimeError("secret detail"))]).test_client()
     response = client.get(url)
     assert response.status_code == 500
     (error,) = response.json["errors"]
@@ -69,8 +78,8 @@ def test_a_fault_is_told_by_an_id_that_the_log_has_and_nothing_else(
     assert fault["request_id"] == response.headers["X-Request-ID"]
 
 
-def test_each_fault_has_an_id_of_its_own(build: Build) -> None:
-    client = build(reader=FailingReader(KeyError("x"))).test_client()
+def test_each_internal_error_has_its_own_id(build: Build) -> None:
+    client = build(readers=[FailingReader(KeyError("x"))]).test_client()
     ids = {client.get(USERS).json["errors"][0]["id"] for _ in range(5)}
     assert len(ids) == 5
 
@@ -79,8 +88,8 @@ def test_each_fault_has_an_id_of_its_own(build: Build) -> None:
     "error",
     [RuntimeError("secret"), ValueError("secret"), MemoryError("secret"), RecursionError("secret")],
 )
-def test_a_fault_while_changing_something_is_500(build: Build, error: Exception) -> None:
-    client = build(begin=failing(error)).test_client()
+def test_an_internal_error_of_a_change_is_500(build: Build, error: Exception) -> None:
+    client = build(run=retrying(failing(error))).test_client()
     response = client.post(USERS, json=NEW)
     assert response.status_code == 500
     assert "secret" not in response.text
@@ -91,10 +100,10 @@ def test_a_fault_while_changing_something_is_500(build: Build, error: Exception)
     ("error", "code"), [(Unavailable(), "unavailable"), (ConcurrentUpdate(), "overtaken")]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_cannot_be_done_now_is_503_with_retry_after(
+def test_a_temporary_failure_is_503_with_retry_after(
     build: Build, method: str, error: Exception, code: str
 ) -> None:
-    client = build(reader=FailingReader(error), begin=failing(error)).test_client()
+    client = build(readers=[FailingReader(error)], run=retrying(failing(error))).test_client()
     response = client.open(USERS, method=method, json=NEW if method == "POST" else None)
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
@@ -103,19 +112,44 @@ def test_what_cannot_be_done_now_is_503_with_retry_after(
     assert "source" not in found
 
 
-def test_a_lost_answer_to_a_commit_says_so(build: Build) -> None:
-    client = build(begin=failing(OutcomeUnknown())).test_client()
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (unavailable("The disk is full.", OSError("secret")), "The disk is full."),
+        (unavailable(None, ConnectionError("secret")), "ConnectionError"),
+        (unavailable(None, ConnectionError()), "ConnectionError"),
+    ],
+)
+def test_the_reason_of_a_temporary_failure_is_logged_without_the_text_of_its_cause(
+    build: Build, log: list[Any], error: Exception, reason: str
+) -> None:
+    response = build(readers=[FailingReader(error)]).test_client().get(USERS)
+    request_id = response.headers["X-Request-ID"]
+    assert log[0] == {
+        "event": "unavailable",
+        "log_level": "warning",
+        "code": "unavailable",
+        "reason": reason,
+        "request_id": request_id,
+    }
+    assert "secret" not in str(log)
+    assert reason not in response.text
+
+
+def test_a_commit_with_an_unknown_outcome_is_503(build: Build) -> None:
+    client = build(run=retrying(failing(OutcomeUnknown()))).test_client()
     response = client.post(USERS, json=NEW)
     assert response.status_code == 503
     assert response.json["errors"][0]["code"] == "outcome_unknown"
     assert "Retry-After" in response.headers
 
 
-def test_readiness_is_503_where_the_store_cannot_serve(build: Build) -> None:
-    def not_ready() -> None:
-        raise Unavailable
+def test_readiness_is_503_if_the_store_is_not_ready(build: Build, clock: Any) -> None:
+    class Unready(MemoryStore):
+        def ready(self) -> None:
+            raise Unavailable
 
-    client = build(ready=not_ready).test_client()
+    client = build(memory_store=Unready(clock)).test_client()
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.headers["Content-Type"] == "application/vnd.api+json"
@@ -123,21 +157,26 @@ def test_readiness_is_503_where_the_store_cannot_serve(build: Build) -> None:
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build) -> None:
+def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build, clock: Any) -> None:
     checks: list[float] = []
-    client = build(ready=lambda: checks.append(monotonic())).test_client()
+
+    class Counting(MemoryStore):
+        def ready(self) -> None:
+            checks.append(monotonic())
+
+    client = build(memory_store=Counting(clock)).test_client()
     began = monotonic()
     for _ in range(200):
         assert client.get("/readyz").status_code == 200
     assert 1 <= len(checks) <= 1 + (monotonic() - began)
 
 
-def test_head_of_a_fault_has_no_body(build: Build) -> None:
-    client = build(reader=FailingReader(RuntimeError("secret"))).test_client()
+def test_the_response_to_head_for_an_internal_error_has_no_body(build: Build) -> None:
+    client = build(readers=[FailingReader(RuntimeError("secret"))]).test_client()
     assert client.head(USERS).status_code == 500
 
 
-def test_the_log_has_one_line_a_request_without_query_and_body(
+def test_a_request_is_logged_once_without_query_and_body(
     client: FlaskClient, log: list[Any]
 ) -> None:
     response = client.post(f"{USERS}.json?fields[users]=secret", json=NEW)
@@ -155,7 +194,7 @@ def test_the_log_has_one_line_a_request_without_query_and_body(
 
 @pytest.fixture
 def behind_a_proxy(build: Build) -> FlaskClient:
-    return build(trust_request_id=True).test_client()
+    return build({"ROSTER_TRUSTED_PROXIES": "1"}).test_client()
 
 
 @pytest.mark.parametrize("sent", ["abc-1.2_3", "x" * 128])
@@ -172,7 +211,7 @@ def test_any_other_request_id_is_replaced(behind_a_proxy: FlaskClient, sent: str
     assert response.headers["X-Request-ID"] not in ("", sent)
 
 
-def test_without_a_proxy_the_request_id_is_the_services_own(
+def test_the_request_id_of_an_untrusted_client_is_replaced(
     client: FlaskClient, log: list[Any]
 ) -> None:
     response = client.get(USERS, headers={"X-Request-ID": "Bob.Secretive"})

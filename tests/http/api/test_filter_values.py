@@ -1,22 +1,22 @@
-"""Equality with what an attribute can never have, empty parameters, and what errors quote."""
+"""Filters by impossible values, empty parameters, and quotations in errors."""
 
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
 EQUALITY = ("", "[eq]", "[ne]", "[in]", "[]")
 
 
 def error_of(client: FlaskClient, query: str) -> dict[str, Any]:
-    answer = client.get(f"{USERS}?{query}")
-    assert answer.status_code == 400, answer.text
-    (error,) = answer.json["errors"]
+    response = client.get(f"{USERS}?{query}")
+    assert response.status_code == 400, response.text
+    (error,) = response.json["errors"]
     return error
 
 
@@ -42,7 +42,7 @@ def error_of(client: FlaskClient, query: str) -> dict[str, Any]:
         ("creation_time", "now"),
     ],
 )
-def test_equality_with_what_an_attribute_never_has_is_400(
+def test_equality_with_an_impossible_value_is_400(
     client: FlaskClient, create: Create, attribute: str, value: str, form: str
 ) -> None:
     create()
@@ -62,8 +62,8 @@ def test_a_plus_that_became_a_space_is_explained(
     detail = error_of(client, f"filter[email]{form}=a+b@example.org")["detail"]
     assert detail.startswith("'a b@example.org' is not a valid email.")
     assert detail.endswith("A + in a query means a space; write %2B.")
-    answer = client.get(f"{USERS}?filter[email]{form}=a%2Bb@example.org")
-    assert len(answer.json["data"]) == (form != "[ne]")
+    response = client.get(f"{USERS}?filter[email]{form}=a%2Bb@example.org")
+    assert len(response.json["data"]) == (form != "[ne]")
 
 
 def test_a_plus_of_an_offset_is_explained(client: FlaskClient) -> None:
@@ -74,7 +74,7 @@ def test_a_plus_of_an_offset_is_explained(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("op", ["lt", "le", "gt", "ge", "contains", "starts_with"])
 @pytest.mark.parametrize("value", ["a b", "", " ", "ANN@", "\u3164", "x" * 1000])
-def test_other_comparisons_take_any_text(client: FlaskClient, op: str, value: str) -> None:
+def test_other_comparisons_accept_any_text(client: FlaskClient, op: str, value: str) -> None:
     for attribute in ("email", "name", "role"):
         query = urlencode({f"filter[{attribute}][{op}]": value})
         assert client.get(f"{USERS}?{query}").status_code == 200
@@ -101,25 +101,27 @@ def test_an_email_is_found_in_every_form_of_its_mailbox(
 
 
 @pytest.mark.parametrize("query", ["sort=", "include=", "fields[users]="])
-def test_an_empty_list_of_names_names_nothing(client: FlaskClient, query: str) -> None:
+def test_an_empty_list_is_accepted(client: FlaskClient, query: str) -> None:
     assert client.get(f"{USERS}?{query}").status_code == 200
 
 
 @pytest.mark.parametrize("parameter", ["page[size]", "page[number]", "page[after]", "page[before]"])
-def test_an_empty_page_parameter_is_said_to_be_empty(client: FlaskClient, parameter: str) -> None:
+def test_the_error_for_an_empty_page_parameter_calls_it_empty(
+    client: FlaskClient, parameter: str
+) -> None:
     error = error_of(client, f"{parameter}=")
     assert error["source"] == {"parameter": parameter}
     assert error["detail"].startswith(f"{parameter} is empty.")
 
 
-def test_an_empty_filter_is_judged_as_any_other(client: FlaskClient) -> None:
+def test_an_empty_filter_is_checked_like_any_other(client: FlaskClient) -> None:
     assert error_of(client, "filter[x]=")["code"] == "unknown_attribute"
     assert error_of(client, "filter[]=")["code"] == "unknown_attribute"
     assert error_of(client, "filter[name]=")["code"] == "invalid_parameter"
     assert client.get(f"{USERS}?filter[name][contains]=").status_code == 200
 
 
-def test_an_unknown_attribute_is_told_with_those_that_exist(client: FlaskClient) -> None:
+def test_the_error_for_an_unknown_attribute_lists_the_known_ones(client: FlaskClient) -> None:
     known = "Known: email, name, is_active, role, creation_time, update_time, id"
     unknown = "Unknown attribute 'rolle'. Did you mean 'role'?"
     assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, q."
@@ -144,24 +146,24 @@ def test_an_unknown_attribute_is_told_with_those_that_exist(client: FlaskClient)
         f"fields[users]={','.join(f'x{number}' for number in range(9_000))}",
     ],
 )
-def test_what_was_sent_is_quoted_in_part(client: FlaskClient, query: str) -> None:
-    answer = client.get(f"{USERS}?{query}")
-    assert answer.status_code == 400
-    assert len(answer.data) < 2500
-    assert "…" in answer.text or "more" in answer.text
+def test_an_error_quotes_a_part_of_a_long_value(client: FlaskClient, query: str) -> None:
+    response = client.get(f"{USERS}?{query}")
+    assert response.status_code == 400
+    assert len(response.data) < 2500
+    assert "…" in response.text or "more" in response.text
 
 
-def test_the_name_of_a_parameter_is_exact_as_long_as_any_that_exists(client: FlaskClient) -> None:
+def test_the_source_of_an_error_has_the_whole_name_of_a_parameter(
+    client: FlaskClient,
+) -> None:
     name = "x" * 250
     assert error_of(client, f"{name}=1")["source"] == {"parameter": name}
 
 
-def test_an_action_of_a_history_is_one_of_those_that_there_are(
-    client: FlaskClient, create: Create
-) -> None:
+def test_a_filter_by_an_unknown_action_is_400(client: FlaskClient, create: Create) -> None:
     create()
     url = f"{USERS}/1/history?filter[action]="
     assert len(client.get(f"{url}created,changed").json["data"]) == 1
-    refused = client.get(url + quote("Created"))
-    assert refused.status_code == 400
-    assert "created, changed, deleted, erased" in refused.json["errors"][0]["detail"]
+    rejected = client.get(url + quote("Created"))
+    assert rejected.status_code == 400
+    assert "created, changed, deleted, erased" in rejected.json["errors"][0]["detail"]

@@ -1,4 +1,4 @@
-"""What a newcomer meets: the front page, and a hint at a wrong URL."""
+"""The front page, and suggestions for wrong URLs."""
 
 from typing import Any
 
@@ -8,26 +8,26 @@ from flask.testing import FlaskClient
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def test_the_front_page_names_places_that_are_there(client: FlaskClient) -> None:
+def test_the_front_page_links_existing_pages(client: FlaskClient) -> None:
     response = client.get("/")
     assert response.headers["Content-Type"] == "application/json"
-    places = response.json["links"]
-    assert places["api"] == "/api/v1"
-    assert places["docs"] == "/docs"
-    for place in places.values():
-        assert client.get(place).status_code == 200
+    links = response.json["links"]
+    assert links["api"] == "/api/v1"
+    assert links["docs"] == "/docs"
+    for link in links.values():
+        assert client.get(link).status_code == 200
 
 
-def test_a_browser_gets_a_page_with_the_same_places(client: FlaskClient) -> None:
-    places = client.get("/").json["links"]
+def test_a_browser_gets_a_page_with_the_same_links(client: FlaskClient) -> None:
+    links = client.get("/").json["links"]
     response = client.get("/", headers={"Accept": BROWSER})
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    for place in places.values():
-        assert f'<a href="{place}">' in response.text
+    for link in links.values():
+        assert f'<a href="{link}">' in response.text
 
 
-def test_below_a_public_url_the_places_are_absolute(build: Any) -> None:
-    client = build(public_url="https://example.org/people").test_client()
+def test_the_links_of_the_front_page_are_absolute_with_a_public_url(build: Any) -> None:
+    client = build({"ROSTER_PUBLIC_URL": "https://example.org/people"}).test_client()
     assert client.get("/").json["links"]["api"] == "https://example.org/people/api/v1"
 
 
@@ -45,7 +45,7 @@ def test_below_a_public_url_the_places_are_absolute(build: Any) -> None:
         ("/health", "/healthz"),
     ],
 )
-def test_a_wrong_url_is_answered_with_the_right_one(
+def test_the_error_for_a_wrong_url_suggests_the_right_one(
     client: FlaskClient, wrong: str, right: str
 ) -> None:
     (error,) = client.get(wrong).json["errors"]
@@ -55,13 +55,13 @@ def test_a_wrong_url_is_answered_with_the_right_one(
 
 
 @pytest.mark.parametrize("wrong", ["/x", "/nothing/like/it", "/" + "a" * 9999])
-def test_where_nothing_is_alike_nothing_is_suggested(client: FlaskClient, wrong: str) -> None:
+def test_nothing_is_suggested_without_a_similar_url(client: FlaskClient, wrong: str) -> None:
     (error,) = client.get(wrong).json["errors"]
     assert error["detail"] == "There is nothing at this URL."
     assert "meta" not in error
 
 
-def test_an_accept_that_no_browser_sends_is_not_read(client: FlaskClient) -> None:
-    """It would take a tenth of a second, of anyone who asks."""
+def test_a_long_accept_header_is_not_parsed(client: FlaskClient) -> None:
+    """Parsing it would take a tenth of a second without authentication."""
     response = client.get("/", headers={"Accept": f"{BROWSER},{'a/b,' * 1000}"})
     assert response.headers["Content-Type"] == "application/json"

@@ -1,20 +1,17 @@
-"""GET /users/{id}/history: what happened to a user, over HTTP."""
+"""GET /users/{id}/history: the audit log of a user."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, PROFILE, USERS
+from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
-from application.access import Principal
 from application.commands import Commands
 from application.ports import Context
 from application.users import USER_TYPE
-
-JSONAPI = "application/vnd.api+json"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
-USERS = "/api/v1/users"
 
 Create = Callable[..., dict[str, Any]]
 
@@ -31,11 +28,11 @@ def change(client: FlaskClient, user_id: str, **attributes: object) -> None:
 
 
 def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: Create) -> None:
-    made = client.post(
+    creation = client.post(
         USERS,
         json={"data": {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}},
     )
-    user_id = made.json["data"]["id"]
+    user_id = creation.json["data"]["id"]
     change(client, user_id, name="Anne", is_active=True)
     assert client.delete(f"{USERS}/{user_id}").status_code == 204
     document = history(client, user_id)
@@ -44,7 +41,7 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
     assert created["id"].isdigit()
     assert "links" not in created
     assert created["attributes"] == {
-        "time": made.json["data"]["attributes"]["creation_time"],
+        "time": creation.json["data"]["attributes"]["creation_time"],
         "action": "created",
         "version": 1,
         "changes": {
@@ -56,7 +53,7 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
         "actor": None,
         "actor_kind": None,
         "actor_issuer": None,
-        "request_id": made.headers["X-Request-ID"],
+        "request_id": creation.headers["X-Request-ID"],
     }
     assert changed["attributes"]["changes"] == {
         "name": {"from": "Ann", "to": "Anne"},
@@ -66,7 +63,7 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
     assert document["links"]["self"] == f"{USERS}/{user_id}/history"
 
 
-def test_pages_are_as_those_of_any_list(client: FlaskClient, create: Create) -> None:
+def test_a_history_has_pages_like_other_lists(client: FlaskClient, create: Create) -> None:
     user_id = create()["id"]
     create(email="other@example.org")
     for number in range(6):
@@ -87,7 +84,7 @@ def test_pages_are_as_those_of_any_list(client: FlaskClient, create: Create) -> 
     assert history(client, user_id, "?filter[time][lt]=2020-01-01T00:00:00Z")["data"] == []
 
 
-def test_a_cursor_of_one_history_is_none_of_another(client: FlaskClient, create: Create) -> None:
+def test_a_cursor_of_one_history_is_invalid_in_another(client: FlaskClient, create: Create) -> None:
     ann, bob = create(), create(email="bob@example.org")
     cursor = history(client, ann["id"])["data"][0]["meta"]["page"]["cursor"]
     response = client.get(f"{USERS}/{bob['id']}/history?page[after]={cursor}")
@@ -98,7 +95,7 @@ def test_a_cursor_of_one_history_is_none_of_another(client: FlaskClient, create:
     "name", ["actor", "actor_kind", "actor_issuer", "request_id", "changes", "version", "email"]
 )
 @pytest.mark.parametrize("parameter", ["sort={}", "filter[{}]=1", "filter[{}][ne]=1"])
-def test_what_lists_of_events_are_not_queried_by(
+def test_unsupported_parameters_of_a_history_are_400(
     client: FlaskClient, create: Create, name: str, parameter: str
 ) -> None:
     response = client.get(f"{USERS}/{create()['id']}/history?{parameter.format(name)}")
@@ -106,9 +103,7 @@ def test_what_lists_of_events_are_not_queried_by(
     assert [error["code"] for error in response.json["errors"]] == ["unknown_attribute"]
 
 
-def test_other_spellings_and_conditions_are_as_elsewhere(
-    client: FlaskClient, create: Create
-) -> None:
+def test_a_history_supports_json_urls_and_conditions(client: FlaskClient, create: Create) -> None:
     user_id = create()["id"]
     url = f"{USERS}/{user_id}/history"
     first = client.get(url)
@@ -118,24 +113,24 @@ def test_other_spellings_and_conditions_are_as_elsewhere(
     profiled = client.get(url, headers={"Accept": f'{JSONAPI};profile="{PROFILE}"'})
     assert PROFILE in profiled.headers["Content-Type"]
     assert client.head(url).status_code == 200
-    refused = client.delete(url)
-    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    rejected = client.delete(url)
+    assert (rejected.status_code, rejected.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 @pytest.mark.parametrize("user_id", ["999", "0", "007", "x", "9223372036854775808"])
-def test_there_is_no_history_of_who_never_was(client: FlaskClient, user_id: str) -> None:
+def test_the_history_of_an_unknown_user_is_404(client: FlaskClient, user_id: str) -> None:
     assert client.get(f"{USERS}/{user_id}/history").status_code == 404
 
 
-def test_a_user_from_before_the_trail_has_an_empty_history(
+def test_a_user_older_than_the_audit_log_has_an_empty_history(
     client: FlaskClient, create: Create, store: Any
 ) -> None:
     user_id = create()["id"]
-    store._events = {}  # as a database that was filled by an earlier release
+    store._events = {}  # Like a database that an earlier release has filled.
     assert history(client, user_id)["data"] == []
 
 
-def test_an_erased_user_leaves_the_shape_of_a_history(
+def test_the_history_of_an_erased_user_has_no_values(
     client: FlaskClient, create: Create, store: Any
 ) -> None:
     user_id = create(email="ann@example.org", name="Ann")["id"]
@@ -148,28 +143,29 @@ def test_an_erased_user_leaves_the_shape_of_a_history(
     assert events[0]["changes"]["email"] == {"erased": True}
 
 
-def test_the_actor_is_the_subject_of_the_token(build: Callable[..., Flask], store: Any) -> None:
-    everything = frozenset(("users:read", "users:write"))
-    client = build(
-        authenticate=lambda _: Principal("key_set", "https://issuer.test", "ann", everything)
-    ).test_client()
+def test_the_actor_is_the_subject_of_the_token(
+    build: Callable[..., Flask], secured: dict[str, str]
+) -> None:
+    client = build(secured).test_client()
+    token = secret_token("users:read", "users:write", subject="ann")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     user = {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}
     user_id = client.post(USERS, json={"data": user}).json["data"]["id"]
     (event,) = history(client, user_id)["data"]
     assert event["attributes"]["actor"] == "ann"
 
 
-def test_reading_it_needs_the_scope_to_read(build: Callable[..., Flask]) -> None:
-    client = build(
-        authenticate=lambda _: Principal(
-            "key_set", "https://issuer.test", "ann", frozenset(["users:write"])
-        )
-    ).test_client()
-    response = client.get(f"{USERS}/1/history")
+def test_a_history_requires_the_scope_to_read(
+    build: Callable[..., Flask], secured: dict[str, str]
+) -> None:
+    headers = {"Authorization": f"Bearer {secret_token('users:write', subject='ann')}"}
+    response = build(secured).test_client().get(f"{USERS}/1/history", headers=headers)
     assert (response.status_code, response.json["errors"][0]["code"]) == (403, "insufficient_scope")
 
 
-def test_operations_are_told_of_one_by_one(client: FlaskClient, create: Create) -> None:
+def test_each_operation_that_changes_something_is_an_event(
+    client: FlaskClient, create: Create
+) -> None:
     ann = create()
     document = {
         "atomic:operations": [

@@ -1,12 +1,12 @@
-"""Whatever the envelope holds, the answer is an answer."""
+"""Every envelope gets a response that follows the contract."""
 
 from typing import Any
 
+from api.constants import USERS
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-USERS = "/api/v1/users"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 
@@ -42,9 +42,9 @@ ENVELOPES = ANYTHING | st.builds(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=ENVELOPES, method=st.sampled_from(["POST", "PATCH"]))
-def test_no_envelope_is_too_hostile_for_an_answer(
+def test_any_envelope_gets_a_valid_response(
     client: FlaskClient, document: Any, method: str
 ) -> None:
     url = USERS if method == "POST" else f"{USERS}/1"

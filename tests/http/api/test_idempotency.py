@@ -1,4 +1,4 @@
-"""Idempotency-Key: what is asked again is answered again, and done once."""
+"""Idempotency-Key: a repeated request is performed once and gets the stored response."""
 
 import json
 from collections.abc import Callable
@@ -6,15 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
+from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
-from application.access import Principal
+from application.ports import Context, KeyInUse
 
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
 ANN = {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}
 CREATION = json.dumps({"data": ANN})
 BATCH = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}]})
@@ -34,7 +32,7 @@ def seen(response: Any) -> Any:
 
 
 @pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
-def test_a_repetition_gets_the_first_answer_and_does_nothing(
+def test_a_repeated_request_gets_the_stored_response_and_changes_nothing(
     client: FlaskClient, url: str, body: str
 ) -> None:
     first = post(client, body=body, url=url)
@@ -48,7 +46,7 @@ def test_a_repetition_gets_the_first_answer_and_does_nothing(
 
 
 @pytest.mark.parametrize("other", [{"body": CREATION + " "}, {"url": f"{USERS}?include="}])
-def test_a_key_is_for_one_request_alone(client: FlaskClient, other: dict[str, str]) -> None:
+def test_a_key_is_valid_for_one_request(client: FlaskClient, other: dict[str, str]) -> None:
     assert post(client).status_code == 201
     response = post(client, **other)
     assert response.problems == [("422", "idempotency_key_reused", None)]
@@ -57,7 +55,9 @@ def test_a_key_is_for_one_request_alone(client: FlaskClient, other: dict[str, st
     assert batch.problems == [("422", "idempotency_key_reused", None)]
 
 
-def test_without_a_key_and_with_another_it_is_another_request(client: FlaskClient) -> None:
+def test_a_request_without_the_key_or_with_another_key_is_another_request(
+    client: FlaskClient,
+) -> None:
     assert post(client).status_code == 201
     assert post(client, "k-2").status_code == 409
     assert post(client, None).status_code == 409
@@ -65,13 +65,13 @@ def test_without_a_key_and_with_another_it_is_another_request(client: FlaskClien
 
 
 @pytest.mark.parametrize("spelling", ['"k-1"', " k-1 ", '  "k-1"'])
-def test_quotation_marks_make_no_other_key(client: FlaskClient, spelling: str) -> None:
+def test_quotation_marks_do_not_belong_to_the_key(client: FlaskClient, spelling: str) -> None:
     first = post(client)
     assert seen(post(client, spelling)) == seen(first)
 
 
 @pytest.mark.parametrize("key", ["", '""', "k" * 256, "k\xe4", '"k', 'k"', '"a"b"', "a\tb"])
-def test_a_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
+def test_an_invalid_key_is_400(client: FlaskClient, key: str) -> None:
     response = post(client, key)
     assert response.problems == [("400", "invalid_idempotency_key", None)]
     assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}
@@ -79,9 +79,7 @@ def test_a_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
 
 
 @pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
-def test_what_the_directory_refused_is_refused_again(
-    client: FlaskClient, url: str, body: str
-) -> None:
+def test_a_stored_conflict_is_returned_again(client: FlaskClient, url: str, body: str) -> None:
     assert post(client, None).status_code == 201
     first = post(client, url=url, body=body)
     assert first.status_code == 409
@@ -92,7 +90,7 @@ def test_what_the_directory_refused_is_refused_again(
     assert post(client, "k-2", url=url, body=body).status_code in (200, 201)
 
 
-def test_of_operations_that_were_refused_nothing_is_there(client: FlaskClient) -> None:
+def test_rejected_operations_leave_nothing(client: FlaskClient) -> None:
     twice = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}] * 2})
     first = post(client, url=OPERATIONS, body=twice)
     assert first.problems == [("409", "email_taken", "/atomic:operations/1/data/attributes/email")]
@@ -100,12 +98,12 @@ def test_of_operations_that_were_refused_nothing_is_there(client: FlaskClient) -
     assert client.get(USERS).json["data"] == []
 
 
-def test_what_is_wrong_with_a_document_takes_no_key(client: FlaskClient) -> None:
+def test_an_invalid_document_does_not_use_its_key(client: FlaskClient) -> None:
     assert post(client, body=CREATION.replace("Ann", "")).status_code == 422
     assert post(client).status_code == 201
 
 
-def test_after_24_hours_a_key_is_free_again(client: FlaskClient, clock: Any) -> None:
+def test_a_key_can_be_used_again_after_24_hours(client: FlaskClient, clock: Any) -> None:
     assert post(client).status_code == 201
     clock.now += timedelta(hours=24) - timedelta(seconds=1)
     assert post(client).status_code == 201
@@ -113,15 +111,24 @@ def test_after_24_hours_a_key_is_free_again(client: FlaskClient, clock: Any) -> 
     assert post(client).status_code == 409
 
 
-def test_keys_of_several_principals_do_not_meet(build: Callable[..., Flask]) -> None:
-    def authenticate(environ: Any) -> Principal:
-        return Principal("secret", None, environ["HTTP_AUTHORIZATION"], frozenset({"users:write"}))
+def test_each_principal_has_its_own_keys(
+    build: Callable[..., Flask], secured: dict[str, str]
+) -> None:
+    client = build(secured).test_client()
 
-    client = build(authenticate=authenticate).test_client()
-
-    def sent(who: str) -> int:
-        headers = {"Idempotency-Key": "k", "Authorization": who}
+    def status(subject: str) -> int:
+        token = secret_token("users:write", subject=subject)
+        headers = {"Idempotency-Key": "k", "Authorization": f"Bearer {token}"}
         response = client.post(USERS, data=CREATION, content_type=JSONAPI, headers=headers)
-        return response.status_code
+        return int(response.status_code)
 
-    assert [sent("ann"), sent("bob"), sent("ann")] == [201, 409, 201]
+    assert [status("ann"), status("bob"), status("ann")] == [201, 409, 201]
+
+
+def test_a_key_of_a_running_request_is_409(build: Callable[..., Flask]) -> None:
+    def run(context: Context, unit: Any, **options: bool) -> Any:
+        raise KeyInUse
+
+    response = post(build(run=run).test_client())
+    assert response.problems == [("409", "idempotency_key_in_use", None)]
+    assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}

@@ -1,15 +1,14 @@
-"""Which Accept and Content-Type are taken, and what answers say of their own type."""
+"""Accept and Content-Type of requests, and the media types of responses."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, PROFILE
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
-JSONAPI = "application/vnd.api+json"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 NEW = b'{"data":{"type":"users","attributes":{"email":"ann@example.org","name":"Ann"}}}'
 
 ACCEPTED = (
@@ -90,7 +89,7 @@ def _accepting(accept: str | None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("accept", ACCEPTED)
-def test_an_accept_that_admits_an_answer_gets_it(client: FlaskClient, accept: str | None) -> None:
+def test_an_acceptable_media_type_is_returned(client: FlaskClient, accept: str | None) -> None:
     response = client.get("/api/v1/users", headers=_accepting(accept))
     assert response.status_code == 200
     assert response.headers["Content-Type"] == JSONAPI
@@ -98,7 +97,9 @@ def test_an_accept_that_admits_an_answer_gets_it(client: FlaskClient, accept: st
 
 @pytest.mark.parametrize("accept", REFUSED)
 @pytest.mark.parametrize("url", ["/api/v1", "/api/v1/users", "/api/v1/users/1"])
-def test_an_accept_that_admits_none_is_406(client: FlaskClient, url: str, accept: str) -> None:
+def test_an_accept_without_an_available_type_is_406(
+    client: FlaskClient, url: str, accept: str
+) -> None:
     response = client.get(url, headers={"Accept": accept})
     assert response.status_code == 406
     assert response.json["errors"][0]["source"] == {"header": "Accept"}
@@ -106,7 +107,7 @@ def test_an_accept_that_admits_none_is_406(client: FlaskClient, url: str, accept
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-def test_406_stops_what_would_change_something(
+def test_a_request_with_406_changes_nothing(
     client: FlaskClient, create: Create, method: str
 ) -> None:
     before = create()
@@ -158,14 +159,14 @@ UNSUPPORTED = (
 
 
 @pytest.mark.parametrize("content_type", TAKEN)
-def test_a_body_may_come_as_json_api_or_json(client: FlaskClient, content_type: str) -> None:
+def test_a_body_may_be_json_api_or_json(client: FlaskClient, content_type: str) -> None:
     response = client.post("/api/v1/users", data=NEW, headers={"Content-Type": content_type})
     assert response.status_code == 201
 
 
 @pytest.mark.parametrize("content_type", UNSUPPORTED)
 @pytest.mark.parametrize(("method", "url"), [("POST", "/users"), ("PATCH", "/users/1")])
-def test_a_body_of_another_type_or_of_none_is_415(
+def test_a_body_with_another_type_or_without_one_is_415(
     client: FlaskClient, method: str, url: str, content_type: str | None
 ) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
@@ -181,7 +182,7 @@ def test_a_chunked_body_without_a_type_is_415(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("content_type", ["text/plain", "nonsense", "application/json", JSONAPI])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-def test_a_content_type_without_a_body_is_no_complaint(
+def test_a_content_type_without_a_body_is_ignored(
     client: FlaskClient, create: Create, method: str, content_type: str
 ) -> None:
     create()
@@ -202,7 +203,7 @@ def test_a_parameter_that_json_api_forbids_is_415_even_without_a_body(
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/json", JSONAPI])
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\x00", NEW])
-def test_delete_takes_any_body(
+def test_delete_accepts_any_body(
     client: FlaskClient, create: Create, content_type: str | None, body: bytes
 ) -> None:
     create()
@@ -224,7 +225,7 @@ def test_delete_takes_any_body(
         f'{JSONAPI};q=0.5, {JSONAPI};profile="{PROFILE}";q=0.7',
     ],
 )
-def test_the_cursor_profile_is_applied_where_it_is_asked_for(
+def test_the_cursor_profile_is_applied_if_requested(
     client: FlaskClient, create: Create, accept: str
 ) -> None:
     create()
@@ -252,7 +253,7 @@ def test_the_cursor_profile_is_applied_where_it_is_asked_for(
         f'{JSONAPI};profile="{PROFILE}";q=0, application/json',
     ],
 )
-def test_without_a_usable_wish_for_the_profile_the_answer_is_plain(
+def test_the_response_has_no_profile_if_it_is_not_acceptable(
     client: FlaskClient, accept: str
 ) -> None:
     response = client.get("/api/v1/users", headers={"Accept": accept})
@@ -260,15 +261,15 @@ def test_without_a_usable_wish_for_the_profile_the_answer_is_plain(
     assert response.json["links"]["self"] == "/api/v1/users"
 
 
-def test_a_numbered_page_does_not_claim_the_profile(client: FlaskClient, create: Create) -> None:
-    # By the profile a page without a cursor begins with the first item.
+def test_a_numbered_page_does_not_apply_the_profile(client: FlaskClient, create: Create) -> None:
+    # The profile requires that a page without a cursor begins with the first item.
     headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
     response = client.get("/api/v1/users?page[number]=2", headers=headers)
     assert response.headers["Content-Type"] == JSONAPI
     assert response.json["links"]["self"] == "/api/v1/users?page[number]=2"
 
 
-def test_the_profile_belongs_to_collections_only(client: FlaskClient, create: Create) -> None:
+def test_the_profile_applies_only_to_collections(client: FlaskClient, create: Create) -> None:
     create()
     headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
     assert client.get("/api/v1/users/1", headers=headers).headers["Content-Type"] == JSONAPI
@@ -286,6 +287,6 @@ def test_a_compressed_body_is_415(client: FlaskClient, encoding: str) -> None:
     assert response.json["errors"][0]["source"] == {"header": "Content-Encoding"}
 
 
-def test_a_body_that_says_it_is_not_compressed_is_read(client: FlaskClient) -> None:
+def test_a_body_with_the_identity_encoding_is_accepted(client: FlaskClient) -> None:
     response = client.post("/api/v1/users", json={}, headers={"Content-Encoding": "Identity"})
     assert response.json["errors"][0]["code"] == "missing_member"

@@ -1,4 +1,4 @@
-"""/openapi.json is valid, and says of the service what is so."""
+"""/openapi.json is valid and describes the service correctly."""
 
 import json
 import re
@@ -8,27 +8,19 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api.constants import JSONAPI, OPERATIONS, USERS
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from adapters.api.errors import error_codes
-from adapters.web.hosts import OpenAccess
+from adapters.memory.store import MemoryStore
 from application.ports import Unavailable
 from application.users import USER_TYPE
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-JSONAPI = "application/vnd.api+json"
-OPERATIONS = "/api/v1/operations"
-
-
-@pytest.fixture(scope="module")
-def app(build: Callable[..., Flask]) -> Flask:
-    """An open service."""
-    return build(openness=OpenAccess())
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def described(client: FlaskClient) -> Any:
 
 
 def operations(described: Any) -> Iterator[tuple[str, str, Any]]:
-    """Path, method and operation of each."""
+    """The path, the method and the description of each operation."""
     for path, item in described["paths"].items():
         for method in METHODS:
             if method in item:
@@ -60,12 +52,12 @@ def inner(value: Any) -> Iterator[dict[str, Any]]:
             yield from inner(part)
 
 
-def test_it_has_the_version_of_the_package_and_an_introduction(described: Any) -> None:
+def test_the_description_has_the_version_of_the_package_and_an_introduction(described: Any) -> None:
     assert described["info"]["version"] == version("roster-directory")
     assert f"GET {USERS}" in described["info"]["description"]
 
 
-def test_it_is_openapi_3_1(described: Any) -> None:
+def test_the_description_is_openapi_3_1(described: Any) -> None:
     assert re.fullmatch(r"3\.1\.\d+", described["openapi"])
     assert {"title", "version"} <= described["info"].keys()
     assert described["servers"] == [{"url": "/"}]
@@ -73,7 +65,7 @@ def test_it_is_openapi_3_1(described: Any) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_every_reference_leads_somewhere(described: Any) -> None:
+def test_the_target_of_every_reference_exists(described: Any) -> None:
     references = [found["$ref"] for found in inner(described) if "$ref" in found]
     assert references
     for reference in references:
@@ -100,12 +92,12 @@ def test_operations_are_complete(described: Any) -> None:
         assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
 
 
-def test_it_describes_every_route_and_no_other(app: Flask, described: Any) -> None:
+def test_the_described_routes_are_those_of_the_application(app: Flask, described: Any) -> None:
     routes = {
         (re.sub(r"<(?:\w+:)?(?:user_|subject_)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if not rule.rule.startswith("/docs/")  # what the page of /docs is made of
+        if not rule.rule.startswith("/docs/")  # the files of the page /docs
     }
     assert {(path, method) for path, method, _ in operations(described)} == routes
 
@@ -157,37 +149,47 @@ def test_every_documented_parameter_is_accepted(
 
 def test_every_form_of_a_filter_is_documented(described: Any) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
-    told = {parameter["name"]: parameter["description"] for parameter in listing["parameters"]}
+    described_responses = {
+        parameter["name"]: parameter["description"] for parameter in listing["parameters"]
+    }
     for attribute in SAMPLES:
         expected = {"", "[eq]", "[ne]", "[in]"}
         if attribute != "is_active":
             expected |= {"[lt]", "[le]", "[gt]", "[ge]"}
         if attribute in ("email", "name", "role"):
             expected |= {"[contains]", "[starts_with]"}
-        found = {n.removeprefix(f"filter[{attribute}]") for n in told if f"[{attribute}]" in n}
+        found = {
+            n.removeprefix(f"filter[{attribute}]")
+            for n in described_responses
+            if f"[{attribute}]" in n
+        }
         assert found == expected
-        assert f"`filter[{attribute}][]`" in told[f"filter[{attribute}]"]
+        assert f"`filter[{attribute}][]`" in described_responses[f"filter[{attribute}]"]
 
 
 @pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
-def test_a_filter_by_role_is_described_as_it_is_taken(
+def test_a_filter_by_role_is_accepted_as_described(
     described: Any, client: FlaskClient, op: str
 ) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
-    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
-    validator = Draft202012Validator(told[f"filter[role]{op}"])
+    described_responses = {
+        parameter["name"]: parameter["schema"] for parameter in listing["parameters"]
+    }
+    validator = Draft202012Validator(described_responses[f"filter[role]{op}"])
     for value in ("admin", "admin,x-1", "Admin", "admin,", "r" * 51, "-", ""):
         taken = client.get(USERS, query_string={f"filter[role]{op}": value}).status_code == 200
         assert validator.is_valid(value) is taken, value
 
 
 @pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
-def test_a_filter_by_name_is_described_as_it_is_taken(
+def test_a_filter_by_name_is_accepted_as_described(
     described: Any, client: FlaskClient, op: str
 ) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
-    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
-    validator = Draft202012Validator(told[f"filter[name]{op}"])
+    described_responses = {
+        parameter["name"]: parameter["schema"] for parameter in listing["parameters"]
+    }
+    validator = Draft202012Validator(described_responses[f"filter[name]{op}"])
     for value in (
         *(
             "Ann",
@@ -209,12 +211,14 @@ def test_a_filter_by_name_is_described_as_it_is_taken(
         assert validator.is_valid(value) is taken, value
 
 
-def test_a_sort_is_described_as_it_is_taken(described: Any, client: FlaskClient) -> None:
+def test_a_sort_is_accepted_as_described(described: Any, client: FlaskClient) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
-    told = {parameter["name"]: parameter["schema"] for parameter in listing["parameters"]}
+    described_responses = {
+        parameter["name"]: parameter["schema"] for parameter in listing["parameters"]
+    }
     for value in ("", "name", "-name,id", "name,", ",", "nick", ",".join(["id"] * 8)):
         taken = client.get(USERS, query_string={"sort": value}).status_code == 200
-        assert Draft202012Validator(told["sort"]).is_valid(value) is taken, value
+        assert Draft202012Validator(described_responses["sort"]).is_valid(value) is taken, value
 
 
 def _schema(described: Any, path: str, method: str, status: int) -> Any:
@@ -268,7 +272,7 @@ def test_documents_are_as_described(client: FlaskClient, create: Create, describ
         (f"{USERS}/1/history?fields[events]=changes", HISTORY, 7),
     ],
 )
-def test_a_response_with_fewer_attributes_differs_from_the_schema_in_nothing_else(
+def test_a_response_with_fewer_attributes_otherwise_matches_its_schema(
     client: FlaskClient, create: Create, described: Any, url: str, path: str, lacks: int
 ) -> None:
     create()
@@ -300,7 +304,7 @@ def test_members_of_every_response_are_required(
     assert counts["total"]["type"] == "integer"
 
 
-def test_a_document_that_is_not_as_described_is_found(described: Any) -> None:
+def test_the_schemas_reject_other_documents(described: Any) -> None:
     schema = _schema(described, ONE, "get", 200)
     assert not Draft202012Validator({**schema, "components": described["components"]}).is_valid(
         {"jsonapi": {}, "links": {}, "data": {"type": "people", "id": "1"}}
@@ -321,7 +325,7 @@ def test_a_document_that_is_not_as_described_is_found(described: Any) -> None:
         ({"email": "ann@example.org", "name": "Ann", "nick": "A"}, False),
     ],
 )
-def test_what_is_described_as_valid_is_taken_and_the_rest_is_not(
+def test_a_document_is_accepted_if_and_only_if_its_schema_is_valid(
     client: FlaskClient, described: Any, attributes: dict[str, Any], valid: bool
 ) -> None:
     document = {"data": {"type": "users", "attributes": attributes}}
@@ -332,7 +336,7 @@ def test_what_is_described_as_valid_is_taken_and_the_rest_is_not(
     assert (client.post(USERS, json=document).status_code == 201) is valid
 
 
-def test_a_user_that_was_read_may_be_sent_back_by_the_description(
+def test_the_schema_of_a_change_permits_the_document_of_a_read(
     client: FlaskClient, create: Create, described: Any
 ) -> None:
     create()
@@ -402,7 +406,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("path", "method", "status", "how"), CASES)
-def test_every_status_that_can_be_had_is_described_and_its_body_is_so(
+def test_every_possible_status_is_described_with_its_body(
     client: FlaskClient,
     create: Create,
     described: Any,
@@ -433,7 +437,7 @@ def _content(method: str, how: dict[str, Any], document: Any) -> dict[str, Any]:
     return {"json": document} if method in ("post", "patch") else {}
 
 
-def test_no_status_is_described_that_cannot_be_had(described: Any) -> None:
+def test_every_described_status_is_possible(described: Any) -> None:
     # These need a slow client, a store that fails or is full of responses, or a fault.
     elsewhere = {"408", "429", "500", "503"}
     for path, method, operation in operations(described):
@@ -442,17 +446,20 @@ def test_no_status_is_described_that_cannot_be_had(described: Any) -> None:
             assert set(operation["responses"]) - elsewhere <= had, (path, method)
 
 
-def test_an_error_of_the_probe_is_as_described(build: Callable[..., Flask]) -> None:
-    def not_ready() -> None:
-        raise Unavailable
+def test_the_error_of_the_readiness_probe_is_as_described(
+    build: Callable[..., Flask], clock: Any
+) -> None:
+    class Unready(MemoryStore):
+        def ready(self) -> None:
+            raise Unavailable
 
-    client = build(ready=not_ready).test_client()
+    client = build(memory_store=Unready(clock)).test_client()
     described = client.get("/openapi.json").json
     _validate(described, _schema(described, "/readyz", "get", 503), client.get("/readyz").json)
 
 
 def media_types(described: Any) -> Iterator[tuple[str, str, Any]]:
-    """Where it stands, its name, and what is said of it: each body that is sent or answered."""
+    """The place, the name and the description of each media type of a body."""
     for path, method, operation in operations(described):
         bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
         for place, body in bodies.items():
@@ -470,7 +477,7 @@ def test_every_document_has_an_example_and_is_valid_by_its_schema(described: Any
         _validate(described, media["schema"], media["example"])
 
 
-def test_the_examples_do_what_they_show(client: FlaskClient, described: Any) -> None:
+def test_the_examples_are_accepted(client: FlaskClient, described: Any) -> None:
     def example(path: str, method: str, content_type: str = JSONAPI) -> Any:
         content = described["paths"][path][method]["requestBody"]["content"]
         return content[content_type]["example"]
@@ -484,37 +491,37 @@ def test_the_examples_do_what_they_show(client: FlaskClient, described: Any) -> 
     assert client.post(OPERATIONS, data=body, content_type=atomic).status_code == 200
 
 
-def test_generators_can_tell_parameters_by_their_letters(described: Any) -> None:
+def test_the_names_of_parameters_differ_in_their_letters(described: Any) -> None:
     for path, method, operation in operations(described):
         names = [re.sub(r"\W", "", p["name"]) for p in operation["parameters"]]
         assert len(names) == len(set(names)), (path, method)
 
 
-def test_every_operation_is_told_in_a_line_and_has_its_place(described: Any) -> None:
-    places = {tag["name"] for tag in described["tags"]}
+def test_every_operation_is_described_responses_in_a_line_and_has_its_place(described: Any) -> None:
+    tags = {tag["name"] for tag in described["tags"]}
     for path, method, operation in operations(described):
         assert operation["summary"], (path, method)
-        assert set(operation["tags"]) <= places, (path, method)
+        assert set(operation["tags"]) <= tags, (path, method)
 
 
-def test_every_code_of_an_error_is_told_with_its_status(described: Any) -> None:
-    told = described["components"]["responses"]
+def test_every_code_of_an_error_is_described_responses_with_its_status(described: Any) -> None:
+    described_responses = described["components"]["responses"]
     for code, (statuses, _) in error_codes([USER_TYPE]).items():
         for status in {*statuses.split(", ")} - {
             "401",
             "405",
             "429",
-        }:  # nothing here leads to those
-            assert f"`{code}`" in told[f"Problem{status}"]["description"]
-    for name, response in told.items():
+        }:  # this service cannot return them
+            assert f"`{code}`" in described_responses[f"Problem{status}"]["description"]
+    for name, response in described_responses.items():
         (error,) = response["content"][JSONAPI]["example"]["errors"]
         assert error["status"] == name.removeprefix("Problem")
         assert error["status"] in error_codes([USER_TYPE])[error["code"]][0].split(", ")
 
 
-def test_a_service_with_limits_tells_of_them(build: Any) -> None:
-    limited = build(limit=lambda *_: None).test_client().get("/openapi.json").json
+def test_a_service_with_a_rate_limit_describes_429(build: Any) -> None:
+    limited = build({"ROSTER_RATE_LIMIT": "1000/second"}).test_client().get("/openapi.json").json
     for path, _, operation in operations(limited):
         assert ("429" in operation["responses"]) is path.startswith("/api/v1"), path
-    told = limited["components"]["responses"]["Problem429"]
-    assert "Retry-After" in told["headers"]
+    described_responses = limited["components"]["responses"]["Problem429"]
+    assert "Retry-After" in described_responses["headers"]

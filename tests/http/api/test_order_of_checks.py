@@ -1,15 +1,15 @@
-"""The first check that fails answers, with all that it found."""
+"""The first failed check determines the response, with all its errors."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 
@@ -47,7 +47,7 @@ def _post(client: FlaskClient, faults: list[dict[str, Any]]) -> Any:
 
 
 @pytest.mark.parametrize("first", range(len(IN_ORDER_ON_POST)))
-def test_the_first_check_that_fails_answers_alone(
+def test_only_the_first_failed_check_is_reported(
     client: FlaskClient, create: Create, first: int
 ) -> None:
     create()
@@ -66,7 +66,7 @@ def test_a_wrong_query_hides_a_wrong_body(client: FlaskClient) -> None:
     assert response.json["errors"][0]["source"] == {"parameter": "x"}
 
 
-def test_a_type_and_an_id_that_are_not_the_urls_are_told_together(
+def test_a_wrong_type_and_a_wrong_id_are_reported_together(
     client: FlaskClient, create: Create
 ) -> None:
     create()
@@ -78,7 +78,9 @@ def test_a_type_and_an_id_that_are_not_the_urls_are_told_together(
 
 
 @pytest.mark.parametrize("wrong", ["2", "01", "", " 1", "1.0", "١", "user"])
-def test_an_id_that_is_not_the_urls_is_409(client: FlaskClient, create: Create, wrong: str) -> None:
+def test_an_id_other_than_that_in_the_url_is_409(
+    client: FlaskClient, create: Create, wrong: str
+) -> None:
     create()
     document = {"data": {"type": "users", "id": wrong}}
     assert client.patch(f"{USERS}/1", json=document).problems == [
@@ -87,18 +89,18 @@ def test_an_id_that_is_not_the_urls_is_409(client: FlaskClient, create: Create, 
 
 
 @pytest.mark.parametrize("wrong", ["user", "Users", "", " users", "groups", "users\ud800"])
-def test_a_type_that_the_collection_does_not_hold_is_409(client: FlaskClient, wrong: str) -> None:
+def test_a_type_other_than_that_of_the_collection_is_409(client: FlaskClient, wrong: str) -> None:
     response = client.post(USERS, json=new(type=wrong))
     assert response.problems == [("409", "type_mismatch", "/data/type")]
 
 
 @pytest.mark.parametrize("client_id", ["1", "", "0b6c2d2e-9d0e-4c38-a0fb-8b33b6b6d7d8", "x"])
-def test_an_id_that_the_client_made_is_403(client: FlaskClient, client_id: str) -> None:
+def test_an_id_from_the_client_is_403(client: FlaskClient, client_id: str) -> None:
     response = client.post(USERS, json=new({}, id=client_id, type="people"))
     assert response.problems == [("403", "client_generated_id", "/data/id")]
 
 
-def test_what_only_the_database_knows_comes_last_and_in_order(
+def test_the_checks_of_the_database_come_last_and_in_order(
     client: FlaskClient, create: Create
 ) -> None:
     create()
@@ -106,29 +108,29 @@ def test_what_only_the_database_knows_comes_last_and_in_order(
     stale = {"If-Match": '"9-0"'}
     clash = {"creation_time": "x", "email": "user1@EXAMPLE.org"}
 
-    def answer(user_id: int, attributes: dict[str, Any], headers: dict[str, str]) -> Any:
+    def problems_of(user_id: int, attributes: dict[str, Any], headers: dict[str, str]) -> Any:
         data = {"type": "users", "id": str(user_id), "attributes": attributes}
         return client.patch(f"{USERS}/{user_id}", json={"data": data}, headers=headers).problems
 
-    assert answer(9, {**clash, "role": "R"}, stale)[0][0] == "422"
-    assert answer(9, clash, stale) == [("404", "user_not_found", None)]
-    assert answer(1, clash, stale) == [("412", "stale_version", None)]
-    assert answer(1, clash, {}) == [("403", "read_only", "/data/attributes/creation_time")]
+    assert problems_of(9, {**clash, "role": "R"}, stale)[0][0] == "422"
+    assert problems_of(9, clash, stale) == [("404", "user_not_found", None)]
+    assert problems_of(1, clash, stale) == [("412", "stale_version", None)]
+    assert problems_of(1, clash, {}) == [("403", "read_only", "/data/attributes/creation_time")]
     del clash["creation_time"]
-    assert answer(1, clash, {}) == [("409", "email_taken", "/data/attributes/email")]
+    assert problems_of(1, clash, {}) == [("409", "email_taken", "/data/attributes/email")]
 
 
 @pytest.mark.parametrize(
     "email", ["Ann@Example.Org", "ANN@EXAMPLE.ORG", "ａnn@example.org", "ann@example.org"]
 )
-def test_an_email_is_held_once_however_it_is_written(client: FlaskClient, email: str) -> None:
+def test_an_email_is_unique_in_all_its_spellings(client: FlaskClient, email: str) -> None:
     assert client.post(USERS, json=new()).status_code == 201
     response = client.post(USERS, json=new({**ANN, "email": email}))
     assert response.problems == [("409", "email_taken", "/data/attributes/email")]
     assert response.json["errors"][0]["meta"] == {"attribute": "email"}
 
 
-def test_a_user_may_write_its_own_email_anew(client: FlaskClient, create: Create) -> None:
+def test_the_spelling_of_an_email_can_be_changed(client: FlaskClient, create: Create) -> None:
     create(email="ann@example.org")
     data = {"type": "users", "id": "1", "attributes": {"email": "ANN@example.org"}}
     response = client.patch(f"{USERS}/1", json={"data": data})

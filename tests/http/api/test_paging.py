@@ -1,10 +1,11 @@
-"""Walking through a collection, by cursors and by numbers."""
+"""Pages of a collection, by cursors and by numbers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
+from api.constants import PROFILE, USERS
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,16 +18,14 @@ from domain.users import NewUser, User
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 NAMES = ("Zoë", "Zoe", "zoe", "Ann", "Ånn", "𝒜nn", "\uffee", "Ann, B", "a&b=c", "100%", "+")
 ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_time", "id")
 
 
 @pytest.fixture
 def people(store: MemoryStore) -> list[User]:
-    """Two hundred users with many ties in everything but their emails and ids."""
-    made = []
+    """Two hundred users with many equal values, except for emails and ids."""
+    created = []
     for batch in range(5):
         with store.begin(Context()) as work:
             for number in range(40):
@@ -36,9 +35,9 @@ def people(store: MemoryStore) -> list[User]:
                     is_active=number % 2 == 0,
                     role=("user", "admin", "x-1")[number % 3],
                 )
-                made.append(work.repository(USER_TYPE).add(new, at=work.now))
+                created.append(work.repository(USER_TYPE).add(new, at=work.now))
     with store.begin(Context()) as work:
-        for user in made[::7]:
+        for user in created[::7]:
             work.repository(USER_TYPE).remove(user)
     return list(store.rows(USER_TYPE).values())
 
@@ -54,7 +53,7 @@ def get(client: FlaskClient, query: dict[str, Any]) -> Any:
 
 
 def walk(client: FlaskClient, url: str | None, link: str) -> Iterator[Any]:
-    """The pages from a URL on, by that link."""
+    """The page at a URL and those that follow by the link."""
     while url is not None:
         response = client.get(url)
         assert response.status_code == 200, response.text
@@ -63,7 +62,7 @@ def walk(client: FlaskClient, url: str | None, link: str) -> Iterator[Any]:
 
 
 def in_order(users: list[User], sort: str) -> list[int]:
-    """Their ids as the sort parameter wants them."""
+    """The ids of the users in the order of the sort parameter."""
     fields = [*(sort.split(",") if sort else []), "id"]
     for field in reversed(fields[: fields.index("id") + 1 if "id" in fields else None]):
         name = field.removeprefix("-")
@@ -79,7 +78,7 @@ SORTS = st.lists(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sort=SORTS, size=st.integers(17, 200))
-def test_a_walk_to_the_end_and_back_meets_everybody_once_in_order(
+def test_the_links_to_the_end_and_back_cover_every_user_once_in_order(
     client: FlaskClient, people: list[User], sort: str, size: int
 ) -> None:
     query = urlencode({**({"sort": sort} if sort else {}), "page[size]": size})
@@ -92,9 +91,7 @@ def test_a_walk_to_the_end_and_back_meets_everybody_once_in_order(
 
 
 @pytest.mark.parametrize("sort", [f"{sign}{name}" for name in ATTRIBUTES for sign in ("", "-")])
-def test_each_item_tells_the_cursor_that_falls_on_it(
-    client: FlaskClient, people: list[User], sort: str
-) -> None:
+def test_each_item_has_its_cursor(client: FlaskClient, people: list[User], sort: str) -> None:
     expected = in_order(people, sort)
     page = get(client, {"sort": sort, "page[size]": 1000}).json["data"]
     assert [int(item["id"]) for item in page] == expected
@@ -109,20 +106,28 @@ def test_each_item_tells_the_cursor_that_falls_on_it(
     assert ids(get(client, {"sort": sort, **between})) == expected[place + 1 : -1]
 
 
-def test_a_page_has_25_items_unless_the_client_says_otherwise(
+def test_a_page_has_25_items_by_default(client: FlaskClient, people: list[User]) -> None:
+    all_ids = in_order(people, "")
+    assert ids(client.get(USERS)) == all_ids[:25]
+    assert ids(get(client, {"page[size]": 1})) == all_ids[:1]
+    assert ids(get(client, {"page[size]": 1000})) == all_ids
+    assert ids(get(client, {"page[size]": "007"})) == all_ids[:7]
+    assert ids(get(client, {"page[number]": 2})) == all_ids[25:50]
+
+
+def test_a_page_with_one_cursor_has_25_items_by_default(
     client: FlaskClient, people: list[User]
 ) -> None:
-    everybody = in_order(people, "")
-    assert ids(client.get(USERS)) == everybody[:25]
-    assert ids(get(client, {"page[size]": 1})) == everybody[:1]
-    assert ids(get(client, {"page[size]": 1000})) == everybody
-    assert ids(get(client, {"page[size]": "007"})) == everybody[:7]
-    assert ids(get(client, {"page[number]": 2})) == everybody[25:50]
+    all_ids = in_order(people, "")
+    page = get(client, {"page[size]": 1000}).json["data"]
+    cursors = [item["meta"]["page"]["cursor"] for item in page]
+    assert ids(get(client, {"page[after]": cursors[9]})) == all_ids[10:35]
+    assert ids(get(client, {"page[before]": cursors[99]})) == all_ids[74:99]
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "", "x", "1.0", " 1", "1 ", "+1", "٣", "1e2", "0x1"])
 @pytest.mark.parametrize("parameter", ["page[size]", "page[number]"])
-def test_what_is_no_positive_whole_number_is_400(
+def test_a_page_size_must_be_a_positive_integer(
     client: FlaskClient, parameter: str, size: str
 ) -> None:
     response = client.get(f"{USERS}?{urlencode({parameter: size})}")
@@ -132,7 +137,7 @@ def test_what_is_no_positive_whole_number_is_400(
 
 
 @pytest.mark.parametrize("size", ["1001", "9" * 30, "0" * 30 + "1001", "9" * 5000])
-def test_a_page_that_is_too_large_is_the_error_of_the_profile(
+def test_a_page_size_above_the_maximum_gets_the_error_of_the_profile(
     client: FlaskClient, size: str
 ) -> None:
     response = client.get(f"{USERS}?page[size]={size}")
@@ -168,23 +173,21 @@ def test_an_empty_collection_has_an_empty_page(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("sort", ["id", "-id", "-name", "name,-id"])
-def test_a_page_behind_the_end_leads_back_and_one_before_the_beginning_leads_on(
+def test_empty_pages_at_the_ends_link_to_the_others(
     client: FlaskClient, people: list[User], sort: str
 ) -> None:
-    everybody = in_order(people, sort)
+    all_ids = in_order(people, sort)
     page = get(client, {"sort": sort, "page[size]": 1000}).json["data"]
     first, last = (page[place]["meta"]["page"]["cursor"] for place in (0, -1))
-    behind = get(client, {"sort": sort, "page[after]": last, "page[size]": 3}).json
-    assert (behind["data"], behind["links"]["next"]) == ([], None)
-    assert ids(client.get(behind["links"]["prev"])) == everybody[-3:]
+    after = get(client, {"sort": sort, "page[after]": last, "page[size]": 3}).json
+    assert (after["data"], after["links"]["next"]) == ([], None)
+    assert ids(client.get(after["links"]["prev"])) == all_ids[-3:]
     before = get(client, {"sort": sort, "page[before]": first, "page[size]": 3}).json
     assert (before["data"], before["links"]["prev"]) == ([], None)
-    assert ids(client.get(before["links"]["next"])) == everybody[:3]
+    assert ids(client.get(before["links"]["next"])) == all_ids[:3]
 
 
-def test_links_keep_what_makes_the_list_and_how_it_is_shown(
-    client: FlaskClient, people: list[User]
-) -> None:
+def test_page_links_keep_the_other_parameters(client: FlaskClient, people: list[User]) -> None:
     query = {
         "filter[name][in]": "Zoe,Ann",
         "sort": "-name",
@@ -199,16 +202,25 @@ def test_links_keep_what_makes_the_list_and_how_it_is_shown(
         assert dict(_query(document["links"]["first"])) == query
         for link in ("prev", "next"):
             if url := document["links"][link]:
-                kept = dict(_query(url))
-                assert len([kept.pop(p) for p in ("page[after]", "page[before]") if p in kept]) == 1
-                assert kept == query
+                remaining = dict(_query(url))
+                assert (
+                    len(
+                        [
+                            remaining.pop(p)
+                            for p in ("page[after]", "page[before]")
+                            if p in remaining
+                        ]
+                    )
+                    == 1
+                )
+                assert remaining == query
         assert document["data"][0]["attributes"].keys() == {"email"}
     numbered = get(client, {**query, "page[number]": "2"}).json["links"]
     for link, number in (("first", "1"), ("prev", "1"), ("next", "3")):
         assert dict(_query(numbered[link])) == {**query, "page[number]": number}
 
 
-def test_links_keep_repeated_filters_and_values_that_need_escaping(
+def test_page_links_keep_repeated_filters_and_escaped_values(
     client: FlaskClient, people: list[User]
 ) -> None:
     names = [name for name in NAMES if fold(name) != "zoe"]
@@ -219,7 +231,7 @@ def test_links_keep_repeated_filters_and_values_that_need_escaping(
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "expected"),
     [
         ("filter%5Brole%5D=user&sort=-id", "filter%5Brole%5D=user&sort=-id"),
         ("&&sort=-id&&page%5Bafter%5D={}&filter%5Brole%5D=user&", "sort=-id&filter%5Brole%5D=user"),
@@ -227,13 +239,13 @@ def test_links_keep_repeated_filters_and_values_that_need_escaping(
         ("sort=-id&filter%5Bname%5D%5Bne%5D=a+b%zz", "sort=-id&filter%5Bname%5D%5Bne%5D=a+b%25zz"),
     ],
 )
-def test_links_repeat_what_is_encoded_well_and_encode_the_rest(
-    client: FlaskClient, people: list[User], sent: str, kept: str
+def test_page_links_keep_valid_encoding_and_encode_the_rest(
+    client: FlaskClient, people: list[User], sent: str, expected: str
 ) -> None:
     whole = "filter%5Brole%5D=user&sort=-id&page%5Bsize%5D=1"
     cursor = client.get(f"{USERS}?{whole}").json["data"][0]["meta"]["page"]["cursor"]
     links = client.get(f"{USERS}?{sent.format(cursor)}").json["links"]
-    assert links["first"] == f"{USERS}?{kept}"
+    assert links["first"] == f"{USERS}?{expected}"
 
 
 def _query(url: str) -> list[tuple[str, str]]:
@@ -252,7 +264,7 @@ def _query(url: str) -> list[tuple[str, str]]:
         "page[size]=2&",
     ],
 )
-def test_the_link_of_a_page_is_the_url_that_was_asked(
+def test_the_self_link_of_a_page_is_its_url(
     client: FlaskClient, people: list[User], query: str
 ) -> None:
     url = f"{USERS}?{query}" if query else USERS
@@ -266,36 +278,36 @@ def test_the_link_of_a_page_is_the_url_that_was_asked(
 
 @pytest.fixture
 def cursors(client: FlaskClient, people: list[User]) -> list[str]:
-    """The cursors of everybody, by id."""
+    """The cursors of all users, by id."""
     page = client.get(f"{USERS}?page[size]=1000").json["data"]
     return [item["meta"]["page"]["cursor"] for item in page]
 
 
-def test_a_range_has_all_between_its_cursors(
+def test_a_range_has_all_items_between_its_cursors(
     client: FlaskClient, people: list[User], cursors: list[str]
 ) -> None:
-    everybody = in_order(people, "")
+    all_ids = in_order(people, "")
     between = get(client, {"page[after]": cursors[3], "page[before]": cursors[150]})
-    assert ids(between) == everybody[4:150]
+    assert ids(between) == all_ids[4:150]
     assert "meta" not in between.json
     exactly = {"page[after]": cursors[3], "page[before]": cursors[9], "page[size]": 5}
-    assert ids(get(client, exactly)) == everybody[4:9]
+    assert ids(get(client, exactly)) == all_ids[4:9]
     assert "meta" not in get(client, exactly).json
 
 
-def test_a_range_that_is_too_long_says_that_it_is_truncated(
+def test_a_range_that_is_too_long_is_marked_as_truncated(
     client: FlaskClient, people: list[User], cursors: list[str]
 ) -> None:
-    everybody = in_order(people, "")
+    all_ids = in_order(people, "")
     query = {"page[after]": cursors[3], "page[before]": cursors[9], "page[size]": 2}
     response = get(client, query)
-    assert ids(response) == everybody[4:6]
+    assert ids(response) == all_ids[4:6]
     assert response.json["meta"] == {"page": {"rangeTruncated": True}}
-    assert ids(client.get(response.json["links"]["next"])) == everybody[6:8]
-    assert ids(client.get(response.json["links"]["prev"])) == everybody[2:4]
+    assert ids(client.get(response.json["links"]["next"])) == all_ids[6:8]
+    assert ids(client.get(response.json["links"]["prev"])) == all_ids[2:4]
 
 
-def test_a_page_that_goes_on_is_no_truncated_range(
+def test_a_page_with_one_cursor_is_not_marked_as_truncated(
     client: FlaskClient, people: list[User], cursors: list[str]
 ) -> None:
     for cursor in ("page[after]", "page[before]"):
@@ -304,7 +316,7 @@ def test_a_page_that_goes_on_is_no_truncated_range(
 
 
 @pytest.mark.parametrize(("after", "before"), [(3, 4), (3, 3), (9, 3)])
-def test_a_range_with_nothing_in_it_is_empty(
+def test_a_range_without_items_is_empty(
     client: FlaskClient, cursors: list[str], after: int, before: int
 ) -> None:
     response = get(client, {"page[after]": cursors[after], "page[before]": cursors[before]})
@@ -315,7 +327,7 @@ def test_a_range_with_nothing_in_it_is_empty(
 # -- cursors -----------------------------------------------------------------------------------
 
 
-def _refused(client: FlaskClient, query: dict[str, str]) -> None:
+def _errors_of(client: FlaskClient, query: dict[str, str]) -> None:
     response = client.get(f"{USERS}?{urlencode(query)}")
     assert response.status_code == 400
     errors = {e["source"]["parameter"]: e["code"] for e in response.json["errors"]}
@@ -323,7 +335,7 @@ def _refused(client: FlaskClient, query: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["page[after]", "page[before]"])
-def test_a_cursor_damaged_anywhere_is_refused(
+def test_a_cursor_damaged_anywhere_is_errors_of(
     client: FlaskClient, cursors: list[str], parameter: str
 ) -> None:
     cursor = cursors[0]
@@ -331,13 +343,13 @@ def test_a_cursor_damaged_anywhere_is_refused(
         for wrong in ("A", "B", "_", "=", "é", "", " ", right.swapcase()):
             damaged = cursor[:place] + wrong + cursor[place + 1 :]
             if damaged != cursor:
-                _refused(client, {parameter: damaged})
+                _errors_of(client, {parameter: damaged})
     for damaged in ("", "=", cursor + "=", cursor + "==", cursor + "A", cursor * 2, "\u0663", "💥"):
-        _refused(client, {parameter: damaged})
+        _errors_of(client, {parameter: damaged})
 
 
-def test_both_damaged_cursors_are_told(client: FlaskClient, cursors: list[str]) -> None:
-    _refused(client, {"page[after]": "x", "page[before]": "y"})
+def test_two_damaged_cursors_are_both_reported(client: FlaskClient, cursors: list[str]) -> None:
+    _errors_of(client, {"page[after]": "x", "page[before]": "y"})
 
 
 @pytest.mark.parametrize(
@@ -350,34 +362,34 @@ def test_both_damaged_cursors_are_told(client: FlaskClient, cursors: list[str]) 
         {"filter[is_active]": "true"},
     ],
 )
-def test_a_cursor_of_another_list_is_refused(
+def test_a_cursor_of_another_list_is_errors_of(
     client: FlaskClient, cursors: list[str], other: dict[str, str]
 ) -> None:
-    _refused(client, {**other, "page[after]": cursors[0]})
+    _errors_of(client, {**other, "page[after]": cursors[0]})
     theirs = get(client, other).json["data"][0]["meta"]["page"]["cursor"]
-    _refused(client, {"page[after]": theirs})
+    _errors_of(client, {"page[after]": theirs})
 
 
 @pytest.mark.parametrize(
     ("mine", "other"),
     [("Zoe", "Zoë"), ("Zoe", "Ann"), ("Zoe,Ann", "Zoe"), ("Zoe,Ann", "Zoe,zoe")],
 )
-def test_a_cursor_of_a_filter_by_another_value_is_refused(
+def test_a_cursor_of_a_filter_by_another_value_is_errors_of(
     client: FlaskClient, people: list[User], mine: str, other: str
 ) -> None:
     cursor = get(client, {"filter[name]": mine}).json["data"][0]["meta"]["page"]["cursor"]
-    _refused(client, {"filter[name]": other, "page[after]": cursor})
+    _errors_of(client, {"filter[name]": other, "page[after]": cursor})
     get(client, {"filter[name]": mine, "page[after]": cursor})
 
 
-def test_a_cursor_works_for_any_way_of_showing_the_same_list(
+def test_a_cursor_does_not_depend_on_the_fields_and_the_size(
     client: FlaskClient, cursors: list[str]
 ) -> None:
     for other in ({"fields[users]": ""}, {"sort": "id"}, {"page[size]": "1"}, {"include": ""}):
         get(client, {**other, "page[after]": cursors[0]})
 
 
-def test_the_cursor_of_a_user_that_is_gone_or_changed_still_marks_its_place(
+def test_the_cursor_of_a_deleted_or_changed_user_keeps_its_place(
     client: FlaskClient, create: Create
 ) -> None:
     for letter in "abcde":
@@ -399,15 +411,15 @@ def test_the_cursor_of_a_user_that_is_gone_or_changed_still_marks_its_place(
 # -- numbers -----------------------------------------------------------------------------------
 
 
-def test_numbered_pages_tell_the_total_and_lead_everywhere(
+def test_numbered_pages_have_the_total_and_all_links(
     client: FlaskClient, people: list[User]
 ) -> None:
-    everybody = in_order(people, "-name")
-    pages = -(-len(everybody) // 20)
+    all_ids = in_order(people, "-name")
+    pages = -(-len(all_ids) // 20)
     for number in range(1, pages + 1):
         response = get(client, {"sort": "-name", "page[number]": number, "page[size]": 20})
-        assert ids(response) == everybody[(number - 1) * 20 : number * 20]
-        assert response.json["meta"] == {"page": {"total": len(everybody)}}
+        assert ids(response) == all_ids[(number - 1) * 20 : number * 20]
+        assert response.json["meta"] == {"page": {"total": len(all_ids)}}
         links = response.json["links"]
         numbers = {
             name: int(dict(_query(links[name]))["page[number]"]) if links[name] else None
@@ -421,7 +433,7 @@ def test_numbered_pages_tell_the_total_and_lead_everywhere(
         }
 
 
-def test_a_number_past_the_end_is_an_empty_page_that_leads_back(
+def test_a_number_beyond_the_end_is_an_empty_page_with_links(
     client: FlaskClient, people: list[User]
 ) -> None:
     document = get(client, {"page[number]": 99, "page[size]": 100}).json
@@ -434,7 +446,9 @@ def test_a_number_past_the_end_is_an_empty_page_that_leads_back(
 @pytest.mark.parametrize(
     ("number", "size"), [(100_001, 1), (4001, 25), (101, 1000), (14286, 7), (202, 499)]
 )
-def test_numbers_end_at_offset_100000(client: FlaskClient, number: int, size: int) -> None:
+def test_the_largest_offset_of_a_numbered_page_is_100000(
+    client: FlaskClient, number: int, size: int
+) -> None:
     reachable = (number - 1) * size <= 100_000
     response = client.get(f"{USERS}?page[number]={number}&page[size]={size}")
     assert response.status_code == (200 if reachable else 400)
@@ -446,7 +460,7 @@ def test_numbers_end_at_offset_100000(client: FlaskClient, number: int, size: in
 
 
 @pytest.mark.parametrize("cursor", ["page[after]", "page[before]"])
-def test_numbers_and_cursors_do_not_mix(
+def test_numbers_and_cursors_cannot_be_combined(
     client: FlaskClient, cursors: list[str], cursor: str
 ) -> None:
     response = client.get(f"{USERS}?{urlencode({'page[number]': 1, cursor: cursors[0]})}")
@@ -455,14 +469,16 @@ def test_numbers_and_cursors_do_not_mix(
 
 
 @pytest.mark.parametrize("cursor", ["page[after]", "page[before]"])
-def test_a_number_beside_a_damaged_cursor_is_told_as_well(client: FlaskClient, cursor: str) -> None:
+def test_a_number_with_a_damaged_cursor_is_also_reported(client: FlaskClient, cursor: str) -> None:
     response = client.get(f"{USERS}?{urlencode({'page[number]': 1, cursor: 'damaged'})}")
     assert response.status_code == 400
     sources = {error["source"]["parameter"] for error in response.json["errors"]}
     assert sources == {"page[number]", cursor}
 
 
-def test_by_numbers_too_each_item_tells_its_cursor(client: FlaskClient, people: list[User]) -> None:
+def test_each_item_of_a_numbered_page_has_its_cursor(
+    client: FlaskClient, people: list[User]
+) -> None:
     item = get(client, {"page[number]": 2, "page[size]": 10}).json["data"][-1]
     following = get(client, {"page[after]": item["meta"]["page"]["cursor"], "page[size]": 3})
     assert ids(following) == in_order(people, "")[20:23]

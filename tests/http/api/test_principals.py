@@ -1,46 +1,41 @@
 """Scopes of changes, and the identity of the principal that makes them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, OPERATIONS, USERS
+from api.tokens import key_set_token, secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
-from adapters.web.bearer import bearer
-from application.access import InvalidToken, Principal
-
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 READ, WRITE = "users:read", "users:write"
-PRINCIPALS: Mapping[str, Principal] = {
-    "reader": Principal("secret", None, "reader", frozenset({READ})),
-    "writer": Principal("secret", None, "writer", frozenset({WRITE})),
-    "both": Principal("secret", None, "both", frozenset({READ, WRITE})),
-    "anonymous": Principal("secret", None, None, frozenset({READ, WRITE})),
-    "ann": Principal("key_set", "https://one.test/", "ann", frozenset({READ, WRITE})),
-    "ann elsewhere": Principal("key_set", "https://two.test/", "ann", frozenset({READ, WRITE})),
-    "ann by secret": Principal("secret", "https://one.test/", "ann", frozenset({READ, WRITE})),
+BOTH = (READ, WRITE)
+ONE, TWO = "https://one.test/", "https://two.test/"
+TOKENS = {
+    "reader": secret_token(READ, subject="reader"),
+    "writer": secret_token(WRITE, subject="writer"),
+    "both": secret_token(*BOTH, subject="both"),
+    "anonymous": secret_token(*BOTH),
+    "ann": key_set_token(*BOTH, subject="ann", issuer=ONE),
+    "ann elsewhere": key_set_token(*BOTH, subject="ann", issuer=TWO),
+    "ann by secret": secret_token(*BOTH, subject="ann", issuer=ONE),
+}
+IDENTITIES = {
+    "ann": ("key_set", ONE, "ann"),
+    "ann elsewhere": ("key_set", TWO, "ann"),
+    "ann by secret": ("secret", ONE, "ann"),
 }
 
 
-def principal(token: str) -> Principal:
-    """The principal of a token of these tests: its name in PRINCIPALS, with spaces as dots."""
-    try:
-        return PRINCIPALS[token.replace(".", " ")]
-    except KeyError:
-        raise InvalidToken from None
-
-
 @pytest.fixture
-def client(build: Callable[..., Flask]) -> FlaskClient:
-    return build(authenticate=bearer(principal)).test_client()
+def client(build: Callable[..., Flask], secured: dict[str, str]) -> FlaskClient:
+    return build(secured).test_client()
 
 
 def by(name: str, **headers: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {name.replace(' ', '.')}", **headers}
+    return {"Authorization": f"Bearer {TOKENS[name]}", **headers}
 
 
 def creation(email: str = "ann@example.org") -> dict[str, Any]:
@@ -111,13 +106,13 @@ def test_a_token_without_a_subject_cannot_change_anything(client: FlaskClient, m
     assert client.get(f"{USERS}/{user_id}", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["ann", "ann elsewhere", "ann by secret"])
+@pytest.mark.parametrize("name", IDENTITIES)
 def test_the_audit_log_names_the_whole_principal(client: FlaskClient, name: str) -> None:
     user_id = create(client, name)
     history = client.get(f"{USERS}/{user_id}/history", headers=by("reader")).json
     (event,) = history["data"]
     recorded = [event["attributes"][each] for each in ("actor_kind", "actor_issuer", "actor")]
-    assert tuple(recorded) == PRINCIPALS[name].identity
+    assert tuple(recorded) == IDENTITIES[name]
 
 
 def test_an_idempotency_key_belongs_to_the_whole_principal(client: FlaskClient) -> None:

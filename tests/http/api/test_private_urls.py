@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 import pytest
+from api.constants import JSONAPI, PROFILE, USERS
 from flask.testing import FlaskClient
 
 from adapters.resources.users import USERS as RESOURCE
@@ -18,9 +19,6 @@ from domain.users import PERSONAL_DATA
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
-JSONAPI = "application/vnd.api+json"
-PROFILE = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
 PEOPLE = [
     {"email": f"{name}.{name}@{name}.example", "name": f"{name.title()} {name}sen"}
     for name in ("ann", "zoë", "人人", "josé", "quentin")
@@ -36,7 +34,7 @@ def people(create: Create) -> list[dict[str, Any]]:
 
 
 def urls(value: Any) -> Iterator[str]:
-    """Every link of a document, and every cursor, which a client puts into a URL."""
+    """Every link and every cursor of a document. Clients put cursors into URLs."""
     if isinstance(value, dict):
         for name, part in value.items():
             if isinstance(part, str) and name in ("self", "href", "describedby", "about", "cursor"):
@@ -52,7 +50,7 @@ def urls(value: Any) -> Iterator[str]:
 
 
 def readable(url: str) -> str:
-    """The URL in plain text, with what base64 in it decodes to."""
+    """The URL in plain text, with its base64 decoded."""
     plain = unquote(url)
     words = re.findall(r"[A-Za-z0-9_-]{8,}", plain)
     decoded = (
@@ -73,7 +71,7 @@ def assert_private(found: list[str], sent: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
 @pytest.mark.parametrize("sort", SORTS)
-def test_links_and_cursors_of_a_list_show_nobody(
+def test_links_and_cursors_of_a_list_show_no_personal_values(
     client: FlaskClient, people: list[Any], sort: str, place: dict[str, Any]
 ) -> None:
     query = urlencode({"sort": sort, "page[size]": 2, **place})
@@ -87,11 +85,11 @@ def test_links_and_cursors_of_a_list_show_nobody(
     assert back is None or "page%5Bnumber%5D" in back
 
 
-def test_readable_finds_what_is_encoded() -> None:
+def test_readable_decodes_base64() -> None:
     assert "ann" in readable("/api/v1/users?page[after]=xEwULA0ECc1GWyJBbm4iLDdd")
 
 
-def test_other_urls_show_nobody(client: FlaskClient, people: list[Any]) -> None:
+def test_other_urls_show_no_personal_values(client: FlaskClient, people: list[Any]) -> None:
     taken = {"data": {"type": "users", "attributes": PEOPLE[0]}}
     conflict = client.post(USERS, json=taken)
     new = {"data": {"type": "users", "attributes": {"email": "new@x.example", "name": "New"}}}
@@ -107,5 +105,5 @@ def test_other_urls_show_nobody(client: FlaskClient, people: list[Any]) -> None:
     assert_private(found, sent="")
 
 
-def test_what_the_domain_calls_personal_is_personal_in_the_resource() -> None:
+def test_the_personal_attributes_of_domain_and_resource_are_the_same() -> None:
     assert {name for name, each in RESOURCE.sortable.items() if each.personal} == PERSONAL_DATA

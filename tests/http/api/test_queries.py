@@ -1,4 +1,4 @@
-"""Filters, sorts, fields and include; and every other parameter, which is 400."""
+"""Filters, sorts, fields and include. Every other parameter is 400."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
@@ -18,7 +19,6 @@ from domain.users import NewUser, User
 Create = Callable[..., dict[str, Any]]
 Problem = tuple[str, str]
 
-USERS = "/api/v1/users"
 PEOPLE = (
     NewUser(email="Ann@Example.org", name="Ann", role="admin", is_active=True),
     NewUser(email="bob@example.org", name="bob"),
@@ -35,11 +35,11 @@ OPERATORS = {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}
 
 @pytest.fixture
 def people(store: MemoryStore) -> list[User]:
-    made = []
+    created = []
     for new in PEOPLE:
         with store.begin(Context()) as work:
-            made.append(work.repository(USER_TYPE).add(new, at=work.now))
-    return made
+            created.append(work.repository(USER_TYPE).add(new, at=work.now))
+    return created
 
 
 def listed(client: FlaskClient, *query: tuple[str, str]) -> list[int]:
@@ -50,7 +50,7 @@ def listed(client: FlaskClient, *query: tuple[str, str]) -> list[int]:
 
 
 def problems(client: FlaskClient, query: str) -> list[Problem]:
-    """Parameter and code of each problem of a query."""
+    """The parameter and the code of each error of a query."""
     response = client.get(f"{USERS}?{query}")
     assert response.status_code == 400, response.text
     return sorted((e["source"]["parameter"], e["code"]) for e in response.json["errors"])
@@ -67,10 +67,10 @@ ORDERED = ("email", "name", "role", "creation_time", "update_time", "id")
 
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("attribute", ORDERED)
-def test_every_comparison_finds_what_it_says(
+def test_every_comparison_finds_the_matching_users(
     client: FlaskClient, people: list[User], attribute: str, operator: str
 ) -> None:
-    # Equality of emails and names is that of their folded forms; all else compares exactly.
+    # Emails and names are equal if their folded forms are; other comparisons are exact.
     folds = attribute in ("email", "name") and operator in ("eq", "ne")
     for pivot in people:
         value = getattr(pivot, attribute)
@@ -87,7 +87,9 @@ def test_every_comparison_finds_what_it_says(
 
 
 @pytest.mark.parametrize("attribute", [*ORDERED, "is_active"])
-def test_any_of_several_values(client: FlaskClient, people: list[User], attribute: str) -> None:
+def test_a_filter_matches_any_of_several_values(
+    client: FlaskClient, people: list[User], attribute: str
+) -> None:
     values = [getattr(people[place], attribute) for place in (1, 7)]
     expected = [user.id for user in people if getattr(user, attribute) in values]
     texts = [written(value) for value in values]
@@ -159,13 +161,13 @@ FOUND: list[tuple[tuple[str, str], list[int]]] = [
 
 
 @pytest.mark.parametrize(("parameter", "expected"), FOUND)
-def test_a_filter_finds(
+def test_a_filter_finds_the_matching_users(
     client: FlaskClient, people: list[User], parameter: tuple[str, str], expected: list[int]
 ) -> None:
     assert listed(client, parameter) == expected
 
 
-def test_several_filters_all_hold(client: FlaskClient, people: list[User]) -> None:
+def test_all_filters_must_match(client: FlaskClient, people: list[User]) -> None:
     assert listed(client, ("filter[role]", "admin"), ("filter[is_active]", "true")) == [1]
     assert listed(client, ("filter[id][gt]", "2"), ("filter[id][lt]", "5")) == [3, 4]
     both = [("filter[name]", "a"), ("filter[name][eq]", "a"), ("filter[name][]", "a")]
@@ -230,9 +232,7 @@ def test_several_filters_all_hold(client: FlaskClient, people: list[User]) -> No
         ("filter[name]=%ED%A0%80", "filter[name]"),
     ],
 )
-def test_a_filter_that_can_never_be_meant_is_400(
-    client: FlaskClient, query: str, parameter: str
-) -> None:
+def test_an_invalid_filter_is_400(client: FlaskClient, query: str, parameter: str) -> None:
     assert problems(client, query) == [(parameter, "invalid_parameter")]
 
 
@@ -240,14 +240,14 @@ def test_a_filter_that_can_never_be_meant_is_400(
     "parameter", ["filter[nick]", "filter[]", "filter[EMAIL]", "filter[version]", "filter[name ]"]
 )
 @pytest.mark.parametrize("operator", ["", "[]", "[eq]", "[like]"])
-def test_a_filter_of_an_attribute_that_is_none_is_400(
+def test_a_filter_by_an_unknown_attribute_is_400(
     client: FlaskClient, parameter: str, operator: str
 ) -> None:
     name = parameter + operator
     assert problems(client, f"{quote(name)}=1") == [(name, "unknown_attribute")]
 
 
-def test_at_most_20_filters(client: FlaskClient, people: list[User]) -> None:
+def test_a_query_has_at_most_20_filters(client: FlaskClient, people: list[User]) -> None:
     names = [
         f"filter[{attribute}][{op}]"
         for attribute in ("email", "name", "role")
@@ -262,7 +262,7 @@ def test_at_most_20_filters(client: FlaskClient, people: list[User]) -> None:
 
 
 @pytest.mark.parametrize("form", ["comma", "in", "repeated", "spread"])
-def test_at_most_500_values(client: FlaskClient, people: list[User], form: str) -> None:
+def test_a_query_has_at_most_500_values(client: FlaskClient, people: list[User], form: str) -> None:
     def query(count: int) -> str:
         if form == "repeated":
             return "&".join(f"filter[id][]={number}" for number in range(1, count + 1))
@@ -302,12 +302,12 @@ def test_a_sort_orders_by_code_point_and_breaks_ties_by_id(
 @pytest.mark.parametrize(
     "sort", ["nick", "--name", "+name", "name,", ",name", "Name", "name, role", "-", "name.x"]
 )
-def test_a_sort_by_what_is_no_attribute_is_400(client: FlaskClient, sort: str) -> None:
+def test_a_sort_by_an_unknown_attribute_is_400(client: FlaskClient, sort: str) -> None:
     assert ("sort", "unknown_attribute") in problems(client, urlencode({"sort": sort}))
 
 
 @pytest.mark.parametrize("parameter", ["sort", "fields[users]"])
-def test_names_that_are_none_are_told_in_one_problem_no_longer_than_the_question(
+def test_unknown_names_are_reported_in_one_error_no_longer_than_the_query(
     client: FlaskClient, parameter: str
 ) -> None:
     response = client.get(f"{USERS}?{parameter}=nick,name,nack,nick")
@@ -320,15 +320,13 @@ def test_names_that_are_none_are_told_in_one_problem_no_longer_than_the_question
 
 
 @pytest.mark.parametrize("sort", ["nick", ",".join(["name"] * 9)])
-def test_a_sort_that_cannot_be_had_is_the_error_of_the_profile(
-    client: FlaskClient, sort: str
-) -> None:
+def test_an_unsupported_sort_gets_the_error_of_the_profile(client: FlaskClient, sort: str) -> None:
     (error,) = client.get(f"{USERS}?sort={sort}").json["errors"]
     profile = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
     assert error["links"]["type"] == f"{profile}/unsupported-sort"
 
 
-def test_at_most_8_sorts(client: FlaskClient) -> None:
+def test_a_query_has_at_most_8_sorts(client: FlaskClient) -> None:
     assert client.get(f"{USERS}?sort={','.join(['name'] * 8)}").status_code == 200
     assert problems(client, f"sort={','.join(['name'] * 9)}") == [("sort", "invalid_parameter")]
 
@@ -342,7 +340,7 @@ def test_at_most_8_sorts(client: FlaskClient) -> None:
         ("update_time,update_time", {"update_time"}),
     ],
 )
-def test_fields_trim_the_attributes(
+def test_fields_select_the_attributes(
     client: FlaskClient, people: list[User], fields: str, expected: set[str]
 ) -> None:
     query = f"?fields[users]={fields}"
@@ -363,7 +361,7 @@ def test_fields_trim_the_attributes(
 
 
 @pytest.mark.parametrize("url", [USERS, f"{USERS}/1"])
-def test_fields_that_are_none_are_400(client: FlaskClient, people: list[User], url: str) -> None:
+def test_invalid_fields_are_400(client: FlaskClient, people: list[User], url: str) -> None:
     for fields in ("nick", "id", "type", "email,", "Email", "email, name"):
         response = client.get(f"{url}?{urlencode({'fields[users]': fields})}")
         assert response.status_code == 400
@@ -371,14 +369,12 @@ def test_fields_that_are_none_are_400(client: FlaskClient, people: list[User], u
 
 
 @pytest.mark.parametrize("url", [USERS, f"{USERS}/1"])
-def test_include_names_no_relationship_as_yet(
-    client: FlaskClient, people: list[User], url: str
-) -> None:
+def test_include_accepts_no_relationship(client: FlaskClient, people: list[User], url: str) -> None:
     for path in ("groups", "groups.users", "name", ","):
         response = client.get(f"{url}?include={path}")
         assert response.status_code == 400
         assert response.json["errors"][0]["source"] == {"parameter": "include"}
-    # JSON:API: whoever supplies include gets included, even if it is empty.
+    # JSON:API: the response to a request with include has included, even if it is empty.
     assert client.get(f"{url}?include=").json["included"] == []
     assert "included" not in client.get(url).json
 
@@ -427,7 +423,7 @@ def test_a_parameter_that_is_unknown_is_400_everywhere(
 
 
 @pytest.mark.parametrize("name", ["page[size]", "sort", "filter[id]", "page[number]", "include"])
-def test_what_belongs_to_collections_only_is_400_for_a_user(
+def test_parameters_of_collections_are_400_for_a_user(
     client: FlaskClient, people: list[User], name: str
 ) -> None:
     for method in ("GET", "DELETE"):
@@ -452,7 +448,7 @@ def test_a_parameter_given_twice_is_400(client: FlaskClient, query: str, paramet
     assert problems(client, query) == [(parameter, "repeated_parameter")]
 
 
-def test_all_that_is_wrong_with_a_query_is_told_together(client: FlaskClient) -> None:
+def test_all_errors_of_a_query_are_reported_together(client: FlaskClient) -> None:
     query = (
         "page[size]=0&page[number]=x&page[after]=zz&sort=nick,-nack&filter[id]=x&filter[nick]=1"
         "&fields[users]=nick&include=groups&y=1&y=2"
@@ -471,7 +467,7 @@ def test_all_that_is_wrong_with_a_query_is_told_together(client: FlaskClient) ->
     ]
 
 
-def test_a_damaged_cursor_is_told_beside_problems_that_are_not_of_the_list(
+def test_a_damaged_cursor_is_reported_with_other_errors(
     client: FlaskClient,
 ) -> None:
     assert problems(client, "page[after]=zz&fields[users]=nick&x=1") == [
@@ -481,7 +477,7 @@ def test_a_damaged_cursor_is_told_beside_problems_that_are_not_of_the_list(
     ]
 
 
-def test_more_parameters_than_anyone_needs_are_400(client: FlaskClient) -> None:
+def test_too_many_parameters_are_400(client: FlaskClient) -> None:
     query = "&".join(f"x{number}=1" for number in range(1001))
     for url in (USERS, f"{USERS}/1", f"{USERS}/1/history", "/api/v1"):
         assert client.get(f"{url}?{query}").json["errors"][0]["code"] == "too_many_parameters"
@@ -490,6 +486,6 @@ def test_more_parameters_than_anyone_needs_are_400(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "query", ["%", "%zz=1", "=", "&&", "%FF=1", "%00=1", "a%ED%A0%80=1", "\u00ff=1", "[", "]=["]
 )
-def test_no_query_is_too_odd_for_an_answer(client: FlaskClient, query: str) -> None:
+def test_any_query_gets_a_valid_response(client: FlaskClient, query: str) -> None:
     response = client.get(USERS, query_string=query)
     assert response.status_code == (200 if query == "&&" else 400)

@@ -1,4 +1,4 @@
-"""The API holds what it reads of a request in an object of its own class."""
+"""The API requires its own class of requests."""
 
 import pytest
 from flask import Blueprint, Response
@@ -12,17 +12,17 @@ def refuse(error: Exception) -> Response:
 
 
 def blueprint() -> Blueprint:
-    made = Blueprint("checked", __name__)
-    made.record_once(require_request_class)
+    created = Blueprint("checked", __name__)
+    created.record_once(require_request_class)
 
-    @made.get("/")
+    @created.get("/")
     def show() -> str:
         return type(current_request()).__name__
 
-    return made
+    return created
 
 
-def test_an_application_with_other_requests_is_refused_when_it_is_built() -> None:
+def test_an_application_with_another_request_class_is_rejected() -> None:
     with pytest.raises(TypeError, match="request_class=ApiRequest"):
         create_app([blueprint()], render_error=refuse, canonical=str, request_seconds=8)
 

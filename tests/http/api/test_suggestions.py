@@ -1,15 +1,15 @@
-"""Errors about unknown names say which name is probably meant, and which names exist."""
+"""Errors about unknown names suggest a similar name or list the known names."""
 
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
-USERS = "/api/v1/users"
 PARAMETERS = (
     "page[size], page[after], page[before], page[number], page[total], sort, filter[q], "
     "fields[users], include, filter[ATTRIBUTE], filter[ATTRIBUTE][OPERATOR]"
@@ -23,7 +23,7 @@ def errors_of(client: FlaskClient, query: str, url: str = USERS) -> list[dict[st
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "suggestion"),
     [
         ("page", "page[number]"),
         ("Page", "page[number]"),
@@ -65,18 +65,16 @@ def errors_of(client: FlaskClient, query: str, url: str = USERS) -> list[dict[st
         ("filter[name][eq][]", "filter[name][eq]"),
     ],
 )
-def test_an_unknown_parameter_is_answered_with_the_one_meant(
-    client: FlaskClient, sent: str, meant: str
-) -> None:
+def test_a_similar_parameter_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
     (error,) = errors_of(client, f"{quote(sent)}=1")
     assert (error["code"], error["source"]) == ("unknown_parameter", {"parameter": sent})
     assert error["detail"] == (
-        f"Unknown parameter '{sent}'. Did you mean '{meant}'? Known: {PARAMETERS}."
+        f"Unknown parameter '{sent}'. Did you mean '{suggestion}'? Known: {PARAMETERS}."
     )
 
 
 @pytest.mark.parametrize("sent", ["x", "", "é", "access_token", "filter[a][b][c]", "p" * 50_000])
-def test_where_no_parameter_is_alike_the_known_ones_are_listed(
+def test_the_known_parameters_are_listed_without_a_similar_one(
     client: FlaskClient, sent: str
 ) -> None:
     (error,) = errors_of(client, f"{quote(sent)}=1")
@@ -85,7 +83,7 @@ def test_where_no_parameter_is_alike_the_known_ones_are_listed(
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "suggestion"),
     [
         ("created_at", "creation_time"),
         ("createdAt", "creation_time"),
@@ -102,23 +100,21 @@ def test_where_no_parameter_is_alike_the_known_ones_are_listed(
         ("_id", "id"),
     ],
 )
-def test_an_unknown_attribute_is_answered_with_the_one_meant(
-    client: FlaskClient, sent: str, meant: str
-) -> None:
+def test_a_similar_attribute_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
     queries = [f"filter[{sent}]=1", f"filter[{sent}][eq]=1", f"sort={sent}", f"sort=-{sent}"]
-    for query in [*queries, *([f"fields[users]={sent}"] if meant != "id" else [])]:
+    for query in [*queries, *([f"fields[users]={sent}"] if suggestion != "id" else [])]:
         (error,) = errors_of(client, query)
         assert error["code"] == "unknown_attribute"
-        assert f"'{sent}'. Did you mean '{meant}'? Known: email, name, " in error["detail"]
+        assert f"'{sent}'. Did you mean '{suggestion}'? Known: email, name, " in error["detail"]
 
 
-def test_several_unknown_attributes_have_their_suggestions(client: FlaskClient) -> None:
+def test_each_unknown_attribute_has_a_suggestion(client: FlaskClient) -> None:
     (error,) = errors_of(client, "sort=created_at,nick,-rolle,mail,updated_at")
     assert "Did you mean 'creation_time', 'role'? Known:" in error["detail"]
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "suggestion"),
     [
         ("EQ", "eq"),
         ("neq", "ne"),
@@ -133,24 +129,22 @@ def test_several_unknown_attributes_have_their_suggestions(client: FlaskClient) 
         ("prefix", "starts_with"),
     ],
 )
-def test_an_unknown_operator_is_answered_with_the_one_meant(
-    client: FlaskClient, sent: str, meant: str
-) -> None:
+def test_a_similar_operator_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
     (error,) = errors_of(client, f"filter[name][{quote(sent)}]=a")
     assert error["detail"] == (
-        f"name cannot be filtered by '{sent}'. Did you mean '{meant}'? "
+        f"name cannot be filtered by '{sent}'. Did you mean '{suggestion}'? "
         "Known: eq, ne, in, lt, le, gt, ge, contains, starts_with."
     )
 
 
-def test_an_operator_that_the_attribute_does_not_take_is_not_suggested(
+def test_an_unsupported_operator_is_not_suggested(
     client: FlaskClient,
 ) -> None:
     (error,) = errors_of(client, "filter[is_active][gte]=true")
     assert error["detail"] == "is_active cannot be filtered by 'gte'. Known: eq, ne, in."
 
 
-def test_only_what_the_url_takes_is_suggested(client: FlaskClient, create: Create) -> None:
+def test_only_parameters_of_the_url_are_suggested(client: FlaskClient, create: Create) -> None:
     create()
     (error,) = errors_of(client, "limit=1", f"{USERS}/1")
     assert error["detail"] == "Unknown parameter 'limit'. Known: fields[users], include."
@@ -168,14 +162,14 @@ def test_only_what_the_url_takes_is_suggested(client: FlaskClient, create: Creat
     assert "Did you mean 'filter[time]'?" in error["detail"]
 
 
-def test_only_the_first_unknown_parameters_are_explained(client: FlaskClient) -> None:
+def test_only_the_first_unknown_parameters_have_suggestions(client: FlaskClient) -> None:
     query = "&".join(f"{'page' * 15}{number}=1" for number in range(900))
     errors = errors_of(client, query)
     assert len(errors) == 900
     assert sum("Known:" in error["detail"] for error in errors) == 3
 
 
-def test_an_unknown_attribute_of_a_body_is_answered_with_the_one_meant(
+def test_a_similar_attribute_is_suggested_for_a_body(
     client: FlaskClient,
 ) -> None:
     sent = {"email": "ann@example.org", "name": "Ann", "isActive": True, "createdAt": "2026-11-22"}
@@ -198,7 +192,7 @@ def test_an_unknown_attribute_of_a_body_is_answered_with_the_one_meant(
     )
 
 
-def test_only_the_first_unknown_attributes_of_a_body_are_explained(client: FlaskClient) -> None:
+def test_only_the_first_unknown_attributes_of_a_body_have_suggestions(client: FlaskClient) -> None:
     sent = {f"name{number}": 1 for number in range(2000)}
     response = client.post(USERS, json={"data": {"type": "users", "attributes": sent}})
     details = [e["detail"] for e in response.json["errors"] if e["code"] == "unknown_attribute"]

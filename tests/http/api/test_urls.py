@@ -1,9 +1,10 @@
-"""Which URLs there are, in all their spellings, and which methods they answer."""
+"""The URLs of the service, their spellings and their methods."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.tokens import secret_token
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -37,7 +38,7 @@ NO_USERS = (
     "None",
     "null",
 )
-NOWHERE = (
+UNKNOWN_URLS = (
     "/api/v1/x",
     "/api/v1/users/1/x",
     "/api/v1/users/1/relationships/groups",
@@ -57,7 +58,6 @@ NOWHERE = (
     "/api/v2/users",
     "/api",
     "/users",
-    "//api/v1/users",
     "/healthz/",
     "/healthz.json",
     "/%FF%FE",
@@ -67,7 +67,7 @@ NOWHERE = (
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_every_twin_of_the_collection_answers_with_canonical_links(
+def test_every_spelling_of_the_collection_has_canonical_links(
     client: FlaskClient, create: Create, twin: str
 ) -> None:
     create()
@@ -78,7 +78,7 @@ def test_every_twin_of_the_collection_answers_with_canonical_links(
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_every_twin_of_a_user_answers_every_method(
+def test_every_spelling_of_a_user_supports_every_method(
     client: FlaskClient, create: Create, twin: str
 ) -> None:
     create()
@@ -97,7 +97,7 @@ def test_every_twin_of_a_user_answers_every_method(
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_every_twin_of_the_collection_takes_users(client: FlaskClient, twin: str) -> None:
+def test_every_spelling_of_the_collection_accepts_users(client: FlaskClient, twin: str) -> None:
     attributes = {"email": "ann@example.org", "name": "Ann"}
     created = client.post(
         f"/api/v1/users{twin}", json={"data": {"type": "users", "attributes": attributes}}
@@ -108,7 +108,7 @@ def test_every_twin_of_the_collection_takes_users(client: FlaskClient, twin: str
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_every_twin_of_the_root_names_the_collections(client: FlaskClient, twin: str) -> None:
+def test_every_spelling_of_the_root_lists_the_collections(client: FlaskClient, twin: str) -> None:
     response = client.get(f"/api/v1{twin}")
     assert response.json["meta"]["collections"] == {"users": "/api/v1/users"}
     assert response.json["links"]["self"] == "/api/v1"
@@ -117,7 +117,7 @@ def test_every_twin_of_the_root_names_the_collections(client: FlaskClient, twin:
 @pytest.mark.parametrize("user_id", NO_USERS)
 @pytest.mark.parametrize("twin", ["", ".json"])
 @pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS"])
-def test_an_id_that_is_no_key_is_not_found(
+def test_an_invalid_id_is_404(
     client: FlaskClient, create: Create, user_id: str, twin: str, method: str
 ) -> None:
     create()
@@ -126,26 +126,28 @@ def test_an_id_that_is_no_key_is_not_found(
     assert client.get("/api/v1/users/1").status_code == 200
 
 
-def test_the_last_key_there_can_be_is_a_url_that_nobody_has(client: FlaskClient) -> None:
+def test_the_largest_id_is_a_valid_url_without_a_user(client: FlaskClient) -> None:
     url = "/api/v1/users/9223372036854775807"
     assert client.options(url).status_code == 204
     assert client.get(url).json["errors"][0]["code"] == "user_not_found"
 
 
 @pytest.mark.parametrize("user_id", ["007", "0", "-1", "9" * 5000])
-def test_a_wrong_id_is_told_before_a_wrong_method(client: FlaskClient, user_id: str) -> None:
+def test_an_invalid_id_is_reported_before_an_unsupported_method(
+    client: FlaskClient, user_id: str
+) -> None:
     assert client.put(f"/api/v1/users/{user_id}").status_code == 404
 
 
 @pytest.mark.parametrize("user_id", NO_USERS)
-def test_changing_an_id_that_is_no_key_is_not_found(client: FlaskClient, user_id: str) -> None:
+def test_a_change_of_an_invalid_id_is_404(client: FlaskClient, user_id: str) -> None:
     document = {"data": {"type": "users", "id": user_id, "attributes": {}}}
     assert client.patch(f"/api/v1/users/{user_id}", json=document).status_code == 404
 
 
-@pytest.mark.parametrize("url", NOWHERE)
+@pytest.mark.parametrize("url", UNKNOWN_URLS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "FOO"])
-def test_a_url_that_is_none_answers_every_method_with_a_json_api_404(
+def test_an_unknown_url_is_a_json_api_404_for_every_method(
     client: FlaskClient, create: Create, url: str, method: str
 ) -> None:
     create()
@@ -154,7 +156,7 @@ def test_a_url_that_is_none_answers_every_method_with_a_json_api_404(
     assert response.json["errors"][0]["code"] == "not_found"
 
 
-def test_a_wrong_url_is_told_before_anything_else_is_looked_at(client: FlaskClient) -> None:
+def test_an_unknown_url_is_reported_before_other_errors(client: FlaskClient) -> None:
     response = client.post(
         "/api/v1/nowhere?x=1", data="{", headers={"Accept": "text/html", "Content-Type": "a/b"}
     )
@@ -177,7 +179,7 @@ def _methods(allow: str) -> str:
 
 
 @pytest.mark.parametrize(("url", "allowed"), ALLOWED.items())
-def test_options_answers_204_with_allow(client: FlaskClient, url: str, allowed: str) -> None:
+def test_options_gets_204_with_allow(client: FlaskClient, url: str, allowed: str) -> None:
     response = client.options(url, headers={"Accept": "text/html"})
     assert response.status_code == 204
     assert _methods(response.headers["Allow"]) == allowed
@@ -186,7 +188,7 @@ def test_options_answers_204_with_allow(client: FlaskClient, url: str, allowed: 
 
 @pytest.mark.parametrize(("url", "allowed"), ALLOWED.items())
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "CONNECT", "FOO", "PROPFIND"])
-def test_another_method_is_405_with_allow_whatever_else_is_wrong(
+def test_an_unsupported_method_is_405_before_other_errors(
     client: FlaskClient, url: str, allowed: str, method: str
 ) -> None:
     response = client.open(f"{url}?x=1", method=method, headers={"Accept": "text/html"})
@@ -195,7 +197,7 @@ def test_another_method_is_405_with_allow_whatever_else_is_wrong(
     assert response.json["errors"][0]["code"] == "method_not_allowed"
 
 
-def test_a_known_method_that_the_url_lacks_is_405(client: FlaskClient) -> None:
+def test_a_method_of_another_url_is_405(client: FlaskClient) -> None:
     for method, url in [
         ("POST", "/api/v1"),
         ("PATCH", "/api/v1/users"),
@@ -222,7 +224,7 @@ def test_head_has_the_status_and_headers_of_get(
     assert int(head.headers["Content-Length"]) == len(got.data)
 
 
-def test_the_probes_answer_json(client: FlaskClient) -> None:
+def test_the_probes_return_json(client: FlaskClient) -> None:
     for url in ("/healthz", "/readyz"):
         response = client.get(url, headers={"Accept": "text/plain"})
         assert response.headers["Content-Type"] == "application/json"
@@ -232,7 +234,7 @@ def test_the_probes_answer_json(client: FlaskClient) -> None:
     "host",
     ["", "a" * 300, "..", "a b", "[::1", "[::1]x", "a/b", "a@b", "a:b", "é", "a.example,b.example"],
 )
-def test_a_host_that_can_be_none_gets_a_json_api_error(client: FlaskClient, host: str) -> None:
+def test_an_invalid_host_gets_a_json_api_error(client: FlaskClient, host: str) -> None:
     response = client.get("/api/v1/users", headers={"Host": host})
     assert response.status_code == 400
     error = response.json["errors"][0]
@@ -240,19 +242,21 @@ def test_a_host_that_can_be_none_gets_a_json_api_error(client: FlaskClient, host
 
 
 @pytest.mark.parametrize("host", ["x.org:99999", "[::1]:80", "127.0.0.1", "under_score"])
-def test_links_do_not_depend_on_the_host(client: FlaskClient, host: str) -> None:
-    response = client.get("/api/v1/users", headers={"Host": host})
+def test_links_do_not_depend_on_the_host(
+    build: Callable[..., Flask], secured: dict[str, str], host: str
+) -> None:
+    """A service with access control accepts every host."""
+    headers = {"Host": host, "Authorization": f"Bearer {secret_token('users:read')}"}
+    response = build(secured).test_client().get("/api/v1/users", headers=headers)
     assert response.json["links"]["self"] == "/api/v1/users"
 
 
 @pytest.fixture
 def public(build: Callable[..., Flask]) -> FlaskClient:
-    return build(public_url="https://people.example.org/dir/").test_client()
+    return build({"ROSTER_PUBLIC_URL": "https://people.example.org/dir/"}).test_client()
 
 
-def test_with_a_public_url_every_url_is_absolute_under_it(
-    public: FlaskClient, create: Create
-) -> None:
+def test_every_url_begins_with_the_public_url(public: FlaskClient, create: Create) -> None:
     for _ in range(3):
         create()
     attributes = {"email": "ann@example.org", "name": "Ann"}
@@ -274,7 +278,7 @@ def test_with_a_public_url_every_url_is_absolute_under_it(
 
 
 def _urls(value: Any) -> list[str]:
-    """Every text of the document that is a URL."""
+    """Every URL in the document."""
     if isinstance(value, dict):
         return [url for inner in value.values() for url in _urls(inner)]
     if isinstance(value, list):
@@ -284,31 +288,27 @@ def _urls(value: Any) -> list[str]:
 
 @pytest.mark.parametrize("number", [2**63, 10**19 - 1, 10**30, 0])
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "DELETE"])
-def test_an_id_beyond_every_key_is_404_to_any_method(
+def test_an_id_that_is_too_large_is_404_for_every_method(
     client: FlaskClient, method: str, number: int
 ) -> None:
     assert client.open(f"/api/v1/users/{number}", method=method).status_code == 404
 
 
 @pytest.mark.parametrize("number", [1, 9, 10, 2**63 - 1, 9223372036854775799, 10**18])
-def test_an_id_that_could_be_is_405_to_a_method_that_there_is_not(
-    client: FlaskClient, number: int
-) -> None:
+def test_a_possible_id_is_405_for_an_unsupported_method(client: FlaskClient, number: int) -> None:
     assert client.put(f"/api/v1/users/{number}").status_code == 405
 
 
 @pytest.mark.parametrize("path", ["//api/v1/users", "///api/v1", "//healthz", "//api/v1/users/1"])
-def test_a_path_that_begins_with_two_slashes_is_another_path(
-    client: FlaskClient, path: str
-) -> None:
-    for method in ("GET", "OPTIONS", "DELETE"):
+def test_a_path_that_begins_with_two_slashes_is_404(client: FlaskClient, path: str) -> None:
+    for method in ("GET", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "FOO"):
         overrides = {"PATH_INFO": path}
         response = client.open("/", method=method, environ_overrides=overrides)
         assert response.status_code == 404
 
 
 @pytest.mark.parametrize("method", ["get", "Delete", "options"])
-def test_a_method_in_other_letters_is_another_method(client: FlaskClient, method: str) -> None:
+def test_methods_are_case_sensitive(client: FlaskClient, method: str) -> None:
     overrides = {"REQUEST_METHOD": method}
     response = client.get("/api/v1/users/1", environ_overrides=overrides)
     assert response.status_code == 405
@@ -316,8 +316,8 @@ def test_a_method_in_other_letters_is_another_method(client: FlaskClient, method
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
-def test_no_path_is_no_url(client: FlaskClient, method: str) -> None:
-    """A request target such as example.org:80 has none. Werkzeug would redirect to the Host."""
+def test_an_empty_path_is_404(client: FlaskClient, method: str) -> None:
+    """A request target such as example.org:80 has no path. Werkzeug would redirect to the Host."""
     overrides = {"PATH_INFO": ""}
     response = client.open("/", method=method, environ_overrides=overrides)
     assert response.status_code == 404

@@ -5,11 +5,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from api.constants import USERS
 from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
-
-USERS = "/api/v1/users"
 
 
 @pytest.fixture
@@ -66,14 +65,14 @@ def test_each_word_is_part_of_the_email_or_the_name(
     assert q(client, words) == expected
 
 
-def test_words_are_searched_among_other_filters(client: FlaskClient, people: None) -> None:
+def test_a_search_can_be_combined_with_filters(client: FlaskClient, people: None) -> None:
     assert q(client, "stone", **{"filter[role]": "user"}) == [2, 3]
     assert q(client, "stone", **{"filter[email][starts_with]": "S"}) == [2]
     assert q(client, "stone", sort="-name") == [3, 2, 1]
     assert q(client, "stone", **{"page[number]": 2, "page[size]": 2}) == [3]
 
 
-def test_a_search_goes_on_by_links_and_cursors(client: FlaskClient, people: None) -> None:
+def test_a_search_has_page_links_and_cursors(client: FlaskClient, people: None) -> None:
     first = get(client, **{"filter[q]": "Stone a", "page[size]": 1})
     second = client.get(first["links"]["next"]).json
     assert (ids(first), ids(second)) == ([1], [2])
@@ -105,7 +104,7 @@ def test_a_search_has_1_to_8_words(client: FlaskClient, value: str, reason: str)
 
 
 @pytest.mark.parametrize("operator", ["[eq]", "[contains]", "[in]", "[]", "[not]"])
-def test_a_search_takes_no_operator(client: FlaskClient, operator: str) -> None:
+def test_a_search_accepts_no_operator(client: FlaskClient, operator: str) -> None:
     error = error_of(client, f"filter[q]{operator}=ann")
     assert error["source"] == {"parameter": f"filter[q]{operator}"}
     assert error["detail"] == "filter[q] takes no operator. Send filter[q]=WORDS."
@@ -127,7 +126,7 @@ def test_a_search_counts_as_one_filter_with_one_value(client: FlaskClient) -> No
     assert error_of(client, query)["source"] == {"parameter": "filter[q]"}
 
 
-def test_a_search_is_given_once(client: FlaskClient) -> None:
+def test_a_search_cannot_be_repeated(client: FlaskClient) -> None:
     assert error_of(client, "filter[q]=a&filter[q]=b")["code"] == "repeated_parameter"
 
 
@@ -143,7 +142,7 @@ def test_a_resource_without_searched_attributes_has_no_search(
     assert "filter[q]," not in error["detail"]
 
 
-def test_a_page_by_cursor_has_the_total_on_request(client: FlaskClient, people: None) -> None:
+def test_a_cursor_page_has_the_total_on_request(client: FlaskClient, people: None) -> None:
     assert "meta" not in get(client)
     assert get(client, **{"page[total]": "true"})["meta"] == {"page": {"total": 4}}
     query = {"filter[q]": "stone", "page[total]": "true", "page[size]": 1}
@@ -155,7 +154,7 @@ def test_a_page_by_cursor_has_the_total_on_request(client: FlaskClient, people: 
     assert get(client, **{**query, "filter[q]": "absent"})["meta"] == {"page": {"total": 0}}
 
 
-def test_a_truncated_range_has_the_total_as_well(client: FlaskClient, people: None) -> None:
+def test_a_truncated_range_has_the_total_on_request(client: FlaskClient, people: None) -> None:
     cursors = [each["meta"]["page"]["cursor"] for each in get(client)["data"]]
     between = {"page[after]": cursors[0], "page[before]": cursors[3], "page[size]": 1}
     page = get(client, **between, **{"page[total]": "true"})
@@ -170,23 +169,21 @@ def test_a_history_has_a_total_on_request(client: FlaskClient, create: Create) -
     assert (none["data"], none["meta"]) == ([], {"page": {"total": 0}})
 
 
-def test_a_numbered_page_may_ask_for_the_total_that_it_has(
-    client: FlaskClient, people: None
-) -> None:
+def test_a_numbered_page_accepts_a_request_for_the_total(client: FlaskClient, people: None) -> None:
     query = {"page[number]": 2, "page[size]": 3}
-    plain, asked = get(client, **query), get(client, **query, **{"page[total]": "true"})
-    assert plain["meta"] == asked["meta"] == {"page": {"total": 4}}
-    assert plain["data"] == asked["data"]
+    plain, requested = get(client, **query), get(client, **query, **{"page[total]": "true"})
+    assert plain["meta"] == requested["meta"] == {"page": {"total": 4}}
+    assert plain["data"] == requested["data"]
 
 
 @pytest.mark.parametrize("value", ["false", "1", "TRUE", "true,true", "yes"])
-def test_no_other_value_asks_for_the_total(client: FlaskClient, value: str) -> None:
+def test_another_value_for_the_total_is_400(client: FlaskClient, value: str) -> None:
     for more in ("", "&page[number]=1"):
         error = error_of(client, f"page[total]={value}{more}")
         assert (error["code"], error["source"]["parameter"]) == ("invalid_parameter", "page[total]")
         assert error["detail"] == "page[total] must be true. For no total, leave it out."
 
 
-def test_words_may_be_any_text(client: FlaskClient, people: None) -> None:
+def test_any_words_get_a_valid_response(client: FlaskClient, people: None) -> None:
     for text in ("\u200b", "\ufeff", "\u00b4", "'; --", "%00"[1:], "\U0010ffff"):
         assert client.get(f"{USERS}?filter[q]={quote(text)}").status_code == 200

@@ -1,4 +1,4 @@
-"""What the suite must know of a server to judge it: one resource, described."""
+"""The description of a resource that the suite tests."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,25 +11,24 @@ from typing import Any
 class Resource:
     """One resource of a server. Paths are below the server's base URL.
 
-    Strings in `new`, `changes` and `group_value` may hold `{n}`, which is a number that was never
-    used before.
+    In strings of `new`, `changes` and `group_value`, `{n}` becomes a number that was never used.
     """
 
     type: str
     collection: str
     """The path of the collection."""
     operations: str
-    """The path that takes atomic operations."""
+    """The path of the atomic operations."""
     new: Mapping[str, Any]
     """The attributes of a resource that can be created."""
     required: Sequence[str]
-    """Those that a new one can't lack."""
+    """The attributes that a new resource requires."""
     changes: Mapping[str, Any]
     """Attributes that can be changed, with values that differ from those of `new`."""
     bad: Mapping[str, Sequence[Any]]
-    """Values that attributes can't have."""
+    """Invalid values of attributes."""
     unique: str
-    """The attribute in which no two resources are alike."""
+    """An attribute whose values are unique."""
     read_only: Mapping[str, Any]
     """Attributes that only the server sets, with values that they don't have."""
     group: str
@@ -38,13 +37,13 @@ class Resource:
     group_filter: str
     """The query parameter that selects the resources whose `group` has its value."""
     sortable: Sequence[str]
-    """What a list can be sorted by, in the order of Python's strings and numbers."""
+    """The attributes that sort a list in the order of Python's strings and numbers."""
     default_size: int
-    """How many resources a page has at most if the client doesn't say."""
+    """The number of resources on a page if the client does not request another."""
     largest_size: int
-    """How many it can have at most."""
+    """The maximum number of resources on a page."""
 
     @classmethod
     def of(cls, path: Path) -> "Resource":
-        """The description in a TOML file."""
+        """Reads the description in a TOML file."""
         return cls(**tomllib.loads(path.read_text("utf-8")))

@@ -1,13 +1,13 @@
-"""What came of the suite's tests, held against the table: the plugin behind --proof."""
+"""The plugin for --proof: compares the outcomes of the tests with the table."""
 
 import pytest
 from conformance.table import PAGE, Outcomes, entries, page, report
 
 
 class Proof:
-    """Collects outcomes, prints the table with them, and fails the run where a sentence is unheld.
+    """Prints the table with the outcomes. The run fails if a sentence is not verified.
 
-    A test with several cases passes on a server if all of its cases do.
+    A test with several cases passes on a server if all cases pass.
     """
 
     def __init__(self) -> None:
@@ -21,13 +21,13 @@ class Proof:
             return
         server = str(properties["server"])
         self._servers[server] = None
-        came = self._outcomes.setdefault(str(properties["test"]), {})
-        if came.get(server, "passed") == "passed":
-            came[server] = report.outcome
+        by_server = self._outcomes.setdefault(str(properties["test"]), {})
+        if by_server.get(server, "passed") == "passed":
+            by_server[server] = report.outcome
 
     @property
     def outcomes(self) -> Outcomes:
-        """So far."""
+        """The outcomes of the tests that have run."""
         return self._outcomes
 
     def pytest_sessionstart(self) -> None:

@@ -1,4 +1,4 @@
-"""The sentences of a specification that oblige somebody (RFC 2119), each with its number."""
+"""The normative sentences of a specification (RFC 2119), with their numbers."""
 
 import re
 from collections import Counter
@@ -16,13 +16,13 @@ _HEADING = re.compile(r"#+ +(?:<a [^>]*id=\"(?P<id>[^\"]+)\"[^>]*></a> *)?(?P<ti
 _ITEM = re.compile(r" *(?:[-*]|\d+\.) +")
 _ANCHOR = re.compile(r"<a [^>]*></a> *")
 _QUOTED = re.compile(r"^> ?", re.MULTILINE)
-# After the end of a sentence, but not after an abbreviation or within a section's number.
+# The end of a sentence, except after an abbreviation or in the number of a section.
 _END = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)\)?(?:<sup>.*?</sup>)? +(?=[(@\"`*]*[A-Z0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """`number` is the anchor of its section and its place there: `errors-processing.1`."""
+    """A sentence. Its number is the anchor of its section and its place, `errors-processing.1`."""
 
     specification: str
     number: str
@@ -30,18 +30,18 @@ class Sentence:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """Its key words in capitals, each once, in the order in which they come."""
+        """The different key words of the sentence in capitals, in their order."""
         return tuple(dict.fromkeys(KEY_WORDS.findall(self.text)))
 
 
 def sentences(specification: str) -> list[Sentence]:
-    """All of its sentences with a key word, line breaks made spaces and empty tags dropped."""
+    """The sentences with a key word, without line breaks and empty tags."""
     text = (HERE / "spec" / f"{specification}.md").read_text("utf-8")
     text = _FENCED.sub("", _FRONT_MATTER.sub("", text))
     found = []
     ordinals: Counter[str] = Counter()
     for anchor, block in _blocks(_QUOTED.sub("", text)):
-        for sentence in _parted(block):
+        for sentence in _split(block):
             if KEY_WORDS.search(sentence):
                 ordinals[anchor] += 1
                 found.append(Sentence(specification, f"{anchor}.{ordinals[anchor]}", sentence))
@@ -49,7 +49,7 @@ def sentences(specification: str) -> list[Sentence]:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Its paragraphs and items of lists, each on one line, with the anchor of its section."""
+    """The paragraphs and list items, each on one line, with the anchor of its section."""
     anchor = ""
     used: Counter[str] = Counter()
     lines: list[str] = []
@@ -66,13 +66,13 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _slug(title: str, used: Counter[str]) -> str:
-    """The anchor that is made for a heading without one; later ones of a name are numbered."""
+    """The generated anchor of a heading. Repeated anchors are numbered."""
     slug = re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-")
     used[slug] += 1
     return slug if used[slug] == 1 else f"{slug}-{used[slug] - 1}"
 
 
-def _parted(block: str) -> list[str]:
+def _split(block: str) -> list[str]:
     """The sentences of a block."""
     starts = [0, *(end.end() for end in _END.finditer(block))]
     return [block[a:b].strip() for a, b in zip(starts, [*starts[1:], len(block)], strict=True)]

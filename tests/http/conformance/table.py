@@ -95,10 +95,10 @@ def report(table: Sequence[Entry], outcomes: Outcomes, servers: Sequence[str]) -
         yield f"{sentence.specification} {sentence.number}: {levels} ({entry.binds})"
         yield f"    {sentence.text}"
         for test in entry.tests:
-            came = (
+            results = (
                 f"{server} {outcomes.get(test, {}).get(server, 'not run')}" for server in servers
             )
-            yield f"    - {test}: {', '.join(came)}"
+            yield f"    - {test}: {', '.join(results)}"
         if entry.why:
             yield f"    - {entry.why}"
     yield ""

@@ -1,4 +1,4 @@
-"""What documents are made of, in answers of every kind (#document-structure)."""
+"""The structure of documents in responses of every kind (#document-structure)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,8 +24,8 @@ LINK = {"href", "rel", "describedby", "title", "type", "hreflang", "meta"}
 JSONAPI_OBJECT = {"version", "ext", "profile", "meta"}
 
 
-def documents(answers: Answers) -> Iterator[tuple[str, Json]]:
-    return ((name, response.json()) for name, response in answers.items() if response.content)
+def documents(responses: Answers) -> Iterator[tuple[str, Json]]:
+    return ((name, response.json()) for name, response in responses.items() if response.content)
 
 
 def as_list(data: Any) -> list[Json]:
@@ -40,7 +40,7 @@ def resource_objects(document: Json) -> Iterator[Json]:
 
 
 def owners(document: Json) -> Iterator[Json]:
-    """The objects of a document that can have links and meta."""
+    """The objects of a document that may have links and meta."""
     yield document
     yield from resource_objects(document)
     yield from document.get("errors", [])
@@ -54,7 +54,7 @@ def links(document: Json) -> Iterator[Any]:
 
 
 def members(document: Json) -> Iterator[str]:
-    """The names of all members but those within attributes' values."""
+    """The names of all members except those inside the values of attributes."""
     waiting: list[Any] = [document]
     while waiting:
         value = waiting.pop()
@@ -69,30 +69,32 @@ def members(document: Json) -> Iterator[str]:
 # -- the top level -----------------------------------------------------------------------------
 
 
-def test_there_is_a_json_object_at_the_root_of_every_document(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_there_is_a_json_object_at_the_root_of_every_document(responses: Answers) -> None:
+    for name, document in documents(responses):
         assert isinstance(document, dict), name
 
 
-def test_documents_have_data_errors_meta_or_a_member_of_an_extension(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_documents_have_data_errors_meta_or_a_member_of_an_extension(responses: Answers) -> None:
+    for name, document in documents(responses):
         assert document.keys() & {"data", "errors", "meta", "atomic:results"}, name
 
 
-def test_data_and_errors_do_not_meet_in_one_document(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_a_document_does_not_have_both_data_and_errors(responses: Answers) -> None:
+    for name, document in documents(responses):
         assert not {"data", "errors"} <= document.keys(), name
-        assert ("errors" in document) == answers[name].is_error, name
+        assert ("errors" in document) == responses[name].is_error, name
 
 
-def test_nothing_is_included_where_there_is_no_data(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_a_document_without_data_has_no_included(responses: Answers) -> None:
+    for name, document in documents(responses):
         assert "data" in document or "included" not in document, name
 
 
-def test_objects_have_no_members_but_those_that_are_defined(answers: Answers) -> None:
-    for name, document in documents(answers):
-        extended = {"atomic:results"} if ATOMIC in answers[name].headers["Content-Type"] else set()
+def test_objects_have_only_defined_members(responses: Answers) -> None:
+    for name, document in documents(responses):
+        extended = (
+            {"atomic:results"} if ATOMIC in responses[name].headers["Content-Type"] else set()
+        )
         assert document.keys() <= TOP_LEVEL | extended, name
         assert document.get("jsonapi", {}).keys() <= JSONAPI_OBJECT, name
         assert all(each.keys() <= RESOURCE for each in resource_objects(document)), name
@@ -102,77 +104,81 @@ def test_objects_have_no_members_but_those_that_are_defined(answers: Answers) ->
             assert not isinstance(link, dict) or link.keys() <= LINK, name
 
 
-def test_primary_data_is_one_resource_or_an_array_as_the_url_is(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_primary_data_is_an_array_if_and_only_if_the_url_is_a_collection(
+    responses: Answers,
+) -> None:
+    for name, document in documents(responses):
         if "data" in document:
             of_many = "collection" in name or name == "a page"
             assert isinstance(document["data"], list if of_many else dict), name
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
-def test_a_collection_is_an_array_of_whatever_size(client: Client, size: int) -> None:
+def test_a_collection_of_any_size_is_an_array(client: Client, size: int) -> None:
     data = client.group(size).document()["data"]
     assert isinstance(data, list)
     assert len(data) == size
 
 
-def test_the_self_link_of_a_page_by_a_profile_has_the_type_of_the_page(answers: Answers) -> None:
-    response = answers["a collection by the profile"]
+def test_the_self_link_of_a_page_by_a_profile_has_the_type_of_the_page(responses: Answers) -> None:
+    response = responses["a collection by the profile"]
     link = response.json()["links"]["self"]
     assert link["type"] == response.headers["Content-Type"] == f'{JSONAPI};profile="{CURSORS}"'
-    assert link["href"] == answers["a collection"].json()["links"]["self"]
+    assert link["href"] == responses["a collection"].json()["links"]["self"]
 
 
 # -- resource objects --------------------------------------------------------------------------
 
 
-def test_resource_objects_have_a_type_and_an_id_that_are_strings(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_resource_objects_have_a_type_and_an_id_that_are_strings(responses: Answers) -> None:
+    for name, document in documents(responses):
         for found in resource_objects(document):
             assert isinstance(found["type"], str), name
             assert isinstance(found["id"], str), name
             assert "lid" not in found, name
 
 
-def test_a_type_and_an_id_are_of_one_resource_for_ever(client: Client) -> None:
-    gone, kept = client.gone(), client.create()
+def test_a_type_and_an_id_always_identify_one_resource(client: Client) -> None:
+    deleted, remaining = client.deleted(), client.create()
     again = client.create()
-    assert len({gone["id"], kept["id"], again["id"]}) == 3
-    assert client.get(client.url(gone)).status_code == 404
-    assert client.get(client.url(kept)).json()["data"] == kept
+    assert len({deleted["id"], remaining["id"], again["id"]}) == 3
+    assert client.get(client.url(deleted)).status_code == 404
+    assert client.get(client.url(remaining)).json()["data"] == remaining
 
 
-def test_types_are_sound_member_names(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_types_are_valid_member_names(responses: Answers) -> None:
+    for name, document in documents(responses):
         for found in resource_objects(document):
             assert MEMBER_NAME.fullmatch(found["type"]), name
 
 
-def test_no_field_has_the_name_of_another_nor_type_nor_id(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_the_names_of_fields_are_unique_and_not_type_or_id(responses: Answers) -> None:
+    for name, document in documents(responses):
         for found in resource_objects(document):
             attributes = found["attributes"].keys()
             assert not attributes & {"type", "id"}, name
             assert not attributes & found.get("relationships", {}).keys(), name
 
 
-def test_attributes_are_an_object(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_attributes_are_an_object(responses: Answers) -> None:
+    for name, document in documents(responses):
         for found in resource_objects(document):
             assert isinstance(found["attributes"], dict), name
 
 
-def test_no_attribute_is_the_key_of_another_resource(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_attributes_do_not_contain_keys_of_other_resources(responses: Answers) -> None:
+    for name, document in documents(responses):
         for found in resource_objects(document):
             assert not [each for each in found["attributes"] if re.search("(_id|Id)s?$", each)], (
                 name
             )
 
 
-def test_the_self_link_of_a_resource_gives_the_resource(client: Client, answers: Answers) -> None:
+def test_the_self_link_of_a_resource_returns_the_resource(
+    client: Client, responses: Answers
+) -> None:
     for name in ("a collection", "a resource", "a creation", "a change"):
-        for found in as_list(answers[name].json()["data"]):
+        for found in as_list(responses[name].json()["data"]):
             response = client.get(found["links"]["self"])
             assert response.status_code == 200, name
             assert response.json()["data"]["id"] == found["id"], name
@@ -181,28 +187,28 @@ def test_the_self_link_of_a_resource_gives_the_resource(client: Client, answers:
 # -- meta, links, the jsonapi object -----------------------------------------------------------
 
 
-def test_meta_is_an_object_wherever_it_is(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_meta_is_an_object_wherever_it_is(responses: Answers) -> None:
+    for name, document in documents(responses):
         for owner in owners(document):
             assert isinstance(owner.get("meta", {}), dict), name
 
 
-def test_links_are_an_object_wherever_they_are(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_links_are_an_object_wherever_they_are(responses: Answers) -> None:
+    for name, document in documents(responses):
         for owner in owners(document):
             assert isinstance(owner.get("links", {}), dict), name
 
 
-def test_a_link_is_a_uri_reference_or_an_object_with_one_or_null(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_a_link_is_a_uri_reference_or_an_object_with_one_or_null(responses: Answers) -> None:
+    for name, document in documents(responses):
         for link in links(document):
             target = link["href"] if isinstance(link, dict) else link
             assert target is None or URI_REFERENCE.fullmatch(target), name
             assert target is not None or link is None, name
 
 
-def test_link_objects_name_sound_relations_and_languages(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_link_objects_have_valid_relations_and_languages(responses: Answers) -> None:
+    for name, document in documents(responses):
         for link in links(document):
             if isinstance(link, dict):
                 assert LINK_RELATION.fullmatch(link.get("rel", "self")), name
@@ -211,13 +217,13 @@ def test_link_objects_name_sound_relations_and_languages(answers: Answers) -> No
                     assert LANGUAGE.fullmatch(language), name
 
 
-def test_the_jsonapi_object_is_one_and_tells_the_version(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_the_jsonapi_object_has_the_version(responses: Answers) -> None:
+    for name, document in documents(responses):
         assert document["jsonapi"]["version"] == "1.1", name
 
 
-def test_the_description_of_a_document_can_be_fetched(client: Client, answers: Answers) -> None:
-    found = {d["links"]["describedby"] for _, d in documents(answers) if "data" in d}
+def test_the_description_of_a_document_can_be_fetched(client: Client, responses: Answers) -> None:
+    found = {d["links"]["describedby"] for _, d in documents(responses) if "data" in d}
     for url in found:
         assert client.get(url, Accept="*/*").status_code == 200
 
@@ -225,36 +231,36 @@ def test_the_description_of_a_document_can_be_fetched(client: Client, answers: A
 # -- member names ------------------------------------------------------------------------------
 
 
-def test_names_of_members_are_sound(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_names_of_members_are_valid(responses: Answers) -> None:
+    for name, document in documents(responses):
         for member in members(document):
             assert MEMBER_NAME.fullmatch(member) or EXTENSION_MEMBER.fullmatch(member), name
 
 
-def test_names_of_members_are_safe_in_urls(answers: Answers) -> None:
-    for name, document in documents(answers):
+def test_names_of_members_are_safe_in_urls(responses: Answers) -> None:
+    for name, document in documents(responses):
         for member in members(document):
             assert URL_SAFE.fullmatch(member.removeprefix("atomic:")), name
 
 
-def test_members_of_the_extension_bear_its_namespace(client: Client) -> None:
+def test_members_of_the_extension_have_its_namespace(client: Client) -> None:
     document = client.operate({"op": "add", **client.new()}).json()
     assert {name for name in document if name not in TOP_LEVEL} == {"atomic:results"}
     for wrong in ("operations", "Atomic:operations", "atomic:Operations"):
         body = {wrong: [{"op": "add", **client.new()}]}
         headers = {"Content-Type": IN_OPERATIONS}
-        response = client.ask("POST", client.resource.operations, body, headers)
+        response = client.send("POST", client.resource.operations, body, headers)
         assert response.status_code == 400
 
 
 def test_names_of_members_are_case_sensitive(client: Client) -> None:
     post = {"method": "POST", "url": client.resource.collection}
     new = client.new()
-    assert client.ask(**post, body={"Data": new["data"]}).status_code == 400
+    assert client.send(**post, body={"Data": new["data"]}).status_code == 400
     name = client.resource.required[0]
     attributes = {n.upper() if n == name else n: v for n, v in client.attributes().items()}
-    assert client.ask(**post, body=client.new(attributes)).is_client_error
-    assert client.ask(**post, body=client.new(Attributes={name: None})).status_code == 201
+    assert client.send(**post, body=client.new(attributes)).is_client_error
+    assert client.send(**post, body=client.new(Attributes={name: None})).status_code == 201
 
 
 UNDEFINED = ("extra", "Data", "@context", "x y", "\u00e4")
@@ -263,25 +269,27 @@ UNDEFINED = ("extra", "Data", "@context", "x y", "\u00e4")
 @pytest.mark.parametrize("name", UNDEFINED)
 def test_members_that_are_not_defined_are_ignored(client: Client, name: str) -> None:
     document = client.new(**{name: {"deep": [1]}})
-    post = client.ask("POST", client.resource.collection, {**document, name: [5]})
+    post = client.send("POST", client.resource.collection, {**document, name: [5]})
     assert post.status_code == 201, post.text
-    made = post.json()["data"]
-    assert name not in made
-    change = {**client.change(made, numbered(client.resource.changes), **{name: 5}), name: None}
-    assert client.ask("PATCH", client.url(made), change).status_code == 200
-    operations = client.operate({"op": "update", **client.change(made, {}, **{name: 1}), name: "x"})
+    created = post.json()["data"]
+    assert name not in created
+    change = {**client.change(created, numbered(client.resource.changes), **{name: 5}), name: None}
+    assert client.send("PATCH", client.url(created), change).status_code == 200
+    operations = client.operate(
+        {"op": "update", **client.change(created, {}, **{name: 1}), name: "x"}
+    )
     assert operations.status_code == 200
 
 
 @pytest.mark.parametrize("value", [None, 5, "text", [], {"name": {}}])
-def test_members_with_an_at_sign_are_ignored_wherever_they_are(client: Client, value: Any) -> None:
+def test_members_with_an_at_sign_are_ignored_everywhere(client: Client, value: Any) -> None:
     at = {"@extra": value}
     attributes = {**client.attributes(), **at}
     new = {**client.new(attributes, relationships=at, links=at, meta=at, **at), **at}
-    response = client.ask("POST", client.resource.collection, {**new, "jsonapi": at})
+    response = client.send("POST", client.resource.collection, {**new, "jsonapi": at})
     assert response.status_code == 201, response.text
-    made = response.json()["data"]
-    assert "@extra" not in made["attributes"]
-    change = {**client.change(made, at, relationships=at, **at), **at}
-    assert client.ask("PATCH", client.url(made), change).status_code == 200
+    created = response.json()["data"]
+    assert "@extra" not in created["attributes"]
+    change = {**client.change(created, at, relationships=at, **at), **at}
+    assert client.send("PATCH", client.url(created), change).status_code == 200
     assert client.operate({"op": "update", **change, **at}).status_code == 200

@@ -1,4 +1,4 @@
-"""Which media types are taken and given (jsonapi.org/format/1.1/#content-negotiation)."""
+"""Media types of requests and responses (jsonapi.org/format/1.1/#content-negotiation)."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ PARAMETER = re.compile(r';\s*([a-z]+)="([^"]*)"')
 
 
 def content_type(response: httpx.Response) -> tuple[str, dict[str, list[str]]]:
-    """The type of an answer, and the lists that are its parameters."""
+    """The media type of a response, and the lists in its parameters."""
     name, _, rest = response.headers["Content-Type"].partition(";")
     found = PARAMETER.findall(f";{rest}" if rest else "")
     assert "".join(f';{n}="{v}"' for n, v in found) == (f";{rest}" if rest else "").replace(
@@ -38,7 +38,7 @@ def content_type(response: httpx.Response) -> tuple[str, dict[str, list[str]]]:
     return name, {parameter: value.split(" ") for parameter, value in found}
 
 
-# -- what is sent to the server ----------------------------------------------------------------
+# -- requests -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("parameters", OTHER_PARAMETERS)
@@ -49,18 +49,16 @@ def test_a_body_whose_json_api_type_has_another_parameter_is_415(
     found = client.create()
     url = client.resource.collection if method == "POST" else client.url(found)
     document = client.new() if method == "POST" else client.change(found, {})
-    response = client.ask(method, url, document, {"Content-Type": f"{JSONAPI};{parameters}"})
+    response = client.send(method, url, document, {"Content-Type": f"{JSONAPI};{parameters}"})
     assert response.status_code == 415
-    assert client.ask(method, url, document).is_success
+    assert client.send(method, url, document).is_success
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_another_parameter_is_415_on_a_request_without_a_body_too(
-    client: Client, method: str
-) -> None:
+def test_another_parameter_is_415_for_a_request_without_a_body(client: Client, method: str) -> None:
     url = client.url(client.create())
     headers = {"Content-Type": f"{JSONAPI};charset=utf-8"}
-    assert client.ask(method, url, headers=headers).status_code == 415
+    assert client.send(method, url, headers=headers).status_code == 415
     assert client.get(url).status_code == 200
 
 
@@ -78,10 +76,10 @@ def test_another_parameter_is_415_on_a_request_without_a_body_too(
 def test_a_body_in_an_unsupported_extension_is_415(client: Client, extensions: str) -> None:
     headers = {"Content-Type": f"{JSONAPI};ext={extensions}"}
     for url in (client.resource.collection, client.resource.operations):
-        assert client.ask("POST", url, client.new(), headers).status_code == 415
+        assert client.send("POST", url, client.new(), headers).status_code == 415
 
 
-def test_extensions_are_written_in_any_case_and_order_of_parameters(client: Client) -> None:
+def test_parameters_of_media_types_may_have_any_case_and_order(client: Client) -> None:
     add = {"op": "add", **client.new()}
     for written in (
         IN_OPERATIONS,
@@ -96,20 +94,20 @@ def test_extensions_are_written_in_any_case_and_order_of_parameters(client: Clie
 def test_profiles_that_the_server_does_not_know_are_ignored(client: Client, profiles: str) -> None:
     of_profiles = f'{JSONAPI};profile="{profiles}"'
     headers = {"Content-Type": of_profiles, "Accept": of_profiles}
-    response = client.ask("POST", client.resource.collection, client.new(), headers)
+    response = client.send("POST", client.resource.collection, client.new(), headers)
     assert response.status_code == 201
     assert UNKNOWN not in response.headers["Content-Type"]
     assert client.get(client.url(response.json()["data"]), Accept=of_profiles).status_code == 200
 
 
-def test_members_of_the_jsonapi_object_negotiate_nothing(client: Client) -> None:
+def test_members_of_the_jsonapi_object_do_not_affect_negotiation(client: Client) -> None:
     claimed = {"jsonapi": {"version": "1.1", "ext": [UNKNOWN, ATOMIC], "profile": [CURSORS]}}
-    response = client.ask("POST", client.resource.collection, {**client.new(), **claimed})
+    response = client.send("POST", client.resource.collection, {**client.new(), **claimed})
     assert response.status_code == 201
     assert response.headers["Content-Type"] == JSONAPI
     operations = {"atomic:operations": [{"op": "add", **client.new()}], **claimed}
     for url in (client.resource.collection, client.resource.operations):
-        assert client.ask("POST", url, operations).is_client_error
+        assert client.send("POST", url, operations).is_client_error
 
 
 # -- what the client accepts -------------------------------------------------------------------
@@ -130,17 +128,17 @@ def test_members_of_the_jsonapi_object_negotiate_nothing(client: Client) -> None
         (EXTENDED, "text/html", JSONAPI),
     ],
 )
-def test_instances_with_other_parameters_are_passed_over_for_one_without(
+def test_an_accepted_type_with_other_parameters_is_ignored(
     client: Client, accept: str | tuple[str, ...]
 ) -> None:
-    response = client.ask("GET", client.resource.collection, headers={"Accept": accept})
+    response = client.send("GET", client.resource.collection, headers={"Accept": accept})
     assert response.status_code == 200
     assert response.headers["Content-Type"] == JSONAPI
 
 
 @pytest.mark.parametrize("parameters", [each for each in OTHER_PARAMETERS if each != "q=1"])
 @pytest.mark.parametrize("others", ["", ", */*", ", application/json", ", text/html;q=0.5"])
-def test_an_accept_whose_every_instance_has_another_parameter_is_406(
+def test_an_accept_with_another_parameter_in_every_type_is_406(
     client: Client, parameters: str, others: str
 ) -> None:
     accept = f"{JSONAPI};{parameters}{others}"
@@ -161,20 +159,20 @@ def test_an_accept_whose_every_instance_has_another_parameter_is_406(
         (EXTENDED, MODIFIED, "*/*"),
     ],
 )
-def test_an_accept_whose_every_instance_wants_an_unsupported_extension_is_406(
+def test_an_accept_with_an_unsupported_extension_in_every_type_is_406(
     client: Client, accept: str | tuple[str, ...]
 ) -> None:
     headers = {"Accept": accept}
-    assert client.ask("GET", client.resource.collection, headers=headers).status_code == 406
+    assert client.send("GET", client.resource.collection, headers=headers).status_code == 406
 
 
 @pytest.mark.parametrize("accept", [f'{JSONAPI};ext="{ATOMIC} {UNKNOWN}"', EXTENDED, MODIFIED])
-def test_what_can_not_be_answered_is_not_done(client: Client, accept: str) -> None:
+def test_a_request_with_an_unacceptable_response_has_no_effect(client: Client, accept: str) -> None:
     group = client.group(0)
     sent = client.new(client.attributes(**{client.resource.group: group.value}))
-    refused = client.operate({"op": "add", **sent}, Accept=accept)
-    assert refused.status_code == 406
-    post = client.ask("POST", client.resource.collection, sent, {"Accept": accept})
+    rejected = client.operate({"op": "add", **sent}, Accept=accept)
+    assert rejected.status_code == 406
+    post = client.send("POST", client.resource.collection, sent, {"Accept": accept})
     assert post.status_code == 406
     assert group.document()["data"] == []
 
@@ -192,14 +190,14 @@ def test_what_can_not_be_answered_is_not_done(client: Client, accept: str) -> No
         ("text/html", 406),
     ],
 )
-def test_the_quality_of_a_media_range_says_whether_it_is_accepted(
+def test_a_media_range_with_quality_zero_is_not_accepted(
     client: Client, accept: str | None, status: int
 ) -> None:
-    response = client.ask("GET", client.resource.collection, headers={"Accept": accept})
+    response = client.send("GET", client.resource.collection, headers={"Accept": accept})
     assert response.status_code == status
 
 
-# -- what the server sends ---------------------------------------------------------------------
+# -- responses ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -213,10 +211,8 @@ def test_the_quality_of_a_media_range_says_whether_it_is_accepted(
         ("text/html", f'{JSONAPI};profile="{CURSORS}"'),
     ],
 )
-def test_a_profile_is_applied_where_it_is_asked_for(
-    client: Client, accept: str | tuple[str, ...]
-) -> None:
-    response = client.ask("GET", client.resource.collection, headers={"Accept": accept})
+def test_a_profile_is_applied_if_requested(client: Client, accept: str | tuple[str, ...]) -> None:
+    response = client.send("GET", client.resource.collection, headers={"Accept": accept})
     assert response.status_code == 200
     assert content_type(response) == (JSONAPI, {"profile": [CURSORS]})
 
@@ -231,15 +227,15 @@ def test_a_profile_is_applied_where_it_is_asked_for(
         f'{JSONAPI};profile="{CURSORS}x"',
     ],
 )
-def test_a_profile_that_is_not_asked_for_is_not_named(client: Client, accept: str) -> None:
+def test_a_profile_is_not_named_unless_requested(client: Client, accept: str) -> None:
     response = client.get(client.resource.collection, Accept=accept)
     assert content_type(response) == (JSONAPI, {})
 
 
 def test_documents_are_of_the_json_api_type_without_other_parameters(
-    answers: Mapping[str, httpx.Response],
+    responses: Mapping[str, httpx.Response],
 ) -> None:
-    for name, response in answers.items():
+    for name, response in responses.items():
         if response.content:
             found, parameters = content_type(response)
             assert found == JSONAPI, name
@@ -253,9 +249,9 @@ def test_applied_extensions_are_named_in_the_type(client: Client) -> None:
         assert content_type(response) == (JSONAPI, {"ext": [ATOMIC]})
 
 
-def test_every_answer_says_that_it_varies_by_accept(
-    answers: Mapping[str, httpx.Response],
+def test_every_response_has_a_vary_header_with_accept(
+    responses: Mapping[str, httpx.Response],
 ) -> None:
-    for name, response in answers.items():
+    for name, response in responses.items():
         varying = [each.strip().lower() for each in response.headers["Vary"].split(",")]
         assert "accept" in varying, name

@@ -12,18 +12,18 @@ SIGNS = ("", "-")
 
 @pytest.fixture
 def group(client: Client) -> Group:
-    """Seven resources that tie in the attribute of their group."""
+    """Seven resources with the same value in the attribute of their group."""
     return client.group(7)
 
 
 @pytest.fixture
 def cursors(group: Group) -> list[str]:
-    """The cursors of the seven, in their order."""
+    """The cursors of the seven resources, in their order."""
     return group.cursors()
 
 
 def error(response: Any) -> Json:
-    """The one error of a 400."""
+    """The only error of a 400."""
     assert response.status_code == 400, response.text
     (found,) = response.json()["errors"]
     assert found["status"] == "400"
@@ -31,7 +31,7 @@ def error(response: Any) -> Json:
 
 
 def walk(client: Client, url: str | None, link: str) -> Iterator[Json]:
-    """The documents from a URL on, by that link."""
+    """The document at a URL and those that follow by the link."""
     while url is not None:
         response = client.get(url, Accept=BY_THE_PROFILE)
         assert response.status_code == 200, response.text
@@ -42,7 +42,7 @@ def walk(client: Client, url: str | None, link: str) -> Iterator[Json]:
 # -- order -------------------------------------------------------------------------------------
 
 
-def test_a_sort_with_ties_is_made_a_unique_order(client: Client, group: Group) -> None:
+def test_a_sort_with_ties_has_a_unique_order(client: Client, group: Group) -> None:
     for sign in SIGNS:
         for name in (client.resource.group, *client.resource.sortable):
             sort = f"{sign}{name}"
@@ -52,14 +52,14 @@ def test_a_sort_with_ties_is_made_a_unique_order(client: Client, group: Group) -
             assert [each for page in pages for each in ids(page)] == whole
 
 
-def test_a_list_without_a_sort_has_an_order_too(client: Client, group: Group) -> None:
+def test_a_list_without_a_sort_has_an_order(client: Client, group: Group) -> None:
     whole = ids(group.document())
     assert [ids(group.document()) for _ in range(3)] == [whole] * 3
     pages = walk(client, group.url(page_size=3), "next")
     assert [each for page in pages for each in ids(page)] == whole
 
 
-def test_the_links_lead_forward_and_backward_as_the_sort_goes(client: Client, group: Group) -> None:
+def test_page_links_follow_the_order_of_the_sort(client: Client, group: Group) -> None:
     for sort in (client.resource.unique, f"-{client.resource.unique}"):
         whole = ids(group.document(sort=sort))
         there = list(walk(client, group.url(sort=sort, page_size=3), "next"))
@@ -69,15 +69,13 @@ def test_the_links_lead_forward_and_backward_as_the_sort_goes(client: Client, gr
         assert ids(client.get(there[-1]["links"]["first"]).json()) == whole[:3]
 
 
-def test_a_change_of_the_data_moves_nothing_else_between_pages(
-    client: Client, group: Group
-) -> None:
+def test_a_change_does_not_move_other_items_between_pages(client: Client, group: Group) -> None:
     sort = client.resource.unique
     whole = ids(group.document(sort=sort))
     by_id = {member["id"]: member for member in group.members}
     first = group.document(sort=sort, page_size=3)
-    for gone in (whole[0], whole[2]):
-        client.ask("DELETE", client.url(by_id[gone]))
+    for deleted in (whole[0], whole[2]):
+        client.send("DELETE", client.url(by_id[deleted]))
     second = client.get(first["links"]["next"]).json()
     assert ids(second) == whole[3:6]
     assert ids(client.get(second["links"]["prev"]).json()) == [whole[1]]
@@ -89,8 +87,8 @@ def test_a_change_of_the_data_moves_nothing_else_between_pages(
 @pytest.mark.parametrize(
     "size", ["0", "-1", "+1", "1.0", "1e1", "0x1", " 1", "1_0", "x", "", "\u0663", "00", "null"]
 )
-def test_a_page_size_that_is_no_positive_integer_is_400(group: Group, size: str) -> None:
-    assert error(group.ask(page_size=size))["source"] == {"parameter": "page[size]"}
+def test_a_page_size_that_is_not_a_positive_integer_is_400(group: Group, size: str) -> None:
+    assert error(group.get(page_size=size))["source"] == {"parameter": "page[size]"}
 
 
 @pytest.mark.parametrize("size", ["3", "03", "0000000000000000000000000000003"])
@@ -99,18 +97,18 @@ def test_a_page_size_is_read_as_a_decimal_number(group: Group, size: str) -> Non
 
 
 @pytest.mark.parametrize("more", [1, 10, 10**30])
-def test_a_page_size_above_the_largest_is_400_and_the_largest_told(
+def test_a_page_size_above_the_maximum_is_400_and_the_maximum_is_reported(
     client: Client, group: Group, more: int
 ) -> None:
     largest = client.resource.largest_size
-    found = error(group.ask(page_size=largest + more))
+    found = error(group.get(page_size=largest + more))
     assert found["source"] == {"parameter": "page[size]"}
     assert found["meta"]["page"] == {"maxSize": largest}
     assert found["links"]["type"] == f"{CURSORS}/max-size-exceeded"
-    assert group.ask(page_size=largest).status_code == 200
+    assert group.get(page_size=largest).status_code == 200
 
 
-def test_a_page_has_as_many_items_as_were_asked_for(group: Group, cursors: list[str]) -> None:
+def test_a_page_has_the_requested_number_of_items(group: Group, cursors: list[str]) -> None:
     for size in range(1, 9):
         assert len(group.document(page_size=size)["data"]) == min(size, 7)
         for place, cursor in enumerate(cursors):
@@ -120,7 +118,7 @@ def test_a_page_has_as_many_items_as_were_asked_for(group: Group, cursors: list[
             assert len(before["data"]) == min(size, place)
 
 
-def test_a_page_without_a_size_has_the_default_one(client: Client) -> None:
+def test_a_page_has_the_default_size_by_default(client: Client) -> None:
     default = client.resource.default_size
     assert 1 <= default <= client.resource.largest_size
     group = client.group(default + 1)
@@ -132,7 +130,7 @@ def test_a_page_without_a_size_has_the_default_one(client: Client) -> None:
 # -- cursors -----------------------------------------------------------------------------------
 
 
-def test_the_cursor_of_an_item_falls_on_it(client: Client, group: Group) -> None:
+def test_the_cursor_of_an_item_is_its_place(client: Client, group: Group) -> None:
     for sort in [f"{sign}{name}" for name in client.resource.sortable for sign in SIGNS]:
         whole = group.document(sort=sort)
         for place, item in enumerate(whole["data"]):
@@ -173,25 +171,25 @@ def test_the_page_of_an_empty_list_is_empty(client: Client, cursors: list[str]) 
     assert (document["links"]["prev"], document["links"]["next"]) == (None, None)
 
 
-def test_a_cursor_keeps_its_place_when_its_item_is_gone(
+def test_a_cursor_keeps_its_place_if_its_item_is_deleted(
     client: Client, group: Group, cursors: list[str]
 ) -> None:
-    assert client.ask("DELETE", client.url(group.members[3])).is_success
+    assert client.send("DELETE", client.url(group.members[3])).is_success
     assert ids(group.document(page_after=cursors[3])) == group.ids[4:]
     assert ids(group.document(page_before=cursors[3])) == group.ids[:3]
     around = {"page_after": cursors[2], "page_before": cursors[4]}
     assert group.document(**around)["data"] == []
     for member in group.members:
-        client.ask("DELETE", client.url(member))
+        client.send("DELETE", client.url(member))
     assert group.document(page_after=cursors[3])["data"] == []
 
 
-def test_a_cursor_keeps_its_place_when_its_item_moves(client: Client, group: Group) -> None:
+def test_a_cursor_keeps_its_place_if_its_item_moves(client: Client, group: Group) -> None:
     name = next(n for n, v in client.resource.changes.items() if isinstance(v, str))
     whole = group.document(sort=name)
     moved = whole["data"][3]
     values = {name: numbered({name: "zzz{n}"})[name]}
-    assert client.ask("PATCH", client.url(moved), client.change(moved, values)).is_success
+    assert client.send("PATCH", client.url(moved), client.change(moved, values)).is_success
     cursor = moved["meta"]["page"]["cursor"]
     assert ids(group.document(sort=name, page_before=cursor)) == ids(whole)[:3]
     after = ids(group.document(sort=name, page_after=cursor))
@@ -217,26 +215,26 @@ def test_a_damaged_cursor_is_400(group: Group, cursors: list[str], parameter: st
         "1",
         "null",
     ):
-        found = error(group.ask(**{f"page_{parameter}": damaged}))
+        found = error(group.get(**{f"page_{parameter}": damaged}))
         assert found["source"] == {"parameter": f"page[{parameter}]"}
-    assert group.ask(**{f"page_{parameter}": good}).status_code == 200
+    assert group.get(**{f"page_{parameter}": good}).status_code == 200
 
 
 @pytest.mark.parametrize("parameter", ["after", "before"])
 def test_a_cursor_of_another_list_is_400(
     client: Client, group: Group, cursors: list[str], parameter: str
 ) -> None:
-    asked = {f"page_{parameter}": cursors[3]}
-    assert error(client.group(2).ask(**asked))["source"] == {"parameter": f"page[{parameter}]"}
+    query = {f"page_{parameter}": cursors[3]}
+    assert error(client.group(2).get(**query))["source"] == {"parameter": f"page[{parameter}]"}
     for sort in ("-id", client.resource.unique, f"-{client.resource.group}"):
-        found = error(group.ask(sort=sort, **asked))
+        found = error(group.get(sort=sort, **query))
         assert found["source"] == {"parameter": f"page[{parameter}]"}
 
 
 # -- ranges ------------------------------------------------------------------------------------
 
 
-def test_a_range_has_all_that_lies_between_its_cursors(group: Group, cursors: list[str]) -> None:
+def test_a_range_has_all_items_between_its_cursors(group: Group, cursors: list[str]) -> None:
     for start in range(7):
         for end in range(7):
             around = {"page_after": cursors[start], "page_before": cursors[end]}
@@ -245,7 +243,7 @@ def test_a_range_has_all_that_lies_between_its_cursors(group: Group, cursors: li
             assert "rangeTruncated" not in document.get("meta", {}).get("page", {})
 
 
-def test_a_range_is_as_long_as_a_page_may_be(client: Client) -> None:
+def test_a_range_may_have_the_maximum_page_size(client: Client) -> None:
     size = client.resource.default_size + 3
     group = client.group(size)
     cursors = group.cursors()
@@ -254,7 +252,7 @@ def test_a_range_is_as_long_as_a_page_may_be(client: Client) -> None:
     assert "rangeTruncated" not in document.get("meta", {}).get("page", {})
 
 
-def test_a_range_longer_than_its_page_is_cut_and_says_so(
+def test_a_range_longer_than_its_page_is_marked_as_truncated(
     client: Client, group: Group, cursors: list[str]
 ) -> None:
     for sort in (None, client.resource.unique, f"-{client.resource.unique}"):
@@ -276,7 +274,7 @@ def test_a_range_longer_than_its_page_is_cut_and_says_so(
 
 
 def every_page(group: Group, cursors: list[str]) -> Iterator[tuple[Json, int, int]]:
-    """Documents of pages; how many of the seven lie before and after what each could show."""
+    """Documents of pages, each with the number of resources before and after the page."""
     for size in range(1, 8):
         yield group.document(page_size=size), 0, 7 - size
         for place, cursor in enumerate(cursors):
@@ -286,7 +284,7 @@ def every_page(group: Group, cursors: list[str]) -> Iterator[tuple[Json, int, in
             yield before, max(0, place - size), 7 - place
 
 
-def test_every_page_has_links_to_the_one_before_and_the_next(
+def test_every_page_has_links_to_the_previous_and_the_next(
     group: Group, cursors: list[str]
 ) -> None:
     for document, _, _ in every_page(group, cursors):
@@ -311,7 +309,7 @@ def test_the_keys_of_pagination_links_are_those_of_the_specification(
         assert all("links" not in item or "next" not in item["links"] for item in document["data"])
 
 
-def test_links_stay_in_the_page_family_and_keep_the_list(group: Group, cursors: list[str]) -> None:
+def test_page_links_change_only_page_parameters(group: Group, cursors: list[str]) -> None:
     for document, _, _ in every_page(group, cursors):
         for name in ("first", "prev", "next"):
             if link := document["links"][name]:
@@ -321,18 +319,18 @@ def test_links_stay_in_the_page_family_and_keep_the_list(group: Group, cursors: 
                 assert all(p.startswith(("page%5B", "page[")) for p in added)
 
 
-def test_without_page_before_there_is_a_next_link_only_where_there_is_a_next_page(
+def test_a_page_without_page_before_has_a_next_link_only_if_a_page_follows(
     group: Group, cursors: list[str]
 ) -> None:
     for size in range(1, 9):
         for after in (None, *range(7)):
-            asked = {} if after is None else {"page_after": cursors[after]}
-            document = group.document(page_size=size, **asked)
+            query = {} if after is None else {"page_after": cursors[after]}
+            document = group.document(page_size=size, **query)
             left = 7 - (0 if after is None else after + 1) - size
             assert (document["links"]["next"] is not None) is (left > 0)
 
 
-def test_without_page_after_there_is_a_prev_link_only_where_there_is_a_page_before(
+def test_a_page_without_page_after_has_a_prev_link_only_if_a_page_precedes(
     group: Group, cursors: list[str]
 ) -> None:
     for size in range(1, 9):
@@ -342,7 +340,7 @@ def test_without_page_after_there_is_a_prev_link_only_where_there_is_a_page_befo
             assert (document["links"]["prev"] is not None) is (before > size)
 
 
-def test_other_links_are_null_or_lead_to_what_is_there_or_to_an_empty_page_with_null(
+def test_other_page_links_are_null_or_the_urls_of_the_right_items(
     client: Client, group: Group, cursors: list[str]
 ) -> None:
     for document, before, after in every_page(group, cursors):
@@ -355,7 +353,7 @@ def test_other_links_are_null_or_lead_to_what_is_there_or_to_an_empty_page_with_
                 assert beyond["data"] or beyond["links"][name] is None
 
 
-def test_links_of_empty_pages_lead_back(client: Client, group: Group, cursors: list[str]) -> None:
+def test_empty_pages_link_to_the_others(client: Client, group: Group, cursors: list[str]) -> None:
     end = group.document(page_after=cursors[-1], page_size=2)
     assert end["links"]["next"] is None
     assert ids(client.get(end["links"]["prev"]).json()) == group.ids[-2:]
@@ -370,7 +368,7 @@ def test_links_of_empty_pages_lead_back(client: Client, group: Group, cursors: l
 # -- meta and errors ---------------------------------------------------------------------------
 
 
-def test_what_is_told_of_pages_is_an_object(group: Group, cursors: list[str]) -> None:
+def test_the_metadata_of_pages_is_an_object(group: Group, cursors: list[str]) -> None:
     documents = [document for document, _, _ in every_page(group, cursors)]
     around = {"page_after": cursors[0], "page_before": cursors[6], "page_size": 2}
     for document in (*documents, group.document(**around)):
@@ -383,14 +381,14 @@ def test_what_is_told_of_pages_is_an_object(group: Group, cursors: list[str]) ->
             assert isinstance(estimate.get("bestGuess", 0), int)
 
 
-def test_a_sort_by_which_no_pages_are_made_is_an_unsupported_sort(group: Group) -> None:
+def test_a_sort_without_support_for_pages_is_an_unsupported_sort(group: Group) -> None:
     for sort in ("unknown", "-unknown", "unknown,id"):
-        found = error(group.ask(sort=sort, page_size=2))
+        found = error(group.get(sort=sort, page_size=2))
         assert found["source"] == {"parameter": "sort"}
         assert found["links"]["type"] == f"{CURSORS}/unsupported-sort"
 
 
-def test_by_the_profile_or_without_a_page_is_the_same(
+def test_a_page_has_the_same_items_with_and_without_the_profile(
     client: Client, group: Group, cursors: list[str]
 ) -> None:
     url = group.url(page_after=cursors[0], page_size=3)
@@ -403,12 +401,10 @@ def test_by_the_profile_or_without_a_page_is_the_same(
     assert profiled.json()["links"]["next"] == plain.json()["links"]["next"]
 
 
-def test_errors_of_the_profile_s_own_name_it_where_it_is_asked_for(
-    client: Client, group: Group
-) -> None:
-    for asked in ({"page_size": client.resource.largest_size + 1}, {"sort": "unknown"}):
-        url = group.url(**asked)
+def test_errors_of_the_profile_name_it_if_requested(client: Client, group: Group) -> None:
+    for query in ({"page_size": client.resource.largest_size + 1}, {"sort": "unknown"}):
+        url = group.url(**query)
         assert client.get(url, Accept=BY_THE_PROFILE).headers["Content-Type"] == BY_THE_PROFILE
         assert client.get(url).headers["Content-Type"] == JSONAPI
-    gone = client.url(client.gone())
-    assert client.get(gone, Accept=BY_THE_PROFILE).headers["Content-Type"] == JSONAPI
+    deleted = client.url(client.deleted())
+    assert client.get(deleted, Accept=BY_THE_PROFILE).headers["Content-Type"] == JSONAPI

@@ -1,4 +1,4 @@
-"""Which part of the data a query asks for (#fetching-includes and after, #query-parameters)."""
+"""Queries: fields, includes, sorts and filters (#fetching-includes, #query-parameters)."""
 
 from typing import Any
 from urllib.parse import quote
@@ -10,30 +10,30 @@ from conformance.client import Client, Json, ids
 
 
 @pytest.mark.parametrize("separator", [",", "%2C"])
-def test_only_the_fields_that_are_asked_for_are_answered(client: Client, separator: str) -> None:
+def test_only_the_requested_fields_are_returned(client: Client, separator: str) -> None:
     group = client.group(2)
-    made, names = group.members[0], list(client.resource.new)
-    for asked in ([], names[:1], names[:2], names):
-        fields = f"fields[{client.resource.type}]={separator.join(asked)}"
+    created, names = group.members[0], list(client.resource.new)
+    for requested in ([], names[:1], names[:2], names):
+        fields = f"fields[{client.resource.type}]={separator.join(requested)}"
         for data in (
             client.get(f"{group.url()}&{fields}").json()["data"][0],
-            client.get(f"{client.url(made)}?{fields}").json()["data"],
-            client.ask("PATCH", f"{client.url(made)}?{fields}", client.change(made, {})).json()[
-                "data"
-            ],
+            client.get(f"{client.url(created)}?{fields}").json()["data"],
+            client.send(
+                "PATCH", f"{client.url(created)}?{fields}", client.change(created, {})
+            ).json()["data"],
         ):
-            assert data["attributes"] == {n: made["attributes"][n] for n in asked}
-            assert (data["type"], data["id"]) == (made["type"], made["id"])
+            assert data["attributes"] == {n: created["attributes"][n] for n in requested}
+            assert (data["type"], data["id"]) == (created["type"], created["id"])
 
 
-def test_fields_are_a_list_with_commas_and_of_known_names(client: Client) -> None:
+def test_fields_are_known_names_separated_by_commas(client: Client) -> None:
     url = f"{client.url(client.create())}?fields[{client.resource.type}]="
     for wrong in ("unknown", f"{client.resource.group},unknown", ",", f"{client.resource.group};x"):
         assert client.get(url + quote(wrong, safe=",")).status_code == 400
     assert client.get(f"{client.resource.collection}?fields[others]=x").status_code == 400
 
 
-def test_to_include_nothing_gives_an_empty_array(client: Client) -> None:
+def test_an_empty_include_returns_an_empty_array(client: Client) -> None:
     group = client.group(1)
     for url in (f"{group.url()}&include=", f"{client.url(group.members[0])}?include="):
         response = client.get(url)
@@ -44,14 +44,14 @@ def test_to_include_nothing_gives_an_empty_array(client: Client) -> None:
 @pytest.mark.parametrize("path", ["unknown", "unknown.other", "unknown,other", ",", "."])
 def test_an_unknown_relationship_path_is_400(client: Client, path: str) -> None:
     for url in (client.resource.collection, client.url(client.create())):
-        refused = client.get(f"{url}?include={path}")
-        assert refused.status_code == 400
-        assert refused.json()["errors"][0]["source"] == {"parameter": "include"}
+        rejected = client.get(f"{url}?include={path}")
+        assert rejected.status_code == 400
+        assert rejected.json()["errors"][0]["source"] == {"parameter": "include"}
 
 
-def test_include_is_400_where_it_is_not_offered(client: Client) -> None:
+def test_include_is_400_if_the_url_does_not_support_it(client: Client) -> None:
     url = client.url(client.create())
-    assert client.ask("DELETE", f"{url}?include=").status_code == 400
+    assert client.send("DELETE", f"{url}?include=").status_code == 400
     assert client.get(url).status_code == 200
 
 
@@ -59,10 +59,10 @@ def test_include_is_400_where_it_is_not_offered(client: Client) -> None:
 
 
 def varied(client: Client) -> "tuple[Any, list[Json]]":
-    """A group whose members differ in some attributes and tie in others."""
+    """A group whose resources differ in some attributes and are equal in others."""
     group = client.group(0)
     changes = client.resource.changes
-    made = [
+    created = [
         client.create(
             **{client.resource.group: group.value},
             **(
@@ -73,28 +73,28 @@ def varied(client: Client) -> "tuple[Any, list[Json]]":
         )
         for i in range(6)
     ]
-    return group, made
+    return group, created
 
 
 def by(name: str) -> Any:
     return lambda item: item["attributes"][name]
 
 
-def test_a_sort_field_sorts_up_and_with_a_minus_down(client: Client) -> None:
-    group, made = varied(client)
+def test_a_sort_field_sorts_ascending_and_with_a_minus_descending(client: Client) -> None:
+    group, created = varied(client)
     for name in client.resource.sortable:
         for sign, reverse in (("", False), ("-", True)):
             values = [by(name)(item) for item in group.document(sort=f"{sign}{name}")["data"]]
-            assert values == sorted(map(by(name), made), reverse=reverse), (sign, name)
+            assert values == sorted(map(by(name), created), reverse=reverse), (sign, name)
 
 
-def test_sort_fields_are_applied_in_the_order_given(client: Client) -> None:
-    group, made = varied(client)
+def test_sort_fields_are_applied_in_their_order(client: Client) -> None:
+    group, created = varied(client)
     last = client.resource.unique
     for first in client.resource.sortable:
         for a in ("", "-"):
             for b in ("", "-"):
-                expected = sorted(made, key=by(last), reverse=b == "-")
+                expected = sorted(created, key=by(last), reverse=b == "-")
                 expected = sorted(expected, key=by(first), reverse=a == "-")
                 if first != last:
                     document = group.document(sort=f"{a}{first},{b}{last}")
@@ -102,11 +102,11 @@ def test_sort_fields_are_applied_in_the_order_given(client: Client) -> None:
 
 
 @pytest.mark.parametrize("sort", ["unknown", "-unknown", "-", ",", "{group},unknown", "{group};x"])
-def test_a_sort_that_is_not_offered_is_400(client: Client, sort: str) -> None:
-    asked = quote(sort.replace("{group}", client.resource.group), safe=",")
-    refused = client.get(f"{client.resource.collection}?sort={asked}")
-    assert refused.status_code == 400
-    assert refused.json()["errors"][0]["source"] == {"parameter": "sort"}
+def test_an_unsupported_sort_is_400(client: Client, sort: str) -> None:
+    requested = quote(sort.replace("{group}", client.resource.group), safe=",")
+    rejected = client.get(f"{client.resource.collection}?sort={requested}")
+    assert rejected.status_code == 400
+    assert rejected.json()["errors"][0]["source"] == {"parameter": "sort"}
 
 
 # -- filters -----------------------------------------------------------------------------------
@@ -141,21 +141,21 @@ UNKNOWN = (
 
 @pytest.mark.parametrize("parameter", UNKNOWN)
 def test_an_unknown_parameter_is_400(client: Client, parameter: str) -> None:
-    made = client.create()
-    url, collection = client.url(made), client.resource.collection
+    created = client.create()
+    url, collection = client.url(created), client.resource.collection
     for response in (
         client.get(f"{collection}?{parameter}=x"),
         client.get(f"{url}?{parameter}=x"),
-        client.ask("POST", f"{collection}?{parameter}=x", client.new()),
-        client.ask("PATCH", f"{url}?{parameter}=x", client.change(made, {})),
-        client.ask("DELETE", f"{url}?{parameter}=x"),
+        client.send("POST", f"{collection}?{parameter}=x", client.new()),
+        client.send("PATCH", f"{url}?{parameter}=x", client.change(created, {})),
+        client.send("DELETE", f"{url}?{parameter}=x"),
     ):
         assert response.status_code == 400
         assert response.json()["errors"]
-    assert client.get(url).json()["data"] == made
+    assert client.get(url).json()["data"] == created
 
 
-def test_brackets_mean_the_same_encoded_or_not(client: Client) -> None:
+def test_brackets_may_be_percent_encoded(client: Client) -> None:
     group = client.group(3)
     plain = (
         f"{client.resource.group_filter}={group.value}&page[size]=2&fields[{client.resource.type}]="
@@ -172,18 +172,18 @@ def test_brackets_mean_the_same_encoded_or_not(client: Client) -> None:
         assert response.json()["links"]["next"] == answered[0].json()["links"]["next"]
 
 
-def test_queries_are_read_as_forms_are(client: Client) -> None:
+def test_queries_are_parsed_like_forms(client: Client) -> None:
     name = next(n for n, v in client.resource.changes.items() if isinstance(v, str))
     value = "a+b c&d=e%f\u00e9"
     group = client.group(0)
-    made = client.create(**{client.resource.group: group.value, name: value})
+    created = client.create(**{client.resource.group: group.value, name: value})
     client.create(**{client.resource.group: group.value})
-    asked = f"filter%5B{name}%5D"
+    requested = f"filter%5B{name}%5D"
     for written in ("a%2Bb+c%26d%3De%25f%C3%A9", "%61%2bb%20c%26d=e%25f%c3%a9"):
-        assert ids(client.get(f"{group.url()}&{asked}={written}").json()) == [made["id"]]
+        assert ids(client.get(f"{group.url()}&{requested}={written}").json()) == [created["id"]]
 
 
-def test_links_are_written_as_forms_are(client: Client) -> None:
+def test_links_are_encoded_like_forms(client: Client) -> None:
     name = next(n for n, v in client.resource.changes.items() if isinstance(v, str))
     value = "a+b c&d=e%f\u00e9"
     group = client.group(0)

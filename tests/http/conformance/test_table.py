@@ -11,9 +11,9 @@ TABLE = entries()
 
 
 @pytest.mark.parametrize("specification", SPECIFICATIONS)
-def test_the_table_has_every_sentence_of_the_text_verbatim_and_no_other(specification: str) -> None:
-    told = [entry.sentence for entry in TABLE if entry.sentence.specification == specification]
-    assert told == sentences(specification)
+def test_the_table_has_exactly_the_sentences_of_the_text(specification: str) -> None:
+    listed = [entry.sentence for entry in TABLE if entry.sentence.specification == specification]
+    assert listed == sentences(specification)
 
 
 @pytest.mark.parametrize("specification", SPECIFICATIONS)
@@ -29,22 +29,22 @@ def test_no_key_word_of_the_text_is_outside_a_sentence(specification: str) -> No
     )
 
 
-def test_the_level_of_a_sentence_is_what_it_says() -> None:
+def test_the_level_of_a_sentence_is_that_of_its_key_words() -> None:
     for entry in TABLE:
         assert entry.levels == entry.sentence.levels, entry.sentence.number
 
 
-def test_sentences_are_of_the_classes_that_there_are() -> None:
+def test_the_table_uses_every_class_of_sentences() -> None:
     assert {entry.binds for entry in TABLE} == set(CLASSES)
 
 
-def test_every_sentence_for_servers_names_tests_and_every_test_named_is_there() -> None:
+def test_every_sentence_for_servers_names_existing_tests() -> None:
     for entry in TABLE:
         assert entry.tests or not entry.must_be_held, entry.sentence.number
         assert set(entry.tests) <= files_of_tests().keys(), entry.sentence.number
 
 
-def test_what_is_not_offered_or_defined_tells_why() -> None:
+def test_every_definition_and_unsupported_feature_has_a_reason() -> None:
     for entry in TABLE:
         assert entry.why or entry.binds not in ("definition", "not offered"), entry.sentence.number
 
@@ -64,18 +64,18 @@ def test_the_page_shows_the_table() -> None:
         (("test_a",), {"test_a": {"SQLite": "passed"}}, None),
     ],
 )
-def test_a_sentence_for_servers_without_a_passing_test_is_not_held(
+def test_a_sentence_for_servers_requires_passing_tests(
     tests: tuple[str, ...], outcomes: dict[str, dict[str, str]], why: str | None
 ) -> None:
     found = next(entry for entry in TABLE if entry.must_be_held)
     entry = replace(found, tests=tests)
     assert entry.lacking(outcomes, ["SQLite"]) == ([why] if why else [])
-    told = list(report([entry], outcomes, ["SQLite"]))
-    assert any(line.startswith("NOT VERIFIED") for line in told) is (why is not None)
-    assert told[-1] == f"{int(why is None)} of 1 sentences for servers are verified on SQLite"
+    lines = list(report([entry], outcomes, ["SQLite"]))
+    assert any(line.startswith("NOT VERIFIED") for line in lines) is (why is not None)
+    assert lines[-1] == f"{int(why is None)} of 1 sentences for servers are verified on SQLite"
 
 
-def test_a_sentence_for_others_needs_no_test() -> None:
+def test_a_sentence_for_others_requires_no_test() -> None:
     for entry in TABLE:
         if entry.binds != "server":
             without: Entry = replace(entry, tests=())

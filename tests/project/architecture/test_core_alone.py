@@ -1,4 +1,4 @@
-"""What Roster is, runs where no framework is installed."""
+"""The domain and the application run without frameworks."""
 
 import re
 import subprocess
@@ -48,11 +48,11 @@ def test_the_use_cases_run_without_flask_and_sqlalchemy() -> None:
     assert (result.stderr, result.stdout.split("\n")) == ("", ["['Anne']", "0", ""])
 
 
+# HTTP headers as documentation writes them, such as Retry-After and X-Request-ID.
 HEADER = re.compile(r"\b(?:[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]+)+|ETag|Authorization|Bearer)\b")
-"""The names of HTTP headers as people write them: Retry-After, X-Request-ID."""
 
 
-def test_the_core_names_no_http_header() -> None:
+def test_the_core_does_not_mention_http_headers() -> None:
     assert HEADER.findall("If-Match, X-Request-ID, an ETag") == ["If-Match", "X-Request-ID", "ETag"]
     named = {
         f"{file.relative_to(ROOT)}: {name}"

@@ -1,4 +1,4 @@
-"""docs/clients.md shows what the tests of the clients run."""
+"""docs/clients.md shows the programs that the tests of the clients run."""
 
 import json
 import re
@@ -17,7 +17,7 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
-def test_a_client_is_shown_as_it_is_run(path: Path) -> None:
+def test_the_page_shows_the_program_of_a_client(path: Path) -> None:
     assert f"```{_language(path)}\n{path.read_text()}```\n" in PAGE
 
 
@@ -47,5 +47,5 @@ def test_every_client_is_in_the_table_with_its_version() -> None:
     assert len(table) == len(SHOWN) == len(PACKAGES)
     for row, (name, package) in zip(table, PACKAGES.items(), strict=True):
         assert row.startswith(f"| [{name}")
-        (told,) = re.findall(r"^[^|]*\|[^|]*?(\d+(?:\.\d+)?)", row)
-        assert f"{versions[package]}.".startswith(f"{told}."), row
+        (version,) = re.findall(r"^[^|]*\|[^|]*?(\d+(?:\.\d+)?)", row)
+        assert f"{versions[package]}.".startswith(f"{version}."), row

@@ -1,4 +1,4 @@
-"""Decision records: each is in the index with its title and its status, and links lead to them."""
+"""Each decision record is in the index with its title and status."""
 
 import re
 import tomllib
@@ -43,7 +43,7 @@ def test_the_index_has_the_title_and_the_status_of_a_record(record: Path) -> Non
     assert decision
 
 
-def test_the_index_lists_existing_records_by_number() -> None:
+def test_the_index_lists_the_records_in_order() -> None:
     listed = re.findall(r"^\| \[\d{4}\]\(([^)]+)\)", INDEX, re.MULTILINE)
     assert listed == [path.name for path in RECORDS]
     assert len({name[:4] for name in listed}) == len(listed)

@@ -1,94 +1,100 @@
-"""What `roster serve` says first leads a newcomer everywhere."""
+"""The first lines of `roster serve` lead to the API, its documentation and its health."""
 
 import json
 import os
 import pty
 import re
 import subprocess
-import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 
 README = Path(__file__).parents[3] / "README.md"
-ROSTER = Path(sys.executable).with_name("roster")
 
 
-def told(terminal: int) -> str:
-    """What is written to a terminal up to the line that ends the first ones."""
+@contextmanager
+def terminal() -> Iterator[tuple[int, int]]:
+    """A terminal, and the end of it that a program writes to."""
+    ends = pty.openpty()
+    try:
+        yield ends
+    finally:
+        for each in ends:
+            os.close(each)
+
+
+@contextmanager
+def serving(roster: Path, *, stdout: int, stderr: int, **environment: str) -> Iterator[None]:
+    """Runs `roster serve` in the block."""
+    with subprocess.Popen(
+        [roster, "serve", "--port", "0"],
+        env=os.environ | {"ROSTER_DATABASE_URL": "memory://"} | environment,
+        stdout=stdout,
+        stderr=stderr,
+    ) as server:
+        try:
+            yield
+        finally:
+            server.terminate()
+
+
+def read_until(screen: int, end: str) -> str:
+    """The text on a terminal up to the first match of a regular expression at its end."""
     text = ""
-    while not text.endswith("/readyz\r\n"):
-        text += os.read(terminal, 1000).decode()
-    return text.replace("\r", "")
+    while not re.search(rf"(?:{end})\Z", text):
+        text += os.read(screen, 1000).decode().replace("\r", "")
+    return text
 
 
 def status(url: str) -> int:
-    """What it is answered by, once a worker has come, which takes a moment longer."""
-    patience = time.monotonic() + 20
-    while time.monotonic() < patience:
+    """The status of the response, as soon as a worker accepts requests."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
         with suppress(httpx.TransportError):
             return httpx.get(url).status_code
-    raise AssertionError(f"nobody answers at {url}")
+    raise AssertionError(f"no response from {url}")
 
 
-def test_the_first_lines_lead_to_the_api_the_docs_and_the_health() -> None:
-    terminal, its_end = pty.openpty()
-    with subprocess.Popen(
-        [ROSTER, "serve", "--port", "0"],
-        env=os.environ | {"ROSTER_DATABASE_URL": "memory://"},
-        stdout=subprocess.PIPE,
-        stderr=its_end,
-    ) as server:
-        try:
-            assert server.stdout
-            line = json.loads(server.stdout.readline())
-            lines = told(terminal)
-            urls = [line[name] for name in ("url", "api", "docs", "health")]
-            assert [status(url) for url in urls] == [200] * 4
-            server.terminate()
-            server.stdout.read()
-        finally:
-            server.kill()
-            os.close(terminal)
-            os.close(its_end)
+def test_the_first_lines_name_the_urls_of_the_api_the_docs_and_the_health(
+    roster: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with (
+        terminal() as (screen, end),
+        log.open("wb") as file,
+        serving(roster, stdout=file.fileno(), stderr=end),
+    ):
+        lines = read_until(screen, "/readyz\n")
+        entry = json.loads(log.read_text().splitlines()[0])
+        urls = [entry[name] for name in ("url", "api", "docs", "health")]
+        assert [status(url) for url in urls] == [200] * 4
     assert re.findall(r"http://\S+", lines) == urls
     assert f"```\n{lines.replace(urls[0], 'http://127.0.0.1:5000')}```\n" in README.read_text()
 
 
-def lines_on_terminal(**environment: str) -> list[str]:
-    """What is logged where standard output is a terminal, until a request was answered."""
-    terminal, its_end = pty.openpty()
-    with subprocess.Popen(
-        [ROSTER, "serve", "--port", "0"],
-        env=os.environ | {"ROSTER_DATABASE_URL": "memory://"} | environment,
-        stdout=its_end,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        try:
-            text = ""
-            while not (url := re.search(r"http://127\.0\.0\.1:\d+", text)):
-                text += os.read(terminal, 1000).decode()
-            assert status(f"{url[0]}/healthz") == 200
-            while "/healthz" not in text or not text.endswith("\n"):
-                text += os.read(terminal, 1000).decode()
-            server.terminate()
-            server.wait()
-        finally:
-            server.kill()
-            os.close(terminal)
-            os.close(its_end)
-    return text.replace("\r", "").splitlines()
+def log_on_terminal(roster: Path, **environment: str) -> tuple[str, str]:
+    """The log entries of the start and of a request, if standard output is a terminal."""
+    with (
+        terminal() as (screen, end),
+        serving(roster, stdout=end, stderr=subprocess.DEVNULL, **environment),
+    ):
+        start = read_until(screen, r"http://127\.0\.0\.1:\d+.*\n")
+        url = re.search(r"http://127\.0\.0\.1:\d+", start)
+        assert url
+        assert status(f"{url[0]}/healthz") == 200
+        return start.splitlines()[0], read_until(screen, ".*/healthz.*\n").splitlines()[-1]
 
 
-def test_the_log_is_text_on_a_terminal() -> None:
-    listening, *_, request = lines_on_terminal()
+def test_the_log_is_text_on_a_terminal(roster: Path) -> None:
+    listening, request = log_on_terminal(roster)
     assert re.match(r"\S+Z \[info +\] listening ", listening)
     assert re.match(r"\S+Z \[info +\] request ", request)
 
 
-def test_the_log_is_in_json_on_a_terminal_if_it_is_set() -> None:
-    listening, *_, request = lines_on_terminal(ROSTER_LOG_FORMAT="json")
+def test_the_log_is_json_on_a_terminal_if_that_is_set(roster: Path) -> None:
+    listening, request = log_on_terminal(roster, ROSTER_LOG_FORMAT="json")
     assert json.loads(listening)["event"] == "listening"
     assert json.loads(request)["event"] == "request"

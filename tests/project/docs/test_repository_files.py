@@ -1,4 +1,4 @@
-"""The files that a newcomer looks for are there, and agree with the project's metadata."""
+"""The files that newcomers look for exist, and agree with the project's metadata."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 SECTIONS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
 
 
-def test_the_distribution_has_a_license_and_a_free_name() -> None:
+def test_the_distribution_has_a_license() -> None:
     assert metadata("roster-directory")["License-Expression"] == "MIT"
     assert metadata("roster-directory")["License-File"] == "LICENSE"
     assert (ROOT / "LICENSE").read_text().startswith("MIT License\n")
@@ -33,7 +33,7 @@ def test_every_installation_names_the_distribution_of_roster() -> None:
     assert found == {PROJECT["name"]}
 
 
-def test_the_changelog_keeps_the_format() -> None:
+def test_the_changelog_has_an_unreleased_section_and_dated_releases() -> None:
     titles = re.findall(r"^## (.*)", CHANGELOG, re.MULTILINE)
     assert titles[0] == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", each) for each in titles[1:])

@@ -4,18 +4,16 @@ import json
 import os
 import pty
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from roster_process import ROSTER
 
 from entrypoints.cli.main import main
-
-ROSTER = Path(sys.executable).with_name("roster")
 
 Roster = Callable[..., Result]
 Write = Callable[[str, str | bytes], str]
@@ -23,7 +21,7 @@ Write = Callable[[str, str | bytes], str]
 
 @pytest.fixture
 def roster(sqlite_url: str) -> Roster:
-    """Runs a command as a user does; its result has stdout, stderr and the exit status."""
+    """Runs a command in this process. Its result has stdout, stderr and the exit status."""
     environment = {"ROSTER_DATABASE_URL": sqlite_url, "NO_COLOR": "1"}
 
     def run(*arguments: str, **more: str) -> Result:
@@ -37,9 +35,9 @@ def roster(sqlite_url: str) -> Roster:
 
 @pytest.fixture
 def on_terminal(sqlite_url: str) -> Callable[..., str]:
-    """Runs a command whose standard error, and output unless it is piped, is a terminal.
+    """Runs a command on a terminal, and returns what the terminal shows.
 
-    `typed` is typed on the terminal. `width` is the number of its columns.
+    With `piped`, only the standard error is a terminal. `typed` is the input of the user.
     """
 
     def run(*arguments: str, piped: bool = False, typed: str = "", width: int = 80) -> str:
@@ -55,19 +53,27 @@ def on_terminal(sqlite_url: str) -> Callable[..., str]:
             stderr=its,
         ):
             os.close(its)
-            said = b""
-            with suppress(OSError):  # that is how a terminal ends
+            shown = b""
+            with suppress(OSError):  # raised at the end of a terminal
                 while part := os.read(ours, 65536):
-                    said += part
+                    shown += part
         os.close(ours)
-        return said.decode()
+        return shown.decode()
 
     return run
 
 
 @pytest.fixture
+def open_umask() -> Iterator[None]:
+    """Without a umask, files are readable by all users unless their creator restricts them."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a file and gives its name."""
+    """Writes a file, and returns its name."""
 
     def written(name: str, text: str | bytes) -> str:
         data = text if isinstance(text, bytes) else text.encode()
@@ -79,7 +85,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def directory(roster: Roster) -> Callable[[], list[tuple[Any, ...]]]:
-    """What people set of the users in the directory, in the order of their ids."""
+    """The settable attributes of all users, in the order of their ids."""
 
     def users() -> list[tuple[Any, ...]]:
         exported = roster("users", "export", "--format", "jsonl")
@@ -92,11 +98,11 @@ def directory(roster: Roster) -> Callable[[], list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def bad_lines() -> Callable[[Result], list[tuple[int, str]]]:
-    """The number of each bad line that was told, with the attribute, if any, and the code."""
+    """The reported number of each invalid record, with its attribute, if any, and code."""
 
-    def told(result: Result) -> list[tuple[int, str]]:
+    def reported(result: Result) -> list[tuple[int, str]]:
         lines = [line for line in result.stderr.splitlines() if line.startswith("line ")]
         parts = [line.removeprefix("line ").split(": ") for line in lines]
-        return [(int(number), ": ".join(said[:-1])) for number, *said in parts]
+        return [(int(number), ": ".join(error[:-1])) for number, *error in parts]
 
-    return told
+    return reported

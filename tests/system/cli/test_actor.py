@@ -55,7 +55,7 @@ def test_an_actor_is_a_short_line(roster: Roster, database: None, name: str) -> 
 
 @pytest.mark.parametrize("name", [" ", "\u2800", "\u3164"])
 def test_an_actor_is_visible(roster: Roster, database: None, name: str) -> None:
-    """A blank one would look like none in the history."""
+    """A blank actor would look like a missing one in the history."""
     command = ("users", "create", "--email", "a@example.org", "--name", "A", "--actor", name)
     assert roster(*command).exit_code == 2
     assert actors(roster) == []

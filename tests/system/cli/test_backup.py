@@ -1,9 +1,8 @@
 """roster db backup: a complete, checked and private copy of an SQLite database, or no file."""
 
-import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,15 +17,10 @@ Roster = Callable[..., Result]
 ANN = ("users", "create", "--email", "ann@example.org", "--name", "Ann")
 
 
-@pytest.fixture(autouse=True)
-def open_umask() -> Iterator[None]:
-    """Under which every file is readable and writable by all, unless its creator says otherwise."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
+pytestmark = pytest.mark.usefixtures("open_umask")
 
 
-def refusal(result: Result, status: int = 1) -> str:
+def error_of(result: Result, status: int = 1) -> str:
     assert (result.exit_code, result.stdout) == (status, "")
     return result.stderr
 
@@ -65,28 +59,28 @@ def test_an_existing_file_is_never_overwritten(roster: Roster, tmp_path: Path) -
     link.symlink_to(tmp_path / "nothing")
     for file in (precious, link, tmp_path):
         line = f"Error: file_exists: {file} exists already. Choose another name.\n"
-        assert refusal(roster("db", "backup", str(file))) == line
+        assert error_of(roster("db", "backup", str(file))) == line
     assert precious.read_text() == "precious"
     assert not (tmp_path / "nothing").exists()
 
 
 @pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal"])
-def test_a_file_of_the_database_itself_is_refused(
+def test_the_files_of_the_database_are_rejected_as_targets(
     roster: Roster, tmp_path: Path, ending: str
 ) -> None:
     name = f"{tmp_path}/roster.db{ending}"
     line = f"Error: file_exists: {name} belongs to the database. Choose another name.\n"
-    assert refusal(roster("db", "backup", name)) == line
+    assert error_of(roster("db", "backup", name)) == line
 
 
-def test_a_folder_that_does_not_exist_is_named(roster: Roster, tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(roster: Roster, tmp_path: Path) -> None:
     name = f"{tmp_path}/none/copy.db"
     line = f"Error: file_failed: {name}: No such file or directory.\n"
-    assert refusal(roster("db", "backup", name)) == line
+    assert error_of(roster("db", "backup", name)) == line
 
 
-def test_standard_output_is_no_place_for_a_backup(roster: Roster) -> None:
-    assert "FILE must be the name of a file" in refusal(roster("db", "backup", "-"), 2)
+def test_a_backup_to_standard_output_is_rejected(roster: Roster) -> None:
+    assert "FILE must be the name of a file" in error_of(roster("db", "backup", "-"), 2)
 
 
 @pytest.mark.parametrize(
@@ -103,21 +97,21 @@ def test_other_databases_have_their_own_programs(
 ) -> None:
     result = roster("db", "backup", str(tmp_path / "copy"), ROSTER_DATABASE_URL=url)
     line = f"Error: ROSTER_DATABASE_URL: roster db backup is for SQLite{remedy}\n"
-    assert refusal(result, 2) == line
+    assert error_of(result, 2) == line
 
 
 def test_a_database_that_does_not_exist_is_not_created(roster: Roster, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/other.db"
     result = roster("db", "backup", str(tmp_path / "copy"), ROSTER_DATABASE_URL=url)
     line = f"Error: ROSTER_DATABASE_URL: the file {tmp_path}/other.db does not exist\n"
-    assert refusal(result, 2) == line
+    assert error_of(result, 2) == line
     assert not (tmp_path / "other.db").exists()
 
 
 def test_a_file_without_tables_of_roster_is_not_backed_up(roster: Roster, tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     url = f"sqlite:///{tmp_path}/empty.db"
-    error = refusal(roster("db", "backup", str(tmp_path / "copy"), ROSTER_DATABASE_URL=url))
+    error = error_of(roster("db", "backup", str(tmp_path / "copy"), ROSTER_DATABASE_URL=url))
     assert "The file has no tables of Roster. Check ROSTER_DATABASE_URL." in error
     assert not (tmp_path / "copy").exists()
 
@@ -136,13 +130,13 @@ def test_a_damaged_database_leaves_no_backup(roster: Roster, tmp_path: Path) -> 
         file.seek((page - 1) * size)
         file.write(bytes(size))
     before = set(tmp_path.iterdir())
-    error = refusal(roster("db", "backup", str(tmp_path / "copy.db")))
+    error = error_of(roster("db", "backup", str(tmp_path / "copy.db")))
     assert error.startswith("Error: unavailable: ")
     assert "damaged" in error
     assert set(tmp_path.iterdir()) <= before | {Path(f"{source}-wal"), Path(f"{source}-shm")}
 
 
-def test_what_is_written_meanwhile_neither_delays_a_backup_nor_is_in_it(
+def test_concurrent_changes_do_not_delay_a_backup_and_are_not_in_it(
     roster: Roster, sqlite_url: str, tmp_path: Path
 ) -> None:
     assert roster("demo", "200").exit_code == 0
@@ -159,13 +153,13 @@ def test_what_is_written_meanwhile_neither_delays_a_backup_nor_is_in_it(
         (changed,) = writer.execute("SELECT count(*) FROM users WHERE name = 'Changed'").fetchone()
     engine.dispose()
     assert changed == len(steps) > 5
-    assert steps == sorted(set(steps))  # it never began again
+    assert steps == sorted(set(steps))  # the backup did not restart
     with closing(sqlite3.connect(copy)) as connection:
         found = connection.execute("SELECT count(*), sum(name = 'Changed') FROM users").fetchone()
     assert found == (200, 0)
 
 
-def test_a_file_that_appears_meanwhile_is_kept(
+def test_a_file_created_during_the_backup_is_not_overwritten(
     roster: Roster, sqlite_url: str, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.db"

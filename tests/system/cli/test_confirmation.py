@@ -1,10 +1,9 @@
-"""Changes that can't be undone happen only if somebody confirms them."""
+"""Irreversible changes require a confirmation."""
 
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
@@ -20,7 +19,6 @@ def destroy(yes):
 
 destroy()
 """
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run(*arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
@@ -28,8 +26,8 @@ def run(*arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Complete
     return subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=30)
 
 
-def answer(text: str) -> subprocess.CompletedProcess[str]:
-    """Run it on a terminal on which somebody types the text."""
+def run_on_terminal(text: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command on a terminal, with typed text."""
     terminal, program_side = pty.openpty()
     try:
         os.write(terminal, text.encode())
@@ -39,14 +37,14 @@ def answer(text: str) -> subprocess.CompletedProcess[str]:
         os.close(terminal)
 
 
-def test_without_a_terminal_nothing_happens_unless_yes_is_given() -> None:
+def test_without_a_terminal_the_option_yes_is_required() -> None:
     refused = run()
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "This deletes 3 users." in refused.stderr
     assert "--yes" in refused.stderr
 
 
-def test_yes_confirms_and_what_is_lost_is_said_all_the_same() -> None:
+def test_yes_confirms_and_the_loss_is_still_printed() -> None:
     done = run("--yes")
     assert (done.returncode, done.stdout) == (0, "deleted\n")
     assert done.stderr == "This deletes 3 users.\n"
@@ -55,7 +53,7 @@ def test_yes_confirms_and_what_is_lost_is_said_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "status", "output"), [("y\n", 0, "deleted\n"), ("n\n", 1, ""), ("\n", 1, "")]
 )
-def test_on_a_terminal_the_answer_decides(text: str, status: int, output: str) -> None:
-    done = answer(text)
+def test_on_a_terminal_the_user_decides(text: str, status: int, output: str) -> None:
+    done = run_on_terminal(text)
     assert (done.returncode, done.stdout) == (status, output)
     assert done.stderr.startswith("This deletes 3 users.\n")

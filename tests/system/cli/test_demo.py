@@ -25,7 +25,7 @@ def test_an_empty_directory_is_filled_with_people_of_many_scripts(roster: Roster
     assert {each["is_active"] for each in found} == {True, False}
 
 
-def test_a_directory_with_users_is_left_alone(roster: Roster) -> None:
+def test_a_directory_with_users_does_not_change(roster: Roster) -> None:
     roster("users", "create", "--email", "ann@x.test", "--name", "Ann")
     refused = roster("demo", "5")
     assert (refused.exit_code, refused.stdout) == (1, "")
@@ -46,6 +46,6 @@ def test_the_same_seed_invents_the_same_people(roster: Roster, tmp_path: Any) ->
     assert invented("50", "--seed", "8") != first
 
 
-def test_wrong_numbers_are_wrong_usage(roster: Roster) -> None:
+def test_invalid_numbers_are_wrong_usage(roster: Roster) -> None:
     for number in ("0", "1000001", "many"):
         assert roster("demo", number).exit_code == 2

@@ -18,7 +18,7 @@ def ann(roster: Roster) -> str:
     return "1"
 
 
-def test_it_asks_for_confirmation_and_says_what_is_lost(roster: Roster, ann: str) -> None:
+def test_an_erasure_asks_for_confirmation_and_reports_the_loss(roster: Roster, ann: str) -> None:
     refused = roster("users", "delete", ann, "--erase")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "deletes user 1 and erases the personal values in 2 events" in refused.stderr
@@ -29,12 +29,12 @@ def test_it_asks_for_confirmation_and_says_what_is_lost(roster: Roster, ann: str
     assert "2 events" in erased.stderr
 
 
-def test_a_plain_deletion_does_not_ask(roster: Roster, ann: str) -> None:
+def test_a_plain_deletion_needs_no_confirmation(roster: Roster, ann: str) -> None:
     deleted = roster("users", "delete", ann)
     assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "Removed user 1.\n", "")
 
 
-def test_nobody_is_asked_about_a_user_that_never_existed(roster: Roster) -> None:
+def test_the_erasure_of_an_unknown_user_needs_no_confirmation(roster: Roster) -> None:
     refused = roster("users", "delete", "7", "--erase")
     assert (refused.exit_code, refused.stderr) == (
         1,
@@ -42,7 +42,9 @@ def test_nobody_is_asked_about_a_user_that_never_existed(roster: Roster) -> None
     )
 
 
-def test_nothing_is_left_in_the_file_or_its_log(roster: Roster, ann: str, tmp_path: Path) -> None:
+def test_no_erased_value_remains_in_the_file_or_its_log(
+    roster: Roster, ann: str, tmp_path: Path
+) -> None:
     assert any(b"needle" in file.read_bytes().lower() for file in tmp_path.glob("roster.db*"))
     assert roster("users", "delete", ann, "--erase", "--yes").exit_code == 0
     for file in tmp_path.glob("roster.db*"):
@@ -58,7 +60,7 @@ def test_a_subject_is_erased_as_well(roster: Roster, ann: str) -> None:
     assert roster("users", "create", *bob).exit_code == 0
     refused = roster("users", "delete", ann, "--subject", "auth0|1807")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    options = ("--erase", "--yes", "--subject", "AUTH0|1807", "--subject", "nobody at all")
+    options = ("--erase", "--yes", "--subject", "AUTH0|1807", "--subject", "unknown subject")
     assert roster("users", "delete", ann, *options).exit_code == 0
     events = roster("events").stdout
     assert "1807" not in events

@@ -4,16 +4,14 @@ import csv
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from roster_process import ROSTER
 
 Roster = Callable[..., Result]
-
-ROSTER = Path(sys.executable).with_name("roster")
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def three(roster: Roster) -> None:
 
 
 @pytest.mark.usefixtures("three")
-def test_json_lines_say_what_http_says(roster: Roster) -> None:
+def test_json_lines_have_the_attributes_of_http(roster: Roster) -> None:
     exported = roster("users", "export", "--format", "jsonl")
     assert (exported.exit_code, exported.stderr) == (0, "")
     document = json.loads(roster("users", "list", "--json").stdout)
@@ -39,7 +37,7 @@ def test_json_lines_say_what_http_says(roster: Roster) -> None:
 
 
 @pytest.mark.usefixtures("three")
-def test_csv_says_the_same_in_a_header_and_rows(roster: Roster, tmp_path: Path) -> None:
+def test_csv_has_the_same_values_in_a_header_and_rows(roster: Roster, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     assert roster("users", "export", str(file)).stdout == ""
     header, *rows = csv.reader(file.read_text().splitlines())
@@ -55,14 +53,14 @@ def test_csv_says_the_same_in_a_header_and_rows(roster: Roster, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("three")
-def test_what_is_exported_is_chosen_and_sorted_as_a_list(roster: Roster) -> None:
+def test_an_export_is_filtered_and_sorted_like_a_list(roster: Roster) -> None:
     found = roster("users", "export", "--filter", "role=user", "--sort", "-email")
     assert [line.split(",")[0] for line in found.stdout.splitlines()] == ["id", "1", "3"]
     assert roster("users", "export", "--filter", "shoe=44").exit_code == 2
     assert roster("users", "export", "people.txt").exit_code == 2
 
 
-def test_an_empty_directory_is_a_header_or_nothing(roster: Roster) -> None:
+def test_an_export_of_an_empty_directory_is_a_header_or_nothing(roster: Roster) -> None:
     header = "id,email,name,is_active,role,creation_time,update_time\n"
     assert roster("users", "export").stdout == header
     assert roster("users", "export", "--format", "jsonl").stdout == ""
@@ -70,7 +68,7 @@ def test_an_empty_directory_is_a_header_or_nothing(roster: Roster) -> None:
 
 @pytest.mark.usefixtures("three")
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "ndjson"])
-def test_an_export_is_imported_as_it_was(roster: Roster, tmp_path: Path, ending: str) -> None:
+def test_an_export_can_be_imported_unchanged(roster: Roster, tmp_path: Path, ending: str) -> None:
     there, back = tmp_path / f"there.{ending}", tmp_path / f"back.{ending}"
     assert roster("users", "export", str(there)).exit_code == 0
     other = {"ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/other.db"}
@@ -102,7 +100,7 @@ def test_a_file_that_can_not_be_written_is_one_line(roster: Roster, sqlite_url: 
     assert (done.returncode, done.stderr) == (1, line)
 
 
-def test_a_reader_who_has_enough_is_no_failure_to_speak_of(roster: Roster, sqlite_url: str) -> None:
+def test_a_reader_that_stops_early_causes_no_error(roster: Roster, sqlite_url: str) -> None:
     assert roster("demo", "3000").exit_code == 0
     with subprocess.Popen(
         [ROSTER, "users", "export"],

@@ -1,14 +1,13 @@
-"""roster users export on PostgreSQL, which writes the rows itself: byte by byte as elsewhere."""
+"""roster users export on PostgreSQL, which writes the same bytes as Roster does itself."""
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from click.testing import Result
+from roster_process import ROSTER
 
 from adapters.resources.files import WriteOptions, write_csv
 from adapters.resources.users import USERS
@@ -23,7 +22,6 @@ from domain.users import NewUser, User
 
 Roster = Callable[..., Result]
 
-ROSTER = Path(sys.executable).with_name("roster")
 NAMES = (
     "Ann",
     'Ann "A", Example',
@@ -53,13 +51,13 @@ START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
 @pytest.fixture
 def users(roster: Roster, postgresql_url: str) -> list[User]:
-    """One of each name; the milliseconds of their times end with zeros and without."""
+    """A user for each name, with times of different fractions."""
     assert roster("db", "upgrade", ROSTER_DATABASE_URL=postgresql_url).exit_code == 0
     engine = make_engine(postgresql_url)
     try:
         for number, name in enumerate(NAMES):
-            moment = START + timedelta(milliseconds=50 * number)
-            with SqlStore(engine, lambda at=moment: at, [USERS_TABLE]).begin(Context()) as work:
+            now = START + timedelta(milliseconds=50 * number)
+            with SqlStore(engine, lambda at=now: at, [USERS_TABLE]).begin(Context()) as work:
                 new = NewUser(email=f"u{number}@x.test", name=name, is_active=number % 2 == 0)
                 work.repository(USER_TYPE).add(new, at=work.now)
         return list(walk(SqlReader(USERS_TABLE, engine).page, Search()))
@@ -67,7 +65,7 @@ def users(roster: Roster, postgresql_url: str) -> list[User]:
         engine.dispose()
 
 
-def test_every_byte_is_as_roster_itself_writes_it(
+def test_the_bytes_are_those_that_roster_writes_itself(
     roster: Roster, users: list[User], postgresql_url: str
 ) -> None:
     expected = b"".join(write_csv(users, USERS))
@@ -81,7 +79,7 @@ def test_every_byte_is_as_roster_itself_writes_it(
 
 
 @pytest.mark.usefixtures("users")
-def test_fewer_attributes_and_a_mark_are_written_by_the_database_too(
+def test_the_database_writes_chosen_attributes_and_a_byte_order_mark(
     roster: Roster, users: list[User], postgresql_url: str
 ) -> None:
     fields = ("--fields", "is_active,name", "--bom")
@@ -92,7 +90,7 @@ def test_fewer_attributes_and_a_mark_are_written_by_the_database_too(
 
 
 @pytest.mark.usefixtures("users")
-def test_a_part_or_another_order_is_what_was_asked_for(roster: Roster, postgresql_url: str) -> None:
+def test_filters_and_sort_orders_apply(roster: Roster, postgresql_url: str) -> None:
     for options, ids in (
         (["--sort", "-id"], [*range(len(NAMES), 0, -1)]),
         (["--filter", "is_active=false"], [*range(2, len(NAMES) + 1, 2)]),
@@ -110,9 +108,7 @@ def test_a_file_that_can_not_be_written_is_one_line(roster: Roster, postgresql_u
     assert result.stderr == "Error: file_failed: /dev/full: No space left on device.\n"
 
 
-def test_a_reader_who_has_enough_is_no_failure_to_speak_of(
-    roster: Roster, postgresql_url: str
-) -> None:
+def test_a_reader_that_stops_early_causes_no_error(roster: Roster, postgresql_url: str) -> None:
     assert roster("db", "upgrade", ROSTER_DATABASE_URL=postgresql_url).exit_code == 0
     assert roster("demo", "20000", ROSTER_DATABASE_URL=postgresql_url).exit_code == 0
     with subprocess.Popen(

@@ -23,13 +23,13 @@ def events(roster: Roster, *more: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ok(roster("events", *more)).splitlines()]
 
 
-def with_a_past(roster: Roster) -> None:
+def create_and_change(roster: Roster) -> None:
     ok(roster("users", "create", "--email", "ann@example.org", "--name", "Ann"))
     ok(roster("users", "update", "1", "--name", "Anne", "--active"))
 
 
-def test_a_history_is_a_table_for_people(roster: Roster) -> None:
-    with_a_past(roster)
+def test_a_history_is_a_table(roster: Roster) -> None:
+    create_and_change(roster)
     for which in ("1", "ANN@example.org"):
         head, created, changed = ok(roster("users", "history", which)).splitlines()
         assert head.split()[:5] == ["id", "time", "action", "version", "changes"]
@@ -45,8 +45,8 @@ def test_a_history_is_a_table_for_people(roster: Roster) -> None:
     assert "created" in ok(roster("users", "history", "1", "--filter", "action=created", "--all"))
 
 
-def test_a_history_is_a_document_for_programs(roster: Roster) -> None:
-    with_a_past(roster)
+def test_a_history_is_a_document_with_json(roster: Roster) -> None:
+    create_and_change(roster)
     for more in ((), ("--all",)):
         document = json.loads(ok(roster("users", "history", "1", "--json", *more)))
         assert [event["attributes"]["version"] for event in document["data"]] == [1, 2]
@@ -54,8 +54,8 @@ def test_a_history_is_a_document_for_programs(roster: Roster) -> None:
         assert all("links" not in event for event in document["data"])
 
 
-def test_the_history_of_somebody_who_is_gone_is_had_by_the_id(roster: Roster) -> None:
-    with_a_past(roster)
+def test_the_history_of_a_deleted_user_is_found_by_id(roster: Roster) -> None:
+    create_and_change(roster)
     ok(roster("users", "delete", "ann@example.org"))
     assert "deleted  3        email ann@example.org" in ok(roster("users", "history", "1"))
     for which in ("ann@example.org", "2"):
@@ -66,8 +66,8 @@ def test_the_history_of_somebody_who_is_gone_is_had_by_the_id(roster: Roster) ->
         )
 
 
-def test_one_who_is_erased_is_nowhere(roster: Roster) -> None:
-    with_a_past(roster)
+def test_an_erased_user_appears_in_no_event(roster: Roster) -> None:
+    create_and_change(roster)
     ok(roster("users", "create", "--email", "bob@example.org", "--name", "Bob"))
     assert (
         ok(roster("users", "delete", "ann@example.org", "--erase", "--yes")) == "Erased user 1.\n"
@@ -93,7 +93,7 @@ def test_one_who_is_erased_is_nowhere(roster: Roster) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite_url", "postgresql_url"])
-def test_an_import_is_told_beside_its_users(
+def test_an_import_has_an_event_after_those_of_its_users(
     request: pytest.FixtureRequest, roster: Roster, write: Write, url: str
 ) -> None:
     roster = partial(roster, ROSTER_DATABASE_URL=request.getfixturevalue(url))
@@ -102,27 +102,27 @@ def test_an_import_is_told_beside_its_users(
     rows = "".join(f"u{n}@example.org,U{n}\n" for n in range(1200))
     file = write("people.csv", f"email,name\n{rows}ann@example.org,Anne\n")
     ok(roster("users", "import", file, "--update"))
-    told = events(roster, "--after", "1")
-    assert len(told) == 1202
-    (run,) = (event for event in told if event["action"] == "imported")
+    found = events(roster, "--after", "1")
+    assert len(found) == 1202
+    (run,) = (event for event in found if event["action"] == "imported")
     assert run["changes"] == {"created": 1200, "changed": 1, "unchanged": 0, "bad": 0}
     assert (run["subject_type"], run["subject_id"], run["version"]) == ("users", None, None)
-    assert {event["request_id"] for event in told} == {run["request_id"]}
-    assert [event["position"] for event in told] == list(range(2, 1204))
-    assert run == told[-1]
-    last = told[-2]
+    assert {event["request_id"] for event in found} == {run["request_id"]}
+    assert [event["position"] for event in found] == list(range(2, 1204))
+    assert run == found[-1]
+    last = found[-2]
     assert last["changes"]["email"] == {"from": None, "to": "u1199@example.org"}
 
 
-def test_an_import_that_did_not_happen_is_not_told(roster: Roster, write: Write) -> None:
-    good, bad = "a@example.org,A\n", "a@example.org,A\nnobody,B\n"
+def test_a_rejected_or_dry_import_has_no_event(roster: Roster, write: Write) -> None:
+    good, bad = "a@example.org,A\n", "a@example.org,A\ninvalid,B\n"
     ok(roster("users", "import", write("good.csv", f"email,name\n{good}"), "--dry-run"))
     assert roster("users", "import", write("bad.csv", f"email,name\n{bad}")).exit_code == 1
     assert events(roster) == []
 
 
-def test_events_go_on_after_a_position(roster: Roster) -> None:
-    with_a_past(roster)
+def test_events_continue_after_a_position(roster: Roster) -> None:
+    create_and_change(roster)
     first = events(roster, "--limit", "1")
     assert [event["action"] for event in first] == ["created"]
     assert first[0] | {"time": "", "request_id": ""} == {

@@ -31,7 +31,7 @@ def test_each_line_becomes_a_user(roster: Roster, write: Write, directory: Direc
     assert directory() == expected
 
 
-def test_columns_come_in_any_order_and_what_the_service_sets_is_ignored(
+def test_columns_have_any_order_and_read_only_ones_are_ignored(
     roster: Roster, write: Write, directory: Directory
 ) -> None:
     text = (
@@ -46,7 +46,7 @@ def test_columns_come_in_any_order_and_what_the_service_sets_is_ignored(
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "error"),
     [
         ("email,name,shoe", "unknown_attribute: the header row has unknown columns: 'shoe'."),
         ("email,name,\x1b[2J", r"has unknown columns: '\x1b[2J'."),
@@ -56,12 +56,12 @@ def test_columns_come_in_any_order_and_what_the_service_sets_is_ignored(
         ('"email', "no_header"),
     ],
 )
-def test_a_file_whose_header_makes_no_sense_is_refused_whole(
-    roster: Roster, write: Write, header: str, said: str, directory: Directory
+def test_a_file_with_an_invalid_header_is_rejected(
+    roster: Roster, write: Write, header: str, error: str, directory: Directory
 ) -> None:
     result = roster("users", "import", write("people.csv", f"{header}\n" if header else ""))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert said in result.stderr
+    assert error in result.stderr
     assert directory() == []
 
 
@@ -88,16 +88,15 @@ FAULTS = [
 
 
 @pytest.fixture
-def held(roster: Roster) -> None:
-    """An email that the directory holds."""
+def existing_user(roster: Roster) -> None:
     assert roster("users", "create", "--email", "Held@x.test", "--name", "H").exit_code == 0
 
 
-HELD = ("Held@x.test", "H", False, "user")
+EXISTING_USER = ("Held@x.test", "H", False, "user")
 
 
-@pytest.mark.usefixtures("held")
-def test_all_bad_lines_are_told_and_nothing_is_imported(
+@pytest.mark.usefixtures("existing_user")
+def test_all_invalid_records_are_reported_and_nothing_is_imported(
     roster: Roster, write: Write, directory: Directory, bad_lines: BadLines
 ) -> None:
     result = roster("users", "import", write("people.csv", BROKEN))
@@ -106,11 +105,11 @@ def test_all_bad_lines_are_told_and_nothing_is_imported(
     last = "Error: import_refused: 6 of 8 records are bad; nothing was imported."
     assert result.stderr.splitlines()[-1] == last
     assert result.stdout == "0 created, 0 changed, 0 unchanged, 6 bad\n"
-    assert directory() == [HELD]
+    assert directory() == [EXISTING_USER]
 
 
-@pytest.mark.usefixtures("held")
-def test_the_good_lines_are_imported_where_bad_ones_are_to_be_skipped(
+@pytest.mark.usefixtures("existing_user")
+def test_valid_records_are_imported_if_invalid_ones_are_skipped(
     roster: Roster, write: Write, directory: Directory, bad_lines: BadLines
 ) -> None:
     result = roster("users", "import", write("people.csv", BROKEN), "--skip-errors", "--json")
@@ -121,19 +120,19 @@ def test_the_good_lines_are_imported_where_bad_ones_are_to_be_skipped(
         "meta": {"created": 2, "changed": 0, "unchanged": 0, "bad": 6, "dry_run": False},
     }
     imported = [("ann@x.test", "Ann", True, "user"), ("dora@x.test", "Dora, D.", True, "user")]
-    assert directory() == [HELD, *imported]
+    assert directory() == [EXISTING_USER, *imported]
 
 
-@pytest.mark.usefixtures("held")
-def test_bad_lines_are_kept_to_be_mended_and_imported_again(
+@pytest.mark.usefixtures("existing_user")
+def test_rejected_records_can_be_corrected_and_imported(
     roster: Roster, write: Write, tmp_path: Path, bad_lines: BadLines
 ) -> None:
     bad, worse = tmp_path / "bad.csv", tmp_path / "worse.csv"
     roster("users", "import", write("p.csv", BROKEN), "--skip-errors", "--errors", str(bad))
-    kept = list(csv.reader(io.StringIO(bad.read_text("utf-8", "surrogateescape"), newline="")))
-    assert kept[0] == ["line", "errors", "email", "name", "is_active"]
-    assert [(int(row[0]), row[1].rpartition(": ")[0]) for row in kept[1:]] == FAULTS
-    assert [row[2:] for row in kept[1:]] == [
+    rejected = list(csv.reader(io.StringIO(bad.read_text("utf-8", "surrogateescape"), newline="")))
+    assert rejected[0] == ["line", "errors", "email", "name", "is_active"]
+    assert [(int(row[0]), row[1].rpartition(": ")[0]) for row in rejected[1:]] == FAULTS
+    assert [row[2:] for row in rejected[1:]] == [
         ["ben@x.test", "B\n\n"],
         ["ANN@x.test", "Ann", "true"],
         ["\udcff@x.test,Ann,true"],
@@ -152,11 +151,11 @@ def test_bad_lines_are_kept_to_be_mended_and_imported_again(
     ]
     assert worse.read_bytes().splitlines()[0] == bad.read_bytes().splitlines()[0]
     header = bad.read_bytes().splitlines(keepends=True)[0]
-    mended = header + b'9,,"new@x.test",New,false\n'
-    assert roster("users", "import", write("mended.csv", mended)).exit_code == 0
+    corrected = header + b'9,,"new@x.test",New,false\n'
+    assert roster("users", "import", write("corrected.csv", corrected)).exit_code == 0
 
 
-def test_bad_objects_are_kept_to_be_mended_too(
+def test_rejected_objects_are_written_with_their_errors(
     roster: Roster, write: Write, tmp_path: Path, bad_lines: BadLines
 ) -> None:
     lines = (
@@ -175,14 +174,14 @@ def test_bad_objects_are_kept_to_be_mended_too(
     assert second == {"line": 2, "errors": second["errors"], "text": '{"\udcff'}
 
 
-def test_the_file_of_errors_is_not_the_file_that_is_read(roster: Roster, write: Write) -> None:
+def test_the_error_file_must_not_be_the_imported_file(roster: Roster, write: Write) -> None:
     people = write("people.csv", GOOD)
     result = roster("users", "import", people, "--errors", people)
     assert result.exit_code == 2
     assert Path(people).read_text() == GOOD
 
 
-def test_a_file_of_errors_that_can_not_be_written_leaves_nothing_imported(
+def test_nothing_is_imported_if_the_error_file_can_not_be_written(
     roster: Roster, write: Write, directory: Directory
 ) -> None:
     people = write("people.csv", GOOD + "x,x,x\n")
@@ -193,7 +192,7 @@ def test_a_file_of_errors_that_can_not_be_written_leaves_nothing_imported(
     assert directory() == []
 
 
-def test_a_dry_run_tells_all_and_keeps_nothing(
+def test_a_dry_run_reports_everything_and_stores_nothing(
     roster: Roster, write: Write, directory: Directory, bad_lines: BadLines
 ) -> None:
     result = roster("users", "import", write("people.csv", GOOD), "--dry-run")
@@ -204,7 +203,7 @@ def test_a_dry_run_tells_all_and_keeps_nothing(
     assert directory() == []
 
 
-def test_an_update_changes_those_whose_email_is_there(
+def test_an_update_changes_the_users_with_the_emails(
     roster: Roster, write: Write, directory: Directory
 ) -> None:
     roster("users", "import", write("people.csv", GOOD))
@@ -226,7 +225,7 @@ def test_an_update_changes_those_whose_email_is_there(
     assert json.loads(roster("users", "show", "2", "--json").stdout) == before
 
 
-def test_an_update_says_only_what_it_changes(
+def test_an_update_needs_only_the_changed_attributes(
     roster: Roster, write: Write, directory: Directory, bad_lines: BadLines
 ) -> None:
     roster("users", "import", write("people.csv", GOOD))
@@ -243,7 +242,7 @@ def test_an_update_says_only_what_it_changes(
     assert bad_lines(roster("users", "import", lines, "--update")) == [(1, "email: missing")]
 
 
-def test_the_format_is_told_by_the_name_or_by_an_option(roster: Roster, write: Write) -> None:
+def test_the_format_comes_from_the_name_or_an_option(roster: Roster, write: Write) -> None:
     assert roster("users", "import", write("people.txt", GOOD)).exit_code == 2
     assert roster("users", "import", write("people.txt", GOOD), "--format", "csv").exit_code == 0
 
@@ -265,24 +264,22 @@ def test_a_file_that_can_not_be_read_is_one_line(roster: Roster) -> None:
 def test_records_of_very_many_values_take_little_memory(
     roster: Roster, write: Write, name: str, line: str, code: str
 ) -> None:
-    """A batch of 1,000 records is in memory at once. With all their values it takes 150 MiB."""
+    """A batch of 1,000 records is in memory at once. With all values, it would take 150 MiB."""
     first = "email,name\n" if name.endswith(".csv") else ""
     file = write(name, first + f"{line}\n" * 300)
     tracemalloc.start()
     try:
         result = roster("users", "import", file)
-        _, most = tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert result.exit_code == 1
     assert result.stderr.count(code) == 21  # twenty records, and the summary
     assert f"300  {code}" in result.stderr
-    assert most < 75 * 2**20
+    assert peak < 75 * 2**20
 
 
-def test_a_record_of_many_faults_is_reported_with_the_first_of_them(
-    roster: Roster, write: Write
-) -> None:
+def test_the_first_errors_of_a_record_are_reported(roster: Roster, write: Write) -> None:
     file = write("many.jsonl", as_line({f"k{n}": 1 for n in range(400)}))
     result = roster("users", "import", file)
     assert result.exit_code == 1

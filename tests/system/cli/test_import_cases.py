@@ -1,4 +1,4 @@
-"""What HTTP refuses, the import refuses by line with the same code; what it takes, it keeps."""
+"""The import accepts the values that HTTP accepts, and rejects others with the same codes."""
 
 import csv
 import io
@@ -22,12 +22,12 @@ def as_line(attributes: dict[str, Any]) -> str:
     return json.dumps(attributes) + "\n"
 
 
-# White space around an email is removed, so that it is not one of the bad values of a file.
+# The import removes white space around an email, so this value is valid in a file.
 BAD_VALUES = [case for case in CASES["bad values"] if case[1] != " ann@example.org"]
 
 
 @pytest.mark.parametrize(("attribute", "value", "code"), BAD_VALUES)
-def test_what_is_422_over_http_is_refused_by_line(
+def test_a_value_that_is_422_over_http_is_rejected_in_json_lines(
     roster: Roster,
     write: Write,
     attribute: str,
@@ -44,7 +44,7 @@ def test_what_is_422_over_http_is_refused_by_line(
     assert directory() == []
 
 
-# A cell is text in UTF-8: it has no lone surrogates, "true" is true, and an empty cell is no value.
+# A cell is text in UTF-8 without lone surrogates. "true" is a boolean. An empty cell is missing.
 IN_CELLS = [
     (attribute, value, code)
     for attribute, value, code in BAD_VALUES
@@ -52,11 +52,11 @@ IN_CELLS = [
     and value not in ("", "true")
     and value == value.encode(errors="ignore").decode()
 ]
-NO_TRUTH = [("is_active", text, "wrong_type") for text in ("maybe", "y", "2", "on", "wahr")]
+NOT_BOOLEAN = [("is_active", text, "wrong_type") for text in ("maybe", "y", "2", "on", "wahr")]
 
 
-@pytest.mark.parametrize(("attribute", "value", "code"), IN_CELLS + NO_TRUTH)
-def test_what_text_of_it_a_cell_can_hold_is_refused_by_line_too(
+@pytest.mark.parametrize(("attribute", "value", "code"), IN_CELLS + NOT_BOOLEAN)
+def test_text_that_is_422_over_http_is_rejected_in_csv(
     roster: Roster, write: Write, attribute: str, value: str, code: str, bad_lines: BadLines
 ) -> None:
     row = {"email": "ann@example.org", "name": "Ann", attribute: value}
@@ -68,7 +68,7 @@ def test_what_text_of_it_a_cell_can_hold_is_refused_by_line_too(
 
 
 @pytest.mark.parametrize(("attributes", "faults"), CASES["bad users"])
-def test_a_user_that_is_422_over_http_is_refused_by_line(
+def test_a_user_that_is_422_over_http_is_rejected(
     roster: Roster,
     write: Write,
     attributes: dict[str, Any],
@@ -79,7 +79,7 @@ def test_a_user_that_is_422_over_http_is_refused_by_line(
     assert bad_lines(result) == [(1, f"{attribute}: {code}") for attribute, code in faults]
 
 
-def test_every_good_value_is_kept_as_it_stands(
+def test_every_valid_value_is_stored_unchanged(
     roster: Roster, write: Write, directory: Directory
 ) -> None:
     users = [

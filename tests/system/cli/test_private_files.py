@@ -1,16 +1,16 @@
-"""Files that Roster creates are readable by their owner only, whatever the umask is."""
+"""Files that Roster creates are readable by their owner only, with any umask."""
 
 import os
 import stat
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from click.testing import Result
+from roster_process import ROSTER
 
 from adapters.sql import private_files, schema
 from adapters.sql.engine import make_engine
@@ -19,12 +19,7 @@ Roster = Callable[..., Result]
 Write = Callable[[str, str], str]
 
 
-@pytest.fixture(autouse=True)
-def open_umask() -> Iterator[None]:
-    """Under which every file is readable and writable by all, unless its creator says otherwise."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
+pytestmark = pytest.mark.usefixtures("open_umask")
 
 
 def mode(file: Path | str) -> int:
@@ -32,7 +27,7 @@ def mode(file: Path | str) -> int:
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}", "sqlite:///file:{}?uri=true&mode=rwc"])
-def test_the_database_and_its_log(tmp_path: Path, url: str) -> None:
+def test_the_files_of_a_database_are_private(tmp_path: Path, url: str) -> None:
     file = tmp_path / "roster.db"
     engine = make_engine(url.format(file))
     schema.upgrade(engine)
@@ -44,7 +39,7 @@ def test_the_database_and_its_log(tmp_path: Path, url: str) -> None:
     engine.dispose()
 
 
-def test_a_database_behind_a_symbolic_link(tmp_path: Path) -> None:
+def test_a_database_behind_a_symbolic_link_is_private(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "file.db")
     engine = make_engine(f"sqlite:///{tmp_path}/link.db")
     schema.upgrade(engine)
@@ -65,14 +60,14 @@ def test_an_existing_database_keeps_its_permissions(tmp_path: Path) -> None:
     assert private_files.readable_by_others(f"sqlite:///{tmp_path}/none.db") is None
 
 
-def test_a_database_that_is_only_to_be_read_is_not_created(tmp_path: Path) -> None:
+def test_a_read_only_database_is_not_created(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///file:{tmp_path}/none.db?uri=true&mode=ro")
     with pytest.raises(Exception, match="unable to open"), closing(engine.raw_connection()):
         pass
-    assert not [*tmp_path.iterdir()]
+    assert [*tmp_path.iterdir()] == []
 
 
-def test_exports_and_error_files(roster: Roster, write: Write, tmp_path: Path) -> None:
+def test_exports_and_error_files_are_private(roster: Roster, write: Write, tmp_path: Path) -> None:
     bad = write("bad.csv", "email,name\nann@example.org,Ann\nno address,Bob\n")
     rejected, export = tmp_path / "rejected.csv", tmp_path / "people.csv"
     result = roster("users", "import", bad, "--skip-errors", "--errors", str(rejected))
@@ -98,7 +93,7 @@ def test_an_existing_file_keeps_its_permissions_with_a_warning(
     assert mode(export) == 0o644
 
 
-def test_a_pipe_and_standard_output_are_written_as_before(
+def test_a_pipe_and_standard_output_are_written_without_a_warning(
     roster: Roster, sqlite_url: str, tmp_path: Path
 ) -> None:
     pipe, read = tmp_path / "pipe.csv", []
@@ -109,7 +104,7 @@ def test_a_pipe_and_standard_output_are_written_as_before(
     reader.join(20)
     assert (result.exit_code, result.stderr) == (0, "")
     assert read[0].startswith("id,email")
-    command = [Path(sys.executable).with_name("roster"), "users", "export", "/dev/stdout"]
+    command = [ROSTER, "users", "export", "/dev/stdout"]
     done = subprocess.run(
         [*command, "--format", "csv"],
         env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url},
@@ -132,7 +127,7 @@ def test_a_pipe_and_standard_output_are_written_as_before(
 def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, name: str
 ) -> None:
-    """Without uri=true, file: is a part of the name."""
+    """Without uri=true, `file:` is part of the name."""
     monkeypatch.chdir(tmp_path)
     engine = make_engine(url)
     with closing(engine.raw_connection()):
@@ -148,7 +143,7 @@ def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
 def test_a_file_of_another_user_is_written_with_a_warning(
     roster: Roster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its owner can read it, whatever its permissions are."""
+    """The owner can read the file with any permissions."""
     export = tmp_path / "people.csv"
     export.touch(0o600)
     monkeypatch.setattr(os, "geteuid", lambda: export.stat().st_uid + 1)

@@ -1,4 +1,4 @@
-"""Long work shows how far it is, where somebody looks."""
+"""Long commands show their progress on a terminal."""
 
 import json
 from collections.abc import Callable
@@ -28,14 +28,14 @@ def test_progress_with_its_rate_is_shown_on_a_terminal(
 
 
 @pytest.mark.usefixtures("roster")
-def test_no_progress_is_shown_among_what_is_exported_to_a_terminal(
+def test_an_export_to_a_terminal_shows_no_progress(
     on_terminal: Callable[..., str],
 ) -> None:
     header = "id,email,name,is_active,role,creation_time,update_time\r\n"
     assert on_terminal("users", "export") == header
 
 
-def test_no_progress_is_shown_where_nobody_looks(roster: Roster) -> None:
+def test_no_progress_is_shown_without_a_terminal(roster: Roster) -> None:
     assert roster("demo", "2500").stderr == ""
 
 
@@ -44,7 +44,7 @@ def test_no_progress_is_shown_where_nobody_looks(roster: Roster) -> None:
     [("users", "list", "--json"), ("users", "show", "1", "--json"), ("events",)],
     ids=" ".join,
 )
-def test_json_on_a_terminal_has_escapes_for_what_would_reorder_it(
+def test_json_on_a_terminal_escapes_characters_that_reorder_text(
     roster: Callable[..., Result], on_terminal: Callable[..., str], command: tuple[str, ...]
 ) -> None:
     name = "Zoë\u202e\u2066 \U000e0041x می\u200cخواهم"

@@ -19,7 +19,7 @@ HUSH = "hush" * 8
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in an empty directory, with no settings but the given ones."""
+    """Runs a command in an empty directory, with only these settings."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
         if name.startswith(("ROSTER_", "OTEL_")):
@@ -107,7 +107,7 @@ def test_invalid_settings_are_status_2_with_their_reasons(run: Run) -> None:
     )
 
 
-def test_a_file_of_settings_holds_for_every_command(run: Run, tmp_path: Path) -> None:
+def test_a_file_of_settings_applies_to_every_command(run: Run, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ROSTER_DATABASE_URL=sqlite:///a.db\n")
     (tmp_path / "b.env").write_text("ROSTER_DATABASE_URL=sqlite:///b.db\n")
     assert run("db", "upgrade").exit_code == 0
@@ -120,7 +120,7 @@ def test_a_file_of_settings_holds_for_every_command(run: Run, tmp_path: Path) ->
     assert "ROSTER_DATABASE_URL" not in os.environ
 
 
-def test_a_bad_file_of_settings_is_status_2(run: Run, tmp_path: Path) -> None:
+def test_an_invalid_file_of_settings_is_status_2(run: Run, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ROSTER_METRICS=on\nROSTER_POOL_SIZE 3\n")
     refused = run("users", "list")
     assert (refused.exit_code, refused.stdout) == (2, "")
@@ -136,7 +136,9 @@ def test_a_bad_file_of_settings_is_status_2(run: Run, tmp_path: Path) -> None:
     assert refused.stderr == "Error: ROSTER_POOL_SIZE: must be a whole number from 1 to 1000\n"
 
 
-def test_a_file_with_secrets_that_others_can_read_is_warned_of(run: Run, tmp_path: Path) -> None:
+def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
+    run: Run, tmp_path: Path
+) -> None:
     file = tmp_path / ".env"
     file.write_text(f"ROSTER_JWT_SECRET={HUSH}\n")
     file.chmod(0o640)
@@ -150,7 +152,7 @@ def test_a_file_with_secrets_that_others_can_read_is_warned_of(run: Run, tmp_pat
 
 
 @pytest.mark.parametrize("source", ["environment", "file"])
-def test_a_misspelt_setting_is_warned_of(run: Run, tmp_path: Path, source: str) -> None:
+def test_a_misspelt_setting_causes_a_warning(run: Run, tmp_path: Path, source: str) -> None:
     bad = {"ROSTER_DATABSE_URL": "sqlite:///a.db", "ROSTER_COLOUR": "blue"}
     if source == "file":
         (tmp_path / ".env").write_text("".join(f"{k}={v}\n" for k, v in bad.items()))
@@ -175,7 +177,7 @@ def test_a_misspelt_setting_is_warned_of(run: Run, tmp_path: Path, source: str) 
         *("users delete 1 --erase --yes", "db current", "db check", "db downgrade base", "demo 5"),
     ],
 )
-def test_no_command_but_those_that_migrate_creates_a_database(
+def test_only_commands_that_migrate_create_a_database(
     run: Run, tmp_path: Path, command: str
 ) -> None:
     refused = run(*command.split())

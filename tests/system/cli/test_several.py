@@ -30,7 +30,7 @@ def actions(roster: Roster) -> list[str]:
 
 
 @pytest.mark.usefixtures("people")
-def test_several_are_changed_at_once(roster: Roster, directory: Users) -> None:
+def test_several_users_are_changed_at_once(roster: Roster, directory: Users) -> None:
     changed = roster("users", "update", "3", "ANN@x.test", "1", "--role", "owner")
     assert (changed.exit_code, changed.stderr) == (0, "")
     assert [line.split()[0] for line in changed.stdout.splitlines()] == ["id", "3", "1"]
@@ -44,7 +44,7 @@ def test_several_are_changed_at_once(roster: Roster, directory: Users) -> None:
 
 
 @pytest.mark.usefixtures("people")
-def test_several_are_deleted_at_once(roster: Roster, directory: Users) -> None:
+def test_several_users_are_deleted_at_once(roster: Roster, directory: Users) -> None:
     deleted = roster("users", "delete", "1", "cid@x.test", "ANN@x.test", "--actor", "sam")
     assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "Removed 2 users.\n", "")
     assert [email for email, *_ in directory()] == ["bob@x.test", "dee@x.test"]
@@ -73,7 +73,9 @@ def test_nothing_happens_if_some_do_not_exist(
 
 
 @pytest.mark.usefixtures("people")
-def test_filters_change_what_matches_once_confirmed(roster: Roster, directory: Users) -> None:
+def test_filters_change_the_matching_users_after_a_confirmation(
+    roster: Roster, directory: Users
+) -> None:
     command = ("users", "update", "--filter", "role=admin", "--role", "owner", "--active")
     refused = roster(*command)
     assert (refused.exit_code, refused.stdout) == (2, "")
@@ -91,7 +93,9 @@ def test_filters_change_what_matches_once_confirmed(roster: Roster, directory: U
 
 
 @pytest.mark.usefixtures("people")
-def test_filters_delete_what_matches_once_confirmed(roster: Roster, directory: Users) -> None:
+def test_filters_delete_the_matching_users_after_a_confirmation(
+    roster: Roster, directory: Users
+) -> None:
     command = ("users", "delete", "--filter", "role=user", "--filter", "name[ne]=Bob")
     refused = roster(*command)
     assert (refused.exit_code, refused.stdout) == (2, "")
@@ -116,7 +120,7 @@ def test_a_deletion_is_confirmed_on_a_terminal(
 
 
 @pytest.mark.usefixtures("people")
-def test_filters_that_match_nobody_ask_nothing(roster: Roster) -> None:
+def test_filters_without_a_match_need_no_confirmation(roster: Roster) -> None:
     done = roster("users", "delete", "--filter", "role=guest")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "Removed 0 users.\n", "")
     done = roster("users", "delete", "--filter", "role=guest", "--erase")
@@ -126,7 +130,7 @@ def test_filters_that_match_nobody_ask_nothing(roster: Roster) -> None:
 
 
 @pytest.mark.usefixtures("people")
-def test_a_conflict_of_two_changes_refuses_both(roster: Roster, directory: Users) -> None:
+def test_conflicting_changes_are_all_rejected(roster: Roster, directory: Users) -> None:
     before = directory()
     for chosen in (("1", "2"), ("--filter", "role=admin", "--yes")):
         refused = roster("users", "update", *chosen, "--email", "new@x.test")
@@ -137,7 +141,7 @@ def test_a_conflict_of_two_changes_refuses_both(roster: Roster, directory: Users
 
 
 @pytest.mark.usefixtures("people")
-def test_several_are_erased_at_once(roster: Roster, directory: Users) -> None:
+def test_several_users_are_erased_at_once(roster: Roster, directory: Users) -> None:
     assert roster("users", "delete", "1").exit_code == 0
     refused = roster("users", "delete", "1", "bob@x.test", "--erase")
     assert refused.exit_code == 2
@@ -153,7 +157,7 @@ def test_several_are_erased_at_once(roster: Roster, directory: Users) -> None:
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (("delete",), "Missing argument 'ID_OR_EMAIL...', or --filter."),
         (("update", "--active"), "Missing argument 'ID_OR_EMAIL...', or --filter."),
@@ -167,12 +171,12 @@ def test_several_are_erased_at_once(roster: Roster, directory: Users) -> None:
     ],
 )
 def test_wrong_usage_changes_nothing(
-    roster: Roster, directory: Users, arguments: tuple[str, ...], said: str
+    roster: Roster, directory: Users, arguments: tuple[str, ...], error: str
 ) -> None:
     before = directory()
     refused = roster("users", *arguments)
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert said in refused.stderr
+    assert error in refused.stderr
     assert directory() == before
 
 

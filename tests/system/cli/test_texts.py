@@ -1,4 +1,4 @@
-"""Texts at the command line: how long they may be, and what of them reaches the terminal."""
+"""Limits of texts at the command line, and escapes of characters on the terminal."""
 
 import sqlite3
 from collections.abc import Callable
@@ -14,11 +14,11 @@ Roster = Callable[..., Result]
 Write = Callable[[str, str], str]
 
 MARKS = "a" + "\u0300" * 15_000 + "\u0316" * 15_000
-"""To bring its marks into their order takes two seconds."""
+"""The normalization of this text takes two seconds."""
 
 
 @pytest.mark.parametrize("options", [(), ("--update",)])
-def test_an_email_of_an_import_is_measured_first(
+def test_long_emails_of_an_import_are_rejected_before_their_normalization(
     roster: Roster, write: Write, options: tuple[str, ...]
 ) -> None:
     lines = "".join(f'{{"email":"{MARKS}{n}@x.test","name":"Ann"}}\n' for n in range(5))
@@ -27,15 +27,17 @@ def test_an_email_of_an_import_is_measured_first(
     result = roster("users", "import", file, *options)
     assert process_time() - began < 5
     assert result.exit_code == 1
-    told = [line for line in result.stderr.splitlines() if line.startswith("line ")]
-    assert [line.split(": ")[:3] for line in told] == [
+    errors = [line for line in result.stderr.splitlines() if line.startswith("line ")]
+    assert [line.split(": ")[:3] for line in errors] == [
         [f"line {n}", "email", "too_long"] for n in range(1, 6)
     ]
 
 
 @pytest.mark.parametrize("email", [MARKS, f"{MARKS}@x.test", "a" * 251])
 @pytest.mark.parametrize("command", ["show", "update", "delete", "history"])
-def test_a_user_is_looked_up_by_no_longer_text(roster: Roster, command: str, email: str) -> None:
+def test_long_emails_are_rejected_before_a_user_is_searched(
+    roster: Roster, command: str, email: str
+) -> None:
     began = process_time()
     refused = roster("users", command, email)
     assert process_time() - began < 1
@@ -45,7 +47,7 @@ def test_a_user_is_looked_up_by_no_longer_text(roster: Roster, command: str, ema
 
 
 @pytest.mark.parametrize("command", ["list", "export"])
-def test_a_filter_takes_no_longer_text(roster: Roster, command: str) -> None:
+def test_long_filter_values_are_rejected(roster: Roster, command: str) -> None:
     for name in ("email", "email[ne]", "name[contains]", "name"):
         began = process_time()
         refused = roster("users", command, "--filter", f"{name}={MARKS}")
@@ -54,7 +56,7 @@ def test_a_filter_takes_no_longer_text(roster: Roster, command: str) -> None:
         assert "A filter value has at most 1000 characters." in refused.stderr
 
 
-def test_a_user_is_found_by_any_email_of_the_mailbox(roster: Roster) -> None:
+def test_a_user_is_found_by_every_spelling_of_the_mailbox(roster: Roster) -> None:
     roster("users", "create", "--email", "ann@münchen.example", "--name", "Ann")
     for email in ("ANN@xn--mnchen-3ya.example", "ann\ufe0f@München。example"):
         assert roster("users", "show", email).exit_code == 0
@@ -64,7 +66,7 @@ def test_a_user_is_found_by_any_email_of_the_mailbox(roster: Roster) -> None:
     assert "email_taken" in refused.stderr
 
 
-def test_an_import_updates_the_user_of_the_mailbox(roster: Roster, write: Write) -> None:
+def test_an_import_updates_the_user_with_the_same_mailbox(roster: Roster, write: Write) -> None:
     roster("users", "create", "--email", "ann@münchen.example", "--name", "Ann")
     lines = "email,name\nann@xn--mnchen-3ya.example,Anne\nann\ufe0f@münchen.example,Anna\n"
     assert roster("users", "import", write("people.csv", lines)).exit_code == 1
@@ -86,7 +88,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_would_reorder_a_terminal_is_escaped(roster: Roster, name: str) -> None:
+def test_characters_that_reorder_text_are_escaped(roster: Roster, name: str) -> None:
     created = roster("users", "create", "--email", "ann@x.test", "--name", name)
     assert created.exit_code == 0
     roster("users", "update", "1", "--role", "admin")
@@ -103,13 +105,13 @@ def test_what_would_reorder_a_terminal_is_escaped(roster: Roster, name: str) -> 
     assert name in roster("users", "show", "1", "--json").stdout
 
 
-def test_names_of_any_script_are_shown_as_they_are(roster: Roster) -> None:
+def test_names_of_any_script_are_shown_unchanged(roster: Roster) -> None:
     for number, name in enumerate(("می\u200cخواهم", "👩\u200d🚀", "Zoë", "李小龍", "a\u0301")):
         roster("users", "create", "--email", f"u{number}@x.test", "--name", name)
         assert name in roster("users", "list").stdout
 
 
-def test_an_error_escapes_what_it_quotes(roster: Roster) -> None:
+def test_an_error_escapes_its_quotations(roster: Roster) -> None:
     for arguments in (
         ("users", "show", "\u202eann\x1b[2J@x.test"),
         ("users", "list", "--filter", "name\u202e=x"),
@@ -123,8 +125,8 @@ def test_an_error_escapes_what_it_quotes(roster: Roster) -> None:
         assert "\x1b" not in refused.stderr
 
 
-def old_key(tmp_path: Path, user_id: int, email: str, name: str = "Old") -> None:
-    """A user as the release before stores one."""
+def insert_old_user(tmp_path: Path, user_id: int, email: str, name: str = "Old") -> None:
+    """Inserts a user as the previous release stores it."""
     with sqlite3.connect(tmp_path / "roster.db") as database:
         database.execute(
             "INSERT INTO users (id, email, email_key, name, name_key, is_active, role,"
@@ -136,7 +138,7 @@ def old_key(tmp_path: Path, user_id: int, email: str, name: str = "Old") -> None
 
 
 def test_outdated_keys_are_found_and_updated(roster: Roster, tmp_path: Path) -> None:
-    old_key(tmp_path, 7, "ann@münchen.example")
+    insert_old_user(tmp_path, 7, "ann@münchen.example")
     checked = roster("db", "check")
     assert checked.exit_code == 1
     assert "1 user has an outdated email key: run roster db upgrade." in checked.stderr
@@ -147,12 +149,12 @@ def test_outdated_keys_are_found_and_updated(roster: Roster, tmp_path: Path) -> 
     assert roster("users", "show", "ann@münchen.example").exit_code == 0
 
 
-def test_users_who_share_a_mailbox_are_named_with_what_to_do(
+def test_users_with_the_same_mailbox_are_named_with_a_remedy(
     roster: Roster, tmp_path: Path
 ) -> None:
-    old_key(tmp_path, 7, "ann@münchen.example")
-    old_key(tmp_path, 8, "ann@xn--mnchen-3ya.example")
-    old_key(tmp_path, 9, "ann\ufe0f@münchen.example")
+    insert_old_user(tmp_path, 7, "ann@münchen.example")
+    insert_old_user(tmp_path, 8, "ann@xn--mnchen-3ya.example")
+    insert_old_user(tmp_path, 9, "ann\ufe0f@münchen.example")
     upgraded = roster("db", "upgrade")
     assert upgraded.exit_code == 1
     assert upgraded.stdout.strip().isdigit(), "the tables are upgraded"
@@ -179,7 +181,7 @@ def test_users_who_share_a_mailbox_are_named_with_what_to_do(
         ("history",),
     ],
 )
-def test_no_user_is_found_by_bytes_that_are_no_text(
+def test_no_user_is_found_by_bytes_that_are_not_text(
     roster: Roster, arguments: tuple[str, ...]
 ) -> None:
     """The interpreter passes bytes that are not UTF-8 as lone surrogates (PEP 383)."""
@@ -190,9 +192,7 @@ def test_no_user_is_found_by_bytes_that_are_no_text(
 
 
 @pytest.mark.parametrize("subject", ["s" * 100_000, "s" * 256, "", "\udcff", "a\nb"])
-def test_a_subject_that_no_token_has_is_refused_before_anything_is_erased(
-    roster: Roster, subject: str
-) -> None:
+def test_an_invalid_subject_is_rejected_before_an_erasure(roster: Roster, subject: str) -> None:
     roster("users", "create", "--email", "ann@x.test", "--name", "Ann")
     refused = roster("users", "delete", "1", "--erase", "--yes", "--subject", subject)
     assert refused.exit_code == 2
@@ -214,7 +214,7 @@ def test_a_limit_may_be_greater_than_any_number_of_users(
 
 @pytest.mark.parametrize("revision", ["", "@", "0009@", "head+1", "0" * 1000, " "])
 @pytest.mark.parametrize("command", ["upgrade", "downgrade"])
-def test_a_revision_of_no_form_is_refused(roster: Roster, command: str, revision: str) -> None:
+def test_an_invalid_revision_is_rejected(roster: Roster, command: str, revision: str) -> None:
     refused = roster("db", command, revision)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith("Error: no_such_revision: The tables can't go to ")

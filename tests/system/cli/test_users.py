@@ -22,7 +22,7 @@ def emails(listed: Result) -> list[str]:
     return [line.split()[1] for line in listed.stdout.splitlines()[1:]]
 
 
-def test_a_created_user_is_shown_by_id_and_by_email_in_any_letters(roster: Roster) -> None:
+def test_a_user_is_shown_by_id_and_by_email_ignoring_case(roster: Roster) -> None:
     create(roster, "ann@example.org", "Ann Example", "--active", "--role", "admin")
     for which in ("1", "ann@example.org", "ANN@Example.org"):
         shown = roster("users", "show", which)
@@ -30,12 +30,12 @@ def test_a_created_user_is_shown_by_id_and_by_email_in_any_letters(roster: Roste
         assert "ann@example.org  Ann Example  true       admin" in shown.stdout
 
 
-def test_what_looks_like_markup_is_shown_as_it_is(roster: Roster) -> None:
+def test_markup_in_a_name_is_shown_unchanged(roster: Roster) -> None:
     create(roster, name="[red]Ann[/] :smile:")
     assert "[red]Ann[/] :smile:" in roster("users", "show", "1").stdout
 
 
-def test_a_refused_user_is_told_by_every_code_on_standard_error(roster: Roster) -> None:
+def test_every_error_of_a_new_user_is_printed(roster: Roster) -> None:
     refused = roster("users", "create", "--email", "ann", "--name", " ", "--role", "Boss")
     assert refused.exit_code == 1
     assert refused.stdout == ""
@@ -45,14 +45,14 @@ def test_a_refused_user_is_told_by_every_code_on_standard_error(roster: Roster) 
     assert (missing.exit_code, missing.stderr) == (1, "Error: missing: email is required.\n")
 
 
-def test_an_email_that_is_taken_is_refused(roster: Roster) -> None:
+def test_an_email_that_is_taken_is_rejected(roster: Roster) -> None:
     create(roster)
     refused = roster("users", "create", "--email", "ANN@example.org", "--name", "Other")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == "Error: email_taken: Another user has this email.\n"
 
 
-def test_an_update_changes_what_is_given_and_nothing_else(roster: Roster) -> None:
+def test_an_update_changes_only_the_given_attributes(roster: Roster) -> None:
     create(roster, "ann@example.org", "Ann", "--active")
     assert roster("users", "update", "ann@example.org", "--role", "admin").exit_code == 0
     assert "ann@example.org  Ann   true       admin" in roster("users", "show", "1").stdout
@@ -61,8 +61,8 @@ def test_an_update_changes_what_is_given_and_nothing_else(roster: Roster) -> Non
 
 
 @pytest.mark.parametrize("command", ["show", "update", "delete"])
-def test_a_user_that_does_not_exist_is_refused(roster: Roster, command: str) -> None:
-    for which in ("7", "nobody@example.org", "007", "99999999999999999999"):
+def test_a_user_that_does_not_exist_is_reported(roster: Roster, command: str) -> None:
+    for which in ("7", "bob@example.org", "007", "99999999999999999999"):
         refused = roster("users", command, which)
         assert (refused.exit_code, refused.stdout) == (1, "")
         assert refused.stderr == f"Error: user_not_found: There is no user {which}.\n"
@@ -74,7 +74,7 @@ def test_a_deleted_user_is_gone(roster: Roster) -> None:
     assert roster("users", "show", "1").exit_code == 1
 
 
-def test_lists_are_filtered_sorted_and_cut_as_over_http(roster: Roster) -> None:
+def test_lists_are_filtered_sorted_and_limited_as_over_http(roster: Roster) -> None:
     for name, role in (("Ann", "admin"), ("Bob", "user"), ("Cid", "admin"), ("Deb", "user")):
         create(roster, f"{name.lower()}@x.test", name, "--role", role)
     assert emails(roster("users", "list", "--limit", "2")) == ["ann@x.test", "bob@x.test"]
@@ -93,7 +93,7 @@ def test_lists_are_filtered_sorted_and_cut_as_over_http(roster: Roster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["--filter", "shoe=44"], "unknown_attribute: Unknown attribute 'shoe'. Known: email, "),
         (["--filter", "is_active[lt]=true"], "is_active cannot be filtered by 'lt'."),
@@ -110,15 +110,15 @@ def test_lists_are_filtered_sorted_and_cut_as_over_http(roster: Roster) -> None:
         (["--shoe"], "No such option"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_wrong_usage(
-    roster: Roster, arguments: list[str], said: str
+def test_an_invalid_list_option_is_wrong_usage(
+    roster: Roster, arguments: list[str], error: str
 ) -> None:
     refused = roster("users", "list", *arguments)
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert said in refused.stderr
+    assert error in refused.stderr
 
 
-def test_a_space_on_the_command_line_was_no_plus(roster: Roster) -> None:
+def test_a_space_in_a_filter_has_no_advice_about_plus_signs(roster: Roster) -> None:
     refused = roster("users", "list", "--filter", "email=a b@x.test")
     assert "'a b@x.test' is not a valid email." in refused.stderr
     assert "%2B" not in refused.stderr
@@ -126,7 +126,7 @@ def test_a_space_on_the_command_line_was_no_plus(roster: Roster) -> None:
     assert emails(roster("users", "list", "--filter", "email=a+b@x.test")) == ["a+b@x.test"]
 
 
-def test_lists_longer_than_a_page_are_whole(roster: Roster, many: int) -> None:
+def test_lists_longer_than_a_page_are_complete(roster: Roster, many: int) -> None:
     for arguments, count in ((["--all"], many), (["--limit", "1001"], 1001)):
         as_json = json.loads(roster("users", "list", *arguments, "--json").stdout)
         assert [int(user["id"]) for user in as_json["data"]] == list(range(1, count + 1))
@@ -136,7 +136,7 @@ def test_lists_longer_than_a_page_are_whole(roster: Roster, many: int) -> None:
 
 @pytest.fixture
 def many(roster: Roster, sqlite_url: str) -> int:
-    """More users than one page holds."""
+    """Creates more users than fit on a page, and returns their number."""
     from adapters.sql.engine import make_engine
     from adapters.sql.store import SqlStore
     from application.ports import Context
@@ -153,7 +153,7 @@ def many(roster: Roster, sqlite_url: str) -> int:
     return 1002
 
 
-def test_json_is_byte_by_byte_what_http_answers(
+def test_json_has_the_bytes_of_the_http_response(
     roster: Roster, serve: Callable[[str], str], sqlite_url: str
 ) -> None:
     create(roster, "änn@exämple.org", "Ännchen 👩‍🚀")
@@ -168,15 +168,15 @@ def test_json_is_byte_by_byte_what_http_answers(
             "&page%5Bsize%5D=25",
         ),
     ):
-        answer = httpx.get(f"{url}/api/v1{path}").content
-        assert roster("users", *arguments, "--json").stdout_bytes == answer + b"\n"
+        expected = httpx.get(f"{url}/api/v1{path}").content + b"\n"
+        assert roster("users", *arguments, "--json").stdout_bytes == expected
     described = httpx.get(f"{url}/openapi.json").content
     assert roster("openapi").stdout_bytes == described + b"\n"
 
 
-def test_created_and_updated_users_are_documents_too(roster: Roster) -> None:
-    made = roster("users", "create", "--email", "ann@x.test", "--name", "Ann", "--json").stdout
-    assert json.loads(made)["data"]["attributes"]["email"] == "ann@x.test"
+def test_created_and_updated_users_are_documents_with_json(roster: Roster) -> None:
+    created = roster("users", "create", "--email", "ann@x.test", "--name", "Ann", "--json").stdout
+    assert json.loads(created)["data"]["attributes"]["email"] == "ann@x.test"
     changed = roster("users", "update", "1", "--name", "Anne", "--json").stdout
     assert json.loads(changed)["data"]["attributes"]["name"] == "Anne"
 
@@ -187,7 +187,7 @@ def test_links_are_absolute_under_the_public_url(roster: Roster) -> None:
     assert json.loads(shown.stdout)["links"]["self"] == "https://x.test/api/api/v1/users/1"
 
 
-def test_a_database_that_is_not_migrated_says_what_to_run(roster: Roster) -> None:
+def test_a_database_that_is_not_migrated_is_reported_with_a_remedy(roster: Roster) -> None:
     assert roster("db", "downgrade", "base", "--yes").exit_code == 0
     refused = roster("users", "list")
     assert (refused.exit_code, refused.stdout) == (1, "")
@@ -195,7 +195,7 @@ def test_a_database_that_is_not_migrated_says_what_to_run(roster: Roster) -> Non
     assert "roster db upgrade" in refused.stderr
 
 
-def test_a_table_is_as_wide_as_its_content_where_there_is_no_terminal(roster: Roster) -> None:
+def test_without_a_terminal_a_table_is_as_wide_as_its_content(roster: Roster) -> None:
     create(roster, "a" * 60 + "@" + "b" * 60 + ".example.org", "N" * 200)
     row = roster("users", "list").stdout.splitlines()[1]
     assert "a" * 60 + "@" + "b" * 60 + ".example.org  " + "N" * 200 in row

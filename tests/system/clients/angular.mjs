@@ -35,9 +35,9 @@ export default (url) => {
 
     async pages({ role, sort, size }) {
       const pages = []
-      const asked = { 'filter[role]': role, sort, 'page[size]': size }
+      const query = { 'filter[role]': role, sort, 'page[size]': size }
       for (let number = 1; ; number++) {
-        const { data, links } = await User.query({ ...asked, 'page[number]': number }).$promise
+        const { data, links } = await User.query({ ...query, 'page[number]': number }).$promise
         pages.push(data.map((user) => flat({ data: user })))
         if (!links.next) return pages
       }

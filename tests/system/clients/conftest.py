@@ -1,21 +1,20 @@
-"""What others wrote, as `make test-clients` installs it."""
+"""Third-party clients, which `make test-clients` installs."""
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from roster_process import ROSTER
 
 HERE = Path(__file__).parent
-ROSTER = Path(sys.executable).with_name("roster")
 PROGRAMS = HERE.parents[2] / ".venv-clients" / "bin"
 
 
 @pytest.fixture
 def base_url(serve: Callable[[str], str], sqlite_url: str) -> str:
-    """Where a service over an empty directory answers."""
+    """The URL of a service over an empty directory."""
     return serve(sqlite_url)
 
 
@@ -23,7 +22,7 @@ def base_url(serve: Callable[[str], str], sqlite_url: str) -> str:
 def guarded(
     serve: Callable[[str], str], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, str]:
-    """Where a service that wants tokens answers, and a token for everything."""
+    """The URL of a service that requires tokens, and a token for all requests."""
     monkeypatch.setenv("ROSTER_JWT_SECRET", "a secret of the tests, of 32 bytes or more")
     command = [ROSTER, "token", "--scope", "users:read users:write", "--subject", "client"]
     token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -32,7 +31,7 @@ def guarded(
 
 @pytest.fixture
 def run() -> Callable[..., str]:
-    """Runs a program of theirs to its good end; gives what it printed."""
+    """Runs a third-party program, which must succeed, and returns its output."""
 
     def run(program: str, *arguments: object, within: Path = HERE, seconds: int = 60) -> str:
         assert (PROGRAMS / program).exists(), "make test-clients installs what this needs"

@@ -1,4 +1,4 @@
-// What a reader of /docs does: node docs.mjs BASE_URL TOKEN DIRECTORY, which gets the pictures.
+// Simulates a reader of /docs, and saves pictures: node docs.mjs BASE_URL TOKEN DIRECTORY.
 import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 
@@ -75,12 +75,12 @@ await list.locator('tr[data-param-name="filter[name]"]').waitFor()
 assert.equal(await contains.count(), 0)
 assert.equal(await operators.getAttribute('aria-expanded'), 'false')
 await operators.click()
-await contains.locator('input').fill('nobody has it')
+await contains.locator('input').fill('no such name')
 await operators.click()
 assert.equal(await operators.getAttribute('aria-expanded'), 'false')
 assert.equal(await list.locator('tr[data-param-name="filter[name][starts_with]"]').count(), 0)
 const filtered = await tryOut(page, 'list_users')
-assert.match(await filtered.block.locator('.request-url').innerText(), /contains%5D=nobody%20has%20it/)
+assert.match(await filtered.block.locator('.request-url').innerText(), /contains%5D=no%20such%20name/)
 await contains.locator('input').fill('')
 
 const created = await tryOut(page, 'create_users')

@@ -2,7 +2,7 @@ import { JSONAPISerializers, JSONAPISource } from '@orbit/jsonapi'
 import { RecordKeyMap, RecordSchema } from '@orbit/records'
 import { buildSerializerSettingsFor } from '@orbit/serializers'
 
-// Orbit names records itself, before they are saved; the service's id is a key beside that.
+// Orbit assigns ids to records before they are saved. The id from the service is another key.
 const schema = new RecordSchema({
   models: {
     user: {
@@ -60,7 +60,7 @@ export default (url) => {
     },
 
     async problems(error) {
-      if (error.data) await source.requestQueue.skip(error) // it waits at what failed
+      if (error.data) await source.requestQueue.skip(error) // the queue stops at the failed request
       return error.data?.errors ?? [{ status: '404' }]
     }
   }

@@ -16,8 +16,8 @@ export default (url) => {
       const pages = []
       for (let page = 1; ; page++) {
         const pagination = { page, perPage: size }
-        const asked = { pagination, sort: order, filter: { role } }
-        const { data, total: { total } } = await provide('GET_LIST', 'users', asked)
+        const query = { pagination, sort: order, filter: { role } }
+        const { data, total: { total } } = await provide('GET_LIST', 'users', query)
         pages.push(data)
         if (page * size >= total) return pages
       }

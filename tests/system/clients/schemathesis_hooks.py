@@ -1,4 +1,7 @@
-"""What of valid requests no schema can say, so that their acceptance can be demanded."""
+"""Constraints on valid requests that a schema cannot express.
+
+With them, Schemathesis can require that the service accepts every valid request.
+"""
 
 import re
 import unicodedata
@@ -15,7 +18,7 @@ LISTS = ("GET /api/v1/users", HISTORY)
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Make valid requests keep what holds between their parameters, and between requests."""
+    """Applies constraints between parameters, and between requests, to valid requests."""
     # The schemas of responses require the attributes that a valid `fields` leaves out.
     for name in ("fields[users]", "fields[events]"):
         if name in (case.query or {}) and re.fullmatch(r"[\w,]*", str(case.query[name])):
@@ -28,17 +31,17 @@ def before_call(context, case, kwargs):
         ]:
             case.query.pop(name)
         filters = [name for name in case.query or {} if name.startswith("filter[")]
-        # Cursors are made by the service, for one sort and one set of filters.
+        # The service creates cursors for one sort order and one set of filters.
         for name in ("page[after]", "page[before]", *filters[MOST_FILTERS:]):
             case.query.pop(name, None)
         if "page[number]" in (case.query or {}):
-            case.query["page[size]"] = 1  # a page lies so deep as its number and size say together
+            case.query["page[size]"] = 1  # number × size is limited
     if key := (case.headers or {}).get("Idempotency-Key"):
         case.headers["Idempotency-Key"] = _unused(key)
 
 
 def _unused(key):
-    """A key of the same form that was not used before: a used one is bound to its body."""
+    """A new key of the same form, because a used key is bound to its body."""
     if key[0] != '"':
         return f"{key[:200]}{uuid4()}"
     return '"{}{}"'.format("".join(re.findall(r"\\?.", key[1:-1])[:200]), uuid4())
@@ -46,7 +49,7 @@ def _unused(key):
 
 @schemathesis.check
 def use_after_removal(ctx, response, case):
-    """The check use_after_free, but for a history, which outlives its user."""
+    """The check use_after_free, except for histories, which remain after the user."""
     return None if case.operation.label == HISTORY else checks.use_after_free(ctx, response, case)
 
 
@@ -60,18 +63,18 @@ def documented_status(ctx, response, case):
 
 @schemathesis.hook
 def filter_body(context, body):
-    """Leave out names in which nothing can be seen, and local identities of none or of two."""
+    """Excludes invisible names, and local ids that are unknown or repeated."""
     if not isinstance(body, dict):
         return True
     operations = body.get("atomic:operations", [body])
     if not isinstance(operations, list):
         return True
     data = [o["data"] for o in operations if isinstance(o, dict) and "data" in o]
-    given = [repr(d["lid"]) for d in data if isinstance(d, dict) and "lid" in d]
-    return len(set(given)) == len(given) and all(map(_stands_alone, operations))
+    lids = [repr(d["lid"]) for d in data if isinstance(d, dict) and "lid" in d]
+    return len(set(lids)) == len(lids) and all(map(_is_independent, operations))
 
 
-def _stands_alone(operation):
+def _is_independent(operation):
     if not isinstance(operation, dict):
         return True
     parts = [operation.get("ref"), operation.get("data")]
@@ -88,7 +91,7 @@ def _can_be_seen(name):
 
 def _is_visible(character):
     code = ord(character)
-    # What is displayed as nothing: in the ranges beyond U+FFFF a pattern can't name it.
+    # These characters beyond U+FFFF are invisible, and a pattern cannot contain their ranges.
     ignorable = (
         0x1BCA0 <= code <= 0x1BCA3 or 0x1D173 <= code <= 0x1D17A or 0xE0000 <= code <= 0xE0FFF
     )
@@ -96,7 +99,7 @@ def _is_visible(character):
 
 
 def _names_are_visible(parameter, value):
-    """Of a filter that compares names with values: whether each of the values can be one."""
+    """Returns True unless the filter compares names with an impossible name."""
     if parameter in ("filter[name][eq]", "filter[name][ne]"):
         return _can_be_seen(value)
     if parameter in ("filter[name]", "filter[name][in]"):

@@ -1,4 +1,4 @@
-// What every npm client does: node session.mjs CLIENT BASE_URL, over an empty directory.
+// The session of every npm client: node session.mjs CLIENT BASE_URL, over an empty directory.
 import assert from 'node:assert/strict'
 
 const [client, baseUrl] = process.argv.slice(2)
@@ -28,7 +28,7 @@ const changed = await users.read(ann.id)
 assert.deepEqual([changed.name, changed.email], ['Ann Other', 'ann@example.org'])
 
 const email = '/data/attributes/email'
-const invalid = users.create({ email: 'nobody', name: 'No', role: 'user', is_active: false })
+const invalid = users.create({ email: 'invalid', name: 'No', role: 'user', is_active: false })
 assert.deepEqual(await refusal(invalid), [['422', 'invalid_email', email]])
 const taken = users.create({ email: 'ANN@example.org', name: 'Ann' })
 assert.deepEqual(await refusal(taken), [['409', 'email_taken', email]])

@@ -1,4 +1,4 @@
-"""What every Python client does: session.py CLIENT BASE_URL, over an empty directory."""
+"""The session of every Python client: session.py CLIENT BASE_URL, over an empty directory."""
 
 import sys
 from importlib import import_module
@@ -9,7 +9,7 @@ EMAIL = "/data/attributes/email"
 
 
 def refusal(call, *arguments):
-    """Status, code and pointer of each problem for which it is refused."""
+    """The status, code and pointer of each error of a rejected call."""
     try:
         call(*arguments)
     except users.RequestError as error:
@@ -34,7 +34,7 @@ assert users.change(ann["id"], {"name": "Ann Other"})["name"] == "Ann Other"
 changed = users.read(ann["id"])
 assert (changed["name"], changed["email"]) == ("Ann Other", "ann@example.org")
 
-invalid = {"email": "nobody", "name": "No"}
+invalid = {"email": "invalid", "name": "No"}
 assert refusal(users.create, invalid) == [("422", "invalid_email", EMAIL)]
 taken = {"email": "ANN@example.org", "name": "Ann"}
 assert refusal(users.create, taken) == [("409", "email_taken", EMAIL)]

@@ -1,4 +1,4 @@
-"""JSON:API clients that people already have, each through one session with a real server."""
+"""Existing JSON:API clients. Each runs one session with a real server."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ PROGRAM = dict.fromkeys(NPM, ("node", "session.mjs")) | dict.fromkeys(
 
 
 @pytest.mark.parametrize("client", [*NPM, *PYTHON])
-def test_a_client_creates_reads_lists_changes_is_refused_and_deletes(
+def test_a_client_creates_reads_lists_changes_and_deletes_users_and_reads_errors(
     run: Callable[..., str], base_url: str, client: str
 ) -> None:
     program, session = PROGRAM[client]

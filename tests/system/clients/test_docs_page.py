@@ -1,4 +1,4 @@
-"""/docs in a browser: it renders, is searched and tried, and asks nobody else for anything."""
+"""/docs in a browser: search, requests from the page, and no requests to other hosts."""
 
 import shutil
 from collections.abc import Callable
@@ -24,13 +24,13 @@ def read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     return read
 
 
-def test_the_page_of_an_open_service_is_searched_and_tried(
+def test_the_page_of_an_open_service_can_be_searched_and_tried(
     read: Callable[[str, str], None], base_url: str
 ) -> None:
     read(base_url, "")
 
 
-def test_the_page_of_a_guarded_service_wants_a_token_once(
+def test_the_page_of_a_guarded_service_needs_a_token_once(
     read: Callable[[str, str], None], guarded: tuple[str, str]
 ) -> None:
     read(*guarded)

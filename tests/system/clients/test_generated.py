@@ -1,4 +1,4 @@
-"""Clients generated from /openapi.json: they are made, checked and used with a real server."""
+"""Clients are generated from /openapi.json, compiled, and used with a real server."""
 
 import re
 import shutil

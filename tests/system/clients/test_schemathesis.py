@@ -1,4 +1,4 @@
-"""Schemathesis asks a real server for all that /openapi.json describes, and more."""
+"""Schemathesis sends valid and invalid requests to all operations of /openapi.json."""
 
 import re
 import shutil
@@ -12,22 +12,21 @@ import pytest
 pytestmark = pytest.mark.clients
 
 HERE = Path(__file__).parent
-Ask = Callable[..., None]
+Check = Callable[..., None]
 
 
 @pytest.fixture
-def ask(run: Callable[..., str], tmp_path: Path) -> Ask:
-    """Makes every check of every operation; it fails where a check does.
+def check(run: Callable[..., str], tmp_path: Path) -> Check:
+    """Runs every check of every operation.
 
-    From a directory of its own, since it keeps there what it found, and begins with that the next
-    time.
+    Each run needs a new directory, because Schemathesis stores its findings there and reuses them.
     """
     for name in ("schemathesis.toml", "schemathesis_hooks.py"):
         shutil.copy(HERE / name, tmp_path)
-    return partial(_ask, partial(run, within=tmp_path))
+    return partial(_check, partial(run, within=tmp_path))
 
 
-def _ask(
+def _check(
     run: Callable[..., str], base_url: str, *options: object, examples: int, seed: int
 ) -> None:
     report = run(
@@ -42,22 +41,24 @@ def _ask(
 
 
 def new_seed() -> int:
-    """Another one in each run; the report of a failure contains it."""
+    """A new seed for each run. The report of a failure contains it."""
     return randrange(2**32)
 
 
-def test_an_open_service_is_as_it_is_described(ask: Ask, base_url: str) -> None:
-    ask(base_url, examples=40, seed=new_seed())
+def test_an_open_service_conforms_to_its_description(check: Check, base_url: str) -> None:
+    check(base_url, examples=40, seed=new_seed())
 
 
-def test_a_guarded_service_is_as_it_is_described(ask: Ask, guarded: tuple[str, str]) -> None:
+def test_a_guarded_service_conforms_to_its_description(
+    check: Check, guarded: tuple[str, str]
+) -> None:
     base_url, token = guarded
-    ask(base_url, f"--header=Authorization: Bearer {token}", examples=20, seed=new_seed())
+    check(base_url, f"--header=Authorization: Bearer {token}", examples=20, seed=new_seed())
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2, 3, 4])
-def test_it_is_so_for_many_more_examples(
-    ask: Ask, serve: Callable[[str], str], postgresql_url: str, seed: int
+def test_a_service_conforms_to_its_description_for_many_examples(
+    check: Check, serve: Callable[[str], str], postgresql_url: str, seed: int
 ) -> None:
-    ask(serve(postgresql_url), examples=150, seed=seed)
+    check(serve(postgresql_url), examples=150, seed=seed)

@@ -52,9 +52,9 @@ class Users:
             await user.commit()
 
     def pages(self, *, role, sort, size):
-        asked = Modifier(f"filter[role]={role}&sort={sort}&page[size]={size}")
+        parameters = Modifier(f"filter[role]={role}&sort={sort}&page[size]={size}")
         with self._session() as session:
-            page = session.get("users", asked)
+            page = session.get("users", parameters)
             while True:
                 yield [_flat(user) for user in page.resources]
                 if not page.links.next:

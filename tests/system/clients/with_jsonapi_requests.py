@@ -28,13 +28,13 @@ class Users:
         self._api.endpoint(f"users/{user_id}").delete()
 
     def pages(self, *, role, sort, size):
-        asked = {"filter[role]": role, "sort": sort, "page[size]": size, "page[number]": 1}
+        parameters = {"filter[role]": role, "sort": sort, "page[size]": size, "page[number]": 1}
         while True:
-            answer = self._api.endpoint("users").get(params=asked)
-            yield [_flat(user) for user in answer.data]
-            if not answer.payload["links"]["next"]:
+            response = self._api.endpoint("users").get(params=parameters)
+            yield [_flat(user) for user in response.data]
+            if not response.payload["links"]["next"]:
                 return
-            asked["page[number]"] += 1
+            parameters["page[number]"] += 1
 
     def problems(self, error):
         return json.loads(error.content)["errors"]

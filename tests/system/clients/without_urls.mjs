@@ -1,4 +1,4 @@
-// Takes out of package-lock.json who would like to be paid: those are the URLs in it.
+// Removes the funding entries from package-lock.json. They are the only URLs in it.
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const file = new URL('package-lock.json', import.meta.url)

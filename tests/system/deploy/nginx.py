@@ -1,14 +1,13 @@
-"""nginx with the site that docs/deploy/ ships: other ports, a certificate of the test's own."""
+"""nginx with the site of docs/deploy/, on other ports and with a new certificate."""
 
 import os
 import socket
 import ssl
 import subprocess
-from contextlib import closing
 from http.client import HTTPSConnection
 from pathlib import Path
 
-from faults.waiting import until
+from roster_process import free_port, until
 
 SITE = Path(__file__).parents[3] / "docs" / "deploy" / "roster.nginx.conf"
 NGINX = Path("/usr/sbin/nginx")
@@ -26,9 +25,9 @@ _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class Nginx:
-    """In front of whatever listens on two ports; on a port of its own by TLS, on one without.
+    """nginx in front of two ports. It listens on a port with TLS, and on one without.
 
-    `locations` replaces those of the site that lead to Roster.
+    `locations` replaces the locations of the site that lead to Roster.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Nginx:
         return (self._directory / "nginx.log").read_text()
 
     def connect(self, *, source: str = "127.0.0.1", name: str = NAME) -> HTTPSConnection:
-        """By TLS, from an address of this machine, to the host of the name."""
+        """Connects with TLS, from an address of this machine, to the host of the name."""
         context = ssl.create_default_context(cafile=str(self._certificate))
         connection = HTTPSConnection(
             name, self.port, timeout=30, context=context, source_address=(source, 0)
@@ -124,11 +123,6 @@ http {{
         except ConnectionRefusedError:
             return False
         return True
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _replaced(text: str, parts: dict[str, str]) -> str:

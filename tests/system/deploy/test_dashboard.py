@@ -1,4 +1,4 @@
-"""The Grafana dashboard shows what /metrics has, and all of it."""
+"""The Grafana dashboard shows all metrics, and only those that exist."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def names(expression: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def scrape(serve_many: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What /metrics says of a service that has answered a request."""
+    """The metrics of a service after a request."""
     base_url = serve_many(f"sqlite:///{tmp_path_factory.mktemp('metrics')}/roster.db")
     httpx.get(f"{base_url}/api/v1/users").raise_for_status()
     return httpx.get(f"{base_url}/metrics").text
@@ -75,7 +75,7 @@ def test_legends_use_labels_that_their_expression_keeps() -> None:
             assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels, target
 
 
-def test_every_panel_reads_the_chosen_source_and_says_what_it_shows() -> None:
+def test_every_panel_reads_the_chosen_source_and_has_a_description() -> None:
     variables = {f"${each['name']}" for each in BOARD["templating"]["list"]}
     assert variables == {"$datasource", "$job", "$instance"}
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)

@@ -27,7 +27,7 @@ def package_of(requirement: str) -> str:
     return name[0].lower()
 
 
-def test_run_installs_what_serving_needs_and_nothing_else() -> None:
+def test_run_installs_only_the_packages_for_serving() -> None:
     assert "-r serving-requirements.txt" in make("run")
     assert "-r requirements.txt" not in make("run")
     serving, everything = (
@@ -39,8 +39,8 @@ def test_run_installs_what_serving_needs_and_nothing_else() -> None:
         package_of(each) for each in requires("roster-directory") or () if "extra ==" not in each
     }
     assert needed <= names
-    assert not names & TOOLS
-    assert not [name for name in names if name.startswith("opentelemetry")]
+    assert names & TOOLS == set()
+    assert [name for name in names if name.startswith("opentelemetry")] == []
 
 
 @pytest.mark.parametrize("target", ["install", "test", "check"])
@@ -53,7 +53,7 @@ def test_run_takes_a_port() -> None:
     assert make("run", "PORT=8080").endswith("\n.venv/bin/roster serve --port 8080\n")
 
 
-def test_run_says_each_step() -> None:
+def test_run_prints_each_step() -> None:
     for step in ("Creating .venv", "Installing the packages for serving", "Starting Roster"):
         assert step in make("run")
 
@@ -72,7 +72,7 @@ def first_run(checkout: Path) -> str:
 
 
 @pytest.mark.long
-def test_a_newcomer_installs_little_and_is_served(checkout: Path) -> None:
+def test_a_first_run_installs_little_and_serves(checkout: Path) -> None:
     output = first_run(checkout)
     steps = [
         "Creating .venv",

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
-from deploy.nginx import NAME, NGINX, Nginx, free_port
-from faults.load import JSONAPI
+from deploy.nginx import NAME, NGINX, Nginx
 from faults.service import Service
+from roster_process import JSONAPI, free_port
 
 PAGE = (Path(__file__).parents[3] / "docs" / "path-prefix.md").read_text()
 BASE = f"https://{NAME}/roster"
@@ -44,7 +44,7 @@ def nginx(shared: Nginx | None, lacking: Callable[[str], None]) -> Nginx:
     return shared
 
 
-def ask(
+def request(
     nginx: Nginx, method: str, path: str, document: object = None, accept: str = "*/*"
 ) -> tuple[int, HTTPMessage, str]:
     body = json.dumps(document).encode() if document else None
@@ -52,18 +52,18 @@ def ask(
     with closing(nginx.connect()) as client:
         assert isinstance(client, HTTPConnection)
         client.request(method, path, body, headers)
-        answer = client.getresponse()
-        return answer.status, answer.headers, answer.read().decode(errors="replace")
+        response = client.getresponse()
+        return response.status, response.headers, response.read().decode(errors="replace")
 
 
 def test_users_are_created_and_read_by_the_urls_that_are_returned(nginx: Nginx) -> None:
-    status, headers, _ = ask(nginx, "POST", USERS, ANN)
+    status, headers, _ = request(nginx, "POST", USERS, ANN)
     assert status == 201
     assert headers["Location"].startswith(f"{BASE}/api/v1/users/")
     path = urlsplit(headers["Location"]).path
-    status, _, text = ask(nginx, "GET", path)
+    status, _, text = request(nginx, "GET", path)
     assert (status, json.loads(text)["data"]["links"]["self"]) == (200, headers["Location"])
-    status, _, text = ask(nginx, "GET", f"{USERS}?page[size]=1&filter[name]=Ann%20O%27Hara%2FB")
+    status, _, text = request(nginx, "GET", f"{USERS}?page[size]=1&filter[name]=Ann%20O%27Hara%2FB")
     assert status == 200
     links = json.loads(text)["links"]
     assert links["self"].startswith(f"{BASE}/api/v1/users?")
@@ -71,7 +71,7 @@ def test_users_are_created_and_read_by_the_urls_that_are_returned(nginx: Nginx) 
 
 
 def test_openapi_names_the_prefix(nginx: Nginx) -> None:
-    status, _, text = ask(nginx, "GET", "/roster/openapi.json")
+    status, _, text = request(nginx, "GET", "/roster/openapi.json")
     document = json.loads(text)
     assert status == 200
     (server,) = document["servers"]
@@ -80,10 +80,10 @@ def test_openapi_names_the_prefix(nginx: Nginx) -> None:
     assert f"{BASE}/api/v1/users" in paths
 
 
-def test_every_link_of_the_pages_stays_under_the_prefix_and_leads_somewhere(nginx: Nginx) -> None:
+def test_every_link_of_the_pages_is_under_the_prefix_and_works(nginx: Nginx) -> None:
     found: set[str] = set()
     for page in ("/roster/", "/roster/docs"):
-        status, headers, text = ask(nginx, "GET", page, accept="text/html,*/*;q=0.1")
+        status, headers, text = request(nginx, "GET", page, accept="text/html,*/*;q=0.1")
         assert (status, headers.get_content_type()) == (200, "text/html"), page
         found |= {
             urldefrag(urljoin(f"https://{NAME}{page}", link)).url
@@ -94,20 +94,20 @@ def test_every_link_of_the_pages_stays_under_the_prefix_and_leads_somewhere(ngin
     assert len(own) > 5
     assert {url for url in own if not url.startswith(f"{BASE}/")} == set()
     for url in own - {f"{BASE}/metrics"}:
-        assert ask(nginx, "GET", urlsplit(url).path)[0] == 200, url
+        assert request(nginx, "GET", urlsplit(url).path)[0] == 200, url
 
 
 def test_errors_link_to_pages_under_the_prefix(nginx: Nginx) -> None:
-    status, _, text = ask(nginx, "GET", f"{USERS}/999")
+    status, _, text = request(nginx, "GET", f"{USERS}/999")
     (error,) = json.loads(text)["errors"]
     assert status == 404
     about = urlsplit(error["links"]["about"])
     assert about.path.startswith("/roster/docs/errors")
-    assert ask(nginx, "GET", about.path)[0] == 200
+    assert request(nginx, "GET", about.path)[0] == 200
 
 
-def test_the_prefix_alone_leads_to_the_first_page(nginx: Nginx) -> None:
-    status, headers, _ = ask(nginx, "GET", "/roster?a=b")
+def test_the_prefix_alone_redirects_to_the_first_page(nginx: Nginx) -> None:
+    status, headers, _ = request(nginx, "GET", "/roster?a=b")
     assert status == 308
     assert urlsplit(headers["Location"]).path == "/roster/"
 
@@ -116,6 +116,6 @@ def test_the_prefix_alone_leads_to_the_first_page(nginx: Nginx) -> None:
     "path", ["/", "/api/v1/users", "/rosters", "/roster/metrics", "/roster/%6Detrics"]
 )
 def test_nothing_else_reaches_roster_from_outside(nginx: Nginx, path: str) -> None:
-    status, _, text = ask(nginx, "GET", path)
+    status, _, text = request(nginx, "GET", path)
     assert status == 404
     assert "http_server" not in text

@@ -1,4 +1,4 @@
-"""Lines of every kind of goodness imported, exported, imported elsewhere, on every database."""
+"""Valid and invalid records are imported, exported and imported elsewhere, on every database."""
 
 import csv
 import json
@@ -55,18 +55,18 @@ BROKEN_JSON = [
 Bad = tuple[int, str]
 
 
-def in_other_letters(email: str, number: int) -> str:
-    """The same email once folded."""
+def another_spelling(email: str, number: int) -> str:
+    """An email that is equal after folding."""
     wide = "".join(chr(ord(c) + 0xFEE0) if c in "abcdefghij" else c for c in email)
     forms = (email.upper(), email.swapcase(), unicodedata.normalize("NFD", email), wide)
-    same = [form for form in forms if fold(form) == fold(email)]  # "ı".upper() is another letter
+    same = [form for form in forms if fold(form) == fold(email)]  # "ı".upper() is not equal
     return same[number % len(same)]
 
 
 def as_csv(user: dict[str, Any]) -> str:
     text = StringIO()
-    truth = {True: "true", False: "false"}
-    csv.writer(text).writerow([truth.get(user[name], user[name]) for name in COLUMNS])
+    words = {True: "true", False: "false"}
+    csv.writer(text).writerow([words.get(user[name], user[name]) for name in COLUMNS])
     return text.getvalue()
 
 
@@ -76,15 +76,15 @@ def as_json(user: dict[str, Any]) -> str:
 
 @dataclass
 class Case:
-    """A file, the users that its good lines are, and its bad ones by number and code."""
+    """A file, the users of its valid records, and the line and error of each invalid record."""
 
     text: str
     good: list[dict[str, Any]]
     bad: list[Bad]
 
 
-def made(size: int, form: str) -> Case:
-    """So many records, the same ones in each run; a third of a hundred are bad in some way."""
+def case_of(size: int, form: str) -> Case:
+    """Returns the same records in each run. About 3 % of them are invalid."""
     random = Random(size)
     write, broken = (as_csv, BROKEN_CSV) if form == "csv" else (as_json, BROKEN_JSON)
     lines = [",".join(COLUMNS) + "\n"] if form == "csv" else []
@@ -94,18 +94,18 @@ def made(size: int, form: str) -> Case:
         kind = random.random()
         if kind < 0.01:
             attribute, value, code = random.choice(BAD_VALUES)
-            line, said = write({**user, attribute: value}), f"{attribute}: {code}"
+            line, error = write({**user, attribute: value}), f"{attribute}: {code}"
         elif kind < 0.02:
-            line, said = random.choice(broken)
+            line, error = random.choice(broken)
         elif kind < 0.03 and case.good:
             other = random.choice(case.good)
-            email = in_other_letters(other["email"], number)
-            line, said = write({**user, "email": email}), "email: email_taken"
+            email = another_spelling(other["email"], number)
+            line, error = write({**user, "email": email}), "email: email_taken"
         else:
-            line, said = write(user), None
+            line, error = write(user), None
             case.good.append(user)
-        if said is not None:
-            case.bad.append((number + 1, said))
+        if error is not None:
+            case.bad.append((number + 1, error))
         lines.append(line)
         number += line.count("\n")
     case.text = "".join(lines)
@@ -117,7 +117,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def roster(new_url: Callable[[], str]) -> Callable[[], Run]:
-    """Makes an empty directory; gives what runs a command over it."""
+    """Creates an empty directory, and returns a function that runs a command on it."""
 
     def fresh() -> Run:
         environment = {"ROSTER_DATABASE_URL": new_url()}
@@ -135,7 +135,7 @@ def roster(new_url: Callable[[], str]) -> Callable[[], Run]:
 
 @pytest.fixture(params=["sqlite", "postgresql_18", "mariadb"])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Makes databases of one kind."""
+    """Creates databases of one kind."""
     if request.param == "sqlite":
         numbers = count(1)
         return lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db"
@@ -143,9 +143,9 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
     return new
 
 
-def told(done: Result) -> list[Bad]:
+def reported(done: Result) -> list[Bad]:
     found = re.findall(r"^line (\d+): (.*?): [^:]*$", done.stderr, re.MULTILINE)
-    return [(int(number), said) for number, said in found]
+    return [(int(number), error) for number, error in found]
 
 
 def rejected(file: Path) -> list[Bad]:
@@ -158,7 +158,7 @@ def rejected(file: Path) -> list[Bad]:
     return [(each["line"], *each["errors"]) for each in objects]
 
 
-def set_by_people(exported: str) -> list[dict[str, Any]]:
+def attributes_in(exported: str) -> list[dict[str, Any]]:
     lines = map(json.loads, exported.split("\n")[:-1])
     return [{name: user[name] for name in COLUMNS} for user in lines]
 
@@ -168,36 +168,36 @@ def set_by_people(exported: str) -> list[dict[str, Any]]:
 def test_two_directories_are_equal_after_an_export_and_an_import(
     roster: Callable[[], Run], tmp_path: Path, size: int, form: str
 ) -> None:
-    case = made(size, form)
+    case = case_of(size, form)
     file, back, bad = (tmp_path / f"{name}.{form}" for name in ("people", "back", "bad"))
     file.write_bytes(case.text.encode("utf-8", "surrogateescape"))
     first, second = roster(), roster()
 
     refused = first("users", "import", file)
     assert refused.exit_code == 1
-    assert told(refused) == case.bad[:20]
+    assert reported(refused) == case.bad[:20]
     assert first("users", "export", "--format", "jsonl").stdout == ""
 
     skipped = first("users", "import", file, "--skip-errors", "--errors", bad, "--json")
     assert skipped.exit_code == 0
-    assert told(skipped) == case.bad[:20]
+    assert reported(skipped) == case.bad[:20]
     assert [(line, error.rpartition(": ")[0]) for line, error in rejected(bad)] == case.bad
     counts = {"created": len(case.good), "changed": 0, "unchanged": 0, "bad": len(case.bad)}
     assert json.loads(skipped.stdout)["meta"] == counts | {"dry_run": False}
-    mended = first("users", "import", bad)
-    assert mended.exit_code == 1
-    assert mended.stdout == f"0 created, 0 changed, 0 unchanged, {len(case.bad)} bad\n"
+    again = first("users", "import", bad)
+    assert again.exit_code == 1
+    assert again.stdout == f"0 created, 0 changed, 0 unchanged, {len(case.bad)} bad\n"
 
     assert first("users", "export", back).exit_code == 0
     assert second("users", "import", back).exit_code == 0
     there = first("users", "export", "--format", "jsonl").stdout
-    assert set_by_people(there) == case.good
-    assert set_by_people(second("users", "export", "--format", "jsonl").stdout) == case.good
+    assert attributes_in(there) == case.good
+    assert attributes_in(second("users", "export", "--format", "jsonl").stdout) == case.good
     again = second("users", "import", back, "--update")
     assert again.stdout == f"0 created, 0 changed, {len(case.good)} unchanged, 0 bad\n"
 
 
-# Not ru_maxrss, which a process inherits from the one that started it, through exec too.
+# A process inherits ru_maxrss from its parent, even through exec.
 MEASURED = """
 import sys
 from pathlib import Path
@@ -220,7 +220,7 @@ def test_a_million_lines_take_no_more_memory_than_a_hundred_thousand(
 
 
 def _most_memory(tmp_path: Path, form: str, size: int) -> list[int]:
-    """Kilobytes at the most, of an import (with as many bad lines as good) and an export."""
+    """The peak kilobytes of an import, in which half of the records are invalid, and an export."""
     environment = os.environ | {"ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/{form}{size}.db"}
 
     most = tmp_path / "most"

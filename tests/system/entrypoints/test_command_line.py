@@ -19,7 +19,7 @@ from entrypoints.cli.main import main
 Roster = Callable[..., subprocess.CompletedProcess[str]]
 
 ANY_TOKEN = {"ROSTER_JWT_ISSUER": "*", "ROSTER_JWT_AUDIENCE": "*"}
-NOBODY_LISTENS = "postgresql://roster:hush@127.0.0.1:1/roster"
+CLOSED_PORT = "postgresql://roster:hush@127.0.0.1:1/roster"
 REFUSED = (
     'connection to server at "127.0.0.1", port 1 failed: Connection refused. '
     "Check ROSTER_DATABASE_URL, and that the server is running."
@@ -27,12 +27,12 @@ REFUSED = (
 
 
 def ended(result: subprocess.CompletedProcess[str], status: int, line: str) -> bool:
-    """Whether it ended with the status and, on standard error alone, that one line."""
+    """Checks the exit status, and that the output is this one line on standard error."""
     assert (result.returncode, result.stdout, result.stderr) == (status, "", f"Error: {line}\n")
     return True
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_no_large_library() -> None:
     look = (
         "import sys; from entrypoints.cli.main import main; "
         "heavy = {'flask', 'sqlalchemy', 'alembic', 'granian', 'marshmallow', 'structlog', 'jwt'}; "
@@ -59,7 +59,7 @@ COMMANDS = dict(commands(main))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+def test_every_command_has_help(path: tuple[str, ...]) -> None:
     shown = {
         CliRunner().invoke(main, arguments, prog_name="roster").stdout
         for arguments in ((*path, "-h"), (*path, "--help"), ("help", *path))
@@ -89,9 +89,9 @@ def test_the_version_is_printed(roster: Roster) -> None:
         assert re.fullmatch(r"roster, version \d\S*\n", result.stdout)
 
 
-def test_help_for_no_command_is_wrong_usage(roster: Roster) -> None:
+def test_help_for_no_command_is_wrong_usage(invoke: Roster) -> None:
     for arguments in (("help", "user"), ("help", "users", "lists"), ("help", "version", "x")):
-        result = roster(*arguments)
+        result = invoke(*arguments)
         assert (result.returncode, result.stdout) == (2, "")
         assert "No such command" in result.stderr
 
@@ -102,12 +102,12 @@ def test_without_a_command_help_is_printed(roster: Roster) -> None:
     assert result.stderr.startswith("Usage: roster [OPTIONS] COMMAND")
 
 
-def test_each_of_several_errors_is_a_line_of_one_form(roster: Roster) -> None:
-    roster("db", "upgrade")
-    refused = roster("users", "create", "--email", "ann", "--name", " ", "--role", "Boss")
+def test_each_of_several_errors_is_a_line_of_one_form(invoke: Roster) -> None:
+    invoke("db", "upgrade")
+    refused = invoke("users", "create", "--email", "ann", "--name", " ", "--role", "Boss")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert re.fullmatch(r"(Error: [a-z_]+: [a-z]+ .*\n){3}", refused.stderr)
-    refused = roster("users", "list", "--filter", "shoe=1", "--sort", "hat")
+    refused = invoke("users", "list", "--filter", "shoe=1", "--sort", "hat")
     assert refused.returncode == 2
     assert re.fullmatch(r"(Error: unknown_attribute: Unknown attribute .*\n){2}", refused.stderr)
 
@@ -139,7 +139,7 @@ def test_names_of_attributes_are_completed(option: str, typed: str, completed: s
 
 
 def options(command: click.Command) -> Iterator[str]:
-    """What can be given on the command line, and on those of the commands below."""
+    """The options of a command and of its subcommands."""
     for parameter in command.params:
         yield from parameter.opts
     if isinstance(command, click.Group):
@@ -148,10 +148,10 @@ def options(command: click.Command) -> Iterator[str]:
             yield from options(command.get_command(context, name))
 
 
-def test_no_secret_is_given_on_a_command_line_where_others_see_it() -> None:
-    given = set(options(main))
-    assert {"--port", "--scope", "--filter"} <= given
-    assert not [each for each in given if re.search("secret|password|key|jw|token|url", each)]
+def test_no_option_accepts_a_secret_because_other_users_see_command_lines() -> None:
+    names = set(options(main))
+    assert {"--port", "--scope", "--filter"} <= names
+    assert [each for each in names if re.search("secret|password|key|jw|token|url", each)] == []
 
 
 def test_wrong_usage_is_status_2(roster: Roster) -> None:
@@ -166,17 +166,17 @@ def test_a_bad_setting_is_status_2_and_one_line(roster: Roster) -> None:
 
 
 @pytest.mark.parametrize("command", ["upgrade", "current", "check"])
-def test_an_unreachable_database_is_status_1_and_one_line(roster: Roster, command: str) -> None:
-    result = roster("db", command, ROSTER_DATABASE_URL=NOBODY_LISTENS)
+def test_an_unreachable_database_is_status_1_and_one_line(invoke: Roster, command: str) -> None:
+    result = invoke("db", command, ROSTER_DATABASE_URL=CLOSED_PORT)
     assert ended(result, 1, f"unavailable: {REFUSED}")
 
 
-def test_memory_has_no_tables(roster: Roster) -> None:
-    result = roster("db", "check", ROSTER_DATABASE_URL="memory://")
+def test_memory_has_no_tables(invoke: Roster) -> None:
+    result = invoke("db", "check", ROSTER_DATABASE_URL="memory://")
     assert ended(result, 2, "ROSTER_DATABASE_URL: memory:// has no tables")
 
 
-def test_the_tables_come_and_go(roster: Roster) -> None:
+def test_tables_are_created_and_removed(roster: Roster) -> None:
     assert roster("db", "upgrade").stdout == "0009\n"
     assert roster("db", "current").stdout == "0009\n"
     assert roster("db", "check").returncode == 0
@@ -186,17 +186,17 @@ def test_the_tables_come_and_go(roster: Roster) -> None:
     assert ended(roster("db", "check"), 1, line)
 
 
-def test_a_revision_that_there_is_not_is_status_1(roster: Roster) -> None:
+def test_an_unknown_revision_is_status_1(invoke: Roster) -> None:
     line = "no_such_revision: The tables can't go to 4711."
-    assert ended(roster("db", "upgrade", "4711"), 1, line)
+    assert ended(invoke("db", "upgrade", "4711"), 1, line)
 
 
-def test_check_finds_a_column_that_was_added_by_hand(roster: Roster, tmp_path: Path) -> None:
-    roster("db", "upgrade")
+def test_check_finds_a_column_that_was_added_by_hand(invoke: Roster, tmp_path: Path) -> None:
+    invoke("db", "upgrade")
     database = sqlite3.connect(tmp_path / "roster.db")
     database.execute("ALTER TABLE users ADD COLUMN shoe_size INTEGER")
     database.close()
-    result = roster("db", "check")
+    result = invoke("db", "check")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: schema_differs: ")
     assert "shoe_size" in result.stderr
@@ -204,20 +204,20 @@ def test_check_finds_a_column_that_was_added_by_hand(roster: Roster, tmp_path: P
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_an_open_service_listens_on_loopback_only(roster: Roster, host: str) -> None:
+def test_an_open_service_listens_on_loopback_only(invoke: Roster, host: str) -> None:
     line = (
         f"ROSTER_ALLOW_OPEN: must be 1 to listen on {host} without access control: anyone who can "
         "reach it can read and change all users. Or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"
     )
-    assert ended(roster("serve", "--host", host), 2, line)
+    assert ended(invoke("serve", "--host", host), 2, line)
 
 
-def test_an_open_service_listens_elsewhere_only_if_its_hosts_are_known(roster: Roster) -> None:
+def test_an_open_service_listens_elsewhere_only_if_its_hosts_are_known(invoke: Roster) -> None:
     line = (
         "ROSTER_HOSTS: must name the hosts of the service (or set ROSTER_PUBLIC_URL) to listen on "
         "0.0.0.0 without access control: requests for other hosts are rejected"
     )
-    assert ended(roster("serve", "--host", "0.0.0.0", ROSTER_ALLOW_OPEN="1"), 2, line)
+    assert ended(invoke("serve", "--host", "0.0.0.0", ROSTER_ALLOW_OPEN="1"), 2, line)
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,12 @@ def test_an_open_service_listens_elsewhere_only_if_its_hosts_are_known(roster: R
     [("ROSTER_HOSTS", "roster.example.org"), ("ROSTER_PUBLIC_URL", "http://roster.example.org")],
 )
 def test_an_open_service_with_known_hosts_may_listen_elsewhere(
-    roster: Roster, name: str, value: str
+    invoke: Roster, name: str, value: str
 ) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as other:  # what it fails at comes later
+    with socket.create_server(("0.0.0.0", 0)) as other:  # checked after the hosts
         port = other.getsockname()[1]
         settings = {"ROSTER_ALLOW_OPEN": "1", name: value}
-        result = roster("serve", "--host", "0.0.0.0", "--port", str(port), **settings)
+        result = invoke("serve", "--host", "0.0.0.0", "--port", str(port), **settings)
     line = rf"cannot_serve: Port {port} is already in use on 0.0.0.0. Choose another .* \d+\."
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(f"Error: {line}\n", result.stderr)
@@ -242,12 +242,12 @@ ALL_ORIGINS = (
 )
 
 
-def test_an_open_service_does_not_start_with_all_origins(roster: Roster) -> None:
-    assert ended(roster("serve", "--port", "0", ROSTER_CORS_ORIGINS="*"), 2, ALL_ORIGINS)
+def test_an_open_service_does_not_start_with_all_origins(invoke: Roster) -> None:
+    assert ended(invoke("serve", "--port", "0", ROSTER_CORS_ORIGINS="*"), 2, ALL_ORIGINS)
 
 
-def test_memory_is_for_one_worker(roster: Roster) -> None:
-    result = roster("serve", "--workers", "2", ROSTER_DATABASE_URL="memory://")
+def test_memory_is_for_one_worker(invoke: Roster) -> None:
+    result = invoke("serve", "--workers", "2", ROSTER_DATABASE_URL="memory://")
     assert result.returncode == 2
     assert result.stderr.endswith("memory:// requires a single process: --workers must be 1.\n")
 
@@ -270,11 +270,11 @@ def test_a_port_in_use_stops_the_start_and_the_next_free_one_is_suggested(roster
         stack.enter_context(socket.create_server(("127.0.0.1", int(suggested[1]))))
 
 
-def test_no_port_is_suggested_where_none_follows(roster: Roster) -> None:
+def test_no_port_is_suggested_after_the_last_one(invoke: Roster) -> None:
     with ExitStack() as stack:
         with suppress(OSError):  # unless it is in use already
             stack.enter_context(socket.create_server(("127.0.0.1", 65535)))
-        result = roster("serve", "--port", "65535")
+        result = invoke("serve", "--port", "65535")
     line = (
         "cannot_serve: Port 65535 is already in use on 127.0.0.1. "
         "Choose another with --port; --port 0 finds one that is free."
@@ -282,13 +282,13 @@ def test_no_port_is_suggested_where_none_follows(roster: Roster) -> None:
     assert ended(result, 1, line)
 
 
-def test_an_unknown_host_stops_the_start(roster: Roster) -> None:
-    result = roster("serve", "--host", "no such host")
+def test_an_unknown_host_stops_the_start(invoke: Roster) -> None:
+    result = invoke("serve", "--host", "no such host")
     assert ended(result, 1, "cannot_serve: The host no such host has no address.")
 
 
 def test_a_database_that_can_not_be_reached_stops_the_start(roster: Roster) -> None:
-    result = roster("serve", "--port", "0", ROSTER_DATABASE_URL=NOBODY_LISTENS)
+    result = roster("serve", "--port", "0", ROSTER_DATABASE_URL=CLOSED_PORT)
     assert ended(result, 1, f"cannot_serve: The database can't be used: {REFUSED}")
 
 
@@ -318,22 +318,22 @@ def test_a_database_that_is_behind_stops_the_start(
         ("ROSTER_JWT_ISSUER", "hush", "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"),
     ],
 )
-def test_it_never_serves_openly_where_access_control_was_wanted(
-    roster: Roster, tmp_path: Path, name: str, value: str, problem: str
+def test_incomplete_access_control_stops_the_start(
+    invoke: Roster, tmp_path: Path, name: str, value: str, problem: str
 ) -> None:
     (tmp_path / "odd.json").write_text("hush")
     (tmp_path / "none.json").write_text('{"keys": [{"kty": "oct", "k": "aHVzaA"}]}')
     environment = {name: value, **(ANY_TOKEN if name == "ROSTER_JWT_JWKS" else {})}
-    result = roster("serve", "--port", "0", **environment)
+    result = invoke("serve", "--port", "0", **environment)
     assert ended(result, 2, f"{name}: {problem}")
 
 
 @pytest.mark.parametrize("name", ["ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"])
-def test_a_key_set_without_issuer_or_audience_stops_the_start(roster: Roster, name: str) -> None:
+def test_a_key_set_without_issuer_or_audience_stops_the_start(invoke: Roster, name: str) -> None:
     environment = {"ROSTER_JWT_JWKS": "keys.json", **ANY_TOKEN}
     del environment[name]
     problem = "must be set with ROSTER_JWT_JWKS; * accepts any value"
-    assert ended(roster("serve", "--port", "0", **environment), 2, f"{name}: {problem}")
+    assert ended(invoke("serve", "--port", "0", **environment), 2, f"{name}: {problem}")
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -344,14 +344,16 @@ def claims(token: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("expires", "seconds"), [("90s", 90), ("15m", 900), ("1h", 3600), ("365d", 365 * 86400)]
 )
-def test_a_token_says_what_it_was_told(roster: Roster, expires: str, seconds: int) -> None:
+def test_a_token_has_the_claims_of_the_options_and_settings(
+    invoke: Roster, expires: str, seconds: int
+) -> None:
     settings = {
         "ROSTER_JWT_SECRET": "hush" * 8,
         "ROSTER_JWT_ISSUER": "https://i.example, https://j.example",
         "ROSTER_JWT_AUDIENCE": "roster,api://roster",
     }
     scopes = ("--scope", "users:read users:write", "--scope", "users:read")
-    result = roster("token", *scopes, "--expires", expires, "--subject", "ann", **settings)
+    result = invoke("token", *scopes, "--expires", expires, "--subject", "ann", **settings)
     assert (result.returncode, result.stderr) == (0, "")
     found = claims(result.stdout)
     assert found.pop("exp") - found.pop("iat") == seconds
@@ -363,8 +365,8 @@ def test_a_token_says_what_it_was_told(roster: Roster, expires: str, seconds: in
     }
 
 
-def test_a_token_has_no_issuer_and_audience_where_any_is_accepted(roster: Roster) -> None:
-    result = roster("token", "--scope", "users:read", ROSTER_JWT_SECRET="hush" * 8, **ANY_TOKEN)
+def test_a_token_has_no_issuer_and_audience_if_any_is_accepted(invoke: Roster) -> None:
+    result = invoke("token", "--scope", "users:read", ROSTER_JWT_SECRET="hush" * 8, **ANY_TOKEN)
     assert claims(result.stdout).keys() == {"exp", "iat", "scope"}
 
 
@@ -372,8 +374,8 @@ def test_a_token_has_no_issuer_and_audience_where_any_is_accepted(roster: Roster
     "scopes",
     ["users:write", "users:read users:write", "users:erase", "read:users", "groups:write", "admin"],
 )
-def test_a_token_that_permits_changes_needs_a_subject(roster: Roster, scopes: str) -> None:
-    result = roster("token", "--scope", scopes, ROSTER_JWT_SECRET="hush" * 8)
+def test_a_token_that_permits_changes_needs_a_subject(invoke: Roster, scopes: str) -> None:
+    result = invoke("token", "--scope", scopes, ROSTER_JWT_SECRET="hush" * 8)
     assert (result.returncode, result.stdout) == (2, "")
     scope = scopes.removeprefix("users:read ")
     line = f"--subject is required for the scope {scope}: a change must name its author."
@@ -396,19 +398,19 @@ def test_a_token_that_permits_changes_needs_a_subject(roster: Roster, scopes: st
         ["--scope", "users:read", "--subject", "a\nb"],
     ],
 )
-def test_a_token_that_can_not_be_meant_is_status_2(roster: Roster, arguments: list[str]) -> None:
-    result = roster("token", *arguments, ROSTER_JWT_SECRET="hush" * 8)
+def test_an_invalid_token_option_is_status_2(invoke: Roster, arguments: list[str]) -> None:
+    result = invoke("token", *arguments, ROSTER_JWT_SECRET="hush" * 8)
     assert (result.returncode, result.stdout) == (2, "")
     assert "hush" not in result.stderr
 
 
 @pytest.mark.parametrize("more", [{}, {"ROSTER_JWT_JWKS": "keys.json", **ANY_TOKEN}])
-def test_only_who_has_the_secret_signs_tokens(roster: Roster, more: dict[str, str]) -> None:
-    result = roster("token", "--scope", "users:read", **more)
+def test_signing_a_token_requires_the_secret(invoke: Roster, more: dict[str, str]) -> None:
+    result = invoke("token", "--scope", "users:read", **more)
     assert ended(result, 2, "ROSTER_JWT_SECRET: must be set to sign tokens")
 
 
-def test_another_server_refuses_an_unusable_key_set(tmp_path: Path) -> None:
+def test_another_server_does_not_start_with_an_unusable_key_set(tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text('{"keys": []}')
     command = [sys.executable, "-c", "import entrypoints.wsgi"]
     environment = {
@@ -422,7 +424,7 @@ def test_another_server_refuses_an_unusable_key_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ROSTER_ALLOW_OPEN", "ROSTER_JWT_SECRET"])
-def test_another_server_must_be_told_that_the_service_is_open(tmp_path: Path, name: str) -> None:
+def test_another_server_requires_a_setting_to_start_openly(tmp_path: Path, name: str) -> None:
     command = [sys.executable, "-c", "from entrypoints.wsgi import app; print(app.name)"]
     environment = {"ROSTER_DATABASE_URL": "memory://"}
     refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
@@ -433,7 +435,7 @@ def test_another_server_must_be_told_that_the_service_is_open(tmp_path: Path, na
     assert served.stdout == "roster\n", served.stderr
 
 
-def test_another_server_does_not_get_an_application_that_is_open_to_all_origins(
+def test_another_server_does_not_start_openly_with_all_origins(
     tmp_path: Path,
 ) -> None:
     command = [sys.executable, "-c", "import entrypoints.wsgi"]

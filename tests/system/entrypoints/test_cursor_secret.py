@@ -16,17 +16,17 @@ from entrypoints.settings import Settings
 
 USERS = "/api/v1/users"
 LISTS = ("", "sort=email", "sort=-name,role", "filter[role]=user")
-OF_THE_OLD_DEFAULT = "DUt0815VyS_JWzFd"
+CURSOR_OF_FORMER_DEFAULT = "DUt0815VyS_JWzFd"
 
 Process = Callable[..., FlaskClient]
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
-    """Makes a client of a new process over a database, in which there is one user."""
+    """Creates a client of a new process over a database with one user."""
     with ExitStack() as stack:
 
-        def made(database: str = "roster", **environment: str) -> FlaskClient:
+        def new_process(database: str = "roster", **environment: str) -> FlaskClient:
             url = f"sqlite:///{tmp_path}/{database}.db"
             engine = make_engine(url)
             schema.upgrade(engine)
@@ -39,7 +39,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
             client.post(USERS, json={"data": {"type": "users", "attributes": user}})
             return client
 
-        yield made
+        yield new_process
 
 
 def cursor(client: FlaskClient, query: str) -> Any:
@@ -57,36 +57,34 @@ def drop_secrets(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_processes_over_one_database_make_the_same_cursors(process: Process) -> None:
+def test_processes_with_the_same_database_create_the_same_cursors(process: Process) -> None:
     one, other = process(), process()
     assert cursors(one) == cursors(other)
-    for query, made in zip(LISTS, cursors(one), strict=True):
-        assert other.get(f"{USERS}?{query}&page[after]={made}").status_code == 200
+    for query, created in zip(LISTS, cursors(one), strict=True):
+        assert other.get(f"{USERS}?{query}&page[after]={created}").status_code == 200
 
 
-def test_another_database_makes_others(process: Process) -> None:
+def test_cursors_of_another_database_differ(process: Process) -> None:
     mine, theirs = cursors(process()), cursors(process("other"))
     assert all(one != other for one, other in zip(mine, theirs, strict=True))
 
 
-def test_nobody_can_make_cursors_by_the_former_default(process: Process) -> None:
-    refused = process().get(f"{USERS}?page[after]={OF_THE_OLD_DEFAULT}")
+def test_cursors_with_the_former_default_secret_are_rejected(process: Process) -> None:
+    refused = process().get(f"{USERS}?page[after]={CURSOR_OF_FORMER_DEFAULT}")
     assert refused.status_code == 400
     assert refused.json["errors"][0]["code"] == "invalid_cursor"
     explicit = process(ROSTER_CURSOR_SECRET="roster")
-    assert explicit.get(f"{USERS}?page[after]={OF_THE_OLD_DEFAULT}").status_code == 200
+    assert explicit.get(f"{USERS}?page[after]={CURSOR_OF_FORMER_DEFAULT}").status_code == 200
 
 
-def test_with_a_secret_of_its_own_a_service_does_not_need_the_stored_one(
-    process: Process, tmp_path: Path
-) -> None:
+def test_a_configured_secret_replaces_the_stored_one(process: Process, tmp_path: Path) -> None:
     mine = process(ROSTER_CURSOR_SECRET="hush")
     drop_secrets(tmp_path)
     assert cursors(mine) == cursors(process("other", ROSTER_CURSOR_SECRET="hush"))
     assert cursors(mine) != cursors(process("other", ROSTER_CURSOR_SECRET="husk"))
 
 
-def test_a_secret_may_have_bytes_that_are_no_utf_8(process: Process) -> None:
+def test_a_secret_may_have_bytes_that_are_not_utf_8(process: Process) -> None:
     assert len(cursors(process(ROSTER_CURSOR_SECRET="hush\udcff"))) == len(LISTS)
 
 
@@ -97,14 +95,14 @@ def test_the_stored_secret_is_read_once_by_each_process(process: Process, tmp_pa
     assert cursors(client) == before
 
 
-def test_without_its_secret_a_service_says_so_and_still_judges_the_rest(
+def test_without_the_stored_secret_lists_are_503_and_other_requests_work(
     process: Process, tmp_path: Path
 ) -> None:
     client = process()
     drop_secrets(tmp_path)
     for query in (*LISTS, "page[after]=AAAA"):
-        answer = client.get(f"{USERS}?{query}")
-        assert (answer.status_code, answer.json["errors"][0]["code"]) == (503, "not_migrated")
-        assert "Retry-After" in answer.headers
+        response = client.get(f"{USERS}?{query}")
+        assert (response.status_code, response.json["errors"][0]["code"]) == (503, "not_migrated")
+        assert response.headers["Retry-After"] == "1"
     assert client.get(f"{USERS}/1").status_code == 200
     assert client.get(f"{USERS}?page[size]=0").status_code == 400

@@ -34,7 +34,7 @@ def test_a_line_sets_a_variable(tmp_path: Path, line: str, value: str) -> None:
     assert read(tmp_path, f"{line}\n") == {"ROSTER_X": value}
 
 
-def test_comments_and_variables_of_others_are_passed_over(tmp_path: Path) -> None:
+def test_comments_and_foreign_variables_are_ignored(tmp_path: Path) -> None:
     text = """
 # ROSTER_A=1
 ; ROSTER_B=1

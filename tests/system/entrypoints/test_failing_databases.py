@@ -1,4 +1,4 @@
-"""Whatever a database refuses, a command ends with one line that says what it was."""
+"""A command that fails because of its database ends with one line that contains the reason."""
 
 import os
 import signal
@@ -44,12 +44,12 @@ COMMANDS = [
     "db check",
     "db downgrade base --yes",
 ]
-REFUSALS = {
-    "nobody listens, PostgreSQL": ("postgresql://ann:hush@127.0.0.1:1/roster", "refused"),
-    "nobody listens, MariaDB": ("mariadb+pymysql://ann:hush@127.0.0.1:1/roster", "refused"),
+UNUSABLE = {
+    "closed port, PostgreSQL": ("postgresql://ann:hush@127.0.0.1:1/roster", "refused"),
+    "closed port, MariaDB": ("mariadb+pymysql://ann:hush@127.0.0.1:1/roster", "refused"),
     "unknown host, PostgreSQL": ("postgresql://ann:hush@no-such-host.invalid/x", "no-such-host"),
     "unknown host, MariaDB": ("mariadb+pymysql://ann:hush@no-such-host.invalid/x", "no-such-host"),
-    "a host name that is none": (f"mariadb+pymysql://ann:hush@{'a' * 80}.test/x", "a.test"),
+    "invalid host name": (f"mariadb+pymysql://ann:hush@{'a' * 80}.test/x", "a.test"),
     "no socket": ("postgresql://ann:hush@/roster?host=/no/such/folder", "/no/such/folder"),
     "no folder": ("sqlite:////no/such/folder/roster.db", "/no/such/folder"),
     "a folder": ("sqlite:////tmp", "folder"),
@@ -68,28 +68,30 @@ def is_one_line(stderr: str) -> bool:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where commands are run; people.csv is there."""
+    """The working directory of commands, with the file people.csv."""
     (tmp_path / "people.csv").write_text("email,name\nann@example.org,Ann\n" * 50)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("refusal", REFUSALS)
-def test_each_command_says_why_it_has_no_database(folder: Path, command: str, refusal: str) -> None:
-    url, cause = REFUSALS[refusal]
+@pytest.mark.parametrize("kind_of_url", UNUSABLE)
+def test_each_command_reports_why_it_has_no_database(
+    folder: Path, command: str, kind_of_url: str
+) -> None:
+    url, cause = UNUSABLE[kind_of_url]
     result = CliRunner().invoke(main, command.split(), env={"ROSTER_DATABASE_URL": url})
     assert result.exit_code == 1
     assert is_one_line(result.stderr)
     assert cause in result.stderr
 
 
-@pytest.mark.parametrize("refusal", REFUSALS)
-def test_the_service_says_why_it_does_not_start(
-    roster: Roster, tmp_path: Path, refusal: str
+@pytest.mark.parametrize("kind_of_url", UNUSABLE)
+def test_the_service_reports_why_it_does_not_start(
+    roster: Roster, tmp_path: Path, kind_of_url: str
 ) -> None:
     (tmp_path / "people.csv").write_text("email,name\nann@example.org,Ann\n" * 50)
-    url, cause = REFUSALS[refusal]
+    url, cause = UNUSABLE[kind_of_url]
     result = roster("serve", "--port", "0", ROSTER_DATABASE_URL=url)
     assert (result.returncode, result.stdout) == (1, "")
     assert is_one_line(result.stderr)
@@ -147,8 +149,8 @@ def test_a_bad_url_stops_a_command_with_a_reason_that_does_not_repeat_it(
     assert [each.name for each in folder.iterdir()] == ["people.csv"]
 
 
-def result_of(url: str, command: str) -> str:
-    """What a command that fails says."""
+def error_of(url: str, command: str) -> str:
+    """Returns the error message of a command that fails."""
     environment = {"ROSTER_DATABASE_URL": url, "ROSTER_REQUEST_SECONDS": "5"}
     result = CliRunner().invoke(main, command.split(), env=environment)
     assert result.exit_code == 1, result.output
@@ -160,27 +162,27 @@ def result_of(url: str, command: str) -> str:
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
 def test_a_database_that_does_not_exist_is_named(request, kind: str, command: str) -> None:
     url = request.getfixturevalue(kind).url("roster_nowhere")
-    assert "roster_nowhere" in result_of(url, command)
+    assert "roster_nowhere" in error_of(url, command)
 
 
 @pytest.mark.parametrize("command", ["db upgrade", "users list"])
-def test_a_wrong_password_is_said_to_be_wrong(mariadb, mariadb_url: str, command: str) -> None:
+def test_a_wrong_password_is_reported(mariadb, mariadb_url: str, command: str) -> None:
     name = make_url(mariadb_url).database
     mariadb.execute("CREATE OR REPLACE USER shy@localhost IDENTIFIED BY 'hush'")
     mariadb.execute(f"GRANT ALL ON {name}.* TO shy@localhost")
-    said = result_of(mariadb_url.replace("roster@", "shy:hushhush@"), command)
-    assert "Access denied" in said
-    assert "password" in said
+    error = error_of(mariadb_url.replace("roster@", "shy:hushhush@"), command)
+    assert "Access denied" in error
+    assert "password" in error
 
 
 def test_tls_that_the_server_does_not_have_is_named() -> None:
-    """Over a socket there is none, so a server that only speaks plainly stands in."""
+    """The test servers use sockets, so a TCP server that rejects TLS replaces them."""
 
     def refuse() -> None:
         client, _ = listening.accept()
         with client:
             client.recv(8)
-            client.sendall(b"N")  # to SSLRequest: not willing
+            client.sendall(b"N")  # the rejection of SSLRequest
             client.recv(1)
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
@@ -188,34 +190,36 @@ def test_tls_that_the_server_does_not_have_is_named() -> None:
         thread.start()
         port = listening.getsockname()[1]
         url = f"postgresql://ann:hush@127.0.0.1:{port}/x?sslmode=require&gssencmode=disable"
-        said = result_of(url, "db current")
+        error = error_of(url, "db current")
         thread.join(10)
-    assert "SSL" in said
+    assert "SSL" in error
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_a_role_that_may_not_create_tables_is_told_so(request, kind: str) -> None:
+def test_a_role_without_the_permission_to_create_tables_is_reported(request, kind: str) -> None:
     server = request.getfixturevalue(kind)
     url = server.new_database()
     server.execute("DROP ROLE IF EXISTS modest")
     server.execute("CREATE ROLE modest LOGIN")
-    said = result_of(url.replace("postgres@", "modest@"), "db upgrade")
-    assert said.startswith("Error: not_permitted: ")
-    assert "permission denied for schema public" in said
+    error = error_of(url.replace("postgres@", "modest@"), "db upgrade")
+    assert error.startswith("Error: not_permitted: ")
+    assert "permission denied for schema public" in error
     server.execute("DROP ROLE modest")
 
 
-def test_a_mariadb_user_that_may_not_create_tables_is_told_so(mariadb, mariadb_url: str) -> None:
+def test_a_mariadb_user_without_the_permission_to_create_tables_is_reported(
+    mariadb, mariadb_url: str
+) -> None:
     name = make_url(mariadb_url).database
     mariadb.execute("CREATE OR REPLACE USER modest@localhost")
     mariadb.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO modest@localhost")
-    said = result_of(mariadb_url.replace("roster@", "modest@"), "db upgrade")
-    assert said.startswith("Error: not_permitted: ")
-    assert "CREATE command denied" in said
+    error = error_of(mariadb_url.replace("roster@", "modest@"), "db upgrade")
+    assert error.startswith("Error: not_permitted: ")
+    assert "CREATE command denied" in error
 
 
-def test_a_locked_file_is_said_to_be_locked(sqlite_url: str) -> None:
-    schema_of(sqlite_url)
+def test_a_locked_file_is_reported(sqlite_url: str) -> None:
+    migrate(sqlite_url)
     with held(sqlite_url):
         environment = {"ROSTER_DATABASE_URL": sqlite_url, "ROSTER_REQUEST_SECONDS": "0.2"}
         command = ["users", "create", "--email", "ann@example.org", "--name", "Ann"]
@@ -225,15 +229,15 @@ def test_a_locked_file_is_said_to_be_locked(sqlite_url: str) -> None:
     assert "locked" in result.stderr
 
 
-def test_a_damaged_file_is_said_to_be_damaged(sqlite_url: str) -> None:
-    schema_of(sqlite_url)
+def test_a_damaged_file_is_reported(sqlite_url: str) -> None:
+    migrate(sqlite_url)
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
-    assert "malformed" in result_of(sqlite_url, "users list")
+    assert "malformed" in error_of(sqlite_url, "users list")
 
 
-def schema_of(url: str) -> None:
+def migrate(url: str) -> None:
     engine = make_engine(url)
     schema.upgrade(engine)
     engine.dispose()
@@ -244,7 +248,7 @@ _VIEW = (
     "CREATE VIEW users AS SELECT id, {} AS email, name, is_active, role, creation_time,"
     " update_time, version FROM people",
 )
-SPOIL = {
+DAMAGE = {
     "sqlite": (
         "INSERT INTO users VALUES (1, 'a@x.test', 'a@x.test', 'A', 'a', 1, 'user', 'no time',"
         " 'no time', 1, NULL)",
@@ -252,21 +256,21 @@ SPOIL = {
     "postgresql": (_VIEW[0], _VIEW[1].format("(1 / 0)::text")),
     "mariadb": (_VIEW[0], _VIEW[1].format("email"), "DROP TABLE answer_subjects, people"),
 }
-"""What makes a list of users fail for a reason that Roster does not know."""
+"""Statements after which a list of users fails for an unknown reason."""
 
 
 @pytest.mark.parametrize("kind", ["sqlite_url", "postgresql_url", "mariadb_url"])
-def test_a_fault_is_one_line_unless_its_traceback_is_wanted(request, kind: str) -> None:
+def test_an_unknown_error_is_one_line_unless_its_traceback_is_requested(request, kind: str) -> None:
     url = request.getfixturevalue(kind)
     engine = make_engine(url)
     schema.upgrade(engine)
     with engine.connect() as connection:
-        for statement in SPOIL[engine.dialect.name]:
+        for statement in DAMAGE[engine.dialect.name]:
             connection.exec_driver_sql(statement)
     engine.dispose()
-    said = result_of(url, "users list")
-    assert said.startswith("Error: internal_error: ")
-    assert "--traceback" in said
+    error = error_of(url, "users list")
+    assert error.startswith("Error: internal_error: ")
+    assert "--traceback" in error
     command = [ROSTER, "--traceback", "users", "list"]
     environment = {"ROSTER_DATABASE_URL": url}
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
@@ -274,8 +278,8 @@ def test_a_fault_is_one_line_unless_its_traceback_is_wanted(request, kind: str) 
     assert shown.stderr.startswith("Traceback")
 
 
-def test_a_full_disk_below_the_output_is_named(roster: Roster) -> None:
-    roster("db", "upgrade")
+def test_a_full_disk_below_the_output_is_named(invoke: Roster) -> None:
+    invoke("db", "upgrade")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [ROSTER, "openapi"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
@@ -287,9 +291,9 @@ def test_a_full_disk_below_the_output_is_named(roster: Roster) -> None:
 
 @pytest.mark.parametrize("arguments", ["--help", "--version", "users --help", "users list"])
 def test_a_full_disk_below_help_and_tables_is_named(
-    roster: Roster, tmp_path: Path, arguments: str
+    invoke: Roster, tmp_path: Path, arguments: str
 ) -> None:
-    roster("db", "upgrade")
+    invoke("db", "upgrade")
     command = [ROSTER, *arguments.split()]
     with Path("/dev/full").open("w") as full:
         pipes = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
@@ -316,17 +320,17 @@ def test_a_full_disk_below_help_and_tables_is_named(
         "openapi",
     ],
 )
-def test_a_closed_output_is_named(roster: Roster, tmp_path: Path, arguments: str) -> None:
-    roster("db", "upgrade")
-    roster("users", "create", "--email", "ann@example.org", "--name", "Ann")
+def test_a_closed_output_is_named(invoke: Roster, tmp_path: Path, arguments: str) -> None:
+    invoke("db", "upgrade")
+    invoke("users", "create", "--email", "ann@example.org", "--name", "Ann")
     closed = ["sh", "-c", '"$0" "$@" >&-', ROSTER, *arguments.split()]
     done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: file_failed: standard output: Bad file descriptor.\n"
 
 
-def test_a_closed_input_is_named(roster: Roster, tmp_path: Path) -> None:
-    roster("db", "upgrade")
+def test_a_closed_input_is_named(invoke: Roster, tmp_path: Path) -> None:
+    invoke("db", "upgrade")
     closed = ["sh", "-c", '"$0" users import - <&-', ROSTER]
     done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (1, "")
@@ -335,7 +339,7 @@ def test_a_closed_input_is_named(roster: Roster, tmp_path: Path) -> None:
 
 @contextmanager
 def held(url: str) -> Iterator[None]:
-    """Another process migrates, or writes."""
+    """In the block, another process migrates or writes."""
     parts = make_url(url)
     with ExitStack() as stack:
         if url.startswith("sqlite"):
@@ -353,7 +357,7 @@ def held(url: str) -> Iterator[None]:
 
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
 def url(request: pytest.FixtureRequest) -> str:
-    """A database that an upgrade has something to do in."""
+    """A database that an upgrade changes."""
     url = str(request.getfixturevalue(request.param))
     engine = make_engine(url)
     schema.upgrade(engine, "0004")
@@ -373,7 +377,7 @@ def upgrading(url: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def test_an_upgrade_says_what_it_waits_for_and_goes_on_when_that_ends(url: str) -> None:
+def test_an_upgrade_reports_that_it_waits_for_a_lock_and_continues(url: str) -> None:
     with ExitStack() as stack:
         lock = stack.enter_context(ExitStack())
         lock.enter_context(held(url))
@@ -390,9 +394,9 @@ def test_an_upgrade_that_waits_is_ended_by_ctrl_c_without_a_traceback(url: str) 
         assert process.stderr
         assert process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert "Traceback" not in said
+        assert "Traceback" not in error
 
 
 @pytest.mark.parametrize(
@@ -413,9 +417,9 @@ def test_no_password_is_in_a_reason(text: str, expected: str) -> None:
 
 
 def test_a_reason_is_one_line_of_a_bounded_length() -> None:
-    said = reason(psycopg2.OperationalError("a very\nlong one " * 10_000))
-    assert "\n" not in said
-    assert len(said) <= MAX_LENGTH
+    error = reason(psycopg2.OperationalError("a very\nlong one " * 10_000))
+    assert "\n" not in error
+    assert len(error) <= MAX_LENGTH
 
 
 def test_no_value_of_a_row_is_in_a_reason() -> None:

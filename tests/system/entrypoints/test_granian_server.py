@@ -1,4 +1,4 @@
-"""The server's main loop, and signals that come whatever it is doing."""
+"""The main loop of the server handles signals at any time."""
 
 import signal
 import sys
@@ -18,7 +18,7 @@ from entrypoints.granian_server import Server
 
 
 class Stuck(Exception):
-    """What was to end soon did not."""
+    """A call did not end in time."""
 
 
 def give_up(*_: object) -> None:
@@ -27,7 +27,7 @@ def give_up(*_: object) -> None:
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """Inside, a wait for a lock that never comes free ends in Stuck."""
+    """In the block, an endless wait raises Stuck."""
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, 3)
     try:
@@ -39,7 +39,7 @@ def soon() -> Iterator[None]:
 
 @contextmanager
 def watching(look: Callable[[FrameType], None]) -> Iterator[None]:
-    """Inside, look before every line of Python that runs."""
+    """In the block, calls `look` before every line of Python."""
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         if event == "line":
@@ -56,7 +56,7 @@ def watching(look: Callable[[FrameType], None]) -> Iterator[None]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """One that takes signals, and has no workers."""
+    """A server without workers that handles signals."""
     made = Server("roster", interface=Interfaces.WSGI)
     made.workers = 0
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
@@ -67,7 +67,7 @@ def server() -> Iterator[Server]:
         signal.signal(each, handler)
 
 
-def test_signals_while_it_waits_never_block_it(server: Server) -> None:
+def test_signals_while_the_server_waits_do_not_block_it(server: Server) -> None:
     with soon(), watching(lambda _: signal.raise_signal(signal.SIGHUP)):
         server.main_loop_interrupt.wait()
 
@@ -86,7 +86,7 @@ def test_sigterm_ends_the_loop_in_any_line_of_it(server: Server) -> None:
         with soon(), watching(look):
             server._serve_loop(None, None)
         if seen[:moment].count("_reload") and seen[moment - 1] == "wait":
-            break  # it has reloaded, and is where it began
+            break  # the loop has reloaded, and waits again
     assert moment > 10
 
 
@@ -109,19 +109,19 @@ class Ended:
         self.exitcode = exitcode
 
     def terminate(self) -> None:
-        """Do nothing: it has ended."""
+        """Does nothing."""
 
     start = terminate
 
     def join(self, timeout: float | None = None) -> None:
-        """Return at once."""
+        """Returns at once."""
 
     def is_alive(self) -> bool:
         return False
 
 
 @pytest.mark.parametrize(("exitcode", "counts"), [(0, False), (-9, False), (-15, False), (1, True)])
-def test_only_a_worker_that_failed_counts_towards_the_end_of_the_service(
+def test_only_failed_workers_count_towards_the_end_of_the_service(
     exitcode: int, *, counts: bool
 ) -> None:
     class OfEnded(Server):

@@ -1,4 +1,4 @@
-"""What is logged, whoever it comes from, is a line of its own and nothing but text."""
+"""Every log entry begins a line, and has only printable text."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ HOSTILE = "\x1b[2J\x9b31m\r\n2026-11-26T09:30:00Z [info     ] forged\x0b\x85\u20
 
 @pytest.fixture(params=["json", "text"])
 def log_format(request: pytest.FixtureRequest) -> Any:
-    """Each of the formats, for as long as the test takes."""
+    """Each of the formats. The configuration is restored after the test."""
     before = structlog.get_config()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -25,7 +25,7 @@ def log_format(request: pytest.FixtureRequest) -> Any:
 
 
 def log_all(log_format: str) -> None:
-    """Something hostile in each place of an event, by Roster's log and by a library's."""
+    """Logs hostile text in each part of an entry, from Roster and from a library."""
     logs.configure(log_format)
     log = structlog.get_logger()
     log.info("request", path=HOSTILE, method="\x1b[31mGET")
@@ -35,11 +35,11 @@ def log_all(log_format: str) -> None:
     handler.setFormatter(logged.pop("()")(**logged))
     library = logging.Logger("library")
     library.addHandler(handler)
-    for tell in (log.error, library.error):
+    for log_error in (log.error, library.error):
         try:
             raise ValueError(HOSTILE)
         except ValueError:
-            tell("fault", exc_info=True)
+            log_error("fault", exc_info=True)
     library.warning(HOSTILE)
 
 
@@ -48,12 +48,18 @@ def test_every_event_begins_one_line(log_format: str, capsys: pytest.CaptureFixt
     written = capsys.readouterr().out
     lines = written.split("\n")
     assert lines.pop() == ""
-    assert lines == written.splitlines()  # which knows of more ends of lines than one
+    assert lines == written.splitlines()  # splitlines also splits at other separators than \n
     assert all(line.isprintable() for line in lines)
     assert len([line for line in lines if not line.startswith("    ")]) == 5
     if log_format == "json":
-        told = [json.loads(line) for line in lines]
-        assert [each["event"] for each in told] == ["request", HOSTILE, "fault", "fault", HOSTILE]
-        assert told[0]["path"] == HOSTILE
+        entries = [json.loads(line) for line in lines]
+        assert [each["event"] for each in entries] == [
+            "request",
+            HOSTILE,
+            "fault",
+            "fault",
+            HOSTILE,
+        ]
+        assert entries[0]["path"] == HOSTILE
     else:
         assert "    ValueError: \\u001b[2J" in written

@@ -1,4 +1,4 @@
-"""Packages that hide or replace Roster's own are reported in one line that says what to do."""
+"""Packages that hide or replace Roster's packages are reported in one line with a remedy."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def test_a_module_in_pythonpath_is_reported(roster: Roster, tmp_path: Path) -> N
     assert result.stderr.count("\n") == 1
 
 
-def test_directories_that_are_no_packages_hide_nothing(roster: Roster, tmp_path: Path) -> None:
+def test_directories_that_are_not_packages_hide_nothing(roster: Roster, tmp_path: Path) -> None:
     for name in PACKAGES:
         (tmp_path / name).mkdir()
     result = roster("--help", PYTHONPATH=".")

@@ -1,4 +1,4 @@
-"""Which connections are ended, and that looking at them disturbs nothing else that is open."""
+"""Connections of slow clients are closed. Finding them does not affect other open files."""
 
 import socket
 import sqlite3
@@ -79,7 +79,7 @@ def is_ended(connection: socket.socket) -> bool:
 
 SECONDS = 28
 LATER = 100
-"""Seconds from now at which everything is overdue, as far as the clock of the tests says."""
+"""Seconds after which every client is overdue."""
 
 
 def watcher(listener: Listener, progress: Progress) -> SlowClients:
@@ -100,7 +100,7 @@ def test_a_client_that_does_not_finish_a_body_is_ended(listener: Listener) -> No
 
 
 def test_a_request_that_has_arrived_is_never_ended(listener: Listener) -> None:
-    """Even while the body of another is overdue, and however long it takes."""
+    """The body of another request is overdue."""
     progress = Progress()
     slow_clients = watcher(listener, progress)
     arrived, incomplete = dict[str, Any](), dict[str, Any]()
@@ -116,8 +116,8 @@ def test_a_request_that_has_arrived_is_never_ended(listener: Listener) -> None:
     assert any(map(is_ended, connections))
 
 
-def test_without_an_overdue_body_nobody_is_ended(listener: Listener) -> None:
-    """Such as a request that still waits for a thread."""
+def test_without_an_overdue_body_no_connection_is_ended(listener: Listener) -> None:
+    """A complete request may still wait for a thread."""
     progress = Progress()
     slow_clients = watcher(listener, progress)
     connection = listener.accept()
@@ -139,7 +139,7 @@ def test_no_more_connections_are_ended_than_bodies_are_overdue(listener: Listene
     assert (is_ended(first), is_ended(second)) == (True, False)
 
 
-def test_a_later_request_protects_no_client_that_waited_before(listener: Listener) -> None:
+def test_a_later_request_does_not_protect_an_earlier_client(listener: Listener) -> None:
     progress, incomplete, later = Progress(), dict[str, Any](), dict[str, Any]()
     slow_clients = watcher(listener, progress)
     connection = listener.accept()
@@ -154,7 +154,7 @@ def sending(stack: ExitStack) -> tuple[socket.socket, socket.socket]:
     """The client's and the server's end of a connection on which more is sent than is read."""
     listening = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
     client = stack.enter_context(closing(socket.socket()))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # and so it does not grow
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # a fixed size
     client.connect(listening.getsockname())
     server = stack.enter_context(closing(listening.accept()[0]))
     server.setblocking(False)
@@ -171,14 +171,14 @@ def send_all(server: socket.socket) -> None:
 
 @pytest.mark.parametrize("requests_sent", [b"", b"GET / HTTP/1.1\r\n"])
 def test_a_client_that_does_not_read_is_closed(requests_sent: bytes) -> None:
-    """Also if it sends more meanwhile, so that the connection is never idle."""
+    """The client may send further requests, so that the connection is never idle."""
     with ExitStack() as stack:
         client, server = sending(stack)
         clients = SlowClients(server.getsockname()[1], seconds=SECONDS, idle_seconds=30)
         for seconds in (0, 20, 29):
             clients.end_overdue(monotonic() + seconds)
             client.send(requests_sent)
-        send_all(server)  # it is full, not closed
+        send_all(server)  # the connection is full, not closed
         clients.end_overdue(monotonic() + 31)
         with pytest.raises(BrokenPipeError):
             server.send(b"x")

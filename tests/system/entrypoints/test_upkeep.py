@@ -1,4 +1,4 @@
-"""Maintenance outlives whatever the store does."""
+"""Maintenance continues after failures of the store."""
 
 from contextlib import AbstractContextManager
 
@@ -19,10 +19,10 @@ class FailingStore:
         raise next(self._errors)
 
     def purge(self) -> None:
-        raise AssertionError("it is not reached")
+        raise AssertionError("purge is not called")
 
 
-def test_a_failure_is_logged_once_for_those_of_one_kind_in_a_row() -> None:
+def test_consecutive_failures_of_one_kind_are_logged_once() -> None:
     store = FailingStore(Unavailable(), Unavailable(), ValueError("ann@example.org"), Unavailable())
     upkeep = Maintenance(store, batch_seconds=1)
     with capture_logs() as lines:

@@ -1,4 +1,4 @@
-"""What was asked for, what was answered, and what is there in the end."""
+"""Compares the requests and replies of a run with the users that exist at its end."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,22 @@ User = tuple[str, str]  # its id and its name
 
 
 class Outcome(Enum):
-    """What an answer tells of what happened."""
+    """The meaning of a reply for the request."""
 
     DONE = "done"
-    REFUSED = "nothing happened: 503 with Retry-After in time, or nobody was there to be asked"
+    REFUSED = "nothing happened: 503 with Retry-After in time, or no connection"
     UNKNOWN = "it may have happened: outcome_unknown, or the connection broke"
-    WRONG = "what no client should ever be told"
+    WRONG = "a reply that no client should receive"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answer, or its lack."""
+class Reply:
+    """A response, or the error instead of one."""
 
     began: float
     ended: float
     outcome: Outcome
-    told: str
+    summary: str
     document: Any = None
 
     @property
@@ -36,10 +36,10 @@ class Answer:
 
 @dataclass
 class Task:
-    """Something to be done once: asked for once, or under its key until it is acknowledged.
+    """A change that must happen once. A task with a key is retried until it is acknowledged.
 
-    The users that it makes have the emails, in the order given; the first has the name, unless
-    it is changed later.
+    The task creates users with the emails, in this order. The first has the name, unless a later
+    task changes it.
     """
 
     emails: tuple[str, ...]
@@ -48,11 +48,11 @@ class Task:
     path: str
     body: Mapping[str, Any]
     key: str | None = None
-    answers: list[Answer] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
 
     @property
     def outcome(self) -> Outcome:
-        found = {answer.outcome for answer in self.answers}
+        found = {reply.outcome for reply in self.replies}
         order = (Outcome.DONE, Outcome.UNKNOWN, Outcome.WRONG)
         return next((each for each in order if each in found), Outcome.REFUSED)
 
@@ -62,15 +62,15 @@ class Task:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Of the users that it made, as the first answer told them."""
-        document = next(each for each in self.answers if each.outcome is Outcome.DONE).document
+        """The ids of the created users, from the first successful reply."""
+        document = next(each for each in self.replies if each.outcome is Outcome.DONE).document
         results = document.get("atomic:results") or [document]
         return tuple(result["data"]["id"] for result in results)[: len(self.emails)]
 
 
 @dataclass(frozen=True)
 class Account:
-    """What came of a fault. From `lost` to `wrong_responses` there must be none."""
+    """The consequences of a fault. The counts from `lost` to `wrong_responses` must be 0."""
 
     tried: int
     acknowledged: int
@@ -103,7 +103,7 @@ DAMAGE = (
     "missing_events",
     "wrong_responses",
 )
-"""What there must be none of."""
+"""The fields that must be 0."""
 
 
 def _shown(cell: float) -> str:
@@ -111,41 +111,41 @@ def _shown(cell: float) -> str:
 
 
 def account(
-    makings: Sequence[Task],
+    creations: Sequence[Task],
     changes: Iterable[Sequence[Task]],
-    answers: Sequence[Answer],
+    replies: Sequence[Reply],
     users: Sequence[Mapping[str, Any]],
     events: Iterable[Mapping[str, Any]],
-    mended: float,
+    recovered_at: float,
 ) -> Account:
-    """Reckon it. `changes` are those of one user each, in the order in which they were sent.
+    """Returns the account. Each item of `changes` has the tasks for one user in order.
 
-    `events` are all that happened, in their order: they must lead to the users that are there.
+    The `events` must lead to the users.
     """
     found = {
         user["attributes"]["email"]: (user["id"], user["attributes"]["name"]) for user in users
     }
     series = list(changes)
-    tasks = [*makings, *(task for each in series for task in each)]
+    tasks = [*creations, *(task for each in series for task in each)]
     outcomes = Counter(task.outcome for task in tasks)
-    states = {id(task): _state(task, found) for task in makings}
+    states = {id(task): _state(task, found) for task in creations}
     return Account(
         tried=len(tasks),
         acknowledged=outcomes[Outcome.DONE],
         refused=outcomes[Outcome.REFUSED],
         unknown=outcomes[Outcome.UNKNOWN],
-        lost=sum(task.acknowledged and states[id(task)] == "absent" for task in makings)
+        lost=sum(task.acknowledged and states[id(task)] == "absent" for task in creations)
         + sum(_lost(each, found) for each in series),
-        duplicated=len(users) - len(found) + sum(_made_again(task, found) for task in makings),
+        duplicated=len(users) - len(found) + sum(_differs(task, found) for task in creations),
         half_applied=sum(state == "half" for state in states.values()),
         done_though_refused=sum(
-            task.outcome is Outcome.REFUSED and states[id(task)] != "absent" for task in makings
+            task.outcome is Outcome.REFUSED and states[id(task)] != "absent" for task in creations
         )
         + sum(_done_though_refused(each, found) for each in series),
         missing_events=len(_with_missing_events(users, events)),
-        wrong_responses=sum(answer.outcome is Outcome.WRONG for answer in answers),
-        failed_after_the_fault=len(_failed(answers, mended)),
-        seconds_to_recover=_recovery(answers, mended),
+        wrong_responses=sum(reply.outcome is Outcome.WRONG for reply in replies),
+        failed_after_the_fault=len(_failed(replies, recovered_at)),
+        seconds_to_recover=_recovery(replies, recovered_at),
     )
 
 
@@ -157,8 +157,8 @@ def _state(task: Task, found: Mapping[str, User]) -> str:
     return "whole" if whole else "half"
 
 
-def _made_again(task: Task, found: Mapping[str, User]) -> bool:
-    """Whether what is there is another than what was acknowledged."""
+def _differs(task: Task, found: Mapping[str, User]) -> bool:
+    """Returns True if a user has another id than the one acknowledged."""
     if not task.acknowledged:
         return False
     pairs = zip(task.emails, task.ids, strict=True)
@@ -166,7 +166,7 @@ def _made_again(task: Task, found: Mapping[str, User]) -> bool:
 
 
 def _lost(changes: Sequence[Task], found: Mapping[str, User]) -> int:
-    """The acknowledged changes after the one that is there."""
+    """The number of acknowledged changes after the last one that the user shows."""
     if not changes:
         return 0
     name = found.get(changes[0].emails[0], ("", ""))[1]
@@ -184,13 +184,13 @@ def _done_though_refused(changes: Sequence[Task], found: Mapping[str, User]) -> 
 def _with_missing_events(
     users: Sequence[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]
 ) -> set[str]:
-    """The ids of those to whose state their events do not lead, step by step."""
+    """The ids of the users whose events do not lead to their state."""
     broken = set()
     states: dict[str, dict[str, Any]] = {}
     versions: dict[str, int] = {}
     for event in events:
         user_id = event["subject_id"]
-        if user_id is None:  # an import, beside its users
+        if user_id is None:  # the event of an import, without a user
             continue
         state = states.setdefault(user_id, {})
         if event["version"] != versions.get(user_id, 0) + 1:
@@ -202,21 +202,23 @@ def _with_missing_events(
             state[name] = change["to"]
     there = {user["id"]: user["attributes"] for user in users}
     for user_id in states.keys() | there.keys():
-        told = states.get(user_id, {})
-        told = {name: value for name, value in told.items() if value is not None}
-        if {name: told.get(name) for name in ("email", "name")} != {
+        logged = states.get(user_id, {})
+        logged = {name: value for name, value in logged.items() if value is not None}
+        if {name: logged.get(name) for name in ("email", "name")} != {
             name: there.get(user_id, {}).get(name) for name in ("email", "name")
         }:
             broken.add(user_id)
     return broken
 
 
-def _failed(answers: Sequence[Answer], mended: float) -> list[Answer]:
-    return [each for each in answers if each.began > mended and each.outcome is not Outcome.DONE]
+def _failed(replies: Sequence[Reply], recovered_at: float) -> list[Reply]:
+    late = (each for each in replies if each.began > recovered_at)
+    return [each for each in late if each.outcome is not Outcome.DONE]
 
 
-def _recovery(answers: Sequence[Answer], mended: float) -> float:
-    """From the mending to the end of the last failure, or else to the first success."""
-    failed = _failed(answers, mended)
-    done = [each.ended for each in answers if each.ended > mended and each not in failed]
-    return max((each.ended for each in failed), default=min(done, default=mended)) - mended
+def _recovery(replies: Sequence[Reply], recovered_at: float) -> float:
+    """The seconds from the end of the fault to the last failure, or else to the first success."""
+    failed = _failed(replies, recovered_at)
+    done = [each.ended for each in replies if each.ended > recovered_at and each not in failed]
+    last = max((each.ended for each in failed), default=min(done, default=recovered_at))
+    return last - recovered_at

@@ -1,4 +1,4 @@
-"""Whether something grows, told by a line through what was seen of it."""
+"""The growth of a quantity, from a line through its samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from statistics import linear_regression
 
 @dataclass
 class Series:
-    """A quantity as it was seen, and when."""
+    """The samples of a quantity, with their times."""
 
     seconds: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
@@ -17,17 +17,17 @@ class Series:
         self.values.append(value)
 
     def since(self, seconds: float) -> "Series":
-        """What was seen from then on."""
+        """The samples from this time on."""
         first = sum(each < seconds for each in self.seconds)
         return Series(self.seconds[first:], self.values[first:])
 
     def at(self, seconds: float) -> float:
-        """As it was seen first from then on, or else last."""
+        """The first sample from this time on, or else the last sample."""
         return (self.since(seconds).values or self.values[-1:])[0]
 
     @property
     def growth(self) -> float:
-        """From the first look to the last by the line that fits best (least squares)."""
+        """The growth from the first sample to the last, by linear regression."""
         if len(self.seconds) < 2:
             return 0.0
         return linear_regression(self.seconds, self.values).slope * self._span()
@@ -47,4 +47,4 @@ class Series:
         return f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |"
 
 
-HEAD = "| seen | first | last | least | most | growth by the line |\n| --- |" + " ---: |" * 5
+HEAD = "| quantity | first | last | least | most | growth by the line |\n| --- |" + " ---: |" * 5

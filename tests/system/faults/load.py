@@ -1,4 +1,4 @@
-"""Clients that create, change and read users all the while, and take note of every answer."""
+"""Clients that continuously create, change and read users, and record every reply."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,24 +12,22 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from faults.accounts import Account, Answer, Outcome, Task, account
+from faults.accounts import Account, Outcome, Reply, Task, account
 from faults.service import DEADLINE, Service
-from faults.waiting import until
+from roster_process import ATOMIC, JSONAPI, USERS, until
 
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 _CLIENTS = 6
 _BEFORE = 200
-_GRACE = 1.5  # beyond the deadline, for a machine that has more to do
-_PAUSE = 0.02  # a client that is refused asks again, but not at once
+_GRACE = 1.5  # seconds beyond the deadline, for a busy machine
+_PAUSE = 0.02  # seconds before a client retries
 _IN_A_ROW = 20
-_UNTOLD = Answer(0, 0, Outcome.UNKNOWN, "not known at that time")
+_UNKNOWN = Reply(0, 0, Outcome.UNKNOWN, "not known at that time")
 
 
 class Load:
-    """Clients of services over one database, from entering until all are served well again.
+    """Clients of services over one database. At its end, all clients must succeed again.
 
-    With `breaks`, connections may break and be refused: the fault is in the service's processes.
+    With `breaks`, connections may break or be refused, because the processes of the service fail.
     Each client waits `pause` seconds between two requests.
     """
 
@@ -50,7 +48,7 @@ class Load:
             for number in range(_CLIENTS)
         ]
         self._pool = ThreadPoolExecutor(_CLIENTS)
-        self._mended = 0.0
+        self._recovered_at = 0.0
 
     def __enter__(self) -> Self:
         self._running = [self._pool.submit(client.run) for client in self._clients]
@@ -67,25 +65,25 @@ class Load:
             client.result()
 
     def stop(self) -> None:
-        """Sooner than when all is well."""
+        """Stops the clients, even if some requests still fail."""
         self._stop.set()
         self._pool.shutdown()
 
     def until_acknowledged(self, number: int) -> None:
-        """So many more than there are now."""
+        """Waits for this number of further acknowledged requests."""
         until(self._has(Outcome.DONE, self._count(Outcome.DONE) + number), within=30)
 
     def until_refused(self, rounds: int) -> None:
-        """So often more each client."""
+        """Waits until each client was rejected this number of times in a row."""
         until(lambda: all(client.refused_in_a_row >= rounds for client in self._clients), within=60)
 
-    def until_told(self, code: str, times: int) -> None:
-        """So often, on the whole."""
-        until(lambda: sum(code in answer.told for answer in self.answers()) >= times)
+    def until_received(self, code: str, times: int) -> None:
+        """Waits until the replies to all clients contain the code this number of times."""
+        until(lambda: sum(code in reply.summary for reply in self.replies()) >= times)
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Inside, nobody asks for anything."""
+        """In the block, the clients send no requests."""
         self._pauses.set()
         try:
             until(lambda: all(client.idle for client in self._clients))
@@ -94,67 +92,70 @@ class Load:
             self._pauses.clear()
 
     def move(self, service: Service) -> None:
-        """From their next requests on the clients ask another one."""
+        """The next requests go to another service."""
         self._service = service
         for client in self._clients:
             client.port = service.port
 
-    def mended(self) -> None:
-        """The fault is over from now on."""
-        self._mended = monotonic()
+    def recovered(self) -> None:
+        """Marks the end of the fault."""
+        self._recovered_at = monotonic()
 
-    def answers(self) -> list[Answer]:
-        return [answer for client in self._clients for answer in client.answers]
+    def replies(self) -> list[Reply]:
+        return [reply for client in self._clients for reply in client.replies]
+
+    def wrong_replies(self) -> list[str]:
+        return [each.summary for each in self.replies() if each.outcome is Outcome.WRONG]
 
     def account(self) -> Account:
-        """With what the service tells to be there."""
-        makings = [*self.others, *(task for each in self._clients for task in each.makings)]
+        """Returns the account with the users and events that the service has."""
+        creations = [*self.others, *(task for each in self._clients for task in each.creations)]
         changes = [client.changes for client in self._clients]
         users, events = self._service.users(), self._service.events()
-        return account(makings, changes, self.answers(), users, events, self._mended)
+        return account(creations, changes, self.replies(), users, events, self._recovered_at)
 
     def acknowledged(self) -> frozenset[int]:
-        """What is acknowledged by now, for `account_of`."""
+        """Identifies the tasks that are acknowledged now, for `account_of`."""
         return frozenset(id(task) for task in self._tasks() if task.acknowledged)
 
     def account_of(self, known: frozenset[int], restored: Service) -> Account:
-        """With what is told elsewhere, where only what was `known` must be."""
+        """Returns the account of a restored service, which must have the `known` tasks."""
 
         def then(task: Task) -> Task:
-            return task if id(task) in known else replace(task, answers=[_UNTOLD])
+            return task if id(task) in known else replace(task, replies=[_UNKNOWN])
 
-        makings = [then(task) for client in self._clients for task in client.makings]
+        creations = [then(task) for client in self._clients for task in client.creations]
         changes = [[then(task) for task in client.changes] for client in self._clients]
-        return account(makings, changes, [], restored.users(), restored.events(), 0)
+        return account(creations, changes, [], restored.users(), restored.events(), 0)
 
     def ids(self) -> list[int]:
-        """All that were told."""
+        """The ids in all replies."""
         return [int(each) for task in self._tasks() if task.acknowledged for each in task.ids]
 
     def _tasks(self) -> Iterator[Task]:
         for client in self._clients:
-            yield from (*client.makings, *client.changes)
+            yield from (*client.creations, *client.changes)
 
     def _has(self, outcome: Outcome, number: int) -> Callable[[], bool]:
-        """Fails at once when a client has come to its end by a fault of its own."""
+        """Returns a condition on the number of replies, which fails if a client has failed."""
 
-        def look() -> bool:
+        def has() -> bool:
             for client in self._running:
                 if client.done():
                     client.result()
             return self._count(outcome) >= number
 
-        return look
+        return has
 
     def _count(self, outcome: Outcome) -> int:
-        return sum(answer.outcome is outcome for answer in self.answers())
+        return sum(reply.outcome is outcome for reply in self.replies())
 
     def _is_well(self) -> bool:
-        return all(client.is_well(self._mended) for client in self._clients)
+        return all(client.is_well(self._recovered_at) for client in self._clients)
 
 
 class _Client:
-    """One connection, and the tasks that it sets itself."""
+    """A connection, and its tasks."""
 
     def __init__(
         self,
@@ -166,9 +167,9 @@ class _Client:
         breaks: bool,
         pause: float,
     ) -> None:
-        self.makings: list[Task] = []
+        self.creations: list[Task] = []
         self.changes: list[Task] = []
-        self.answers: list[Answer] = []
+        self.replies: list[Reply] = []
         self.refused_in_a_row = 0
         self.idle = False
         self._name = name
@@ -181,9 +182,9 @@ class _Client:
         self._http = HTTPConnection("127.0.0.1", self.port, timeout=10 * DEADLINE)
 
     def run(self) -> None:
-        """Until told to stop; a fault of the client's own ends it before, and is told."""
+        """Sends requests until the stop. Raises the exception of a failed client."""
         own = replace(creation(f"{self._name}@example.org", "own", self._name), name=None)
-        self.makings.append(own)
+        self.creations.append(own)
         self._do(own)
         for number, kind in zip(count(), cycle(["creation", "batch", "change", "read"])):
             while self._pauses.is_set() and not self._stop.is_set():
@@ -196,9 +197,9 @@ class _Client:
         self._http.close()
 
     def is_well(self, since: float) -> bool:
-        last = self.answers[-_IN_A_ROW:]
+        last = self.replies[-_IN_A_ROW:]
         return len(last) == _IN_A_ROW and all(
-            answer.began > since and answer.outcome is Outcome.DONE for answer in last
+            reply.began > since and reply.outcome is Outcome.DONE for reply in last
         )
 
     def _next(self, kind: str, number: int, own: str) -> None:
@@ -206,11 +207,11 @@ class _Client:
         key = name if number % 8 < 4 else None
         match kind:
             case "creation":
-                self.makings.append(creation(f"{name}@example.org", name, key))
-                self._do(self.makings[-1])
+                self.creations.append(creation(f"{name}@example.org", name, key))
+                self._do(self.creations[-1])
             case "batch":
-                self.makings.append(_batch(name, key))
-                self._do(self.makings[-1])
+                self.creations.append(_batch(name, key))
+                self._do(self.creations[-1])
             case "change":
                 self.changes.append(_change(f"{self._name}@example.org", name, own))
                 self._do(self.changes[-1])
@@ -218,11 +219,13 @@ class _Client:
                 self._read()
 
     def _do(self, task: Task) -> None:
-        """Once, or with a key until it is done."""
+        """Sends the task once, or with a key until it is acknowledged."""
         for _ in self._turns(task):
             headers = {"Idempotency-Key": task.key} if task.key else {}
             headers["Content-Type"] = ATOMIC if "operations" in task.path else JSONAPI
-            task.answers.append(self._ask(task.method, task.path, json.dumps(task.body), headers))
+            task.replies.append(
+                self._request(task.method, task.path, json.dumps(task.body), headers)
+            )
 
     def _turns(self, task: Task) -> Iterator[None]:
         yield
@@ -231,27 +234,27 @@ class _Client:
             yield
 
     def _read(self) -> None:
-        """The last that was acknowledged, if any: it must be there."""
-        for task in reversed(self.makings):
+        """Reads the last acknowledged user, which must exist."""
+        for task in reversed(self.creations):
             if task.acknowledged:
-                self._ask("GET", f"/api/v1/users/{task.ids[0]}", None, {})
+                self._request("GET", f"{USERS}/{task.ids[0]}", None, {})
                 break
 
-    def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answer:
+    def _request(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Reply:
         began = monotonic()
-        outcome, told, document = self._asked(method, path, body, headers)
+        outcome, summary, document = self._send(method, path, body, headers)
         ended = monotonic()
         if ended - began > DEADLINE + _GRACE:
-            outcome, told = Outcome.WRONG, f"{told} after {ended - began:.1f} s"
-        answer = Answer(began, ended, outcome, f"{method} {told}", document)
-        self.answers.append(replace(answer, document=None))
+            outcome, summary = Outcome.WRONG, f"{summary} after {ended - began:.1f} s"
+        reply = Reply(began, ended, outcome, f"{method} {summary}", document)
+        self.replies.append(replace(reply, document=None))
         self.refused_in_a_row += 1
         if outcome is Outcome.DONE:
             self.refused_in_a_row = 0
         self._stop.wait(self._pause if outcome is Outcome.DONE else _PAUSE)
-        return answer
+        return reply
 
-    def _asked(
+    def _send(
         self, method: str, path: str, body: str | None, headers: dict[str, str]
     ) -> tuple[Outcome, str, Any]:
         if self._http.port != self.port:
@@ -265,23 +268,24 @@ class _Client:
         try:
             self._http.request(method, path, body, headers | self._headers)
             response = self._http.getresponse()
-            return judged(response, json.loads(response.read()))
+            return classified(response, json.loads(response.read()))
         except (OSError, HTTPException) as error:
             self._http.close()
             return Outcome.UNKNOWN if self._breaks else Outcome.WRONG, repr(error), None
 
 
-def judged(response: HTTPResponse, document: Any) -> tuple[Outcome, str, Any]:
-    """What it means, in words too, and its document where it matters."""
+def classified(response: HTTPResponse, document: Any) -> tuple[Outcome, str, Any]:
+    """Returns the outcome of a response, a summary, and the document if it is needed."""
     if response.status < 300:
         return Outcome.DONE, str(response.status), document
     codes = {error["code"] for error in document["errors"]}
-    told = f"{response.status} {codes}"
+    summary = f"{response.status} {codes}"
     if codes == {"idempotency_key_in_use"}:
-        return Outcome.UNKNOWN, told, None
+        return Outcome.UNKNOWN, summary, None
     if response.status != 503 or int(response.headers.get("Retry-After", 0)) < 1:
-        return Outcome.WRONG, f"{told} Retry-After: {response.headers.get('Retry-After')}", document
-    return Outcome.UNKNOWN if "outcome_unknown" in codes else Outcome.REFUSED, told, None
+        retry_after = response.headers.get("Retry-After")
+        return Outcome.WRONG, f"{summary} Retry-After: {retry_after}", document
+    return Outcome.UNKNOWN if "outcome_unknown" in codes else Outcome.REFUSED, summary, None
 
 
 def _attributes(email: str, name: str) -> dict[str, Any]:
@@ -289,7 +293,7 @@ def _attributes(email: str, name: str) -> dict[str, Any]:
 
 
 def creation(email: str, name: str, key: str | None = None) -> Task:
-    """Of one user."""
+    """The task that creates a user."""
     body = {"data": _attributes(email, name)}
     return Task((email,), name, "POST", "/api/v1/users", body, key)
 
@@ -300,7 +304,7 @@ def _change(email: str, name: str, user_id: str) -> Task:
 
 
 def _batch(name: str, key: str | None) -> Task:
-    """Three users, of whom the first is changed at the end."""
+    """The task that creates three users, and changes the first of them."""
     emails = tuple(f"{name}-{letter}@example.org" for letter in "abc")
     operations: list[dict[str, Any]] = [
         {"op": "add", "data": {**_attributes(email, "half"), "lid": email}} for email in emails

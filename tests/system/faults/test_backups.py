@@ -1,4 +1,4 @@
-"""What is backed up under load can be restored, and has all that was acknowledged by then."""
+"""A backup under load can be restored, and has all changes acknowledged before it."""
 
 import json
 import os
@@ -13,17 +13,18 @@ from tempfile import TemporaryDirectory
 
 import psycopg2
 import pytest
-from faults.load import JSONAPI, Load, creation
+from faults.load import Load, creation
 from faults.postgres import Postgres
-from faults.service import ROSTER, Service
+from faults.service import Service
+from roster_process import JSONAPI, ROSTER, USERS
 
 Serve = Callable[..., Service]
-SKIPPED = 1_000_000  # more than are given between a backup and the loss of what came after
+SKIPPED = 1_000_000  # more ids than are assigned between a backup and its restoration
 
 
 @pytest.fixture
 def archive(postgresql_18: object) -> Iterator[Path]:
-    """Where PostgreSQL, as whom it may run, keeps what it has written."""
+    """The directory of PostgreSQL's archive, which its user owns."""
     with TemporaryDirectory(prefix="roster-archive-") as directory:
         if os.geteuid() == 0:
             shutil.chown(directory, "pgserver")
@@ -31,37 +32,37 @@ def archive(postgresql_18: object) -> Iterator[Path]:
 
 
 def backed_up(load: Load, back_up: Callable[[], None]) -> tuple[frozenset[int], frozenset[int]]:
-    """What was acknowledged before the backup began, and some time after it had ended."""
+    """The tasks acknowledged before the backup began, and some time after its end."""
     before = load.acknowledged()
     back_up()
     load.until_acknowledged(100)
     return before, load.acknowledged()
 
 
-def judge(
+def check_restored(
     load: Load,
     known: tuple[frozenset[int], frozenset[int]],
-    told: int,
+    last_position: int,
     restored: Service,
     skip: Callable[[], None],
 ) -> None:
-    """Of what is lost with the backup's end, nothing that was told is ever told of others.
+    """No id and no position that a client has received is assigned again.
 
-    `told` is the last position in the trail.
+    `last_position` is the last position in the audit log before the loss.
     """
     before, after = known
     users = restored.users()
     found = load.account_of(before, restored)
     assert (found.lost, found.duplicated, found.half_applied, found.missing_events) == (0, 0, 0, 0)
-    assert load.account_of(after, restored).lost > 0, "the count does not see what is not there"
+    assert load.account_of(after, restored).lost > 0, "the account does not count the loss"
     newest = max(int(user["id"]) for user in users)
-    made = create(restored, "first@example.org")
-    assert made > newest
-    delete(restored, made)
-    assert create(restored, "second@example.org") > made
+    created = create(restored, "first@example.org")
+    assert created > newest
+    delete(restored, created)
+    assert create(restored, "second@example.org") > created
     skip()
     assert create(restored, "third@example.org") > max(load.ids())
-    assert "third@example.org" in events(restored.environment, told)[-1]
+    assert "third@example.org" in events(restored.environment, last_position)[-1]
 
 
 def events(environment: dict[str, str], after: int) -> list[str]:
@@ -70,26 +71,26 @@ def events(environment: dict[str, str], after: int) -> list[str]:
     return done.stdout.splitlines()
 
 
-def last_told(service: Service) -> int:
-    """The last position that a reader of the trail has."""
+def position_of(service: Service) -> int:
+    """The last position in the audit log."""
     return int(json.loads(events(service.environment, 0)[-1])["position"])
 
 
 def create(service: Service, email: str) -> int:
     with closing(HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
         body = json.dumps(creation(email, "New").body)
-        connection.request("POST", "/api/v1/users", body, {"Content-Type": JSONAPI})
+        connection.request("POST", USERS, body, {"Content-Type": JSONAPI})
         return int(json.loads(connection.getresponse().read())["data"]["id"])
 
 
 def delete(service: Service, user_id: int) -> None:
     with closing(HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
-        connection.request("DELETE", f"/api/v1/users/{user_id}")
+        connection.request("DELETE", f"{USERS}/{user_id}")
         assert connection.getresponse().status == 204
 
 
 def check(url: str) -> None:
-    """That the tables are those of this release; nothing is migrated."""
+    """Checks that the tables are those of this release, without a migration."""
     environment = {"PATH": os.environ["PATH"], "ROSTER_DATABASE_URL": url}
     subprocess.run([ROSTER, "db", "check"], env=environment, check=True, capture_output=True)
 
@@ -106,15 +107,15 @@ def by_vacuum(source: Path, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("back_up", [by_command, pytest.param(by_vacuum, marks=pytest.mark.long)])
-def test_a_file_is_backed_up_under_load(
+def test_a_file_can_be_backed_up_under_load(
     serve: Serve, tmp_path: Path, back_up: Callable[[Path, Path], None]
 ) -> None:
     source, copy = tmp_path / "roster.db", tmp_path / "copy.db"
     service = serve(f"sqlite:///{source}")
     with Load(service) as load:
         known = backed_up(load, lambda: back_up(source, copy))
-        load.mended()
-    told = last_told(service)
+        load.recovered()
+    last_position = position_of(service)
     url = f"sqlite:///{copy}"
     check(url)
 
@@ -125,7 +126,7 @@ def test_a_file_is_backed_up_under_load(
                 f"UPDATE event_positions SET last = last + {SKIPPED};"
             )
 
-    judge(load, known, told, serve(url), skip)
+    check_restored(load, known, last_position, serve(url), skip)
 
 
 def skipping(url: str) -> Callable[[], None]:
@@ -142,7 +143,7 @@ def skipping(url: str) -> Callable[[], None]:
 
 
 @pytest.mark.long
-def test_a_database_is_dumped_under_load(
+def test_a_database_can_be_dumped_under_load(
     serve: Serve, postgres: Postgres, new_postgres: Callable[..., Postgres], tmp_path: Path
 ) -> None:
     dump = tmp_path / "roster.dump"
@@ -156,17 +157,17 @@ def test_a_database_is_dumped_under_load(
         known = backed_up(
             load, lambda: run("pg_dump", "--format=custom", f"--file={dump}", postgres.url)
         )
-        load.mended()
-    told = last_told(service)
+        load.recovered()
+    last_position = position_of(service)
     restored = new_postgres()
     restored.create()
     run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={restored.url}", dump)
     check(restored.url)
-    judge(load, known, told, serve(restored.url), skipping(restored.url))
+    check_restored(load, known, last_position, serve(restored.url), skipping(restored.url))
 
 
 @pytest.mark.long
-def test_a_server_is_backed_up_under_load_and_restored_to_a_point_in_time(
+def test_a_server_can_be_backed_up_under_load_and_restored_to_a_point_in_time(
     serve: Serve, new_postgres: Callable[..., Postgres], archive: Path
 ) -> None:
     postgres = new_postgres(
@@ -179,12 +180,12 @@ def test_a_server_is_backed_up_under_load_and_restored_to_a_point_in_time(
         restored.back_up(postgres)
         load.until_acknowledged(100)
         known = backed_up(
-            load, lambda: postgres.execute("SELECT pg_create_restore_point('a good hour')")
+            load, lambda: postgres.execute("SELECT pg_create_restore_point('before the loss')")
         )
-        load.mended()
-    told = last_told(service)
+        load.recovered()
+    last_position = position_of(service)
     postgres.execute("SELECT pg_switch_wal()")
-    postgres.stop()  # which archives what is left
-    restored.recover(f"cp {archive}/%f %p", "a good hour")
+    postgres.stop()  # which archives the rest
+    restored.recover(f"cp {archive}/%f %p", "before the loss")
     check(restored.url)
-    judge(load, known, told, serve(restored.url), skipping(restored.url))
+    check_restored(load, known, last_position, serve(restored.url), skipping(restored.url))

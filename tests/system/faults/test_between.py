@@ -1,4 +1,4 @@
-"""What stands between the service and its data: a pooler, and which of two servers it is."""
+"""A pooler between the service and its database, and the failover to a standby."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -11,7 +11,7 @@ from faults.accounts import Account
 from faults.load import Load
 from faults.postgres import PGBOUNCER, POOLED, PgBouncer, Postgres
 from faults.service import Service
-from faults.waiting import until
+from roster_process import until
 
 Serve = Callable[..., Service]
 Hold = Callable[..., Account]
@@ -32,7 +32,7 @@ def pgbouncer(postgres: Postgres, lacking: Callable[[str], None]) -> Iterator[Pg
 
 @pytest.fixture
 def standby(postgres: Postgres, new_postgres: Callable[..., Postgres]) -> Postgres:
-    """It has all that the primary has acknowledged."""
+    """A synchronous standby."""
     server = new_postgres()
     server.copy(postgres)
     postgres.set("synchronous_standby_names", "'*'")
@@ -47,7 +47,7 @@ def service_of_both(postgres: Postgres, standby: Postgres, serve: Serve) -> Serv
     return serve(f"postgresql://roster@/roster?{hosts}&target_session_attrs=read-write")
 
 
-def test_a_pooler_in_transaction_mode_is_restarted(
+def test_the_service_recovers_after_restarts_of_the_pooler(
     pgbouncer: PgBouncer, serve: Serve, hold: Hold
 ) -> None:
     service = serve(pgbouncer.url)
@@ -56,25 +56,25 @@ def test_a_pooler_in_transaction_mode_is_restarted(
             load.until_acknowledged(50)
             pgbouncer.kill()
             pgbouncer.start()
-        load.mended()
+        load.recovered()
     hold("PgBouncer killed and restarted, 3 times", load, stale=service.connections)
 
 
-def test_postgresql_behind_a_pooler_is_restarted(
+def test_the_service_recovers_after_a_restart_of_postgresql_behind_a_pooler(
     pgbouncer: PgBouncer, postgres: Postgres, serve: Serve, hold: Hold
 ) -> None:
     service = serve(pgbouncer.url)
     with Load(service) as load:
         postgres.restart()
         until(pgbouncer.is_up)
-        load.mended()
+        load.recovered()
     hold("PostgreSQL restarted behind PgBouncer", load, stale=service.connections)
 
 
 LEFT_BEHIND = """
     SELECT name FROM pg_settings WHERE source = 'session' AND name NOT IN (
         'application_name', 'client_encoding', 'DateStyle', 'IntervalStyle', 'search_path',
-        'standard_conforming_strings', 'TimeZone'  -- which are the pooler's
+        'standard_conforming_strings', 'TimeZone'  -- set by the pooler
     )
     UNION ALL SELECT statement FROM pg_prepared_statements
     UNION ALL SELECT 'advisory lock' FROM pg_locks WHERE locktype = 'advisory'
@@ -82,15 +82,15 @@ LEFT_BEHIND = """
 """
 
 
-def test_the_sessions_that_a_pooler_lends_come_back_as_they_were(
+def test_the_service_leaves_no_state_in_the_sessions_of_a_pooler(
     pgbouncer: PgBouncer, serve: Serve
 ) -> None:
     service = serve(pgbouncer.url)
-    pgbouncer.kill()  # the upgrade's sessions go, which it should not have borrowed
+    pgbouncer.kill()  # ends the sessions of the upgrade, which does not use a pooler
     pgbouncer.start()
     with Load(service) as load:
-        load.mended()
-    with ExitStack() as held:  # all of them at once, each in a transaction
+        load.recovered()
+    with ExitStack() as held:  # one transaction in each session at the same time
         sessions = [
             held.enter_context(closing(psycopg2.connect(pgbouncer.url))) for _ in range(POOLED)
         ]
@@ -101,21 +101,21 @@ def test_the_sessions_that_a_pooler_lends_come_back_as_they_were(
         cursors[0].execute("SET statement_timeout = 60000; PREPARE p AS SELECT 1")
         cursors[0].execute("SELECT pg_advisory_lock(1)")
         cursors[0].execute(LEFT_BEHIND)
-        assert len(cursors[0].fetchall()) == 3, "nothing would be seen"
+        assert len(cursors[0].fetchall()) == 3, "the query does not find state"
 
 
-def test_a_standby_takes_over_from_a_primary_that_is_killed(
+def test_a_standby_takes_over_from_a_killed_primary(
     postgres: Postgres, standby: Postgres, service_of_both: Service, hold: Hold
 ) -> None:
     with Load(service_of_both) as load:
         postgres.kill()
         load.until_refused(2)
         standby.execute("SELECT pg_promote()")
-        load.mended()
+        load.recovered()
     hold("a killed primary's standby promoted", load, stale=service_of_both.connections)
 
 
-def test_a_standby_takes_over_from_a_primary_that_says_nothing(
+def test_a_standby_takes_over_from_a_frozen_primary(
     postgres: Postgres, standby: Postgres, service_of_both: Service, hold: Hold
 ) -> None:
     with ExitStack() as thawed:
@@ -123,19 +123,22 @@ def test_a_standby_takes_over_from_a_primary_that_says_nothing(
             thawed.enter_context(postgres.frozen())
             load.until_refused(2)
             standby.execute("SELECT pg_promote()")
-            load.mended()
+            load.recovered()
         hold("a frozen primary's standby promoted", load, stale=service_of_both.connections)
-        postgres.kill()  # once it could speak it would be a second primary
+        postgres.kill()  # otherwise it would become a second primary
 
 
-def test_of_the_connections_to_a_lost_primary_each_costs_one_answer_at_most(
+def test_each_connection_to_a_lost_primary_fails_at_most_one_request(
     postgres: Postgres, standby: Postgres, service_of_both: Service, hold: Hold
 ) -> None:
     with ExitStack() as thawed:
-        with Load(service_of_both) as load, load.quiet():  # so that no answer tells it before
+        with (
+            Load(service_of_both) as load,
+            load.quiet(),
+        ):  # nothing is noticed
             thawed.enter_context(postgres.frozen())
             standby.execute("SELECT pg_promote()")
-            load.mended()
+            load.recovered()
         account = hold(
             "a frozen primary's standby promoted, no requests",
             load,

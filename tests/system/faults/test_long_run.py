@@ -1,4 +1,4 @@
-"""The long run, but short: it runs, counts, and tells what grows."""
+"""The long run, in a short form, and its calculation of growth."""
 
 import pytest
 from faults.growth import Series
@@ -8,7 +8,7 @@ from faults.long_run import run
 @pytest.mark.parametrize(
     ("values", "growth"), [([5, 5, 5, 5], 0), ([5, 6, 7, 8], 3), ([8, 5, 8, 5], -1.8), ([5], 0)]
 )
-def test_growth_is_that_of_the_line_that_fits_best(values: list[float], growth: float) -> None:
+def test_growth_is_that_of_the_regression_line(values: list[float], growth: float) -> None:
     series = Series()
     for second, value in enumerate(values):
         series.add(second, value)
@@ -17,7 +17,7 @@ def test_growth_is_that_of_the_line_that_fits_best(values: list[float], growth: 
 
 @pytest.mark.long
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
-def test_a_short_run_loses_nothing_and_answers_rightly(database: str) -> None:
+def test_a_short_run_has_no_losses_and_no_wrong_responses(database: str) -> None:
     found = run(minutes=0.4, between=6, pause=0.01, database=database)
-    assert not [each for each in found.wrong if "grows" not in each]  # it is still warming up
+    assert [each for each in found.wrong if "grows" not in each] == []  # the warm-up grows
     assert "faults: {}" not in found.lines

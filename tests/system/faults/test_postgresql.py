@@ -1,4 +1,4 @@
-"""PostgreSQL fails under load, in every way that it has."""
+"""Failures of PostgreSQL under load."""
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -9,7 +9,7 @@ from faults.accounts import Outcome
 from faults.load import Load
 from faults.postgres import Postgres
 from faults.service import Service
-from faults.waiting import until
+from roster_process import until
 
 Serve = Callable[..., Service]
 Hold = Callable[..., object]
@@ -23,50 +23,50 @@ def service(serve: Serve, postgres: Postgres) -> Service:
     return serve(postgres.url)
 
 
-def test_a_killed_postgresql_has_all_that_was_acknowledged(
+def test_a_killed_postgresql_has_all_acknowledged_changes(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:
     with Load(service) as load:
         postgres.kill()
         load.until_refused(5)
         postgres.start()
-        load.mended()
+        load.recovered()
     hold("PostgreSQL killed (kill -9)", load, stale=service.connections)
 
 
 @pytest.mark.long
-def test_a_frozen_postgresql_is_waited_for_no_longer_than_the_deadline(
+def test_a_frozen_postgresql_delays_requests_until_the_deadline(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:
     with Load(service) as load:
         with postgres.frozen():
             load.until_refused(5)  # each takes the deadline: ten seconds in all
-        load.mended()
+        load.recovered()
     hold("PostgreSQL frozen (SIGSTOP) for 10 s", load, stale=service.connections)
 
 
 @pytest.mark.long
-def test_a_restart_costs_each_connection_no_more_than_one_answer(
+def test_a_restart_fails_at_most_one_request_for_each_connection(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:
     with Load(service) as load:
         postgres.restart()
-        load.mended()
+        load.recovered()
     hold("PostgreSQL restarted", load, stale=service.connections)
 
 
 @pytest.mark.long
-def test_a_restart_while_nobody_asks_costs_no_answer(
+def test_a_restart_without_requests_fails_no_later_request(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:
     with Load(service) as load, load.quiet():
         postgres.restart()
-        load.mended()
+        load.recovered()
     hold("PostgreSQL restarted, no requests", load, stale=0)
 
 
 @pytest.mark.long
-def test_a_database_that_takes_no_connections_is_asked_again(
+def test_the_service_recovers_after_a_database_refused_connections(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:
     with Load(service) as load:
@@ -76,12 +76,12 @@ def test_a_database_that_takes_no_connections_is_asked_again(
         )
         load.until_refused(5)
         postgres.execute("ALTER DATABASE roster ALLOW_CONNECTIONS true")
-        load.mended()
+        load.recovered()
     hold("PostgreSQL refusing connections", load, stale=service.connections)
 
 
 @pytest.mark.long
-def test_a_server_out_of_connections_is_asked_again(
+def test_the_service_recovers_after_a_server_had_no_free_connections(
     new_postgres: Callable[..., Postgres], serve: Serve, hold: Hold
 ) -> None:
     postgres = new_postgres(max_connections=14)
@@ -91,12 +91,12 @@ def test_a_server_out_of_connections_is_asked_again(
         with ExitStack() as others:
             until(lambda: len(taken(postgres, others)) == 14 - RESERVED)
             load.until_refused(5)
-        load.mended()
+        load.recovered()
     hold("PostgreSQL out of connections", load, stale=service.connections)
 
 
 def taken(postgres: Postgres, others: ExitStack) -> list[tuple[object, ...]]:
-    """The connections of others, now one more, for which the service loses its own if need be."""
+    """Opens another connection, and returns all of them. Ends those of the service if needed."""
     try:
         others.enter_context(closing(psycopg2.connect(f"{postgres.url}&application_name=other")))
     except psycopg2.OperationalError:
@@ -105,26 +105,26 @@ def taken(postgres: Postgres, others: ExitStack) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.long
-def test_a_server_that_only_lets_itself_be_read_is_still_read(
+def test_a_read_only_server_can_still_be_read(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:
     with Load(service) as load:
         postgres.set("default_transaction_read_only", "on")
-        load.until_told("writes_refused", 30)
+        load.until_received("writes_refused", 30)
         postgres.set("default_transaction_read_only", "off")
-        load.mended()
+        load.recovered()
     hold("PostgreSQL read-only (25006)", load, stale=service.connections)
-    reads = {each.outcome for each in load.answers() if each.told.startswith("GET")}
+    reads = {each.outcome for each in load.replies() if each.summary.startswith("GET")}
     assert reads == {Outcome.DONE}
 
 
 @pytest.mark.long
-def test_a_lock_that_is_held_too_long_is_waited_for_no_longer_than_the_deadline(
+def test_a_lock_delays_requests_until_the_deadline(
     postgres: Postgres, service: Service, hold: Hold
 ) -> None:
     with Load(service) as load:
         with closing(psycopg2.connect(postgres.url)) as other, other.cursor() as cursor:
             cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
             load.until_refused(2)
-        load.mended()
+        load.recovered()
     hold("a lock on the table held for 4 s", load, stale=service.connections)

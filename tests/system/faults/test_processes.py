@@ -1,4 +1,4 @@
-"""The service's own processes are killed under load, or told to end."""
+"""The processes of the service are killed or terminated under load."""
 
 import json
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from time import monotonic
 from typing import Self
 
 import pytest
-from faults.accounts import Answer, Outcome, Task
-from faults.load import JSONAPI, Load, creation, judged
+from faults.accounts import Outcome, Reply, Task
+from faults.load import Load, classified, creation
 from faults.service import Service
-from faults.waiting import until
+from roster_process import JSONAPI, until
 
 Serve = Callable[..., Service]
 Hold = Callable[..., object]
@@ -26,46 +26,44 @@ def service(request: pytest.FixtureRequest, serve: Serve) -> Service:
     return serve(request.getfixturevalue(request.param))
 
 
-def test_killed_workers_take_nothing_with_them(service: Service, hold: Hold) -> None:
+def test_killed_workers_lose_nothing(service: Service, hold: Hold) -> None:
     chance = Random(8)
     with Load(service, breaks=True) as load:
         for _ in range(6):
             until(lambda: len(service.workers()) == service.size)
             load.until_acknowledged(50)
             chance.choice(service.workers()).kill()
-            load.mended()
+            load.recovered()
     hold(f"a worker killed, 6 times, {service.kind}", load)
 
 
 @pytest.mark.long
-def test_a_killed_server_takes_nothing_with_it(service: Service, hold: Hold) -> None:
+def test_a_killed_server_loses_nothing(service: Service, hold: Hold) -> None:
     with Load(service, breaks=True) as load:
         for _ in range(3):
             load.until_acknowledged(50)
             service.kill()
             service.start()
-        load.mended()
+        load.recovered()
     hold(f"the server killed, 3 times, {service.kind}", load)
 
 
 @pytest.mark.long
-def test_a_server_told_to_end_ends_well_though_bodies_are_on_their_way(
-    service: Service, hold: Hold
-) -> None:
+def test_a_terminated_server_finishes_slow_bodies_and_ends(service: Service, hold: Hold) -> None:
     with ExitStack() as opened, Load(service, breaks=True) as load:
         slow = [opened.enter_context(SlowBody(service.port, number)) for number in range(_SLOW)]
         service.terminate()
-        for each in slow[: _SLOW // 2]:  # the others never end
+        for each in slow[: _SLOW // 2]:  # the others never finish
             load.others.append(each.finished())
             assert load.others[-1].acknowledged
         assert service.ended() == 0
         service.start()
-        load.mended()
+        load.recovered()
     hold(f"SIGTERM with slow bodies, {service.kind}", load)
 
 
 class SlowBody:
-    """A creation of which the second half comes later."""
+    """A creation whose second half arrives later."""
 
     def __init__(self, port: int, number: int) -> None:
         self._task = creation(f"slow{number}@example.org", f"slow{number}")
@@ -79,16 +77,16 @@ class SlowBody:
         self._socket.sendall(head.encode() + body[: -len(self._rest)])
 
     def finished(self) -> Task:
-        """The task, with its answer."""
+        """Sends the rest, and returns the task with its reply."""
         began = monotonic()
         try:
             self._socket.sendall(self._rest)
             response = HTTPResponse(self._socket)
             response.begin()
-            outcome, told, document = judged(response, json.loads(response.read()))
+            outcome, summary, document = classified(response, json.loads(response.read()))
         except (OSError, HTTPException) as error:
-            outcome, told, document = Outcome.UNKNOWN, repr(error), None
-        self._task.answers.append(Answer(began, monotonic(), outcome, told, document))
+            outcome, summary, document = Outcome.UNKNOWN, repr(error), None
+        self._task.replies.append(Reply(began, monotonic(), outcome, summary, document))
         return self._task
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""SQLite with many writers, and without room."""
+"""SQLite with many writers, and with a full disk."""
 
 import os
 import resource
@@ -18,7 +18,7 @@ Hold = Callable[..., object]
 
 @pytest.fixture
 def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
-    """A file system of its own, of 8 MiB."""
+    """A file system of 8 MiB."""
     directory = tmp_path / "disk"
     directory.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", directory]
@@ -28,7 +28,7 @@ def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]
     subprocess.run(["umount", directory], check=True)
 
 
-def test_many_writers_in_several_processes_of_which_some_are_killed(
+def test_writers_in_several_processes_lose_nothing_if_some_are_killed(
     serve: Serve, sqlite_url: str, hold: Hold
 ) -> None:
     first, second = serve(sqlite_url, workers=3), serve(sqlite_url, workers=2)
@@ -37,21 +37,21 @@ def test_many_writers_in_several_processes_of_which_some_are_killed(
             load.until_acknowledged(50)
             service.kill()
             service.start()
-        load.mended()
+        load.recovered()
     hold("SQLite, two servers of 5 workers killed in turn", load)
 
 
 @pytest.mark.long
-def test_a_full_disk(small_disk: Path, serve: Serve, hold: Hold) -> None:
+def test_the_service_recovers_from_a_full_disk(small_disk: Path, serve: Serve, hold: Hold) -> None:
     service = serve(f"sqlite:///{small_disk}/roster.db")
     ballast = small_disk / "ballast"
     with Load(service) as load:
         fill(ballast)
-        load.until_told("POST 503", 30)
+        load.until_received("POST 503", 30)
         ballast.unlink()
-        load.mended()
+        load.recovered()
     hold("SQLite, disk full (ENOSPC)", load, stale=0)
-    assert_still_read(load)
+    assert_reads_succeeded(load)
 
 
 def fill(ballast: Path) -> None:
@@ -61,21 +61,23 @@ def fill(ballast: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_file_that_may_not_grow(serve: Serve, sqlite_url: str, hold: Hold) -> None:
+def test_the_service_recovers_from_a_file_size_limit(
+    serve: Serve, sqlite_url: str, hold: Hold
+) -> None:
     service = serve(sqlite_url)
     log = Path(f"{sqlite_url.removeprefix('sqlite:///')}-wal")
     with Load(service) as load:
         workers = service.workers()
         for worker in workers:
             worker.rlimit(resource.RLIMIT_FSIZE, (log.stat().st_size // 2, -1))
-        load.until_told("POST 503", 30)
+        load.until_received("POST 503", 30)
         for worker in workers:
             worker.rlimit(resource.RLIMIT_FSIZE, (-1, -1))
-        load.mended()
+        load.recovered()
     hold("SQLite, file too large (EFBIG)", load, stale=0)
-    assert_still_read(load)
+    assert_reads_succeeded(load)
 
 
-def assert_still_read(load: Load) -> None:
-    reads = {each.outcome for each in load.answers() if each.told.startswith("GET")}
+def assert_reads_succeeded(load: Load) -> None:
+    reads = {each.outcome for each in load.replies() if each.summary.startswith("GET")}
     assert reads == {Outcome.DONE}

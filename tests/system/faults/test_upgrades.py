@@ -1,4 +1,4 @@
-"""The release before this one, taken from the history, serves until this one takes over."""
+"""The previous release, from the Git history, serves until this release takes over."""
 
 import subprocess
 import tarfile
@@ -15,8 +15,9 @@ import pytest
 from faults.accounts import Account, Outcome
 from faults.load import Load
 from faults.postgres import Postgres
-from faults.service import ROSTER, Service
+from faults.service import Service
 from psycopg2.errors import LockNotAvailable
+from roster_process import ROSTER
 from sqlalchemy import Engine
 
 from adapters.sql import schema
@@ -27,7 +28,7 @@ Hold = Callable[..., Account]
 
 ROOT = Path(__file__).parents[3]
 LAST_RELEASE = "c0160acacc10f8d2fbace551e6f9941bd1c55dd1"
-"""The commit of release 0.1.0. RELEASING.md says when to change it."""
+"""The commit of release 0.1.0. RELEASING.md describes when to change it."""
 LAST_REVISION = "0005"
 ROWS = 100_000
 LOCK_SECONDS = 0.5
@@ -66,7 +67,7 @@ def revision(url: str) -> str | None:
 
 
 def upgrade(service: Service) -> None:
-    """By this release's command."""
+    """Upgrades the database with the command of this release."""
     environment = {
         name: value for name, value in service.environment.items() if name != "PYTHONPATH"
     }
@@ -90,18 +91,17 @@ def test_a_release_takes_over_and_no_request_fails(
         old.terminate()
         assert old.ended() == 0
         load.until_acknowledged(50)
-        # It proves bad: the old one goes on over the new tables, and nothing is lost.
+        # The operator returns to the old release, which runs with the new tables.
         old.start()
         load.move(old)
         new.terminate()
         assert new.ended() == 0
-        load.mended()
-    bad = [each.told for each in load.answers() if each.outcome is not Outcome.DONE]
-    assert not bad
+        load.recovered()
+    assert {each.outcome for each in load.replies()} == {Outcome.DONE}
     hold("a release takes over from the one before, and it from that", load)
 
 
-def test_a_release_takes_a_file_over(
+def test_a_release_takes_over_an_sqlite_file(
     sqlite_url: str, release_before: Path, serve: Serve, hold: Hold
 ) -> None:
     old = serve(sqlite_url, release=release_before)
@@ -111,19 +111,19 @@ def test_a_release_takes_a_file_over(
         assert old.ended() == 0
         del old.environment["PYTHONPATH"]
         old.start()
-        load.mended()
+        load.recovered()
     assert revision(sqlite_url) == schema.REVISION
     hold("a release takes a file over from the one before", load)
 
 
 def revisions_with_users() -> list[tuple[str, str]]:
-    """Each that is applied to a table of users, and the one before it."""
+    """Each revision that changes a database with users, and the revision before it."""
     numbers = range(2, int(schema.REVISION) + 1)
     return [(f"{number - 1:04}", f"{number:04}") for number in numbers]
 
 
 @pytest.mark.parametrize(("before", "revision"), revisions_with_users())
-def test_no_migration_keeps_those_waiting_who_change_users(
+def test_no_migration_delays_changes_of_users(
     postgres: Postgres, before: str, revision: str
 ) -> None:
     with engine_of(postgres.url) as engine:
@@ -151,7 +151,7 @@ def fill(url: str) -> None:
 
 @contextmanager
 def writing(url: str) -> Iterator[dict[str, int]]:
-    """Meanwhile users are changed, one after the other; none waits long for a lock."""
+    """In the block, users are changed one after the other. Counts the changes and lock timeouts."""
     stop, written = Event(), {"done": 0, "refused": 0}
 
     def write() -> None:

@@ -1,20 +1,19 @@
-"""The real server under attack: whatever is sent to it, each answer is judged and counted."""
+"""The real server under attack. Each response is checked and counted."""
 
 import json
 import os
 import re
 import socket
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -22,16 +21,13 @@ import jwt
 import psutil
 import pytest
 from findings import FINDINGS
+from roster_process import JSONAPI, ROSTER, SECRET, USERS, until
 
-ROSTER = Path(sys.executable).with_name("roster")
-JSONAPI = "application/vnd.api+json"
-USERS = "/api/v1/users"
 DEADLINE = 8 + 4
-"""Seconds within which everything must be answered: a request's deadline, and a slow machine."""
-SECRET = "hush" * 8
+"""The deadline of a request, and seconds for a slow machine."""
 HOST = b"Host: localhost\r\n"
 
-# What would tell of the inside: stacks, files, libraries and their words, SQL, versions.
+# Leaks: stack traces, files, libraries and their messages, SQL, versions.
 LEAKS = re.compile(
     rb"Traceback|File \"|line \d+, in |site-packages|\.py\b|/(?:usr|home|root|tmp)/|roster\.db"
     rb"|sqlalchemy|psycopg|pymysql|sqlite3?\b|postgres|libpq|werkzeug|flask|marshmallow|orjson"
@@ -49,13 +45,13 @@ _HEADERS = {
     *("server", "permissions-policy", "last-modified", "content-disposition", "traceparent"),
     "www-authenticate",
 }
-# What may be told to a stranger: that there is no such URL or method, or that it is no HTTP.
-_STRANGERS = {401, 404, 405, 400, 408, 431}
+# The statuses of responses to clients without a token: unauthenticated, not found, or malformed.
+_WITHOUT_TOKEN = {401, 404, 405, 400, 408, 431}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer as it came."""
+class Response:
+    """A response as it was received."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -74,9 +70,9 @@ class Answer:
 
 
 class Target:
-    """`roster serve` over a database, with a canary in it that nothing sent may change.
+    """`roster serve` over a database. No request may change its user `canary`.
 
-    A guarded one gets each request twice: by a stranger first, and then with a token.
+    A guarded target gets each request twice: without a token, and then with one.
     """
 
     def __init__(
@@ -95,7 +91,7 @@ class Target:
             self._credentials = f"Authorization: Bearer {jwt.encode(claims, SECRET)}\r\n".encode()
         self._directory = directory
         self._numbers = count(1)
-        self.logged_unanswered = 0
+        self.logged_without_response = 0
         self._with_id = 0
 
     def start(self) -> None:
@@ -105,19 +101,17 @@ class Target:
             self.process = psutil.Popen(
                 [ROSTER, "serve", "--port", "0"], stdout=log, stderr=subprocess.STDOUT, **settings
             )
-        self.until(lambda: b'"listening"' in self._log.read_bytes())
+        self._until(lambda: b'"listening"' in self._log.read_bytes())
         self.port = int(re.search(rb':(\d+)"', self._log.read_bytes())[1])  # type: ignore[index]
-        self.until(self._is_ready)
+        self._until(self._is_ready)
         self.canary = self.new_user("canary@example.org")
         self._first = self.get(self.canary).body
         self.victim = self.new_user("victim@example.org")
 
-    def until(self, what: Callable[[], object]) -> None:
-        end = monotonic() + 20
-        while not what():
-            assert self.process.poll() is None, self.log()
-            assert monotonic() < end, "it did not come to be in time"
-            sleep(0.02)
+    def _until(self, condition: Callable[[], object]) -> None:
+        """Waits until the condition is true. Fails with the log if the server has ended."""
+        until(lambda: self.process.poll() is not None or condition())
+        assert self.process.poll() is None, self.log()
 
     def _is_ready(self) -> bool:
         with suppress(OSError, HTTPException):
@@ -125,9 +119,11 @@ class Target:
         return False
 
     def stop(self) -> None:
-        with suppress(psutil.NoSuchProcess):
-            self.process.terminate()
-            self.process.wait(20)
+        """Stops the server. Does nothing if the start has failed, so that its error is shown."""
+        if hasattr(self, "process"):
+            with suppress(psutil.NoSuchProcess):
+                self.process.terminate()
+                self.process.wait(20)
 
     def log(self) -> str:
         return self._log.read_text()
@@ -137,117 +133,118 @@ class Target:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 
-    def ask(
+    def request(
         self,
         method: str | bytes,
         target: str | bytes,
         body: bytes | None = None,
         *headers: str | bytes,
-    ) -> Answer:
-        """One request, its lines exactly as they are given, on a connection of its own."""
+    ) -> Response:
+        """Sends a request with exactly these lines on a new connection."""
         lines = [b"%b %b HTTP/1.1" % (_bytes(method), _bytes(target)), b"Host: localhost"]
         lines += map(_bytes, headers)
-        given = b"\n".join(lines[2:]).lower()
-        if body is not None and b"content-length" not in given and b"chunked" not in given:
+        sent = b"\n".join(lines[2:]).lower()
+        if body is not None and b"content-length" not in sent and b"chunked" not in sent:
             lines.append(b"Content-Length: %d" % len(body))
-        if body is not None and b"content-type" not in given:
+        if body is not None and b"content-type" not in sent:
             lines.append(b"Content-Type: application/vnd.api+json")
         return self.send(b"\r\n".join([*lines, b"", body or b""]), head=_bytes(method) == b"HEAD")
 
-    def get(self, target: str | bytes, *headers: str | bytes) -> Answer:
-        return self.ask("GET", target, None, *headers)
+    def get(self, target: str | bytes, *headers: str | bytes) -> Response:
+        return self.request("GET", target, None, *headers)
 
-    def post(self, body: bytes, *headers: str | bytes, to: str = USERS) -> Answer:
-        return self.ask("POST", to, body, *headers)
+    def post(self, body: bytes, *headers: str | bytes, to: str = USERS) -> Response:
+        return self.request("POST", to, body, *headers)
 
-    def send(self, sent: bytes, *, head: bool = False, end: bool = False) -> Answer:
-        """What is answered to bytes; `end`: no more will come, and the server is told so."""
-        answers = self.send_all(sent, head=head, end=end, most=1)
-        assert answers, "the connection was closed without a word"
-        return answers[0]
+    def send(self, sent: bytes, *, head: bool = False, end: bool = False) -> Response:
+        """Returns the response to bytes. With `end`, the client closes its direction."""
+        responses = self.send_all(sent, head=head, end=end, most=1)
+        assert responses, "the server closed the connection without a response"
+        return responses[0]
 
     def send_all(
         self, sent: bytes, *, head: bool = False, end: bool = False, most: int = 9
-    ) -> list[Answer]:
-        """All that is answered on a connection, up to so many answers."""
+    ) -> list[Response]:
+        """Returns the responses on a new connection, `most` at most."""
         if self._credentials:
-            for answer in self._exchange(sent, head=head, end=end, most=most):
-                self._judge_before_a_stranger(answer, sent)
+            for response in self._exchange(sent, head=head, end=end, most=most):
+                self._check_without_token(response, sent)
         return self._exchange(self.with_token(sent), head=head, end=end, most=most)
 
     def with_token(self, sent: bytes) -> bytes:
-        """The bytes with a token in each request, if one is wanted."""
+        """The bytes, with a token in each request if the target is guarded."""
         return sent.replace(HOST, HOST + self._credentials)
 
-    def _exchange(self, sent: bytes, *, head: bool, end: bool, most: int) -> list[Answer]:
+    def _exchange(self, sent: bytes, *, head: bool, end: bool, most: int) -> list[Response]:
         began = monotonic()
-        answers: list[Answer] = []
+        responses: list[Response] = []
         with closing(self.connect()) as connection, connection.makefile("rb", 0) as raw:
-            with suppress(OSError):  # an answer may come before all is sent
+            with suppress(OSError):  # a response may arrive before everything is sent
                 connection.sendall(sent)
                 if end:
                     connection.shutdown(socket.SHUT_WR)
             incoming = _Incoming(raw)
-            while len(answers) < most and (answer := _received(incoming, head=head)):
-                answers.append(answer)
-                self._judge(answer, sent)
-                if (answer.header("connection") or "").lower() == "close":
+            while len(responses) < most and (response := _received(incoming, head=head)):
+                responses.append(response)
+                self._check(response, sent)
+                if (response.header("connection") or "").lower() == "close":
                     break
-        # What was sent may have been one request more, whose answer was lost as it ended.
-        self.logged_unanswered += end or len(answers) < most
-        assert monotonic() - began < DEADLINE, "it took too long to answer"
-        return answers
+        # The bytes may contain another request, whose response was lost with the connection.
+        self.logged_without_response += end or len(responses) < most
+        assert monotonic() - began < DEADLINE, "the response took too long"
+        return responses
 
-    # -- judging -----------------------------------------------------------------------------------
+    # -- checks ------------------------------------------------------------------------------------
 
-    def _judge(self, answer: Answer, sent: bytes) -> None:
-        self._counts[f"hostile input over {self._name}", str(answer.status)] += 1
-        self._with_id += answer.header("x-request-id") is not None
-        assert answer.status < 500, (answer, sent[:2000])
-        names = {name.lower() for name, _ in answer.headers}
+    def _check(self, response: Response, sent: bytes) -> None:
+        self._counts[f"hostile input over {self._name}", str(response.status)] += 1
+        self._with_id += response.header("x-request-id") is not None
+        assert response.status < 500, (response, sent[:2000])
+        names = {name.lower() for name, _ in response.headers}
         assert names <= _HEADERS, names - _HEADERS
-        assert not re.search(r"\d", answer.header("server") or ""), "a version is told"
-        self._judge_words(answer, sent)
-        if (answer.header("content-type") or "").startswith(JSONAPI) and answer.body:
-            document = json.loads(answer.body.decode("utf-8"))
-            json.dumps(document, ensure_ascii=False).encode("utf-8")  # no lone surrogate in it
+        assert not re.search(r"\d", response.header("server") or ""), "the header has a version"
+        self._check_for_leaks(response, sent)
+        if (response.header("content-type") or "").startswith(JSONAPI) and response.body:
+            document = json.loads(response.body.decode("utf-8"))
+            json.dumps(document, ensure_ascii=False).encode("utf-8")  # without lone surrogates
             assert document.keys() & {"data", "errors", "meta", "atomic:results"}
 
-    def _judge_before_a_stranger(self, answer: Answer, sent: bytes) -> None:
-        """Nothing under the prefix is told, done or even judged."""
+    def _check_without_token(self, response: Response, sent: bytes) -> None:
+        """Nothing under the prefix is shown, done or even validated."""
         _, target, *_ = [*sent.split(b"\r\n")[0].split(b" "), b"", b""]
         path = unquote_to_bytes(target.partition(b"?")[0])
         if b"/api" not in path or sent.startswith(b"OPTIONS "):
             return
-        assert answer.status in _STRANGERS, (answer, sent[:2000])
-        by_roster = answer.header("x-request-id") is not None
-        assert by_roster or answer.status in (400, 408, 431)
-        if answer.status == 401:
-            assert (answer.header("www-authenticate") or "").startswith("Bearer")
-            assert not answer.body or answer.codes <= {"missing_token", "invalid_token"}, answer
-        elif by_roster and answer.body:
-            assert answer.codes <= {"not_found", "method_not_allowed", "bad_request"}
+        assert response.status in _WITHOUT_TOKEN, (response, sent[:2000])
+        by_roster = response.header("x-request-id") is not None
+        assert by_roster or response.status in (400, 408, 431)
+        if response.status == 401:
+            assert (response.header("www-authenticate") or "").startswith("Bearer")
+            codes = response.codes if response.body else set()
+            assert codes <= {"missing_token", "invalid_token"}, response
+        elif by_roster and response.body:
+            assert response.codes <= {"not_found", "method_not_allowed", "bad_request"}
 
-    def _judge_words(self, answer: Answer, sent: bytes) -> None:
-        """No word of the inside, but those that the client sent and got back."""
-        told = [each for each in answer.headers if each[0].lower() != "server"]
-        shown = answer.body + repr(told).encode()
-        if answer.status < 400:  # what is shown was stored, by whomever
-            shown = repr(told).encode()
+    def _check_for_leaks(self, response: Response, sent: bytes) -> None:
+        """The response has no internals, except for words that the client has sent."""
+        headers = [each for each in response.headers if each[0].lower() != "server"]
+        shown = response.body + repr(headers).encode()
+        if response.status < 400:  # the body may show stored values of any client
+            shown = repr(headers).encode()
         echo = (sent + unquote_to_bytes(sent)).lower()
         for found in LEAKS.finditer(shown):
             assert found[0].lower() in echo, (found[0], shown[:3000])
 
-    def judge_the_whole(self) -> None:
-        """The server lives, the canary is as it was, and the log has a line for each request."""
+    def check_at_the_end(self) -> None:
+        """The server runs, the canary is unchanged, and the log has an entry for each request."""
         assert self.get(self.canary).body == self._first
         assert self.get("/readyz").status == 200
         assert self.process.poll() is None
-        answered = self._with_id
-        self.until(lambda: self._count_requests() >= answered)
+        responses = self._with_id
+        self._until(lambda: self._count_requests() >= responses)
         events = Counter(json.loads(line)["event"] for line in self.log().splitlines())
         assert events.keys() <= {"listening", "request"}, events
-        assert answered <= events["request"] <= answered + self.logged_unanswered
+        assert responses <= events["request"] <= responses + self.logged_without_response
 
     def _count_requests(self) -> int:
         return self._log.read_bytes().count(b'"event":"request"')
@@ -258,28 +255,28 @@ class Target:
 
     @property
     def id(self) -> str:
-        """That of the victim, who may be changed."""
+        """The id of the victim, a user that requests may change."""
         return self.victim.rpartition("/")[2]
 
-    def salt(self) -> int:
-        """A number that was not given before."""
+    def new_number(self) -> int:
+        """Returns a number that no test has used."""
         return next(self._numbers)
 
     # -- material ----------------------------------------------------------------------------------
 
     def new_user(self, email: str) -> str:
-        """Makes a user; gives its URL."""
+        """Creates a user, and returns its URL."""
         attributes = {"email": email, "name": email.partition("@")[0]}
         document = {"data": {"type": "users", "attributes": attributes}}
-        answer = self.post(json.dumps(document).encode())
-        assert answer.status == 201, answer
-        location = answer.header("location")
+        response = self.post(json.dumps(document).encode())
+        assert response.status == 201, response
+        location = response.header("location")
         assert location
         return location
 
-    def new_user_to_lose(self) -> str:
-        """A user for whom it is no harm if a request that was hidden in another removes it."""
-        return self.new_user(f"lost-{self.salt()}@example.org")
+    def new_user_to_delete(self) -> str:
+        """Creates a user that a request hidden in another request may delete."""
+        return self.new_user(f"lost-{self.new_number()}@example.org")
 
 
 def _bytes(text: str | bytes) -> bytes:
@@ -287,7 +284,7 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 class _Incoming(BufferedReader):
-    """What comes on a connection: one answer after the other, though each would close it."""
+    """The input of a connection. A response does not close it, so that others can follow."""
 
     def close(self) -> None:
         pass
@@ -296,40 +293,80 @@ class _Incoming(BufferedReader):
         return self
 
 
-def _received(incoming: _Incoming, *, head: bool) -> Answer | None:
-    """The next answer; None where the connection ends before one."""
+def _received(incoming: _Incoming, *, head: bool) -> Response | None:
+    """Returns the next response, or None if the connection ends first."""
     response = HTTPResponse(incoming, method="HEAD" if head else "GET")  # type: ignore[arg-type]
     try:
         response.begin()
-        return Answer(response.status, response.getheaders(), response.read())
+        return Response(response.status, response.getheaders(), response.read())
     except (HTTPException, ConnectionError):
         return None
 
 
-GUARDED = "SQLite, guarded"
-TARGETS = [
-    *("SQLite", "PostgreSQL", GUARDED),
-    pytest.param("MariaDB", marks=pytest.mark.long),
-]
-
-
-@pytest.fixture(scope="session", params=TARGETS)
-def target(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def _running(
+    name: str, url: str, directory: Path, config: pytest.Config, *, guarded: bool = False
 ) -> Iterator[Target]:
-    """The server; what holds of it as a whole is judged at the end."""
-    directory = tmp_path_factory.mktemp("hostile")
-    url = f"sqlite:///{directory}/roster.db"
-    if request.param == "PostgreSQL":
-        url = request.getfixturevalue("postgresql_18").new_database()
-    if request.param == "MariaDB":
-        url = request.getfixturevalue("mariadb").new_database()
-    counts = request.config.stash[FINDINGS].answers
-    guarded = request.param == GUARDED
-    started = Target(request.param, url, directory, counts, guarded=guarded)
+    """A target that is checked at the end of all tests."""
+    target = Target(name, url, directory, config.stash[FINDINGS].answers, guarded=guarded)
     try:
-        started.start()
-        yield started
-        started.judge_the_whole()
+        target.start()
+        yield target
+        target.check_at_the_end()
     finally:
-        started.stop()
+        target.stop()
+
+
+@pytest.fixture(scope="session")
+def hostile_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    return lambda: tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture(scope="session")
+def sqlite_target(
+    hostile_directory: Callable[[], Path], pytestconfig: pytest.Config
+) -> Iterator[Target]:
+    directory = hostile_directory()
+    with _running("SQLite", f"sqlite:///{directory}/roster.db", directory, pytestconfig) as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def guarded_target(
+    hostile_directory: Callable[[], Path], pytestconfig: pytest.Config
+) -> Iterator[Target]:
+    directory = hostile_directory()
+    url = f"sqlite:///{directory}/roster.db"
+    with _running("SQLite, guarded", url, directory, pytestconfig, guarded=True) as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def postgresql_target(
+    postgresql_18: Any, hostile_directory: Callable[[], Path], pytestconfig: pytest.Config
+) -> Iterator[Target]:
+    url = postgresql_18.new_database()
+    with _running("PostgreSQL", url, hostile_directory(), pytestconfig) as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def mariadb_target(
+    mariadb: Any, hostile_directory: Callable[[], Path], pytestconfig: pytest.Config
+) -> Iterator[Target]:
+    with _running("MariaDB", mariadb.new_database(), hostile_directory(), pytestconfig) as target:
+        yield target
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        *("sqlite_target", "postgresql_target", "guarded_target"),
+        pytest.param("mariadb_target", marks=pytest.mark.long),
+    ],
+    ids=["SQLite", "PostgreSQL", "SQLite, guarded", "MariaDB"],
+)
+def target(request: pytest.FixtureRequest) -> Target:
+    """Each of the targets. A target starts once, in any order of the tests."""
+    running: Target = request.getfixturevalue(request.param)
+    return running

@@ -1,4 +1,4 @@
-"""Bodies that nobody sends by mistake."""
+"""Hostile request bodies."""
 
 import json
 from collections.abc import Iterator
@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from roster_process import OPERATIONS, USERS
 
-JSONAPI = "application/vnd.api+json"
-USERS = "/api/v1/users"
-OPERATIONS = "/api/v1/operations"
 ATOMIC = 'Content-Type: application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
-REFUSED = {400, 403, 404, 409, 413, 415, 422}
+REJECTED = {400, 403, 404, 409, 413, 415, 422}
 ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_time")
 
-NO_TEXT: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**300, [], {}, [[]], {"$ne": None})
+NOT_TEXT: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**300, [], {}, [[]], {"$ne": None})
 BAD_TEXT = (
     *("\0", "a\0b", "\ud800", "a\udfffb", "\r\nX: y", "\u2028", "\x1b[2J", "\x7f", "\u0085"),
     *("", " ", "\u3000", "\u200b", "x" * 251, "\U0010ffff" * 300, "e" + "\u0301" * 10_000),
@@ -108,51 +106,53 @@ RAW = {
 
 
 def document(attributes: Any, **more: Any) -> bytes:
-    """Surrogates and all, in escapes."""
+    """A document, with lone surrogates as escapes."""
     whole = {"data": {"type": "users", **more, "attributes": attributes}}
-    try:  # as text: a document may have only so many escapes
+    try:  # as text, because the number of escapes in a document is limited
         return json.dumps(whole, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return json.dumps(whole).encode()
 
 
-def person(number: object, **attributes: Any) -> dict[str, Any]:
+def user(number: object, **attributes: Any) -> dict[str, Any]:
     return {"email": f"hostile-{number}@example.org", "name": "Mallory", **attributes}
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_a_body_that_is_no_document_is_refused(target: Any, name: str) -> None:
+def test_a_body_that_is_not_a_document_is_rejected(target: Any, name: str) -> None:
     for method, url in (("POST", USERS), ("PATCH", target.canary)):
-        answer = target.ask(method, url, RAW[name])
-        assert answer.status in REFUSED, answer
-        assert len(answer.body) < 4 * len(RAW[name]) + 500_000
-    assert target.ask("POST", OPERATIONS, RAW[name], ATOMIC).status in REFUSED
+        response = target.request(method, url, RAW[name])
+        assert response.status in REJECTED, response
+        assert len(response.body) < 4 * len(RAW[name]) + 500_000
+    assert target.request("POST", OPERATIONS, RAW[name], ATOMIC).status in REJECTED
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_a_value_of_the_wrong_kind_is_refused(target: Any, attribute: str) -> None:
+def test_a_value_of_the_wrong_type_is_rejected(target: Any, attribute: str) -> None:
     ignored = {"update_time"} | ({"creation_time"} if attribute == "creation_time" else set())
-    for value in (*NO_TEXT, *BAD_TEXT):
-        answer = target.post(document(person("wrong", **{attribute: value})))
+    for value in (*NOT_TEXT, *BAD_TEXT):
+        response = target.post(document(user("wrong", **{attribute: value})))
         harmless = attribute == "is_active" and value is True
         if attribute == "update_time" or harmless or (attribute in ignored and value is None):
-            assert answer.status in (201, 409), (value, answer)
+            assert response.status in (201, 409), (value, response)
         else:
-            assert answer.status in (403, 422), (value, answer)
+            assert response.status in (403, 422), (value, response)
         if attribute != "update_time":
-            changed = target.ask("PATCH", target.victim, document({attribute: value}, id=target.id))
+            changed = target.request(
+                "PATCH", target.victim, document({attribute: value}, id=target.id)
+            )
             assert changed.status in ({200} if harmless else {403, 422}), (value, changed)
 
 
-def test_what_looks_like_code_is_a_name_and_kept_as_it_was_sent(target: Any) -> None:
+def test_code_in_a_name_is_stored_unchanged(target: Any) -> None:
     for number, name in enumerate(GOOD_NAMES):
-        answer = target.post(document(person(f"{target.salt()}-{number}", name=name)))
-        assert answer.status == 201, (name, answer)
-        assert answer.document["data"]["attributes"]["name"] == name
+        response = target.post(document(user(f"{target.new_number()}-{number}", name=name)))
+        assert response.status == 201, (name, response)
+        assert response.document["data"]["attributes"]["name"] == name
 
 
 def strings(value: Any) -> Iterator[tuple[Any, Any, str]]:
-    """Each string of a document: what holds it, its place there, itself."""
+    """Each string of a document: its container, its place there, and the string."""
     for place, found in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(found, str):
             yield value, place, found
@@ -160,57 +160,57 @@ def strings(value: Any) -> Iterator[tuple[Any, Any, str]]:
             yield from strings(found)
 
 
-@pytest.mark.parametrize("spoil", ["\0", "\ud800"])
-def test_nul_and_surrogates_in_each_string_are_refused(target: Any, spoil: str) -> None:
-    user = {"type": "users", "attributes": {**person("nul"), "role": "user"}}
+@pytest.mark.parametrize("bad", ["\0", "\ud800"])
+def test_nul_and_surrogates_in_each_string_are_rejected(target: Any, bad: str) -> None:
+    new = {"type": "users", "attributes": {**user("nul"), "role": "user"}}
     ref = {"type": "users", "id": target.id}
     change = {"op": "update", "data": {**ref, "attributes": {"name": "Ann"}}}
     removal = {"op": "remove", "ref": ref}
-    batch = [{"op": "add", "href": USERS, "data": user}, change, removal]
-    sendings: list[tuple[str, str, Any, tuple[str, ...]]] = [
-        ("POST", USERS, {"data": user}, ()),
+    batch = [{"op": "add", "href": USERS, "data": new}, change, removal]
+    requests: list[tuple[str, str, Any, tuple[str, ...]]] = [
+        ("POST", USERS, {"data": new}, ()),
         ("PATCH", target.victim, {"data": change["data"]}, ()),
         ("POST", OPERATIONS, {"atomic:operations": batch}, (ATOMIC,)),
     ]
-    for method, url, whole, headers in sendings:
-        for holder, place, text in list(strings(whole)):
-            for spoilt in (spoil + text, text + spoil, spoil):
-                holder[place] = spoilt
-                answer = target.ask(method, url, json.dumps(whole).encode(), *headers)
-                assert answer.status in REFUSED, (place, answer)
-            holder[place] = text
+    for method, url, whole, headers in requests:
+        for container, place, text in list(strings(whole)):
+            for changed in (bad + text, text + bad, bad):
+                container[place] = changed
+                response = target.request(method, url, json.dumps(whole).encode(), *headers)
+                assert response.status in REJECTED, (place, response)
+            container[place] = text
 
 
 @pytest.mark.parametrize("name", MASS)
-def test_what_is_not_to_be_set_can_not_be_set(target: Any, name: str) -> None:
+def test_unknown_and_read_only_members_change_nothing(target: Any, name: str) -> None:
     extra = {name: MASS[name]}
-    assert target.post(document(person("mass", **extra))).status in (403, 422)
-    changed = target.ask("PATCH", target.canary, document(extra, id="1"))
+    assert target.post(document(user("mass", **extra))).status in (403, 422)
+    changed = target.request("PATCH", target.canary, document(extra, id="1"))
     assert changed.status in (403, 422)
-    beside = {key: value for key, value in extra.items() if key not in ("id", "type")}
-    made = target.post(document(person(target.salt()), **beside))
-    assert made.status == 201
-    assert made.header("etag").startswith('"1-')
-    shown = made.document["data"]["attributes"]
+    ignored = {key: value for key, value in extra.items() if key not in ("id", "type")}
+    created = target.post(document(user(target.new_number()), **ignored))
+    assert created.status == 201
+    assert created.header("etag").startswith('"1-')
+    shown = created.document["data"]["attributes"]
     assert shown.keys() == set(ATTRIBUTES)
     assert (shown["is_active"], shown["role"]) == (False, "user")
     assert not shown["creation_time"].startswith("1970")
 
 
-def test_operations_are_bounded_too(target: Any) -> None:
+def test_the_errors_of_operations_are_bounded(target: Any) -> None:
     unknown = b",".join(b'"%d":1' % number for number in range(400))
     add = b'{"op":"add","data":{"type":"users","attributes":{%b}}}' % unknown
     batch = b'{"atomic:operations":[%b]}' % b",".join([add] * 100)
-    answer = target.post(batch, ATOMIC, to=OPERATIONS)
-    assert (answer.status, len(answer.document["errors"])) == (422, 1000)
-    assert len(answer.body) < 1_000_000
+    response = target.post(batch, ATOMIC, to=OPERATIONS)
+    assert (response.status, len(response.document["errors"])) == (422, 1000)
+    assert len(response.body) < 1_000_000
     for href in ("http://169.254.169.254/", "file:///etc/passwd", "//x/api/v1/users/1", "\ud800"):
         batch = {"atomic:operations": [{"op": "remove", "href": href}]}
         sent = json.dumps(batch).encode()
         assert target.post(sent, ATOMIC, to=OPERATIONS).status in (400, 404)
 
 
-# -- by chance -------------------------------------------------------------------------------------
+# -- random input ----------------------------------------------------------------------------------
 
 TEXTS = st.text(st.characters(), max_size=12) | st.sampled_from([*BAD_TEXT[:12], *GOOD_NAMES])
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | TEXTS
@@ -220,47 +220,47 @@ MEMBERS = st.sampled_from(
         *("op", "included", "jsonapi", "atomic:operations", "ref", "href", *ATTRIBUTES, *MASS),
     ]
 )
-ANYTHING = st.recursive(
+ANY_VALUE = st.recursive(
     LEAVES | st.just("users"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS | TEXTS, inner, max_size=4),
     max_leaves=12,
 )
-ALIKE = st.builds(
+LIKE_USERS = st.builds(
     lambda attributes, more: {"data": {"type": "users", **more, "attributes": attributes}},
-    st.dictionaries(MEMBERS | TEXTS, ANYTHING, max_size=3).map(lambda found: person("x") | found),
-    st.dictionaries(MEMBERS, ANYTHING, max_size=2),
+    st.dictionaries(MEMBERS | TEXTS, ANY_VALUE, max_size=3).map(lambda found: user("x") | found),
+    st.dictionaries(MEMBERS, ANY_VALUE, max_size=2),
 )
-WHOLE = json.dumps({"data": {"type": "users", "attributes": person("x", is_active=True)}}).encode()
+WHOLE = json.dumps({"data": {"type": "users", "attributes": user("x", is_active=True)}}).encode()
 DAMAGE = st.lists(
     st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 3), st.binary(max_size=4)), max_size=4
 )
-HOW_LONG = [60, pytest.param(2000, marks=pytest.mark.long)]
-UNHURRIED = settings(deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = [60, pytest.param(2000, marks=pytest.mark.long)]
+SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.parametrize("examples", HOW_LONG)
-def test_any_document_gets_an_answer(target: Any, examples: int) -> None:
-    @settings(UNHURRIED, max_examples=examples)
-    @given(ANYTHING | ALIKE, st.sampled_from(["POST", "PATCH", "operations"]))
-    def attack(value: Any, way: str) -> None:
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_any_document_gets_a_response(target: Any, examples: int) -> None:
+    @settings(SLOW, max_examples=examples)
+    @given(ANY_VALUE | LIKE_USERS, st.sampled_from(["POST", "PATCH", "operations"]))
+    def attack(value: Any, kind: str) -> None:
         sent = json.dumps(value).encode()
-        if way == "operations":
-            answer = target.post(sent, ATOMIC, to=OPERATIONS)
+        if kind == "operations":
+            response = target.post(sent, ATOMIC, to=OPERATIONS)
         else:
-            answer = target.ask(way, USERS if way == "POST" else target.victim, sent)
-        assert answer.status in REFUSED | {200, 201}
+            response = target.request(kind, USERS if kind == "POST" else target.victim, sent)
+        assert response.status in REJECTED | {200, 201}
 
     attack()
 
 
-@pytest.mark.parametrize("examples", HOW_LONG)
-def test_any_damage_to_a_document_gets_an_answer(target: Any, examples: int) -> None:
-    @settings(UNHURRIED, max_examples=examples)
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_any_damage_to_a_document_gets_a_response(target: Any, examples: int) -> None:
+    @settings(SLOW, max_examples=examples)
     @given(DAMAGE)
     def attack(damage: list[tuple[int, int, bytes]]) -> None:
         sent = WHOLE
         for at, length, put in damage:
             sent = sent[:at] + put + sent[at + length :]
-        assert target.post(sent).status in REFUSED | {201}
+        assert target.post(sent).status in REJECTED | {201}
 
     attack()

@@ -1,4 +1,4 @@
-"""Paths and queries that nobody sends by mistake."""
+"""Hostile paths and queries."""
 
 from typing import Any
 from urllib.parse import quote
@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from roster_process import USERS
 
-USERS = "/api/v1/users"
 IDS = (
     *(
         "0",
@@ -109,8 +109,8 @@ QUERIES = (
     "filter[role]=" + ",".join("x" for _ in range(501)),
 )
 WILD = ("%", "_", "%%", "%_%", "\\", "\\%", "*", "?", "[a-z]", "^c", ".*", "' || '")
-HOW_LONG = [60, pytest.param(2000, marks=pytest.mark.long)]
-UNHURRIED = settings(deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = [60, pytest.param(2000, marks=pytest.mark.long)]
+SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def escaped(text: str) -> str:
@@ -118,49 +118,51 @@ def escaped(text: str) -> str:
 
 
 @pytest.mark.parametrize("number", range(len(IDS)))
-def test_what_is_no_id_is_404(target: Any, number: int) -> None:
+def test_an_invalid_id_is_404(target: Any, number: int) -> None:
     sent = quote(IDS[number].encode("utf-8", "surrogatepass"), safe="")
     for method in ("GET", "DELETE", "PATCH", "PUT"):
-        answer = target.ask(method, f"{USERS}/{sent}", b"{}" if method == "PATCH" else None)
+        response = target.request(method, f"{USERS}/{sent}", b"{}" if method == "PATCH" else None)
         if IDS[number] == ".":
             continue
-        assert answer.status in (404, 431), (IDS[number][:50], answer)
+        assert response.status in (404, 431), (IDS[number][:50], response)
 
 
 @pytest.mark.parametrize("number", range(len(PATHS)))
-def test_a_path_that_is_written_in_another_way_is_404(target: Any, number: int) -> None:
+def test_another_spelling_of_a_path_is_not_found(target: Any, number: int) -> None:
     path = PATHS[number]
     assert target.get(path).status in (400, 404, 431), path[:80]
-    assert target.ask("DELETE", path).status in (400, 404, 405, 431), path[:80]
+    assert target.request("DELETE", path).status in (400, 404, 405, 431), path[:80]
 
 
-def test_an_encoded_slash_is_a_slash_to_reading_and_changing_alike(target: Any) -> None:
+def test_an_encoded_slash_and_an_absolute_url_lead_to_the_user(target: Any) -> None:
     assert target.get(target.canary.replace("users/", "users%2F")).status == 200
     assert target.get("http://elsewhere.example" + target.canary).status == 200
 
 
 @pytest.mark.parametrize("number", range(len(QUERIES)))
-def test_a_query_that_means_nothing_is_400(target: Any, number: int) -> None:
+def test_an_invalid_query_is_400(target: Any, number: int) -> None:
     sent = escaped(QUERIES[number])
     for url in (USERS, target.canary):
-        answer = target.get(f"{url}?{sent}")
+        response = target.get(f"{url}?{sent}")
         harmless = QUERIES[number] == "="
         allowed = {200, 400, 431} if harmless or "[name][]" in sent else {400, 431}
-        assert answer.status in allowed, (QUERIES[number][:80], answer)
+        assert response.status in allowed, (QUERIES[number][:80], response)
 
 
 @pytest.mark.parametrize(
     "parameter",
     ["filter[email]", "filter[name][contains]", "filter[email][ne]", "filter[name][lt]", "sort"],
 )
-def test_marks_out_of_their_order_are_not_brought_into_it(target: Any, parameter: str) -> None:
+def test_combining_marks_are_not_normalized_before_their_length_is_checked(
+    target: Any, parameter: str
+) -> None:
     marks = "a" + "\u0300" * 15_000 + "\u0316" * 15_000
     before = sum(target.process.cpu_times()[:2]) + cpu_of_children(target)
     for _ in range(3):
-        answer = target.get(f"{USERS}?{parameter}={marks}".encode())
-        assert answer.status == 400, answer
+        response = target.get(f"{USERS}?{parameter}={marks}".encode())
+        assert response.status == 400, response
     after = sum(target.process.cpu_times()[:2]) + cpu_of_children(target)
-    assert after - before < 2, "each of them took two seconds"
+    assert after - before < 2, "normalization takes two seconds for each request"
 
 
 def cpu_of_children(target: Any) -> float:
@@ -169,16 +171,16 @@ def cpu_of_children(target: Any) -> float:
 
 
 @pytest.mark.parametrize("op", ["eq", "contains", "starts_with"])
-def test_wildcards_of_any_language_stand_for_themselves(target: Any, op: str) -> None:
+def test_wildcards_match_only_themselves(target: Any, op: str) -> None:
     for attribute in ("email", "role"):
         for wild in WILD:
             query = f"filter[{attribute}][{op}]={quote(wild, safe='')}"
-            answer = target.get(f"{USERS}?{query}&page[size]=1000")
-            if op == "eq":  # no role or email is written so
-                assert answer.status == 400
+            response = target.get(f"{USERS}?{query}&page[size]=1000")
+            if op == "eq":  # neither a role nor an email has these characters
+                assert response.status == 400
                 continue
-            assert answer.status == 200
-            found = [user["attributes"][attribute] for user in answer.document["data"]]
+            assert response.status == 200
+            found = [user["attributes"][attribute] for user in response.document["data"]]
             assert all(wild in text for text in found), (wild, found)
 
 
@@ -191,12 +193,12 @@ def test_a_damaged_cursor_is_400(target: Any) -> None:
         for at in range(len(cursor))
     ]
     for each in damaged:
-        answer = target.get(f"{USERS}?sort=name&page[after]={each}")
-        assert (answer.status, answer.codes) == (400, {"invalid_cursor"}), each
+        response = target.get(f"{USERS}?sort=name&page[after]={each}")
+        assert (response.status, response.codes) == (400, {"invalid_cursor"}), each
     assert target.get(f"{USERS}?sort=email&page[after]={cursor}").status == 400
 
 
-# -- by chance -------------------------------------------------------------------------------------
+# -- random input ----------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
     [
@@ -215,24 +217,24 @@ STEPS = st.sampled_from(
 PATH = st.lists(STEPS | st.text(max_size=3).map(lambda text: quote(text, safe="")), max_size=8)
 
 
-@pytest.mark.parametrize("examples", HOW_LONG)
-def test_any_query_gets_an_answer(target: Any, examples: int) -> None:
-    @settings(UNHURRIED, max_examples=examples)
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_any_query_gets_a_response(target: Any, examples: int) -> None:
+    @settings(SLOW, max_examples=examples)
     @given(QUERY, st.booleans())
     def attack(query: str, one: bool) -> None:
-        answer = target.get(f"{target.canary if one else USERS}?{query}")
-        assert answer.status in (200, 400)
+        response = target.get(f"{target.canary if one else USERS}?{query}")
+        assert response.status in (200, 400)
 
     attack()
 
 
-@pytest.mark.parametrize("examples", HOW_LONG)
-def test_any_path_gets_an_answer(target: Any, examples: int) -> None:
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_any_path_gets_a_response(target: Any, examples: int) -> None:
     methods = st.sampled_from(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "BREW", "PROPFIND"])
 
-    @settings(UNHURRIED, max_examples=examples)
+    @settings(SLOW, max_examples=examples)
     @given(methods, PATH.map(lambda steps: "/" + "/".join(steps)))
     def attack(method: str, path: str) -> None:
-        assert target.ask(method, path).status in (200, 204, 400, 404, 405)
+        assert target.request(method, path).status in (200, 204, 400, 404, 405)
 
     attack()

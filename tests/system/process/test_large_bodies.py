@@ -1,30 +1,28 @@
-"""Large bodies, whatever is in them, cost little memory and are answered in time."""
+"""Large bodies of any content take little memory, and get a response in time."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from socket import socket
 from time import monotonic
 from typing import Any
 
 import pytest
+from process.server import Serve, Server
+from roster_process import ATOMIC, OPERATIONS, until
 
-Serve = Callable[..., Any]
-Eventually = Callable[..., None]
-
-OPERATIONS = "/api/v1/operations"
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 LIMIT = 8 * 2**20
 AT_ONCE = 4
 MOST_MEMORY = 200 * 2**20
-LEFT_BEHIND = 40 * 2**20
-"""What may stay with the process after the requests: its first requests load code, too."""
-IN_TIME = 8
-"""Seconds: the deadline of a request."""
-LONGEST_ANSWER = 1_500_000
+KEPT_MEMORY = 40 * 2**20
+"""The memory that the process may keep after the requests. Its first requests load code."""
+REQUEST_SECONDS = 8
+"""The deadline of a request."""
+LONGEST_RESPONSE = 1_500_000
 
 
 def add(data: bytes) -> bytes:
@@ -32,13 +30,13 @@ def add(data: bytes) -> bytes:
 
 
 def filled(pattern: str, most: int = 10**7) -> bytes:
-    """Members or elements by a pattern with a number, as many as a body holds."""
+    """Numbered members or elements that fill a body."""
     size = len(pattern % 0) + 7
     return ",".join(pattern % number for number in range(min(most, (LIMIT - 200) // size))).encode()
 
 
 def in_string(text: str) -> bytes:
-    """A name that repeats the text as often as a body holds it."""
+    """A name that repeats the text until it fills a body."""
     sent = text.encode()
     return add(b'"attributes":{"name":"%b"}' % (sent * ((LIMIT - 200) // len(sent))))
 
@@ -65,7 +63,7 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     "long names of controls": lambda: add(
         b'"attributes":{%b}' % filled('"' + "\\u0001~" * 1000 + '%d":1', 1000)
     ),
-    "as many members as are read": lambda: add(
+    "the largest number of members": lambda: add(
         b'"attributes":{%b}' % filled('"' + "n" * 150 + '%d":1', 49_000)
     ),
     "a long string": lambda: in_string("a"),
@@ -82,12 +80,12 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     "odd quotes": lambda: b'"\\\\"\\' * (LIMIT // 5),
     "a long number": lambda: add(b'"meta":{"x":%b}' % (b"9" * (LIMIT - 200))),
     "a long fraction": lambda: add(b'"meta":{"x":0.%b}' % (b"1" * (LIMIT - 200))),
-    "no UTF-8": lambda: add(b'"meta":{"x":"%b"}' % (b"\xff" * (LIMIT - 200))),
+    "invalid UTF-8": lambda: add(b'"meta":{"x":"%b"}' % (b"\xff" * (LIMIT - 200))),
     "white space": lambda: add(b'"meta":{}').ljust(LIMIT),
     "white space before it": lambda: b" " * (LIMIT - 100) + add(b'"meta":{}'),
     "NUL": lambda: b"\0" * LIMIT,
     "links": lambda: add(b'"links":{%b}' % filled('"%x":"x"')),
-    "operations with much in them": lambda: (
+    "large operations": lambda: (
         b'{"atomic:operations":[%b]}'
         % b",".join(
             [b'{"op":"add","data":{"type":"users","attributes":{"%b":1}}}' % (b"n" * 80_000)] * 100
@@ -97,7 +95,7 @@ SHAPES: dict[str, Callable[[], bytes]] = {
 
 
 class Usage:
-    """The memory of a process, as the kernel counts it."""
+    """The memory of a process, from the kernel."""
 
     def __init__(self, pid: int) -> None:
         self._directory = Path(f"/proc/{pid}")
@@ -115,56 +113,47 @@ class Usage:
     def peak(self) -> int:
         return self._status("VmHWM")
 
-    def forget_peak(self) -> None:
+    def reset_peak(self) -> None:
         (self._directory / "clear_refs").write_text("5")
 
 
 def post(port: int, body: bytes) -> tuple[int, Any, float, int]:
-    """The status, the document, how long it took once all was sent, and the length."""
+    """The status, the document, the seconds after the last byte was sent, and the length."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request("POST", OPERATIONS, body, {"Content-Type": ATOMIC})
         sent = monotonic()
         response = connection.getresponse()
-        answer = response.read()
-        return response.status, json.loads(answer), monotonic() - sent, len(answer)
+        content = response.read()
+        return response.status, json.loads(content), monotonic() - sent, len(content)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from process.conftest import Server, until
-
-    directory = tmp_path_factory.mktemp("large")
-    started = Server(directory, "--workers", "1", ROSTER_DATABASE_URL="memory://")
-    try:
-        until(started.answers, within=30)
-        post(started.port, b"[" * LIMIT)  # what is loaded for a first refusal stays
-        yield started
-    finally:
-        started.stop()
+def server(serve_for_module: Serve) -> Server:
+    started = serve_for_module("--workers", "1", ROSTER_DATABASE_URL="memory://")
+    post(started.port, b"[" * LIMIT)  # the first rejection loads code
+    return started
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_four_large_bodies_at_once_are_cheap(
-    server: Any, shape: str, eventually: Eventually
-) -> None:
+def test_four_large_bodies_at_once_take_little_memory_and_time(server: Server, shape: str) -> None:
     body = SHAPES[shape]()
     assert len(body) <= LIMIT
     (worker,) = server.workers()
     usage = Usage(worker.pid)
-    usage.forget_peak()
+    usage.reset_peak()
     idle = usage.now
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        answers = list(threads.map(lambda _: post(server.port, body), range(AT_ONCE)))
-    for status, document, seconds, length in answers:
+        responses = list(threads.map(lambda _: post(server.port, body), range(AT_ONCE)))
+    for status, document, seconds, length in responses:
         assert status in (400, 409, 422), document
-        assert seconds < IN_TIME
-        assert length < LONGEST_ANSWER
+        assert seconds < REQUEST_SECONDS
+        assert length < LONGEST_RESPONSE
     assert usage.peak - idle < MOST_MEMORY
-    eventually(lambda: usage.now - idle < LEFT_BEHIND, within=10)
+    until(lambda: usage.now - idle < KEPT_MEMORY, within=10)
 
 
-def unfinished(server: Any, size: int, sent: int) -> Any:
-    """A connection on which so much of a body of operations was sent."""
+def unfinished(server: Server, size: int, sent: int) -> socket:
+    """A connection on which a part of a body of operations was sent."""
     lines = ("Host: localhost", f"Content-Type: {ATOMIC}", f"Content-Length: {size}", "", "")
     connection = server.connect("\r\n".join((f"POST {OPERATIONS} HTTP/1.1", *lines)).encode())
     for _ in range(sent // 2**16):
@@ -172,12 +161,10 @@ def unfinished(server: Any, size: int, sent: int) -> Any:
     return connection
 
 
-def test_unfinished_bodies_take_little_memory_and_keep_nobody_out(
-    server: Any, eventually: Eventually
-) -> None:
+def test_unfinished_bodies_take_little_memory_and_block_no_client(server: Server) -> None:
     (worker,) = server.workers()
     usage = Usage(worker.pid)
-    usage.forget_peak()
+    usage.reset_peak()
     idle = usage.now
     with ExitStack() as connections:
         for _ in range(40):
@@ -190,19 +177,17 @@ def test_unfinished_bodies_take_little_memory_and_keep_nobody_out(
         assert server.post(large).status_code == 201
         status, *_ = post(server.port, add(b'"attributes":{}').ljust(LIMIT))
         assert status == 422
-    eventually(lambda: usage.now - idle < LEFT_BEHIND, within=10)
+    until(lambda: usage.now - idle < KEPT_MEMORY, within=10)
 
 
 def unread(port: int) -> int:
-    """How many bytes wait in the kernel for the server to read them."""
+    """The number of bytes that the server has not yet read from the kernel."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     queues = [line[4] for line in lines if line[1].endswith(f":{port:04X}")]
     return sum(int(queue.partition(":")[2], 16) for queue in queues)
 
 
-def test_the_larger_of_two_bodies_loses_its_memory_and_is_503(
-    serve: Serve, eventually: Eventually
-) -> None:
+def test_the_larger_of_two_bodies_that_exceed_the_memory_is_503(serve: Serve) -> None:
     memory = {"ROSTER_BODY_BYTES": "131072", "ROSTER_BODY_MEMORY": "1100000"}
     server = serve("--workers", "1", ROSTER_DATABASE_URL="memory://", **memory)
     size = 8 * 131072
@@ -211,7 +196,7 @@ def test_the_larger_of_two_bodies_loses_its_memory_and_is_503(
         closing(unfinished(server, size, size - 2**16)) as larger,
         closing(unfinished(server, size // 2, size // 2 - 2**16)) as smaller,
     ):
-        eventually(lambda: unread(server.port) == 0)
+        until(lambda: unread(server.port) == 0)
         smaller.sendall(document.rjust(2**16))
         assert smaller.recv(65536).startswith(b"HTTP/1.1 422 ")
         larger.sendall(document.rjust(2**16))

@@ -1,102 +1,96 @@
-"""Metrics of several workers, together."""
+"""Metrics of several workers."""
 
 import re
 import stat
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-
-Serve = Callable[..., Any]
-Eventually = Callable[..., None]
+from process.server import Serve, Server
+from roster_process import USERS, until
 
 COUNT = re.compile(r'_count\{[^}]*"/api/v1/users"\} ([0-9.]+)')
 
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """Where the server keeps what is temporary."""
+    """The directory for the temporary files of the server."""
     directory = tmp_path / "temporary"
     directory.mkdir()
     return directory
 
 
-def count(server: Any) -> float:
-    """How many requests for users were counted."""
+def count(server: Server) -> float:
+    """The number of requests for users, from the metrics."""
     return sum(map(float, COUNT.findall(server.get("/metrics").text)))
 
 
-def ask(server: Any, times: int) -> None:
+def request_users(server: Server, times: int) -> None:
     with ThreadPoolExecutor(8) as pool:
-        for answer in pool.map(server.get, ["/api/v1/users"] * times):
-            assert answer.status_code == 200
+        responses = list(pool.map(server.get, [USERS] * times))
+    assert [response.status_code for response in responses] == [200] * times
 
 
-def test_any_worker_tells_what_all_have_counted(serve: Serve) -> None:
+def test_every_worker_reports_the_counts_of_all(serve: Serve) -> None:
     server = serve("--workers", "3")
-    ask(server, 60)
+    request_users(server, 60)
     assert [count(server) for _ in range(10)] == [60] * 10
 
 
-def test_what_a_killed_worker_counted_is_kept_and_its_files_are_used_again(
-    serve: Serve, eventually: Eventually, temporary: Path
+def test_the_counts_of_a_killed_worker_remain_and_its_files_are_reused(
+    serve: Serve, temporary: Path
 ) -> None:
     server = serve("--workers", "2", TMPDIR=str(temporary))
-    ask(server, 20)
+    request_users(server, 20)
     (directory,) = temporary.iterdir()
     for _ in range(3):
         before = server.workers()
         before[0].kill()
-        eventually(partial(is_replaced, server, before[0].pid))
-    eventually(lambda: count(server) == 20)  # the text is as of the last second
-    ask(server, 20)
-    eventually(lambda: count(server) == 40)
+        until(partial(is_replaced, server, before[0].pid))
+    until(lambda: count(server) == 20)  # the text is up to a second old
+    request_users(server, 20)
+    until(lambda: count(server) == 40)
     numbers = {re.sub(r"\D", "", file.name) for file in directory.iterdir()}
-    assert numbers == {"0", "1"}, "a worker takes over the files of one that has ended"
-    eventually(lambda: "http_server_active_requests 1.0" in server.get("/metrics").text)
+    assert numbers == {"0", "1"}, "a new worker reuses the files of one that has ended"
+    until(lambda: "http_server_active_requests 1.0" in server.get("/metrics").text)
 
 
-def is_replaced(server: Any, pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):  # one that has just ended
+def is_replaced(server: Server, pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):  # a worker has just ended
         pids = {worker.pid for worker in server.workers()}
-        return pid not in pids and len(pids) == 2 and bool(server.answers())
+        return pid not in pids and len(pids) == 2 and server.is_ready()
     return False
 
 
-def test_the_directory_is_nobody_elses_and_goes_with_the_server(
-    serve: Serve, eventually: Eventually, temporary: Path
+def test_the_directory_of_the_metrics_is_private_and_removed_with_the_server(
+    serve: Serve, temporary: Path
 ) -> None:
     server = serve(TMPDIR=str(temporary))
     (directory,) = temporary.iterdir()
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    server.process.terminate()
-    assert server.process.wait(10) == 0
-    assert not list(temporary.iterdir())
+    server.terminate()
+    assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_server_left_is_swept_and_what_a_living_one_has_is_not(
-    serve: Serve, eventually: Eventually, temporary: Path
-) -> None:
+def test_a_start_removes_the_files_of_killed_servers_only(serve: Serve, temporary: Path) -> None:
     killed = serve(TMPDIR=str(temporary))
     (left,) = temporary.iterdir()
-    living = serve(TMPDIR=str(temporary))
-    ask(living, 5)
+    running = serve(TMPDIR=str(temporary))
+    request_users(running, 5)
     killed.process.kill()
-    eventually(lambda: not killed.listens())
-    theirs = Path(tempfile.mkdtemp(prefix="other", dir=temporary))
+    until(lambda: not killed.listens())
+    unrelated = Path(tempfile.mkdtemp(prefix="other", dir=temporary))
     serve(TMPDIR=str(temporary))
     assert not left.exists()
-    assert theirs.exists()
-    assert count(living) == 5
+    assert unrelated.exists()
+    assert count(running) == 5
 
 
-def test_nothing_is_written_where_nothing_is_counted(serve: Serve, temporary: Path) -> None:
+def test_without_metrics_no_files_are_written(serve: Serve, temporary: Path) -> None:
     server = serve(ROSTER_METRICS="off", TMPDIR=str(temporary))
     assert server.get("/metrics").status_code == 404
-    assert not list(temporary.iterdir())
+    assert list(temporary.iterdir()) == []

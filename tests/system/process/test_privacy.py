@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -11,15 +11,12 @@ import httpx
 import jwt
 import pytest
 import sqlalchemy
+from process.server import Serve
+from roster_process import ATOMIC, JSONAPI, OPERATIONS, SECRET, USERS
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 
-Serve = Callable[..., Any]
-
-SECRET = "hush" * 8
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 PEOPLE = [
     ("ann.private@example.org", "Ann Secretive"),
     ("o'brien+x@example.org", "Zoë Ünique"),
@@ -27,9 +24,9 @@ PEOPLE = [
     ("ａwide@example.org", "Ｗide Person"),
 ]
 
-# What makes databases quote values: a rule that Roster knows nothing of, and then columns that it
-# misses where they stand beside a value.
-SPOILT = [
+# Databases quote values in their errors for a constraint that Roster does not know, and for
+# missing columns.
+CHANGES = [
     "CREATE UNIQUE INDEX names ON users (name)",
     "ALTER TABLE users RENAME COLUMN email_key TO mail_key",
     "ALTER TABLE users RENAME COLUMN email TO mail",
@@ -44,13 +41,13 @@ def document(email: str, name: str, **more: Any) -> bytes:
 
 def operations(email: str, name: str) -> bytes:
     one = json.loads(document(email, name))["data"]
-    added = {"op": "add", "href": "/api/v1/users", "data": one}
+    added = {"op": "add", "href": USERS, "data": one}
     return json.dumps({"atomic:operations": [added, added]}).encode()
 
 
-def asked(email: str, name: str) -> Iterator[tuple[str, str, bytes | None, dict[str, str]]]:
-    """Requests good and bad with the email in every place: method, URL, body, headers."""
-    in_url, users = quote(email), "/api/v1/users"
+def requests(email: str, name: str) -> Iterator[tuple[str, str, bytes | None, dict[str, str]]]:
+    """Valid and invalid requests with the email in every place: method, URL, body, headers."""
+    in_url, users = quote(email), USERS
     typed = {"Content-Type": JSONAPI}
     yield "POST", users, document(email, name), typed
     yield "POST", users, document(email, name), typed
@@ -60,7 +57,7 @@ def asked(email: str, name: str) -> Iterator[tuple[str, str, bytes | None, dict[
     yield "POST", users, document(email, name, id="7"), typed
     yield "POST", users, document(email, name), {"Content-Type": f"text/{email}"}
     yield "POST", users, document(email, name), {**typed, "Idempotency-Key": f'"{in_url}"'}
-    yield "POST", "/api/v1/operations", operations(email, name), {"Content-Type": ATOMIC}
+    yield "POST", OPERATIONS, operations(email, name), {"Content-Type": ATOMIC}
     yield "PATCH", f"{users}/1", document(email, name, id="1"), typed
     yield "PATCH", f"{users}/1", document(email, name, id="2"), typed
     yield "PATCH", f"{users}/1", document(email, name, id="1"), {**typed, "If-Match": f'"{in_url}"'}
@@ -84,7 +81,7 @@ def asked(email: str, name: str) -> Iterator[tuple[str, str, bytes | None, dict[
 
 
 def stored_secret(engine: sqlalchemy.Engine) -> set[bytes]:
-    """The key of cursors as it could be written, in lower case."""
+    """The possible spellings of the key of cursors, in lower case."""
     with engine.connect() as connection:
         value = bytes(connection.execute(sqlalchemy.text("SELECT value FROM secrets")).scalar_one())
     written = (value.hex(), base64.b64encode(value).decode(), repr(value)[2:-1])
@@ -92,7 +89,7 @@ def stored_secret(engine: sqlalchemy.Engine) -> set[bytes]:
 
 
 def forms(email: str) -> set[bytes]:
-    """The email as it could be written, in lower case."""
+    """The possible spellings of the email, in lower case."""
     local, _, domain = email.partition("@")
     written = {email, quote(email), quote(email, safe=""), quote(quote(email, safe=""))}
     written.add(email.encode("ascii", "ignore").decode().replace(" ", "-"))
@@ -108,11 +105,11 @@ def token() -> str:
 
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
 def engine(request: pytest.FixtureRequest) -> Iterator[sqlalchemy.Engine]:
-    """Of a migrated database, for whoever changes it beneath the service."""
-    made = make_engine(request.getfixturevalue(request.param))
-    schema.upgrade(made)
-    yield made
-    made.dispose()
+    """A migrated database, which the test can change while the service runs."""
+    engine = make_engine(request.getfixturevalue(request.param))
+    schema.upgrade(engine)
+    yield engine
+    engine.dispose()
 
 
 def test_no_email_is_in_any_log_metric_or_trace(
@@ -129,32 +126,33 @@ def test_no_email_is_in_any_log_metric_or_trace(
     secret = stored_secret(engine)
     with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as client:
         for email, name in PEOPLE:
-            for method, url, body, headers in asked(email, name):
+            for method, url, body, headers in requests(email, name):
                 sent = {key: value.encode() for key, value in headers.items()}
-                answer = client.request(method, url, content=body, headers=sent)
-                statuses.add(answer.status_code)
-        listed = client.get("/api/v1/users", params={"filter[email]": PEOPLE[0][0]}).json()
-        assert client.get("/api/v1/users", params={"sort": "email"}).status_code == 200
-        for change in SPOILT:
+                response = client.request(method, url, content=body, headers=sent)
+                statuses.add(response.status_code)
+        listed = client.get(USERS, params={"filter[email]": PEOPLE[0][0]}).json()
+        assert client.get(USERS, params={"sort": "email"}).status_code == 200
+        for change in CHANGES:
             with engine.begin() as connection:
                 connection.execute(sqlalchemy.text(change))
             for path in (f"filter[email]={quote(PEOPLE[1][0])}", f"fields[users]={PEOPLE[0][1]}"):
-                statuses.add(client.get(f"/api/v1/users?{path}").status_code)
+                statuses.add(client.get(f"{USERS}?{path}").status_code)
             created = document("new@example.org", "Ann Secretive")
-            answer = client.post("/api/v1/users", content=created, headers=typed)
-            statuses.add(answer.status_code)
+            response = client.post(USERS, content=created, headers=typed)
+            statuses.add(response.status_code)
         metrics = client.get("/metrics").content
-    assert listed["data"][0]["attributes"]["email"] == PEOPLE[0][0]  # they did get in
-    assert {200, 201, 400, 401, 403, 404, 405, 406, 409, 412, 415, 422} <= statuses
-    assert statuses & {500, 503}
-    server.process.terminate()
-    assert server.process.wait(15) == 0
-    assert len(server.lines("request")) > len(PEOPLE) * 30
-    assert any(span.name == "POST /api/v1/users" for span in collector.spans())
-    told = b"\n".join((server.log().encode(), metrics, *collector.bodies)).lower()
+    assert listed["data"][0]["attributes"]["email"] == PEOPLE[0][0]  # the emails were stored
+    faults = {500, 503} & statuses
+    assert faults
+    expected = {200, 201, 400, 401, 403, 404, 405, 406, 409, 412, 415, 422}
+    assert statuses - faults == expected
+    server.terminate()
+    assert len(server.logged("request")) > len(PEOPLE) * 30
+    assert any(span.name == f"POST {USERS}" for span in collector.spans())
+    published = b"\n".join((server.log().encode(), metrics, *collector.bodies)).lower()
     for email, name in [*PEOPLE, ("new@example.org", "Ann Secretive")]:
         for form in forms(email) | forms(name) | secret:
-            assert form not in told
+            assert form not in published
 
 
 def test_the_log_shows_routes_and_no_text_of_a_client(serve: Serve) -> None:
@@ -162,10 +160,9 @@ def test_the_log_shows_routes_and_no_text_of_a_client(serve: Serve) -> None:
     for path in ("/api/v1/users/Ann-Secretive", "/reset-password/SECRET", "/api/v1/users/7"):
         server.get(path, headers={"X-Request-ID": "Bob.Secretive"})
     server.get("/docs/Ann-Secretive")
-    httpx.request("ANN-SECRETIVE", f"{server.url}/api/v1/users", timeout=20)
-    server.process.terminate()
-    assert server.process.wait(15) == 0
-    logged = [(line["method"], line["route"], line["status"]) for line in server.lines("request")]
+    httpx.request("ANN-SECRETIVE", f"{server.url}{USERS}", timeout=20)
+    server.terminate()
+    logged = [(line["method"], line["route"], line["status"]) for line in server.logged("request")]
     assert [line for line in logged if line[1] != "/readyz"] == [
         ("GET", "_OTHER", 404),
         ("GET", "_OTHER", 404),
@@ -174,22 +171,21 @@ def test_the_log_shows_routes_and_no_text_of_a_client(serve: Serve) -> None:
         ("_OTHER", "_OTHER", 405),
     ]
     assert "secret" not in server.log().lower()
-    assert all("principal" not in line for line in server.lines("request"))
+    assert all("principal" not in line for line in server.logged("request"))
 
 
-def test_the_log_tells_principals_apart_and_does_not_name_them(serve: Serve) -> None:
+def test_the_log_distinguishes_principals_without_their_names(serve: Serve) -> None:
     server = serve("--workers", "2", ROSTER_JWT_SECRET=SECRET, ROSTER_DATABASE_URL="sqlite:///a.db")
     subjects = ["ann.private@example.org", "bob", None]
     for subject in subjects * 8:
         claims = {"exp": 2**40, "scope": "users:read", **({"sub": subject} if subject else {})}
         headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET)}"}
-        assert server.get("/api/v1/users", headers=headers).status_code == 200
-    assert server.get("/api/v1/users").status_code == 401
-    server.process.terminate()
-    assert server.process.wait(15) == 0
-    lines = [line for line in server.lines("request") if line["route"] == "/api/v1/users"]
+        assert server.get(USERS, headers=headers).status_code == 200
+    assert server.get(USERS).status_code == 401
+    server.terminate()
+    lines = [line for line in server.logged("request") if line["route"] == USERS]
     hashes = [line.get("principal") for line in lines]
-    assert hashes == [*hashes[:3] * 8, None]  # whichever worker answers
+    assert hashes == [*hashes[:3] * 8, None]  # the same in all workers
     assert len(set(hashes)) == 4
     assert all(re.fullmatch("[0-9a-f]{12}", each) for each in hashes[:-1])
     assert "ann.private" not in server.log()

@@ -1,4 +1,4 @@
-"""Those who send slowly, or never finish, wait alone."""
+"""Clients that send slowly, or never finish, do not delay others."""
 
 import socket
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from process.server import Serve, Server
+from roster_process import USERS, until
 
-Serve = Callable[..., Any]
-Eventually = Callable[..., None]
-SOON = {"ROSTER_BODY_SECONDS": "1", "ROSTER_REQUEST_SECONDS": "1"}
+SHORT_TIMES = {"ROSTER_BODY_SECONDS": "1", "ROSTER_REQUEST_SECONDS": "1"}
 
 
 SLOW_SERVICE = """
@@ -39,15 +39,21 @@ SlowClients({port}, seconds=2, idle_seconds=2).watch()
 """
 
 
+@pytest.fixture(scope="module")
+def impatient(serve_for_module: Serve) -> Server:
+    """A server that waits for its clients for a short time."""
+    return serve_for_module(ROSTER_HEADER_SECONDS="2", **SHORT_TIMES)
+
+
 def received(connection: Any) -> bytes:
-    """All that comes until the other side ends it."""
+    """Everything that the server sends until it closes the connection."""
     parts = []
     while part := connection.recv(65536):
         parts.append(part)
     return b"".join(parts)
 
 
-def test_dripping_bodies_and_idle_connections_keep_nobody_waiting(serve: Serve) -> None:
+def test_slow_bodies_and_idle_connections_do_not_delay_other_clients(serve: Serve) -> None:
     server = serve()
     stopped = Event()
     with ExitStack() as open_connections:
@@ -55,97 +61,95 @@ def test_dripping_bodies_and_idle_connections_keep_nobody_waiting(serve: Serve) 
         def opened(sent: bytes = b"") -> Any:
             return open_connections.enter_context(closing(server.connect(sent)))
 
-        dripping = [opened(server.head("Content-Length: 1000")) for _ in range(16)]
+        headers = server.post_headers("Content-Length: 1000")
+        slow = [opened(headers) for _ in range(16)]
         for _ in range(100):
             opened()
 
-        def drip() -> None:
+        def send_slowly() -> None:
             while not stopped.wait(0.1):
-                for connection in dripping:
+                for connection in slow:
                     connection.sendall(b" ")
 
-        dripper = Thread(target=drip)
-        dripper.start()
+        thread = Thread(target=send_slowly)
+        thread.start()
         try:
             for number in range(20):
                 began = monotonic()
                 assert server.post(server.user(f"person{number}@example.org")).status_code == 201
-                assert server.get("/api/v1/users").status_code == 200
+                assert server.get(USERS).status_code == 200
                 assert monotonic() - began < 3
         finally:
             stopped.set()
-            dripper.join()
+            thread.join()
 
 
 @pytest.mark.parametrize(
     ("lines", "body", "statuses"),
     [
-        (["Content-Length: 100"], b"{", {408}),
-        (["Content-Length: 100", "Expect: 100-continue"], b"", {100, 408}),
-        (["Transfer-Encoding: chunked"], b"1\r\n{\r\n", {408}),
+        (["Content-Length: 100"], b"{", [408]),
+        (["Content-Length: 100", "Expect: 100-continue"], b"", [100, 408]),
+        (["Transfer-Encoding: chunked"], b"1\r\n{\r\n", [408]),
     ],
 )
-def test_a_body_that_stops_is_waited_for_no_longer_than_its_time(
-    serve: Serve, lines: list[str], body: bytes, statuses: set[int]
+def test_a_body_that_stops_is_408_after_its_deadline(
+    impatient: Server, lines: list[str], body: bytes, statuses: list[int]
 ) -> None:
-    server = serve(ROSTER_HEADER_SECONDS="2", **SOON)
-    with closing(server.connect(server.head(*lines) + body)) as connection:
-        answer = received(connection)
-    found = {int(line.split()[1]) for line in answer.splitlines() if line.startswith(b"HTTP/1.1")}
+    with closing(impatient.connect(impatient.post_headers(*lines) + body)) as connection:
+        sent = received(connection)
+    found = [int(line.split()[1]) for line in sent.splitlines() if line.startswith(b"HTTP/1.1")]
     assert found == statuses
-    assert server.answers()
+    assert impatient.is_ready()
 
 
-def test_a_body_that_only_drips_is_cut_off_too(serve: Serve) -> None:
-    server = serve(**SOON)
-    with closing(server.connect(server.head("Content-Length: 100000"))) as connection:
+def test_a_body_that_arrives_byte_by_byte_is_408_after_its_deadline(impatient: Server) -> None:
+    headers = impatient.post_headers("Content-Length: 100000")
+    with closing(impatient.connect(headers)) as connection:
         began = monotonic()
         connection.settimeout(0.1)
-        answer = b""
-        while not answer:
+        response = b""
+        while not response:
             assert monotonic() - began < 10
             try:
                 connection.sendall(b" ")
-                answer = connection.recv(65536)
+                response = connection.recv(65536)
             except TimeoutError:
                 continue
-    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert response.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_slow_body_that_comes_in_time_is_taken(serve: Serve, eventually: Eventually) -> None:
+def test_a_slow_body_that_arrives_in_time_is_accepted(serve: Serve) -> None:
     server = serve(ROSTER_BODY_SECONDS="10", ROSTER_REQUEST_SECONDS="1")
     body = server.user()
     began = monotonic()
-    with closing(server.connect(server.head(f"Content-Length: {len(body)}"))) as connection:
+    with closing(server.connect(server.post_headers(f"Content-Length: {len(body)}"))) as connection:
         connection.sendall(body[:10])
-        eventually(lambda: monotonic() - began > 1.5)
+        until(lambda: monotonic() - began > 1.5)
         connection.sendall(body[10:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 201 ")
 
 
-def test_heads_that_stop_and_idle_connections_are_closed(serve: Serve) -> None:
-    server = serve(ROSTER_HEADER_SECONDS="1")
+def test_unfinished_headers_and_idle_connections_are_closed(impatient: Server) -> None:
     for sent in (b"", b"GET /healthz HTTP/1.1\r\nHo"):
         began = monotonic()
-        with closing(server.connect(sent)) as connection:
+        with closing(impatient.connect(sent)) as connection:
             received(connection)
         assert monotonic() - began < 5
 
 
-def test_a_connection_in_use_is_left_alone(serve: Serve) -> None:
-    server = serve(ROSTER_HEADER_SECONDS="2", **SOON)
+def test_a_connection_in_use_remains_open(impatient: Server) -> None:
     began = monotonic()
-    with closing(server.connect()) as connection:
+    with closing(impatient.connect()) as connection:
         while monotonic() - began < 5:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_request_that_has_arrived_is_answered_however_long_it_takes(
-    begin_slow_service: Callable[[str], Any],
+def test_a_request_that_takes_longer_than_the_deadlines_of_clients_gets_its_response(
+    start_slow_service: Callable[[str], Any],
 ) -> None:
-    """Three times as long as the service waits for clients, one of which does not finish."""
-    server = begin_slow_service(SLOW_SERVICE)
+    """The request takes three times the deadline of a client. Another client does not finish."""
+    server = start_slow_service(SLOW_SERVICE)
     head = b"POST / HTTP/1.1\r\nHost: roster\r\nContent-Length: 5\r\n\r\n"
     with closing(server.connect(head + b"h")) as stopped:
         with closing(server.connect(head + b"hello")) as arrived:
@@ -153,22 +157,19 @@ def test_a_request_that_has_arrived_is_answered_however_long_it_takes(
         assert received(stopped).startswith(b"HTTP/1.1 408 ")
 
 
-def test_clients_that_do_not_read_their_responses_are_closed(
-    serve: Serve, eventually: Eventually
-) -> None:
-    """Although they have sent further requests, and so are not silent in the server's eyes."""
-    server = serve(ROSTER_HEADER_SECONDS="2", **SOON)
-    (worker,) = server.workers()
+def test_connections_of_clients_that_do_not_read_are_closed(impatient: Server) -> None:
+    """The clients have sent further requests, so the connections are not idle for the server."""
+    (worker,) = impatient.workers()
 
-    def held() -> int:
+    def count() -> int:
         return sum(each.status == "ESTABLISHED" for each in worker.net_connections("tcp"))
 
     request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(5):
-            connection = stack.enter_context(closing(server.connect()))
+            connection = stack.enter_context(closing(impatient.connect()))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(request * 20)
-        eventually(lambda: held() == 5)
-        eventually(lambda: held() == 0)
-    assert server.answers()
+        until(lambda: count() == 5)
+        until(lambda: count() == 0)
+    assert impatient.is_ready()

@@ -1,14 +1,14 @@
-"""What the service does by itself: expired responses and remnants of erased values."""
+"""The server deletes expired responses and remnants of erased values by itself."""
 
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from process.server import Serve
+from roster_process import until
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
@@ -16,13 +16,10 @@ from adapters.sql.idempotency import ANSWERS
 from application.ports import IDEMPOTENCY_TTL
 from entrypoints.container import utc_now
 
-Serve = Callable[..., Any]
-Eventually = Callable[..., None]
-
 
 @pytest.mark.parametrize("database", ["sqlite_url", "postgresql_url", "mariadb_url"])
 def test_expired_responses_are_deleted_at_the_start_without_any_request(
-    begin: Serve, eventually: Eventually, request: pytest.FixtureRequest, database: str
+    start: Serve, request: pytest.FixtureRequest, database: str
 ) -> None:
     url = request.getfixturevalue(database)
     engine = make_engine(url)
@@ -43,17 +40,14 @@ def test_expired_responses_are_deleted_at_the_start_without_any_request(
         with engine.connect() as connection:
             return [row.request_key for row in connection.execute(ANSWERS.select())]
 
-    server = begin("--workers", "2", ROSTER_DATABASE_URL=url)
-    eventually(lambda: keys() == ["fresh"], within=30)
+    server = start("--workers", "2", ROSTER_DATABASE_URL=url)
+    until(lambda: keys() == ["fresh"], within=30)
     engine.dispose()
-    server.process.terminate()
-    assert server.process.wait(15) == 0
+    server.terminate()
 
 
-def test_what_is_left_of_erased_values_is_removed_at_the_start(
-    serve: Serve, eventually: Eventually, tmp_path: Path
-) -> None:
-    """An erasure that could not do it, or was killed before, has left a mark."""
+def test_remnants_of_erased_values_are_removed_at_the_start(serve: Serve, tmp_path: Path) -> None:
+    """An incomplete erasure has marked the file."""
     file = tmp_path / "roster.db"
     engine = make_engine(f"sqlite:///{file}")
     schema.upgrade(engine)
@@ -67,10 +61,10 @@ def test_what_is_left_of_erased_values_is_removed_at_the_start(
     assert b"needle" in file.read_bytes()
     serve(ROSTER_DATABASE_URL=f"sqlite:///{file}")
     files = [file, tmp_path / "roster.db-wal"]
-    eventually(lambda: not any(b"needle" in each.read_bytes() for each in files), within=30)
+    until(lambda: not any(b"needle" in each.read_bytes() for each in files), within=30)
 
 
-def test_the_file_of_a_new_service_is_readable_by_its_owner_only(
+def test_the_file_of_a_new_server_is_readable_by_its_owner_only(
     serve: Serve, tmp_path: Path
 ) -> None:
     before = os.umask(0)
@@ -84,7 +78,7 @@ def test_the_file_of_a_new_service_is_readable_by_its_owner_only(
     assert "Warning" not in server.log()
 
 
-def test_a_file_that_others_can_read_is_told_at_the_start(serve: Serve, tmp_path: Path) -> None:
+def test_the_server_warns_of_a_file_that_other_users_can_read(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "roster.db"
     file.touch(0o644)
     file.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Objects of JSON Lines in and out."""
+"""Reads and writes objects of JSON Lines."""
 
 from io import BytesIO
 from typing import Any
@@ -12,7 +12,7 @@ from adapters.tabular.lines import MAX_RECORD_BYTES
 
 
 def read(text: bytes) -> list[tuple[int, Any]]:
-    """The line of each object with it, or with the code of its problem."""
+    """The line number of each object, with the object or the code of its problem."""
     return [
         (row.line, row.problem.code if row.problem else row.content)
         for row in jsonl.read(BytesIO(text))
@@ -23,7 +23,7 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_
 
 
 @given(st.lists(st.dictionaries(st.text(), PLAIN, max_size=4), max_size=4))
-def test_what_is_written_is_read_again(objects: list[dict[str, Any]]) -> None:
+def test_reads_the_objects_that_were_written(objects: list[dict[str, Any]]) -> None:
     finite = [
         {k: v for k, v in o.items() if v not in (float("inf"), -float("inf"))} for o in objects
     ]
@@ -32,12 +32,12 @@ def test_what_is_written_is_read_again(objects: list[dict[str, Any]]) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused_line_by_line(text: bytes) -> None:
+def test_any_bytes_are_read_or_rejected_line_by_line(text: bytes) -> None:
     numbers = [row.line for row in jsonl.read(BytesIO(text))]
     assert numbers == sorted(set(numbers))
 
 
-def test_blank_lines_are_none_and_a_byte_order_mark_is_taken() -> None:
+def test_ignores_blank_lines_and_a_byte_order_mark() -> None:
     text = b'\xef\xbb\xbf{"a":1}\r\n\n  \n{"b":2}'
     assert read(text) == [(1, {"a": 1}), (4, {"b": 2})]
 
@@ -58,5 +58,5 @@ def test_blank_lines_are_none_and_a_byte_order_mark_is_taken() -> None:
         (b'{"a":"' + b"x" * MAX_RECORD_BYTES + b'"}', "record_too_long"),
     ],
 )
-def test_a_line_that_is_no_strict_object_spoils_nothing_else(line: bytes, code: str) -> None:
+def test_an_invalid_line_does_not_affect_other_lines(line: bytes, code: str) -> None:
     assert read(b'{"a":1}\n' + line + b'\n{"b":2}\n') == [(1, {"a": 1}), (2, code), (3, {"b": 2})]

@@ -1,4 +1,4 @@
-"""JSON that means one thing only."""
+"""Strict JSON, which has only one meaning."""
 
 import json
 from contextlib import suppress
@@ -23,20 +23,22 @@ PLAIN = st.recursive(
 
 
 def code_of(text: bytes, **bounds: int) -> str:
-    """The code of what is wrong with a text that is refused."""
-    with pytest.raises(NotStrict) as refused:
+    """The code of the error for a text that must be rejected."""
+    with pytest.raises(NotStrict) as caught:
         parse(text, **bounds)
-    return refused.value.code
+    return caught.value.code
 
 
 @given(PLAIN, st.sampled_from([None, 2]), st.booleans())
-def test_any_json_is_read_as_it_was_meant(value: Any, indent: int | None, ascii_only: bool) -> None:
+def test_reads_any_json_like_the_standard_library(
+    value: Any, indent: int | None, ascii_only: bool
+) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     assert parse(text.encode("utf-8", "surrogatepass")) == value
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_read_or_refused(text: bytes) -> None:
+def test_any_bytes_are_read_or_rejected(text: bytes) -> None:
     with suppress(NotStrict):
         parse(text)
 
@@ -82,12 +84,12 @@ def test_any_bytes_are_read_or_refused(text: bytes) -> None:
         "[\u0663]".encode(),
     ],
 )
-def test_what_is_not_json_in_utf_8_is_malformed(text: bytes) -> None:
+def test_text_that_is_not_json_in_utf_8_is_malformed(text: bytes) -> None:
     assert code_of(text) == "malformed_json"
 
 
 @pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1E+999", b"1.5e99999"])
-def test_a_number_that_cannot_be_held_is_refused(number: bytes) -> None:
+def test_rejects_a_number_that_is_out_of_range(number: bytes) -> None:
     assert code_of(b'{"a":[' + number + b"]}") == "number_out_of_range"
 
 
@@ -109,7 +111,7 @@ def test_digits_are_bounded() -> None:
         b'{"":1,"":1}',
     ],
 )
-def test_two_members_of_one_name_are_refused_at_any_level(text: bytes) -> None:
+def test_rejects_duplicate_members_at_any_level(text: bytes) -> None:
     assert code_of(text) == "duplicate_member"
 
 
@@ -119,18 +121,19 @@ def test_names_are_the_same_only_if_they_are_equal() -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_depth_is_bounded(opening: bytes, closing: bytes) -> None:
-    parse(opening * DEEPEST + b"0" + closing * DEEPEST)
+    text = opening * DEEPEST + b"0" + closing * DEEPEST
+    assert parse(text) == json.loads(text)
     assert code_of(opening * (DEEPEST + 1) + b"0" + closing * (DEEPEST + 1)) == "too_deep"
     assert code_of(opening * 200_000) == "too_deep"
 
 
-def test_brackets_side_by_side_or_in_strings_are_no_depth() -> None:
+def test_adjacent_brackets_and_those_in_strings_do_not_count_as_depth() -> None:
     parse(b"[" + b",".join([b"[]"] * 5000) + b"]")
     parse(b'["' + b"[{" * 5000 + b'"]')
     parse(b'["\\"' + b"[" * 5000 + b'"]')
 
 
-def test_depth_behind_strings_is_found() -> None:
+def test_finds_depth_after_strings() -> None:
     deep = b"[" * 100 + b"]" * 100
     assert code_of(b'["\\\\",' + deep + b"]") == "too_deep"
     assert code_of(b'["a\\"b",' + deep + b"]") == "too_deep"
@@ -139,7 +142,7 @@ def test_depth_behind_strings_is_found() -> None:
 @pytest.mark.parametrize(
     "filling", [b'\\"', b"\\", b'"', b"[", b"]", b'["', b"{", b'{"', b"\\u0022", b"[]"]
 )
-def test_a_megabyte_of_anything_is_answered_at_once(filling: bytes) -> None:
+def test_rejects_a_megabyte_of_any_content_within_a_second(filling: bytes) -> None:
     text = b"[" * 65 + b'"' + filling * (2**20 // len(filling))
     began = process_time()
     code_of(text)
@@ -147,7 +150,7 @@ def test_a_megabyte_of_anything_is_answered_at_once(filling: bytes) -> None:
 
 
 def members(value: Any) -> int:
-    """How many members and elements a value has in all."""
+    """The number of members and elements in a value, at all levels."""
     if not isinstance(value, dict | list):
         return 0
     inner = value.values() if isinstance(value, dict) else value
@@ -161,13 +164,11 @@ def brackets(value: Any) -> int:
 
 
 @given(PLAIN, st.booleans())
-def test_members_and_elements_are_bounded_whatever_the_strings(
-    value: Any, ascii_only: bool
-) -> None:
-    """Each opens after a comma or a bracket, so that their sum is a bound that none exceeds."""
+def test_members_and_elements_are_bounded_with_any_strings(value: Any, ascii_only: bool) -> None:
+    """Each member follows a comma or a bracket, so their sum is an upper bound."""
     text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     number = members(value)
-    if b"\\" in text:  # whose number is bounded, too
+    if b"\\" in text:  # the number of escapes is also bounded
         return
     assert parse(text + b" " * 200, most=number + brackets(value)) == value
     if number:
@@ -175,7 +176,7 @@ def test_members_and_elements_are_bounded_whatever_the_strings(
 
 
 @pytest.mark.parametrize("filling", [b",", b"[", b"{", b"[{,", b'\\",'])
-def test_separators_in_strings_count_for_nothing(filling: bytes) -> None:
+def test_separators_in_strings_do_not_count(filling: bytes) -> None:
     text = b'["%b",{"%b":0}]' % (filling * 500, filling * 500)
     assert parse(text, most=1000)[0] == json.loads(b'"%b"' % (filling * 500))
 
@@ -183,7 +184,7 @@ def test_separators_in_strings_count_for_nothing(filling: bytes) -> None:
 @pytest.mark.parametrize(
     "many", [b"1,", b"{},", b"[],", b'"",', b'"a":1,', b'"\\"",', b"[1],", b'{"a":[]},']
 )
-def test_too_many_members_are_refused_before_they_are_decoded(many: bytes) -> None:
+def test_rejects_too_many_members_before_decoding_them(many: bytes) -> None:
     assert code_of(b"[" + many * 1001 + b"1]", most=1000) == "too_many_members"
 
 
@@ -200,7 +201,7 @@ def test_escapes_are_bounded() -> None:
         *(b'"\\\\"\\', b'\\"', b"\\\\", b"\\u0041", b"\xff", b"\xf0\x90\x80\x80", b"9", b"a"),
     ],
 )
-def test_eight_megabytes_of_anything_are_judged_in_a_moment(filling: bytes) -> None:
+def test_rejects_eight_megabytes_of_any_content_within_a_second(filling: bytes) -> None:
     size = 8 * 2**20 // len(filling)
     for text in (filling * size, b'["' + filling * size, b"[" + filling * size):
         began = process_time()

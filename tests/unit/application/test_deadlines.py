@@ -1,4 +1,4 @@
-"""Deadlines: the time by which the work in hand must have its answer."""
+"""Deadlines: the time limit of the current work."""
 
 from application.deadlines import deadline, restart_deadline, time_left
 
@@ -9,14 +9,14 @@ def left() -> float:
     return seconds
 
 
-def test_there_is_no_deadline_unless_one_is_set() -> None:
+def test_there_is_no_deadline_by_default() -> None:
     assert time_left() is None
     with deadline(5):
         assert 0 < left() <= 5
     assert time_left() is None
 
 
-def test_an_inner_deadline_never_prolongs_the_outer_one() -> None:
+def test_an_inner_deadline_never_extends_the_outer_one() -> None:
     with deadline(5):
         with deadline(100):
             assert left() <= 5
@@ -25,18 +25,18 @@ def test_an_inner_deadline_never_prolongs_the_outer_one() -> None:
         assert left() > 1
 
 
-def test_a_deadline_that_passed_leaves_nothing() -> None:
+def test_no_time_is_left_after_a_deadline() -> None:
     with deadline(0):
         assert time_left() == 0
 
 
-def test_work_that_begins_only_now_has_all_its_time() -> None:
+def test_a_restarted_deadline_has_all_its_time() -> None:
     with deadline(0):
         restart_deadline(5)
         assert left() > 4
     assert time_left() is None
 
 
-def test_work_without_a_deadline_is_given_none() -> None:
+def test_restarting_does_nothing_without_a_deadline() -> None:
     restart_deadline(5)
     assert time_left() is None

@@ -14,7 +14,7 @@ THREADS = 12
 
 
 class Source:
-    """A secret that fails to be read as often as it should, and counts how often it is read."""
+    """A secret whose first reads fail. Counts the reads."""
 
     def __init__(self, failures: int = 0) -> None:
         self.reads = 0
@@ -27,7 +27,7 @@ class Source:
         return b"secret"
 
 
-def test_each_purpose_has_a_key_of_its_own() -> None:
+def test_each_purpose_has_its_own_key() -> None:
     keys = Keys(Source())
     derived = [keys.derive("log"), keys.derive("cursors"), keys.cursor_digest_key()]
     assert len(set(derived)) == 3
@@ -40,7 +40,7 @@ def test_the_same_secret_has_the_same_keys() -> None:
     assert Keys(Source()).derive("log") != Keys(lambda: b"another").derive("log")
 
 
-def test_a_secret_of_any_length_will_do() -> None:
+def test_accepts_a_secret_of_any_length() -> None:
     derived = {Keys(lambda length=length: b"x" * length).derive("log") for length in (1, 64, 5000)}
     assert len(derived) == 3
 
@@ -51,12 +51,12 @@ def test_the_secret_is_not_read_before_a_key_is_needed() -> None:
     assert source.reads == 0
 
 
-def test_threads_that_need_a_key_at_once_read_the_secret_once() -> None:
+def test_concurrent_threads_read_the_secret_once() -> None:
     source, start, second = Source(), Barrier(THREADS), Barrier(2)
 
     def read() -> bytes:
         with suppress(BrokenBarrierError):
-            second.wait(0.5)  # a second reader would come while the first one reads
+            second.wait(0.5)  # a second thread would read during this time
         return source()
 
     keys = Keys(read)
@@ -71,12 +71,12 @@ def test_threads_that_need_a_key_at_once_read_the_secret_once() -> None:
     assert source.reads == 1
 
 
-def test_a_secret_that_cannot_be_read_is_read_again_by_the_next_call() -> None:
+def test_reads_the_secret_again_after_a_failure() -> None:
     keys = Keys(Source(failures=2))
     for _ in range(2):
         with pytest.raises(Unavailable):
             keys.derive("log")
-    assert keys.derive("log")
+    assert keys.derive("log") == Keys(lambda: b"secret").derive("log")
 
 
 def test_a_thread_waits_for_another_only_until_its_deadline() -> None:

@@ -1,4 +1,4 @@
-"""The language of questions."""
+"""Searches: orders, conditions and pages."""
 
 from application.search import Condition, Numbered, Op, Order, Slice, total_order
 
@@ -8,11 +8,11 @@ def test_an_ordering_is_completed_by_ascending_id() -> None:
     assert total_order((Order("name", descending=True),)) == (Order("name", True), Order("id"))
 
 
-def test_what_comes_after_the_id_can_not_matter() -> None:
+def test_ignores_orders_after_the_id() -> None:
     assert total_order((Order("id", True), Order("name"))) == (Order("id", True),)
 
 
-def test_an_attribute_orders_once() -> None:
+def test_ignores_a_second_order_by_the_same_attribute() -> None:
     assert total_order((Order("name"), Order("name", True))) == (Order("name"), Order("id"))
 
 
@@ -20,7 +20,7 @@ def test_a_folding_condition_folds_its_values() -> None:
     assert Condition.folding("email", Op.EQ, ("ÄNN@X.ORG",)).values == ("änn@x.org",)
 
 
-def test_a_slice_is_filled_from_its_end_where_only_that_is_known() -> None:
+def test_a_slice_with_only_an_end_is_filled_backward() -> None:
     assert Slice(1, before=(5,)).backward
     assert not Slice(1, after=(1,), before=(5,)).backward
     assert not Slice(1).backward

@@ -1,4 +1,4 @@
-"""The import as a use case, on the in-memory store."""
+"""The use case of an import, on the in-memory store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from application.users import USER_TYPE
 from domain.errors import Problem
 from domain.users import NewUser
 
-NOBODY = Context()
+ANONYMOUS = Context()
 
 
 @pytest.fixture
@@ -45,50 +45,50 @@ def names(store: MemoryStore) -> list[tuple[str, str]]:
 
 
 class Reports(list[tuple[int, list[str]]]):
-    """The lines and codes that were reported, in the order in which they were."""
+    """The reported lines and codes, in order."""
 
     def __call__(self, bad: RejectedRecord) -> None:
         self.append((bad.record.line, [error.code for error in bad.errors]))
 
 
-def test_records_of_many_batches_become_users_in_their_order(store: MemoryStore) -> None:
+def test_imports_records_of_many_batches_in_order(store: MemoryStore) -> None:
     count = 2 * BATCH + 1
-    tally = Import(USER_TYPE, store.begin)(numbered(count), NOBODY, ImportOptions(), Reports())
-    assert tally == ImportSummary(created=count)
+    summary = Import(USER_TYPE, store.begin)(numbered(count), ANONYMOUS, ImportOptions(), Reports())
+    assert summary == ImportSummary(created=count)
     assert names(store) == [(f"u{number}@x.test", "U") for number in range(1, count + 1)]
 
 
-def test_bad_records_are_reported_in_order_whatever_finds_them(store: MemoryStore) -> None:
-    unreadable = Record(3, {}, None, Problem("malformed_csv", "must be better"))
-    some = [
+def test_reports_all_kinds_of_bad_records_in_order(store: MemoryStore) -> None:
+    unreadable = Record(3, {}, None, Problem("malformed_csv", "must be valid"))
+    mixed = [
         *records({"email": "a@x.test", "name": "A"}, {"email": "A@x.test", "name": "A"}),
         unreadable,
         Record(4, {"email": "b", "name": " "}),
         Record(5, {"email": "Ａ@x.test", "name": "A"}),
     ]
     reports = Reports()
-    with pytest.raises(ImportRefused) as refused:
-        Import(USER_TYPE, store.begin)(some, NOBODY, ImportOptions(), reports)
+    with pytest.raises(ImportRefused) as caught:
+        Import(USER_TYPE, store.begin)(mixed, ANONYMOUS, ImportOptions(), reports)
     assert reports == [
         (2, ["email_taken"]),
         (3, ["malformed_csv"]),
         (4, ["invalid_email", "blank"]),
         (5, ["email_taken"]),
     ]
-    assert refused.value.summary == ImportSummary(bad=4)
+    assert caught.value.summary == ImportSummary(bad=4)
     assert names(store) == []
 
 
-def test_a_duplicate_is_found_batches_later(store: MemoryStore) -> None:
+def test_finds_a_duplicate_in_a_later_batch(store: MemoryStore) -> None:
     reports = Reports()
-    again = [*numbered(BATCH + 1), Record(BATCH + 2, {"email": "U1@x.test", "name": "Again"})]
-    manner = ImportOptions(skip_errors=True)
-    tally = Import(USER_TYPE, store.begin)(again, NOBODY, manner, reports)
-    assert (tally.created, reports) == (BATCH + 1, [(BATCH + 2, ["email_taken"])])
+    records = [*numbered(BATCH + 1), Record(BATCH + 2, {"email": "U1@x.test", "name": "Again"})]
+    options = ImportOptions(skip_errors=True)
+    summary = Import(USER_TYPE, store.begin)(records, ANONYMOUS, options, reports)
+    assert (summary.created, reports) == (BATCH + 1, [(BATCH + 2, ["email_taken"])])
 
 
-def test_the_last_record_of_an_email_stands_in_an_update(store: MemoryStore) -> None:
-    some = records(
+def test_an_update_applies_the_last_record_of_an_email(store: MemoryStore) -> None:
+    rows = records(
         {"email": "a@x.test", "name": "A1"},
         {"email": "b@x.test", "name": "B"},
         {"email": "A@x.test", "name": "A2"},
@@ -96,47 +96,47 @@ def test_the_last_record_of_an_email_stands_in_an_update(store: MemoryStore) -> 
         {"email": "b@x.test", "name": "B"},
         {"email": "Ａ@x.test", "name": "A3"},
     )
-    tally = Import(USER_TYPE, store.begin)(some, NOBODY, ImportOptions(update=True), Reports())
-    assert tally == ImportSummary(created=2, changed=2, unchanged=2)
+    summary = Import(USER_TYPE, store.begin)(rows, ANONYMOUS, ImportOptions(update=True), Reports())
+    assert summary == ImportSummary(created=2, changed=2, unchanged=2)
     assert names(store) == [("Ａ@x.test", "A3"), ("b@x.test", "B")]
     assert [user.version for user in store.rows(USER_TYPE).values()] == [3, 1]
 
 
-def test_a_dry_run_leaves_everything_as_it_is(store: MemoryStore) -> None:
-    with store.begin(NOBODY) as work:
+def test_a_dry_run_changes_nothing(store: MemoryStore) -> None:
+    with store.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(NewUser(email="u1@x.test", name="Before"), at=work.now)
-    manner = ImportOptions(update=True, dry_run=True)
-    tally = Import(USER_TYPE, store.begin)(numbered(3), NOBODY, manner, Reports())
-    assert tally == ImportSummary(created=2, changed=1)
+    options = ImportOptions(update=True, dry_run=True)
+    summary = Import(USER_TYPE, store.begin)(numbered(3), ANONYMOUS, options, Reports())
+    assert summary == ImportSummary(created=2, changed=1)
     assert names(store) == [("u1@x.test", "Before")]
 
 
-def test_a_stream_that_breaks_off_leaves_nothing(store: MemoryStore) -> None:
-    def breaking() -> Iterator[Record]:
+def test_an_interrupted_stream_imports_nothing(store: MemoryStore) -> None:
+    def interrupted() -> Iterator[Record]:
         yield from numbered(BATCH)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Import(USER_TYPE, store.begin)(breaking(), NOBODY, ImportOptions(), Reports())
+        Import(USER_TYPE, store.begin)(interrupted(), ANONYMOUS, ImportOptions(), Reports())
     assert names(store) == []
 
 
-def test_the_unit_opens_within_the_deadline_and_then_has_its_own_time(store: MemoryStore) -> None:
+def test_an_import_has_its_own_time_limit_after_it_began(store: MemoryStore) -> None:
     left: list[float] = []
 
-    def looking() -> Iterator[Record]:
+    def observed() -> Iterator[Record]:
         left.append(time_left() or 0.0)
         yield from numbered(1)
 
     with deadline(5):
-        Import(USER_TYPE, store.begin)(looking(), NOBODY, ImportOptions(), Reports())
+        Import(USER_TYPE, store.begin)(observed(), ANONYMOUS, ImportOptions(), Reports())
     assert left[0] > 3600
 
 
-@pytest.mark.parametrize("refusal", [ConcurrentUpdate, OutcomeUnknown])
+@pytest.mark.parametrize("error", [ConcurrentUpdate, OutcomeUnknown])
 @pytest.mark.parametrize("update", [False, True])
-def test_a_stream_is_not_taken_twice_and_so_an_update_holds_what_it_reads(
-    store: MemoryStore, refusal: type[Exception], update: bool
+def test_does_not_read_a_stream_twice_and_an_update_locks_its_rows(
+    store: MemoryStore, error: type[Exception], update: bool
 ) -> None:
     opened = []
 
@@ -145,8 +145,8 @@ def test_a_stream_is_not_taken_twice_and_so_an_update_holds_what_it_reads(
         opened.append(for_update)
         with store.begin(context) as work:
             yield work
-        raise refusal
+        raise error
 
-    with pytest.raises(refusal):
-        Import(USER_TYPE, begin)(numbered(1), NOBODY, ImportOptions(update=update), Reports())
+    with pytest.raises(error):
+        Import(USER_TYPE, begin)(numbered(1), ANONYMOUS, ImportOptions(update=update), Reports())
     assert opened == [update]

@@ -16,11 +16,11 @@ from application.users import USER_TYPE
 from domain.attributes import ReadOnly, StaleVersion
 from domain.users import EmailTaken, NewUser, UserChanges, UserNotFound
 
-NOBODY = Context()
+ANONYMOUS = Context()
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 22, 9, 30, 0, 123000, UTC)
@@ -53,149 +53,151 @@ def new(email: str = "ann@example.org", name: str = "Ann") -> NewUser:
     return NewUser(email=email, name=name)
 
 
-def test_a_created_user_is_in_the_directory(
-    commands: Commands, users: MemoryReader, clock: Clock
-) -> None:
-    ann = commands.create(new(), NOBODY)
+def test_a_created_user_is_stored(commands: Commands, users: MemoryReader, clock: Clock) -> None:
+    ann = commands.create(new(), ANONYMOUS)
     assert users.get(ann.id) == ann
     assert (ann.creation_time, ann.update_time, ann.version) == (clock.now, clock.now, 1)
 
 
-def test_an_email_is_held_once(commands: Commands, users: MemoryReader) -> None:
-    commands.create(new(), NOBODY)
+def test_rejects_an_email_that_is_taken(commands: Commands, users: MemoryReader) -> None:
+    commands.create(new(), ANONYMOUS)
     with pytest.raises(EmailTaken):
-        commands.create(new(email="ANN@Example.org"), NOBODY)
-    assert len(users.page(Search()).items) == 1
+        commands.create(new(email="ANN@Example.org"), ANONYMOUS)
+    assert [user.email for user in users.page(Search()).items] == ["ann@example.org"]
 
 
 def test_a_change_is_stored_with_its_time(
     commands: Commands, users: MemoryReader, clock: Clock
 ) -> None:
-    ann = commands.create(new(), NOBODY)
+    ann = commands.create(new(), ANONYMOUS)
     clock.now += timedelta(seconds=1)
-    commands.change(ann.id, UserChanges({"name": "Anne"}), NOBODY)
-    found = users.get(ann.id)
-    assert (found.name, found.update_time, found.version) == ("Anne", clock.now, 2)
+    commands.change(ann.id, UserChanges({"name": "Anne"}), ANONYMOUS)
+    stored = users.get(ann.id)
+    assert (stored.name, stored.update_time, stored.version) == ("Anne", clock.now, 2)
 
 
-def test_a_change_that_changes_nothing_stores_nothing(
+def test_a_change_without_effect_stores_nothing(
     commands: Commands, users: MemoryReader, clock: Clock
 ) -> None:
-    ann = commands.create(new(), NOBODY)
+    ann = commands.create(new(), ANONYMOUS)
     clock.now += timedelta(seconds=1)
-    assert commands.change(ann.id, UserChanges({"name": "Ann"}), NOBODY) == ann
+    assert commands.change(ann.id, UserChanges({"name": "Ann"}), ANONYMOUS) == ann
     assert users.get(ann.id) == ann
 
 
-def test_a_change_can_not_take_the_email_of_another(
+def test_a_change_cannot_take_the_email_of_another_user(
     commands: Commands, users: MemoryReader
 ) -> None:
-    ann, bob = commands.create(new(), NOBODY), commands.create(new("bob@example.org"), NOBODY)
+    ann, bob = commands.create(new(), ANONYMOUS), commands.create(new("bob@example.org"), ANONYMOUS)
     with pytest.raises(EmailTaken):
-        commands.change(bob.id, UserChanges({"email": "Ann@example.org"}), NOBODY)
+        commands.change(bob.id, UserChanges({"email": "Ann@example.org"}), ANONYMOUS)
     assert users.get(bob.id) == bob
-    own = commands.change(ann.id, UserChanges({"email": "ANN@example.org"}), NOBODY)
+    own = commands.change(ann.id, UserChanges({"email": "ANN@example.org"}), ANONYMOUS)
     assert own.email == "ANN@example.org"
 
 
-def test_a_change_meant_for_another_version_changes_nothing(
+def test_rejects_a_change_that_expects_another_version(
     commands: Commands, users: MemoryReader
 ) -> None:
-    ann = commands.create(new(), NOBODY)
+    ann = commands.create(new(), ANONYMOUS)
     with pytest.raises(StaleVersion):
-        commands.change(ann.id, UserChanges({"name": "Anne"}), NOBODY, expected={2})
+        commands.change(ann.id, UserChanges({"name": "Anne"}), ANONYMOUS, expected={2})
     assert users.get(ann.id) == ann
-    assert commands.change(ann.id, UserChanges({"name": "Anne"}), NOBODY, expected={1}).version == 2
+    assert (
+        commands.change(ann.id, UserChanges({"name": "Anne"}), ANONYMOUS, expected={1}).version == 2
+    )
 
 
-def test_a_stale_version_is_told_before_a_read_only_attribute(commands: Commands) -> None:
-    ann = commands.create(new(), NOBODY)
+def test_reports_a_stale_version_before_a_read_only_attribute(commands: Commands) -> None:
+    ann = commands.create(new(), ANONYMOUS)
     changes = UserChanges({}, {"creation_time": None})
     with pytest.raises(StaleVersion):
-        commands.change(ann.id, changes, NOBODY, expected={2})
+        commands.change(ann.id, changes, ANONYMOUS, expected={2})
     with pytest.raises(ReadOnly):
-        commands.change(ann.id, changes, NOBODY)
+        commands.change(ann.id, changes, ANONYMOUS)
 
 
-def test_a_deleted_user_is_gone_for_good(commands: Commands, users: MemoryReader) -> None:
-    ann = commands.create(new(), NOBODY)
-    commands.delete(ann.id, NOBODY)
+def test_a_deleted_user_and_its_id_do_not_return(commands: Commands, users: MemoryReader) -> None:
+    ann = commands.create(new(), ANONYMOUS)
+    commands.delete(ann.id, ANONYMOUS)
     with pytest.raises(UserNotFound):
         users.get(ann.id)
     with pytest.raises(UserNotFound):
-        commands.delete(ann.id, NOBODY)
+        commands.delete(ann.id, ANONYMOUS)
     with pytest.raises(UserNotFound):
-        commands.change(ann.id, UserChanges({"name": "Anne"}), NOBODY)
-    assert commands.create(new(), NOBODY).id != ann.id
+        commands.change(ann.id, UserChanges({"name": "Anne"}), ANONYMOUS)
+    assert commands.create(new(), ANONYMOUS).id != ann.id
 
 
-def test_a_deletion_meant_for_another_version_deletes_nothing(
+def test_rejects_a_deletion_that_expects_another_version(
     commands: Commands, users: MemoryReader
 ) -> None:
-    ann = commands.create(new(), NOBODY)
+    ann = commands.create(new(), ANONYMOUS)
     with pytest.raises(StaleVersion):
-        commands.delete(ann.id, NOBODY, expected={2})
+        commands.delete(ann.id, ANONYMOUS, expected={2})
     assert users.get(ann.id) == ann
-    commands.delete(ann.id, NOBODY, expected={1, 2})
+    commands.delete(ann.id, ANONYMOUS, expected={1, 2})
+    with pytest.raises(UserNotFound):
+        users.get(ann.id)
 
 
-def test_commands_that_join_a_unit_happen_with_it_or_not_at_all(
+def test_commands_in_a_unit_are_applied_with_it_or_not_at_all(
     store: MemoryStore, users: MemoryReader
 ) -> None:
-    with pytest.raises(EmailTaken), store.begin(NOBODY) as work:
+    with pytest.raises(EmailTaken), store.begin(ANONYMOUS) as work:
         joined = Commands(USER_TYPE, nested(work))
-        joined.create(new("bob@example.org"), NOBODY)
-        joined.create(new(), NOBODY)
-        joined.create(new(), NOBODY)
+        joined.create(new("bob@example.org"), ANONYMOUS)
+        joined.create(new(), ANONYMOUS)
+        joined.create(new(), ANONYMOUS)
     assert users.page(Search()).items == ()
-    with store.begin(NOBODY) as work:
+    with store.begin(ANONYMOUS) as work:
         joined = Commands(USER_TYPE, nested(work))
-        bob = joined.create(new("bob@example.org"), NOBODY)
-        joined.change(bob.id, UserChanges({"name": "Bob"}), NOBODY)
+        bob = joined.create(new("bob@example.org"), ANONYMOUS)
+        joined.change(bob.id, UserChanges({"name": "Bob"}), ANONYMOUS)
     assert [user.name for user in users.page(Search()).items] == ["Bob"]
 
 
-class Overtaking:
-    """Units of the store, the first few of which are overtaken when they end."""
+class Conflicting:
+    """Begins units of the store. The first ones raise ConcurrentUpdate at their end."""
 
     def __init__(self, begin: Begin, times: int) -> None:
         self._begin = begin
-        self._left = times
-        self.held: list[bool] = []
+        self._conflicts = times
+        self.locked: list[bool] = []
 
     @contextmanager
     def __call__(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
-        self.held.append(for_update)
+        self.locked.append(for_update)
         with self._begin(context, for_update=for_update) as work:
             yield work
-            if self._left:
-                self._left -= 1
+            if self._conflicts:
+                self._conflicts -= 1
                 raise ConcurrentUpdate
 
 
-def test_a_unit_that_was_overtaken_runs_again_and_holds_what_it_reads(
+def test_a_unit_runs_again_with_locks_after_a_conflict(
     store: MemoryStore, users: MemoryReader
 ) -> None:
-    begin = Overtaking(store.begin, MAX_RETRIES)
-    Commands(USER_TYPE, retrying(begin)).create(new(), NOBODY)
-    assert begin.held == [False, True, True, True]
-    assert len(users.page(Search()).items) == 1
+    begin = Conflicting(store.begin, MAX_RETRIES)
+    Commands(USER_TYPE, retrying(begin)).create(new(), ANONYMOUS)
+    assert begin.locked == [False, True, True, True]
+    assert [user.version for user in users.page(Search()).items] == [1]
 
 
-def test_a_unit_that_is_overtaken_again_and_again_says_so_in_the_end(
+def test_a_unit_with_too_many_conflicts_raises_concurrent_update(
     store: MemoryStore, users: MemoryReader
 ) -> None:
-    begin = Overtaking(store.begin, MAX_RETRIES + 1)
+    begin = Conflicting(store.begin, MAX_RETRIES + 1)
     with pytest.raises(ConcurrentUpdate):
-        Commands(USER_TYPE, retrying(begin)).create(new(), NOBODY)
-    assert len(begin.held) == MAX_RETRIES + 1
+        Commands(USER_TYPE, retrying(begin)).create(new(), ANONYMOUS)
+    assert len(begin.locked) == MAX_RETRIES + 1
     assert users.page(Search()).items == ()
 
 
-def test_a_refusal_is_not_tried_again(store: MemoryStore) -> None:
-    begin = Overtaking(store.begin, 0)
+def test_does_not_retry_a_rejected_command(store: MemoryStore) -> None:
+    begin = Conflicting(store.begin, 0)
     commands = Commands(USER_TYPE, retrying(begin))
-    commands.create(new(), NOBODY)
+    commands.create(new(), ANONYMOUS)
     with pytest.raises(EmailTaken):
-        commands.create(new(), NOBODY)
-    assert len(begin.held) == 2
+        commands.create(new(), ANONYMOUS)
+    assert len(begin.locked) == 2

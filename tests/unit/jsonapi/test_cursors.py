@@ -1,4 +1,4 @@
-"""Cursors: opaque, bound to one list, and different from what was damaged or made up."""
+"""Cursors are opaque and valid for one list. Damaged and invented ones are detected."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -22,20 +22,20 @@ from application.search import Condition, Op, Order, total_order
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 MILLISECONDS = st.datetimes(timezones=st.just(UTC)).map(
-    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000)
 )
 KEYS = st.integers(-(2**63) + 1, 2**63 - 1)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def of(cursors: Cursors, books: Resource, *names: str, **conditions: str) -> ListCursors:
-    """The cursors of the list in that order, under conditions of equality."""
+def cursors_of(cursors: Cursors, books: Resource, *names: str, **conditions: str) -> ListCursors:
+    """The cursors of the list with this order and these conditions of equality."""
     orders = tuple(Order(name.removeprefix("-"), name.startswith("-")) for name in names)
-    asked = tuple(Condition(name, Op.EQ, (value,)) for name, value in conditions.items())
-    return cursors.of(books, asked, total_order(orders))
+    equal = tuple(Condition(name, Op.EQ, (value,)) for name, value in conditions.items())
+    return cursors.of(books, equal, total_order(orders))
 
 
-def having(secret: bytes) -> Cursors:
+def with_secret(secret: bytes) -> Cursors:
     return Cursors(Keys(lambda: secret))
 
 
@@ -48,31 +48,33 @@ def encoded(sealed: bytes) -> str:
 
 
 def forged(listed: ListCursors, values: Any) -> str:
-    """A cursor of any values, made by somebody who knows the secret."""
+    """A cursor with any values, from a client that knows the secret."""
     (sealed,) = listed._seal.close([orjson.dumps(values)])
     return encoded(sealed)
 
 
 @given(shelf=TEXT, lent=st.booleans(), bought=MILLISECONDS, key=KEYS)
-def test_a_cursor_falls_where_it_was_made(
+def test_reads_the_position_that_was_written(
     cursors: Cursors, books: Resource, shelf: str, lent: bool, bought: datetime, key: int
 ) -> None:
-    listed = of(cursors, books, "shelf", "-lent", "bought")
-    place = (shelf, lent, bought, key)
-    cursor = listed.write(place)
+    listed = cursors_of(cursors, books, "shelf", "-lent", "bought")
+    position = (shelf, lent, bought, key)
+    cursor = listed.write(position)
     assert cursor.replace("-", "").replace("_", "").isalnum()
-    assert listed.read(cursor) == place
+    assert listed.read(cursor) == position
 
 
 @given(st.text(max_size=40))
-def test_what_is_no_cursor_is_none(cursors: Cursors, books: Resource, text: str) -> None:
-    assert of(cursors, books).read(text) is None
+def test_returns_none_for_text_that_is_not_a_cursor(
+    cursors: Cursors, books: Resource, text: str
+) -> None:
+    assert cursors_of(cursors, books).read(text) is None
 
 
-def test_another_secret_makes_other_cursors(books: Resource) -> None:
-    mine, theirs = of(having(b"mine"), books), of(having(b"theirs"), books)
-    assert theirs.read(mine.write((1,))) is None
-    assert of(having(b"mine"), books).read(mine.write((1,))) == (1,)
+def test_rejects_cursors_of_another_secret(books: Resource) -> None:
+    own, other = cursors_of(with_secret(b"own"), books), cursors_of(with_secret(b"other"), books)
+    assert other.read(own.write((1,))) is None
+    assert cursors_of(with_secret(b"own"), books).read(own.write((1,))) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -85,17 +87,17 @@ def test_another_secret_makes_other_cursors(books: Resource) -> None:
         ((), {"title": "a"}),
     ],
 )
-def test_a_cursor_belongs_to_one_list(
+def test_a_cursor_is_valid_for_one_list(
     cursors: Cursors, books: Resource, names: tuple[str, ...], conditions: dict[str, str]
 ) -> None:
-    plain = of(cursors, books)
-    other = of(cursors, books, *names, **conditions)
+    plain = cursors_of(cursors, books)
+    other = cursors_of(cursors, books, *names, **conditions)
     assert other.read(plain.write((1,))) is None
 
 
 def test_the_order_of_conditions_does_not_matter(cursors: Cursors, books: Resource) -> None:
     one, other = (
-        of(cursors, books, **dict(pairs))
+        cursors_of(cursors, books, **dict(pairs))
         for pairs in ([("shelf", "a"), ("title", "b")], [("title", "b"), ("shelf", "a")])
     )
     assert other.read(one.write((1,))) == (1,)
@@ -124,57 +126,61 @@ def test_the_order_of_conditions_does_not_matter(cursors: Cursors, books: Resour
         [["a"], 1],
     ],
 )
-def test_who_knows_the_secret_can_still_not_smuggle_in_other_values(
+def test_rejects_other_values_even_with_the_right_secret(
     cursors: Cursors, books: Resource, attribute: str, values: Any
 ) -> None:
-    listed = of(cursors, books, attribute)
+    listed = cursors_of(cursors, books, attribute)
     assert listed.read(forged(listed, values)) is None
     assert listed.read(forged(listed, ["a", 1])) == ("a", 1)
 
 
 @pytest.mark.parametrize("values", [["2026-11-22", 1], [NOON.timestamp(), 1], ["x", 1]])
-def test_a_moment_that_is_none_is_not_taken(cursors: Cursors, books: Resource, values: Any) -> None:
-    listed = of(cursors, books, "bought")
+def test_rejects_a_value_that_is_not_a_timestamp(
+    cursors: Cursors, books: Resource, values: Any
+) -> None:
+    listed = cursors_of(cursors, books, "bought")
     assert listed.read(forged(listed, values)) is None
 
 
-# -- lists that are sorted by a personal attribute ----------------------------------------------
+# -- Lists that are sorted by a personal attribute -----------------------------------------------
 
 
 @given(title=TEXT, shelf=TEXT, key=KEYS)
-def test_a_cursor_hides_personal_values_and_still_falls_where_it_was_made(
+def test_hides_personal_values_in_a_cursor(
     cursors: Cursors, books: Resource, title: str, shelf: str, key: int
 ) -> None:
-    listed = of(cursors, books, "shelf", "-title")
-    place = (shelf, title, key)
-    cursor = listed.write(place)
-    assert listed.read(cursor) == place
+    listed = cursors_of(cursors, books, "shelf", "-title")
+    position = (shelf, title, key)
+    cursor = listed.write(position)
+    assert listed.read(cursor) == position
     assert len(title) < 3 or title.encode() not in decoded(cursor)
 
 
 def test_the_same_list_has_the_same_cursors(books: Resource) -> None:
     items = [("a", number) for number in range(100)]
-    one, other = (of(having(b"secret"), books, "title") for _ in range(2))
+    one, other = (cursors_of(with_secret(b"secret"), books, "title") for _ in range(2))
     assert [one.write(key) for key in items] == [other.write(key) for key in items]
     assert len({one.write(key) for key in items}) == len(items)
 
 
-def test_equal_values_do_not_show_in_cursors(cursors: Cursors, books: Resource) -> None:
-    listed = of(cursors, books, "title")
-    ann, next_ann = (decoded(listed.write(("Ann", key))) for key in (1, 2))
-    shared = max(n for n in range(len(ann)) if ann[:n] in next_ann)
+def test_cursors_do_not_reveal_equal_values(cursors: Cursors, books: Resource) -> None:
+    listed = cursors_of(cursors, books, "title")
+    first, second = (decoded(listed.write(("Ann", key))) for key in (1, 2))
+    shared = max(length for length in range(len(first)) if first[:length] in second)
     assert shared < 6
 
 
-def test_the_length_of_a_value_shows_only_roughly(cursors: Cursors, books: Resource) -> None:
-    listed = of(cursors, books, "title")
+def test_cursors_reveal_the_length_of_a_value_only_roughly(
+    cursors: Cursors, books: Resource
+) -> None:
+    listed = cursors_of(cursors, books, "title")
     lengths = {len(listed.write(("a" * length, 1))) for length in range(1, 250)}
     assert len(lengths) <= 9
 
 
 @pytest.mark.parametrize("title", ["A", "Ann", "a" * 250])
-def test_every_change_of_a_bit_is_detected(cursors: Cursors, books: Resource, title: str) -> None:
-    listed = of(cursors, books, "title")
+def test_detects_every_change_of_a_bit(cursors: Cursors, books: Resource, title: str) -> None:
+    listed = cursors_of(cursors, books, "title")
     sealed = decoded(listed.write((title, 7)))
     for bit in range(8 * len(sealed)):
         changed = (int.from_bytes(sealed, "big") ^ 1 << bit).to_bytes(len(sealed), "big")
@@ -188,15 +194,18 @@ def test_every_change_of_a_bit_is_detected(cursors: Cursors, books: Resource, ti
     ("names", "conditions"),
     [(("-title",), {}), (("title", "shelf"), {}), (("title",), {"shelf": "a"}), ((), {})],
 )
-def test_a_hidden_cursor_belongs_to_one_list(
+def test_an_encrypted_cursor_is_valid_for_one_list(
     cursors: Cursors, books: Resource, names: tuple[str, ...], conditions: dict[str, str]
 ) -> None:
-    mine, other = of(cursors, books, "title"), of(cursors, books, *names, **conditions)
-    assert other.read(mine.write(("Ann", 1))) is None
-    assert of(having(b"theirs"), books, "title").read(mine.write(("Ann", 1))) is None
+    own, other = (
+        cursors_of(cursors, books, "title"),
+        cursors_of(cursors, books, *names, **conditions),
+    )
+    assert other.read(own.write(("Ann", 1))) is None
+    assert cursors_of(with_secret(b"other"), books, "title").read(own.write(("Ann", 1))) is None
 
 
-UNCHANGED = [
+CURSORS_OF_AN_EARLIER_RELEASE = [
     (USERS, "", (7,), "ctukYC83Miy6Wzdd"),
     (
         USERS,
@@ -214,11 +223,11 @@ UNCHANGED = [
 ]
 
 
-@pytest.mark.parametrize(("resource", "query", "key", "cursor"), UNCHANGED)
+@pytest.mark.parametrize(("resource", "query", "key", "cursor"), CURSORS_OF_AN_EARLIER_RELEASE)
 def test_cursors_without_personal_values_stay_valid(
     resource: Resource, query: str, key: Any, cursor: str
 ) -> None:
-    listed = collection(query, resource, having(b"hush hush")).cursors
+    listed = collection(query, resource, with_secret(b"hush hush")).cursors
     assert listed.write(key) == cursor
     assert listed.read(cursor) == key
 
@@ -227,7 +236,7 @@ def test_the_longest_cursor_of_users_fits(cursors: Cursors) -> None:
     listed = collection(
         "sort=email,name,role,is_active,creation_time,update_time", USERS, cursors
     ).cursors
-    longest = (
+    position = (
         "\U0001f600" * 250,
         '"' + "\U0001f600" * 249,
         "r" * 50,
@@ -236,22 +245,22 @@ def test_the_longest_cursor_of_users_fits(cursors: Cursors) -> None:
         NOON,
         -(2**63) + 1,
     )
-    cursor = listed.write(longest)
-    assert listed.read(cursor) == longest
+    cursor = listed.write(position)
+    assert listed.read(cursor) == position
     assert len(cursor) <= MAX_CURSOR_LENGTH
 
 
 @pytest.mark.parametrize("attribute", ["shelf", "title"])
-def test_a_cursor_beyond_the_longest_is_refused(
+def test_rejects_a_cursor_that_is_too_long(
     cursors: Cursors, books: Resource, attribute: str
 ) -> None:
-    listed = of(cursors, books, attribute)
+    listed = cursors_of(cursors, books, attribute)
     cursor = listed.write(("a" * MAX_CURSOR_LENGTH, 1))
     assert listed.read(cursor) is None
 
 
-def test_threads_may_share_the_cursors_of_a_list(books: Resource) -> None:
-    listed = of(having(b"secret"), books, "title")
+def test_threads_can_share_the_cursors_of_a_list(books: Resource) -> None:
+    listed = cursors_of(with_secret(b"secret"), books, "title")
     keys = [(f"title {number}", number) for number in range(500)]
     with ThreadPoolExecutor(8) as threads:
         cursors = list(threads.map(listed.write, keys))
@@ -259,14 +268,14 @@ def test_threads_may_share_the_cursors_of_a_list(books: Resource) -> None:
 
 
 @pytest.mark.parametrize("attribute", ["shelf", "title"])
-def test_a_key_that_cannot_be_read_now_is_read_later(books: Resource, attribute: str) -> None:
-    answers: list[Callable[[], bytes]] = [lambda: b"secret", refuse]
-    listed = of(Cursors(Keys(lambda: answers.pop()())), books, attribute)
+def test_reads_the_key_again_after_a_failure(books: Resource, attribute: str) -> None:
+    reads: list[Callable[[], bytes]] = [lambda: b"secret", fail]
+    listed = cursors_of(Cursors(Keys(lambda: reads.pop()())), books, attribute)
     with pytest.raises(Unavailable):
         listed.write(("a", 1))
     assert listed.read(listed.write(("a", 1))) == ("a", 1)
-    assert not answers
+    assert reads == []
 
 
-def refuse() -> bytes:
+def fail() -> bytes:
     raise Unavailable

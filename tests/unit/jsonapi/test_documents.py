@@ -1,4 +1,4 @@
-"""Documents are the same bytes, however they are written."""
+"""All ways to write a document produce the same bytes."""
 
 from dataclasses import replace
 from datetime import UTC
@@ -41,7 +41,7 @@ VALUES: dict[type[kinds.Kind], st.SearchStrategy[Any]] = {
     kinds.Uuid: st.uuids(),
     kinds.Json: JSON,
 }
-"""By kind. `books` has an attribute of each."""
+"""Values of each kind. `books` has an attribute of each."""
 BASE = 'https://example.org/a"b/é'
 
 
@@ -58,12 +58,12 @@ def plain_object(resource: Resource, entity: Any, base: str | None, shown: Any) 
 
 
 def plain_list(
-    resource: Resource, entities: list[Any], base: str | None, question: CollectionQuery
+    resource: Resource, entities: list[Any], base: str | None, parsed: CollectionQuery
 ) -> list[dict[str, Any]]:
-    cursors = question.cursors.of(entities)
+    cursors = parsed.cursors.of(entities)
     return [
         {
-            **plain_object(resource, entity, base, question.shown.fields(resource.type)),
+            **plain_object(resource, entity, base, parsed.shown.fields(resource.type)),
             "meta": {"page": {"cursor": cursor}},
         }
         for entity, cursor in zip(entities, cursors, strict=True)
@@ -71,12 +71,12 @@ def plain_list(
 
 
 def data_of(document: bytes, data: object) -> bytes:
-    """The document with other data, as orjson writes all of it."""
+    """The document with other data, as orjson writes it."""
     return orjson.dumps({**orjson.loads(document), "data": data})
 
 
 @given(data=st.data())
-def test_documents_of_entities_with_every_kind_and_null(
+def test_writes_documents_with_values_of_every_kind_and_null(
     data: st.DataObject, books: Resource, full_book: Any, cursors: Cursors
 ) -> None:
     drawn = {
@@ -87,24 +87,24 @@ def test_documents_of_entities_with_every_kind_and_null(
     entities = [replace(full_book, **each) for each in data.draw(st.lists(values, max_size=3))]
     shown = data.draw(st.none() | st.sets(st.sampled_from(sorted(books.attributes))))
     query = "" if shown is None else f"fields[books]={','.join(shown)}"
-    question = collection(query, books, cursors)
+    parsed = collection(query, books, cursors)
     for addressed, base in ((True, BASE), (False, None)):
         writer = DocumentWriter(books, BASE, described_by="/openapi.json", addressed=addressed)
-        expected = plain_list(books, entities, base, question)
-        written = writer.collection(Page(tuple(entities), more=False), question)
+        expected = plain_list(books, entities, base, parsed)
+        written = writer.collection(Page(tuple(entities), more=False), parsed)
         assert written == data_of(written, expected)
-        streamed = b"".join(writer.stream(entities, question))
+        streamed = b"".join(writer.stream(entities, parsed))
         assert streamed == data_of(streamed, expected)
     for entity in entities:
         resource = plain_object(books, entity, BASE, shown)
-        written = writer.single(entity, shown=question.shown)
+        written = writer.single(entity, shown=parsed.shown)
         assert written == data_of(written, resource)
-        assert writer.resource(entity, question.shown.fields(books.type)) == resource
+        assert writer.resource(entity, parsed.shown.fields(books.type)) == resource
 
 
 @pytest.mark.parametrize("resource", [USERS, EVENTS])
-def test_the_document_of_an_empty_list(resource: Resource, cursors: Cursors) -> None:
-    question = collection("", resource, cursors)
-    written = Urls("").writer(resource).collection(Page((), more=False), question)
+def test_writes_the_document_of_an_empty_list(resource: Resource, cursors: Cursors) -> None:
+    parsed = collection("", resource, cursors)
+    written = Urls("").writer(resource).collection(Page((), more=False), parsed)
     assert orjson.loads(written)["data"] == []
     assert b'"data":[]' in written

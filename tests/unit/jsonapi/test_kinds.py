@@ -38,7 +38,7 @@ from domain.errors import Problem
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 TEXTS = st.text(CHARACTERS, max_size=20)
 MILLISECONDS = st.datetimes(timezones=st.just(UTC)).map(
-    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000)
 )
 JSON = st.recursive(
     st.booleans()
@@ -55,38 +55,38 @@ AN_ID = UUID("123e4567-e89b-12d3-a456-426614174000")
 
 @dataclass(frozen=True)
 class Case:
-    """A kind: its values, one of them with its JSON form and text, and what is refused, and why."""
+    """A kind: its values, an example with its JSON form and text, and invalid values by code."""
 
     field: Kind
     nullable: Kind
     values: st.SearchStrategy[Any]
     example: tuple[Any, Any, str]
-    refused: Mapping[str, tuple[Any, ...]]
+    invalid: Mapping[str, tuple[Any, ...]]
 
 
 def case(
     kind: type[Kind],
     drawn: st.SearchStrategy[Any],
     example: tuple[Any, Any, str],
-    refused: Mapping[str, tuple[Any, ...]],
+    invalid: Mapping[str, tuple[Any, ...]],
     **options: Any,
 ) -> Case:
-    return Case(kind(**options), kind(allow_none=True, **options), drawn, example, refused)
+    return Case(kind(**options), kind(allow_none=True, **options), drawn, example, invalid)
 
 
-NO_STRINGS = (1, 1.5, True, [], {}, ["a"])
+NOT_STRINGS = (1, 1.5, True, [], {}, ["a"])
 CASES = {
-    "Text": case(Text, TEXTS, ("Ann", "Ann", "Ann"), {"wrong_type": NO_STRINGS}),
+    "Text": case(Text, TEXTS, ("Ann", "Ann", "Ann"), {"wrong_type": NOT_STRINGS}),
     "MultilineText": case(
-        MultilineText, TEXTS, ("a\nb", "a\nb", "a\nb"), {"wrong_type": NO_STRINGS}
+        MultilineText, TEXTS, ("a\nb", "a\nb", "a\nb"), {"wrong_type": NOT_STRINGS}
     ),
-    "Email": case(Email, TEXTS, ("a@b.org", "a@b.org", "a@b.org"), {"wrong_type": NO_STRINGS}),
-    "Url": case(Url, TEXTS, ("https://b.org/",) * 3, {"wrong_type": NO_STRINGS}),
+    "Email": case(Email, TEXTS, ("a@b.org", "a@b.org", "a@b.org"), {"wrong_type": NOT_STRINGS}),
+    "Url": case(Url, TEXTS, ("https://b.org/",) * 3, {"wrong_type": NOT_STRINGS}),
     "Choice": case(
         Choice,
         st.sampled_from(("new", "used")),
         ("used", "used", "used"),
-        {"wrong_type": NO_STRINGS, "invalid_format": ("", "New", "used ", "new,used")},
+        {"wrong_type": NOT_STRINGS, "invalid_format": ("", "New", "used ", "new,used")},
         values=("new", "used"),
     ),
     "Boolean": case(
@@ -174,7 +174,7 @@ every_nullable = pytest.mark.parametrize("name", [name for name in CASES if name
 
 
 def code_of(field: Kind, value: Any) -> str | None:
-    """The code that the value is refused with as JSON; None if it is valid."""
+    """The code of the error for a JSON value; None if it is valid."""
     try:
         field.deserialize(value)
     except ValidationError as error:
@@ -198,7 +198,7 @@ def test_every_kind_is_tested() -> None:
 
 
 @every
-def test_an_example_in_every_form(this: Case) -> None:
+def test_converts_an_example_to_and_from_every_form(this: Case) -> None:
     value, json, text = this.example
     assert this.field.to_json(value) == json
     assert this.field.deserialize(json) == value
@@ -209,7 +209,7 @@ def test_an_example_in_every_form(this: Case) -> None:
 
 @every
 @given(data=st.data())
-def test_a_value_survives_each_form(this: Case, data: st.DataObject) -> None:
+def test_every_form_of_a_value_can_be_read_again(this: Case, data: st.DataObject) -> None:
     value = data.draw(this.values)
     field = this.field
     written = orjson.loads(orjson.dumps(field.to_json(value)))
@@ -222,7 +222,7 @@ def test_a_value_survives_each_form(this: Case, data: st.DataObject) -> None:
 
 @every_nullable
 @given(data=st.data())
-def test_a_column_is_written_as_its_values_one_by_one(name: str, data: st.DataObject) -> None:
+def test_writes_a_column_like_its_single_values(name: str, data: st.DataObject) -> None:
     field = CASES[name].nullable
     values = data.draw(st.lists(st.none() | CASES[name].values, max_size=5))
     one_by_one = [None if value is None else field.to_json(value) for value in values]
@@ -239,20 +239,18 @@ def test_a_column_is_written_as_its_values_one_by_one(name: str, data: st.DataOb
         [],
     ],
 )
-def test_texts_that_look_like_json_are_written_one_by_one(texts: list[str]) -> None:
+def test_writes_texts_that_look_like_json_one_by_one(texts: list[str]) -> None:
     expected = list(map(orjson.dumps, texts))
     assert Text().json_texts(texts) == MultilineText().json_texts(texts) == expected
     assert Json().json_texts(texts) == expected
 
 
-@given(moments=st.lists(st.datetimes(timezones=st.just(UTC)) | MILLISECONDS, max_size=5))
-def test_any_number_of_decimals_of_a_time_becomes_three(moments: list[datetime]) -> None:
-    expected = [
-        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") for moment in moments
-    ]
-    assert kinds.write_timestamps(moments) == expected
-    assert list(map(kinds.write_timestamp, moments)) == expected
-    assert Timestamp().json_texts(moments) == list(map(orjson.dumps, expected))
+@given(times=st.lists(st.datetimes(timezones=st.just(UTC)) | MILLISECONDS, max_size=5))
+def test_writes_a_timestamp_with_three_decimals(times: list[datetime]) -> None:
+    expected = [time.isoformat(timespec="milliseconds").replace("+00:00", "Z") for time in times]
+    assert kinds.write_timestamps(times) == expected
+    assert list(map(kinds.write_timestamp, times)) == expected
+    assert Timestamp().json_texts(times) == list(map(orjson.dumps, expected))
 
 
 @pytest.mark.parametrize(
@@ -260,11 +258,11 @@ def test_any_number_of_decimals_of_a_time_becomes_three(moments: list[datetime])
     [
         pytest.param(this, code, value, id=f"{name}-{code}-{str(value)[:20]!a}")
         for name, this in CASES.items()
-        for code, values in this.refused.items()
+        for code, values in this.invalid.items()
         for value in values
     ],
 )
-def test_no_other_value_is_taken(this: Case, code: str, value: Any) -> None:
+def test_rejects_every_other_value(this: Case, code: str, value: Any) -> None:
     assert code_of(this.field, value) == code
     assert code_of(this.nullable, value) == code
 
@@ -281,7 +279,7 @@ def test_no_other_value_is_taken(this: Case, code: str, value: Any) -> None:
         *((name, "x") for name in ("Choice", "Decimal", "Date", "Timestamp", "Uuid", "Id")),
     ],
 )
-def test_no_other_text_is_taken(name: str, text: str) -> None:
+def test_rejects_every_other_text(name: str, text: str) -> None:
     problem = CASES[name].field.from_text(text)
     assert isinstance(problem, Problem)
     assert problem.detail.startswith("must ")
@@ -289,7 +287,7 @@ def test_no_other_text_is_taken(name: str, text: str) -> None:
 
 @every
 @given(data=st.data())
-def test_any_text_is_read_or_refused(this: Case, data: st.DataObject) -> None:
+def test_any_text_is_read_or_rejected(this: Case, data: st.DataObject) -> None:
     value = this.field.from_text(data.draw(st.text(max_size=30) | ANYTHING.map(str)))
     if not isinstance(value, Problem):
         assert this.field.from_text(this.field.to_text(value)) == value
@@ -297,14 +295,14 @@ def test_any_text_is_read_or_refused(this: Case, data: st.DataObject) -> None:
 
 @every
 @given(data=st.data())
-def test_the_json_schema_says_what_is_taken(this: Case, data: st.DataObject) -> None:
+def test_the_json_schema_describes_the_accepted_values(this: Case, data: st.DataObject) -> None:
     for field in (this.field, this.nullable):
         value = data.draw(ANYTHING | this.values.map(field.to_json))
-        taken = code_of(field, value) is None
+        accepted = code_of(field, value) is None
         described = schema_of(field).is_valid(value)
-        if taken:
+        if accepted:
             assert described
-        # JSON Schema takes 1.0 for an integer, and cannot state a date or the size of integers.
+        # JSON Schema accepts 1.0 as an integer, and cannot describe dates or the size of integers.
         elif not isinstance(value, float) and not isinstance(field, (Date, Timestamp, Json)):
             assert not described
 
@@ -328,7 +326,7 @@ def test_null_is_a_value_of_nullable_fields_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in ("Json", "MultilineText")])
 @given(data=st.data())
-def test_a_forged_cursor_has_values_of_the_kind_or_none(name: str, data: st.DataObject) -> None:
+def test_reads_only_values_of_the_kind_from_a_forged_cursor(name: str, data: st.DataObject) -> None:
     field = CASES[name].field
     forged = data.draw(ANYTHING | st.just("a\0"))
     try:
@@ -359,14 +357,14 @@ def test_a_forged_cursor_has_values_of_the_kind_or_none(name: str, data: st.Data
         ("Json", set()),
     ],
 )
-def test_a_kind_says_how_it_is_compared(name: str, ops: set[Op]) -> None:
+def test_a_kind_defines_its_comparisons(name: str, ops: set[Op]) -> None:
     field = CASES[name].field
     assert {op for op in Op if field.allows(op)} == ops
     assert field.orderable == (Op.LT in ops)
 
 
 @every
-def test_a_filter_is_described_as_it_is_read(this: Case) -> None:
+def test_the_schema_of_a_filter_accepts_its_text(this: Case) -> None:
     text = this.example[2]
     for op in Op:
         if this.field.allows(op):
@@ -404,7 +402,7 @@ def test_a_uuid_is_read_in_upper_case() -> None:
 
 
 @pytest.mark.parametrize("pattern", [r"[a-z]+", r"a|b"])
-def test_a_pattern_is_of_the_whole_value(pattern: str) -> None:
+def test_a_pattern_describes_the_whole_value(pattern: str) -> None:
     field = Text(pattern=pattern)
     assert schema_of(field).is_valid("a")
     assert not schema_of(field).is_valid("a1")

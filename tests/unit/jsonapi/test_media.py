@@ -1,4 +1,4 @@
-"""Headers of any making are negotiated or refused, never a fault."""
+"""Headers with any text are accepted or rejected, and never cause another error."""
 
 from contextlib import suppress
 
@@ -21,36 +21,37 @@ HEADERS = st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=20)
 
 
 @given(HEADERS)
-def test_any_accept_is_taken_or_406(accept: str) -> None:
+def test_any_accept_header_is_accepted_or_406(accept: str) -> None:
     try:
         accepted_profiles(accept)
-    except RequestError as refused:
-        assert refused.status == 406  # noqa: PT017
+    except RequestError as error:
+        assert error.status == 406  # noqa: PT017
 
 
 @given(HEADERS, st.booleans(), st.booleans())
-def test_any_content_type_is_taken_or_415(text: str, has_body: bool, matters: bool) -> None:
+def test_any_content_type_is_accepted_or_415(text: str, has_body: bool, body_matters: bool) -> None:
     try:
-        check_content_type(text, has_body=has_body, uses_body=matters)
-    except RequestError as refused:
-        assert refused.status == 415  # noqa: PT017
+        check_content_type(text, has_body=has_body, uses_body=body_matters)
+    except RequestError as error:
+        assert error.status == 415  # noqa: PT017
 
 
 @pytest.mark.parametrize("quality", ["0", "0.0", "nan", "-1", "x"])
-def test_a_quality_that_is_none_or_nothing_admits_nothing(quality: str) -> None:
-    with pytest.raises(RequestError):
+def test_accepts_nothing_with_a_quality_of_zero_or_an_invalid_one(quality: str) -> None:
+    with pytest.raises(RequestError) as caught:
         accepted_profiles(f"application/json;q={quality}")
+    assert caught.value.status == 406
 
 
 @given(HEADERS)
-def test_any_condition_is_read(condition: str) -> None:
+def test_reads_any_condition(condition: str) -> None:
     tag = entity_tag(b"document", 3)
     assert if_none_match_matches(condition, tag) in (True, False)
     with suppress(TypeError):
         assert all(version > 0 for version in expected_versions(condition))  # type: ignore[union-attr]
 
 
-def test_a_tag_tells_the_version_and_the_very_bytes() -> None:
+def test_a_tag_depends_on_the_version_and_the_bytes() -> None:
     tags = {entity_tag(b"one", 1), entity_tag(b"two", 1), entity_tag(b"one", 2), entity_tag(b"one")}
     assert len(tags) == 4
     assert expected_versions(", ".join(sorted(tags))) == {1, 2}

@@ -1,4 +1,4 @@
-"""Errors about values of every kind, and examples of documents without the envelope."""
+"""Parameters of queries, errors about values of every kind, and examples of documents."""
 
 import json
 from typing import Any
@@ -12,12 +12,13 @@ from adapters.jsonapi.kinds import Id, Integer, Text
 from adapters.jsonapi.parameters import collection
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import example_document, read_resource
+from application.search import Slice
 
 
 def errors_of(query: str, resource: Resource, cursors: Cursors) -> tuple[ErrorObject, ...]:
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as caught:
         collection(query, resource, cursors)
-    return refused.value.errors
+    return caught.value.errors
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def errors_of(query: str, resource: Resource, cursors: Cursors) -> tuple[ErrorOb
         ("filter[pages]=", "An empty value is not a valid pages."),
     ],
 )
-def test_an_error_about_a_value_says_what_is_accepted(
+def test_an_error_about_a_value_states_the_accepted_values(
     books: Resource, cursors: Cursors, parameter: str, accepted: str
 ) -> None:
     (error,) = errors_of(parameter, books, cursors)
@@ -58,11 +59,26 @@ def test_an_error_about_a_value_says_what_is_accepted(
         ("filter[isbn]=a+b", False),
     ],
 )
-def test_a_plus_is_explained_where_it_would_have_made_the_value_valid(
+def test_explains_a_plus_if_it_would_make_the_value_valid(
     books: Resource, cursors: Cursors, query: str, explained: bool
 ) -> None:
     (error,) = errors_of(query, books, cursors)
     assert ("A + in a query means a space; write %2B." in error.detail) is explained
+
+
+@pytest.mark.parametrize("side", ["after", "before"])
+def test_a_page_by_cursor_has_the_default_size(
+    books: Resource, cursors: Cursors, side: str
+) -> None:
+    cursor = collection("", books, cursors).cursors.write((7,))
+    place = collection(f"page[{side}]={cursor}", books, cursors).search.place
+    assert place == Slice(25, **{side: (7,)})
+
+
+def test_a_page_between_two_cursors_has_the_largest_size(books: Resource, cursors: Cursors) -> None:
+    first, last = (collection("", books, cursors).cursors.write((key,)) for key in (7, 9))
+    place = collection(f"page[after]={first}&page[before]={last}", books, cursors).search.place
+    assert place == Slice(1000, after=(7,), before=(9,))
 
 
 def test_an_attribute_cannot_be_searched_for_words_without_text_search() -> None:
@@ -102,7 +118,7 @@ CREATION = {"data": {"type": "things", "attributes": {"name": "Æther", "code": 
 CHANGE = {"data": {"type": "things", "id": "7", "attributes": {"size": 7}}}
 
 
-def test_an_example_has_what_is_required() -> None:
+def test_an_example_has_the_required_attributes() -> None:
     assert json.loads(example_document(THINGS)) == CREATION
     assert json.loads(example_document(THINGS, "7")) == CHANGE
 
@@ -123,16 +139,16 @@ def test_an_example_has_what_is_required() -> None:
 )
 def test_the_error_for_a_body_without_the_envelope_shows_the_envelope(sent: Any) -> None:
     for resource_id, example in ((None, CREATION), ("7", CHANGE)):
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RequestError) as caught:
             read_resource(json.dumps(sent).encode(), THINGS, resource_id=resource_id)
-        details = [error.detail for error in refused.value.errors]
+        details = [error.detail for error in caught.value.errors]
         shown = [detail for detail in details if "Send a document such as " in detail]
         assert len(shown) == 1
         document = shown[0].partition("Send a document such as ")[2].removesuffix(".")
         assert json.loads(document) == example
 
 
-def test_other_errors_show_no_envelope() -> None:
-    with pytest.raises(RequestError) as refused:
+def test_other_errors_do_not_show_the_envelope() -> None:
+    with pytest.raises(RequestError) as caught:
         read_resource(b'{"data": {"type": "things", "attributes": []}}', THINGS)
-    assert [error.detail for error in refused.value.errors] == ["attributes must be an object."]
+    assert [error.detail for error in caught.value.errors] == ["attributes must be an object."]

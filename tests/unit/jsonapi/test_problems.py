@@ -1,4 +1,4 @@
-"""Errors as JSON:API says them."""
+"""JSON:API error objects and documents."""
 
 import json
 
@@ -25,14 +25,14 @@ def error(status: int) -> ErrorObject:
 @pytest.mark.parametrize(
     ("statuses", "status"), [((409,), 409), ((409, 409), 409), ((409, 403), 400), ((422, 400), 400)]
 )
-def test_problems_that_call_for_different_statuses_get_400(
+def test_errors_with_different_statuses_result_in_400(
     statuses: tuple[int, ...], status: int
 ) -> None:
     assert RequestError(*map(error, statuses)).status == status
 
 
 @pytest.mark.parametrize(
-    ("refused", "status"),
+    ("problem", "status"),
     [
         (Invalid([Violation("name", Problem("blank", "is blank"))]), 422),
         (ReadOnly("creation_time"), 403),
@@ -44,11 +44,11 @@ def test_problems_that_call_for_different_statuses_get_400(
         (OutcomeUnknown(), 503),
     ],
 )
-def test_each_refusal_has_the_status_of_its_kind(refused: RosterError, status: int) -> None:
-    assert to_request_error(refused, lambda _: None).status == status
+def test_each_error_has_the_status_of_its_kind(problem: RosterError, status: int) -> None:
+    assert to_request_error(problem, lambda _: None).status == status
 
 
-def test_every_kind_of_refusal_has_a_status() -> None:
+def test_every_kind_of_error_has_a_status() -> None:
     assert set(RosterError.__subclasses__()) == set(STATUS)
 
 
@@ -76,25 +76,25 @@ def test_an_error_object_has_the_members_it_needs_and_no_others() -> None:
     }
 
 
-def test_what_a_client_sent_can_be_quoted_whatever_it_is() -> None:
-    odd = ErrorObject(status=422, code="a", detail='"\ud800\0é💥', pointer="/data/\ud800")
-    found = json.loads(error_document(RequestError(odd)).decode("utf-8"))["errors"][0]
-    # No UTF-8, and so no strict parser, holds a lone surrogate; a pointer names what is there.
+def test_quotes_any_text_that_a_client_sent() -> None:
+    sent = ErrorObject(status=422, code="a", detail='"\ud800\0é💥', pointer="/data/\ud800")
+    (found,) = json.loads(error_document(RequestError(sent)).decode("utf-8"))["errors"]
+    # UTF-8 cannot contain a lone surrogate. The pointer names the deepest valid member.
     assert (found["detail"], found["source"]["pointer"]) == ('"\ufffd\0é💥', "/data")
 
 
-def test_an_answer_tells_a_thousand_problems_and_counts_the_others() -> None:
+def test_lists_a_thousand_errors_and_counts_the_others() -> None:
     few, many = (RequestError(*[error(400)] * number) for number in (MAX_ERRORS, MAX_ERRORS + 7))
     assert "meta" not in json.loads(error_document(few))
-    told = json.loads(error_document(many))
-    assert (len(told["errors"]), told["meta"]) == (MAX_ERRORS, {"omitted": 7})
+    document = json.loads(error_document(many))
+    assert (len(document["errors"]), document["meta"]) == (MAX_ERRORS, {"omitted": 7})
     assert len(json.loads(error_document(few))["errors"]) == MAX_ERRORS
 
 
 def test_all_problems_of_a_resource_are_counted() -> None:
     unknown = [Violation(f"a{n}", Problem("unknown_attribute", "is none")) for n in range(5000)]
-    refused = to_request_error(Invalid(unknown), lambda name: f"/data/attributes/{name}")
-    assert (len(refused.errors), refused.omitted) == (MAX_ERRORS, 5000 - MAX_ERRORS)
+    rejected = to_request_error(Invalid(unknown), lambda name: f"/data/attributes/{name}")
+    assert (len(rejected.errors), rejected.omitted) == (MAX_ERRORS, 5000 - MAX_ERRORS)
 
 
 def test_a_long_name_is_quoted_in_part() -> None:

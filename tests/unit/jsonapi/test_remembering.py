@@ -1,6 +1,6 @@
-"""Queries that are asked again and again are read once."""
+"""Parsed queries are cached."""
 
-from functools import partial
+from collections.abc import Callable
 
 import pytest
 
@@ -16,42 +16,44 @@ from adapters.jsonapi.parameters import (
 from adapters.jsonapi.resource import Resource
 from application.search import Slice
 
+Parse = Callable[[str], CollectionQuery]
+
 
 @pytest.fixture
-def read(books: Resource, cursors: Cursors) -> list[str]:
-    """The queries that were read, by `question`."""
+def parsed() -> list[str]:
+    """The queries that `parse` did not find in the cache."""
     return []
 
 
 @pytest.fixture
-def question(books: Resource, cursors: Cursors, read: list[str]) -> partial[CollectionQuery]:
-    def reading(query: str) -> CollectionQuery:
-        read.append(query)
+def parse(books: Resource, cursors: Cursors, parsed: list[str]) -> Parse:
+    """Parses a query, or returns the cached result."""
+
+    def parse_query(query: str) -> CollectionQuery:
+        parsed.append(query)
         return collection(query, books, cursors)
 
-    return partial(cached(reading))
+    return cached(parse_query)
 
 
-def test_a_query_asked_again_is_not_read_again(
-    question: partial[CollectionQuery], read: list[str]
-) -> None:
-    first, second = question("page[size]=2"), question("page[size]=3")
+def test_parses_a_repeated_query_once(parse: Parse, parsed: list[str]) -> None:
+    first, second = parse("page[size]=2"), parse("page[size]=3")
     assert (first.search.place, second.search.place) == (Slice(2), Slice(3))
-    assert question("page[size]=2") is first
-    assert read == ["page[size]=2", "page[size]=3"]
+    assert parse("page[size]=2") is first
+    assert parsed == ["page[size]=2", "page[size]=3"]
 
 
-def test_what_was_refused_once_is_refused_again(question: partial[CollectionQuery]) -> None:
+def test_rejects_an_invalid_query_each_time(parse: Parse) -> None:
     for _ in range(2):
         with pytest.raises(RequestError):
-            question("page[size]=0")
+            parse("page[size]=0")
 
 
-def test_only_so_much_is_kept(question: partial[CollectionQuery], read: list[str]) -> None:
+def test_caches_a_limited_number_of_short_queries(parse: Parse, parsed: list[str]) -> None:
     long = f"filter[title]={'a' * MAX_CACHED_LENGTH}"
-    assert question(long).search == question(long).search
-    assert read == [long, long]
+    assert parse(long).search == parse(long).search
+    assert parsed == [long, long]
     for size in range(MAX_CACHED + 1):
-        question(f"filter[title]={size}")
-    question("filter[title]=0")
-    assert read.count("filter[title]=0") == 2
+        parse(f"filter[title]={size}")
+    parse("filter[title]=0")
+    assert parsed.count("filter[title]=0") == 2

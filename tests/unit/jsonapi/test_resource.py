@@ -1,4 +1,4 @@
-"""What the format reads off a declaration, and how values look in texts."""
+"""Everything that the format derives from a declaration, and the texts of values."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -40,33 +40,33 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def _any(_: object) -> None:
-    """Every value is valid."""
+    """Accepts every value."""
 
 
 @given(st.datetimes(timezones=st.just(UTC)), OFFSETS)
-def test_a_moment_is_the_same_in_every_offset(moment: datetime, offset: timezone) -> None:
-    moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    assert read_timestamp(write_timestamp(moment)) == moment
+def test_a_timestamp_is_the_same_in_every_offset(time: datetime, offset: timezone) -> None:
+    time = time.replace(microsecond=time.microsecond // 1000 * 1000)
+    assert read_timestamp(write_timestamp(time)) == time
     try:
-        elsewhere = moment.astimezone(offset)
+        elsewhere = time.astimezone(offset)
     except OverflowError:
         return
-    assert read_timestamp(elsewhere.isoformat(timespec="milliseconds")) == moment
+    assert read_timestamp(elsewhere.isoformat(timespec="milliseconds")) == time
 
 
-def test_moments_are_written_in_milliseconds_of_utc() -> None:
-    moment = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
-    assert write_timestamp(moment) == "2026-11-22T09:30:00.123Z"
-    assert write_timestamp(moment.replace(microsecond=0)) == "2026-11-22T09:30:00.000Z"
+def test_writes_timestamps_in_milliseconds_of_utc() -> None:
+    time = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)
+    assert write_timestamp(time) == "2026-11-22T09:30:00.123Z"
+    assert write_timestamp(time.replace(microsecond=0)) == "2026-11-22T09:30:00.000Z"
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=1))
-def test_moments_are_written_together_as_one_by_one(moments: list[datetime]) -> None:
-    texts = [moment.isoformat("T", "milliseconds")[:-6] + "Z" for moment in moments]
-    assert write_timestamps(moments) == list(map(write_timestamp, moments)) == texts
+def test_writes_a_list_of_timestamps_like_single_ones(times: list[datetime]) -> None:
+    texts = [time.isoformat("T", "milliseconds")[:-6] + "Z" for time in times]
+    assert write_timestamps(times) == list(map(write_timestamp, times)) == texts
 
 
-def test_what_is_finer_than_a_microsecond_still_compares() -> None:
+def test_compares_timestamps_with_more_than_six_decimals() -> None:
     exact = read_timestamp("2026-11-22T09:30:00.123Z")
     finer = read_timestamp("2026-11-22T09:30:00.12300000001Z")
     assert exact is not None
@@ -76,7 +76,7 @@ def test_what_is_finer_than_a_microsecond_still_compares() -> None:
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?"))
-def test_any_text_is_a_moment_or_none(text: str) -> None:
+def test_any_text_is_a_timestamp_or_none(text: str) -> None:
     found = read_timestamp(text)
     assert found is None or found.tzinfo is UTC
 
@@ -96,7 +96,7 @@ def test_any_text_is_a_moment_or_none(text: str) -> None:
         "0000-01-01T00:00:00Z",
     ],
 )
-def test_a_moment_is_written_as_rfc_3339_has_it(text: str) -> None:
+def test_rejects_a_timestamp_that_is_not_in_rfc_3339(text: str) -> None:
     assert read_timestamp(text) is None
 
 
@@ -116,19 +116,19 @@ def test_a_moment_is_written_as_rfc_3339_has_it(text: str) -> None:
         ("9" * 10_000, None),
     ],
 )
-def test_keys_are_written_in_one_way(text: str, key: int | None) -> None:
+def test_an_id_has_only_one_form(text: str, key: int | None) -> None:
     assert Id().parse(text) == key
 
 
-def test_a_declaration_says_what_can_be_asked(books: Resource, cursors: Cursors) -> None:
+def test_a_declaration_defines_the_valid_queries(books: Resource, cursors: Cursors) -> None:
     query = (
         "filter[title]=A%2CB&filter[shelf][contains]=X&filter[lent]=true&filter[id][gt]=3"
         "&sort=-bought,title&fields[books]=title&include=&page[size]=7"
     )
-    question = collection(query, books, cursors)
-    assert question.shown == FieldSelection({"books": frozenset({"title"})}, is_compound=True)
-    assert question.search.ordering == (Order("bought", True), Order("title"), Order("id"))
-    assert set(question.search.conditions) == {
+    parsed = collection(query, books, cursors)
+    assert parsed.shown == FieldSelection({"books": frozenset({"title"})}, is_compound=True)
+    assert parsed.search.ordering == (Order("bought", True), Order("title"), Order("id"))
+    assert set(parsed.search.conditions) == {
         Condition("title", Op.IN, ("a", "b"), folded=True),
         Condition("shelf", Op.CONTAINS, ("x",), folded=True),
         Condition("lent", Op.EQ, (True,)),
@@ -137,7 +137,7 @@ def test_a_declaration_says_what_can_be_asked(books: Resource, cursors: Cursors)
 
 
 @pytest.mark.parametrize("query", ["fields[users]=title", "filter[email]=a", "sort=name"])
-def test_nothing_of_another_resource_can_be_asked(
+def test_rejects_queries_for_attributes_of_another_resource(
     books: Resource, cursors: Cursors, query: str
 ) -> None:
     with pytest.raises(RequestError):
@@ -146,10 +146,12 @@ def test_nothing_of_another_resource_can_be_asked(
         single(query, books)
 
 
-def test_its_documents_have_its_attributes(books: Resource, cursors: Cursors, book: Any) -> None:
+def test_a_document_has_the_declared_attributes(
+    books: Resource, cursors: Cursors, book: Any
+) -> None:
     writer = DocumentWriter(books, "/lib/books", described_by="/lib/openapi.json")
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
-    one = book(id=7, title="Emma", shelf="é", lent=True, bought=moment)
+    bought = datetime(2026, 1, 1, tzinfo=UTC)
+    one = book(id=7, title="Emma", shelf="é", lent=True, bought=bought)
     written = {
         "type": "books",
         "id": "7",
@@ -179,14 +181,14 @@ def test_its_documents_have_its_attributes(books: Resource, cursors: Cursors, bo
         "links": {"self": "/lib/books/7", "describedby": "/lib/openapi.json"},
         "data": written,
     }
-    question = collection("", books, cursors)
-    listed = orjson.loads(writer.collection(Page((one,), more=False), question))
+    parsed = collection("", books, cursors)
+    listed = orjson.loads(writer.collection(Page((one,), more=False), parsed))
     cursor = listed["data"][0].pop("meta")["page"]["cursor"]
-    assert question.cursors.read(cursor) == (7,)
+    assert parsed.cursors.read(cursor) == (7,)
     assert listed["data"] == [written]
 
 
-def test_values_of_every_kind_are_in_documents(
+def test_a_document_has_values_of_every_kind(
     books: Resource, cursors: Cursors, full_book: Any
 ) -> None:
     writer = DocumentWriter(books, "/lib/books", described_by="/lib/openapi.json")
@@ -196,7 +198,7 @@ def test_values_of_every_kind_are_in_documents(
         "isbn": "a-1",
         "shelf": "é",
         "subtitle": "A novel",
-        "summary": "Of\nHighbury.",
+        "summary": "A tale\nof Highbury.",
         "lent": True,
         "pages": 474,
         "sold": 9007199254740993,
@@ -210,20 +212,20 @@ def test_values_of_every_kind_are_in_documents(
         "extra": {"binding": ["cloth", 1]},
         "bought": "2026-01-01T00:00:00.000Z",
     }
-    question = collection("", books, cursors)
-    (listed,) = orjson.loads(writer.collection(Page((full_book,), more=False), question))["data"]
+    parsed = collection("", books, cursors)
+    (listed,) = orjson.loads(writer.collection(Page((full_book,), more=False), parsed))["data"]
     assert listed["attributes"] == shown
     values, read_only = books.load(shown, partial=False)
     assert values | read_only == {name: getattr(full_book, name) for name in shown}
 
 
-# -- what is sent --------------------------------------------------------------------------------
+# -- Values in requests --------------------------------------------------------------------------
 
 
 def violations(books: Resource, sent: dict[str, Any], *, partial: bool) -> list[tuple[str, str]]:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Invalid) as caught:
         books.load(sent, partial=partial)
-    return [(each.attribute, each.problem.code) for each in refused.value.violations]
+    return [(each.attribute, each.problem.code) for each in caught.value.violations]
 
 
 def test_settable_and_read_only_attributes_are_loaded_separately(books: Resource) -> None:
@@ -233,17 +235,17 @@ def test_settable_and_read_only_attributes_are_loaded_separately(books: Resource
     assert read_only == {"bought": datetime(2026, 1, 1, tzinfo=UTC)}
 
 
-def test_a_read_only_attribute_of_another_kind_is_left_for_the_domain(books: Resource) -> None:
+def test_leaves_a_read_only_attribute_of_another_kind_to_the_domain(books: Resource) -> None:
     for value in (None, 1, "yesterday", {}):
         assert books.load({"bought": value}, partial=True) == ({}, {"bought": value})
 
 
-def test_nothing_is_required_of_a_change(books: Resource) -> None:
+def test_a_change_has_no_required_attributes(books: Resource) -> None:
     assert books.load({}, partial=True) == ({}, {})
     assert violations(books, {}, partial=False) == [("title", "missing")]
 
 
-def test_all_violations_come_together_and_in_order(books: Resource) -> None:
+def test_reports_all_violations_in_order(books: Resource) -> None:
     sent = {
         "nonsense": None,
         "pin": 1,
@@ -276,15 +278,17 @@ def test_null_is_a_value_of_nullable_attributes_only(books: Resource) -> None:
     )
     assert values == dict.fromkeys(books.rules.nullable)
     assert read_only == {}
-    refused = [name for name in books.settable if name not in books.rules.nullable]
-    assert violations(books, sent, partial=True) == [(name, "wrong_type") for name in refused]
+    not_nullable = [name for name in books.settable if name not in books.rules.nullable]
+    assert violations(books, sent, partial=True) == [(name, "wrong_type") for name in not_nullable]
 
 
-def test_unknown_attributes_are_counted_and_not_all_listed(books: Resource) -> None:
-    with pytest.raises(Invalid) as refused:
+def test_lists_a_limited_number_of_unknown_attributes_and_counts_the_others(
+    books: Resource,
+) -> None:
+    with pytest.raises(Invalid) as caught:
         books.load({f"x{number}": None for number in range(20_000)}, partial=True)
-    assert len(refused.value.violations) == MOST_VIOLATIONS
-    assert refused.value.omitted == 20_000 - MOST_VIOLATIONS
+    assert len(caught.value.violations) == MOST_VIOLATIONS
+    assert caught.value.omitted == 20_000 - MOST_VIOLATIONS
 
 
 @pytest.mark.parametrize(
@@ -301,7 +305,7 @@ def test_unknown_attributes_are_counted_and_not_all_listed(books: Resource) -> N
         ),
     ],
 )
-def test_a_schema_that_contradicts_the_domain_is_found_at_the_start(rules: AttributeRules) -> None:
+def test_rejects_a_schema_that_contradicts_the_domain(rules: AttributeRules) -> None:
     class Contradicting(Schema):
         class Meta:
             type_ = "books"
@@ -315,28 +319,28 @@ def test_a_schema_that_contradicts_the_domain_is_found_at_the_start(rules: Attri
         Resource.of(Contradicting, rules)
 
 
-# -- secret attributes ---------------------------------------------------------------------------
+# -- Secret attributes ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "query", ["filter[pin]=abc", "filter[pin][contains]=a", "sort=pin", "fields[books]=pin"]
 )
-def test_no_query_can_name_a_secret(books: Resource, cursors: Cursors, query: str) -> None:
-    with pytest.raises(RequestError) as refused:
+def test_rejects_a_query_for_a_secret(books: Resource, cursors: Cursors, query: str) -> None:
+    with pytest.raises(RequestError) as caught:
         collection(query, books, cursors)
-    assert all(error.code == "unknown_attribute" for error in refused.value.errors)
+    assert all(error.code == "unknown_attribute" for error in caught.value.errors)
 
 
-def test_no_output_has_a_secret(
+def test_writes_no_secret_in_any_output(
     books: Resource, cursors: Cursors, full_book: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     writer = DocumentWriter(books, "/lib/books", described_by="/lib/openapi.json")
-    question = collection("", books, cursors)
+    parsed = collection("", books, cursors)
     tables.show_list(books, [full_book], tables.Layout())
     written = [
         writer.single(full_book),
-        writer.collection(Page((full_book,), more=False), question),
-        *writer.stream([full_book], question),
+        writer.collection(Page((full_book,), more=False), parsed),
+        *writer.stream([full_book], parsed),
         *write_csv([full_book], books),
         *write_jsonl([full_book], books),
         capsys.readouterr().out.encode(),
@@ -353,10 +357,10 @@ def test_openapi_has_a_secret_in_requests_only(books: Resource) -> None:
         assert attributes["properties"]["pin"] == {"type": "string", "writeOnly": True}
 
 
-# -- null ----------------------------------------------------------------------------------------
+# -- Null ----------------------------------------------------------------------------------------
 
 
-def test_openapi_says_what_can_be_null(books: Resource) -> None:
+def test_openapi_lists_the_nullable_attributes(books: Resource) -> None:
     for schema in (
         schemas(books)["Books"]["properties"]["attributes"],
         schemas(books)["BooksCreation"]["properties"]["data"]["properties"]["attributes"],
@@ -365,21 +369,21 @@ def test_openapi_says_what_can_be_null(books: Resource) -> None:
         assert nullable == books.rules.nullable
 
 
-def test_a_cursor_can_fall_on_null(books: Resource, cursors: Cursors) -> None:
-    question = collection("sort=pages,-due,price,published,subtitle", books, cursors)
+def test_a_cursor_can_contain_null(books: Resource, cursors: Cursors) -> None:
+    parsed = collection("sort=pages,-due,price,published,subtitle", books, cursors)
     key = (None, None, None, None, None, 7)
-    assert question.cursors.read(question.cursors.write(key)) == key
+    assert parsed.cursors.read(parsed.cursors.write(key)) == key
 
 
-def test_the_cursors_of_a_list_hold_values_of_every_kind(
+def test_cursors_can_contain_values_of_every_kind(
     books: Resource, cursors: Cursors, full_book: Any, book: Any
 ) -> None:
     other = book(id=8, title="Lady Susan", shelf="é", lent=False, bought=full_book.bought)
     names = [name for name in books.sortable if name != "id"]
     for sorted_by in (names[:7], names[7:]):
-        question = collection(f"sort={','.join(sorted_by)}", books, cursors)
-        keys = [question.cursors.key(each) for each in (full_book, other)]
-        assert list(map(question.cursors.read, question.cursors.of([full_book, other]))) == keys
+        parsed = collection(f"sort={','.join(sorted_by)}", books, cursors)
+        keys = [parsed.cursors.key(each) for each in (full_book, other)]
+        assert list(map(parsed.cursors.read, parsed.cursors.of([full_book, other]))) == keys
 
 
 def test_a_filter_can_have_values_of_every_kind(
@@ -393,13 +397,13 @@ def test_a_filter_can_have_values_of_every_kind(
 
 
 @pytest.mark.parametrize("name", ["pages", "price", "published", "due", "edition", "state"])
-def test_a_filter_of_another_kind_is_refused(books: Resource, cursors: Cursors, name: str) -> None:
-    with pytest.raises(RequestError) as refused:
+def test_rejects_a_filter_of_another_kind(books: Resource, cursors: Cursors, name: str) -> None:
+    with pytest.raises(RequestError) as caught:
         collection(f"filter[{name}]=x", books, cursors)
-    assert refused.value.errors[0].parameter == f"filter[{name}]"
+    assert caught.value.errors[0].parameter == f"filter[{name}]"
 
 
-def test_files_hold_values_of_every_kind_and_null(
+def test_files_contain_values_of_every_kind_and_null(
     books: Resource, full_book: Any, book: Any
 ) -> None:
     empty = book(id=8, title="Susan", shelf="é", lent=False, bought=full_book.bought)
@@ -412,12 +416,12 @@ def test_files_hold_values_of_every_kind_and_null(
         ]
 
 
-def test_what_a_file_says_of_another_kind_is_left_for_the_domain(books: Resource) -> None:
-    (of_csv,) = FORMATS["csv"].read(BytesIO(b"title,pages,lent,price\nEmma,x,?,1e3\n"), books, [])
-    assert of_csv.attributes == {"title": "Emma", "pages": "x", "lent": "?", "price": "1e3"}
+def test_leaves_a_cell_of_another_kind_to_the_domain(books: Resource) -> None:
+    (from_csv,) = FORMATS["csv"].read(BytesIO(b"title,pages,lent,price\nEmma,x,?,1e3\n"), books, [])
+    assert from_csv.attributes == {"title": "Emma", "pages": "x", "lent": "?", "price": "1e3"}
     line = b'{"title":"Emma","pages":"x","lent":null,"price":1,"due":"x"}'
-    (of_json,) = FORMATS["jsonl"].read(BytesIO(line), books, [])
-    assert of_json.attributes == orjson.loads(line)
+    (from_json,) = FORMATS["jsonl"].read(BytesIO(line), books, [])
+    assert from_json.attributes == orjson.loads(line)
 
 
 @pytest.mark.parametrize(
@@ -438,7 +442,7 @@ def test_what_a_file_says_of_another_kind_is_left_for_the_domain(books: Resource
         ("price;title", ";x", None),
     ],
 )
-def test_numbers_are_read_as_spreadsheets_write_them(
+def test_reads_numbers_as_spreadsheets_write_them(
     books: Resource, header: str, cell: str, value: object
 ) -> None:
     (record,) = FORMATS["csv"].read(BytesIO(f"{header}\n{cell}\n".encode()), books, [])
@@ -460,7 +464,7 @@ def test_a_table_shows_values_of_every_kind_and_nothing_for_null(
         "474",
         "12.50",
         "1815-12-23",
-        "Of\\nHighbury.",
+        "A tale\\nof Highbury.",
         "2026-02-01T09:30:00.120Z",
     ):
         assert cell in shown

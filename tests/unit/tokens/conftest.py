@@ -1,4 +1,4 @@
-"""An issuer of tokens: its keys, and an https server that shows them."""
+"""An issuer of tokens: its keys, and an https server that publishes them."""
 
 import json
 import ssl
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
-from time import monotonic, sleep, time
+from time import time
 from typing import Any
 
 import jwt
@@ -17,11 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from hypothesis import settings
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 
 class SigningKey:
@@ -47,11 +43,11 @@ class SigningKey:
             written.pop("key_ops", None)
 
     def sign(self, header: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A token that is good for a minute, but for what the claims say."""
-        told = {"exp": int(time()) + 60, "scope": "users:read", "sub": "ann", **claims}
-        told = {name: value for name, value in told.items() if value is not None}
+        """A token that is valid for a minute, unless `claims` has another `exp`."""
+        payload = {"exp": int(time()) + 60, "scope": "users:read", "sub": "ann", **claims}
+        payload = {name: value for name, value in payload.items() if value is not None}
         named = {"kid": self.kid} if self.kid else {}
-        return jwt.encode(told, self.private, self.algorithm, {**named, **(header or {})})
+        return jwt.encode(payload, self.private, self.algorithm, {**named, **(header or {})})
 
 
 def key_set(*keys: SigningKey | dict[str, Any]) -> bytes:
@@ -60,12 +56,12 @@ def key_set(*keys: SigningKey | dict[str, Any]) -> bytes:
 
 
 class Issuer(ThreadingHTTPServer):
-    """Shows `body` over https; counts who asks."""
+    """Publishes `body` over https, and counts the requests."""
 
     daemon_threads = True
 
     def __init__(self, certificate: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Shown)
+        super().__init__(("127.0.0.1", 0), KeySetHandler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         self.socket = context.wrap_socket(self.socket, server_side=True)
@@ -73,18 +69,18 @@ class Issuer(ThreadingHTTPServer):
         self.body = b""
         self.status = 200
         self.headers: dict[str, str] = {}
-        self.asked = 0
+        self.requests = 0
         self.received: list[dict[str, str]] = []
 
     def handle_error(self, *_: Any) -> None:
-        """A client that goes away is no matter here."""
+        """Ignores clients that close the connection."""
 
 
-class Shown(BaseHTTPRequestHandler):
+class KeySetHandler(BaseHTTPRequestHandler):
     server: Issuer
 
     def do_GET(self) -> None:
-        self.server.asked += 1
+        self.server.requests += 1
         self.server.received.append({name.lower(): value for name, value in self.headers.items()})
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
@@ -93,17 +89,17 @@ class Shown(BaseHTTPRequestHandler):
         self.wfile.write(self.server.body)
 
     def log_message(self, *_: Any) -> None:
-        """Not on the terminal."""
+        """Writes nothing to the terminal."""
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1, signed by itself, with its key."""
+    """A self-signed certificate of 127.0.0.1, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
     now = datetime.now(UTC)
     address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -118,7 +114,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pem = serialization.Encoding.PEM
     plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file = tmp_path_factory.mktemp("issuer") / "certificate.pem"
-    file.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, *plain))
+    file.write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, *plain))
     return file
 
 
@@ -134,7 +130,7 @@ def untrusted_issuer(certificate: Path) -> Iterator[Issuer]:
 
 @pytest.fixture
 def issuer(untrusted_issuer: Issuer, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Issuer:
-    """Trusted, as an operator would have it."""
+    """An issuer whose certificate is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     return untrusted_issuer
 
@@ -145,7 +141,7 @@ def signing_key() -> Callable[..., SigningKey]:
 
 
 @pytest.fixture(scope="session")
-def shown() -> Callable[..., bytes]:
+def key_set_of() -> Callable[..., bytes]:
     return key_set
 
 
@@ -162,19 +158,6 @@ def es256() -> SigningKey:
 @pytest.fixture(scope="session")
 def eddsa() -> SigningKey:
     return SigningKey("EdDSA", "ed")
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], object]], None]:
-    """Looks until it is true; fails if it does not become so in time."""
-
-    def until(what: Callable[[], object]) -> None:
-        end = monotonic() + 10
-        while not what():
-            assert monotonic() < end, "it did not come to be in time"
-            sleep(0.01)
-
-    return until
 
 
 class Clock:

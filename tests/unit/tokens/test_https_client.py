@@ -1,4 +1,4 @@
-"""Requests that Roster sends: how they identify it, how long they take, and why they fail."""
+"""The HTTPS client: the identity, the time limit and the errors of its requests."""
 
 import re
 import socket
@@ -33,7 +33,7 @@ def reason(url: str, **options: Any) -> str:
 
 @pytest.fixture
 def serve(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Starts a server of one connection that runs `talk` on it, with TLS or without."""
+    """Starts a server that runs `talk` on one connection, with or without TLS."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -82,7 +82,7 @@ def drip_bytes(connection: socket.socket, stop: Event, byte: bytes) -> None:
 
 
 @pytest.mark.parametrize("start", [HEAD, BODY])
-def test_a_server_that_drips_one_byte_at_a_time_is_left_in_time(serve: Serve, start: bytes) -> None:
+def test_times_out_if_a_server_sends_single_bytes(serve: Serve, start: bytes) -> None:
     def drip(connection: socket.socket, stop: Event) -> None:
         connection.recv(65536)
         connection.sendall(start)
@@ -94,14 +94,14 @@ def test_a_server_that_drips_one_byte_at_a_time_is_left_in_time(serve: Serve, st
 
 
 @pytest.mark.parametrize("tls", [True, False])
-def test_a_server_that_says_nothing_is_left_in_time(serve: Serve, tls: bool) -> None:
+def test_times_out_if_a_server_sends_nothing(serve: Serve, tls: bool) -> None:
     def wait(_: socket.socket, stop: Event) -> None:
         stop.wait(20)
 
     assert reason(serve(wait, tls=tls), seconds=0.5) == "timed out after 0.5 s"
 
 
-def test_a_handshake_that_drips_is_left_in_time(serve: Serve) -> None:
+def test_times_out_during_a_slow_handshake(serve: Serve) -> None:
     def drip(connection: socket.socket, stop: Event) -> None:
         connection.recv(65536)
         connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # a long handshake record
@@ -124,25 +124,25 @@ def test_a_handshake_that_drips_is_left_in_time(serve: Serve) -> None:
         (599, "HTTP 599"),
     ],
 )
-def test_only_200_counts_and_another_status_is_named(
+def test_only_200_succeeds_and_errors_name_other_statuses(
     issuer: Any, status: int, expected: str
 ) -> None:
     issuer.body = b"" if status == 204 else b"{}"
     issuer.status = status
     issuer.headers = {"Location": f"{issuer.url}/elsewhere"}
     assert reason(issuer.url) == expected
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
-def test_an_untrusted_certificate_is_refused_and_the_reason_named(untrusted_issuer: Any) -> None:
+def test_rejects_an_untrusted_certificate_with_the_reason(untrusted_issuer: Any) -> None:
     assert reason(untrusted_issuer.url).startswith("certificate verify failed: ")
-    assert untrusted_issuer.asked == 0
+    assert untrusted_issuer.requests == 0
 
 
-def test_a_certificate_of_another_host_is_refused(issuer: Any) -> None:
+def test_rejects_a_certificate_of_another_host(issuer: Any) -> None:
     url = issuer.url.replace("127.0.0.1", "localhost")
     assert reason(url).startswith("certificate verify failed: Hostname mismatch")
-    assert issuer.asked == 0
+    assert issuer.requests == 0
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_a_certificate_of_another_host_is_refused(issuer: Any) -> None:
 def test_a_server_that_cannot_be_reached_is_reported_with_the_reason(
     url: str, expected: str
 ) -> None:
-    found = reason(url)
-    assert found.startswith(expected)
-    assert found.isprintable()
+    message = reason(url)
+    assert message.startswith(expected)
+    assert message.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -189,19 +189,19 @@ def test_a_server_without_tls_is_reported(serve: Serve) -> None:
     assert reason(serve(talk, tls=False)).startswith("TLS failed: ")
 
 
-def test_a_body_is_read_up_to_its_bound(issuer: Any) -> None:
+def test_reads_a_body_up_to_the_limit(issuer: Any) -> None:
     issuer.body = b"x" * 100_000
     assert len(fetch(issuer.url)) == 1001
 
 
-def proxy(answer: bytes, seen: list[bytes]) -> Callable[[socket.socket, Event], None]:
-    """A proxy of one connection. It tunnels if its answer is 200."""
+def proxy(response: bytes, seen: list[bytes]) -> Callable[[socket.socket, Event], None]:
+    """A proxy for one connection. It opens a tunnel if its response is 200."""
 
     def talk(client: socket.socket, stop: Event) -> None:
         head = client.recv(65536)
         seen.append(head)
-        client.sendall(answer)
-        if b" 200 " not in answer:
+        client.sendall(response)
+        if b" 200 " not in response:
             return
         host, port = head.split()[1].decode().split(":")
         with socket.create_connection((host, int(port)), timeout=20) as server:
@@ -220,14 +220,14 @@ def pump(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def test_the_proxy_of_the_environment_is_used(
+def test_uses_the_proxy_from_the_environment(
     serve: Serve, issuer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bytes] = []
     issuer.body = b"{}"
     url = serve(proxy(b"HTTP/1.1 200 Connection established\r\n\r\n", seen), tls=False)
-    place = re.sub("https://(.*)/keys", r"http://ann:p%40ss@\1", url)
-    monkeypatch.setenv("HTTPS_PROXY", place)
+    proxy_url = re.sub("https://(.*)/keys", r"http://ann:p%40ss@\1", url)
+    monkeypatch.setenv("HTTPS_PROXY", proxy_url)
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert fetch(issuer.url) == b"{}"
     (head,) = seen
@@ -247,7 +247,7 @@ def test_a_proxy_is_not_used_for_the_hosts_of_no_proxy(
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
         (
             b"HTTP/1.1 407 No\r\n\r\n",
@@ -258,10 +258,10 @@ def test_a_proxy_is_not_used_for_the_hosts_of_no_proxy(
         (b"HTTP/1.1 403 No\r\n" + b"x" * 65536, "the response of the proxy is not valid HTTP"),
     ],
 )
-def test_a_proxy_that_refuses_is_reported(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, answer: bytes, expected: str
+def test_reports_the_error_of_a_proxy(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, response: bytes, expected: str
 ) -> None:
-    url = serve(proxy(answer, []), tls=False)
+    url = serve(proxy(response, []), tls=False)
     monkeypatch.setenv("HTTPS_PROXY", url.replace("https://", ""))
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert reason("https://issuer.example.org/keys") == expected

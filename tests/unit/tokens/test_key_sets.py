@@ -1,4 +1,4 @@
-"""Which keys of a set are used, and for how long if it changes or cannot be read."""
+"""The keys of a set that are used, and for how long if the set changes or cannot be read."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from application.access import InvalidToken
 from application.deadlines import deadline, time_left
 from application.ports import Unavailable
 
-Shown = Callable[..., bytes]
+KeySetOf = Callable[..., bytes]
 
 
 def kids(body: bytes) -> list[str | None]:
@@ -38,14 +38,14 @@ def kids(body: bytes) -> list[str | None]:
 
 
 def test_all_usable_keys_of_a_set_are_used(
-    rs256: Any, es256: Any, eddsa: Any, shown: Shown
+    rs256: Any, es256: Any, eddsa: Any, key_set_of: KeySetOf
 ) -> None:
-    for more in ({}, {"use": "sig"}, {"key_ops": ["verify"]}, {"x5c": ["a"], "extra": {}}):
-        members = ({**key.jwk, **more} for key in (rs256, es256, eddsa))
-        assert kids(shown(*members)) == ["rsa", "ec", "ed"]
+    for extra in ({}, {"use": "sig"}, {"key_ops": ["verify"]}, {"x5c": ["a"], "extra": {}}):
+        members = ({**key.jwk, **extra} for key in (rs256, es256, eddsa))
+        assert kids(key_set_of(*members)) == ["rsa", "ec", "ed"]
 
 
-def test_unusable_keys_are_passed_over(rs256: Any, signing_key: Any, shown: Shown) -> None:
+def test_ignores_unusable_keys(rs256: Any, signing_key: Any, key_set_of: KeySetOf) -> None:
     jwk = rs256.jwk
     unusable: list[Any] = [
         {**jwk, "use": "enc"},
@@ -73,9 +73,9 @@ def test_unusable_keys_are_passed_over(rs256: Any, signing_key: Any, shown: Show
         [],
         "rsa",
     ]
-    assert kids(shown(*unusable, rs256)) == ["rsa"]
+    assert kids(key_set_of(*unusable, rs256)) == ["rsa"]
     with pytest.raises(UnusableKeySet, match="it has no key for RS256, ES256 or EdDSA"):
-        read_keys(shown(*unusable))
+        read_keys(key_set_of(*unusable))
 
 
 @pytest.mark.parametrize(
@@ -92,48 +92,48 @@ def test_unusable_keys_are_passed_over(rs256: Any, signing_key: Any, shown: Show
     ],
 )
 def test_rsa_keys_that_openssl_never_verifies_with_are_ignored(
-    shown: Shown, rs256: Any, modulus_bits: int, exponent_bits: int, usable: bool
+    key_set_of: KeySetOf, rs256: Any, modulus_bits: int, exponent_bits: int, usable: bool
 ) -> None:
     """Otherwise the service would start with a key set that accepts no token."""
     numbers = {"n": 1 << (modulus_bits - 1) | 1, "e": 1 << (exponent_bits - 1) | 1}
     encoded = {name: to_base64url_uint(number).decode() for name, number in numbers.items()}
     jwk = {**rs256.jwk, **encoded, "kid": "other"}
-    assert kids(shown(jwk, rs256)) == (["other", "rsa"] if usable else ["rsa"])
+    assert kids(key_set_of(jwk, rs256)) == (["other", "rsa"] if usable else ["rsa"])
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"{}", b'{"keys": {}}', b'{"keys": null}', b"\xff", b"[" * 10**5]
 )
-def test_what_is_no_set_is_refused(body: bytes) -> None:
+def test_rejects_a_body_that_is_not_a_key_set(body: bytes) -> None:
     with pytest.raises(UnusableKeySet):
         read_keys(body)
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), st.lists) | st.binary())
-def test_anything_else_is_refused_alike(found: Any) -> None:
-    body = found if isinstance(found, bytes) else json.dumps({"keys": found}).encode()
+def test_rejects_any_other_content(content: Any) -> None:
+    body = content if isinstance(content, bytes) else json.dumps({"keys": content}).encode()
     with pytest.raises(UnusableKeySet):
         read_keys(body)
 
 
 @pytest.mark.parametrize("secret", ["", "short", "x" * 31, "é" * 15])
-def test_a_weak_secret_is_refused(secret: str) -> None:
+def test_rejects_a_weak_secret(secret: str) -> None:
     with pytest.raises(ValueError, match="must have 32 bytes or more"):
         secret_bytes(secret)
 
 
-def test_a_key_of_another_kind_is_no_secret() -> None:
+def test_rejects_a_key_of_another_algorithm_as_a_secret() -> None:
     with pytest.raises(ValueError, match="must not be the key of another algorithm"):
         secret_bytes("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
 
 
-def test_a_secret_need_not_be_unicode() -> None:
+def test_a_secret_need_not_be_utf_8() -> None:
     assert secret_bytes("\udcff" * 32) == b"\xff" * 32
 
 
-def test_a_set_is_read_from_a_file(rs256: Any, shown: Shown, tmp_path: Path) -> None:
+def test_reads_a_set_from_a_file(rs256: Any, key_set_of: KeySetOf, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    file.write_bytes(shown(rs256))
+    file.write_bytes(key_set_of(rs256))
     assert kids(read_file(str(file))) == ["rsa"]
 
 
@@ -152,19 +152,19 @@ def test_a_file_that_cannot_be_read_is_reported_with_the_reason(path: str, reaso
     assert str(caught.value) == f"cannot read the file: {reason}"
 
 
-def test_a_file_has_an_end() -> None:
+def test_rejects_a_file_that_is_too_long() -> None:
     with pytest.raises(UnusableKeySet, match="it is longer than 262144 bytes"):
         read_file("/dev/zero")
 
 
-def test_a_set_is_fetched_over_https(issuer: Any, rs256: Any, shown: Shown) -> None:
-    issuer.body = shown(rs256)
+def test_fetches_a_set_over_https(issuer: Any, rs256: Any, key_set_of: KeySetOf) -> None:
+    issuer.body = key_set_of(rs256)
     assert kids(fetch(issuer.url)) == ["rsa"]
 
 
-def test_a_set_without_an_end_is_not_read_to_it(issuer: Any) -> None:
+def test_rejects_a_set_that_is_too_long(issuer: Any) -> None:
     issuer.body = b" " * (LARGEST * 8)
-    with pytest.raises(UnusableKeySet, match="longer"):
+    with pytest.raises(UnusableKeySet, match="it is longer than 262144 bytes"):
         fetch(issuer.url)
 
 
@@ -175,56 +175,58 @@ def test_a_failed_fetch_is_reported_with_its_reason(issuer: Any) -> None:
     assert str(caught.value) == "cannot fetch the key set: HTTP 403 Forbidden"
 
 
-def test_a_new_key_is_found_by_its_first_token(issuer: Any, signing_key: Any, shown: Shown) -> None:
+def test_a_new_key_is_found_by_its_first_token(
+    issuer: Any, signing_key: Any, key_set_of: KeySetOf
+) -> None:
     old, new = signing_key("ES256", "old"), signing_key("ES256", "new")
-    issuer.body = shown(old)
+    issuer.body = key_set_of(old)
     keys = KeySet(lambda: fetch(issuer.url), floor=0)
     keys.load()
     tokens = TokenVerifier(keys)
     before = old.sign()
     assert tokens.verify(before)
-    issuer.body = shown(new)
+    issuer.body = key_set_of(new)
     assert tokens.verify(before)
     assert tokens.verify(new.sign())
     with pytest.raises(InvalidToken):
         tokens.verify(before)
 
 
-def test_unknown_keys_do_not_make_it_ask_again_and_again(
-    issuer: Any, signing_key: Any, shown: Shown
+def test_fetches_the_set_once_for_many_unknown_keys(
+    issuer: Any, signing_key: Any, key_set_of: KeySetOf
 ) -> None:
     known, unknown = signing_key("ES256", "known"), signing_key("ES256", "unknown")
-    issuer.body = shown(known)
+    issuer.body = key_set_of(known)
     keys = KeySet(lambda: fetch(issuer.url))
     keys.load()
     tokens = TokenVerifier(keys)
     for _ in range(20):
         with pytest.raises(InvalidToken):
             tokens.verify(unknown.sign())
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 @pytest.mark.parametrize(
     ("status", "body"), [(503, b""), (200, b""), (200, b'{"keys": [{'), (200, b" " * LARGEST * 2)]
 )
-def test_the_last_good_keys_hold_while_the_issuer_is_down(
-    issuer: Any, signing_key: Any, shown: Shown, status: int, body: bytes
+def test_uses_the_last_keys_while_the_issuer_is_down(
+    issuer: Any, signing_key: Any, key_set_of: KeySetOf, status: int, body: bytes
 ) -> None:
     known, unknown = signing_key("ES256", "known"), signing_key("ES256", "unknown")
-    issuer.body = shown(known)
+    issuer.body = key_set_of(known)
     keys = KeySet(lambda: fetch(issuer.url), floor=0)
     keys.load()
     tokens = TokenVerifier(keys)
     issuer.status, issuer.body = status, body
     with capture_logs() as log, pytest.raises(InvalidToken):
         tokens.verify(unknown.sign())
-    assert issuer.asked == 2
+    assert issuer.requests == 2
     assert [entry["event"] for entry in log] == ["key set not renewed"]
     assert tokens.verify(known.sign())
 
 
 class Publisher:
-    """A place where a key set is published: `body` is there, or reading it fails."""
+    """Publishes the key set `body`. If that is None, reading it fails."""
 
     def __init__(self, body: bytes) -> None:
         self.body: bytes | None = body
@@ -236,7 +238,7 @@ class Publisher:
         self.reads += 1
         assert self.open.wait(20)
         if self.body is None:
-            raise UnreachableKeySet("nobody answers")
+            raise UnreachableKeySet("no response")
         return self.body
 
 
@@ -251,9 +253,9 @@ def new(signing_key: Any) -> Any:
 
 
 @pytest.fixture
-def publisher(old: Any, shown: Shown) -> Iterator[Publisher]:
-    """It shows the old key."""
-    publisher = Publisher(shown(old))
+def publisher(old: Any, key_set_of: KeySetOf) -> Iterator[Publisher]:
+    """Publishes the old key."""
+    publisher = Publisher(key_set_of(old))
     yield publisher
     publisher.open.set()
 
@@ -270,21 +272,27 @@ def ids(key_set: KeySet) -> list[str | None]:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_withdrawn_key_does_not_work_even_once_after_five_minutes_without_requests(
-    publisher: Publisher, key_set: KeySet, clock: Any, old: Any, new: Any, shown: Shown, known: bool
+def test_a_withdrawn_key_does_not_work_after_five_minutes_without_requests(
+    publisher: Publisher,
+    key_set: KeySet,
+    clock: Any,
+    old: Any,
+    new: Any,
+    key_set_of: KeySetOf,
+    known: bool,
 ) -> None:
     tokens, token = TokenVerifier(key_set), old.sign()
     if known:
         assert tokens.verify(token)
-    publisher.body = shown(new)
+    publisher.body = key_set_of(new)
     publisher.open.clear()
     clock.now += REFRESH_SECONDS
-    slow = Timer(0.1, publisher.open.set)
-    slow.start()
+    timer = Timer(0.1, publisher.open.set)
+    timer.start()
     with pytest.raises(InvalidToken):
         tokens.verify(token)
     assert tokens.verify(new.sign())
-    slow.join()
+    timer.join()
 
 
 def test_a_set_in_use_is_read_ahead_so_that_no_request_waits(
@@ -292,10 +300,10 @@ def test_a_set_in_use_is_read_ahead_so_that_no_request_waits(
     key_set: KeySet,
     clock: Any,
     new: Any,
-    shown: Shown,
+    key_set_of: KeySetOf,
     eventually: Callable[..., None],
 ) -> None:
-    publisher.body = shown(new)
+    publisher.body = key_set_of(new)
     publisher.open.clear()
     clock.now += REFRESH_SECONDS * 0.9
     assert ids(key_set) == ["old"]
@@ -305,7 +313,7 @@ def test_a_set_in_use_is_read_ahead_so_that_no_request_waits(
     assert publisher.reads == 2
 
 
-def test_keys_that_may_have_been_withdrawn_are_not_used_while_the_set_is_being_read(
+def test_does_not_use_keys_that_may_be_withdrawn_while_the_set_is_read(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
     tokens, token = TokenVerifier(key_set), old.sign()
@@ -317,6 +325,16 @@ def test_keys_that_may_have_been_withdrawn_are_not_used_while_the_set_is_being_r
             tokens.verify(token)
     publisher.open.set()
     assert tokens.verify(token)
+
+
+def test_a_set_is_read_each_time_it_changes(
+    publisher: Publisher, key_set: KeySet, clock: Any, new: Any, old: Any, key_set_of: KeySetOf
+) -> None:
+    for published, kid in ((new, "new"), (old, "old"), (new, "new")):
+        publisher.body = key_set_of(published)
+        clock.now += REFRESH_SECONDS
+        assert ids(key_set) == [kid]
+    assert publisher.reads == 4
 
 
 def test_an_old_failure_does_not_make_withdrawn_keys_usable(
@@ -335,7 +353,7 @@ def test_an_old_failure_does_not_make_withdrawn_keys_usable(
     eventually(lambda: ids(key_set) == ["old"])
 
 
-def test_the_last_good_keys_are_used_for_a_limited_time(
+def test_uses_the_last_keys_for_a_limited_time(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
     tokens, token = TokenVerifier(key_set), old.sign()
@@ -350,7 +368,7 @@ def test_the_last_good_keys_are_used_for_a_limited_time(
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:
             tokens.verify(token)
-        assert str(caught.value.__cause__) == "ROSTER_JWT_JWKS: nobody answers"
+        assert str(caught.value.__cause__) == "ROSTER_JWT_JWKS: no response"
     publisher.body = body
     clock.now += MIN_REFRESH_SECONDS
     assert tokens.verify(token)
@@ -395,10 +413,10 @@ def test_tokens_of_the_secret_do_not_wait_for_the_key_set(
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_token_without_an_id_needs_the_only_key_for_its_algorithm(
-    signing_key: Any, eddsa: Any, shown: Shown, count: int
+    signing_key: Any, eddsa: Any, key_set_of: KeySetOf, count: int
 ) -> None:
     keys = [signing_key("ES256", f"key {number}") for number in range(count)]
-    body = shown(*keys, eddsa)
+    body = key_set_of(*keys, eddsa)
     key_set = KeySet(lambda: body)
     key_set.load()
     token = jwt.encode({"exp": time() + 60, "sub": "ann"}, keys[0].private, "ES256")
@@ -409,10 +427,10 @@ def test_a_token_without_an_id_needs_the_only_key_for_its_algorithm(
             TokenVerifier(key_set).verify(token)
 
 
-def test_a_service_that_began_without_keys_gets_them_when_they_can_be_had(
-    issuer: Any, signing_key: Any, shown: Shown
+def test_a_service_that_started_without_keys_reads_them_later(
+    issuer: Any, signing_key: Any, key_set_of: KeySetOf
 ) -> None:
     key = signing_key("ES256", "a")
-    issuer.body = shown(key)
+    issuer.body = key_set_of(key)
     tokens = TokenVerifier(KeySet(lambda: fetch(issuer.url)))
     assert tokens.verify(key.sign()).subject == "ann"

@@ -25,7 +25,7 @@ from adapters.web.addresses import parse_address
         ("::1", "::1"),
     ],
 )
-def test_an_address_is_read_in_every_form(text: str, address: str) -> None:
+def test_reads_an_address_in_every_form(text: str, address: str) -> None:
     assert str(parse_address(text)) == address
 
 
@@ -55,5 +55,5 @@ def test_an_address_is_read_in_every_form(text: str, address: str) -> None:
         "unix:/run/roster.sock",
     ],
 )
-def test_anything_else_is_no_address(text: str) -> None:
+def test_returns_none_for_any_other_text(text: str) -> None:
     assert parse_address(text) is None

@@ -69,7 +69,7 @@ def user(email: str = "ann@example.org") -> dict[str, Any]:
     return {"data": {"type": "users", "attributes": {"email": email, "name": "Ann"}}}
 
 
-def problem(response: Any) -> tuple[str, str, dict[str, str]]:
+def only_error(response: Any) -> tuple[str, str, dict[str, str]]:
     (error,) = response.get_json()["errors"]
     return error["status"], error["code"], error["source"]
 
@@ -79,34 +79,34 @@ FOREIGN_ORIGIN = ("403", "foreign_origin", {"header": "Origin"})
 
 
 @pytest.mark.parametrize(("method", "url"), URLS)
-def test_a_foreign_host_is_refused_on_every_url(service: Service, method: str, url: str) -> None:
+def test_rejects_a_foreign_host_on_every_url(service: Service, method: str, url: str) -> None:
     response = service().open(url, method=method, headers={"Host": "rebound.attacker.example"})
     assert response.status_code == 421
     assert response.headers["Content-Type"] == "application/vnd.api+json"
-    assert problem(response) == MISDIRECTED
+    assert only_error(response) == MISDIRECTED
 
 
-def test_a_path_of_two_slashes_is_no_way_around_it(service: Service) -> None:
+def test_rejects_a_foreign_host_on_a_path_with_two_slashes(service: Service) -> None:
     rebound = {"PATH_INFO": "//healthz", "HTTP_HOST": "rebound.attacker.example"}
     assert service().get("/", environ_overrides=rebound).status_code == 421
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_every_foreign_host_is_refused(service: Service, host: str) -> None:
+def test_rejects_every_foreign_host(service: Service, host: str) -> None:
     response = service().get(USERS, headers={"Host": host})
-    assert problem(response) == MISDIRECTED
+    assert only_error(response) == MISDIRECTED
     assert host[:50] in response.get_json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_loopback_is_accepted_in_every_spelling(service: Service, host: str) -> None:
+def test_accepts_loopback_in_every_spelling(service: Service, host: str) -> None:
     assert service().get(USERS, headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["", "a b", "[::1", "a@localhost", "localhost,evil.example"])
 def test_an_invalid_host_is_a_bad_request(service: Service, host: str) -> None:
     response = service().get(USERS, headers={"Host": host})
-    assert problem(response) == ("400", "bad_request", {"header": "Host"})
+    assert only_error(response) == ("400", "bad_request", {"header": "Host"})
 
 
 @pytest.mark.parametrize("probe", ["/healthz", "/readyz"])
@@ -133,7 +133,7 @@ def test_a_request_of_http_1_0_needs_no_host(service: Service) -> None:
         ),
     ],
 )
-def test_hosts_that_are_set_are_accepted(
+def test_accepts_hosts_from_the_settings(
     service: Service, settings: dict[str, str], hosts: list[str]
 ) -> None:
     client = service(**settings)
@@ -177,14 +177,14 @@ CHANGES = [
         "é",
     ],
 )
-def test_changes_from_a_foreign_origin_are_refused(
+def test_rejects_changes_from_a_foreign_origin(
     service: Service, method: str, url: str, origin: str
 ) -> None:
     client = service(ROSTER_CORS_ORIGINS="https://app.example.org")
     client.post(USERS, json=user())
     sent = {"HTTP_ORIGIN": origin.encode().decode("latin-1")}
     response = client.open(url, method=method, json=user("bob@example.org"), environ_overrides=sent)
-    assert problem(response) == FOREIGN_ORIGIN
+    assert only_error(response) == FOREIGN_ORIGIN
     assert len(response.data) < 1000
     assert len(client.get(USERS).get_json()["data"]) == 1
 
@@ -193,7 +193,8 @@ def test_changes_from_a_foreign_origin_are_refused(
 def test_reading_does_not_depend_on_the_origin(service: Service, origin: str) -> None:
     client = service()
     for method in ("GET", "HEAD", "OPTIONS"):
-        assert client.open(USERS, method=method, headers={"Origin": origin}).status_code < 300
+        status = 204 if method == "OPTIONS" else 200
+        assert client.open(USERS, method=method, headers={"Origin": origin}).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_reading_does_not_depend_on_the_origin(service: Service, origin: str) ->
         ({"ROSTER_CORS_ORIGINS": "tauri://localhost"}, "localhost", "tauri://localhost"),
     ],
 )
-def test_changes_from_the_own_origin_and_from_those_that_are_set_are_accepted(
+def test_accepts_changes_from_its_own_origin_and_from_allowed_ones(
     service: Service, settings: dict[str, str], host: str, origin: str
 ) -> None:
     headers = {"Host": host, "Origin": origin}
@@ -231,23 +232,23 @@ def test_the_url_and_the_method_are_checked_before_the_origin(service: Service) 
     assert client.post(USERS, data=b"{", headers=wrong).status_code == 403
 
 
-def test_no_application_is_built_that_is_open_to_all_origins(service: Service) -> None:
+def test_an_open_service_cannot_allow_all_origins(service: Service) -> None:
     with pytest.raises(BadSetting, match="ROSTER_CORS_ORIGINS"):
         service(ROSTER_CORS_ORIGINS="*")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1%.attacker.example", "127.0.0.1%25x:80", "127.0.0.1%"])
-def test_a_name_that_begins_like_an_address_with_a_zone_is_refused(
+def test_rejects_a_name_that_begins_like_an_address_with_a_zone(
     service: Service, host: str
 ) -> None:
-    assert problem(service().get(USERS, headers={"Host": host})) == MISDIRECTED
+    assert only_error(service().get(USERS, headers={"Host": host})) == MISDIRECTED
 
 
-def test_a_host_that_is_longer_than_any_is_a_bad_request_and_not_remembered(
+def test_a_host_that_is_too_long_is_a_bad_request(
     service: Service,
 ) -> None:
     host = f"127.0.0.1:{'0' * 60_000}"
     response = service().get(USERS, headers={"Host": host})
-    assert problem(response) == ("400", "bad_request", {"header": "Host"})
-    guarded = service(jwt_secret=SECRET)
+    assert only_error(response) == ("400", "bad_request", {"header": "Host"})
+    guarded = service(ROSTER_JWT_SECRET=SECRET)
     assert guarded.get("/healthz", headers={"Host": host}).status_code == 400

@@ -27,8 +27,8 @@ from adapters.web.request_body import (
 from application.deadlines import deadline
 
 
-class Stingy:
-    """A stream that gives a little at a time, as those of servers may."""
+class SlowStream:
+    """A stream that returns at most 3 bytes at a time, as streams of servers may."""
 
     def __init__(self, content: bytes) -> None:
         self._content = BytesIO(content)
@@ -36,13 +36,15 @@ class Stingy:
     def read(self, size: int) -> bytes:
         return self._content.read(min(size, 3))
 
-    def left(self) -> int:
+    def remaining(self) -> int:
         return len(self._content.read())
 
 
-def environ(content: bytes, length: object = None, **more: str) -> dict[str, Any]:
+def environ(content: bytes, length: object = None, **variables: str) -> dict[str, Any]:
+    """The WSGI environment of a request with a body. `length` is its Content-Length."""
     declared = {} if length is None else {"CONTENT_LENGTH": str(length)}
-    return {"wsgi.input": Stingy(content), "wsgi.input_terminated": True, **declared, **more}
+    stream = {"wsgi.input": SlowStream(content), "wsgi.input_terminated": True}
+    return {**stream, **declared, **variables}
 
 
 def read(environment: dict[str, Any], *, limit: int = 10, seconds: float = 60) -> bytes:
@@ -50,70 +52,68 @@ def read(environment: dict[str, Any], *, limit: int = 10, seconds: float = 60) -
 
 
 @pytest.mark.parametrize("content", [b"", b"1234567", b"1234567890"])
-def test_a_body_within_the_limit_is_read_whole(content: bytes) -> None:
+def test_reads_a_body_within_the_limit_completely(content: bytes) -> None:
     assert read(environ(content, len(content))) == content
     assert read(environ(content)) == content
 
 
-def test_no_more_than_the_content_length_is_read() -> None:
+def test_reads_at_most_the_content_length() -> None:
     assert read(environ(b"12345GET /", 5)) == b"12345"
 
 
-def test_a_body_over_the_limit_is_refused_however_it_comes() -> None:
+def test_rejects_a_body_over_the_limit_with_and_without_a_length() -> None:
     for declared in (11, None):
         with pytest.raises(BodyTooLarge):
             read(environ(b"12345678901", declared))
 
 
 @pytest.mark.parametrize("declared", [100, None])
-def test_the_rest_of_a_refused_body_is_discarded(declared: int | None) -> None:
+def test_discards_the_rest_of_a_rejected_body(declared: int | None) -> None:
     environment = environ(b"x" * 100, declared)
     with pytest.raises(BodyTooLarge):
         read(environment)
     discard(environment, seconds=60)
-    assert environment["wsgi.input"].left() == 0
+    assert environment["wsgi.input"].remaining() == 0
 
 
 @pytest.mark.parametrize("declared", [100, None])
-def test_a_body_that_nobody_has_read_is_discarded(declared: int | None) -> None:
+def test_discards_an_unread_body(declared: int | None) -> None:
     environment = environ(b"x" * 100, declared)
     discard(environment, seconds=60)
-    assert environment["wsgi.input"].left() == 0
+    assert environment["wsgi.input"].remaining() == 0
 
 
 @pytest.mark.parametrize("declared", [1000, None])
-def test_no_more_than_so_much_is_discarded(
-    declared: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_discards_at_most_the_limit(declared: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_body, "MAX_DRAINED_BYTES", 50)
     environment = environ(b"x" * 1000, declared)
     discard(environment, seconds=60)
-    assert environment["wsgi.input"].left() == 950
+    assert environment["wsgi.input"].remaining() == 950
 
 
 @pytest.mark.parametrize("declared", [1000, None])
-def test_a_body_is_discarded_for_a_limited_time(declared: int | None) -> None:
+def test_discards_a_body_for_a_limited_time(declared: int | None) -> None:
     environment = environ(b"x" * 1000, declared)
     discard(environment, seconds=0)
-    assert environment["wsgi.input"].left() == 1000
+    assert environment["wsgi.input"].remaining() == 1000
 
 
-def test_nothing_is_read_of_a_refused_body_that_waits_for_permission() -> None:
+def test_does_not_read_a_rejected_body_of_a_client_that_waits_for_100_continue() -> None:
     environment = environ(b"x" * 100, 100, HTTP_EXPECT="100-Continue")
     assert not can_be_discarded(environment)
     discard(environment, seconds=60)
-    assert environment["wsgi.input"].left() == 100
+    assert environment["wsgi.input"].remaining() == 100
 
 
-def test_a_body_that_was_permitted_is_discarded_when_it_turns_out_too_large() -> None:
+def test_discards_a_body_over_the_limit_after_100_continue() -> None:
     environment = environ(b"x" * 100, HTTP_EXPECT="100-continue")
     with pytest.raises(BodyTooLarge):
         read(environment)
     discard(environment, seconds=60)
-    assert environment["wsgi.input"].left() == 0
+    assert environment["wsgi.input"].remaining() == 0
 
 
-def test_a_body_that_broke_off_is_not_waited_for() -> None:
+def test_does_not_wait_for_the_rest_of_an_incomplete_body() -> None:
     environment = environ(b"x" * 10, 100)
     with pytest.raises(BodyIncomplete):
         read(environment, limit=100)
@@ -121,15 +121,15 @@ def test_a_body_that_broke_off_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "can_be"),
+    ("declared", "discardable"),
     [(MAX_DRAINED_BYTES, True), (MAX_DRAINED_BYTES + 1, False), (None, False)],
 )
-def test_whether_the_end_of_a_body_will_be_reached(declared: int | None, can_be: bool) -> None:
-    assert can_be_discarded(environ(b"", declared)) is can_be
+def test_can_discard_a_body_up_to_the_limit(declared: int | None, discardable: bool) -> None:
+    assert can_be_discarded(environ(b"", declared)) is discardable
 
 
 @pytest.mark.parametrize(
-    ("head", "complete"),
+    ("headers", "complete"),
     [
         ({}, True),
         ({"CONTENT_LENGTH": "0"}, True),
@@ -138,38 +138,38 @@ def test_whether_the_end_of_a_body_will_be_reached(declared: int | None, can_be:
         ({"HTTP_TRANSFER_ENCODING": "chunked"}, False),
     ],
 )
-def test_whether_a_body_is_left_to_be_read(head: dict[str, str], complete: bool) -> None:
-    environment = environ(b"12345", **head)
+def test_reports_if_a_body_is_read(headers: dict[str, str], complete: bool) -> None:
+    environment = environ(b"12345", **headers)
     assert is_read(environment) is complete
     read(environment)
     assert is_read(environment)
 
 
-def test_a_body_shorter_than_its_content_length_is_incomplete() -> None:
+def test_rejects_a_body_shorter_than_its_content_length() -> None:
     with pytest.raises(BodyIncomplete):
         read(environ(b"1234", 5))
 
 
-def test_a_body_that_broke_off_after_its_time_was_too_slow() -> None:
+def test_an_incomplete_body_after_the_time_limit_is_too_slow() -> None:
     with pytest.raises(BodyTooSlow):
         read(environ(b"1234", 5), seconds=0)
 
 
 @pytest.mark.parametrize("declared", [SMALL + 100, None])
-def test_a_large_body_is_read_for_a_limited_time(declared: int | None) -> None:
+def test_reads_a_large_body_for_a_limited_time(declared: int | None) -> None:
     environment = environ(b"x" * (SMALL + 100), declared)
     with pytest.raises(BodyTooSlow):
         read(environment, limit=2 * SMALL, seconds=0)
     assert not can_be_discarded(environment)
 
 
-def test_a_body_that_came_whole_is_taken_even_if_late() -> None:
+def test_accepts_a_complete_body_after_the_time_limit() -> None:
     assert read(environ(b"12345", 5), seconds=0) == b"12345"
 
 
 @pytest.mark.parametrize("declared", ["", "-5", "+5", "five", "٥"])
-def test_without_a_length_or_an_end_nothing_is_read(declared: str) -> None:
-    """A server that doesn't end the stream would wait for more than there is."""
+def test_reads_nothing_without_a_length_or_an_end(declared: str) -> None:
+    """If the server did not end the stream, reading would wait forever."""
 
     class Endless:
         def read(self, _: int) -> Iterator[bytes]:
@@ -179,20 +179,20 @@ def test_without_a_length_or_an_end_nothing_is_read(declared: str) -> None:
     assert read(environment) == b""
 
 
-class Paused:
-    """A stream that gives so much and then waits until the test goes on."""
+class PausedStream:
+    """A stream that returns `size` bytes, and then waits until the test resumes it."""
 
     def __init__(self, size: int) -> None:
-        self._left = size
-        self.waits = Event()
-        self.goes_on = Event()
+        self._remaining = size
+        self.paused = Event()
+        self.resumed = Event()
 
     def read(self, size: int) -> bytes:
-        if self._left < size:
-            self.waits.set()
-            assert self.goes_on.wait(20)
-        part = b"x" * min(size, self._left)
-        self._left -= len(part)
+        if self._remaining < size:
+            self.paused.set()
+            assert self.resumed.wait(20)
+        part = b"x" * min(size, self._remaining)
+        self._remaining -= len(part)
         return part
 
 
@@ -204,7 +204,7 @@ def receive(environment: dict[str, Any], memory: BodyMemory) -> request_body.Bod
     return read_body(environment, limit=10**9, seconds=60, memory=memory)
 
 
-def test_bodies_share_the_memory_and_give_it_back() -> None:
+def test_bodies_share_the_memory_until_they_are_released() -> None:
     memory = BodyMemory(4 * STEP)
     first, second, third = (large(2 * STEP) for _ in range(3))
     assert receive(first, memory) == b"x" * 2 * STEP
@@ -228,45 +228,45 @@ def test_a_small_body_needs_no_shared_memory() -> None:
     assert receive(chunked, BodyMemory(2)) == b"{}"
 
 
-def test_only_what_has_arrived_takes_memory() -> None:
+def test_only_received_bytes_take_memory() -> None:
     memory = BodyMemory(8 * STEP)
-    environment = large(8 * STEP, stream := Paused(2 * STEP))
+    environment = large(8 * STEP, stream := PausedStream(2 * STEP))
     with ThreadPoolExecutor(1) as threads:
-        reading = threads.submit(receive, environment, memory)
-        assert stream.waits.wait(20)
+        result = threads.submit(receive, environment, memory)
+        assert stream.paused.wait(20)
         assert memory.used == 2 * STEP
-        stream.goes_on.set()
+        stream.resumed.set()
         with pytest.raises(BodyIncomplete):
-            reading.result(20)
+            result.result(20)
     release_body(environment)
     assert memory.used == 0
 
 
-def test_a_client_that_stops_keeps_no_smaller_body_out() -> None:
+def test_a_client_that_stops_sending_does_not_block_smaller_bodies() -> None:
     memory = BodyMemory(8 * STEP)
-    stopped = large(8 * STEP, stream := Paused(7 * STEP))
+    stopped = large(8 * STEP, stream := PausedStream(7 * STEP))
     with ThreadPoolExecutor(1) as threads:
-        reading = threads.submit(receive, stopped, memory)
-        assert stream.waits.wait(20)
+        result = threads.submit(receive, stopped, memory)
+        assert stream.paused.wait(20)
         assert receive(large(4 * STEP), memory) == b"x" * 4 * STEP
         assert memory.used == 4 * STEP
-        stream.goes_on.set()
+        stream.resumed.set()
         with pytest.raises(BodyMemoryExceeded):
-            reading.result(20)
+            result.result(20)
 
 
-def test_the_largest_body_gives_way_and_no_other() -> None:
+def test_only_the_largest_body_is_rejected_when_memory_is_used_up() -> None:
     memory = BodyMemory(8 * STEP)
-    smaller = large(8 * STEP, stream := Paused(3 * STEP))
+    smaller = large(8 * STEP, stream := PausedStream(3 * STEP))
     with ThreadPoolExecutor(1) as threads:
-        reading = threads.submit(receive, smaller, memory)
-        assert stream.waits.wait(20)
+        result = threads.submit(receive, smaller, memory)
+        assert stream.paused.wait(20)
         with pytest.raises(BodyMemoryExceeded):
             receive(large(8 * STEP), memory)
         assert memory.used == 3 * STEP
-        stream.goes_on.set()
+        stream.resumed.set()
         with pytest.raises(BodyIncomplete):
-            reading.result(20)
+            result.result(20)
 
 
 def test_large_bodies_are_validated_one_at_a_time_and_within_the_deadline() -> None:
@@ -283,13 +283,13 @@ def test_large_bodies_are_validated_one_at_a_time_and_within_the_deadline() -> N
     release_body(second)
 
 
-def test_settings_say_how_long_a_body_and_a_query_may_be(
+def test_settings_limit_the_length_of_a_body_and_of_a_query(
     service: Callable[..., FlaskClient],
 ) -> None:
     client = service(ROSTER_BODY_BYTES="100", ROSTER_QUERY_PARAMETERS="2")
     assert client.get("/api/v1/users?sort=name&page[size]=1").status_code == 200
-    answer = client.get("/api/v1/users?sort=name&page[size]=1&filter[name]=Ann")
-    assert answer.status_code == 400
-    assert answer.get_json()["errors"][0]["code"] == "too_many_parameters"
+    response = client.get("/api/v1/users?sort=name&page[size]=1&filter[name]=Ann")
+    assert response.status_code == 400
+    assert response.get_json()["errors"][0]["code"] == "too_many_parameters"
     assert client.post("/api/v1/users", json="x" * 98).status_code == 400
     assert client.post("/api/v1/users", json="x" * 99).status_code == 413

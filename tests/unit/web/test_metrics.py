@@ -1,4 +1,4 @@
-"""What /metrics tells."""
+"""The metrics of the service at /metrics."""
 
 import re
 from collections.abc import Callable
@@ -21,13 +21,13 @@ def samples(client: FlaskClient, name: str) -> list[tuple[Labels, float]]:
 
 
 def requests(client: FlaskClient) -> dict[tuple[str, str, str], float]:
-    """How many requests there were by method, route and status."""
+    """The number of requests by method, route and status."""
     found = samples(client, "http_server_request_duration_seconds_count")
     names = ("http_request_method", "http_route", "http_response_status_code")
     return {(labels[names[0]], labels[names[1]], labels[names[2]]): n for labels, n in found}
 
 
-def test_requests_are_told_by_route_method_and_status(service: Service) -> None:
+def test_counts_requests_by_route_method_and_status(service: Service) -> None:
     client = service()
     document = {"data": {"type": "users", "attributes": {"email": "ann@x.org", "name": "Ann"}}}
     client.post("/api/v1/users", json=document)
@@ -43,7 +43,7 @@ def test_requests_are_told_by_route_method_and_status(service: Service) -> None:
     }
 
 
-def test_nothing_that_clients_choose_becomes_a_label(service: Service) -> None:
+def test_labels_contain_no_text_that_clients_choose(service: Service) -> None:
     client = service()
     for number in range(50):
         client.get(f"/path{number}")
@@ -58,7 +58,7 @@ def test_nothing_that_clients_choose_becomes_a_label(service: Service) -> None:
     }
 
 
-def test_the_request_that_asks_is_under_way(service: Service) -> None:
+def test_the_request_for_the_metrics_is_active(service: Service) -> None:
     client = service()
     client.get("/api/v1")
     assert samples(client, "http_server_active_requests") == [({}, 1)]
@@ -71,12 +71,12 @@ def test_durations_fall_into_buckets_of_seconds(service: Service) -> None:
     ((_, seconds),) = samples(client, "http_server_request_duration_seconds_sum")
     assert 0 < seconds < 5
     buckets = samples(client, "http_server_request_duration_seconds_bucket")
-    of_health = [n for labels, n in buckets if labels["http_route"] == "/healthz"]
-    assert of_health == sorted(of_health)
-    assert of_health[-1] == 1
+    counts = [n for labels, n in buckets if labels["http_route"] == "/healthz"]
+    assert counts == sorted(counts)
+    assert counts[-1] == 1
 
 
-def test_the_pool_and_what_the_database_could_not_do_are_told(
+def test_reports_the_connection_pool_and_the_failures_of_the_database(
     service: Service, sqlite_url: str
 ) -> None:
     client = service(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="3")
@@ -85,12 +85,12 @@ def test_the_pool_and_what_the_database_could_not_do_are_told(
     assert samples(client, "db_client_connection_max") == [({}, 3)]
     assert samples(client, "db_client_connection_used") == [({}, 0)]
     assert samples(client, "db_client_connection_pending_requests") == [({}, 0)]
-    # Kinds that other services of this process met are told with a count of none.
-    told = [met for met in samples(client, "roster_database_failures_total") if met[1]]
-    assert told == [({"code": "not_migrated"}, 2)]
+    # Failures of other services in this process are listed with the count 0.
+    failures = samples(client, "roster_database_failures_total")
+    assert [sample for sample in failures if sample[1]] == [({"code": "not_migrated"}, 2)]
 
 
-def test_requests_that_wait_for_a_connection_are_told(
+def test_counts_requests_that_wait_for_a_connection(
     build: Callable[..., Any], sqlite_url: str, eventually: Callable[..., None]
 ) -> None:
     container = build(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="1")
@@ -102,14 +102,14 @@ def test_requests_that_wait_for_a_connection_are_told(
         assert samples(client, "db_client_connection_used") == [({}, 1)]
         assert not waiting.done()
     assert waiting.result().status_code == 503  # it is not migrated
-    eventually(lambda: samples(client, pending) == [({}, 0)])  # the text is as of the last second
+    eventually(lambda: samples(client, pending) == [({}, 0)])  # the text is cached for a second
 
 
-def test_the_text_holds_for_a_second(service: Service, eventually: Callable[..., None]) -> None:
+def test_the_text_is_cached_for_a_second(service: Service, eventually: Callable[..., None]) -> None:
     client = service()
 
     def text() -> str:
-        client.get("/healthz")  # counted, and so the text would differ
+        client.get("/healthz")  # this request is counted, so the text would change
         return client.get("/metrics").text
 
     eventually(lambda: text() == text())  # unless a second ends between the two
@@ -117,22 +117,22 @@ def test_the_text_holds_for_a_second(service: Service, eventually: Callable[...,
     eventually(lambda: text() != before)
 
 
-def test_it_is_prometheus_text_and_tells_no_versions(service: Service) -> None:
+def test_is_prometheus_text_without_versions(service: Service) -> None:
     client = service()
     client.get("/api/v1")
-    answer = client.get("/metrics")
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert not re.search(r"python|version|_info\b|\d\.\d+\.\d", answer.text)
+    response = client.get("/metrics")
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert not re.search(r"python|version|_info\b|\d\.\d+\.\d", response.text)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nonsense"}])
-def test_it_asks_for_no_token(service: Service, headers: dict[str, str]) -> None:
+def test_needs_no_token(service: Service, headers: dict[str, str]) -> None:
     client = service(ROSTER_JWT_SECRET="hush" * 8)
     assert client.get("/metrics", headers=headers).status_code == 200
 
 
-def test_a_setting_closes_it(service: Service) -> None:
-    answer = service(ROSTER_METRICS="off").get("/metrics")
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"] == "application/vnd.api+json"
-    assert answer.get_json()["errors"][0]["code"] == "not_found"
+def test_a_setting_disables_metrics(service: Service) -> None:
+    response = service(ROSTER_METRICS="off").get("/metrics")
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "application/vnd.api+json"
+    assert response.get_json()["errors"][0]["code"] == "not_found"

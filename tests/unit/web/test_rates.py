@@ -1,4 +1,4 @@
-"""How often one and the same may ask."""
+"""The limit on the rate of requests from each client."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -23,30 +23,35 @@ def token(subject: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {jwt.encode(claims, SECRET)}"}
 
 
-def statuses(client: FlaskClient, count: int, address: str = "192.0.2.1", **of: str) -> list[int]:
-    came_from = {"REMOTE_ADDR": address}
-    return [client.get(USERS, headers=of, environ_base=came_from).status_code for _ in range(count)]
+def statuses(
+    client: FlaskClient, count: int, address: str = "192.0.2.1", **headers: str
+) -> list[int]:
+    """Sends `count` requests from an address, and returns the statuses of the responses."""
+    sender = {"REMOTE_ADDR": address}
+    responses = (client.get(USERS, headers=headers, environ_base=sender) for _ in range(count))
+    return [response.status_code for response in responses]
 
 
-def test_nobody_is_counted_unless_it_is_set(service: Service) -> None:
+def test_there_is_no_limit_by_default(service: Service) -> None:
     assert set(statuses(service(), 200)) == {200}
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(service: Service) -> None:
+def test_rejects_requests_over_the_limit_with_the_time_to_wait(service: Service) -> None:
     client = service(ROSTER_RATE_LIMIT="3/minute")
     assert statuses(client, 5) == [200, 200, 200, 429, 429]
-    answer = client.get(USERS, environ_base={"REMOTE_ADDR": "192.0.2.1"})
-    assert answer.get_json()["errors"][0]["code"] == "too_many_requests"
-    assert answer.headers["Content-Type"] == "application/vnd.api+json"
-    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    response = client.get(USERS, environ_base={"REMOTE_ADDR": "192.0.2.1"})
+    assert response.get_json()["errors"][0]["code"] == "too_many_requests"
+    assert response.headers["Content-Type"] == "application/vnd.api+json"
+    assert 1 <= int(response.headers["Retry-After"]) <= 60
     assert statuses(client, 1, "192.0.2.2") == [200]
 
 
-def test_the_time_passes(service: Service) -> None:
+def test_a_client_may_send_requests_again_after_the_period(
+    service: Service, eventually: Callable[..., None]
+) -> None:
     client = service(ROSTER_RATE_LIMIT="1/second")
     assert statuses(client, 2) == [200, 429]
-    while statuses(client, 1) == [429]:  # ends, or the test's own time does
-        pass
+    eventually(lambda: statuses(client, 1) == [200])
 
 
 def test_probes_metrics_and_the_description_are_not_counted(service: Service) -> None:
@@ -56,7 +61,7 @@ def test_probes_metrics_and_the_description_are_not_counted(service: Service) ->
     assert [client.options(USERS).status_code for _ in range(3)] == [204] * 3
 
 
-def test_principals_are_counted_by_name_wherever_they_are(service: Service) -> None:
+def test_counts_the_requests_of_a_principal_from_all_addresses(service: Service) -> None:
     client = service(ROSTER_RATE_LIMIT="2/minute", ROSTER_JWT_SECRET=SECRET)
     assert statuses(client, 2, "192.0.2.1", **token("ann")) == [200, 200]
     assert statuses(client, 1, "192.0.2.2", **token("ann")) == [429]
@@ -64,7 +69,7 @@ def test_principals_are_counted_by_name_wherever_they_are(service: Service) -> N
     assert statuses(client, 3, "192.0.2.1", **token(None)) == [200, 200, 429]
 
 
-def test_who_is_not_let_in_is_counted_by_address(service: Service) -> None:
+def test_counts_unauthenticated_requests_by_address(service: Service) -> None:
     client = service(ROSTER_RATE_LIMIT="2/minute", ROSTER_JWT_SECRET=SECRET)
     assert statuses(client, 3, Authorization="Bearer nonsense") == [401, 401, 429]
     assert statuses(client, 1) == [429]
@@ -73,37 +78,38 @@ def test_who_is_not_let_in_is_counted_by_address(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "together"),
+    ("first", "second", "shared"),
     [
         ("2001:db8::1", "2001:db8::2:0:0:1", True),
+        ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", True),
         ("2001:db8::1", "2001:db8:0:1::1", False),
         ("fe80::1%eth0", "fe80::2%eth1", True),
         ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
         ("", "", True),
     ],
 )
-def test_the_addresses_of_one_ipv6_network_are_one(
-    service: Service, first: str, second: str, together: bool
+def test_the_addresses_of_one_ipv6_network_share_a_limit(
+    service: Service, first: str, second: str, shared: bool
 ) -> None:
     client = service(ROSTER_RATE_LIMIT="1/minute")
     assert statuses(client, 1, first) == [200]
-    assert statuses(client, 1, second) == [429 if together else 200]
+    assert statuses(client, 1, second) == [429 if shared else 200]
 
 
-def test_what_is_said_of_others_is_not_believed(service: Service) -> None:
+def test_ignores_forwarded_addresses_by_default(service: Service) -> None:
     client = service(ROSTER_RATE_LIMIT="1/minute")
     assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.1"}) == [200]
     assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.2"}) == [429]
 
 
-def test_what_trusted_proxies_say_is(service: Service) -> None:
+def test_uses_the_address_that_trusted_proxies_report(service: Service) -> None:
     client = service(ROSTER_RATE_LIMIT="1/minute", ROSTER_TRUSTED_PROXIES="2")
     assert statuses(client, 1, **{"X-Forwarded-For": "1.1.1.1, 198.51.100.1, 10.0.0.1"}) == [200]
     assert statuses(client, 1, **{"X-Forwarded-For": "2.2.2.2, 198.51.100.1, 10.0.0.1"}) == [429]
     assert statuses(client, 1, **{"X-Forwarded-For": "1.1.1.1, 198.51.100.2, 10.0.0.1"}) == [200]
     forwarded = {"X-Forwarded-Host": "evil.example.org", "X-Forwarded-For": "1.1.1.1, 10.0.0.1"}
-    answer = client.get("/api/v1", headers=forwarded)
-    assert answer.get_json()["links"]["self"] == "/api/v1"
+    response = client.get("/api/v1", headers=forwarded)
+    assert response.get_json()["links"]["self"] == "/api/v1"
 
 
 FORMS = [
@@ -115,7 +121,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("pattern", "same"), FORMS)
-def test_a_client_is_one_whatever_port_and_form_a_proxy_writes(
+def test_ignores_the_port_and_the_form_of_a_forwarded_address(
     service: Service, pattern: str, same: str
 ) -> None:
     client = service(ROSTER_RATE_LIMIT="3/minute", ROSTER_TRUSTED_PROXIES="1")
@@ -129,7 +135,7 @@ def test_a_client_is_one_whatever_port_and_form_a_proxy_writes(
 @pytest.mark.parametrize(
     "forwarded", ["unknown", "_hidden", "", "203.0.113.999", "203.0.113.7, ", "x" * 10_000]
 )
-def test_what_is_no_address_counts_as_the_proxys(service: Service, forwarded: str) -> None:
+def test_an_invalid_address_counts_as_that_of_the_proxy(service: Service, forwarded: str) -> None:
     client = service(ROSTER_RATE_LIMIT="2/minute", ROSTER_TRUSTED_PROXIES="1")
     assert statuses(client, 1, "192.0.2.1", **{"X-Forwarded-For": forwarded}) == [200]
     assert statuses(client, 1, "192.0.2.1", **{"X-Forwarded-For": f"{forwarded}?"}) == [200]
@@ -137,13 +143,13 @@ def test_what_is_no_address_counts_as_the_proxys(service: Service, forwarded: st
     assert statuses(client, 1, "192.0.2.2", **{"X-Forwarded-For": forwarded}) == [200]
 
 
-def test_fewer_addresses_than_proxies_are_not_believed(service: Service) -> None:
+def test_ignores_forwarded_addresses_if_there_are_fewer_than_proxies(service: Service) -> None:
     client = service(ROSTER_RATE_LIMIT="1/minute", ROSTER_TRUSTED_PROXIES="2")
     assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.1"}) == [200]
     assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.2"}) == [429]
 
 
-REFUSALS = [
+ERRORS = [
     ("GET", "/nothing", {}, 404),
     ("GET", "/docs/nothing", {}, 404),
     ("GET", "/api/v1/nothing", {}, 404),
@@ -161,24 +167,24 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "url", "headers", "status"), REFUSALS)
-def test_every_refusal_is_counted_once_and_by_address(
+@pytest.mark.parametrize(("method", "url", "headers", "status"), ERRORS)
+def test_counts_every_error_response_once_by_address(
     service: Service, method: str, url: str, headers: dict[str, str], status: int
 ) -> None:
     client = service(ROSTER_RATE_LIMIT="3/hour")
 
-    def ask(address: str) -> int:
-        came_from = {"REMOTE_ADDR": address}
-        response = client.open(url, method=method, headers=headers, environ_base=came_from)
+    def send(address: str) -> int:
+        sender = {"REMOTE_ADDR": address}
+        response = client.open(url, method=method, headers=headers, environ_base=sender)
         return response.status_code
 
-    assert [ask("192.0.2.1") for _ in range(5)] == [status] * 3 + [429] * 2
+    assert [send("192.0.2.1") for _ in range(5)] == [status] * 3 + [429] * 2
     assert statuses(client, 1) == [429]
-    assert ask("192.0.2.2") == status
+    assert send("192.0.2.2") == status
     assert client.get("/healthz", environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 200
 
 
-def test_a_database_that_fails_does_not_count_against_the_prober(
+def test_readiness_probes_are_not_counted_if_the_database_fails(
     service: Service, sqlite_url: str
 ) -> None:
     client = service(ROSTER_RATE_LIMIT="2/hour", ROSTER_DATABASE_URL=sqlite_url)
@@ -186,38 +192,46 @@ def test_a_database_that_fails_does_not_count_against_the_prober(
 
 
 @pytest.fixture
-def hurried() -> Iterator[None]:
-    """Threads take turns as often as they can."""
+def fast_switching() -> Iterator[None]:
+    """Makes the interpreter switch between threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def test_those_who_ask_at_once_are_counted_one_by_one(hurried: None) -> None:
+def test_counts_concurrent_requests_exactly(fast_switching: None) -> None:
     check = rate_limiter(rate("8/day"))
-    together = Barrier(16, timeout=10)
+    barrier = Barrier(16, timeout=10)
 
-    def ask(_: int) -> int:
-        passed = 0
-        for asker in range(2000):
-            together.wait()
+    def send_requests(_: int) -> int:
+        accepted = 0
+        for client in range(2000):
+            barrier.wait()
             with suppress(TooManyRequests):
-                check({"REMOTE_ADDR": f"asker {asker}"}, None)
-                passed += 1
-        return passed
+                check({"REMOTE_ADDR": f"client {client}"}, None)
+                accepted += 1
+        return accepted
 
     with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(ask, range(16))) == 2000 * 8
+        assert sum(pool.map(send_requests, range(16))) == 2000 * 8
 
 
-def test_who_has_not_asked_for_longest_is_forgotten_for_another() -> None:
+def test_drops_the_count_of_the_least_recent_client_at_the_maximum() -> None:
     check = rate_limiter(rate("1/hour"), max_clients=2)
 
-    def passes(asker: str) -> bool:
+    def is_accepted(client: str) -> bool:
         with suppress(TooManyRequests):
-            check({"REMOTE_ADDR": asker}, None)
+            check({"REMOTE_ADDR": client}, None)
             return True
         return False
 
-    assert [passes(asker) for asker in "ababcba"] == [True, True, False, False, True, False, True]
+    assert [is_accepted(client) for client in "ababcba"] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]

@@ -1,4 +1,4 @@
-"""Results that may be a second old."""
+"""Cached results, which may be a second old."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +12,26 @@ from adapters.web.recent import CachedResult
 Advance = Callable[[float], None]
 
 
+class Paused:
+    """A function that returns each of the results, once it is resumed."""
+
+    def __init__(self, results: list[str]) -> None:
+        self._results = iter(results)
+        self.started, self.resumed = Event(), Event()
+
+    def __call__(self) -> str:
+        self.started.set()
+        assert self.resumed.wait(10)
+        return next(self._results)
+
+    def pause(self) -> None:
+        self.started.clear()
+        self.resumed.clear()
+
+
 @pytest.fixture
 def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
-    """Moves the clock that results are dated by."""
+    """Advances the clock of the cached results."""
     now = [100.0]
     monkeypatch.setattr(recent, "monotonic", lambda: now[0])
 
@@ -24,7 +41,7 @@ def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
     return move
 
 
-def test_a_result_holds_for_a_second(advance: Advance) -> None:
+def test_returns_the_same_result_for_a_second(advance: Advance) -> None:
     results = iter(range(10))
     get = CachedResult(lambda: next(results))
     assert [get(), get()] == [0, 0]
@@ -34,7 +51,7 @@ def test_a_result_holds_for_a_second(advance: Advance) -> None:
     assert [get(), get()] == [1, 1]
 
 
-def test_a_failure_is_a_result_and_is_replaced_like_one(advance: Advance) -> None:
+def test_caches_and_replaces_a_failure_like_a_result(advance: Advance) -> None:
     outcomes: list[Exception | None] = [ValueError("broken"), None, ValueError("again")]
 
     def check() -> None:
@@ -53,64 +70,42 @@ def test_a_failure_is_a_result_and_is_replaced_like_one(advance: Advance) -> Non
         get()
 
 
-def test_while_one_thread_computes_others_get_the_last_result(advance: Advance) -> None:
-    computing, go_on = Event(), Event()
-    results = iter(("first", "second"))
-
-    def compute() -> str:
-        result = next(results)
-        if result == "second":
-            computing.set()
-            assert go_on.wait(10)
-        return result
-
+def test_other_threads_get_the_last_result_while_one_computes(advance: Advance) -> None:
+    compute = Paused(["first", "second"])
     get = CachedResult(compute)
+    compute.resumed.set()
     assert get() == "first"
+    compute.pause()
     advance(1.5)
     with ThreadPoolExecutor(1) as threads:
-        one = threads.submit(get)
-        assert computing.wait(10)
+        refreshed = threads.submit(get)
+        assert compute.started.wait(10)
         assert [get() for _ in range(5)] == ["first"] * 5
-        go_on.set()
-        assert one.result(10) == "second"
+        compute.resumed.set()
+        assert refreshed.result(10) == "second"
     assert get() == "second"
 
 
-def test_nobody_gets_a_result_of_long_ago_and_all_wait_for_one(advance: Advance) -> None:
-    computing, go_on = Event(), Event()
-    results = iter(("first", "second"))
-
-    def compute() -> str:
-        result = next(results)
-        if result == "second":
-            computing.set()
-            assert go_on.wait(10)
-        return result
-
+def test_all_threads_wait_for_a_new_result_if_the_last_one_is_stale(advance: Advance) -> None:
+    compute = Paused(["first", "second"])
     get = CachedResult(compute)
+    compute.resumed.set()
     assert get() == "first"
+    compute.pause()
     advance(3600)
     with ThreadPoolExecutor(5) as threads:
         waiting = [threads.submit(get) for _ in range(5)]
-        assert computing.wait(10)
+        assert compute.started.wait(10)
         assert not any(each.done() for each in waiting)
-        go_on.set()
+        compute.resumed.set()
         assert [each.result(10) for each in waiting] == ["second"] * 5
 
 
-def test_the_first_result_is_computed_once_for_all_who_wait() -> None:
-    computing, go_on = Event(), Event()
-    calls: list[int] = []
-
-    def compute() -> int:
-        calls.append(1)
-        computing.set()
-        assert go_on.wait(10)
-        return len(calls)
-
+def test_computes_the_first_result_once_for_all_threads() -> None:
+    compute = Paused(["first", "second"])
     get = CachedResult(compute)
     with ThreadPoolExecutor(5) as threads:
         waiting = [threads.submit(get) for _ in range(5)]
-        assert computing.wait(10)
-        go_on.set()
-        assert [each.result(10) for each in waiting] == [1] * 5
+        assert compute.started.wait(10)
+        compute.resumed.set()
+        assert [each.result(10) for each in waiting] == ["first"] * 5

@@ -10,7 +10,7 @@ SPAN = "b7ad6b7169203331"
     "sent",
     [f"00-{TRACE}-{SPAN}-01", f" 00-{TRACE}-{SPAN}-00\t", f"cc-{TRACE}-{SPAN}-01-what-comes-later"],
 )
-def test_the_trace_of_a_valid_traceparent_is_known(sent: str) -> None:
+def test_returns_the_trace_id_of_a_valid_traceparent(sent: str) -> None:
     assert trace_id(sent) == TRACE
 
 
@@ -30,5 +30,5 @@ def test_the_trace_of_a_valid_traceparent_is_known(sent: str) -> None:
         f"00-{TRACE}-{SPAN}-01,00-{TRACE}-{SPAN}-01",
     ],
 )
-def test_another_is_not(sent: str) -> None:
+def test_returns_none_for_an_invalid_traceparent(sent: str) -> None:
     assert trace_id(sent) is None

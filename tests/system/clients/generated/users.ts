@@ -43,8 +43,8 @@ assert.equal(gone.response.status, 204)
 const missing = await GET('/api/v1/users/{id}', { params: { path: { id } } })
 assert.equal(missing.error?.errors[0]?.code, 'user_not_found')
 
-// What the description rules out does not compile.
-// @ts-expect-error: an email is wanted
+// Requests that contradict the description do not compile.
+// @ts-expect-error: the email is missing
 const nameless = () => POST('/api/v1/users', { body: { data: { type: 'users', attributes: { name: 'Ann' } } } })
 // @ts-expect-error: there is no such parameter
 const unknown = () => GET('/api/v1/users', { params: { query: { 'filter[colour]': 'red' } } })

@@ -1,0 +1,39 @@
+"""The installed command, values that many tests send, and helpers for processes."""
+
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+
+ROSTER = Path(sys.executable).with_name("roster")
+JSONAPI = "application/vnd.api+json"
+ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
+USERS = "/api/v1/users"
+OPERATIONS = "/api/v1/operations"
+SECRET = "hush" * 8
+"""A value for ROSTER_JWT_SECRET."""
+
+
+def until(condition: Callable[[], object], *, within: float = 20) -> None:
+    """Waits until the condition is true. Fails after `within` seconds."""
+    end = monotonic() + within
+    while not condition():
+        assert monotonic() < end, f"the condition is not true after {within} s"
+        sleep(0.02)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Returns True if the process has ended, even if its parent has not waited for it."""
+    try:
+        return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])

@@ -1,0 +1,128 @@
+"""The meaning of the databases' errors, with hand-made errors."""
+
+import sqlite3
+
+import psycopg2
+import pymysql
+import pytest
+
+from adapters.sql.failures import (
+    ForeignTable,
+    NotMigrated,
+    NotPermitted,
+    UnknownFailure,
+    UnsupportedEncoding,
+    UnsupportedServer,
+    WritesRefused,
+    translate_errors,
+)
+from application.ports import ConcurrentUpdate, Unavailable
+
+MARIADB = {
+    ConcurrentUpdate: (1020, 1213),
+    WritesRefused: (1290, 1792, 1836),
+    NotMigrated: (1054, 1146),
+    ForeignTable: (1050,),
+    NotPermitted: (1142, 1143, 1227),
+    UnsupportedServer: (1665,),
+    UnsupportedEncoding: (1267, 1271, 1366),
+    Unavailable: (
+        *(3, 167, 1021, 1026, 1030, 1037, 1040, 1041, 1044, 1045, 1047, 1049, 1053, 1109, 1114),
+        *(1129, 1130, 1203, 1205, 1226, 1317, 1467, 1644, 1698, 1927, 1969, 3024),
+        *(0, 2003, 2006, 2013),  # errors of the driver: the connection is lost
+    ),
+}
+POSTGRESQL = {
+    ConcurrentUpdate: ("40001", "40P01"),
+    WritesRefused: ("25006",),
+    NotMigrated: ("42P01", "42703"),
+    ForeignTable: ("42P07",),
+    NotPermitted: ("42501",),
+    Unavailable: (
+        *("2200H", "3F000", "57014", "55P03", "25P03", "25P04", "57P01", "57P02", "57P03", "57P05"),
+        *("08000", "08006", "53000", "53100", "53200", "53300", "58000", "58030"),  # by class
+    ),
+}
+SQLITE = {
+    WritesRefused: (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM),
+    Unavailable: (
+        *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT),
+        *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
+        *(sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_CORRUPT),
+        *(sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_BUSY_SNAPSHOT),
+    ),
+}
+
+
+class PostgresqlError(psycopg2.DatabaseError):
+    """An error with a SQLSTATE, which psycopg2 sets only itself."""
+
+    pgcode = ""
+
+
+def postgresql_error(code: str, message: str = "text") -> psycopg2.Error:
+    error = PostgresqlError(message)
+    error.pgcode = code
+    return error
+
+
+def sqlite_error(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("text")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        *(
+            pytest.param(pymysql.err.OperationalError(code, "text"), meaning, id=f"mariadb {code}")
+            for meaning, codes in MARIADB.items()
+            for code in codes
+        ),
+        *(
+            pytest.param(postgresql_error(code), meaning, id=f"postgresql {code}")
+            for meaning, codes in POSTGRESQL.items()
+            for code in codes
+        ),
+        *(
+            pytest.param(sqlite_error(code), meaning, id=f"sqlite {code}")
+            for meaning, codes in SQLITE.items()
+            for code in codes
+        ),
+    ],
+)
+def test_translates_each_known_error(error: Exception, meaning: type[Exception]) -> None:
+    with pytest.raises(Unavailable) as caught, translate_errors():
+        raise error
+    assert type(caught.value) is meaning
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(pymysql.err.OperationalError(code, "text") for code in (1028, 1031, 1064, 1131, 1318)),
+        *map(postgresql_error, ("42601", "22001", "09000", "54000", "59000")),
+        sqlite_error(sqlite3.SQLITE_ERROR),
+    ],
+    ids=lambda error: f"{type(error).__name__} {error.args}",
+)
+def test_another_error_is_unknown(error: Exception) -> None:
+    with pytest.raises(UnknownFailure), translate_errors():
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (postgresql_error("42601", "syntax error at ann@example.org"), "42601"),
+        (postgresql_error("22001", "value too long: ann@example.org"), "22001"),
+        (pymysql.err.ProgrammingError(1064, "syntax error near ann@example.org"), "1064"),
+    ],
+)
+def test_an_unknown_error_is_described_by_its_code_without_its_message(
+    error: Exception, code: str
+) -> None:
+    with pytest.raises(UnknownFailure) as caught, translate_errors():
+        raise error
+    assert str(caught.value) == f"{type(error).__name__}; {code}"
