@@ -178,11 +178,11 @@ class RelatedDirectory:
         self.queries = RelationshipQueries(readers, links, RELATIONSHIPS)
 
     def user(self, name: str) -> int:
-        return self.users.create(NewUser(email=f"{name}@example.org", name=name), NOBODY).id
+        return self.users.create(NewUser(email=f"{name}@example.org", name=name), ANONYMOUS).id
 
     def group(self, name: str, **more: Any) -> int:
         related = {"members": more.pop("members", ())}
-        return self.groups.create(NewGroup(name=name, **more), NOBODY, related=related).id
+        return self.groups.create(NewGroup(name=name, **more), ANONYMOUS, related=related).id
 
     def member_ids(self, group_id: int, search: Search = Search()) -> list[int]:  # noqa: B008
         page = self.queries.page(MEMBERS, group_id, search, None, resources=True)
