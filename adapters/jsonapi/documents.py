@@ -10,6 +10,7 @@ import orjson
 from orjson import Fragment
 
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, media_type
+from adapters.jsonapi.filters import Pairs
 from adapters.jsonapi.kinds import scalar_texts
 from adapters.jsonapi.pagination import page_links, page_meta
 from adapters.jsonapi.parameters import (
@@ -17,7 +18,6 @@ from adapters.jsonapi.parameters import (
     URL_SAFE,
     CollectionQuery,
     FieldSelection,
-    Pairs,
 )
 from adapters.jsonapi.resource import Resource
 from application.search import Page, tuple_getter
@@ -113,6 +113,7 @@ class DocumentWriter:
     def __init__(
         self, resource: Resource, base: str, *, described_by: str, addressed: bool = True
     ) -> None:
+        self._type = resource.type
         self._id = resource.id
         self._base = base
         self._described_by = described_by
@@ -130,14 +131,14 @@ class DocumentWriter:
         self, data: object, links: dict[str, Any], shown: FieldSelection, **more: object
     ) -> bytes:
         links["describedby"] = self._described_by
-        if shown.included:
+        if shown.is_compound:
             more["included"] = []
         return orjson.dumps({"jsonapi": {"version": "1.1"}, "links": links, "data": data, **more})
 
     def single(self, entity: Any, *, query: str = "", shown: FieldSelection = _WHOLE) -> bytes:
         """The document of one entity."""
         links = {"self": _with_query(self.url(entity), query)}
-        return self._document(self.resource(entity, shown.fields), links, shown)
+        return self._document(self.resource(entity, shown.fields(self._type)), links, shown)
 
     def collection(
         self, page: Page[Any], question: CollectionQuery, *, query: str = "", profile: bool = False
@@ -172,7 +173,9 @@ class DocumentWriter:
 
     def _listed(self, items: Sequence[Any], question: CollectionQuery) -> list[bytes]:
         """The JSON texts of the resource objects of items of the list that was asked for."""
-        return self._layout(question.shown.fields).listed(items, question.cursors.of(items))
+        return self._layout(question.shown.fields(self._type)).listed(
+            items, question.cursors.of(items)
+        )
 
 
 def _with_query(url: str, query: str) -> str:

@@ -3,7 +3,8 @@
 
 from typing import Any
 
-from adapters.jsonapi.parameters import MAX_OFFSET, CollectionQuery, Pairs
+from adapters.jsonapi.filters import Pairs
+from adapters.jsonapi.parameters import MAX_OFFSET, CollectionQuery
 from application.search import Key, Numbered, Page, Slice
 
 

@@ -6,51 +6,44 @@ reported with the valid ones and the nearest of them; an invalid value with the 
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE
 from adapters.jsonapi.cursors import Cursors, ListCursors
 from adapters.jsonapi.errors import ErrorObject, RequestError
-from adapters.jsonapi.kinds import EQUALITY, TEXT_SEARCH
-from adapters.jsonapi.resource import Attribute, Resource
-from adapters.jsonapi.suggestions import (
-    MAX_SUGGESTIONS,
-    SEARCH,
-    suggest_attribute,
-    suggest_operator,
-    suggest_parameter,
+from adapters.jsonapi.filters import (
+    SEARCH_PARAMETER,
+    FilterParser,
+    Pairs,
+    filter_names,
+    filter_operators,
 )
-from application.search import (
-    Condition,
-    Key,
-    Numbered,
-    Op,
-    Order,
-    Search,
-    Slice,
-    Test,
-    WordSearch,
-    total_order,
+from adapters.jsonapi.include_paths import PARAMETER as INCLUDE
+from adapters.jsonapi.include_paths import check_count, parse_include, parse_linked_include
+from adapters.jsonapi.query_errors import (
+    QueryErrors,
+    did_you_mean,
+    query_error,
+    quote,
+    truncate,
 )
-from domain.errors import Problem
-from domain.text import MAX_FOLDED_INPUT, storable
+from adapters.jsonapi.resource import Resource
+from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_parameter
+from application.inclusion import Step
+from application.relationships import Relationship
+from application.search import Key, Numbered, Order, Search, Slice, Test, total_order
+from domain.text import storable
 
 DEFAULT_PAGE_SIZE: Final = 25
 MAX_PAGE_SIZE: Final = 1000
 MAX_OFFSET: Final = 100_000
 MAX_SORT_FIELDS: Final = 8
-MAX_FILTERS: Final = 20
-MAX_FILTER_VALUES: Final = 500
-MAX_WORDS: Final = 8
-"""The most words that a search looks for."""
-MAX_VALUE_LENGTH: Final = MAX_FOLDED_INPUT
-"""The most characters of a filter value. They are counted before it is folded or matched, because
-that work grows faster than the length."""
 MAX_CACHED: Final = 256
 MAX_CACHED_LENGTH: Final = 256
 
@@ -59,36 +52,34 @@ URL_SAFE: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(URL_CHARACTERS)}]*")
 """A query of nothing but what URLs hold; to find it by quote() takes ten times as long."""
 
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9_.\-~!$'()*,:@/?;=&+]|%[0-9A-Fa-f]{2})*")
-_FILTER = re.compile(r"filter\[([^][]*)\](?:\[([^][]*)\])?")
 _UNSUPPORTED_SORT: Final = f"{CURSOR_PROFILE}/unsupported-sort"
-_OPS: Final = {op.value: op for op in Op}
-_LONGEST_QUOTED: Final = 100
-_MOST_QUOTED: Final = 10
-_LONGEST_PARAMETER: Final = 250
-"""Clients look for `source.parameter` by its exact name; none that exists is longer."""
-
-_SEARCH: Final = f"filter[{SEARCH}]"
 _ANY_FILTER: Final = "filter[ATTRIBUTE]"
 _ANY_OPERATOR: Final = "filter[ATTRIBUTE][OPERATOR]"
 _NO_PARAMETERS: Final = " This URL has no parameters."
 _EMPTY: Final = "is empty. Send"
-_TOO_LONG: Final = f"A filter value has at most {MAX_VALUE_LENGTH} characters."
 
-Pairs = tuple[tuple[str, str], ...]
 _Operators = Mapping[str, Sequence[str]]
 _NO_FILTERS: Final[_Operators] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSelection:
-    """How resources are shown: by which attributes, None for all.
+    """The fields that resources are shown with, and the related resources to include.
 
-    `included`: whether the client spoke of related resources; the answer then does too, even if
-    there are none (#fetching-includes).
+    `by_type` has the selected attributes and relationships of a type; a type that is absent is
+    shown with all of them. `steps` lead to the included resources. `is_compound`: the client sent
+    `include`, so the document has `included` even if it is empty (#fetching-includes).
+    `includes_items`: on a relationship URL, the related resources themselves are included.
     """
 
-    fields: frozenset[str] | None = None
-    included: bool = False
+    by_type: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    is_compound: bool = False
+    includes_items: bool = False
+
+    def fields(self, resource_type: str) -> frozenset[str] | None:
+        """The selected fields of a type; None for all."""
+        return self.by_type.get(resource_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +96,35 @@ class CollectionQuery:
 
 
 def collection(
-    query: str, resource: Resource, cursors: Cursors, *, within: tuple[Test, ...] = ()
+    query: str,
+    resource: Resource,
+    cursors: Cursors,
+    catalog: Catalog = NO_RELATIONSHIPS,
+    *,
+    within: tuple[Test, ...] = (),
 ) -> CollectionQuery:
-    """What the query of a request for a collection asks. RequestError (400).
+    """Parse the query of a request for a collection. Raises RequestError (400).
 
-    The collection is all resources of a type, or those of them for which `within` holds.
+    The collection consists of all resources of a type, or of those for which `within` holds.
     """
-    return _QueryParser(query, resource).collection_query(cursors, within)
+    return _QueryParser(query, resource, catalog).collection_query(cursors, within)
+
+
+def linkage(
+    query: str,
+    relationship: Relationship,
+    cursors: Cursors,
+    catalog: Catalog,
+    *,
+    within: tuple[Test, ...] = (),
+) -> CollectionQuery:
+    """Parse the query of a request for a to-many relationship URL. Raises RequestError (400).
+
+    It is one for the collection of the related resources, but each path of `include` begins with
+    the relationship itself.
+    """
+    parser = _QueryParser(query, catalog.target(relationship), catalog, relationship)
+    return parser.collection_query(cursors, within)
 
 
 def cached(question: Callable[[str], CollectionQuery]) -> Callable[[str], CollectionQuery]:
@@ -123,13 +136,27 @@ def cached(question: Callable[[str], CollectionQuery]) -> Callable[[str], Collec
     return lambda query: (known if len(query) <= MAX_CACHED_LENGTH else question)(query)
 
 
-def single(query: str, resource: Resource) -> FieldSelection:
-    """How to show one resource. RequestError (400)."""
+def single(query: str, resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> FieldSelection:
+    """Parse the query of a request for one resource. Raises RequestError (400)."""
+    return _selection(query, resource, catalog, None)
+
+
+def single_linkage(query: str, relationship: Relationship, catalog: Catalog) -> FieldSelection:
+    """Parse the query of a request for a to-one relationship URL. Raises RequestError (400).
+
+    Each path of `include` begins with the relationship itself.
+    """
+    return _selection(query, catalog.target(relationship), catalog, relationship)
+
+
+def _selection(
+    query: str, resource: Resource, catalog: Catalog, linked_by: Relationship | None
+) -> FieldSelection:
     if not query:
         return FieldSelection()
-    reading = _QueryParser(query, resource)
-    shown = reading.field_selection()
-    reading.finish(resource_parameters(resource))
+    parser = _QueryParser(query, resource, catalog, linked_by)
+    shown = parser.field_selection(1)
+    parser.finish(resource_parameters(resource, catalog))
     return shown
 
 
@@ -185,56 +212,44 @@ def _unstorable(pairs: Iterable[tuple[str, str]]) -> RequestError:
             detail = f"The name of a query parameter {problem.detail}."
             return _refused("malformed_query", detail)
         if problem := storable(value):
-            detail = f"{_truncate(name)} {problem.detail}."
+            detail = f"{truncate(name)} {problem.detail}."
             return _refused("invalid_parameter", detail, parameter=name)
     raise AssertionError("every name and value can be stored")
 
 
 def _refused(code: str, detail: str, *, parameter: str | None = None) -> RequestError:
-    named = parameter and _truncate(parameter, _LONGEST_PARAMETER)
-    return RequestError(ErrorObject(status=400, code=code, detail=detail, parameter=named))
-
-
-def _truncate(text: str, longest: int = _LONGEST_QUOTED) -> str:
-    """What a client sent, as an error repeats it."""
-    return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def _quote(text: str) -> str:
-    return f"'{_truncate(text)}'"
-
-
-def _quote_all(names: list[str]) -> str:
-    """The first of the names, quoted."""
-    listed = ", ".join(map(_quote, names[:_MOST_QUOTED]))
-    more = len(names) - _MOST_QUOTED
-    return f"{listed} and {more} more" if more > 0 else listed
+    return RequestError(query_error(code, detail, parameter=parameter))
 
 
 class _QueryParser:
     """One query being read: what was found wrong so far, and which parameters are left."""
 
-    def __init__(self, query: str, resource: Resource) -> None:
+    def __init__(
+        self,
+        query: str,
+        resource: Resource,
+        catalog: Catalog = NO_RELATIONSHIPS,
+        linked_by: Relationship | None = None,
+    ) -> None:
         self._query = query
         self._resource = resource
+        self._catalog = catalog
+        self._linked_by = linked_by
         self._pairs = decoded(query)
-        self._errors: list[ErrorObject] = []
+        self._errors = QueryErrors()
         self._left = dict(self._pairs)
         self._refuse_repetitions()
 
     def _add_error(
         self, parameter: str, detail: str, *, code: str = "invalid_parameter", **more: object
     ) -> None:
-        named = _truncate(parameter, _LONGEST_PARAMETER)
-        self._errors.append(
-            ErrorObject(status=400, code=code, detail=detail, parameter=named, **more)  # type: ignore[arg-type]
-        )
+        self._errors.add(parameter, detail, code=code, **more)
 
     def _refuse_repetitions(self) -> None:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and not name.endswith("[]"):
-                detail = f"{_truncate(name)} occurs more than once. Send it once."
+                detail = f"{truncate(name)} occurs more than once. Send it once."
                 self._add_error(name, detail, code="repeated_parameter")
             seen.add(name)
 
@@ -246,14 +261,13 @@ class _QueryParser:
         """
         known = [*valid, *([_ANY_FILTER, _ANY_OPERATOR] if operators else [])]
         for position, name in enumerate(self._left):
-            detail = f"Unknown parameter {_quote(name)}."
+            detail = f"Unknown parameter {quote(name)}."
             # Only the first ones are explained, so that neither work nor response multiply.
             if position < MAX_SUGGESTIONS:
-                detail += _did_you_mean(suggest_parameter(name, valid, operators))
+                detail += did_you_mean(suggest_parameter(name, valid, operators))
                 detail += f" Known: {', '.join(known)}." if known else _NO_PARAMETERS
             self._add_error(name, detail, code="unknown_parameter")
-        if self._errors:
-            raise RequestError(*self._errors)
+        self._errors.raise_all()
 
     def flag(self, name: str) -> bool:
         value = self._left.pop(name, "false")
@@ -262,20 +276,16 @@ class _QueryParser:
         return value == "true"
 
     def collection_query(self, cursors: Cursors, within: tuple[Test, ...]) -> CollectionQuery:
-        shown = self.field_selection()
         ordering = total_order(tuple(self._sort()))
         conditions = (*within, *self._filters())
         made = cursors.of(self._resource, conditions, ordering)
         place = self._place(made)
-        self._finish_collection()
+        shown = self.field_selection(place.size)
+        if self._left or self._errors:
+            operators = filter_operators(self._resource, self._catalog)
+            self.finish(collection_parameters(self._resource, self._catalog), operators)
         link_query = self._without_places()
         return CollectionQuery(Search(conditions, ordering, place), shown, made, link_query)
-
-    def _finish_collection(self) -> None:
-        if self._left or self._errors:
-            filterable = self._resource.filterable.items()
-            operators = {name: attribute.operators for name, attribute in filterable}
-            self.finish(collection_parameters(self._resource), operators)
 
     def _without_places(self) -> str:
         """The query for other pages; what is encoded well is repeated as it came."""
@@ -288,35 +298,38 @@ class _QueryParser:
             part for part, (name, _) in zip(parts, self._pairs, strict=True) if name not in _PLACES
         )
 
-    def field_selection(self) -> FieldSelection:
-        return FieldSelection(self._fields(), self._include())
-
-    def _fields(self) -> frozenset[str] | None:
-        parameter = f"fields[{self._resource.type}]"
-        value = self._left.pop(parameter, None)
+    def field_selection(self, page_size: int) -> FieldSelection:
+        """The fields to show and the resources to include. Adds errors if they are invalid."""
+        selected = self._fields()
+        value = self._left.pop(INCLUDE, None)
         if value is None:
-            return None
-        names = value.split(",") if value else []
-        self._names(parameter, names, self._resource.attributes)
-        return frozenset(names)
+            return FieldSelection(selected)
+        if self._linked_by is not None:
+            step = parse_linked_include(value, self._linked_by, self._catalog, self._errors)
+            if step is None:
+                return FieldSelection(selected, is_compound=True)
+            check_count(step.steps, page_size, self._errors, already=page_size)
+            return FieldSelection(selected, step.steps, is_compound=True, includes_items=True)
+        steps = parse_include(value, self._resource, self._catalog, self._errors)
+        check_count(steps, page_size, self._errors)
+        return FieldSelection(selected, steps, is_compound=True)
 
-    def _include(self) -> bool:
-        path = self._left.pop("include", None)
-        if path:
-            detail = f"Unknown relationship {_quote(path)}. No relationship exists yet."
-            self._add_error("include", detail, code="unknown_relationship")
-        return path is not None
+    def _fields(self) -> dict[str, frozenset[str]]:
+        selected = {}
+        for resource in self._catalog.reachable(self._resource).values():
+            parameter = f"fields[{resource.type}]"
+            value = self._left.pop(parameter, None)
+            if value is not None:
+                names = value.split(",") if value else []
+                known = {**resource.attributes, **resource.relationships}
+                self._names(parameter, names, known)
+                selected[resource.type] = frozenset(names)
+        return selected
 
     def _names(
         self, parameter: str, names: list[str], known: Collection[str], **more: object
     ) -> None:
-        # One error for all of them, so that the response does not outgrow the request.
-        if unknown := [name for name in dict.fromkeys(names) if name not in known]:
-            which = "attribute" if len(unknown) == 1 else "attributes"
-            similar = (suggest_attribute(name, known) for name in unknown[:MAX_SUGGESTIONS])
-            detail = f"Unknown {which} {_quote_all(unknown)}.{_did_you_mean(*similar)}"
-            detail += f" Known: {', '.join(known)}."
-            self._add_error(parameter, detail, code="unknown_attribute", **more)
+        self._errors.add_unknown(parameter, names, known, **more)
 
     def _sort(self) -> Iterator[Order]:
         text = self._left.pop("sort", "")
@@ -332,96 +345,14 @@ class _QueryParser:
         self._names("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
         yield from (order for order in orders if order.attribute in known)
 
-    def _filters(self) -> Iterator[Test]:
-        found = {name: match for name in self._left if (match := _FILTER.fullmatch(name))}
-        if not self._resource.searched:  # then it is a parameter like any other unknown one
-            found.pop(_SEARCH, None)
+    def _filters(self) -> tuple[Test, ...]:
+        found = filter_names(self._left, self._resource)
+        if not found:
+            return ()
         for name in found:
             del self._left[name]
-        names = [*found]
-        if len(names) > MAX_FILTERS:
-            detail = f"There are {len(names)} filters; at most {MAX_FILTERS} are allowed."
-            self._add_error(names[MAX_FILTERS], detail)
-            return
-        values = 0
-        for name, match in found.items():
-            filtered = self._filtered(name, *match.groups())
-            if filtered is None:
-                continue
-            values += filtered.count
-            if values > MAX_FILTER_VALUES:
-                detail = f"The filters have more than {MAX_FILTER_VALUES} values."
-                self._add_error(name, f"{detail} Send several requests.")
-                return
-            if test := self._test(name, filtered):
-                yield test
-
-    def _filtered(self, name: str, of: str, by: str | None) -> "_Filtered | _Searched | None":
-        texts = [value for other, value in self._pairs if other == name]
-        if of == SEARCH and self._resource.searched:
-            return self._searched(name, by, texts[0])
-        attribute = self._resource.filterable.get(of)
-        if attribute is None:
-            searched = [SEARCH] if self._resource.searched else []
-            self._names(name, [of], [*self._resource.filterable, *searched])
-            return None
-        op = _OPS.get(by) if by else Op.IN
-        if op is None or not attribute.field.allows(op):
-            known = attribute.operators
-            detail = f"{attribute.name} cannot be filtered by {_quote(by or '')}."
-            detail += _did_you_mean(suggest_operator(by or "", known))
-            self._add_error(name, f"{detail} Known: {', '.join(known)}.")
-            return None
-        if op is Op.IN and by != "":
-            return _Filtered(attribute, op, texts[:1], separated=True)
-        return _Filtered(attribute, op, texts if op is Op.IN else texts[:1])
-
-    def _searched(self, name: str, by: str | None, text: str) -> "_Searched | None":
-        if by is None:
-            return _Searched(text)
-        self._add_error(name, f"{_SEARCH} takes no operator. Send {_SEARCH}=WORDS.")
-        return None
-
-    def _test(self, name: str, filtered: "_Filtered | _Searched") -> Test | None:
-        if isinstance(filtered, _Searched):
-            return self._word_search(name, filtered.text)
-        return self._condition(name, filtered)
-
-    def _word_search(self, name: str, text: str) -> WordSearch | None:
-        if len(text) > MAX_VALUE_LENGTH:
-            self._add_error(name, _TOO_LONG)
-            return None
-        words = text.split()
-        if 0 < len(words) <= MAX_WORDS:
-            return WordSearch.folding(self._resource.searched, words)
-        found = f"has {len(words)} words" if words else "is empty"
-        detail = f"{name} {found}. Send 1 to {MAX_WORDS} words, separated by spaces."
-        self._add_error(name, detail)
-        return None
-
-    def _condition(self, name: str, filtered: "_Filtered") -> Condition | None:
-        attribute, op = filtered.attribute, filtered.op
-        texts = filtered.texts[0].split(",") if filtered.separated else filtered.texts
-        if len(max(texts, key=len)) > MAX_VALUE_LENGTH:
-            self._add_error(name, _TOO_LONG)
-            return None
-        values = []
-        for text in texts:
-            value = attribute.read(text, op)
-            if isinstance(value, Problem):
-                plus = "+" in self._query
-                self._add_error(name, _invalid_value(attribute, op, text, value, plus=plus))
-                return None
-            values.append(value)
-        if op is Op.IN and len(values) == 1:
-            op = Op.EQ
-        field = attribute.field
-        if op in EQUALITY and field.key:
-            keys = tuple(field.key.of(str(value)) for value in values)
-            return Condition(field.key.attribute, op, keys)
-        if op in TEXT_SEARCH or (field.folded and op in EQUALITY):
-            return Condition.folding(attribute.name, op, tuple(map(str, values)))
-        return Condition(attribute.name, op, tuple(values))
+        parser = FilterParser(self._resource, self._catalog, self._query, self._pairs, self._errors)
+        return parser.parse(found)
 
     def _place(self, cursors: ListCursors) -> Slice | Numbered:
         by_cursor = not self._left.keys().isdisjoint(("page[after]", "page[before]"))
@@ -498,62 +429,16 @@ class _QueryParser:
         return key
 
 
-@dataclass(frozen=True, slots=True)
-class _Searched:
-    """A search for the words of a text. It counts as one value."""
-
-    text: str
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Filtered:
-    """A filter whose attribute and operator exist, and the texts of its values.
-
-    `separated`: commas separate values in the only text.
-    """
-
-    attribute: Attribute
-    op: Op
-    texts: list[str]
-    separated: bool = False
-
-    @property
-    def count(self) -> int:
-        """How many values it has. They are not split yet: the list may be as long as the query."""
-        return 1 + self.texts[0].count(",") if self.separated else len(self.texts)
-
-
-def _invalid_value(attribute: Attribute, op: Op, text: str, problem: Problem, *, plus: bool) -> str:
-    """Why an attribute cannot have a value, and what is accepted.
-
-    `plus`: the query has a +, which means a space.
-    """
-    sent = _quote(text) if text else "An empty value"
-    detail = f"{sent} is not a valid {attribute.name}. It {problem.detail}."
-    if plus and " " in text:
-        encoded = attribute.read(text.replace(" ", "+"), op)
-        if not isinstance(encoded, Problem):
-            detail += " A + in a query means a space; write %2B."
-    return detail
-
-
-def _did_you_mean(*names: str | None) -> str:
-    """A question that names the suggestions; empty if there is none."""
-    found = [_quote(name) for name in names if name]
-    return f" Did you mean {', '.join(found)}?" if found else ""
-
-
-def collection_parameters(resource: Resource) -> list[str]:
+def collection_parameters(resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> list[str]:
     """The names of a collection's parameters, but for the filters of attributes."""
-    search = [_SEARCH] if resource.searched else []
+    search = [SEARCH_PARAMETER] if resource.searched else []
     pages = [f"page[{name}]" for name in ("size", "after", "before", "number", "total")]
-    return [*pages, "sort", *search, *resource_parameters(resource)]
+    return [*pages, "sort", *search, *resource_parameters(resource, catalog)]
 
 
-def resource_parameters(resource: Resource) -> list[str]:
+def resource_parameters(resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> list[str]:
     """The names of the parameters of a single resource."""
-    return [f"fields[{resource.type}]", "include"]
+    return [*(f"fields[{name}]" for name in catalog.reachable(resource)), INCLUDE]
 
 
 def _of_the_list(error: ErrorObject) -> bool:

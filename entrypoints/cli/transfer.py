@@ -382,7 +382,9 @@ def export_command(resource: "RegisteredResource") -> click.Command:
             query = services.collection_query(declaration, query_of(filters, sort, **more))
             protection = SpreadsheetProtection() if for_spreadsheets else None
             options = WriteOptions(
-                fields=query.shown.fields, byte_order_mark=bom, protection=protection
+                fields=query.shown.fields(declaration.type),
+                byte_order_mark=bom,
+                protection=protection,
             )
             whole = not filters and sort is None and protection is None
             with (

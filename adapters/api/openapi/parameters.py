@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.jsonapi.cursors import CURSOR, MAX_CURSOR_LENGTH
+from adapters.jsonapi.filters import MAX_VALUE_LENGTH, MAX_WORDS
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
 from adapters.jsonapi.kinds import anchored
 from adapters.jsonapi.parameters import (
@@ -12,8 +13,6 @@ from adapters.jsonapi.parameters import (
     MAX_OFFSET,
     MAX_PAGE_SIZE,
     MAX_SORT_FIELDS,
-    MAX_VALUE_LENGTH,
-    MAX_WORDS,
 )
 from adapters.jsonapi.resource import Attribute, Resource
 from adapters.jsonapi.suggestions import SEARCH

@@ -63,7 +63,7 @@ def plain_list(
     cursors = question.cursors.of(entities)
     return [
         {
-            **plain_object(resource, entity, base, question.shown.fields),
+            **plain_object(resource, entity, base, question.shown.fields(resource.type)),
             "meta": {"page": {"cursor": cursor}},
         }
         for entity, cursor in zip(entities, cursors, strict=True)
@@ -99,7 +99,7 @@ def test_documents_of_entities_with_every_kind_and_null(
         resource = plain_object(books, entity, BASE, shown)
         written = writer.single(entity, shown=question.shown)
         assert written == data_of(written, resource)
-        assert writer.resource(entity, question.shown.fields) == resource
+        assert writer.resource(entity, question.shown.fields(books.type)) == resource
 
 
 @pytest.mark.parametrize("resource", [USERS, EVENTS])

@@ -126,7 +126,7 @@ def test_a_declaration_says_what_can_be_asked(books: Resource, cursors: Cursors)
         "&sort=-bought,title&fields[books]=title&include=&page[size]=7"
     )
     question = collection(query, books, cursors)
-    assert question.shown == FieldSelection(frozenset({"title"}), included=True)
+    assert question.shown == FieldSelection({"books": frozenset({"title"})}, is_compound=True)
     assert question.search.ordering == (Order("bought", True), Order("title"), Order("id"))
     assert set(question.search.conditions) == {
         Condition("title", Op.IN, ("a", "b"), folded=True),

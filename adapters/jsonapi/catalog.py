@@ -1,0 +1,60 @@
+"""The resources of the API by type, with their relationships."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from adapters.jsonapi.resource import Resource
+from application.entities import AnyType
+from application.relationships import Relationship, Relationships
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The declarations of the resources by type, and the relationships between them."""
+
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    relationships: Mapping[str, Mapping[str, Relationship]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, declared: Iterable[tuple[AnyType, Resource]], relationships: Relationships
+    ) -> "Catalog":
+        """Make the catalog of the resources.
+
+        Raises ValueError if a declaration and the relationships of its type differ.
+        """
+        resources, by_type = {}, {}
+        for entity_type, resource in declared:
+            of_type = relationships.of(entity_type)
+            if different := resource.relationships.keys() ^ of_type.keys():
+                raise ValueError(
+                    f"The relationships of {resource.type} are not declared twice: {different}."
+                )
+            resources[resource.type] = resource
+            by_type[resource.type] = of_type
+        return cls(resources, by_type)
+
+    def relationships_of(self, resource: Resource) -> Mapping[str, Relationship]:
+        """The relationships of a type, by name."""
+        return self.relationships.get(resource.type, {})
+
+    def target(self, relationship: Relationship) -> Resource:
+        """The declaration of the related resources."""
+        return self.resources[relationship.target.name]
+
+    def reachable(self, resource: Resource) -> dict[str, Resource]:
+        """The types of resources that a document about the type can contain, it first."""
+        found = {resource.type: resource}
+        pending = [resource]
+        while pending:
+            for relationship in self.relationships_of(pending.pop()).values():
+                target = self.target(relationship)
+                if target.type not in found:
+                    found[target.type] = target
+                    pending.append(target)
+        return found
+
+
+NO_RELATIONSHIPS: Final = Catalog()
+"""For resources without relationships."""

@@ -1,0 +1,110 @@
+"""Parses `include` (jsonapi.org/format/1.1/#fetching-includes)."""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.query_errors import QueryErrors, did_you_mean, quote
+from adapters.jsonapi.resource import Resource
+from adapters.jsonapi.suggestions import suggest_attribute
+from application.inclusion import LINKED_AT_MOST, Step
+from application.relationships import Relationship, ToMany
+
+MAX_PATHS: Final = 10
+MAX_STEPS: Final = 3
+"""The number of relationships in a path."""
+MAX_INCLUDED: Final = 25_000
+"""The number of resources that a query may include, counted before anything is read."""
+PARAMETER: Final = "include"
+TOO_MUCH: Final = "too_much_included"
+
+_Tree: TypeAlias = dict[Relationship, "_Tree"]
+
+
+def parse_include(
+    value: str, resource: Resource, catalog: Catalog, errors: QueryErrors
+) -> tuple[Step, ...]:
+    """The steps of a value of `include`, each once.
+
+    Adds an error for too many paths or steps, and for an unknown relationship.
+    """
+    return _parse(value, resource.type, catalog.relationships_of(resource), catalog, errors)
+
+
+def parse_linked_include(
+    value: str, relationship: Relationship, catalog: Catalog, errors: QueryErrors
+) -> Step | None:
+    """The step of a relationship on its own URL, with which each path begins.
+
+    Adds errors as `parse_include`. Returns None without paths, and if there is an error.
+    """
+    known = {relationship.name: relationship}
+    steps = _parse(value, relationship.source.name, known, catalog, errors)
+    return steps[0] if steps else None
+
+
+def _parse(
+    value: str,
+    type_name: str,
+    known: Mapping[str, Relationship],
+    catalog: Catalog,
+    errors: QueryErrors,
+) -> tuple[Step, ...]:
+    paths = value.split(",") if value else []
+    if len(paths) > MAX_PATHS:
+        detail = f"{PARAMETER} has {len(paths)} paths; at most {MAX_PATHS} are allowed."
+        errors.add(PARAMETER, detail, code=TOO_MUCH)
+        return ()
+    root: _Tree = {}
+    for path in paths:
+        if path.count(".") >= MAX_STEPS:
+            detail = f"{quote(path)} has too many steps; at most {MAX_STEPS} are allowed."
+            errors.add(PARAMETER, detail, code=TOO_MUCH)
+            return ()
+        tree, of_type, its = root, type_name, known
+        for name in path.split("."):
+            relationship = its.get(name)
+            if relationship is None:
+                detail = _unknown(name, of_type, its)
+                errors.add(PARAMETER, detail, code="unknown_relationship")
+                return ()
+            tree = tree.setdefault(relationship, {})
+            target = catalog.target(relationship)
+            of_type, its = target.type, catalog.relationships_of(target)
+    return _steps(root)
+
+
+def _unknown(name: str, type_name: str, known: Mapping[str, Relationship]) -> str:
+    detail = f"Unknown relationship {quote(name)} of {type_name}."
+    if not known:
+        return f"{detail} {type_name} has no relationships."
+    similar = suggest_attribute(name, known)
+    return f"{detail}{did_you_mean(similar)} Known: {', '.join(known)}."
+
+
+def _steps(tree: _Tree) -> tuple[Step, ...]:
+    return tuple(Step(relationship, _steps(more)) for relationship, more in tree.items())
+
+
+def check_count(
+    steps: tuple[Step, ...], sources: int, errors: QueryErrors, *, already: int = 0
+) -> None:
+    """Add an error if the steps may include too many resources.
+
+    `sources` is the page size. `already` is the number of resources that are included before them.
+    """
+    if (most := already + _most_included(steps, sources)) > MAX_INCLUDED:
+        detail = (
+            f"{PARAMETER} may include {most:,} resources; at most {MAX_INCLUDED:,} are allowed. "
+            "Send a smaller page[size] or fewer paths."
+        )
+        errors.add(PARAMETER, detail, code=TOO_MUCH)
+
+
+def _most_included(steps: tuple[Step, ...], sources: int) -> int:
+    """The sum over all steps of the resources that each leads to at most."""
+    total = 0
+    for step in steps:
+        reached = sources * (LINKED_AT_MOST if isinstance(step.relationship, ToMany) else 1)
+        total += reached + _most_included(step.steps, reached)
+    return total

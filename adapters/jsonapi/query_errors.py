@@ -1,0 +1,81 @@
+"""The errors of one query, and the texts that they share."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Final
+
+from adapters.jsonapi.errors import ErrorObject, RequestError
+from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
+
+_LONGEST_QUOTED: Final = 100
+_MOST_QUOTED: Final = 10
+_LONGEST_PARAMETER: Final = 250
+"""Clients look for `source.parameter` by its exact name; none that exists is longer."""
+
+
+def truncate(text: str, longest: int = _LONGEST_QUOTED) -> str:
+    """What a client sent, as an error repeats it."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def quote(text: str) -> str:
+    """What a client sent, truncated and in quotation marks."""
+    return f"'{truncate(text)}'"
+
+
+def _quote_all(names: list[str]) -> str:
+    """The first of the names, quoted."""
+    listed = ", ".join(map(quote, names[:_MOST_QUOTED]))
+    more = len(names) - _MOST_QUOTED
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def did_you_mean(*names: str | None) -> str:
+    """A question that names the suggestions; empty if there is none."""
+    found = [quote(name) for name in names if name]
+    return f" Did you mean {', '.join(found)}?" if found else ""
+
+
+def query_error(
+    code: str, detail: str, *, parameter: str | None = None, **more: Any
+) -> ErrorObject:
+    """An error object (400) about a query parameter, or about the query as a whole."""
+    named = parameter and truncate(parameter, _LONGEST_PARAMETER)
+    return ErrorObject(status=400, code=code, detail=detail, parameter=named, **more)
+
+
+class QueryErrors:
+    """Collects the errors of one query, so that all of them are reported together."""
+
+    def __init__(self) -> None:
+        self._errors: list[ErrorObject] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
+    def __iter__(self) -> Iterator[ErrorObject]:
+        return iter(self._errors)
+
+    def add(
+        self, parameter: str, detail: str, *, code: str = "invalid_parameter", **more: Any
+    ) -> None:
+        """Add an error about a parameter."""
+        self._errors.append(query_error(code, detail, parameter=parameter, **more))
+
+    def add_unknown(
+        self, parameter: str, names: Iterable[str], known: Collection[str], **more: Any
+    ) -> None:
+        """Add one error for all of the names that are not known, with suggestions.
+
+        It is one error, so that the response does not grow larger than the request.
+        """
+        if unknown := [name for name in dict.fromkeys(names) if name not in known]:
+            which = "attribute" if len(unknown) == 1 else "attributes"
+            similar = (suggest_attribute(name, known) for name in unknown[:MAX_SUGGESTIONS])
+            detail = f"Unknown {which} {_quote_all(unknown)}.{did_you_mean(*similar)}"
+            detail += f" Known: {', '.join(known)}."
+            self.add(parameter, detail, code="unknown_attribute", **more)
+
+    def raise_all(self) -> None:
+        """Raises RequestError (400) with all errors, if there are any."""
+        if self._errors:
+            raise RequestError(*self._errors)
