@@ -5,14 +5,23 @@ No type of resource is known here; a table of collections says which there are.
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError, to_request_error
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.jsonapi.kinds import MAX_KEY, Id
+from adapters.jsonapi.linkage import (
+    Linkage,
+    Linkages,
+    partial_errors,
+    related_not_found,
+    type_errors,
+)
 from adapters.jsonapi.operation_objects import (
     MAX_OPERATIONS,
     RESULTS,
@@ -29,17 +38,21 @@ from adapters.jsonapi.resource_objects import (
     other_type,
     parsed,
 )
-from application.access import Action, Principal, required_scopes
+from application.access import Action, Principal, relationship_scopes, required_scopes
 from application.operations import (
     Change,
+    ChangeLinks,
     Create,
     CreatedBy,
     Delete,
+    LinkAction,
     Operation,
     OperationRefused,
     Results,
+    SetReference,
 )
 from application.ports import Subject
+from application.relationships import RelatedNotFound, Relationship, ToOne
 from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
@@ -92,6 +105,7 @@ def read(
     collections: Collections,
     locate: ResolveHref,
     principal: Principal | None,
+    catalog: Catalog = NO_RELATIONSHIPS,
 ) -> Batch:
     """The operations of a request's document.
 
@@ -100,13 +114,15 @@ def read(
     (409), attributes. Raises InsufficientScope after the check of the structure if the principal
     lacks a scope that an operation requires; without access control, `principal` is None.
     """
-    sent = OperationsParser(locate).operations(parsed(text, most=MAX_MEMBERS))
+    sent = OperationsParser(locate, catalog).operations(parsed(text, most=MAX_MEMBERS))
     if principal:
-        principal.require_scopes(scope for one in sent for scope in _scopes(one, collections))
-    for check in (_missing_targets, _client_generated_ids, _check_identity):
+        principal.require_scopes(
+            scope for one in sent for scope in _scopes(one, collections, catalog)
+        )
+    for check in (_missing_targets, _client_generated_ids, _partial_linkage, _check_identity):
         if problems := [each for one in sent for each in check(one, collections)]:
             raise RequestError(*problems)
-    return Batch(sent, _to_operations(sent, collections))
+    return Batch(sent, _to_operations(sent, collections, catalog))
 
 
 def results(batch: Batch, came: Results, collections: Collections) -> bytes:
@@ -127,11 +143,18 @@ _ANY_ID: Final = Id()
 _ACTIONS: Final = {"add": Action.CREATE, "update": Action.CHANGE, "remove": Action.DELETE}
 
 
-def _scopes(sent: OperationObject, collections: Collections) -> tuple[str, ...]:
+def _scopes(sent: OperationObject, collections: Collections, catalog: Catalog) -> Iterator[str]:
     """The scopes of the equivalent single request; none if the target does not exist."""
     if isinstance(sent.target, MissingTarget) or sent.target.type not in collections:
-        return ()
-    return required_scopes(sent.target.type, _ACTIONS[sent.op])
+        return
+    relationships = catalog.relationships.get(sent.target.type, {})
+    if target := sent.target.relationship:
+        yield from relationship_scopes(relationships[target.name], Action.CHANGE)
+        return
+    yield from required_scopes(sent.target.type, _ACTIONS[sent.op])
+    for name in sent.data.linkages if sent.data else ():
+        if name in relationships:
+            yield from relationship_scopes(relationships[name], Action.CREATE)
 
 
 def _missing_targets(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
@@ -160,10 +183,18 @@ def _client_generated_ids(sent: OperationObject, _: Collections) -> Iterator[Err
         yield problem
 
 
+def _partial_linkage(sent: OperationObject, _: Collections) -> Iterator[ErrorObject]:
+    if sent.op == "update" and sent.data:
+        yield from partial_errors(sent.data.linkages.values())
+
+
 def _check_identity(sent: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
     target, data = sent.found, sent.data
+    if sent.linkage:
+        yield from type_errors([sent.linkage])
     if data is None:
         return
+    yield from type_errors(data.linkages.values())
     if target.type not in collections:
         yield other_type(data, "No collection has this type.")
     elif data.type != target.type:
@@ -173,7 +204,9 @@ def _check_identity(sent: OperationObject, collections: Collections) -> Iterator
         yield other_id(data, "The id must be that of the target.")
 
 
-def _to_operations(sent: Sequence[OperationObject], collections: Collections) -> list[Operation]:
+def _to_operations(
+    sent: Sequence[OperationObject], collections: Collections, catalog: Catalog
+) -> list[Operation]:
     """The commands of the operations.
 
     Raises RequestError with the errors of all invalid operations, or else with every other error.
@@ -182,7 +215,12 @@ def _to_operations(sent: Sequence[OperationObject], collections: Collections) ->
     refusals: list[tuple[OperationObject, RosterError]] = []
     for each in sent:
         try:
-            found.append(_to_operation(each, collections[each.found.type]))
+            collection = collections[each.found.type]
+            if (target := each.found.relationship) and each.linkage:
+                relationship = catalog.relationships[each.found.type][target.name]
+                found.append(_change_of(relationship, each, each.linkage, collection.resource))
+            else:
+                found.append(_to_operation(each, collection))
         except RosterError as error:
             # Its traceback refers to this list: they would keep each other, and the document.
             refusals.append((each, error.with_traceback(None)))
@@ -210,11 +248,41 @@ def _to_operation(sent: OperationObject, collection: Collection) -> Operation:
     target, expected, resource = sent.found, _expected(sent.version), collection.resource
     if sent.data is None:
         return Delete(target.type, _id_or_creation(target, resource), expected)
+    linkages = sent.data.linkages
+    related = {name: each.keys for name, each in linkages.items() if each.field.is_many}
+    to_one = {name: each.key for name, each in linkages.items() if not each.field.is_many}
+    created = {name: key for name, key in to_one.items() if isinstance(key, CreatedBy)}
+    known = {name: key for name, key in to_one.items() if name not in created}
+    attributes, read_only = resource.load(sent.data.fields, partial=sent.op != "add")
     if sent.op == "add":
-        new = collection.new(*resource.load(sent.data.fields, partial=False))
-        return Create(target.type, new)
-    changes = collection.changes(*resource.load(sent.data.fields, partial=True))
-    return Change(target.type, _id_or_creation(target, resource), changes, expected)
+        new = collection.new({**attributes, **known}, read_only)
+        return Create(target.type, new, related, created)
+    changes = collection.changes({**attributes, **known}, read_only)
+    which = _id_or_creation(target, resource)
+    return Change(target.type, which, changes, expected, related, created)
+
+
+def _change_of(
+    relationship: Relationship, sent: OperationObject, linkage: Linkage, resource: Resource
+) -> Operation:
+    """The command of an operation on a relationship."""
+    target = sent.found
+    which = _id_or_creation(target, resource)
+    if isinstance(relationship, ToOne):
+        expected = _expected(sent.version)
+        return SetReference(target.type, which, relationship, linkage.key, expected)
+    keys = linkage.keys
+    action = _LINK_ACTIONS[sent.op]
+    if action is LinkAction.REMOVE:  # what cannot exist is not related
+        keys = [each for each in keys if not isinstance(each, int) or each > 0]
+    return ChangeLinks(target.type, which, relationship, action, keys)
+
+
+_LINK_ACTIONS: Final = {
+    "add": LinkAction.ADD,
+    "update": LinkAction.REPLACE,
+    "remove": LinkAction.REMOVE,
+}
 
 
 def _id_or_creation(target: Target, resource: Resource) -> int | CreatedBy:
@@ -232,6 +300,8 @@ def _expected(version: int | str | None) -> Container[int] | None:
 
 def _to_request_error(sent: OperationObject, error: RosterError) -> RequestError:
     """A refusal of the domain, with pointers to where the operation has what is at fault."""
+    if isinstance(error, RelatedNotFound):
+        return RequestError(*related_not_found(error, _linkages(sent)))
     place = _pointer_for(sent, error)
     version = sent.version
     if isinstance(error, Stale) and isinstance(version, str) and not names_version(version):
@@ -241,12 +311,25 @@ def _to_request_error(sent: OperationObject, error: RosterError) -> RequestError
         return RequestError(
             ErrorObject(status=412, code="precondition_failed", detail=detail, pointer=place)
         )
-    found = to_request_error(error, sent.data.pointer_to if sent.data else lambda _: None)
+    found = to_request_error(error, partial(_pointer_to, sent))
     return RequestError(
         *(replace(each, pointer=each.pointer or place, header=None) for each in found.errors),
         headers=found.headers,
         omitted=found.omitted,
     )
+
+
+def _pointer_to(sent: OperationObject, field: str) -> str | None:
+    """The pointer to a field of the operation."""
+    if sent.linkage:
+        return sent.linkage.at if field == sent.linkage.field.name else None
+    return sent.data.pointer_to(field) if sent.data else None
+
+
+def _linkages(sent: OperationObject) -> Linkages:
+    if sent.linkage:
+        return {sent.linkage.field.name: sent.linkage}
+    return sent.data.linkages if sent.data else {}
 
 
 def _pointer_for(sent: OperationObject, error: RosterError) -> str:

@@ -4,13 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.linkage import Linkage
+from adapters.jsonapi.resource import RelationshipField
 from adapters.jsonapi.resource_objects import ResourceObject, StructureValidator
+from adapters.jsonapi.suggestions import suggest_attribute
 
 MAX_OPERATIONS: Final = 100
 MAX_VERSION_LENGTH: Final = 4096
 """The most characters of a version: enough for a hundred entity tags."""
 OPERATIONS: Final = "atomic:operations"
 RESULTS: Final = "atomic:results"
+LINKAGE: Final = "relationships"
+"""The part of a URL before the name of a relationship."""
 _FORBIDDEN_MEMBERS: Final = ("data", "included", "errors", RESULTS)
 
 
@@ -19,7 +25,8 @@ class Target:
     """What an operation is about: a collection, or one resource by its id or its local identity.
 
     `created_by` is the position of the operation that created the local identity. The target is
-    `inferred` if only the data of the operation names it.
+    `inferred` if only the data of the operation names it. With a `relationship`, the target is
+    that relationship of the resource.
     """
 
     pointer: str
@@ -28,6 +35,7 @@ class Target:
     lid: str | None = None
     created_by: int | None = None
     inferred: bool = False
+    relationship: RelationshipField | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class OperationObject:
     """An operation object as it was sent, of sound structure; what it says is not judged yet.
 
     `at` is its JSON Pointer. `version` is that of its meta: a number, or text as in If-Match.
+    `linkage` is the data of an operation on a relationship.
     """
 
     at: str
@@ -50,6 +59,7 @@ class OperationObject:
     target: Target | MissingTarget
     data: ResourceObject | None
     version: int | str | None
+    linkage: Linkage | None = None
 
     @property
     def found(self) -> Target:
@@ -65,9 +75,10 @@ ResolveHref = Callable[[str], tuple[str, str | None] | None]
 class OperationsParser:
     """Reads the operations of one document, keeping all faults of structure."""
 
-    def __init__(self, locate: ResolveHref) -> None:
+    def __init__(self, locate: ResolveHref, catalog: Catalog = NO_RELATIONSHIPS) -> None:
         self._locate = locate
-        self._structure = StructureValidator(lambda: _EXAMPLE)
+        self._catalog = catalog
+        self._structure = StructureValidator(lambda: _EXAMPLE, catalog, self._created)
         self._made: dict[tuple[str, str], int] = {}
         self._readers = {"add": self._add, "update": self._update, "remove": self._remove}
 
@@ -91,6 +102,10 @@ class OperationsParser:
     def _add_error(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
         self._structure.add_error(pointer, detail, code=code)
 
+    def _created(self, named: str, lid: str) -> int | None:
+        """The position of the earlier operation that creates the resource of a type and a lid."""
+        return self._made.get((named, lid))
+
     def _operation(self, value: Any, position: int) -> OperationObject | None:
         at = f"/{OPERATIONS}/{position}"
         if not self._structure.is_object(value, at, "An operation"):
@@ -104,10 +119,33 @@ class OperationsParser:
             return OperationObject(at, op or "", target, None, version)
         if (read := self._readers.get(op or "")) is None:
             return None
+        if target and target.relationship:
+            linkage = self._linkage(value, at, op or "", target.relationship, version)
+            return OperationObject(at, op or "", target, None, version, linkage)
         found, data = read(value, at, target)
         if op == "add" and data and data.lid is not None:
             self._name(data, position)
         return OperationObject(at, op or "", found, data, version)
+
+    def _linkage(
+        self,
+        operation: dict[str, Any],
+        at: str,
+        op: str,
+        relationship: RelationshipField,
+        version: int | str | None,
+    ) -> Linkage | None:
+        """The data of an operation on a relationship."""
+        if relationship.is_many and version is not None:
+            detail = f"A change of {relationship.name} does not change the version of its resource."
+            self._add_error(f"{at}/meta/version", f"{detail} Omit it.")
+        if not relationship.is_many and op != "update":
+            detail = f"{relationship.name} relates to at most one resource. op must be update."
+            self._add_error(f"{at}/op", detail)
+        if "data" not in operation:
+            self._add_error(at, "The member data is missing.", code="missing_member")
+            return None
+        return self._structure.linkages.parse({"data": operation["data"]}, at, relationship)
 
     def _version(self, operation: dict[str, Any], at: str) -> int | str | None:
         meta = self._structure.member(operation, at, "meta", dict) or {}
@@ -137,16 +175,29 @@ class OperationsParser:
             self._add_error(at, "A ref must have either id or lid.")
         found_id = self._structure.member(ref, at, "id", str)
         lid = self._structure.member(ref, at, "lid", str)
-        relationship = self._structure.member(ref, at, "relationship", str)
-        if relationship is not None:
-            return MissingTarget(f"{at}/relationship", "There is no such relationship.")
-        return self._target_of(at, named or "", found_id, lid)
+        name = self._structure.member(ref, at, "relationship", str)
+        found = self._target_of(at, named or "", found_id, lid)
+        if name is None:
+            return found
+        return self._relationship_of(found, name, f"{at}/relationship")
+
+    def _relationship_of(self, target: Target, name: str, at: str) -> Target | MissingTarget:
+        """A relationship of a resource. `at` is the pointer of its name."""
+        resource = self._catalog.resources.get(target.type)
+        if resource is None:
+            return MissingTarget(target.pointer, "No collection has this type.")
+        if (relationship := resource.relationships.get(name)) is None:
+            similar = suggest_attribute(name, resource.relationships)
+            question = f" Did you mean '{similar}'?" if similar else ""
+            detail = f"{target.type} have no such relationship.{question}"
+            return MissingTarget(at, detail)
+        return replace(target, relationship=relationship)
 
     def _target_of(self, at: str, named: str, found_id: str | None, lid: str | None) -> Target:
         """One resource; its local identity must have been given by an operation before."""
         if found_id is not None or lid is None:
             return Target(at, named, found_id)
-        created_by = self._made.get((named, lid))
+        created_by = self._created(named, lid)
         if created_by is None:
             detail = "No earlier operation creates a resource with this lid."
             self._add_error(f"{at}/lid", detail, code="unknown_lid")
@@ -154,7 +205,20 @@ class OperationsParser:
 
     def _resolve_href(self, href: str, at: str) -> Target | MissingTarget:
         found = self._locate(href)
-        return Target(at, *found) if found else MissingTarget(at, "There is nothing at this URL.")
+        if found is None:
+            return MissingTarget(at, "There is nothing at this URL.")
+        named, path = found
+        if path is None or "/" not in path:
+            return Target(at, named, path)
+        key, *below = path.split("/")
+        target = Target(at, named, key)
+        if len(below) == 2 and below[0] == LINKAGE:
+            return self._relationship_of(target, below[1], at)
+        resource = self._catalog.resources.get(named)
+        if resource and len(below) == 1 and below[0] in resource.relationships:
+            detail = f"Related resources are not changed at this URL. Use …/{LINKAGE}/{below[0]}."
+            self._add_error(at, detail)
+        return MissingTarget(at, "There is nothing at this URL.")
 
     def _name(self, data: ResourceObject, position: int) -> None:
         """Remember who gives a local identity: once in a document."""
@@ -168,7 +232,10 @@ class OperationsParser:
         if data is None:
             return _NOTHING
         id_required = not new and "lid" not in data
-        return self._structure.resource(data, f"{at}/data", id_required=id_required)
+        named = data.get("type")
+        resource = self._catalog.resources.get(named) if isinstance(named, str) else None
+        known = resource.relationships if resource else {}
+        return self._structure.resource(data, f"{at}/data", known, id_required=id_required)
 
     def _add(
         self, operation: dict[str, Any], at: str, target: Target | None

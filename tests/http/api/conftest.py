@@ -19,12 +19,15 @@ from structlog.testing import capture_logs
 from adapters.api import ApiConfig, api
 from adapters.api.collection import ApiResource
 from adapters.api.errors import error_codes
+from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.memory.audit import MemoryEventReader
+from adapters.memory.links import MemoryLinkReader, Pairs, RelatedEntities
 from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
+from adapters.resources.groups import GROUPS as GROUP_DECLARATION
 from adapters.resources.users import USERS as DECLARATION
 from adapters.web.app import create_app
 from adapters.web.bearer import Authenticate
@@ -36,9 +39,13 @@ from adapters.web.security_headers import ResponseHeaders
 from application.audit import Event, History
 from application.commands import Commands
 from application.entities import AnyType
+from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.keys import Keys
 from application.ports import Context, Reader, UnitOfWork
 from application.queries import Queries
+from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
+from application.relationship_queries import RelationshipQueries
+from application.relationships import Association, Relationships
 from application.units import retrying
 from application.users import USER_TYPE
 
@@ -46,11 +53,13 @@ from application.users import USER_TYPE
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-CODES = error_codes([USER_TYPE])
+CODES = error_codes([USER_TYPE, GROUP_TYPE])
+RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
 JSONAPI = "application/vnd.api+json"
 USERS = "/api/v1/users"
 TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included", "atomic:results"}
-LINKS = {"self", "describedby", "first", "prev", "next", "last"}
+GROUPS = "/api/v1/groups"
+LINKS = {"self", "related", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
 
@@ -109,13 +118,46 @@ def _check_document(document: Any) -> None:
         for link in document["links"].values():
             assert link is None or isinstance(link["href"] if isinstance(link, dict) else link, str)
     data = document.get("data", [])
-    objects = data if isinstance(data, list) else [data]
+    objects = data if isinstance(data, list) else [] if data is None else [data]
+    resources = [each for each in objects if "attributes" in each]
     for found in objects:
-        assert found.keys() <= {"type", "id", "attributes", "links", "meta"}
-        assert isinstance(found["type"], str)
-        assert isinstance(found["id"], str)
-        assert not found["attributes"].keys() & {"type", "id"}
+        if "attributes" in found:
+            _check_resource(found)
+        else:
+            assert {"type", "id"} <= found.keys() <= {"type", "id", "meta"}
     assert len({(o["type"], o["id"]) for o in objects}) == len(objects)
+    if "included" in document:
+        _check_included(resources, objects, document["included"])
+
+
+def _check_resource(found: Any) -> None:
+    assert {"type", "id", "attributes"} <= found.keys()
+    assert found.keys() <= {"type", "id", "attributes", "relationships", "links", "meta"}
+    assert isinstance(found["type"], str)
+    assert isinstance(found["id"], str)
+    fields = [*found["attributes"], *found.get("relationships", {})]
+    assert len(fields) == len({*fields, "type", "id"}) - 2
+    for name, related in found.get("relationships", {}).items():
+        url = found["links"]["self"]
+        assert related["links"]["self"] == f"{url}/relationships/{name}"
+        assert related["links"]["related"] == f"{url}/{name}"
+        assert ("next" in related["links"]) == isinstance(related.get("data"), list)
+
+
+def _check_included(resources: Any, objects: Any, included: Any) -> None:
+    """No resource twice, and each is linked to the primary data (#document-compound-documents)."""
+    for found in included:
+        _check_resource(found)
+    names = [(each["type"], each["id"]) for each in (*resources, *included)]
+    assert len(names) == len(set(names))
+    linked = {(each["type"], each["id"]) for each in objects if "attributes" not in each}
+    for each in (*resources, *included):
+        for related in each.get("relationships", {}).values():
+            data = related.get("data") or []
+            linked |= {(i["type"], i["id"]) for i in (data if isinstance(data, list) else [data])}
+    if all("relationships" in each for each in (*resources, *included)):
+        for each in included:
+            assert (each["type"], each["id"]) in linked or not resources
 
 
 def _check_errors(response: Any, errors: Any, sent: Any) -> None:
@@ -168,6 +210,12 @@ class CurrentStore:
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
         return self.store.rows(entity_type)
 
+    def related(self, entity_type: AnyType) -> RelatedEntities:
+        return self.store.related(entity_type)
+
+    def pairs(self, association: Association) -> Pairs:
+        return self.store.pairs(association)
+
     @property
     def events(self) -> Mapping[int, Event]:
         return self.store.events
@@ -197,7 +245,7 @@ def current() -> CurrentStore:
 @pytest.fixture(autouse=True)
 def store(clock: TickingClock, current: CurrentStore) -> MemoryStore:
     """The store of this test, with nothing in it."""
-    current.store = MemoryStore(clock)
+    current.store = MemoryStore(clock, relationships=RELATIONSHIPS)
     return current.store
 
 
@@ -228,13 +276,24 @@ def build(current: CurrentStore) -> Build:
         )
         cursors = Cursors(Keys(lambda: b"a secret"))
         run = retrying(begin or current.begin)
-        users = reader or MemoryReader(USER_TYPE, current)
-        history = History(USER_TYPE, MemoryEventReader(current), users.get)
-        resource = ApiResource(
-            USER_TYPE, DECLARATION, Queries(USER_TYPE, users), history, partial(Commands, USER_TYPE)
-        )
+        readers: dict[AnyType, Reader[Any]] = {
+            USER_TYPE: reader or MemoryReader(USER_TYPE, current),
+            GROUP_TYPE: MemoryReader(GROUP_TYPE, current),
+        }
+        resources = [
+            ApiResource(
+                each,
+                declaration,
+                Queries(each, readers[each], relationships=RELATIONSHIPS),
+                History(each, MemoryEventReader(current), readers[each].get),
+                partial(Commands, each, relationships=RELATIONSHIPS, replaceable=LINKS_AT_ONCE),
+            )
+            for each, declaration in ((USER_TYPE, DECLARATION), (GROUP_TYPE, GROUP_DECLARATION))
+        ]
+        queries = RelationshipQueries(readers, MemoryLinkReader(current), RELATIONSHIPS)
+        related = ApiRelationships(RELATIONSHIPS, queries, RelationshipCommands)
         check_origin = openness.check_origin if openness else None
-        inbound = api([resource], run, cursors, terms, authenticate, limit, check_origin)
+        inbound = api(resources, related, run, cursors, terms, authenticate, limit, check_origin)
         app = create_app(
             [*inbound.blueprints, health(ready), metrics(kept)],
             render_error=inbound.say,
