@@ -141,6 +141,7 @@ _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", st
 
 _ENVELOPE: Final = frozenset(("", "/data"))
 """The pointers of the errors that an example of the whole document explains."""
+_EXPLAINED: Final = frozenset(("invalid_document", "missing_member", "wrong_json_type"))
 
 
 def example_document(resource: Resource, resource_id: str | None = None) -> str:
@@ -192,7 +193,7 @@ class StructureValidator:
         if not self._errors:
             return
         for position, error in enumerate(self._errors):
-            if error.pointer in _ENVELOPE:
+            if error.pointer in _ENVELOPE and error.code in _EXPLAINED:
                 detail = f"{error.detail} Send a document such as {self._example()}."
                 self._errors[position] = replace(error, detail=detail)
                 break

@@ -335,3 +335,27 @@ def create(client: FlaskClient) -> Create:
         return response.json["data"]  # type: ignore[no-any-return, index]
 
     return created
+
+
+@pytest.fixture
+def create_group(client: FlaskClient) -> Create:
+    """Creates a group over HTTP, with members by their ids, and returns its resource object."""
+    number = iter(range(10**6))
+
+    def created(**attributes: Any) -> dict[str, Any]:
+        members, owner = attributes.pop("members", ()), attributes.pop("owner", None)
+        given = {"name": f"Group {next(number)}", **attributes}
+        relationships: dict[str, Any] = {"members": {"data": identifiers("users", *members)}}
+        if owner:
+            relationships["owner"] = {"data": {"type": "users", "id": owner}}
+        document = {"data": {"type": "groups", "attributes": given, "relationships": relationships}}
+        response = client.post(GROUPS, json=document)
+        assert response.status_code == 201, response.text
+        return response.json["data"]  # type: ignore[no-any-return, index]
+
+    return created
+
+
+def identifiers(kind: str, *ids: str) -> list[dict[str, str]]:
+    """Resource identifier objects."""
+    return [{"type": kind, "id": each} for each in ids]
