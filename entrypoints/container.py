@@ -45,7 +45,12 @@ from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommand
 from application.relationship_queries import RelationshipQueries
 from application.relationships import Relationships, ToMany
 from application.units import retrying
-from entrypoints.resources import RESOURCES, RegisteredResource, make_relationships
+from entrypoints.resources import (
+    RESOURCES,
+    RegisteredResource,
+    make_relationships,
+    make_tables,
+)
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,7 +102,7 @@ def make_sql_store(
     engine: "Engine", clock: Clock, resources: Resources, answer_bytes: int
 ) -> SqlStore:
     """Make the store with the tables of the resources."""
-    return SqlStore(engine, clock, [each.table for each in resources], answer_bytes)
+    return SqlStore(engine, clock, make_tables(resources), answer_bytes)
 
 
 def make_memory_store(clock: Clock, answer_bytes: int, resources: Resources) -> MemoryStore:
@@ -112,7 +117,13 @@ def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader
 
 def make_sql_readers(resources: Resources, engine: "Engine") -> list[Reader[Any]]:
     """Make the readers of the resources, in their order."""
-    return [SqlReader(each.table, engine) for each in resources]
+    tables = make_tables(resources)
+    return [SqlReader(each.table, engine, tables.searchable(each.type)) for each in resources]
+
+
+def make_sql_link_reader(resources: Resources, engine: "Engine") -> LinkReader:
+    """Make the reader of the pairs."""
+    return SqlLinkReader(make_tables(resources), engine)
 
 
 def make_sql_exporters(resources: Resources, engine: "Engine") -> list[SqlCsvExporter]:
@@ -245,7 +256,7 @@ class Container(containers.DeclarativeContainer):
     link_reader = providers.Selector(
         settings.provided.store,
         memory=providers.Singleton(MemoryLinkReader, memory_store),
-        sql=providers.Singleton(SqlLinkReader, engine),
+        sql=providers.Singleton(make_sql_link_reader, resources, engine),
     )
     event_reader = providers.Selector(
         settings.provided.store,

@@ -8,8 +8,8 @@ from adapters.jsonapi.resource import Resource
 from adapters.resources.groups import GROUPS
 from adapters.resources.users import USERS
 from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
-from adapters.sql.links import LinkTable
 from adapters.sql.repository import EntityTable
+from adapters.sql.tables import LinkTable, Tables
 from adapters.sql.users import USERS_TABLE
 from application.entities import AnyType
 from application.groups import GROUP_TYPE, OWNER
@@ -40,6 +40,16 @@ def make_relationships(resources: Iterable[RegisteredResource]) -> Relationships
     associations = (link.association for each in resources for link in each.links)
     references = (reference for each in resources for reference in each.references)
     return Relationships(*associations, *references)
+
+
+def make_tables(resources: Iterable[RegisteredResource]) -> Tables:
+    """Make the registry of the tables of the resources and of their relationships."""
+    resources = [*resources]
+    return Tables(
+        [each.table for each in resources],
+        [link for each in resources for link in each.links],
+        [reference for each in resources for reference in each.references],
+    )
 
 
 RESOURCES: Final = (

@@ -1,11 +1,12 @@
 """The pairs of associations in dicts."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from application.audit import AuditLog
 from application.entities import AnyType
+from application.link_events import record_change, record_pairs, record_removal
 from application.ports import ConcurrentUpdate, LinkChange, LinkedEntities, LinkReader, Links
 from application.relationships import Association, ToMany
 
@@ -87,14 +88,7 @@ class MemoryLinks(Links):
                 if self._pairs.remove(relationship, source_id, each)
             ],
         )
-        self._audit.record_links(
-            relationship.source,
-            source_id,
-            relationship.name,
-            added=change.added,
-            removed=change.removed,
-        )
-        self._record_inverse(source_id, change)
+        record_change(self._audit, relationship, source_id, change)
         return change
 
     def lock(self, source_id: int, *, limit: int) -> Sequence[int]:
@@ -104,7 +98,7 @@ class MemoryLinks(Links):
         ids = self.lock(source_id, limit=limit)
         for each in ids:
             self._pairs.remove(self._relationship, source_id, each)
-        self._record_inverse(source_id, LinkChange(removed=ids))
+        record_removal(self._audit, self._relationship, source_id, ids)
         return len(ids)
 
     def add_pairs(self, pairs: Sequence[tuple[int, int]]) -> int:
@@ -114,31 +108,11 @@ class MemoryLinks(Links):
             for source, target in dict.fromkeys(pairs)
             if self._pairs.add(relationship, source, target)
         ]
-        for end, ids_by_source in (
-            (relationship, _grouped(new)),
-            (relationship.inverse, _grouped((target, source) for source, target in new)),
-        ):
-            for source_id, ids in ids_by_source.items():
-                self._audit.record_links(end.source, source_id, end.name, added=ids)
+        record_pairs(self._audit, relationship, new)
         return len(new)
 
     def first(self, source_ids: Collection[int], *, limit: int) -> Mapping[int, LinkedEntities]:
         return first_linked(self._pairs, self._relationship, self._rows, source_ids, limit)
-
-    def _record_inverse(self, source_id: int, change: LinkChange) -> None:
-        inverse = self._relationship.inverse
-        for target_id in change.added:
-            self._audit.record_links(inverse.source, target_id, inverse.name, added=[source_id])
-        for target_id in change.removed:
-            self._audit.record_links(inverse.source, target_id, inverse.name, removed=[source_id])
-
-
-def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
-    """The second ids by the first, both ascending."""
-    grouped: dict[int, list[int]] = {}
-    for first, second in sorted(pairs):
-        grouped.setdefault(first, []).append(second)
-    return grouped
 
 
 class Committed(Protocol):

@@ -99,6 +99,7 @@ _Meaning = Callable[[], Unavailable]
 _POSTGRESQL: Mapping[str, _Meaning] = {
     "40001": ConcurrentUpdate,  # serialization_failure
     "40P01": ConcurrentUpdate,  # deadlock_detected
+    "23503": ConcurrentUpdate,  # foreign_key_violation: another unit deleted or related an entity
     "2200H": Unavailable,  # sequence_generator_limit_exceeded: no ids are left
     "25006": WritesRefused,  # read_only_sql_transaction
     "42P01": NotMigrated,  # undefined_table
@@ -139,6 +140,8 @@ _PRIMARY_CODE = 0xFF
 _MARIADB: Mapping[int, _Meaning] = {
     1020: ConcurrentUpdate,  # ER_CHECKREAD: changed since the snapshot was taken
     1213: ConcurrentUpdate,  # ER_LOCK_DEADLOCK
+    1451: ConcurrentUpdate,  # ER_ROW_IS_REFERENCED_2: another unit related an entity
+    1452: ConcurrentUpdate,  # ER_NO_REFERENCED_ROW_2: another unit deleted an entity
     1290: WritesRefused,  # ER_OPTION_PREVENTS_STATEMENT: --read-only
     1792: WritesRefused,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     1836: WritesRefused,  # ER_READ_ONLY_MODE
@@ -343,7 +346,10 @@ def _sqlite_meaning(error: sqlite3.Error) -> _Meaning | None:
     if str(error).endswith(" already exists"):
         return ForeignTable
     # An error of the module itself has no code.
-    return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:  # an entity does not exist, or is related
+        return ConcurrentUpdate
+    return _SQLITE.get(code & _PRIMARY_CODE)
 
 
 def _mariadb_meaning(error: pymysql.Error) -> _Meaning | None:

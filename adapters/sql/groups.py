@@ -10,13 +10,20 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from adapters.sql.columns import BigIntId, NullsLowest, Timestamp, text
-from adapters.sql.links import LinkTable
+from adapters.sql.columns import (
+    PREFIX_LENGTH,
+    BigIntId,
+    IndexedPrefix,
+    NullsLowest,
+    Timestamp,
+    text,
+)
 from adapters.sql.metadata import METADATA
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.search import Searchable
+from adapters.sql.tables import LinkTable
 from application.groups import GROUP_TYPE, MEMBERSHIPS
-from domain.groups import NAME_LENGTH, Group
+from domain.groups import DESCRIPTION_LENGTH, NAME_LENGTH, Group
 from domain.text import fold
 
 GROUPS = Table(
@@ -25,19 +32,36 @@ GROUPS = Table(
     Column("id", BigIntId, Identity(always=False), primary_key=True),
     Column("name", text(NAME_LENGTH), nullable=False),
     Column("name_key", text(NAME_LENGTH), nullable=False),
-    Column("description", text()),
-    Column("description_key", text()),
+    Column("description", text(DESCRIPTION_LENGTH)),
+    Column("description_key", text()),  # folding turns a character into up to 18
     Column("owner", BigIntId, ForeignKey("users.id")),
     Column("creation_time", Timestamp, nullable=False),
     Column("update_time", Timestamp, nullable=False),
     Column("version", Integer, nullable=False),
     UniqueConstraint("name_key"),
-    sqlite_autoincrement=True,
+    Index(None, "name", "id"),
+    Index(None, "creation_time", "id"),
+    Index(None, "update_time", "id"),
+    Index(None, "owner", "id"),
+    sqlite_autoincrement=True,  # SQLite would otherwise reuse the id of the last group
     mariadb_engine="InnoDB",
     mariadb_default_charset="utf8mb4",
     mariadb_collate="utf8mb4_nopad_bin",
 )
-Index("ix_groups_owner_id", NullsLowest(GROUPS.c.owner), GROUPS.c.id)
+# Lists break ties by ascending id, so a descending order has an index of its own.
+for _name in ("name", "creation_time", "update_time"):
+    Index(f"ix_groups_{_name}_desc_id", GROUPS.c[_name].desc(), GROUPS.c.id)
+Index("ix_groups_description_id", NullsLowest(GROUPS.c.description), GROUPS.c.id)
+Index(
+    "ix_groups_description_desc_id",
+    NullsLowest(GROUPS.c.description, descending=True),
+    GROUPS.c.id,
+)
+Index(
+    "ix_groups_description_key",
+    IndexedPrefix(GROUPS.c.description_key),
+    mariadb_length=PREFIX_LENGTH,
+)
 
 
 def folded_or_null(value: str | None) -> str | None:
@@ -51,6 +75,7 @@ GROUPS_TABLE = EntityTable(
     Searchable(
         columns=[GROUPS.c[name] for name in Group._fields],
         folded={"name": GROUPS.c.name_key, "description": GROUPS.c.description_key},
+        beginnings={"description": IndexedPrefix(GROUPS.c.description_key)},
         unique=(GROUPS.c.id, GROUPS.c.name_key),
     ),
     derived={
@@ -67,6 +92,9 @@ MEMBERSHIPS_TABLE = LinkTable(
         Column("group_id", BigIntId, ForeignKey("groups.id"), primary_key=True),
         Column("user_id", BigIntId, ForeignKey("users.id"), primary_key=True),
         Index(None, "user_id", "group_id"),
+        sqlite_with_rowid=False,
         mariadb_engine="InnoDB",
+        mariadb_default_charset="utf8mb4",
+        mariadb_collate="utf8mb4_nopad_bin",
     ),
 )

@@ -1,38 +1,336 @@
 """The pairs of associations in tables."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
 
-from sqlalchemy import Column, Engine, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Insert,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    column,
+    delete,
+    func,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
-from application.ports import LinkedEntities, LinkReader
-from application.relationships import Association, ToMany
+from adapters.sql.bulk import insert_rows
+from adapters.sql.compiled import CompiledStatement
+from adapters.sql.connection import RawConnection
+from adapters.sql.failures import VIOLATIONS
+from adapters.sql.id_lists import MAX_ID, IdList, is_among, possible_ids
+from adapters.sql.tables import LinkTable, Tables
+from adapters.sql.transactions import read_connection
+from application.audit import AuditLog
+from application.link_events import record_change, record_pairs, record_removal
+from application.ports import ConcurrentUpdate, LinkChange, LinkedEntities, LinkReader, Links
+from application.relationships import ToMany
+
+Pair = tuple[int, int]
+
+_AT_ONCE: Final = 500
+"""The number of ids that one statement removes: MariaDB would read all pairs for 1000 or more."""
+_COUNT: Final = bindparam("count", type_=Integer())
+_SOURCE: Final = bindparam("source_id", type_=BigInteger())
+_STATEMENTS: Final = 16
 
 
-class LinkTable:
-    """The table of an association.
+class LinkStatements:
+    """The statements about the pairs of an association, from one of its ends."""
 
-    The first column has the id of the source, and the second that of the target. The two are the
-    primary key, in this order, and an index has them in the other order.
-    """
+    def __init__(self, tables: Tables, relationship: ToMany) -> None:
+        self.relationship = relationship
+        link_table = tables.links[relationship.association]
+        self._link_table = link_table
+        table = link_table.table
+        source, target = link_table.ids(relationship)
+        self._source, self._target = source, target
+        self._entities = tables.entities[relationship.target]
+        owner = tables.entities[relationship.source].table
+        of_source = source == _SOURCE
+        self.lock_source = CompiledStatement(
+            select(owner.c.id).where(owner.c.id == _SOURCE).with_for_update()
+        )
+        first = select(target).where(of_source).order_by(target).limit(_COUNT)
+        self.lock_targets = CompiledStatement(first.with_for_update())
+        self.remove = CompiledStatement(
+            delete(table).where(of_source, is_among(target, "ids")).returning(target)
+        )
+        last = bindparam("last", type_=BigInteger())
+        self.remove_to = CompiledStatement(
+            delete(table).where(of_source, target <= last).returning(target)
+        )
+        columns = link_table.columns
+        self.add = {
+            database: CompiledStatement(make(columns)) for database, make in _INSERTS.items()
+        }
+        self.existing = _existing_pairs(columns)
+        self._first = lru_cache(_STATEMENTS)(self._made_first)
 
-    def __init__(self, association: Association, table: Table) -> None:
-        self.association = association
-        self.table = table
-        self.columns = tuple(table.primary_key.columns)
+    @property
+    def columns(self) -> Sequence[Column[Any]]:
+        """The columns of the source and the target of the association."""
+        return self._link_table.columns
 
-    def ids(self, relationship: ToMany) -> tuple[Column[int], Column[int]]:
-        """The column of the entity that has the relationship, and that of the related entity."""
-        source, target = self.columns
-        return (source, target) if relationship.is_source else (target, source)
+    def first(
+        self, connection: RawConnection, source_ids: Collection[int], limit: int
+    ) -> dict[int, LinkedEntities]:
+        """The first related entities of each entity; see LinkReader."""
+        ids = possible_ids(source_ids)
+        if not ids:
+            return {}
+        database = connection.dialect.name
+        values: dict[str, Any] = {"ids": ids, "count": limit + 1, "limit": limit}
+        width = 0
+        if database == "mariadb":
+            width = 1 << (len(ids) - 1).bit_length()
+            values |= {f"id{number}": 0 for number in range(width)}
+            values |= {f"id{number}": each for number, each in enumerate(ids)}
+        rows = self._first(database, width).rows(connection, values)
+        return dict(self._linked(rows, limit))
+
+    def _linked(
+        self, rows: list[Sequence[Any]], limit: int
+    ) -> Iterator[tuple[int, LinkedEntities]]:
+        entity = self._entities.entity
+        position = 1 + self._entities.fields.index("id")
+        entities: dict[int, Any] = {}  # many have the same related entities
+        rows.sort(key=itemgetter(0, position))
+        for source_id, of_source in groupby(rows, key=itemgetter(0)):
+            found = []
+            for row in of_source:
+                entity_id = row[position]
+                if entity_id not in entities:
+                    entities[entity_id] = entity(row[1:])
+                found.append(entities[entity_id])
+            yield source_id, LinkedEntities(found[:limit], more=len(found) > limit)
+
+    def _made_first(self, database: str, width: int) -> CompiledStatement:
+        if database == "mariadb":
+            return CompiledStatement(self._first_of_union(width))
+        make = self._first_lateral if database == "postgresql" else self._first_up_to_bound
+        return CompiledStatement(make())
+
+    def _first_lateral(self) -> Select[Any]:
+        """For PostgreSQL. The join inside is planned for the few rows of one source."""
+        ids = cast(bindparam("ids", type_=IdList()), postgresql.ARRAY(BigInteger))
+        of = func.unnest(ids).table_valued(column("id", BigInteger), name="sources")
+        of = of.render_derived()
+        first = (
+            select(self._target.label("id"))
+            .where(self._source == of.c.id)
+            .order_by(self._target)
+            .limit(_COUNT)
+            .correlate(of)
+            .subquery("first")
+        )
+        entities = self._entities.table
+        columns = [entities.c[name] for name in self._entities.fields]
+        related = (
+            select(*columns)
+            .select_from(first.join(entities, entities.c.id == first.c.id))
+            .correlate(of)
+            .lateral("related")
+        )
+        return select(of.c.id, *related.c).select_from(of.join(related, true()))
+
+    def _first_up_to_bound(self) -> Select[Any]:
+        """For SQLite, which has no LATERAL: the range of ids up to the last one wanted."""
+        of = func.json_each(bindparam("ids", type_=IdList())).table_valued("value", name="sources")
+        source_id = of.c.value
+        others = self._link_table.table.alias("others")
+        source, target = others.c[self._source.name], others.c[self._target.name]
+        last = (
+            select(target)
+            .where(source == source_id)
+            .order_by(target)
+            .limit(1)
+            .offset(bindparam("limit", type_=Integer()))
+            .scalar_subquery()
+        )
+        in_range = and_(self._source == source_id, self._target <= func.coalesce(last, MAX_ID))
+        entities = self._entities.table
+        joined = of.join(self._link_table.table, in_range).join(
+            entities, entities.c.id == self._target
+        )
+        columns = [entities.c[name] for name in self._entities.fields]
+        return select(source_id, *columns).select_from(joined)
+
+    def _first_of_union(self, width: int) -> Select[Any]:
+        """For MariaDB, which has no LATERAL and would read all pairs up to any computed bound."""
+        parts = []
+        for number in range(width):
+            source_id = bindparam(f"id{number}", type_=BigInteger())
+            part = (
+                select(self._source.label("source_id"), self._target.label("id"))
+                .where(self._source == source_id)
+                .order_by(self._target)
+                .limit(_COUNT)
+            )
+            parts.append(select(part.subquery()) if width > 1 else part)
+        first = (union_all(*parts) if width > 1 else parts[0]).subquery("first")
+        entities = self._entities.table
+        columns = [entities.c[name] for name in self._entities.fields]
+        joined = first.join(entities, entities.c.id == first.c.id)
+        return select(first.c.source_id, *columns).select_from(joined)
+
+
+def make_statements(tables: Tables) -> dict[ToMany, LinkStatements]:
+    """Make the statements of both ends of each association."""
+    ends = (end for association in tables.links for end in association.ends)
+    return {end: LinkStatements(tables, end) for end in ends}
+
+
+def _insert_from_arrays(columns: Sequence[Column[Any]]) -> Any:
+    """For PostgreSQL: the parameters are the two lists of ids."""
+    lists = [
+        cast(bindparam(name, type_=IdList()), postgresql.ARRAY(BigInteger))
+        for name in ("sources", "targets")
+    ]
+    ids = [column(name, BigInteger) for name in ("source_id", "target_id")]
+    pairs = func.unnest(*lists).table_valued(*ids, name="pairs").render_derived()
+    return _skipping(postgresql.insert(columns[0].table), columns, select(*pairs.c))
+
+
+def _insert_from_json(columns: Sequence[Column[Any]]) -> Any:
+    """For SQLite: the parameter is the list of pairs."""
+    pairs = func.json_each(bindparam("pairs", type_=IdList())).table_valued("value", name="pairs")
+    ids = [func.json_extract(pairs.c.value, path) for path in ("$[0]", "$[1]")]
+    # SQLite takes ON for a part of the join if there is no WHERE.
+    return _skipping(
+        sqlite.insert(columns[0].table), columns, select(*ids).where(pairs.c.value.is_not(None))
+    )
+
+
+def _skipping(
+    insert: postgresql.Insert | sqlite.Insert, columns: Sequence[Column[Any]], pairs: Select[Any]
+) -> Insert:
+    inserted = insert.from_select([each.name for each in columns], pairs)
+    return inserted.on_conflict_do_nothing().returning(*columns)
+
+
+_INSERTS: Final[Mapping[str, Callable[[Sequence[Column[Any]]], Any]]] = {
+    "postgresql": _insert_from_arrays,
+    "sqlite": _insert_from_json,
+}
+
+
+def _existing_pairs(columns: Sequence[Column[Any]]) -> CompiledStatement:
+    """For MariaDB: the pairs of the association among a list of pairs."""
+    source, target = columns
+    among = func.row(source, target).op("IN")(bindparam("pairs", type_=IdList()))
+    return CompiledStatement(select(source, target).where(among))
+
+
+class SqlLinks(Links):
+    """The pairs of an association in an open transaction, from one of its ends."""
+
+    def __init__(
+        self, statements: LinkStatements, connection: RawConnection, audit: AuditLog
+    ) -> None:
+        self._statements = statements
+        self._relationship = statements.relationship
+        self._connection = connection
+        self._audit = audit
+
+    def change(
+        self, source_id: int, *, add: Collection[int] = (), remove: Collection[int] = ()
+    ) -> LinkChange:
+        added = self._add([(source_id, each) for each in sorted(set(add))])
+        change = LinkChange(
+            sorted(target_id for _, target_id in added), [*self._removed(source_id, remove)]
+        )
+        record_change(self._audit, self._relationship, source_id, change)
+        return change
+
+    def lock(self, source_id: int, *, limit: int) -> Sequence[int]:
+        values: dict[str, Any] = {"source_id": source_id}
+        if self._statements.lock_source.row(self._connection, values) is None:
+            raise ConcurrentUpdate  # it was deleted since the unit read it
+        values["count"] = limit
+        return [row[0] for row in self._statements.lock_targets.rows(self._connection, values)]
+
+    def remove_all(self, source_id: int, *, limit: int) -> int:
+        values: dict[str, Any] = {"source_id": source_id, "count": limit}
+        first = self._statements.lock_targets.rows(self._connection, values)
+        if not first:
+            return 0
+        to_last = {"source_id": source_id, "last": first[-1][0]}
+        removed = self._statements.remove_to.rows(self._connection, to_last)
+        ids = sorted(row[0] for row in removed)
+        record_removal(self._audit, self._relationship, source_id, ids)
+        return len(ids)
+
+    def add_pairs(self, pairs: Sequence[tuple[int, int]]) -> int:
+        added = self._add(sorted(set(pairs)))
+        record_pairs(self._audit, self._relationship, added)
+        return len(added)
+
+    def first(self, source_ids: Collection[int], *, limit: int) -> Mapping[int, LinkedEntities]:
+        return self._statements.first(self._connection, source_ids, limit)
+
+    def _removed(self, source_id: int, ids: Iterable[int]) -> Iterator[int]:
+        possible = possible_ids(ids)
+        for start in range(0, len(possible), _AT_ONCE):
+            values = {"source_id": source_id, "ids": possible[start : start + _AT_ONCE]}
+            rows = self._statements.remove.rows(self._connection, values)
+            yield from sorted(row[0] for row in rows)
+
+    def _add(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Insert those of the pairs that do not exist, and return them.
+
+        Sorted pairs are inserted in the same order by all units, so that these do not deadlock.
+        """
+        if not pairs:
+            return []
+        is_source = self._relationship.is_source
+        rows = pairs if is_source else [(target, source) for source, target in pairs]
+        try:
+            added = self._insert(rows)
+        except VIOLATIONS as error:  # an entity does not exist, or another unit added a pair
+            raise ConcurrentUpdate from error
+        return added if is_source else [(source, target) for target, source in added]
+
+    def _insert(self, rows: Sequence[Pair]) -> list[Pair]:
+        database = self._connection.dialect.name
+        if database == "mariadb":
+            existing = {
+                (row[0], row[1])
+                for row in self._statements.existing.rows(self._connection, {"pairs": rows})
+            }
+            missing = [row for row in rows if row not in existing]
+            if missing:
+                insert_rows(self._connection, self._statements.columns, missing)
+            return missing
+        sources, targets = zip(*rows, strict=True)
+        values = {"pairs": rows, "sources": sources, "targets": targets}
+        found = self._statements.add[database].rows(self._connection, values)
+        return [(row[0], row[1]) for row in found]
 
 
 class SqlLinkReader(LinkReader):
     """Reads the committed pairs."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, tables: Tables, engine: Engine) -> None:
+        self._statements = make_statements(tables)
         self._engine = engine
 
     def first(
         self, relationship: ToMany, source_ids: Collection[int], *, limit: int
     ) -> Mapping[int, LinkedEntities]:
-        raise NotImplementedError
+        with read_connection(self._engine) as connection:
+            return self._statements[relationship].first(connection, source_ids, limit)
+
+
+__all__ = ["LinkStatements", "LinkTable", "SqlLinkReader", "SqlLinks", "make_statements"]

@@ -4,18 +4,23 @@ Shapes are tuples: each search makes one, and looks up its statement by it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from adapters.sql.columns import PREFIX_LENGTH, FixedDecimal
 from application.search import (
+    AnyOf,
     Condition,
+    IsNull,
     Key,
+    Not,
     Numbered,
     Op,
     Order,
+    Related,
     Search,
     Slice,
     Test,
@@ -23,6 +28,10 @@ from application.search import (
     WordSearch,
 )
 
+Decimals: TypeAlias = Mapping[str, FixedDecimal]
+"""The columns of decimals, by attribute."""
+
+_ALWAYS: Final = AnyOf(((),))
 _LARGEST_INTEGER: Final = 2**63 - 1
 _BEYOND_KEYS: Final = 1e30
 _LAST_CODE_POINT: Final = "\U0010ffff"
@@ -65,7 +74,39 @@ class WordsShape(NamedTuple):
     words: tuple[tuple[ConditionShape, ...], ...]
 
 
-TestShape: TypeAlias = ConditionShape | WordsShape
+# Each of these has a kind, because tuples of different classes with the same items are equal.
+class NullShape(NamedTuple):
+    """The attribute is null."""
+
+    attribute: str
+    kind: str = "null"
+
+
+class RelatedShape(NamedTuple):
+    """An entity that is related by the relationship passes all tests."""
+
+    relationship: str
+    tests: "tuple[TestShape, ...]"
+    kind: str = "related"
+
+
+class NotShape(NamedTuple):
+    """The test does not hold."""
+
+    test: "TestShape"
+    kind: str = "not"
+
+
+class AnyOfShape(NamedTuple):
+    """All tests of at least one alternative hold."""
+
+    alternatives: "tuple[tuple[TestShape, ...], ...]"
+    kind: str = "any of"
+
+
+TestShape: TypeAlias = (
+    ConditionShape | WordsShape | NullShape | RelatedShape | NotShape | AnyOfShape
+)
 
 
 class QueryShape(NamedTuple):
@@ -95,7 +136,7 @@ def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
         values[name] = value
         return Placeholder(name, beyond)
 
-    conditions = tuple(_test_shape(each, slot) for each in search.conditions)
+    conditions = _test_shapes(search.conditions, slot)
     place = search.place
     if isinstance(place, Numbered):
         values |= {"count": place.size, "offset": place.offset}
@@ -111,26 +152,47 @@ def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
     return QueryShape(conditions, search.ordering, False, place.total, after, before), values
 
 
-def fit_decimals(search: Search, columns: Mapping[str, FixedDecimal]) -> Search:
+def fit_decimals(
+    search: Search, columns: Decimals, related: Mapping[str, Decimals] = MappingProxyType({})
+) -> Search:
     """The same search with only such values of decimals as their columns can hold.
 
-    The columns are given by attribute. No database needs to round a value or to compare it with
-    more digits than the column has: SQLite can't, and MariaDB finds the rounded value instead.
+    The columns are given by attribute, and those of related tables by relationship. No database
+    needs to round a value or to compare it with more digits than the column has: SQLite can't, and
+    MariaDB finds the rounded value instead.
     """
-    conditions: list[Test] = []
-    for condition in search.conditions:
-        if isinstance(condition, WordSearch):
-            conditions.append(condition)
-            continue
-        column = columns.get(condition.attribute)
-        conditions += [condition] if column is None else _fitted(condition, column)
+    conditions = _all_fitted(search.conditions, columns, related)
     place = search.place
     if isinstance(place, Slice) and any(order.attribute in columns for order in search.ordering):
         after, before = (
             _fitted_key(k, search.ordering, columns) for k in (place.after, place.before)
         )
         place = replace(place, after=after, before=before)
-    return replace(search, conditions=tuple(conditions), place=place)
+    return replace(search, conditions=conditions, place=place)
+
+
+def _all_fitted(
+    tests: Iterable[Test], columns: Decimals, related: Mapping[str, Decimals]
+) -> tuple[Test, ...]:
+    return tuple(fitted for test in tests for fitted in _fitted_test(test, columns, related))
+
+
+def _fitted_test(test: Test, columns: Decimals, related: Mapping[str, Decimals]) -> Sequence[Test]:
+    """Tests that hold together if and only if the test holds."""
+    match test:
+        case Condition() if column := columns.get(test.attribute):
+            return _fitted(test, column)
+        case Related():
+            its = related.get(test.relationship, {})
+            return [replace(test, tests=_all_fitted(test.tests, its, {}))]
+        case Not():
+            fitted = _fitted_test(test.test, columns, related)
+            return [Not(fitted[0] if fitted else _ALWAYS)]
+        case AnyOf():
+            alternatives = (_all_fitted(each, columns, related) for each in test.alternatives)
+            return [AnyOf(tuple(alternatives))]
+        case _:
+            return [test]
 
 
 def _fitted_key(
@@ -166,9 +228,27 @@ def _fitted(condition: Condition, column: FixedDecimal) -> list[Condition]:
 
 
 def _test_shape(test: Test, slot: Callable[[Value], Placeholder]) -> TestShape:
-    if isinstance(test, Condition):
-        return _condition_shape(test, slot)
-    return WordsShape(tuple(_word_shape(word, test.attributes, slot) for word in test.words))
+    match test:
+        case Condition():
+            return _condition_shape(test, slot)
+        case WordSearch():
+            return WordsShape(
+                tuple(_word_shape(word, test.attributes, slot) for word in test.words)
+            )
+        case IsNull():
+            return NullShape(test.attribute)
+        case Related():
+            return RelatedShape(test.relationship, _test_shapes(test.tests, slot))
+        case Not():
+            return NotShape(_test_shape(test.test, slot))
+        case AnyOf():
+            return AnyOfShape(tuple(_test_shapes(each, slot) for each in test.alternatives))
+
+
+def _test_shapes(
+    tests: Iterable[Test], slot: Callable[[Value], Placeholder]
+) -> tuple[TestShape, ...]:
+    return tuple(_test_shape(each, slot) for each in tests)
 
 
 def _word_shape(

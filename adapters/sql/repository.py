@@ -15,6 +15,7 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.dialects.postgresql_copy import ByteWriter, copy_out
 from adapters.sql.engine import is_exclusive
 from adapters.sql.failures import VIOLATIONS, translate_errors, violated_constraint
+from adapters.sql.id_lists import MAX_ID, is_among, possible_ids
 from adapters.sql.search import Searchable
 from adapters.sql.transactions import read_connection
 from application.audit import AuditLog
@@ -22,7 +23,6 @@ from application.entities import E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
 from application.search import Groups, Page, Search, tuple_getter
 
-_MAX_ID: Final = 2**63 - 1
 _MAX_STATEMENTS: Final = 256
 
 
@@ -79,6 +79,9 @@ class EntityTable(Generic[N, E]):
         )
         self.get = CompiledStatement(by_id)
         self.get_for_update = CompiledStatement(by_id.with_for_update())
+        by_ids = select(*columns).where(is_among(table.c.id, "ids")).order_by(table.c.id)
+        self.get_many = CompiledStatement(by_ids)
+        self.get_many_for_update = CompiledStatement(by_ids.with_for_update())
         self.find = {key: select(*columns).where(_among(col)) for key, col in self.unique.items()}
         self.remove = CompiledStatement(delete(table).where(self._as_expected))
         self.change_nothing = update(table).values(version=table.c.version).where(false())
@@ -135,7 +138,9 @@ class SqlRepository(Repository[N, E]):
         audit: AuditLog,
         *,
         for_update: bool,
+        searchable: Searchable | None = None,
     ) -> None:
+        self._searchable = searchable or table.searchable
         self._table = table
         self._type = table.entity_type
         self._connection = connection
@@ -198,11 +203,13 @@ class SqlRepository(Repository[N, E]):
         return _get(self._table, statement, self._connection, entity_id)
 
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
-        raise NotImplementedError
+        table = self._table
+        statement = table.get_many_for_update if self._for_update else table.get_many
+        return _get_many(table, statement, self._connection, entity_ids)
 
     def page(self, search: Search) -> Page[E]:
         table = self._table
-        return table.searchable.page(
+        return self._searchable.page(
             self._connection, search, table.entity, for_update=self._for_update
         )
 
@@ -249,8 +256,14 @@ class _Conflicts(AbstractContextManager[None]):
 class SqlReader(Reader[E]):
     """The entities of a type as the last committed transactions left them."""
 
-    def __init__(self, table: EntityTable[Any, E], engine: Engine) -> None:
+    def __init__(
+        self,
+        table: EntityTable[Any, E],
+        engine: Engine,
+        searchable: Searchable | None = None,
+    ) -> None:
         self._table = table
+        self._searchable = searchable or table.searchable
         self._engine = engine
 
     def get(self, entity_id: int) -> E:
@@ -258,15 +271,16 @@ class SqlReader(Reader[E]):
             return _get(self._table, self._table.get, connection, entity_id)
 
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
-        raise NotImplementedError
+        with read_connection(self._engine) as connection:
+            return _get_many(self._table, self._table.get_many, connection, entity_ids)
 
     def page(self, search: Search) -> Page[E]:
         with read_connection(self._engine) as connection:
-            return self._table.searchable.page(connection, search, self._table.entity)
+            return self._searchable.page(connection, search, self._table.entity)
 
     def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
         with read_connection(self._engine) as connection:
-            return self._table.searchable.count_by(connection, search, attribute, limit)
+            return self._searchable.count_by(connection, search, attribute, limit)
 
 
 def _get(
@@ -275,9 +289,19 @@ def _get(
     connection: RawConnection,
     entity_id: int,
 ) -> E:
-    if 0 < entity_id <= _MAX_ID and (row := statement.row(connection, {"entity_id": entity_id})):
+    if 0 < entity_id <= MAX_ID and (row := statement.row(connection, {"entity_id": entity_id})):
         return table.entity(row)
     raise table.entity_type.not_found(entity_id)
+
+
+def _get_many(
+    table: EntityTable[Any, E],
+    statement: CompiledStatement,
+    connection: RawConnection,
+    entity_ids: Collection[int],
+) -> list[E]:
+    ids = possible_ids(entity_ids)
+    return [table.entity(row) for row in statement.rows(connection, {"ids": ids})] if ids else []
 
 
 class SqlCsvExporter:

@@ -17,7 +17,7 @@ from adapters.sql import audit, idempotency, secrets  # noqa: F401 (they declare
 from adapters.sql.failures import ForeignTable, UnknownRevision, translate_errors
 from adapters.sql.metadata import METADATA
 
-REVISION = "0009"
+REVISION = "0010"
 """What this release needs. Revisions are numbers with leading zeros: the greater is the newer."""
 
 VERSION_TABLE: Final = "roster_version"

@@ -1,6 +1,7 @@
 """application.search as SELECT statements over any table."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
@@ -18,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
+    not_,
     or_,
     select,
     true,
@@ -32,10 +34,15 @@ from adapters.sql.columns import FixedDecimal, IndexedPrefix, NullsLowest
 from adapters.sql.compiled import CompiledStatement, Row
 from adapters.sql.connection import RawConnection
 from adapters.sql.query_shapes import (
+    AnyOfShape,
     ConditionShape,
+    Decimals,
+    NotShape,
+    NullShape,
     Placeholder,
     Placeholders,
     QueryShape,
+    RelatedShape,
     TestShape,
     WordsShape,
     fit_decimals,
@@ -84,6 +91,17 @@ class Overridden:
         return or_(and_(self.by.is_(None), condition(self.usual)), condition(self.by))
 
 
+class RelatedTable(NamedTuple):
+    """Where the related entities of a relationship are.
+
+    `ids` are the columns of a table of pairs: of the entity that has the relationship, and of the
+    related entity. It is None if a column of the entity refers to the related entity.
+    """
+
+    searchable: "Searchable"
+    ids: tuple[Column[Any], Column[Any]] | None = None
+
+
 class Searchable:
     """A table that can be searched by the names of its columns, one of which is `id`.
 
@@ -105,19 +123,65 @@ class Searchable:
         unique: Collection[Column[Any]] = (),
     ) -> None:
         self._select = select(*columns)
+        self._related: Mapping[str, RelatedTable] = {}
+        self._keys = keys
         self._columns: Columns = {column.name: column for column in columns}
         self._id = [*self._columns].index("id")
         self._folded = folded
         self._beginnings = beginnings
         self._compared: Columns = {**self._columns, **keys}
         self._unique = frozenset(unique)
-        self._decimals = {
+        self._decimals: Decimals = {
             name: column.type
             for name, column in self._compared.items()
             if isinstance(column.type, FixedDecimal)
         }
+        self._related_decimals: Mapping[str, Decimals] = {}
         self._statement = lru_cache(_STATEMENTS)(self._made)
         self._grouping = lru_cache(_STATEMENTS)(self._grouped)
+
+    def with_related(self, related: Mapping[str, RelatedTable]) -> "Searchable":
+        """The same table with searches that follow these relationships, by their names."""
+        if not related:
+            return self
+        found = copy(self)
+        found._related = related
+        found._related_decimals = {
+            name: each.searchable._decimals
+            for name, each in related.items()
+            if each.searchable._decimals
+        }
+        found._statement = lru_cache(_STATEMENTS)(found._made)
+        found._grouping = lru_cache(_STATEMENTS)(found._grouped)
+        return found
+
+    def _aliased(self) -> "Searchable":
+        """The same table under another name, for a part of a statement about others."""
+        columns = self._id_column.table.alias().c
+
+        def other(column: Column[Any]) -> Column[Any]:
+            return columns[column.name]
+
+        return Searchable(
+            [other(each) for each in self._columns.values()],
+            folded={
+                name: Overridden(other(text.usual), by=other(text.by))
+                if isinstance(text, Overridden)
+                else other(text)
+                for name, text in self._folded.items()
+            },
+            beginnings={
+                name: IndexedPrefix(columns[text.whole.name])
+                for name, text in self._beginnings.items()
+                if isinstance(text, IndexedPrefix) and isinstance(text.whole, Column)
+            },
+            keys={name: other(each) for name, each in self._keys.items()},
+            unique=[other(each) for each in self._unique],
+        )
+
+    @property
+    def _id_column(self) -> Column[Any]:
+        return self._columns["id"]
 
     def page(
         self,
@@ -132,8 +196,8 @@ class Searchable:
         With `for_update`, the rows are locked, and those that stop matching before that are left
         out: for a slice in the order of the ids, in a transaction.
         """
-        if self._decimals:
-            search = fit_decimals(search, self._decimals)
+        if self._decimals or self._related_decimals:
+            search = fit_decimals(search, self._decimals, self._related_decimals)
         shape, values = parametrize(search)
         statement = self._statement(shape, connection.dialect.name, for_update)
         rows = statement.rows(connection, values)
@@ -150,8 +214,8 @@ class Searchable:
     ) -> Groups:
         """The values of a column in the rows that match, with their numbers; see Reader."""
         search = replace(search, ordering=(), place=Slice(limit))
-        if self._decimals:
-            search = fit_decimals(search, self._decimals)
+        if self._decimals or self._related_decimals:
+            search = fit_decimals(search, self._decimals, self._related_decimals)
         shape, values = parametrize(search)
         statement = self._grouping(shape, connection.dialect.name, attribute)
         rows = statement.rows(connection, values)
@@ -179,12 +243,64 @@ class Searchable:
             page = self._with_total(fitting, page, _direction(shape))
         return CompiledStatement(page)
 
-    def _holds(self, test: TestShape, database: str) -> Clause:
-        if isinstance(test, WordsShape):
-            return and_(
-                *(or_(*(self._compares(each, database) for each in word)) for word in test.words)
-            )
-        return self._compares(test, database)
+    def _holds(self, test: TestShape, database: str, *, alone: bool = True) -> Clause:
+        """Whether the test holds; unknown instead of false where a column is null.
+
+        `alone`: no other test can hold instead, so that rows may be found by the related entities.
+        """
+        match test:
+            case ConditionShape():
+                return self._compares(test, database)
+            case WordsShape():
+                return and_(
+                    *(
+                        or_(*(self._compares(each, database) for each in word))
+                        for word in test.words
+                    )
+                )
+            case NullShape():
+                return self._compared[test.attribute].is_(None)
+            case RelatedShape():
+                return self._is_related(test, database, alone=alone)
+            case NotShape():
+                return self._fails(test.test, database)
+            case AnyOfShape():
+                return or_(
+                    false(),
+                    *(self._all_hold(each, database) for each in test.alternatives),
+                )
+
+    def _all_hold(self, tests: tuple[TestShape, ...], database: str) -> Clause:
+        return and_(true(), *(self._holds(each, database, alone=False) for each in tests))
+
+    def _fails(self, test: TestShape, database: str) -> Clause:
+        """Whether the test does not hold: true also where the database finds it unknown."""
+        held = self._holds(test, database, alone=False)
+        is_known = isinstance(test, NullShape) or (
+            isinstance(test, RelatedShape) and self._related[test.relationship].ids is not None
+        )
+        return not_(held) if is_known else held.is_not(true())
+
+    def _is_related(self, test: RelatedShape, database: str, *, alone: bool) -> Clause:
+        related = self._related[test.relationship]
+        if related.ids is None:
+            return self._refers(test, database, alone=alone)
+        source, target = _aliases(related.ids)
+        matching = _matching_ids(target, test.tests, related.searchable, database)
+        if alone:
+            return self._id_column.in_(select(source).where(*matching))
+        return select(source).where(source == self._id_column, *matching).exists()
+
+    def _refers(self, test: RelatedShape, database: str, *, alone: bool) -> Clause:
+        column = self._compared[test.relationship]
+        related = self._related[test.relationship].searchable
+        if not test.tests:
+            return column.is_not(None)
+        if alone or _are_ids(test.tests):
+            return and_(*_matching_ids(column, test.tests, related, database))
+        others = related._aliased()
+        held = (others._holds(each, database, alone=False) for each in test.tests)
+        return select(others._id_column).where(others._id_column == column, *held).exists()
 
     def _compares(self, condition: ConditionShape, database: str) -> Clause:
         text = self._folded[condition.attribute] if condition.folded else None
@@ -221,7 +337,7 @@ class Searchable:
 
     def _finds_one(self, condition: TestShape) -> bool:
         """At most."""
-        if isinstance(condition, WordsShape):
+        if not isinstance(condition, ConditionShape):
             return False
         is_one = condition.op is Op.EQ and len(condition.alternatives) == 1
         return is_one and self._column_of(condition) in self._unique
@@ -288,6 +404,34 @@ def _sliced_page(
     if place.backward:
         items.reverse()
     return Page(tuple(items), more=len(rows) > place.size, total=total)
+
+
+def _aliases(columns: tuple[Column[Any], Column[Any]]) -> tuple[Column[Any], Column[Any]]:
+    """Columns of one table under another name, for a part of a statement."""
+    others = columns[0].table.alias().c
+    return others[columns[0].name], others[columns[1].name]
+
+
+def _are_ids(tests: tuple[TestShape, ...]) -> bool:
+    """Whether all tests compare the id, so that a reference to it can be compared instead."""
+    return all(
+        isinstance(each, ConditionShape) and each.attribute == "id" and each.op in (Op.EQ, Op.IN)
+        for each in tests
+    )
+
+
+def _matching_ids(
+    column: Column[Any], tests: tuple[TestShape, ...], related: Searchable, database: str
+) -> list[Clause]:
+    """That a reference is one to an entity that passes all tests."""
+    if _are_ids(tests):
+        return [_any_holds(column, each) for each in tests if isinstance(each, ConditionShape)]
+    others = related._aliased()
+    held = [others._holds(each, database) for each in tests]
+    ids = select(others._id_column).where(*held)
+    if any(map(others._finds_one, tests)):
+        return [column == ids.scalar_subquery()]
+    return [column.in_(ids)]
 
 
 def _any_holds(column: ColumnElement[Any], condition: ConditionShape) -> Clause:

@@ -15,7 +15,9 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.database_checks import check_database, check_space
 from adapters.sql.failures import UnknownFailure
 from adapters.sql.idempotency import SqlIdempotencyStore
+from adapters.sql.links import SqlLinks, make_statements
 from adapters.sql.repository import EntityTable, SqlRepository
+from adapters.sql.tables import Tables
 from adapters.sql.transactions import Transactions, execute_raw
 from application.audit import AuditLog
 from application.deadlines import deadline
@@ -44,6 +46,7 @@ class SqlUnit(UnitOfWork):
     context: Context
     now: datetime
     make_repository: Callable[[AnyType], Any]
+    make_links: Callable[[ToMany], Links]
     idempotency: SqlIdempotencyStore
     audit: AuditLog
     link_count: LinkCount
@@ -58,7 +61,7 @@ class SqlUnit(UnitOfWork):
         return found
 
     def links(self, relationship: ToMany) -> Links:
-        raise NotImplementedError(relationship)
+        return self.make_links(relationship)
 
 
 class SqlStore:
@@ -71,11 +74,12 @@ class SqlStore:
         self,
         engine: Engine,
         clock: Clock,
-        tables: Iterable[EntityTable[Any, Any]],
+        tables: Tables | Iterable[EntityTable[Any, Any]],
         answer_bytes: int = STORED_BYTES,
     ) -> None:
         self._engine = engine
-        self._tables = {each.entity_type: each for each in tables}
+        self._tables = tables if isinstance(tables, Tables) else Tables(tables)
+        self._links = make_statements(self._tables)
         self._answer_bytes = answer_bytes
         self._transactions = Transactions(engine)
         self._clock = clock
@@ -92,6 +96,7 @@ class SqlStore:
                 context=context,
                 now=now,
                 make_repository=make_repository,
+                make_links=partial(self._make_links, connection, audit),
                 idempotency=SqlIdempotencyStore(connection, self._answer_bytes),
                 audit=audit,
                 link_count=LinkCount(context.link_limit),
@@ -109,7 +114,18 @@ class SqlStore:
         *,
         for_update: bool,
     ) -> SqlRepository[Any, Any]:
-        return SqlRepository(self._tables[entity_type], connection, audit, for_update=for_update)
+        return SqlRepository(
+            self._tables.entities[entity_type],
+            connection,
+            audit,
+            for_update=for_update,
+            searchable=self._tables.searchable(entity_type),
+        )
+
+    def _make_links(
+        self, connection: RawConnection, audit: AuditLog, relationship: ToMany
+    ) -> SqlLinks:
+        return SqlLinks(self._links[relationship], connection, audit)
 
     def purge(self) -> None:
         """Remove what is left of erased values in the file of SQLite, if there may be something.
@@ -142,7 +158,7 @@ class SqlStore:
             check_database(self._engine)
             check_space(self._engine)
             with self._transactions.open() as connection:
-                for each in self._tables.values():
+                for each in self._tables.entities.values():
                     connection.execute(each.change_nothing)
 
 

@@ -19,6 +19,7 @@ from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import ForeignTable
 from adapters.sql.idempotency import ANSWERS
+from entrypoints.resources import RESOURCES
 
 ROOT = Path(__file__).parents[3]
 DROP_INDEX = "DROP INDEX ix_users_name_id"
@@ -138,6 +139,7 @@ def test_there_is_no_drift_between_the_tables_declared_and_migrated(new_engine, 
 def test_what_migrations_make_equals_what_is_declared(new_engine, kind: str) -> None:
     migrated, declared = new_engine(kind), new_engine(kind)
     schema.upgrade(migrated)
+    assert {each.table.table.metadata for each in RESOURCES} == {ANSWERS.metadata}
     ANSWERS.metadata.create_all(declared)
     assert catalog(migrated) == catalog(declared)
     assert len(catalog(migrated)) > 7

@@ -5,24 +5,36 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from adapters.memory.audit import MemoryEventReader
+from adapters.memory.links import MemoryLinkReader
 from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
 from adapters.sql import schema
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
+from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
+from adapters.sql.links import SqlLinkReader
 from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
+from adapters.sql.tables import Tables
 from adapters.sql.users import USERS_TABLE
 from application.audit import EventReader
 from application.commands import Commands
-from application.ports import Begin, Context, Reader
+from application.entities import AnyType
+from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
+from application.ports import Begin, Context, LinkReader, Reader
+from application.relationship_commands import RelationshipCommands
+from application.relationship_queries import RelationshipQueries
+from application.relationships import Relationships
+from application.search import Search, walk
 from application.units import retrying
 from application.users import USER_TYPE
+from domain.groups import Group, NewGroup
 from domain.users import NewUser, User
 
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
@@ -112,12 +124,83 @@ def directory(
     if kind == "memory":
         return _memory()
     engine = engines(kind)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("DELETE FROM users")
-        connection.exec_driver_sql("DELETE FROM answers")
-        connection.exec_driver_sql("DELETE FROM answer_totals")
-        connection.exec_driver_sql("DELETE FROM events")
+    _empty(engine)
     return Directory.of_engine(kind, engine)
+
+
+def _empty(engine: Engine) -> None:
+    tables = ("memberships", "groups", "users", "answers", "answer_totals", "events")
+    with engine.connect() as connection:
+        for table in tables:
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+
+
+class RelatedDirectory:
+    """Users and groups on one store, with shorthands for tests."""
+
+    def __init__(self, kind: str, engine: Engine | None) -> None:
+        self.kind = kind
+        self.engine = engine
+        clock = TickingClock()
+        readers: dict[AnyType, Reader[Any]]
+        links: LinkReader
+        if engine is None:
+            store = MemoryStore(clock, relationships=RELATIONSHIPS)
+            readers = {each: MemoryReader(each, store) for each in (USER_TYPE, GROUP_TYPE)}
+            links = MemoryLinkReader(store)
+            self.begin: Begin = store.begin
+            self.event_reader: EventReader = MemoryEventReader(store)
+        else:
+            self.begin = SqlStore(engine, clock, TABLES).begin
+            readers = {
+                each: SqlReader(TABLES.entities[each], engine, TABLES.searchable(each))
+                for each in (USER_TYPE, GROUP_TYPE)
+            }
+            links = SqlLinkReader(TABLES, engine)
+            self.event_reader = SqlEventReader(engine)
+        run = retrying(self.begin)
+        self.users = Commands(USER_TYPE, run, relationships=RELATIONSHIPS, replaceable=3)
+        self.groups = Commands(GROUP_TYPE, run, relationships=RELATIONSHIPS, replaceable=3)
+        self.members = RelationshipCommands(MEMBERS, run)
+        self.groups_of = RelationshipCommands(GROUPS, run)
+        self.user_reader: Reader[User] = readers[USER_TYPE]
+        self.group_reader: Reader[Group] = readers[GROUP_TYPE]
+        self.links = links
+        self.queries = RelationshipQueries(readers, links, RELATIONSHIPS)
+
+    def user(self, name: str) -> int:
+        return self.users.create(NewUser(email=f"{name}@example.org", name=name), NOBODY).id
+
+    def group(self, name: str, **more: Any) -> int:
+        related = {"members": more.pop("members", ())}
+        return self.groups.create(NewGroup(name=name, **more), NOBODY, related=related).id
+
+    def member_ids(self, group_id: int, search: Search = Search()) -> list[int]:  # noqa: B008
+        page = self.queries.page(MEMBERS, group_id, search, None, resources=True)
+        return [each.id for each in page.items]
+
+    def found(self, *tests: Any) -> list[int]:
+        return [each.id for each in self.user_reader.page(Search(tests)).items]
+
+    def recorded(self) -> list[tuple[str, str, int | None, Any]]:
+        """The events, without their times and actors."""
+        everything = walk(self.event_reader.page, Search())
+        return [(e.action, e.subject_type, e.subject_id, e.changes) for e in everything]
+
+
+RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
+MEMBERS, GROUPS = MEMBERSHIPS.ends
+TABLES = Tables([USERS_TABLE, GROUPS_TABLE], [MEMBERSHIPS_TABLE], [OWNER])
+
+
+@pytest.fixture
+def related(engines: Callable[[str], Engine], kind: str) -> RelatedDirectory:
+    """An empty directory of users and groups on each store."""
+    if kind == "memory":
+        return RelatedDirectory(kind, None)
+    engine = engines(kind)
+    _empty(engine)
+    return RelatedDirectory(kind, engine)
 
 
 @pytest.fixture(params=["memory", *SQL])

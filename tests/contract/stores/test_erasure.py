@@ -42,6 +42,8 @@ NEEDLE = "needle"
 REGISTRY = {
     "users": "the row of the person",
     "events": "changes, actors and request ids of the person's events",
+    "groups": "has the id of its owner; its texts are about the group",
+    "memberships": "has ids only",
     "event_positions": "has numbers only",
     "answers": "bodies and headers of responses that contain the person",
     "answer_totals": "has digests and numbers only",

@@ -151,15 +151,23 @@ def owned(request: pytest.FixtureRequest) -> Iterator:
     engine.dispose()
 
 
+def referring_to(table: str) -> list[str]:
+    """The tables with foreign keys to the table, those that no other refers to first."""
+    return [
+        each.name
+        for each in reversed(METADATA.sorted_tables)
+        if any(key.column.table.name == table for key in each.foreign_keys)
+    ]
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_each_table_must_be_there(owned, directory_of: Callable, table: str) -> None:
     with owned.connect() as connection:
         if owned.dialect.name == "postgresql":
             connection.exec_driver_sql(f"DROP TABLE {table} CASCADE")
         else:
-            if table == "answers":
-                connection.exec_driver_sql("DROP TABLE answer_subjects")
-            connection.exec_driver_sql(f"DROP TABLE {table}")
+            for each in (*referring_to(table), table):
+                connection.exec_driver_sql(f"DROP TABLE {each}")
     with pytest.raises(Unavailable) as refusal:
         directory_of(owned).ready()
     assert refusal.value.code == "not_migrated"

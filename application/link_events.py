@@ -1,0 +1,51 @@
+"""Records changes of pairs in the audit log, for the entities on both sides."""
+
+from collections.abc import Collection, Iterable
+
+from application.audit import AuditLog
+from application.ports.relationships import LinkChange
+from application.relationships import ToMany
+
+
+def record_change(
+    audit: AuditLog, relationship: ToMany, source_id: int, change: LinkChange
+) -> None:
+    """Record that pairs of one entity were added and removed: one event for each entity."""
+    audit.record_links(
+        relationship.source,
+        source_id,
+        relationship.name,
+        added=change.added,
+        removed=change.removed,
+    )
+    inverse = relationship.inverse
+    for target_id in change.added:
+        audit.record_links(inverse.source, target_id, inverse.name, added=[source_id])
+    record_removal(audit, relationship, source_id, change.removed)
+
+
+def record_removal(
+    audit: AuditLog, relationship: ToMany, source_id: int, target_ids: Iterable[int]
+) -> None:
+    """Record for the entities on the other side that pairs of one entity were removed."""
+    inverse = relationship.inverse
+    for target_id in target_ids:
+        audit.record_links(inverse.source, target_id, inverse.name, removed=[source_id])
+
+
+def record_pairs(audit: AuditLog, relationship: ToMany, pairs: Collection[tuple[int, int]]) -> None:
+    """Record that pairs of source and target were added: one event for each entity."""
+    for end, ids_by_source in (
+        (relationship, _grouped(pairs)),
+        (relationship.inverse, _grouped((target, source) for source, target in pairs)),
+    ):
+        for source_id, ids in ids_by_source.items():
+            audit.record_links(end.source, source_id, end.name, added=ids)
+
+
+def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """The second ids by the first, both ascending."""
+    grouped: dict[int, list[int]] = {}
+    for first, second in sorted(pairs):
+        grouped.setdefault(first, []).append(second)
+    return grouped
