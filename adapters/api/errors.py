@@ -87,8 +87,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "too_deep": ("400", "The body is nested too deeply."),
     "too_many_members": (
         "400",
-        "A document has at most 25,000 members and elements in all its objects and arrays; one with "
-        "operations has at most 50,000. Commas and opening brackets outside of strings are "
+        "A document has at most 25,000 members and elements in all its objects and arrays. One "
+        "with operations has at most 50,000. Commas and opening brackets outside of strings are "
         "counted.",
     ),
     "too_many_escapes": (

@@ -36,6 +36,14 @@ def test_a_user_is_created_whole(client: FlaskClient) -> None:
         "type": "users",
         "id": "1",
         "attributes": attributes,
+        "relationships": {
+            "groups": {
+                "links": {
+                    "self": "/api/v1/users/1/relationships/groups",
+                    "related": "/api/v1/users/1/groups",
+                }
+            }
+        },
         "links": {"self": "/api/v1/users/1"},
     }
     assert times == dict.fromkeys(times, "2026-11-22T09:30:00.124Z")

@@ -8,9 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from adapters.api.errors import error_codes
+from application.groups import GROUP_TYPE
 from application.users import USER_TYPE
 
-ERRORS = error_codes([USER_TYPE])
+ERRORS = error_codes([USER_TYPE, GROUP_TYPE])
 ROOT = Path(__file__).parents[3]
 CODE = re.compile(r'(?:\bcode(?:: \S+)? ?= ?|Problem\(\s*|_refused?\(\s*|_fail\(\s*)"([a-z_]+)"')
 USERS = "/api/v1/users"

@@ -122,7 +122,7 @@ def test_an_empty_filter_is_judged_as_any_other(client: FlaskClient) -> None:
 def test_an_unknown_attribute_is_told_with_those_that_exist(client: FlaskClient) -> None:
     known = "Known: email, name, is_active, role, creation_time, update_time, id"
     unknown = "Unknown attribute 'rolle'. Did you mean 'role'?"
-    assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, q."
+    assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, groups, q."
     for query in ("sort=rolle", "sort=-rolle"):
         assert error_of(client, query)["detail"] == f"{unknown} {known}."
     detail = error_of(client, "filter[is_active][gt]=true")["detail"]
@@ -164,4 +164,4 @@ def test_an_action_of_a_history_is_one_of_those_that_there_are(
     assert len(client.get(f"{url}created,changed").json["data"]) == 1
     refused = client.get(url + quote("Created"))
     assert refused.status_code == 400
-    assert "created, changed, deleted, erased" in refused.json["errors"][0]["detail"]
+    assert "created, changed, related, deleted, erased" in refused.json["errors"][0]["detail"]

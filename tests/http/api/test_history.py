@@ -140,7 +140,7 @@ def test_an_erased_user_leaves_the_shape_of_a_history(
 ) -> None:
     user_id = create(email="ann@example.org", name="Ann")["id"]
     with store.begin(Context()) as work:
-        Commands(USER_TYPE, lambda _, unit: unit(work)).erase(int(user_id), Context())
+        Commands(USER_TYPE, lambda _, unit, **__: unit(work)).erase(int(user_id), Context())
     response = client.get(f"{USERS}/{user_id}/history")
     assert "ann" not in response.text.lower()
     events = [event["attributes"] for event in response.json["data"]]

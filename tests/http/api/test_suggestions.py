@@ -12,7 +12,7 @@ Create = Callable[..., dict[str, Any]]
 USERS = "/api/v1/users"
 PARAMETERS = (
     "page[size], page[after], page[before], page[number], page[total], sort, filter[q], "
-    "fields[users], include, filter[ATTRIBUTE], filter[ATTRIBUTE][OPERATOR]"
+    "fields[users], fields[groups], include, filter[ATTRIBUTE], filter[ATTRIBUTE][OPERATOR]"
 )
 
 
@@ -153,7 +153,8 @@ def test_an_operator_that_the_attribute_does_not_take_is_not_suggested(
 def test_only_what_the_url_takes_is_suggested(client: FlaskClient, create: Create) -> None:
     create()
     (error,) = errors_of(client, "limit=1", f"{USERS}/1")
-    assert error["detail"] == "Unknown parameter 'limit'. Known: fields[users], include."
+    known = "fields[users], fields[groups], include"
+    assert error["detail"] == f"Unknown parameter 'limit'. Known: {known}."
     (error,) = errors_of(client, "field=name", f"{USERS}/1")
     assert "Did you mean 'fields[users]'?" in error["detail"]
     (error,) = errors_of(client, "page=1", "/api/v1")
