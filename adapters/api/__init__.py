@@ -137,7 +137,7 @@ def api(
     }
     perform = Operations(commands, relationships.commands)
     operations(blueprint, run, perform, collections, urls, once, catalog)
-    described = OpenApi(declarations, codes).blueprint(
+    described = OpenApi(declarations, codes, catalog).blueprint(
         base, secured=authenticate is not None, limited=limit is not None
     )
     return Api([blueprint, described, docs(), errors(codes), home(base)], say)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from adapters.api.errors import error_codes
 from adapters.api.openapi.document import OpenApi
-from entrypoints.resources import RESOURCES
+from entrypoints.resources import RESOURCES, make_catalog
 
 Item = Mapping[str, Any]
 _METHODS: Final = ("get", "post", "patch", "delete")
@@ -33,7 +33,8 @@ Each error has a `status` and a `code`, and a `source` if a part of the request 
 
 def page() -> str:
     """The page for a service that requires tokens."""
-    openapi = OpenApi([each.declaration for each in RESOURCES], _CODES)
+    declarations = [each.declaration for each in RESOURCES]
+    openapi = OpenApi(declarations, _CODES, make_catalog(RESOURCES))
     described = json.loads(openapi.document("", secured=True))
     parts = [_BEGINNING, *_attributes(described), *_urls(described), *_errors(described)]
     return "\n".join(parts)

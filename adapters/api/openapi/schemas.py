@@ -1,8 +1,18 @@
 """The JSON Schemas of the API's documents, out of the resources' declarations."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from adapters.api.openapi.relationships import (
+    identifier_schemas,
+    included_schema,
+    object_of,
+    operation_schemas_of,
+    reference,
+    relationship_links,
+    relationships_schema,
+    sent_relationships,
+)
 from adapters.jsonapi.operation_objects import (
     MAX_OPERATIONS,
     MAX_VERSION_LENGTH,
@@ -42,16 +52,6 @@ _ITEM_META: Final = {
         }
     },
 }
-
-
-def reference(name: str) -> dict[str, str]:
-    """Leads to a schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
-    """The schema of objects with these members."""
-    return {"type": "object", "required": required, "properties": properties}
 
 
 _JSONAPI: Final = object_of(["version"], version={"type": "string"})
@@ -151,13 +151,56 @@ def schemas(resource: Resource) -> dict[str, Any]:
     name = resource.type.capitalize()
     identity = _identity(resource)
     kind = identity["type"]
-    create = object_of(["type", "attributes"], type=kind, attributes=_created(resource))
-    change = object_of(["type", "id"], **identity, attributes=_changed(resource))
+    related = _sent_relationships(resource)
+    create = object_of(["type", "attributes"], type=kind, attributes=_created(resource), **related)
+    change = object_of(["type", "id"], **identity, attributes=_changed(resource), **related)
     return {
         **page_schemas(resource),
+        **identifier_schemas(resource),
+        **_linkage_documents(resource),
         f"{name}Document": _document(reference(name)),
+        f"{name}OrNullDocument": _document({"oneOf": [reference(name), {"type": "null"}]}),
         f"{name}Creation": object_of(["data"], data=create),
         f"{name}Change": object_of(["data"], data=change),
+    }
+
+
+def _sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, Any]:
+    if not resource.relationships:
+        return {}
+    return {"relationships": sent_relationships(resource, lids=lids)}
+
+
+def _linkage_documents(resource: Resource) -> dict[str, Any]:
+    """The schemas of both kinds of relationship documents whose data names the resource."""
+    name = resource.type.capitalize()
+    one = reference(f"{name}Identifier")
+    item = {
+        "allOf": [one, object_of(["meta"], meta=_ITEM_META)],
+        "description": "An identifier in a list, with its cursor.",
+    }
+    links = relationship_links()
+    page_links = {
+        **_PAGE_LINKS,
+        "required": ["self", "related", *_PAGE_LINKS["required"][1:]],
+        "properties": {**_PAGE_LINKS["properties"], "related": {"type": "string"}},
+    }
+    described = {"describedby": {"type": "string"}}
+    to_one_links = {
+        **links,
+        "required": [*links["required"], "describedby"],
+        "properties": {**links["properties"], **described},
+    }
+    return {
+        f"{name}IdentifierPageItem": item,
+        f"{name}IdentifierPage": _document(
+            {"type": "array", "items": reference(f"{name}IdentifierPageItem")},
+            links=page_links,
+            meta=object_of(["page"], page=_PAGE_META),
+        ),
+        f"{name}ReferenceDocument": _document(
+            {"oneOf": [one, {"type": "null"}]}, links=to_one_links
+        ),
     }
 
 
@@ -174,9 +217,14 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
         "description": f"Lacks the attributes that `fields[{resource.type}]` leaves out.",
     }
     members: dict[str, Any] = {**_identity(resource), "attributes": attributes}
+    own = {}
+    if addressed and resource.relationships:
+        members["relationships"] = reference(f"{name}Relationships")
+        own = {f"{name}Relationships": relationships_schema(resource)}
     if addressed:
         members["links"] = object_of(["self"], self={"type": "string"})
     return {
+        **own,
         name: object_of(list(members), **members),
         f"{name}PageItem": {
             "allOf": [reference(name), object_of(["meta"], meta=_ITEM_META)],
@@ -190,13 +238,18 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
     }
 
 
-def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
+def operation_schemas(resources: Sequence[Resource]) -> dict[str, Any]:
     """The schemas of the atomic extension's documents, by their names."""
     operations = [operation for resource in resources for operation in _operations(resource)]
     made = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
-    result = {"type": "object", "properties": {"data": made, "meta": {"type": "object"}}}
+    result = {
+        "type": "object",
+        "properties": {"data": made, "meta": {"type": "object"}},
+        "description": "Empty for the removal of a resource and for a change of a relationship.",
+    }
     many = {"type": "array", "minItems": 1, "maxItems": MAX_OPERATIONS}
     return {
+        "Included": included_schema(resources),
         "Operations": object_of(
             [OPERATIONS], **{OPERATIONS: {**many, "items": {"anyOf": operations}}}
         ),
@@ -216,8 +269,9 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
         "description": "Only if it still is at this version; as a string, what If-Match takes.",
     }
     meta = {"type": "object", "properties": {"version": version}}
-    new = {"type": named["type"], "lid": named["lid"], "attributes": _created(resource)}
-    changed = {**named, "attributes": _changed(resource)}
+    related = _sent_relationships(resource, lids=True)
+    new = {"type": named["type"], "lid": named["lid"], "attributes": _created(resource), **related}
+    changed = {**named, "attributes": _changed(resource), **related}
     either = {"not": {"required": ["ref", "href"]}}
     yield object_of(
         ["op", "data"],
@@ -240,6 +294,7 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
         **object_of(["op"], op={"const": "remove"}, ref=ref, href=href, meta=meta),
         "oneOf": [{"required": ["ref"]}, {"required": ["href"]}],
     }
+    yield from operation_schemas_of(resource, ref, href, version)
 
 
 def _identity(resource: Resource) -> dict[str, Any]:
@@ -251,5 +306,5 @@ def _type(resource: Resource) -> dict[str, Any]:
 
 
 def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:
-    common = {"jsonapi": _JSONAPI, "links": _LINKS}
+    common = {"jsonapi": _JSONAPI, "links": _LINKS, "included": reference("Included")}
     return object_of(["jsonapi", "links", "data"], **{**common, **more, "data": data})
