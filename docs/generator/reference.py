@@ -12,7 +12,7 @@ from entrypoints.resources import RESOURCES, make_catalog
 
 Item = Mapping[str, Any]
 _METHODS: Final = ("get", "post", "patch", "delete")
-_FILTER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
+_FILTER: Final = re.compile(r"filter\[([\w.]+)\](?:\[(\w+)\])?")
 _BEGINNING: Final = """# Reference
 
 This page lists every URL with its parameters, headers and responses.
@@ -69,10 +69,12 @@ def _presence(name: str, rule: Item, sent: Item) -> str:
         return "read-only"
     if name in sent["required"]:
         return "required"
-    return f"default `{_plain(sent['properties'][name]['default'])}`"
+    return f"default `{_plain(sent['properties'][name].get('default'))}`"
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
