@@ -69,16 +69,16 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _check_shape(text: bytes | bytearray, most: int) -> None:
+def _check_shape(text: bytes | bytearray, most: int, escapes: int) -> None:
     """Check the limits before decoding, because decoding takes much time and memory.
 
     Each member or element follows a comma or an opening bracket. Only if a text has many of these,
     inside or outside of strings, are its strings removed and the others counted.
     """
-    if len(text) > most and text.count(b"\\") > ESCAPES_PER_MEMBER * most:
+    if len(text) > escapes // ESCAPES_PER_MEMBER and text.count(b"\\") > escapes:
         _fail(
             "too_many_escapes",
-            f"The strings of the document have more than {ESCAPES_PER_MEMBER * most} backslashes.",
+            f"The strings of the document have more than {escapes} backslashes.",
         )
     openings = _openings(text)
     few = len(text) <= most or openings + text.count(b",") <= most
@@ -109,14 +109,15 @@ def _too_deep(bare: bytes, most: int) -> bool:
     return False
 
 
-def parse(text: bytes | bytearray, *, most: int = MAX_MEMBERS) -> Any:
+def parse(text: bytes | bytearray, *, most: int = MAX_MEMBERS, escapes: int | None = None) -> Any:
     """Parse a text with at most `most` members and elements in total.
 
+    Its strings have at most `escapes` backslashes; by default, ESCAPES_PER_MEMBER times `most`.
     Raises NotStrict if it is invalid. The detail contains no message of a library.
     """
     if text.startswith(b"\xef\xbb\xbf"):
         _fail("malformed_json", "The document begins with a byte order mark.")
-    _check_shape(text, most)
+    _check_shape(text, most, ESCAPES_PER_MEMBER * most if escapes is None else escapes)
     try:
         return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError:

@@ -14,7 +14,13 @@ from application.relationship_commands import (
     replace_links,
     require_related,
 )
-from application.relationships import Relationships, ToMany
+from application.relationships import (
+    RelatedNotFound,
+    Relationship,
+    Relationships,
+    ToMany,
+    ToOne,
+)
 from domain.attributes import EntityChanges, StaleVersion
 from domain.errors import NotFound
 
@@ -62,12 +68,8 @@ class Commands(Generic[N, E]):
         self._authorize_links(context, related)
 
         def unit(work: UnitOfWork) -> E:
-            if self._to_one:
-                self._require_references(
-                    work, {each.name: getattr(new, each.name) for each in self._to_one}
-                )
-            for relationship, ids in self._lists(related):
-                require_related(work, relationship, ids)
+            references = {each.name: getattr(new, each.name) for each in self._to_one}
+            self._require_related(work, references, related)
             entity = work.repository(self._type).add(new, at=work.now)
             for relationship, ids in self._lists(related):
                 change = work.links(relationship).change(entity.id, add=ids)
@@ -97,14 +99,39 @@ class Commands(Generic[N, E]):
         def unit(work: UnitOfWork) -> E:
             entities = work.repository(self._type)
             before = entities.get(entity_id)
+            self._require_related(work, changes.attributes, related)
             before.require_version(expected)
             after = before.with_changes(changes, at=work.now)
-            if self._to_one:
-                self._require_references(work, changes.attributes)
             for relationship, ids in self._lists(related):
                 to = Replacement(relationship, ids, self._replaceable)
                 change = replace_links(work, entity_id, to)
                 work.link_count.add(len(change.added) + len(change.removed))
+            return before if after is before else entities.save(after, before=before)
+
+        return self._run(context, unit)
+
+    def set_reference(
+        self,
+        entity_id: int,
+        reference: ToOne,
+        related_id: int | None,
+        context: Context,
+        *,
+        expected: Container[int] | None = None,
+    ) -> E:
+        """Change a to-one relationship of an entity, and return the entity.
+
+        Raises NotFound, StaleVersion and RelatedNotFound.
+        """
+        self._policy.authorize_relationship(context.principal, Action.CHANGE, reference)
+        changes = self._type.changes({reference.name: related_id})
+
+        def unit(work: UnitOfWork) -> E:
+            entities = work.repository(self._type)
+            before = entities.get(entity_id)
+            self._require_related(work, changes.attributes, _NO_IDS)
+            before.require_version(expected)
+            after = before.with_changes(changes, at=work.now)
             return before if after is before else entities.save(after, before=before)
 
         return self._run(context, unit)
@@ -174,10 +201,25 @@ class Commands(Generic[N, E]):
         to_many = self._relationships.to_many(self._type)
         return [(each, related[each.name]) for each in to_many if each.name in related]
 
-    def _require_references(self, work: UnitOfWork, attributes: Mapping[str, Any]) -> None:
+    def _require_related(
+        self, work: UnitOfWork, attributes: Mapping[str, Any], related: RelatedIds
+    ) -> None:
+        """Raises RelatedNotFound with everything that does not exist."""
+        if not (self._to_one or related):
+            return
+        needed: list[tuple[Relationship, Collection[int]]] = [*self._lists(related)]
         for reference in self._to_one:
             if (entity_id := attributes.get(reference.name)) is not None:
-                require_related(work, reference, [entity_id])
+                needed.append((reference, [entity_id]))
+        missing = []
+        for relationship, ids in needed:
+            try:
+                require_related(work, relationship, ids)
+            except RelatedNotFound as error:
+                missing.append(error.with_traceback(None))
+        if missing:
+            first, *others = missing
+            raise RelatedNotFound(first.relationship, first.ids, tuple(others))
 
     def _deleted_of_same_person(self, work: UnitOfWork, entity_id: int) -> list[int]:
         """Returns the ids of deleted entities that had the same person key."""

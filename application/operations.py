@@ -3,13 +3,16 @@
 The commands are generic. Each type of entity supplies its own implementation of them.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any, Protocol
 
 from application.entities import Entity
 from application.ports import Context, Unavailable, UnitOfWork, UnitRunner
+from application.relationship_commands import LINKS_AT_ONCE, RelatedIds, RelationshipCommands
+from application.relationships import ToMany, ToOne
 from application.units import nested
 from domain.errors import RosterError
 
@@ -17,12 +20,24 @@ from domain.errors import RosterError
 class Commands(Protocol):
     """The commands on entities of one type, such as application.commands.Commands."""
 
-    def create(self, new: Any, context: Context, /) -> Entity: ...
+    def create(self, new: Any, context: Context, /, *, related: RelatedIds = ...) -> Entity: ...
 
     def change(
         self,
         entity_id: int,
         changes: Any,
+        context: Context,
+        /,
+        *,
+        expected: Container[int] | None = None,
+        related: RelatedIds = ...,
+    ) -> Entity: ...
+
+    def set_reference(
+        self,
+        key: int,
+        reference: ToOne,
+        related_id: int | None,
         context: Context,
         /,
         *,
@@ -52,31 +67,100 @@ def _target_id(target: int | CreatedBy, results: Results) -> int:
     return created.id
 
 
+Related = Mapping[str, Sequence[int | CreatedBy]]
+"""The complete new lists of to-many relationships, by name."""
+References = Mapping[str, CreatedBy]
+"""The to-one relationships to what earlier operations create, by name."""
+
+
+def _ids(which: Iterable[int | CreatedBy], results: Results) -> list[int]:
+    return [_target_id(each, results) for each in which]
+
+
+def _lists(related: Related, results: Results) -> dict[str, list[int]]:
+    return {name: _ids(ids, results) for name, ids in related.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Creates an entity of the type."""
+    """Creates an entity of the type, with its relationships."""
 
     type: str
     new: Any
+    related: Related = field(default_factory=dict)
+    references: References = field(default_factory=dict)
 
-    def perform(self, commands: Commands, context: Context, _: Results) -> Entity:
-        """Creates the entity, and returns it."""
-        return commands.create(self.new, context)
+    def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
+        new = self.new
+        if self.references:
+            its = {name: _target_id(each, earlier) for name, each in self.references.items()}
+            new = replace(new, **its)
+        related = {"related": _lists(self.related, earlier)} if self.related else {}
+        return commands.create(new, context, **related)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Changes an entity of the type if its version is expected; None accepts any version."""
+    """Changes an entity of the type, if it is at an expected version; None accepts any."""
 
     type: str
     target: int | CreatedBy
     changes: Any
     expected: Container[int] | None = None
+    related: Related = field(default_factory=dict)
+    references: References = field(default_factory=dict)
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
-        """Changes the entity, and returns it. `earlier` are the results of earlier operations."""
-        entity_id = _target_id(self.target, earlier)
-        return commands.change(entity_id, self.changes, context, expected=self.expected)
+        changes, key = self.changes, _target_id(self.target, earlier)
+        if self.references:
+            its = {name: _target_id(each, earlier) for name, each in self.references.items()}
+            changes = replace(changes, attributes={**changes.attributes, **its})
+        related = {"related": _lists(self.related, earlier)} if self.related else {}
+        return commands.change(key, changes, context, expected=self.expected, **related)
+
+
+@dataclass(frozen=True, slots=True)
+class SetReference:
+    """Changes a to-one relationship of an entity, if it is at an expected version."""
+
+    type: str
+    target: int | CreatedBy
+    reference: ToOne
+    related: int | CreatedBy | None
+    expected: Container[int] | None = None
+
+    def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
+        related_id = None if self.related is None else _target_id(self.related, earlier)
+        key = _target_id(self.target, earlier)
+        commands.set_reference(key, self.reference, related_id, context, expected=self.expected)
+
+
+class LinkAction(Enum):
+    """What an operation does to a to-many relationship."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLinks:
+    """Changes a to-many relationship of an entity."""
+
+    type: str
+    target: int | CreatedBy
+    relationship: ToMany
+    action: LinkAction
+    ids: Sequence[int | CreatedBy]
+
+    def perform(self, commands: RelationshipCommands, context: Context, earlier: Results) -> None:
+        key, ids = _target_id(self.target, earlier), _ids(self.ids, earlier)
+        if self.action is LinkAction.REPLACE:
+            commands.replace(key, ids, context, limit=LINKS_AT_ONCE)
+        elif self.action is LinkAction.ADD:
+            commands.add(key, ids, context)
+        else:
+            commands.remove(key, ids, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +176,7 @@ class Delete:
         commands.delete(_target_id(self.target, earlier), context, expected=self.expected)
 
 
-Operation = Create | Change | Delete
+Operation = Create | Change | Delete | SetReference | ChangeLinks
 
 
 class OperationRefused(Exception):
@@ -124,8 +208,13 @@ class Operations:
     `commands` maps each type to a function that returns its commands for a UnitRunner.
     """
 
-    def __init__(self, commands: Mapping[str, Callable[[UnitRunner], Commands]]) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, Callable[[UnitRunner], Commands]],
+        relate: Callable[[ToMany, UnitRunner], RelationshipCommands] = RelationshipCommands,
+    ) -> None:
         self._commands = commands
+        self._relate = relate
 
     def __call__(
         self, operations: Sequence[Operation], run: UnitRunner, context: Context
@@ -142,6 +231,11 @@ class Operations:
             results: list[Entity | None] = []
             for position, operation in enumerate(operations):
                 with _tag_position(position):
+                    if isinstance(operation, ChangeLinks):
+                        links = self._relate(operation.relationship, runner)
+                        operation.perform(links, context, results)
+                        results.append(None)
+                        continue
                     result = operation.perform(commands[operation.type], context, results)
                     results.append(result)
             return results

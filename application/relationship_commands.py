@@ -20,6 +20,8 @@ from domain.attributes import StaleVersion
 LINKS_AT_ONCE: Final = 1000
 MAX_FINGERPRINTED: Final = 1000
 """The number of related entities of the longest list that has a fingerprint."""
+NO_FINGERPRINT: Final = ""
+"""Stands for the fingerprint of a longer list."""
 
 RelatedIds = Mapping[str, Collection[int]]
 """The complete new lists of to-many relationships, by name."""
@@ -62,10 +64,9 @@ class RelationshipCommands:
         """Relate the entities to the source. Those that are related already stay so."""
 
         def change(work: UnitOfWork) -> LinkChange:
-            require_related(work, self._relationship, ids)
             return work.links(self._relationship).change(source_id, add=ids)
 
-        return self._change(source_id, context, expected, change)
+        return self._change(source_id, context, expected, change, required=ids)
 
     def remove(
         self,
@@ -99,7 +100,7 @@ class RelationshipCommands:
         def change(work: UnitOfWork) -> LinkChange:
             return replace_links(work, source_id, Replacement(self._relationship, ids, limit))
 
-        return self._change(source_id, context, expected, change)
+        return self._change(source_id, context, expected, change, required=ids)
 
     def _change(
         self,
@@ -107,12 +108,14 @@ class RelationshipCommands:
         context: Context,
         expected: Container[str] | None,
         change: Callable[[UnitOfWork], LinkChange],
+        required: Collection[int] = (),
     ) -> LinkChange:
         relationship = self._relationship
         self._policy.authorize_relationship(context.principal, Action.CHANGE, relationship)
 
         def unit(work: UnitOfWork) -> LinkChange:
             work.repository(relationship.source).get(source_id)
+            require_related(work, relationship, required)
             if expected is not None:
                 _require_list(work, relationship, source_id, expected)
             done = change(work)
@@ -127,7 +130,7 @@ def _require_list(
 ) -> None:
     """Raises StaleVersion if the list does not have one of the fingerprints. Locks the list."""
     ids = work.links(relationship).lock(source_id, limit=MAX_FINGERPRINTED + 1)
-    if len(ids) > MAX_FINGERPRINTED or fingerprint(ids) not in expected:
+    if (fingerprint(ids) if len(ids) <= MAX_FINGERPRINTED else NO_FINGERPRINT) not in expected:
         raise StaleVersion
 
 
@@ -141,13 +144,15 @@ def require_related(work: UnitOfWork, relationship: Relationship, ids: Collectio
 
 
 def replace_links(work: UnitOfWork, source_id: int, to: Replacement) -> LinkChange:
-    """Relate the entities to the source, and no others. The caller counts the changes."""
+    """Relate the entities to the source, and no others.
+
+    The caller counts the changes, and has checked that the entities exist.
+    """
     links = work.links(to.relationship)
     longest = None if to.limit is None else to.limit + 1
     current = links.lock(source_id, limit=longest or _ANY_NUMBER)
     if to.limit is not None and len(current) > to.limit:
         raise ReplacementTooLarge(to.relationship, to.limit)
-    require_related(work, to.relationship, to.ids)
     wanted, related = frozenset(to.ids), frozenset(current)
     return links.change(source_id, add=wanted - related, remove=related - wanted)
 

@@ -125,6 +125,10 @@ class RelationshipQueries:
         self.authorize_steps(steps, principal)
         return include(self._committed, entity_type, entities, steps)
 
+    def authorize_new(self, relationship: Relationship, principal: Principal | None) -> None:
+        """Raises InsufficientScope if the principal may not set it with the entity itself."""
+        self._policy.authorize_relationship(principal, Action.CREATE, relationship)
+
     def authorize_steps(self, steps: Sequence[Step], principal: Principal | None) -> None:
         """Raises InsufficientScope if the principal may not read what the steps lead to."""
         for step in steps:

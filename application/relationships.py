@@ -133,15 +133,25 @@ class Relationships:
 
 
 class RelatedNotFound(NotFound):
-    """Entities that a request relates to do not exist. `ids` are their ids."""
+    """Entities that a request relates to do not exist.
+
+    `ids` are the ids of those of one relationship. `others` are the errors of further ones.
+    """
 
     code = "related_not_found"
 
-    def __init__(self, relationship: Relationship, ids: Collection[int]) -> None:
+    def __init__(
+        self,
+        relationship: Relationship,
+        ids: Collection[int],
+        others: "tuple[RelatedNotFound, ...]" = (),
+    ) -> None:
         target = relationship.target
         super().__init__(f"There is no {target.not_found.noun} with this id.")
+        self.relationship = relationship
         self.attribute = relationship.name
         self.ids = frozenset(ids)
+        self.others = others
 
 
 class ReplacementTooLarge(Forbidden):

@@ -192,6 +192,7 @@ def make_app(
     settings: Settings,
     run: UnitRunner,
     services: Services,
+    relationships: RelationshipServices,
     cursors: Cursors,
     store: MemoryStore | SqlStore,
     pool: DeadlinePool | None,
@@ -200,7 +201,9 @@ def make_app(
     """Make the web application. It is imported here, because the command line does not need it."""
     from entrypoints.web import make_app
 
-    return make_app(settings, run, services.values(), cursors, store.ready, pool, log_key)
+    return make_app(
+        settings, run, services.values(), relationships, cursors, store.ready, pool, log_key
+    )
 
 
 def make_log_key(settings: Settings, keys: Keys) -> bytes:
@@ -283,4 +286,14 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
     log_key = providers.Singleton(make_log_key, settings, keys)
-    app = providers.Singleton(make_app, settings, run, services, cursors, store, pool, log_key)
+    app = providers.Singleton(
+        make_app,
+        settings,
+        run,
+        services,
+        relationship_services,
+        cursors,
+        store,
+        pool,
+        log_key,
+    )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from adapters.api import ApiConfig, api
 from adapters.api.collection import ApiResource
+from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
@@ -28,13 +29,14 @@ from entrypoints.settings import Settings
 if TYPE_CHECKING:
     from flask import Flask
 
-    from entrypoints.container import ResourceServices
+    from entrypoints.container import RelationshipServices, ResourceServices
 
 
 def make_app(
     settings: Settings,
     run: UnitRunner,
     services: Iterable["ResourceServices"],
+    relationships: "RelationshipServices",
     cursors: Cursors,
     ready: Callable[[], None],
     pool: DeadlinePool | None,
@@ -69,6 +71,9 @@ def make_app(
             )
             for each in services
         ],
+        ApiRelationships(
+            relationships.relationships, relationships.queries, relationships.commands
+        ),
         run,
         cursors,
         config,

@@ -18,9 +18,18 @@ from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
+from adapters.api.relationships import (
+    WITH_LINKAGE,
+    ApiRelationships,
+    Inclusion,
+    RelationshipRoutes,
+    relationship_rule,
+)
 from adapters.api.request import require_request_class
 from adapters.api.root import root
 from adapters.jsonapi.atomic import EXTENSION, Collection
+from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.compound import CompoundWriter
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.kinds import KEY
 from adapters.resources.addresses import PREFIX, Urls
@@ -64,6 +73,7 @@ class Api:
 
 def api(
     resources: Sequence[ApiResource],
+    relationships: ApiRelationships,
     run: UnitRunner,
     cursors: Cursors,
     config: ApiConfig,
@@ -79,12 +89,17 @@ def api(
     urls = Urls(config.public_url)
     base = config.public_url.rstrip("/")
     declarations = [each.declaration for each in resources]
+    known = relationships.relationships
+    catalog = Catalog.of(((each.type, each.declaration) for each in resources), known)
+    writers = {each.type: urls.writer(each) for each in declarations}
+    inclusion = Inclusion(relationships.queries, CompoundWriter(catalog, writers, cursors))
+    of_relationships = [each for types in catalog.relationships.values() for each in types.values()]
     codes = error_codes(each.type for each in resources)
     render_error = error_handler(base)
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(require_request_class)
     blueprint.record_once(_register_id_converter)
-    if check := authorize(authenticate, limit, tuple(each.type for each in declarations)):
+    if check := authorize(authenticate, limit, tuple(each.type for each in declarations), catalog):
         blueprint.before_request(check)
     if check_origin:
         blueprint.before_request(check_origin)
@@ -94,7 +109,13 @@ def api(
             {
                 f"{PREFIX}{OPERATIONS}": BodyPolicy(
                     OPERATIONS_BODY_FACTOR * config.body_limit, EXTENSION
-                )
+                ),
+                **{
+                    f"{PREFIX}{relationship_rule(each, linkage=True)}": BodyPolicy(
+                        config.body_limit, methods=WITH_LINKAGE
+                    )
+                    for each in of_relationships
+                },
             },
             memory=BodyMemory(
                 max(config.body_memory, OPERATIONS_BODY_FACTOR * config.body_limit + 1)
@@ -106,17 +127,20 @@ def api(
     )
     root(blueprint, urls, declarations)
     respond_once = idempotent(render_error)
+    routes = RelationshipRoutes(blueprint, run, relationships, inclusion, respond_once)
     for each in resources:
-        collection(blueprint, each, run, urls, cursors, respond_once)
+        collection(blueprint, each, run, urls, cursors, respond_once, inclusion)
+        routes.register(each.type, each.commands(run))
     commands = {each.declaration.type: each.commands for each in resources}
     collections = {
         each.declaration.type: Collection(
-            each.declaration, urls.writer(each.declaration), each.type.new.of, each.type.changes
+            each.declaration, writers[each.declaration.type], each.type.new.of, each.type.changes
         )
         for each in resources
     }
-    operations(blueprint, run, Operations(commands), collections, urls, respond_once)
-    openapi = OpenApi(declarations, codes).blueprint(
+    perform = Operations(commands, relationships.commands)
+    operations(blueprint, run, perform, collections, urls, respond_once, catalog)
+    openapi = OpenApi(declarations, codes, catalog).blueprint(
         base, secured=authenticate is not None, limited=limit is not None
     )
     return Api([blueprint, openapi, docs(), errors(codes), home(base)], render_error)

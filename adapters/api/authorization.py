@@ -7,12 +7,14 @@ from typing import Final
 
 from adapters.api import http
 from adapters.api.operations import URL as OPERATIONS
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.parameters import is_set
 from adapters.resources.addresses import PREFIX
 from adapters.web.bearer import Authenticate
 from adapters.web.flask_app import current_request
 from adapters.web.rate_limit import RateLimiter
-from application.access import Action, Principal, required_scopes
+from application.access import Action, Principal, relationship_scopes, required_scopes
 
 READING: Final = frozenset(("GET", "HEAD"))
 _ACTIONS: Final[Mapping[str, Action]] = {
@@ -27,9 +29,13 @@ ERASE_HISTORY: Final = "erase_history"
 _OPERATIONS: Final = f"{PREFIX}{OPERATIONS}"
 
 
-@lru_cache
 def scope_alternatives(
-    path: str, method: str, types: tuple[str, ...], *, erases: bool = False
+    path: str,
+    method: str,
+    types: tuple[str, ...],
+    *,
+    catalog: Catalog = NO_RELATIONSHIPS,
+    erases: bool = False,
 ) -> tuple[tuple[str, ...], ...]:
     """Returns the sets of scopes of which a request must have at least one.
 
@@ -40,13 +46,22 @@ def scope_alternatives(
     """
     if path == _OPERATIONS:
         return tuple(required_scopes(each, Action.CREATE) for each in types)
-    resource_type = path.removeprefix(PREFIX).strip("/").partition("/")[0]
+    resource_type, *below = path.removeprefix(PREFIX).strip("/").split("/")
+    relationships = catalog.relationships.get(resource_type, {})
+    if len(below) > 1 and below[-1] in relationships:
+        if method not in READING:
+            return (relationship_scopes(relationships[below[-1]], Action.CHANGE),)
+        is_related = below[-2] != LINKAGE
+        return (relationship_scopes(relationships[below[-1]], Action.READ, resources=is_related),)
     action = Action.ERASE if erases else _ACTIONS[method]
     return (required_scopes(resource_type, action) if resource_type else (),)
 
 
 def authorize(
-    authenticate: Authenticate | None, limit: RateLimiter | None, types: tuple[str, ...]
+    authenticate: Authenticate | None,
+    limit: RateLimiter | None,
+    types: tuple[str, ...],
+    catalog: Catalog = NO_RELATIONSHIPS,
 ) -> Callable[[], None] | None:
     """Returns the check for every route of the API; None if the service has no such check.
 
@@ -56,6 +71,7 @@ def authorize(
     if authenticate is None:
         return partial(_count, limit) if limit else None
     identify = authenticate
+    required = lru_cache(partial(scope_alternatives, types=types, catalog=catalog))
 
     def check() -> None:
         request = current_request()
@@ -65,14 +81,16 @@ def authorize(
             if limit:
                 _count(limit)
         if rule := request.url_rule:
-            _authorize(principal, rule.rule, request.method, types)
+            erases = request.method == "DELETE" and is_set(http.query(), ERASE_HISTORY)
+            allowed = required(rule.rule, request.method, erases=erases)
+            _authorize(principal, request.method, allowed)
 
     return check
 
 
-def _authorize(principal: Principal, path: str, method: str, types: tuple[str, ...]) -> None:
-    erases = method == "DELETE" and is_set(http.query(), ERASE_HISTORY)
-    alternatives = scope_alternatives(path, method, types, erases=erases)
+def _authorize(
+    principal: Principal, method: str, alternatives: tuple[tuple[str, ...], ...]
+) -> None:
     for scopes in alternatives:
         if principal.scopes.issuperset(scopes):
             break

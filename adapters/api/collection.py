@@ -10,18 +10,22 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.idempotency import RespondOnce
+from adapters.api.relationships import Inclusion, subjects
 from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.parameters import FieldSelection
 from adapters.jsonapi.resource import Resource
-from adapters.jsonapi.resource_objects import expect_existing, expect_new
+from adapters.jsonapi.resource_objects import ResourceObject, expect_existing, expect_new
 from adapters.resources.addresses import Urls
 from adapters.resources.events import EVENTS
 from application.audit import History
 from application.commands import Commands
 from application.entities import AnyType
-from application.ports import Subject, UnitRunner
+from application.inclusion import Included
+from application.ports import Subject, UnitOfWork, UnitRunner
 from application.queries import Queries
+from application.units import nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,58 +50,106 @@ def collection(
     urls: Urls,
     cursors: Cursors,
     idempotent: RespondOnce,
+    inclusion: Inclusion,
 ) -> None:
     """Registers the routes of a resource type."""
     declaration, entity_type, queries = resource.declaration, resource.type, resource.queries
     name, writer = declaration.type, urls.writer(resource.declaration)
-    commands = resource.commands(run)
+    commands, catalog = resource.commands(run), inclusion.catalog
     parse_query = parameters.cached(
-        partial(parameters.collection, resource=declaration, cursors=cursors)
+        partial(parameters.collection, resource=declaration, cursors=cursors, catalog=catalog)
     )
+
+    def perform(
+        run: UnitRunner,
+        command: Callable[[Commands[Any, Any]], Any],
+        shown: FieldSelection,
+    ) -> tuple[Any, Included]:
+        """Run a command, and load what its document includes in the same unit of work."""
+        if not shown.steps:
+            return command(resource.commands(run)), Included()
+
+        def unit(work: UnitOfWork) -> tuple[Any, Included]:
+            entity = command(resource.commands(nested(work)))
+            return entity, inclusion.load(entity_type, [entity], shown, work)
+
+        return run(http.context(), unit)
+
+    def body_of(entity: Any, included: Included, query: str, shown: FieldSelection) -> bytes:
+        related = inclusion.compound.related(included, shown) if shown.steps else None
+        return writer.single(entity, query=query, shown=shown, related=related)
+
+    def authorize_linkages(sent: ResourceObject) -> None:
+        of_type = catalog.relationships_of(declaration)
+        for each in sent.linkages:
+            inclusion.queries.authorize_new(of_type[each], current_request().principal)
 
     @api.get(f"/{name}", endpoint=f"list_{name}")
     def list_resources() -> Response:
         query = http.query()
         collection_query = parse_query(query)
+        inclusion.authorize(collection_query.shown)
         page = queries.page(collection_query.search, current_request().principal)
         profile = http.uses_cursor_profile(collection_query)
-        body = writer.collection(page, collection_query, query=query, profile=profile)
+        related = inclusion.of(entity_type, page.items, collection_query.shown)
+        body = writer.collection(
+            page, collection_query, query=query, profile=profile, related=related
+        )
         return http.ok(body, profile=profile)
 
     @api.post(f"/{name}", endpoint=f"create_{name}")
     def create_resource() -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration)
-        resource_object = http.read_resource_object(declaration)
+        shown = parameters.single(query, declaration, catalog)
+        inclusion.authorize(shown)
+        resource_object = http.read_resource_object(declaration, catalog)
+        authorize_linkages(resource_object)
         expect_new(resource_object, declaration)
-        new = entity_type.new.of(*declaration.load(resource_object.fields, partial=False))
+        attributes, read_only = declaration.load(resource_object.fields, partial=False)
+        new = entity_type.new.of({**attributes, **resource_object.references}, read_only)
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
-            entity = resource.commands(run).create(new, http.context())
-            body = writer.single(entity, query=query, shown=shown)
+            entity, included = perform(
+                run,
+                lambda its: its.create(new, http.context(), related=resource_object.related),
+                shown,
+            )
+            body = body_of(entity, included, query, shown)
             response = http.created(body, version=entity.version, location=writer.url(entity))
-            return response, [(name, entity.id)]
+            return response, [(name, entity.id), *subjects(included)]
 
         return idempotent(run, create, ())
 
     def show_resource(entity_id: int) -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration)
+        shown = parameters.single(query, declaration, catalog)
+        inclusion.authorize(shown)
         entity = queries.get(entity_id, current_request().principal)
         entity.require_version(http.preconditions())
-        body = writer.single(entity, query=query, shown=shown)
+        related = inclusion.of(entity_type, [entity], shown)
+        body = writer.single(entity, query=query, shown=shown, related=related)
         return http.ok(body, version=entity.version)
 
     def change_resource(entity_id: int) -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration)
-        resource_object = http.read_resource_object(declaration, resource_id=str(entity_id))
+        shown = parameters.single(query, declaration, catalog)
+        inclusion.authorize(shown)
+        resource_object = http.read_resource_object(
+            declaration, catalog, resource_id=str(entity_id)
+        )
+        authorize_linkages(resource_object)
         expect_existing(resource_object, declaration, str(entity_id))
-        changes = entity_type.changes(*declaration.load(resource_object.fields, partial=True))
+        attributes, read_only = declaration.load(resource_object.fields, partial=True)
+        changes = entity_type.changes({**attributes, **resource_object.references}, read_only)
+        related = resource_object.related
         http.discard_body()
-        expected = http.preconditions()
-        entity = commands.change(entity_id, changes, http.context(), expected=expected)
-        body = writer.single(entity, query=query, shown=shown)
+        context, expected = http.context(), http.preconditions()
+        entity, included = perform(
+            run,
+            lambda its: its.change(entity_id, changes, context, expected=expected, related=related),
+            shown,
+        )
+        body = body_of(entity, included, query, shown)
         return http.ok(body, version=entity.version)
 
     def delete_resource(entity_id: int) -> Response:

@@ -21,7 +21,8 @@ from adapters.jsonapi.errors import (
     error_document,
     to_request_error,
 )
-from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
+from adapters.jsonapi.etags import expected_versions, names_list, names_version, unmatchable
+from adapters.jsonapi.linkage import related_not_found
 from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import challenge
 from adapters.web.hosts import ForeignHost, ForeignOrigin
@@ -30,6 +31,7 @@ from adapters.web.request_body import BodyIncomplete, BodyMemoryExceeded, BodyTo
 from application.access import InsufficientScope, InvalidToken, Unauthenticated
 from application.operations import OperationRefused
 from application.ports import Unavailable
+from application.relationships import RelatedNotFound
 from domain.errors import RosterError, Stale
 
 _log = structlog.get_logger("roster.fault")
@@ -97,6 +99,8 @@ def _to_request_error(error: Exception) -> RequestError:
         return error
     if isinstance(error, Stale) and (failed := _failed_precondition(error)):
         return RequestError(failed)
+    if isinstance(error, RelatedNotFound):
+        return RequestError(*related_not_found(error, http.linkages()))
     if isinstance(error, RosterError):
         _log_reason(error)
         return to_request_error(error, http.pointer_to)
@@ -123,6 +127,8 @@ def _failed_precondition(error: Stale) -> ErrorObject | None:
     If-Match is evaluated first (RFC 9110 section 13.2.2).
     """
     if_match = current_request().environ.get("HTTP_IF_MATCH")
+    if current_request().changes_list:
+        return _failed_list_precondition(if_match)
     expected = expected_versions(if_match)
     if if_match is None or expected is None or error.version in expected:
         return http.precondition_failed("If-None-Match")
@@ -130,6 +136,19 @@ def _failed_precondition(error: Stale) -> ErrorObject | None:
         return None
     detail = (
         unmatchable(if_match) or "If-Match has no ETag of this resource. Read the resource again."
+    )
+    return http.precondition_failed("If-Match", detail)
+
+
+def _failed_list_precondition(if_match: str | None) -> ErrorObject | None:
+    """The same for conditions on the list of a to-many relationship."""
+    if if_match is None or if_match.strip() == "*":
+        return http.precondition_failed("If-None-Match")
+    if names_list(if_match):
+        return None
+    detail = unmatchable(if_match) or (
+        "If-Match must be the ETag of a page of this URL that shows the whole list: without "
+        "filters, and with links.prev and links.next null."
     )
     return http.precondition_failed("If-Match", detail)
 

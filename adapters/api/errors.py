@@ -71,7 +71,15 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "malformed_query": ("400", "A parameter's name has NUL or bytes that are not UTF-8."),
     "too_many_parameters": ("400", "The query has too many parameters."),
-    "unknown_relationship": ("400", "include names a relationship that does not exist."),
+    "unknown_relationship": (
+        "400",
+        "include names a relationship that does not exist. The detail lists those that exist.",
+    ),
+    "too_much_included": (
+        "400",
+        "include has more than 10 paths or a path of more than 3 steps, or could include more than "
+        "25,000 resources. Send fewer paths or a smaller page[size].",
+    ),
     "max_size_exceeded": ("400", "The page is too large. meta.page.maxSize is the maximum."),
     "invalid_cursor": (
         "400",
@@ -85,7 +93,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "too_deep": ("400", "The body is nested too deeply."),
     "too_many_members": (
         "400",
-        "A document has at most 5,000 members and elements in all its objects and arrays. A "
+        "A document has at most 25,000 members and elements in all its objects and arrays. A "
         "document with operations has at most 50,000. The number is that of the commas and opening "
         "brackets outside of strings.",
     ),
@@ -107,14 +115,26 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "wrong_json_type": ("400", "A member has the wrong JSON type, such as a string for an object."),
     "too_many_operations": ("400", "One request may have at most 100 operations."),
     "unknown_lid": ("400", "No earlier operation of the request gives a resource this lid."),
+    "too_many_identifiers": (
+        "400",
+        "A list of related resources has at most 1000 identifiers. Send several requests.",
+    ),
     "invalid_idempotency_key": (
         "400",
         "An Idempotency-Key is 1 to 255 printable ASCII characters, with or without quotation "
         "marks around it.",
     ),
     "client_generated_id": ("403", "The server assigns ids. Send the resource without one."),
-    "type_mismatch": ("409", "The type is not that of the collection."),
+    "type_mismatch": (
+        "409",
+        "The type is not that of the collection, or not one that the relationship holds.",
+    ),
     "id_mismatch": ("409", "The id in the document is not the one in the URL."),
+    "partial_linkage": (
+        "403",
+        "A list that is only a part, next to a page link that is not null, cannot replace the "
+        "whole. Send the whole list, or omit data.",
+    ),
     # The attributes.
     "missing": ("422", "The attribute is required."),
     "wrong_type": ("422", "The value has the wrong type or is null."),
@@ -133,6 +153,20 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "invalid_email": ("422", "The value is not a syntactically valid email address."),
     "read_only": ("403", "The service sets the attribute. Omit it, or send its current value."),
     # The directory.
+    "related_not_found": (
+        "404",
+        "A resource that the request relates to does not exist. Nothing was done.",
+    ),
+    "replacement_too_large": (
+        "403",
+        "The relationship has more than 1000 resources, which one request cannot replace. Add and "
+        "remove them with POST and DELETE, or use the roster command.",
+    ),
+    "too_many_memberships": (
+        "409",
+        "One request changes at most 10,000 memberships, including those and the ownerships that a "
+        "deletion removes. Nothing was done. Send several requests, or use the roster command.",
+    ),
     "stale_version": ("412", "The resource has changed. Read it again, then repeat the change."),
     "precondition_failed": (
         "412",

@@ -9,6 +9,7 @@ from flask import Response
 
 from adapters.api.request import current_request
 from adapters.jsonapi import atomic, parameters
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.content_negotiation import (
     CURSOR_PROFILE,
     JSONAPI,
@@ -19,15 +20,17 @@ from adapters.jsonapi.content_negotiation import (
 )
 from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.etags import (
+    RelatedList,
     entity_tag,
     expected_versions,
     if_match_matches,
     if_none_match_matches,
     unmatchable,
 )
+from adapters.jsonapi.linkage import Linkage, Linkages
 from adapters.jsonapi.operation_objects import ResolveHref
-from adapters.jsonapi.resource import Resource
-from adapters.jsonapi.resource_objects import ResourceObject, read_resource
+from adapters.jsonapi.resource import RelationshipField, Resource
+from adapters.jsonapi.resource_objects import ResourceObject, read_linkage, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.flask_app import PreparedResponse
 from adapters.web.request_body import BodyMemory, begin_validation, read_body, release_body
@@ -45,15 +48,21 @@ PRIVATE: Final = f"private, no-cache, {UNTRANSFORMED}"
 """The Cache-Control of a read: only the client may cache the response, and must revalidate it."""
 READING: Final = frozenset(("GET", "HEAD"))
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
+MAX_LINKS: Final = 10_000
+"""The number of memberships that one request may change."""
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class BodyPolicy:
-    """The rules for the bodies of a URL: the maximum size in bytes, and the required extension."""
+    """The rules for the bodies of a URL: the maximum size in bytes, and the required extension.
+
+    `methods` are those that require a document.
+    """
 
     body_limit: int
     extension: str | None = None
+    methods: frozenset[str] = WITH_DOCUMENT
 
 
 def request_checks(
@@ -76,7 +85,7 @@ def request_checks(
         environ, rule = request.environ, request.url_rule
         policy = policies.get(rule.rule, default_policy) if rule else default_policy
         request.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=policy.extension)
-        uses_body = request.method in WITH_DOCUMENT
+        uses_body = request.method in policy.methods
         check_content_type(
             environ.get("CONTENT_TYPE") or None,
             has_body=_has_body(environ),
@@ -108,28 +117,41 @@ def query() -> str:
 def context() -> Context:
     """Returns the principal and the id of the request."""
     request = current_request()
-    return Context(request.principal, request.environ[REQUEST_ID])
+    return Context(request.principal, request.environ[REQUEST_ID], MAX_LINKS)
 
 
-def read_resource_object(resource: Resource, *, resource_id: str | None = None) -> ResourceObject:
+def read_resource_object(
+    resource: Resource, catalog: Catalog = NO_RELATIONSHIPS, *, resource_id: str | None = None
+) -> ResourceObject:
     """Returns the resource object in the body, and stores it for the pointers of errors.
 
     `resource_id` is the id that it must have. Raises RequestError if its structure is invalid.
     """
     request = current_request()
     begin_validation(request.environ)
-    request.resource_object = read_resource(request.body, resource, resource_id=resource_id)
+    request.resource_object = read_resource(
+        request.body, resource, catalog, resource_id=resource_id
+    )
     return request.resource_object
 
 
-def read_operations(collections: atomic.Collections, resolve_href: ResolveHref) -> atomic.Batch:
-    """Returns the operations in the body, and stores them for the pointers of errors.
-
-    Raises RequestError if they are invalid, and InsufficientScope.
-    """
+def read_relationship(relationship: RelationshipField, catalog: Catalog) -> Linkage:
+    """The linkage in the body; problems with it will point into it. Raises RequestError."""
     request = current_request()
     begin_validation(request.environ)
-    request.batch = atomic.parse_batch(request.body, collections, resolve_href, request.principal)
+    request.linkage = read_linkage(request.body, relationship, catalog)
+    return request.linkage
+
+
+def read_operations(
+    collections: atomic.Collections, resolve_href: ResolveHref, catalog: Catalog = NO_RELATIONSHIPS
+) -> atomic.Batch:
+    """The operations in the body; refusals of them will point into it."""
+    request = current_request()
+    begin_validation(request.environ)
+    request.batch = atomic.parse_batch(
+        request.body, collections, resolve_href, request.principal, catalog
+    )
     return request.batch
 
 
@@ -141,9 +163,20 @@ def discard_body() -> None:
 
 
 def pointer_to(field: str) -> str | None:
-    """Returns the pointer to the field in the request's document, if there is a document."""
-    resource_object = current_request().resource_object
+    """The pointer to the field in the request's document; None if it has no document."""
+    request = current_request()
+    if request.linkage and field == request.linkage.field.name:
+        return request.linkage.pointer
+    resource_object = request.resource_object
     return resource_object.pointer_to(field) if resource_object else None
+
+
+def linkages() -> Linkages:
+    """The linkages in the request's document, by the names of their relationships."""
+    request = current_request()
+    if request.linkage:
+        return {request.linkage.field.name: request.linkage}
+    return request.resource_object.linkages if request.resource_object else {}
 
 
 def preconditions() -> Container[int] | None:
@@ -157,6 +190,14 @@ def preconditions() -> Container[int] | None:
     return expected_versions(environ.get("HTTP_IF_MATCH"), if_none_match)
 
 
+def list_preconditions(listed: RelatedList) -> Container[str] | None:
+    """The fingerprints of the list that the request's conditions let through; None for any."""
+    request = current_request()
+    request.changes_list = True
+    environ = request.environ
+    return listed.expected(environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH"))
+
+
 def wants_cursor_profile() -> bool:
     """Returns True if the client requests the cursor pagination profile."""
     return CURSOR_PROFILE in current_request().profiles
@@ -167,12 +208,19 @@ def uses_cursor_profile(query: parameters.CollectionQuery) -> bool:
     return wants_cursor_profile() and isinstance(query.search.place, Slice)
 
 
-def ok(body: bytes, *, version: int | None = None, profile: bool = False) -> Response:
+def ok(
+    body: bytes,
+    *,
+    version: int | None = None,
+    list_version: str | None = None,
+    profile: bool = False,
+) -> Response:
     """Returns status 200 with the document, or 304 if If-None-Match names its ETag.
 
-    Raises RequestError (412) if a document without a version does not match If-Match.
+    `list_version` is that of a complete list of related resources. Raises RequestError (412) if a
+    document without a version does not match If-Match.
     """
-    etag = entity_tag(body, version)
+    etag = entity_tag(body, version if list_version is None else list_version)
     content_type = media_type([CURSOR_PROFILE]) if profile else JSONAPI
     request = current_request()
     if request.method not in READING:

@@ -10,6 +10,7 @@ from adapters.api import http
 from adapters.api.idempotency import RespondOnce
 from adapters.api.root import canonical
 from adapters.jsonapi import atomic, parameters
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.operation_objects import ResolveHref
 from adapters.resources.addresses import PREFIX, Urls
 from application.operations import Operations
@@ -27,6 +28,7 @@ def operations(
     collections: atomic.Collections,
     addresses: Urls,
     respond_once: RespondOnce,
+    catalog: Catalog = NO_RELATIONSHIPS,
 ) -> None:
     """Registers the route for operations."""
     resolve_href = href_resolver(addresses, collections.keys())
@@ -34,7 +36,7 @@ def operations(
     @api.post(URL)
     def perform_operations() -> Response:
         parameters.no_parameters(http.query())
-        batch = http.read_operations(collections, resolve_href)
+        batch = http.read_operations(collections, resolve_href, catalog)
 
         def respond(run: UnitRunner) -> tuple[Response, set[Subject]]:
             results = perform(batch.operations, run, http.context())

@@ -7,6 +7,7 @@ from flask import Flask
 from flask.blueprints import BlueprintSetupState
 
 from adapters.jsonapi.atomic import Batch
+from adapters.jsonapi.linkage import Linkage
 from adapters.jsonapi.resource_objects import ResourceObject
 from adapters.web import flask_app
 from adapters.web.request_body import Body
@@ -21,6 +22,10 @@ class ApiRequest(flask_app.Request):
     """The body, empty after `discard_body` (adapters.api.http.request_checks)."""
     resource_object: ResourceObject | None = None
     """The resource object in the body, for the pointers of errors."""
+    linkage: Linkage | None = None
+    """The linkage in the body of a change of a relationship, for the pointers of errors."""
+    changes_list: bool = False
+    """Whether the request changes a to-many relationship, so that conditions are about its list."""
     batch: Batch | None = None
     """The operations in the body, for the pointers of errors."""
 

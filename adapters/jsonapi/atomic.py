@@ -5,14 +5,23 @@ This module knows no resource types. A table of collections defines them.
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError, to_request_error
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
 from adapters.jsonapi.kinds import MAX_KEY, Id
+from adapters.jsonapi.linkage import (
+    Linkage,
+    Linkages,
+    partial_errors,
+    related_not_found,
+    type_errors,
+)
 from adapters.jsonapi.operation_objects import (
     MAX_OPERATIONS,
     RESULTS,
@@ -29,17 +38,21 @@ from adapters.jsonapi.resource_objects import (
     parse_body,
     type_mismatch,
 )
-from application.access import Action, Principal, required_scopes
+from application.access import Action, Principal, relationship_scopes, required_scopes
 from application.operations import (
     Change,
+    ChangeLinks,
     Create,
     CreatedBy,
     Delete,
+    LinkAction,
     Operation,
     OperationRefused,
     Results,
+    SetReference,
 )
 from application.ports import Subject
+from application.relationships import RelatedNotFound, Relationship, ToOne
 from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
@@ -92,6 +105,7 @@ def parse_batch(
     collections: Collections,
     resolve_href: ResolveHref,
     principal: Principal | None,
+    catalog: Catalog = NO_RELATIONSHIPS,
 ) -> Batch:
     """Parses the operations of a request's document.
 
@@ -101,14 +115,22 @@ def parse_batch(
     the structure if the principal lacks a scope that an operation requires. Without access control,
     `principal` is None.
     """
-    value = parse_body(text, max_members=MAX_MEMBERS)
-    objects = OperationsParser(resolve_href).operations(value)
+    objects = OperationsParser(resolve_href, catalog).operations(
+        parse_body(text, max_members=MAX_MEMBERS)
+    )
     if principal:
-        principal.require_scopes(scope for each in objects for scope in _scopes(each, collections))
-    for check in (_missing_targets, _client_generated_ids, _contradictory_identities):
-        if errors := [error for each in objects for error in check(each, collections)]:
+        principal.require_scopes(
+            scope for one in objects for scope in _scopes(one, collections, catalog)
+        )
+    for check in (
+        _missing_targets,
+        _client_generated_ids,
+        _partial_linkage,
+        _contradictory_identities,
+    ):
+        if errors := [each for one in objects for each in check(one, collections)]:
             raise RequestError(*errors)
-    return Batch(objects, _to_operations(objects, collections))
+    return Batch(objects, _to_operations(objects, collections, catalog))
 
 
 def results_document(batch: Batch, results: Results, collections: Collections) -> bytes:
@@ -129,11 +151,20 @@ _ANY_ID: Final = Id()
 _ACTIONS: Final = {"add": Action.CREATE, "update": Action.CHANGE, "remove": Action.DELETE}
 
 
-def _scopes(operation: OperationObject, collections: Collections) -> tuple[str, ...]:
-    """Returns the scopes of the equivalent single request; the empty tuple for no such target."""
+def _scopes(
+    operation: OperationObject, collections: Collections, catalog: Catalog
+) -> Iterator[str]:
+    """The scopes of the equivalent single request; none if the target does not exist."""
     if isinstance(operation.target, MissingTarget) or operation.target.type not in collections:
-        return ()
-    return required_scopes(operation.target.type, _ACTIONS[operation.op])
+        return
+    relationships = catalog.relationships.get(operation.target.type, {})
+    if target := operation.target.relationship:
+        yield from relationship_scopes(relationships[target.name], Action.CHANGE)
+        return
+    yield from required_scopes(operation.target.type, _ACTIONS[operation.op])
+    for name in operation.data.linkages if operation.data else ():
+        if name in relationships:
+            yield from relationship_scopes(relationships[name], Action.CREATE)
 
 
 def _missing_targets(operation: OperationObject, collections: Collections) -> Iterator[ErrorObject]:
@@ -166,12 +197,20 @@ def _client_generated_ids(operation: OperationObject, _: Collections) -> Iterato
         yield error
 
 
+def _partial_linkage(operation: OperationObject, _: Collections) -> Iterator[ErrorObject]:
+    if operation.op == "update" and operation.data:
+        yield from partial_errors(operation.data.linkages.values())
+
+
 def _contradictory_identities(
     operation: OperationObject, collections: Collections
 ) -> Iterator[ErrorObject]:
     target, data = operation.existing_target, operation.data
+    if operation.linkage:
+        yield from type_errors([operation.linkage])
     if data is None:
         return
+    yield from type_errors(data.linkages.values())
     if target.type not in collections:
         yield type_mismatch(data, "No collection has this type.")
     elif data.type != target.type:
@@ -181,8 +220,10 @@ def _contradictory_identities(
         yield id_mismatch(data, "The id must be that of the target.")
 
 
-def _to_operations(objects: Sequence[OperationObject], collections: Collections) -> list[Operation]:
-    """Converts the operation objects into operations of the application.
+def _to_operations(
+    objects: Sequence[OperationObject], collections: Collections, catalog: Catalog
+) -> list[Operation]:
+    """The commands of the operations.
 
     Raises RequestError with the errors of all invalid operations. If all are valid, it lists the
     other errors.
@@ -191,7 +232,12 @@ def _to_operations(objects: Sequence[OperationObject], collections: Collections)
     failures: list[tuple[OperationObject, RosterError]] = []
     for each in objects:
         try:
-            operations.append(_to_operation(each, collections[each.existing_target.type]))
+            collection = collections[each.existing_target.type]
+            if (target := each.existing_target.relationship) and each.linkage:
+                relationship = catalog.relationships[each.existing_target.type][target.name]
+                operations.append(_change_of(relationship, each, each.linkage, collection.resource))
+            else:
+                operations.append(_to_operation(each, collection))
         except RosterError as error:
             # The traceback refers to this list. The cycle would hold the document in memory.
             failures.append((each, error.with_traceback(None)))
@@ -220,11 +266,41 @@ def _to_operation(operation: OperationObject, collection: Collection) -> Operati
     expected = _expected_versions(operation.version)
     if operation.data is None:
         return Delete(target.type, _id_or_creation(target, resource), expected)
+    linkages = operation.data.linkages
+    related = {name: each.keys for name, each in linkages.items() if each.field.is_many}
+    to_one = {name: each.key for name, each in linkages.items() if not each.field.is_many}
+    created = {name: key for name, key in to_one.items() if isinstance(key, CreatedBy)}
+    known = {name: key for name, key in to_one.items() if name not in created}
+    attributes, read_only = resource.load(operation.data.fields, partial=operation.op != "add")
     if operation.op == "add":
-        new = collection.new(*resource.load(operation.data.fields, partial=False))
-        return Create(target.type, new)
-    changes = collection.changes(*resource.load(operation.data.fields, partial=True))
-    return Change(target.type, _id_or_creation(target, resource), changes, expected)
+        new = collection.new({**attributes, **known}, read_only)
+        return Create(target.type, new, related, created)
+    changes = collection.changes({**attributes, **known}, read_only)
+    target_id = _id_or_creation(target, resource)
+    return Change(target.type, target_id, changes, expected, related, created)
+
+
+def _change_of(
+    relationship: Relationship, operation: OperationObject, linkage: Linkage, resource: Resource
+) -> Operation:
+    """The command of an operation on a relationship."""
+    target = operation.existing_target
+    target_id = _id_or_creation(target, resource)
+    if isinstance(relationship, ToOne):
+        expected = _expected_versions(operation.version)
+        return SetReference(target.type, target_id, relationship, linkage.key, expected)
+    keys = linkage.keys
+    action = _LINK_ACTIONS[operation.op]
+    if action is LinkAction.REMOVE:  # what cannot exist is not related
+        keys = [each for each in keys if not isinstance(each, int) or each > 0]
+    return ChangeLinks(target.type, target_id, relationship, action, keys)
+
+
+_LINK_ACTIONS: Final = {
+    "add": LinkAction.ADD,
+    "update": LinkAction.REPLACE,
+    "remove": LinkAction.REMOVE,
+}
 
 
 def _id_or_creation(target: Target, resource: Resource) -> int | CreatedBy:
@@ -241,7 +317,9 @@ def _expected_versions(version: int | str | None) -> Container[int] | None:
 
 
 def _to_request_error(operation: OperationObject, error: RosterError) -> RequestError:
-    """Converts an error of an operation, with a pointer to the cause in the document."""
+    """A refusal of the domain, with pointers to where the operation has what is at fault."""
+    if isinstance(error, RelatedNotFound):
+        return RequestError(*related_not_found(error, _linkages(operation)))
     pointer = _pointer_for(operation, error)
     version = operation.version
     if isinstance(error, Stale) and isinstance(version, str) and not names_version(version):
@@ -251,9 +329,7 @@ def _to_request_error(operation: OperationObject, error: RosterError) -> Request
         return RequestError(
             ErrorObject(status=412, code="precondition_failed", detail=detail, pointer=pointer)
         )
-    request_error = to_request_error(
-        error, operation.data.pointer_to if operation.data else lambda _: None
-    )
+    request_error = to_request_error(error, partial(_pointer_to, operation))
     return RequestError(
         *(
             replace(each, pointer=each.pointer or pointer, header=None)
@@ -264,8 +340,21 @@ def _to_request_error(operation: OperationObject, error: RosterError) -> Request
     )
 
 
+def _pointer_to(operation: OperationObject, field: str) -> str | None:
+    """The pointer to a field of the operation."""
+    if operation.linkage:
+        return operation.linkage.pointer if field == operation.linkage.field.name else None
+    return operation.data.pointer_to(field) if operation.data else None
+
+
+def _linkages(operation: OperationObject) -> Linkages:
+    if operation.linkage:
+        return {operation.linkage.field.name: operation.linkage}
+    return operation.data.linkages if operation.data else {}
+
+
 def _pointer_for(operation: OperationObject, error: RosterError) -> str:
-    """Returns the pointer of an error that is not about an attribute."""
+    """What of the operation a refusal is about, where it is not about an attribute."""
     if isinstance(error, Stale):
         return f"{operation.pointer}/meta/version"
     return operation.target.pointer if isinstance(error, NotFound) else operation.pointer

@@ -1,9 +1,9 @@
 """Writes entities as JSON:API documents."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain, repeat
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -11,7 +11,7 @@ from orjson import Fragment
 
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, media_type
 from adapters.jsonapi.filters import Pairs
-from adapters.jsonapi.kinds import scalar_texts
+from adapters.jsonapi.kinds import Id, scalar_texts
 from adapters.jsonapi.pagination import page_links, page_meta
 from adapters.jsonapi.parameters import (
     URL_CHARACTERS,
@@ -19,22 +19,43 @@ from adapters.jsonapi.parameters import (
     CollectionQuery,
     FieldSelection,
 )
-from adapters.jsonapi.resource import Resource
+from adapters.jsonapi.resource import RelationshipField, Resource
 from application.search import Page, tuple_getter
 
 _ALL_FIELDS: Final = FieldSelection()
 _MAX_LAYOUTS: Final = 256
 
 
-class _Layout:
-    """A prepared template of the resource objects of one type with the same attributes.
+class RelatedData(Protocol):
+    """The related entities that were loaded for one document."""
 
-    `fields` are the names of the attributes; None for all. Only the values differ between the
-    resource objects, so the text between the values is written once.
+    def loaded(self, resource_type: str, entity_id: int) -> frozenset[str]:
+        """The names of the to-many relationships of an entity whose identifiers are shown."""
+
+    def linkage(self, resource_type: str, name: str, entity_id: int) -> tuple[bytes, str | None]:
+        """The JSON text of the first identifiers of a to-many relationship, and the URL of the
+        next ones.
+        """
+
+    def included(self, primary: Container[tuple[str, int]]) -> list[bytes]:
+        """The JSON texts of the included resources, but for those in the primary data."""
+
+
+class _Layout:
+    """How resource objects of one type are template, with all of their fields or only some.
+
+    It is prepared once. What two resource objects have in common is text between the places of
+    their values. `loaded` are the to-many relationships that are template with their identifiers.
     """
 
     def __init__(
-        self, resource: Resource, base: str, addressed: bool, fields: frozenset[str] | None
+        self,
+        resource: Resource,
+        base: str,
+        addressed: bool,
+        fields: frozenset[str] | None,
+        loaded: frozenset[str] = frozenset(),
+        in_page: bool = True,
     ) -> None:
         attributes = [
             attribute
@@ -45,6 +66,13 @@ class _Layout:
         self._id = resource.id
         self._base = base
         self._addressed = addressed
+        self._loaded = loaded
+        self._in_page = in_page
+        self._relationships = [
+            each
+            for name, each in resource.relationships.items()
+            if addressed and (fields is None or name in fields)
+        ]
         self._names = tuple(attribute.name for attribute in attributes)
         self._values = tuple_getter(self._names)
         self._id_and_values = tuple_getter(("id", *self._names))
@@ -59,28 +87,63 @@ class _Layout:
             "id": Fragment(_PLACEHOLDER),
             "attributes": dict.fromkeys(self._names, Fragment(_PLACEHOLDER)),
         }
+        if self._relationships:
+            template["relationships"] = {
+                each.name: self._relationship_template(each) for each in self._relationships
+            }
         if self._addressed:
-            url = orjson.dumps(f"{self._base}/")
-            template["links"] = {"self": Fragment(url.removesuffix(b'"') + _PLACEHOLDER)}
-        template["meta"] = {"page": {"cursor": Fragment(_PLACEHOLDER)}}
+            template["links"] = {"self": self._url_template("")}
+        if self._in_page:
+            template["meta"] = {"page": {"cursor": Fragment(_PLACEHOLDER)}}
         return orjson.dumps(template)
 
+    def _url_template(self, path: str) -> Fragment:
+        before = orjson.dumps(f"{self._base}/").removesuffix(b'"')
+        # The text of an id comes with its closing quotation mark where the URL ends with it.
+        after = orjson.dumps(path).removeprefix(b'"') if path else b""
+        return Fragment(before + _PLACEHOLDER + after)
+
+    def _relationship_template(self, relationship: RelationshipField) -> dict[str, Any]:
+        name = relationship.name
+        links: dict[str, Any] = {
+            "self": self._url_template(f"/relationships/{name}"),
+            "related": self._url_template(f"/{name}"),
+        }
+        if not relationship.is_many:
+            return {"links": links, "data": Fragment(_PLACEHOLDER)}
+        if name not in self._loaded:
+            return {"links": links}
+        return {
+            "links": {**links, "prev": None, "next": Fragment(_PLACEHOLDER)},
+            "data": Fragment(_PLACEHOLDER),
+        }
+
     def single(self, entity: Any) -> dict[str, Any]:
-        """Returns the resource object of an entity."""
+        """The resource object of an entity, without identifiers of to-many relationships."""
         key = self._id.format(entity.id)
+        url = f"{self._base}/{key}"
         attributes = dict(zip(self._names, self._values(entity), strict=True))
         for each in self._converted:
             if (value := attributes[each.name]) is not None:
                 attributes[each.name] = each.field.to_json(value)
-        return {
-            "type": self._type,
-            "id": key,
-            "attributes": attributes,
-            "links": {"self": f"{self._base}/{key}"},
-        }
+        resource_object: dict[str, Any] = {"type": self._type, "id": key, "attributes": attributes}
+        if self._relationships:
+            related = resource_object["relationships"] = {}
+            for relationship in self._relationships:
+                name = relationship.name
+                found = related[name] = relationship_object(url, name)
+                if not relationship.is_many:
+                    found["data"] = identifier(relationship.type, getattr(entity, name))
+        resource_object["links"] = {"self": url}
+        return resource_object
 
-    def listed(self, entities: Sequence[Any], cursors: Sequence[str]) -> list[bytes]:
-        """Returns the JSON texts of the resource objects of a list, each with its cursor.
+    def listed(
+        self,
+        entities: Sequence[Any],
+        cursors: Sequence[str] | None,
+        related: RelatedData | None = None,
+    ) -> list[bytes]:
+        """The JSON texts of the resource objects of a list, each with its cursor.
 
         Writes column by column, because dictionaries take about twice as long.
         """
@@ -92,15 +155,58 @@ class _Layout:
         texts += [
             field.json_texts(column) for field, column in zip(self._fields, columns, strict=True)
         ]
+        if self._relationships:
+            in_urls = [text[1:-1] for text in id_texts]
+            for relationship in self._relationships:
+                texts += [in_urls, in_urls]
+                if not relationship.is_many:
+                    texts.append(_references(relationship, entities))
+                elif relationship.name in self._loaded and related:
+                    texts += self._linkages(relationship.name, ids, related)
         if self._addressed:
             texts.append([text.removeprefix(b'"') for text in id_texts])
-        texts.append(scalar_texts(cursors))
+        if cursors is not None:
+            texts.append(scalar_texts(cursors))
         parts = chain.from_iterable(zip(map(repeat, self._before_values), texts, strict=True))
         return list(map(b"".join, zip(*parts, repeat(self._end), strict=False)))
 
+    def _linkages(
+        self, name: str, ids: Iterable[int], related: RelatedData
+    ) -> tuple[list[bytes], list[bytes]]:
+        """The links to the next identifiers, and the identifiers."""
+        found = [related.linkage(self._type, name, each) for each in ids]
+        return [orjson.dumps(url) for _, url in found], [data for data, _ in found]
 
+
+def identifier(resource_type: str, entity_id: int | None) -> dict[str, str] | None:
+    """The resource identifier object of an entity; None without an id."""
+    return None if entity_id is None else {"type": resource_type, "id": _ID.format(entity_id)}
+
+
+def identifier_texts(resource_type: str, ids: Sequence[int]) -> list[bytes]:
+    """The JSON texts of resource identifier objects."""
+    before = orjson.dumps({"type": resource_type, "id": Fragment(_PLACEHOLDER)}).removesuffix(
+        b"\0}"
+    )
+    return [before + text + b"}" for text in _ID.json_texts(ids)]
+
+
+def _references(relationship: RelationshipField, entities: Sequence[Any]) -> list[bytes]:
+    """The JSON texts of the data of a to-one relationship."""
+    ids = [getattr(entity, relationship.name) for entity in entities]
+    existing = [each for each in ids if each is not None]
+    texts = iter(identifier_texts(relationship.type, existing))
+    return [b"null" if each is None else next(texts) for each in ids]
+
+
+def relationship_object(url: str, name: str) -> dict[str, Any]:
+    """The relationship object of a resource at a URL, without data."""
+    return {"links": {"self": f"{url}/relationships/{name}", "related": f"{url}/{name}"}}
+
+
+_ID: Final = Id()
 _PLACEHOLDER: Final = b"\0"
-"""A placeholder for a value. JSON escapes NUL, so no value contains it."""
+"""Stands for a value. JSON escapes NUL, so that no other text contains it."""
 
 
 class DocumentWriter:
@@ -120,27 +226,89 @@ class DocumentWriter:
         self._layout = lru_cache(_MAX_LAYOUTS)(partial(_Layout, resource, base, addressed))
 
     def url(self, entity: Any) -> str:
-        """Returns the URL of the entity's resource."""
-        return f"{self._base}/{self._id.format(entity.id)}"
+        """The URL of the entity's resource."""
+        return self.url_of(entity.id)
+
+    def url_of(self, entity_id: int) -> str:
+        """The URL of the resource of the entity with the id."""
+        return f"{self._base}/{self._id.format(entity_id)}"
 
     def resource(self, entity: Any, fields: frozenset[str] | None = None) -> dict[str, Any]:
-        """Returns the resource object of an entity with these attributes; None for all."""
+        """The resource object of an entity, with all of its fields or only some."""
         return self._layout(fields).single(entity)
 
+    def resources(
+        self,
+        entities: Sequence[Any],
+        fields: frozenset[str] | None,
+        related: RelatedData,
+        cursors: Sequence[str] | None = None,
+    ) -> list[bytes]:
+        """The JSON texts of resource objects, with the identifiers that were loaded for them."""
+        in_page = cursors is not None
+        loaded = [related.loaded(self._type, each.id) for each in entities]
+        if len(distinct := set(loaded)) == 1:
+            layout = self._layout(fields, distinct.pop(), in_page)
+            return layout.listed(entities, cursors, related)
+        texts = []
+        for position, (entity, its) in enumerate(zip(entities, loaded, strict=True)):
+            cursor = None if cursors is None else cursors[position : position + 1]
+            texts += self._layout(fields, its, in_page).listed([entity], cursor, related)
+        return texts
+
     def _document(
-        self, data: object, links: dict[str, Any], shown: FieldSelection, **members: object
+        self,
+        data: object,
+        links: dict[str, Any],
+        shown: FieldSelection,
+        included: list[bytes] | None = None,
+        **more: object,
     ) -> bytes:
         links["describedby"] = self._described_by
         if shown.is_compound:
-            members["included"] = []
-        return orjson.dumps(
-            {"jsonapi": {"version": "1.1"}, "links": links, "data": data, **members}
-        )
+            more["included"] = _array(included or [])
+        return orjson.dumps({"jsonapi": {"version": "1.1"}, "links": links, "data": data, **more})
 
-    def single(self, entity: Any, *, query: str = "", shown: FieldSelection = _ALL_FIELDS) -> bytes:
-        """Returns the document of one entity. `query` is the query string of the request."""
-        links = {"self": _with_query(self.url(entity), query)}
-        return self._document(self.resource(entity, shown.fields(self._type)), links, shown)
+    def single(
+        self,
+        entity: Any | None,
+        *,
+        query: str = "",
+        shown: FieldSelection = _ALL_FIELDS,
+        related: RelatedData | None = None,
+        url: str | None = None,
+    ) -> bytes:
+        """The document of one entity, or of none.
+
+        `url` is that of the document, if it is not the URL of the entity's resource.
+        """
+        links = {"self": with_query(url or self.url(entity), query)}
+        fields = shown.fields(self._type)
+        data: object = None
+        if entity is not None and related:
+            (text,) = self.resources([entity], fields, related)
+            data = Fragment(text)
+        elif entity is not None:
+            data = self.resource(entity, fields)
+        included = None
+        if related:
+            included = related.included(frozenset({(self._type, entity.id)} if entity else ()))
+        return self._document(data, links, shown, included)
+
+    def reference(
+        self,
+        related_id: int | None,
+        url: str,
+        related_url: str,
+        *,
+        query: str = "",
+        shown: FieldSelection = _ALL_FIELDS,
+        related: RelatedData | None = None,
+    ) -> bytes:
+        """The document of a to-one relationship to an entity of the type."""
+        links = {"self": with_query(url, query), "related": related_url}
+        included = related.included(frozenset()) if related else None
+        return self._document(identifier(self._type, related_id), links, shown, included)
 
     def collection(
         self,
@@ -149,38 +317,70 @@ class DocumentWriter:
         *,
         query: str = "",
         profile: bool = False,
+        related: RelatedData | None = None,
+        url: str | None = None,
     ) -> bytes:
-        """Returns the document of a page, with its links and the cursor of each item.
+        """The document of a page, with its links and the cursor of each item.
 
-        `query` is the query string of the request. `profile`: the client requested the cursor
-        pagination profile.
+        `url` is that of the list, if it is not the URL of the collection.
         """
-        self_url = _with_query(self._base, query)
-        links: dict[str, Any] = {
-            "self": {"href": self_url, "type": media_type([CURSOR_PROFILE])}
-            if profile
-            else self_url
-        }
-        for name, parameters in page_links(page, collection_query).items():
-            links[name] = (
-                None if parameters is None else self._page_url(collection_query, parameters)
-            )
-        data = Fragment(b"[" + b",".join(self._list_texts(page.items, collection_query)) + b"]")
-        meta = page_meta(page, collection_query)
-        members = {"meta": {"page": meta}} if meta else {}
-        return self._document(data, links, collection_query.shown, **members)
+        shown = collection_query.shown
+        links = self._page_links(url or self._base, page, collection_query, query, profile)
+        if related:
+            cursors = collection_query.cursors.of(page.items)
+            data = self.resources(page.items, shown.fields(self._type), related, cursors)
+            included = related.included({(self._type, each.id) for each in page.items})
+        else:
+            data, included = self._list_texts(page.items, collection_query), None
+        return self._document(_array(data), links, shown, included, **_meta(page, collection_query))
 
-    def _page_url(self, collection_query: CollectionQuery, parameters: Pairs) -> str:
-        """Returns the URL of another page of the list."""
-        page = urlencode(parameters) if parameters else ""
-        query = "&".join(filter(None, (collection_query.link_query, page)))
-        return f"{self._base}?{query}" if query else self._base
+    def identifiers(
+        self,
+        page: Page[Any],
+        collection_query: CollectionQuery,
+        url: str,
+        related_url: str,
+        *,
+        query: str = "",
+        profile: bool = False,
+        related: RelatedData | None = None,
+    ) -> bytes:
+        """The document of a page of a to-many relationship to entities of the type."""
+        own, *others = self._page_links(url, page, collection_query, query, profile).items()
+        links = dict([own, ("related", related_url), *others])
+        ids = [each.id for each in page.items]
+        data = identifier_texts(self._type, ids)
+        cursors = scalar_texts(collection_query.cursors.of(page.items))
+        texts = [
+            text[:-1] + b',"meta":{"page":{"cursor":' + cursor + b"}}}"
+            for text, cursor in zip(data, cursors, strict=True)
+        ]
+        included = related.included(frozenset()) if related else None
+        return self._document(
+            _array(texts), links, collection_query.shown, included, **_meta(page, collection_query)
+        )
+
+    def _page_links(
+        self,
+        url: str,
+        page: Page[Any],
+        collection_query: CollectionQuery,
+        query: str,
+        profile: bool,
+    ) -> dict[str, Any]:
+        here = with_query(url, query)
+        links: dict[str, Any] = {
+            "self": {"href": here, "type": media_type([CURSOR_PROFILE])} if profile else here
+        }
+        for name, pairs in page_links(page, collection_query).items():
+            links[name] = None if pairs is None else _page_url(url, collection_query, pairs)
+        return links
 
     def stream(
         self, items: Iterable[Any], collection_query: CollectionQuery, *, query: str = ""
     ) -> Iterator[bytes]:
-        """Yields the document of all items in parts, so that it never is in memory as a whole."""
-        links = {"self": _with_query(self._base, query), "describedby": self._described_by}
+        """The document of all items, in parts: it need never be held whole."""
+        links = {"self": with_query(self._base, query), "describedby": self._described_by}
         yield b'{"jsonapi":{"version":"1.1"},"links":' + orjson.dumps(links) + b',"data":['
         for position, item in enumerate(items):
             (text,) = self._list_texts((item,), collection_query)
@@ -194,8 +394,23 @@ class DocumentWriter:
         )
 
 
-def _with_query(url: str, query: str) -> str:
-    """Returns the URL with the query string as sent, with characters escaped that URLs forbid."""
+def _array(texts: Iterable[bytes]) -> Fragment:
+    return Fragment(b"[" + b",".join(texts) + b"]")
+
+
+def _meta(page: Page[Any], collection_query: CollectionQuery) -> dict[str, Any]:
+    meta = page_meta(page, collection_query)
+    return {"meta": {"page": meta}} if meta else {}
+
+
+def _page_url(url: str, collection_query: CollectionQuery, pairs: Pairs) -> str:
+    """The URL of another page of the list."""
+    query = "&".join(filter(None, (collection_query.link_query, urlencode(pairs) if pairs else "")))
+    return f"{url}?{query}" if query else url
+
+
+def with_query(url: str, query: str) -> str:
+    """The URL with a query string as it was sent, but for bytes that no URL can hold."""
     if not URL_SAFE.fullmatch(query):
         query = quote(query.encode("latin-1"), safe=URL_CHARACTERS)
     return f"{url}?{query}" if query else url

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Container
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Final
 
 _DIGITS: Final = 16
@@ -12,18 +12,25 @@ processors with instructions for it."""
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAG_OF_VERSION: Final = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]+")
 _SUFFIX: Final = r"[-;:.+_]{1,2}[A-Za-z][A-Za-z0-9]{0,9}"
-"""The suffix of a compressing proxy, such as -gzip (Apache) and ;br (LiteSpeed)."""
+"""What a proxy that compresses appends to a tag, such as -gzip (Apache) and ;br (LiteSpeed)."""
 _PROXY_SUFFIX: Final = re.compile(_SUFFIX)
 _WEAK_TAG_OF_VERSION: Final = re.compile(rf"{_TAG_OF_VERSION.pattern}(?:{_SUFFIX})?")
-_TAG_WITH_SUFFIX: Final = re.compile(rf"(?:[1-9][0-9]{{0,17}}-)?[0-9a-f]{{{_DIGITS}}}{_SUFFIX}")
+_TAG_OF_LIST: Final = re.compile(r"r([0-9a-f]{16})-[0-9a-f]+")
+_LIST_WEAKLY: Final = re.compile(rf"{_TAG_OF_LIST.pattern}(?:{_SUFFIX})?")
+_TAG_WITH_SUFFIX: Final = re.compile(
+    rf"(?:(?:[1-9][0-9]{{0,17}}|r[0-9a-f]{{16}})-)?[0-9a-f]{{{_DIGITS}}}{_SUFFIX}"
+)
 _REMEDY: Final = (
     "A proxy that compresses responses changes their ETags. Read the resource with "
     "Accept-Encoding: identity, or turn off the proxy's compression."
 )
 
 
-def entity_tag(body: bytes, version: int | None = None) -> str:
-    """Returns a strong entity tag of the bytes. It starts with the version, if there is one."""
+def entity_tag(body: bytes, version: int | str | None = None) -> str:
+    """A strong validator of the very bytes, which also tells the version of the one resource.
+
+    The version of a list of related resources is that of RelatedList.
+    """
     digest = sha256(body, usedforsecurity=False).hexdigest()[:_DIGITS]
     return f'"{digest}"' if version is None else f'"{version}-{digest}"'
 
@@ -78,8 +85,66 @@ def expected_versions(
     return AllowedVersions(included, excluded) if excluded else included
 
 
+@dataclass(frozen=True, slots=True)
+class RelatedList:
+    """The list of a to-many relationship of one resource. `url` identifies it.
+
+    Its version follows from the fingerprint of the list (application.relationships.fingerprint).
+    Lists at different URLs never have the same version.
+    """
+
+    url: str
+
+    def version(self, fingerprint: str) -> str:
+        """The version of the list with the fingerprint, as an ETag names it."""
+        return f"r{self.digest(fingerprint)}"
+
+    def digest(self, fingerprint: str) -> str:
+        """The part of the version that identifies the list and its content."""
+        return blake2b(f"{self.url} {fingerprint}".encode(), digest_size=8).hexdigest()
+
+    def expected(self, if_match: str | None, if_none_match: str | None) -> Container[str] | None:
+        """The fingerprints at which the list may be changed; None if any will do.
+
+        See section 13.2.2. An ETag that does not show the whole list matches none.
+        """
+        if if_none_match is not None and _is_star(if_none_match):
+            return frozenset()
+        only = None if if_match is None or _is_star(if_match) else _lists(if_match, weak=False)
+        but = frozenset() if if_none_match is None else _lists(if_none_match, weak=True)
+        return None if only is None and not but else _AllowedLists(self, only, but)
+
+
+@dataclass(frozen=True, slots=True)
+class _AllowedLists(Container[str]):
+    """The fingerprints that conditions on a list let through, by their digests.
+
+    One of `included` (None for any), and not one of `excluded`.
+    """
+
+    listed: RelatedList
+    included: frozenset[str] | None
+    excluded: frozenset[str]
+
+    def __contains__(self, fingerprint: object) -> bool:
+        digest = self.listed.digest(str(fingerprint)) if fingerprint else None
+        return (self.included is None or digest in self.included) and digest not in self.excluded
+
+
+def names_list(if_match: str) -> bool:
+    """Whether the condition has a strong tag of some list of related resources."""
+    return bool(_lists(if_match, weak=False))
+
+
+def _lists(condition: str, *, weak: bool) -> frozenset[str]:
+    pattern = _LIST_WEAKLY if weak else _TAG_OF_LIST
+    tags = (opaque for mark, opaque in _TAG.findall(condition) if weak or not mark)
+    found = (pattern.fullmatch(opaque) for opaque in tags)
+    return frozenset(tag[1] for tag in found if tag)
+
+
 def unmatchable(if_match: str, source: str = "If-Match") -> str | None:
-    """Returns the reason why an If-Match condition can match no document; None if it could.
+    """Why an If-Match condition can match no document at all; None if it could match one.
 
     `source` is the header or the member that contains the condition.
     """

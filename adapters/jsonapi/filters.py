@@ -58,9 +58,16 @@ def filter_operators(resource: Resource, catalog: Catalog) -> dict[str, tuple[st
     return attributes | dict.fromkeys(catalog.relationships_of(resource), _RELATIONSHIP_OPS)
 
 
+_PREFIXES: Final = frozenset(("or", "not"))
+
+
 def filter_names(names: Mapping[str, object], resource: Resource) -> dict[str, list[str]]:
     """Those of the parameters that are filters, with the parts in their brackets."""
     found = {name: _PART.findall(match[1]) for name in names if (match := _FILTER.fullmatch(name))}
+    # With further parts, it is unknown like any other parameter.
+    found = {
+        name: parts for name, parts in found.items() if len(parts) <= 2 or parts[0] in _PREFIXES
+    }
     if not resource.searched:  # then it is unknown like any other parameter
         found.pop(SEARCH_PARAMETER, None)
     return found

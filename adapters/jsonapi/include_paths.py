@@ -16,7 +16,6 @@ MAX_STEPS: Final = 3
 MAX_INCLUDED: Final = 25_000
 """The number of resources that a query may include, counted before anything is read."""
 PARAMETER: Final = "include"
-TOO_MUCH: Final = "too_much_included"
 
 _Tree: TypeAlias = dict[Relationship, "_Tree"]
 
@@ -53,13 +52,13 @@ def _parse(
     paths = value.split(",") if value else []
     if len(paths) > MAX_PATHS:
         detail = f"{PARAMETER} has {len(paths)} paths; at most {MAX_PATHS} are allowed."
-        errors.add(PARAMETER, detail, code=TOO_MUCH)
+        errors.add(PARAMETER, detail, code="too_much_included")
         return ()
     root: _Tree = {}
     for path in paths:
         if path.count(".") >= MAX_STEPS:
             detail = f"{quote(path)} has too many steps; at most {MAX_STEPS} are allowed."
-            errors.add(PARAMETER, detail, code=TOO_MUCH)
+            errors.add(PARAMETER, detail, code="too_much_included")
             return ()
         tree, of_type, its = root, type_name, known
         for name in path.split("."):
@@ -98,7 +97,7 @@ def check_count(
             f"{PARAMETER} may include {most:,} resources; at most {MAX_INCLUDED:,} are allowed. "
             "Send a smaller page[size] or fewer paths."
         )
-        errors.add(PARAMETER, detail, code=TOO_MUCH)
+        errors.add(PARAMETER, detail, code="too_much_included")
 
 
 def _most_included(steps: tuple[Step, ...], sources: int) -> int:

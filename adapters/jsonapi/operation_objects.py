@@ -7,13 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.linkage import Linkage
+from adapters.jsonapi.resource import RelationshipField
 from adapters.jsonapi.resource_objects import ResourceObject, StructureValidator
+from adapters.jsonapi.suggestions import suggest_attribute
 
 MAX_OPERATIONS: Final = 100
 MAX_VERSION_LENGTH: Final = 4096
 """The most characters of a version, enough for 100 entity tags."""
 OPERATIONS: Final = "atomic:operations"
 RESULTS: Final = "atomic:results"
+LINKAGE: Final = "relationships"
+"""The part of a URL before the name of a relationship."""
 _FORBIDDEN_MEMBERS: Final = ("data", "included", "errors", RESULTS)
 
 
@@ -21,9 +27,9 @@ _FORBIDDEN_MEMBERS: Final = ("data", "included", "errors", RESULTS)
 class Target:
     """The target of an operation: a collection, or one resource by its id or local id.
 
-    `pointer` is the JSON Pointer of the member that names the target. `created_by` is the position
-    of the operation that creates the resource with the local id. The target is `inferred` if only
-    the operation's data names it.
+    `created_by` is the position of the operation that created the local identity. The target is
+    `inferred` if only the data of the operation names it. With a `relationship`, the target is
+    that relationship of the resource.
     """
 
     pointer: str
@@ -32,6 +38,7 @@ class Target:
     lid: str | None = None
     created_by: int | None = None
     inferred: bool = False
+    relationship: RelationshipField | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,8 @@ class MissingTarget:
 class OperationObject:
     """An operation object that a client sent. Its structure is valid; its values are unchecked.
 
-    `pointer` is its JSON Pointer. `version` is the member of its meta object: a number, or a string
-    as in If-Match.
+    `pointer` is its JSON Pointer. `version` is that of its meta: a number, or text as in If-Match.
+    `linkage` is the data of an operation on a relationship.
     """
 
     pointer: str
@@ -55,6 +62,7 @@ class OperationObject:
     target: Target | MissingTarget
     data: ResourceObject | None
     version: int | str | None
+    linkage: Linkage | None = None
 
     @property
     def existing_target(self) -> Target:
@@ -73,9 +81,10 @@ The id of a collection is None. The result for an unknown URL is None.
 class OperationsParser:
     """Parses the operations of one document, and collects all errors of its structure."""
 
-    def __init__(self, resolve_href: ResolveHref) -> None:
+    def __init__(self, resolve_href: ResolveHref, catalog: Catalog = NO_RELATIONSHIPS) -> None:
         self._resolve_href = resolve_href
-        self._structure = StructureValidator(lambda: _EXAMPLE)
+        self._catalog = catalog
+        self._structure = StructureValidator(lambda: _EXAMPLE, catalog, self._created)
         self._position_by_lid: dict[tuple[str, str], int] = {}
         self._parsers = {"add": self._add, "update": self._update, "remove": self._remove}
 
@@ -102,6 +111,10 @@ class OperationsParser:
     def _add_error(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
         self._structure.add_error(pointer, detail, code=code)
 
+    def _created(self, named: str, lid: str) -> int | None:
+        """The position of the earlier operation that creates the resource of a type and a lid."""
+        return self._position_by_lid.get((named, lid))
+
     def _operation(self, value: Any, position: int) -> OperationObject | None:
         at = f"/{OPERATIONS}/{position}"
         if not self._structure.is_object(value, at, "An operation"):
@@ -115,10 +128,33 @@ class OperationsParser:
             return OperationObject(at, op or "", target, None, version)
         if (parse := self._parsers.get(op or "")) is None:
             return None
+        if target and target.relationship:
+            linkage = self._linkage(value, at, op or "", target.relationship, version)
+            return OperationObject(at, op or "", target, None, version, linkage)
         parsed_target, data = parse(value, at, target)
         if op == "add" and data and data.lid is not None:
             self._add_lid(data, position)
         return OperationObject(at, op or "", parsed_target, data, version)
+
+    def _linkage(
+        self,
+        operation: dict[str, Any],
+        at: str,
+        op: str,
+        relationship: RelationshipField,
+        version: int | str | None,
+    ) -> Linkage | None:
+        """The data of an operation on a relationship."""
+        if relationship.is_many and version is not None:
+            detail = f"A change of {relationship.name} does not change the version of its resource."
+            self._add_error(f"{at}/meta/version", f"{detail} Omit it.")
+        if not relationship.is_many and op != "update":
+            detail = f"{relationship.name} relates to at most one resource. op must be update."
+            self._add_error(f"{at}/op", detail)
+        if "data" not in operation:
+            self._add_error(at, "The member data is missing.", code="missing_member")
+            return None
+        return self._structure.linkages.parse({"data": operation["data"]}, at, relationship)
 
     def _version(self, operation: dict[str, Any], at: str) -> int | str | None:
         meta = self._structure.member(operation, at, "meta", dict) or {}
@@ -148,28 +184,52 @@ class OperationsParser:
             self._add_error(at, "A ref must have either id or lid.")
         resource_id = self._structure.member(ref, at, "id", str)
         lid = self._structure.member(ref, at, "lid", str)
-        relationship = self._structure.member(ref, at, "relationship", str)
-        if relationship is not None:
-            return MissingTarget(f"{at}/relationship", "There is no such relationship.")
-        return self._resource_target(at, resource_type or "", resource_id, lid)
+        name = self._structure.member(ref, at, "relationship", str)
+        found = self._resource_target(at, resource_type or "", resource_id, lid)
+        if name is None:
+            return found
+        return self._relationship_of(found, name, f"{at}/relationship")
+
+    def _relationship_of(self, target: Target, name: str, at: str) -> Target | MissingTarget:
+        """A relationship of a resource. `at` is the pointer of its name."""
+        resource = self._catalog.resources.get(target.type)
+        if resource is None:
+            return MissingTarget(target.pointer, "No collection has this type.")
+        if (relationship := resource.relationships.get(name)) is None:
+            similar = suggest_attribute(name, resource.relationships)
+            question = f" Did you mean '{similar}'?" if similar else ""
+            detail = f"{target.type} have no such relationship.{question}"
+            return MissingTarget(at, detail)
+        return replace(target, relationship=relationship)
 
     def _resource_target(
-        self, at: str, resource_type: str, resource_id: str | None, lid: str | None
+        self, at: str, named: str, found_id: str | None, lid: str | None
     ) -> Target:
-        """Returns the target; adds an error if no earlier operation creates the local id."""
-        if resource_id is not None or lid is None:
-            return Target(at, resource_type, resource_id)
-        created_by = self._position_by_lid.get((resource_type, lid))
+        """One resource; its local identity must have been given by an operation before."""
+        if found_id is not None or lid is None:
+            return Target(at, named, found_id)
+        created_by = self._created(named, lid)
         if created_by is None:
             detail = "No earlier operation creates a resource with this lid."
             self._add_error(f"{at}/lid", detail, code="unknown_lid")
-        return Target(at, resource_type, lid=lid, created_by=created_by)
+        return Target(at, named, lid=lid, created_by=created_by)
 
     def _parse_href(self, href: str, at: str) -> Target | MissingTarget:
-        resolved = self._resolve_href(href)
-        if resolved is None:
+        found = self._resolve_href(href)
+        if found is None:
             return MissingTarget(at, "There is nothing at this URL.")
-        return Target(at, *resolved)
+        named, path = found
+        if path is None or "/" not in path:
+            return Target(at, named, path)
+        key, *below = path.split("/")
+        target = Target(at, named, key)
+        if len(below) == 2 and below[0] == LINKAGE:
+            return self._relationship_of(target, below[1], at)
+        resource = self._catalog.resources.get(named)
+        if resource and len(below) == 1 and below[0] in resource.relationships:
+            detail = f"Related resources are not changed at this URL. Use …/{LINKAGE}/{below[0]}."
+            self._add_error(at, detail)
+        return MissingTarget(at, "There is nothing at this URL.")
 
     def _add_lid(self, data: ResourceObject, position: int) -> None:
         """Records the operation that creates a local id. Adds an error for a duplicate."""
@@ -183,7 +243,10 @@ class OperationsParser:
         if data is None:
             return _MISSING_DATA
         id_required = not new and "lid" not in data
-        return self._structure.resource(data, f"{at}/data", id_required=id_required)
+        named = data.get("type")
+        resource = self._catalog.resources.get(named) if isinstance(named, str) else None
+        known = resource.relationships if resource else {}
+        return self._structure.resource(data, f"{at}/data", known, id_required=id_required)
 
     def _add(
         self, operation: dict[str, Any], at: str, target: Target | None

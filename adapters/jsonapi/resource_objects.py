@@ -5,25 +5,40 @@ The domain checks the values of the fields.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError
-from adapters.jsonapi.resource import Resource
+from adapters.jsonapi.linkage import (
+    FindCreation,
+    Linkage,
+    LinkageParser,
+    Linkages,
+    no_creation,
+    partial_errors,
+    type_errors,
+)
+from adapters.jsonapi.resource import RelationshipField, Resource
 from adapters.strict_json import NotStrict, parse
 from domain.errors import LONGEST_QUOTED
 
-MAX_MEMBERS: Final = 5000
-"""The most members and elements of a document with one resource."""
+MAX_MEMBERS: Final = 25_000
+"""How many members and elements a document with one resource has at most: enough for two lists of
+related resources, and for the included resources that clients send back."""
+MAX_ESCAPES: Final = 20_000
+"""How many backslashes the strings of such a document have at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceObject:
     """A resource object that a client sent. Its structure is valid; its values are unchecked.
 
-    `fields` contains the attributes and the relationships, which share one namespace
-    (#document-resource-object-fields). Members whose names begin with @ are ignored.
-    `pointer` is the JSON Pointer of the object in its document.
+    `fields` are its attributes and its unknown relationships, which share one namespace
+    (#document-resource-object-fields). Members whose names begin with @ are left out.
+    `pointer` is the JSON Pointer of the object in its document. `linkages` are the data of its
+    relationships; a relationship without data is left out.
     """
 
     pointer: str
@@ -33,6 +48,17 @@ class ResourceObject:
     fields: Mapping[str, object]
     relationships: frozenset[str]
     has_attributes: bool
+    linkages: Linkages = field(default_factory=dict)
+
+    @property
+    def references(self) -> dict[str, int | None]:
+        """The new values of to-one relationships, outside of operations."""
+        return {name: each.id for name, each in self.linkages.items() if not each.field.is_many}
+
+    @property
+    def related(self) -> dict[str, list[int]]:
+        """The complete new lists of to-many relationships, outside of operations."""
+        return {name: each.ids for name, each in self.linkages.items() if each.field.is_many}
 
     def pointer_to(self, field: str) -> str:
         """Returns the JSON Pointer of a field.
@@ -40,6 +66,8 @@ class ResourceObject:
         If the field was not sent, or its name is too long to be quoted, the pointer is that of the
         innermost object around it.
         """
+        if field in self.linkages:
+            return self.linkages[field].pointer
         if field not in self.fields:
             return f"{self.pointer}/attributes" if self.has_attributes else self.pointer
         member = "relationships" if field in self.relationships else "attributes"
@@ -53,44 +81,72 @@ def _pointer(owner: str, name: str) -> str:
     return f"{owner}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
-def parse_body(text: bytes | bytearray, *, max_members: int) -> Any:
-    """Returns the JSON value of a request's body.
+def parse_body(text: bytes | bytearray, *, max_members: int, escapes: int | None = None) -> Any:
+    """The value of a request's body, which has at most `most` members and elements in all.
 
     Raises RequestError (400) if the body is not strict JSON, or if it has more than `max_members`
     members and elements in total.
     """
     try:
-        return parse(text, most=max_members)
+        return parse(text, most=max_members, escapes=escapes)
     except NotStrict as error:
         raise RequestError(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
 
 
 def read_resource(
-    text: bytes | bytearray, resource: Resource, *, resource_id: str | None = None
+    text: bytes | bytearray,
+    resource: Resource,
+    catalog: Catalog = NO_RELATIONSHIPS,
+    *,
+    resource_id: str | None = None,
 ) -> ResourceObject:
     """Returns the resource object of a document. `resource_id` is the id that it must have.
 
     Raises RequestError (400) with every error of its structure.
     """
     id_required = resource_id is not None
-    structure = StructureValidator(lambda: example_document(resource, resource_id))
-    document = structure.document(parse_body(text, max_members=MAX_MEMBERS))
-    if "errors" in document:
-        structure.add_error("/errors", "A document with data must not have errors.")
-    structure.member(document, "", "included", list)
+    structure = StructureValidator(lambda: example_document(resource, resource_id), catalog)
+    document = structure.data_document(text)
     data = structure.member(document, "", "data", dict, required=True)
     if data is None:
         structure.raise_errors()
-    resource_object = structure.resource(data, "/data", id_required=id_required)
+    resource_object = structure.resource(
+        data, "/data", resource.relationships, id_required=id_required
+    )
     structure.raise_errors()
     return resource_object
+
+
+def read_linkage(
+    text: bytes | bytearray, relationship: RelationshipField, catalog: Catalog
+) -> Linkage:
+    """The linkage of a document that is sent to a relationship URL.
+
+    Raises RequestError (400) with every error of its structure.
+    """
+    structure = StructureValidator(lambda: example_linkage(relationship), catalog)
+    document = structure.data_document(text)
+    if "data" not in document:
+        structure.add_error("", "The member data is missing.", code="missing_member")
+        structure.raise_errors()
+    found = structure.linkages.parse(document, "", relationship)
+    structure.raise_errors()
+    assert found is not None
+    return found
+
+
+def example_linkage(relationship: RelationshipField) -> str:
+    """A short document that changes a relationship."""
+    one = {"type": relationship.type, "id": "1"}
+    return json.dumps({"data": [one] if relationship.is_many else one})
 
 
 _TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", str: "a string"}
 
 
 _ENVELOPE: Final = frozenset(("", "/data"))
-"""The pointers of the errors to which an example of a document is added."""
+"""The pointers of the errors that an example of the whole document explains."""
+_EXPLAINED: Final = frozenset(("invalid_document", "missing_member", "wrong_json_type"))
 
 
 def example_document(resource: Resource, resource_id: str | None = None) -> str:
@@ -109,14 +165,23 @@ def example_document(resource: Resource, resource_id: str | None = None) -> str:
     return json.dumps({"data": data}, ensure_ascii=False)
 
 
+_NO_RELATIONSHIPS: Final[Mapping[str, RelationshipField]] = MappingProxyType({})
+
+
 class StructureValidator:
     """Collects the first MAX_ERRORS errors of a document's structure, and counts the others.
 
     `example` returns a valid document. An error shows it if the document has no resource object.
     """
 
-    def __init__(self, example: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        example: Callable[[], str],
+        catalog: Catalog = NO_RELATIONSHIPS,
+        created: FindCreation = no_creation,
+    ) -> None:
         self._example = example
+        self.linkages = LinkageParser(self.add_error, catalog, created)
         self._errors: list[ErrorObject] = []
         self._omitted = 0
 
@@ -132,7 +197,7 @@ class StructureValidator:
         if not self._errors:
             return
         for position, error in enumerate(self._errors):
-            if error.pointer in _ENVELOPE:
+            if error.pointer in _ENVELOPE and error.code in _EXPLAINED:
                 detail = f"{error.detail} Send a document such as {self._example()}."
                 self._errors[position] = replace(error, detail=detail)
                 break
@@ -174,36 +239,68 @@ class StructureValidator:
             self.member(value, "", name, dict)
         return dict(value)
 
-    def resource(self, data: dict[str, Any], at: str, *, id_required: bool) -> ResourceObject:
-        """Returns the resource object without its invalid members, for which it adds errors."""
+    def data_document(self, text: bytes | bytearray) -> dict[str, Any]:
+        """The members of a document with primary data. Raises RequestError as `document`."""
+        document = self.document(parse_body(text, max_members=MAX_MEMBERS, escapes=MAX_ESCAPES))
+        if "errors" in document:
+            self.add_error("/errors", "A document with data must not have errors.")
+        self.member(document, "", "included", list)
+        return document
+
+    def resource(
+        self,
+        data: dict[str, Any],
+        at: str,
+        known: Mapping[str, RelationshipField] = _NO_RELATIONSHIPS,
+        *,
+        id_required: bool,
+    ) -> ResourceObject:
+        """The resource object, as far as it is sound. `known` are the relationships of its type."""
         resource_type = self.member(data, at, "type", str, required=True)
-        # Many clients send "id": null for a new resource.
+        # "id": null is what many clients send for a resource that has none yet.
         has_no_id = not id_required and data.get("id") is None
         attributes = _without_at_members(self.member(data, at, "attributes", dict))
+        attributes = {
+            name: value
+            for name, value in attributes.items()
+            if not (name in known and _has_links_only(value))
+        }
         relationships = _without_at_members(self.member(data, at, "relationships", dict))
         for name in ("links", "meta"):
             self.member(data, at, name, dict)
+        linkages = {}
         for name, value in relationships.items():
             pointer = _pointer(f"{at}/relationships", name)
-            self._relationship(pointer, value)
+            if self._relationship(pointer, value) and name in known and "data" in value:
+                linkages[name] = self.linkages.parse(value, pointer, known[name])
             if name in attributes:
                 detail = "An attribute and a relationship must not have the same name."
                 self.add_error(pointer, detail)
+        unknown = {name: value for name, value in relationships.items() if name not in known}
         return ResourceObject(
             pointer=at,
             type=resource_type or "",
             id=None if has_no_id else self.member(data, at, "id", str, required=id_required),
             lid=self.member(data, at, "lid", str),
-            fields={**attributes, **relationships},
+            fields={**attributes, **unknown} if unknown else attributes,
             relationships=frozenset(relationships),
             has_attributes="attributes" in data,
+            linkages={name: each for name, each in linkages.items() if each},
         )
 
-    def _relationship(self, at: str, value: Any) -> None:
-        if self.is_object(value, at, "A relationship") and not value.keys() & _RELATIONSHIP_MEMBERS:
+    def _relationship(self, at: str, value: Any) -> bool:
+        """Whether it is an object."""
+        is_object = self.is_object(value, at, "A relationship")
+        if is_object and not value.keys() & _RELATIONSHIP_MEMBERS:
             self.add_error(
                 at, "A relationship must have links, data or meta.", code="missing_member"
             )
+        return is_object
+
+
+def _has_links_only(value: object) -> bool:
+    """Whether it is a relationship object without data, which Kitsu sends as an attribute."""
+    return isinstance(value, dict) and bool(value) and value.keys() <= {"links", "meta"}
 
 
 _RELATIONSHIP_MEMBERS: Final = {"links", "data", "meta"}
@@ -224,21 +321,24 @@ def expect_new(resource_object: ResourceObject, resource: Resource) -> None:
 
 
 def expect_existing(resource_object: ResourceObject, resource: Resource, resource_id: str) -> None:
-    """Raises RequestError (409) if the object has another type or id.
+    """Raises RequestError for partial linkage (403), and for another type or id (409).
 
     See #crud-updating-responses-409.
     """
+    if partial := [*partial_errors(resource_object.linkages.values())]:
+        raise RequestError(*partial)
     _expect(resource_object, resource, resource_id)
 
 
 def _expect(resource_object: ResourceObject, resource: Resource, resource_id: str | None) -> None:
     errors = []
     if resource_object.type != resource.type:
-        detail = f"The type must be {resource.type}, as in the URL."
-        errors.append(type_mismatch(resource_object, detail))
+        errors.append(
+            type_mismatch(resource_object, f"The type must be {resource.type}, as in the URL.")
+        )
     if resource_object.id != resource_id:
-        detail = f"The id must be {resource_id}, as in the URL."
-        errors.append(id_mismatch(resource_object, detail))
+        errors.append(id_mismatch(resource_object, f"The id must be {resource_id}, as in the URL."))
+    errors += type_errors(resource_object.linkages.values())
     if errors:
         raise RequestError(*errors)
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from adapters.api.errors import error_codes
 from adapters.api.openapi.document import OpenApi
-from entrypoints.resources import RESOURCES
+from entrypoints.resources import RESOURCES, make_catalog
 
 Item = Mapping[str, Any]
 _METHODS: Final = ("get", "post", "patch", "delete")
-_FILTER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
+_FILTER: Final = re.compile(r"filter\[([\w.]+)\](?:\[(\w+)\])?")
 _BEGINNING: Final = """# Reference
 
 This page lists every URL with its parameters, headers and responses.
@@ -33,7 +33,8 @@ Each error has a `status` and a `code`, and a `source` if a part of the request 
 
 def page() -> str:
     """The page for a service that requires tokens."""
-    openapi = OpenApi([each.declaration for each in RESOURCES], _CODES)
+    declarations = [each.declaration for each in RESOURCES]
+    openapi = OpenApi(declarations, _CODES, make_catalog(RESOURCES))
     described = json.loads(openapi.document("", secured=True))
     parts = [_BEGINNING, *_attributes(described), *_urls(described), *_errors(described)]
     return "\n".join(parts)
@@ -68,10 +69,12 @@ def _presence(name: str, rule: Item, sent: Item) -> str:
         return "read-only"
     if name in sent["required"]:
         return "required"
-    return f"default `{_plain(sent['properties'][name]['default'])}`"
+    return f"default `{_plain(sent['properties'][name].get('default'))}`"
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -16,12 +16,13 @@ def openapi() -> None:
     """
     from adapters.api.errors import error_codes
     from adapters.api.openapi.document import OpenApi
-    from entrypoints.resources import RESOURCES
+    from entrypoints.resources import RESOURCES, make_catalog
 
     settings = Settings.of(os.environ)
     limited = settings.rate_limit is not None
     codes = error_codes(each.type for each in RESOURCES)
-    described = OpenApi([each.declaration for each in RESOURCES], codes)
+    catalog = make_catalog(RESOURCES)
+    described = OpenApi([each.declaration for each in RESOURCES], codes, catalog)
     output.document(
         described.document(settings.public_url, secured=not settings.is_open, limited=limited)
     )

@@ -14,27 +14,29 @@ from adapters.api.openapi.parameters import (
     ERASE,
     IF_MATCH,
     IF_NONE_MATCH,
-    INCLUDE,
     KEY,
     UNLESS_MATCH,
-    fields,
+    fieldsets,
+    include,
     list_parameters,
 )
+from adapters.api.openapi.relationships import object_of, reference
 from adapters.api.openapi.schemas import (
     ERRORS,
-    object_of,
     operation_schemas,
     page_schemas,
-    reference,
     schemas,
 )
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.atomic import EXTENSION
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
+from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS
 from adapters.web.hosts import PROBES
+from application.relationships import Relationship, ToMany
 
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
@@ -81,7 +83,13 @@ class OpenApi:
     `codes` maps each error code to its statuses and its meaning.
     """
 
-    def __init__(self, resources: Sequence[Resource], codes: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        resources: Sequence[Resource],
+        codes: Mapping[str, tuple[str, str]],
+        catalog: Catalog = NO_RELATIONSHIPS,
+    ) -> None:
+        self._catalog = catalog
         self._resources = resources
         self._types = tuple(each.type for each in resources)
         self._codes = codes
@@ -116,6 +124,8 @@ class OpenApi:
         paths = [self._root_path()]
         for each in self._resources:
             paths += [self._paths(each), self._history_path(each)]
+            for relationship in self._catalog.relationships_of(each).values():
+                paths.append(self._relationship_paths(each, relationship))
         paths.append(self._operations_path())
         paths.append(_other_paths())
         tags = {**dict.fromkeys(self._types, "Single resources, lists and history."), **_TAGS}
@@ -150,8 +160,10 @@ class OpenApi:
         document["components"]["securitySchemes"] = {"bearer": bearer}
         document["components"]["responses"]["Problem401"] = self._error_response(401)
         for path, method, operation in _under_prefix(document):
-            alternatives = scope_alternatives(path, method.upper(), self._types)
-            operation["security"] = [{"bearer": [*scopes]} for scopes in alternatives]
+            scopes_by_alternative = scope_alternatives(
+                path, method.upper(), self._types, catalog=self._catalog
+            )
+            operation["security"] = [{"bearer": [*scopes]} for scopes in scopes_by_alternative]
             operation["responses"] |= _error_responses(401, *([403] if path != PREFIX else []))
         return document
 
@@ -207,8 +219,10 @@ class OpenApi:
 
     def _paths(self, resource: Resource) -> dict[str, Any]:
         name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}"
-        document, fieldset = f"{name}Document", fields(resource)
+        document = f"{name}Document"
+        shown = [*fieldsets(resource, self._catalog), include(resource, self._catalog)]
         location = {"Location": {"schema": {"type": "string"}}}
+        related = [404] if resource.relationships else []
         return {
             url: {
                 "get": {
@@ -225,11 +239,13 @@ class OpenApi:
                         f"Create one of the {resource.type}",
                         resource.type,
                     ),
-                    "parameters": [fieldset, INCLUDE, KEY],
+                    "parameters": [*shown, KEY],
                     "requestBody": self._body(f"{name}Creation"),
                     "responses": {
                         "201": self._content("Created.", document, headers={**location, **_ETAG}),
-                        **_error_responses(400, 403, 406, 408, 409, 413, 415, 422, 429, 503),
+                        **_error_responses(
+                            400, 403, *related, 406, 408, 409, 413, 415, 422, 429, 503
+                        ),
                     },
                 },
             },
@@ -237,7 +253,7 @@ class OpenApi:
                 "parameters": [_id(resource)],
                 "get": {
                     **_operation(f"show_{resource.type}", "Read one", resource.type),
-                    "parameters": [fieldset, INCLUDE, IF_NONE_MATCH, IF_MATCH],
+                    "parameters": [*shown, IF_NONE_MATCH, IF_MATCH],
                     "responses": {
                         "200": self._content("The resource.", document, headers=_ETAG),
                         **_NOT_MODIFIED,
@@ -246,7 +262,7 @@ class OpenApi:
                 },
                 "patch": {
                     **_operation(f"change_{resource.type}", "Change one", resource.type),
-                    "parameters": [fieldset, INCLUDE, IF_MATCH, UNLESS_MATCH],
+                    "parameters": [*shown, IF_MATCH, UNLESS_MATCH],
                     "requestBody": self._body(f"{name}Change"),
                     "responses": {
                         "200": self._content("The changed resource.", document, headers=_ETAG),
@@ -258,7 +274,9 @@ class OpenApi:
                     "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
                     "responses": {
                         "204": {"description": "Deleted."},
-                        **_error_responses(400, 404, 406, 412, 415, 503),
+                        **_error_responses(
+                            400, 404, 406, *([409] if related else []), 412, 415, 503
+                        ),
                     },
                 },
             },
@@ -277,15 +295,111 @@ class OpenApi:
             }
         }
 
-    def _list_operation(self, resource: Resource, *statuses: int) -> dict[str, Any]:
-        """Returns the parameters and the responses of a list.
-
-        `statuses` are those of additional errors.
-        """
+    def _relationship_paths(self, resource: Resource, relationship: Relationship) -> dict[str, Any]:
+        """The URLs of a relationship: the related resources, and the relationship itself."""
+        url = f"{PREFIX}/{resource.type}/{{id}}"
+        is_many = isinstance(relationship, ToMany)
+        related, linkage = (self._to_many if is_many else self._to_one)(resource, relationship)
+        own = {"parameters": [_id(resource)]}
         return {
-            "parameters": [*list_parameters(resource), IF_NONE_MATCH, IF_MATCH],
+            f"{url}/{relationship.name}": {**own, **related},
+            f"{url}/{LINKAGE}/{relationship.name}": {**own, **linkage},
+        }
+
+    def _to_many(
+        self, resource: Resource, relationship: Relationship
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        target, of = self._catalog.target(relationship), f"{resource.type}_{relationship.name}"
+        name = relationship.name
+        page = f"{target.type.capitalize()}IdentifierPage"
+        shown = self._list_operation(target, 404, linked_by=relationship, schema=page)
+        changes = {
+            "post": (f"add_{of}", f"Add to the {name} of one", [KEY], [429]),
+            "patch": (f"replace_{of}", f"Replace the {name} of one", [], []),
+            "delete": (f"remove_{of}", f"Remove from the {name} of one", [], []),
+        }
+        body = self._body(f"{target.type.capitalize()}Identifiers")
+        linkage = {
+            method: {
+                **_operation(operation, summary, resource.type),
+                "parameters": [*more, IF_MATCH, UNLESS_MATCH],
+                "requestBody": body,
+                "responses": {
+                    "204": {"description": "Done."},
+                    **_error_responses(
+                        *(400, 403, 404, 406, 408, 409, 412, 413, 415),
+                        *([422] if more else []),
+                        *statuses,
+                        503,
+                    ),
+                },
+            }
+            for method, (operation, summary, more, statuses) in changes.items()
+        }
+        listing = _operation(
+            f"list_{of}", f"List the {name} of one, a page at a time", resource.type
+        )
+        showing = _operation(
+            f"show_{of}_identifiers", f"Read the ids of the {name} of one", resource.type
+        )
+        return (
+            {"get": {**listing, **self._list_operation(target, 404)}},
+            {"get": {**showing, **shown}, **linkage},
+        )
+
+    def _to_one(
+        self, resource: Resource, relationship: Relationship
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        target, of = self._catalog.target(relationship), f"{resource.type}_{relationship.name}"
+        name, kind = relationship.name, target.type.capitalize()
+        sets = fieldsets(target, self._catalog)
+
+        def read(schema: str, linked_by: Relationship | None = None) -> dict[str, Any]:
+            included = include(target, self._catalog, 1, linked_by)
+            return {
+                "parameters": [*sets, included, IF_NONE_MATCH, IF_MATCH],
+                "responses": {
+                    "200": self._content("As it stands.", schema, headers=_ETAG),
+                    **_NOT_MODIFIED,
+                    **_error_responses(400, 404, 406, 412, 415, 503),
+                },
+            }
+
+        showing = _operation(f"show_{of}", f"Read the {name} of one", resource.type)
+        naming = _operation(
+            f"show_{of}_identifier", f"Read the id of the {name} of one", resource.type
+        )
+        setting = _operation(f"set_{of}", f"Set the {name} of one", resource.type)
+        change = {
+            "parameters": [IF_MATCH, UNLESS_MATCH],
+            "requestBody": self._body(f"{kind}Reference"),
             "responses": {
-                "200": self._content("A page.", f"{resource.type.capitalize()}Page", headers=_ETAG),
+                "204": {"description": "Done."},
+                **_error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 503),
+            },
+        }
+        return (
+            {"get": {**showing, **read(f"{kind}OrNullDocument")}},
+            {
+                "get": {**naming, **read(f"{kind}ReferenceDocument", relationship)},
+                "patch": {**setting, **change},
+            },
+        )
+
+    def _list_operation(
+        self,
+        resource: Resource,
+        *statuses: int,
+        linked_by: Relationship | None = None,
+        schema: str | None = None,
+    ) -> dict[str, Any]:
+        """How a page of resources is asked for, and answered."""
+        page = schema or f"{resource.type.capitalize()}Page"
+        asked = list_parameters(resource, self._catalog, linked_by)
+        return {
+            "parameters": [*asked, IF_NONE_MATCH, IF_MATCH],
+            "responses": {
+                "200": self._content("A page.", page, headers=_ETAG),
                 **_NOT_MODIFIED,
                 **_error_responses(400, *statuses, 406, 412, 415, 503),
             },

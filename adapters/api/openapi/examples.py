@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from adapters.api.errors import URL
+from adapters.api.openapi.relationships import example_relationships
 from adapters.jsonapi.operation_objects import OPERATIONS, RESULTS
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX
@@ -44,6 +45,34 @@ def examples(resource: Resource) -> dict[str, Any]:
             "jsonapi": _VERSION,
             "links": {"self": resource_object["links"]["self"], "describedby": _DESCRIBED},
             "data": resource_object,
+        },
+        f"{name}OrNullDocument": {
+            "jsonapi": _VERSION,
+            "links": {"self": resource_object["links"]["self"], "describedby": _DESCRIBED},
+            "data": None,
+        },
+        f"{name}Identifiers": {"data": [_identity(resource)]},
+        f"{name}Reference": {"data": _identity(resource)},
+        **_linkage(resource),
+    }
+
+
+def _linkage(resource: Resource) -> dict[str, Any]:
+    """Of the documents of relationships whose data names the resource."""
+    name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}/1"
+    page = {"first": url, "prev": None, "next": None}
+    links = {"self": url, "related": url, "describedby": _DESCRIBED}
+    listed = {**_identity(resource), "meta": {"page": {"cursor": _CURSOR}}}
+    return {
+        f"{name}IdentifierPage": {
+            "jsonapi": _VERSION,
+            "links": {**links, **page},
+            "data": [listed],
+        },
+        f"{name}ReferenceDocument": {
+            "jsonapi": _VERSION,
+            "links": links,
+            "data": _identity(resource),
         },
     }
 
@@ -94,8 +123,10 @@ def _changed_attributes(resource: Resource) -> dict[str, Any]:
 
 
 def _resource_object(resource: Resource) -> dict[str, Any]:
+    url, is_related = f"{PREFIX}/{resource.type}/1", bool(resource.relationships)
     return {
         **_identity(resource),
         "attributes": _attributes(resource, settable=False),
-        "links": {"self": f"{PREFIX}/{resource.type}/1"},
+        **({"relationships": example_relationships(resource, url)} if is_related else {}),
+        "links": {"self": url},
     }

@@ -1,12 +1,22 @@
 """The OpenAPI parameters, generated from the declarations of resource types."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from adapters.api.authorization import ERASE_HISTORY
+from adapters.api.openapi.relationships import include_pattern
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.cursors import CURSOR, MAX_CURSOR_LENGTH
-from adapters.jsonapi.filters import MAX_VALUE_LENGTH, MAX_WORDS
+from adapters.jsonapi.filters import (
+    EMPTY,
+    MAX_ALTERNATIVES,
+    MAX_VALUE_LENGTH,
+    MAX_WORDS,
+    NULL,
+)
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
+from adapters.jsonapi.include_paths import MAX_INCLUDED, MAX_PATHS, MAX_STEPS
 from adapters.jsonapi.kinds import anchored
 from adapters.jsonapi.parameters import (
     DEFAULT_PAGE_SIZE,
@@ -16,6 +26,8 @@ from adapters.jsonapi.parameters import (
 )
 from adapters.jsonapi.resource import Attribute, Resource
 from adapters.jsonapi.suggestions import SEARCH
+from application.inclusion import LINKED_AT_MOST
+from application.relationships import Relationship
 from application.search import Op
 
 
@@ -66,11 +78,34 @@ ERASE: Final = _query(
     "Also erases the personal values from the audit log and from stored responses, even if the "
     "resource is already deleted. Requires the scope `users:erase`.",
 )
-INCLUDE: Final = _query(
-    "include",
-    {"type": "string", "maxLength": 0},
-    "Must be empty, because no relationship exists yet.",
+NO_INCLUDE: Final = _query(
+    "include", {"type": "string", "maxLength": 0}, "There are no relationships: only empty."
 )
+
+
+def include(
+    resource: Resource,
+    catalog: Catalog,
+    sources: int = 1,
+    relationship: Relationship | None = None,
+) -> dict[str, Any]:
+    """The parameter that includes related resources.
+
+    `sources` is the number of resources that the paths start from. On a relationship URL, the paths
+    begin with the `relationship`.
+    """
+    known = catalog.relationships_of(resource)
+    if relationship:
+        known = {relationship.name: relationship}
+    if not known:
+        return NO_INCLUDE
+    text = (
+        f"Paths of up to {MAX_STEPS} relationships, separated by dots; up to {MAX_PATHS} paths, "
+        f"separated by commas. A list includes its first {LINKED_AT_MOST} resources. A query that "
+        f"could include more than {MAX_INCLUDED:,} resources is rejected."
+    )
+    pattern = include_pattern(known, catalog, sources, linked=relationship is not None)
+    return _query("include", {"type": "string", "pattern": pattern}, text)
 
 
 def _string(pattern: str) -> dict[str, Any]:
@@ -86,13 +121,16 @@ def _list_pattern(names: Iterable[str], quantifier: str = "*") -> str:
 def fields(resource: Resource) -> dict[str, Any]:
     """Returns the parameter that selects attributes."""
     text = (
-        "The attributes in the response, separated by commas. An empty value selects no "
-        "attributes. The response lacks the other attributes, although its schema and generated "
-        "types require them."
+        "The fields in the response, separated by commas; an empty value selects none. The "
+        "response lacks fields that its schema requires and that generated types have."
     )
-    return _query(
-        f"fields[{resource.type}]", _string(f"|{_list_pattern(resource.attributes)}"), text
-    )
+    names = [*resource.attributes, *resource.relationships]
+    return _query(f"fields[{resource.type}]", _string(f"|{_list_pattern(names)}"), text)
+
+
+def fieldsets(resource: Resource, catalog: Catalog) -> list[dict[str, Any]]:
+    """The parameters that select the fields of all types that a document can contain."""
+    return [fields(each) for each in catalog.reachable(resource).values()]
 
 
 def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
@@ -110,8 +148,9 @@ def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
     return _string(rf"(?:{pattern})(?:,(?:{pattern}))*")
 
 
-def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
-    name = f"filter[{attribute.name}]"
+def _filters(attribute: Attribute, path: str = "") -> Iterator[dict[str, Any]]:
+    """The filters of an attribute; `path` leads to the related resources that have it."""
+    name = f"filter[{path}{attribute.name}]"
     any_of = (
         "Equal to any of the values, separated by commas. "
         f"Send `{name}[]` once for each value if values contain commas."
@@ -120,8 +159,57 @@ def _filters(attribute: Attribute) -> Iterator[dict[str, Any]]:
         yield _query(name, _values(attribute, Op.IN), any_of)
     for op in Op:
         if attribute.field.allows(op):
-            text = f"Compares by {op.value}."
-            yield _query(f"{name}[{op.value}]", _values(attribute, op), text)
+            compared = f"Compares by {op.value}."
+            yield _query(f"{name}[{op.value}]", _values(attribute, op), compared)
+    if attribute.field.allow_none:
+        yield _query(f"{name}[{NULL}]", _FLAG, "Whether it is null.")
+
+
+_FLAG: Final = {"type": "string", "enum": ["true", "false"]}
+
+
+def _relationship_filters(relationship: Relationship, catalog: Catalog) -> Iterator[dict[str, Any]]:
+    """The filters of a relationship and of the attributes of the related resources."""
+    name, target = relationship.name, catalog.target(relationship)
+    ids = replace(target.filterable["id"], name=name)
+    accepted = {f"filter[{name}]", *(f"filter[{name}][{op}]" for op in _RELATED_BY)}
+    for each in _filters(ids):
+        if each["name"] in accepted:
+            yield {**each, "description": f"The ids of related resources. {each['description']}"}
+    text = "Whether there is no related resource."
+    yield _query(f"filter[{name}][{EMPTY}]", _FLAG, text)
+    for attribute in target.filterable.values():
+        yield from _filters(attribute, f"{name}.")
+
+
+_RELATED_BY: Final = ("eq", "ne", "in")
+
+
+def _combined() -> Iterator[dict[str, Any]]:
+    """The filters that negate others, and that form alternatives of them."""
+    part = r"\[[^\[\]]+\]"
+    name = "[a-z0-9]{1,8}"
+    alternative = rf"\[(?:{name}\.)?{name}\]"
+    for key, pattern, text in (
+        (
+            "not",
+            rf"^{part}(?:{part})?$",
+            "Negates a filter: `filter[not][name][contains]=bot`.",
+        ),
+        (
+            "or",
+            rf"^{alternative}(?:\[not\])?{part}(?:{part})?$",
+            "Alternatives, such as `filter[or][1][role]=admin&filter[or][2][is_active]=true`. All "
+            "filters of an alternative must hold, and one alternative. `filter[or][SET.1]…` forms "
+            f"several sets. There are at most {MAX_ALTERNATIVES} alternatives.",
+        ),
+    ):
+        schema = {
+            "type": "object",
+            "patternProperties": {pattern: {"type": "string"}},
+            "additionalProperties": False,
+        }
+        yield {**_query(f"filter[{key}]", schema, text), "style": "deepObject", "explode": True}
 
 
 def _search(resource: Resource) -> Iterator[dict[str, Any]]:
@@ -139,8 +227,12 @@ def _search(resource: Resource) -> Iterator[dict[str, Any]]:
     yield _query(f"filter[{SEARCH}]", schema, text)
 
 
-def list_parameters(resource: Resource) -> list[dict[str, Any]]:
-    """Returns the parameters of a collection."""
+def list_parameters(
+    resource: Resource,
+    catalog: Catalog = NO_RELATIONSHIPS,
+    linked_by: Relationship | None = None,
+) -> list[dict[str, Any]]:
+    """The parameters that a collection takes; on the URL of a relationship, with `linked_by`."""
     cursor = {
         "type": "string",
         "pattern": f"^{CURSOR}$",
@@ -165,7 +257,13 @@ def list_parameters(resource: Resource) -> list[dict[str, Any]]:
             "with - for descending order.",
         ),
         *_search(resource),
-        *(each for attribute in resource.filterable.values() for each in _filters(attribute)),
-        fields(resource),
-        INCLUDE,
+        *(found for attribute in resource.filterable.values() for found in _filters(attribute)),
+        *(
+            found
+            for each in catalog.relationships_of(resource).values()
+            for found in _relationship_filters(each, catalog)
+        ),
+        *_combined(),
+        *fieldsets(resource, catalog),
+        include(resource, catalog, DEFAULT_PAGE_SIZE, linked_by),
     ]

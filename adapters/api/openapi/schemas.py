@@ -1,8 +1,18 @@
 """The JSON Schemas of the API's documents, generated from the declarations of resource types."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from adapters.api.openapi.relationships import (
+    identifier_schemas,
+    included_schema,
+    object_of,
+    operation_schemas_of,
+    reference,
+    relationship_links,
+    relationships_schema,
+    sent_relationships,
+)
 from adapters.jsonapi.operation_objects import (
     MAX_OPERATIONS,
     MAX_VERSION_LENGTH,
@@ -42,16 +52,6 @@ _ITEM_META: Final = {
         }
     },
 }
-
-
-def reference(name: str) -> dict[str, str]:
-    """Returns a reference to the schema with the name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
-    """Returns the schema of an object with these members."""
-    return {"type": "object", "required": required, "properties": properties}
 
 
 _JSONAPI: Final = object_of(["version"], version={"type": "string"})
@@ -154,15 +154,60 @@ def schemas(resource: Resource) -> dict[str, Any]:
     name = resource.type.capitalize()
     identity = _identity(resource)
     type_schema = identity["type"]
+    related = _sent_relationships(resource)
     create = object_of(
-        ["type", "attributes"], type=type_schema, attributes=_new_attributes(resource)
+        ["type", "attributes"], type=type_schema, attributes=_new_attributes(resource), **related
     )
-    change = object_of(["type", "id"], **identity, attributes=_changed_attributes(resource))
+    change = object_of(
+        ["type", "id"], **identity, attributes=_changed_attributes(resource), **related
+    )
     return {
         **page_schemas(resource),
+        **identifier_schemas(resource),
+        **_linkage_documents(resource),
         f"{name}Document": _document(reference(name)),
+        f"{name}OrNullDocument": _document({"oneOf": [reference(name), {"type": "null"}]}),
         f"{name}Creation": object_of(["data"], data=create),
         f"{name}Change": object_of(["data"], data=change),
+    }
+
+
+def _sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, Any]:
+    if not resource.relationships:
+        return {}
+    return {"relationships": sent_relationships(resource, lids=lids)}
+
+
+def _linkage_documents(resource: Resource) -> dict[str, Any]:
+    """The schemas of both kinds of relationship documents whose data names the resource."""
+    name = resource.type.capitalize()
+    one = reference(f"{name}Identifier")
+    item = {
+        "allOf": [one, object_of(["meta"], meta=_ITEM_META)],
+        "description": "An identifier in a list, with its cursor.",
+    }
+    links = relationship_links()
+    page_links = {
+        **_PAGE_LINKS,
+        "required": ["self", "related", *_PAGE_LINKS["required"][1:]],
+        "properties": {**_PAGE_LINKS["properties"], "related": {"type": "string"}},
+    }
+    described = {"describedby": {"type": "string"}}
+    to_one_links = {
+        **links,
+        "required": [*links["required"], "describedby"],
+        "properties": {**links["properties"], **described},
+    }
+    return {
+        f"{name}IdentifierPageItem": item,
+        f"{name}IdentifierPage": _document(
+            {"type": "array", "items": reference(f"{name}IdentifierPageItem")},
+            links=page_links,
+            meta=object_of(["page"], page=_PAGE_META),
+        ),
+        f"{name}ReferenceDocument": _document(
+            {"oneOf": [one, {"type": "null"}]}, links=to_one_links
+        ),
     }
 
 
@@ -179,9 +224,14 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
         "description": f"Contains only the attributes that `fields[{resource.type}]` selects.",
     }
     members: dict[str, Any] = {**_identity(resource), "attributes": attributes}
+    own = {}
+    if addressed and resource.relationships:
+        members["relationships"] = reference(f"{name}Relationships")
+        own = {f"{name}Relationships": relationships_schema(resource)}
     if addressed:
         members["links"] = object_of(["self"], self={"type": "string"})
     return {
+        **own,
         name: object_of(list(members), **members),
         f"{name}PageItem": {
             "allOf": [reference(name), object_of(["meta"], meta=_ITEM_META)],
@@ -195,13 +245,18 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
     }
 
 
-def operation_schemas(resources: Iterable[Resource]) -> dict[str, Any]:
-    """Returns the schemas of the atomic extension's documents, by their names."""
+def operation_schemas(resources: Sequence[Resource]) -> dict[str, Any]:
+    """The schemas of the atomic extension's documents, by their names."""
     operations = [operation for resource in resources for operation in _operations(resource)]
     data = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
-    result = {"type": "object", "properties": {"data": data, "meta": {"type": "object"}}}
+    result = {
+        "type": "object",
+        "properties": {"data": data, "meta": {"type": "object"}},
+        "description": "Empty for the removal of a resource and for a change of a relationship.",
+    }
     array = {"type": "array", "minItems": 1, "maxItems": MAX_OPERATIONS}
     return {
+        "Included": included_schema(resources),
         "Operations": object_of(
             [OPERATIONS], **{OPERATIONS: {**array, "items": {"anyOf": operations}}}
         ),
@@ -221,12 +276,14 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
         "description": "The expected version: its number, or a string as in If-Match.",
     }
     meta = {"type": "object", "properties": {"version": version}}
+    related = _sent_relationships(resource, lids=True)
     new = {
         "type": identity["type"],
         "lid": identity["lid"],
         "attributes": _new_attributes(resource),
+        **related,
     }
-    changed = {**identity, "attributes": _changed_attributes(resource)}
+    changed = {**identity, "attributes": _changed_attributes(resource), **related}
     not_both = {"not": {"required": ["ref", "href"]}}
     yield object_of(
         ["op", "data"],
@@ -249,6 +306,7 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
         **object_of(["op"], op={"const": "remove"}, ref=ref, href=href, meta=meta),
         "oneOf": [{"required": ["ref"]}, {"required": ["href"]}],
     }
+    yield from operation_schemas_of(resource, ref, href, version)
 
 
 def _identity(resource: Resource) -> dict[str, Any]:
@@ -259,6 +317,6 @@ def _type(resource: Resource) -> dict[str, Any]:
     return {"type": "string", "const": resource.type}
 
 
-def _document(data: dict[str, Any], **members: Any) -> dict[str, Any]:
-    common = {"jsonapi": _JSONAPI, "links": _LINKS}
-    return object_of(["jsonapi", "links", "data"], **{**common, **members, "data": data})
+def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    common = {"jsonapi": _JSONAPI, "links": _LINKS, "included": reference("Included")}
+    return object_of(["jsonapi", "links", "data"], **{**common, **more, "data": data})

@@ -32,7 +32,7 @@ applyTheme();
 
 // A list has a filter for each attribute and operator. The table shows one row for each attribute,
 // with a button for its operators. A row with a value is always shown.
-const filterOf = (name) => /^filter\[(\w+)\](\[\w+\])?$/.exec(name);
+const filterOf = (name) => /^filter\[([\w.]+)\](\[\w+\])?$/.exec(name);
 const groupFilters = (Row, { React, layoutActions, layoutSelectors, specSelectors }) => (props) => {
   const { rawParam, pathMethod } = props;
   const row = React.createElement(Row, props);

@@ -242,7 +242,7 @@ def test_a_secret_attribute_can_be_set_and_is_never_returned(
 
 
 def test_the_api_describes_all_resources(send: Any, client: Any) -> None:
-    collections = {"users": "/api/v1/users", "books": "/api/v1/books"}
+    collections = {each: f"/api/v1/{each}" for each in ("users", "groups", "books")}
     assert send("GET", "").json["meta"]["collections"] == collections
     assert 'id="isbn_taken"' in client.get("/docs/errors").text
     paths = client.get("/openapi.json").json["paths"]

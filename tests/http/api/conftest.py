@@ -19,10 +19,13 @@ from hypothesis import settings
 from structlog.testing import capture_logs
 
 from adapters.api.errors import error_codes
+from adapters.memory.links import Pairs, RelatedEntities
 from adapters.memory.store import MemoryStore
 from application.audit import Event
 from application.entities import AnyType
+from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.ports import Context, UnitOfWork
+from application.relationships import Association, Relationships
 from application.users import USER_TYPE
 from entrypoints.container import Container
 from entrypoints.settings import Settings
@@ -37,9 +40,11 @@ SETTINGS = {
     "ROSTER_METRICS": "off",
     "ROSTER_LOG_FORMAT": "text",
 }
-CODES = error_codes([USER_TYPE])
+CODES = error_codes([USER_TYPE, GROUP_TYPE])
+RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
 TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included", "atomic:results"}
-LINKS = {"self", "describedby", "first", "prev", "next", "last"}
+GROUPS = "/api/v1/groups"
+LINKS = {"self", "related", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
 
@@ -98,13 +103,46 @@ def _check_document(document: Any) -> None:
         for link in document["links"].values():
             assert link is None or isinstance(link["href"] if isinstance(link, dict) else link, str)
     data = document.get("data", [])
-    objects = data if isinstance(data, list) else [data]
+    objects = data if isinstance(data, list) else [] if data is None else [data]
+    resources = [each for each in objects if "attributes" in each]
     for found in objects:
-        assert found.keys() <= {"type", "id", "attributes", "links", "meta"}
-        assert isinstance(found["type"], str)
-        assert isinstance(found["id"], str)
-        assert not found["attributes"].keys() & {"type", "id"}
+        if "attributes" in found:
+            _check_resource(found)
+        else:
+            assert {"type", "id"} <= found.keys() <= {"type", "id", "meta"}
     assert len({(o["type"], o["id"]) for o in objects}) == len(objects)
+    if "included" in document:
+        _check_included(resources, objects, document["included"])
+
+
+def _check_resource(found: Any) -> None:
+    assert {"type", "id", "attributes"} <= found.keys()
+    assert found.keys() <= {"type", "id", "attributes", "relationships", "links", "meta"}
+    assert isinstance(found["type"], str)
+    assert isinstance(found["id"], str)
+    fields = [*found["attributes"], *found.get("relationships", {})]
+    assert len(fields) == len({*fields, "type", "id"}) - 2
+    for name, related in found.get("relationships", {}).items():
+        url = found["links"]["self"]
+        assert related["links"]["self"] == f"{url}/relationships/{name}"
+        assert related["links"]["related"] == f"{url}/{name}"
+        assert ("next" in related["links"]) == isinstance(related.get("data"), list)
+
+
+def _check_included(resources: Any, objects: Any, included: Any) -> None:
+    """No resource twice, and each is linked to the primary data (#document-compound-documents)."""
+    for found in included:
+        _check_resource(found)
+    names = [(each["type"], each["id"]) for each in (*resources, *included)]
+    assert len(names) == len(set(names))
+    linked = {(each["type"], each["id"]) for each in objects if "attributes" not in each}
+    for each in (*resources, *included):
+        for related in each.get("relationships", {}).values():
+            data = related.get("data") or []
+            linked |= {(i["type"], i["id"]) for i in (data if isinstance(data, list) else [data])}
+    if all("relationships" in each for each in (*resources, *included)):
+        for each in included:
+            assert (each["type"], each["id"]) in linked or not resources
 
 
 def _check_errors(response: Any, errors: Any, sent: Any) -> None:
@@ -160,6 +198,12 @@ class CurrentStore:
     def ready(self) -> None:
         self.store.ready()
 
+    def related(self, entity_type: AnyType) -> RelatedEntities:
+        return self.store.related(entity_type)
+
+    def pairs(self, association: Association) -> Pairs:
+        return self.store.pairs(association)
+
     @property
     def events(self) -> Mapping[int, Event]:
         return self.store.events
@@ -195,7 +239,7 @@ def current() -> CurrentStore:
 @pytest.fixture(autouse=True)
 def store(clock: TickingClock, current: CurrentStore) -> MemoryStore:
     """The store of this test, which is empty."""
-    current.store = MemoryStore(clock)
+    current.store = MemoryStore(clock, relationships=RELATIONSHIPS)
     return current.store
 
 
@@ -255,3 +299,27 @@ def create(client: FlaskClient) -> Create:
         return response.json["data"]  # type: ignore[no-any-return, index]
 
     return create
+
+
+@pytest.fixture
+def create_group(client: FlaskClient) -> Create:
+    """Creates a group over HTTP, with members by their ids, and returns its resource object."""
+    number = iter(range(10**6))
+
+    def create(**attributes: Any) -> dict[str, Any]:
+        members, owner = attributes.pop("members", ()), attributes.pop("owner", None)
+        values = {"name": f"Group {next(number)}", **attributes}
+        relationships: dict[str, Any] = {"members": {"data": identifiers("users", *members)}}
+        if owner:
+            relationships["owner"] = {"data": {"type": "users", "id": owner}}
+        data = {"type": "groups", "attributes": values, "relationships": relationships}
+        response = client.post(GROUPS, json={"data": data})
+        assert response.status_code == 201, response.text
+        return response.json["data"]  # type: ignore[no-any-return, index]
+
+    return create
+
+
+def identifiers(kind: str, *ids: str) -> list[dict[str, str]]:
+    """Returns resource identifier objects."""
+    return [{"type": kind, "id": each} for each in ids]

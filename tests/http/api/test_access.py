@@ -135,7 +135,7 @@ def test_the_root_accepts_a_token_with_any_scope(guarded: FlaskClient, token: st
         ("GET", USERS, "users:read"),
         ("GET", f"{USERS}/7.json", "users:read"),
         ("POST", USERS, "users:write"),
-        ("POST", "/api/v1/operations", "users:write"),
+        ("POST", "/api/v1/operations", "users:write groups:write"),
         ("PATCH", f"{USERS}/7", "users:read users:write"),
         ("DELETE", f"{USERS}/7", "users:write"),
     ],

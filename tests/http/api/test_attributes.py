@@ -94,10 +94,10 @@ def test_a_missing_member_is_reported_at_its_parent(
 
 def test_a_relationship_that_does_not_exist_is_unknown(client: FlaskClient, create: Create) -> None:
     create()
-    groups = {"groups": {"data": [{"type": "groups", "id": "1"}]}}
-    expected = [("422", "unknown_attribute", "/data/relationships/groups")]
-    assert client.post(USERS, json=new(relationships=groups)).problems == expected
-    assert client.patch(f"{USERS}/1", json=change({}, relationships=groups)).problems == expected
+    teams = {"teams": {"data": [{"type": "teams", "id": "1"}]}}
+    expected = [("422", "unknown_attribute", "/data/relationships/teams")]
+    assert client.post(USERS, json=new(relationships=teams)).problems == expected
+    assert client.patch(f"{USERS}/1", json=change({}, relationships=teams)).problems == expected
 
 
 @pytest.mark.parametrize(

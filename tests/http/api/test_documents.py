@@ -36,6 +36,14 @@ def test_a_created_user_has_all_its_attributes(client: FlaskClient) -> None:
         "type": "users",
         "id": "1",
         "attributes": attributes,
+        "relationships": {
+            "groups": {
+                "links": {
+                    "self": "/api/v1/users/1/relationships/groups",
+                    "related": "/api/v1/users/1/groups",
+                }
+            }
+        },
         "links": {"self": "/api/v1/users/1"},
     }
     assert times == dict.fromkeys(times, "2026-11-22T09:30:00.124Z")

@@ -185,7 +185,7 @@ def test_stored_responses_with_the_user_are_not_served_again(client: FlaskClient
 def test_a_key_beyond_the_limit_gets_429(
     build: Callable[..., Flask], clock: Any, current: Any
 ) -> None:
-    current.store = MemoryStore(clock, 1000)
+    current.store = MemoryStore(clock, 1200)
     client = build().test_client()
     statuses = []
     for number in range(4):

@@ -9,9 +9,10 @@ from api.constants import USERS
 from flask.testing import FlaskClient
 
 from adapters.api.errors import error_codes
+from application.groups import GROUP_TYPE
 from application.users import USER_TYPE
 
-ERRORS = error_codes([USER_TYPE])
+ERRORS = error_codes([USER_TYPE, GROUP_TYPE])
 ROOT = Path(__file__).parents[3]
 CODE = re.compile(
     r'(?:\bcode(?:: \S+)? ?= ?|Problem\(\s*|_request_error\(\s*|_fail\(\s*)"([a-z_]+)"'

@@ -124,7 +124,7 @@ def test_an_empty_filter_is_checked_like_any_other(client: FlaskClient) -> None:
 def test_the_error_for_an_unknown_attribute_lists_the_known_ones(client: FlaskClient) -> None:
     known = "Known: email, name, is_active, role, creation_time, update_time, id"
     unknown = "Unknown attribute 'rolle'. Did you mean 'role'?"
-    assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, q."
+    assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, groups, q."
     for query in ("sort=rolle", "sort=-rolle"):
         assert error_of(client, query)["detail"] == f"{unknown} {known}."
     detail = error_of(client, "filter[is_active][gt]=true")["detail"]
@@ -166,4 +166,4 @@ def test_a_filter_by_an_unknown_action_is_400(client: FlaskClient, create: Creat
     assert len(client.get(f"{url}created,changed").json["data"]) == 1
     rejected = client.get(url + quote("Created"))
     assert rejected.status_code == 400
-    assert "created, changed, deleted, erased" in rejected.json["errors"][0]["detail"]
+    assert "created, changed, related, deleted, erased" in rejected.json["errors"][0]["detail"]

@@ -135,7 +135,7 @@ def test_the_history_of_an_erased_user_has_no_values(
 ) -> None:
     user_id = create(email="ann@example.org", name="Ann")["id"]
     with store.begin(Context()) as work:
-        Commands(USER_TYPE, lambda _, unit: unit(work)).erase(int(user_id), Context())
+        Commands(USER_TYPE, lambda _, unit, **__: unit(work)).erase(int(user_id), Context())
     response = client.get(f"{USERS}/{user_id}/history")
     assert "ann" not in response.text.lower()
     events = [event["attributes"] for event in response.json["data"]]

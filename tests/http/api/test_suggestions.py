@@ -12,7 +12,7 @@ Create = Callable[..., dict[str, Any]]
 
 PARAMETERS = (
     "page[size], page[after], page[before], page[number], page[total], sort, filter[q], "
-    "fields[users], include, filter[ATTRIBUTE], filter[ATTRIBUTE][OPERATOR]"
+    "fields[users], fields[groups], include, filter[ATTRIBUTE], filter[ATTRIBUTE][OPERATOR]"
 )
 
 
@@ -147,7 +147,8 @@ def test_an_unsupported_operator_is_not_suggested(
 def test_only_parameters_of_the_url_are_suggested(client: FlaskClient, create: Create) -> None:
     create()
     (error,) = errors_of(client, "limit=1", f"{USERS}/1")
-    assert error["detail"] == "Unknown parameter 'limit'. Known: fields[users], include."
+    known = "fields[users], fields[groups], include"
+    assert error["detail"] == f"Unknown parameter 'limit'. Known: {known}."
     (error,) = errors_of(client, "field=name", f"{USERS}/1")
     assert "Did you mean 'fields[users]'?" in error["detail"]
     (error,) = errors_of(client, "page=1", "/api/v1")

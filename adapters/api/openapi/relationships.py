@@ -1,0 +1,175 @@
+"""The description of relationships: their schemas, parameters and examples.
+
+They follow from the declarations of the resources.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.include_paths import MAX_INCLUDED, MAX_PATHS, MAX_STEPS
+from adapters.jsonapi.kinds import anchored
+from adapters.jsonapi.linkage import MAX_IDENTIFIERS
+from adapters.jsonapi.resource import RelationshipField, Resource
+from application.inclusion import LINKED_AT_MOST
+from application.relationships import Relationship, ToMany
+
+_LINK: Final = {"type": "string"}
+_PAGE_LINK: Final = {"type": ["string", "null"]}
+
+
+def reference(name: str) -> dict[str, str]:
+    """Leads to a schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
+    """The schema of objects with these members."""
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def identifier_schemas(resource: Resource) -> dict[str, Any]:
+    """The schemas of identifiers of the resource, and of documents of them, by their names."""
+    name = resource.type.capitalize()
+    kind = {"type": "string", "const": resource.type}
+    one: dict[str, Any] = reference(f"{name}Identifier")
+    either = {"oneOf": [one, {"type": "null"}]}
+    many = {"type": "array", "maxItems": MAX_IDENTIFIERS, "items": one}
+    lid = object_of(["type", "lid"], type=kind, lid={"type": "string"})
+    return {
+        f"{name}Identifier": object_of(["type", "id"], type=kind, id=resource.id.json_schema()),
+        f"{name}IdentifierOrLid": {"anyOf": [one, lid]},
+        f"{name}Identifiers": object_of(["data"], data=many),
+        f"{name}Reference": object_of(["data"], data=either),
+    }
+
+
+def relationship_links(*more: str) -> dict[str, Any]:
+    """The schema of the links of a relationship."""
+    links = {"self": _LINK, "related": _LINK, **dict.fromkeys(more, _PAGE_LINK)}
+    return object_of(["self", "related"], **links)
+
+
+def relationships_schema(resource: Resource) -> dict[str, Any]:
+    """The schema of the relationships of a resource that is read."""
+    members = {name: _read(each) for name, each in resource.relationships.items()}
+    return {
+        **object_of([*members], **members),
+        "description": f"Lacks the relationships that `fields[{resource.type}]` leaves out. "
+        "A list has `data` only if `include` asks for it: the first "
+        f"{LINKED_AT_MOST} identifiers.",
+    }
+
+
+def _read(relationship: RelationshipField) -> dict[str, Any]:
+    one = reference(f"{relationship.type.capitalize()}Identifier")
+    described = {"description": relationship.description} if relationship.description else {}
+    if relationship.is_many:
+        data: dict[str, Any] = {"type": "array", "items": one}
+        found = object_of(["links"], links=relationship_links("prev", "next"), data=data)
+    else:
+        data = {"oneOf": [one, {"type": "null"}]}
+        found = object_of(["links", "data"], links=relationship_links(), data=data)
+    return {**found, **described}
+
+
+def sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, Any]:
+    """The schema of the relationships of a resource that is sent. `lids`: in operations."""
+    members = {name: _sent(each, lids) for name, each in resource.relationships.items()}
+    closed = {"patternProperties": {"^@": True}, "additionalProperties": False}
+    return {"type": "object", "properties": members, **closed}
+
+
+def _sent(relationship: RelationshipField, lids: bool) -> dict[str, Any]:
+    data = linkage_schema(relationship, lids=lids)
+    anything = {"type": "object"}
+    return {
+        "type": "object",
+        "properties": {"data": data, "links": anything, "meta": anything},
+        "anyOf": [{"required": [name]} for name in ("data", "links", "meta")],
+        "description": "`data` is the complete new value. Without it, nothing changes.",
+    }
+
+
+def linkage_schema(relationship: RelationshipField, *, lids: bool = False) -> dict[str, Any]:
+    """The schema of the data of a relationship that is sent."""
+    name = relationship.type.capitalize()
+    one = reference(f"{name}IdentifierOrLid" if lids else f"{name}Identifier")
+    if relationship.is_many:
+        return {"type": "array", "maxItems": MAX_IDENTIFIERS, "items": one}
+    return {"oneOf": [one, {"type": "null"}]}
+
+
+def operation_schemas_of(
+    resource: Resource, ref: dict[str, Any], href: dict[str, Any], version: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The schemas of the operations on the relationships of a resource.
+
+    `ref`, `href` and `version` are the schemas of the members of an operation.
+    """
+    target = {"oneOf": [{"required": ["ref"]}, {"required": ["href"]}]}
+    for name, relationship in resource.relationships.items():
+        named = {**ref["properties"], "relationship": {"type": "string", "const": name}}
+        its_ref = {**ref, "required": [*ref["required"], "relationship"], "properties": named}
+        op = {"enum": ["add", "update", "remove"]} if relationship.is_many else {"const": "update"}
+        members: dict[str, Any] = {"op": op, "ref": its_ref, "href": href}
+        members["data"] = linkage_schema(relationship, lids=True)
+        if not relationship.is_many:
+            members["meta"] = {"type": "object", "properties": {"version": version}}
+        yield {**object_of(["op", "data"], **members), **target}
+
+
+def example_relationships(resource: Resource, url: str) -> dict[str, Any]:
+    """The relationships of an example of a resource at a URL."""
+    found = {}
+    for name, relationship in resource.relationships.items():
+        links = {"self": f"{url}/relationships/{name}", "related": f"{url}/{name}"}
+        found[name] = {"links": links, **({} if relationship.is_many else {"data": None})}
+    return found
+
+
+def include_pattern(
+    relationships: Mapping[str, Relationship], catalog: Catalog, sources: int, *, linked: bool
+) -> str:
+    """The pattern of the values of `include`.
+
+    `sources` is the default page size, or 1. `linked`: the paths begin with the relationship of the
+    URL, which leads to `sources` resources.
+    """
+    paths = [
+        path.replace(".", r"\.")
+        for path in _paths(relationships, catalog, sources, 0, 1, is_first=linked)
+    ]
+    one = "|".join(paths)
+    return anchored(f"|(?:{one})(?:,(?:{one})){{0,{MAX_PATHS - 1}}}") if paths else "^$"
+
+
+def _paths(
+    relationships: Mapping[str, Relationship],
+    catalog: Catalog,
+    sources: int,
+    included: int,
+    step: int,
+    *,
+    is_first: bool = False,
+) -> Iterator[str]:
+    """The paths that include few enough resources by themselves."""
+    for name, relationship in relationships.items():
+        is_many = isinstance(relationship, ToMany) and not is_first
+        reached = sources * (LINKED_AT_MOST if is_many else 1)
+        if included + reached > MAX_INCLUDED:
+            continue
+        yield name
+        if step < MAX_STEPS:
+            further = catalog.relationships_of(catalog.target(relationship))
+            below = _paths(further, catalog, reached, included + reached, step + 1)
+            yield from (f"{name}.{each}" for each in below)
+
+
+def included_schema(resources: Iterable[Resource]) -> dict[str, Any]:
+    """The schema of the included resources."""
+    return {
+        "type": "array",
+        "items": {"anyOf": [reference(each.type.capitalize()) for each in resources]},
+        "description": "The resources that `include` asks for.",
+    }

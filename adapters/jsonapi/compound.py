@@ -1,0 +1,88 @@
+"""Compound documents: the identifiers and the resources that `include` asks for
+(jsonapi.org/format/1.1/#document-compound-documents)."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.documents import (
+    DocumentWriter,
+    RelatedData,
+    identifier_texts,
+    relationship_object,
+)
+from adapters.jsonapi.parameters import FieldSelection
+from application.inclusion import Included
+from application.ports import LinkedEntities
+from application.relationship_queries import related_to
+from application.relationships import ToMany
+from application.search import Order
+
+_BY_ID: Final = (Order("id"),)
+
+
+@dataclass(frozen=True, slots=True)
+class CompoundWriter:
+    """Writes the parts of compound documents about resources of all types.
+
+    `writers` are those of the types.
+    """
+
+    catalog: Catalog
+    writers: Mapping[str, DocumentWriter]
+    cursors: Cursors
+
+    def related(self, included: Included, shown: FieldSelection) -> RelatedData:
+        """What one document shows of related entities."""
+        return _Related(self, included, shown)
+
+    def next_page(self, relationship: ToMany, source_id: int, linked: LinkedEntities) -> str | None:
+        """The URL of the identifiers after the first ones; None if there are no more."""
+        if not linked.more:
+            return None
+        target = self.catalog.target(relationship)
+        listed = self.cursors.of(target, (related_to(relationship, source_id),), _BY_ID)
+        (cursor,) = listed.of(linked.entities[-1:])
+        source = self.writers[relationship.source.name].url_of(source_id)
+        url: str = relationship_object(source, relationship.name)["links"]["self"]
+        return f"{url}?{urlencode({'page[after]': cursor})}"
+
+
+class _Related(RelatedData):
+    """The related entities that were loaded for one document."""
+
+    def __init__(self, writer: CompoundWriter, included: Included, shown: FieldSelection) -> None:
+        self._writer = writer
+        self._included = included
+        self._shown = shown
+        self._loaded: dict[str, list[tuple[str, set[int]]]] = {}
+        for relationship, ids in included.loaded.items():
+            of_type = self._loaded.setdefault(relationship.source.name, [])
+            of_type.append((relationship.name, ids))
+
+    def loaded(self, resource_type: str, entity_id: int) -> frozenset[str]:
+        of_type = self._loaded.get(resource_type, ())
+        return frozenset(name for name, ids in of_type if entity_id in ids)
+
+    def linkage(self, resource_type: str, name: str, entity_id: int) -> tuple[bytes, str | None]:
+        resource = self._writer.catalog.resources[resource_type]
+        relationship = self._writer.catalog.relationships_of(resource)[name]
+        assert isinstance(relationship, ToMany)
+        linked = self._included.linked(relationship, entity_id)
+        assert linked is not None
+        texts = identifier_texts(relationship.target.name, [each.id for each in linked.entities])
+        data = b"[" + b",".join(texts) + b"]"
+        return data, self._writer.next_page(relationship, entity_id, linked)
+
+    def included(self, primary: Container[tuple[str, int]]) -> list[bytes]:
+        texts = []
+        for entity_type, by_id in self._included.entities.items():
+            name = entity_type.name
+            entities = [each for key, each in by_id.items() if (name, key) not in primary]
+            if entities:
+                fields = self._shown.fields(name)
+                texts += self._writer.writers[name].resources(entities, fields, self)
+        return texts

@@ -1,0 +1,209 @@
+"""Resource linkage in request bodies: JSON -> the identifiers of related resources
+(jsonapi.org/format/1.1/#document-resource-object-linkage)."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.errors import ErrorObject
+from adapters.jsonapi.kinds import Id
+from adapters.jsonapi.resource import RelationshipField
+from application.operations import CreatedBy
+from application.relationships import RelatedNotFound
+
+MAX_IDENTIFIERS: Final = 1000
+"""The number of different identifiers in a list."""
+
+FindCreation = Callable[[str, str], int | None]
+"""Returns the position of the earlier operation that creates the resource of a type and a lid."""
+
+
+class AddError(Protocol):
+    """Adds an error of the document's structure."""
+
+    def __call__(self, pointer: str, detail: str, *, code: str = ...) -> None: ...
+
+
+def no_creation(_: str, __: str) -> None:
+    """Outside of operations, no request creates a resource with a lid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A resource identifier object. `pointer` is its JSON Pointer.
+
+    `which` is the id, or the operation that creates the resource. An id that no resource can have
+    is replaced by a number below zero, so that the resource does not exist.
+    """
+
+    pointer: str
+    type: str
+    which: int | CreatedBy
+
+
+@dataclass(frozen=True, slots=True)
+class Linkage:
+    """The data of a relationship, of sound structure. `pointer` is its JSON Pointer.
+
+    Each identifier occurs once. `is_partial`: a page link next to it is not null, so that it is
+    only a part of the list.
+    """
+
+    pointer: str
+    field: RelationshipField
+    identifiers: tuple[Identifier, ...]
+    is_partial: bool = False
+
+    @property
+    def keys(self) -> list[int | CreatedBy]:
+        """The related resources: their ids, or the operations that create them."""
+        return [each.which for each in self.identifiers]
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the related resources, none of which an operation creates."""
+        return [each for each in self.keys if isinstance(each, int)]
+
+    @property
+    def key(self) -> int | CreatedBy | None:
+        """The resource of a to-one relationship, or None."""
+        return self.identifiers[0].which if self.identifiers else None
+
+    @property
+    def id(self) -> int | None:
+        """The id of the resource of a to-one relationship, or None."""
+        return self.ids[0] if self.identifiers else None
+
+
+Linkages = Mapping[str, Linkage]
+"""The linkages of a document by the names of their relationships."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkageParser:
+    """Parses the linkage of one document. `created` finds what a lid refers to."""
+
+    add_error: AddError
+    catalog: Catalog
+    created: FindCreation = no_creation
+
+    def parse(self, owner: Mapping[str, Any], at: str, field: RelationshipField) -> Linkage | None:
+        """The linkage in `data` of its owner. Returns None after an error of its structure.
+
+        The owner is a relationship object, a document or an operation; `at` is its pointer.
+        """
+        data, place = owner["data"], f"{at}/data"
+        is_partial = _is_partial(owner.get("links"))
+        if not field.is_many:
+            if data is None:
+                return Linkage(place, field, ())
+            found = self._identifier(data, place, 0)
+            return Linkage(place, field, (found,)) if found else None
+        if not isinstance(data, list):
+            self.add_error(place, "data must be an array.", code="wrong_json_type")
+            return None
+        identifiers: dict[tuple[str, object], Identifier] = {}
+        invalid = 0
+        for position, value in enumerate(data):
+            if found := self._identifier(value, f"{place}/{position}", position):
+                identifiers.setdefault((found.type, _identity(found, value)), found)
+            else:
+                invalid += 1
+        if len(identifiers) + invalid > MAX_IDENTIFIERS:
+            detail = f"data has more than {MAX_IDENTIFIERS} identifiers. Send several requests."
+            self.add_error(place, detail, code="too_many_identifiers")
+            return None
+        return None if invalid else Linkage(place, field, (*identifiers.values(),), is_partial)
+
+    def _identifier(self, value: Any, at: str, position: int) -> Identifier | None:
+        if not isinstance(value, dict):
+            detail = "A resource identifier must be an object."
+            self.add_error(at, detail, code="wrong_json_type")
+            return None
+        kind = self._text(value, at, "type")
+        if "id" in value or "lid" not in value:
+            found = self._text(value, at, "id")
+            if kind is None or found is None:
+                return None
+            resource = self.catalog.resources.get(kind)
+            parsed = (resource.id if resource else _ANY_ID).parse(found)
+            return Identifier(at, kind, -1 - position if parsed is None else parsed)
+        lid = self._text(value, at, "lid")
+        if kind is None or lid is None:
+            return None
+        if (creation := self.created(kind, lid)) is not None:
+            return Identifier(at, kind, CreatedBy(creation))
+        detail = "No earlier operation creates a resource with this lid."
+        self.add_error(f"{at}/lid", detail, code="unknown_lid")
+        return None
+
+    def _text(self, value: dict[str, Any], at: str, name: str) -> str | None:
+        if name not in value:
+            self.add_error(at, f"The member {name} is missing.", code="missing_member")
+        elif isinstance(text := value[name], str):
+            return text
+        else:
+            self.add_error(f"{at}/{name}", f"{name} must be a string.", code="wrong_json_type")
+        return None
+
+
+_ANY_ID: Final = Id()
+
+
+def _identity(found: Identifier, value: dict[str, Any]) -> object:
+    """What makes two identifiers of one type the same. Different impossible ids stay different."""
+    if isinstance(found.which, int) and found.which < 0:
+        return value["id"]
+    return found.which
+
+
+def _is_partial(links: object) -> bool:
+    return isinstance(links, dict) and any(links.get(name) is not None for name in ("prev", "next"))
+
+
+def type_errors(linkages: Iterable[Linkage]) -> Iterator[ErrorObject]:
+    """An error (409) for each identifier whose type the relationship does not hold."""
+    for linkage in linkages:
+        for each in linkage.identifiers:
+            if each.type != linkage.field.type:
+                detail = f"{linkage.field.name} relates to {linkage.field.type} only."
+                yield ErrorObject(
+                    status=409, code="type_mismatch", detail=detail, pointer=f"{each.pointer}/type"
+                )
+
+
+def partial_errors(linkages: Iterable[Linkage]) -> Iterator[ErrorObject]:
+    """An error (403) for each linkage that is only a part of its list."""
+    for linkage in linkages:
+        if linkage.is_partial:
+            detail = (
+                "data is only a part of the list, because links.prev or links.next is not null. "
+                "Send the whole list without these links, or omit data."
+            )
+            yield ErrorObject(
+                status=403, code="partial_linkage", detail=detail, pointer=linkage.pointer
+            )
+
+
+def related_not_found(error: RelatedNotFound, linkages: Linkages) -> list[ErrorObject]:
+    """An error (404) for each identifier of a resource that does not exist."""
+    return [
+        ErrorObject(
+            status=404,
+            code=error.code,
+            detail=each.detail,
+            pointer=pointer,
+            meta={"attribute": each.attribute},
+        )
+        for each in (error, *error.others)
+        for pointer in _pointers(each, linkages)
+    ]
+
+
+def _pointers(error: RelatedNotFound, linkages: Linkages) -> list[str | None]:
+    linkage = linkages.get(error.relationship.name)
+    if linkage is None:
+        return [None]
+    found = [f"{each.pointer}/id" for each in linkage.identifiers if each.which in error.ids]
+    return [*found] or [linkage.pointer]

@@ -1,0 +1,155 @@
+"""What /openapi.json says of relationships is so."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+
+from adapters.web.bearer import bearer
+from application.access import Principal
+
+USERS = "/api/v1/users"
+GROUPS = "/api/v1/groups"
+MEMBERS = f"{GROUPS}/{{id}}/relationships/members"
+JSONAPI = "application/vnd.api+json"
+
+Create = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def described(client: FlaskClient) -> Any:
+    return client.get("/openapi.json").json
+
+
+def validator(described: Any, schema: Any) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": described["components"]})
+
+
+def users(*ids: Any) -> list[dict[str, Any]]:
+    return [{"type": "users", "id": str(each)} for each in ids]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "owner",
+        "members",
+        "owner,members",
+        "members.groups",
+        "owner.groups.owner",
+        "x",
+        "Owner",
+        "owner,",
+        "members.owner",
+        "members.groups.members",
+        "owner.groups.members.groups",
+        ",".join(["owner"] * 10),
+        ",".join(["owner"] * 11),
+    ],
+)
+def test_include_is_described_as_it_is_taken(
+    client: FlaskClient, create_group: Create, described: Any, value: str
+) -> None:
+    create_group()
+    for path in (GROUPS, f"{GROUPS}/{{id}}"):
+        (parameter,) = (
+            each
+            for each in described["paths"][path]["get"]["parameters"]
+            if each["name"] == "include"
+        )
+        url = path.format(id=1)
+        taken = client.get(f"{url}?include={value}").status_code == 200
+        # The number of included resources limits combinations of paths as well.
+        assert Draft202012Validator(parameter["schema"]).is_valid(value) is taken, url
+
+
+@pytest.mark.parametrize(
+    ("data", "valid"),
+    [
+        ([], True),
+        (users(1, 2), True),
+        ([{**users(1)[0], "meta": {}}], True),
+        (None, False),
+        (users(1)[0], False),
+        ([{"type": "users"}], False),
+        ([{"type": "groups", "id": "1"}], False),
+        ([{"type": "users", "id": 1}], False),
+        ([{"type": "users", "lid": "x"}], False),
+        (users(*range(1, 1002)), False),
+    ],
+)
+@pytest.mark.parametrize("method", ["post", "patch", "delete"])
+def test_linkage_is_described_as_it_is_taken(
+    client: FlaskClient,
+    create: Create,
+    create_group: Create,
+    described: Any,
+    method: str,
+    data: Any,
+    valid: bool,
+) -> None:
+    create()
+    create()
+    create_group()
+    body = described["paths"][MEMBERS][method]["requestBody"]["content"][JSONAPI]["schema"]
+    assert validator(described, body).is_valid({"data": data}) is valid
+    response = client.open(MEMBERS.format(id=1), method=method.upper(), json={"data": data})
+    assert (response.status_code == 204) is valid
+    assert str(response.status_code) in described["paths"][MEMBERS][method]["responses"]
+
+
+def test_resources_with_relationships_can_be_sent_back_by_the_description(
+    client: FlaskClient, create: Create, create_group: Create, described: Any
+) -> None:
+    create()
+    create_group(members=["1"], owner="1")
+    document = client.get(f"{GROUPS}/1?include=members").json
+    content = described["paths"][f"{GROUPS}/{{id}}"]["patch"]["requestBody"]["content"]
+    validator(described, content[JSONAPI]["schema"]).validate(document)
+    document["data"]["relationships"]["owner"]["data"] = {"type": "groups", "id": "1"}
+    assert not validator(described, content[JSONAPI]["schema"]).is_valid(document)
+
+
+def test_operations_on_relationships_are_described(described: Any) -> None:
+    schema = validator(described, described["components"]["schemas"]["Operations"])
+    ref = {"type": "groups", "id": "1", "relationship": "members"}
+    lid = {"type": "users", "lid": "a"}
+    owner = {**ref, "relationship": "owner"}
+    for operation, valid in (
+        ({"op": "add", "ref": ref, "data": [*users(1), lid]}, True),
+        ({"op": "remove", "href": f"{GROUPS}/1/relationships/members", "data": []}, True),
+        ({"op": "update", "ref": owner, "data": lid, "meta": {"version": 1}}, True),
+        ({"op": "update", "ref": owner, "data": None}, True),
+        ({"op": "add", "ref": owner, "data": None}, False),
+        ({"op": "add", "ref": ref, "data": None}, False),
+        ({"op": "add", "ref": {**ref, "relationship": "x"}, "data": []}, False),
+    ):
+        assert schema.is_valid({"atomic:operations": [operation]}) is valid, operation
+
+
+def test_every_url_names_all_scopes_that_it_requires(build: Callable[..., Flask]) -> None:
+    app = build(authenticate=bearer(lambda _: Principal("secret", None, "tests")))
+    paths = app.test_client().get("/openapi.json").json["paths"]
+    group, user = f"{GROUPS}/{{id}}", f"{USERS}/{{id}}"
+    for path, method, *scopes in (
+        (GROUPS, "get", "groups:read"),
+        (group, "patch", "groups:read", "groups:write"),
+        (f"{group}/members", "get", "groups:read", "users:read"),
+        (f"{group}/owner", "get", "groups:read", "users:read"),
+        (f"{group}/relationships/members", "get", "groups:read"),
+        (f"{group}/relationships/members", "delete", "groups:write"),
+        (f"{group}/relationships/owner", "patch", "groups:write"),
+        (f"{user}/groups", "get", "users:read", "groups:read"),
+        (f"{user}/relationships/groups", "get", "users:read", "groups:read"),
+        (f"{user}/relationships/groups", "post", "users:read", "groups:write"),
+    ):
+        assert paths[path][method]["security"] == [{"bearer": scopes}], (path, method)
+
+
+def test_nullable_types_are_described_as_such(described: Any) -> None:
+    attributes = described["components"]["schemas"]["Groups"]["properties"]["attributes"]
+    assert attributes["properties"]["description"]["type"] == ["string", "null"]

@@ -1,0 +1,161 @@
+"""Which scopes groups, memberships and owners require."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from adapters.web.bearer import bearer
+from application.access import Principal
+
+USERS = "/api/v1/users"
+GROUPS = "/api/v1/groups"
+MEMBERS = f"{GROUPS}/1/relationships/members"
+MEMBERSHIPS = f"{USERS}/1/relationships/groups"
+OWNER = f"{GROUPS}/1/relationships/owner"
+SCOPES = ("users:read", "users:write", "groups:read", "groups:write")
+ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+ANN = {"email": "ann@example.org", "name": "Ann"}
+
+Create = Callable[..., dict[str, Any]]
+
+
+def users(*ids: Any) -> list[dict[str, Any]]:
+    return [{"type": "users", "id": str(each)} for each in ids]
+
+
+def principal(token: str) -> Principal:
+    """The token is the list of its scopes."""
+    return Principal("secret", None, "tests", frozenset(token.split("+")))
+
+
+@pytest.fixture(scope="session")
+def secured(build: Callable[..., Flask]) -> Flask:
+    return build(authenticate=bearer(principal))
+
+
+@pytest.fixture
+def guarded(secured: Flask, create: Create, create_group: Create) -> FlaskClient:
+    create()
+    create_group(members=["1"], owner="1")
+    return secured.test_client()
+
+
+def in_user(name: str) -> Any:
+    related = {"groups": {"data": [{"type": "groups", "id": "1"}]}}
+    data = {"type": "users", "attributes": ANN, "relationships": related}
+    return {"data": data | ({"id": "1"} if name == "PATCH" else {})}
+
+
+def operation(**members: Any) -> Any:
+    return {"atomic:operations": [members]}
+
+
+def of(kind: str, name: str, op: str, data: Any) -> Any:
+    return operation(op=op, ref={"type": kind, "id": "1", "relationship": name}, data=data)
+
+
+GROUP = {"data": {"type": "groups", "attributes": {"name": "New"}}}
+CHANGED = {"data": {"type": "groups", "id": "1", "attributes": {"name": "New"}}}
+OPERATIONS = "/api/v1/operations"
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "document", "scopes"),
+    [
+        ("GET", GROUPS, None, "groups:read"),
+        ("GET", f"{GROUPS}/1", None, "groups:read"),
+        ("GET", f"{GROUPS}/1/history", None, "groups:read"),
+        ("POST", GROUPS, GROUP, "groups:write"),
+        ("PATCH", f"{GROUPS}/1", CHANGED, "groups:read groups:write"),
+        ("DELETE", f"{GROUPS}/1", None, "groups:write"),
+        ("DELETE", f"{USERS}/1", None, "users:write"),
+        ("GET", MEMBERS, None, "groups:read"),
+        ("GET", OWNER, None, "groups:read"),
+        ("GET", f"{GROUPS}/1/members", None, "groups:read users:read"),
+        ("GET", f"{GROUPS}/1/owner", None, "groups:read users:read"),
+        ("GET", MEMBERSHIPS, None, "users:read groups:read"),
+        ("GET", f"{USERS}/1/groups", None, "users:read groups:read"),
+        ("GET", f"{MEMBERS}?include=members", None, "groups:read users:read"),
+        ("GET", f"{OWNER}?include=owner", None, "groups:read users:read"),
+        ("GET", f"{MEMBERS}?filter[email]=x@y.org", None, "groups:read users:read"),
+        ("GET", f"{MEMBERS}?filter[id]=1", None, "groups:read"),
+        ("GET", f"{MEMBERS}?sort=role", None, "groups:read users:read"),
+        ("GET", f"{USERS}?include=groups", None, "users:read groups:read"),
+        ("GET", f"{USERS}/1?include=groups.owner", None, "users:read groups:read"),
+        ("GET", f"{GROUPS}?include=owner", None, "groups:read users:read"),
+        ("GET", f"{GROUPS}?include=", None, "groups:read"),
+        ("POST", f"{GROUPS}?include=members", GROUP, "groups:write groups:read users:read"),
+        ("POST", MEMBERS, {"data": users(1)}, "groups:write"),
+        ("PATCH", MEMBERS, {"data": users(1)}, "groups:write"),
+        ("DELETE", MEMBERS, {"data": users(1)}, "groups:write"),
+        ("PATCH", OWNER, {"data": None}, "groups:write"),
+        ("POST", MEMBERSHIPS, {"data": []}, "users:read groups:write"),
+        ("PATCH", MEMBERSHIPS, {"data": []}, "users:read groups:write"),
+        ("DELETE", MEMBERSHIPS, {"data": []}, "users:read groups:write"),
+        ("POST", USERS, in_user("POST"), "users:write groups:write"),
+        ("PATCH", f"{USERS}/1", in_user("PATCH"), "users:read users:write groups:write"),
+        ("POST", OPERATIONS, of("groups", "members", "add", users(1)), "groups:write"),
+        ("POST", OPERATIONS, of("groups", "owner", "update", None), "groups:write"),
+        ("POST", OPERATIONS, of("users", "groups", "remove", []), "users:read groups:write"),
+        (
+            "POST",
+            OPERATIONS,
+            operation(op="add", data=in_user("POST")["data"]),
+            "users:write groups:write",
+        ),
+    ],
+)
+def test_a_request_needs_all_scopes_of_its_row(
+    guarded: FlaskClient, method: str, url: str, document: Any, scopes: str
+) -> None:
+    def send(*held: str) -> Any:
+        media = ATOMIC if url == OPERATIONS else "application/vnd.api+json"
+        sent = {} if document is None else {"json": document, "content_type": media}
+        headers = {"Authorization": f"Bearer {'+'.join(held)}"}
+        return guarded.open(url, method=method, headers=headers, **sent)
+
+    required = scopes.split()
+    for missing in required:
+        response = send(*(each for each in SCOPES if each != missing))
+        assert response.problems == [("403", "insufficient_scope", None)]
+        assert missing in response.json["errors"][0]["detail"]
+    assert send(*required).status_code < 300
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "document"),
+    [
+        ("GET", f"{USERS}?include=groups&x=1", None),
+        ("GET", f"{MEMBERS}?include=x", None),
+        ("POST", USERS, {"data": {**in_user("POST")["data"], "attributes": []}}),
+    ],
+)
+def test_what_is_malformed_is_reported_before_scopes(
+    guarded: FlaskClient, method: str, url: str, document: Any
+) -> None:
+    headers = {
+        "Authorization": "Bearer users:read+users:write+groups:read".replace(
+            "groups:read", "groups:read" if url.startswith(GROUPS) else "x"
+        )
+    }
+    sent = {} if document is None else {"json": document}
+    assert guarded.open(url, method=method, headers=headers, **sent).status_code == 400
+
+
+@pytest.mark.parametrize("document", [{"data": []}, None])
+def test_a_change_is_rejected_before_its_body_is_read(guarded: FlaskClient, document: Any) -> None:
+    headers = {"Authorization": "Bearer groups:read"}
+    for url in (MEMBERS, OPERATIONS):
+        response = guarded.post(url, json=document, headers=headers)
+        assert response.problems == [("403", "insufficient_scope", None)]
+
+
+def test_a_change_requires_a_subject(build: Callable[..., Flask]) -> None:
+    everything = frozenset(SCOPES)
+    app = build(authenticate=bearer(lambda _: Principal("secret", None, None, everything)))
+    headers = {"Authorization": "Bearer x"}
+    response = app.test_client().post(MEMBERS, json={"data": []}, headers=headers)
+    assert response.problems == [("403", "subject_required", None)]
