@@ -303,34 +303,34 @@ def mariadb_url(mariadb: MariaServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def roster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def roster_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A program that behaves like the installed command `roster`, and starts faster."""
     with forked_roster(tmp_path_factory.mktemp("roster")) as program:
         yield program
 
 
 @pytest.fixture
-def serve(roster: Path) -> Iterator[Callable[[str], str]]:
+def serve(roster_program: Path) -> Iterator[Callable[[str], str]]:
     """Migrates a database, starts the service on it, and returns the URL of the service."""
     with ExitStack() as stack:
-        yield lambda database_url: stack.enter_context(_serving(roster, database_url))
+        yield lambda database_url: stack.enter_context(_serving(roster_program, database_url))
 
 
 @pytest.fixture(scope="session")
-def serve_many(roster: Path) -> Iterator[Callable[[str], str]]:
+def serve_many(roster_program: Path) -> Iterator[Callable[[str], str]]:
     """Like `serve`, for services that many tests share."""
     with ExitStack() as stack:
-        yield lambda database_url: stack.enter_context(_serving(roster, database_url))
+        yield lambda database_url: stack.enter_context(_serving(roster_program, database_url))
 
 
 @contextmanager
-def _serving(roster: Path, database_url: str) -> Iterator[str]:
+def _serving(program: Path, database_url: str) -> Iterator[str]:
     environment = os.environ | {"ROSTER_DATABASE_URL": database_url}
-    subprocess.run([roster, "db", "upgrade"], env=environment, check=True, capture_output=True)
+    subprocess.run([program, "db", "upgrade"], env=environment, check=True, capture_output=True)
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
-            [roster, "serve", "--port", "0"],
+            [program, "serve", "--port", "0"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -27,10 +27,12 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def serving(roster: Path, *, stdout: int, stderr: int, **environment: str) -> Iterator[None]:
+def serving(
+    roster_program: Path, *, stdout: int, stderr: int, **environment: str
+) -> Iterator[None]:
     """Runs `roster serve` in the block."""
     with subprocess.Popen(
-        [roster, "serve", "--port", "0"],
+        [roster_program, "serve", "--port", "0"],
         env=os.environ | {"ROSTER_DATABASE_URL": "memory://"} | environment,
         stdout=stdout,
         stderr=stderr,
@@ -59,13 +61,13 @@ def status(url: str) -> int:
 
 
 def test_the_first_lines_name_the_urls_of_the_api_the_docs_and_the_health(
-    roster: Path, tmp_path: Path
+    roster_program: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     with (
         terminal() as (screen, end),
         log.open("wb") as file,
-        serving(roster, stdout=file.fileno(), stderr=end),
+        serving(roster_program, stdout=file.fileno(), stderr=end),
     ):
         lines = read_until(screen, "/readyz\n")
         entry = json.loads(log.read_text().splitlines()[0])
@@ -75,11 +77,11 @@ def test_the_first_lines_name_the_urls_of_the_api_the_docs_and_the_health(
     assert f"```\n{lines.replace(urls[0], 'http://127.0.0.1:5000')}```\n" in README.read_text()
 
 
-def log_on_terminal(roster: Path, **environment: str) -> tuple[str, str]:
+def log_on_terminal(roster_program: Path, **environment: str) -> tuple[str, str]:
     """The log entries of the start and of a request, if standard output is a terminal."""
     with (
         terminal() as (screen, end),
-        serving(roster, stdout=end, stderr=subprocess.DEVNULL, **environment),
+        serving(roster_program, stdout=end, stderr=subprocess.DEVNULL, **environment),
     ):
         start = read_until(screen, r"http://127\.0\.0\.1:\d+.*\n")
         url = re.search(r"http://127\.0\.0\.1:\d+", start)
@@ -88,13 +90,13 @@ def log_on_terminal(roster: Path, **environment: str) -> tuple[str, str]:
         return start.splitlines()[0], read_until(screen, ".*/healthz.*\n").splitlines()[-1]
 
 
-def test_the_log_is_text_on_a_terminal(roster: Path) -> None:
-    listening, request = log_on_terminal(roster)
+def test_the_log_is_text_on_a_terminal(roster_program: Path) -> None:
+    listening, request = log_on_terminal(roster_program)
     assert re.match(r"\S+Z \[info +\] listening ", listening)
     assert re.match(r"\S+Z \[info +\] request ", request)
 
 
-def test_the_log_is_json_on_a_terminal_if_that_is_set(roster: Path) -> None:
-    listening, request = log_on_terminal(roster, ROSTER_LOG_FORMAT="json")
+def test_the_log_is_json_on_a_terminal_if_that_is_set(roster_program: Path) -> None:
+    listening, request = log_on_terminal(roster_program, ROSTER_LOG_FORMAT="json")
     assert json.loads(listening)["event"] == "listening"
     assert json.loads(request)["event"] == "request"

@@ -18,7 +18,10 @@ def test_the_commands_of_an_installation_work_as_printed(sqlite_url: str) -> Non
 
 
 def test_the_session_with_tokens_works_as_printed(
-    serve: Callable[[str], str], roster: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[[str], str],
+    roster_program: Path,
+    sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (secret, _), (start, _), (token, _), *requests = session(
         section(DOCS / "access-control.md", "Tokens")
@@ -27,7 +30,7 @@ def test_the_session_with_tokens_works_as_printed(
     assert start == f"{PROGRAM} serve"
     base_url = serve(sqlite_url)
     assert len(requests) == 3
-    token = token.replace(PROGRAM, str(roster))
+    token = token.replace(PROGRAM, str(roster_program))
     for command, printed in requests:
         request = command.replace(ADDRESS, base_url)
         assert normalized(run(f"{token}; {request}")) == normalized(printed), command

@@ -35,10 +35,10 @@ PAGES = (
 
 @pytest.fixture
 def shell(
-    roster: Path, sqlite_url: str, tmp_path: Path
+    roster_program: Path, sqlite_url: str, tmp_path: Path
 ) -> Callable[[list[str]], list[tuple[str, str]]]:
     """Runs commands in a shell that finds `roster` and has an SQLite file as its database."""
-    path = f"{roster.parent}:{os.environ['PATH']}"
+    path = f"{roster_program.parent}:{os.environ['PATH']}"
     return lambda commands: run_in_one_shell(
         commands, tmp_path, PATH=path, ROSTER_DATABASE_URL=sqlite_url
     )
