@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from adapters.api import ApiConfig, api
 from adapters.api.collection import ApiResource
+from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.memory.store import MemoryStore
@@ -226,7 +227,9 @@ def test_the_api_accepts_another_kind_of_authentication(store: MemoryStore) -> N
     config = ApiConfig(
         public_url="", body_limit=1000, body_seconds=5, request_seconds=8, most_parameters=10
     )
-    inbound = api(resources, container.run(), container.cursors(), config, by_gateway)
+    services = container.relationship_services()
+    related = ApiRelationships(services.relationships, services.queries, services.commands)
+    inbound = api(resources, related, container.run(), container.cursors(), config, by_gateway)
     client = create_app(
         inbound.blueprints,
         render_error=inbound.say,

@@ -64,7 +64,7 @@ def unavailable(reason: str | None, cause: Exception | None) -> Unavailable:
 def test_an_internal_error_shows_only_an_id_that_the_log_contains(
     build: Build, log: list[Any], url: str
 ) -> None:
-    client = build(readers=[FailingReader(RuntimeError("secret detail"))]).test_client()
+    client = build(readers=[FailingReader(RuntimeError("secret detail"))] * 2).test_client()
     response = client.get(url)
     assert response.status_code == 500
     (error,) = response.json["errors"]
@@ -79,7 +79,7 @@ def test_an_internal_error_shows_only_an_id_that_the_log_contains(
 
 
 def test_each_internal_error_has_its_own_id(build: Build) -> None:
-    client = build(readers=[FailingReader(KeyError("x"))]).test_client()
+    client = build(readers=[FailingReader(KeyError("x"))] * 2).test_client()
     ids = {client.get(USERS).json["errors"][0]["id"] for _ in range(5)}
     assert len(ids) == 5
 
@@ -103,7 +103,7 @@ def test_an_internal_error_of_a_change_is_500(build: Build, error: Exception) ->
 def test_a_temporary_failure_is_503_with_retry_after(
     build: Build, method: str, error: Exception, code: str
 ) -> None:
-    client = build(readers=[FailingReader(error)], run=retrying(failing(error))).test_client()
+    client = build(readers=[FailingReader(error)] * 2, run=retrying(failing(error))).test_client()
     response = client.open(USERS, method=method, json=NEW if method == "POST" else None)
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
@@ -123,7 +123,7 @@ def test_a_temporary_failure_is_503_with_retry_after(
 def test_the_reason_of_a_temporary_failure_is_logged_without_the_text_of_its_cause(
     build: Build, log: list[Any], error: Exception, reason: str
 ) -> None:
-    response = build(readers=[FailingReader(error)]).test_client().get(USERS)
+    response = build(readers=[FailingReader(error)] * 2).test_client().get(USERS)
     request_id = response.headers["X-Request-ID"]
     assert log[0] == {
         "event": "unavailable",
@@ -172,7 +172,7 @@ def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build, clock: A
 
 
 def test_the_response_to_head_for_an_internal_error_has_no_body(build: Build) -> None:
-    client = build(readers=[FailingReader(RuntimeError("secret"))]).test_client()
+    client = build(readers=[FailingReader(RuntimeError("secret"))] * 2).test_client()
     assert client.head(USERS).status_code == 500
 
 

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.tokens import SECRET
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
-
-from adapters.web.bearer import bearer
-from application.access import Principal
 
 USERS = "/api/v1/users"
 GROUPS = "/api/v1/groups"
@@ -132,7 +130,7 @@ def test_operations_on_relationships_are_described(described: Any) -> None:
 
 
 def test_every_url_names_all_scopes_that_it_requires(build: Callable[..., Flask]) -> None:
-    app = build(authenticate=bearer(lambda _: Principal("secret", None, "tests")))
+    app = build({"ROSTER_JWT_SECRET": SECRET})
     paths = app.test_client().get("/openapi.json").json["paths"]
     group, user = f"{GROUPS}/{{id}}", f"{USERS}/{{id}}"
     for path, method, *scopes in (

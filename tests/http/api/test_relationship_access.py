@@ -4,11 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.tokens import SECRET, secret_token
 from flask import Flask
 from flask.testing import FlaskClient
-
-from adapters.web.bearer import bearer
-from application.access import Principal
 
 USERS = "/api/v1/users"
 GROUPS = "/api/v1/groups"
@@ -26,14 +24,13 @@ def users(*ids: Any) -> list[dict[str, Any]]:
     return [{"type": "users", "id": str(each)} for each in ids]
 
 
-def principal(token: str) -> Principal:
-    """The token is the list of its scopes."""
-    return Principal("secret", None, "tests", frozenset(token.split("+")))
-
-
 @pytest.fixture(scope="session")
 def secured(build: Callable[..., Flask]) -> Flask:
-    return build(authenticate=bearer(principal))
+    return build({"ROSTER_JWT_SECRET": SECRET})
+
+
+def authorization(*scopes: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret_token(*scopes, subject='tests')}"}
 
 
 @pytest.fixture
@@ -114,7 +111,7 @@ def test_a_request_needs_all_scopes_of_its_row(
     def send(*held: str) -> Any:
         media = ATOMIC if url == OPERATIONS else "application/vnd.api+json"
         sent = {} if document is None else {"json": document, "content_type": media}
-        headers = {"Authorization": f"Bearer {'+'.join(held)}"}
+        headers = authorization(*held)
         return guarded.open(url, method=method, headers=headers, **sent)
 
     required = scopes.split()
@@ -136,26 +133,21 @@ def test_a_request_needs_all_scopes_of_its_row(
 def test_what_is_malformed_is_reported_before_scopes(
     guarded: FlaskClient, method: str, url: str, document: Any
 ) -> None:
-    headers = {
-        "Authorization": "Bearer users:read+users:write+groups:read".replace(
-            "groups:read", "groups:read" if url.startswith(GROUPS) else "x"
-        )
-    }
+    others = ("groups:read",) if url.startswith(GROUPS) else ()
+    headers = authorization("users:read", "users:write", *others)
     sent = {} if document is None else {"json": document}
     assert guarded.open(url, method=method, headers=headers, **sent).status_code == 400
 
 
 @pytest.mark.parametrize("document", [{"data": []}, None])
 def test_a_change_is_rejected_before_its_body_is_read(guarded: FlaskClient, document: Any) -> None:
-    headers = {"Authorization": "Bearer groups:read"}
+    headers = authorization("groups:read")
     for url in (MEMBERS, OPERATIONS):
         response = guarded.post(url, json=document, headers=headers)
         assert response.problems == [("403", "insufficient_scope", None)]
 
 
-def test_a_change_requires_a_subject(build: Callable[..., Flask]) -> None:
-    everything = frozenset(SCOPES)
-    app = build(authenticate=bearer(lambda _: Principal("secret", None, None, everything)))
-    headers = {"Authorization": "Bearer x"}
-    response = app.test_client().post(MEMBERS, json={"data": []}, headers=headers)
+def test_a_change_requires_a_subject(guarded: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {secret_token(*SCOPES)}"}
+    response = guarded.post(MEMBERS, json={"data": []}, headers=headers)
     assert response.problems == [("403", "subject_required", None)]
