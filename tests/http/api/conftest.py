@@ -41,7 +41,7 @@ from application.commands import Commands
 from application.entities import AnyType
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.keys import Keys
-from application.ports import Context, Reader, UnitOfWork
+from application.ports import Context, LinkReader, Reader, UnitOfWork
 from application.queries import Queries
 from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
 from application.relationship_queries import RelationshipQueries
@@ -256,6 +256,8 @@ def build(current: CurrentStore) -> Build:
     def made(
         *,
         reader: Reader | None = None,
+        group_reader: Reader | None = None,
+        links: LinkReader | None = None,
         begin: Any = None,
         ready: Callable[[], None] = lambda: None,
         public_url: str = "",
@@ -278,7 +280,7 @@ def build(current: CurrentStore) -> Build:
         run = retrying(begin or current.begin)
         readers: dict[AnyType, Reader[Any]] = {
             USER_TYPE: reader or MemoryReader(USER_TYPE, current),
-            GROUP_TYPE: MemoryReader(GROUP_TYPE, current),
+            GROUP_TYPE: group_reader or MemoryReader(GROUP_TYPE, current),
         }
         resources = [
             ApiResource(
@@ -290,7 +292,7 @@ def build(current: CurrentStore) -> Build:
             )
             for each, declaration in ((USER_TYPE, DECLARATION), (GROUP_TYPE, GROUP_DECLARATION))
         ]
-        queries = RelationshipQueries(readers, MemoryLinkReader(current), RELATIONSHIPS)
+        queries = RelationshipQueries(readers, links or MemoryLinkReader(current), RELATIONSHIPS)
         related = ApiRelationships(RELATIONSHIPS, queries, RelationshipCommands)
         check_origin = openness.check_origin if openness else None
         inbound = api(resources, related, run, cursors, terms, authenticate, limit, check_origin)

@@ -11,14 +11,16 @@ from flask.testing import FlaskClient
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
+from adapters.sql.links import SqlLinkReader
 from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
-from adapters.sql.users import USERS_TABLE
+from entrypoints.resources import RESOURCES, make_tables
 
 Build = Callable[..., Flask]
 Answer = tuple[int, dict[str, str], bytes]
 
 USERS = "/api/v1/users"
+GROUPS = "/api/v1/groups"
 NAMES = ("Zoë", "Zoe", "zoe", "Ånn", "𝒜nn", "\uffee", "a,b", "100%", "o_o", "Straße", "b\\")
 FILTERS = (
     "",
@@ -51,8 +53,14 @@ def over_sql(request: pytest.FixtureRequest, clock: Any, build: Build) -> Iterat
     """The service over a database with nothing in it."""
     engine = make_engine(request.getfixturevalue(request.param))
     schema.upgrade(engine)
-    store = SqlStore(engine, type(clock)(), [USERS_TABLE])
-    yield build(begin=store.begin, reader=SqlReader(USERS_TABLE, engine)).test_client()
+    tables = make_tables(RESOURCES)
+    store = SqlStore(engine, type(clock)(), tables)
+    users, groups = (
+        SqlReader(each.table, engine, tables.searchable(each.type)) for each in RESOURCES
+    )
+    links = SqlLinkReader(tables, engine)
+    app = build(begin=store.begin, reader=users, group_reader=groups, links=links)
+    yield app.test_client()
     engine.dispose()
 
 
@@ -69,6 +77,39 @@ def conversation(client: FlaskClient) -> Iterator[Answer]:
         yield from _walk(client, f"{USERS}?{query}&page[size]=9", "next")
         yield _get(client, f"{USERS}?{query}&page[size]=9&page[number]=2")
     yield from _refusals(client)
+    yield from _relationships(client)
+
+
+def _relationships(client: FlaskClient) -> Iterator[Answer]:
+    def send(method: str, url: str, data: Any, **headers: str) -> Answer:
+        return _answer(client.open(url, method=method, json={"data": data}, headers=headers))
+
+    def users(*ids: int) -> list[Any]:
+        return [{"type": "users", "id": str(each)} for each in ids]
+
+    members, owner = (f"{GROUPS}/1/relationships/{name}" for name in ("members", "owner"))
+    for name in ("Staff", "Straße", "STRASSE"):
+        related = {"members": {"data": users(*range(6, 34))}, "owner": {"data": users(7)[0]}}
+        group = {"type": "groups", "attributes": {"name": name}, "relationships": related}
+        yield send("POST", f"{GROUPS}?include=owner,members", group, **{"Idempotency-Key": name})
+    tag = client.get(f"{members}?page[size]=30").headers["ETag"]
+    for method, ids in (("POST", (1, 6)), ("DELETE", (6, 99)), ("PATCH", (7, 8)), ("POST", (99,))):
+        yield send(method, members, users(*ids), **{"If-Match": "*"})
+        yield send(method, members, users(*ids), **{"If-Match": tag})
+        yield _get(client, members)
+    for data in (users(8)[0], users(99)[0], None):
+        yield send("PATCH", owner, data)
+        yield _get(client, f"{owner}?include=owner")
+    for query in ("", "?include=groups", "?include=groups.owner&page[size]=5&sort=-name"):
+        yield from _walk(client, f"{USERS}{query}", "next")
+        yield from _walk(client, f"{GROUPS}/2/members{query}", "next")
+    for test in ("[owner]=7", "[members]=8", "[members][empty]=true", "[owner.name][ne]=Zoe"):
+        yield _get(client, f"{GROUPS}?filter{test}&include=members,owner")
+    for url in (f"{USERS}/7", f"{GROUPS}/1", f"{GROUPS}/9"):
+        yield send("DELETE", url, None)
+    yield _get(client, f"{GROUPS}?include=members.groups,owner")
+    for url in (f"{GROUPS}/1", f"{GROUPS}/2", f"{USERS}/8"):
+        yield _get(client, f"{url}/history")
 
 
 def _people_come_and_go(client: FlaskClient) -> Iterator[Answer]:
