@@ -81,7 +81,8 @@ class _Related(RelatedData):
         texts = []
         for entity_type, by_id in self._included.entities.items():
             name = entity_type.name
-            entities = [each for key, each in by_id.items() if (name, key) not in primary]
+            # In a fixed order, so that the same content has the same ETag.
+            entities = [by_id[key] for key in sorted(by_id) if (name, key) not in primary]
             if entities:
                 fields = self._shown.fields(name)
                 texts += self._writer.writers[name].resources(entities, fields, self)

@@ -17,6 +17,7 @@ from adapters.sql.engine import make_engine
 Build = Callable[..., Flask]
 Parts = tuple[int, dict[str, str], bytes]
 
+GROUPS = "/api/v1/groups"
 NAMES = ("Zoë", "Zoe", "zoe", "Ånn", "𝒜nn", "\uffee", "a,b", "100%", "o_o", "Straße", "b\\")
 FILTERS = (
     "",
@@ -76,6 +77,39 @@ def responses(client: FlaskClient) -> Iterator[Parts]:
         yield from _follow(client, f"{USERS}?{query}&page[size]=9", "next")
         yield _get(client, f"{USERS}?{query}&page[size]=9&page[number]=2")
     yield from _errors(client)
+    yield from _relationships(client)
+
+
+def _relationships(client: FlaskClient) -> Iterator[Parts]:
+    def send(method: str, url: str, data: Any, **headers: str) -> Parts:
+        return _parts(client.open(url, method=method, json={"data": data}, headers=headers))
+
+    def users(*ids: int) -> list[Any]:
+        return [{"type": "users", "id": str(each)} for each in ids]
+
+    members, owner = (f"{GROUPS}/1/relationships/{name}" for name in ("members", "owner"))
+    for name in ("Staff", "Straße", "STRASSE"):
+        related = {"members": {"data": users(*range(6, 34))}, "owner": {"data": users(7)[0]}}
+        group = {"type": "groups", "attributes": {"name": name}, "relationships": related}
+        yield send("POST", f"{GROUPS}?include=owner,members", group, **{"Idempotency-Key": name})
+    tag = client.get(f"{members}?page[size]=30").headers["ETag"]
+    for method, ids in (("POST", (1, 6)), ("DELETE", (6, 99)), ("PATCH", (7, 8)), ("POST", (99,))):
+        yield send(method, members, users(*ids), **{"If-Match": "*"})
+        yield send(method, members, users(*ids), **{"If-Match": tag})
+        yield _get(client, members)
+    for data in (users(8)[0], users(99)[0], None):
+        yield send("PATCH", owner, data)
+        yield _get(client, f"{owner}?include=owner")
+    for query in ("", "?include=groups", "?include=groups.owner&page[size]=5&sort=-name"):
+        yield from _follow(client, f"{USERS}{query}", "next")
+        yield from _follow(client, f"{GROUPS}/2/members{query}", "next")
+    for test in ("[owner]=7", "[members]=8", "[members][empty]=true", "[owner.name][ne]=Zoe"):
+        yield _get(client, f"{GROUPS}?filter{test}&include=members,owner")
+    for url in (f"{USERS}/7", f"{GROUPS}/1", f"{GROUPS}/9"):
+        yield send("DELETE", url, None)
+    yield _get(client, f"{GROUPS}?include=members.groups,owner")
+    for url in (f"{GROUPS}/1", f"{GROUPS}/2", f"{USERS}/8"):
+        yield _get(client, f"{url}/history")
 
 
 def _change_users(client: FlaskClient) -> Iterator[Parts]:

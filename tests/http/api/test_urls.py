@@ -41,7 +41,7 @@ NO_USERS = (
 UNKNOWN_URLS = (
     "/api/v1/x",
     "/api/v1/users/1/x",
-    "/api/v1/users/1/relationships/groups",
+    "/api/v1/users/1/relationships/teams",
     "/api/v1/users//1",
     "/api/v1//users",
     "/api/v1/users//",
@@ -110,7 +110,10 @@ def test_every_spelling_of_the_collection_accepts_users(client: FlaskClient, twi
 @pytest.mark.parametrize("twin", TWINS)
 def test_every_spelling_of_the_root_lists_the_collections(client: FlaskClient, twin: str) -> None:
     response = client.get(f"/api/v1{twin}")
-    assert response.json["meta"]["collections"] == {"users": "/api/v1/users"}
+    assert response.json["meta"]["collections"] == {
+        "users": "/api/v1/users",
+        "groups": "/api/v1/groups",
+    }
     assert response.json["links"]["self"] == "/api/v1"
 
 
