@@ -126,7 +126,7 @@ test-faults: install /usr/sbin/pgbouncer ## break databases and the service unde
 	$(BIN)/python -m pytest -m "" tests/system/faults
 
 test-long: install ## run a mixed load with faults for half an hour, and report leaks and losses
-	PYTHONPATH=tests $(BIN)/python -m faults.long_run
+	PYTHONPATH=tests:tests/system $(BIN)/python -m faults.long_run
 
 $(PEERS_STAMP): bench/requirements.txt
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)

@@ -356,7 +356,7 @@ def expected(search: Search) -> Page[Specimen]:
     return Page(tuple(items), len(rows) > part.size, total)
 
 
-unhurried = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
 @unhurried

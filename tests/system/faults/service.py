@@ -63,7 +63,7 @@ class Service:
             self.process = psutil.Popen(
                 self._command, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )
-        until(self._is_ready)
+        until(self._is_ready, within=60)
 
     def kill(self) -> None:
         """Kills only the master. The workers must end by themselves."""

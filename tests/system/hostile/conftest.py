@@ -110,7 +110,7 @@ class Target:
 
     def _until(self, condition: Callable[[], object]) -> None:
         """Waits until the condition is true. Fails with the log if the server has ended."""
-        until(lambda: self.process.poll() is not None or condition())
+        until(lambda: self.process.poll() is not None or condition(), within=60)
         assert self.process.poll() is None, self.log()
 
     def _is_ready(self) -> bool:

@@ -35,7 +35,7 @@ class Server:
             )
 
     def wait_until_ready(self) -> None:
-        until(lambda: self.process.poll() is not None or self.is_ready(), within=30)
+        until(lambda: self.process.poll() is not None or self.is_ready(), within=60)
         assert self.process.poll() is None, self.log()
 
     @cached_property
