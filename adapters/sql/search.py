@@ -242,19 +242,22 @@ class Searchable:
         matching = self._select.where(*(self._clause(each, database) for each in shape.conditions))
         if for_update:
             matching = matching.with_for_update()
-        page = None if for_update or not self._related else self._page_by_key(shape, database)
-        if page is not None:
-            pass
-        elif shape.numbered:
-            page = self._first(matching, shape.ordering).offset(_OFFSET)
-        else:
-            page = self._slice(matching, shape, _AFTER_KEY.get(database, _after_key))
+        page = None
+        if self._related and not for_update:  # the rows of a union cannot be locked
+            page = self._page_by_key(shape, database)
+        if page is None:
+            page = self._page_of_rows(matching, shape, database)
         if shape.total:
             counted = self._pairs_to_count(shape, database)
             page = self._with_total(
                 matching if counted is None else counted, page, _read_order(shape)
             )
         return CompiledStatement(page)
+
+    def _page_of_rows(self, matching: Select[Any], shape: QueryShape, database: str) -> Select[Any]:
+        if shape.numbered:
+            return self._first(matching, shape.ordering).offset(_OFFSET)
+        return self._slice(matching, shape, _AFTER_KEY.get(database, _after_key))
 
     def _page_by_key(self, shape: QueryShape, database: str) -> Select[Any] | None:
         """A page whose keys are read first, by indexes that the database would not use itself.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import RELATIONSHIPS
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from api.tokens import key_set_token
 from flask import Flask
@@ -185,7 +186,7 @@ def test_stored_responses_with_the_user_are_not_served_again(client: FlaskClient
 def test_a_key_beyond_the_limit_gets_429(
     build: Callable[..., Flask], clock: Any, current: Any
 ) -> None:
-    current.store = MemoryStore(clock, 1200)
+    current.store = MemoryStore(clock, 1200, RELATIONSHIPS)
     client = build().test_client()
     statuses = []
     for number in range(4):

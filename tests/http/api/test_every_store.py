@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from api.conftest import RELATIONSHIPS
 from api.constants import USERS
 from flask import Flask, Response
 from flask.testing import FlaskClient
@@ -48,7 +49,11 @@ SORTS = ("", "name", "-name,role", "is_active,-email", "role,-update_time", "-cr
 @pytest.fixture(scope="module")
 def expected(build: Build, new_clock: Callable[[], Any]) -> list[Parts]:
     """The responses over the in-memory store."""
-    return list(responses(build(memory_store=MemoryStore(new_clock())).test_client()))
+    return list(
+        responses(
+            build(memory_store=MemoryStore(new_clock(), relationships=RELATIONSHIPS)).test_client()
+        )
+    )
 
 
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
