@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.resource import Resource
 from adapters.resources.groups import GROUPS
 from adapters.resources.users import USERS
@@ -32,6 +33,13 @@ class RegisteredResource:
     options: Mapping[str, str] = field(default_factory=dict)
     links: tuple[LinkTable, ...] = ()
     references: tuple[ToOne, ...] = ()
+
+
+def make_catalog(resources: Iterable[RegisteredResource]) -> Catalog:
+    """Make the table of all resources and their relationships."""
+    resources = [*resources]
+    declared = ((each.type, each.declaration) for each in resources)
+    return Catalog.of(declared, make_relationships(resources))
 
 
 def make_relationships(resources: Iterable[RegisteredResource]) -> Relationships:
