@@ -202,7 +202,7 @@ class _PairBatches:
         source, target = self._references
         source_ids, target_ids = (
             references.ids(
-                text for each in batch if isinstance(text := each.attributes.get(name), str)
+                {text for each in batch if type(text := each.attributes.get(name)) is str}
             )
             for name, references in self._references.items()
         )

@@ -44,22 +44,19 @@ class References:
             found.update(new)
         return found
 
-    def _find(self, texts: Iterable[str]) -> dict[str, int]:
-        numbers = {text: int(text) for text in texts if self._by_id and _is_id(text)}
-        keys = {}
-        if unique := self._unique:
-            keys = {
-                text: unique.key_of(text)
-                for text in texts
-                if not (self._by_id and is_number(text)) and _can_be_key(text)
-            }
+    def _find(self, texts: set[str]) -> dict[str, int]:
         found = {}
-        if numbers:
-            existing = {each.id for each in self._entities.get_many(set(numbers.values()))}
-            found = {text: number for text, number in numbers.items() if number in existing}
-        if unique and keys:
-            ids = self._entities.ids_by_keys(unique, set(keys.values()) - {None})
-            found.update((text, ids[key]) for text, key in keys.items() if key in ids)
+        if self._by_id:
+            numbers = {text for text in texts if is_number(text)}
+            texts = texts - numbers
+            ids = {text: int(text) for text in numbers if _is_id(text)}
+            existing = {each.id for each in self._entities.get_many(ids.values())} if ids else ()
+            found = {text: number for text, number in ids.items() if number in existing}
+        if unique := self._unique:
+            key_of = unique.key_of
+            keys = {text: key_of(text) for text in texts if _can_be_key(text)}
+            stored = self._entities.ids_by_keys(unique, set(keys.values()))
+            found.update((text, stored[key]) for text, key in keys.items() if key in stored)
         return found
 
 
@@ -69,9 +66,12 @@ def is_number(text: str) -> bool:
 
 
 def _is_id(text: str) -> bool:
-    return is_number(text) and len(text) <= _MAX_DIGITS and text[0] != "0"
+    """Whether an entity can have the number as its id."""
+    return len(text) <= _MAX_DIGITS and text[0] != "0"
 
 
 def _can_be_key(text: str) -> bool:
     """Whether an entity can have the text as its key. Longer texts take too long to fold."""
-    return 0 < len(text) <= MAX_FOLDED_INPUT and not storable(text)
+    if not 0 < len(text) <= MAX_FOLDED_INPUT:
+        return False
+    return text.isprintable() or not storable(text)
