@@ -217,6 +217,18 @@ class AuditLog:
             changes = {relationship: changed}
             self.add(NewEvent(Action.RELATED.value, entity_type.name, entity_id, None, changes))
 
+    def record_new_links(
+        self, entity_type: AnyType, relationship: str, added: Mapping[int, Sequence[str]]
+    ) -> None:
+        """Record that pairs of many entities were added: the related ids by entity, ascending."""
+        action, name = Action.RELATED.value, entity_type.name
+        self._pending += [
+            NewEvent(action, name, entity_id, None, {relationship: {"added": ids}})
+            for entity_id, ids in added.items()
+        ]
+        if len(self._pending) >= _FLUSH_SIZE:
+            self.flush()
+
     def add(self, event: NewEvent) -> None:
         """Records an event that is not a change of one entity."""
         self._pending.append(event)

@@ -35,17 +35,18 @@ def record_removal(
 
 def record_pairs(audit: AuditLog, relationship: ToMany, pairs: Collection[tuple[int, int]]) -> None:
     """Record that pairs of source and target were added: one event for each entity."""
-    for end, ids_by_source in (
-        (relationship, _grouped(pairs)),
-        (relationship.inverse, _grouped((target, source) for source, target in pairs)),
-    ):
-        for source_id, ids in ids_by_source.items():
-            audit.record_links(end.source, source_id, end.name, added=ids)
+    inverse = relationship.inverse
+    reversed_pairs = ((target, source) for source, target in pairs)
+    audit.record_new_links(relationship.source, relationship.name, _grouped(pairs))
+    audit.record_new_links(inverse.source, inverse.name, _grouped(reversed_pairs))
 
 
-def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
-    """The second ids by the first, both ascending."""
-    grouped: dict[int, list[int]] = {}
+def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[str]]:
+    """The second ids as text by the first ids, both ascending."""
+    grouped: dict[int, list[str]] = {}
     for first, second in sorted(pairs):
-        grouped.setdefault(first, []).append(second)
+        if first in grouped:
+            grouped[first].append(str(second))
+        else:
+            grouped[first] = [str(second)]
     return grouped

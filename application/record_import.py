@@ -16,8 +16,11 @@ from application.audit import Action, NewEvent
 from application.deadlines import restart_deadline
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import Begin, ConcurrentUpdate, Context, Repository, UnitOfWork
+from application.references import References
+from application.relationships import RelatedNotFound, Relationships, ToOne
 from domain.attributes import MISSING, EntityChanges
 from domain.errors import Conflict, Invalid, Problem, Violation
+from domain.text import NOT_TEXT
 
 T = TypeVar("T")
 
@@ -33,6 +36,7 @@ BATCH: Final = 1000
 """The number of records that are imported at a time."""
 MAX_SECONDS: Final = 24 * 3600.0
 """The number of seconds that an import may take."""
+_NO_RELATIONSHIPS: Final = Relationships()
 
 
 class Record(NamedTuple):
@@ -148,17 +152,22 @@ class ImportOptions:
 
 
 class Import(Generic[N, E]):
-    """Imports records as entities of a type in one unit of work."""
+    """Imports records as entities of a type in one unit of work.
+
+    The value of a reference is an id as text, or the value of the first unique key of its target.
+    """
 
     def __init__(
         self,
         entity_type: EntityType[N, E],
         begin: Begin,
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+        relationships: Relationships = _NO_RELATIONSHIPS,
     ) -> None:
         self._type = entity_type
         self._begin = begin
         self._policy = policy
+        self._to_one = relationships.to_one(entity_type)
 
     def __call__(
         self,
@@ -179,7 +188,7 @@ class Import(Generic[N, E]):
         summary = ImportSummary()
         with suppress(_DryRun), self._begin(context, for_update=updating) as work:
             restart_deadline(MAX_SECONDS)
-            batches = _Batches(self._type, work, update_only=options.update_only)
+            batches = _Batches(self._type, work, self._to_one, update_only=options.update_only)
             import_batch = batches.update if updating else batches.add
             source = iter(records)
             while batch := list(islice(source, BATCH)):
@@ -230,16 +239,27 @@ class _Batches(Generic[N, E]):
     """Imports batches of records in a unit of work."""
 
     def __init__(
-        self, entity_type: EntityType[N, E], work: UnitOfWork, *, update_only: bool
+        self,
+        entity_type: EntityType[N, E],
+        work: UnitOfWork,
+        to_one: Iterable[ToOne],
+        *,
+        update_only: bool,
     ) -> None:
         self._type = entity_type
         self._update_only = update_only
+        self._references = [
+            (each, References(work.repository(each.target), each.target, by_id=True))
+            for each in to_one
+        ]
         self._entities: Repository[N, E] = work.repository(entity_type)
         self._now = work.now
 
     def add(self, batch: Sequence[Record]) -> _BatchResult:
         """Creates an entity for each record."""
         result = _BatchResult()
+        if self._references:
+            batch = self._with_references(result, batch, self._type.new.of)
         valid = _valid(result, batch, self._type.new.of)
         taken = self._entities.add_many([new for _, new in valid], at=self._now)
         for position, unique in taken.items():
@@ -255,6 +275,8 @@ class _Batches(Generic[N, E]):
         """
         result = _BatchResult()
         unique = self._type.unique[0]
+        if self._references:
+            batch = self._with_references(result, batch, self._changes)
         for part in _without_repeated_keys(unique, _valid(result, batch, self._changes)):
             values = [changes.attributes[unique.attribute] for _, changes in part]
             existing = self._entities.find_by_keys(unique, values)
@@ -272,6 +294,37 @@ class _Batches(Generic[N, E]):
                 raise ConcurrentUpdate  # another unit added an entity after find_by_keys
             result.created += len(created)
         return result
+
+    def _with_references(
+        self, result: _BatchResult, batch: Sequence[Record], parse: Callable[[Any], object]
+    ) -> list[Record]:
+        """Returns the records with ids as values of references.
+
+        Rejects the records that refer to no entity, with all their errors.
+        """
+        records = [*batch]
+        errors: dict[int, list[RecordError]] = {}
+        for reference, references in self._references:
+            name = reference.name
+            values = {
+                position: value
+                for position, each in enumerate(records)
+                if (value := each.attributes.get(name)) is not None
+            }
+            ids = references.ids(each for each in values.values() if isinstance(each, str))
+            for position, value in values.items():
+                found = ids.get(value) if isinstance(value, str) else None
+                if found is None:
+                    errors.setdefault(position, []).append(_bad_reference(reference, value))
+                record = records[position]
+                attributes = {**record.attributes, name: found}
+                records[position] = record._replace(attributes=attributes)
+        for position, bad in errors.items():
+            others = _BatchResult()
+            _valid(others, [records[position]], parse)
+            found_errors = [error for each in others.rejected for error in each.errors]
+            result.reject(batch[position], *[*found_errors, *bad][:MAX_ERRORS])
+        return [each for position, each in enumerate(records) if position not in errors]
 
     def _changes(self, attributes: Mapping[str, Any]) -> EntityChanges:
         """Returns the changes of a record. Raises Invalid.
@@ -331,6 +384,16 @@ def _valid(
             )
             result.reject(record, *errors)
     return valid
+
+
+def _bad_reference(reference: ToOne, value: object) -> RecordError:
+    """Returns the error of a value that refers to no entity."""
+    noun = reference.target.not_found.noun
+    names = " or ".join(["id", *(each.attribute for each in reference.target.unique[:1])])
+    if isinstance(value, str):
+        detail = f"there is no {noun} with this {names}"
+        return RecordError(reference.name, RelatedNotFound.code, detail)
+    return RecordError(reference.name, NOT_TEXT.code, f"must be a text: the {names} of a {noun}")
 
 
 def _conflict(unique: UniqueKey) -> RecordError:

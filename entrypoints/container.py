@@ -30,6 +30,8 @@ from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.deadlines import deadline
 from application.keys import Keys
+from application.link_export import LinkExport
+from application.link_import import LinkImport
 from application.ports import (
     Begin,
     Clock,
@@ -41,9 +43,10 @@ from application.ports import (
 )
 from application.queries import Queries
 from application.record_import import Import
+from application.reference_export import ReferenceExport
 from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
 from application.relationship_queries import RelationshipQueries
-from application.relationships import Relationships, ToMany
+from application.relationships import Association, Relationships, ToMany
 from application.units import retrying
 from entrypoints.resources import (
     RESOURCES,
@@ -85,7 +88,7 @@ class ResourceServices:
     """
 
     resource: RegisteredResource
-    commands: Callable[[UnitRunner], Commands[Any, Any]]
+    commands: Callable[..., Commands[Any, Any]]
     bulk_commands: Callable[[UnitRunner], BulkCommands[Any, Any]]
     queries: Queries[Any, Any]
     history: History
@@ -155,7 +158,7 @@ def make_services(
             partial(BulkCommands, resource.type, policy=policy, relationships=relationships),
             Queries(resource.type, reader, policy, relationships),
             History(resource.type, events, reader.get, policy),
-            Import(resource.type, begin, policy),
+            Import(resource.type, begin, policy, relationships),
             exporters[number] if exporters else None,
         )
     return services
@@ -166,16 +169,19 @@ class RelationshipServices:
     """The use cases of the relationships of all resources.
 
     `commands` makes the commands of one to-many relationship, which run their units of work by the
-    given runner.
+    given runner. `imports` and `exports` are those of the pairs of one association.
     """
 
     relationships: Relationships
     queries: RelationshipQueries
     commands: Callable[[ToMany, UnitRunner], RelationshipCommands]
+    imports: Callable[[Association], LinkImport]
+    exports: Callable[[Association], LinkExport]
+    export_references: ReferenceExport
 
 
 def make_relationship_services(
-    resources: Resources, readers: Sequence[Reader[Any]], links: LinkReader
+    resources: Resources, readers: Sequence[Reader[Any]], links: LinkReader, begin: Begin
 ) -> RelationshipServices:
     """Make the use cases of the relationships between the resources."""
     policy = ScopePolicy()
@@ -185,6 +191,9 @@ def make_relationship_services(
         relationships,
         RelationshipQueries(by_type, links, relationships, policy),
         partial(RelationshipCommands, policy=policy),
+        partial(LinkImport, begin=begin, policy=policy),
+        partial(LinkExport, readers=by_type, links=links, policy=policy),
+        ReferenceExport(by_type, policy),
     )
 
 
@@ -273,7 +282,7 @@ class Container(containers.DeclarativeContainer):
         make_services, resources, readers, event_reader, store.provided.begin, exporters
     )
     relationship_services = providers.Singleton(
-        make_relationship_services, resources, readers, link_reader
+        make_relationship_services, resources, readers, link_reader, store.provided.begin
     )
     secrets = providers.Selector(
         settings.provided.store,

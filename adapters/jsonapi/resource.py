@@ -129,6 +129,11 @@ class Resource:
         }.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The names of the to-one relationships."""
+        return tuple(name for name, each in self.relationships.items() if not each.is_many)
+
     @classmethod
     def of(cls, schema: _SchemaClass, rules: AttributeRules | None = None) -> "Resource":
         """Creates the tables of a schema whose fields are kinds.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 from application.audit import AuditLog
@@ -142,6 +143,15 @@ class MemoryLinkReader(LinkReader):
     ) -> Mapping[int, LinkedEntities]:
         pairs = self._store.pairs(relationship.association)
         return first_linked(pairs, relationship, self._store.rows, source_ids, limit)
+
+    def pairs(
+        self, association: Association, *, after: tuple[int, int], limit: int
+    ) -> Sequence[tuple[int, int]]:
+        targets = self._store.pairs(association).targets
+        all_pairs = (
+            (source, each) for source in sorted(targets) for each in sorted(targets[source])
+        )
+        return [*islice((pair for pair in all_pairs if pair > after), limit)]
 
 
 class RelatedEntities:

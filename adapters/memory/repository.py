@@ -67,6 +67,10 @@ class MemoryRepository(Repository[N, E]):
             if (unique, key) in self._rows.by_key
         }
 
+    def ids_by_keys(self, unique: UniqueKey, keys: Collection[Any]) -> Mapping[Any, int]:
+        by_key = self._rows.by_key
+        return {key: by_key[unique, key] for key in keys if (unique, key) in by_key}
+
     def get(self, entity_id: int) -> E:
         return _get(self._type, self._rows.by_id, entity_id)
 

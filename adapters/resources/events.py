@@ -28,9 +28,11 @@ class _Changes(Json):
 
 
 def _difference(change: Mapping[str, Any]) -> str:
-    """Returns the old and the new value of an attribute. Omits null."""
+    """Returns the old and the new value of an attribute, or the changes of a list. Omits null."""
     if change.get("erased"):
         return "(erased)"
+    if lists := [name for name in ("added", "removed") if name in change]:
+        return ", ".join(f"{name} {' '.join(change[name])}" for name in lists)
     return " → ".join(_display(change[end]) for end in ("from", "to") if change[end] is not None)
 
 

@@ -35,7 +35,7 @@ from adapters.sql.transactions import read_connection
 from application.audit import AuditLog
 from application.link_events import record_change, record_pairs, record_removal
 from application.ports import ConcurrentUpdate, LinkChange, LinkedEntities, LinkReader, Links
-from application.relationships import ToMany
+from application.relationships import Association, ToMany
 
 Pair = tuple[int, int]
 
@@ -76,6 +76,15 @@ class LinkStatements:
             database: CompiledStatement(make(columns)) for database, make in _INSERTS.items()
         }
         self.existing = _existing_pairs(columns)
+        self._pairs_of_source = CompiledStatement(
+            select(source, target)
+            .where(of_source, target > bindparam("target_id", type_=BigInteger()))
+            .order_by(source, target)
+            .limit(_COUNT)
+        )
+        self._pairs_after_source = CompiledStatement(
+            select(source, target).where(source > _SOURCE).order_by(source, target).limit(_COUNT)
+        )
         self._first = lru_cache(_STATEMENTS)(self._made_first)
 
     @property
@@ -99,6 +108,21 @@ class LinkStatements:
             values |= {f"id{number}": each for number, each in enumerate(ids)}
         rows = self._first(database, width).rows(connection, values)
         return dict(self._linked(rows, limit))
+
+    def pairs(
+        self, connection: RawConnection, after: tuple[int, int], limit: int
+    ) -> list[tuple[int, int]]:
+        """The first pairs after a pair; see LinkReader.
+
+        Every database reads exactly these two ranges of the primary key. A comparison of tuples
+        makes MariaDB read all pairs.
+        """
+        values = {"source_id": after[0], "target_id": after[1], "count": limit}
+        rows = self._pairs_of_source.rows(connection, values)
+        if len(rows) < limit:
+            values = {"source_id": after[0], "count": limit - len(rows)}
+            rows += self._pairs_after_source.rows(connection, values)
+        return [(row[0], row[1]) for row in rows]
 
     def _linked(
         self, rows: list[Sequence[Any]], limit: int
@@ -331,6 +355,12 @@ class SqlLinkReader(LinkReader):
     ) -> Mapping[int, LinkedEntities]:
         with read_connection(self._engine) as connection:
             return self._statements[relationship].first(connection, source_ids, limit)
+
+    def pairs(
+        self, association: Association, *, after: tuple[int, int], limit: int
+    ) -> Sequence[tuple[int, int]]:
+        with read_connection(self._engine) as connection:
+            return self._statements[association.ends[0]].pairs(connection, after, limit)
 
 
 __all__ = ["LinkStatements", "LinkTable", "SqlLinkReader", "SqlLinks", "make_statements"]

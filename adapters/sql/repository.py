@@ -83,6 +83,7 @@ class EntityTable(Generic[N, E]):
         self.get_many = CompiledStatement(by_ids)
         self.get_many_for_update = CompiledStatement(by_ids.with_for_update())
         self.find = {key: select(*columns).where(_among(col)) for key, col in self.unique.items()}
+        self.ids_by_keys = {key: _ids_by_keys(col, table.c.id) for key, col in self.unique.items()}
         self.remove = CompiledStatement(delete(table).where(self._has_expected_version))
         self.no_op_update = update(table).values(version=table.c.version).where(false())
         self.update = lru_cache(_MAX_STATEMENTS)(self._update)
@@ -132,6 +133,14 @@ class EntityTable(Generic[N, E]):
 
 def _among(column: Column[Any]) -> Any:
     return column.in_(bindparam("keys", expanding=True))
+
+
+def _ids_by_keys(
+    column: Column[Any], id_column: Column[int]
+) -> tuple[CompiledStatement, CompiledStatement]:
+    """The statement that finds ids by keys, and the same with locks."""
+    statement = select(column, id_column).where(is_among(column, "keys"))
+    return CompiledStatement(statement), CompiledStatement(statement.with_for_update())
 
 
 class SqlRepository(Repository[N, E]):
@@ -204,6 +213,14 @@ class SqlRepository(Repository[N, E]):
         entities = map(self._table.entity, self._connection.execute(statement, keys))
         key = attrgetter(unique.attribute)
         return {unique.key_of(key(entity)): entity for entity in entities}
+
+    def ids_by_keys(self, unique: UniqueKey, keys: Collection[Any]) -> Mapping[Any, int]:
+        if not keys:
+            return {}
+        plain, locking = self._table.ids_by_keys[unique]
+        statement = locking if self._for_update else plain
+        rows = statement.rows(self._connection, {"keys": list(keys)})
+        return {row[0]: row[1] for row in rows}
 
     def get(self, entity_id: int) -> E:
         statement = self._table.get_for_update if self._for_update else self._table.get

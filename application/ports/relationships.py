@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from application.relationships import ToMany
+from application.relationships import Association, ToMany
 
 
 class LinkedEntities(NamedTuple):
@@ -25,6 +25,14 @@ class LinkReader(Protocol):
         """The first `limit` related entities of each of the entities, read by one statement.
 
         The result has no item for an entity without related entities.
+        """
+
+    def pairs(
+        self, association: Association, *, after: tuple[int, int], limit: int
+    ) -> Sequence[tuple[int, int]]:
+        """The first `limit` pairs after a pair, by the id of the source, then of the target.
+
+        The pair itself need not exist: (0, 0) is before all pairs.
         """
 
 

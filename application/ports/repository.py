@@ -30,6 +30,12 @@ class Repository(Protocol[N_contra, E]):
     def find_by_keys(self, unique: UniqueKey, values: Collection[Any]) -> Mapping[Any, E]:
         """Returns the entities that have one of the values of the unique attribute, by key."""
 
+    def ids_by_keys(self, unique: UniqueKey, keys: Collection[Any]) -> Mapping[Any, int]:
+        """The ids of the entities that have one of the keys, by key. Takes one statement.
+
+        `keys` are results of `unique.key_of`.
+        """
+
     def get(self, entity_id: int) -> E:
         """Returns the entity. Raises the NotFound error of the type if it does not exist."""
 

@@ -15,11 +15,18 @@ from entrypoints.cli.actor import actor_option, check_subjects
 from entrypoints.cli.changes import Choice
 from entrypoints.cli.confirmation import yes_option
 from entrypoints.cli.lists import as_document
+from entrypoints.cli.relationships import (
+    key_of,
+    reference_ids,
+    reference_options,
+    relationship_commands,
+)
 from entrypoints.cli.services import connect, open_services
 
 if TYPE_CHECKING:
     from adapters.jsonapi.kinds import Kind
     from adapters.jsonapi.resource import Attribute, Resource
+    from entrypoints.cli.services import Services
     from entrypoints.resources import RegisteredResource
 
 _DROPPED_FROM_HISTORY: Final = ("request_id", "actor_issuer", "actor_kind", "version")
@@ -43,6 +50,8 @@ def collection(resource: "RegisteredResource") -> click.Group:
         partial(transfer.export_command, resource),
     ):
         group.add_command(each())
+    for command in relationship_commands(resource):
+        group.add_command(command)
     return group
 
 
@@ -53,8 +62,7 @@ class _Commands:
         self._resource = resource
         self._name = resource.type.name
         self._noun = resource.type.not_found.noun
-        unique = resource.type.unique[:1]
-        self._key = "_OR_".join(["ID", *(each.attribute.upper() for each in unique)])
+        self._key = key_of(resource.type)
         self._example = f"roster {self._name}"
 
     def _command(
@@ -170,8 +178,9 @@ class _Commands:
     def create(self) -> click.Command:
         def create(as_json: bool, **options: Any) -> None:
             with open_services(self._name) as services:
-                attributes = services.declaration.load(self._attributes(options), partial=False)
-                new = services.type.new.of(*attributes)
+                references = self._references(services, options)
+                attributes, _ = services.declaration.load(self._attributes(options), partial=False)
+                new = services.type.new.of(attributes | references)
                 entity = services.commands.create(new, services.context)
                 changes.show(services, entity, as_json=as_json)
 
@@ -188,11 +197,12 @@ class _Commands:
         ) -> None:
             choice = Choice(self._key, which, filters)
             with connect(self._name) as (settings, services):
-                attributes = services.declaration.load(self._attributes(options), partial=True)
+                attributes, _ = services.declaration.load(self._attributes(options), partial=True)
+                references = self._references(services, options)
                 changes.change(
                     services,
                     choice,
-                    services.type.changes(*attributes),
+                    services.type.changes(attributes | references),
                     seconds=settings.request_seconds,
                     yes=yes,
                     as_json=as_json,
@@ -289,7 +299,9 @@ class _Commands:
         )
 
     def _options(self, command: Any) -> Any:
-        """Add the options that set the attributes."""
+        """Add the options that set the attributes and the references."""
+        for option in reversed([*reference_options(self._resource, _NULL)]):
+            command = option(command)
         for attribute in reversed([*self._resource.declaration.settable.values()]):
             for option in self._options_of(attribute):
                 command = option(command)
@@ -322,11 +334,20 @@ class _Commands:
         settable = self._resource.declaration.settable
         attributes: dict[str, Any] = {}
         for option, value in options.items():
-            if value is None:  # the option is absent
-                continue
             name = option.removeprefix(_NULL)
+            if value is None or name not in settable:  # the option is absent, or a reference's
+                continue
             attributes[name] = None if name != option else _to_json(settable[name].field, value)
         return attributes
+
+    def _references(self, services: "Services", options: dict[str, Any]) -> dict[str, int | None]:
+        """The ids of references that the options set. Raises NotFound."""
+        values = {
+            name.removeprefix(_NULL): None if name.startswith(_NULL) else value
+            for name, value in options.items()
+            if value is not None
+        }
+        return reference_ids(services, self._resource.references, values)
 
 
 _NULL: Final = "null__"

@@ -1,10 +1,11 @@
 """Lists at the command line, with the same filters, sort orders and documents as the API."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from sys import maxsize
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import click
@@ -61,13 +62,18 @@ class ListOptions:
         if self.columns is None:
             if selected is None:
                 return None
-            return ["id", *(name for name in resource.attributes if name in selected)]
+            return [name for name in _columns(resource) if name == "id" or name in selected]
         if self.fields is not None or self.as_json:
             other = "--json" if self.as_json else "--fields"
             raise click.UsageError(f"--columns cannot be combined with {other}. Use --fields.")
         names = [*dict.fromkeys(self.columns.split(","))]
-        check_names("--columns", names, ["id", *resource.attributes])
+        check_names("--columns", names, _columns(resource))
         return names
+
+
+def _columns(resource: "Resource") -> list[str]:
+    """The names of all columns of a table."""
+    return ["id", *resource.attributes, *resource.references]
 
 
 def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
@@ -77,7 +83,10 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
     """
 
     def readable() -> Iterable[str]:
-        return ["id", *resource().attributes]
+        return _columns(resource())
+
+    def selectable() -> Iterable[str]:
+        return [*resource().attributes, *resource().relationships]
 
     def sortable() -> Iterable[str]:
         names = [*resource().sortable]
@@ -99,7 +108,7 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
             "--fields",
             metavar="ATTR,ATTR",
             help="Show only the id and these attributes. Also applies to --json.",
-            shell_complete=completing(lambda: resource().attributes, separator=","),
+            shell_complete=completing(selectable, separator=","),
         ),
         click.option(
             "--columns",
@@ -137,8 +146,30 @@ def filter_option(text: str, resource: "Callable[[], Resource]") -> Callable[[An
         multiple=True,
         metavar="ATTR=VALUE",
         help=text,
-        shell_complete=completing(lambda: resource().filterable),
+        shell_complete=lambda _, __, incomplete: _complete_filter(resource(), incomplete),
     )
+
+
+_OPENING: Final = re.compile(r"(?:or\[[a-z0-9.]+\]\[)?(?:not(\[|\]\[))?")
+"""What precedes the name of a filter: an alternative, a negation, or both."""
+
+
+def _complete_filter(resource: "Resource", incomplete: str) -> list[str]:
+    """The filters that begin with the text: attributes, relationships, and their attributes."""
+    from entrypoints.cli.services import catalog
+
+    all_resources = catalog()
+    names = [*resource.filterable]
+    for name, relationship in all_resources.relationships_of(resource).items():
+        target = all_resources.target(relationship)
+        names += [name, *(f"{name}.{each}" for each in target.filterable)]
+    if resource.searched:
+        names.append("q")
+    opening = _OPENING.match(incomplete)
+    before = opening[0] if opening else ""
+    end = "]" if before else ""
+    last = incomplete.removeprefix(before)
+    return [f"{before}{name}{end}" for name in names if name.startswith(last)]
 
 
 def completing(

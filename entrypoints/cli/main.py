@@ -2,7 +2,7 @@
 
 import errno
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from entrypoints.settings import BadSetting
 from roster_command import import_problem
 
 if TYPE_CHECKING:
+    from application.relationships import Association
     from entrypoints.resources import RegisteredResource
 
 
@@ -47,7 +48,11 @@ class Roster(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *(each.type.name for each in _resources())])
+        names = [
+            *(each.type.name for each in _resources()),
+            *(each.name for each in _associations()),
+        ]
+        return sorted([*super().list_commands(ctx), *names])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Returns the command. A resource's commands are imported only here: that takes long."""
@@ -58,6 +63,11 @@ class Roster(click.Group):
                 from entrypoints.cli.collection import collection
 
                 return collection(each)
+        for association in _associations():
+            if association.name == cmd_name:
+                from entrypoints.cli.associations import association_commands
+
+                return association_commands(association)
         return None
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
@@ -100,6 +110,10 @@ def _resources() -> "Sequence[RegisteredResource]":
     from entrypoints.resources import RESOURCES
 
     return RESOURCES
+
+
+def _associations() -> "Iterator[Association]":
+    return (link.association for each in _resources() for link in each.links)
 
 
 def _lines(messages: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from entrypoints.cli.database_file import require_database
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
+    from adapters.jsonapi.catalog import Catalog
     from adapters.jsonapi.cursors import Cursors
     from adapters.jsonapi.documents import DocumentWriter
     from adapters.jsonapi.parameters import CollectionQuery
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from application.bulk_commands import BulkCommands
     from application.commands import Commands
     from application.entities import AnyType
-    from application.ports import Context
+    from application.link_export import LinkExport
+    from application.link_import import LinkImport
+    from application.ports import Context, UnitRunner
     from application.queries import Queries
     from application.record_import import Import
-    from application.search import Condition, Search
+    from application.relationships import Association
+    from application.search import Search, Test
+    from entrypoints.container import RelationshipServices
 
 T = TypeVar("T")
 
@@ -57,6 +62,11 @@ class Services:
     cursors: "Cursors"
     context: "Context"
     store: "MemoryStore | SqlStore"
+    run: "UnitRunner"
+    catalog: "Catalog"
+    relationships: "RelationshipServices"
+    by_type: "Callable[[str], Services]"
+    """Makes the services of another resource."""
 
     @property
     def principal(self) -> "Principal | None":
@@ -74,12 +84,12 @@ class Services:
         return self.urls.writer(self.declaration)
 
     def collection_query(
-        self, resource: "Resource", query: str, *, within: "tuple[Condition, ...]" = ()
+        self, resource: "Resource", query: str, *, within: "tuple[Test, ...]" = ()
     ) -> "CollectionQuery":
         """Parse a query of the API. Raises RequestError if it is invalid."""
         from adapters.jsonapi.parameters import collection
 
-        return collection(query, resource, self.cursors, within=within)
+        return collection(query, resource, self.cursors, self.catalog, within=within)
 
     def search_of(self, filters: tuple[str, ...]) -> "Search":
         """The search for the values of --filter. Raises RequestError if one is invalid."""
@@ -136,8 +146,9 @@ class Services:
     def find(self, text: str) -> Any:
         """The entity with this id, or with this value of its unique attribute.
 
-        Raises NotFound if there is none.
+        A text that consists of digits is an id. Raises NotFound if there is no such entity.
         """
+        from application.references import is_number
         from application.search import Condition, Op, Search
         from domain.text import storable
 
@@ -145,10 +156,12 @@ class Services:
             return self.queries.get(key, self.principal)
         if len(text) > _MAX_QUOTED:
             raise self.type.not_found(f"{text[:_MAX_QUOTED]}…")
-        if storable(text):  # bytes that are not UTF-8 became lone surrogates
+        if is_number(text) or storable(text):  # bytes that are not UTF-8 became lone surrogates
             raise self.type.not_found(text)
         for unique in self.type.unique[:1]:
-            same = Condition(unique.search_attribute, Op.EQ, (unique.key_of(text),))
+            folded = self.declaration.declared[unique.attribute].field.folded
+            attribute = unique.attribute if folded else unique.search_attribute
+            same = Condition(attribute, Op.EQ, (unique.key_of(text),), folded)
             for entity in self.queries.page(Search((same,)), self.principal).items:
                 return entity
         raise self.type.not_found(text)
@@ -183,27 +196,66 @@ def connect(name: str) -> Iterator[tuple[Settings, Services]]:
 
     Raises BadSetting if a setting is invalid.
     """
-    from adapters.resources.addresses import Urls
-
     with _container() as (settings, container):
-        services = container.services()[name]
-        yield (
-            settings,
-            Services(
-                type=services.resource.type,
-                declaration=services.resource.declaration,
-                commands=services.commands(container.run()),
-                bulk_commands=services.bulk_commands(container.run()),
-                queries=services.queries,
-                imports=services.imports,
-                history=services.history,
-                exporter=services.exporter,
-                urls=Urls(settings.public_url),
-                cursors=container.cursors(),
-                context=_context(),
-                store=container.store(),
-            ),
-        )
+        yield settings, _services(name, settings, container, _context())
+
+
+def _services(name: str, settings: Settings, container: Any, context: "Context") -> Services:
+    from adapters.resources.addresses import Urls
+    from entrypoints.resources import make_catalog
+
+    services, run = container.services()[name], container.run()
+    return Services(
+        type=services.resource.type,
+        declaration=services.resource.declaration,
+        # The limits of a single request do not apply.
+        commands=services.commands(run, replaceable=None),
+        bulk_commands=services.bulk_commands(run),
+        queries=services.queries,
+        imports=services.imports,
+        history=services.history,
+        exporter=services.exporter,
+        urls=Urls(settings.public_url),
+        cursors=container.cursors(),
+        context=context,
+        store=container.store(),
+        run=run,
+        catalog=make_catalog(container.resources()),
+        relationships=container.relationship_services(),
+        by_type=lambda other: _services(other, settings, container, context),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PairServices:
+    """The use cases of the pairs of one association."""
+
+    imports: "LinkImport"
+    exports: "LinkExport"
+    context: "Context"
+
+
+@contextmanager
+def open_pairs(association: "Association", *, one_request: bool) -> Iterator[PairServices]:
+    """The use cases of an association. With `one_request`, the deadline of a request applies.
+
+    Raises BadSetting if a setting is invalid.
+    """
+    from application.deadlines import deadline
+
+    with (
+        _container() as (settings, container),
+        deadline(settings.request_seconds) if one_request else nullcontext(),
+    ):
+        services = container.relationship_services()
+        yield PairServices(services.imports(association), services.exports(association), _context())
+
+
+def catalog() -> "Catalog":
+    """The declarations of all resources. Needs no database."""
+    from entrypoints import resources
+
+    return resources.make_catalog(resources.RESOURCES)
 
 
 @contextmanager

@@ -115,8 +115,9 @@ def show_texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _kinds(resource: "Resource") -> "dict[str, Kind]":
-    """The id and the attributes, with their kinds."""
-    return {"id": resource.id, **{name: a.field for name, a in resource.attributes.items()}}
+    """The id, the attributes and the ids in references, with their kinds."""
+    attributes = {name: each.field for name, each in resource.attributes.items()}
+    return {"id": resource.id, **attributes, **dict.fromkeys(resource.references, resource.id)}
 
 
 def _column(name: str, kind: "Kind", rows: Sequence[Any]) -> _Column:

@@ -49,7 +49,8 @@ class Scopes(click.ParamType[list[str]]):
     type=Scopes(),
     multiple=True,
     required=True,
-    help="The token permits this: users:read, users:write, users:erase. Can be repeated.",
+    shell_complete=lambda _, __, incomplete: _complete_scope(incomplete),
+    help="The token permits this, such as users:read or groups:write. Can be repeated.",
 )
 @click.option(
     "--expires",
@@ -93,6 +94,24 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
             audience=_first(settings.jwt_audience),
         )
     )
+
+
+def _complete_scope(incomplete: str) -> list[str]:
+    """The scopes of the resources that begin with the text, also after a space."""
+    from entrypoints.resources import RESOURCES
+
+    before, space, last = incomplete.rpartition(" ")
+    scopes = [
+        f"{each.type.name}:{permission}"
+        for each in RESOURCES
+        for permission in _permissions(each.type.rules.personal)
+    ]
+    return [f"{before}{space}{scope}" for scope in scopes if scope.startswith(last)]
+
+
+def _permissions(personal: frozenset[str]) -> tuple[str, ...]:
+    """What scopes permit. Only resources with personal attributes can be erased."""
+    return ("read", "write", "erase") if personal else ("read", "write")
 
 
 def _only_reads(scope: str) -> bool:

@@ -1,12 +1,13 @@
 """The commands that import and export a resource. Files can have any length."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -15,13 +16,103 @@ from entrypoints.cli.actor import actor_option
 from entrypoints.cli.files import STANDARD
 from entrypoints.cli.lists import query_of
 from entrypoints.cli.progress import Progress
-from entrypoints.cli.services import connect, open_services
+from entrypoints.cli.services import catalog, connect, open_services
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
+    from adapters.jsonapi.resource import Resource
     from adapters.resources.files import ReadOptions, Records
     from application.record_import import ImportOptions, ImportSummary, RejectedRecord
     from entrypoints.resources import RegisteredResource
+
+    RunImport = Callable[..., ImportSummary]
+    """Imports records, with the arguments `options` and `report`."""
+
+
+def source_options(command: Any) -> Any:
+    """Add the argument FILE of an import, and the options that say how to read it."""
+    for option in reversed(
+        (
+            click.argument("file", type=click.Path(allow_dash=True, dir_okay=False)),
+            files.format_option,
+            click.option(
+                "--encoding",
+                metavar="NAME",
+                callback=_check_encoding,
+                help="The encoding of FILE, such as windows-1252.  [default: UTF-8, or UTF-16 "
+                "with a byte order mark]",
+            ),
+            click.option(
+                "--delimiter",
+                metavar="CHARACTER",
+                callback=_parse_delimiter,
+                help="The delimiter of CSV: a character, or the word tab.  [default: the comma, "
+                "semicolon or tab of the header row]",
+            ),
+            click.option(
+                "--column",
+                "columns",
+                metavar="ATTR=HEADER",
+                multiple=True,
+                help="Read the attribute from the column, or the JSON member, with this name. "
+                "Can be repeated.",
+            ),
+            click.option(
+                "--ignore-unknown",
+                is_flag=True,
+                help="Skip columns and members that are not attributes.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def outcome_options(command: Any) -> Any:
+    """Add the options of an import about its outcome."""
+    for option in reversed(
+        (
+            click.option(
+                "--skip-errors",
+                is_flag=True,
+                help="Import the valid records even if others are rejected.",
+            ),
+            click.option(
+                "--errors",
+                "errors_file",
+                metavar="FILE",
+                type=click.Path(dir_okay=False),
+                help="Write the rejected records to FILE, each with its errors. Correct them, then "
+                "import FILE.",
+            ),
+            click.option("--dry-run", is_flag=True, help="Validate everything and store nothing."),
+            actor_option,
+            click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON:API."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def spreadsheet_options(command: Any) -> Any:
+    """Add the options of an export that apply to CSV."""
+    for option in reversed(
+        (
+            click.option(
+                "--bom",
+                is_flag=True,
+                help="Begin CSV with a byte order mark, so that Excel recognises UTF-8.",
+            ),
+            click.option(
+                "--for-spreadsheets",
+                is_flag=True,
+                help="Put an apostrophe before each cell of CSV that a spreadsheet program would "
+                "evaluate as a formula or change. An import removes it.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def import_command(resource: "RegisteredResource") -> click.Command:
@@ -30,33 +121,7 @@ def import_command(resource: "RegisteredResource") -> click.Command:
     key = _key_attribute(resource)
 
     @click.command("import")
-    @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False))
-    @files.format_option
-    @click.option(
-        "--encoding",
-        metavar="NAME",
-        callback=_check_encoding,
-        help="The encoding of FILE, such as windows-1252.  [default: UTF-8, or UTF-16 with a byte "
-        "order mark]",
-    )
-    @click.option(
-        "--delimiter",
-        metavar="CHARACTER",
-        callback=_parse_delimiter,
-        help="The delimiter of CSV: a character, or the word tab.  [default: the comma, "
-        "semicolon or tab of the header row]",
-    )
-    @click.option(
-        "--column",
-        "columns",
-        metavar="ATTR=HEADER",
-        multiple=True,
-        help="Read the attribute from the column, or the JSON member, with this name. "
-        "Can be repeated.",
-    )
-    @click.option(
-        "--ignore-unknown", is_flag=True, help="Skip columns and members that are not attributes."
-    )
+    @source_options
     @click.option(
         "--update",
         is_flag=True,
@@ -67,20 +132,7 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         is_flag=True,
         help=f"Like --update, but create no {noun}: reject records whose {key} does not exist.",
     )
-    @click.option(
-        "--skip-errors", is_flag=True, help="Import the valid records even if others are rejected."
-    )
-    @click.option(
-        "--errors",
-        "errors_file",
-        metavar="FILE",
-        type=click.Path(dir_okay=False),
-        help="Write the rejected records to FILE, each with its errors. Correct them, then import "
-        "FILE.",
-    )
-    @click.option("--dry-run", is_flag=True, help="Validate everything and store nothing.")
-    @actor_option
-    @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON:API.")
+    @outcome_options
     def import_records(
         file: str,
         file_format: str | None,
@@ -95,29 +147,26 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         dry_run: bool,
         as_json: bool,
     ) -> None:
-        from adapters.resources.files import ReadOptions
-        from application.record_import import ImportOptions, ImportRefused
+        from application.record_import import ImportOptions
 
         if (update or update_only) and not resource.type.unique:
             raise click.UsageError(f"--update requires a unique attribute. The {name} have none.")
-        file_format = files.format_of(file, file_format, reading=True)
-        if delimiter is not None and file_format != "csv":
-            raise click.UsageError("--delimiter applies only to CSV, but FILE is JSON Lines.")
         options = ImportOptions(
             update=update, update_only=update_only, skip_errors=skip_errors, dry_run=dry_run
         )
-        read_options = ReadOptions(
+        keys = [unique.attribute for unique in resource.type.unique[:1]]
+        required = keys if update or update_only else resource.type.rules.required
+        opened = open_source(
+            file,
+            file_format,
+            file_declaration(resource),
+            required,
             encoding=encoding,
             delimiter=delimiter,
-            columns=_parse_columns(columns, resource),
+            columns=columns,
             ignore_unknown=ignore_unknown,
         )
-        try:
-            summary = _import(resource, file, file_format, read_options, options, errors_file)
-        except ImportRefused as refused:
-            _print_summary(refused.summary, options, as_json=as_json)
-            raise
-        _print_summary(summary, options, as_json=as_json)
+        run_import(opened, _imports(resource), options, errors_file, as_json=as_json)
 
     import_records.help = f"""Create a {noun} for each record of FILE: all of them, or none.
 
@@ -170,13 +219,13 @@ def _parse_delimiter(_: click.Context, __: click.Parameter, text: str | None) ->
     return delimiter
 
 
-def _parse_columns(mappings: tuple[str, ...], resource: "RegisteredResource") -> dict[str, str]:
+def _parse_columns(mappings: tuple[str, ...], declaration: "Resource") -> dict[str, str]:
     """Returns the headers by attribute. Raises BadParameter if a mapping is invalid."""
     from difflib import get_close_matches
 
     from domain.text import strip_invisible
 
-    settable = resource.declaration.settable
+    settable = declaration.settable
     headers: dict[str, str] = {}
     for mapping in mappings:
         name, _, header = mapping.partition("=")
@@ -202,29 +251,95 @@ def _bad_column(message: str) -> click.BadParameter:
     return click.BadParameter(message, param_hint="--column")
 
 
-def _import(
-    resource: "RegisteredResource",
+def file_declaration(resource: "RegisteredResource") -> "Resource":
+    """The declaration of the resource in files: its references are attributes."""
+    from adapters.resources.file_columns import with_references
+
+    return with_references(resource.declaration, catalog())
+
+
+@contextmanager
+def _imports(resource: "RegisteredResource") -> "Iterator[RunImport]":
+    with open_services(resource.type.name) as services:
+        yield partial(services.imports, context=services.context)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file to import, and how to read it. `required` are the attributes it must have."""
+
+    file: str
+    file_format: str
+    declaration: "Resource"
+    required: "Collection[str]"
+    options: "ReadOptions"
+
+
+def open_source(
     file: str,
-    file_format: str,
-    read_options: "ReadOptions",
+    file_format: str | None,
+    declaration: "Resource",
+    required: "Collection[str]",
+    *,
+    encoding: str | None,
+    delimiter: str | None,
+    columns: tuple[str, ...],
+    ignore_unknown: bool,
+) -> FileSource:
+    """The file that the options of `source_options` describe. Raises UsageError."""
+    from adapters.resources.files import ReadOptions
+
+    file_format = files.format_of(file, file_format, reading=True)
+    if delimiter is not None and file_format != "csv":
+        raise click.UsageError("--delimiter applies only to CSV, but FILE is JSON Lines.")
+    options = ReadOptions(
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=_parse_columns(columns, declaration),
+        ignore_unknown=ignore_unknown,
+    )
+    return FileSource(file, file_format, declaration, required, options)
+
+
+def run_import(
+    source: FileSource,
+    imports: "AbstractContextManager[RunImport]",
+    options: "ImportOptions",
+    errors_file: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Import the file, and print the summary. Raises ImportRefused after the summary."""
+    from application.record_import import ImportRefused
+
+    try:
+        summary = _import(source, imports, options, errors_file)
+    except ImportRefused as refused:
+        _print_summary(refused.summary, options, as_json=as_json)
+        raise
+    _print_summary(summary, options, as_json=as_json)
+
+
+def _import(
+    source: FileSource,
+    imports: "AbstractContextManager[RunImport]",
     options: "ImportOptions",
     errors_file: str | None,
 ) -> "ImportSummary":
     from adapters.resources.files import FORMATS
 
-    rules, declaration = resource.type.rules, resource.declaration
-    keys = [unique.attribute for unique in resource.type.unique[:1]]
-    required = keys if options.update or options.update_only else rules.required
-    with files.open_to_read(file) as source, _rejected_file(errors_file, file) as rejected:
-        records = FORMATS[file_format].read(source, declaration, required, read_options)
-        with (
-            Progress("Importing", end=_file_size(source)) as progress,
-            open_services(resource.type.name) as services,
-        ):
+    with (
+        files.open_to_read(source.file) as file,
+        _rejected_file(errors_file, source.file) as rejected,
+    ):
+        records = FORMATS[source.file_format].read(
+            file, source.declaration, source.required, source.options
+        )
+        with Progress("Importing", end=_file_size(file)) as progress, imports as run:
             report = _Report(records, progress, rejected)
-            watched = progress.watched(records, source)
+            watched = progress.watched(records, file)
             try:
-                return services.imports(watched, services.context, options, report)
+                return run(watched, options=options, report=report)
             finally:
                 report.print_totals()
 
@@ -327,6 +442,16 @@ def _print_summary(summary: "ImportSummary", options: "ImportOptions", *, as_jso
     click.echo(f"{counts}; nothing was stored" if options.dry_run else counts)
 
 
+def check_target(file: str, file_format: str | None, bom: bool, for_spreadsheets: bool) -> str:
+    """The format of the file to write. Raises UsageError if the options cannot be combined."""
+    file_format = files.format_of(file, file_format)
+    for option, chosen in (("--bom", bom), ("--for-spreadsheets", for_spreadsheets)):
+        if chosen and file_format != "csv":
+            raise click.UsageError(f"{option} applies only to CSV, but FILE is JSON Lines.")
+    _reject_database_file(file)
+    return file_format
+
+
 def export_command(resource: "RegisteredResource") -> click.Command:
     """Returns the command that exports a resource."""
     name = resource.type.name
@@ -349,17 +474,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
     @click.option(
         "--fields", metavar="ATTR,ATTR", help="Write the id and these attributes.  [default: all]"
     )
-    @click.option(
-        "--bom",
-        is_flag=True,
-        help="Begin CSV with a byte order mark, so that Excel recognises UTF-8.",
-    )
-    @click.option(
-        "--for-spreadsheets",
-        is_flag=True,
-        help="Put an apostrophe before each cell of CSV that a spreadsheet program would "
-        "evaluate as a formula or change. An import removes it.",
-    )
+    @spreadsheet_options
     def export_records(
         file: str,
         file_format: str | None,
@@ -377,11 +492,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         )
         from application.search import walk
 
-        file_format = files.format_of(file, file_format)
-        for option, chosen in (("--bom", bom), ("--for-spreadsheets", for_spreadsheets)):
-            if chosen and file_format != "csv":
-                raise click.UsageError(f"{option} applies only to CSV, but FILE is JSON Lines.")
-        _reject_database_file(file)
+        file_format = check_target(file, file_format, bom, for_spreadsheets)
         with connect(name) as (_, services):
             declaration, exporter = services.declaration, services.exporter
             parameters = {} if fields is None else {f"fields[{name}]": fields}
@@ -392,7 +503,11 @@ def export_command(resource: "RegisteredResource") -> click.Command:
                 byte_order_mark=bom,
                 protection=protection,
             )
-            is_complete = not filters and sort is None and protection is None
+            written = file_declaration(resource)
+            references = [
+                each for each in resource.references if each.name in options.selected(written)
+            ]
+            is_complete = not filters and sort is None and protection is None and not references
             with (
                 files.open_to_write(file) as target,
                 Progress("Exporting", result_to=target) as progress,
@@ -403,9 +518,12 @@ def export_command(resource: "RegisteredResource") -> click.Command:
                 else:
                     page = partial(services.queries.page, principal=services.principal)
                     entities = progress.watched(walk(page, query.search))
-                    files.write(FORMATS[file_format].write(entities, declaration, options), target)
+                    if references:
+                        keyed = services.relationships.export_references
+                        entities = keyed(entities, references, services.principal)
+                    files.write(FORMATS[file_format].write(entities, written, options), target)
                 if protection:
-                    progress.say(_protection_message(protection.count))
+                    progress.say(protection_message(protection.count))
 
     export_records.help = f"""Write all {name} to FILE, or to standard output.
 
@@ -422,6 +540,6 @@ def export_command(resource: "RegisteredResource") -> click.Command:
     return export_records
 
 
-def _protection_message(count: int) -> str:
+def protection_message(count: int) -> str:
     cells = "1 cell begins" if count == 1 else f"{count:,} cells begin"
     return f"{cells} with an additional apostrophe, so that spreadsheet programs do not change it."

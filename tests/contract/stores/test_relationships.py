@@ -242,3 +242,30 @@ def test_a_step_includes_the_first_25(related: Any) -> None:
     members = included.linked(MEMBERS, staff)
     assert members is not None
     assert ([each.id for each in members.entities], members.more) == (ids[:25], True)
+
+
+def test_pairs_are_read_in_order_after_a_pair(related: Any, people: Sequence[int]) -> None:
+    ann, bob, cy, dee = people
+    staff, empty, board = related.group("Staff"), related.group("Empty"), related.group("Board")
+    related.members.add(board, [dee, ann], NOBODY)
+    related.members.add(staff, [cy, ann, bob], NOBODY)
+    expected = [(staff, ann), (staff, bob), (staff, cy), (board, ann), (board, dee)]
+    read, after = [], (0, 0)
+    while pairs := related.links.pairs(MEMBERSHIPS, after=after, limit=2):
+        assert len(pairs) <= 2
+        read += pairs
+        after = pairs[-1]
+    assert read == expected
+    assert related.links.pairs(MEMBERSHIPS, after=(staff, bob), limit=9) == expected[2:]
+    assert related.links.pairs(MEMBERSHIPS, after=(empty, 1), limit=9) == expected[3:]
+
+
+def test_ids_are_found_by_keys(related: Any, people: Sequence[int]) -> None:
+    staff, fur = related.group("Sta\ufb00"), related.group("'F\u00fcr' \\ \"alle\"")
+    (unique,) = GROUP_TYPE.unique
+    keys = [unique.key_of(each) for each in ("STAFF", "'F\u00dcR' \\ \"ALLE\"", "Nobody")]
+    for for_update in (False, True):
+        with related.begin(NOBODY, for_update=for_update) as work:
+            found = work.repository(GROUP_TYPE).ids_by_keys(unique, keys)
+            assert found == {keys[0]: staff, keys[1]: fur}
+            assert work.repository(GROUP_TYPE).ids_by_keys(unique, []) == {}

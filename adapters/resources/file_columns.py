@@ -1,0 +1,52 @@
+"""The declarations by which files are read and written, if a column refers to another resource."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.kinds import Email, Text
+from adapters.jsonapi.resource import Attribute, Resource
+from application.entities import AnyType
+from application.relationships import Association, ToOne
+
+_TEXT_KINDS: Final = (Email, Text)
+"""The kinds of references. Text is last, because every other one is a text too."""
+
+
+def with_references(resource: Resource, catalog: Catalog) -> Resource:
+    """The declaration with an attribute for each to-one relationship, after all others.
+
+    Its value refers to the related resource: it is an id as text, or the value of the first unique
+    attribute.
+    """
+    attributes = {
+        name: Attribute(name, _reference(catalog, relationship.target, allow_none=True))
+        for name, relationship in catalog.relationships_of(resource).items()
+        if isinstance(relationship, ToOne)
+    }
+    if not attributes:
+        return resource
+    return replace(resource, declared={**resource.declared, **attributes})
+
+
+def of_pairs(association: Association, catalog: Catalog) -> Resource:
+    """The declaration of the pairs: for each side, the value of its first unique attribute.
+
+    The attributes have the names of the nouns.
+    """
+    nouns = {each.not_found.noun: each for each in (association.source, association.target)}
+    if len(nouns) < 2:
+        raise ValueError(f"The files of {association.name} would have two columns of one name.")
+    attributes = {
+        noun: Attribute(noun, _reference(catalog, each, required=True))
+        for noun, each in nouns.items()
+    }
+    return Resource(association.name, attributes)
+
+
+def _reference(catalog: Catalog, target: AnyType, **options: Any) -> Text:
+    """The field of a reference. It reads cells as the unique attribute of the target does."""
+    declared = catalog.resources[target.name].declared
+    kinds = [declared[unique.attribute].field for unique in target.unique[:1]]
+    kind = next((each for each in _TEXT_KINDS if kinds and isinstance(kinds[0], each)), Text)
+    return kind(**options)

@@ -1,0 +1,54 @@
+"""Exports references: the unique keys of the entities that they refer to."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from application.access import Action, Policy, Principal, ScopePolicy
+from application.entities import AnyType
+from application.ports import Reader
+from application.relationships import ToOne
+
+_BATCH: Final = 1000
+
+
+class ReferenceExport:
+    """Replaces the ids in references by keys, batch by batch."""
+
+    def __init__(
+        self,
+        readers: Mapping[AnyType, Reader[Any]],
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
+        self._readers = readers
+        self._policy = policy
+
+    def __call__(
+        self, entities: Iterable[Any], references: Sequence[ToOne], principal: Principal | None
+    ) -> Iterator[Any]:
+        """The entities, with the value of the target's first unique key in each of the references.
+
+        A value is null if there is no related entity, and the id as text if the type has no unique
+        key. Raises the errors of the policy, and Unavailable.
+        """
+        for reference in references:
+            self._policy.authorize_relationship(principal, Action.READ, reference, resources=True)
+        return self._replaced(iter(entities), references)
+
+    def _replaced(self, entities: Iterator[Any], references: Sequence[ToOne]) -> Iterator[Any]:
+        while batch := list(islice(entities, _BATCH)):
+            keys = {each.name: self._keys(each, batch) for each in references}
+            for entity in batch:
+                values = {name: of.get(getattr(entity, name)) for name, of in keys.items()}
+                yield entity._replace(**values)
+
+    def _keys(self, reference: ToOne, entities: Sequence[Any]) -> dict[int, Any]:
+        ids = {getattr(each, reference.name) for each in entities} - {None}
+        if not ids:
+            return {}
+        unique = next(iter(reference.target.unique), None)
+        related = self._readers[reference.target].get_many(ids)
+        return {
+            each.id: str(each.id) if unique is None else getattr(each, unique.attribute)
+            for each in related
+        }

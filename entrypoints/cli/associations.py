@@ -1,0 +1,133 @@
+"""The commands of an association, such as `roster memberships`: import and export its pairs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from entrypoints.cli import files, transfer
+from entrypoints.cli.files import STANDARD
+from entrypoints.cli.progress import Progress
+from entrypoints.cli.services import catalog, open_pairs
+
+if TYPE_CHECKING:
+    from adapters.jsonapi.resource import Resource
+    from application.relationships import Association
+    from entrypoints.cli.transfer import RunImport
+
+
+def association_commands(association: "Association") -> click.Group:
+    """The command group of an association."""
+    group = click.Group(
+        association.name,
+        help=f"Import and export {association.name}: which {association.target.name} are in which "
+        f"{association.source.name}.",
+    )
+    group.add_command(_import_command(association))
+    group.add_command(_export_command(association))
+    return group
+
+
+def _nouns(association: "Association") -> tuple[str, str]:
+    """The names of the columns."""
+    return association.source.not_found.noun, association.target.not_found.noun
+
+
+def _columns_of(association: "Association") -> str:
+    """The columns with their content, such as "group (a name) and user (an email)"."""
+    source, target = (
+        f"{each.not_found.noun} (its {each.unique[0].attribute})"
+        for each in (association.source, association.target)
+    )
+    return f"{source} and {target}"
+
+
+def _declaration(association: "Association") -> "Resource":
+    from adapters.resources.file_columns import of_pairs
+
+    return of_pairs(association, catalog())
+
+
+@contextmanager
+def _imports(association: "Association") -> "Iterator[RunImport]":
+    with open_pairs(association, one_request=True) as services:
+        yield partial(services.imports, context=services.context)
+
+
+def _import_command(association: "Association") -> click.Command:
+    name, nouns = association.name, _nouns(association)
+
+    @click.command("import")
+    @transfer.source_options
+    @transfer.outcome_options
+    def import_pairs(
+        file: str,
+        file_format: str | None,
+        skip_errors: bool,
+        errors_file: str | None,
+        dry_run: bool,
+        as_json: bool,
+        **read_options: Any,
+    ) -> None:
+        from application.record_import import ImportOptions
+
+        source = transfer.open_source(
+            file, file_format, _declaration(association), nouns, **read_options
+        )
+        options = ImportOptions(skip_errors=skip_errors, dry_run=dry_run)
+        transfer.run_import(source, _imports(association), options, errors_file, as_json=as_json)
+
+    import_pairs.help = f"""Add a {association.singular} for each record of FILE: all, or none.
+
+        FILE is CSV with a header row, JSON Lines, or one JSON array; - is standard input. It has
+        the columns {_columns_of(association)}. {name.capitalize()} that exist are left unchanged.
+
+        \b
+        roster {name} import {name}.csv --errors rejected.csv
+        roster {name} import {name}.csv --column {nouns[1]}="My {nouns[1]}" --ignore-unknown
+        roster {name} import {name}.jsonl --skip-errors
+        """
+    return import_pairs
+
+
+def _export_command(association: "Association") -> click.Command:
+    name, nouns = association.name, _nouns(association)
+
+    @click.command("export")
+    @click.argument("file", default=STANDARD, type=click.Path(allow_dash=True, dir_okay=False))
+    @files.format_option
+    @transfer.spreadsheet_options
+    def export_pairs(file: str, file_format: str | None, bom: bool, for_spreadsheets: bool) -> None:
+        from adapters.resources.link_files import WRITERS, PairProtection
+
+        file_format = transfer.check_target(file, file_format, bom, for_spreadsheets)
+        keys = [each.unique[0].attribute for each in (association.source, association.target)]
+        with open_pairs(association, one_request=False) as services:
+            pairs = services.exports(services.context.principal)
+            protection = PairProtection() if for_spreadsheets else None
+            with (
+                files.open_to_write(file) as target,
+                Progress("Exporting", result_to=target) as progress,
+            ):
+                values = (
+                    tuple(getattr(entity, key) for entity, key in zip(pair, keys, strict=True))
+                    for pair in progress.watched(pairs)
+                )
+                write = WRITERS[file_format]
+                parts = write(values, nouns, byte_order_mark=bom, protection=protection)
+                files.write(parts, target)
+                if protection:
+                    progress.say(transfer.protection_message(protection.count))
+
+    export_pairs.help = f"""Write all {name} to FILE, or to standard output.
+
+        FILE is CSV with a header row, or JSON Lines. It has the columns {_columns_of(association)},
+        in the order of the ids of the {association.source.name}. You can import it.
+
+        \b
+        roster {name} export {name}.csv
+        roster {name} export --format jsonl | wc -l
+        """
+    return export_pairs

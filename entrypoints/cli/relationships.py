@@ -1,0 +1,233 @@
+"""Relationships at the command line: options that set a reference, and commands for lists.
+
+Each to-one relationship has the options --NAME and --no-NAME of create and update. Each to-many
+relationship has a command that lists the related resources. The type that governs an association
+also has the commands `add` and `remove`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from entrypoints.cli import files, lists, output
+from entrypoints.cli.actor import actor_option
+from entrypoints.cli.services import catalog, open_services
+
+if TYPE_CHECKING:
+    from application.record_import import RejectedRecord
+    from application.relationships import ToMany, ToOne
+    from entrypoints.cli.services import Services
+    from entrypoints.resources import RegisteredResource
+
+_MAX_PRINTED: Final = 20
+"""The number of unknown lines that are printed."""
+
+
+def reference_options(resource: "RegisteredResource", null: str) -> Iterator[Any]:
+    """The options that set the references of a resource, and those that set them to null.
+
+    `null` precedes the name of the reference in the parameter of the latter.
+    """
+    for each in resource.references:
+        name = each.name.replace("_", "-")
+        yield click.option(
+            f"--{name}",
+            each.name,
+            metavar=key_of(each.target),
+            help=f"Set {each.name} to this {each.target.not_found.noun}.",
+        )
+        yield click.option(
+            f"--no-{name}",
+            null + each.name,
+            is_flag=True,
+            default=None,
+            help=f"Set {each.name} to null.",
+        )
+
+
+def key_of(entity_type: Any) -> str:
+    """The name of an argument that is an id or a unique value, such as ID_OR_EMAIL."""
+    return "_OR_".join(["ID", *(each.attribute.upper() for each in entity_type.unique[:1])])
+
+
+def reference_ids(
+    services: "Services", references: "tuple[ToOne, ...]", values: Mapping[str, Any]
+) -> dict[str, int | None]:
+    """The ids that the options name. None is null. Raises NotFound if an entity does not exist."""
+    return {
+        each.name: None if value is None else services.by_type(each.target.name).find(value).id
+        for each in references
+        if (value := values.get(each.name, _ABSENT)) is not _ABSENT
+    }
+
+
+_ABSENT: Final = object()
+
+
+def relationship_commands(resource: "RegisteredResource") -> Iterator[click.Command]:
+    """The commands of the to-many relationships of a resource."""
+    from application.relationships import ToMany
+
+    of_type = catalog().relationships[resource.type.name].values()
+    to_many = [each for each in of_type if isinstance(each, ToMany)]
+    for relationship in to_many:
+        yield _list_command(relationship)
+    governed = [each for each in to_many if each.is_source]
+    for relationship in governed:
+        # A type that governs several associations has commands such as add-members.
+        suffix = f"-{relationship.name}" if len(governed) > 1 else ""
+        yield _change_command(relationship, f"add{suffix}", remove=False)
+        yield _change_command(relationship, f"remove{suffix}", remove=True)
+
+
+def _source_argument(relationship: "ToMany") -> Callable[[Any], Any]:
+    return click.argument("which", metavar=key_of(relationship.source))
+
+
+def _list_command(relationship: "ToMany") -> click.Command:
+    source, target = relationship.source, relationship.target
+
+    @click.command(relationship.name)
+    @_source_argument(relationship)
+    @lists.options(lambda: catalog().target(relationship))
+    def list_related(which: str, **options: Any) -> None:
+        from adapters.resources.related_lists import related_list
+        from application.relationship_queries import related_to
+        from application.search import Page, Search
+
+        chosen = lists.ListOptions(**options)
+        with open_services(source.name, one_request=chosen.one_page) as services:
+            declaration = services.catalog.target(relationship)
+            source_id = services.id_of(which)
+            related = (related_to(relationship, source_id),)
+            query = services.collection_query(
+                declaration, chosen.query(declaration.type), within=related
+            )
+
+            def page(search: Search) -> Page[Any]:
+                others = search.conditions[len(related) :]  # the use case adds the first one
+                return services.relationships.queries.page(
+                    relationship,
+                    source_id,
+                    replace(search, conditions=others),
+                    services.principal,
+                    resources=True,
+                )
+
+            writer = related_list(
+                services.urls, source.name, source_id, relationship.name, declaration
+            )
+            lists.show(chosen, declaration, query, page, writer)
+
+    noun = source.not_found.noun
+    list_related.help = f"""List the {relationship.name} of a {noun}, by id unless --sort is given.
+
+        The options are those of roster {target.name} list.
+
+        \b
+        roster {source.name} {relationship.name} 7
+        roster {source.name} {relationship.name} 7 --sort -creation_time --limit 5 --json
+        """
+    return list_related
+
+
+def _change_command(relationship: "ToMany", name: str, *, remove: bool) -> click.Command:
+    source, target = relationship.source, relationship.target
+    nouns = source.not_found.noun, target.not_found.noun
+    key = key_of(target)
+
+    @click.command(name)
+    @_source_argument(relationship)
+    @click.argument("others", metavar=f"[{key}]...", nargs=-1)
+    @click.option(
+        "--file",
+        metavar="FILE",
+        type=click.Path(allow_dash=True, dir_okay=False),
+        help=f"Read the {target.name} from FILE, one on each line. - is standard input.",
+    )
+    @actor_option
+    @lists.as_document
+    def change_list(which: str, others: tuple[str, ...], file: str | None, as_json: bool) -> None:
+        if file is not None and others:
+            raise click.UsageError(f"{key} and --file cannot be combined.")
+        if file is None and not others:
+            raise click.UsageError(f"Missing argument '{key}...', or --file.")
+        with open_services(source.name) as services:
+            change = partial(_change_from_file, file=file) if file else _change
+            changed, unchanged = change(
+                services, relationship, services.find(which).id, others, remove=remove
+            )
+        verb = "removed" if remove else "added"
+        if as_json:
+            output.meta({verb: changed, "unchanged": unchanged})
+        else:
+            output.line(f"{changed:,} {verb}, {unchanged:,} unchanged")
+
+    does = (
+        f"Remove {target.name} from a {nouns[0]}"
+        if remove
+        else f"Add {target.name} to a {nouns[0]}"
+    )
+    change_list.help = f"""{does}: all of them, or none.
+
+        {"Those that are not in its" if remove else "Those that are already in its"}
+        {relationship.name} are left unchanged. --file accepts any number of lines, each with an id
+        or a unique value. If a {nouns[1]} does not exist, nothing is changed.
+
+        \b
+        roster {source.name} {name} 7 8 9
+        roster {source.name} {name} 7 --file {target.name}.txt
+        """
+    return change_list
+
+
+def _change(
+    services: "Services",
+    relationship: "ToMany",
+    source_id: int,
+    others: tuple[str, ...],
+    *,
+    remove: bool,
+) -> tuple[int, int]:
+    """Change the list. Returns the numbers of changed and of unchanged entities."""
+    ids = services.by_type(relationship.target.name).ids_of(others)
+    commands = services.relationships.commands(relationship, services.run)
+    change = (commands.remove if remove else commands.add)(source_id, ids, services.context)
+    changed = len(change.added) + len(change.removed)
+    return changed, len(ids) - changed
+
+
+def _change_from_file(
+    services: "Services",
+    relationship: "ToMany",
+    source_id: int,
+    _: tuple[str, ...],
+    *,
+    file: str,
+    remove: bool,
+) -> tuple[int, int]:
+    """As _change, with the entities that the lines of a file refer to."""
+    from adapters.resources.reference_lines import read_lines
+
+    unknown = 0
+
+    def report(rejected: "RejectedRecord") -> None:
+        nonlocal unknown
+        unknown += 1
+        if unknown <= _MAX_PRINTED:
+            for error in rejected.errors:
+                line = f"line {rejected.record.line}: {output.printable(str(error))}"
+                click.echo(line, err=True)
+
+    imports = services.relationships.imports(relationship.association)
+    with files.open_to_read(file) as opened:
+        try:
+            return imports.change_list(
+                source_id, read_lines(opened), services.context, report, remove=remove
+            )
+        finally:
+            if unknown > _MAX_PRINTED:
+                click.echo(f"{unknown - _MAX_PRINTED:,} more lines.", err=True)
