@@ -18,6 +18,8 @@ from project.docs.sessions import (
     session,
 )
 
+from adapters.sql.schema import REVISION
+
 PAGES = (
     "README",
     "docs/quickstart",
@@ -57,7 +59,7 @@ def test_the_session_of_a_page_works_as_printed(
     if any(ADDRESS in step.command for step in steps):
         base_url = serve(sqlite_url)
     else:
-        steps.insert(0, Step("roster db upgrade", "0009"))
+        steps.insert(0, Step("roster db upgrade", REVISION))
     results = shell([step.command.replace(ADDRESS, base_url) for step in steps])
     for (command, printed), (output, status) in zip(steps, results, strict=True):
         assert normalized(output.replace(base_url, ADDRESS)) == normalized(printed), command
