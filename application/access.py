@@ -96,13 +96,13 @@ def required_scopes(resource_type: str, action: Action) -> tuple[str, ...]:
 def relationship_scopes(
     relationship: Relationship, action: Action, *, resources: bool = False
 ) -> tuple[str, ...]:
-    """The scopes that an action on a relationship of one entity requires.
+    """Returns the scopes that an action on a relationship of one entity requires.
 
-    To read it requires permission to read its entity and the type that governs the relationship;
-    with `resources`, also the related type. To change it requires permission to write the governing
-    type, and to read the entity if that is of another type. It never requires permission to write
-    the entity: a pair is no part of it. CREATE is a change in a request that also creates or
-    changes the entity, and requires the scopes for that.
+    Reading requires permission to read the entity and the type that governs the relationship. With
+    `resources`, it also requires permission to read the related type. A change requires permission
+    to write the governing type, and to read the entity if that is of another type. A change never
+    requires permission to write the entity, because a pair is not a part of it. CREATE is a change
+    in a request that also creates or changes the entity, and requires the scopes for that.
     """
     source, governing = relationship.source.name, relationship.access_type.name
     if action is Action.READ:

@@ -21,15 +21,15 @@ class Step:
 
 
 class RelatedSource(Protocol):
-    """Where related entities are read from: the committed state, or an open unit of work."""
+    """The source of related entities: the committed state, or an open unit of work."""
 
     def get_many(self, entity_type: AnyType, entity_ids: Collection[int]) -> Sequence[Any]:
-        """Those of the entities that exist, by ascending id."""
+        """Returns the entities that exist, by ascending id."""
 
     def first(
         self, relationship: ToMany, source_ids: Collection[int], *, limit: int
     ) -> Mapping[int, LinkedEntities]:
-        """The first `limit` related entities of each of the entities; see LinkReader."""
+        """Returns the first `limit` related entities of each of the entities. See LinkReader."""
 
 
 class CommittedState(RelatedSource):
@@ -77,7 +77,7 @@ class Included:
     loaded: dict[ToMany, set[int]] = field(default_factory=dict)
 
     def linked(self, relationship: ToMany, source_id: int) -> LinkedEntities | None:
-        """The first related entities of an entity; None if they were not loaded."""
+        """Returns the first related entities of an entity, or None if they were not loaded."""
         if source_id not in self.loaded.get(relationship, ()):
             return None
         found: LinkedEntities = self.links[relationship].get(source_id, _NO_ENTITIES)

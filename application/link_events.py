@@ -42,7 +42,7 @@ def record_pairs(audit: AuditLog, relationship: ToMany, pairs: Collection[tuple[
 
 
 def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[str]]:
-    """The second ids as text by the first ids, both ascending."""
+    """Returns the second ids as text by the first ids, both in ascending order."""
     grouped: dict[int, list[str]] = {}
     for first, second in sorted(pairs):
         if first in grouped:

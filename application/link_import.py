@@ -166,7 +166,7 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 def _resolve(
     batch: Sequence[Record], references: References, relationship: ToMany
 ) -> tuple[list[int], list[RejectedRecord]]:
-    """The ids that the records refer to, and the records that refer to no entity."""
+    """Returns the ids that the records refer to, and the records that refer to no entity."""
     found = references.ids(each.attributes[REFERENCE] for each in batch if not each.problem)
     ids, rejected = [], []
     for record in batch:
@@ -198,7 +198,7 @@ class _PairBatches:
         }
 
     def add(self, batch: Sequence[Record]) -> tuple[int, int, list[RejectedRecord]]:
-        """The number of new pairs and of other pairs, and the rejected records."""
+        """Returns the number of new pairs and of other pairs, and the rejected records."""
         source, target = self._references
         source_ids, target_ids = (
             references.ids(
@@ -224,7 +224,7 @@ class _PairBatches:
         return created, len(pairs) - created, rejected
 
     def _errors(self, record: Record, found: Any) -> Iterator[RecordError]:
-        """The errors of a record that is invalid."""
+        """Yields the errors of a record that is invalid."""
         if problem := record.problem:
             yield RecordError(None, problem.code, problem.detail)
             return

@@ -136,7 +136,7 @@ class SetReference:
 
 
 class LinkAction(Enum):
-    """What an operation does to a to-many relationship."""
+    """The action of an operation on a to-many relationship."""
 
     ADD = "add"
     REMOVE = "remove"

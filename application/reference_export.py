@@ -26,10 +26,10 @@ class ReferenceExport:
     def __call__(
         self, entities: Iterable[Any], references: Sequence[ToOne], principal: Principal | None
     ) -> Iterator[Any]:
-        """The entities, with the value of the target's first unique key in each of the references.
+        """Returns the entities, with the value of the target's first unique key in each reference.
 
         A value is null if there is no related entity, and the id as text if the type has no unique
-        key. Raises the errors of the policy, and Unavailable.
+        key. Raises the errors of the policy and Unavailable.
         """
         for reference in references:
             self._policy.authorize_relationship(principal, Action.READ, reference, resources=True)

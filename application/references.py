@@ -29,9 +29,9 @@ class References:
         self._remembered: dict[str, int] = {}
 
     def ids(self, texts: Iterable[str]) -> Mapping[str, int]:
-        """The ids by text, without the texts that refer to no entity.
+        """Returns the ids by text, without the texts that refer to no entity.
 
-        Takes up to about a thousand texts, and at most two statements.
+        Accepts about a thousand texts and runs at most two statements.
         """
         remembered = self._remembered
         wanted = set(texts)
@@ -61,17 +61,20 @@ class References:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text consists of digits, so that it can only be an id."""
+    """Returns True if a text consists of digits, so that it can only be an id."""
     return text.isascii() and text.isdigit()
 
 
 def _is_id(text: str) -> bool:
-    """Whether an entity can have the number as its id."""
+    """Returns True if an entity can have the number as its id."""
     return len(text) <= _MAX_DIGITS and text[0] != "0"
 
 
 def _can_be_key(text: str) -> bool:
-    """Whether an entity can have the text as its key. Longer texts take too long to fold."""
+    """Returns True if an entity can have the text as its key.
+
+    Longer texts take too long to fold.
+    """
     if not 0 < len(text) <= MAX_FOLDED_INPUT:
         return False
     return text.isprintable() or not storable(text)

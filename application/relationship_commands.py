@@ -28,7 +28,7 @@ RelatedIds = Mapping[str, Collection[int]]
 
 
 class Replacement(NamedTuple):
-    """What a to-many relationship is to be. `limit`: the longest list that may be replaced."""
+    """The new list of a to-many relationship. `limit`: the longest list that may be replaced."""
 
     relationship: ToMany
     ids: Collection[int]
@@ -38,9 +38,9 @@ class Replacement(NamedTuple):
 class RelationshipCommands:
     """Changes of one to-many relationship. Each method is one unit of work.
 
-    Each method raises the errors of the policy, the NotFound of the source type, RelatedNotFound,
-    TooManyLinks, and StaleVersion if `expected` does not contain the fingerprint of the list.
-    None accepts any list.
+    Each method raises the errors of the policy, the NotFound of the source type, RelatedNotFound
+    and TooManyLinks. It raises StaleVersion if `expected` does not contain the fingerprint of the
+    list. None accepts any list.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RelationshipCommands:
         *,
         expected: Container[str] | None = None,
     ) -> LinkChange:
-        """Relate the entities to the source. Those that are related already stay so."""
+        """Relate the entities to the source. Entities that are already related stay related."""
 
         def change(work: UnitOfWork) -> LinkChange:
             return work.links(self._relationship).change(source_id, add=ids)
@@ -76,7 +76,7 @@ class RelationshipCommands:
         *,
         expected: Container[str] | None = None,
     ) -> LinkChange:
-        """Make the entities unrelated to the source. Those that do not exist are ignored."""
+        """Make the entities unrelated to the source. Entities that do not exist are ignored."""
 
         def change(work: UnitOfWork) -> LinkChange:
             return work.links(self._relationship).change(source_id, remove=ids)

@@ -13,7 +13,7 @@ from application.search import AnyOf, Condition, Not, Op, Page, Related, Search,
 
 
 def related_to(relationship: ToMany, source_id: int) -> Related:
-    """The test that holds for the entities that are related to one entity."""
+    """Returns the test that holds for the entities that are related to one entity."""
     return Related(relationship.inverse.name, (Condition("id", Op.EQ, (source_id,)),))
 
 
@@ -44,14 +44,14 @@ def authorize_tests(
 
 
 def names_attributes(test: Test) -> bool:
-    """Whether a test is about something else than the id of an entity."""
+    """Returns True if a test reads anything other than the id of an entity."""
     if isinstance(test, Not):
         return names_attributes(test.test)
     return not (isinstance(test, Condition) and test.attribute == "id")
 
 
 class RelationshipQueries:
-    """Reads relationships of any type. Each method raises the errors of the policy, Unavailable."""
+    """Reads relationships of any type. Each method raises the policy's errors and Unavailable."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class RelationshipQueries:
         *,
         resources: bool,
     ) -> Page[Any]:
-        """The part of the list of related entities that the search selects.
+        """Returns the part of the list of related entities that the search selects.
 
-        The search is one of the target type; this adds the condition that its entities are related.
+        The search is for the target type. The method adds the condition that entities are related.
         `resources`: the caller shows their attributes, not only their ids. Tests of attributes
         require the same permission. Raises the NotFound of the source type.
         """
@@ -100,9 +100,9 @@ class RelationshipQueries:
         *,
         resources: bool,
     ) -> tuple[Any, Any | None]:
-        """The source, and the entity that it refers to; None if it refers to none.
+        """Returns the source and the entity that it refers to, or None if there is none.
 
-        With `resources` false, the second is the id. Raises the NotFound of the source type.
+        With `resources` false, the second value is an id. Raises the NotFound of the source type.
         """
         self._policy.authorize_relationship(
             principal, Action.READ, relationship, resources=resources
@@ -121,7 +121,7 @@ class RelationshipQueries:
         steps: Sequence[Step],
         principal: Principal | None,
     ) -> Included:
-        """The entities that the steps lead to; see application.inclusion."""
+        """Returns the entities that the steps lead to. See application.inclusion."""
         self.authorize_steps(steps, principal)
         return include(self._committed, entity_type, entities, steps)
 
@@ -139,7 +139,7 @@ class RelationshipQueries:
 
 
 def _tests_attributes(test: Test) -> bool:
-    """Whether a test reads attributes of the searched entities themselves."""
+    """Returns True if a test reads attributes of the searched entities themselves."""
     if isinstance(test, Not):
         return _tests_attributes(test.test)
     if isinstance(test, AnyOf):

@@ -51,7 +51,7 @@ class Association:
 
     @cached_property
     def ends(self) -> "tuple[ToMany, ToMany]":
-        """The relationship of the source type, and that of the target type."""
+        """The relationships of the source type and of the target type."""
         return ToMany(self, is_source=True), ToMany(self, is_source=False)
 
 
@@ -111,19 +111,19 @@ class Relationships:
                 of_type[end.name] = end
 
     def of(self, entity_type: AnyType) -> Mapping[str, Relationship]:
-        """The relationships of a type by name, in the order of their declaration."""
+        """Returns the relationships of a type by name, in the order of their declaration."""
         return self._by_type.get(entity_type, _NO_RELATIONSHIPS)
 
     def to_many(self, entity_type: AnyType) -> tuple[ToMany, ...]:
-        """The to-many relationships of a type."""
+        """Returns the to-many relationships of a type."""
         return tuple(each for each in self.of(entity_type).values() if isinstance(each, ToMany))
 
     def to_one(self, entity_type: AnyType) -> tuple[ToOne, ...]:
-        """The to-one relationships of a type."""
+        """Returns the to-one relationships of a type."""
         return tuple(each for each in self.of(entity_type).values() if isinstance(each, ToOne))
 
     def references_to(self, entity_type: AnyType) -> tuple[ToOne, ...]:
-        """The to-one relationships whose target is the type."""
+        """Returns the to-one relationships whose target is the type."""
         return tuple(
             each
             for of_type in self._by_type.values()
@@ -168,7 +168,7 @@ class ReplacementTooLarge(Forbidden):
 
 
 def fingerprint(ids: Iterable[int]) -> str:
-    """A digest of the complete list of the ids that are related to an entity: 16 hex digits.
+    """Returns a digest of the complete list of related ids of an entity: 16 hex digits.
 
     The order of the ids does not matter.
     """

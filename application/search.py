@@ -120,7 +120,7 @@ class AnyOf:
 
 
 Test: TypeAlias = Condition | WordSearch | IsNull | Related | Not | AnyOf
-"""What holds or does not hold for an entity. There is no third outcome."""
+"""A condition that either holds or does not hold for an entity. It is never unknown."""
 
 
 @dataclass(frozen=True, slots=True)

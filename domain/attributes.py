@@ -18,7 +18,7 @@ NULL: Final = Problem("wrong_type", "must have a value")
 
 
 def reference(value: object) -> Problem | None:
-    """Requires the id of an entity. Whether the entity exists is checked when it is stored."""
+    """Requires the id of an entity. The store checks that the entity exists."""
     return None if type(value) is int else Problem("wrong_type", "must be an id")
 
 

@@ -83,7 +83,7 @@ class _GroupFields(NamedTuple):
 
 
 class Group(Versioned, _GroupFields):
-    """A group that exists. Its members are no part of it: see application.relationships.
+    """A group that exists. It does not contain its members: see application.relationships.
 
     `version` starts at 1 and increases by one with each change of an attribute or of the owner.
     Times are UTC with milliseconds.

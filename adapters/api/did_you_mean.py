@@ -28,7 +28,7 @@ def suggest_url(path: str, urls: Map) -> str | None:
 
 
 def _suggest_below(number: re.Match[str], urls: Map) -> str | None:
-    """The URL below a resource whose last part is written most alike."""
+    """Returns the URL below a resource whose last part is the most similar."""
     begin, key, rest = number.groups()
     parent, _, last = rest.rpartition("/")
     known = {}

@@ -141,7 +141,7 @@ def _failed_precondition(error: Stale) -> ErrorObject | None:
 
 
 def _failed_list_precondition(if_match: str | None) -> ErrorObject | None:
-    """The same for conditions on the list of a to-many relationship."""
+    """Returns the error for conditions on the list of a to-many relationship."""
     if if_match is None or if_match.strip() == "*":
         return http.precondition_failed("If-None-Match")
     if names_list(if_match):

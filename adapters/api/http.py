@@ -136,7 +136,10 @@ def read_resource_object(
 
 
 def read_relationship(relationship: RelationshipField, catalog: Catalog) -> Linkage:
-    """The linkage in the body; problems with it will point into it. Raises RequestError."""
+    """Returns the linkage in the body. The pointers of later errors refer to it.
+
+    Raises RequestError if the linkage is invalid.
+    """
     request = current_request()
     begin_validation(request.environ)
     request.linkage = read_linkage(request.body, relationship, catalog)
@@ -146,7 +149,7 @@ def read_relationship(relationship: RelationshipField, catalog: Catalog) -> Link
 def read_operations(
     collections: atomic.Collections, resolve_href: ResolveHref, catalog: Catalog = NO_RELATIONSHIPS
 ) -> atomic.Batch:
-    """The operations in the body; refusals of them will point into it."""
+    """Returns the operations in the body. The pointers of later errors refer to them."""
     request = current_request()
     begin_validation(request.environ)
     request.batch = atomic.parse_batch(
@@ -163,7 +166,7 @@ def discard_body() -> None:
 
 
 def pointer_to(field: str) -> str | None:
-    """The pointer to the field in the request's document; None if it has no document."""
+    """Returns the pointer to the field in the request's document, or None if it has no document."""
     request = current_request()
     if request.linkage and field == request.linkage.field.name:
         return request.linkage.pointer
@@ -172,7 +175,7 @@ def pointer_to(field: str) -> str | None:
 
 
 def linkages() -> Linkages:
-    """The linkages in the request's document, by the names of their relationships."""
+    """Returns the linkages in the request's document, by the names of their relationships."""
     request = current_request()
     if request.linkage:
         return {request.linkage.field.name: request.linkage}
@@ -191,7 +194,7 @@ def preconditions() -> Container[int] | None:
 
 
 def list_preconditions(listed: RelatedList) -> Container[str] | None:
-    """The fingerprints of the list that the request's conditions let through; None for any."""
+    """Returns the fingerprints of the list that the conditions accept, or None for any."""
     request = current_request()
     request.changes_list = True
     environ = request.environ

@@ -1,6 +1,6 @@
 """The routes of relationships: the related resources of one resource, and the relationship itself.
 
-They follow from the declaration of a relationship, whatever its types.
+The routes follow from the declaration of a relationship, for any types.
 """
 
 from collections.abc import Callable, Container, Iterable, Sequence
@@ -73,7 +73,7 @@ class Inclusion:
         shown: FieldSelection,
         work: UnitOfWork | None = None,
     ) -> Included:
-        """The entities that the steps lead to. With `work`, as the open unit sees them."""
+        """Returns the entities that the steps lead to. With `work`, reads them in the open unit."""
         if work:
             return include(OpenUnit(work), entity_type, entities, shown.steps)
         return self.queries.include(entity_type, entities, shown.steps, current_request().principal)
@@ -81,7 +81,7 @@ class Inclusion:
     def of(
         self, entity_type: AnyType, entities: Sequence[Any], shown: FieldSelection
     ) -> RelatedData | None:
-        """What the document of the entities shows of related ones; None if it includes nothing."""
+        """Returns the related data of the document, or None if it includes nothing."""
         if not (shown.steps or shown.includes_items):
             return None
         included = self.load(entity_type, entities, shown) if shown.steps else Included()
@@ -92,7 +92,7 @@ class Inclusion:
 
 
 def subjects(included: Included) -> list[Subject]:
-    """The included resources, as the subjects of a stored response."""
+    """Returns the included resources as the subjects of a stored response."""
     return [
         (entity_type.name, each)
         for entity_type, by_id in included.entities.items()
@@ -137,19 +137,19 @@ _Views = Iterable[tuple[str, bool, str, View]]
 
 
 def relationship_rule(relationship: Relationship, *, linkage: bool) -> str:
-    """The rule of the URLs of a relationship, or of the related resources."""
+    """Returns the rule of the URLs of a relationship, or of the related resources."""
     source = relationship.source
     within = f"{LINKAGE}/" if linkage else ""
     return f"/{source.name}/<key:{source.not_found.noun}_id>/{within}{relationship.name}"
 
 
 def _by_position(view: View) -> Callable[..., Response]:
-    """The view, called with the only variable of its URL rule, whatever its name."""
+    """Returns the view, called with the only variable of its URL rule under any name."""
     return lambda **variables: view(*variables.values())
 
 
 class _RelationshipViews:
-    """What the views of both kinds of relationship need."""
+    """The common part of the views of both kinds of relationship."""
 
     def __init__(self, routes: RelationshipRoutes, relationship: Relationship) -> None:
         self._routes = routes
@@ -168,12 +168,12 @@ class _RelationshipViews:
         return self._inclusion.compound.writers[self._target.type]
 
     def _urls(self, source_id: int) -> tuple[str, str]:
-        """The URLs of the relationship and of the related resources."""
+        """Returns the URLs of the relationship and of the related resources."""
         links = relationship_object(self._source_writer.url_of(source_id), self._name)["links"]
         return links["self"], links["related"]
 
     def _read_linkage(self) -> Linkage:
-        """The linkage in the body, whose types fit. Raises RequestError."""
+        """Returns the linkage in the body. Raises RequestError if a type does not match."""
         parameters.no_parameters(http.query())
         sent = http.read_relationship(self._field, self._catalog)
         if current_request().method == "PATCH" and (partial := [*partial_errors([sent])]):
@@ -368,6 +368,6 @@ def _by_profile(question: CollectionQuery) -> bool:
 
 
 def _is_whole(page: Page[Any], question: CollectionQuery) -> bool:
-    """Whether the page shows all of its list."""
+    """Returns True if the page shows its entire list."""
     links = page_links(page, question)
     return links["prev"] is None and links["next"] is None

@@ -25,7 +25,7 @@ class ApiRequest(flask_app.Request):
     linkage: Linkage | None = None
     """The linkage in the body of a change of a relationship, for the pointers of errors."""
     changes_list: bool = False
-    """Whether the request changes a to-many relationship, so that conditions are about its list."""
+    """True if the request changes a to-many relationship, so that conditions apply to its list."""
     batch: Batch | None = None
     """The operations in the body, for the pointers of errors."""
 

@@ -154,7 +154,7 @@ _ACTIONS: Final = {"add": Action.CREATE, "update": Action.CHANGE, "remove": Acti
 def _scopes(
     operation: OperationObject, collections: Collections, catalog: Catalog
 ) -> Iterator[str]:
-    """The scopes of the equivalent single request; none if the target does not exist."""
+    """Yields the scopes of the equivalent single request; none if the target does not exist."""
     if isinstance(operation.target, MissingTarget) or operation.target.type not in collections:
         return
     relationships = catalog.relationships.get(operation.target.type, {})
@@ -223,7 +223,7 @@ def _contradictory_identities(
 def _to_operations(
     objects: Sequence[OperationObject], collections: Collections, catalog: Catalog
 ) -> list[Operation]:
-    """The commands of the operations.
+    """Returns the commands of the operations.
 
     Raises RequestError with the errors of all invalid operations. If all are valid, it lists the
     other errors.
@@ -283,7 +283,7 @@ def _to_operation(operation: OperationObject, collection: Collection) -> Operati
 def _change_of(
     relationship: Relationship, operation: OperationObject, linkage: Linkage, resource: Resource
 ) -> Operation:
-    """The command of an operation on a relationship."""
+    """Returns the command of an operation on a relationship."""
     target = operation.existing_target
     target_id = _id_or_creation(target, resource)
     if isinstance(relationship, ToOne):
@@ -291,7 +291,7 @@ def _change_of(
         return SetReference(target.type, target_id, relationship, linkage.key, expected)
     keys = linkage.keys
     action = _LINK_ACTIONS[operation.op]
-    if action is LinkAction.REMOVE:  # what cannot exist is not related
+    if action is LinkAction.REMOVE:  # an impossible id is not related
         keys = [each for each in keys if not isinstance(each, int) or each > 0]
     return ChangeLinks(target.type, target_id, relationship, action, keys)
 
@@ -317,7 +317,7 @@ def _expected_versions(version: int | str | None) -> Container[int] | None:
 
 
 def _to_request_error(operation: OperationObject, error: RosterError) -> RequestError:
-    """A refusal of the domain, with pointers to where the operation has what is at fault."""
+    """Returns an error of the domain, with pointers to the faulty parts of the operation."""
     if isinstance(error, RelatedNotFound):
         return RequestError(*related_not_found(error, _linkages(operation)))
     pointer = _pointer_for(operation, error)
@@ -341,7 +341,7 @@ def _to_request_error(operation: OperationObject, error: RosterError) -> Request
 
 
 def _pointer_to(operation: OperationObject, field: str) -> str | None:
-    """The pointer to a field of the operation."""
+    """Returns the pointer to a field of the operation."""
     if operation.linkage:
         return operation.linkage.pointer if field == operation.linkage.field.name else None
     return operation.data.pointer_to(field) if operation.data else None
@@ -354,7 +354,7 @@ def _linkages(operation: OperationObject) -> Linkages:
 
 
 def _pointer_for(operation: OperationObject, error: RosterError) -> str:
-    """What of the operation a refusal is about, where it is not about an attribute."""
+    """Returns the pointer of an error that does not concern an attribute."""
     if isinstance(error, Stale):
         return f"{operation.pointer}/meta/version"
     return operation.target.pointer if isinstance(error, NotFound) else operation.pointer

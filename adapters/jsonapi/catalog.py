@@ -36,15 +36,18 @@ class Catalog:
         return cls(resources, by_type)
 
     def relationships_of(self, resource: Resource) -> Mapping[str, Relationship]:
-        """The relationships of a type, by name."""
+        """Returns the relationships of a type, by name."""
         return self.relationships.get(resource.type, {})
 
     def target(self, relationship: Relationship) -> Resource:
-        """The declaration of the related resources."""
+        """Returns the declaration of the related resources."""
         return self.resources[relationship.target.name]
 
     def reachable(self, resource: Resource) -> dict[str, Resource]:
-        """The types of resources that a document about the type can contain, it first."""
+        """Returns the types of resources that a document of the type can contain.
+
+        The type itself is the first.
+        """
         found = {resource.type: resource}
         pending = [resource]
         while pending:

@@ -1,4 +1,4 @@
-"""Compound documents: the identifiers and the resources that `include` asks for
+"""Compound documents: the identifiers and the resources that `include` selects
 (jsonapi.org/format/1.1/#document-compound-documents)."""
 
 from collections.abc import Container, Mapping
@@ -36,11 +36,11 @@ class CompoundWriter:
     cursors: Cursors
 
     def related(self, included: Included, shown: FieldSelection) -> RelatedData:
-        """What one document shows of related entities."""
+        """Returns the data of related entities that one document shows."""
         return _Related(self, included, shown)
 
     def next_page(self, relationship: ToMany, source_id: int, linked: LinkedEntities) -> str | None:
-        """The URL of the identifiers after the first ones; None if there are no more."""
+        """Returns the URL of the identifiers after the first ones, or None after the last one."""
         if not linked.more:
             return None
         target = self.catalog.target(relationship)

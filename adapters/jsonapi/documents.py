@@ -30,22 +30,23 @@ class RelatedData(Protocol):
     """The related entities that were loaded for one document."""
 
     def loaded(self, resource_type: str, entity_id: int) -> frozenset[str]:
-        """The names of the to-many relationships of an entity whose identifiers are shown."""
+        """Returns the names of the to-many relationships whose identifiers are shown."""
 
     def linkage(self, resource_type: str, name: str, entity_id: int) -> tuple[bytes, str | None]:
-        """The JSON text of the first identifiers of a to-many relationship, and the URL of the
-        next ones.
+        """Returns the JSON text of the first identifiers of a to-many relationship.
+
+        The second value is the URL of the next identifiers, if any.
         """
 
     def included(self, primary: Container[tuple[str, int]]) -> list[bytes]:
-        """The JSON texts of the included resources, but for those in the primary data."""
+        """Returns the JSON texts of the included resources, except those in the primary data."""
 
 
 class _Layout:
-    """How resource objects of one type are template, with all of their fields or only some.
+    """The layout of resource objects of one type, with all or some of their fields.
 
-    It is prepared once. What two resource objects have in common is text between the places of
-    their values. `loaded` are the to-many relationships that are template with their identifiers.
+    A layout is prepared once. Its text between the values is common to all resource objects.
+    `loaded` are the to-many relationships that are written with their identifiers.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class _Layout:
         }
 
     def single(self, entity: Any) -> dict[str, Any]:
-        """The resource object of an entity, without identifiers of to-many relationships."""
+        """Returns an entity's resource object, without identifiers of to-many relationships."""
         key = self._id.format(entity.id)
         url = f"{self._base}/{key}"
         attributes = dict(zip(self._names, self._values(entity), strict=True))
@@ -143,7 +144,7 @@ class _Layout:
         cursors: Sequence[str] | None,
         related: RelatedData | None = None,
     ) -> list[bytes]:
-        """The JSON texts of the resource objects of a list, each with its cursor.
+        """Returns the JSON texts of the resource objects of a list, each with its cursor.
 
         Writes column by column, because dictionaries take about twice as long.
         """
@@ -173,18 +174,18 @@ class _Layout:
     def _linkages(
         self, name: str, ids: Iterable[int], related: RelatedData
     ) -> tuple[list[bytes], list[bytes]]:
-        """The links to the next identifiers, and the identifiers."""
+        """Returns the links to the next identifiers, and the identifiers."""
         found = [related.linkage(self._type, name, each) for each in ids]
         return [orjson.dumps(url) for _, url in found], [data for data, _ in found]
 
 
 def identifier(resource_type: str, entity_id: int | None) -> dict[str, str] | None:
-    """The resource identifier object of an entity; None without an id."""
+    """Returns the resource identifier object of an entity, or None without an id."""
     return None if entity_id is None else {"type": resource_type, "id": _ID.format(entity_id)}
 
 
 def identifier_texts(resource_type: str, ids: Sequence[int]) -> list[bytes]:
-    """The JSON texts of resource identifier objects."""
+    """Returns the JSON texts of resource identifier objects."""
     before = orjson.dumps({"type": resource_type, "id": Fragment(_PLACEHOLDER)}).removesuffix(
         b"\0}"
     )
@@ -192,7 +193,7 @@ def identifier_texts(resource_type: str, ids: Sequence[int]) -> list[bytes]:
 
 
 def _references(relationship: RelationshipField, entities: Sequence[Any]) -> list[bytes]:
-    """The JSON texts of the data of a to-one relationship."""
+    """Returns the JSON texts of the data of a to-one relationship."""
     ids = [getattr(entity, relationship.name) for entity in entities]
     existing = [each for each in ids if each is not None]
     texts = iter(identifier_texts(relationship.type, existing))
@@ -200,7 +201,7 @@ def _references(relationship: RelationshipField, entities: Sequence[Any]) -> lis
 
 
 def relationship_object(url: str, name: str) -> dict[str, Any]:
-    """The relationship object of a resource at a URL, without data."""
+    """Returns the relationship object of a resource at a URL, without data."""
     return {"links": {"self": f"{url}/relationships/{name}", "related": f"{url}/{name}"}}
 
 
@@ -226,15 +227,15 @@ class DocumentWriter:
         self._layout = lru_cache(_MAX_LAYOUTS)(partial(_Layout, resource, base, addressed))
 
     def url(self, entity: Any) -> str:
-        """The URL of the entity's resource."""
+        """Returns the URL of the entity's resource."""
         return self.url_of(entity.id)
 
     def url_of(self, entity_id: int) -> str:
-        """The URL of the resource of the entity with the id."""
+        """Returns the URL of the resource of the entity with the id."""
         return f"{self._base}/{self._id.format(entity_id)}"
 
     def resource(self, entity: Any, fields: frozenset[str] | None = None) -> dict[str, Any]:
-        """The resource object of an entity, with all of its fields or only some."""
+        """Returns the resource object of an entity, with all of its fields or only some."""
         return self._layout(fields).single(entity)
 
     def resources(
@@ -244,7 +245,7 @@ class DocumentWriter:
         related: RelatedData,
         cursors: Sequence[str] | None = None,
     ) -> list[bytes]:
-        """The JSON texts of resource objects, with the identifiers that were loaded for them."""
+        """Returns the JSON texts of resource objects, with their loaded identifiers."""
         in_page = cursors is not None
         loaded = [related.loaded(self._type, each.id) for each in entities]
         if len(distinct := set(loaded)) == 1:
@@ -278,7 +279,7 @@ class DocumentWriter:
         related: RelatedData | None = None,
         url: str | None = None,
     ) -> bytes:
-        """The document of one entity, or of none.
+        """Returns the document of one entity or of null.
 
         `url` is that of the document, if it is not the URL of the entity's resource.
         """
@@ -305,7 +306,7 @@ class DocumentWriter:
         shown: FieldSelection = _ALL_FIELDS,
         related: RelatedData | None = None,
     ) -> bytes:
-        """The document of a to-one relationship to an entity of the type."""
+        """Returns the document of a to-one relationship to an entity of the type."""
         links = {"self": with_query(url, query), "related": related_url}
         included = related.included(frozenset()) if related else None
         return self._document(identifier(self._type, related_id), links, shown, included)
@@ -320,7 +321,7 @@ class DocumentWriter:
         related: RelatedData | None = None,
         url: str | None = None,
     ) -> bytes:
-        """The document of a page, with its links and the cursor of each item.
+        """Returns the document of a page, with its links and the cursor of each item.
 
         `url` is that of the list, if it is not the URL of the collection.
         """
@@ -345,7 +346,7 @@ class DocumentWriter:
         profile: bool = False,
         related: RelatedData | None = None,
     ) -> bytes:
-        """The document of a page of a to-many relationship to entities of the type."""
+        """Returns the document of a page of a to-many relationship to entities of the type."""
         own, *others = self._page_links(url, page, collection_query, query, profile).items()
         links = dict([own, ("related", related_url), *others])
         ids = [each.id for each in page.items]
@@ -379,7 +380,7 @@ class DocumentWriter:
     def stream(
         self, items: Iterable[Any], collection_query: CollectionQuery, *, query: str = ""
     ) -> Iterator[bytes]:
-        """The document of all items, in parts: it need never be held whole."""
+        """Yields the document of all items in parts, so that it is never in memory as a whole."""
         links = {"self": with_query(self._base, query), "describedby": self._described_by}
         yield b'{"jsonapi":{"version":"1.1"},"links":' + orjson.dumps(links) + b',"data":['
         for position, item in enumerate(items):
@@ -404,13 +405,13 @@ def _meta(page: Page[Any], collection_query: CollectionQuery) -> dict[str, Any]:
 
 
 def _page_url(url: str, collection_query: CollectionQuery, pairs: Pairs) -> str:
-    """The URL of another page of the list."""
+    """Returns the URL of another page of the list."""
     query = "&".join(filter(None, (collection_query.link_query, urlencode(pairs) if pairs else "")))
     return f"{url}?{query}" if query else url
 
 
 def with_query(url: str, query: str) -> str:
-    """The URL with a query string as it was sent, but for bytes that no URL can hold."""
+    """Returns the URL with the query string of the request, and escapes invalid bytes."""
     if not URL_SAFE.fullmatch(query):
         query = quote(query.encode("latin-1"), safe=URL_CHARACTERS)
     return f"{url}?{query}" if query else url

@@ -12,7 +12,7 @@ processors with instructions for it."""
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAG_OF_VERSION: Final = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]+")
 _SUFFIX: Final = r"[-;:.+_]{1,2}[A-Za-z][A-Za-z0-9]{0,9}"
-"""What a proxy that compresses appends to a tag, such as -gzip (Apache) and ;br (LiteSpeed)."""
+"""The suffix that a compressing proxy appends, such as -gzip (Apache) and ;br (LiteSpeed)."""
 _PROXY_SUFFIX: Final = re.compile(_SUFFIX)
 _WEAK_TAG_OF_VERSION: Final = re.compile(rf"{_TAG_OF_VERSION.pattern}(?:{_SUFFIX})?")
 _TAG_OF_LIST: Final = re.compile(r"r([0-9a-f]{16})-[0-9a-f]+")
@@ -27,9 +27,9 @@ _REMEDY: Final = (
 
 
 def entity_tag(body: bytes, version: int | str | None = None) -> str:
-    """A strong validator of the very bytes, which also tells the version of the one resource.
+    """Returns a strong validator of the bytes, which includes the version of the resource.
 
-    The version of a list of related resources is that of RelatedList.
+    The version of a list of related resources is the result of RelatedList.version.
     """
     digest = sha256(body, usedforsecurity=False).hexdigest()[:_DIGITS]
     return f'"{digest}"' if version is None else f'"{version}-{digest}"'
@@ -96,15 +96,15 @@ class RelatedList:
     url: str
 
     def version(self, fingerprint: str) -> str:
-        """The version of the list with the fingerprint, as an ETag names it."""
+        """Returns the version of the list with the fingerprint, as ETags include it."""
         return f"r{self.digest(fingerprint)}"
 
     def digest(self, fingerprint: str) -> str:
-        """The part of the version that identifies the list and its content."""
+        """Returns the part of the version that identifies the list and its content."""
         return blake2b(f"{self.url} {fingerprint}".encode(), digest_size=8).hexdigest()
 
     def expected(self, if_match: str | None, if_none_match: str | None) -> Container[str] | None:
-        """The fingerprints at which the list may be changed; None if any will do.
+        """Returns the fingerprints at which the list may be changed, or None for any.
 
         See section 13.2.2. An ETag that does not show the whole list matches none.
         """
@@ -132,7 +132,7 @@ class _AllowedLists(Container[str]):
 
 
 def names_list(if_match: str) -> bool:
-    """Whether the condition has a strong tag of some list of related resources."""
+    """Returns True if the condition has a strong tag of any list of related resources."""
     return bool(_lists(if_match, weak=False))
 
 

@@ -47,13 +47,13 @@ Names = Mapping[str, list[str]]
 
 
 def operators_of(attribute: Attribute) -> tuple[str, ...]:
-    """The operators of filters by an attribute."""
+    """Returns the operators of filters by an attribute."""
     null = (NULL,) if attribute.field.allow_none else ()
     return (*attribute.operators, *null)
 
 
 def filter_operators(resource: Resource, catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """The operators by each attribute and relationship that a list can be filtered by."""
+    """Returns the operators for each attribute and relationship that a list can be filtered by."""
     attributes = {name: operators_of(each) for name, each in resource.filterable.items()}
     return attributes | dict.fromkeys(catalog.relationships_of(resource), _RELATIONSHIP_OPS)
 
@@ -62,7 +62,7 @@ _PREFIXES: Final = frozenset(("or", "not"))
 
 
 def filter_names(names: Mapping[str, object], resource: Resource) -> dict[str, list[str]]:
-    """Those of the parameters that are filters, with the parts in their brackets."""
+    """Returns the parameters that are filters, with the parts in their brackets."""
     found = {name: _PART.findall(match[1]) for name in names if (match := _FILTER.fullmatch(name))}
     # With further parts, it is unknown like any other parameter.
     found = {
@@ -75,7 +75,7 @@ def filter_names(names: Mapping[str, object], resource: Resource) -> dict[str, l
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What a filter is about: an attribute, a relationship, or an attribute of related resources.
+    """The subject of a filter: an attribute, a relationship, or an attribute of related resources.
 
     `attribute` is the id of the related resources if the filter names a relationship alone.
     """
@@ -92,7 +92,7 @@ class _Subject:
         return op.value in _RELATIONSHIP_OPS if self.is_linkage else self.attribute.field.allows(op)
 
     def about_related(self, test: Test) -> Test:
-        """The test of the searched resource that follows from a test of the attribute."""
+        """Returns the test of the searched resource that follows from a test of the attribute."""
         relationship = self.relationship
         if relationship is None:
             return test
@@ -106,7 +106,7 @@ class _Subject:
         return Related(relationship.name, (test,))
 
     def is_empty(self) -> Test:
-        """The test whether there is no related resource."""
+        """Returns the test for the absence of related resources."""
         assert self.relationship is not None
         if isinstance(self.relationship, ToMany):
             return Not(Related(self.relationship.name))
@@ -126,12 +126,12 @@ class _Values:
 
     @property
     def count(self) -> int:
-        """How many values there are. They are not split yet: there may be very many."""
+        """The number of values. They are not split yet, because there may be very many."""
         return 1 + self.texts[0].count(",") if self.is_list else len(self.texts)
 
 
 def _negated(test: Test) -> Test:
-    """The exact complement of a test."""
+    """Returns the exact complement of a test."""
     return test.test if isinstance(test, Not) else Not(test)
 
 
@@ -150,7 +150,7 @@ class FilterParser:
         self._values = 0
 
     def parse(self, names: Names) -> tuple[Test, ...]:
-        """The tests, all of which must hold. Alternatives of a set are one test."""
+        """Returns the tests, all of which must hold. The alternatives of a set are one test."""
         if len(names) > MAX_FILTERS:
             detail = f"There are {len(names)} filters; at most {MAX_FILTERS} are allowed."
             self._errors.add([*names][MAX_FILTERS], detail)
@@ -178,7 +178,7 @@ class FilterParser:
     def _alternative(
         self, name: str, parts: list[str], sets: dict[str, dict[str, list[Test]]]
     ) -> list[Test] | None:
-        """The tests of the alternative that a filter belongs to; None if it is invalid."""
+        """Returns the tests of the alternative of a filter, or None if the filter is invalid."""
         match = _ALTERNATIVE.fullmatch(parts[1]) if len(parts) > 1 else None
         if match is None or len(parts) < 3:
             detail = (
@@ -192,12 +192,12 @@ class FilterParser:
         return alternatives.setdefault(match[2], [])
 
     def _negatable(self, name: str, parts: list[str]) -> Test | None:
-        """The test of a filter, negated if `not` precedes it; None if it is invalid."""
+        """Returns the test of a filter, negated if `not` precedes it, or None if it is invalid."""
         is_negated = parts[0] == "not"
         if is_negated:
             parts = parts[1:]
         if not 1 <= len(parts) <= 2:
-            detail = f"{quote(name)} is no filter. Send filter[ATTRIBUTE][OPERATOR]."
+            detail = f"{quote(name)} is not a filter. Send filter[ATTRIBUTE][OPERATOR]."
             self._errors.add(name, detail)
             return None
         operator = parts[1] if len(parts) > 1 else None
@@ -241,7 +241,7 @@ class FilterParser:
     def _values_of(
         self, name: str, subject: _Subject, operator: str | None, texts: list[str]
     ) -> _Values | None:
-        """The operator and its texts; None if there is an error."""
+        """Returns the operator and its texts, or None if there is an error."""
         op = _OPS.get(operator) if operator else Op.IN
         if op is None or not subject.allows(op):
             known = subject.operators
@@ -271,7 +271,7 @@ class FilterParser:
         return f"{subject.relationship.name}.{subject.attribute.name}"
 
     def _flag_test(self, name: str, subject: _Subject, operator: str, text: str) -> Test | None:
-        """The test of `null` and `empty`."""
+        """Returns the test of `null` and `empty`."""
         value = _FLAGS.get(text)
         if value is None:
             self._errors.add(name, f"{name} must be true or false.")

@@ -23,7 +23,7 @@ _Tree: TypeAlias = dict[Relationship, "_Tree"]
 def parse_include(
     value: str, resource: Resource, catalog: Catalog, errors: QueryErrors
 ) -> tuple[Step, ...]:
-    """The steps of a value of `include`, each once.
+    """Returns the steps of a value of `include`, each once.
 
     Adds an error for too many paths or steps, and for an unknown relationship.
     """
@@ -33,9 +33,9 @@ def parse_include(
 def parse_linked_include(
     value: str, relationship: Relationship, catalog: Catalog, errors: QueryErrors
 ) -> Step | None:
-    """The step of a relationship on its own URL, with which each path begins.
+    """Returns the step of a relationship on its own URL, with which each path begins.
 
-    Adds errors as `parse_include`. Returns None without paths, and if there is an error.
+    Adds the same errors as `parse_include`. Returns None without paths or after an error.
     """
     known = {relationship.name: relationship}
     steps = _parse(value, relationship.source.name, known, catalog, errors)
@@ -101,7 +101,7 @@ def check_count(
 
 
 def _most_included(steps: tuple[Step, ...], sources: int) -> int:
-    """The sum over all steps of the resources that each leads to at most."""
+    """Returns the sum of the maximum numbers of resources that the steps lead to."""
     total = 0
     for step in steps:
         reached = sources * (LINKED_AT_MOST if isinstance(step.relationship, ToMany) else 1)

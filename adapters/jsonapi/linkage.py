@@ -89,7 +89,7 @@ class LinkageParser:
     created: FindCreation = no_creation
 
     def parse(self, owner: Mapping[str, Any], at: str, field: RelationshipField) -> Linkage | None:
-        """The linkage in `data` of its owner. Returns None after an error of its structure.
+        """Returns the linkage in `data` of its owner, or None after an error of its structure.
 
         The owner is a relationship object, a document or an operation; `at` is its pointer.
         """
@@ -152,7 +152,7 @@ _ANY_ID: Final = Id()
 
 
 def _identity(found: Identifier, value: dict[str, Any]) -> object:
-    """What makes two identifiers of one type the same. Different impossible ids stay different."""
+    """Returns the identity within one type. Different impossible ids stay different."""
     if isinstance(found.which, int) and found.which < 0:
         return value["id"]
     return found.which
@@ -163,7 +163,7 @@ def _is_partial(links: object) -> bool:
 
 
 def type_errors(linkages: Iterable[Linkage]) -> Iterator[ErrorObject]:
-    """An error (409) for each identifier whose type the relationship does not hold."""
+    """Yields an error (409) for each identifier whose type the relationship does not accept."""
     for linkage in linkages:
         for each in linkage.identifiers:
             if each.type != linkage.field.type:
@@ -174,7 +174,7 @@ def type_errors(linkages: Iterable[Linkage]) -> Iterator[ErrorObject]:
 
 
 def partial_errors(linkages: Iterable[Linkage]) -> Iterator[ErrorObject]:
-    """An error (403) for each linkage that is only a part of its list."""
+    """Yields an error (403) for each linkage that is only a part of its list."""
     for linkage in linkages:
         if linkage.is_partial:
             detail = (
@@ -187,7 +187,7 @@ def partial_errors(linkages: Iterable[Linkage]) -> Iterator[ErrorObject]:
 
 
 def related_not_found(error: RelatedNotFound, linkages: Linkages) -> list[ErrorObject]:
-    """An error (404) for each identifier of a resource that does not exist."""
+    """Returns an error (404) for each identifier of a resource that does not exist."""
     return [
         ErrorObject(
             status=404,

@@ -112,7 +112,7 @@ class OperationsParser:
         self._structure.add_error(pointer, detail, code=code)
 
     def _created(self, named: str, lid: str) -> int | None:
-        """The position of the earlier operation that creates the resource of a type and a lid."""
+        """Returns the position of the earlier operation that creates the resource with the lid."""
         return self._position_by_lid.get((named, lid))
 
     def _operation(self, value: Any, position: int) -> OperationObject | None:
@@ -144,7 +144,7 @@ class OperationsParser:
         relationship: RelationshipField,
         version: int | str | None,
     ) -> Linkage | None:
-        """The data of an operation on a relationship."""
+        """Returns the data of an operation on a relationship."""
         if relationship.is_many and version is not None:
             detail = f"A change of {relationship.name} does not change the version of its resource."
             self._add_error(f"{at}/meta/version", f"{detail} Omit it.")
@@ -191,7 +191,7 @@ class OperationsParser:
         return self._relationship_of(found, name, f"{at}/relationship")
 
     def _relationship_of(self, target: Target, name: str, at: str) -> Target | MissingTarget:
-        """A relationship of a resource. `at` is the pointer of its name."""
+        """Returns a relationship of a resource. `at` is the pointer of its name."""
         resource = self._catalog.resources.get(target.type)
         if resource is None:
             return MissingTarget(target.pointer, "No collection has this type.")
@@ -205,7 +205,7 @@ class OperationsParser:
     def _resource_target(
         self, at: str, named: str, found_id: str | None, lid: str | None
     ) -> Target:
-        """One resource; its local identity must have been given by an operation before."""
+        """Returns a resource. Adds an error if no earlier operation creates its `lid`."""
         if found_id is not None or lid is None:
             return Target(at, named, found_id)
         created_by = self._created(named, lid)

@@ -80,7 +80,7 @@ class FieldSelection:
     includes_items: bool = False
 
     def fields(self, resource_type: str) -> frozenset[str] | None:
-        """The selected fields of a type; None for all."""
+        """Returns the selected fields of a type, or None for all."""
         return self.by_type.get(resource_type)
 
 

@@ -13,24 +13,24 @@ _LONGEST_PARAMETER: Final = 250
 
 
 def truncate(text: str, longest: int = _LONGEST_QUOTED) -> str:
-    """What a client sent, as an error repeats it."""
+    """Returns the start of a client's text, short enough for an error."""
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def quote(text: str) -> str:
-    """What a client sent, truncated and in quotation marks."""
+    """Returns a client's text, truncated and in quotation marks."""
     return f"'{truncate(text)}'"
 
 
 def _quote_all(names: list[str]) -> str:
-    """The first of the names, quoted."""
+    """Returns the first of the names, quoted."""
     listed = ", ".join(map(quote, names[:_MOST_QUOTED]))
     more = len(names) - _MOST_QUOTED
     return f"{listed} and {more} more" if more > 0 else listed
 
 
 def did_you_mean(*names: str | None) -> str:
-    """A question that names the suggestions; empty if there is none."""
+    """Returns a question that names the suggestions, or an empty text without suggestions."""
     found = [quote(name) for name in names if name]
     return f" Did you mean {', '.join(found)}?" if found else ""
 
@@ -38,7 +38,7 @@ def did_you_mean(*names: str | None) -> str:
 def query_error(
     code: str, detail: str, *, parameter: str | None = None, **more: Any
 ) -> ErrorObject:
-    """An error object (400) about a query parameter, or about the query as a whole."""
+    """Returns an error object (400) about a query parameter, or about the query as a whole."""
     named = parameter and truncate(parameter, _LONGEST_PARAMETER)
     return ErrorObject(status=400, code=code, detail=detail, parameter=named, **more)
 

@@ -25,10 +25,13 @@ from adapters.strict_json import NotStrict, parse
 from domain.errors import LONGEST_QUOTED
 
 MAX_MEMBERS: Final = 25_000
-"""How many members and elements a document with one resource has at most: enough for two lists of
-related resources, and for the included resources that clients send back."""
+"""The maximum number of members and elements of a document with one resource.
+
+The number suffices for two lists of related resources, and for the included resources that clients
+send back.
+"""
 MAX_ESCAPES: Final = 20_000
-"""How many backslashes the strings of such a document have at most."""
+"""The maximum number of backslashes in the strings of such a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def _pointer(owner: str, name: str) -> str:
 
 
 def parse_body(text: bytes | bytearray, *, max_members: int, escapes: int | None = None) -> Any:
-    """The value of a request's body, which has at most `most` members and elements in all.
+    """Returns the value of a request's body.
 
     Raises RequestError (400) if the body is not strict JSON, or if it has more than `max_members`
     members and elements in total.
@@ -120,7 +123,7 @@ def read_resource(
 def read_linkage(
     text: bytes | bytearray, relationship: RelationshipField, catalog: Catalog
 ) -> Linkage:
-    """The linkage of a document that is sent to a relationship URL.
+    """Returns the linkage of a document that is sent to a relationship URL.
 
     Raises RequestError (400) with every error of its structure.
     """
@@ -136,7 +139,7 @@ def read_linkage(
 
 
 def example_linkage(relationship: RelationshipField) -> str:
-    """A short document that changes a relationship."""
+    """Returns a short document that changes a relationship."""
     one = {"type": relationship.type, "id": "1"}
     return json.dumps({"data": [one] if relationship.is_many else one})
 
@@ -240,7 +243,7 @@ class StructureValidator:
         return dict(value)
 
     def data_document(self, text: bytes | bytearray) -> dict[str, Any]:
-        """The members of a document with primary data. Raises RequestError as `document`."""
+        """Returns the members of a document with primary data. Raises the errors of `document`."""
         document = self.document(parse_body(text, max_members=MAX_MEMBERS, escapes=MAX_ESCAPES))
         if "errors" in document:
             self.add_error("/errors", "A document with data must not have errors.")
@@ -255,7 +258,7 @@ class StructureValidator:
         *,
         id_required: bool,
     ) -> ResourceObject:
-        """The resource object, as far as it is sound. `known` are the relationships of its type."""
+        """Returns the valid parts of the resource object. `known` are the type's relationships."""
         resource_type = self.member(data, at, "type", str, required=True)
         # "id": null is what many clients send for a resource that has none yet.
         has_no_id = not id_required and data.get("id") is None
@@ -289,7 +292,7 @@ class StructureValidator:
         )
 
     def _relationship(self, at: str, value: Any) -> bool:
-        """Whether it is an object."""
+        """Returns True if the value is an object."""
         is_object = self.is_object(value, at, "A relationship")
         if is_object and not value.keys() & _RELATIONSHIP_MEMBERS:
             self.add_error(
@@ -299,7 +302,7 @@ class StructureValidator:
 
 
 def _has_links_only(value: object) -> bool:
-    """Whether it is a relationship object without data, which Kitsu sends as an attribute."""
+    """Returns True for a relationship object without data, which Kitsu sends as an attribute."""
     return isinstance(value, dict) and bool(value) and value.keys() <= {"links", "meta"}
 
 

@@ -30,7 +30,7 @@ class Pairs:
         return Pairs(targets, sources)
 
     def ids(self, relationship: ToMany, source_id: int) -> Collection[int]:
-        """The ids that are related to an entity, in any order."""
+        """Returns the ids that are related to an entity, in any order."""
         return self._side(relationship).get(source_id, ())
 
     def add(self, relationship: ToMany, source_id: int, target_id: int) -> bool:
@@ -56,7 +56,7 @@ class Pairs:
 def first_linked(
     pairs: Pairs, relationship: ToMany, rows: RowsOf, source_ids: Collection[int], limit: int
 ) -> dict[int, LinkedEntities]:
-    """The first related entities of each entity that has some; see LinkReader."""
+    """Returns the first related entities of each entity that has some. See LinkReader."""
     entities = rows(relationship.target)
     found = {}
     for source_id in source_ids:
@@ -129,7 +129,7 @@ class Committed(Protocol):
         """The committed entities by their ids."""
 
     def pairs(self, association: Association) -> Pairs:
-        """The committed pairs."""
+        """Returns the committed pairs."""
 
 
 class MemoryLinkReader(LinkReader):
@@ -168,7 +168,7 @@ class RelatedEntities:
         self._pairs = pairs
 
     def __call__(self, entity: Any, name: str) -> Iterator[Any]:
-        """The related entities, in any order."""
+        """Returns the related entities, in any order."""
         relationship = self._relationships[name]
         entities = self._rows(relationship.target)
         if isinstance(relationship, ToMany):

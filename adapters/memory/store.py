@@ -143,7 +143,7 @@ class MemoryStore:
         return rows.by_id if rows else {}
 
     def pairs(self, association: Association) -> Pairs:
-        """The committed pairs of an association."""
+        """Returns the committed pairs of an association."""
         return self._pairs.get(association, Pairs())
 
     def related(self, entity_type: AnyType) -> RelatedEntities:

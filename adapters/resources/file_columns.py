@@ -10,14 +10,14 @@ from application.entities import AnyType
 from application.relationships import Association, ToOne
 
 _TEXT_KINDS: Final = (Email, Text)
-"""The kinds of references. Text is last, because every other one is a text too."""
+"""The kinds of references. Text is last, because every value of another kind is also a text."""
 
 
 def with_references(resource: Resource, catalog: Catalog) -> Resource:
-    """The declaration with an attribute for each to-one relationship, after all others.
+    """Returns the declaration with an attribute for each to-one relationship, after all others.
 
-    Its value refers to the related resource: it is an id as text, or the value of the first unique
-    attribute.
+    The value of such an attribute identifies the related resource. It is an id as text, or the
+    value of the first unique attribute.
     """
     attributes = {
         name: Attribute(name, _reference(catalog, relationship.target, allow_none=True))
@@ -30,7 +30,7 @@ def with_references(resource: Resource, catalog: Catalog) -> Resource:
 
 
 def of_pairs(association: Association, catalog: Catalog) -> Resource:
-    """The declaration of the pairs: for each side, the value of its first unique attribute.
+    """Returns the declaration of pairs, with the first unique attribute of each side.
 
     The attributes have the names of the nouns.
     """
@@ -45,7 +45,7 @@ def of_pairs(association: Association, catalog: Catalog) -> Resource:
 
 
 def _reference(catalog: Catalog, target: AnyType, **options: Any) -> Text:
-    """The field of a reference. It reads cells as the unique attribute of the target does."""
+    """Returns the field of a reference, which reads cells like the target's unique attribute."""
     declared = catalog.resources[target.name].declared
     kinds = [declared[unique.attribute].field for unique in target.unique[:1]]
     kind = next((each for each in _TEXT_KINDS if kinds and isinstance(kinds[0], each)), Text)

@@ -19,6 +19,6 @@ class RelatedListWriter(DocumentWriter):
 def related_list(
     urls: Urls, source_type: str, source_id: int, name: str, target: Resource
 ) -> RelatedListWriter:
-    """The writer of the list of a to-many relationship of a resource."""
+    """Returns the writer of the list of a to-many relationship of a resource."""
     url = f"{urls.root}/{source_type}/{source_id}/{name}"
     return RelatedListWriter(target, urls.collection(target), url, described_by=urls.openapi)

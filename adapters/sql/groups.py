@@ -65,7 +65,7 @@ Index(
 
 
 def folded_or_null(value: str | None) -> str | None:
-    """The folded form of a text; null for null."""
+    """Returns the folded form of a text, or None for None."""
     return None if value is None else fold(value)
 
 

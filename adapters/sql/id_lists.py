@@ -1,4 +1,4 @@
-"""Lists of ids as one parameter of a statement, whatever their length."""
+"""Lists of ids as one parameter of a statement, for any length."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -13,7 +13,7 @@ MAX_ID: Final = 2**63 - 1
 
 
 def possible_ids(ids: Iterable[int]) -> list[int]:
-    """Those of the ids that an entity can have, each once, ascending."""
+    """Returns the ids that an entity can have, each once, in ascending order."""
     return sorted({each for each in ids if 0 < each <= MAX_ID})
 
 
@@ -35,7 +35,7 @@ class IdList(TypeDecorator[Collection[Any]]):
 
 
 def is_among(column: Column[Any], name: str) -> ColumnElement[bool]:
-    """Whether the column has one of the ids in the list that is the parameter `name`."""
+    """Returns the test that the column has an id in the list of the parameter `name`."""
     return _IsAmong(column, bindparam(name, type_=IdList()))
 
 

@@ -95,7 +95,7 @@ class LinkStatements:
     def first(
         self, connection: RawConnection, source_ids: Collection[int], limit: int
     ) -> dict[int, LinkedEntities]:
-        """The first related entities of each entity; see LinkReader."""
+        """Returns the first related entities of each entity. See LinkReader."""
         ids = possible_ids(source_ids)
         if not ids:
             return {}
@@ -112,7 +112,7 @@ class LinkStatements:
     def pairs(
         self, connection: RawConnection, after: tuple[int, int], limit: int
     ) -> list[tuple[int, int]]:
-        """The first pairs after a pair; see LinkReader.
+        """Returns the first pairs after a pair. See LinkReader.
 
         Every database reads exactly these two ranges of the primary key. A comparison of tuples
         makes MariaDB read all pairs.
@@ -170,7 +170,7 @@ class LinkStatements:
         return select(of.c.id, *related.c).select_from(of.join(related, true()))
 
     def _first_up_to_bound(self) -> Select[Any]:
-        """For SQLite, which has no LATERAL: the range of ids up to the last one wanted."""
+        """Selects the range of ids up to the last one required, for SQLite without LATERAL."""
         of = func.json_each(bindparam("ids", type_=IdList())).table_valued("value", name="sources")
         source_id = of.c.value
         others = self._link_table.table.alias("others")

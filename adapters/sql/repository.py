@@ -138,7 +138,7 @@ def _among(column: Column[Any]) -> Any:
 def _ids_by_keys(
     column: Column[Any], id_column: Column[int]
 ) -> tuple[CompiledStatement, CompiledStatement]:
-    """The statement that finds ids by keys, and the same with locks."""
+    """Returns the statement that finds ids by keys, without and with locks."""
     statement = select(column, id_column).where(is_among(column, "keys"))
     return CompiledStatement(statement), CompiledStatement(statement.with_for_update())
 

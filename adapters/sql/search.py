@@ -143,7 +143,7 @@ class Searchable:
         self._group_statement = lru_cache(_MAX_STATEMENTS)(self._make_group_statement)
 
     def with_related(self, related: Mapping[str, RelatedTable]) -> "Searchable":
-        """The same table with searches that follow these relationships, by their names."""
+        """Returns the same table, with searches that follow these relationships by name."""
         if not related:
             return self
         found = copy(self)
@@ -158,7 +158,7 @@ class Searchable:
         return found
 
     def _aliased(self) -> "Searchable":
-        """The same table under another name, for a part of a statement about others."""
+        """Returns the same table under another name, for a subquery about other entities."""
         columns = self._id_column.table.alias().c
 
         def other(column: Column[Any]) -> Column[Any]:
@@ -260,7 +260,7 @@ class Searchable:
         return self._slice(matching, shape, _AFTER_KEY.get(database, _after_key))
 
     def _page_by_key(self, shape: QueryShape, database: str) -> Select[Any] | None:
-        """A page whose keys are read first, by indexes that the database would not use itself.
+        """Selects a page whose keys are read first, by indexes that the database would not use.
 
         Returns None for a search that the database plans well.
         """
@@ -277,13 +277,13 @@ class Searchable:
         return self._with_keys(first, direction)
 
     def _with_keys(self, keys: Select[Any], direction: tuple[Order, ...]) -> Select[Any]:
-        """The rows that have the ids in the keys, in the order of the keys."""
+        """Selects the rows that have the ids in the keys, in the order of the keys."""
         first = keys.subquery("first")
         joined = first.join(self._id_column.table, self._id_column == first.c.id)
         return self._select.select_from(joined).order_by(*_order_by(first.c, direction))
 
     def _page_of_keys(self, shape: QueryShape, database: str) -> Select[Any]:
-        """What a page is sorted by, including the ids, without the rest of its rows."""
+        """Selects only the columns by which a page is sorted, including the ids."""
         if self._pairs_of_one(shape) is not None:
             return self._page_of_pairs(shape, database, keys_only=True)
         keys = select(*(self._columns[order.attribute] for order in shape.ordering))
@@ -291,7 +291,7 @@ class Searchable:
         return self._slice(matching, shape, _AFTER_KEY.get(database, _after_key))
 
     def _pairs_of_one(self, shape: QueryShape) -> RelatedShape | None:
-        """The first test for one related entity, if the list is sorted by id only.
+        """Returns the first test for one related entity, if the list is sorted by id only.
 
         The pairs of that entity are then in the order of the list.
         """
@@ -309,7 +309,7 @@ class Searchable:
     def _page_of_pairs(
         self, shape: QueryShape, database: str, *, keys_only: bool = False
     ) -> Select[Any]:
-        """A page of the entities that are related to one, read in the order of its pairs."""
+        """Selects a page of the entities that are related to one, in the order of its pairs."""
         test = self._pairs_of_one(shape)
         assert test is not None
         keys, entity_id = self._pairs(test, database)
@@ -336,7 +336,10 @@ class Searchable:
         return page if others or keys_only else self._with_keys(page, direction)
 
     def _pairs(self, test: RelatedShape, database: str) -> tuple[Select[Any], Column[Any]]:
-        """The ids of the entities with the related entities of a test, and their column."""
+        """Selects the ids of the entities with the related entities of a test.
+
+        The second value is the column of the ids.
+        """
         related = self._related[test.relationship]
         assert related.ids is not None
         entity_id, related_id = _aliases(related.ids)
@@ -344,7 +347,7 @@ class Searchable:
         return select(entity_id.label("id")).where(*matching), entity_id
 
     def _pairs_to_count(self, shape: QueryShape, database: str) -> Select[Any] | None:
-        """The pairs that are as many as the entities that the search finds."""
+        """Selects pairs whose number is the number of entities that the search finds."""
         if len(shape.conditions) == 1:
             (test,) = shape.conditions
             if isinstance(test, RelatedShape) and self._has_one_related(test):
@@ -372,7 +375,7 @@ class Searchable:
         return []
 
     def _each_related(self, test: RelatedShape) -> tuple[tuple[TestShape, ...], ...]:
-        """A test for each of a few related entities, if the test is for any of these."""
+        """Returns one test for each of a few related entities, if the test accepts any of them."""
         if len(test.tests) != 1 or not _are_ids(test.tests):
             return ()
         (ids,) = test.tests
@@ -385,7 +388,7 @@ class Searchable:
         )
 
     def _clause(self, test: TestShape, database: str, *, alone: bool = True) -> Clause:
-        """Whether the test holds; unknown instead of false where a column is null.
+        """Returns the condition that the test holds. It may be unknown instead of false for null.
 
         `alone`: no other test can hold instead, so that rows may be found by the related entities.
         """
@@ -415,7 +418,7 @@ class Searchable:
         return and_(true(), *(self._clause(each, database, alone=False) for each in tests))
 
     def _fails(self, test: TestShape, database: str) -> Clause:
-        """Whether the test does not hold: true also where the database finds it unknown."""
+        """Returns the condition that the test does not hold, which includes an unknown result."""
         held = self._clause(test, database, alone=False)
         is_known = isinstance(test, NullShape) or (
             isinstance(test, RelatedShape) and self._related[test.relationship].ids is not None
@@ -491,7 +494,7 @@ class Searchable:
         after_key: "AfterKey",
         columns: Columns | None = None,
     ) -> Select[Any]:
-        """The slice of the rows. `columns` sort them, if not those of the table."""
+        """Selects the slice of the rows. `columns` sort them instead of the table's columns."""
         columns = columns or self._columns
         if shape.after is not None and shape.before is not None:
             matching = matching.where(after_key(columns, _reversed(shape.ordering), shape.before))
@@ -568,7 +571,7 @@ def _sliced_page(
 
 
 def _flattened(shape: QueryShape) -> QueryShape:
-    """The same search without alternatives where there is only one."""
+    """Returns the same search, with each single alternative as ordinary tests."""
     conditions: list[TestShape] = []
     for each in shape.conditions:
         if isinstance(each, AnyOfShape) and len(each.alternatives) == 1:
@@ -579,7 +582,7 @@ def _flattened(shape: QueryShape) -> QueryShape:
 
 
 def _has_index(test: TestShape) -> bool:
-    """Whether an index may find the rows for which the test holds."""
+    """Returns True if an index may find the rows for which the test holds."""
     if isinstance(test, ConditionShape):
         return test.op not in (Op.NE, Op.CONTAINS)
     return isinstance(test, RelatedShape | NullShape)
@@ -592,7 +595,7 @@ def _aliases(columns: tuple[Column[Any], Column[Any]]) -> tuple[Column[Any], Col
 
 
 def _are_ids(tests: tuple[TestShape, ...]) -> bool:
-    """Whether all tests compare the id, so that a reference to it can be compared instead."""
+    """Returns True if all tests compare the id, so that a reference can be compared instead."""
     return all(
         isinstance(each, ConditionShape) and each.attribute == "id" and each.op in (Op.EQ, Op.IN)
         for each in tests

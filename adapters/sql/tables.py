@@ -24,7 +24,7 @@ class LinkTable:
         self.columns = tuple(table.primary_key.columns)
 
     def ids(self, relationship: ToMany) -> tuple[Column[int], Column[int]]:
-        """The column of the entity that has the relationship, and that of the related entity."""
+        """Returns the columns of the entity that has the relationship and of the related entity."""
         source, target = self.columns
         return (source, target) if relationship.is_source else (target, source)
 
@@ -53,7 +53,7 @@ class Tables:
         }
 
     def searchable(self, entity_type: AnyType) -> Searchable:
-        """The table of a type, with searches that follow its relationships."""
+        """Returns the table of a type, with searches that follow its relationships."""
         return self._searchable[entity_type]
 
     def _related(self, entity_type: AnyType) -> dict[str, RelatedTable]:

@@ -22,7 +22,7 @@ class LinkReader(Protocol):
     def first(
         self, relationship: ToMany, source_ids: Collection[int], *, limit: int
     ) -> Mapping[int, LinkedEntities]:
-        """The first `limit` related entities of each of the entities, read by one statement.
+        """Returns the first `limit` related entities of each entity. Runs one statement.
 
         The result has no item for an entity without related entities.
         """
@@ -30,7 +30,7 @@ class LinkReader(Protocol):
     def pairs(
         self, association: Association, *, after: tuple[int, int], limit: int
     ) -> Sequence[tuple[int, int]]:
-        """The first `limit` pairs after a pair, by the id of the source, then of the target.
+        """Returns the first `limit` pairs after a pair, by source id, then by target id.
 
         The pair itself need not exist: (0, 0) is before all pairs.
         """
@@ -81,4 +81,4 @@ class Links(Protocol):
         """
 
     def first(self, source_ids: Collection[int], *, limit: int) -> Mapping[int, "LinkedEntities"]:
-        """The related entities, including what the unit has changed; see LinkReader."""
+        """Returns the related entities, including what the unit has changed. See LinkReader."""

@@ -31,7 +31,7 @@ class Repository(Protocol[N_contra, E]):
         """Returns the entities that have one of the values of the unique attribute, by key."""
 
     def ids_by_keys(self, unique: UniqueKey, keys: Collection[Any]) -> Mapping[Any, int]:
-        """The ids of the entities that have one of the keys, by key. Takes one statement.
+        """Returns the ids of the entities that have one of the keys, by key. Runs one statement.
 
         `keys` are results of `unique.key_of`.
         """
@@ -40,7 +40,10 @@ class Repository(Protocol[N_contra, E]):
         """Returns the entity. Raises the NotFound error of the type if it does not exist."""
 
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
-        """Those of the entities that exist, by ascending id. One statement for up to 25,000 ids."""
+        """Returns the entities that exist, by ascending id.
+
+        Runs one statement for up to 25,000 ids.
+        """
 
     def page(self, search: Search) -> Page[E]:
         """Returns the part of the list that the search selects, with the changes of the unit.
@@ -69,7 +72,10 @@ class Reader(Protocol[E]):
         """Returns the entity. Raises the NotFound error of the type if it does not exist."""
 
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
-        """Those of the entities that exist, by ascending id. One statement for up to 25,000 ids."""
+        """Returns the entities that exist, by ascending id.
+
+        Runs one statement for up to 25,000 ids.
+        """
 
     def page(self, search: Search) -> Page[E]:
         """Returns the part of the list that the search selects."""

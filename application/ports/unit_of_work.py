@@ -86,7 +86,7 @@ class UnitOfWork(Protocol):
         """Returns the repository of a type. Creates it when it is first used."""
 
     def links(self, relationship: ToMany) -> Links:
-        """The pairs of the relationship's association. It is created when it is first used."""
+        """Returns the pairs of the relationship's association, which are created on first use."""
 
     @property
     def link_count(self) -> "LinkCount":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def association_commands(association: "Association") -> click.Group:
-    """The command group of an association."""
+    """Returns the command group of an association."""
     group = click.Group(
         association.name,
         help=f"Import and export {association.name}: which {association.target.name} are in which "
@@ -31,12 +31,12 @@ def association_commands(association: "Association") -> click.Group:
 
 
 def _nouns(association: "Association") -> tuple[str, str]:
-    """The names of the columns."""
+    """Returns the names of the columns."""
     return association.source.not_found.noun, association.target.not_found.noun
 
 
 def _columns_of(association: "Association") -> str:
-    """The columns with their content, such as "group (a name) and user (an email)"."""
+    """Returns the columns with their content, such as "group (a name) and user (an email)"."""
     source, target = (
         f"{each.not_found.noun} (its {each.unique[0].attribute})"
         for each in (association.source, association.target)

@@ -341,7 +341,10 @@ class _Commands:
         return attributes
 
     def _references(self, services: "Services", options: dict[str, Any]) -> dict[str, int | None]:
-        """The ids of references that the options set. Raises NotFound."""
+        """Returns the ids of references that the options set.
+
+        Raises NotFound if an entity does not exist.
+        """
         values = {
             name.removeprefix(_NULL): None if name.startswith(_NULL) else value
             for name, value in options.items()

@@ -72,7 +72,7 @@ class ListOptions:
 
 
 def _columns(resource: "Resource") -> list[str]:
-    """The names of all columns of a table."""
+    """Returns the names of all columns of a table."""
     return ["id", *resource.attributes, *resource.references]
 
 
@@ -151,11 +151,11 @@ def filter_option(text: str, resource: "Callable[[], Resource]") -> Callable[[An
 
 
 _OPENING: Final = re.compile(r"(?:or\[[a-z0-9.]+\]\[)?(?:not(\[|\]\[))?")
-"""What precedes the name of a filter: an alternative, a negation, or both."""
+"""The prefix of the name of a filter: an alternative, a negation, or both."""
 
 
 def _complete_filter(resource: "Resource", incomplete: str) -> list[str]:
-    """The filters that begin with the text: attributes, relationships, and their attributes."""
+    """Returns the filters that begin with the text, by attributes and by relationships."""
     from entrypoints.cli.services import catalog
 
     all_resources = catalog()

@@ -27,7 +27,7 @@ _MAX_PRINTED: Final = 20
 
 
 def reference_options(resource: "RegisteredResource", null: str) -> Iterator[Any]:
-    """The options that set the references of a resource, and those that set them to null.
+    """Yields the options that set the references of a resource or clear them.
 
     `null` precedes the name of the reference in the parameter of the latter.
     """
@@ -49,14 +49,17 @@ def reference_options(resource: "RegisteredResource", null: str) -> Iterator[Any
 
 
 def key_of(entity_type: Any) -> str:
-    """The name of an argument that is an id or a unique value, such as ID_OR_EMAIL."""
+    """Returns the name of an argument that is an id or a unique value, such as ID_OR_EMAIL."""
     return "_OR_".join(["ID", *(each.attribute.upper() for each in entity_type.unique[:1])])
 
 
 def reference_ids(
     services: "Services", references: "tuple[ToOne, ...]", values: Mapping[str, Any]
 ) -> dict[str, int | None]:
-    """The ids that the options name. None is null. Raises NotFound if an entity does not exist."""
+    """Returns the ids that the options name, or None for null.
+
+    Raises NotFound if an entity does not exist.
+    """
     return {
         each.name: None if value is None else services.by_type(each.target.name).find(value).id
         for each in references
@@ -68,7 +71,7 @@ _ABSENT: Final = object()
 
 
 def relationship_commands(resource: "RegisteredResource") -> Iterator[click.Command]:
-    """The commands of the to-many relationships of a resource."""
+    """Yields the commands of the to-many relationships of a resource."""
     from application.relationships import ToMany
 
     of_type = catalog().relationships[resource.type.name].values()

@@ -144,7 +144,7 @@ class Services:
         return self.history.page(entity_id, about, self.principal).total or 0
 
     def find(self, text: str) -> Any:
-        """The entity with this id, or with this value of its unique attribute.
+        """Returns the entity with this id, or with this value of its unique attribute.
 
         A text that consists of digits is an id. Raises NotFound if there is no such entity.
         """
@@ -237,7 +237,7 @@ class PairServices:
 
 @contextmanager
 def open_pairs(association: "Association", *, one_request: bool) -> Iterator[PairServices]:
-    """The use cases of an association. With `one_request`, the deadline of a request applies.
+    """Yields the use cases of an association. `one_request` applies the deadline of a request.
 
     Raises BadSetting if a setting is invalid.
     """
@@ -252,7 +252,7 @@ def open_pairs(association: "Association", *, one_request: bool) -> Iterator[Pai
 
 
 def catalog() -> "Catalog":
-    """The declarations of all resources. Needs no database."""
+    """Returns the declarations of all resources, without a database."""
     from entrypoints import resources
 
     return resources.make_catalog(resources.RESOURCES)

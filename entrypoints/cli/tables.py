@@ -115,7 +115,7 @@ def show_texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _kinds(resource: "Resource") -> "dict[str, Kind]":
-    """The id, the attributes and the ids in references, with their kinds."""
+    """Returns the id, the attributes and the ids in references, with their kinds."""
     attributes = {name: each.field for name, each in resource.attributes.items()}
     return {"id": resource.id, **attributes, **dict.fromkeys(resource.references, resource.id)}
 

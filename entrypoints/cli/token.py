@@ -97,7 +97,7 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
 
 
 def _complete_scope(incomplete: str) -> list[str]:
-    """The scopes of the resources that begin with the text, also after a space."""
+    """Returns the scopes of the resources that begin with the text, also after a space."""
     from entrypoints.resources import RESOURCES
 
     before, space, last = incomplete.rpartition(" ")
@@ -110,7 +110,7 @@ def _complete_scope(incomplete: str) -> list[str]:
 
 
 def _permissions(personal: frozenset[str]) -> tuple[str, ...]:
-    """What scopes permit. Only resources with personal attributes can be erased."""
+    """Returns the permissions of scopes. Only resources with personal attributes can be erased."""
     return ("read", "write", "erase") if personal else ("read", "write")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def source_options(command: Any) -> Any:
-    """Add the argument FILE of an import, and the options that say how to read it."""
+    """Add the argument FILE of an import, and the options that describe its format."""
     for option in reversed(
         (
             click.argument("file", type=click.Path(allow_dash=True, dir_okay=False)),
@@ -252,7 +252,7 @@ def _bad_column(message: str) -> click.BadParameter:
 
 
 def file_declaration(resource: "RegisteredResource") -> "Resource":
-    """The declaration of the resource in files: its references are attributes."""
+    """Returns the declaration of the resource in files, with its references as attributes."""
     from adapters.resources.file_columns import with_references
 
     return with_references(resource.declaration, catalog())
@@ -286,7 +286,10 @@ def open_source(
     columns: tuple[str, ...],
     ignore_unknown: bool,
 ) -> FileSource:
-    """The file that the options of `source_options` describe. Raises UsageError."""
+    """Returns the file that the options of `source_options` describe.
+
+    Raises UsageError if the options cannot be combined.
+    """
     from adapters.resources.files import ReadOptions
 
     file_format = files.format_of(file, file_format, reading=True)
@@ -443,7 +446,10 @@ def _print_summary(summary: "ImportSummary", options: "ImportOptions", *, as_jso
 
 
 def check_target(file: str, file_format: str | None, bom: bool, for_spreadsheets: bool) -> str:
-    """The format of the file to write. Raises UsageError if the options cannot be combined."""
+    """Returns the format of the file to write.
+
+    Raises UsageError if the options cannot be combined.
+    """
     file_format = files.format_of(file, file_format)
     for option, chosen in (("--bom", bom), ("--for-spreadsheets", for_spreadsheets)):
         if chosen and file_format != "csv":

@@ -296,7 +296,7 @@ class OpenApi:
         }
 
     def _relationship_paths(self, resource: Resource, relationship: Relationship) -> dict[str, Any]:
-        """The URLs of a relationship: the related resources, and the relationship itself."""
+        """Returns the URLs of the related resources and of the relationship itself."""
         url = f"{PREFIX}/{resource.type}/{{id}}"
         is_many = isinstance(relationship, ToMany)
         related, linkage = (self._to_many if is_many else self._to_one)(resource, relationship)
@@ -359,7 +359,7 @@ class OpenApi:
             return {
                 "parameters": [*sets, included, IF_NONE_MATCH, IF_MATCH],
                 "responses": {
-                    "200": self._content("As it stands.", schema, headers=_ETAG),
+                    "200": self._content("The current value.", schema, headers=_ETAG),
                     **_NOT_MODIFIED,
                     **_error_responses(400, 404, 406, 412, 415, 503),
                 },
@@ -393,11 +393,11 @@ class OpenApi:
         linked_by: Relationship | None = None,
         schema: str | None = None,
     ) -> dict[str, Any]:
-        """How a page of resources is asked for, and answered."""
+        """Returns the parameters and the responses of a request for a page of resources."""
         page = schema or f"{resource.type.capitalize()}Page"
-        asked = list_parameters(resource, self._catalog, linked_by)
+        parameters = list_parameters(resource, self._catalog, linked_by)
         return {
-            "parameters": [*asked, IF_NONE_MATCH, IF_MATCH],
+            "parameters": [*parameters, IF_NONE_MATCH, IF_MATCH],
             "responses": {
                 "200": self._content("A page.", page, headers=_ETAG),
                 **_NOT_MODIFIED,

@@ -58,7 +58,7 @@ def examples(resource: Resource) -> dict[str, Any]:
 
 
 def _linkage(resource: Resource) -> dict[str, Any]:
-    """Of the documents of relationships whose data names the resource."""
+    """Returns examples of relationship documents whose data identifies the resource."""
     name, url = resource.type.capitalize(), f"{PREFIX}/{resource.type}/1"
     page = {"first": url, "prev": None, "next": None}
     links = {"self": url, "related": url, "describedby": _DESCRIBED}

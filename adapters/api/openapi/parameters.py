@@ -89,7 +89,7 @@ def include(
     sources: int = 1,
     relationship: Relationship | None = None,
 ) -> dict[str, Any]:
-    """The parameter that includes related resources.
+    """Returns the parameter that includes related resources.
 
     `sources` is the number of resources that the paths start from. On a relationship URL, the paths
     begin with the `relationship`.
@@ -129,7 +129,7 @@ def fields(resource: Resource) -> dict[str, Any]:
 
 
 def fieldsets(resource: Resource, catalog: Catalog) -> list[dict[str, Any]]:
-    """The parameters that select the fields of all types that a document can contain."""
+    """Returns the parameters that select the fields of all types that a document can contain."""
     return [fields(each) for each in catalog.reachable(resource).values()]
 
 
@@ -149,7 +149,7 @@ def _values(attribute: Attribute, op: Op) -> dict[str, Any]:
 
 
 def _filters(attribute: Attribute, path: str = "") -> Iterator[dict[str, Any]]:
-    """The filters of an attribute; `path` leads to the related resources that have it."""
+    """Yields the filters of an attribute. `path` leads to the related resources that have it."""
     name = f"filter[{path}{attribute.name}]"
     any_of = (
         "Equal to any of the values, separated by commas. "
@@ -162,21 +162,25 @@ def _filters(attribute: Attribute, path: str = "") -> Iterator[dict[str, Any]]:
             compared = f"Compares by {op.value}."
             yield _query(f"{name}[{op.value}]", _values(attribute, op), compared)
     if attribute.field.allow_none:
-        yield _query(f"{name}[{NULL}]", _FLAG, "Whether it is null.")
+        yield _query(
+            f"{name}[{NULL}]",
+            _FLAG,
+            "With true, matches null. With false, matches all other values.",
+        )
 
 
 _FLAG: Final = {"type": "string", "enum": ["true", "false"]}
 
 
 def _relationship_filters(relationship: Relationship, catalog: Catalog) -> Iterator[dict[str, Any]]:
-    """The filters of a relationship and of the attributes of the related resources."""
+    """Yields the filters of a relationship and of the attributes of the related resources."""
     name, target = relationship.name, catalog.target(relationship)
     ids = replace(target.filterable["id"], name=name)
     accepted = {f"filter[{name}]", *(f"filter[{name}][{op}]" for op in _RELATED_BY)}
     for each in _filters(ids):
         if each["name"] in accepted:
             yield {**each, "description": f"The ids of related resources. {each['description']}"}
-    text = "Whether there is no related resource."
+    text = "With true, matches if there is no related resource. With false, if there is one."
     yield _query(f"filter[{name}][{EMPTY}]", _FLAG, text)
     for attribute in target.filterable.values():
         yield from _filters(attribute, f"{name}.")
@@ -186,7 +190,7 @@ _RELATED_BY: Final = ("eq", "ne", "in")
 
 
 def _combined() -> Iterator[dict[str, Any]]:
-    """The filters that negate others, and that form alternatives of them."""
+    """Yields the filters that negate other filters or combine them as alternatives."""
     part = r"\[[^\[\]]+\]"
     name = "[a-z0-9]{1,8}"
     alternative = rf"\[(?:{name}\.)?{name}\]"
@@ -232,7 +236,7 @@ def list_parameters(
     catalog: Catalog = NO_RELATIONSHIPS,
     linked_by: Relationship | None = None,
 ) -> list[dict[str, Any]]:
-    """The parameters that a collection takes; on the URL of a relationship, with `linked_by`."""
+    """Returns the parameters that a collection accepts, or with `linked_by` a relationship URL."""
     cursor = {
         "type": "string",
         "pattern": f"^{CURSOR}$",

@@ -24,12 +24,12 @@ def reference(name: str) -> dict[str, str]:
 
 
 def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
-    """The schema of objects with these members."""
+    """Returns the schema of objects with these members."""
     return {"type": "object", "required": required, "properties": properties}
 
 
 def identifier_schemas(resource: Resource) -> dict[str, Any]:
-    """The schemas of identifiers of the resource, and of documents of them, by their names."""
+    """Returns the schemas of identifiers of the resource and of their documents, by name."""
     name = resource.type.capitalize()
     kind = {"type": "string", "const": resource.type}
     one: dict[str, Any] = reference(f"{name}Identifier")
@@ -45,18 +45,18 @@ def identifier_schemas(resource: Resource) -> dict[str, Any]:
 
 
 def relationship_links(*more: str) -> dict[str, Any]:
-    """The schema of the links of a relationship."""
+    """Returns the schema of the links of a relationship."""
     links = {"self": _LINK, "related": _LINK, **dict.fromkeys(more, _PAGE_LINK)}
     return object_of(["self", "related"], **links)
 
 
 def relationships_schema(resource: Resource) -> dict[str, Any]:
-    """The schema of the relationships of a resource that is read."""
+    """Returns the schema of the relationships of a resource that is read."""
     members = {name: _read(each) for name, each in resource.relationships.items()}
     return {
         **object_of([*members], **members),
         "description": f"Lacks the relationships that `fields[{resource.type}]` leaves out. "
-        "A list has `data` only if `include` asks for it: the first "
+        "A list has `data` only if `include` names it: the first "
         f"{LINKED_AT_MOST} identifiers.",
     }
 
@@ -74,7 +74,7 @@ def _read(relationship: RelationshipField) -> dict[str, Any]:
 
 
 def sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, Any]:
-    """The schema of the relationships of a resource that is sent. `lids`: in operations."""
+    """Returns the schema of the relationships of a resource that is sent. `lids`: in operations."""
     members = {name: _sent(each, lids) for name, each in resource.relationships.items()}
     closed = {"patternProperties": {"^@": True}, "additionalProperties": False}
     return {"type": "object", "properties": members, **closed}
@@ -92,7 +92,7 @@ def _sent(relationship: RelationshipField, lids: bool) -> dict[str, Any]:
 
 
 def linkage_schema(relationship: RelationshipField, *, lids: bool = False) -> dict[str, Any]:
-    """The schema of the data of a relationship that is sent."""
+    """Returns the schema of the data of a relationship that is sent."""
     name = relationship.type.capitalize()
     one = reference(f"{name}IdentifierOrLid" if lids else f"{name}Identifier")
     if relationship.is_many:
@@ -103,7 +103,7 @@ def linkage_schema(relationship: RelationshipField, *, lids: bool = False) -> di
 def operation_schemas_of(
     resource: Resource, ref: dict[str, Any], href: dict[str, Any], version: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The schemas of the operations on the relationships of a resource.
+    """Yields the schemas of the operations on the relationships of a resource.
 
     `ref`, `href` and `version` are the schemas of the members of an operation.
     """
@@ -120,7 +120,7 @@ def operation_schemas_of(
 
 
 def example_relationships(resource: Resource, url: str) -> dict[str, Any]:
-    """The relationships of an example of a resource at a URL."""
+    """Returns the relationships of an example of a resource at a URL."""
     found = {}
     for name, relationship in resource.relationships.items():
         links = {"self": f"{url}/relationships/{name}", "related": f"{url}/{name}"}
@@ -131,7 +131,7 @@ def example_relationships(resource: Resource, url: str) -> dict[str, Any]:
 def include_pattern(
     relationships: Mapping[str, Relationship], catalog: Catalog, sources: int, *, linked: bool
 ) -> str:
-    """The pattern of the values of `include`.
+    """Returns the pattern of the values of `include`.
 
     `sources` is the default page size, or 1. `linked`: the paths begin with the relationship of the
     URL, which leads to `sources` resources.
@@ -153,7 +153,7 @@ def _paths(
     *,
     is_first: bool = False,
 ) -> Iterator[str]:
-    """The paths that include few enough resources by themselves."""
+    """Yields the paths that include few enough resources by themselves."""
     for name, relationship in relationships.items():
         is_many = isinstance(relationship, ToMany) and not is_first
         reached = sources * (LINKED_AT_MOST if is_many else 1)
@@ -167,9 +167,9 @@ def _paths(
 
 
 def included_schema(resources: Iterable[Resource]) -> dict[str, Any]:
-    """The schema of the included resources."""
+    """Returns the schema of the included resources."""
     return {
         "type": "array",
         "items": {"anyOf": [reference(each.type.capitalize()) for each in resources]},
-        "description": "The resources that `include` asks for.",
+        "description": "The resources that `include` selects.",
     }

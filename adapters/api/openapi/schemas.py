@@ -179,7 +179,7 @@ def _sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, 
 
 
 def _linkage_documents(resource: Resource) -> dict[str, Any]:
-    """The schemas of both kinds of relationship documents whose data names the resource."""
+    """Returns the schemas of both kinds of documents of relationships to the resource."""
     name = resource.type.capitalize()
     one = reference(f"{name}Identifier")
     item = {
@@ -246,7 +246,7 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
 
 
 def operation_schemas(resources: Sequence[Resource]) -> dict[str, Any]:
-    """The schemas of the atomic extension's documents, by their names."""
+    """Returns the schemas of the atomic extension's documents, by name."""
     operations = [operation for resource in resources for operation in _operations(resource)]
     data = {"anyOf": [reference(resource.type.capitalize()) for resource in resources]}
     result = {

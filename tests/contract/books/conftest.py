@@ -51,8 +51,17 @@ def container_of(url: str) -> Container:
 
 def empty(container: Container) -> None:
     with container.engine().connect() as connection:
-        for table in ("books", "users", "events", "answers", "answer_totals"):
-            connection.exec_driver_sql(f"DELETE FROM {table}")
+        quote = connection.dialect.identifier_preparer.quote
+        for table in (
+            "books",
+            "memberships",
+            "groups",
+            "users",
+            "events",
+            "answers",
+            "answer_totals",
+        ):
+            connection.exec_driver_sql(f"DELETE FROM {quote(table)}")
 
 
 @pytest.fixture(params=["memory", *SQL])

@@ -1,5 +1,7 @@
-"""What searches of related entities read, on each database: as much for a large group as for a
-small one, at any depth."""
+"""Searches of related entities read as much for a large group as for a small one, at any depth.
+
+The tests measure this on each database.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,8 +102,10 @@ def fill(engine: Engine) -> None:
 
 
 class Work:
-    """What statements cost: the steps of SQLite, the buffers of PostgreSQL, the rows that MariaDB
-    reads. `count` is the number of statements."""
+    """The cost of statements: SQLite's steps, PostgreSQL's buffers, or the rows that MariaDB reads.
+
+    `count` is the number of statements.
+    """
 
     amount = 0.0
     count = 0

@@ -114,7 +114,10 @@ def _without_id(user: User | None) -> Any:
 def test_databases_return_the_same_users_as_memory(engines, kind, new_users, data) -> None:
     engine: Engine = engines(kind)
     with engine.connect() as connection:
-        connection.exec_driver_sql("DELETE FROM users")
+        for table in ("memberships", "groups", "users"):
+            connection.exec_driver_sql(
+                f"DELETE FROM {connection.dialect.identifier_preparer.quote(table)}"
+            )
     memory, database = MemoryStore(lambda: NOON), SqlStore(engine, lambda: NOON, [USERS_TABLE])
     expected_users = _filled(memory.begin, new_users)
     users = _filled(database.begin, new_users)

@@ -39,7 +39,10 @@ USERS, GROUPS = 7, 5
 
 @dataclass(frozen=True)
 class World:
-    """Users by number with name and activity, groups with description and owner, and pairs."""
+    """Users with name and activity, groups with description and owner, and pairs.
+
+    The numbers of owners and pairs are positions in `users` and `groups`.
+    """
 
     users: tuple[tuple[str, bool], ...]
     groups: tuple[tuple[str | None, int | None], ...]
@@ -180,7 +183,7 @@ class Model:
         return sorted(matching, key=cmp_to_key(compare))
 
     def with_ids(self, test: Any, entities: list[Any]) -> Any:
-        """The test with ids of entities in the place of numbers; the last number is no entity."""
+        """Returns the test with ids instead of numbers. The last number has no entity."""
         if isinstance(test, Not):
             return Not(self.with_ids(test.test, entities))
         if isinstance(test, AnyOf):
@@ -216,7 +219,7 @@ def compares(test: Condition, value: Any) -> bool:
 
 
 def walked(reader: Reader[Any], search: Search, *, backward: bool) -> list[int]:
-    """All ids, by pages with cursors."""
+    """Returns all ids, by pages with cursors."""
     found: list[int] = []
     end = None
     for _ in range(20):

@@ -27,7 +27,7 @@ MEMBERS, GROUPS = MEMBERSHIPS.ends
 
 
 def at_once(works: Sequence[Callable[[], object]]) -> list[object]:
-    """What each call returned or raised. All calls begin together."""
+    """Returns the result or the error of each call. All calls begin together."""
     start = Barrier(len(works))
 
     def one(work: Callable[[], object]) -> object:
@@ -47,7 +47,7 @@ def people(related: Any, count: int) -> list[int]:
 
 
 def pairs_by_events(related: Any, relationship: str, subject_type: str) -> Counter[tuple[int, int]]:
-    """How often each pair was added more often than it was removed, by the events of one side."""
+    """Returns the number of additions minus removals of each pair, by the events of one side."""
     pairs: Counter[tuple[int, int]] = Counter()
     for action, kind, subject, changes in related.recorded():
         if action == "related" and kind == subject_type:
@@ -59,7 +59,7 @@ def pairs_by_events(related: Any, relationship: str, subject_type: str) -> Count
 
 
 def test_events_equal_the_actual_changes(related: Any) -> None:
-    """Whatever happens at once, the events of both sides lead to what is stored."""
+    """After any concurrent changes, the events of both sides lead to the stored pairs."""
     users = people(related, 6)
     groups = [related.group(f"g{number}") for number in range(3)]
 
@@ -102,7 +102,7 @@ def test_concurrent_additions_to_one_group_are_all_done(related: Any) -> None:
     assert related.member_ids(group) == users
 
 
-def test_of_concurrent_additions_of_one_member_one_is_a_change(related: Any) -> None:
+def test_one_of_many_concurrent_additions_of_a_member_is_a_change(related: Any) -> None:
     (user,) = people(related, 1)
     group = related.group("Staff")
     outcomes = at_once([lambda: related.members.add(group, [user], NOBODY)] * THREADS)
@@ -113,7 +113,7 @@ def test_of_concurrent_additions_of_one_member_one_is_a_change(related: Any) -> 
 
 
 @pytest.mark.parametrize("size", [0, 3])
-def test_of_concurrent_replacements_of_the_same_list_one_succeeds(related: Any, size: int) -> None:
+def test_one_of_many_concurrent_replacements_of_a_list_succeeds(related: Any, size: int) -> None:
     users = people(related, size + THREADS)
     group = related.group("Staff", members=users[:size])
     expected = {fingerprint(users[:size])}
@@ -204,7 +204,7 @@ def test_additions_to_one_group_do_not_wait_for_each_other(related: Any) -> None
     assert related.member_ids(group) == users
 
 
-def test_an_entity_that_was_deleted_meanwhile_is_no_internal_error(related: Any) -> None:
+def test_an_entity_that_was_deleted_meanwhile_is_a_conflict(related: Any) -> None:
     """The store reports a conflict, after which a unit runs again."""
     (user,) = people(related, 1)
     group = related.group("Staff")

@@ -261,9 +261,9 @@ def test_pairs_are_read_in_order_after_a_pair(related: Any, people: Sequence[int
 
 
 def test_ids_are_found_by_keys(related: Any, people: Sequence[int]) -> None:
-    staff, fur = related.group("Sta\ufb00"), related.group("'F\u00fcr' \\ \"alle\"")
+    staff, fur = related.group("Sta\ufb00"), related.group("'F\u00fcr' \\ \"jeden\"")
     (unique,) = GROUP_TYPE.unique
-    keys = [unique.key_of(each) for each in ("STAFF", "'F\u00dcR' \\ \"ALLE\"", "Nobody")]
+    keys = [unique.key_of(each) for each in ("STAFF", "'F\u00dcR' \\ \"JEDEN\"", "Nobody")]
     for for_update in (False, True):
         with related.begin(NOBODY, for_update=for_update) as work:
             found = work.repository(GROUP_TYPE).ids_by_keys(unique, keys)

@@ -310,7 +310,7 @@ def test_data_is_the_complete_new_value(client: FlaskClient) -> None:
     "value", [{"links": {"self": "/x"}}, {"meta": {}}, {"links": {}, "meta": {}}]
 )
 @pytest.mark.parametrize("place", ["attributes", "relationships"])
-def test_what_has_no_data_is_left_unchanged(
+def test_a_relationship_without_data_is_left_unchanged(
     client: FlaskClient, name: str, value: Any, place: str
 ) -> None:
     before = client.get(f"{GROUPS}/1?include=members").json["data"]
@@ -326,7 +326,7 @@ def test_what_has_no_data_is_left_unchanged(
 
 @pytest.mark.parametrize("value", [None, [], "1", {"data": []}, {"links": {}, "data": None}])
 @pytest.mark.parametrize("name", ["members", "owner"])
-def test_a_relationship_is_no_attribute(client: FlaskClient, name: str, value: Any) -> None:
+def test_a_relationship_is_not_an_attribute(client: FlaskClient, name: str, value: Any) -> None:
     response = client.patch(f"{GROUPS}/1", json=body(attributes={name: value}))
     assert response.problems == [("422", "unknown_attribute", f"/data/attributes/{name}")]
 

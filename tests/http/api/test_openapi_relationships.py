@@ -1,4 +1,4 @@
-"""What /openapi.json says of relationships is so."""
+"""/openapi.json describes relationships correctly."""
 
 from collections.abc import Callable
 from typing import Any

@@ -130,7 +130,7 @@ def test_a_request_needs_all_scopes_of_its_row(
         ("POST", USERS, {"data": {**in_user("POST")["data"], "attributes": []}}),
     ],
 )
-def test_what_is_malformed_is_reported_before_scopes(
+def test_malformed_requests_are_reported_before_scopes(
     guarded: FlaskClient, method: str, url: str, document: Any
 ) -> None:
     others = ("groups:read",) if url.startswith(GROUPS) else ()

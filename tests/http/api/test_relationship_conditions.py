@@ -43,7 +43,7 @@ def test_a_whole_list_can_be_changed_as_it_was_read(
 @pytest.mark.parametrize(
     "query", ["?page[size]=1", "?filter[id][ge]=1", "?page[number]=2&page[size]=1"]
 )
-def test_a_part_of_the_list_is_no_condition(client: FlaskClient, query: str) -> None:
+def test_the_etag_of_a_part_of_the_list_never_matches(client: FlaskClient, query: str) -> None:
     etag = client.get(f"{MEMBERS}{query}").headers["ETag"]
     assert change(client, "PATCH", etag).problems == [("412", "precondition_failed", None)]
 
@@ -58,7 +58,7 @@ def test_a_part_of_the_list_is_no_condition(client: FlaskClient, query: str) -> 
         OWNER,
     ],
 )
-def test_an_etag_of_another_url_is_no_condition(client: FlaskClient, url: str) -> None:
+def test_an_etag_of_another_url_never_matches(client: FlaskClient, url: str) -> None:
     etag = client.get(url).headers["ETag"]
     assert change(client, "PATCH", etag).status_code == 412
     assert change(client, "PATCH", f"W/{etag}").status_code == 412
@@ -92,7 +92,7 @@ def test_an_unwanted_list_is_not_changed(client: FlaskClient) -> None:
     assert client.post(MEMBERS, json={"data": users(3)}, headers=other).status_code == 204
 
 
-def test_what_does_not_exist_is_reported_before_conditions(client: FlaskClient) -> None:
+def test_missing_related_resources_are_reported_before_conditions(client: FlaskClient) -> None:
     response = change(client, "POST", '"x"', 99)
     assert response.problems == [("404", "related_not_found", "/data/0/id")]
 

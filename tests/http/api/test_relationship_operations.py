@@ -76,7 +76,7 @@ def test_a_to_one_relationship_is_changed(client: FlaskClient) -> None:
     assert response.problems == [("412", "stale_version", f"{AT}/meta/version")]
 
 
-def test_what_an_operation_creates_is_related_by_its_lid(client: FlaskClient) -> None:
+def test_a_created_resource_is_related_by_its_lid(client: FlaskClient) -> None:
     ann = {"email": "ann@example.org", "name": "Ann"}
     lid = {"type": "users", "lid": "ann"}
     group = {
@@ -198,7 +198,7 @@ def test_operations_on_relationships_are_checked(
     assert (ids(client), client.get(OWNER).json["data"]) == (["1", "2"], users(3)[0])
 
 
-def test_what_does_not_exist_can_be_removed(client: FlaskClient) -> None:
+def test_missing_resources_can_be_removed(client: FlaskClient) -> None:
     assert perform(client, members("remove", users(1, 99, "x"))).status_code == 200
     assert ids(client) == ["2"]
 

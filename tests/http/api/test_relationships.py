@@ -270,7 +270,7 @@ def test_a_thousand_identifiers_are_accepted_however_often_they_occur(
     assert ids(client) == []
 
 
-def test_what_json_api_does_not_define_is_ignored(client: FlaskClient) -> None:
+def test_undefined_members_are_ignored(client: FlaskClient) -> None:
     data = [{**users(3)[0], "meta": {"a": 1}, "attributes": 5, "@x": 1, "lid": "y"}]
     assert client.post(MEMBERS, json={"data": data, "x": 1, "meta": {}}).status_code == 204
     assert ids(client) == ["1", "2", "3"]
@@ -286,7 +286,7 @@ def test_each_related_resource_must_exist(client: FlaskClient, method: str) -> N
     assert ids(client) == ["1", "2"]
 
 
-def test_what_does_not_exist_is_not_related_after_a_deletion(client: FlaskClient) -> None:
+def test_missing_resources_are_not_related_after_a_deletion(client: FlaskClient) -> None:
     response = client.delete(MEMBERS, json={"data": users(1, 99, "x", 2**70)})
     assert response.status_code == 204
     assert ids(client) == ["2"]
