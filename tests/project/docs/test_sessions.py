@@ -28,6 +28,7 @@ PAGES = (
     "docs/pages",
     "docs/changes",
     "docs/history",
+    "docs/groups",
     "docs/bulk",
     "docs/operations/databases",
     "docs/operations/backups",
