@@ -60,7 +60,7 @@ class ResponseHeaders:
             headers.append(_POLICY)
         if self._origins:
             headers += self._cors(environ, headers)
-            if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            if _is_preflight(environ):
                 headers += self._preflight
                 return
         headers += self._always
@@ -70,7 +70,7 @@ class ResponseHeaders:
         if origin is None or not ({origin, ANYONE} & self._origins):
             return []
         allowed = ("Access-Control-Allow-Origin", ANYONE if ANYONE in self._origins else origin)
-        if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
+        if not _is_preflight(environ):
             return [allowed, ("Access-Control-Expose-Headers", _EXPOSED)]
         methods = next((value for name, value in headers if name == "Allow"), "")
         requested = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
@@ -82,10 +82,18 @@ class ResponseHeaders:
         ]
 
 
+def _is_preflight(environ: "WSGIEnvironment") -> bool:
+    """Returns True for a CORS preflight: only OPTIONS is one (Fetch, section 3.3.2)."""
+    return (
+        environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+    )
+
+
 @lru_cache(64)
 def _allowed_headers(requested: str) -> str:
     known = set(_ALLOWED.lower().split(", "))
-    names = [name.strip(" \t") for name in requested.split(",", _MOST_REQUESTED)]
+    parts = requested.split(",", _MOST_REQUESTED)[:_MOST_REQUESTED]
+    names = [name.strip(" \t") for name in parts]
     valid = dict.fromkeys(name for name in names if _NAME.fullmatch(name))
     return ", ".join((_ALLOWED, *(name for name in valid if name.lower() not in known)))
 

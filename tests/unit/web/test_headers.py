@@ -162,13 +162,20 @@ def test_a_preflight_allows_only_valid_header_names(service: Service, requested:
     assert allowed_headers(service(ROSTER_CORS_ORIGINS=APP), requested) == ALLOWED.split(", ")
 
 
-@pytest.mark.parametrize(("count", "added"), [(64, 64), (66, 64), (1000, 0)])
+@pytest.mark.parametrize(("count", "added"), [(64, 64), (65, 64), (66, 64), (1000, 0)])
 def test_a_preflight_allows_a_limited_number_of_additional_headers(
     service: Service, count: int, added: int
 ) -> None:
     names = [f"x{number}" for number in range(count)]
     allowed = allowed_headers(service(ROSTER_CORS_ORIGINS=APP), ",".join(names))
     assert allowed == [*ALLOWED.split(", "), *names[:added]]
+
+
+def test_only_an_options_request_is_a_preflight(service: Service) -> None:
+    headers = {**PREFLIGHT, "Origin": APP}
+    response = service(ROSTER_CORS_ORIGINS=APP).get("/api/v1/users", headers=headers)
+    assert response.headers["Access-Control-Expose-Headers"] == EXPOSED
+    assert "Access-Control-Allow-Methods" not in response.headers
 
 
 def test_a_preflight_of_another_origin_allows_nothing(service: Service) -> None:
