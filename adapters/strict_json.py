@@ -84,10 +84,12 @@ def _check_shape(text: bytes | bytearray, most: int, escapes: int) -> None:
     few = len(text) <= most or openings + text.count(b",") <= most
     if few and openings <= DEEPEST:
         return
-    bare, strings = _STRING.subn(b"", text, 2 * most + 1)  # a name and a value for each member
-    if strings <= 2 * most and _too_deep(bare, 2 * most):
+    # Each member has a name and a value. The document itself may also be a string.
+    most_strings = 2 * most + 1
+    bare, strings = _STRING.subn(b"", text, most_strings + 1)
+    if strings <= most_strings and _too_deep(bare, 2 * most):
         _fail("too_deep", f"The document is nested more than {DEEPEST} levels deep.")
-    if strings > 2 * most or _openings(bare) + bare.count(b",") > most:
+    if strings > most_strings or _openings(bare) + bare.count(b",") > most:
         _fail(
             "too_many_members", f"The document has more than {most} members and elements in total."
         )
