@@ -1,7 +1,7 @@
 """Compound documents: the identifiers and the resources that `include` selects
 (jsonapi.org/format/1.1/#document-compound-documents)."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from adapters.jsonapi.documents import (
     relationship_object,
 )
 from adapters.jsonapi.parameters import FieldSelection
+from application.entities import AnyType
 from application.inclusion import Included
 from application.ports import LinkedEntities
 from application.relationship_queries import related_to
@@ -58,14 +59,17 @@ class _Related(RelatedData):
         self._writer = writer
         self._included = included
         self._shown = shown
+        self._identifiers_by_type: dict[AnyType, Mapping[int, bytes]] = {}
         self._loaded: dict[str, list[tuple[str, set[int]]]] = {}
         for relationship, ids in included.loaded.items():
             of_type = self._loaded.setdefault(relationship.source.name, [])
             of_type.append((relationship.name, ids))
 
-    def loaded(self, resource_type: str, entity_id: int) -> frozenset[str]:
+    def loaded(self, resource_type: str, entity_ids: Sequence[int]) -> Sequence[frozenset[str]]:
         of_type = self._loaded.get(resource_type, ())
-        return frozenset(name for name, ids in of_type if entity_id in ids)
+        if all(ids.issuperset(entity_ids) for _, ids in of_type):  # so all are the same
+            return [frozenset(name for name, _ in of_type)] * len(entity_ids)
+        return [frozenset(name for name, ids in of_type if each in ids) for each in entity_ids]
 
     def linkage(self, resource_type: str, name: str, entity_id: int) -> tuple[bytes, str | None]:
         resource = self._writer.catalog.resources[resource_type]
@@ -73,9 +77,17 @@ class _Related(RelatedData):
         assert isinstance(relationship, ToMany)
         linked = self._included.linked(relationship, entity_id)
         assert linked is not None
-        texts = identifier_texts(relationship.target.name, [each.id for each in linked.entities])
-        data = b"[" + b",".join(texts) + b"]"
+        texts = self._identifiers(relationship.target)
+        data = b"[" + b",".join([texts[each.id] for each in linked.entities]) + b"]"
         return data, self._writer.next_page(relationship, entity_id, linked)
+
+    def _identifiers(self, entity_type: AnyType) -> Mapping[int, bytes]:
+        """Returns the identifiers of the included entities of a type, which are written once."""
+        if entity_type not in self._identifiers_by_type:
+            ids = [*self._included.entities[entity_type]]
+            texts = identifier_texts(entity_type.name, ids)
+            self._identifiers_by_type[entity_type] = dict(zip(ids, texts, strict=True))
+        return self._identifiers_by_type[entity_type]
 
     def included(self, primary: Container[tuple[str, int]]) -> list[bytes]:
         texts = []

@@ -29,8 +29,8 @@ _MAX_LAYOUTS: Final = 256
 class RelatedData(Protocol):
     """The related entities that were loaded for one document."""
 
-    def loaded(self, resource_type: str, entity_id: int) -> frozenset[str]:
-        """Returns the names of the to-many relationships whose identifiers are shown."""
+    def loaded(self, resource_type: str, entity_ids: Sequence[int]) -> Sequence[frozenset[str]]:
+        """Returns, for each entity, its to-many relationships whose identifiers are shown."""
 
     def linkage(self, resource_type: str, name: str, entity_id: int) -> tuple[bytes, str | None]:
         """Returns the JSON text of the first identifiers of a to-many relationship.
@@ -247,7 +247,7 @@ class DocumentWriter:
     ) -> list[bytes]:
         """Returns the JSON texts of resource objects, with their loaded identifiers."""
         in_page = cursors is not None
-        loaded = [related.loaded(self._type, each.id) for each in entities]
+        loaded = related.loaded(self._type, [each.id for each in entities])
         if len(distinct := set(loaded)) == 1:
             layout = self._layout(fields, distinct.pop(), in_page)
             return layout.listed(entities, cursors, related)
