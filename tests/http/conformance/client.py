@@ -145,7 +145,7 @@ class RelatedGroup(Group):
     """Resources of a group that are related to a resource, at a URL of the relationship."""
 
     def __init__(self, group: Group, url: str) -> None:
-        super().__init__(group._client, group.value, group.members)  # noqa: SLF001
+        super().__init__(group._client, group.value, group.members)
         self._collection = url
         self._query = {}
 

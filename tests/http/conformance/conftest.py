@@ -171,6 +171,7 @@ def each_kind_with_relationships(ends: list[End]) -> Iterator[tuple[str, httpx.R
         group = end.holders.group(0)
         in_group = {end.holders.resource.group: group.value}
         holder, empty = end.create(*related, **in_group), end.create(**in_group)
+        changed = end.url(end.create())
         kind = "a collection" if end.many else "one"
         send, get = end.holders.send, end.holders.get
         yield f"{what}: {kind} of identifiers", get(end.url(holder))
@@ -192,18 +193,18 @@ def each_kind_with_relationships(ends: list[End]) -> Iterator[tuple[str, httpx.R
             f"{what}: a creation with related resources",
             send("POST", f"{end.holders.resource.collection}?{included}", new),
         )
-        yield f"{what}: a replacement", send("PATCH", end.url(empty), end.document(*related))
-        yield f"{what}: no linkage", send("PATCH", end.url(empty), {})
-        yield f"{what}: malformed linkage", send("PATCH", end.url(empty), {"data": 5})
+        yield f"{what}: a replacement", send("PATCH", changed, end.document(*related))
+        yield f"{what}: no linkage", send("PATCH", changed, {})
+        yield f"{what}: malformed linkage", send("PATCH", changed, {"data": 5})
         yield (
             f"{what}: an unknown related resource",
-            send("PATCH", end.url(empty), end.document(end.others.deleted())),
+            send("PATCH", changed, end.document(end.others.deleted())),
         )
         yield f"{what}: an unknown path", get(f"{end.url(holder)}?include={end.name}.unknown")
         if end.many:
             both = {"data": identifiers(*related)}
-            yield f"{what}: an addition", send("POST", end.url(empty), both)
-            yield f"{what}: a removal", send("DELETE", end.url(empty), both)
+            yield f"{what}: an addition", send("POST", changed, both)
+            yield f"{what}: a removal", send("DELETE", changed, both)
             yield f"{what}: a collection by a page", get(f"{end.url(holder)}?page[size]=1")
         else:
-            yield f"{what}: an addition to one", send("POST", end.url(empty), {"data": []})
+            yield f"{what}: an addition to one", send("POST", changed, {"data": []})
