@@ -123,9 +123,10 @@ It fails if a sentence that binds servers has no passing test.
 It also writes this page, from \
 [`tests/http/conformance/sentences.toml`](../tests/http/conformance/sentences.toml).
 
-The tests need only a URL and the descriptions of a resource and of those related to it, such as \
-[`users.toml`](../tests/http/conformance/users.toml) and \
-[`groups.toml`](../tests/http/conformance/groups.toml), so they can check another server as well:
+The tests need only a URL and a description of one resource and of those related to it.
+For Roster, these are [`users.toml`](../tests/http/conformance/users.toml) and \
+[`groups.toml`](../tests/http/conformance/groups.toml).
+The tests can check another server as well:
 
 ```
 .venv/bin/python -m pytest tests/http/conformance --proof --server URL --resource FILE

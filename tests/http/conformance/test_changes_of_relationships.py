@@ -21,7 +21,7 @@ def patch(end: End, of: Json, relationship: Any, **attributes: Any) -> httpx.Res
 
 
 def some(end: End) -> list[Json]:
-    """As many new resources as the relationship can hold, at most two."""
+    """New resources for the relationship: one or two, depending on its kind."""
     return [end.others.create() for _ in range(2 if end.many else 1)]
 
 

@@ -32,7 +32,7 @@ def test_references_to_other_resources_are_relationships(ends: list[End]) -> Non
         assert other["id"] not in data["attributes"].values()
 
 
-def test_the_links_of_a_relationship_are_the_same_whatever_its_content(ends: list[End]) -> None:
+def test_the_links_of_a_relationship_do_not_change_with_its_content(ends: list[End]) -> None:
     for end in ends:
         others = [end.others.create(), end.others.create()]
         holder = end.create()
