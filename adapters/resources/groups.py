@@ -5,7 +5,7 @@ from typing import Final
 from marshmallow_jsonapi import Schema
 from marshmallow_jsonapi.fields import Relationship
 
-from adapters.jsonapi.kinds import Id, MultilineText, Text, Timestamp
+from adapters.jsonapi.kinds import Id, Text, Timestamp
 from adapters.jsonapi.resource import Resource
 from domain.groups import DESCRIPTION_LENGTH, GROUP_ATTRIBUTES, NAME_LENGTH
 
@@ -28,7 +28,7 @@ class GroupSchema(Schema):
         examples=["Staff"],
         description="Unique: letter case, width and normal form do not count. Stored as sent.",
     )
-    description = MultilineText(
+    description = Text(
         allow_none=True,
         searched=True,
         minLength=1,

@@ -108,6 +108,8 @@ class Group:
         self._client = client
         self.value = value
         self.members = list(members)
+        self._collection = client.resource.collection
+        self._query = {client.resource.group_filter: value}
 
     @property
     def ids(self) -> list[str]:
@@ -115,11 +117,11 @@ class Group:
 
     def url(self, **parameters: object) -> str:
         """The URL of their list. `page_size` is the parameter page[size]."""
-        query = {self._client.resource.group_filter: self.value}
+        query = dict(self._query)
         for name, value in parameters.items():
             family, _, member = name.partition("_")
             query[f"{family}[{member}]" if member else family] = str(value)
-        return f"{self._client.resource.collection}?{urlencode(query)}"
+        return f"{self._collection}?{urlencode(query)}"
 
     def get(self, **parameters: object) -> httpx.Response:
         return self._client.get(self.url(**parameters))
@@ -137,6 +139,15 @@ class Group:
             for item in self.document(page_size=len(self.members))["data"]
         }
         return [by_id[each] for each in self.ids]
+
+
+class RelatedGroup(Group):
+    """Resources of a group that are related to a resource, at a URL of the relationship."""
+
+    def __init__(self, group: Group, url: str) -> None:
+        super().__init__(group._client, group.value, group.members)
+        self._collection = url
+        self._query = {}
 
 
 def ids(document: Json) -> list[str]:

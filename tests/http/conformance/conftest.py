@@ -13,6 +13,7 @@ import pytest
 from conformance.client import CURSORS, JSONAPI, Client, numbered
 from conformance.description import Resource
 from conformance.proof import Proof
+from conformance.relationships import End, identifiers
 
 HERE = Path(__file__).parent
 DATABASES = ("SQLite", "PostgreSQL")
@@ -77,9 +78,29 @@ def client(http: httpx.Client, resource: Resource) -> Client:
 
 
 @pytest.fixture(scope="session")
-def responses(client: Client) -> Mapping[str, httpx.Response]:
+def ends(request: pytest.FixtureRequest, client: Client) -> list[End]:
+    """The relationships between the tested resource and the resources related to it."""
+    path = request.config.getoption("resource", None)
+    return End.of(client, Path(path) if path else HERE / "users.toml")
+
+
+@pytest.fixture(scope="session", params=["to-many", "inverse"])
+def many(request: pytest.FixtureRequest, ends: list[End]) -> End:
+    """A to-many relationship, from each of its sides."""
+    found = [end for end in ends if end.many]
+    return found[0 if request.param == "to-many" else -1]
+
+
+@pytest.fixture(scope="session")
+def one(ends: list[End]) -> End:
+    """A to-one relationship."""
+    return next(end for end in ends if not end.many)
+
+
+@pytest.fixture(scope="session")
+def responses(client: Client, ends: list[End]) -> Mapping[str, httpx.Response]:
     """A response of every kind, by its description."""
-    return dict(each_kind(client))
+    return {**dict(each_kind(client)), **dict(each_kind_with_relationships(ends))}
 
 
 def each_kind(client: Client) -> Iterator[tuple[str, httpx.Response]]:
@@ -140,3 +161,50 @@ def each_kind(client: Client) -> Iterator[tuple[str, httpx.Response]]:
     yield "no operations", client.operate()
     yield "a rejected operation", client.operate({"op": "add", **client.new()}, removed)
     yield "operations in plain JSON:API", client.send("POST", operations, {"atomic:operations": []})
+
+
+def each_kind_with_relationships(ends: list[End]) -> Iterator[tuple[str, httpx.Response]]:
+    """A description and a response, for every kind of response about relationships."""
+    for end in ends:
+        what = f"{end.holders.resource.type} {end.name}"
+        related = [end.others.create() for _ in range(3 if end.many else 1)]
+        group = end.holders.group(0)
+        in_group = {end.holders.resource.group: group.value}
+        holder, empty = end.create(*related, **in_group), end.create(**in_group)
+        changed = end.url(end.create())
+        kind = "a collection" if end.many else "one"
+        send, get = end.holders.send, end.holders.get
+        yield f"{what}: {kind} of identifiers", get(end.url(holder))
+        yield f"{what}: {kind} of no identifiers", get(end.url(empty))
+        yield f"{what}: {kind} of related resources", get(end.related_url(holder))
+        yield f"{what}: {kind} of no related resources", get(end.related_url(empty))
+        included = f"include={end.name}"
+        yield f"{what}: a compound document", get(f"{end.holders.url(holder)}?{included}")
+        yield (
+            f"{what}: a compound document of a collection",
+            group.get(include=end.name),
+        )
+        yield (
+            f"{what}: a compound document of {kind} of identifiers",
+            get(f"{end.url(holder)}?{included}"),
+        )
+        new = end.holders.new(relationships={end.name: {"data": end.linkage(*related)}})
+        yield (
+            f"{what}: a creation with related resources",
+            send("POST", f"{end.holders.resource.collection}?{included}", new),
+        )
+        yield f"{what}: a replacement", send("PATCH", changed, end.document(*related))
+        yield f"{what}: no linkage", send("PATCH", changed, {})
+        yield f"{what}: malformed linkage", send("PATCH", changed, {"data": 5})
+        yield (
+            f"{what}: an unknown related resource",
+            send("PATCH", changed, end.document(end.others.deleted())),
+        )
+        yield f"{what}: an unknown path", get(f"{end.url(holder)}?include={end.name}.unknown")
+        if end.many:
+            both = {"data": identifiers(*related)}
+            yield f"{what}: an addition", send("POST", changed, both)
+            yield f"{what}: a removal", send("DELETE", changed, both)
+            yield f"{what}: a collection by a page", get(f"{end.url(holder)}?page[size]=1")
+        else:
+            yield f"{what}: an addition to one", send("POST", changed, {"data": []})

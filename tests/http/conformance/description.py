@@ -8,6 +8,16 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relationship:
+    """A relationship of a resource."""
+
+    resource: str
+    """The file that describes the related resource, next to the description of this one."""
+    many: bool
+    """False if at most one resource is related."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """One resource of a server. Paths are below the server's base URL.
 
@@ -42,8 +52,14 @@ class Resource:
     """The number of resources on a page if the client does not request another."""
     largest_size: int
     """The maximum number of resources on a page."""
+    relationships: Mapping[str, Relationship]
 
     @classmethod
     def of(cls, path: Path) -> "Resource":
         """Reads the description in a TOML file."""
-        return cls(**tomllib.loads(path.read_text("utf-8")))
+        described = tomllib.loads(path.read_text("utf-8"))
+        relationships = {
+            name: Relationship(**found)
+            for name, found in described.pop("relationships", {}).items()
+        }
+        return cls(relationships=relationships, **described)

@@ -16,7 +16,6 @@ CLASSES = {
     "server": "binds servers; tests verify it",
     "client": "binds clients; tests verify the response to a client that violates it",
     "definition": "defines a term, or binds authors of extensions and profiles",
-    "relationship": "binds servers whose resources have relationships; those of Roster do not",
     "not offered": "binds servers with a feature that Roster does not have; see the reason",
 }
 TITLES = {
@@ -124,8 +123,10 @@ It fails if a sentence that binds servers has no passing test.
 It also writes this page, from \
 [`tests/http/conformance/sentences.toml`](../tests/http/conformance/sentences.toml).
 
-The tests need only a URL and a description of one resource, such as \
-[`users.toml`](../tests/http/conformance/users.toml), so they can check another server as well:
+The tests need only a URL and a description of one resource and of those related to it.
+For Roster, these are [`users.toml`](../tests/http/conformance/users.toml) and \
+[`groups.toml`](../tests/http/conformance/groups.toml).
+The tests can check another server as well:
 
 ```
 .venv/bin/python -m pytest tests/http/conformance --proof --server URL --resource FILE

@@ -21,6 +21,8 @@ TOP_LEVEL = {"data", "errors", "meta", "jsonapi", "links", "included"}
 RESOURCE = {"type", "id", "lid", "attributes", "relationships", "links", "meta"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 LINK = {"href", "rel", "describedby", "title", "type", "hreflang", "meta"}
+RELATIONSHIP = {"data", "links", "meta"}
+IDENTIFIER = {"type", "id", "lid", "meta"}
 JSONAPI_OBJECT = {"version", "ext", "profile", "meta"}
 
 
@@ -32,17 +34,37 @@ def as_list(data: Any) -> list[Json]:
     return data if isinstance(data, list) else [] if data is None else [data]
 
 
+def has_linkage(document: Json) -> bool:
+    """True if the primary data of the document is the linkage of a relationship."""
+    return "related" in document.get("links", {})
+
+
 def resource_objects(document: Json) -> Iterator[Json]:
-    yield from as_list(document.get("data"))
+    if not has_linkage(document):
+        yield from as_list(document.get("data"))
     yield from document.get("included", [])
     for result in document.get("atomic:results", []):
         yield from as_list(result.get("data"))
+
+
+def relationship_objects(document: Json) -> Iterator[Json]:
+    for found in resource_objects(document):
+        yield from found.get("relationships", {}).values()
+
+
+def identifiers(document: Json) -> Iterator[Json]:
+    if has_linkage(document):
+        yield from as_list(document["data"])
+    for found in relationship_objects(document):
+        yield from as_list(found.get("data"))
 
 
 def owners(document: Json) -> Iterator[Json]:
     """The objects of a document that may have links and meta."""
     yield document
     yield from resource_objects(document)
+    yield from relationship_objects(document)
+    yield from identifiers(document)
     yield from document.get("errors", [])
     yield from document.get("atomic:results", [])
     yield document.get("jsonapi", {})
@@ -98,6 +120,8 @@ def test_objects_have_only_defined_members(responses: Answers) -> None:
         assert document.keys() <= TOP_LEVEL | extended, name
         assert document.get("jsonapi", {}).keys() <= JSONAPI_OBJECT, name
         assert all(each.keys() <= RESOURCE for each in resource_objects(document)), name
+        assert all(each.keys() <= RELATIONSHIP for each in relationship_objects(document)), name
+        assert all(each.keys() <= IDENTIFIER for each in identifiers(document)), name
         assert all(each.keys() <= ERROR for each in document.get("errors", [])), name
         assert all(each.keys() <= {"data", "meta"} for each in document.get("atomic:results", []))
         for link in links(document):
@@ -110,7 +134,8 @@ def test_primary_data_is_an_array_if_and_only_if_the_url_is_a_collection(
     for name, document in documents(responses):
         if "data" in document:
             of_many = "collection" in name or name == "a page"
-            assert isinstance(document["data"], list if of_many else dict), name
+            expected = list if of_many else type(None) if "one of no" in name else dict
+            assert isinstance(document["data"], expected), name
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
@@ -182,6 +207,33 @@ def test_the_self_link_of_a_resource_returns_the_resource(
             response = client.get(found["links"]["self"])
             assert response.status_code == 200, name
             assert response.json()["data"]["id"] == found["id"], name
+
+
+# -- relationships -----------------------------------------------------------------------------
+
+
+def test_relationships_are_an_object_of_relationship_objects(responses: Answers) -> None:
+    found = 0
+    for name, document in documents(responses):
+        for resource in resource_objects(document):
+            if "relationships" in resource:
+                assert isinstance(resource["relationships"], dict), name
+                found += len(resource["relationships"])
+                for each in resource["relationships"].values():
+                    assert isinstance(each, dict), name
+                    assert each.keys() & RELATIONSHIP, name
+    assert found
+
+
+def test_identifiers_have_a_type_and_an_id_that_are_strings(responses: Answers) -> None:
+    found = 0
+    for name, document in documents(responses):
+        for each in identifiers(document):
+            found += 1
+            assert isinstance(each["type"], str), name
+            assert isinstance(each["id"], str), name
+            assert "lid" not in each, name
+    assert found
 
 
 # -- meta, links, the jsonapi object -----------------------------------------------------------

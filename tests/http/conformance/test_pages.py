@@ -4,16 +4,35 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conformance.client import CURSORS, JSONAPI, Client, Group, Json, ids, numbered
+from conformance.client import (
+    CURSORS,
+    JSONAPI,
+    Client,
+    Group,
+    Json,
+    RelatedGroup,
+    ids,
+    numbered,
+)
+from conformance.relationships import End
 
 BY_THE_PROFILE = f'{JSONAPI};profile="{CURSORS}"'
 SIGNS = ("", "-")
 
 
-@pytest.fixture
-def group(client: Client) -> Group:
-    """Seven resources with the same value in the attribute of their group."""
-    return client.group(7)
+@pytest.fixture(params=["collection", "relationship", "related"])
+def group(request: pytest.FixtureRequest, client: Client, ends: list[End]) -> Group:
+    """Seven resources in a list of each kind.
+
+    They have the same value in the attribute of their group.
+    """
+    group = client.group(7)
+    if request.param == "collection":
+        return group
+    end = next(end for end in ends if end.many and end.others is client)
+    holder = end.create(*group.members)
+    url = end.url(holder) if request.param == "relationship" else end.related_url(holder)
+    return RelatedGroup(group, url)
 
 
 @pytest.fixture
@@ -304,7 +323,7 @@ def test_the_keys_of_pagination_links_are_those_of_the_specification(
     group: Group, cursors: list[str]
 ) -> None:
     for document, _, _ in every_page(group, cursors):
-        found = document["links"].keys() - {"self", "describedby"}
+        found = document["links"].keys() - {"self", "related", "describedby"}
         assert found <= {"first", "last", "prev", "next"}
         assert all("links" not in item or "next" not in item["links"] for item in document["data"])
 

@@ -301,7 +301,7 @@ def test_a_second_deletion_is_404(client: Client) -> None:
     assert client.send("DELETE", f"{client.resource.collection}/{uuid4()}").status_code == 404
 
 
-def test_resources_without_relationships_have_no_such_member(client: Client) -> None:
+def test_unknown_relationships_cannot_be_fetched_or_changed(client: Client) -> None:
     created = client.create()
     for url in ("relationships/other", "other"):
         assert client.get(f"{client.url(created)}/{url}").status_code == 404
