@@ -83,6 +83,14 @@ const filtered = await tryOut(page, 'list_users')
 assert.match(await filtered.block.locator('.request-url').innerText(), /contains%5D=no%20such%20name/)
 await contains.locator('input').fill('')
 
+// All filters of a relationship are behind one button, and those of its attributes as well.
+const related = list.locator('tr[data-param-name="filter[groups.description][contains]"]')
+assert.equal(await related.count(), 0)
+await list.getByRole('button', { name: 'operators and attributes of groups' }).click()
+await related.waitFor()
+await list.getByRole('button', { name: 'operators and attributes of groups' }).click()
+assert.equal(await related.count(), 0)
+
 const created = await tryOut(page, 'create_users')
 assert.equal(created.status, '201')
 const listed = await tryOut(page, 'list_users')
