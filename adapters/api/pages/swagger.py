@@ -35,18 +35,16 @@ applyTheme();
 // shown.
 const filterOf = (name) => /^filter\[(\w+)(?:\.\w+)?\](?:\[\w+\])?$/.exec(name)?.[1];
 const groupFilters = (Row, { React, layoutActions, layoutSelectors, specSelectors }) => (props) => {
-  const { rawParam, pathMethod } = props;
+  const { param, rawParam, pathMethod } = props;
   const row = React.createElement(Row, props);
   const field = filterOf(rawParam.get("name"));
   if (!field) return row;
   const group = ["filters", ...pathMethod, field];
   const isOpen = layoutSelectors.isShown(group, false);
-  const names = specSelectors.operationWithMeta(...pathMethod).get("parameters")
+  // The selectors that add what the reader entered cost time for each parameter of the operation.
+  const names = specSelectors.specJson().getIn(["paths", ...pathMethod, "parameters"])
     .map((each) => each.get("name")).filter((name) => filterOf(name) === field);
-  if (rawParam.get("name") !== names.first()) {
-    const value = specSelectors.parameterWithMetaByIdentity(pathMethod, rawParam).get("value");
-    return isOpen || value ? row : null;
-  }
+  if (rawParam.get("name") !== names.first()) return isOpen || param.get("value") ? row : null;
   if (names.size === 1) return row;
   const rest = names.some((name) => name.includes(".")) ? "operators and attributes" : "operators";
   const label = `${isOpen ? "Hide" : "Show"} the ${rest} of ${field} (${names.size - 1})`;
@@ -88,7 +86,8 @@ _STYLE: Final = """#docs .operators { border: 0; padding: 0; cursor: pointer; fo
 #docs .operators { background: none; color: inherit; text-decoration: underline }
 #docs .parameters td { padding-top: .25rem; padding-bottom: 0 }
 #docs .parameters .parameter__type { padding: 0 }
-#docs .parameters textarea { height: 3.5rem; min-height: 0 }
+#docs .parameters .model-example .tab { display: none }
+#docs .parameters textarea { height: 2.5rem; min-height: 0; padding: .25rem }
 #docs .response-col_description p { margin: 0 }
 #docs .response-col_links { display: none }
 """
