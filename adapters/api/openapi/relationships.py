@@ -83,10 +83,14 @@ def sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, A
 def _sent(relationship: RelationshipField, lids: bool) -> dict[str, Any]:
     data = linkage_schema(relationship, lids=lids)
     anything = {"type": "object"}
+    names = ("data", "links", "meta")
+    # `anyOf` with `required` has the same meaning, but generators of clients make an unknown type
+    # of it. They ignore `not`.
+    has_none: dict[str, Any] = {"properties": {name: {"not": {}} for name in names}}
     return {
         "type": "object",
         "properties": {"data": data, "links": anything, "meta": anything},
-        "anyOf": [{"required": [name]} for name in ("data", "links", "meta")],
+        "not": has_none,
         "description": "`data` is the complete new value. Without it, nothing changes.",
     }
 

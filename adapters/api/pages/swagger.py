@@ -30,26 +30,24 @@ const applyTheme = () => document.documentElement.classList.toggle("dark-mode", 
 dark.addEventListener("change", applyTheme);
 applyTheme();
 
-// A list has a filter for each attribute and operator. The table shows one row for each attribute,
-// with a button for its operators. A row with a value is always shown.
-const filterOf = (name) => /^filter\[([\w.]+)\](\[\w+\])?$/.exec(name);
+// A list has a filter for each attribute and operator, and for each attribute of related resources.
+// The table shows one row for each field, with a button for the rest. A row with a value is always
+// shown.
+const filterOf = (name) => /^filter\[(\w+)(?:\.\w+)?\](?:\[\w+\])?$/.exec(name)?.[1];
 const groupFilters = (Row, { React, layoutActions, layoutSelectors, specSelectors }) => (props) => {
-  const { rawParam, pathMethod } = props;
+  const { param, rawParam, pathMethod } = props;
   const row = React.createElement(Row, props);
-  const filter = filterOf(rawParam.get("name"));
-  if (!filter) return row;
-  const [, attribute, operator] = filter;
-  const group = ["filters", ...pathMethod, attribute];
+  const field = filterOf(rawParam.get("name"));
+  if (!field) return row;
+  const group = ["filters", ...pathMethod, field];
   const isOpen = layoutSelectors.isShown(group, false);
-  if (operator) {
-    const value = specSelectors.parameterWithMetaByIdentity(pathMethod, rawParam).get("value");
-    return isOpen || value ? row : null;
-  }
-  const names = specSelectors.operationWithMeta(...pathMethod).get("parameters")
-    .map((each) => each.get("name"));
-  const operators = names.map(filterOf).filter((each) => each?.[1] === attribute && each[2]);
-  if (operators.isEmpty()) return row;
-  const label = `${isOpen ? "Hide" : "Show"} the operators of ${attribute} (${operators.size})`;
+  // The selectors that add what the reader entered cost time for each parameter of the operation.
+  const names = specSelectors.specJson().getIn(["paths", ...pathMethod, "parameters"])
+    .map((each) => each.get("name")).filter((name) => filterOf(name) === field);
+  if (rawParam.get("name") !== names.first()) return isOpen || param.get("value") ? row : null;
+  if (names.size === 1) return row;
+  const rest = names.some((name) => name.includes(".")) ? "operators and attributes" : "operators";
+  const label = `${isOpen ? "Hide" : "Show"} the ${rest} of ${field} (${names.size - 1})`;
   const button = React.createElement("button", {
     "aria-expanded": isOpen,
     className: "operators",
@@ -88,6 +86,8 @@ _STYLE: Final = """#docs .operators { border: 0; padding: 0; cursor: pointer; fo
 #docs .operators { background: none; color: inherit; text-decoration: underline }
 #docs .parameters td { padding-top: .25rem; padding-bottom: 0 }
 #docs .parameters .parameter__type { padding: 0 }
+#docs .parameters .model-example .tab { display: none }
+#docs .parameters textarea { height: 2.5rem; min-height: 0; padding: .25rem }
 #docs .response-col_description p { margin: 0 }
 #docs .response-col_links { display: none }
 """

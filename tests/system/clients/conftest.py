@@ -24,7 +24,8 @@ def guarded(
 ) -> tuple[str, str]:
     """The URL of a service that requires tokens, and a token for all requests."""
     monkeypatch.setenv("ROSTER_JWT_SECRET", "a secret of the tests, of 32 bytes or more")
-    command = [ROSTER, "token", "--scope", "users:read users:write", "--subject", "client"]
+    scopes = "users:read users:write groups:read groups:write"
+    command = [ROSTER, "token", "--scope", scopes, "--subject", "client"]
     token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return serve(sqlite_url), token
 

@@ -6,6 +6,13 @@ export default (url) => {
     email: '', name: '', is_active: '', role: '',
     creation_time: '', update_time: ''
   }, { readOnly: ['creation_time', 'update_time'] })
+  api.define('group', {
+    name: '',
+    owner: { jsonApi: 'hasOne' },
+    members: { jsonApi: 'hasMany' }
+  })
+  const user = (id) => id && { type: 'users', id }
+  const members = (id) => api.one('group', id).relationships('members')
 
   return {
     create: async (user) => (await api.create('user', user)).data,
@@ -21,6 +28,17 @@ export default (url) => {
         pages.push(data)
         if (!links.next) return pages
       }
+    },
+
+    groups: {
+      create: async ({ name, owner, members }) =>
+        (await api.create('group', { name, owner: user(owner), members: members.map(user) })).data.id,
+      read: async (id) => (await api.find('group', id, { include: 'owner,members' })).data,
+      add: (id, member) => members(id).post([user(member)]),
+      remove: (id, member) => members(id).destroy([user(member)]),
+      own: (id, owner) => api.update('group', { id, owner: user(owner) }),
+      members: async (id) => (await api.one('group', id).all('members').get()).data,
+      filtered: async (id) => (await api.findAll('user', { filter: { groups: id } })).data
     },
 
     problems: (errors) => Object.values(errors)

@@ -13,6 +13,14 @@ const schema = new RecordSchema({
         is_active: { type: 'boolean' },
         role: { type: 'string' }
       }
+    },
+    group: {
+      keys: { remoteId: {} },
+      attributes: { name: { type: 'string' } },
+      relationships: {
+        owner: { kind: 'hasOne', type: 'user' },
+        members: { kind: 'hasMany', type: 'user' }
+      }
     }
   }
 })
@@ -36,7 +44,8 @@ export default (url) => {
     serializerSettingsFor,
     defaultQueryOptions: { raiseNotFoundExceptions: true }
   })
-  const user = (id) => ({ type: 'user', id: keyMap.keyToId('user', 'remoteId', id) })
+  const record = (type) => (id) => id && ({ type, id: keyMap.keyToId(type, 'remoteId', id) })
+  const [user, group] = [record('user'), record('group')]
 
   return {
     create: async (attributes) =>
@@ -57,6 +66,34 @@ export default (url) => {
         pages.push(data.map(flat))
         if (!document.links.next) return pages
       }
+    },
+
+    groups: {
+      async create({ name, owner, members }) {
+        const relationships = { owner: { data: user(owner) }, members: { data: members.map(user) } }
+        const record = { type: 'group', attributes: { name }, relationships }
+        return flat(await source.update((t) => t.addRecord(record))).id
+      },
+      async read(id) {
+        const { data, details: [{ document }] } = await source.query(
+          (q) => q.findRecord(group(id)), { include: ['owner', 'members'], fullResponse: true }
+        )
+        const found = (one) => one && document.included
+          .find(({ id }) => id === keyMap.idToKey('user', 'remoteId', one.id)).attributes
+        const { owner, members } = data.relationships
+        return { ...data.attributes, owner: found(owner.data), members: members.data.map(found) }
+      },
+      add: (id, member) =>
+        source.update((t) => t.addToRelatedRecords(group(id), 'members', user(member))),
+      remove: (id, member) =>
+        source.update((t) => t.removeFromRelatedRecords(group(id), 'members', user(member))),
+      own: (id, owner) =>
+        source.update((t) => t.replaceRelatedRecord(group(id), 'owner', user(owner))),
+      members: async (id) =>
+        (await source.query((q) => q.findRelatedRecords(group(id), 'members'))).map(flat),
+      filtered: async (id) => (await source.query(
+        (q) => q.findRecords('user').filter({ attribute: 'groups', value: id })
+      )).map(flat)
     },
 
     async problems(error) {

@@ -4,6 +4,7 @@ globalThis.localStorage ??= { getItem: () => null } // a browser has one: there 
 
 export default (url) => {
   const provide = client.default(url, { total: 'page' })
+  const all = { pagination: { page: 1, perPage: 100 } }
 
   return {
     create: async (data) => (await provide('CREATE', 'users', { data })).data,
@@ -21,6 +22,12 @@ export default (url) => {
         pages.push(data)
         if (page * size >= total) return pages
       }
+    },
+
+    groups: { // without relationships and include
+      members: async (id) => (await provide('GET_LIST', `groups/${id}/members`, all)).data,
+      filtered: async (id) =>
+        (await provide('GET_MANY_REFERENCE', 'users', { ...all, target: 'groups', id })).data
     },
 
     problems: (error) => error.message.errors

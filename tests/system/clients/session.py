@@ -41,6 +41,27 @@ assert refusal(users.create, taken) == [("409", "email_taken", EMAIL)]
 bea = {"email": "bea@example.org"}
 assert refusal(users.change, ann["id"], bea) == [("409", "email_taken", EMAIL)]
 
+bea, cem = next(iter(users.pages(role="guest", sort="name", size=2)))
+staff = users.create_group("Staff", owner=ann["id"], members=[bea["id"], cem["id"]])
+
+
+def state():
+    """The name of the group, the name of its owner, and the names of its members."""
+    name, owner, members = users.read_group(staff)
+    return name, owner, sorted(members)
+
+
+assert state() == ("Staff", "Ann Other", ["Bea", "Cem"])
+users.remove_member(staff, bea["id"])
+users.add_member(staff, ann["id"])
+users.set_owner(staff, cem["id"])
+assert state() == ("Staff", "Cem", ["Ann Other", "Cem"])
+assert sorted(users.members(staff)) == ["Ann Other", "Cem"]
+assert sorted(users.users_of(staff)) == ["Ann Other", "Cem"]
+users.set_owner(staff, None)
+assert state() == ("Staff", None, ["Ann Other", "Cem"])
+
 users.remove(ann["id"])
+assert state() == ("Staff", None, ["Cem"])
 assert refusal(users.read, ann["id"]) == [("404", "user_not_found", None)]
 sys.stdout.write(f"{client}: all done\n")

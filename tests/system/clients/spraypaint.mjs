@@ -1,6 +1,6 @@
 import spraypaint from 'spraypaint'
 
-const { SpraypaintBase, attr } = spraypaint
+const { SpraypaintBase, attr, belongsTo, hasMany } = spraypaint
 
 export default (url) => {
   const { origin, pathname } = new URL(url)
@@ -11,6 +11,10 @@ export default (url) => {
   const User = Roster.extend({
     static: { jsonapiType: 'users' },
     attrs: { email: attr(), name: attr(), is_active: attr(), role: attr() }
+  })
+  const Group = Roster.extend({
+    static: { jsonapiType: 'groups' },
+    attrs: { name: attr(), owner: belongsTo({ type: User }), members: hasMany({ type: User }) }
   })
 
   const save = async (user) => {
@@ -36,6 +40,18 @@ export default (url) => {
         pages.push(data)
         if (!raw.links.next) return pages
       }
+    },
+
+    groups: {
+      async create({ name, owner: ownerId, members: ids }) {
+        const owner = (await User.find(ownerId)).data
+        const members = (await User.where({ id: ids.join() }).all()).data
+        const group = new Group({ name, owner, members })
+        if (await group.save({ with: ['owner.id', 'members.id'] })) return group.id
+        throw group.errors
+      },
+      read: async (id) => (await Group.includes(['owner', 'members']).find(id)).data,
+      filtered: async (id) => (await User.where({ groups: id }).all()).data
     },
 
     // Spraypaint reads the errors of 422 only, and leaves the others in the response.

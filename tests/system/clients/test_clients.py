@@ -14,7 +14,7 @@ PROGRAM = dict.fromkeys(NPM, ("node", "session.mjs")) | dict.fromkeys(
 
 
 @pytest.mark.parametrize("client", [*NPM, *PYTHON])
-def test_a_client_creates_reads_lists_changes_and_deletes_users_and_reads_errors(
+def test_a_client_works_with_users_and_groups_and_reads_errors(
     run: Callable[..., str], base_url: str, client: str
 ) -> None:
     program, session = PROGRAM[client]

@@ -14,7 +14,7 @@ NPM = HERE / "node_modules" / ".bin"
 Run = Callable[..., str]
 
 
-@pytest.mark.parametrize("program", ["users.ts", "list_and_form.ts"])
+@pytest.mark.parametrize("program", ["users.ts", "list_and_form.ts", "groups.ts"])
 def test_a_generated_typescript_client_compiles_and_works(
     run: Run, base_url: str, tmp_path: Path, program: str
 ) -> None:
@@ -27,14 +27,15 @@ def test_a_generated_typescript_client_compiles_and_works(
     assert "all done" in run("node", tmp_path / program, base_url)
 
 
-def test_the_typescript_program_of_a_list_and_a_form_has_no_assertions() -> None:
-    program = (HERE / "generated" / "list_and_form.ts").read_text()
-    code = re.sub(r"//.*|'[^']*'|`[^`]*`", "", program)
+@pytest.mark.parametrize("program", ["list_and_form.ts", "groups.ts"])
+def test_a_typescript_program_has_no_type_assertions(program: str) -> None:
+    code = re.sub(r"//.*|'[^']*'|`[^`]*`", "", (HERE / "generated" / program).read_text())
     assert not re.search(r"\bas\b|[\w)\]]!|\bany\b|<[A-Z]\w*>[\w(]|@ts-", code)
 
 
 def test_a_generated_python_client_works(run: Run, base_url: str, tmp_path: Path) -> None:
     output = ("--meta", "none", "--output-path", tmp_path / "roster_client", "--fail-on-warning")
     run("openapi-python-client", "generate", "--url", f"{base_url}/openapi.json", *output)
-    shutil.copy(HERE / "generated" / "users.py", tmp_path)
-    assert "all done" in run("python", tmp_path / "users.py", base_url)
+    for program in ("users.py", "groups.py"):
+        shutil.copy(HERE / "generated" / program, tmp_path)
+        assert "all done" in run("python", tmp_path / program, base_url)

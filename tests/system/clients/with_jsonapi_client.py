@@ -2,7 +2,7 @@
 
 import asyncio
 
-from jsonapi_client import Modifier, Session
+from jsonapi_client import Inclusion, Modifier, Session
 from jsonapi_client.exceptions import DocumentError
 
 SCHEMA = {
@@ -13,7 +13,14 @@ SCHEMA = {
             "is_active": {"type": "boolean", "default": False},
             "role": {"type": "string", "default": "user"},
         }
-    }
+    },
+    "groups": {
+        "properties": {
+            "name": {"type": "string"},
+            "owner": {"relation": "to-one", "resource": ["users"]},
+            "members": {"relation": "to-many", "resource": ["users"]},
+        }
+    },
 }
 
 
@@ -63,6 +70,50 @@ class Users:
 
     def problems(self, error):
         return error.response.json()["errors"]
+
+    def create_group(self, name, *, owner, members):
+        fields = {"name": name, "owner": owner, "members": members}
+        with self._session() as session:
+            return session.create_and_commit("groups", fields=fields).id
+
+    def read_group(self, group_id):
+        with self._session() as session:
+            group = self._group(session, group_id)
+            owner = group.relationships.owner.resource
+            members = group.relationships.members.resources
+            return group.name, owner and owner.name, [user.name for user in members]
+
+    def add_member(self, group_id, user_id):
+        with self._session() as session:
+            group = self._group(session, group_id)
+            group.relationships.members.add([user_id], "users")
+            group.commit()
+
+    def remove_member(self, group_id, user_id):
+        with self._session() as session:
+            group = self._group(session, group_id)
+            members = group.relationships.members
+            members.set([user for user in members.resources if user.id != user_id])
+            group.commit()
+
+    def set_owner(self, group_id, user_id):
+        with self._session() as session:
+            group = session.get("groups", group_id).resource
+            group.relationships.owner.set(user_id, "users")
+            group.commit()
+
+    def members(self, group_id):
+        with self._session() as session:
+            group = session.get("groups", group_id).resource
+            return [user.name for user in group.relationships.members.fetch()]
+
+    def users_of(self, group_id):
+        with self._session() as session:
+            page = session.get("users", Modifier(f"filter[groups]={group_id}"))
+            return [user.name for user in page.resources]
+
+    def _group(self, session, group_id):
+        return session.get(f"groups/{group_id}", Inclusion("owner", "members")).resource
 
 
 def _flat(user):

@@ -48,5 +48,8 @@ assert.equal(missing.error?.errors[0]?.code, 'user_not_found')
 const nameless = () => POST('/api/v1/users', { body: { data: { type: 'users', attributes: { name: 'Ann' } } } })
 // @ts-expect-error: there is no such parameter
 const unknown = () => GET('/api/v1/users', { params: { query: { 'filter[colour]': 'red' } } })
-void [nameless, unknown]
+const relationships = { owner: { data: { type: 'groups', id: '1' } } } as const
+// @ts-expect-error: an owner is a user
+const ownedByGroup = () => POST('/api/v1/groups', { body: { data: { type: 'groups', attributes, relationships } } })
+void [nameless, unknown, ownedByGroup]
 console.log('all done')
