@@ -22,8 +22,7 @@ def association_commands(association: "Association") -> click.Group:
     """Returns the command group of an association."""
     group = click.Group(
         association.name,
-        help=f"Import and export {association.name}: which {association.target.name} are in which "
-        f"{association.source.name}.",
+        help=f"Import and export {association.name}.",
     )
     group.add_command(_import_command(association))
     group.add_command(_export_command(association))
@@ -86,7 +85,7 @@ def _import_command(association: "Association") -> click.Command:
 
         \b
         roster {name} import {name}.csv --errors rejected.csv
-        roster {name} import {name}.csv --column {nouns[1]}="My {nouns[1]}" --ignore-unknown
+        roster {name} import {name}.csv --column {nouns[1]}="My {nouns[1]}"
         roster {name} import {name}.jsonl --skip-errors
         """
     return import_pairs

@@ -23,7 +23,7 @@ class BadSettings(Exception):
 @click.command()
 @as_document
 def settings(as_json: bool) -> None:
-    """Print all settings, their values, and where the values come from.
+    """Print all settings with their values and sources.
 
     Secrets are hidden. The exit status is 2 if a setting is invalid.
 

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from adapters.sql.schema import REVISION
 from entrypoints.cli.main import main
 
 Roster = Callable[..., subprocess.CompletedProcess[str]]
@@ -177,12 +178,12 @@ def test_memory_has_no_tables(invoke: Roster) -> None:
 
 
 def test_tables_are_created_and_removed(roster: Roster) -> None:
-    assert roster("db", "upgrade").stdout == "0009\n"
-    assert roster("db", "current").stdout == "0009\n"
+    assert roster("db", "upgrade").stdout == f"{REVISION}\n"
+    assert roster("db", "current").stdout == f"{REVISION}\n"
     assert roster("db", "check").returncode == 0
     assert roster("db", "downgrade", "base", "--yes").stdout == "base\n"
     assert roster("db", "current").stdout == "base\n"
-    line = "schema_differs: The database is at base, this release at 0009."
+    line = f"schema_differs: The database is at base, this release at {REVISION}."
     assert ended(roster("db", "check"), 1, line)
 
 

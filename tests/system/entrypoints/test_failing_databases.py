@@ -254,7 +254,11 @@ DAMAGE = {
         " 'no time', 1, NULL)",
     ),
     "postgresql": (_VIEW[0], _VIEW[1].format("(1 / 0)::text")),
-    "mariadb": (_VIEW[0], _VIEW[1].format("email"), "DROP TABLE answer_subjects, people"),
+    "mariadb": (
+        _VIEW[0],
+        _VIEW[1].format("email"),
+        "DROP TABLE answer_subjects, memberships, groups, people",
+    ),
 }
 """Statements after which a list of users fails for an unknown reason."""
 

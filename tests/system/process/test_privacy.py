@@ -30,6 +30,8 @@ CHANGES = [
     "CREATE UNIQUE INDEX names ON users (name)",
     "ALTER TABLE users RENAME COLUMN email_key TO mail_key",
     "ALTER TABLE users RENAME COLUMN email TO mail",
+    "DROP TABLE memberships",
+    "DROP TABLE groups",
     "DROP TABLE users",
 ]
 
