@@ -137,7 +137,8 @@ def resource(row: Row) -> str:
         f'{{"type":"users","id":"{key}","attributes":{{"email":{quoted(email)},'
         f'"name":{quoted(name)},"is_active":{is_active},"role":"{role}",'
         f'"creation_time":{timestamp(creation_time)},"update_time":{timestamp(update_time)}}},'
-        f'"links":{{"self":"{USERS}/{key}"}}'
+        f'"relationships":{{"groups":{{"links":{{"self":"{USERS}/{key}/relationships/groups",'
+        f'"related":"{USERS}/{key}/groups"}}}}}},"links":{{"self":"{USERS}/{key}"}}'
     )
 
 
