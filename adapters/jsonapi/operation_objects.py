@@ -269,17 +269,17 @@ class OperationsParser:
         if not (operation.keys() & {"ref", "href"}):
             target = self._resource_target(data.pointer, data.type, data.id, data.lid)
             return replace(target, inferred=True), data
-        return self._single_target(at, target), data
+        return self._single_target(operation, at, target), data
 
     def _remove(
         self, operation: dict[str, Any], at: str, target: Target | None
     ) -> tuple[Target, ResourceObject | None]:
         if not (operation.keys() & {"ref", "href"}):
             self._add_error(at, "remove requires a ref or an href.", code="missing_member")
-        return self._single_target(at, target), None
+        return self._single_target(operation, at, target), None
 
-    def _single_target(self, at: str, target: Target | None) -> Target:
-        if target and target.id is None and target.lid is None:
+    def _single_target(self, operation: dict[str, Any], at: str, target: Target | None) -> Target:
+        if target and target.id is None and target.lid is None and "ref" not in operation:
             self._add_error(target.pointer, "The target must be a resource, not a collection.")
         return target or Target(at, "")
 
