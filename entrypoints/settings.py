@@ -73,6 +73,12 @@ class Settings:
         "mariadb+pymysql://… (MariaDB), or memory:// (one worker)",
         hidden=without_password,
     )
+    guides_url: str = setting(
+        "ROSTER_GUIDES_URL",
+        "",
+        public_url,
+        "URL of the documentation site (`make docs-site`), to which /docs links",
+    )
     public_url: str = setting(
         "ROSTER_PUBLIC_URL", "", public_url, "base URL of the links, which are then absolute"
     )

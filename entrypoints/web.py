@@ -55,6 +55,7 @@ def make_app(
         body_seconds=settings.body_seconds,
         request_seconds=settings.request_seconds,
         max_parameters=settings.query_parameters,
+        guides_url=settings.guides_url,
     )
     tokens = make_tokens(settings)
     open_access = _open_access(settings) if settings.is_open else None

@@ -48,6 +48,7 @@ class ApiConfig:
     """The configuration of the API.
 
     - `public_url`: the start of every link; empty for links without a host.
+    - `guides_url`: the URL of the documentation site; empty if there is none.
     - `body_limit`: the maximum size of a body, in bytes.
     - `body_seconds`: the time limit for receiving a body.
     - `request_seconds`: the time limit for handling a request, counted from the end of its body.
@@ -61,6 +62,7 @@ class ApiConfig:
     request_seconds: float
     max_parameters: int
     body_memory: int = 64 * 2**20
+    guides_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,10 @@ def api(
     perform = Operations(commands, relationships.commands)
     operations(blueprint, run, perform, collections, urls, respond_once, catalog)
     openapi = OpenApi(declarations, codes, catalog).blueprint(
-        base, secured=authenticate is not None, limited=limit is not None
+        base,
+        secured=authenticate is not None,
+        limited=limit is not None,
+        guides_url=config.guides_url,
     )
     return Api([blueprint, openapi, docs(), errors(codes), home(base)], render_error)
 

@@ -99,9 +99,11 @@ class OpenApi:
             **examples.operation_examples(resources[0]),
         }
 
-    def blueprint(self, base: str, *, secured: bool, limited: bool) -> Blueprint:
+    def blueprint(
+        self, base: str, *, secured: bool, limited: bool, guides_url: str = ""
+    ) -> Blueprint:
         """Returns the blueprint of /openapi.json. The document is created once."""
-        body = self.document(base, secured=secured, limited=limited)
+        body = self.document(base, secured=secured, limited=limited, guides_url=guides_url)
         blueprint = Blueprint("openapi", __name__)
 
         @blueprint.get("/openapi.json")
@@ -110,12 +112,22 @@ class OpenApi:
 
         return blueprint
 
-    def document(self, base: str = "", *, secured: bool = False, limited: bool = False) -> bytes:
+    def document(
+        self,
+        base: str = "",
+        *,
+        secured: bool = False,
+        limited: bool = False,
+        guides_url: str = "",
+    ) -> bytes:
         """Returns the document as JSON text.
 
         `secured`: the service requires tokens. `limited`: the service has a rate limit.
+        `guides_url` is the URL of the documentation site, if there is one.
         """
         document = self.description(base)
+        if guides_url:
+            document["externalDocs"] = {"description": "Guides", "url": guides_url}
         document = self.with_access(document) if secured else self.with_hosts(document)
         return orjson.dumps(self.with_limits(document) if limited else document)
 

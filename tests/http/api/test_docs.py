@@ -1,9 +1,11 @@
 """/docs: the interactive documentation."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 
@@ -46,3 +48,12 @@ def test_the_page_does_not_store_the_token(client: FlaskClient) -> None:
     start = client.get("/docs/start.js").text
     assert "persistAuthorization: false" in start
     assert "localStorage" not in start
+
+
+def test_the_description_links_to_the_guides(build: Callable[..., Flask]) -> None:
+    """Swagger UI shows the link below the title."""
+    guides = "https://docs.example.org/roster"
+    client = build({"ROSTER_GUIDES_URL": guides}).test_client()
+    expected = {"description": "Guides", "url": guides}
+    assert client.get("/openapi.json").json["externalDocs"] == expected
+    assert "externalDocs" not in build().test_client().get("/openapi.json").json
