@@ -115,6 +115,7 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_DATABASE_URL", "postgresql://roster:hush/hush@h/d"),
         ("ROSTER_DATABASE_URL", "postgresql://roster:hush@h:port/d"),
         ("ROSTER_DATABASE_URL", "postgresql://roster:hush@h/d?no_such_option=1"),
+        ("ROSTER_GUIDES_URL", "docs.example.org"),
         ("ROSTER_PUBLIC_URL", "people.example.org"),
         ("ROSTER_PUBLIC_URL", "ftp://people.example.org"),
         ("ROSTER_PUBLIC_URL", "https://ann:hush@people.example.org"),
@@ -256,6 +257,7 @@ def test_settings_do_not_show_their_secrets() -> None:
 
 EXAMPLES = {
     "ROSTER_DATABASE_URL": "postgresql://roster:hush@db.example.org/roster",
+    "ROSTER_GUIDES_URL": "https://docs.example.org/roster",
     "ROSTER_PUBLIC_URL": "https://people.example.org",
     "ROSTER_JWT_SECRET": "hush" * 8,
     "ROSTER_JWT_JWKS": "/etc/roster/keys.json",
