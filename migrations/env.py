@@ -50,19 +50,26 @@ def run(engine: Engine, report: Report) -> None:
 def _hold_lock(engine: Engine, report: Report) -> Iterator[None]:
     """Hold the lock of migrations in a separate transaction, because revisions may end their own.
 
-    PostgreSQL builds an index concurrently only outside a transaction. It then waits for every
-    transaction with an older snapshot. So this transaction must not hold a snapshot while it waits
-    for the lock. It polls at the level READ COMMITTED, which keeps no snapshot between statements.
+    Each attempt has a transaction of its own. PostgreSQL builds an index concurrently: it waits
+    until every transaction has ended that had a snapshot at some moment. If the transaction of an
+    attempt stayed open until it has the lock, the two would wait for each other.
     """
     with engine.connect() as connection:
-        for statement in _BEGIN_WITHOUT_TIMEOUTS:
-            connection.exec_driver_sql(statement)
+        with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
+            while not _try_lock(connection):
+                connection.exec_driver_sql("ROLLBACK")
+                sleep(_RETRY_SECONDS)
         try:
-            with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
-                _wait_for_lock(connection, _TRY_LOCK)
             yield
         finally:
             connection.exec_driver_sql("ROLLBACK")
+
+
+def _try_lock(connection: Connection) -> bool:
+    """Begin a transaction. Returns True if it has the lock."""
+    for statement in _BEGIN_WITHOUT_TIMEOUTS:
+        connection.exec_driver_sql(statement)
+    return bool(connection.exec_driver_sql(_TRY_LOCK).scalar_one())
 
 
 def _wait_for_lock(connection: Connection, try_lock: str) -> None:

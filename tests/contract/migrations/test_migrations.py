@@ -6,9 +6,11 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from alembic.config import Config
@@ -24,6 +26,11 @@ from entrypoints.resources import RESOURCES
 ROOT = Path(__file__).parents[3]
 DROP_INDEX = "DROP INDEX ix_users_name_id"
 KINDS = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
+ROSTER_LOCK = 0x526F73746572
+TRANSACTIONS_OF_OTHERS = """
+SELECT xact_start FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+"""
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -347,6 +354,25 @@ schema.upgrade(engine)
 print(schema.current(engine))
 engine.dispose()
 """
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_a_waiting_migration_has_no_long_transaction(new_engine, kind: str) -> None:
+    """An index that is built concurrently would wait for it, and it for the migration."""
+    engine = new_engine(kind)
+    starts = set()
+    with ThreadPoolExecutor(1) as pool, engine.connect() as holder:
+        holder.exec_driver_sql("BEGIN")
+        holder.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ROSTER_LOCK})")
+        waiting = pool.submit(schema.upgrade, engine)
+        end = monotonic() + 20
+        while len(starts) < 3 and monotonic() < end:
+            holder.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+            starts |= set(holder.exec_driver_sql(TRANSACTIONS_OF_OTHERS).scalars())
+        holder.exec_driver_sql("ROLLBACK")
+        waiting.result()
+    assert len(starts) >= 3
+    assert schema.current(engine) == schema.REVISION
 
 
 @every_kind
