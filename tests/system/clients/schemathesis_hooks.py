@@ -20,14 +20,16 @@ LISTS = ("GET /api/v1/users", HISTORY)
 def before_call(context, case, kwargs):
     """Applies constraints between parameters, and between requests, to valid requests."""
     # The schemas of responses require the attributes that a valid `fields` leaves out.
-    for name in ("fields[users]", "fields[events]"):
+    for name in ("fields[users]", "fields[groups]", "fields[events]"):
         if name in (case.query or {}) and re.fullmatch(r"[\w,]*", str(case.query[name])):
             case.query.pop(name)
     if not (case.meta and case.meta.generation.mode.is_positive):
         return
     if case.operation.label in LISTS:
         for name in [
-            name for name in case.query or {} if not _names_are_visible(name, case.query[name])
+            name
+            for name in case.query or {}
+            if _has_own_rules(name) or not _names_are_visible(name, case.query[name])
         ]:
             case.query.pop(name)
         filters = [name for name in case.query or {} if name.startswith("filter[")]
@@ -38,6 +40,11 @@ def before_call(context, case, kwargs):
             case.query["page[size]"] = 1  # number × size is limited
     if key := (case.headers or {}).get("Idempotency-Key"):
         case.headers["Idempotency-Key"] = _unused(key)
+
+
+def _has_own_rules(name):
+    """Returns True for filters whose names contain others, and for those of related resources."""
+    return bool(re.match(r"filter\[(?:or|not|\w+\.\w+)\]", name))
 
 
 def _unused(key):
