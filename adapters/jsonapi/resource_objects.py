@@ -298,6 +298,9 @@ class StructureValidator:
             self.add_error(
                 at, "A relationship must have links, data or meta.", code="missing_member"
             )
+        if is_object:
+            for name in ("links", "meta"):
+                self.member(value, at, name, dict)
         return is_object
 
 

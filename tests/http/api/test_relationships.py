@@ -357,3 +357,14 @@ def test_deletions_end_memberships_and_ownerships(client: FlaskClient) -> None:
     assert client.delete(f"{GROUPS}/1").status_code == 204
     assert ids(client, f"{USERS}/2/relationships/groups") == []
     assert client.get(f"{USERS}/2").headers["ETag"].startswith('"1-')
+
+
+@pytest.mark.parametrize("name", ["links", "meta"])
+def test_members_of_a_relationship_object_are_objects(
+    client: FlaskClient, create: Create, name: str
+) -> None:
+    create()
+    related = {"groups": {"data": [], name: []}}
+    data = {"type": "users", "id": "1", "attributes": {}, "relationships": related}
+    response = client.patch("/api/v1/users/1", json={"data": data})
+    assert response.problems == [("400", "wrong_json_type", f"/data/relationships/groups/{name}")]

@@ -16,7 +16,7 @@ Check = Callable[..., None]
 
 
 USERS_ONLY = "--exclude-path-regex=groups|operations"
-"""Without groups, relationships and operations: the hooks lack their constraints on valid requests."""
+"""Without groups, relationships and operations, whose constraints the hooks lack."""
 
 
 @pytest.fixture
