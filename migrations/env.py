@@ -30,7 +30,7 @@ def run(engine: Engine, report: Report) -> None:
     """
     lock = _hold_lock(engine, report) if engine.dialect.name == "postgresql" else nullcontext()
     with lock, engine.connect() as connection:
-        connection.detach()  # not returned to the pool, so its session settings affect no one else
+        connection.detach()  # not returned to the pool, so that its session settings end with it
         with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
             if engine.dialect.name == "sqlite":
                 _begin_sqlite(connection)
@@ -55,11 +55,11 @@ def _hold_lock(engine: Engine, report: Report) -> Iterator[None]:
     attempt stayed open until it has the lock, the two would wait for each other.
     """
     with engine.connect() as connection:
-        with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
-            while not _try_lock(connection):
-                connection.exec_driver_sql("ROLLBACK")
-                sleep(_RETRY_SECONDS)
         try:
+            with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
+                while not _try_lock(connection):
+                    connection.exec_driver_sql("ROLLBACK")
+                    sleep(_RETRY_SECONDS)
             yield
         finally:
             connection.exec_driver_sql("ROLLBACK")

@@ -31,7 +31,7 @@ from domain.groups import NewGroup
 from domain.text import fold
 from domain.users import NewUser
 
-NOBODY = Context()
+ANONYMOUS = Context()
 NAMES = ("Ann", "ann", "bö", "c%_", "ab")
 DESCRIPTIONS = (None, None, "Ann", "a\nb", "BÖ")
 USERS, GROUPS = 7, 5
@@ -123,7 +123,7 @@ class Model:
     """The entities that were stored, and what tests mean."""
 
     def __init__(self, directory: Any, world: World) -> None:
-        with directory.begin(NOBODY) as work:
+        with directory.begin(ANONYMOUS) as work:
             users = work.repository(USER_TYPE)
             self.users = [
                 users.add(NewUser(email=f"{n}@x.org", name=name, is_active=active), at=work.now)
@@ -263,7 +263,7 @@ def test_searches_find_what_a_plain_model_finds(
         numbered = reader.page(replace(search, place=Numbered(2, 2)))
         assert [each.id for each in numbered.items] == expected[2:4]
         assert numbered.total == len(expected)
-        with directory.begin(NOBODY, for_update=True) as work:
+        with directory.begin(ANONYMOUS, for_update=True) as work:
             repository = work.repository(USER_TYPE if of_user_type else GROUP_TYPE)
             by_id = replace(search, ordering=(Order("id"),), place=Slice(100))
             assert [each.id for each in repository.page(by_id).items] == sorted(expected)

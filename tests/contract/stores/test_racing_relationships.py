@@ -21,7 +21,7 @@ from domain.errors import RosterError
 from domain.groups import GroupChanges, GroupNotFound
 from domain.users import UserNotFound
 
-NOBODY = Context()
+ANONYMOUS = Context()
 THREADS = 8
 MEMBERS, GROUPS = MEMBERSHIPS.ends
 
@@ -71,12 +71,12 @@ def test_events_equal_the_actual_changes(related: Any) -> None:
                 group, user = random.choice(groups), random.choice(users)
                 some = random.sample(users, random.randint(1, 4))
                 acts = (
-                    lambda: related.members.add(group, some, NOBODY),  # noqa: B023
-                    lambda: related.members.remove(group, some, NOBODY),  # noqa: B023
-                    lambda: related.members.replace(group, some, NOBODY),  # noqa: B023
-                    lambda: related.groups_of.add(user, groups[:2], NOBODY),  # noqa: B023
-                    lambda: related.groups_of.remove(user, groups[1:], NOBODY),  # noqa: B023
-                    lambda: related.groups_of.replace(user, [group], NOBODY),  # noqa: B023
+                    lambda: related.members.add(group, some, ANONYMOUS),  # noqa: B023
+                    lambda: related.members.remove(group, some, ANONYMOUS),  # noqa: B023
+                    lambda: related.members.replace(group, some, ANONYMOUS),  # noqa: B023
+                    lambda: related.groups_of.add(user, groups[:2], ANONYMOUS),  # noqa: B023
+                    lambda: related.groups_of.remove(user, groups[1:], ANONYMOUS),  # noqa: B023
+                    lambda: related.groups_of.replace(user, [group], ANONYMOUS),  # noqa: B023
                 )
                 with suppress(ConcurrentUpdate):  # it happened not at all
                     random.choice(acts)()
@@ -96,7 +96,7 @@ def test_concurrent_additions_to_one_group_are_all_done(related: Any) -> None:
     group = related.group("Staff")
     shares = [users[number::THREADS] for number in range(THREADS)]
     outcomes = at_once(
-        [lambda share=share: related.members.add(group, share, NOBODY) for share in shares]
+        [lambda share=share: related.members.add(group, share, ANONYMOUS) for share in shares]
     )
     assert outcomes == [LinkChange(share, []) for share in shares]
     assert related.member_ids(group) == users
@@ -105,7 +105,7 @@ def test_concurrent_additions_to_one_group_are_all_done(related: Any) -> None:
 def test_one_of_many_concurrent_additions_of_a_member_is_a_change(related: Any) -> None:
     (user,) = people(related, 1)
     group = related.group("Staff")
-    outcomes = at_once([lambda: related.members.add(group, [user], NOBODY)] * THREADS)
+    outcomes = at_once([lambda: related.members.add(group, [user], ANONYMOUS)] * THREADS)
     assert outcomes.count(LinkChange([user], [])) == 1
     assert outcomes.count(LinkChange([], [])) == THREADS - 1
     recorded = [each for each in related.recorded() if each[0] == "related"]
@@ -119,7 +119,7 @@ def test_one_of_many_concurrent_replacements_of_a_list_succeeds(related: Any, si
     expected = {fingerprint(users[:size])}
     outcomes = at_once(
         [
-            lambda each=each: related.members.replace(group, [each], NOBODY, expected=expected)
+            lambda each=each: related.members.replace(group, [each], ANONYMOUS, expected=expected)
             for each in users[size:]
         ]
     )
@@ -134,7 +134,7 @@ def test_concurrent_replacements_are_serialised(related: Any) -> None:
     group = related.group("Staff")
     lists = [users[2 * number : 2 * number + 2] for number in range(THREADS)]
     outcomes = at_once(
-        [lambda each=each: related.members.replace(group, each, NOBODY) for each in lists]
+        [lambda each=each: related.members.replace(group, each, ANONYMOUS) for each in lists]
     )
     assert all(isinstance(each, LinkChange) for each in outcomes), outcomes
     assert related.member_ids(group) in lists
@@ -145,15 +145,18 @@ def test_deletions_and_additions_leave_no_half_memberships(related: Any) -> None
     groups = [related.group(f"g{number}", owner=users[number]) for number in range(4)]
 
     def add(number: int) -> object:
-        return related.members.add(groups[number % 4], users, NOBODY)
+        return related.members.add(groups[number % 4], users, ANONYMOUS)
 
     def own(number: int) -> object:
         changes = GroupChanges({"owner": users[4 + number % 4]})
-        return related.groups.change(groups[number], changes, NOBODY)
+        return related.groups.change(groups[number], changes, ANONYMOUS)
 
     works: list[Callable[[], object]] = [
-        *(lambda number=number: related.users.delete(users[number], NOBODY) for number in range(2)),
-        lambda: related.groups.delete(groups[0], NOBODY),
+        *(
+            lambda number=number: related.users.delete(users[number], ANONYMOUS)
+            for number in range(2)
+        ),
+        lambda: related.groups.delete(groups[0], ANONYMOUS),
         *(lambda number=number: add(number) for number in range(4)),
         lambda: own(1),
     ]
@@ -161,12 +164,12 @@ def test_deletions_and_additions_leave_no_half_memberships(related: Any) -> None
     refused = (RelatedNotFound, GroupNotFound, UserNotFound, ConcurrentUpdate)
     assert all(not isinstance(each, Exception) or isinstance(each, refused) for each in outcomes)
     assert outcomes[:3] == [None] * 3
-    kept = {each.id for each in related.user_reader.page(Search(place=Slice(100))).items}
-    assert kept == set(users[2:])
+    remaining = {each.id for each in related.user_reader.page(Search(place=Slice(100))).items}
+    assert remaining == set(users[2:])
     for number in range(1, 4):
         # Each addition named all users: it was done before the deletions, or failed.
-        assert set(related.member_ids(groups[number])) in (set(), kept)
-        assert related.group_reader.get(groups[number]).owner in {None, *kept}
+        assert set(related.member_ids(groups[number])) in (set(), remaining)
+        assert related.group_reader.get(groups[number]).owner in {None, *remaining}
     stored = {(group, user) for group in groups[1:] for user in related.member_ids(group)}
     by_groups = pairs_by_events(related, "members", "groups")
     assert Counter({each: n for each, n in by_groups.items() if each[0] != groups[0]}) == Counter(
@@ -189,14 +192,14 @@ def test_additions_to_one_group_do_not_wait_for_each_other(related: Any) -> None
             added.set()
             assert done.wait(30)
 
-        retrying(related.begin)(NOBODY, unit)
+        retrying(related.begin)(ANONYMOUS, unit)
 
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(slowly)
         assert added.wait(30)
         try:
             with deadline(10):
-                related.members.add(group, users[1:], NOBODY)
+                related.members.add(group, users[1:], ANONYMOUS)
             assert related.member_ids(group) == users[1:]
         finally:
             done.set()
@@ -213,15 +216,15 @@ def test_an_entity_that_was_deleted_meanwhile_is_a_conflict(related: Any) -> Non
         lambda links: links.change(group, add=[missing]),
         lambda links: links.add_pairs([(group, user), (group, missing)]),
     ):
-        with pytest.raises(ConcurrentUpdate), related.begin(NOBODY) as work:
+        with pytest.raises(ConcurrentUpdate), related.begin(ANONYMOUS) as work:
             add(work.links(MEMBERS))
     if related.kind != "memory":  # which does not check references
-        with pytest.raises(ConcurrentUpdate), related.begin(NOBODY) as work:
+        with pytest.raises(ConcurrentUpdate), related.begin(ANONYMOUS) as work:
             groups = work.repository(MEMBERS.source)
             before = groups.get(group)
             owned = before.with_changes(GroupChanges({"owner": missing}), at=work.now)
             groups.save(owned, before=before)
-        related.members.add(group, [user], NOBODY)
-        with pytest.raises(ConcurrentUpdate), related.begin(NOBODY) as work:
+        related.members.add(group, [user], ANONYMOUS)
+        with pytest.raises(ConcurrentUpdate), related.begin(ANONYMOUS) as work:
             work.repository(GROUPS.source).remove(related.user_reader.get(user))
     assert related.group_reader.get(group).owner is None

@@ -14,7 +14,7 @@ from domain.attributes import StaleVersion
 from domain.groups import GroupChanges, GroupNotFound, NameTaken
 from domain.users import UserNotFound
 
-NOBODY = Context()
+ANONYMOUS = Context()
 MEMBERS, GROUPS = MEMBERSHIPS.ends
 
 
@@ -29,7 +29,7 @@ def people(related: Any) -> Sequence[int]:
 def test_both_sides_see_the_same_memberships(related: Any, people: Sequence[int]) -> None:
     ann, bob, *_ = people
     staff, board = related.group("Staff", members=[bob, ann]), related.group("Board")
-    assert related.groups_of.add(ann, [board, staff], NOBODY) == LinkChange([board], [])
+    assert related.groups_of.add(ann, [board, staff], ANONYMOUS) == LinkChange([board], [])
     assert related.member_ids(staff) == [ann, bob]
     assert related.member_ids(board) == [ann]
     page = related.queries.page(GROUPS, ann, Search(), None, resources=True)
@@ -39,12 +39,12 @@ def test_both_sides_see_the_same_memberships(related: Any, people: Sequence[int]
 def test_changes_are_repeatable(related: Any, people: Sequence[int]) -> None:
     ann, bob, cy, _ = people
     staff = related.group("Staff", members=[ann])
-    assert related.members.add(staff, [ann, bob, bob], NOBODY) == LinkChange([bob], [])
-    assert related.members.remove(staff, [cy, MISSING, 10**30, ann], NOBODY) == LinkChange(
+    assert related.members.add(staff, [ann, bob, bob], ANONYMOUS) == LinkChange([bob], [])
+    assert related.members.remove(staff, [cy, MISSING, 10**30, ann], ANONYMOUS) == LinkChange(
         [], [ann]
     )
-    assert related.members.remove(staff, [ann], NOBODY) == LinkChange([], [])
-    assert related.members.replace(staff, [cy, ann], NOBODY) == LinkChange([ann, cy], [bob])
+    assert related.members.remove(staff, [ann], ANONYMOUS) == LinkChange([], [])
+    assert related.members.replace(staff, [cy, ann], ANONYMOUS) == LinkChange([ann, cy], [bob])
     assert related.member_ids(staff) == [ann, cy]
 
 
@@ -52,7 +52,7 @@ def test_a_membership_changes_neither_side(related: Any, people: Sequence[int]) 
     ann, *_ = people
     staff = related.group("Staff")
     before = related.user_reader.get(ann), related.group_reader.get(staff)
-    related.members.add(staff, [ann], NOBODY)
+    related.members.add(staff, [ann], ANONYMOUS)
     assert (related.user_reader.get(ann), related.group_reader.get(staff)) == before
 
 
@@ -60,8 +60,8 @@ def test_the_audit_log_has_an_event_for_each_side(related: Any, people: Sequence
     ann, bob, *_ = people
     staff = related.group("Staff", members=[ann])
     before = len(related.recorded())
-    related.members.replace(staff, [bob], NOBODY)
-    related.members.replace(staff, [bob], NOBODY)  # changes nothing
+    related.members.replace(staff, [bob], ANONYMOUS)
+    related.members.replace(staff, [bob], ANONYMOUS)  # changes nothing
     assert related.recorded()[before:] == [
         ("related", "groups", staff, {"members": {"added": [str(bob)], "removed": [str(ann)]}}),
         ("related", "users", bob, {"groups": {"added": [str(staff)]}}),
@@ -88,7 +88,7 @@ def test_a_deleted_user_leaves_groups_and_owns_none(related: Any, people: Sequen
     staff = related.group("Staff", members=[ann, bob], owner=ann)
     board = related.group("Board", owner=ann)
     before = len(related.recorded())
-    related.users.delete(ann, NOBODY)
+    related.users.delete(ann, ANONYMOUS)
     assert related.member_ids(staff) == [bob]
     assert [(each.owner, each.version) for each in related.group_reader.page(Search()).items] == [
         (None, 2),
@@ -107,7 +107,7 @@ def test_a_deleted_user_leaves_groups_and_owns_none(related: Any, people: Sequen
 def test_a_deleted_group_has_no_members(related: Any, people: Sequence[int]) -> None:
     ann, *_ = people
     staff = related.group("Staff", members=[ann])
-    related.groups.delete(staff, NOBODY)
+    related.groups.delete(staff, ANONYMOUS)
     with pytest.raises(GroupNotFound):
         related.member_ids(staff)
     assert related.queries.page(GROUPS, ann, Search(), None, resources=True).items == ()
@@ -120,13 +120,13 @@ def test_related_entities_must_exist(related: Any, people: Sequence[int], change
     staff = related.group("Staff", members=[ann])
     ids = [ann, MISSING, MISSING + 1]
     relate: dict[str, Callable[[], object]] = {
-        "add": lambda: related.members.add(staff, ids, NOBODY),
-        "replace": lambda: related.members.replace(staff, ids, NOBODY),
+        "add": lambda: related.members.add(staff, ids, ANONYMOUS),
+        "replace": lambda: related.members.replace(staff, ids, ANONYMOUS),
         "create": lambda: related.group("Other", members=ids),
         "change": lambda: related.groups.change(
-            staff, GroupChanges({"name": "New"}), NOBODY, related={"members": ids}
+            staff, GroupChanges({"name": "New"}), ANONYMOUS, related={"members": ids}
         ),
-        "owner": lambda: related.groups.change(staff, GroupChanges({"owner": MISSING}), NOBODY),
+        "owner": lambda: related.groups.change(staff, GroupChanges({"owner": MISSING}), ANONYMOUS),
     }
     with pytest.raises(RelatedNotFound) as refusal:
         relate[change]()
@@ -140,21 +140,21 @@ def test_a_change_can_name_the_list_that_it_expects(related: Any, people: Sequen
     ann, bob, cy, _ = people
     staff = related.group("Staff", members=[ann, bob])
     expected = {fingerprint([bob, ann])}
-    related.members.replace(staff, [cy], NOBODY, expected=expected)
+    related.members.replace(staff, [cy], ANONYMOUS, expected=expected)
     for change in (related.members.add, related.members.remove, related.members.replace):
         with pytest.raises(StaleVersion):
-            change(staff, [ann], NOBODY, expected=expected)
+            change(staff, [ann], ANONYMOUS, expected=expected)
     assert related.member_ids(staff) == [cy]
 
 
 def test_a_long_list_cannot_be_replaced(related: Any, people: Sequence[int]) -> None:
     staff = related.group("Staff", members=people)
     with pytest.raises(ReplacementTooLarge):
-        related.members.replace(staff, [], NOBODY, limit=3)
+        related.members.replace(staff, [], ANONYMOUS, limit=3)
     with pytest.raises(ReplacementTooLarge):
-        related.groups.change(staff, GroupChanges({}), NOBODY, related={"members": []})
+        related.groups.change(staff, GroupChanges({}), ANONYMOUS, related={"members": []})
     assert related.member_ids(staff) == people
-    related.members.replace(staff, [], NOBODY)
+    related.members.replace(staff, [], ANONYMOUS)
     assert related.member_ids(staff) == []
 
 
@@ -162,7 +162,7 @@ def test_one_request_changes_a_limited_number(related: Any, people: Sequence[int
     ann, bob, cy, _ = people
     staff = related.group("Staff", members=[ann, bob, cy])
     board = related.group("Board", owner=ann)
-    related.members.add(board, [ann], NOBODY)
+    related.members.add(board, [ann], ANONYMOUS)
     limited = Context(link_limit=2)
     with pytest.raises(TooManyLinks):
         related.groups.delete(staff, limited)
@@ -173,7 +173,7 @@ def test_one_request_changes_a_limited_number(related: Any, people: Sequence[int
     assert related.member_ids(staff) == [ann, bob, cy]
     related.members.remove(staff, [ann], limited)
     related.users.delete(ann, limited)
-    related.groups.delete(staff, NOBODY)
+    related.groups.delete(staff, ANONYMOUS)
 
 
 def test_names_of_groups_are_unique_when_folded(related: Any) -> None:
@@ -185,9 +185,9 @@ def test_names_of_groups_are_unique_when_folded(related: Any) -> None:
 def test_unknown_sources(related: Any, people: Sequence[int]) -> None:
     ann, *_ = people
     with pytest.raises(GroupNotFound):
-        related.members.add(MISSING, [ann], NOBODY)
+        related.members.add(MISSING, [ann], ANONYMOUS)
     with pytest.raises(UserNotFound):
-        related.groups_of.remove(MISSING, [1], NOBODY)
+        related.groups_of.remove(MISSING, [1], ANONYMOUS)
     with pytest.raises(GroupNotFound):
         related.queries.one(OWNER, MISSING, None, resources=True)
 
@@ -247,8 +247,8 @@ def test_a_step_includes_the_first_25(related: Any) -> None:
 def test_pairs_are_read_in_order_after_a_pair(related: Any, people: Sequence[int]) -> None:
     ann, bob, cy, dee = people
     staff, empty, board = related.group("Staff"), related.group("Empty"), related.group("Board")
-    related.members.add(board, [dee, ann], NOBODY)
-    related.members.add(staff, [cy, ann, bob], NOBODY)
+    related.members.add(board, [dee, ann], ANONYMOUS)
+    related.members.add(staff, [cy, ann, bob], ANONYMOUS)
     expected = [(staff, ann), (staff, bob), (staff, cy), (board, ann), (board, dee)]
     read, after = [], (0, 0)
     while pairs := related.links.pairs(MEMBERSHIPS, after=after, limit=2):
@@ -265,7 +265,7 @@ def test_ids_are_found_by_keys(related: Any, people: Sequence[int]) -> None:
     (unique,) = GROUP_TYPE.unique
     keys = [unique.key_of(each) for each in ("STAFF", "'F\u00dcR' \\ \"JEDEN\"", "Nobody")]
     for for_update in (False, True):
-        with related.begin(NOBODY, for_update=for_update) as work:
+        with related.begin(ANONYMOUS, for_update=for_update) as work:
             found = work.repository(GROUP_TYPE).ids_by_keys(unique, keys)
             assert found == {keys[0]: staff, keys[1]: fur}
             assert work.repository(GROUP_TYPE).ids_by_keys(unique, []) == {}

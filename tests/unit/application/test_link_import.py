@@ -36,7 +36,7 @@ from domain.errors import Problem
 from domain.groups import GroupNotFound, NewGroup
 from domain.users import NewUser
 
-NOBODY = Context()
+ANONYMOUS = Context()
 RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
 Errors = list[tuple[int, str | None, str]]
 
@@ -62,10 +62,10 @@ class Directory:
         self.rejected: list[RejectedRecord] = []
 
     def user(self, name: str) -> int:
-        return self.users.create(NewUser(email=f"{name}@example.org", name=name), NOBODY).id
+        return self.users.create(NewUser(email=f"{name}@example.org", name=name), ANONYMOUS).id
 
     def group(self, name: str, **more: Any) -> int:
-        return self.groups.create(NewGroup(name=name, **more), NOBODY).id
+        return self.groups.create(NewGroup(name=name, **more), ANONYMOUS).id
 
     def pairs(self) -> list[tuple[str, str]]:
         return [(group.name, user.email) for group, user in self.exports(None)]
@@ -76,7 +76,7 @@ class Directory:
 
     def import_pairs(self, *records: Any, **options: bool) -> ImportSummary:
         return self.imports(
-            numbered(records), NOBODY, ImportOptions(**options), self.rejected.append
+            numbered(records), ANONYMOUS, ImportOptions(**options), self.rejected.append
         )
 
     def errors(self) -> Errors:
@@ -211,7 +211,7 @@ def test_an_export_skips_entities_that_were_deleted_meanwhile(directory: Directo
         def pairs(self, *arguments: Any, **options: Any) -> Any:
             found = super().pairs(*arguments, **options)
             if found:
-                directory.users.delete(1, NOBODY)
+                directory.users.delete(1, ANONYMOUS)
             return found
 
     exports = LinkExport(MEMBERSHIPS, directory.readers, Deleting(directory.store))
@@ -222,7 +222,7 @@ def test_a_list_is_changed_by_ids_and_keys(directory: Directory) -> None:
     def change(*texts: str, remove: bool = False) -> tuple[int, int]:
         records = numbered({"reference": text} for text in texts)
         return directory.imports.change_list(
-            1, records, NOBODY, directory.rejected.append, remove=remove
+            1, records, ANONYMOUS, directory.rejected.append, remove=remove
         )
 
     assert change("1", "BOB@example.org", "1") == (2, 1)
@@ -237,7 +237,7 @@ def test_a_list_is_changed_by_ids_and_keys(directory: Directory) -> None:
 
 def test_the_source_of_a_list_must_exist(directory: Directory) -> None:
     with pytest.raises(GroupNotFound):
-        directory.imports.change_list(7, (), NOBODY, directory.rejected.append)
+        directory.imports.change_list(7, (), ANONYMOUS, directory.rejected.append)
 
 
 def test_scopes_are_required(directory: Directory) -> None:
@@ -281,7 +281,7 @@ def test_imports_resolve_references(directory: Directory, update: bool) -> None:
         records.append({"name": "board", "owner": "3"})
     imports = Import(GROUP_TYPE, directory.store.begin, relationships=RELATIONSHIPS)
     options = ImportOptions(update=update, skip_errors=True)
-    summary = imports(numbered(records), NOBODY, options, directory.rejected.append)
+    summary = imports(numbered(records), ANONYMOUS, options, directory.rejected.append)
     assert (summary.created, summary.changed, summary.bad) == (4, int(update), 3)
     assert directory.errors() == [
         (5, "owner", "related_not_found"),

@@ -24,7 +24,7 @@ from application.users import USER_TYPE
 from domain.groups import NewGroup
 from domain.users import NewUser
 
-NOBODY = Context()
+ANONYMOUS = Context()
 RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
 MEMBERS, GROUPS = MEMBERSHIPS.ends
 
@@ -52,11 +52,11 @@ class Directory:
         )
 
     def user(self, name: str) -> int:
-        return self.users.create(NewUser(email=f"{name}@example.org", name=name), NOBODY).id
+        return self.users.create(NewUser(email=f"{name}@example.org", name=name), ANONYMOUS).id
 
     def group(self, name: str, **more: Any) -> int:
         related = {"members": more.pop("members", ())}
-        return self.groups.create(NewGroup(name=name, **more), NOBODY, related=related).id
+        return self.groups.create(NewGroup(name=name, **more), ANONYMOUS, related=related).id
 
 
 @pytest.fixture
