@@ -25,6 +25,8 @@ def before_call(context, case, kwargs):
             case.query.pop(name)
     if not (case.meta and case.meta.generation.mode.is_positive):
         return
+    # The number of resources that `include` may add is limited, whatever the paths.
+    (case.query or {}).pop("include", None)
     if case.operation.label in LISTS:
         for name in [
             name

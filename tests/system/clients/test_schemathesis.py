@@ -15,6 +15,11 @@ HERE = Path(__file__).parent
 Check = Callable[..., None]
 
 
+def new_seed() -> int:
+    """A new seed for each run. The report of a failure contains it."""
+    return randrange(2**32)
+
+
 USERS_ONLY = "--exclude-path-regex=groups|operations"
 """Without groups, relationships and operations, whose constraints the hooks lack."""
 
@@ -45,13 +50,8 @@ def _check(
     assert re.search(rf"Selected: {selected}\n\s*Tested: \1\n", report), report
 
 
-def new_seed() -> int:
-    """A new seed for each run. The report of a failure contains it."""
-    return randrange(2**32)
-
-
 def test_an_open_service_conforms_to_its_description(check: Check, base_url: str) -> None:
-    check(base_url, USERS_ONLY, examples=40, seed=new_seed())
+    check(base_url, USERS_ONLY, examples=40, seed=1)
 
 
 def test_a_guarded_service_conforms_to_its_description(
@@ -59,11 +59,11 @@ def test_a_guarded_service_conforms_to_its_description(
 ) -> None:
     base_url, token = guarded
     header = f"--header=Authorization: Bearer {token}"
-    check(base_url, USERS_ONLY, header, examples=20, seed=new_seed())
+    check(base_url, USERS_ONLY, header, examples=20, seed=1)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [2, 3, 4])
+@pytest.mark.parametrize("seed", [2, 3, new_seed()])
 def test_a_service_conforms_to_its_description_for_many_examples(
     check: Check, serve: Callable[[str], str], postgresql_url: str, seed: int
 ) -> None:
