@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from application.access import Principal
 from application.audit import AuditLog
 from application.entities import E, EntityType, N
+from application.ports.accounts import AccountRecords
 from application.ports.idempotency import IdempotencyStore
 from application.ports.relationships import Links
 from application.ports.repository import Repository
@@ -94,6 +95,10 @@ class UnitOfWork(Protocol):
 
     @property
     def idempotency(self) -> IdempotencyStore: ...
+
+    @property
+    def accounts(self) -> AccountRecords:
+        """The passwords, sessions, emailed links and waiting emails."""
 
     @property
     def audit(self) -> AuditLog:

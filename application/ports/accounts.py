@@ -1,0 +1,332 @@
+"""Accounts: their data in a unit of work, their readers, and the services that they need."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from application.ports.errors import Unavailable
+from application.search import Page, Search
+from domain.accounts import (
+    Account,
+    EmailedLink,
+    RefreshToken,
+    Session,
+    Template,
+    WaitingEmail,
+)
+from domain.users import User
+
+
+class Accounts(Protocol):
+    """The login data of users, and the networks from which they logged in."""
+
+    def get(self, user_id: int) -> Account:
+        """Returns the account of a user, and locks it until the unit ends.
+
+        An account that was never saved has None everywhere.
+        """
+
+    def save(self, account: Account) -> None:
+        """Stores the account. The user must exist."""
+
+    def remember_network(self, user_id: int, network: str, *, at: datetime) -> None:
+        """Stores the time of the last login of the user from the network."""
+
+    def knows_network(self, user_id: int, network: str, *, since: datetime) -> bool:
+        """Returns True if the user has logged in from the network since then."""
+
+    def remove(self, user_id: int) -> None:
+        """Deletes the account and its networks."""
+
+
+class Sessions(Protocol):
+    """The sessions, and their refresh tokens. Whatever ends a session deletes it."""
+
+    def add(self, session: Session) -> None:
+        """Stores a new session."""
+
+    def get(self, session_id: str) -> Session | None:
+        """Returns the session and locks it until the unit ends. None if it does not exist.
+
+        It may have expired.
+        """
+
+    def of_user(self, user_id: int) -> Sequence[Session]:
+        """Returns the sessions of a user by ascending use time, and locks them."""
+
+    def save(self, session: Session) -> None:
+        """Stores the use time, the expiry time, the address and the user agent of a session."""
+
+    def end(self, session_ids: Collection[str], *, at: datetime) -> None:
+        """Deletes sessions and their refresh tokens, and revokes their access tokens."""
+
+    def revoke_tokens_before(self, user_id: int, *, at: datetime) -> None:
+        """Revokes the access tokens of the user that were issued until then."""
+
+    def add_token(self, token: RefreshToken) -> None:
+        """Stores a refresh token of a session."""
+
+    def token(self, digest: bytes) -> RefreshToken | None:
+        """Returns the refresh token with the digest. None if it does not exist."""
+
+    def use_token(self, digest: bytes, *, at: datetime) -> bool:
+        """Stores the time of the first use. Returns False if the token was used before."""
+
+    def delete_expired(self, until: datetime, *, revoked_until: datetime) -> int:
+        """Deletes some of the sessions that expired until then, and returns their number.
+
+        Also deletes revocations that were made until `revoked_until`. Skips sessions that another
+        unit has locked.
+        """
+
+
+class EmailedLinks(Protocol):
+    """The links that were emailed."""
+
+    def add(self, link: EmailedLink) -> None:
+        """Stores a link."""
+
+    def get(self, digest: bytes) -> EmailedLink | None:
+        """Returns the link and locks it until the unit ends. None if it does not exist.
+
+        It may have expired.
+        """
+
+    def remove(self, digest: bytes) -> None:
+        """Deletes the link, if it exists."""
+
+    def remove_of_user(self, user_id: int) -> None:
+        """Deletes the links of a user."""
+
+    def remove_of_address(self, email_key: str) -> None:
+        """Deletes the links of sign-ups that were sent to an address. See domain.text.email_key."""
+
+    def delete_expired(self, until: datetime) -> int:
+        """Deletes some of the links that expired until then, and returns their number."""
+
+
+class Outbox(Protocol):
+    """The emails that wait to be sent."""
+
+    def add(self, email: WaitingEmail, *, at: datetime) -> None:
+        """Stores an email, whose `id` is 0. It is due at `at`."""
+
+    def claim(self, now: datetime, *, until: datetime) -> WaitingEmail | None:
+        """Returns an email that is due, with one more attempt, and makes it due at `until`.
+
+        So no other worker claims it until then. Returns None if no email is due.
+        """
+
+    def postpone(self, email_id: int, *, until: datetime) -> None:
+        """Makes an email due at `until`, if it still exists."""
+
+    def remove(self, email_id: int) -> None:
+        """Deletes an email, if it exists."""
+
+    def remove_of_user(self, user_id: int, *, with_link_only: bool = False) -> None:
+        """Deletes the emails of a user: all, or only those that contain a link."""
+
+    def remove_of_address(self, email_key: str) -> None:
+        """Deletes the emails to an address. See domain.text.email_key."""
+
+
+class Counters(Protocol):
+    """Lists of recent times, such as those of wrong passwords, by key.
+
+    A key is a text of at most 64 characters. A subject groups the keys that concern one address.
+    """
+
+    def lock(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
+        """Returns the times of each key, ascending, and locks all keys until the unit ends.
+
+        A key without times can also be locked. The keys are locked in ascending order.
+        """
+
+    def read(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
+        """Returns the times of each key, ascending, without locks."""
+
+    def save(
+        self, key: str, times: Sequence[datetime], *, subject: str | None, expiry: datetime
+    ) -> None:
+        """Replaces the times of a locked key. They can be deleted after `expiry`."""
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Deletes the times of keys."""
+
+    def remove_of_subject(self, subject: str) -> None:
+        """Deletes the times of all keys of a subject."""
+
+    def delete_expired(self, until: datetime) -> int:
+        """Deletes some of the keys that expired until then, and returns their number."""
+
+
+class AccountRecords(Protocol):
+    """The data of accounts in a unit of work."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def links(self) -> EmailedLinks: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+
+class Revocation(NamedTuple):
+    """Access tokens that are no longer valid: those of a session, or older ones of a user.
+
+    Either `session_id` or `user_id` is None. `time` is the time of the revocation.
+    """
+
+    id: int
+    session_id: str | None
+    user_id: int | None
+    time: datetime
+
+
+class AccountReader(Protocol):
+    """The committed data of accounts. Takes no locks. Raises Unavailable."""
+
+    def account(self, user_id: int) -> Account:
+        """Returns the account of a user, with None everywhere if it was never saved."""
+
+    def session(self, session_id: str) -> Session | None:
+        """Returns the session, which may have expired. None if it does not exist."""
+
+    def sessions(self, search: Search) -> Page[Session]:
+        """Returns the part of the list of sessions that the search selects."""
+
+    def times(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
+        """Returns the times of each key of Counters."""
+
+    def waiting_emails(self) -> int:
+        """Returns the number of emails in the outbox."""
+
+    def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
+        """Returns revocations by ascending id: those after an id, and those with one of the ids.
+
+        Ids ascend, but units commit in any order. So a reader asks again for the ids that were
+        missing.
+        """
+
+
+class Busy(Unavailable):
+    """Too many passwords wait to be hashed. Nothing was changed."""
+
+    code = "busy"
+
+    def __init__(self) -> None:
+        super().__init__("Too many passwords are being checked. Try again in a few seconds.")
+
+
+class UnsupportedHash(ValueError):
+    """The password hash has an unknown format, or costs too much to verify."""
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords. The number of concurrent hashes and of waiting ones is bounded.
+
+    Each method takes a normalized password (domain.passwords.normalize). `hash` and `verify` raise
+    Busy if the password would wait for too long.
+    """
+
+    def hash(self, password: str) -> str:
+        """Returns the argon2id hash of a password, with a random salt."""
+
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        """Returns True if the hash is that of the password.
+
+        With None, returns False, after the time that a hash with the present costs takes.
+        """
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Returns True if the hash is not argon2id with the present costs."""
+
+    def check_supported(self, password_hash: str) -> None:
+        """Raises UnsupportedHash if `verify` cannot verify the hash, or not within its bounds."""
+
+
+class PasswordEstimator(Protocol):
+    """Estimates how hard passwords are to guess."""
+
+    def is_guessable(self, password: str, *, personal: Sequence[str]) -> bool:
+        """Returns True if a password is in the block list or takes too few guesses.
+
+        `personal` are the email and the name of the user.
+        """
+
+
+class AccessClaims(NamedTuple):
+    """The content of an access token, which is valid until `expiry`.
+
+    `user_id` is the subject. `auth_time` is the time of the login.
+    """
+
+    user_id: int
+    session_id: str
+    scopes: Sequence[str]
+    role: str
+    auth_time: datetime
+    issue_time: datetime
+    expiry: datetime
+
+
+class TokenIssuer(Protocol):
+    """Signs access tokens (RFC 9068)."""
+
+    def issue(self, claims: AccessClaims) -> str:
+        """Returns a signed access token. Raises Unavailable if there is no signing key."""
+
+
+class RandomTokens(Protocol):
+    """Creates random identifiers and tokens."""
+
+    def session_id(self) -> str:
+        """Returns an opaque id of at least 16 characters, not a number."""
+
+    def refresh_token(self) -> str:
+        """Returns rrt_ and 256 random bits in base64url."""
+
+    def link_token(self) -> str:
+        """Returns rlt_ and 256 random bits in base64url."""
+
+    def message_id(self) -> str:
+        """Returns the Message-ID of an email, without angle brackets."""
+
+
+class MailFailed(Exception):
+    """The mail server did not accept the email now.
+
+    `is_certain`: the email was certainly not accepted. Otherwise it may have been sent.
+    """
+
+    def __init__(self, reason: str, *, is_certain: bool) -> None:
+        super().__init__(reason)
+        self.is_certain = is_certain
+
+
+class OutgoingEmail(NamedTuple):
+    """An email to be rendered and sent. `token` is that of its link; None if it has none.
+
+    `user` is None for a sign-up, whose email contains no text that the client chose.
+    """
+
+    template: Template
+    address: str
+    message_id: str
+    user: User | None
+    token: str | None
+
+
+class Mailer(Protocol):
+    """Renders and sends emails."""
+
+    def send(self, email: OutgoingEmail) -> None:
+        """Sends an email. Raises MailFailed."""
