@@ -1,0 +1,1 @@
+"""Accounts: login, sessions, passwords and emailed links."""

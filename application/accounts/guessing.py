@@ -1,0 +1,147 @@
+"""Limits on guessing passwords, and on emails that unauthenticated requests cause.
+
+The times of wrong passwords are counted for an address from a network, for a network, and for an
+address. Unknown addresses are counted in the same way, so that a block reveals nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from hashlib import sha256
+from math import ceil
+from typing import Final, NamedTuple
+
+from application.accounts.errors import TooManyFailures
+from application.ports import UnitOfWork
+
+FACTOR: Final = 10
+"""The limits of a network and of an address, as a multiple of the limit of both together."""
+EMAILS: Final = 5
+"""The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW."""
+EMAIL_WINDOW: Final = timedelta(hours=1)
+KNOWN_FOR: Final = timedelta(days=30)
+"""A network is known to a user for this long after a login from it."""
+
+
+def address_digest(email_key: str) -> str:
+    """Returns the subject of the counters of an address. The database does not have the address."""
+    return sha256(email_key.encode()).hexdigest()
+
+
+def _key(kind: str, *parts: str) -> str:
+    return sha256("\0".join((kind, *parts)).encode()).hexdigest()
+
+
+class Attempt(NamedTuple):
+    """An attempt to log in: the key of the address, and the network of the client."""
+
+    email_key: str
+    network: str
+
+
+class _Limit(Enum):
+    BOTH = "both"
+    NETWORK = "network"
+    ADDRESS = "address"
+
+
+class GuessingLimits:
+    """Counts wrong passwords, and blocks further attempts."""
+
+    def __init__(self, failures: int, window: timedelta) -> None:
+        self._window = window
+        self._most = {
+            _Limit.BOTH: failures,
+            _Limit.NETWORK: FACTOR * failures,
+            _Limit.ADDRESS: FACTOR * failures,
+        }
+
+    def check(
+        self, work: UnitOfWork, attempt: Attempt, *, is_known: bool, lock: bool = False
+    ) -> None:
+        """Raises TooManyFailures if the attempt is blocked.
+
+        `is_known`: the user has logged in from the network before, so the limit of the address does
+        not apply. `lock`: no other unit can count failures meanwhile.
+        """
+        keys = _keys(attempt)
+        counters = work.accounts.counters
+        times = (counters.lock if lock else counters.read)(keys.values())
+        waits = [
+            self._wait(limit, times.get(key, ()), work.now)
+            for limit, key in keys.items()
+            if not (is_known and limit is _Limit.ADDRESS)
+        ]
+        if wait := max(waits):
+            raise TooManyFailures(wait)
+
+    def count_failure(self, work: UnitOfWork, attempt: Attempt) -> bool:
+        """Counts a wrong password. Returns True if the address is blocked from now on."""
+        keys = _keys(attempt)
+        counters = work.accounts.counters
+        stored = counters.lock(keys.values())
+        is_blocked = False
+        for limit, key in keys.items():
+            times = [*self._recent(stored.get(key, ()), work.now), work.now]
+            subject = None if limit is _Limit.NETWORK else address_digest(attempt.email_key)
+            most = self._most[limit]
+            counters.save(key, times[-most:], subject=subject, expiry=work.now + self._window)
+            is_blocked |= limit is not _Limit.NETWORK and len(times) == most
+        return is_blocked
+
+    def reset(self, work: UnitOfWork, attempt: Attempt) -> None:
+        """Delete the wrong passwords for the address from the network."""
+        work.accounts.counters.remove([_keys(attempt)[_Limit.BOTH]])
+
+    def blocked_until(
+        self, times: Sequence[datetime], now: datetime
+    ) -> datetime | None:
+        """Returns the time until which the limit of the address blocks logins, or None.
+
+        `times` are those of `address_key`.
+        """
+        recent, most = self._recent(times, now), self._most[_Limit.ADDRESS]
+        return recent[-most] + self._window if len(recent) >= most else None
+
+    def _recent(self, times: Iterable[datetime], now: datetime) -> Sequence[datetime]:
+        return [time for time in times if time > now - self._window]
+
+    def _wait(self, limit: _Limit, times: Iterable[datetime], now: datetime) -> int:
+        """Returns the seconds until there are fewer failures than the limit, or 0."""
+        recent, most = self._recent(times, now), self._most[limit]
+        if len(recent) < most:
+            return 0
+        return max(1, ceil((recent[-most] + self._window - now).total_seconds()))
+
+
+def address_key(email_key: str) -> str:
+    """Returns the key of the wrong passwords for an address, from all networks."""
+    return _key("address", email_key)
+
+
+def _keys(attempt: Attempt) -> dict[_Limit, str]:
+    return {
+        _Limit.BOTH: _key("both", attempt.email_key, attempt.network),
+        _Limit.NETWORK: _key("network", attempt.network),
+        _Limit.ADDRESS: address_key(attempt.email_key),
+    }
+
+
+def count_email(work: UnitOfWork, email_key: str) -> bool:
+    """Counts an email that an unauthenticated request causes. Returns False if it is over EMAILS.
+
+    The caller does not send such an email.
+    """
+    key, counters = _key("email", email_key), work.accounts.counters
+    stored = counters.lock([key]).get(key, ())
+    recent = [time for time in stored if time > work.now - EMAIL_WINDOW]
+    if len(recent) >= EMAILS:
+        return False
+    expiry, subject = work.now + EMAIL_WINDOW, address_digest(email_key)
+    counters.save(key, [*recent, work.now], subject=subject, expiry=expiry)
+    return True
+
+
+def forget_address(work: UnitOfWork, email_key: str) -> None:
+    """Deletes all counts of an address."""
+    work.accounts.counters.remove_of_subject(address_digest(email_key))
