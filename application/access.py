@@ -1,10 +1,10 @@
 """Access control: principals, scopes and the policy."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from application.relationships import Relationship
 from domain.errors import RosterError
@@ -13,6 +13,8 @@ SECRET: Final = "secret"
 """The kind of a principal whose token is signed with the shared secret."""
 KEY_SET: Final = "key_set"
 """The kind of a principal whose token is signed with a key of an issuer's key set."""
+SESSION: Final = "session"
+"""The kind of a principal whose token was issued for a session of a user."""
 COMMAND_LINE: Final = "command_line"
 """The kind of a principal at the command line, which has no token."""
 
@@ -113,19 +115,28 @@ def relationship_scopes(
     return f"{source}:read", f"{governing}:write"
 
 
+class SessionClaims(NamedTuple):
+    """The session of an access token. `issue_time` is in milliseconds since 1970."""
+
+    session_id: str
+    user_id: int
+    issue_time: int
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The identity that makes a request, and its scopes.
 
     The identity consists of the kind, the issuer and the subject. Subjects of different issuers or
     kinds are different principals, even if the subjects are equal. `subject` is None if the token
-    has neither `sub` nor `client_id`.
+    has neither `sub` nor `client_id`. Only the principal of a session has a `session`.
     """
 
     kind: str
     issuer: str | None
     subject: str | None
     scopes: frozenset[str] = frozenset()
+    session: SessionClaims | None = field(default=None, compare=False)
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:

@@ -45,6 +45,13 @@ class Action(StrEnum):
     DELETED = "deleted"
     ERASED = "erased"
     IMPORTED = "imported"
+    LOGGED_IN = "logged_in"
+    SESSION_ENDED = "session_ended"
+    TOKEN_REUSED = "token_reused"
+    PASSWORD_SET = "password_set"
+    PASSWORD_CHANGED = "password_changed"
+    INVITED = "invited"
+    LOCKED_OUT = "locked_out"
 
 
 class NewEvent(NamedTuple):
