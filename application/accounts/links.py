@@ -65,8 +65,7 @@ class LinkRequests:
         Raises SignupClosed, and Invalid if the address or the name is not valid, or the domain may
         not sign up.
         """
-        if not self._config.signup.enabled:
-            raise SignupClosed
+        self.require_signup()
         _check(email=email, name=name)
         key = email_key(email)
         domains = self._config.signup.domains
@@ -83,6 +82,11 @@ class LinkRequests:
                 send(work, Template.SIGNUP, email, name=name)
 
         self._run(context, unit)
+
+    def require_signup(self) -> None:
+        """Raises SignupClosed if nobody may sign up."""
+        if not self._config.signup.enabled:
+            raise SignupClosed
 
     def recover(self, email: str, context: Context) -> None:
         """Emails an active user a link to set a new password.
