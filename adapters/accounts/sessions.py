@@ -1,7 +1,6 @@
 """The routes of sessions: login, logout, and lists of sessions."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -25,6 +24,7 @@ from adapters.resources.addresses import Urls
 from application.accounts.errors import SessionNotFound
 from application.accounts.login import Login
 from application.accounts.sessions import SessionCommands, SessionQueries
+from application.search import Page
 from domain.accounts import Session
 
 CURRENT: Final = "current"
@@ -88,7 +88,7 @@ def session_routes(
         within = queries.about(user_id)
         collection_query = parameters.collection(query, SESSIONS, cursors, within=within)
         found = queries.page(collection_query.search)
-        shown = replace(found, items=tuple(map(_shown, found.items)))
+        shown = Page(tuple(map(_shown, found.items)), found.more, found.total)
         profile = http.uses_cursor_profile(collection_query)
         body = writer.collection(shown, collection_query, query=query, profile=profile)
         return http.ok(body, profile=profile)
