@@ -26,6 +26,7 @@ from application.ports import (
     Unavailable,
     UnitOfWork,
 )
+from application.reactions import NO_REACTIONS, ReactingRepository, Reactions
 from application.relationships import Association, Relationships, ToMany
 
 _FOREVER = -1
@@ -44,6 +45,7 @@ class MemoryUnit(UnitOfWork):
     idempotency: MemoryIdempotencyStore
     audit: AuditLog
     savepoint: Callable[[], Callable[[], None]]
+    reactions: Reactions
 
     repositories: dict[AnyType, Any] = field(default_factory=dict)
 
@@ -51,6 +53,8 @@ class MemoryUnit(UnitOfWork):
         repository: Repository[N, E] | None = self.repositories.get(entity_type)
         if repository is None:
             repository = self.repositories[entity_type] = self.make_repository(entity_type)
+        if (reaction := self.reactions.get(entity_type)) is not None:
+            return ReactingRepository(repository, reaction, self)
         return repository
 
     def links(self, relationship: ToMany) -> Links:
@@ -85,7 +89,8 @@ class MemoryStore:
     """The entities of any type in one process. They are lost when the process ends.
 
     Units of work run one at a time, and readers see the committed state. The entities are
-    immutable, so callers cannot change the stored ones.
+    immutable, so callers cannot change the stored ones. `reactions` are called when entities of
+    their types are saved or removed.
     """
 
     def __init__(
@@ -93,10 +98,13 @@ class MemoryStore:
         clock: Clock,
         answer_bytes: int = STORED_BYTES,
         relationships: Relationships = _NO_RELATIONSHIPS,
+        *,
+        reactions: Reactions = NO_REACTIONS,
     ) -> None:
         self._clock = clock
         self._answer_bytes = answer_bytes
         self._relationships = relationships
+        self._reactions = reactions
         self._lock = Lock()
         self._rows: Mapping[AnyType, Rows[Any]] = {}
         self._pairs: Mapping[Association, Pairs] = {}
@@ -123,6 +131,7 @@ class MemoryStore:
                 idempotency=MemoryIdempotencyStore(answers, self._answer_bytes),
                 audit=audit,
                 savepoint=partial(_savepoint, audit, state, answers, events),
+                reactions=self._reactions,
             )
             audit.flush()
             self._rows, self._pairs = state.rows, state.pairs
