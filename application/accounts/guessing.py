@@ -93,9 +93,7 @@ class GuessingLimits:
         """Delete the wrong passwords for the address from the network."""
         work.accounts.counters.remove([_keys(attempt)[_Limit.BOTH]])
 
-    def blocked_until(
-        self, times: Sequence[datetime], now: datetime
-    ) -> datetime | None:
+    def blocked_until(self, times: Sequence[datetime], now: datetime) -> datetime | None:
         """Returns the time until which the limit of the address blocks logins, or None.
 
         `times` are those of `address_key`.
