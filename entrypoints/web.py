@@ -3,14 +3,18 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from adapters.accounts.blueprint import accounts as account_blueprint
 from adapters.api import ApiConfig, api
 from adapters.api.collection import ApiResource
 from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
+from adapters.resources.accounts import SESSIONS
+from adapters.resources.addresses import Urls
 from adapters.sql import failures
 from adapters.sql.engine import DeadlinePool
+from adapters.tokens.tokens import TokenVerifier
 from adapters.web import metrics_directory
 from adapters.web.addresses import TrustedProxies
 from adapters.web.app import create_app
@@ -18,7 +22,7 @@ from adapters.web.bearer import bearer
 from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
-from adapters.web.rate_limit import counting_errors, rate, rate_limiter
+from adapters.web.rate_limit import RateLimiter, counting_errors, rate, rate_limiter
 from adapters.web.security_headers import ResponseHeaders
 from application.ports import UnitRunner
 from entrypoints.access import make_tokens
@@ -27,8 +31,9 @@ from entrypoints.open_service import check_open_service
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Blueprint, Flask
 
+    from entrypoints.accounts import AccountServices
     from entrypoints.container import RelationshipServices, ResourceServices
 
 
@@ -41,6 +46,7 @@ def make_app(
     ready: Callable[[], None],
     pool: DeadlinePool | None,
     log_key: bytes,
+    accounts: "AccountServices | None" = None,
 ) -> "Flask":
     """Create the application. `pool` is the connection pool of the store, if it has one.
 
@@ -57,7 +63,7 @@ def make_app(
         max_parameters=settings.query_parameters,
         guides_url=settings.guides_url,
     )
-    tokens = make_tokens(settings)
+    tokens = make_tokens(settings, accounts)
     open_access = _open_access(settings) if settings.is_open else None
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
     collected = make_metrics(pool) if settings.metrics == "on" else None
@@ -81,9 +87,11 @@ def make_app(
         bearer(tokens.verify) if tokens else None,
         rate_limit,
         open_access.check_origin if open_access else None,
+        more_collections=(SESSIONS,) if accounts else (),
     )
+    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit)
     app = create_app(
-        [*inbound.blueprints, health(ready), metrics(collected)],
+        [*inbound.blueprints, *more, health(ready), metrics(collected)],
         render_error=counting_errors(inbound.render_error, rate_limit)
         if rate_limit
         else inbound.render_error,
@@ -107,6 +115,35 @@ def make_app(
     if settings.traces_endpoint:
         _trace(app, pool, settings.database)
     return app
+
+
+def _account_blueprints(
+    settings: Settings,
+    accounts: "AccountServices | None",
+    tokens: TokenVerifier | None,
+    cursors: Cursors,
+    rate_limit: RateLimiter | None,
+) -> "list[Blueprint]":
+    """Create the blueprints of accounts, if they are enabled."""
+    if accounts is None or tokens is None:
+        return []
+    limit_anyone = rate_limiter(rate(settings.account_rate))
+    return [
+        account_blueprint(
+            accounts.use_cases,
+            accounts.users,
+            bearer(tokens.verify),
+            cursors,
+            Urls(settings.public_url),
+            limit=rate_limit,
+            limit_anyone=limit_anyone,
+            body_limit=settings.body_bytes,
+            body_memory=settings.body_memory,
+            body_seconds=settings.body_seconds,
+            request_seconds=settings.request_seconds,
+            max_parameters=settings.query_parameters,
+        )
+    ]
 
 
 def _open_access(settings: Settings) -> OpenAccess:

@@ -32,6 +32,7 @@ from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.compound import CompoundWriter
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.kinds import KEY
+from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX, Urls
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter
@@ -82,11 +83,13 @@ def api(
     authenticate: Authenticate | None = None,
     limit: RateLimiter | None = None,
     check_origin: Callable[[], None] | None = None,
+    more_collections: Sequence[Resource] = (),
 ) -> Api:
     """Creates the API: the resources under the prefix, and the pages that describe them.
 
     Without `authenticate`, every client has access. Without `limit`, there is no rate limit.
-    `check_origin` is called before every request under the prefix.
+    `check_origin` is called before every request under the prefix. The root also lists
+    `more_collections`, which another adapter serves.
     """
     urls = Urls(config.public_url)
     base = config.public_url.rstrip("/")
@@ -127,7 +130,7 @@ def api(
             max_parameters=config.max_parameters,
         )
     )
-    root(blueprint, urls, declarations)
+    root(blueprint, urls, [*declarations, *more_collections])
     respond_once = idempotent(render_error)
     routes = RelationshipRoutes(blueprint, run, relationships, inclusion, respond_once)
     for each in resources:

@@ -54,6 +54,24 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "Without access control, only pages of the service's own origin and of those in "
         "ROSTER_CORS_ORIGINS may change anything.",
     ),
+    # Accounts.
+    "invalid_credentials": ("401", "The email or the password is wrong."),
+    "not_a_user": (
+        "403",
+        "The URL requires the access token of a session. Log in with POST /api/v1/sessions.",
+    ),
+    "wrong_password": ("403", "The password is not that of the user."),
+    "link_invalid": ("403", "The link is unknown, was used, or has expired. Request a new one."),
+    "signup_closed": ("403", "The service does not accept sign-ups."),
+    "session_not_found": ("404", "The user has no such session, or it has ended."),
+    "email_domain": ("422", "The service accepts sign-ups from other email domains only."),
+    "too_short": ("422", "The password has too few characters. The detail states the minimum."),
+    "guessable": ("422", "The password is common or easy to guess. Choose a longer one."),
+    "too_many_failures": (
+        "429",
+        "There were too many wrong passwords. Retry after the seconds in Retry-After.",
+    ),
+    "busy": ("503", "Too many passwords are being checked. Retry after a few seconds."),
     # The query.
     "unknown_parameter": (
         "400",

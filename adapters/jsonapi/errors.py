@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from application.access import InsufficientScope, SubjectRequired, Unauthenticated
+from application.accounts.errors import InvalidCredentials, TooManyFailures
 from application.ports import (
     KeyInUse,
     KeyReused,
@@ -37,6 +38,7 @@ STATUS: Final[Mapping[type[RosterError], int]] = {
     Unavailable: 503,
     KeyReused: 422,
     TooManyStoredResponses: 429,
+    TooManyFailures: 429,
 }
 """The status of each kind of error. A new error derives from a kind and needs no entry."""
 
@@ -148,16 +150,23 @@ def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]
         code=error.code,
         detail=error.detail,
         pointer=pointer_to(attribute) if attribute else None,
-        header=next((name for kind, name in _HEADER.items() if isinstance(error, kind)), None),
+        header=_header(error),
         meta={"attribute": attribute} if attribute else {},
     )
     seconds = _retry_after(error)
     return RequestError(error_object, headers={"Retry-After": str(seconds)} if seconds else {})
 
 
+def _header(error: RosterError) -> str | None:
+    """Returns the header that causes the error, if any."""
+    if isinstance(error, InvalidCredentials):
+        return None
+    return next((name for kind, name in _HEADER.items() if isinstance(error, kind)), None)
+
+
 def _retry_after(error: RosterError) -> int | None:
     """Returns the number of seconds after which a retry may succeed; None if unknown."""
-    if isinstance(error, TooManyStoredResponses):
+    if isinstance(error, TooManyStoredResponses | TooManyFailures):
         return error.retry_after
     return RETRY_AFTER_SECONDS if isinstance(error, Unavailable) else None
 

@@ -1,7 +1,7 @@
 """Parses the addresses of clients, so that they can be compared."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _LONGEST: Final = 100
 """The maximum length of an address with brackets, zone, quotation marks and port."""
 _BRACKETED: Final = re.compile(r"\[([^\]]*)\](?::[A-Za-z0-9._-]{1,20})?")
+_IPV6_PREFIX_BITS: Final = 64
+"""The length of the IPv6 prefix that a network usually assigns to one customer."""
 _WITH_PORT: Final = re.compile(r"([^:]*):[A-Za-z0-9._-]{1,20}")
 
 
@@ -33,6 +35,19 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def network_of(address: str) -> str:
+    """Returns the IPv4 address, or the /64 of an IPv6 address: one client can use all of it.
+
+    Any other text, such as the path of a unix socket, is its own network.
+    """
+    parsed = parse_address(address)
+    if parsed is None:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((int(parsed), _IPV6_PREFIX_BITS), strict=False))
+    return str(parsed)
 
 
 class TrustedProxies:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,7 @@ from throttled.exceptions import DataError
 from throttled.rate_limiter.quota_parser import parse
 from werkzeug.exceptions import HTTPException
 
-from adapters.web.addresses import parse_address
+from adapters.web.addresses import network_of
 from adapters.web.flask_app import current_request
 from adapters.web.hosts import ForeignHost
 from application.access import Principal
@@ -25,8 +24,6 @@ RateLimiter = Callable[["WSGIEnvironment", Principal | None], None]
 
 _COUNTED: Final = "roster.counted"
 """The key in the WSGI environment that is set when a limit has counted the request."""
-_IPV6_PREFIX_BITS: Final = 64
-"""The length of the IPv6 prefix that a network usually assigns to one customer."""
 
 
 class TooManyRequests(Exception):
@@ -97,14 +94,4 @@ def counting_errors(
 def _client(environ: "WSGIEnvironment", principal: Principal | None) -> str:
     if principal and principal.subject is not None:
         return f"principal {json.dumps(principal.identity)}"
-    return f"address {_network(environ.get('REMOTE_ADDR', ''))}"
-
-
-def _network(address: str) -> str:
-    """The address, or the network of an IPv6 address: one client can use all its addresses."""
-    parsed = parse_address(address)
-    if parsed is None:  # the address of a unix socket
-        return address
-    if isinstance(parsed, IPv6Address):
-        return f"{int(parsed) >> (128 - _IPV6_PREFIX_BITS):x}::/{_IPV6_PREFIX_BITS}"
-    return str(parsed)
+    return f"address {network_of(environ.get('REMOTE_ADDR', ''))}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.web.addresses import parse_address
+from adapters.web.addresses import network_of, parse_address
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,21 @@ def test_reads_an_address_in_every_form(text: str, address: str) -> None:
 )
 def test_returns_none_for_any_other_text(text: str) -> None:
     assert parse_address(text) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("/run/roster.sock", "/run/roster.sock"),
+        ("", ""),
+    ],
+)
+def test_the_network_of_a_client_is_its_ipv4_address_or_its_ipv6_prefix(
+    address: str, network: str
+) -> None:
+    assert network_of(address) == network

@@ -1,0 +1,93 @@
+"""The blueprint of accounts, next to that of the resources under the same prefix."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint
+
+from adapters.accounts.access import AccountRoutes
+from adapters.accounts.links import link_routes
+from adapters.accounts.me import me_routes
+from adapters.accounts.sessions import session_routes
+from adapters.api.http import BodyPolicy, request_checks
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.resource import Resource
+from adapters.resources.addresses import PREFIX, Urls
+from adapters.web.bearer import Authenticate
+from adapters.web.rate_limit import RateLimiter
+from adapters.web.request_body import BodyMemory
+from application.accounts.links import Confirmation, LinkRequests
+from application.accounts.login import Login
+from application.accounts.overview import AccountOverview
+from application.accounts.passwords import PasswordCommands
+from application.accounts.sessions import SessionCommands, SessionQueries
+from application.commands import Commands
+from application.queries import Queries
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUseCases:
+    """The use cases of accounts, and those of users that they need."""
+
+    login: Login
+    sessions: SessionCommands
+    session_queries: SessionQueries
+    passwords: PasswordCommands
+    links: LinkRequests
+    confirmation: Confirmation
+    overview: AccountOverview
+    users: Queries[Any, Any]
+    user_commands: Commands[Any, Any]
+    get_user: Callable[[int], Any]
+
+
+def accounts(
+    use_cases: AccountUseCases,
+    users: Resource,
+    authenticate: Authenticate,
+    cursors: Cursors,
+    urls: Urls,
+    *,
+    limit: RateLimiter | None,
+    limit_anyone: RateLimiter,
+    body_limit: int,
+    body_memory: int,
+    body_seconds: float,
+    request_seconds: float,
+    max_parameters: int,
+) -> Blueprint:
+    """Creates the blueprint. `users` is the declaration of users."""
+    blueprint = Blueprint("accounts", __name__, url_prefix=PREFIX)
+    routes = AccountRoutes(blueprint, authenticate, limit, limit_anyone)
+    blueprint.before_request(
+        request_checks(
+            BodyPolicy(body_limit),
+            {},
+            memory=BodyMemory(body_memory),
+            body_seconds=body_seconds,
+            request_seconds=request_seconds,
+            max_parameters=max_parameters,
+        )
+    )
+    session_routes(
+        routes,
+        use_cases.login,
+        use_cases.sessions,
+        use_cases.session_queries,
+        cursors,
+        urls,
+        use_cases.get_user,
+    )
+    link_routes(routes, use_cases.links, use_cases.confirmation)
+    me_routes(
+        routes,
+        users,
+        use_cases.users,
+        use_cases.user_commands,
+        use_cases.passwords,
+        use_cases.links,
+        use_cases.overview,
+        urls,
+    )
+    return blueprint

@@ -1,0 +1,134 @@
+"""The routes of a user's own data, and of the account of any user."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from flask import Response
+
+from adapters.accounts.access import ME, AccountRoutes, client, session
+from adapters.accounts.documents import accepted, no_parameters, read_attributes
+from adapters.api import http
+from adapters.api.request import current_request
+from adapters.jsonapi import parameters
+from adapters.jsonapi.documents import DocumentWriter
+from adapters.jsonapi.resource import Resource
+from adapters.jsonapi.resource_objects import expect_existing
+from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS
+from adapters.resources.addresses import Urls
+from application.access import Principal
+from application.accounts.errors import OwnAttribute
+from application.accounts.links import LinkRequests
+from application.accounts.overview import AccountOverview
+from application.accounts.passwords import PasswordCommands
+from application.commands import Commands
+from application.ports import Context
+from application.queries import Queries
+from application.users import USER_TYPE
+from domain.users import UserChanges
+
+_CHANGEABLE: Final = "name"
+
+
+class _ShownAccount(NamedTuple):
+    id: int
+    has_password: bool
+    password_time: datetime | None
+    email_verified_time: datetime | None
+    login_time: datetime | None
+    locked_until: datetime | None
+
+
+def me_routes(
+    routes: AccountRoutes,
+    declaration: Resource,
+    queries: Queries[Any, Any],
+    commands: Commands[Any, Any],
+    passwords: PasswordCommands,
+    requests: LinkRequests,
+    overview: AccountOverview,
+    urls: Urls,
+) -> None:
+    """Registers the routes. `declaration` is that of users."""
+    writer, url = urls.writer(declaration), f"{urls.root}/me"
+
+    def show_me() -> Response:
+        query = http.query()
+        shown = parameters.single(query, declaration)
+        user = queries.get(session().user_id, _own_principal())
+        user.require_version(http.preconditions())
+        return http.ok(writer.single(user, query=query, shown=shown, url=url), version=user.version)
+
+    def change_me() -> Response:
+        query, user_id = http.query(), session().user_id
+        shown = parameters.single(query, declaration)
+        resource_object = http.read_resource_object(declaration, resource_id=str(user_id))
+        expect_existing(resource_object, declaration, str(user_id))
+        attributes, read_only = declaration.load(resource_object.fields, partial=True)
+        before = queries.get(user_id, _own_principal())
+        for name, value in attributes.items():
+            if name != _CHANGEABLE and value != getattr(before, name):
+                raise OwnAttribute(name)
+        names = attributes.keys() & {_CHANGEABLE}
+        changes = UserChanges({name: attributes[name] for name in names}, read_only)
+        context = http.context()
+        context = Context(_own_principal(), context.request_id, context.link_limit)
+        user = commands.change(user_id, changes, context, expected=http.preconditions())
+        body = writer.single(user, query=query, shown=shown, url=url)
+        return http.ok(body, version=user.version)
+
+    def change_password() -> Response:
+        no_parameters()
+        attributes = read_attributes(PASSWORDS)
+        own = session()
+        passwords.change(
+            own.user_id,
+            own.session_id,
+            current=attributes["current_password"],
+            new=attributes["password"],
+            client=client(),
+            context=http.context(),
+        )
+        return http.deleted()
+
+    def change_email() -> Response:
+        no_parameters()
+        attributes = read_attributes(EMAILS)
+        requests.change_email(
+            session().user_id, attributes["email"], attributes["password"], client(), http.context()
+        )
+        return accepted()
+
+    def show_account(user_id: int) -> Response:
+        query = http.query()
+        shown = parameters.single(query, ACCOUNTS)
+        account, locked_until = overview.of(user_id)
+        account_url = f"{urls.root}/users/{user_id}/account"
+        account_writer = DocumentWriter(
+            ACCOUNTS, account_url, described_by=urls.openapi, addressed=False
+        )
+        shown_account = _ShownAccount(
+            user_id,
+            account.password_hash is not None,
+            account.password_time,
+            account.email_verified_time,
+            account.login_time,
+            locked_until,
+        )
+        return http.ok(
+            account_writer.single(shown_account, query=query, shown=shown, url=account_url)
+        )
+
+    routes.own("GET", "/me", show_me, ME)
+    routes.own("PATCH", "/me", change_me, ME)
+    routes.own("POST", "/me/password", change_password, ME)
+    routes.own("POST", "/me/email", change_email, ME)
+    routes.scoped("GET", "/users/<key:user_id>/account", show_account, "users:read")
+
+
+def _own_principal() -> Principal:
+    """Returns the principal with the scopes that its own user requires."""
+    principal = current_request().principal
+    assert principal is not None
+    scopes = frozenset(f"{USER_TYPE.name}:{permission}" for permission in ("read", "write"))
+    return replace(principal, scopes=scopes)

@@ -1,0 +1,151 @@
+"""The routes of sessions: login, logout, and lists of sessions."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from flask import Response
+
+from adapters.accounts.access import AccountRoutes, client, session
+from adapters.accounts.documents import (
+    NO_STORE,
+    document,
+    no_parameters,
+    read_attributes,
+    tokens_meta,
+)
+from adapters.api import http
+from adapters.api.request import current_request
+from adapters.jsonapi import parameters
+from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.documents import DocumentWriter
+from adapters.resources.accounts import SESSIONS
+from adapters.resources.addresses import Urls
+from application.accounts.errors import SessionNotFound
+from application.accounts.login import Login
+from application.accounts.sessions import SessionCommands, SessionQueries
+from application.search import Page
+from domain.accounts import Session
+
+CURRENT: Final = "current"
+
+
+class ShownSession(NamedTuple):
+    """A session as clients see it."""
+
+    id: str
+    creation_time: datetime
+    use_time: datetime
+    expiry_time: datetime
+    address: str
+    user_agent: str | None
+    is_current: bool
+
+
+def _shown(each: Session) -> ShownSession:
+    principal = current_request().principal
+    own = principal.session.session_id if principal and principal.session else None
+    return ShownSession(
+        each.id,
+        each.creation_time,
+        each.use_time,
+        each.expiry_time,
+        each.address,
+        each.user_agent,
+        each.id == own,
+    )
+
+
+def session_routes(
+    routes: AccountRoutes,
+    login: Login,
+    commands: SessionCommands,
+    queries: SessionQueries,
+    cursors: Cursors,
+    urls: Urls,
+    must_exist: Callable[[int], object],
+) -> None:
+    """Registers the routes. `must_exist` raises NotFound if there is no user with an id."""
+    own_writer = urls.writer(SESSIONS)
+
+    def writer_of(user_id: int) -> DocumentWriter:
+        url = f"{urls.root}/users/{user_id}/sessions"
+        return DocumentWriter(SESSIONS, url, described_by=urls.openapi)
+
+    def log_in() -> Response:
+        no_parameters()
+        attributes = read_attributes(SESSIONS)
+        email, password = attributes["email"], attributes["password"]
+        issued = login.log_in(email, password, client(), http.context())
+        shown = _shown(issued.session)._replace(is_current=True)
+        data = {**own_writer.resource(shown), "meta": tokens_meta(issued)}
+        url = own_writer.url(shown)
+        body = document(data, url, urls.openapi)
+        return http.response(201, body, headers={"Location": url, **NO_STORE})
+
+    def page(user_id: int, writer: DocumentWriter) -> Response:
+        query = http.query()
+        within = queries.about(user_id)
+        collection_query = parameters.collection(query, SESSIONS, cursors, within=within)
+        found = queries.page(collection_query.search)
+        shown = Page(tuple(map(_shown, found.items)), found.more, found.total)
+        profile = http.uses_cursor_profile(collection_query)
+        body = writer.collection(shown, collection_query, query=query, profile=profile)
+        return http.ok(body, profile=profile)
+
+    def one(user_id: int, session_id: str, writer: DocumentWriter) -> Response:
+        query = http.query()
+        selection = parameters.single(query, SESSIONS)
+        shown = _shown(queries.get(user_id, session_id))
+        return http.ok(writer.single(shown, query=query, shown=selection))
+
+    def list_own() -> Response:
+        return page(session().user_id, own_writer)
+
+    def end_own() -> Response:
+        no_parameters()
+        commands.end_all(session().user_id, http.context())
+        return http.deleted()
+
+    def own_id(session_id: str) -> str:
+        return session().session_id if session_id == CURRENT else session_id
+
+    def show_own(session_id: str) -> Response:
+        return one(session().user_id, own_id(session_id), own_writer)
+
+    def end_one_of_own(session_id: str) -> Response:
+        no_parameters()
+        commands.end(session().user_id, own_id(session_id), http.context())
+        return http.deleted()
+
+    def list_of_user(user_id: int) -> Response:
+        must_exist(user_id)
+        return page(user_id, writer_of(user_id))
+
+    def end_all_of_user(user_id: int) -> Response:
+        no_parameters()
+        must_exist(user_id)
+        commands.end_all(user_id, http.context())
+        return http.deleted()
+
+    def show_of_user(user_id: int, session_id: str) -> Response:
+        return one(user_id, session_id, writer_of(user_id))
+
+    def end_one_of_user(user_id: int, session_id: str) -> Response:
+        no_parameters()
+        must_exist(user_id)
+        if session_id == CURRENT:
+            raise SessionNotFound
+        commands.end(user_id, session_id, http.context())
+        return http.deleted()
+
+    routes.anyone("POST", "/sessions", log_in)
+    routes.own("GET", "/sessions", list_own)
+    routes.own("DELETE", "/sessions", end_own)
+    routes.own("GET", "/sessions/<session_id>", show_own)
+    routes.own("DELETE", "/sessions/<session_id>", end_one_of_own)
+    of_user = "/users/<key:user_id>/sessions"
+    routes.scoped("GET", of_user, list_of_user, "users:read")
+    routes.scoped("DELETE", of_user, end_all_of_user, "users:write")
+    routes.scoped("GET", f"{of_user}/<session_id>", show_of_user, "users:read")
+    routes.scoped("DELETE", f"{of_user}/<session_id>", end_one_of_user, "users:write")

@@ -1,0 +1,188 @@
+"""Sessions and the other resources of accounts, as JSON:API resources."""
+
+import re
+from typing import Any, Final
+
+from marshmallow_jsonapi import Schema
+
+from adapters.jsonapi.kinds import Boolean, Id, Text, Timestamp
+from adapters.jsonapi.resource import Resource
+
+_SESSION_ID: Final = r"[A-Za-z0-9_-]{16,64}"
+
+
+class SessionId(Id):
+    """The id of a session: an opaque text."""
+
+    pattern = _SESSION_ID
+    schema = {"type": "string", "pattern": f"^{_SESSION_ID}$"}  # noqa: RUF012
+    text_pattern = _SESSION_ID
+
+    def parse(self, text: str) -> Any:
+        """Returns the id, or None if no session can have it."""
+        return text if re.fullmatch(_SESSION_ID, text) else None
+
+    def format(self, value: Any) -> str:
+        return str(value)
+
+    def from_cursor(self, value: object) -> Any:
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        return value
+
+
+class SessionSchema(Schema):
+    """The attributes of a session. Login requires an email and a password."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "sessions"
+
+    id = SessionId()
+    email = Text(required=True, load_only=True, examples=["ann@example.org"])
+    password = Text(required=True, load_only=True, examples=["correct horse battery staple"])
+    creation_time = Timestamp(
+        dump_only=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time of the login.",
+    )
+    use_time = Timestamp(
+        dump_only=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time of the login or of the last refresh.",
+    )
+    expiry_time = Timestamp(
+        dump_only=True,
+        examples=["2026-11-29T09:30:00.123Z"],
+        description="The time at which the session ends if it is not used again.",
+    )
+    address = Text(
+        dump_only=True,
+        text_search=False,
+        examples=["203.0.113.7"],
+        description="The IP address of the client.",
+    )
+    user_agent = Text(
+        dump_only=True,
+        allow_none=True,
+        text_search=False,
+        examples=["Mozilla/5.0"],
+        description="The header User-Agent of the client, up to 250 characters.",
+    )
+    is_current = Boolean(
+        dump_only=True,
+        filterable=False,
+        examples=[True],
+        description="True for the session of the token that the request has.",
+    )
+
+
+class SignupSchema(Schema):
+    """A request to sign up."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "signups"
+
+    id = Id()
+    email = Text(required=True, load_only=True, examples=["ann@example.org"])
+    name = Text(required=True, load_only=True, examples=["Ann Example"])
+
+
+class RecoverySchema(Schema):
+    """A request for a link to set a new password."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "recoveries"
+
+    id = Id()
+    email = Text(required=True, load_only=True, examples=["ann@example.org"])
+
+
+class ConfirmationSchema(Schema):
+    """The use of an emailed link."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "confirmations"
+
+    id = Id()
+    token = Text(required=True, load_only=True, examples=["rlt_…"])
+    password = Text(load_only=True, examples=["correct horse battery staple"])
+
+
+class PasswordSchema(Schema):
+    """A change of the user's own password."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "passwords"
+
+    id = Id()
+    current_password = Text(required=True, load_only=True, examples=["old password of Ann"])
+    password = Text(required=True, load_only=True, examples=["correct horse battery staple"])
+
+
+class EmailSchema(Schema):
+    """A change of the user's own email."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "emails"
+
+    id = Id()
+    email = Text(required=True, load_only=True, examples=["ann@example.net"])
+    password = Text(required=True, load_only=True, examples=["correct horse battery staple"])
+
+
+class InvitationSchema(Schema):
+    """An invitation to set a password. It has no attributes."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "invitations"
+
+    id = Id()
+
+
+class AccountSchema(Schema):
+    """The account of a user. Nothing else about a password is shown."""
+
+    class Meta:
+        """The type in JSON:API documents."""
+
+        type_ = "accounts"
+
+    id = Id()
+    has_password = Boolean(dump_only=True, examples=[True])
+    password_time = Timestamp(
+        dump_only=True, allow_none=True, examples=["2026-11-22T09:30:00.123Z"]
+    )
+    email_verified_time = Timestamp(
+        dump_only=True, allow_none=True, examples=["2026-11-22T09:30:00.123Z"]
+    )
+    login_time = Timestamp(dump_only=True, allow_none=True, examples=["2026-11-22T09:30:00.123Z"])
+    locked_until = Timestamp(
+        dump_only=True,
+        allow_none=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time until which wrong passwords block logins with the email.",
+    )
+
+
+SESSIONS: Final = Resource.of(SessionSchema)
+SIGNUPS: Final = Resource.of(SignupSchema)
+RECOVERIES: Final = Resource.of(RecoverySchema)
+CONFIRMATIONS: Final = Resource.of(ConfirmationSchema)
+PASSWORDS: Final = Resource.of(PasswordSchema)
+EMAILS: Final = Resource.of(EmailSchema)
+INVITATIONS: Final = Resource.of(InvitationSchema)
+ACCOUNTS: Final = Resource.of(AccountSchema)

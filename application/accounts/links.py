@@ -1,0 +1,283 @@
+"""Emailed links: sign-up, invitation, recovery, and new addresses."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from application.access import Action as Access
+from application.access import Policy, ScopePolicy
+from application.accounts.config import AccountConfig
+from application.accounts.errors import LinkInvalid, SignupClosed
+from application.accounts.events import record
+from application.accounts.guessing import GuessingLimits, count_email
+from application.accounts.notices import notify, send
+from application.accounts.passwords import (
+    PASSWORD,
+    NewPasswords,
+    OwnPassword,
+    invalidate_links,
+    set_password,
+)
+from application.accounts.sessions import Client, digest
+from application.accounts.users import context_of, find, find_by_email
+from application.audit import Action
+from application.ports import (
+    Context,
+    PasswordHasher,
+    RandomTokens,
+    UnitOfWork,
+    UnitRunner,
+)
+from application.users import USER_TYPE
+from domain.accounts import EmailedLink, Purpose, Template
+from domain.attributes import MISSING
+from domain.errors import Invalid, Problem, Violation
+from domain.text import email_key
+from domain.users import RULES, EmailTaken, NewUser, User, UserChanges, UserNotFound
+
+EMAIL_DOMAIN: Final = Problem("email_domain", "has a domain that may not sign up")
+
+
+class LinkRequests:
+    """Requests for emailed links. The responses reveal nothing about the addresses that exist.
+
+    Each request is one unit of work. The links are created when the emails are sent.
+    """
+
+    def __init__(
+        self,
+        run: UnitRunner,
+        config: AccountConfig,
+        hasher: PasswordHasher,
+        limits: GuessingLimits,
+        random: RandomTokens,
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
+        self._run = run
+        self._config = config
+        self._hasher = hasher
+        self._limits = limits
+        self._random = random
+        self._policy = policy
+
+    def sign_up(self, email: str, name: str, context: Context) -> None:
+        """Emails a link that creates a user. The owner of a known address gets a note instead.
+
+        Raises SignupClosed, and Invalid if the address or the name is not valid, or the domain may
+        not sign up.
+        """
+        self.require_signup()
+        _check(email=email, name=name)
+        key = email_key(email)
+        domains = self._config.signup.domains
+        if domains and key.rpartition("@")[2] not in domains:
+            raise Invalid([Violation("email", EMAIL_DOMAIN)])
+
+        def unit(work: UnitOfWork) -> None:
+            user = find_by_email(work, email)
+            if not count_email(work, key):
+                return
+            if user:
+                notify(work, Template.TAKEN, user)
+            else:
+                send(work, Template.SIGNUP, email, name=name)
+
+        self._run(context, unit)
+
+    def require_signup(self) -> None:
+        """Raises SignupClosed if nobody may sign up."""
+        if not self._config.signup.enabled:
+            raise SignupClosed
+
+    def recover(self, email: str, context: Context) -> None:
+        """Emails an active user a link to set a new password.
+
+        Raises Invalid if the address is not valid.
+        """
+        _check(email=email)
+
+        def unit(work: UnitOfWork) -> None:
+            user = find_by_email(work, email)
+            if count_email(work, email_key(email)) and user and user.is_active:
+                notify(work, Template.RECOVERY, user)
+
+        self._run(context, unit)
+
+    def invite(self, user_id: int, context: Context) -> None:
+        """Emails a user a link to set a password. Raises UserNotFound and the policy's errors."""
+        self._policy.authorize(context.principal, Access.CREATE, USER_TYPE.name)
+
+        def unit(work: UnitOfWork) -> None:
+            user = _existing(work, user_id)
+            notify(work, Template.INVITATION, user)
+            record(work, user_id, Action.INVITED)
+
+        self._run(context, unit, for_update=True)
+
+    def create_invitation(self, email: str, context: Context) -> str:
+        """Returns the token of an invitation, for an operator who sends it. Raises UserNotFound."""
+        token = self._random.link_token()
+
+        def unit(work: UnitOfWork) -> None:
+            if (user := find_by_email(work, email)) is None:
+                raise UserNotFound(email)
+            expiry = work.now + self._config.link_ttl(Purpose.INVITATION)
+            work.accounts.links.add(
+                EmailedLink(
+                    digest(token),
+                    Purpose.INVITATION,
+                    user.id,
+                    user.email,
+                    None,
+                    work.now,
+                    expiry,
+                )
+            )
+            record(work, user.id, Action.INVITED)
+
+        self._run(context, unit, for_update=True)
+        return token
+
+    def withdraw(self, user_id: int, context: Context) -> None:
+        """Invalidates the open links of a user. Raises UserNotFound and the policy's errors."""
+        self._policy.authorize(context.principal, Access.CREATE, USER_TYPE.name)
+
+        def unit(work: UnitOfWork) -> None:
+            _existing(work, user_id)
+            invalidate_links(work, user_id)
+
+        self._run(context, unit, for_update=True)
+
+    def change_email(
+        self, user_id: int, email: str, password: str, client: Client, context: Context
+    ) -> None:
+        """Emails a link to a user's new address. The owner of a taken address gets a note instead.
+
+        Raises Invalid, WrongPassword, TooManyFailures and Busy.
+        """
+        _check(email=email)
+        own = OwnPassword(self._run, self._hasher, self._limits, client)
+        own.verify(user_id, password, context, attribute=PASSWORD)
+
+        def unit(work: UnitOfWork) -> None:
+            user = _existing(work, user_id)
+            owner = find_by_email(work, email)
+            if owner and owner.id != user.id:
+                notify(work, Template.TAKEN, owner)
+            else:
+                send(work, Template.EMAIL, email, user_id=user.id)
+
+        self._run(context, unit, for_update=True)
+
+
+def _check(**values: object) -> None:
+    """Raises Invalid if a value breaks the rule of the user's attribute."""
+    problems = ((name, RULES[name](value)) for name, value in values.items())
+    if violations := [Violation(name, problem) for name, problem in problems if problem]:
+        raise Invalid(violations)
+
+
+def _existing(work: UnitOfWork, user_id: int) -> User:
+    if (user := find(work, user_id)) is None:
+        raise UserNotFound(user_id)
+    return user
+
+
+class Confirmation:
+    """Uses links. A link that is refused, for example with a guessable password, remains valid."""
+
+    def __init__(self, run: UnitRunner, new_passwords: NewPasswords) -> None:
+        self._run = run
+        self._new_passwords = new_passwords
+
+    def confirm(self, token: str, password: str | None, context: Context) -> None:
+        """Uses the link with the token.
+
+        A new address needs no `password`. Raises LinkInvalid, Invalid, Busy, and EmailTaken if
+        another user has the address meanwhile.
+        """
+        token_digest = digest(token)
+
+        def read(work: UnitOfWork) -> tuple[EmailedLink, User | None]:
+            link = _live(work, token_digest)
+            return link, _existing_owner(work, link)
+
+        link, user = self._run(context, read)
+        password_hash = ""
+        if link.purpose is not Purpose.EMAIL:
+            if password is None:
+                raise Invalid([Violation(PASSWORD, MISSING)])
+            password_hash = self._new_passwords.hash(password, personal=_personal(link, user))
+
+        def unit(work: UnitOfWork) -> None:
+            link = _live(work, token_digest)
+            user = _existing_owner(work, link)
+            if link.purpose is Purpose.SIGNUP:
+                _create_user(work, link, password_hash)
+            elif user is None:
+                raise LinkInvalid
+            elif link.purpose is Purpose.EMAIL:
+                _change_email(work, user, link)
+            else:
+                _accept(work, user, link, password_hash)
+
+        run_context = context_of(user.id, context) if user else context
+        self._run(run_context, unit, for_update=True)
+
+
+def _live(work: UnitOfWork, token_digest: bytes) -> EmailedLink:
+    link = work.accounts.links.get(token_digest)
+    if link is None or link.expiry_time <= work.now:
+        raise LinkInvalid
+    return link
+
+
+def _existing_owner(work: UnitOfWork, link: EmailedLink) -> User | None:
+    """Returns the user of the link. Raises LinkInvalid if the user does not exist any more."""
+    if link.user_id is None:
+        return None
+    user = find(work, link.user_id)
+    if user is None or (link.purpose is not Purpose.INVITATION and not user.is_active):
+        raise LinkInvalid
+    return user
+
+
+def _personal(link: EmailedLink, user: User | None) -> Sequence[str]:
+    return (user.email, user.name) if user else (link.email, link.name or "")
+
+
+def _create_user(work: UnitOfWork, link: EmailedLink, password_hash: str) -> None:
+    """Creates the user of a sign-up. Raises EmailTaken."""
+    if find_by_email(work, link.email):
+        raise EmailTaken
+    new = NewUser(email=link.email, name=link.name or link.email, is_active=True)
+    user = work.repository(USER_TYPE).add(new, at=work.now)
+    work.accounts.links.remove_of_address(user.email_key)
+    set_password(work, user, password_hash)
+    _verify_email(work, user.id)
+
+
+def _accept(work: UnitOfWork, user: User, link: EmailedLink, password_hash: str) -> None:
+    """Sets the password of an invitation or a recovery."""
+    if link.purpose is Purpose.INVITATION and not user.is_active:
+        active = user.with_changes(UserChanges({"is_active": True}), at=work.now)
+        user = work.repository(USER_TYPE).save(active, before=user)
+    set_password(work, user, password_hash)
+    if email_key(link.email) == user.email_key:
+        _verify_email(work, user.id)
+    if link.purpose is Purpose.RECOVERY:
+        notify(work, Template.PASSWORD_CHANGED, user)
+
+
+def _change_email(work: UnitOfWork, user: User, link: EmailedLink) -> None:
+    """Changes the address of a user, and notifies the old one. Raises EmailTaken."""
+    changed = user.with_changes(UserChanges({"email": link.email}), at=work.now)
+    if changed is not user:
+        changed = work.repository(USER_TYPE).save(changed, before=user)
+        notify(work, Template.EMAIL_CHANGED, changed, address=user.email)
+    invalidate_links(work, user.id)
+    _verify_email(work, user.id)
+
+
+def _verify_email(work: UnitOfWork, user_id: int) -> None:
+    accounts = work.accounts.accounts
+    accounts.save(accounts.get(user_id)._replace(email_verified_time=work.now))

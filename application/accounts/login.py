@@ -1,0 +1,122 @@
+"""Logging in with an email and a password."""
+
+from typing import Final, NamedTuple
+
+from domain.passwords import normalize
+
+from application.accounts.config import AccountConfig
+from application.accounts.errors import InvalidCredentials
+from application.accounts.events import record
+from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits
+from application.accounts.sessions import Client, IssuedTokens, SessionTokens
+from application.accounts.users import context_of, find_by_email, login_key
+from application.audit import Action
+from application.ports import ConcurrentUpdate, Context, PasswordHasher, UnitOfWork, UnitRunner
+from domain.users import User
+
+_ATTEMPTS: Final = 3
+"""Two logins at the same time may both replace an outdated hash."""
+
+
+class _Candidate(NamedTuple):
+    """The user with the address, if there is one, and the stored hash of an active user."""
+
+    user_id: int | None
+    password_hash: str | None
+
+
+class Login:
+    """Logs users in.
+
+    An unknown address, a wrong password, a user without a password and an inactive user take the
+    same path: one unit of work that reads, one hash, and one unit that counts the failure.
+    """
+
+    def __init__(
+        self,
+        run: UnitRunner,
+        config: AccountConfig,
+        tokens: SessionTokens,
+        hasher: PasswordHasher,
+        limits: GuessingLimits,
+    ) -> None:
+        self._run = run
+        self._config = config
+        self._tokens = tokens
+        self._hasher = hasher
+        self._limits = limits
+
+    def log_in(self, email: str, password: str, client: Client, context: Context) -> IssuedTokens:
+        """Begins a session. Raises InvalidCredentials, TooManyFailures, Busy and Unavailable."""
+        for _ in range(_ATTEMPTS):
+            if issued := self._try(email, password, client, context):
+                return issued
+        raise ConcurrentUpdate
+
+    def _try(
+        self, email: str, password: str, client: Client, context: Context
+    ) -> IssuedTokens | None:
+        """Begins a session. Returns None if the stored hash is replaced meanwhile."""
+        attempt = Attempt(login_key(email), client.network)
+
+        def read(work: UnitOfWork) -> _Candidate:
+            user = find_by_email(work, email)
+            self._check(work, user, attempt)
+            stored = work.accounts.accounts.get(user.id if user else 0).password_hash
+            return _Candidate(
+                user.id if user else None, stored if user and user.is_active else None
+            )
+
+        found = self._run(context, read)
+        normalized = normalize(password)
+        is_right = self._hasher.verify(normalized, found.password_hash)
+        if not is_right or found.user_id is None:
+            self._refuse(email, attempt, context)
+        new_hash = (
+            self._hasher.hash(normalized)
+            if found.password_hash and self._hasher.is_outdated(found.password_hash)
+            else None
+        )
+
+        def begin(work: UnitOfWork) -> IssuedTokens | None:
+            user = find_by_email(work, email)
+            self._check(work, user, attempt)
+            if user is None or not user.is_active or user.id != found.user_id:
+                raise InvalidCredentials
+            accounts = work.accounts.accounts
+            account = accounts.get(user.id)
+            if account.password_hash != found.password_hash:
+                return None
+            if new_hash:
+                account = account._replace(password_hash=new_hash)
+            accounts.save(account._replace(login_time=work.now))
+            accounts.remember_network(user.id, client.network, at=work.now)
+            self._limits.reset(work, attempt)
+            return self._tokens.begin(work, user, client)
+
+        return self._run(context_of(found.user_id or 0, context), begin, for_update=True)
+
+    def _check(
+        self, work: UnitOfWork, user: User | None, attempt: Attempt, lock: bool = False
+    ) -> None:
+        """Raises TooManyFailures if the attempt is blocked."""
+        is_known = work.accounts.accounts.knows_network(
+            user.id if user else 0, attempt.network, since=work.now - KNOWN_FOR
+        )
+        self._limits.check(work, attempt, is_known=is_known, lock=lock)
+
+    def _refuse(self, email: str, attempt: Attempt, context: Context) -> None:
+        """Counts a wrong password. Raises InvalidCredentials, or TooManyFailures.
+
+        If the limit was reached while the password was checked, the response does not reveal
+        whether it was right.
+        """
+
+        def count(work: UnitOfWork) -> None:
+            user = find_by_email(work, email)
+            self._check(work, user, attempt, lock=True)
+            if self._limits.count_failure(work, attempt) and user:
+                record(work, user.id, Action.LOCKED_OUT)
+
+        self._run(context, count)
+        raise InvalidCredentials

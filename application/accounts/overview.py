@@ -1,0 +1,35 @@
+"""The account of a user, for administrators."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from application.accounts.guessing import GuessingLimits, address_key
+from application.ports import AccountReader, Clock
+from domain.accounts import Account
+from domain.users import User
+
+
+class AccountOverview:
+    """Reads accounts. `get_user` returns the user with an id, or raises UserNotFound."""
+
+    def __init__(
+        self,
+        reader: AccountReader,
+        get_user: Callable[[int], User],
+        limits: GuessingLimits,
+        clock: Clock,
+    ) -> None:
+        self._reader = reader
+        self._get_user = get_user
+        self._limits = limits
+        self._clock = clock
+
+    def of(self, user_id: int) -> tuple[Account, datetime | None]:
+        """Returns the account of a user, and the time until which logins are blocked, if any.
+
+        Raises UserNotFound.
+        """
+        user = self._get_user(user_id)
+        key = address_key(user.email_key)
+        times = self._reader.times([key]).get(key, ())
+        return self._reader.account(user_id), self._limits.blocked_until(times, self._clock())

@@ -1,0 +1,192 @@
+"""Passwords: the rules of new ones, and what setting or changing one causes."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from domain.passwords import normalize, violation
+
+from application.accounts.config import AccountConfig
+from application.accounts.errors import WrongPassword
+from application.accounts.events import record
+from application.accounts.guessing import Attempt, GuessingLimits, forget_address
+from application.accounts.notices import notify
+from application.accounts.sessions import Client, end_sessions
+from application.accounts.users import find, find_by_email
+from application.audit import Action
+from application.ports import (
+    ConcurrentUpdate,
+    Context,
+    PasswordEstimator,
+    PasswordHasher,
+    UnitOfWork,
+    UnitRunner,
+)
+from domain.accounts import Template
+from domain.errors import Invalid, Problem, Violation
+from domain.users import User, UserNotFound
+
+GUESSABLE: Final = Problem(
+    "guessable", "is easy to guess. Choose a longer one, or several unrelated words"
+)
+PASSWORD: Final = "password"
+CURRENT_PASSWORD: Final = "current_password"
+
+
+class NewPasswords:
+    """Checks and hashes new passwords."""
+
+    def __init__(
+        self, config: AccountConfig, hasher: PasswordHasher, estimator: PasswordEstimator
+    ) -> None:
+        self._shortest = config.password_length
+        self._hasher = hasher
+        self._estimator = estimator
+
+    def hash(self, password: str, *, personal: Sequence[str]) -> str:
+        """Returns the hash of a new password. `personal` are the email and the name of the user.
+
+        Raises Invalid if the password breaks a rule, and Busy.
+        """
+        problem = violation(password, min_length=self._shortest)
+        if problem is None and self._estimator.is_guessable(
+            normalized := normalize(password), personal=personal
+        ):
+            problem = GUESSABLE
+        if problem:
+            raise Invalid([Violation(PASSWORD, problem)])
+        return self._hasher.hash(normalized)
+
+
+def set_password(work: UnitOfWork, user: User, password_hash: str) -> None:
+    """Sets a password that was chosen by a link or at the command line.
+
+    Ends all sessions, invalidates all links, and resets the wrong passwords for the address.
+    """
+    accounts = work.accounts.accounts
+    account = accounts.get(user.id)
+    accounts.save(account._replace(password_hash=password_hash, password_time=work.now))
+    record(work, user.id, Action.PASSWORD_SET)
+    end_sessions(work, user.id, work.accounts.sessions.of_user(user.id))
+    invalidate_links(work, user.id)
+    forget_address(work, user.email_key)
+
+
+def invalidate_links(work: UnitOfWork, user_id: int) -> None:
+    """Invalidates the links of a user, also those in emails that still wait."""
+    work.accounts.links.remove_of_user(user_id)
+    work.accounts.outbox.remove_of_user(user_id, with_link_only=True)
+
+
+class OwnPassword:
+    """Checks the password of a user who has a session. Wrong ones count as failed logins."""
+
+    def __init__(
+        self, run: UnitRunner, hasher: PasswordHasher, limits: GuessingLimits, client: Client
+    ) -> None:
+        self._run = run
+        self._hasher = hasher
+        self._limits = limits
+        self._client = client
+
+    def verify(self, user_id: int, password: str, context: Context, *, attribute: str) -> str:
+        """Returns the hash of the password, which is that of the user.
+
+        Raises WrongPassword at the attribute, TooManyFailures, Busy, and UserNotFound.
+        """
+
+        def read(work: UnitOfWork) -> tuple[Attempt, str | None]:
+            user = _existing(work, user_id)
+            attempt = Attempt(user.email_key, self._client.network)
+            known = True  # the user has a session
+            self._limits.check(work, attempt, is_known=known)
+            return attempt, work.accounts.accounts.get(user_id).password_hash
+
+        attempt, stored = self._run(context, read)
+        if self._hasher.verify(normalize(password), stored) and stored is not None:
+            return stored
+
+        def count(work: UnitOfWork) -> None:
+            self._limits.check(work, attempt, is_known=True, lock=True)
+            if self._limits.count_failure(work, attempt):
+                record(work, user_id, Action.LOCKED_OUT)
+
+        self._run(context, count)
+        raise WrongPassword(attribute)
+
+
+class PasswordCommands:
+    """Changes and sets passwords."""
+
+    def __init__(
+        self,
+        run: UnitRunner,
+        new_passwords: NewPasswords,
+        hasher: PasswordHasher,
+        limits: GuessingLimits,
+    ) -> None:
+        self._run = run
+        self._new_passwords = new_passwords
+        self._hasher = hasher
+        self._limits = limits
+
+    def change(
+        self,
+        user_id: int,
+        session_id: str,
+        *,
+        current: str,
+        new: str,
+        client: Client,
+        context: Context,
+    ) -> None:
+        """Changes a user's own password. Ends all of their sessions except `session_id`.
+
+        Raises WrongPassword, TooManyFailures, Invalid, Busy and UserNotFound.
+        """
+        own = OwnPassword(self._run, self._hasher, self._limits, client)
+        stored = own.verify(user_id, current, context, attribute=CURRENT_PASSWORD)
+        user = self._run(context, lambda work: _existing(work, user_id))
+        new_hash = self._new_passwords.hash(new, personal=(user.email, user.name))
+
+        def unit(work: UnitOfWork) -> None:
+            user = _existing(work, user_id)
+            accounts = work.accounts.accounts
+            account = accounts.get(user_id)
+            if account.password_hash != stored:
+                raise ConcurrentUpdate
+            accounts.save(account._replace(password_hash=new_hash, password_time=work.now))
+            record(work, user_id, Action.PASSWORD_CHANGED)
+            sessions = work.accounts.sessions.of_user(user_id)
+            end_sessions(work, user_id, [each for each in sessions if each.id != session_id])
+            invalidate_links(work, user_id)
+            forget_address(work, user.email_key)
+            notify(work, Template.PASSWORD_CHANGED, user)
+
+        self._run(context, unit, for_update=True)
+
+    def set(self, email: str, password: str, context: Context) -> User:
+        """Sets the password of the user with an email, for an operator. Returns the user.
+
+        Raises UserNotFound, Invalid and Busy.
+        """
+
+        def find_user(work: UnitOfWork) -> User:
+            if (user := find_by_email(work, email)) is None:
+                raise UserNotFound(email)
+            return user
+
+        user = self._run(context, find_user)
+        password_hash = self._new_passwords.hash(password, personal=(user.email, user.name))
+
+        def unit(work: UnitOfWork) -> User:
+            user = find_user(work)
+            set_password(work, user, password_hash)
+            return user
+
+        return self._run(context, unit, for_update=True)
+
+
+def _existing(work: UnitOfWork, user_id: int) -> User:
+    if (user := find(work, user_id)) is None:
+        raise UserNotFound(user_id)
+    return user

@@ -1,0 +1,40 @@
+"""What changes of a user mean for the account, in the same unit of work."""
+
+from application.accounts.guessing import forget_address
+from application.accounts.passwords import invalidate_links
+from application.accounts.sessions import end_sessions
+from application.ports import UnitOfWork
+from application.reactions import Reaction
+from domain.users import User
+
+
+class AccountReaction(Reaction[User]):
+    """Ends the sessions of inactive and deleted users, and revokes tokens of former roles."""
+
+    def saved(self, work: UnitOfWork, before: User, after: User) -> None:
+        """Deactivation ends the sessions. A change of role revokes the access tokens.
+
+        Deactivation and a change of the email invalidate the links.
+        """
+        records = work.accounts
+        if before.is_active and not after.is_active:
+            end_sessions(work, after.id, records.sessions.of_user(after.id))
+            invalidate_links(work, after.id)
+        if before.role != after.role:
+            records.sessions.revoke_tokens_before(after.id, at=work.now)
+        if before.email_key != after.email_key:
+            invalidate_links(work, after.id)
+            account = records.accounts.get(after.id)
+            if account.email_verified_time:
+                records.accounts.save(account._replace(email_verified_time=None))
+
+    def removed(self, work: UnitOfWork, entity: User) -> None:
+        """Deletes everything that belongs to the account."""
+        records = work.accounts
+        end_sessions(work, entity.id, records.sessions.of_user(entity.id))
+        records.links.remove_of_user(entity.id)
+        records.links.remove_of_address(entity.email_key)
+        records.outbox.remove_of_user(entity.id)
+        records.outbox.remove_of_address(entity.email_key)
+        forget_address(work, entity.email_key)
+        records.accounts.remove(entity.id)

@@ -1,0 +1,250 @@
+"""Sessions: tokens, refresh, and the end of sessions."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from application.accounts.config import AccountConfig
+from application.accounts.errors import InvalidGrant, InvalidScope, SessionNotFound
+from application.accounts.events import record
+from application.accounts.users import find
+from application.audit import Action
+from application.ports import (
+    AccessClaims,
+    AccountReader,
+    Clock,
+    Context,
+    RandomTokens,
+    TokenIssuer,
+    UnitOfWork,
+    UnitRunner,
+)
+from application.search import Condition, Op, Page, Search
+from domain.accounts import RefreshToken, Session
+from domain.users import User
+
+MAX_SESSIONS: Final = 100
+"""The number of sessions of a user. A new one replaces the one that is unused for longest."""
+USER_AGENT_LENGTH: Final = 250
+
+
+class Client(NamedTuple):
+    """The client of a request. `network` is an IPv4 address or an IPv6 /64."""
+
+    address: str
+    network: str
+    user_agent: str | None = None
+
+
+class IssuedTokens(NamedTuple):
+    """The tokens of a login or a refresh. `expires_in` is in seconds."""
+
+    session: Session
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    scopes: tuple[str, ...]
+
+
+def digest(token: str) -> bytes:
+    """Returns the SHA-256 of a token, by which it is stored."""
+    return sha256(token.encode()).digest()
+
+
+class SessionTokens:
+    """Begins sessions, and issues their tokens in a unit of work."""
+
+    def __init__(self, config: AccountConfig, issuer: TokenIssuer, random: RandomTokens) -> None:
+        self._config = config
+        self._issuer = issuer
+        self._random = random
+
+    def begin(self, work: UnitOfWork, user: User, client: Client) -> IssuedTokens:
+        """Begins a session. Ends the session that is unused for longest if there are too many."""
+        sessions = work.accounts.sessions
+        existing = sessions.of_user(user.id)
+        live = [each for each in existing if each.expiry_time > work.now]
+        end_sessions(work, user.id, live[: max(0, len(live) - MAX_SESSIONS + 1)])
+        session = Session(
+            self._random.session_id(),
+            user.id,
+            work.now,
+            work.now,
+            self._expiry(work.now, work.now),
+            client.address,
+            _shortened(client.user_agent),
+        )
+        sessions.add(session)
+        record(work, user.id, Action.LOGGED_IN)
+        return self._issue(work, session, user)
+
+    def refresh(
+        self,
+        work: UnitOfWork,
+        session: Session,
+        user: User,
+        client: Client,
+        scopes: Collection[str] | None,
+    ) -> IssuedTokens:
+        """Issues new tokens of a session. Raises InvalidScope."""
+        used = session._replace(
+            use_time=max(work.now, session.use_time),
+            expiry_time=self._expiry(session.creation_time, work.now),
+            address=client.address,
+            user_agent=_shortened(client.user_agent) or session.user_agent,
+        )
+        work.accounts.sessions.save(used)
+        return self._issue(work, used, user, scopes)
+
+    def _issue(
+        self,
+        work: UnitOfWork,
+        session: Session,
+        user: User,
+        narrowed: Collection[str] | None = None,
+    ) -> IssuedTokens:
+        scopes = self._config.role_scopes.of(user.role)
+        if narrowed is not None:
+            if not set(narrowed) <= set(scopes):
+                raise InvalidScope
+            scopes = tuple(scope for scope in scopes if scope in narrowed)
+        expiry = min(work.now + self._config.access_ttl, session.expiry_time)
+        access_token = self._issuer.issue(
+            AccessClaims(
+                user.id, session.id, scopes, user.role, session.creation_time, work.now, expiry
+            )
+        )
+        refresh_token = self._random.refresh_token()
+        work.accounts.sessions.add_token(RefreshToken(digest(refresh_token), session.id, work.now))
+        seconds = int((expiry - work.now).total_seconds())
+        return IssuedTokens(session, access_token, seconds, refresh_token, scopes)
+
+    def _expiry(self, begun: datetime, used: datetime) -> datetime:
+        return min(begun + self._config.session_ttl, used + self._config.idle_ttl)
+
+
+def _shortened(user_agent: str | None) -> str | None:
+    return user_agent[:USER_AGENT_LENGTH] if user_agent else None
+
+
+def end_sessions(work: UnitOfWork, user_id: int, sessions: Iterable[Session]) -> int:
+    """Ends sessions of a user, and returns their number. Each end is an event."""
+    ids = [each.id for each in sessions]
+    if ids:
+        work.accounts.sessions.end(ids, at=work.now)
+        record(work, user_id, *(Action.SESSION_ENDED for _ in ids))
+    return len(ids)
+
+
+class SessionCommands:
+    """Refreshes and ends sessions. Each method is one unit of work."""
+
+    def __init__(self, run: UnitRunner, config: AccountConfig, tokens: SessionTokens) -> None:
+        self._run = run
+        self._config = config
+        self._tokens = tokens
+
+    def refresh(
+        self,
+        refresh_token: str,
+        client: Client,
+        context: Context,
+        *,
+        scopes: Collection[str] | None = None,
+    ) -> IssuedTokens:
+        """Exchanges a refresh token for new tokens. `scopes` narrows the scopes of this response.
+
+        A token that is used again within the grace period is accepted, because tabs run
+        concurrently and responses are lost. After that, it is considered stolen, and its session
+        ends (RFC 9700, section 4.14.2). Raises InvalidGrant and InvalidScope.
+        """
+        token_digest = digest(refresh_token)
+
+        def unit(work: UnitOfWork) -> IssuedTokens | None:
+            sessions = work.accounts.sessions
+            token = sessions.token(token_digest)
+            session = sessions.get(token.session_id) if token else None
+            token = sessions.token(token_digest)  # as it is now that the session is locked
+            if token is None or session is None or session.expiry_time <= work.now:
+                return None
+            user = find(work, session.user_id)
+            if user is None or not user.is_active:
+                return None
+            if token.use_time is None:
+                sessions.use_token(token_digest, at=work.now)
+            elif work.now > token.use_time + self._config.refresh_grace:
+                record(work, user.id, Action.TOKEN_REUSED)
+                end_sessions(work, user.id, [session])
+                return None
+            return self._tokens.refresh(work, session, user, client, scopes)
+
+        if (issued := self._run(context, unit)) is None:
+            raise InvalidGrant
+        return issued
+
+    def revoke(self, refresh_token: str, context: Context) -> None:
+        """Ends the session of a refresh token. Does nothing if there is none (RFC 7009)."""
+
+        def unit(work: UnitOfWork) -> None:
+            sessions = work.accounts.sessions
+            if (token := sessions.token(digest(refresh_token))) and (
+                session := sessions.get(token.session_id)
+            ):
+                end_sessions(work, session.user_id, [session])
+
+        self._run(context, unit)
+
+    def end(self, user_id: int, session_id: str, context: Context) -> None:
+        """Ends one session of a user. Raises SessionNotFound."""
+
+        def unit(work: UnitOfWork) -> None:
+            session = work.accounts.sessions.get(session_id)
+            if session is None or session.user_id != user_id or session.expiry_time <= work.now:
+                raise SessionNotFound
+            end_sessions(work, user_id, [session])
+
+        self._run(context, unit)
+
+    def end_all(self, user_id: int, context: Context) -> int:
+        """Ends all sessions of a user, and returns their number."""
+
+        def unit(work: UnitOfWork) -> int:
+            return end_sessions(work, user_id, work.accounts.sessions.of_user(user_id))
+
+        return self._run(context, unit)
+
+
+class SessionQueries:
+    """Reads the sessions of users. Expired sessions do not exist."""
+
+    def __init__(self, reader: AccountReader, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+
+    def about(self, user_id: int) -> tuple[Condition, ...]:
+        """Returns the conditions that select the sessions of a user."""
+        return (
+            Condition("user_id", Op.EQ, (user_id,)),
+            Condition("expiry_time", Op.GT, (self._clock(),)),
+        )
+
+    def page(self, search: Search) -> Page[Session]:
+        """Returns the part of the list that the search selects. It must have `about`."""
+        return self._reader.sessions(search)
+
+    def get(self, user_id: int, session_id: str) -> Session:
+        """Returns one session of a user. Raises SessionNotFound."""
+        session = self._reader.session(session_id)
+        if session is None or session.user_id != user_id or not self.is_live(session):
+            raise SessionNotFound
+        return session
+
+    def find(self, session_id: str) -> Session | None:
+        """Returns the session if it has not ended."""
+        session = self._reader.session(session_id)
+        return session if session and self.is_live(session) else None
+
+    def is_live(self, session: Session) -> bool:
+        """Returns True if the session has not expired."""
+        return session.expiry_time > self._clock()

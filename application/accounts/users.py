@@ -1,0 +1,49 @@
+"""Finds users and their principals, for the use cases of accounts."""
+
+from hashlib import sha256
+from typing import Final
+
+from application.access import SESSION, Principal
+from application.ports import Context, UnitOfWork
+from application.users import USER_TYPE
+from domain.errors import NotFound
+from domain.text import MAX_FOLDED_INPUT, email_key
+from domain.users import EMAIL_LENGTH, User
+
+EMAIL: Final = USER_TYPE.unique[0]
+
+
+def login_key(text: str) -> str:
+    """Returns the key by which a text is compared with the emails of users.
+
+    A text that is too long to be an email has a key that no user has.
+    """
+    if len(text) > MAX_FOLDED_INPUT:
+        return f"too long: {sha256(text.encode()).hexdigest()}"
+    return email_key(text)
+
+
+def find_by_email(work: UnitOfWork, text: str) -> User | None:
+    """Returns the user with the email, or None."""
+    key = login_key(text)
+    if len(key) > EMAIL_LENGTH:
+        return None
+    return work.repository(USER_TYPE).find_by_keys(EMAIL, [text]).get(key)
+
+
+def find(work: UnitOfWork, user_id: int) -> User | None:
+    """Returns the user with the id, or None."""
+    try:
+        return work.repository(USER_TYPE).get(user_id)
+    except NotFound:
+        return None
+
+
+def principal_of(user_id: int) -> Principal:
+    """Returns the principal of a user, as the audit log records it."""
+    return Principal(SESSION, None, f"{USER_TYPE.name}/{user_id}")
+
+
+def context_of(user_id: int, context: Context) -> Context:
+    """Returns the context of a request whose client has proved to be the user."""
+    return Context(principal_of(user_id), context.request_id, context.link_limit)
