@@ -1,10 +1,11 @@
 """Composes the messages of emails (RFC 5322, 6532)."""
 
+import unicodedata
 from datetime import UTC, datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from typing import Final
 
 from adapters.mail.links import LinkUrls
@@ -16,21 +17,26 @@ from domain.text import email, email_key
 _LONGEST_LINE: Final = 998
 """The maximum length of a line without its end (RFC 5322, section 2.1.1)."""
 _LONGEST_ADDRESS: Final = 250
+_CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
+"""The categories of control characters, lone surrogates and line breaks."""
 
 
 def parse_sender(text: str) -> Address:
     """Returns the sender in a setting: ADDRESS or NAME <ADDRESS>. Raises ValueError."""
-    name, address = parseaddr(text)
+    addresses = getaddresses([text])
+    name, address = addresses[0] if len(addresses) == 1 else ("", "")
     if not text.isprintable() or email(address, longest=_LONGEST_ADDRESS):
         raise ValueError("must be an email address, or a name and an address in angle brackets")
     return mailbox(address, name)
 
 
 def mailbox(address: str, name: str = "") -> Address:
-    """Returns an address with its domain in ASCII. Raises ValueError if it has line breaks.
+    """Returns an address with its domain in ASCII. Raises ValueError if it has control characters.
 
     With an ASCII domain, servers without SMTPUTF8 accept every address whose local part is ASCII.
     """
+    if any(unicodedata.category(c) in _CONTROLS for c in address):
+        raise ValueError("an address must not contain control characters or line breaks")
     local, _, domain = address.rpartition("@")
     if not domain.isascii():
         domain = email_key(f"a@{domain}").rpartition("@")[2]

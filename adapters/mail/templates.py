@@ -115,7 +115,9 @@ class MailTemplates:
     def _bad_template(self, name: str, error: Exception) -> BadTemplate:
         line: int | None
         if isinstance(error, TemplateSyntaxError):
-            name, line = error.name or name, error.lineno
+            line = error.lineno
+            if error.name and self._path(error.name).exists():  # an included template
+                name = error.name
         else:
             line = _line_in_template(error.__traceback__, name, self._path(name))
         if isinstance(error, TemplateNotFound):
@@ -123,7 +125,8 @@ class MailTemplates:
         elif isinstance(error, UnicodeDecodeError):
             problem = "an included template is not valid UTF-8"
         else:
-            problem = _one_line(str(error)) or type(error).__name__
+            message = error.message if isinstance(error, TemplateError) else str(error)
+            problem = _one_line(message or "") or type(error).__name__
         place = f"{self._path(name)}, line {line}" if line else f"{self._path(name)}"
         return BadTemplate(f"{place}: {problem}")
 
