@@ -47,6 +47,7 @@ BOXES: Final = {
     "web": Box(130, 322, "Flask middleware"),
     "jsonapi": Box(308, 322, "JSON:API format"),
     "tabular": Box(548, 322, "rows in files"),
+    "mail": Box(880, 420, "emails", 92),
     "tokens": Box(692, 322, "signed tokens", 116),
     "memory": Box(816, 322, "in-memory store", 108),
     "sql": Box(928, 322, "SQL stores", 92),

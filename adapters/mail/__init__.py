@@ -1,0 +1,1 @@
+"""Emails: their templates, their format, and the ways to send them."""

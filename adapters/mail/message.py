@@ -1,0 +1,96 @@
+"""Composes the messages of emails (RFC 5322, 6532)."""
+
+import unicodedata
+from datetime import UTC, datetime
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, getaddresses
+from typing import Final
+
+from adapters.mail.links import LinkUrls
+from adapters.mail.templates import MailTemplates, RenderedEmail
+from application.ports import MailFailed, OutgoingEmail
+from domain.accounts import Purpose
+from domain.text import email, email_key
+
+_LONGEST_LINE: Final = 998
+"""The maximum length of a line without its end (RFC 5322, section 2.1.1)."""
+_LONGEST_ADDRESS: Final = 250
+_CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
+"""The categories of control characters, lone surrogates and line breaks."""
+
+
+def parse_sender(text: str) -> Address:
+    """Returns the sender in a setting: ADDRESS or NAME <ADDRESS>. Raises ValueError."""
+    addresses = getaddresses([text])
+    name, address = addresses[0] if len(addresses) == 1 else ("", "")
+    if not text.isprintable() or email(address, longest=_LONGEST_ADDRESS):
+        raise ValueError("must be an email address, or a name and an address in angle brackets")
+    return mailbox(address, name)
+
+
+def mailbox(address: str, name: str = "") -> Address:
+    """Returns an address with its domain in ASCII. Raises ValueError if it has control characters.
+
+    With an ASCII domain, servers without SMTPUTF8 accept every address whose local part is ASCII.
+    """
+    if any(unicodedata.category(c) in _CONTROLS for c in address):
+        raise ValueError("an address must not contain control characters or line breaks")
+    local, _, domain = address.rpartition("@")
+    if not domain.isascii():
+        domain = email_key(f"a@{domain}").rpartition("@")[2]
+    return Address(display_name=name, username=local, domain=domain)
+
+
+class Composer:
+    """Composes messages from `sender`, with links of `links`."""
+
+    def __init__(self, templates: MailTemplates, links: LinkUrls, sender: Address) -> None:
+        self._templates = templates
+        self._links = links
+        self.sender = sender
+
+    def compose(self, outgoing: OutgoingEmail, *, allow_8bit: bool = False) -> EmailMessage:
+        """Returns the message. With `allow_8bit`, text that is not ASCII is written unencoded.
+
+        Raises MailFailed if the template fails or the address cannot be in a header.
+        """
+        # An email without a token links to the page on which its user can choose a new password.
+        purpose = outgoing.template.purpose or Purpose.RECOVERY
+        link = self._links(purpose, outgoing.token)
+        try:
+            rendered = self._templates.render(outgoing.template, link, outgoing.user)
+            return self._message(outgoing, rendered, allow_8bit)
+        except Exception as error:  # noqa: BLE001 (a template can contain any expression)
+            # The error may contain the link.
+            reason = f"{outgoing.template} cannot be composed: {type(error).__name__}"
+            raise MailFailed(reason, is_certain=True) from None
+
+    def _message(
+        self, outgoing: OutgoingEmail, rendered: RenderedEmail, allow_8bit: bool
+    ) -> EmailMessage:
+        recipient = mailbox(outgoing.address)
+        ascii_only = recipient.addr_spec.isascii() and self.sender.addr_spec.isascii()
+        message = EmailMessage(policy.SMTP if ascii_only else policy.SMTPUTF8)
+        message["From"] = self.sender
+        message["To"] = recipient
+        message["Subject"] = rendered.subject
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = f"<{outgoing.message_id}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
+        message.set_content(rendered.text, cte=_encoding(rendered.text, allow_8bit))
+        message.add_alternative(
+            rendered.html, subtype="html", cte=_encoding(rendered.html, allow_8bit)
+        )
+        return message
+
+
+def _encoding(text: str, allow_8bit: bool) -> str:
+    """Returns the Content-Transfer-Encoding. Unencoded text stays readable in the message."""
+    if all(len(line.encode()) <= _LONGEST_LINE for line in text.splitlines()):
+        if text.isascii():
+            return "7bit"
+        if allow_8bit:
+            return "8bit"
+    return "quoted-printable"

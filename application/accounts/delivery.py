@@ -1,0 +1,195 @@
+"""Delivery of the emails in the outbox.
+
+The outbox has no links, because the database must not contain their tokens. So each attempt creates
+a link of its own. An email remains in the outbox until the mail server has accepted it. If the
+process ends before it is removed, it is sent again when its lease has expired.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from hashlib import sha256
+from threading import Lock
+from typing import Final, NamedTuple
+
+from application.deadlines import deadline
+from application.ports import (
+    Context,
+    Mailer,
+    MailFailed,
+    OutgoingEmail,
+    RandomTokens,
+    UnitOfWork,
+    UnitRunner,
+)
+from application.users import USER_TYPE
+from domain.accounts import EmailedLink, Purpose, WaitingEmail
+from domain.users import User, UserNotFound
+
+LEASE: Final = timedelta(seconds=60)
+"""An email that was claimed is not claimed again for this time. An attempt must take less."""
+_LONGEST_DELAY: Final = timedelta(minutes=5)
+_LONGEST_WAIT: Final = timedelta(days=1)
+_DOUBLINGS: Final = 9
+"""2 to this power is more seconds than the longest delay."""
+_UNIT_SECONDS: Final = 10.0
+
+SENT: Final = "sent"
+RETRIED: Final = "retried"
+FAILED: Final = "failed"
+
+
+class DeliveryCounts:
+    """Counts attempts by result: sent, retried (will be tried again) or failed (given up)."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts = Counter({SENT: 0, RETRIED: 0, FAILED: 0})
+
+    def add(self, result: str) -> None:
+        """Counts an attempt."""
+        with self._lock:
+            self._counts[result] += 1
+
+    def read(self) -> Mapping[str, int]:
+        """Returns the number of attempts of each result."""
+        with self._lock:
+            return dict(self._counts)
+
+
+class ClaimedEmail(NamedTuple):
+    """An email that no other worker sends until its lease expires.
+
+    `digest` is that of its link; None if it has none.
+    """
+
+    waiting: WaitingEmail
+    outgoing: OutgoingEmail
+    digest: bytes | None
+
+
+class Delivery:
+    """Sends the emails of the outbox. Several threads may use it.
+
+    `link_ttl` returns the lifetime of a link.
+    """
+
+    def __init__(
+        self,
+        run: UnitRunner,
+        mailer: Mailer,
+        tokens: RandomTokens,
+        link_ttl: Callable[[Purpose], timedelta],
+    ) -> None:
+        self._run = run
+        self._mailer = mailer
+        self._tokens = tokens
+        self._link_ttl = link_ttl
+        self.counts = DeliveryCounts()
+
+    def send_next(self) -> bool:
+        """Sends the next email that is due. Returns False if no email is due.
+
+        Raises the errors of `claim` and `send`.
+        """
+        claimed = self.claim()
+        if claimed is None:
+            return False
+        self.send(claimed)
+        return True
+
+    def claim(self) -> ClaimedEmail | None:
+        """Claims the next email that is due, with a new link. Returns None if no email is due.
+
+        Deletes emails to users that no longer exist. Raises Unavailable.
+        """
+        with deadline(_UNIT_SECONDS):
+            return self._run(Context(), self._claim)
+
+    def send(self, claimed: ClaimedEmail) -> None:
+        """Sends a claimed email and deletes it.
+
+        Raises MailFailed after a failed attempt, which was scheduled again. Raises Unavailable if
+        the result cannot be stored; the email is then sent again.
+        """
+        try:
+            self._mailer.send(claimed.outgoing)
+        except Exception as error:
+            is_certain = isinstance(error, MailFailed) and error.is_certain
+            self._store_failure(claimed, is_certain=is_certain)
+            raise
+        self.counts.add(SENT)
+        self._remove(claimed)
+
+    def _claim(self, work: UnitOfWork) -> ClaimedEmail | None:
+        outbox = work.accounts.outbox
+        while waiting := outbox.claim(work.now, until=work.now + LEASE):
+            user = None
+            if waiting.user_id is not None:
+                user = _find(work, waiting.user_id)
+                if user is None:
+                    outbox.remove(waiting.id)
+                    continue
+            return self._with_link(work, waiting, user)
+        return None
+
+    def _with_link(
+        self, work: UnitOfWork, waiting: WaitingEmail, user: User | None
+    ) -> ClaimedEmail:
+        token = digest = None
+        if purpose := waiting.template.purpose:
+            token = self._tokens.link_token()
+            digest = sha256(token.encode()).digest()
+            work.accounts.links.add(
+                EmailedLink(
+                    digest=digest,
+                    purpose=purpose,
+                    user_id=waiting.user_id,
+                    email=waiting.address,
+                    name=waiting.name,
+                    creation_time=work.now,
+                    expiry_time=work.now + self._link_ttl(purpose),
+                )
+            )
+        outgoing = OutgoingEmail(waiting.template, waiting.address, waiting.message_id, user, token)
+        return ClaimedEmail(waiting, outgoing, digest)
+
+    def _remove(self, claimed: ClaimedEmail) -> None:
+        def unit(work: UnitOfWork) -> None:
+            work.accounts.outbox.remove(claimed.waiting.id)
+
+        with deadline(_UNIT_SECONDS):
+            self._run(Context(), unit)
+
+    def _store_failure(self, claimed: ClaimedEmail, *, is_certain: bool) -> None:
+        """Schedules the next attempt, or deletes the email after one day.
+
+        If the email was certainly not sent, also deletes its link.
+        """
+        waiting = claimed.waiting
+
+        def unit(work: UnitOfWork) -> str:
+            if is_certain and claimed.digest is not None:
+                work.accounts.links.remove(claimed.digest)
+            if work.now - waiting.creation_time >= _LONGEST_WAIT:
+                work.accounts.outbox.remove(waiting.id)
+                return FAILED
+            delay = _delay(waiting.attempts)
+            work.accounts.outbox.postpone(waiting.id, until=work.now + delay)
+            return RETRIED
+
+        with deadline(_UNIT_SECONDS):
+            self.counts.add(self._run(Context(), unit))
+
+
+def _find(work: UnitOfWork, user_id: int) -> User | None:
+    try:
+        return work.repository(USER_TYPE).get(user_id)
+    except UserNotFound:
+        return None
+
+
+def _delay(attempts: int) -> timedelta:
+    """Returns the time until the next attempt: 1 s, 2 s, 4 s, … 5 min."""
+    doublings = min(max(attempts, 1) - 1, _DOUBLINGS)
+    return min(timedelta(seconds=2**doublings), _LONGEST_DELAY)

@@ -1,0 +1,118 @@
+"""Sends the emails of the outbox in daemon threads."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Final
+
+from application.accounts.delivery import ClaimedEmail, Delivery
+from application.ports import MailFailed, Unavailable
+from entrypoints import logs
+
+SECONDS_BETWEEN: Final = 1.0
+THREADS: Final = 4
+_SECONDS_BETWEEN_ENTRIES: Final = 60.0
+_SECONDS_BETWEEN_COUNTS: Final = 5.0
+
+
+class MailSender:
+    """Sends due emails in a few threads, so that a slow mail server delays few other emails.
+
+    At any time, one thread waits for due emails. Another one continues while it sends an email.
+    """
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._claiming = Lock()
+        self._woken = Event()
+        self._stopped = False
+        self._log_entries = _FailureLog()
+
+    def start(self, seconds_between: float = SECONDS_BETWEEN, threads: int = THREADS) -> None:
+        """Start the threads. They look for due emails at regular intervals."""
+        for _ in range(threads):
+            Thread(target=self._run, args=(seconds_between,), name="mail", daemon=True).start()
+
+    def wake(self) -> None:
+        """Look for due emails now. Call it after the commit of a unit that added an email."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End the threads, after the emails that they are sending."""
+        self._stopped = True
+        self._woken.set()
+
+    def _run(self, seconds_between: float) -> None:
+        while not self._stopped:
+            with self._claiming:
+                claimed = self._wait_for_email(seconds_between)
+            if claimed is not None:
+                self._send(claimed)
+
+    def _wait_for_email(self, seconds_between: float) -> ClaimedEmail | None:
+        while not self._stopped:
+            self._woken.clear()
+            try:
+                claimed = self._delivery.claim()
+            except Exception as error:  # noqa: BLE001 (the next attempt may succeed)
+                self._log_entries.add(error)
+                claimed = None
+            if claimed is not None:
+                return claimed
+            if not self._stopped:
+                self._woken.wait(seconds_between)
+        return None
+
+    def _send(self, claimed: ClaimedEmail) -> None:
+        try:
+            self._delivery.send(claimed)
+        except Exception as error:  # noqa: BLE001 (the email is sent again)
+            self._log_entries.add(error)
+        else:
+            self._log_entries.reset()
+
+
+class _FailureLog:
+    """Logs failures. The same failure is logged at most once a minute, until an email is sent."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._next: dict[str, float] = {}
+
+    def add(self, error: Exception) -> None:
+        kind = type(error).__name__
+        # The message of another error may contain an address or a token.
+        reason = str(error) if isinstance(error, MailFailed) else getattr(error, "code", None)
+        now = monotonic()
+        with self._lock:
+            key = f"{kind} {reason}"
+            if now < self._next.get(key, now):
+                return
+            self._next = {each: end for each, end in self._next.items() if end > now}
+            self._next[key] = now + _SECONDS_BETWEEN_ENTRIES
+        logs.get_logger("roster.mail").warning("mail_failed", failure=kind, reason=reason)
+
+    def reset(self) -> None:
+        with self._lock:
+            self._next = {}
+
+
+def waiting_emails(count: Callable[[], int]) -> Callable[[], float]:
+    """Returns the value of the gauge of waiting emails, for many readers.
+
+    Queries the store every few seconds. If the store is unavailable, returns the last number.
+    """
+    lock = Lock()
+    number, end = 0, 0.0
+
+    def read() -> float:
+        nonlocal number, end
+        with lock:
+            if monotonic() >= end:
+                end = monotonic() + _SECONDS_BETWEEN_COUNTS
+                with suppress(Unavailable):
+                    number = count()
+            return number
+
+    return read

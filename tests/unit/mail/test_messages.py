@@ -1,0 +1,219 @@
+"""Emails: their templates, headers, links and files."""
+
+import email
+import os
+import stat
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from adapters.mail.folder import BadFolder, FolderMailer
+from adapters.mail.links import account_links, application_links
+from adapters.mail.message import parse_sender
+from adapters.mail.templates import BadTemplate, MailTemplates
+from application.ports import MailFailed, OutgoingEmail
+from domain.accounts import Purpose, Template
+
+from .conftest import ANN, TOKEN, compose, outgoing
+
+LINK_TEMPLATES = [each for each in Template if each.purpose]
+NOTICES = [each for each in Template if not each.purpose]
+
+
+def parsed(outgoing_email: OutgoingEmail, folder: Path | None = None) -> EmailMessage:
+    """The message as a mail client reads it."""
+    content = bytes(compose(folder).compose(outgoing_email))
+    message = email.message_from_bytes(content, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def parts(message: EmailMessage) -> tuple[str, str]:
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    return text.get_content(), html.get_content()
+
+
+@pytest.mark.parametrize("template", LINK_TEMPLATES)
+def test_emails_contain_their_link(template: Template) -> None:
+    text, html = parts(parsed(outgoing(template)))
+    link = f"https://users.example.com/account#token={TOKEN}&for={template}"
+    assert link in text
+    assert f'href="{link.replace("&", "&amp;")}"' in html
+
+
+@pytest.mark.parametrize("template", NOTICES)
+def test_notices_contain_no_token(template: Template) -> None:
+    text, html = parts(parsed(outgoing(template)))
+    assert "token" not in text + html
+    assert "Ann" in text
+
+
+def test_headers() -> None:
+    message = parsed(outgoing())
+    assert message["auto-submitted"] == "auto-generated"
+    assert message["message-id"] == "<20261122.abc@roster>"
+    assert message["date"].datetime.utcoffset() is not None
+    assert message["subject"] == "Choose a new password"
+    assert [part.get_content_type() for part in message.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\x0b", "\x85"])
+def test_values_cannot_add_headers(tmp_path: Path, line_end: str) -> None:
+    (tmp_path / "recovery.txt").write_text("For {{ user.name }}\n{{ link }}")
+    name = f"Ann{line_end}Bcc: eve@example.org"
+    message = parsed(outgoing(user=ANN._replace(name=name)), tmp_path)
+    assert "bcc" not in message
+    assert message["subject"].startswith("For Ann")
+    with pytest.raises(MailFailed):
+        parsed(outgoing(address=f"ann@example.org{line_end}Bcc: eve@example.org"))
+
+
+def test_values_are_escaped_in_html_only() -> None:
+    text, html = parts(parsed(outgoing(user=ANN._replace(name="<b>Ánn & Co</b>"))))
+    assert "Hello <b>Ánn & Co</b>," in text
+    assert "Hello &lt;b&gt;Ánn &amp; Co&lt;/b&gt;," in html
+
+
+def test_long_lines_are_encoded(tmp_path: Path) -> None:
+    (tmp_path / "recovery.txt").write_text("Hello\n" + "x" * 5000 + "\n.\n{{ link }}")
+    raw = bytes(compose(tmp_path).compose(outgoing()))
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert "x" * 5000 in parts(parsed(outgoing(), tmp_path))[0]
+
+
+def test_files_replace_templates_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "recovery.txt").write_text("Hi {{ user.email }}\n{% include 'end.txt' %}\n")
+    (tmp_path / "end.txt").write_text("Go to {{ link }}")
+    message = parsed(outgoing(), tmp_path)
+    text, html = parts(message)
+    assert message["subject"] == "Hi ann@example.org"
+    assert text.startswith("Go to https://")
+    assert "Hello Ann" in html
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "expected"),
+    [
+        ("recovery.txt", "Hi\n\n{{ lnk }}", "recovery.txt, line 3: lnk is unknown"),
+        ("signup.txt", "Hi\n{{ user.name }}", "signup.txt, line 2: user is unknown"),
+        ("taken.html", "<p>\n{{ user.nick }}", "taken.html, line 2: user.nick is unknown"),
+        ("taken.txt", "Hi\n{% if user.role == 'x' %}{{ y }}{% endif %}", "line 2: y is unknown"),
+        ("email.txt", "Hi\n{% if link %}", "email.txt, line 2: "),
+        ("email.txt", "Hi\n{{ link | shout }}", "email.txt, line 2: "),
+        ("email.txt", "Hi\n{{ link.nothing }}", "email.txt, line 2: "),
+        ("email.txt", "Hi\n{{ 1 // 0 }}", "email.txt, line 2: "),
+        ("email.txt", "Hi\n{{ link.__class__.__mro__ }}", "email.txt, line 2: "),
+        ("email.txt", "Hi\n{% include 'no.txt' %}", "email.txt, line 2: there is no template"),
+        ("email.txt", "{# the subject #}\nHi", "email.txt, line 1: the subject is empty"),
+        ("email.txt", b"Hi \xff", "email.txt: is not valid UTF-8"),
+    ],
+)
+def test_invalid_templates_are_rejected_with_their_line(
+    tmp_path: Path, name: str, source: str | bytes, expected: str
+) -> None:
+    content = source.encode() if isinstance(source, str) else source
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadTemplate) as caught:
+        MailTemplates(tmp_path)
+    assert expected in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_template_folder_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(BadTemplate):
+        MailTemplates(tmp_path / "missing")
+
+
+def test_a_template_that_fails_later_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "recovery.txt").write_text("Hi\n{{ link }} {{ 1 // (user.name | length) }}")
+    with pytest.raises(MailFailed) as caught:
+        parsed(outgoing(user=ANN._replace(name="")), tmp_path)
+    assert caught.value.is_certain
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("sender", ["", "Roster", "a@example.org, b@example.org", "a@b.c\nBcc: d"])
+def test_invalid_senders_are_rejected(sender: str) -> None:
+    with pytest.raises(ValueError):
+        parse_sender(sender)
+
+
+def test_links_to_an_application() -> None:
+    links = application_links("https://app.example.org/{purpose}?x=1#{token}")
+    assert links(Purpose.EMAIL, "rlt_a") == "https://app.example.org/email?x=1#rlt_a"
+    assert links(Purpose.RECOVERY, None) == "https://app.example.org/recovery?x=1#"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://app.example.org/",
+        "https://app.example.org/{token}{token}",
+        "https://app.example.org/{token}/{user}",
+        "javascript:alert('{token}')",
+        "https://{token}.example.org/",
+        "https:///{token}",
+        "/welcome#{token}",
+        "https://app.example.org/a b#{token}",
+    ],
+)
+def test_invalid_link_urls_are_rejected(url: str) -> None:
+    with pytest.raises(ValueError):
+        application_links(url)
+
+
+def test_a_public_url_may_have_a_path() -> None:
+    links = account_links("https://example.org/users/")
+    assert links(Purpose.RECOVERY, None) == "https://example.org/users/account"
+
+
+def test_emails_are_written_to_a_folder_of_their_owner(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        mailer = FolderMailer(compose(), tmp_path / "mail")
+        for address in ("ann@example.org", "jörg@example.org"):
+            mailer.send(outgoing(address=address, user=ANN._replace(name="Jörg")))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "mail").stat().st_mode) == 0o700
+    first, second = sorted((tmp_path / "mail").iterdir())
+    for file in (first, second):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert file.suffix == ".eml"
+        assert f"account#token={TOKEN}&for=recovery" in file.read_text()
+        assert "Hello Jörg" in file.read_text()
+    assert "To: jörg@example.org" in second.read_text()
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o701])
+def test_a_folder_with_more_permissions_is_rejected(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "mail"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(BadFolder, match="accessible to other users"):
+        FolderMailer(compose(), folder)
+
+
+def test_permissions_are_checked_before_each_email(tmp_path: Path) -> None:
+    mailer = FolderMailer(compose(), tmp_path / "mail")
+    (tmp_path / "mail").chmod(0o755)
+    with pytest.raises(MailFailed):
+        mailer.send(outgoing())
+    (tmp_path / "mail").rmdir()
+    mailer.send(outgoing())
+    assert len(list((tmp_path / "mail").iterdir())) == 1
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "mail").touch()
+    with pytest.raises(BadFolder):
+        FolderMailer(compose(), tmp_path / "mail")
