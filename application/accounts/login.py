@@ -2,9 +2,6 @@
 
 from typing import Final, NamedTuple
 
-from domain.passwords import normalize
-
-from application.accounts.config import AccountConfig
 from application.accounts.errors import InvalidCredentials
 from application.accounts.events import record
 from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits
@@ -12,6 +9,7 @@ from application.accounts.sessions import Client, IssuedTokens, SessionTokens
 from application.accounts.users import context_of, find_by_email, login_key
 from application.audit import Action
 from application.ports import ConcurrentUpdate, Context, PasswordHasher, UnitOfWork, UnitRunner
+from domain.passwords import normalize
 from domain.users import User
 
 _ATTEMPTS: Final = 3
@@ -35,13 +33,11 @@ class Login:
     def __init__(
         self,
         run: UnitRunner,
-        config: AccountConfig,
         tokens: SessionTokens,
         hasher: PasswordHasher,
         limits: GuessingLimits,
     ) -> None:
         self._run = run
-        self._config = config
         self._tokens = tokens
         self._hasher = hasher
         self._limits = limits

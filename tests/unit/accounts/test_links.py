@@ -1,0 +1,163 @@
+"""Sign-up, invitation, recovery and new addresses."""
+
+import pytest
+from accounts_service import ANONYMOUS, HOME, NEW_PASSWORD, PASSWORD, AccountService
+
+from application.access import InsufficientScope, Principal
+from application.accounts.config import Signup
+from application.accounts.errors import LinkInvalid, SignupClosed, WrongPassword
+from application.ports import Context
+from application.users import USER_TYPE
+from domain.accounts import Purpose
+from domain.errors import Invalid
+from domain.users import EmailTaken, UserChanges, UserNotFound
+
+
+def codes(error: Invalid) -> list[str]:
+    return [each.problem.code for each in error.violations]
+
+
+def test_a_sign_up_creates_the_user_when_its_link_is_used(service: AccountService) -> None:
+    service.links.sign_up("ann@example.org", "Ann", ANONYMOUS)
+    service.links.sign_up("ann@example.org", "Other", ANONYMOUS)
+    assert not service.store.rows(USER_TYPE)
+    first, second = map(service.open_link, service.emails())
+    service.confirmation.confirm(first, PASSWORD, ANONYMOUS)
+    issued = service.log_in()
+    user = service.user_reader.get(issued.session.user_id)
+    assert (user.name, user.role, user.is_active) == ("Ann", "user", True)
+    assert service.reader.account(user.id).email_verified_time == service.now
+    with pytest.raises(LinkInvalid):
+        service.confirmation.confirm(second, PASSWORD, ANONYMOUS)
+
+
+def test_the_owner_of_a_known_address_gets_a_note(service: AccountService) -> None:
+    service.user()
+    service.links.sign_up("ANN@example.org", "Mallory", ANONYMOUS)
+    assert service.sent() == [("taken", "ann@example.org")]
+
+
+def test_an_address_that_was_taken_meanwhile_is_a_conflict(service: AccountService) -> None:
+    service.links.sign_up("ann@example.org", "Ann", ANONYMOUS)
+    token = service.open_link(service.emails()[0])
+    service.user()
+    with pytest.raises(EmailTaken):
+        service.confirmation.confirm(token, PASSWORD, ANONYMOUS)
+
+
+def test_sign_up_can_be_closed_or_limited_to_domains() -> None:
+    with pytest.raises(SignupClosed):
+        AccountService(Signup()).links.sign_up("ann@example.org", "Ann", ANONYMOUS)
+    limited = AccountService(Signup(enabled=True, domains=frozenset(["example.org"])))
+    limited.links.sign_up("ann@EXAMPLE.org", "Ann", ANONYMOUS)
+    with pytest.raises(Invalid) as other:
+        limited.links.sign_up("ann@example.com", "Ann", ANONYMOUS)
+    assert codes(other.value) == ["email_domain"]
+
+
+@pytest.mark.parametrize("password", ["short", "password1234", None, "Ann", "x" * 257, "a\tb" * 9])
+def test_a_rejected_password_does_not_use_up_the_link(
+    service: AccountService, password: str | None
+) -> None:
+    user = service.user(password=None)
+    token = service.link_of(user, Purpose.INVITATION)
+    with pytest.raises(Invalid):
+        service.confirmation.confirm(token, password, ANONYMOUS)
+    service.confirmation.confirm(token, PASSWORD, ANONYMOUS)
+    with pytest.raises(LinkInvalid):
+        service.confirmation.confirm(token, PASSWORD, ANONYMOUS)
+
+
+def test_an_invitation_makes_the_user_active(service: AccountService) -> None:
+    user = service.user(password=None, is_active=False)
+    service.links.invite(user.id, ANONYMOUS)
+    (email,) = service.emails()
+    service.confirmation.confirm(service.open_link(email), PASSWORD, ANONYMOUS)
+    service.log_in()
+    assert "invited" in service.events(user)
+
+
+def test_only_writers_invite(service: AccountService) -> None:
+    user = service.user()
+    reader = Context(Principal("secret", None, "x", frozenset(["users:read"])))
+    with pytest.raises(InsufficientScope):
+        service.links.invite(user.id, reader)
+    with pytest.raises(UserNotFound):
+        service.links.invite(999, ANONYMOUS)
+
+
+def test_recovery_ends_the_sessions_and_sends_a_notice(service: AccountService) -> None:
+    user = service.user()
+    service.log_in()
+    service.links.recover(user.email, ANONYMOUS)
+    (email,) = service.emails()
+    service.confirmation.confirm(service.open_link(email), NEW_PASSWORD, ANONYMOUS)
+    assert not service.store.account_tables.sessions
+    assert service.sent() == [("password_changed", user.email)]
+    service.log_in(password=NEW_PASSWORD)
+
+
+def test_recovery_emails_active_users_only(service: AccountService) -> None:
+    service.user("bob", password=None, is_active=False)
+    for address in ("bob@example.org", "nobody@example.org"):
+        service.links.recover(address, ANONYMOUS)
+    assert service.sent() == []
+
+
+def test_unauthenticated_requests_send_five_emails_an_hour(service: AccountService) -> None:
+    user = service.user()
+    for _ in range(7):
+        service.links.recover(user.email, ANONYMOUS)
+    assert len(service.sent()) == 5
+    service.wait(hours=1)
+    service.links.recover(user.email, ANONYMOUS)
+    assert len(service.sent()) == 6
+
+
+@pytest.mark.parametrize(
+    "change", ["password", "address", "deactivation", "deletion", "withdrawal"]
+)
+def test_links_and_waiting_emails_end_together(service: AccountService, change: str) -> None:
+    user = service.user()
+    service.links.recover(user.email, ANONYMOUS)
+    token = service.link_of(user, Purpose.RECOVERY)
+    if change == "password":
+        service.passwords.set(user.email, NEW_PASSWORD, ANONYMOUS)
+    elif change == "address":
+        service.users.change(user.id, UserChanges({"email": "new@example.org"}), ANONYMOUS)
+    elif change == "deactivation":
+        service.users.change(user.id, UserChanges({"is_active": False}), ANONYMOUS)
+    elif change == "deletion":
+        service.users.delete(user.id, ANONYMOUS)
+    else:
+        service.links.withdraw(user.id, ANONYMOUS)
+    assert not [each for each in service.emails() if each.template.purpose]
+    with pytest.raises(LinkInvalid):
+        service.confirmation.confirm(token, PASSWORD, ANONYMOUS)
+
+
+def test_a_link_expires(service: AccountService) -> None:
+    token = service.link_of(service.user(), Purpose.RECOVERY)
+    service.wait(minutes=30)
+    with pytest.raises(LinkInvalid):
+        service.confirmation.confirm(token, PASSWORD, ANONYMOUS)
+
+
+def test_a_new_address_is_confirmed_by_its_link(service: AccountService) -> None:
+    user = service.user()
+    request = service.links.change_email
+    with pytest.raises(WrongPassword) as wrong:
+        request(user.id, "new@example.org", "wrong", HOME, ANONYMOUS)
+    assert wrong.value.attribute == "password"
+    request(user.id, "new@example.org", PASSWORD, HOME, ANONYMOUS)
+    assert service.user_reader.get(user.id).email == user.email
+    service.confirmation.confirm(service.open_link(service.emails()[0]), None, ANONYMOUS)
+    assert service.user_reader.get(user.id).email == "new@example.org"
+    assert service.reader.account(user.id).email_verified_time == service.now
+    assert ("email_changed", user.email) in service.sent()
+
+
+def test_a_taken_address_looks_like_a_free_one(service: AccountService) -> None:
+    ann, bob = service.user("ann"), service.user("bob")
+    service.links.change_email(ann.id, bob.email, PASSWORD, HOME, ANONYMOUS)
+    assert service.sent() == [("taken", bob.email)]
