@@ -48,6 +48,7 @@ BOXES: Final = {
     "jsonapi": Box(308, 322, "JSON:API format"),
     "tabular": Box(548, 322, "rows in files"),
     "tokens": Box(692, 322, "signed tokens", 116),
+    "passwords": Box(806, 234, "password hashes", 124),
     "memory": Box(816, 322, "in-memory store", 108),
     "sql": Box(928, 322, "SQL stores", 92),
     "strict_json": Box(548, 420, "strict parsing"),
