@@ -36,6 +36,15 @@ def seconds(text: str) -> float:
     return value
 
 
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration_seconds(text: str) -> int | None:
+    """Returns the seconds of a duration such as 90s, 15m, 1h or 30d. None if it is not one."""
+    match = re.fullmatch("([0-9]{1,9})([smhd])", text)
+    return int(match[1]) * _UNITS[match[2]] if match else None
+
+
 def boolean(text: str) -> bool:
     """1 or 0."""
     if text not in ("0", "1"):

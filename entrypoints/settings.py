@@ -3,8 +3,24 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from typing import Any, Final, Literal, TypeVar
 
+from application.accounts.config import Signup
+from entrypoints.account_setting_types import (
+    Argon2Costs,
+    Limit,
+    argon2_costs,
+    duration_of,
+    limit,
+    link_url,
+    role_scopes,
+    sender,
+    signup,
+    smtp_url,
+    switch,
+    without_smtp_password,
+)
 from entrypoints.setting_types import (
     MEMORY,
     Read,
@@ -26,6 +42,9 @@ from entrypoints.setting_types import (
 )
 
 T = TypeVar("T")
+
+_YEAR: Final = 365 * 86400
+_MAIL_FOLDER: Final = "roster-mail"
 
 
 class BadSetting(Exception):
@@ -242,6 +261,145 @@ class Settings:
         "the extra `otel`; other `OTEL_` variables also apply",
     )
 
+    accounts: bool = setting(
+        "ROSTER_ACCOUNTS",
+        "off",
+        switch,
+        "`on` lets users log in, and requires tokens",
+    )
+    signing_keys: str | None = setting(
+        "ROSTER_SIGNING_KEYS",
+        None,
+        non_empty,
+        "file with a JSON Web Key Set of private keys (ES256, RS256, EdDSA) that sign access "
+        "tokens; must not be world-readable. The first key signs, all are accepted. By default, "
+        "SQLite uses `FILE.keys.json` next to its file, created once; other databases require it",
+    )
+    role_scopes: Mapping[str, tuple[str, ...]] = setting(
+        "ROSTER_ROLE_SCOPES",
+        "admin=*:read *:write users:erase;*=me",
+        role_scopes,
+        "scopes of users by role, separated by semicolons. Every user also has the scopes of `*`; "
+        "`*:read` and `*:write` stand for that scope of every resource",
+    )
+    access_ttl: timedelta = setting(
+        "ROSTER_ACCESS_TTL",
+        "10m",
+        duration_of(1, 3600, "at most 1h"),
+        "lifetime of an access token, at most 1h",
+    )
+    session_idle: timedelta = setting(
+        "ROSTER_SESSION_IDLE",
+        "7d",
+        duration_of(1, _YEAR, "at most 365d"),
+        "a session ends this long after its last use",
+    )
+    session_ttl: timedelta = setting(
+        "ROSTER_SESSION_TTL",
+        "30d",
+        duration_of(1, _YEAR, "at most 365d"),
+        "a session ends this long after it began",
+    )
+    refresh_grace: timedelta = setting(
+        "ROSTER_REFRESH_GRACE",
+        "10s",
+        duration_of(0, 60, "from 0s to 60s"),
+        "how long a used refresh token is still accepted, from 0s to 60s",
+    )
+    signup: Signup = setting(
+        "ROSTER_SIGNUP",
+        "off",
+        signup,
+        "`on`, `off`, or the email domains that may sign up, separated by commas",
+    )
+    recovery_ttl: timedelta = setting(
+        "ROSTER_RECOVERY_TTL",
+        "30m",
+        duration_of(1, _YEAR, "at most 365d"),
+        "lifetime of a link to recover an account",
+    )
+    invitation_ttl: timedelta = setting(
+        "ROSTER_INVITATION_TTL",
+        "7d",
+        duration_of(1, _YEAR, "at most 365d"),
+        "lifetime of the link in an invitation",
+    )
+    link_url: str | None = setting(
+        "ROSTER_LINK_URL",
+        None,
+        link_url,
+        "URL of the application page that links open. It contains `{token}` once and, optionally, "
+        "`{purpose}`, such as https://app.example.org/welcome#{token}; by default, links open "
+        "Roster's own page",
+    )
+    smtp_url: str | None = setting(
+        "ROSTER_SMTP_URL",
+        None,
+        smtp_url,
+        "mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://HOST:465. Requires "
+        "`ROSTER_MAIL_FROM`, and `ROSTER_PUBLIC_URL` or `ROSTER_LINK_URL`",
+        hidden=without_smtp_password,
+    )
+    mail_from: str | None = setting(
+        "ROSTER_MAIL_FROM",
+        None,
+        sender,
+        "sender of emails, such as roster@example.org or Roster <roster@example.org>",
+    )
+    mail_folder: str = setting(
+        "ROSTER_MAIL_FOLDER",
+        _MAIL_FOLDER,
+        non_empty,
+        "folder to which emails are written as `.eml` files without SMTP. With the default, "
+        "Roster starts only if it listens on loopback",
+    )
+    mail_templates: str | None = setting(
+        "ROSTER_MAIL_TEMPLATES",
+        None,
+        non_empty,
+        "folder whose files replace Roster's own templates of the same name",
+    )
+    password_length: int = setting(
+        "ROSTER_PASSWORD_LENGTH",
+        "12",
+        integer(8, 64),
+        "minimum length of passwords, 8 to 64. NIST requires 15 for passwords without a second "
+        "factor",
+    )
+    password_blocklist: str | None = setting(
+        "ROSTER_PASSWORD_BLOCKLIST",
+        None,
+        non_empty,
+        "file of passwords that are not allowed, one per line",
+    )
+    argon2: Argon2Costs = setting(
+        "ROSTER_ARGON2",
+        "m=19456,t=2,p=1",
+        argon2_costs,
+        "costs of a password hash: KiB, passes, lanes. m is at least 7168, and m * t 35840",
+    )
+    hashes: int | None = setting(
+        "ROSTER_HASHES",
+        None,
+        integer(1, 64),
+        "number of passwords that each worker hashes concurrently; by default, half the "
+        "processors, divided among all workers, and at least 1",
+    )
+    login_failures: Limit = setting(
+        "ROSTER_LOGIN_FAILURES",
+        "10/15m",
+        limit,
+        "number of wrong passwords for one address from one network after which login is blocked, "
+        "and the time in which they are counted",
+    )
+    account_rate: str = setting(
+        "ROSTER_ACCOUNT_RATE",
+        "120/minute",
+        request_rate,
+        "maximum rate of requests to each worker from one network at the URLs of accounts that "
+        "require no token; 429 beyond it",
+    )
+
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Settings":
         """Read all settings. Raises BadSetting for the first invalid one."""
@@ -250,12 +408,19 @@ class Settings:
             if name in environment and read.is_open:
                 raise BadSetting(name, "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS")
         _check_key_set(read)
+        _check_mail(read)
+        _check_signing_keys(read)
         return read
 
     @property
     def is_open(self) -> bool:
         """True if the service requires no tokens."""
-        return self.jwt_secret is None and self.jwt_jwks is None
+        return not self.accounts and self.jwt_secret is None and self.jwt_jwks is None
+
+    @property
+    def has_default_mail_folder(self) -> bool:
+        """True if emails are written to the default folder."""
+        return self.smtp_url is None and self.mail_folder == _MAIL_FOLDER
 
     @property
     def embedded(self) -> bool:
@@ -319,6 +484,31 @@ def _check_key_set(settings: Settings) -> None:
     ):
         if values is None:
             raise BadSetting(name, "must be set with ROSTER_JWT_JWKS; * accepts any value")
+
+
+def _check_mail(settings: Settings) -> None:
+    """Raises BadSetting if a mail server is used without a sender or a base URL of links."""
+    if settings.smtp_url is None:
+        return
+    if settings.mail_from is None:
+        raise BadSetting("ROSTER_MAIL_FROM", "must be set with ROSTER_SMTP_URL")
+    if not settings.public_url and settings.link_url is None:
+        raise BadSetting(
+            "ROSTER_SMTP_URL",
+            "requires ROSTER_PUBLIC_URL or ROSTER_LINK_URL, the base URL of the links in emails",
+        )
+
+
+def _check_signing_keys(settings: Settings) -> None:
+    """Raises BadSetting if accounts are on and there is no place for signing keys."""
+    if settings.accounts and settings.signing_keys is None:
+        if settings.embedded or settings.store == "memory":
+            return
+        raise BadSetting(
+            "ROSTER_SIGNING_KEYS",
+            "must be set with ROSTER_ACCOUNTS=on and this database. Create a file with "
+            "`roster keys new FILE`; all workers must use the same keys",
+        )
 
 
 def read_setting(setting: Mapping[str, Any], environment: Mapping[str, str]) -> Any:

@@ -49,6 +49,7 @@ BOXES: Final = {
     "tabular": Box(548, 322, "rows in files"),
     "mail": Box(880, 420, "emails", 92),
     "tokens": Box(692, 322, "signed tokens", 116),
+    "passwords": Box(806, 234, "password hashes", 124),
     "memory": Box(816, 322, "in-memory store", 108),
     "sql": Box(928, 322, "SQL stores", 92),
     "strict_json": Box(548, 420, "strict parsing"),

@@ -1,15 +1,13 @@
 """roster token."""
 
 import os
-import re
 from typing import Any
 
 import click
 
-from entrypoints.setting_types import ANY
+from entrypoints.setting_types import ANY, duration_seconds
 from entrypoints.settings import BadSetting, Settings
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 365 * 86400
 
 
@@ -19,8 +17,7 @@ class Duration(click.ParamType[int]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = re.fullmatch("([0-9]{1,9})([smhd])", value)
-        seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+        seconds = duration_seconds(value) or 0
         if not 0 < seconds <= _LONGEST:
             self.fail("must be a duration such as 90s, 15m, 1h or 30d, at most 365d", param, ctx)
         return seconds

@@ -1,8 +1,11 @@
 import re
 from dataclasses import fields
+from datetime import timedelta
 
 import pytest
 
+from application.accounts.config import Signup
+from entrypoints.account_setting_types import without_smtp_password
 from entrypoints.settings import BadSetting, Settings
 
 ANY_TOKEN = {"ROSTER_JWT_ISSUER": "*", "ROSTER_JWT_AUDIENCE": "*"}
@@ -25,7 +28,7 @@ def test_nothing_needs_to_be_set() -> None:
 
 def test_every_setting_has_a_name_a_valid_default_and_a_meaning() -> None:
     for each in fields(Settings):
-        assert re.fullmatch("(ROSTER|OTEL)_[A-Z_]+", each.metadata["name"])
+        assert re.fullmatch("(ROSTER|OTEL)_[A-Z0-9_]+", each.metadata["name"])
         assert each.metadata["meaning"]
         if (default := each.metadata["default"]) is not None:
             Settings.of({each.metadata["name"]: default})
@@ -198,6 +201,61 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_JWT_JWKS_STALE", "299"),
         ("ROSTER_JWT_JWKS_STALE", "1h"),
         ("ROSTER_JWT_JWKS_STALE", "604801"),
+        ("ROSTER_ACCOUNTS", "1"),
+        ("ROSTER_SIGNING_KEYS", ""),
+        ("ROSTER_ROLE_SCOPES", ""),
+        ("ROSTER_ROLE_SCOPES", "admin"),
+        ("ROSTER_ROLE_SCOPES", "Hush=users:read"),
+        ("ROSTER_ROLE_SCOPES", "admin=me;"),
+        ("ROSTER_ROLE_SCOPES", "admin=me;admin=users:read"),
+        ("ROSTER_ROLE_SCOPES", "admin=*:hush"),
+        ("ROSTER_ROLE_SCOPES", "admin=*"),
+        ("ROSTER_ROLE_SCOPES", "admin=users:*"),
+        ("ROSTER_ROLE_SCOPES", 'admin="hush"'),
+        ("ROSTER_ACCESS_TTL", "10"),
+        ("ROSTER_ACCESS_TTL", "0s"),
+        ("ROSTER_ACCESS_TTL", "61m"),
+        ("ROSTER_ACCESS_TTL", "٣m"),
+        ("ROSTER_SESSION_IDLE", "7 d"),
+        ("ROSTER_SESSION_TTL", "366d"),
+        ("ROSTER_REFRESH_GRACE", "61s"),
+        ("ROSTER_REFRESH_GRACE", "-1s"),
+        ("ROSTER_SIGNUP", ""),
+        ("ROSTER_SIGNUP", "hush"),
+        ("ROSTER_SIGNUP", "hush.example.org,"),
+        ("ROSTER_SIGNUP", "ann@hush.example.org"),
+        ("ROSTER_RECOVERY_TTL", "0s"),
+        ("ROSTER_INVITATION_TTL", "week"),
+        ("ROSTER_LINK_URL", "https://hush.example.org/"),
+        ("ROSTER_LINK_URL", "https://hush.example.org/{token}/{token}"),
+        ("ROSTER_LINK_URL", "https://hush.example.org/{token}{name}"),
+        ("ROSTER_LINK_URL", "https://{token}.hush.example.org/"),
+        ("ROSTER_LINK_URL", "javascript:{token}"),
+        ("ROSTER_SMTP_URL", "hush.example.org"),
+        ("ROSTER_SMTP_URL", "http://hush.example.org"),
+        ("ROSTER_SMTP_URL", "smtp://ann:hush@mail.example.org/path"),
+        ("ROSTER_SMTP_URL", "smtp://ann:hush@mail.example.org:port"),
+        ("ROSTER_SMTP_URL", "smtp://ann@mail.example.org"),
+        ("ROSTER_MAIL_FROM", "hush"),
+        ("ROSTER_MAIL_FROM", "a@example.org, hush@example.org"),
+        ("ROSTER_MAIL_FROM", "a@example.org\nBcc: hush@example.org"),
+        ("ROSTER_MAIL_FOLDER", ""),
+        ("ROSTER_MAIL_TEMPLATES", ""),
+        ("ROSTER_PASSWORD_LENGTH", "7"),
+        ("ROSTER_PASSWORD_LENGTH", "65"),
+        ("ROSTER_PASSWORD_BLOCKLIST", ""),
+        ("ROSTER_ARGON2", ""),
+        ("ROSTER_ARGON2", "m=7167,t=9,p=1"),
+        ("ROSTER_ARGON2", "m=17919,t=2,p=1"),
+        ("ROSTER_ARGON2", "m=19456,t=2,p=0"),
+        ("ROSTER_ARGON2", "m=262145,t=2,p=1"),
+        ("ROSTER_ARGON2", "m=19456,t=216,p=1"),
+        ("ROSTER_HASHES", "0"),
+        ("ROSTER_LOGIN_FAILURES", "10"),
+        ("ROSTER_LOGIN_FAILURES", "0/15m"),
+        ("ROSTER_LOGIN_FAILURES", "10/0s"),
+        ("ROSTER_LOGIN_FAILURES", "10/minute"),
+        ("ROSTER_ACCOUNT_RATE", "120"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line_that_does_not_show_it(name: str, value: str) -> None:
@@ -266,6 +324,19 @@ EXAMPLES = {
     "ROSTER_RATE_LIMIT": "100/minute",
     "ROSTER_CORS_ORIGINS": "https://app.example.org",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+    "ROSTER_SIGNING_KEYS": "/etc/roster/signing-keys.json",
+    "ROSTER_LINK_URL": "https://app.example.org/{purpose}#{token}",
+    "ROSTER_SMTP_URL": "smtps://ann:hush@mail.example.org:465",
+    "ROSTER_MAIL_FROM": "Roster <roster@example.org>",
+    "ROSTER_MAIL_TEMPLATES": "/etc/roster/emails",
+    "ROSTER_PASSWORD_BLOCKLIST": "/etc/roster/passwords.txt",
+    "ROSTER_HASHES": "2",
+}
+REQUIRED = {
+    "ROSTER_SMTP_URL": {
+        "ROSTER_MAIL_FROM": "roster@example.org",
+        "ROSTER_PUBLIC_URL": "https://people.example.org",
+    }
 }
 AROUND = ["\n", "\r\n", "\r", " ", "\t", "\ufeff", "\u00a0", "\u2028", "\x0b"]
 
@@ -275,7 +346,7 @@ AROUND = ["\n", "\r\n", "\r", " ", "\t", "\ufeff", "\u00a0", "\u2028", "\x0b"]
 def test_whitespace_at_either_end_of_a_setting_is_removed(each, around: str) -> None:
     name = each.metadata["name"]
     value = EXAMPLES.get(name, each.metadata["default"] or "x")
-    more = {}
+    more = REQUIRED.get(name, {})
     if name.startswith("ROSTER_JWT"):
         more = {"ROSTER_JWT_SECRET": "hush" * 8, **ANY_TOKEN}
     expected = getattr(Settings.of(more | {name: value}), each.name)
@@ -299,3 +370,56 @@ def vars_of(settings: Settings) -> list[object]:
 
 def test_a_secret_of_spaces_is_not_long_enough() -> None:
     assert refusal(ROSTER_JWT_SECRET="hush" * 7 + " " * 9).startswith("ROSTER_JWT_SECRET: ")
+
+
+MAIL = {"ROSTER_SMTP_URL": "smtp://mail.example.org", "ROSTER_MAIL_FROM": "roster@example.org"}
+
+
+@pytest.mark.parametrize("name", ["ROSTER_PUBLIC_URL", "ROSTER_LINK_URL"])
+def test_a_mail_server_requires_a_sender_and_a_base_url_of_links(name: str) -> None:
+    url = {name: "https://app.example.org/{token}"} if name == "ROSTER_LINK_URL" else {}
+    url = url or {name: "https://app.example.org"}
+    assert Settings.of(MAIL | url).mail_from == "roster@example.org"
+    assert refusal(**MAIL).startswith("ROSTER_SMTP_URL: requires ROSTER_PUBLIC_URL or ")
+    without_sender = {"ROSTER_SMTP_URL": MAIL["ROSTER_SMTP_URL"]} | url
+    assert refusal(**without_sender) == "ROSTER_MAIL_FROM: must be set with ROSTER_SMTP_URL"
+
+
+def test_accounts_enable_access_control_whatever_else_is_set() -> None:
+    settings = Settings.of({"ROSTER_ACCOUNTS": "on", "ROSTER_JWT_AUDIENCE": "roster"})
+    assert not settings.is_open
+
+
+@pytest.mark.parametrize("url", ["postgresql://h/d", "mariadb+pymysql://roster@h/d"])
+def test_accounts_require_signing_keys_with_a_database_server(url: str) -> None:
+    accounts = {"ROSTER_ACCOUNTS": "on", "ROSTER_DATABASE_URL": url}
+    assert refusal(**accounts).startswith("ROSTER_SIGNING_KEYS: must be set with ")
+    assert Settings.of(accounts | {"ROSTER_SIGNING_KEYS": "keys.json"}).accounts
+    assert not Settings.of({"ROSTER_DATABASE_URL": url}).accounts
+    for other in ("sqlite:///roster.db", "memory://"):
+        assert Settings.of(accounts | {"ROSTER_DATABASE_URL": other}).accounts
+
+
+def test_the_settings_of_accounts_have_the_documented_defaults() -> None:
+    settings = Settings.of({})
+    assert settings.role_scopes == {"admin": ("*:read", "*:write", "users:erase"), "*": ("me",)}
+    assert settings.access_ttl == timedelta(minutes=10)
+    assert settings.argon2 == (19456, 2, 1)
+    assert settings.login_failures == (10, timedelta(minutes=15))
+    assert settings.signup == Signup(enabled=False)
+
+
+def test_sign_up_can_be_limited_to_domains_in_any_form() -> None:
+    settings = Settings.of({"ROSTER_SIGNUP": "Example.ORG, münchen.example"})
+    domains = frozenset(("example.org", "xn--mnchen-3ya.example"))
+    assert settings.signup == Signup(enabled=True, domains=domains)
+    assert Settings.of({"ROSTER_SIGNUP": "on"}).signup == Signup(enabled=True)
+
+
+def test_the_smallest_costs_of_argon2_are_those_of_owasp() -> None:
+    assert Settings.of({"ROSTER_ARGON2": "m=7168,t=5,p=1"}).argon2 == (7168, 5, 1)
+
+
+def test_the_password_of_the_mail_server_is_not_shown() -> None:
+    shown = without_smtp_password("smtp://ann:hush@mail.example.org:587")
+    assert shown == "smtp://ann:***@mail.example.org:587"
