@@ -1,0 +1,300 @@
+"""Emails of the outbox are sent, tried again and given up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from application.accounts.delivery import LEASE, Delivery
+from application.ports import Context, MailFailed, OutgoingEmail, Unavailable
+from application.units import retrying
+from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
+from domain.users import User, UserNotFound
+
+START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+ANN = User(7, "ann@example.org", "Ann", True, "user", START, START, 1)
+SECOND = timedelta(seconds=1)
+TTL = timedelta(minutes=30)
+
+
+class Killed(BaseException):
+    """The process ends."""
+
+
+class Outbox(dict[int, tuple[datetime, WaitingEmail]]):
+    """Waiting emails and the times at which they are due."""
+
+    def add(self, email: WaitingEmail, *, at: datetime) -> None:
+        new = email._replace(id=len(self) + 1)
+        self[new.id] = (at, new)
+
+    def claim(self, now: datetime, *, until: datetime) -> WaitingEmail | None:
+        for due, email in sorted(self.values(), key=lambda each: each[0]):
+            if due <= now:
+                claimed = email._replace(attempts=email.attempts + 1)
+                self[email.id] = (until, claimed)
+                return claimed
+        return None
+
+    def postpone(self, email_id: int, *, until: datetime) -> None:
+        if email_id in self:
+            self[email_id] = (until, self[email_id][1])
+
+    def remove(self, email_id: int) -> None:
+        self.pop(email_id, None)
+
+
+class EmailedLinks(dict[bytes, EmailedLink]):
+    """Links by digest."""
+
+    def add(self, link: EmailedLink) -> None:
+        self[link.digest] = link
+
+    def remove(self, digest: bytes) -> None:
+        self.pop(digest, None)
+
+
+class Users(dict[int, User]):
+    """Users by id."""
+
+    def get(self, user_id: int) -> User:  # type: ignore[override]
+        if user_id not in self:
+            raise UserNotFound(user_id)
+        return self[user_id]
+
+
+class Store:
+    """The outbox, the links and the users. A unit of work that fails changes nothing."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.outbox, self.links, self.users = Outbox(), EmailedLinks(), Users({7: ANN})
+        self.before_unit: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def begin(self, _: Context, *, for_update: bool = False) -> Iterator[Any]:
+        self.before_unit()
+        outbox, links = deepcopy(self.outbox), deepcopy(self.links)
+        yield SimpleNamespace(
+            now=self.now,
+            accounts=SimpleNamespace(outbox=outbox, links=links),
+            repository=lambda _: self.users,
+        )
+        self.outbox, self.links = outbox, links
+
+    def add(self, template: Template, user_id: int | None = 7, name: str | None = None) -> None:
+        email = WaitingEmail(0, template, user_id, "ann@example.org", name, "abc@roster", self.now)
+        self.outbox.add(email, at=self.now)
+
+
+class RecordingMailer:
+    """Records emails, and raises the errors of a test in turn."""
+
+    def __init__(self) -> None:
+        self.attempts: list[OutgoingEmail] = []
+        self.errors: list[BaseException] = []
+
+    def send(self, email: OutgoingEmail) -> None:
+        self.attempts.append(email)
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+class Tokens:
+    """Numbered tokens."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def link_token(self) -> str:
+        self.count += 1
+        return f"rlt_{self.count}"
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def mailer() -> RecordingMailer:
+    return RecordingMailer()
+
+
+@pytest.fixture
+def delivery(store: Store, mailer: RecordingMailer) -> Delivery:
+    tokens: Any = Tokens()
+    return Delivery(
+        retrying(store.begin),  # type: ignore[arg-type]
+        mailer,
+        tokens,
+        lambda purpose: TTL if purpose is Purpose.RECOVERY else timedelta(days=1),
+    )
+
+
+def digest(token: str | None) -> bytes:
+    assert token is not None
+    return sha256(token.encode()).digest()
+
+
+def fail(delivery: Delivery) -> None:
+    with pytest.raises(MailFailed):
+        delivery.send_next()
+
+
+REFUSED = MailFailed("refused", is_certain=True)
+LOST = MailFailed("lost", is_certain=False)
+
+
+def test_a_sent_email_has_a_valid_link(
+    store: Store, mailer: RecordingMailer, delivery: Delivery
+) -> None:
+    store.add(Template.RECOVERY)
+    assert delivery.send_next()
+    (sent,) = mailer.attempts
+    assert (sent.address, sent.message_id, sent.user) == ("ann@example.org", "abc@roster", ANN)
+    assert store.links == {
+        digest(sent.token): EmailedLink(
+            digest(sent.token),
+            Purpose.RECOVERY,
+            7,
+            "ann@example.org",
+            None,
+            START,
+            START + TTL,
+        )
+    }
+    assert not store.outbox
+    assert not delivery.send_next()
+    assert delivery.counts.read() == {"sent": 1, "retried": 0, "failed": 0}
+
+
+def test_the_name_of_a_signup_is_only_in_its_link(
+    store: Store, mailer: RecordingMailer, delivery: Delivery
+) -> None:
+    store.add(Template.SIGNUP, None, "Buy at evil.example")
+    delivery.send_next()
+    assert mailer.attempts[0].user is None
+    assert "evil" not in str(mailer.attempts)
+    (link,) = store.links.values()
+    assert (link.name, link.user_id) == ("Buy at evil.example", None)
+    assert link.expiry_time == START + timedelta(days=1)
+
+
+def test_notices_have_no_link(store: Store, mailer: RecordingMailer, delivery: Delivery) -> None:
+    for each in (Template.TAKEN, Template.EMAIL_CHANGED, Template.PASSWORD_CHANGED):
+        store.add(each)
+        assert delivery.send_next()
+    assert [each.token for each in mailer.attempts] == [None] * 3
+    assert not store.links
+
+
+def test_an_email_to_a_deleted_user_is_removed(
+    store: Store, mailer: RecordingMailer, delivery: Delivery
+) -> None:
+    store.add(Template.RECOVERY, 8)
+    store.add(Template.RECOVERY, 7)
+    assert delivery.send_next()
+    assert [each.user for each in mailer.attempts] == [ANN]
+    assert not store.outbox
+    assert len(store.links) == 1
+
+
+def test_attempts_follow_with_growing_delays_for_one_day(
+    store: Store, mailer: RecordingMailer, delivery: Delivery
+) -> None:
+    store.add(Template.RECOVERY)
+    times = []
+    while store.outbox:
+        (due, _) = store.outbox[1]
+        store.now = due - timedelta(milliseconds=1)
+        if times:
+            assert not delivery.send_next()
+        store.now = due
+        times.append(due)
+        mailer.errors.append(REFUSED)
+        fail(delivery)
+    delays = [(b - a).total_seconds() for a, b in pairwise(times)]
+    assert delays[:11] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert timedelta(days=1) <= times[-1] - START < timedelta(days=1, minutes=5)
+    assert {each.message_id for each in mailer.attempts} == {"abc@roster"}
+    assert delivery.counts.read() == {"sent": 0, "retried": len(times) - 1, "failed": 1}
+
+
+def test_a_late_first_attempt_is_made(
+    store: Store, mailer: RecordingMailer, delivery: Delivery
+) -> None:
+    store.add(Template.RECOVERY)
+    store.now += timedelta(days=3)
+    assert delivery.send_next()
+    assert len(mailer.attempts) == 1
+
+
+@pytest.mark.parametrize(("error", "links"), [(REFUSED, 1), (LOST, 2), (ValueError(), 2)])
+def test_a_link_remains_unless_its_email_was_certainly_not_sent(
+    store: Store, mailer: RecordingMailer, delivery: Delivery, error: Exception, links: int
+) -> None:
+    store.add(Template.RECOVERY)
+    mailer.errors.append(error)
+    with pytest.raises(type(error)):
+        delivery.send_next()
+    store.now += SECOND
+    assert delivery.send_next()
+    first, second = mailer.attempts
+    assert first.token != second.token
+    assert digest(second.token) in store.links
+    assert len(store.links) == links
+
+
+def test_an_email_is_claimed_once(store: Store, delivery: Delivery) -> None:
+    store.add(Template.RECOVERY)
+    assert delivery.claim() is not None
+    store.now += LEASE - SECOND
+    assert delivery.claim() is None
+    store.now += SECOND
+    assert delivery.claim() is not None
+
+
+@pytest.mark.parametrize("error", [Killed(), Unavailable()])
+@pytest.mark.parametrize("failing_unit", [0, 1])
+def test_an_email_is_sent_again_if_its_removal_is_not_stored(
+    store: Store,
+    mailer: RecordingMailer,
+    delivery: Delivery,
+    failing_unit: int,
+    error: BaseException,
+) -> None:
+    store.add(Template.RECOVERY)
+    units = iter([None] * failing_unit + [error])
+
+    def before_unit() -> None:
+        if failure := next(units, None):
+            raise failure
+
+    store.before_unit = before_unit
+    with pytest.raises(type(error)):
+        delivery.send_next()
+    store.now += LEASE
+    assert delivery.send_next()
+    assert not delivery.send_next()
+    assert len(mailer.attempts) == failing_unit + 1
+    assert all(digest(each.token) in store.links for each in mailer.attempts)
+
+
+def test_an_email_is_sent_again_if_the_process_ends_while_it_is_sent(
+    store: Store, mailer: RecordingMailer, delivery: Delivery
+) -> None:
+    store.add(Template.RECOVERY)
+    mailer.errors.append(Killed())
+    with pytest.raises(Killed):
+        delivery.send_next()
+    store.now += LEASE
+    assert delivery.send_next()
+    assert len(mailer.attempts) == 2
+    assert not store.outbox
