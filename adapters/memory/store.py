@@ -9,6 +9,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
+from adapters.memory.accounts import AccountTables, MemoryAccountRecords
 from adapters.memory.audit import MemoryEvents
 from adapters.memory.idempotency import Entry, MemoryIdempotencyStore
 from adapters.memory.links import MemoryLinks, Pairs, RelatedEntities
@@ -18,6 +19,7 @@ from application.deadlines import time_left
 from application.entities import AnyType, E, EntityType, N
 from application.ports import (
     STORED_BYTES,
+    AccountRecords,
     Clock,
     Context,
     LinkCount,
@@ -26,6 +28,7 @@ from application.ports import (
     Unavailable,
     UnitOfWork,
 )
+from application.reactions import NO_REACTIONS, ReactingRepository, Reactions
 from application.relationships import Association, Relationships, ToMany
 
 _FOREVER = -1
@@ -44,6 +47,8 @@ class MemoryUnit(UnitOfWork):
     idempotency: MemoryIdempotencyStore
     audit: AuditLog
     savepoint: Callable[[], Callable[[], None]]
+    reactions: Reactions
+    make_accounts: Callable[[], AccountRecords]
 
     repositories: dict[AnyType, Any] = field(default_factory=dict)
 
@@ -51,10 +56,16 @@ class MemoryUnit(UnitOfWork):
         repository: Repository[N, E] | None = self.repositories.get(entity_type)
         if repository is None:
             repository = self.repositories[entity_type] = self.make_repository(entity_type)
+        if (reaction := self.reactions.get(entity_type)) is not None:
+            return ReactingRepository(repository, reaction, self)
         return repository
 
     def links(self, relationship: ToMany) -> Links:
         return self.make_links(relationship)
+
+    @property
+    def accounts(self) -> AccountRecords:
+        return self.make_accounts()
 
 
 @dataclass(slots=True)
@@ -63,6 +74,7 @@ class _State:
 
     rows: dict[AnyType, Rows[Any]]
     pairs: dict[Association, Pairs]
+    accounts: AccountTables
     copied: set[object] = field(default_factory=set)
 
     def rows_of(self, entity_type: AnyType) -> Rows[Any]:
@@ -77,6 +89,13 @@ class _State:
             self.pairs[association] = self.pairs.get(association, Pairs()).copy()
         return self.pairs[association]
 
+    def account_records(self) -> AccountRecords:
+        """The data of accounts. They are copied when first used."""
+        if AccountTables not in self.copied:
+            self.copied.add(AccountTables)
+            self.accounts = self.accounts.copy()
+        return MemoryAccountRecords(self.accounts)
+
     def by_id(self, entity_type: AnyType) -> Mapping[int, Any]:
         return self.rows_of(entity_type).by_id
 
@@ -85,7 +104,8 @@ class MemoryStore:
     """The entities of any type in one process. They are lost when the process ends.
 
     Units of work run one at a time, and readers see the committed state. The entities are
-    immutable, so callers cannot change the stored ones.
+    immutable, so callers cannot change the stored ones. `reactions` are called when entities of
+    their types are saved or removed.
     """
 
     def __init__(
@@ -93,13 +113,18 @@ class MemoryStore:
         clock: Clock,
         answer_bytes: int = STORED_BYTES,
         relationships: Relationships = _NO_RELATIONSHIPS,
+        *,
+        reactions: Reactions = NO_REACTIONS,
     ) -> None:
         self._clock = clock
         self._answer_bytes = answer_bytes
         self._relationships = relationships
+        self._reactions = reactions
         self._lock = Lock()
         self._rows: Mapping[AnyType, Rows[Any]] = {}
         self._pairs: Mapping[Association, Pairs] = {}
+        self.account_tables = AccountTables()
+        """The committed data of accounts."""
         self._answers: Mapping[str, Entry] = {}
         self._events: Mapping[int, Event] = MappingProxyType({})
 
@@ -110,7 +135,7 @@ class MemoryStore:
         if not self._lock.acquire(timeout=_FOREVER if left is None else left):
             raise Unavailable
         try:
-            state = _State(dict(self._rows), dict(self._pairs))
+            state = _State(dict(self._rows), dict(self._pairs), self.account_tables)
             answers, events = dict(self._answers), dict(self._events)
             now = self._clock()
             audit = AuditLog(MemoryEvents(events, context, now))
@@ -123,9 +148,12 @@ class MemoryStore:
                 idempotency=MemoryIdempotencyStore(answers, self._answer_bytes),
                 audit=audit,
                 savepoint=partial(_savepoint, audit, state, answers, events),
+                reactions=self._reactions,
+                make_accounts=state.account_records,
             )
             audit.flush()
             self._rows, self._pairs = state.rows, state.pairs
+            self.account_tables = state.accounts
             self._answers, self._events = answers, MappingProxyType(events)
         finally:
             self._lock.release()
@@ -174,6 +202,8 @@ def _savepoint(
     rows = {entity_type: each.copy() for entity_type, each in state.rows.items()}
     pairs = {association: each.copy() for association, each in state.pairs.items()}
     saved = [dict(table) for table in tables]
+    state.account_records()  # so that the rows are a copy
+    accounts = state.accounts.copy()
 
     def undo() -> None:
         audit.discard()
@@ -184,6 +214,7 @@ def _savepoint(
         for association, its in state.pairs.items():
             saved_pairs = pairs.get(association, Pairs()).copy()
             its.targets, its.sources = saved_pairs.targets, saved_pairs.sources
+        state.accounts.restore(accounts)
         for table, content in zip(tables, saved, strict=True):
             table.clear()
             table.update(content)

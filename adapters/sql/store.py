@@ -32,6 +32,7 @@ from application.ports import (
     Unavailable,
     UnitOfWork,
 )
+from application.reactions import NO_REACTIONS, ReactingRepository, Reactions
 from application.relationships import ToMany
 
 READY_SECONDS = 2.0
@@ -51,6 +52,7 @@ class SqlUnit(UnitOfWork):
     audit: AuditLog
     link_count: LinkCount
     savepoint: Callable[[], Callable[[], None]]
+    reactions: Reactions
 
     repositories: dict[AnyType, Any] = field(default_factory=dict)
 
@@ -58,6 +60,8 @@ class SqlUnit(UnitOfWork):
         repository: Repository[N, E] | None = self.repositories.get(entity_type)
         if repository is None:
             repository = self.repositories[entity_type] = self.make_repository(entity_type)
+        if (reaction := self.reactions.get(entity_type)) is not None:
+            return ReactingRepository(repository, reaction, self)
         return repository
 
     def links(self, relationship: ToMany) -> Links:
@@ -68,6 +72,7 @@ class SqlStore:
     """Opens units of work in a database with these tables of entities.
 
     `answer_bytes` is the maximum size of the responses that are stored for one principal.
+    `reactions` are called when entities of their types are saved or removed.
     """
 
     def __init__(
@@ -76,11 +81,14 @@ class SqlStore:
         clock: Clock,
         tables: Tables | Iterable[EntityTable[Any, Any]],
         answer_bytes: int = STORED_BYTES,
+        *,
+        reactions: Reactions = NO_REACTIONS,
     ) -> None:
         self._engine = engine
         self._tables = tables if isinstance(tables, Tables) else Tables(tables)
         self._links = make_statements(self._tables)
         self._answer_bytes = answer_bytes
+        self._reactions = reactions
         self._transactions = Transactions(engine)
         self._clock = clock
 
@@ -104,6 +112,7 @@ class SqlStore:
                 audit=audit,
                 link_count=LinkCount(context.link_limit),
                 savepoint=partial(_savepoint, connection, audit),
+                reactions=self._reactions,
             )
             audit.flush()
         if events.erased:

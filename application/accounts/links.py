@@ -1,7 +1,8 @@
 """Emailed links: sign-up, invitation, recovery, and new addresses."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from application.access import Action as Access
 from application.access import Policy, ScopePolicy
@@ -259,7 +260,7 @@ def _create_user(work: UnitOfWork, link: EmailedLink, password_hash: str) -> Non
 def _accept(work: UnitOfWork, user: User, link: EmailedLink, password_hash: str) -> None:
     """Sets the password of an invitation or a recovery."""
     if link.purpose is Purpose.INVITATION and not user.is_active:
-        active = user.with_changes(UserChanges({"is_active": True}), at=work.now)
+        active = _changed(user, {"is_active": True}, at=work.now)
         user = work.repository(USER_TYPE).save(active, before=user)
     set_password(work, user, password_hash)
     if email_key(link.email) == user.email_key:
@@ -270,12 +271,17 @@ def _accept(work: UnitOfWork, user: User, link: EmailedLink, password_hash: str)
 
 def _change_email(work: UnitOfWork, user: User, link: EmailedLink) -> None:
     """Changes the address of a user, and notifies the old one. Raises EmailTaken."""
-    changed = user.with_changes(UserChanges({"email": link.email}), at=work.now)
+    changed = _changed(user, {"email": link.email}, at=work.now)
     if changed is not user:
         changed = work.repository(USER_TYPE).save(changed, before=user)
         notify(work, Template.EMAIL_CHANGED, changed, address=user.email)
     invalidate_links(work, user.id)
     _verify_email(work, user.id)
+
+
+def _changed(user: Any, attributes: Mapping[str, object], *, at: datetime) -> User:
+    changed: User = user.with_changes(UserChanges(attributes), at=at)
+    return changed
 
 
 def _verify_email(work: UnitOfWork, user_id: int) -> None:

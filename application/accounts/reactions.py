@@ -8,7 +8,7 @@ from application.reactions import Reaction
 from domain.users import User
 
 
-class AccountReaction(Reaction[User]):
+class AccountReaction(Reaction):
     """Ends the sessions of inactive and deleted users, and revokes tokens of former roles."""
 
     def saved(self, work: UnitOfWork, before: User, after: User) -> None:

@@ -28,6 +28,7 @@ from application.commands import Commands
 from application.entities import AnyType
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.ports import Begin, Context, LinkReader, Reader
+from application.reactions import NO_REACTIONS, Reactions
 from application.relationship_commands import RelationshipCommands
 from application.relationship_queries import RelationshipQueries
 from application.relationships import Relationships
@@ -147,20 +148,23 @@ def _empty(engine: Engine) -> None:
 class RelatedDirectory:
     """Users and groups on one store, with shorthands for tests."""
 
-    def __init__(self, kind: str, engine: Engine | None) -> None:
+    def __init__(
+        self, kind: str, engine: Engine | None, reactions: Reactions = NO_REACTIONS
+    ) -> None:
         self.kind = kind
         self.engine = engine
+        self.relationships = RELATIONSHIPS
         clock = TickingClock()
         readers: dict[AnyType, Reader[Any]]
         links: LinkReader
         if engine is None:
-            store = MemoryStore(clock, relationships=RELATIONSHIPS)
+            store = MemoryStore(clock, relationships=RELATIONSHIPS, reactions=reactions)
             readers = {each: MemoryReader(each, store) for each in (USER_TYPE, GROUP_TYPE)}
             links = MemoryLinkReader(store)
             self.begin: Begin = store.begin
             self.event_reader: EventReader = MemoryEventReader(store)
         else:
-            self.begin = SqlStore(engine, clock, TABLES).begin
+            self.begin = SqlStore(engine, clock, TABLES, reactions=reactions).begin
             readers = {
                 each: SqlReader(TABLES.entities[each], engine, TABLES.searchable(each))
                 for each in (USER_TYPE, GROUP_TYPE)
@@ -203,15 +207,15 @@ TABLES = Tables([USERS_TABLE, GROUPS_TABLE], [MEMBERSHIPS_TABLE], [OWNER])
 
 
 @pytest.fixture
-def new_related(engines: Callable[[str], Engine], kind: str) -> Callable[[], RelatedDirectory]:
+def new_related(engines: Callable[[str], Engine], kind: str) -> Callable[..., RelatedDirectory]:
     """Makes an empty directory of users and groups on each store."""
 
-    def made() -> RelatedDirectory:
+    def made(reactions: Reactions = NO_REACTIONS) -> RelatedDirectory:
         if kind == "memory":
-            return RelatedDirectory(kind, None)
+            return RelatedDirectory(kind, None, reactions)
         engine = engines(kind)
         _empty(engine)
-        return RelatedDirectory(kind, engine)
+        return RelatedDirectory(kind, engine, reactions)
 
     return made
 
