@@ -1,24 +1,23 @@
 """Emails of the outbox are sent, tried again and given up."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from adapters.memory.store import MemoryStore
 from application.accounts.delivery import LEASE, Delivery
-from application.ports import Context, MailFailed, OutgoingEmail, Unavailable
+from application.ports import Context, MailFailed, OutgoingEmail, Unavailable, UnitOfWork
 from application.units import retrying
+from application.users import USER_TYPE
 from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
-from domain.users import User, UserNotFound
+from domain.users import NewUser
 
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
-ANN = User(7, "ann@example.org", "Ann", True, "user", START, START, 1)
 SECOND = timedelta(seconds=1)
 TTL = timedelta(minutes=30)
 
@@ -27,70 +26,41 @@ class Killed(BaseException):
     """The process ends."""
 
 
-class Outbox(dict[int, tuple[datetime, WaitingEmail]]):
-    """Waiting emails and the times at which they are due."""
-
-    def add(self, email: WaitingEmail, *, at: datetime) -> None:
-        new = email._replace(id=len(self) + 1)
-        self[new.id] = (at, new)
-
-    def claim(self, now: datetime, *, until: datetime) -> WaitingEmail | None:
-        for due, email in sorted(self.values(), key=lambda each: each[0]):
-            if due <= now:
-                claimed = email._replace(attempts=email.attempts + 1)
-                self[email.id] = (until, claimed)
-                return claimed
-        return None
-
-    def postpone(self, email_id: int, *, until: datetime) -> None:
-        if email_id in self:
-            self[email_id] = (until, self[email_id][1])
-
-    def remove(self, email_id: int) -> None:
-        self.pop(email_id, None)
-
-
-class EmailedLinks(dict[bytes, EmailedLink]):
-    """Links by digest."""
-
-    def add(self, link: EmailedLink) -> None:
-        self[link.digest] = link
-
-    def remove(self, digest: bytes) -> None:
-        self.pop(digest, None)
-
-
-class Users(dict[int, User]):
-    """Users by id."""
-
-    def get(self, user_id: int) -> User:  # type: ignore[override]
-        if user_id not in self:
-            raise UserNotFound(user_id)
-        return self[user_id]
-
-
 class Store:
-    """The outbox, the links and the users. A unit of work that fails changes nothing."""
+    """A store in memory with a user, and with a clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = START
-        self.outbox, self.links, self.users = Outbox(), EmailedLinks(), Users({7: ANN})
         self.before_unit: Callable[[], None] = lambda: None
+        self._memory = MemoryStore(lambda: self.now)
+        with self._memory.begin(Context()) as work:
+            new = NewUser(email="ann@example.org", name="Ann", is_active=True)
+            self.ann = work.repository(USER_TYPE).add(new, at=START)
 
-    @contextmanager
-    def begin(self, _: Context, *, for_update: bool = False) -> Iterator[Any]:
+    def begin(
+        self, context: Context, *, for_update: bool = False
+    ) -> AbstractContextManager[UnitOfWork]:
         self.before_unit()
-        outbox, links = deepcopy(self.outbox), deepcopy(self.links)
-        yield SimpleNamespace(
-            now=self.now,
-            accounts=SimpleNamespace(outbox=outbox, links=links),
-            repository=lambda _: self.users,
-        )
-        self.outbox, self.links = outbox, links
+        return self._memory.begin(context, for_update=for_update)
 
-    def add(self, template: Template, user_id: int | None = 7, name: str | None = None) -> None:
+    def add(self, template: Template, name: str | None = None) -> None:
+        user_id = None if template is Template.SIGNUP else self.ann.id
         email = WaitingEmail(0, template, user_id, "ann@example.org", name, "abc@roster", self.now)
-        self.outbox.add(email, at=self.now)
+        with self._memory.begin(Context()) as work:
+            work.accounts.outbox.add(email, at=self.now)
+
+    def delete_user(self) -> None:
+        with self._memory.begin(Context()) as work:
+            work.repository(USER_TYPE).remove(self.ann)
+
+    @property
+    def links(self) -> Mapping[bytes, EmailedLink]:
+        return self._memory.account_tables.links
+
+    @property
+    def due(self) -> Sequence[datetime]:
+        """The times at which the waiting emails are due."""
+        return [due for _, due in self._memory.account_tables.outbox.values()]
 
 
 class RecordingMailer:
@@ -131,7 +101,7 @@ def mailer() -> RecordingMailer:
 def delivery(store: Store, mailer: RecordingMailer) -> Delivery:
     tokens: Any = Tokens()
     return Delivery(
-        retrying(store.begin),  # type: ignore[arg-type]
+        retrying(store.begin),
         mailer,
         tokens,
         lambda purpose: TTL if purpose is Purpose.RECOVERY else timedelta(days=1),
@@ -158,19 +128,23 @@ def test_a_sent_email_has_a_valid_link(
     store.add(Template.RECOVERY)
     assert delivery.send_next()
     (sent,) = mailer.attempts
-    assert (sent.address, sent.message_id, sent.user) == ("ann@example.org", "abc@roster", ANN)
+    assert (sent.address, sent.message_id, sent.user) == (
+        "ann@example.org",
+        "abc@roster",
+        store.ann,
+    )
     assert store.links == {
         digest(sent.token): EmailedLink(
             digest(sent.token),
             Purpose.RECOVERY,
-            7,
+            store.ann.id,
             "ann@example.org",
             None,
             START,
             START + TTL,
         )
     }
-    assert not store.outbox
+    assert not store.due
     assert not delivery.send_next()
     assert delivery.counts.read() == {"sent": 1, "retried": 0, "failed": 0}
 
@@ -178,7 +152,7 @@ def test_a_sent_email_has_a_valid_link(
 def test_the_name_of_a_signup_is_only_in_its_link(
     store: Store, mailer: RecordingMailer, delivery: Delivery
 ) -> None:
-    store.add(Template.SIGNUP, None, "Buy at evil.example")
+    store.add(Template.SIGNUP, "Buy at evil.example")
     delivery.send_next()
     assert mailer.attempts[0].user is None
     assert "evil" not in str(mailer.attempts)
@@ -198,11 +172,12 @@ def test_notices_have_no_link(store: Store, mailer: RecordingMailer, delivery: D
 def test_an_email_to_a_deleted_user_is_removed(
     store: Store, mailer: RecordingMailer, delivery: Delivery
 ) -> None:
-    store.add(Template.RECOVERY, 8)
-    store.add(Template.RECOVERY, 7)
+    store.add(Template.RECOVERY)
+    store.add(Template.SIGNUP)
+    store.delete_user()
     assert delivery.send_next()
-    assert [each.user for each in mailer.attempts] == [ANN]
-    assert not store.outbox
+    assert [each.template for each in mailer.attempts] == [Template.SIGNUP]
+    assert not store.due
     assert len(store.links) == 1
 
 
@@ -211,8 +186,8 @@ def test_attempts_follow_with_growing_delays_for_one_day(
 ) -> None:
     store.add(Template.RECOVERY)
     times = []
-    while store.outbox:
-        (due, _) = store.outbox[1]
+    while store.due:
+        (due,) = store.due
         store.now = due - timedelta(milliseconds=1)
         if times:
             assert not delivery.send_next()
@@ -297,4 +272,4 @@ def test_an_email_is_sent_again_if_the_process_ends_while_it_is_sent(
     store.now += LEASE
     assert delivery.send_next()
     assert len(mailer.attempts) == 2
-    assert not store.outbox
+    assert not store.due
