@@ -6,7 +6,8 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
-from application.accounts.delivery import ClaimedEmail, Delivery
+from adapters.web.metrics import Metrics
+from application.accounts.delivery import ClaimedEmail, Delivery, DeliveryCounts
 from application.ports import MailFailed, Unavailable
 from entrypoints import logs
 
@@ -98,10 +99,31 @@ class _FailureLog:
             self._next = {}
 
 
-def waiting_emails(count: Callable[[], int]) -> Callable[[], float]:
+def add_mail_metrics(
+    metrics: Metrics, counts: DeliveryCounts, count_waiting: Callable[[], int]
+) -> None:
+    """Add the metrics of emails. `count_waiting` is AccountReader.waiting_emails."""
+    metrics.counter(
+        "roster_emails",
+        "Attempts to send emails, by result: sent, retried (will be tried again) or failed.",
+        "result",
+        counts.read,
+    )
+    metrics.gauge(
+        "roster_emails_waiting",
+        "Emails that wait to be sent.",
+        waiting_emails(count_waiting),
+        is_shared=True,
+    )
+
+
+def waiting_emails(
+    count: Callable[[], int], *, seconds: float = _SECONDS_BETWEEN_COUNTS
+) -> Callable[[], float]:
     """Returns the value of the gauge of waiting emails, for many readers.
 
-    Queries the store every few seconds. If the store is unavailable, returns the last number.
+    Queries the store at most once in `seconds`. Returns the last number if the store is
+    unavailable.
     """
     lock = Lock()
     number, end = 0, 0.0
@@ -110,7 +132,7 @@ def waiting_emails(count: Callable[[], int]) -> Callable[[], float]:
         nonlocal number, end
         with lock:
             if monotonic() >= end:
-                end = monotonic() + _SECONDS_BETWEEN_COUNTS
+                end = monotonic() + seconds
                 with suppress(Unavailable):
                     number = count()
             return number

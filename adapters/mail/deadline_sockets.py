@@ -1,4 +1,4 @@
-"""Connections with one time limit for everything that is read and written.
+"""Connections with one time limit for all reads and writes.
 
 The time limit of Python's sockets applies to each operation. So a server that sends a byte
 occasionally could block it forever.

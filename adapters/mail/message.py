@@ -77,13 +77,18 @@ class Composer:
         message["To"] = recipient
         message["Subject"] = rendered.subject
         message["Date"] = format_datetime(datetime.now(UTC))
-        message["Message-ID"] = f"<{outgoing.message_id}>"
+        message["Message-ID"] = f"<{self._message_id(outgoing)}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
         message.set_content(rendered.text, cte=_encoding(rendered.text, allow_8bit))
         message.add_alternative(
             rendered.html, subtype="html", cte=_encoding(rendered.html, allow_8bit)
         )
         return message
+
+    def _message_id(self, outgoing: OutgoingEmail) -> str:
+        """Returns the id, with a domain if it has none (RFC 5322, section 3.6.4)."""
+        unique = outgoing.message_id
+        return unique if "@" in unique else f"{unique}@{self.sender.domain}"
 
 
 def _encoding(text: str, allow_8bit: bool) -> str:

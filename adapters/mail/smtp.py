@@ -151,7 +151,7 @@ class _Client(smtplib.SMTP):
         self._check(self.docmd("STARTTLS"), "STARTTLS")
         assert isinstance(self.sock, PlainSocket)
         self.sock = wrap(self.sock, self._tls, self._server.host)
-        # What was received before TLS is not trusted (RFC 3207, section 4.2).
+        # Data from before TLS are not trusted (RFC 3207, section 4.2).
         self.file = None
         self.helo_resp = self.ehlo_resp = None
         self.esmtp_features = {}

@@ -75,9 +75,19 @@ class Metrics:
             )
         child.observe(seconds)
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Report the result of `read`, summed over all processes."""
-        gauge = Gauge(name, text, multiprocess_mode="livesum", registry=self._registry)
+    def gauge(
+        self, name: str, text: str, read: Callable[[], float], *, is_shared: bool = False
+    ) -> None:
+        """Report the result of `read`, summed over all processes.
+
+        With `is_shared`, all processes read the same number, and the most recent one is reported.
+        """
+        gauge = Gauge(
+            name,
+            text,
+            multiprocess_mode="livemostrecent" if is_shared else "livesum",
+            registry=self._registry,
+        )
         self._samples.append(lambda: gauge.set(read()))
 
     def counter(

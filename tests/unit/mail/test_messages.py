@@ -56,6 +56,8 @@ def test_headers() -> None:
     message = parsed(outgoing())
     assert message["auto-submitted"] == "auto-generated"
     assert message["message-id"] == "<20261122.abc@roster>"
+    other = parsed(outgoing()._replace(message_id="abc"))
+    assert other["message-id"] == "<abc@example.com>"
     assert message["date"].datetime.utcoffset() is not None
     assert message["subject"] == "Choose a new password"
     assert [part.get_content_type() for part in message.walk()] == [
@@ -213,7 +215,7 @@ def test_permissions_are_checked_before_each_email(tmp_path: Path) -> None:
     assert len(list((tmp_path / "mail").iterdir())) == 1
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_is_rejected_as_a_folder(tmp_path: Path) -> None:
     (tmp_path / "mail").touch()
     with pytest.raises(BadFolder):
         FolderMailer(compose(), tmp_path / "mail")

@@ -125,7 +125,7 @@ def test_sends_an_email(serve: Serve, inbox: Inbox) -> None:
 
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])
 @pytest.mark.parametrize("reply", ["451 4.7.1 ann@example.org is greylisted", "550 5.1.1 ann?"])
-def test_a_refusal_is_certain_and_has_no_text_of_the_server(
+def test_a_rejection_is_certain_and_has_no_text_of_the_server(
     serve: Serve, inbox: Inbox, command: str, reply: str
 ) -> None:
     inbox.replies[command] = reply

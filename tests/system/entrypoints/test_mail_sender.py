@@ -1,0 +1,117 @@
+"""The thread that sends emails continues after every failure, and a slow email delays no other."""
+
+from collections.abc import Callable, Iterator
+from queue import Queue
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from application.ports import MailFailed, Unavailable
+from entrypoints.mail_sender import MailSender, waiting_emails
+
+Step = Callable[[], Any]
+
+
+class Steps:
+    """A delivery whose claims and attempts are those that a test adds."""
+
+    def __init__(self) -> None:
+        self.claims: Queue[Any] = Queue()
+        self.sent: Queue[str] = Queue()
+
+    def claim(self) -> Any:
+        if self.claims.empty():
+            return None
+        claimed = self.claims.get()
+        if isinstance(claimed, Exception):
+            raise claimed
+        return claimed
+
+    def send(self, claimed: Step) -> None:
+        self.sent.put(claimed())
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()
+
+
+@pytest.fixture
+def sender(steps: Steps) -> Iterator[MailSender]:
+    delivery: Any = steps
+    created = MailSender(delivery)
+    yield created
+    created.stop()
+
+
+def fail(error: Exception) -> Step:
+    def step() -> None:
+        raise error
+
+    return step
+
+
+def test_an_added_email_is_sent_at_once(steps: Steps, sender: MailSender) -> None:
+    sender.start(seconds_between=60)
+    for number in range(20):
+        steps.claims.put(lambda: "sent")
+        began = monotonic()
+        sender.wake()
+        assert steps.sent.get(timeout=20) == "sent", number
+        assert monotonic() - began < 20
+
+
+def test_due_emails_are_found_without_a_call(steps: Steps, sender: MailSender) -> None:
+    sender.start(seconds_between=0.01)
+    steps.claims.put(lambda: "sent")
+    assert steps.sent.get(timeout=20) == "sent"
+
+
+def test_a_slow_email_delays_no_other(steps: Steps, sender: MailSender) -> None:
+    sender.start(seconds_between=0.01)
+    release = Event()
+    steps.claims.put(lambda: release.wait(20))
+    for name in ("first", "second"):
+        steps.claims.put(lambda name=name: name)
+    assert {steps.sent.get(timeout=20), steps.sent.get(timeout=20)} == {"first", "second"}
+    release.set()
+
+
+def test_failures_are_logged_once_without_values(steps: Steps, sender: MailSender) -> None:
+    secret = "ann@example.org rlt_secret"
+    with capture_logs() as lines:
+        for _ in range(3):
+            steps.claims.put(Unavailable())
+            steps.claims.put(ValueError(secret))
+            steps.claims.put(fail(MailFailed("the server refused RCPT: 550", is_certain=True)))
+            steps.claims.put(fail(KeyError(secret)))
+        steps.claims.put(lambda: "sent")
+        sender.start(seconds_between=0.001, threads=1)
+        assert steps.sent.get(timeout=20) == "sent"
+    assert [(line["failure"], line["reason"]) for line in lines] == [
+        ("Unavailable", "unavailable"),
+        ("ValueError", None),
+        ("MailFailed", "the server refused RCPT: 550"),
+        ("KeyError", None),
+    ]
+    assert "secret" not in str(lines)
+
+
+def test_the_number_of_waiting_emails_survives_failures() -> None:
+    results: list[Any] = [3]
+
+    def count() -> int:
+        result = results[-1]
+        if isinstance(result, Exception):
+            raise result
+        return int(result)
+
+    read = waiting_emails(count, seconds=0)
+    assert read() == 3
+    results.append(Unavailable())
+    assert read() == 3
+    results.append(1)
+    assert read() == 1
