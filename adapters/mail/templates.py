@@ -22,6 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.ports import Recipient
 from domain import accounts
+from domain.users import User
 
 _BUILT_IN: Final = Path(__file__).parent / "templates"
 _LINK: Final = "link"
