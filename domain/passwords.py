@@ -1,36 +1,40 @@
-"""The rules of passwords (NIST SP 800-63B-4, section 3.1.1.2)."""
+"""Rules of passwords. A length is a number of code points after NFKC."""
 
-import re
 import unicodedata
 from typing import Final
 
 from domain.errors import Problem
 from domain.text import storable
 
-LONGEST: Final = 256
-_LONGEST_INPUT: Final = 4 * LONGEST
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+MAX_LENGTH: Final = 256
+_MAX_INPUT: Final = 4 * MAX_LENGTH
+"""The maximum number of characters to normalize. Normalization sorts the combining marks of a text,
+which takes time that grows with the square of their number. NFKC composes at most four code points
+to one, so a longer text is also too long after NFKC."""
 
 
 def normalize(password: str) -> str:
-    """Returns the password in NFKC, so that the same keys give the same password everywhere.
+    """Returns the NFKC form of a password (NIST SP 800-63B-4, section 3.1.1.2).
 
-    A text that is too long for any password is only cut.
+    Returns a text that no password can have unchanged, because it is too long to be normalized.
     """
-    if len(password) > _LONGEST_INPUT:
-        return password[:_LONGEST_INPUT]
+    if password.isascii() or len(password) > _MAX_INPUT:
+        return password
     return unicodedata.normalize("NFKC", password)
 
 
 def violation(password: str, *, min_length: int) -> Problem | None:
-    """Returns the problem of a new password. None if it follows the rules."""
+    """Returns the rule that a new password breaks, or None.
+
+    All characters are allowed except control characters, NUL and lone surrogates.
+    """
     if problem := storable(password):
         return problem
     normalized = normalize(password)
-    if _CONTROL.search(normalized):
+    if len(normalized) > MAX_LENGTH:
+        return Problem("too_long", f"must have at most {MAX_LENGTH} characters")
+    if any(unicodedata.category(each) == "Cc" for each in normalized):
         return Problem("control_character", "must not contain control characters")
-    if len(normalized) > LONGEST:
-        return Problem("too_long", f"must have at most {LONGEST} characters")
     if len(normalized) < min_length:
         return Problem("too_short", f"must have at least {min_length} characters")
     return None

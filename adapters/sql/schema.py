@@ -14,11 +14,16 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, column, func, inspect, select, table, text
 
-from adapters.sql import audit, idempotency, secrets  # noqa: F401 (they declare their tables)
+from adapters.sql import (  # noqa: F401 (they declare their tables)
+    account_tables,
+    audit,
+    idempotency,
+    secrets,
+)
 from adapters.sql.failures import ForeignTable, UnknownRevision, translate_errors
 from adapters.sql.metadata import METADATA
 
-REVISION = "0010"
+REVISION = "0011"
 """The revision that this release needs. A newer revision has a greater number."""
 
 VERSION_TABLE: Final = "roster_version"

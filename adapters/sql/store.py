@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from adapters.sql import purge
+from adapters.sql.accounts import SqlAccountRecords
 from adapters.sql.audit import SqlEvents
 from adapters.sql.connection import RawConnection
 from adapters.sql.database_checks import check_database, check_space
@@ -53,6 +54,7 @@ class SqlUnit(UnitOfWork):
     link_count: LinkCount
     savepoint: Callable[[], Callable[[], None]]
     reactions: Reactions
+    connection: RawConnection
 
     repositories: dict[AnyType, Any] = field(default_factory=dict)
 
@@ -66,6 +68,10 @@ class SqlUnit(UnitOfWork):
 
     def links(self, relationship: ToMany) -> Links:
         return self.make_links(relationship)
+
+    @property
+    def accounts(self) -> SqlAccountRecords:
+        return SqlAccountRecords(self.connection)
 
 
 class SqlStore:
@@ -113,6 +119,7 @@ class SqlStore:
                 link_count=LinkCount(context.link_limit),
                 savepoint=partial(_savepoint, connection, audit),
                 reactions=self._reactions,
+                connection=connection,
             )
             audit.flush()
         if events.erased:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from domain.passwords import normalize, violation
-
 from application.accounts.config import AccountConfig
 from application.accounts.errors import WrongPassword
 from application.accounts.events import record
@@ -23,6 +21,7 @@ from application.ports import (
 )
 from domain.accounts import Template
 from domain.errors import Invalid, Problem, Violation
+from domain.passwords import normalize, violation
 from domain.users import User, UserNotFound
 
 GUESSABLE: Final = Problem(

@@ -14,7 +14,6 @@ from domain.accounts import (
     Template,
     WaitingEmail,
 )
-from domain.users import User
 
 
 class Accounts(Protocol):
@@ -315,6 +314,19 @@ class MailFailed(Exception):
         self.is_certain = is_certain
 
 
+class Recipient(Protocol):
+    """The user to whom an email is sent."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def email(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
 class OutgoingEmail(NamedTuple):
     """An email to be rendered and sent. `token` is that of its link; None if it has none.
 
@@ -324,7 +336,7 @@ class OutgoingEmail(NamedTuple):
     template: Template
     address: str
     message_id: str
-    user: User | None
+    user: Recipient | None
     token: str | None
 
 

@@ -385,7 +385,7 @@ def test_a_mail_server_requires_a_sender_and_a_base_url_of_links(name: str) -> N
     assert refusal(**without_sender) == "ROSTER_MAIL_FROM: must be set with ROSTER_SMTP_URL"
 
 
-def test_accounts_enable_access_control_whatever_else_is_set() -> None:
+def test_accounts_enable_access_control_without_another_setting() -> None:
     settings = Settings.of({"ROSTER_ACCOUNTS": "on", "ROSTER_JWT_AUDIENCE": "roster"})
     assert not settings.is_open
 

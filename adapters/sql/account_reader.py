@@ -1,0 +1,71 @@
+"""Reads the committed data of accounts, outside a transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Engine, Integer, bindparam, func, select
+
+from adapters.sql.account_tables import OUTBOX, REVOCATIONS, SESSIONS
+from adapters.sql.accounts import READ_ACCOUNT
+from adapters.sql.compiled import CompiledStatement
+from adapters.sql.counters import READ_TIMES, times_by_key
+from adapters.sql.id_lists import is_among, possible_ids
+from adapters.sql.search import Searchable
+from adapters.sql.sessions import READ_SESSION, SESSION_COLUMNS, to_session
+from adapters.sql.transactions import read_connection
+from application.ports import AccountReader, Revocation
+from application.search import Page, Search
+from domain.accounts import Account, Session
+
+_SEARCHABLE_SESSIONS: Final = Searchable(SESSION_COLUMNS, folded={}, unique=(SESSIONS.c.id,))
+_COUNT_EMAILS = CompiledStatement(select(func.count()).select_from(OUTBOX))
+_REVOCATIONS = select(*(REVOCATIONS.c[name] for name in Revocation._fields))
+_LIMITED = _REVOCATIONS.order_by(REVOCATIONS.c.id).limit(bindparam("count", type_=Integer()))
+_REVOCATIONS_AFTER = CompiledStatement(_LIMITED.where(REVOCATIONS.c.id > bindparam("after")))
+_SOME_REVOCATIONS = CompiledStatement(_LIMITED.where(is_among(REVOCATIONS.c.id, "ids")))
+
+
+class SqlAccountReader(AccountReader):
+    """Reads the committed data of accounts."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def account(self, user_id: int) -> Account:
+        with read_connection(self._engine) as connection:
+            row = READ_ACCOUNT.row(connection, {"user_id": user_id})
+        return Account(user_id) if row is None else Account(*row)
+
+    def session(self, session_id: str) -> Session | None:
+        with read_connection(self._engine) as connection:
+            row = READ_SESSION.row(connection, {"session_id": session_id})
+        return None if row is None else to_session(row)
+
+    def sessions(self, search: Search) -> Page[Session]:
+        with read_connection(self._engine) as connection:
+            return _SEARCHABLE_SESSIONS.page(connection, search, to_session)
+
+    def times(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
+        if not keys:
+            return {}
+        with read_connection(self._engine) as connection:
+            rows = READ_TIMES.rows(connection, {"keys": list(keys)})
+        return times_by_key(keys, rows)
+
+    def waiting_emails(self) -> int:
+        with read_connection(self._engine) as connection:
+            row = _COUNT_EMAILS.row(connection, {})
+        assert row is not None
+        return int(row[0])
+
+    def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
+        earlier = [each for each in possible_ids(also) if each <= after]
+        with read_connection(self._engine) as connection:
+            rows = []
+            if earlier:
+                rows = _SOME_REVOCATIONS.rows(connection, {"ids": earlier, "count": limit})
+            if len(rows) < limit:
+                values = {"after": after, "count": limit - len(rows)}
+                rows = [*rows, *_REVOCATIONS_AFTER.rows(connection, values)]
+        return [Revocation(*row) for row in rows]

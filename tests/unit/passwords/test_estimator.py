@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
+
+ANN = ("ann.miller@example.org", "Ann Miller")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "qwertyuiopasdf",
+        "123456789012345678",
+        "ann.miller@example.org",
+        "Ann Miller 1990",
+        "x" * 256,
+        "",
+    ],
+)
+def test_passwords_that_take_few_guesses_are_guessable(password: str) -> None:
+    assert ZxcvbnEstimator().is_guessable(password, personal=ANN)
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse battery staple", "xk7fjq0pz2mv", "пароль конь скрепка"]
+)
+def test_other_passwords_are_not(password: str) -> None:
+    assert not ZxcvbnEstimator().is_guessable(password, personal=ANN)
+    assert not ZxcvbnEstimator().is_guessable(password, personal=("x" * 100_000,) * 100)
+
+
+def test_only_the_first_72_characters_count() -> None:
+    assert ZxcvbnEstimator().is_guessable("a" * 72 + "xk7fjq0pz2mv", personal=())
+
+
+def test_one_users_name_does_not_concern_another() -> None:
+    estimator = ZxcvbnEstimator()
+    assert estimator.is_guessable("Zebedee Quux Flob", personal=("Zebedee Quux Flob",))
+    assert not estimator.is_guessable("Zebedee Quux Flob", personal=ANN)
+
+
+def test_the_block_list_is_compared_folded(tmp_path: Path) -> None:
+    file = tmp_path / "blocked.txt"
+    text = "\ufeffCorrect Horse Battery\r\n\r\nSTRASSE und Größe\n" + "x" * 5000 + "\nlast one here"
+    file.write_bytes(text.encode())
+    estimator = ZxcvbnEstimator(read_block_list(str(file)))
+    for password in ("correct horse BATTERY", "Straße und größe", "Last one here"):
+        assert estimator.is_guessable(password, personal=())
+    assert not estimator.is_guessable("correct horse battery staple", personal=())
+
+
+def test_a_block_list_must_be_readable_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "blocked.txt"
+    file.write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match="UTF-8"):
+        read_block_list(str(file))
+    with pytest.raises(OSError, match="No such file"):
+        read_block_list(str(tmp_path / "missing.txt"))

@@ -1,0 +1,71 @@
+import argon2
+import pytest
+
+from adapters.passwords.hash_queue import HashQueue
+from adapters.passwords.hasher import Argon2Hasher
+from application.ports.accounts import Busy, UnsupportedHash
+
+PASSWORD = "correct horse battery"
+
+
+def hasher(*, passes: int = 1, queue: HashQueue | None = None) -> Argon2Hasher:
+    return Argon2Hasher(memory=64, passes=passes, lanes=1, queue=queue or HashQueue(1))
+
+
+def test_a_password_is_hashed_with_argon2id_and_a_random_salt() -> None:
+    password_hash = hasher().hash(PASSWORD)
+    assert password_hash.startswith("$argon2id$v=19$m=64,t=1,p=1$")
+    assert argon2.PasswordHasher().verify(password_hash, PASSWORD)
+    assert hasher().hash(PASSWORD) != password_hash
+    assert hasher().verify(PASSWORD, password_hash)
+    assert not hasher().verify("correct horse batterz", password_hash)
+    assert not hasher().verify("", password_hash)
+
+
+def test_every_text_is_only_wrong() -> None:
+    password_hash = hasher().hash(PASSWORD)
+    for text in ("", "x" * 100_000, "\ud800", "\0", "пароль"):
+        assert not hasher().verify(text, password_hash)
+        assert not hasher().verify(text, None)
+
+
+def test_a_user_without_a_hash_costs_as_much_as_one_with_a_hash() -> None:
+    costs: list[str] = []
+
+    class Counting(HashQueue):
+        def __enter__(self) -> None:
+            costs.append("hash")
+            super().__enter__()
+
+    counted = hasher(queue=Counting(1))
+    for password_hash in (None, "of no known format"):
+        assert not counted.verify(PASSWORD, password_hash)
+    assert costs == ["hash"] * 2
+
+
+def test_hashes_with_other_costs_are_outdated() -> None:
+    password_hash = hasher().hash(PASSWORD)
+    assert not hasher().is_outdated(password_hash)
+    assert hasher(passes=2).is_outdated(password_hash)
+    assert hasher().is_outdated(password_hash.replace("argon2id", "argon2i"))
+    assert hasher().is_outdated("$2b$04$ECDkKrOK5W27.V80LjgxkuGAwfaLJ2xqUWa.6XrNtwsrY/nmpEVoy")
+
+
+def test_supported_hashes_are_those_that_can_be_verified() -> None:
+    hasher().check_supported(hasher().hash(PASSWORD))
+    with pytest.raises(UnsupportedHash):
+        hasher().check_supported("md5$salt$67a1e09bb1f83f5007dc119c14d663aa")
+
+
+def test_hashing_and_verifying_wait_in_the_queue() -> None:
+    queue = HashQueue(1, waiting=0)
+    full = hasher(queue=queue)
+    password_hash = full.hash(PASSWORD)
+    with queue:
+        for use in (
+            lambda: full.hash(PASSWORD),
+            lambda: full.verify(PASSWORD, password_hash),
+            lambda: full.verify(PASSWORD, None),
+        ):
+            with pytest.raises(Busy):
+                use()
