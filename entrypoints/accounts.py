@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from adapters.tokens.random_tokens import SecureTokens
+
 from adapters.accounts.blueprint import AccountUseCases
 from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
 from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher
-from adapters.passwords.random_tokens import SystemRandomTokens
 from application.accounts.config import AccountConfig, RoleScopes
 from application.accounts.guessing import GuessingLimits
 from application.accounts.links import Confirmation, LinkRequests
@@ -102,7 +103,7 @@ def make_account_services(
     config = make_config(settings, [each.type.name for each in resources])
     (position,) = [n for n, each in enumerate(resources) if each.type is USER_TYPE]
     user_reader = readers[position]
-    hasher, random = make_hasher(settings), SystemRandomTokens()
+    hasher, random = make_hasher(settings), SecureTokens()
     limits = GuessingLimits(config.failures, config.failure_window)
     tokens = SessionTokens(config, issuer, random)
     new_passwords = NewPasswords(config, hasher, make_estimator(settings))

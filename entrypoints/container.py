@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from dependency_injector import containers, providers
 
 from adapters.jsonapi.cursors import Cursors
+from adapters.memory.accounts import MemoryAccountReader
 from adapters.memory.audit import MemoryEventReader
 from adapters.memory.links import MemoryLinkReader
 from adapters.memory.repository import MemoryReader
 from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
+from adapters.sql.account_reader import SqlAccountReader
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import DeadlinePool, make_engine
 from adapters.sql.links import SqlLinkReader
@@ -51,6 +53,7 @@ from application.units import retrying
 from entrypoints.resources import (
     RESOURCES,
     RegisteredResource,
+    make_reactions,
     make_relationships,
     make_tables,
 )
@@ -105,12 +108,14 @@ def make_sql_store(
     engine: "Engine", clock: Clock, resources: Resources, answer_bytes: int
 ) -> SqlStore:
     """Make the store with the tables of the resources."""
-    return SqlStore(engine, clock, make_tables(resources), answer_bytes)
+    tables = make_tables(resources)
+    return SqlStore(engine, clock, tables, answer_bytes, reactions=make_reactions(resources))
 
 
 def make_memory_store(clock: Clock, answer_bytes: int, resources: Resources) -> MemoryStore:
     """Make the store with the relationships of the resources."""
-    return MemoryStore(clock, answer_bytes, make_relationships(resources))
+    relationships = make_relationships(resources)
+    return MemoryStore(clock, answer_bytes, relationships, reactions=make_reactions(resources))
 
 
 def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader[Any]]:
@@ -271,6 +276,11 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store,
         memory=providers.Singleton(MemoryEventReader, memory_store),
         sql=providers.Singleton(SqlEventReader, engine),
+    )
+    account_reader = providers.Selector(
+        settings.provided.store,
+        memory=providers.Singleton(MemoryAccountReader, memory_store),
+        sql=providers.Singleton(SqlAccountReader, engine),
     )
     exporters = providers.Selector(
         settings.provided.store,
