@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adapters.accounts.blueprint import AccountUseCases
 from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
 from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher
-from adapters.passwords.random_tokens import SystemRandomTokens
+from adapters.tokens.random_tokens import SecureTokens
 from application.accounts.config import AccountConfig, RoleScopes
 from application.accounts.guessing import GuessingLimits
 from application.accounts.links import Confirmation, LinkRequests
@@ -25,6 +24,7 @@ from application.users import USER_TYPE
 from entrypoints.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
+    from adapters.accounts.blueprint import AccountUseCases
     from adapters.jsonapi.resource import Resource
     from entrypoints.resources import RegisteredResource
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class AccountServices:
     """The use cases of accounts, their configuration, and the declaration of users."""
 
-    use_cases: AccountUseCases
+    use_cases: "AccountUseCases"
     config: AccountConfig
     users: "Resource"
     reader: AccountReader
@@ -99,10 +99,13 @@ def make_account_services(
     clock: Clock,
 ) -> AccountServices:
     """Make the use cases of accounts. `readers` are those of the resources, in their order."""
+    # The command line does not need Flask, which is slow to import.
+    from adapters.accounts.blueprint import AccountUseCases
+
     config = make_config(settings, [each.type.name for each in resources])
     (position,) = [n for n, each in enumerate(resources) if each.type is USER_TYPE]
     user_reader = readers[position]
-    hasher, random = make_hasher(settings), SystemRandomTokens()
+    hasher, random = make_hasher(settings), SecureTokens()
     limits = GuessingLimits(config.failures, config.failure_window)
     tokens = SessionTokens(config, issuer, random)
     new_passwords = NewPasswords(config, hasher, make_estimator(settings))

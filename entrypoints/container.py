@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from dependency_injector import containers, providers
 
 from adapters.jsonapi.cursors import Cursors
+from adapters.memory.accounts import MemoryAccountReader
 from adapters.memory.audit import MemoryEventReader
 from adapters.memory.links import MemoryLinkReader
 from adapters.memory.repository import MemoryReader
 from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
+from adapters.sql.account_reader import SqlAccountReader
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import DeadlinePool, make_engine
 from adapters.sql.links import SqlLinkReader
@@ -271,6 +273,11 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store,
         memory=providers.Singleton(MemoryEventReader, memory_store),
         sql=providers.Singleton(SqlEventReader, engine),
+    )
+    account_reader = providers.Selector(
+        settings.provided.store,
+        memory=providers.Singleton(MemoryAccountReader, memory_store),
+        sql=providers.Singleton(SqlAccountReader, engine),
     )
     exporters = providers.Selector(
         settings.provided.store,
