@@ -35,6 +35,7 @@ from application.keys import Keys
 from application.link_export import LinkExport
 from application.link_import import LinkImport
 from application.ports import (
+    AccountReader,
     Begin,
     Clock,
     LinkReader,
@@ -53,6 +54,7 @@ from application.units import retrying
 from entrypoints.resources import (
     RESOURCES,
     RegisteredResource,
+    make_reactions,
     make_relationships,
     make_tables,
 )
@@ -61,6 +63,8 @@ from entrypoints.settings import Settings
 if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import Engine
+
+    from entrypoints.accounts import AccountServices
 
 
 def utc_now() -> datetime:
@@ -107,12 +111,14 @@ def make_sql_store(
     engine: "Engine", clock: Clock, resources: Resources, answer_bytes: int
 ) -> SqlStore:
     """Make the store with the tables of the resources."""
-    return SqlStore(engine, clock, make_tables(resources), answer_bytes)
+    tables = make_tables(resources)
+    return SqlStore(engine, clock, tables, answer_bytes, reactions=make_reactions(resources))
 
 
 def make_memory_store(clock: Clock, answer_bytes: int, resources: Resources) -> MemoryStore:
     """Make the store with the relationships of the resources."""
-    return MemoryStore(clock, answer_bytes, make_relationships(resources))
+    relationships = make_relationships(resources)
+    return MemoryStore(clock, answer_bytes, relationships, reactions=make_reactions(resources))
 
 
 def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader[Any]]:
@@ -208,12 +214,48 @@ def make_app(
     store: MemoryStore | SqlStore,
     pool: DeadlinePool | None,
     log_key: bytes,
+    accounts: "AccountServices | None",
 ) -> "Flask":
     """Make the web application. It is imported here, because the command line does not need it."""
     from entrypoints.web import make_app
 
     return make_app(
-        settings, run, services.values(), relationships, cursors, store.ready, pool, log_key
+        settings,
+        run,
+        services.values(),
+        relationships,
+        cursors,
+        store.ready,
+        pool,
+        log_key,
+        accounts,
+    )
+
+
+def make_accounts(
+    settings: Settings,
+    resources: Resources,
+    readers: Sequence[Reader[Any]],
+    run: UnitRunner,
+    reader: AccountReader,
+    relationships: RelationshipServices,
+    clock: Clock,
+) -> "AccountServices | None":
+    """Make the use cases of accounts, if they are enabled. Raises BadSetting."""
+    if not settings.accounts:
+        return None
+    from entrypoints.accounts import make_account_services
+    from entrypoints.signing_keys import open_signing_keys
+
+    return make_account_services(
+        settings,
+        resources,
+        readers,
+        run,
+        reader,
+        relationships.relationships,
+        open_signing_keys(settings),
+        clock,
     )
 
 
@@ -302,6 +344,16 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
     log_key = providers.Singleton(make_log_key, settings, keys)
+    accounts = providers.Singleton(
+        make_accounts,
+        settings,
+        resources,
+        readers,
+        run,
+        account_reader,
+        relationship_services,
+        clock,
+    )
     app = providers.Singleton(
         make_app,
         settings,
@@ -312,4 +364,5 @@ class Container(containers.DeclarativeContainer):
         store,
         pool,
         log_key,
+        accounts,
     )

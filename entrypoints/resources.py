@@ -12,8 +12,10 @@ from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
 from adapters.sql.repository import EntityTable
 from adapters.sql.tables import LinkTable, Tables
 from adapters.sql.users import USERS_TABLE
+from application.accounts.reactions import AccountReaction
 from application.entities import AnyType
 from application.groups import GROUP_TYPE, OWNER
+from application.reactions import Reaction, Reactions
 from application.relationships import Relationships, ToOne
 from application.users import USER_TYPE
 
@@ -24,7 +26,7 @@ class RegisteredResource:
 
     `options` are the command-line options of boolean attributes, by the attributes' names. `links`
     are the tables of the associations that its type governs, and `references` are the to-one
-    relationships of its type.
+    relationships of its type. `reaction` is called when one of its entities is saved or removed.
     """
 
     type: AnyType
@@ -33,6 +35,12 @@ class RegisteredResource:
     options: Mapping[str, str] = field(default_factory=dict)
     links: tuple[LinkTable, ...] = ()
     references: tuple[ToOne, ...] = ()
+    reaction: Reaction | None = None
+
+
+def make_reactions(resources: Iterable[RegisteredResource]) -> Reactions:
+    """Make the registry of what else changes when an entity changes."""
+    return {each.type: each.reaction for each in resources if each.reaction}
 
 
 def make_catalog(resources: Iterable[RegisteredResource]) -> Catalog:
@@ -61,7 +69,13 @@ def make_tables(resources: Iterable[RegisteredResource]) -> Tables:
 
 
 RESOURCES: Final = (
-    RegisteredResource(USER_TYPE, USERS, USERS_TABLE, {"is_active": "--active/--inactive"}),
+    RegisteredResource(
+        USER_TYPE,
+        USERS,
+        USERS_TABLE,
+        {"is_active": "--active/--inactive"},
+        reaction=AccountReaction(),
+    ),
     RegisteredResource(
         GROUP_TYPE, GROUPS, GROUPS_TABLE, links=(MEMBERSHIPS_TABLE,), references=(OWNER,)
     ),

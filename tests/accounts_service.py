@@ -96,7 +96,11 @@ class ReadableTokens(TokenIssuer, RandomTokens):
 class AccountService:
     """The use cases of accounts, and what tests look up behind them."""
 
-    def __init__(self, signup: Signup = Signup(enabled=True)) -> None:  # noqa: B008 (immutable)
+    def __init__(
+        self,
+        signup: Signup = Signup(enabled=True),  # noqa: B008 (immutable)
+        tokens: ReadableTokens | None = None,
+    ) -> None:
         self.now = datetime(2026, 11, 22, tzinfo=UTC)
         self.store = MemoryStore(lambda: self.now, reactions={USER_TYPE: AccountReaction()})
         run = self.run = retrying(self.store.begin)
@@ -104,7 +108,7 @@ class AccountService:
         config = AccountConfig(
             role_scopes=RoleScopes(scopes, ("users", "groups")), signup=signup, failures=3
         )
-        self.tokens, self.hasher = ReadableTokens(), PlainHasher()
+        self.tokens, self.hasher = tokens or ReadableTokens(), PlainHasher()
         limits = self.limits = GuessingLimits(config.failures, config.failure_window)
         session_tokens = SessionTokens(config, self.tokens, self.tokens)
         new_passwords = NewPasswords(config, self.hasher, ShortBlockList())

@@ -20,6 +20,7 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from application.ports import Recipient
 from domain import accounts
 from domain.users import User
 
@@ -71,7 +72,7 @@ class MailTemplates:
         for kind in accounts.Template:
             self._check_sample(kind)
 
-    def render(self, kind: accounts.Template, link: str, user: User | None) -> RenderedEmail:
+    def render(self, kind: accounts.Template, link: str, user: Recipient | None) -> RenderedEmail:
         """Renders an email. `user` is not used for a sign-up. Raises TemplateError.
 
         May raise any other exception, because a template can contain any expression.
@@ -135,7 +136,7 @@ class MailTemplates:
         return next((path for path in paths if path.exists()), self._folders[0] / name)
 
 
-def _variables(kind: accounts.Template, link: str, user: User | None) -> dict[str, Any]:
+def _variables(kind: accounts.Template, link: str, user: Recipient | None) -> dict[str, Any]:
     variables: dict[str, Any] = {_LINK: link}
     if kind is not accounts.Template.SIGNUP:
         variables[_USER] = user

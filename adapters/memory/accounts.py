@@ -300,6 +300,10 @@ class MemoryAccountReader(AccountReader):
         revocations = sorted(self._tables.revocations.values())
         return [each for each in revocations if each.id > after or each.id in also][:limit]
 
+    def tokens_revoked_until(self, user_id: int) -> datetime | None:
+        revocations = self._tables.revocations.values()
+        return max((each.time for each in revocations if each.user_id == user_id), default=None)
+
     @property
     def _tables(self) -> AccountTables:
         tables: AccountTables = self._store.account_tables

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 
 from adapters.sql.account_tables import ACCOUNTS, LOGIN_NETWORKS
 from adapters.sql.compiled import CompiledStatement
@@ -26,7 +26,12 @@ _LOCK = CompiledStatement(_BY_USER.with_for_update())
 _LOCK_USER = CompiledStatement(
     select(USERS.c.id).where(USERS.c.id == bindparam("user_id")).with_for_update(key_share=True)
 )
-_SAVE = Upsert(ACCOUNTS)
+_ADD = Upsert(ACCOUNTS)
+_CHANGE = CompiledStatement(
+    update(ACCOUNTS)
+    .where(ACCOUNTS.c.user_id == bindparam("of_user"))
+    .values({name: bindparam(name) for name in Account._fields if name != "user_id"})
+)
 _REMEMBER_NETWORK = Upsert(LOGIN_NETWORKS)
 _KNOWS_NETWORK = CompiledStatement(
     select(LOGIN_NETWORKS.c.login_time).where(
@@ -61,7 +66,10 @@ class SqlAccounts(Accounts):
         return Account(user_id) if row is None else Account(*row)
 
     def save(self, account: Account) -> None:
-        _SAVE(self._connection, account._asdict())
+        """An update locks no user, unlike an insertion, whose foreign key is checked."""
+        row = account._asdict()
+        if not _CHANGE.count(self._connection, {**row, "of_user": account.user_id}):
+            _ADD(self._connection, row)
 
     def remember_network(self, user_id: int, network: str, *, at: datetime) -> None:
         row = {"user_id": user_id, "network": network, "login_time": at}

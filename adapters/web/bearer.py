@@ -44,3 +44,9 @@ def challenge(error: RosterError) -> str:
         scopes = " ".join(error.scopes)
         return f'{_CHALLENGE}, error="{error.code}", scope="{scopes}"'
     return _CHALLENGE
+
+
+def refusal(error: InvalidToken) -> dict[str, object]:
+    """Returns the fields for the log entry of a request whose token is refused."""
+    facts = {f"token_{name}": fact for name, fact in error.facts.items()}
+    return {"token_refused": error.reason, **facts}

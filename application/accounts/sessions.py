@@ -1,10 +1,11 @@
 """Sessions: tokens, refresh, and the end of sessions."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from application.access import SessionClaims
 from application.accounts.config import AccountConfig
 from application.accounts.errors import InvalidGrant, InvalidScope, SessionNotFound
 from application.accounts.events import record
@@ -27,6 +28,7 @@ from domain.users import User
 MAX_SESSIONS: Final = 100
 """The number of sessions of a user. A new one replaces the one that is unused for longest."""
 USER_AGENT_LENGTH: Final = 250
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Client(NamedTuple):
@@ -251,6 +253,17 @@ class SessionQueries:
         """Returns the session if it has not ended."""
         session = self._reader.session(session_id)
         return session if session and self.is_live(session) else None
+
+    def is_active(self, claims: SessionClaims) -> bool:
+        """Returns True if an access token with these claims is accepted at this moment.
+
+        The result is always current, unlike the revocations that a worker has cached.
+        """
+        session = self.find(claims.session_id)
+        if session is None or session.user_id != claims.user_id:
+            return False
+        revoked = self._reader.tokens_revoked_until(claims.user_id)
+        return revoked is None or _EPOCH + timedelta(milliseconds=claims.issue_time) > revoked
 
     def is_live(self, session: Session) -> bool:
         """Returns True if the session has not expired."""

@@ -215,6 +215,9 @@ class AccountReader(Protocol):
         missing.
         """
 
+    def tokens_revoked_until(self, user_id: int) -> datetime | None:
+        """Returns the time of the last `revoke_tokens_before` of a user; None if there is none."""
+
 
 class Busy(Unavailable):
     """Too many passwords wait to be hashed. Nothing was changed."""

@@ -17,6 +17,7 @@ from entrypoints.cli.db import db
 from entrypoints.cli.demo import demo
 from entrypoints.cli.events import events
 from entrypoints.cli.help import help_command, version
+from entrypoints.cli.keys import keys
 from entrypoints.cli.openapi import openapi
 from entrypoints.cli.output import printable
 from entrypoints.cli.serve import serve
@@ -167,5 +168,17 @@ def main(context: click.Context, env_file: str | None, traceback: bool) -> None:
     environment.load(context, env_file)
 
 
-for command in (accounts, events, db, serve, settings, token, openapi, demo, help_command, version):
+for command in (
+    accounts,
+    events,
+    db,
+    serve,
+    settings,
+    token,
+    keys,
+    openapi,
+    demo,
+    help_command,
+    version,
+):
     main.add_command(command)

@@ -1,6 +1,8 @@
 """Small HTML pages, in the light or dark theme of the browser."""
 
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha256
 from html import escape
 from typing import Final
 
@@ -34,7 +36,7 @@ section {{ border-left: .2rem solid transparent }}
 </head>
 <body>
 <h1>{title}</h1>
-{body}
+{body}{script}
 </body>
 </html>
 """
@@ -44,12 +46,21 @@ _POLICY: Final = (
 )
 
 
-def page_view(title: str, body: str) -> Callable[[], Response]:
-    """Returns a view that responds with the page. `body` is HTML."""
-    html = _TEMPLATE.format(title=escape(title), body=body).encode()
+def page_view(title: str, body: str, *, script: str = "") -> Callable[[], Response]:
+    """Returns a view that responds with the page. `body` is HTML.
+
+    `script` is JavaScript, which may send requests to this service only. The policy of the page
+    allows no other script, even if a client could add one.
+    """
+    element, policy = "", _POLICY
+    if script:
+        element = f"<script>{script}</script>"
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        policy = f"{_POLICY}; script-src 'sha256-{digest}'; connect-src 'self'"
+    html = _TEMPLATE.format(title=escape(title), body=body, script=element).encode()
 
     def view() -> Response:
-        headers = {"Content-Security-Policy": _POLICY}
+        headers = {"Content-Security-Policy": policy}
         return Response(html, mimetype="text/html", headers=headers)
 
     return view

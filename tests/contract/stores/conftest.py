@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from adapters.memory.accounts import MemoryAccountReader
 from adapters.memory.audit import MemoryEventReader
 from adapters.memory.links import MemoryLinkReader
 from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
 from adapters.sql import schema
+from adapters.sql.account_reader import SqlAccountReader
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
 from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
@@ -27,7 +29,7 @@ from application.audit import EventReader
 from application.commands import Commands
 from application.entities import AnyType
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
-from application.ports import Begin, Context, LinkReader, Reader
+from application.ports import AccountReader, Begin, Context, LinkReader, Reader
 from application.reactions import NO_REACTIONS, Reactions
 from application.relationship_commands import RelationshipCommands
 from application.relationship_queries import RelationshipQueries
@@ -62,6 +64,7 @@ class Directory:
     reader: Reader
     events: EventReader
     ready: Callable[[], None]
+    accounts: AccountReader
     engine: Engine | None = None
     commands: Commands = field(init=False)
 
@@ -89,6 +92,7 @@ class Directory:
             SqlReader(USERS_TABLE, engine),
             SqlEventReader(engine),
             store.ready,
+            SqlAccountReader(engine),
             engine,
         )
 
@@ -96,7 +100,12 @@ class Directory:
 def _memory() -> Directory:
     store = MemoryStore(TickingClock())
     return Directory(
-        "memory", store.begin, MemoryReader(USER_TYPE, store), MemoryEventReader(store), store.ready
+        "memory",
+        store.begin,
+        MemoryReader(USER_TYPE, store),
+        MemoryEventReader(store),
+        store.ready,
+        MemoryAccountReader(store),
     )
 
 
@@ -140,6 +149,7 @@ def directory(
 
 def _empty(engine: Engine) -> None:
     tables = ("memberships", "groups", "users", "answers", "answer_totals", "events")
+    tables += ("emailed_links", "outbox", "counters", "revocations")
     with engine.connect() as connection:
         for table in tables:
             connection.exec_driver_sql(f"DELETE FROM {table}")

@@ -1,0 +1,65 @@
+"""Request forms of OAuth (RFC 6749, section 3.2 and appendix B)."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from adapters.oauth.errors import INVALID_REQUEST, OAuthError
+from adapters.web.flask_app import current_request
+from adapters.web.request_body import BodyMemory, begin_validation, read_body
+from application.deadlines import restart_deadline
+
+FORM: Final = "application/x-www-form-urlencoded"
+_MAX_PARAMETERS: Final = 100
+
+ReadForm = Callable[[], Mapping[str, str]]
+"""Returns the parameters in the body of the current request. Raises OAuthError."""
+
+
+def form_reader(
+    *, limit: int, memory: BodyMemory, body_seconds: float, request_seconds: float
+) -> ReadForm:
+    """Returns a function that reads the form in a body of at most `limit` bytes.
+
+    The body must arrive within `body_seconds`. After that, the deadline of the request restarts
+    with `request_seconds`. The function raises OAuthError, and the errors of `read_body`.
+    """
+
+    def read_form() -> Mapping[str, str]:
+        environ = current_request().environ
+        content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip(" \t").lower()
+        if content_type != FORM:
+            raise OAuthError(INVALID_REQUEST, f"The Content-Type must be {FORM}.")
+        if environ.get("HTTP_CONTENT_ENCODING", "identity").strip(" \t").lower() != "identity":
+            raise OAuthError(INVALID_REQUEST, "Compressed request bodies are not supported.")
+        if environ.get("QUERY_STRING"):
+            raise OAuthError(INVALID_REQUEST, "The parameters must be in the body, not in the URL.")
+        body = read_body(environ, limit=limit, seconds=body_seconds, memory=memory)
+        restart_deadline(request_seconds)
+        begin_validation(environ)
+        return _parse(body.decode(errors="replace"))
+
+    return read_form
+
+
+def required(form: Mapping[str, str], name: str) -> str:
+    """Returns the value of a parameter, which may be empty. Raises OAuthError if it is missing."""
+    if (value := form.get(name)) is None:
+        raise OAuthError(INVALID_REQUEST, f"The parameter {name} is missing.")
+    return value
+
+
+def _parse(text: str) -> Mapping[str, str]:
+    """Parses a form. Unknown parameters are allowed, repeated ones are not (RFC 6749, 3.2).
+
+    Bytes that are not UTF-8 become U+FFFD, which no valid value contains.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
+    except ValueError:
+        detail = f"The form has more than {_MAX_PARAMETERS} parameters."
+        raise OAuthError(INVALID_REQUEST, detail) from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise OAuthError(INVALID_REQUEST, "A parameter must not occur more than once.")
+    return form

@@ -1,0 +1,125 @@
+"""The endpoints for tokens: refresh, revocation and introspection."""
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from flask import Blueprint, Response
+
+from adapters.accounts.access import client
+from adapters.accounts.documents import tokens_meta
+from adapters.oauth.errors import INVALID_REQUEST, OAuthError, handle_errors, json_response
+from adapters.oauth.forms import ReadForm, required
+from adapters.web.app import REQUEST_ID
+from adapters.web.bearer import Authenticate
+from adapters.web.flask_app import current_request
+from adapters.web.rate_limit import RateLimiter
+from adapters.web.security_headers import NO_STORE
+from application.access import Action, InvalidToken, Principal, required_scopes
+from application.accounts.errors import SessionNotFound
+from application.accounts.sessions import SessionCommands, SessionQueries
+from application.ports import Context
+from application.users import USER_TYPE
+
+TOKEN: Final = "/oauth/token"
+REVOKE: Final = "/oauth/revoke"
+INTROSPECT: Final = "/oauth/introspect"
+REFRESH_TOKEN: Final = "refresh_token"
+_REFRESH_PREFIX: Final = "rrt_"
+_NEVER_STORED: Final = {**NO_STORE, "Pragma": "no-cache"}
+"""The headers of a response with tokens (RFC 6749, section 5.1)."""
+
+
+def token_endpoints(
+    commands: SessionCommands,
+    queries: SessionQueries,
+    verify: Callable[[str], Principal],
+    authenticate: Authenticate,
+    read_form: ReadForm,
+    limit: RateLimiter | None,
+) -> Blueprint:
+    """Creates the blueprint. `verify` returns the principal of an access token.
+
+    `authenticate` identifies the client of an introspection, and `limit` the rate of all requests.
+    """
+    blueprint = Blueprint("oauth", __name__)
+    handle_errors(blueprint)
+    introspection_scopes = required_scopes(USER_TYPE.name, Action.READ)
+
+    @blueprint.post(TOKEN)
+    def issue_tokens() -> Response:
+        _count(limit)
+        form = read_form()
+        grant_type = _value(form, "grant_type")
+        if grant_type != REFRESH_TOKEN:
+            raise OAuthError("unsupported_grant_type", f"grant_type must be {REFRESH_TOKEN}.")
+        refresh_token = _value(form, REFRESH_TOKEN)
+        scope = form.get("scope")
+        scopes = set(scope.split(" ")) - {""} if scope else None
+        issued = commands.refresh(refresh_token, client(), _context(), scopes=scopes)
+        return json_response(tokens_meta(issued), headers=_NEVER_STORED)
+
+    @blueprint.post(REVOKE)
+    def revoke_token() -> Response:
+        _count(limit)
+        token = required(read_form(), "token")
+        if token.startswith(_REFRESH_PREFIX):
+            commands.revoke(token, _context())
+        else:
+            _end_session(token)
+        return Response(status=200, headers=dict(NO_STORE))
+
+    def _end_session(token: str) -> None:
+        try:
+            principal = verify(token)
+            if session := principal.session:
+                commands.end(session.user_id, session.session_id, _context(principal))
+        except (InvalidToken, SessionNotFound):
+            pass  # the client cannot do anything about it (RFC 7009, section 2.2)
+
+    @blueprint.post(INTROSPECT)
+    def introspect_token() -> Response:
+        request = current_request()
+        try:
+            principal = request.principal = authenticate(request.environ)
+        finally:  # Requests that fail authentication count as well.
+            _count(limit)
+        principal.require_scopes(introspection_scopes)
+        token = required(read_form(), "token")
+        if _is_active(token):
+            return json_response({**_claims(token), "active": True})
+        return json_response({"active": False})
+
+    def _is_active(token: str) -> bool:
+        try:
+            session = verify(token).session
+        except InvalidToken:
+            return False
+        return session is not None and queries.is_active(session)
+
+    return blueprint
+
+
+def _value(form: Mapping[str, str], name: str) -> str:
+    """Returns the value of a parameter. An empty one counts as missing (RFC 6749, section 3.2)."""
+    if not (value := required(form, name)):
+        raise OAuthError(INVALID_REQUEST, f"The parameter {name} is empty.")
+    return value
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Returns the claims of a token that was verified."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+def _context(principal: Principal | None = None) -> Context:
+    return Context(principal, current_request().environ[REQUEST_ID])
+
+
+def _count(limit: RateLimiter | None) -> None:
+    if limit:
+        request = current_request()
+        limit(request.environ, request.principal)
