@@ -105,12 +105,20 @@ class LinkRequests:
 
     def invite(self, user_id: int, context: Context) -> None:
         """Emails a user a link to set a password. Raises UserNotFound and the policy's errors."""
+        self.invite_all([user_id], context)
+
+    def invite_all(self, user_ids: Sequence[int], context: Context) -> None:
+        """Emails each user a link to set a password, or none if one of them does not exist.
+
+        Raises UserNotFound and the policy's errors.
+        """
         self._policy.authorize(context.principal, Access.CREATE, USER_TYPE.name)
 
         def unit(work: UnitOfWork) -> None:
-            user = _existing(work, user_id)
-            notify(work, Template.INVITATION, user)
-            record(work, user_id, Action.INVITED)
+            for user_id in user_ids:
+                user = _existing(work, user_id)
+                notify(work, Template.INVITATION, user)
+                record(work, user_id, Action.INVITED)
 
         self._run(context, unit, for_update=True)
 
