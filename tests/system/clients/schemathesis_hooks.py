@@ -11,6 +11,7 @@ import schemathesis
 from schemathesis.specs.openapi import checks
 
 MOST_FILTERS = 20
+MOST_IDENTIFIERS = 1000
 LONGEST_NAME = 250
 COMBINED = re.compile(r"filter\[(?:or|not)\]")
 NAME = re.compile(r"filter\[(?:\w+\.)?(?:name|description)\](?:\[(eq|ne|in)\])?")
@@ -25,6 +26,7 @@ def before_call(context, case, kwargs):
     for name in [name for name in query if re.fullmatch(r"fields\[\w+\]", name)]:
         if re.fullmatch(r"[\w,]*", str(query[name])):
             del query[name]
+    _make_long_lists_distinct(case.body)
     if not (case.meta and case.meta.generation.mode.is_positive):
         return
     if "include" in query:
@@ -37,6 +39,25 @@ def before_call(context, case, kwargs):
         _use_known_lids(case.body["atomic:operations"])
     if key := (case.headers or {}).get("Idempotency-Key"):
         case.headers["Idempotency-Key"] = _unused(key)
+
+
+def _make_long_lists_distinct(body):
+    """Gives each identifier of a list with too many of them another id.
+
+    Duplicates count once, but a schema cannot limit the number of different items.
+    """
+    operations = _member(body, "atomic:operations")
+    for owner in [body, *(operations if isinstance(operations, list) else ())]:
+        data = _member(owner, "data")
+        relationships = _member(data, "relationships")
+        linkages = [*relationships.values()] if isinstance(relationships, dict) else []
+        for linkage in (owner, *linkages):
+            identifiers = _member(linkage, "data")
+            if isinstance(identifiers, list) and len(identifiers) > MOST_IDENTIFIERS:
+                linkage["data"] = [
+                    {**each, "id": str(position)} if isinstance(each, dict) else each
+                    for position, each in enumerate(identifiers, 1)
+                ]
 
 
 def _is_list(operation):
