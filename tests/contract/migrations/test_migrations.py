@@ -8,6 +8,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -250,26 +251,36 @@ def test_a_failed_migration_changes_nothing(new_engine, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mariadb", pytest.param("postgresql_18", marks=pytest.mark.long)])
-@pytest.mark.parametrize("way", ["up", "down"])
-def test_an_interrupted_migration_can_run_again(new_engine, way: str, kind: str) -> None:
-    """If each statement is committed by itself, the repeated revision must accept its effects."""
-    expected = new_engine(kind)
-    schema.upgrade(expected)
-    engine = new_engine(kind)
-    if way == "down":
-        schema.upgrade(engine)
-    for done in count():
-        if not interrupted(engine, done, way):
-            break
-        if way == "up":
-            schema.upgrade(engine)
-            assert catalog(engine) == catalog(expected)
-            schema.downgrade(engine, "base")
-        else:
-            schema.downgrade(engine, "base")
-            assert tables(engine) == []
-            schema.upgrade(engine)
-    assert done > 1
+def test_an_interrupted_migration_can_run_again(new_engine, kind: str) -> None:
+    """If each statement is committed by itself, the repeated revision must accept its effects.
+
+    Each revision is interrupted after each of its statements, on the way up and down.
+    """
+    engine, below = new_engine(kind), None
+    for revision in revisions():
+        before = tables(engine)
+        schema.upgrade(engine, revision)
+        expected = tables(engine)
+        up = partial(schema.upgrade, engine, revision)
+        down = partial(schema.downgrade, engine, below or "base")
+        down()
+        for done in count():
+            was_interrupted = interrupted(engine, done, up)
+            up()
+            assert tables(engine) == expected
+            if not was_interrupted:
+                break
+            down()
+        assert done > 1
+        for done in count():
+            was_interrupted = interrupted(engine, done, down)
+            down()
+            assert tables(engine) == before
+            up()
+            if not was_interrupted:
+                break
+        assert done > 1
+        below = revision
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
@@ -289,8 +300,8 @@ def test_builds_an_index_again_after_an_interruption(new_engine, kind: str) -> N
         assert connection.execute(text("SELECT bool_and(indisvalid) FROM pg_index")).scalar_one()
 
 
-def interrupted(engine: Engine, done: int, way: str, to: str = "head") -> bool:
-    """Interrupts the migration after `count` changing statements. Returns True if it did."""
+def interrupted(engine: Engine, done: int, migrate: Callable[[], None]) -> bool:
+    """Interrupts the migration after `done` changing statements. Returns True if it did."""
     changes = 0
 
     def cut_off(_: Connection, __: object, statement: str, *___: object) -> None:
@@ -301,7 +312,7 @@ def interrupted(engine: Engine, done: int, way: str, to: str = "head") -> bool:
 
     event.listen(engine, "before_cursor_execute", cut_off)
     try:
-        schema.upgrade(engine, to) if way == "up" else schema.downgrade(engine, "base")
+        migrate()
     except InterruptedError:
         return True
     finally:
@@ -414,7 +425,7 @@ def test_completes_a_revision_that_had_committed_its_tables(new_engine) -> None:
     schema.upgrade(expected, "0007")
     for done in count():
         schema.upgrade(engine, "0006")
-        was_interrupted = interrupted(engine, done, "up", "0007")
+        was_interrupted = interrupted(engine, done, partial(schema.upgrade, engine, "0007"))
         engine.dispose()  # like the end of the process
         schema.upgrade(engine, "0007")
         assert catalog(engine) == catalog(expected)
