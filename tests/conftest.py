@@ -30,6 +30,12 @@ import pymysql
 import pytest
 from findings import FINDINGS, Findings
 from forked_roster import forked_roster
+from hypothesis import settings
+
+# A slow machine is not a fault in the code, so examples have no deadline.
+settings.register_profile("short", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.load_profile("short")
 
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 _SETTINGS = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100", "jit": "off"}

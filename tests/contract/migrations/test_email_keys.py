@@ -236,7 +236,7 @@ def test_reports_that_an_upgrade_is_needed(engine: Engine) -> None:
         commands(engine).create(NewUser(email="bob@example.org", name="Bob"), ANONYMOUS)
 
 
-MANY = 2_000
+MANY = 1_000
 
 
 def test_the_previous_release_can_write_while_keys_are_updated(engine: Engine) -> None:
@@ -249,7 +249,7 @@ def test_the_previous_release_can_write_while_keys_are_updated(engine: Engine) -
 
     def write() -> int:
         """Adds users, some of them with the mailbox of another user, and changes others."""
-        for number in range(1_000):
+        for number in range(800):
             if stop.is_set():
                 break
             same = number % 3 == 0 and number < 300

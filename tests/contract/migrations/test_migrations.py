@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ from time import monotonic
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from database_processes import in_processes, upgrade
 from sqlalchemy import Connection, Engine, event, inspect, text
 
 from adapters.sql import schema
@@ -388,17 +389,7 @@ def test_a_waiting_migration_has_no_long_transaction(new_engine, kind: str) -> N
 
 @every_kind
 def test_concurrent_processes_can_migrate(new_engine, kind: str) -> None:
-    url = new_engine(kind).url.render_as_string(hide_password=False)
-    command = [sys.executable, "-W", "error", "-c", _UPGRADE, url]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with ExitStack() as running:
-        upgrading = []
-        for _ in range(4):
-            process = running.enter_context(subprocess.Popen(command, cwd=ROOT, text=True, **pipes))
-            running.callback(process.kill)
-            upgrading.append(process)
-        outputs = [process.communicate(timeout=60) for process in upgrading]
-    assert outputs == [(f"{schema.REVISION}\n", "")] * 4
+    assert in_processes(upgrade, new_engine(kind), [()] * 4) == [schema.REVISION] * 4
 
 
 def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite_url: str) -> None:
