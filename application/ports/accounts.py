@@ -300,7 +300,7 @@ class RandomTokens(Protocol):
         """Returns rlt_ and 256 random bits in base64url."""
 
     def message_id(self) -> str:
-        """Returns the Message-ID of an email, without angle brackets."""
+        """Returns the unique id of an email message, without angle brackets."""
 
 
 class MailFailed(Exception):
