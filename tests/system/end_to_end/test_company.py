@@ -53,7 +53,7 @@ class Scale:
 
 SCALES = [
     pytest.param(Scale(2_000, 50, changes=25, part=20), id="2000"),
-    pytest.param(Scale(20_000, 500, changes=250, part=1), id="20000", marks=pytest.mark.long),
+    pytest.param(Scale(20_000, 500, changes=250, part=10), id="20000", marks=pytest.mark.long),
 ]
 Run = Callable[..., str]
 
