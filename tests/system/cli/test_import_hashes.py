@@ -96,8 +96,6 @@ def test_a_hash_in_an_unreadable_record_is_not_shown(
     files = {
         "cells.csv": f"{header}ann@example.org,{BCRYPT}\n",
         "bytes.csv": header.encode() + b"ann@example.org,\xff," + BCRYPT.encode() + b"\n",
-            "utf-8", "surrogateescape"
-        ),
         "users.jsonl": f'{{"email": "ann@example.org", "password_hash": "{BCRYPT}"\n',
     }
     for name, text in files.items():
