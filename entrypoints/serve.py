@@ -94,7 +94,7 @@ def _check_accounts(settings: Settings, address: str) -> None:
         raise BadSetting(
             "ROSTER_MAIL_FOLDER",
             f"must be set to listen on {address} without ROSTER_SMTP_URL: emails are otherwise "
-            "written to a folder that nobody may expect",
+            "written to the folder roster-mail",
         )
     open_signing_keys(settings)
     make_mailer(settings, None)

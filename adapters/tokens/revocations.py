@@ -48,7 +48,7 @@ class Revocations:
         now: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._reader = reader
-        self._kept = LONGEST_TTL + timedelta(seconds=leeway + _GAP_SECONDS)
+        self._retention = LONGEST_TTL + timedelta(seconds=leeway + _GAP_SECONDS)
         self._clock = clock
         self._now = now
         self._lock = Lock()
@@ -135,6 +135,6 @@ class Revocations:
 
     def _clean_up(self) -> None:
         """Removes the revocations of tokens that have expired."""
-        until = milliseconds(self._now() - self._kept)
+        until = milliseconds(self._now() - self._retention)
         self._sessions = {each: time for each, time in self._sessions.items() if time > until}
         self._users = {each: time for each, time in self._users.items() if time > until}

@@ -45,7 +45,10 @@ def _expand(scopes: tuple[str, ...], types: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Signup:
-    """Who may sign up: nobody, everyone, or addresses of some domains, in lower case."""
+    """Permission to sign up: for no one, for everyone, or for addresses of some domains.
+
+    The domains are in lower case.
+    """
 
     enabled: bool = False
     domains: frozenset[str] = frozenset()

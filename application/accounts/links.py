@@ -85,7 +85,7 @@ class LinkRequests:
         self._run(context, unit)
 
     def require_signup(self) -> None:
-        """Raises SignupClosed if nobody may sign up."""
+        """Raises SignupClosed if the service does not accept sign-ups."""
         if not self._config.signup.enabled:
             raise SignupClosed
 
@@ -241,7 +241,7 @@ def _live(work: UnitOfWork, token_digest: bytes) -> EmailedLink:
 
 
 def _existing_owner(work: UnitOfWork, link: EmailedLink) -> User | None:
-    """Returns the user of the link. Raises LinkInvalid if the user does not exist any more."""
+    """Returns the user of the link. Raises LinkInvalid if the user no longer exists."""
     if link.user_id is None:
         return None
     user = find(work, link.user_id)

@@ -46,7 +46,7 @@ def _sessions() -> "Resource":
 def admin(email: str, name: str | None, from_stdin: bool, generate: bool, as_json: bool) -> None:
     """Create an administrator with a password, or turn the user with EMAIL into one.
 
-    The user is active and has the role admin. The password is asked for twice on the terminal,
+    The user is active and has the role admin. The command prompts for the password twice,
     unless --stdin or --generate is set. Setting it ends all sessions of the user.
 
     \b
@@ -71,7 +71,7 @@ def admin(email: str, name: str | None, from_stdin: bool, generate: bool, as_jso
 def set_password(which: str, from_stdin: bool, generate: bool, as_json: bool) -> None:
     """Set the password of a user.
 
-    The password is asked for twice on the terminal, unless --stdin or --generate is set. Setting it
+    The command prompts for the password twice, unless --stdin or --generate is set. Setting it
     ends all sessions of the user, invalidates their links, and ends a lockout.
 
     \b

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Characters that are easy to tell apart."""
+"""Characters that are easy to distinguish."""
 _GROUP: Final = 6
 _LEAST_GROUPS: Final = 4
 _LONGEST_LINE: Final = 4096
