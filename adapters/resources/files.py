@@ -420,8 +420,10 @@ class JsonRecords(Records):
         self._names = names
         self._ignore_unknown = options.ignore_unknown
         self._settable = resource.settable.keys()
-        self._secrets = _secrets(resource)
-        self._not_repeated = {*ERROR_COLUMNS, *self._secrets}
+        secrets = _secrets(resource)
+        self._not_repeated = {*ERROR_COLUMNS, *secrets}
+        mapped = (header for header, name in names.mapped.items() if name in secrets)
+        self._secret_names = [*map(_normalize, secrets), *mapped]
         ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - resource.settable.keys()
         self._ignored = ignored - names.mapped.keys()
         self._exact_names = frozenset(resource.settable) - names.mapped.keys()
@@ -437,7 +439,7 @@ class JsonRecords(Records):
     def __iter__(self) -> Iterator[Record]:
         for row in self._rows:
             if row.content is None:
-                source = {} if self._secrets else {"text": row.text}
+                source = {} if self._may_have_secret(row.text) else {"text": row.text}
                 yield Record(row.line, {}, source, row.problem, row.item)
                 continue
             ignored, problem = self._ignored, None
@@ -453,6 +455,11 @@ class JsonRecords(Records):
                     with suppress(ValidationError):
                         attributes[name] = kind.deserialize(attributes[name])
             yield Record(row.line, attributes, row.content, problem, row.item)
+
+    def _may_have_secret(self, text: str) -> bool:
+        """Returns True if a text that is not JSON contains the name of a secret member."""
+        folded = text.casefold()
+        return any(name in folded for name in self._secret_names)
 
     def _rename_members(self, members: Mapping[str, Any]) -> tuple[dict[str, Any], Problem | None]:
         """Returns the members under the names of their attributes, or a problem.
