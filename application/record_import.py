@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from application import access
 from application.access import Policy, ScopePolicy
@@ -37,6 +37,7 @@ BATCH: Final = 1000
 MAX_SECONDS: Final = 24 * 3600.0
 """The number of seconds that an import may take."""
 _NO_RELATIONSHIPS: Final = Relationships()
+_NO_VALUES: Final[Mapping[int, Any]] = {}
 
 
 class Record(NamedTuple):
@@ -45,7 +46,7 @@ class Record(NamedTuple):
     `line` is the number of the line on which the record begins, from 1. `item` is the position of
     the record in an array, from 1, or 0 if there is no array. All items can be on one line.
     `source` is the original record; only the reader of the stream interprets it. `problem` is the
-    reason why the record cannot be read, if any.
+    reason why the record cannot be read, if any. `extra` is the value of the ExtraColumn.
     """
 
     line: int
@@ -53,6 +54,24 @@ class Record(NamedTuple):
     source: object = None
     problem: Problem | None = None
     item: int = 0
+    extra: Any = None
+
+
+class ExtraColumn(Protocol):
+    """A column or member that is not an attribute, such as a secret that is stored elsewhere.
+
+    Its values never appear in exports, in the audit log or in rejected records.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of the column or member."""
+
+    def parse(self, value: object) -> Any:
+        """Returns the value to store, or None for no value. Raises Invalid."""
+
+    def store(self, work: UnitOfWork, values: Mapping[int, Any]) -> None:
+        """Stores values by the ids of their entities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +182,11 @@ class Import(Generic[N, E]):
         begin: Begin,
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
         relationships: Relationships = _NO_RELATIONSHIPS,
+        extra: ExtraColumn | None = None,
     ) -> None:
+        if extra is not None and not entity_type.unique:
+            raise ValueError(f"{extra.name} requires a unique key, which finds its entities.")
+        self._extra = extra
         self._type = entity_type
         self._begin = begin
         self._policy = policy
@@ -188,7 +211,9 @@ class Import(Generic[N, E]):
         summary = ImportSummary()
         with suppress(_DryRun), self._begin(context, for_update=updating) as work:
             restart_deadline(MAX_SECONDS)
-            batches = _Batches(self._type, work, self._to_one, update_only=options.update_only)
+            batches = _Batches(
+                self._type, work, self._to_one, self._extra, update_only=options.update_only
+            )
             import_batch = batches.update if updating else batches.add
             source = iter(records)
             while batch := list(islice(source, BATCH)):
@@ -243,10 +268,13 @@ class _Batches(Generic[N, E]):
         entity_type: EntityType[N, E],
         work: UnitOfWork,
         to_one: Iterable[ToOne],
+        extra: ExtraColumn | None,
         *,
         update_only: bool,
     ) -> None:
         self._type = entity_type
+        self._work = work
+        self._extra = extra
         self._update_only = update_only
         self._references = [
             (each, References(work.repository(each.target), each.target, by_id=True))
@@ -258,6 +286,8 @@ class _Batches(Generic[N, E]):
     def add(self, batch: Sequence[Record]) -> _BatchResult:
         """Creates an entity for each record."""
         result = _BatchResult()
+        if self._has_extra(batch):
+            batch = self._with_extra(result, batch, self._type.new.of)
         if self._references:
             batch = self._with_references(result, batch, self._type.new.of)
         valid = _valid(result, batch, self._type.new.of)
@@ -265,6 +295,11 @@ class _Batches(Generic[N, E]):
         for position, unique in taken.items():
             result.reject(valid[position][0], _conflict(unique))
         result.created = len(valid) - len(taken)
+        self._store_extra(
+            [(record, new) for position, (record, new) in enumerate(valid) if position not in taken]
+            if taken
+            else valid
+        )
         return result
 
     def update(self, batch: Sequence[Record]) -> _BatchResult:
@@ -275,25 +310,78 @@ class _Batches(Generic[N, E]):
         """
         result = _BatchResult()
         unique = self._type.unique[0]
+        if self._has_extra(batch):
+            batch = self._with_extra(result, batch, self._changes)
         if self._references:
             batch = self._with_references(result, batch, self._changes)
         for part in _without_repeated_keys(unique, _valid(result, batch, self._changes)):
             values = [changes.attributes[unique.attribute] for _, changes in part]
             existing = self._entities.find_by_keys(unique, values)
             new = []
+            extra: dict[int, Any] = {}
             for record, changes in part:
                 key = unique.key_of(changes.attributes[unique.attribute])
                 if entity := existing.get(key):
                     self._change(entity, changes, result)
+                    if record.extra is not None:
+                        extra[entity.id] = record.extra
                 elif self._update_only:
                     result.reject(record, self._not_found())
                 else:
                     new.append(record._replace(attributes=changes.attributes))
-            created = [each for _, each in _valid(result, new, self._new)]
+            valid = _valid(result, new, self._new)
+            created = [each for _, each in valid]
             if self._entities.add_many(created, at=self._now):
                 raise ConcurrentUpdate  # another unit added an entity after find_by_keys
             result.created += len(created)
+            self._store_extra(valid, extra)
         return result
+
+    def _has_extra(self, batch: Sequence[Record]) -> bool:
+        extra = self._extra
+        return extra is not None and any(extra.name in each.attributes for each in batch)
+
+    def _with_extra(
+        self, result: _BatchResult, batch: Sequence[Record], parse: Callable[[Any], object]
+    ) -> list[Record]:
+        """Returns the records with the parsed value of the extra column apart from the attributes.
+
+        Rejects the records whose value is invalid, with all their errors.
+        """
+        assert self._extra is not None
+        name, records = self._extra.name, []
+        for record in batch:
+            attributes = dict(record.attributes)
+            value = attributes.pop(name, None)
+            record = record._replace(attributes=attributes)
+            try:
+                records.append(record._replace(extra=self._extra.parse(value)))
+            except Invalid as error:
+                others = _BatchResult()
+                _valid(others, [record], parse)
+                errors = [each for rejected in others.rejected for each in rejected.errors]
+                errors += map(_error, error.violations)
+                result.reject(record, *errors[:MAX_ERRORS])
+        return records
+
+    def _store_extra(
+        self, created: Sequence[tuple[Record, N]], existing: Mapping[int, Any] = _NO_VALUES
+    ) -> None:
+        """Stores the values of the extra column of new entities and of existing ones."""
+        if self._extra is None:
+            return
+        values = dict(existing)
+        unique = self._type.unique[0]
+        by_key = {
+            unique.key_of(getattr(new, unique.attribute)): record.extra
+            for record, new in created
+            if record.extra is not None
+        }
+        if by_key:
+            ids = self._entities.ids_by_keys(unique, by_key)
+            values |= {ids[key]: value for key, value in by_key.items()}
+        if values:
+            self._extra.store(self._work, values)
 
     def _with_references(
         self, result: _BatchResult, batch: Sequence[Record], parse: Callable[[Any], object]
@@ -378,12 +466,13 @@ def _valid(
         try:
             valid.append((record, parse(record.attributes)))
         except Invalid as error:
-            errors = (
-                RecordError(each.attribute, each.problem.code, each.problem.detail)
-                for each in error.violations[:MAX_ERRORS]
-            )
-            result.reject(record, *errors)
+            result.reject(record, *map(_error, error.violations[:MAX_ERRORS]))
     return valid
+
+
+def _error(violation: Violation) -> RecordError:
+    problem = violation.problem
+    return RecordError(violation.attribute, problem.code, problem.detail)
 
 
 def _bad_reference(reference: ToOne, value: object) -> RecordError:

@@ -166,7 +166,7 @@ def make_services(
             partial(BulkCommands, resource.type, policy=policy, relationships=relationships),
             Queries(resource.type, reader, policy, relationships),
             History(resource.type, events, reader.get, policy),
-            Import(resource.type, begin, policy, relationships),
+            Import(resource.type, begin, policy, relationships, resource.extra),
             exporters[number] if exporters else None,
         )
     return services

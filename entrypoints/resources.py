@@ -12,10 +12,12 @@ from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
 from adapters.sql.repository import EntityTable
 from adapters.sql.tables import LinkTable, Tables
 from adapters.sql.users import USERS_TABLE
+from application.accounts.imported_hashes import ImportedHashes
 from application.accounts.reactions import AccountReaction
 from application.entities import AnyType
 from application.groups import GROUP_TYPE, OWNER
 from application.reactions import Reaction, Reactions
+from application.record_import import ExtraColumn
 from application.relationships import Relationships, ToOne
 from application.users import USER_TYPE
 
@@ -27,6 +29,7 @@ class RegisteredResource:
     `options` are the command-line options of boolean attributes, by the attributes' names. `links`
     are the tables of the associations that its type governs, and `references` are the to-one
     relationships of its type. `reaction` is called when one of its entities is saved or removed.
+    `extra` is the column of imports that is not an attribute.
     """
 
     type: AnyType
@@ -36,6 +39,7 @@ class RegisteredResource:
     links: tuple[LinkTable, ...] = ()
     references: tuple[ToOne, ...] = ()
     reaction: Reaction | None = None
+    extra: ExtraColumn | None = None
 
 
 def make_reactions(resources: Iterable[RegisteredResource]) -> Reactions:
@@ -68,6 +72,13 @@ def make_tables(resources: Iterable[RegisteredResource]) -> Tables:
     )
 
 
+def _check_hash(password_hash: str) -> None:
+    """Raises UnsupportedHash. Imports the libraries only when there is a hash."""
+    from adapters.passwords.formats import parse
+
+    parse(password_hash)
+
+
 RESOURCES: Final = (
     RegisteredResource(
         USER_TYPE,
@@ -75,6 +86,7 @@ RESOURCES: Final = (
         USERS_TABLE,
         {"is_active": "--active/--inactive"},
         reaction=AccountReaction(),
+        extra=ImportedHashes(_check_hash),
     ),
     RegisteredResource(
         GROUP_TYPE, GROUPS, GROUPS_TABLE, links=(MEMBERSHIPS_TABLE,), references=(OWNER,)

@@ -29,6 +29,13 @@ def with_references(resource: Resource, catalog: Catalog) -> Resource:
     return replace(resource, declared={**resource.declared, **attributes})
 
 
+def with_secret(resource: Resource, name: str) -> Resource:
+    """Returns the declaration with a text that imports read, and that no output contains."""
+    return replace(
+        resource, declared={**resource.declared, name: Attribute(name, Text(load_only=True))}
+    )
+
+
 def of_pairs(association: Association, catalog: Catalog) -> Resource:
     """Returns the declaration of pairs, with the first unique attribute of each side.
 

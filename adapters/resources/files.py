@@ -136,6 +136,11 @@ class _Names:
         return self._known.get(_normalize(header), "")
 
 
+def _secrets(resource: Resource) -> frozenset[str]:
+    """Returns the attributes that files of rejected records must not contain."""
+    return frozenset(name for name, each in resource.settable.items() if each.secret)
+
+
 def _normalize(name: str) -> str:
     return strip_invisible(name).casefold()
 
@@ -181,6 +186,8 @@ class CsvRecords(Records):
         self._error_column_indexes = {
             index for index, name in enumerate(columns) if name in ERROR_COLUMNS
         }
+        secrets = _secrets(resource)
+        self._secret_indexes = {index for index, name in enumerate(columns) if name in secrets}
         self._unnamed_indexes = [
             index
             for index, name in enumerate(columns)
@@ -243,23 +250,26 @@ class CsvRecords(Records):
 
     def header(self) -> bytes:
         sep_line = self._encode(f"{self._sep_line}\n") if self._sep_line else b""
-        headers = [*ERROR_COLUMNS, *self._without_error_columns(self._header)]
+        headers = [*ERROR_COLUMNS, *self._repeated_cells(self._header)]
         return sep_line + self._encode_row(headers)
 
     def rejected_row(self, rejected: RejectedRecord) -> bytes:
         cells: Any = rejected.record.source
         if isinstance(cells, str):
             cells = csv.split_line(cells, self._reader.delimiter)
-        if len(cells) > 1 or not rejected.record.problem:
-            cells = self._without_error_columns(cells)
+        if self._secret_indexes and rejected.record.problem:
+            cells = ()  # a secret may be in any cell
+        elif len(cells) > 1 or not rejected.record.problem:
+            cells = self._repeated_cells(cells)
         errors = "; ".join(map(str, rejected.errors))
         return self._encode_row([str(rejected.record.line), errors, *cells])
 
     def _encode_row(self, cells: Sequence[str]) -> bytes:
         return b"".join(csv.write([cells], delimiter=self._reader.delimiter, encode=self._encode))
 
-    def _without_error_columns(self, cells: csv.Cells) -> csv.Cells:
-        skipped = self._error_column_indexes
+    def _repeated_cells(self, cells: csv.Cells) -> csv.Cells:
+        """Returns the cells without those of error columns and of secrets."""
+        skipped = self._error_column_indexes | self._secret_indexes
         return tuple(cell for index, cell in enumerate(cells) if index not in skipped)
 
 
@@ -410,6 +420,10 @@ class JsonRecords(Records):
         self._names = names
         self._ignore_unknown = options.ignore_unknown
         self._settable = resource.settable.keys()
+        secrets = _secrets(resource)
+        self._not_repeated = {*ERROR_COLUMNS, *secrets}
+        mapped = (header for header, name in names.mapped.items() if name in secrets)
+        self._secret_names = [*map(_normalize, secrets), *mapped]
         ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - resource.settable.keys()
         self._ignored = ignored - names.mapped.keys()
         self._exact_names = frozenset(resource.settable) - names.mapped.keys()
@@ -425,7 +439,8 @@ class JsonRecords(Records):
     def __iter__(self) -> Iterator[Record]:
         for row in self._rows:
             if row.content is None:
-                yield Record(row.line, {}, {"text": row.text}, row.problem, row.item)
+                source = {} if self._may_have_secret(row.text) else {"text": row.text}
+                yield Record(row.line, {}, source, row.problem, row.item)
                 continue
             ignored, problem = self._ignored, None
             attributes = {name: value for name, value in row.content.items() if name not in ignored}
@@ -440,6 +455,11 @@ class JsonRecords(Records):
                     with suppress(ValidationError):
                         attributes[name] = kind.deserialize(attributes[name])
             yield Record(row.line, attributes, row.content, problem, row.item)
+
+    def _may_have_secret(self, text: str) -> bool:
+        """Returns True if a text that is not JSON contains the name of a secret member."""
+        folded = text.casefold()
+        return any(name in folded for name in self._secret_names)
 
     def _rename_members(self, members: Mapping[str, Any]) -> tuple[dict[str, Any], Problem | None]:
         """Returns the members under the names of their attributes, or a problem.
@@ -470,7 +490,7 @@ class JsonRecords(Records):
         attributes = {
             name: value
             for name, value in source.items()
-            if self._names.attribute(name) not in ERROR_COLUMNS
+            if self._names.attribute(name) not in self._not_repeated
         }
         errors = [str(error) for error in rejected.errors]
         (line,) = jsonl.write([{"line": rejected.record.line, "errors": errors} | attributes])

@@ -252,10 +252,14 @@ def _bad_column(message: str) -> click.BadParameter:
 
 
 def file_declaration(resource: "RegisteredResource") -> "Resource":
-    """Returns the declaration of the resource in files, with its references as attributes."""
-    from adapters.resources.file_columns import with_references
+    """Returns the declaration of the resource in files.
 
-    return with_references(resource.declaration, catalog())
+    Its references are attributes. Its extra column is a secret attribute.
+    """
+    from adapters.resources.file_columns import with_references, with_secret
+
+    declaration = with_references(resource.declaration, catalog())
+    return with_secret(declaration, resource.extra.name) if resource.extra else declaration
 
 
 @contextmanager
