@@ -25,6 +25,7 @@ from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
 from adapters.sql.tables import Tables
 from adapters.sql.users import USERS_TABLE
+from application.accounts.reactions import AccountReaction
 from application.audit import EventReader
 from application.commands import Commands
 from application.entities import AnyType
@@ -43,6 +44,7 @@ from domain.users import NewUser, User
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ANONYMOUS = Context()
+REACTIONS = {USER_TYPE: AccountReaction()}
 
 
 class TickingClock:
@@ -85,7 +87,7 @@ class Directory:
 
     @classmethod
     def of_engine(cls, name: str, engine: Engine) -> "Directory":
-        store = SqlStore(engine, TickingClock(), [USERS_TABLE])
+        store = SqlStore(engine, TickingClock(), [USERS_TABLE], reactions=REACTIONS)
         return cls(
             name,
             store.begin,
@@ -98,7 +100,7 @@ class Directory:
 
 
 def _memory() -> Directory:
-    store = MemoryStore(TickingClock())
+    store = MemoryStore(TickingClock(), reactions=REACTIONS)
     return Directory(
         "memory",
         store.begin,

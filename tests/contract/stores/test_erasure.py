@@ -25,10 +25,26 @@ from application.audit import Event, History
 from application.commands import Commands
 from application.deadlines import deadline
 from application.idempotency import IdempotentRequest, run_idempotently
-from application.ports import IDEMPOTENCY_TTL, Context, ResponseErased, StoredResponse, UnitRunner
+from application.ports import (
+    IDEMPOTENCY_TTL,
+    Context,
+    ResponseErased,
+    StoredResponse,
+    UnitOfWork,
+    UnitRunner,
+)
 from application.search import Search
 from application.units import retrying
 from application.users import USER_TYPE
+from domain.accounts import (
+    Account,
+    EmailedLink,
+    Purpose,
+    RefreshToken,
+    Session,
+    Template,
+    WaitingEmail,
+)
 from domain.attributes import StaleVersion
 from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
@@ -50,6 +66,14 @@ REGISTRY = {
     "answer_subjects": "has digests, types and ids only",
     "secrets": "has the key of cursors only",
     "roster_version": "has a revision only",
+    "accounts": "a password hash",
+    "login_networks": "networks from which the person logged in",
+    "sessions": "addresses and user agents of the person's clients",
+    "refresh_tokens": "has digests, ids and times only",
+    "emailed_links": "addresses and the name at sign-up",
+    "outbox": "addresses and the name at sign-up",
+    "counters": "has digests and times only",
+    "revocations": "has ids and times only",
 }
 """How values of a person get into each table, or why they can't. `write_person` writes the former
 into all of them; extend it with each new table."""
@@ -113,7 +137,28 @@ def write_person(directory: Any) -> tuple[int, int]:
     for number, actor in enumerate((EMAIL.upper(), FORMER, NAME, SUBJECT)):
         role = UserChanges({"role": f"role{number}"})
         directory.commands.change(bystander.id, role, principal(actor))
+    with directory.begin(ANONYMOUS) as work:
+        write_account(work, person)
     return person, bystander.id
+
+
+def write_account(work: UnitOfWork, person: int) -> None:
+    """Writes the login data, a session, links and emails of the person."""
+    now, expiry = work.now, work.now + timedelta(days=1)
+    records = work.accounts
+    records.accounts.save(Account(person, NEEDLE, now, now, now))
+    records.accounts.remember_network(person, NEEDLE, at=now)
+    session = Session(f"session-{person:08}", person, now, now, expiry, NEEDLE, NEEDLE)
+    records.sessions.add(session)
+    records.sessions.add_token(RefreshToken(bytes(32), session.id, now))
+    for number, user_id in enumerate((person, None)):
+        purpose = Purpose.RECOVERY if user_id else Purpose.SIGNUP
+        name = None if user_id else NAME
+        link = EmailedLink(bytes([number]) * 32, purpose, user_id, EMAIL, name, now, expiry)
+        records.links.add(link)
+        template = Template(purpose.value)
+        email = WaitingEmail(0, template, user_id, EMAIL, name, f"{number}@roster", now)
+        records.outbox.add(email, at=now)
 
 
 def contents(directory: Any) -> dict[str, str]:
@@ -160,10 +205,19 @@ def test_every_table_is_registered(directory: Any) -> None:
         assert set(contents(directory)) == set(REGISTRY)
 
 
-TABLES = ["answers", "events", "users"]
+TABLES = [
+    "accounts",
+    "answers",
+    "emailed_links",
+    "events",
+    "login_networks",
+    "outbox",
+    "sessions",
+    "users",
+]
 PLACES = {
-    "memory": ["_answers", "_events", "_rows"],
-    "sqlite": ["answers", "events", "file", "users"],
+    "memory": ["_answers", "_events", "_rows", "account_tables"],
+    "sqlite": sorted([*TABLES, "file"]),
     **dict.fromkeys(("postgresql_18", "postgresql_15", "mariadb"), TABLES),
 }
 """The places with the values of a person before an erasure."""
@@ -184,7 +238,8 @@ def test_no_table_and_no_file_contains_an_erased_person(directory: Any, exists: 
     assert events[:1] == [("created", None, None)]
     assert events[1:] == [("changed", "key_set", None)] * 4
     about = history(directory, person)
-    assert [each.action for each in about] == ["created", "changed", "deleted", "erased"]
+    actions = ["created", "changed", "session_ended", "deleted", "erased"]
+    assert [each.action for each in about] == actions
     assert {each.request_id for each in about} == {None}
     for key in ("create", "read"):
         with pytest.raises(ResponseErased):

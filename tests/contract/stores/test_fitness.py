@@ -153,12 +153,12 @@ def owned(request: pytest.FixtureRequest) -> Iterator:
 
 
 def referring_to(table: str) -> list[str]:
-    """The tables with foreign keys to the table, those that no other refers to first."""
-    return [
-        each.name
-        for each in reversed(METADATA.sorted_tables)
-        if any(key.column.table.name == table for key in each.foreign_keys)
-    ]
+    """The tables that refer to the table, also through others. The last one is the closest."""
+    found = [table]
+    for each in METADATA.sorted_tables:  # a table follows those that it refers to
+        if any(key.column.table.name in found for key in each.foreign_keys):
+            found.append(each.name)
+    return found[:0:-1]
 
 
 @pytest.mark.parametrize("table", TABLES)
