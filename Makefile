@@ -8,7 +8,8 @@ BIN := .venv/bin
 # The first stamp exists if .venv has the packages for serving, the second one if it has all.
 SERVING_STAMP := .venv/.serving
 STAMP := .venv/.installed
-PYTEST_PARALLEL = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+# Without the cached bytecode of the tests, each process spends five seconds on rewriting assertions.
+PYTEST_PARALLEL = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
 NPM = PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm --prefix tests/system/clients
@@ -101,7 +102,7 @@ test-clients: install $(CLIENTS_STAMP) /usr/bin/chromium ## run third-party clie
 	$(BIN)/python -m pytest -m "clients and not long" tests/system/clients
 
 test-hostile: install ## attack the running server at length, and compare the stores with a dictionary
-	$(PYTEST_PARALLEL) -m "" tests/system/hostile tests/contract/model
+	$(PYTEST_PARALLEL) -m "" --hypothesis-profile=thorough tests/system/hostile tests/contract/model
 
 /usr/sbin/pgbouncer:
 	apt-get update -q
@@ -152,7 +153,7 @@ check: install ## check lint, types, import contracts, migration drift, prose an
 	$(BIN)/codespell $$(git ls-files)
 
 check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
-	$(PYTEST_PARALLEL) -m ""
+	$(PYTEST_PARALLEL) -m "" --hypothesis-profile=thorough
 
 coverage: install ## run the tests and print the coverage of lines and branches; TESTS=tests/unit/domain runs only some
 	$(BIN)/coverage erase

@@ -15,6 +15,8 @@ KEY_SET: Final = "key_set"
 """The kind of a principal whose token is signed with a key of an issuer's key set."""
 SESSION: Final = "session"
 """The kind of a principal whose token was issued for a session of a user."""
+ROSTER_KEY: Final = "roster_key"
+"""The kind of a principal whose token is signed with a key of Roster, and has no session."""
 COMMAND_LINE: Final = "command_line"
 """The kind of a principal at the command line, which has no token."""
 

@@ -15,7 +15,7 @@ from application.search import Page, Search
 
 
 class Reaction(Protocol):
-    """What else a unit of work does when it changes an entity of a type.
+    """Additional work of a unit of work that changes an entity of a type.
 
     It must not change other entities of the same type through their repository, because each of
     these changes would call it again.

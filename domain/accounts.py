@@ -47,7 +47,7 @@ class RefreshToken(NamedTuple):
 
 
 class Purpose(StrEnum):
-    """What a link is for."""
+    """The purpose of a link."""
 
     SIGNUP = "signup"
     INVITATION = "invitation"

@@ -5,7 +5,7 @@ from functools import partial
 
 from adapters.tokens.key_sets import KeySet, UnreachableKeySet, fetch, read_file
 from adapters.tokens.keys import KeySource, Secret, UnusableKeySet, read_keys
-from adapters.tokens.tokens import TokenVerifier
+from adapters.tokens.tokens import OwnTokens, TokenVerifier
 from entrypoints.setting_types import ANY
 from entrypoints.settings import BadSetting, Settings
 
@@ -20,8 +20,10 @@ def check_keys(settings: Settings) -> None:
         raise BadSetting("ROSTER_JWT_JWKS", f"{error}") from error
 
 
-def make_tokens(settings: Settings) -> TokenVerifier | None:
+def make_tokens(settings: Settings, own: OwnTokens | None = None) -> TokenVerifier | None:
     """Creates the verifier of tokens; None if the service has no access control.
+
+    `own` are the tokens that Roster issues, if accounts are enabled.
 
     A key set that cannot be read now is read again when a token needs it. Otherwise a worker that
     is replaced while the issuer is down would end the service. Raises BadSetting if no key is
@@ -39,6 +41,7 @@ def make_tokens(settings: Settings) -> TokenVerifier | None:
         issuers=_accepted(settings.jwt_issuer),
         audiences=_accepted(settings.jwt_audience),
         leeway=settings.jwt_leeway,
+        own=own,
     )
 
 

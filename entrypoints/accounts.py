@@ -3,15 +3,24 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from adapters.tokens.random_tokens import SecureTokens
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from adapters.accounts.blueprint import AccountUseCases
+from adapters.mail.folder import BadFolder, FolderMailer
+from adapters.mail.links import account_links, application_links
+from adapters.mail.message import Composer, parse_sender
+from adapters.mail.smtp import SmtpMailer, parse_smtp_url
+from adapters.mail.templates import BadTemplate, MailTemplates
 from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
 from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher
+from adapters.tokens.random_tokens import SecureTokens
+from adapters.tokens.revocations import Revocations
+from adapters.tokens.signing_keys import SigningKeys
+from adapters.tokens.tokens import OwnTokens
 from application.accounts.config import AccountConfig, RoleScopes
+from application.accounts.delivery import Delivery
 from application.accounts.guessing import GuessingLimits
 from application.accounts.links import Confirmation, LinkRequests
 from application.accounts.login import Login
@@ -19,11 +28,12 @@ from application.accounts.overview import AccountOverview
 from application.accounts.passwords import NewPasswords, PasswordCommands
 from application.accounts.sessions import SessionCommands, SessionQueries, SessionTokens
 from application.commands import Commands
-from application.ports import AccountReader, Clock, Reader, TokenIssuer, UnitRunner
+from application.ports import AccountReader, Clock, Mailer, Reader, UnitRunner
 from application.queries import Queries
 from application.relationships import Relationships
 from application.users import USER_TYPE
 from entrypoints.settings import BadSetting, Settings
+from entrypoints.signing_keys import make_issuer, own_audience, own_issuer
 
 if TYPE_CHECKING:
     from adapters.jsonapi.resource import Resource
@@ -32,12 +42,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccountServices:
-    """The use cases of accounts, their configuration, and the declaration of users."""
+    """The use cases of accounts, and what the adapters need in addition.
+
+    `users` is the declaration of users, and `role_scopes` has all scopes that users can have.
+    """
 
     use_cases: AccountUseCases
     config: AccountConfig
     users: "Resource"
     reader: AccountReader
+    keys: SigningKeys
+    own_tokens: OwnTokens
 
 
 def make_config(settings: Settings, types: Sequence[str]) -> AccountConfig:
@@ -60,20 +75,10 @@ def make_config(settings: Settings, types: Sequence[str]) -> AccountConfig:
 def make_hasher(settings: Settings) -> Argon2Hasher:
     """Make the hasher of this worker."""
     costs = settings.argon2
-    concurrent = settings.hashes or _default_hashes()
+    concurrent = settings.hashes or max(1, (os.cpu_count() or 1) // 2)
     return Argon2Hasher(
         memory=costs.memory, passes=costs.passes, lanes=costs.lanes, queue=HashQueue(concurrent)
     )
-
-
-WORKERS = "ROSTER_WORKER_COUNT"
-"""The variable in which `roster serve` tells its workers how many there are."""
-
-
-def _default_hashes() -> int:
-    """Half of the processors, divided among all workers; at least 1."""
-    workers = int(os.environ.get(WORKERS, "1"))
-    return max(1, (os.cpu_count() or 1) // 2 // workers)
 
 
 def make_estimator(settings: Settings) -> ZxcvbnEstimator:
@@ -96,10 +101,11 @@ def make_account_services(
     run: UnitRunner,
     reader: AccountReader,
     relationships: Relationships,
-    issuer: TokenIssuer,
+    keys: SigningKeys,
     clock: Clock,
 ) -> AccountServices:
     """Make the use cases of accounts. `readers` are those of the resources, in their order."""
+    issuer = make_issuer(settings, keys)
     config = make_config(settings, [each.type.name for each in resources])
     (position,) = [n for n, each in enumerate(resources) if each.type is USER_TYPE]
     user_reader = readers[position]
@@ -124,4 +130,48 @@ def make_account_services(
         config,
         resources[position].declaration,
         reader,
+        keys,
+        OwnTokens(
+            keys,
+            own_issuer(settings),
+            own_audience(settings),
+            Revocations(reader, leeway=settings.jwt_leeway),
+        ),
     )
+
+
+def make_mailer(settings: Settings, address: str | None) -> Mailer:
+    """Make the mailer. `address` is the URL that the service listens on, if it is known.
+
+    Raises BadSetting if the templates or the folder of emails cannot be used.
+    """
+    try:
+        templates = MailTemplates(
+            Path(settings.mail_templates) if settings.mail_templates else None
+        )
+    except BadTemplate as error:
+        raise BadSetting("ROSTER_MAIL_TEMPLATES", str(error)) from None
+    links = (
+        application_links(settings.link_url)
+        if settings.link_url
+        else account_links(settings.public_url or address or "http://127.0.0.1:5000")
+    )
+    sender = parse_sender(settings.mail_from or _DEFAULT_SENDER)
+    composer = Composer(templates, links, sender)
+    if settings.smtp_url:
+        return SmtpMailer(composer, parse_smtp_url(settings.smtp_url))
+    try:
+        return FolderMailer(composer, Path(settings.mail_folder))
+    except BadFolder as error:
+        raise BadSetting("ROSTER_MAIL_FOLDER", str(error)) from None
+
+
+_DEFAULT_SENDER: Final = "Roster <roster@localhost.localdomain>"
+
+
+def make_delivery(
+    settings: Settings, services: AccountServices, run: UnitRunner, address: str | None
+) -> Delivery:
+    """Make the delivery of emails."""
+    mailer = make_mailer(settings, address)
+    return Delivery(run, mailer, SecureTokens(), services.config.link_ttl)

@@ -35,6 +35,7 @@ from application.keys import Keys
 from application.link_export import LinkExport
 from application.link_import import LinkImport
 from application.ports import (
+    AccountReader,
     Begin,
     Clock,
     LinkReader,
@@ -62,6 +63,8 @@ from entrypoints.settings import Settings
 if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import Engine
+
+    from entrypoints.accounts import AccountServices
 
 
 def utc_now() -> datetime:
@@ -211,12 +214,48 @@ def make_app(
     store: MemoryStore | SqlStore,
     pool: DeadlinePool | None,
     log_key: bytes,
+    accounts: "AccountServices | None",
 ) -> "Flask":
     """Make the web application. It is imported here, because the command line does not need it."""
     from entrypoints.web import make_app
 
     return make_app(
-        settings, run, services.values(), relationships, cursors, store.ready, pool, log_key
+        settings,
+        run,
+        services.values(),
+        relationships,
+        cursors,
+        store.ready,
+        pool,
+        log_key,
+        accounts,
+    )
+
+
+def make_accounts(
+    settings: Settings,
+    resources: Resources,
+    readers: Sequence[Reader[Any]],
+    run: UnitRunner,
+    reader: AccountReader,
+    relationships: RelationshipServices,
+    clock: Clock,
+) -> "AccountServices | None":
+    """Make the use cases of accounts, if they are enabled. Raises BadSetting."""
+    if not settings.accounts:
+        return None
+    from entrypoints.accounts import make_account_services
+    from entrypoints.signing_keys import open_signing_keys
+
+    return make_account_services(
+        settings,
+        resources,
+        readers,
+        run,
+        reader,
+        relationships.relationships,
+        open_signing_keys(settings),
+        clock,
     )
 
 
@@ -305,6 +344,16 @@ class Container(containers.DeclarativeContainer):
         settings.provided.store, memory=providers.Object(None), sql=engine.provided.pool
     )
     log_key = providers.Singleton(make_log_key, settings, keys)
+    accounts = providers.Singleton(
+        make_accounts,
+        settings,
+        resources,
+        readers,
+        run,
+        account_reader,
+        relationship_services,
+        clock,
+    )
     app = providers.Singleton(
         make_app,
         settings,
@@ -315,4 +364,5 @@ class Container(containers.DeclarativeContainer):
         store,
         pool,
         log_key,
+        accounts,
     )

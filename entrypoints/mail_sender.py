@@ -47,27 +47,27 @@ class MailSender:
     def _run(self, seconds_between: float) -> None:
         while not self._stopped:
             with self._claiming:
-                claimed = self._wait_for_email(seconds_between)
-            if claimed is not None:
-                self._send(claimed)
+                leased = self._wait_for_email(seconds_between)
+            if leased is not None:
+                self._send(leased)
 
     def _wait_for_email(self, seconds_between: float) -> ClaimedEmail | None:
         while not self._stopped:
             self._woken.clear()
             try:
-                claimed = self._delivery.claim()
+                leased = self._delivery.claim()
             except Exception as error:  # noqa: BLE001 (the next attempt may succeed)
                 self._log_entries.add(error)
-                claimed = None
-            if claimed is not None:
-                return claimed
+                leased = None
+            if leased is not None:
+                return leased
             if not self._stopped:
                 self._woken.wait(seconds_between)
         return None
 
-    def _send(self, claimed: ClaimedEmail) -> None:
+    def _send(self, leased: ClaimedEmail) -> None:
         try:
-            self._delivery.send(claimed)
+            self._delivery.send(leased)
         except Exception as error:  # noqa: BLE001 (the email is sent again)
             self._log_entries.add(error)
         else:

@@ -6,7 +6,9 @@ import resource
 import socket
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
+from ipaddress import ip_address
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,7 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     check_open_service(settings, address)
     _check_access(settings)
     _check_files(settings)
+    _check_accounts(settings, address)
     port = _free_port(address, port)
     shared = _prepare_database(settings)
     logs.configure(settings.log_format)
@@ -78,6 +81,24 @@ def _check_access(settings: Settings) -> None:
         from entrypoints.access import check_keys
 
         check_keys(settings)
+
+
+def _check_accounts(settings: Settings, address: str) -> None:
+    """Raises BadSetting if a file of accounts cannot be used, or emails would not be sent."""
+    if not settings.accounts:
+        return
+    from entrypoints.accounts import make_estimator, make_mailer
+    from entrypoints.signing_keys import open_signing_keys
+
+    if settings.has_default_mail_folder and not ip_address(address).is_loopback:
+        raise BadSetting(
+            "ROSTER_MAIL_FOLDER",
+            f"must be set to listen on {address} without ROSTER_SMTP_URL: emails are otherwise "
+            "written to the folder roster-mail",
+        )
+    open_signing_keys(settings)
+    make_mailer(settings, None)
+    make_estimator(settings)
 
 
 def _check_files(settings: Settings) -> None:
@@ -211,13 +232,19 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
     )
     server.on_startup(partial(_announce, address, port))
     reset_sigterm_after_fork()
-    server.serve(target_loader=partial(load, os.getpid(), port), wrap_loader=False)
+    server.serve(
+        target_loader=partial(load, os.getpid(), port, _url(address, port), workers),
+        wrap_loader=False,
+    )
+
+
+def _url(address: str, port: int) -> str:
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
 def _announce(address: str, port: int) -> None:
     """Log the URLs of the service, and also print them if standard error is a terminal."""
-    shown = f"[{address}]" if ":" in address else address
-    url = f"http://{shown}:{port}"
+    url = _url(address, port)
     places = {name: f"{url}{path}" for name, path in _PATHS.items()}
     logs.get_logger("roster.server").info("listening", url=url, **places, pid=os.getpid())
     if sys.stderr.isatty():
@@ -225,10 +252,13 @@ def _announce(address: str, port: int) -> None:
         sys.stderr.write(f"Roster is at {url} (Ctrl-C stops it)\n{listed}")
 
 
-def load(master: int, port: int) -> "Flask":
-    """Create the application in a worker. If that fails, print the reason and exit."""
+def load(master: int, port: int, url: str, workers: int) -> "Flask":
+    """Create the application in a worker. If that fails, print the reason and exit.
+
+    `url` is the URL of the service, and `workers` the number of workers.
+    """
     try:
-        return _load(master, port)
+        return _load(master, port, url, workers)
     except BadSetting as error:
         problem, status = str(error), 2
     except Unavailable as error:
@@ -239,10 +269,12 @@ def load(master: int, port: int) -> "Flask":
     raise SystemExit(status)
 
 
-def _load(master: int, port: int) -> "Flask":
+def _load(master: int, port: int, url: str, workers: int) -> "Flask":
     die_with_parent(master)
     limit_kept_memory()
     settings = Settings.of(os.environ)
+    if settings.hashes is None:
+        settings = replace(settings, hashes=max(1, (os.cpu_count() or 1) // 2 // workers))
     logs.configure(settings.log_format)
     from entrypoints.container import Container
     from entrypoints.maintenance import Maintenance
@@ -250,6 +282,11 @@ def _load(master: int, port: int) -> "Flask":
 
     container = Container(settings=settings)
     app: Flask = container.app()
+    if accounts := container.accounts():
+        from entrypoints.accounts import make_delivery
+        from entrypoints.mail_sender import MailSender
+
+        MailSender(make_delivery(settings, accounts, container.run(), url)).start()
     Maintenance(container.store(), batch_seconds=settings.request_seconds).start()
     SlowClients(
         port,

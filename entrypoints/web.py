@@ -10,10 +10,12 @@ from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
+from adapters.oauth import oauth
 from adapters.resources.accounts import SESSIONS
 from adapters.resources.addresses import Urls
 from adapters.sql import failures
 from adapters.sql.engine import DeadlinePool
+from adapters.tokens.signing_keys import public_key_set
 from adapters.tokens.tokens import TokenVerifier
 from adapters.web import metrics_directory
 from adapters.web.addresses import TrustedProxies
@@ -63,7 +65,7 @@ def make_app(
         max_parameters=settings.query_parameters,
         guides_url=settings.guides_url,
     )
-    tokens = make_tokens(settings, accounts)
+    tokens = make_tokens(settings, accounts.own_tokens if accounts else None)
     open_access = _open_access(settings) if settings.is_open else None
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
     collected = make_metrics(pool) if settings.metrics == "on" else None
@@ -128,9 +130,10 @@ def _account_blueprints(
     if accounts is None or tokens is None:
         return []
     limit_anyone = rate_limiter(rate(settings.account_rate))
+    use_cases, keys = accounts.use_cases, accounts.keys
     return [
         account_blueprint(
-            accounts.use_cases,
+            use_cases,
             accounts.users,
             bearer(tokens.verify),
             cursors,
@@ -142,7 +145,20 @@ def _account_blueprints(
             body_seconds=settings.body_seconds,
             request_seconds=settings.request_seconds,
             max_parameters=settings.query_parameters,
-        )
+        ),
+        *oauth(
+            use_cases.sessions,
+            use_cases.session_queries,
+            tokens.verify,
+            lambda: public_key_set(keys.current()),
+            scopes=accounts.config.role_scopes.all,
+            public_url=settings.public_url,
+            limit=rate_limit,
+            body_limit=settings.body_bytes,
+            body_memory=settings.body_memory,
+            body_seconds=settings.body_seconds,
+            request_seconds=settings.request_seconds,
+        ),
     ]
 
 

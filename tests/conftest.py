@@ -30,9 +30,15 @@ import pymysql
 import pytest
 from findings import FINDINGS, Findings
 from forked_roster import forked_roster
+from hypothesis import settings
+
+# A slow machine is not a fault in the code, so examples have no deadline.
+settings.register_profile("short", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.load_profile("short")
 
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
-_SETTINGS = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100"}
+_SETTINGS = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100", "jit": "off"}
 MARIADBD = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
 _INSTALLATION = ("--auth-root-authentication-method=normal", "--skip-test-db")
 _MARIADB = (
@@ -119,10 +125,20 @@ class PostgresServer:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
 
+    @property
+    def _postmaster(self) -> psutil.Process:
+        return psutil.Process(int((self.directory / "postmaster.pid").read_text().split()[0]))
+
+    def kill(self) -> None:
+        """Ends the server at once, and waits until its processes have ended."""
+        postmaster = self._postmaster
+        postmaster.send_signal(signal.SIGQUIT)
+        postmaster.wait(20)
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """In the block, the server accepts and keeps connections, but sends nothing."""
-        postmaster = psutil.Process(int((self.directory / "postmaster.pid").read_text().split()[0]))
+        postmaster = self._postmaster
         processes = [postmaster]
         postmaster.send_signal(signal.SIGSTOP)  # first, so that it starts no more children
         try:
@@ -152,7 +168,10 @@ def postgresql_18(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
             if name != "max_connections":  # it would need a restart, and the default is 100
                 server.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         server.execute("SELECT pg_reload_conf()")
-        yield server
+        try:
+            yield server
+        finally:
+            server.kill()  # a regular stop would first write all databases to the disk
 
 
 @pytest.fixture(scope="session")

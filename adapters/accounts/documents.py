@@ -21,7 +21,7 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 def read_attributes(resource: Resource) -> dict[str, Any]:
     """Returns the attributes of the resource object in the body.
 
-    Raises RequestError for its structure, its type and an id, and Invalid if an attribute is
+    Raises RequestError for its structure, its type and an id. Raises Invalid if an attribute is
     missing, unknown, no text, or contains NUL or a lone surrogate. Raises ReadOnly.
     """
     resource_object = http.read_resource_object(resource)

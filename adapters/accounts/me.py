@@ -1,8 +1,7 @@
 """The routes of a user's own data, and of the account of any user."""
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from flask import Response
 
@@ -14,7 +13,7 @@ from adapters.jsonapi import parameters
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
-from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS
+from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount
 from adapters.resources.addresses import Urls
 from application.access import Principal
 from application.accounts.errors import OwnAttribute
@@ -28,15 +27,6 @@ from application.users import USER_TYPE
 from domain.users import UserChanges
 
 _CHANGEABLE: Final = "name"
-
-
-class _ShownAccount(NamedTuple):
-    id: int
-    has_password: bool
-    password_time: datetime | None
-    email_verified_time: datetime | None
-    login_time: datetime | None
-    locked_until: datetime | None
 
 
 def me_routes(
@@ -102,18 +92,10 @@ def me_routes(
     def show_account(user_id: int) -> Response:
         query = http.query()
         shown = parameters.single(query, ACCOUNTS)
-        account, locked_until = overview.of(user_id)
+        shown_account = ShownAccount.of(*overview.of(user_id))
         account_url = f"{urls.root}/users/{user_id}/account"
         account_writer = DocumentWriter(
             ACCOUNTS, account_url, described_by=urls.openapi, addressed=False
-        )
-        shown_account = _ShownAccount(
-            user_id,
-            account.password_hash is not None,
-            account.password_time,
-            account.email_verified_time,
-            account.login_time,
-            locked_until,
         )
         return http.ok(
             account_writer.single(shown_account, query=query, shown=shown, url=account_url)

@@ -1,8 +1,7 @@
 """The routes of sessions: login, logout, and lists of sessions."""
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from flask import Response
 
@@ -19,7 +18,7 @@ from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
-from adapters.resources.accounts import SESSIONS
+from adapters.resources.accounts import SESSIONS, ShownSession
 from adapters.resources.addresses import Urls
 from application.accounts.errors import SessionNotFound
 from application.accounts.login import Login
@@ -30,30 +29,10 @@ from domain.accounts import Session
 CURRENT: Final = "current"
 
 
-class ShownSession(NamedTuple):
-    """A session as clients see it."""
-
-    id: str
-    creation_time: datetime
-    use_time: datetime
-    expiry_time: datetime
-    address: str
-    user_agent: str | None
-    is_current: bool
-
-
 def _shown(each: Session) -> ShownSession:
     principal = current_request().principal
     own = principal.session.session_id if principal and principal.session else None
-    return ShownSession(
-        each.id,
-        each.creation_time,
-        each.use_time,
-        each.expiry_time,
-        each.address,
-        each.user_agent,
-        each.id == own,
-    )
+    return ShownSession.of(each, own)
 
 
 def session_routes(

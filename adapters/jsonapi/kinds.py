@@ -26,6 +26,11 @@ EQUALITY: Final = frozenset((Op.EQ, Op.NE, Op.IN))
 ORDERING: Final = frozenset((Op.LT, Op.LE, Op.GT, Op.GE))
 TEXT_SEARCH: Final = frozenset((Op.CONTAINS, Op.STARTS_WITH))
 
+WHITE_SPACE: Final = (
+    r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""A character class of the white space of Python. `\\s` differs between regular expressions."""
+
 MAX_KEY: Final = 2**63 - 1
 _NO_NUL: Final = r"[^\u0000]*"
 

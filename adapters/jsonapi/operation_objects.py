@@ -125,6 +125,8 @@ class OperationsParser:
         version = self._version(value, at)
         target = self._target(value, at)
         if isinstance(target, MissingTarget):
+            if op == "add":
+                self._add_lid_of_missing(value.get("data"), at, position)
             return OperationObject(at, op or "", target, None, version)
         if (parse := self._parsers.get(op or "")) is None:
             return None
@@ -133,7 +135,7 @@ class OperationsParser:
             return OperationObject(at, op or "", target, None, version, linkage)
         parsed_target, data = parse(value, at, target)
         if op == "add" and data and data.lid is not None:
-            self._add_lid(data, position)
+            self._add_lid(data.type, str(data.lid), data.pointer, position)
         return OperationObject(at, op or "", parsed_target, data, version)
 
     def _linkage(
@@ -231,12 +233,21 @@ class OperationsParser:
             self._add_error(at, detail)
         return MissingTarget(at, "There is nothing at this URL.")
 
-    def _add_lid(self, data: ResourceObject, position: int) -> None:
+    def _add_lid(self, named: str, lid: str, pointer: str, position: int) -> None:
         """Records the operation that creates a local id. Adds an error for a duplicate."""
-        key = (data.type, str(data.lid))
+        key = (named, lid)
         if key in self._position_by_lid:
-            self._add_error(f"{data.pointer}/lid", "An earlier operation already uses this lid.")
+            self._add_error(f"{pointer}/lid", "An earlier operation already uses this lid.")
         self._position_by_lid[key] = position
+
+    def _add_lid_of_missing(self, data: Any, at: str, position: int) -> None:
+        """Records the local id of an add whose target is missing.
+
+        The target is the only error then. Later operations that use the local id have none.
+        """
+        named, lid = (data.get("type"), data.get("lid")) if isinstance(data, dict) else (None, None)
+        if isinstance(named, str) and isinstance(lid, str):
+            self._add_lid(named, lid, f"{at}/data", position)
 
     def _data(self, operation: dict[str, Any], at: str, *, new: bool) -> ResourceObject:
         data = self._structure.member(operation, at, "data", dict, required=True)

@@ -191,9 +191,9 @@ class MemoryOutbox(Outbox):
         if not due:
             return None
         _, email = min(due, key=lambda each: (each[0], each[1].id))
-        claimed = email._replace(attempts=email.attempts + 1)
-        self._tables.outbox[email.id] = (claimed, until)
-        return claimed
+        leased = email._replace(attempts=email.attempts + 1)
+        self._tables.outbox[email.id] = (leased, until)
+        return leased
 
     def postpone(self, email_id: int, *, until: datetime) -> None:
         if email_id in self._tables.outbox:

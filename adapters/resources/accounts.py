@@ -1,12 +1,14 @@
 """Sessions and the other resources of accounts, as JSON:API resources."""
 
 import re
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.kinds import Boolean, Id, Text, Timestamp
 from adapters.jsonapi.resource import Resource
+from domain.accounts import Account, Session
 
 _SESSION_ID: Final = r"[A-Za-z0-9_-]{16,64}"
 
@@ -186,3 +188,51 @@ PASSWORDS: Final = Resource.of(PasswordSchema)
 EMAILS: Final = Resource.of(EmailSchema)
 INVITATIONS: Final = Resource.of(InvitationSchema)
 ACCOUNTS: Final = Resource.of(AccountSchema)
+
+
+class ShownSession(NamedTuple):
+    """A session as clients see it."""
+
+    id: str
+    creation_time: datetime
+    use_time: datetime
+    expiry_time: datetime
+    address: str
+    user_agent: str | None
+    is_current: bool
+
+    @classmethod
+    def of(cls, session: Session, current_id: str | None) -> "ShownSession":
+        """Returns a session as clients see it. `current_id` is the session of the request."""
+        return cls(
+            session.id,
+            session.creation_time,
+            session.use_time,
+            session.expiry_time,
+            session.address,
+            session.user_agent,
+            session.id == current_id,
+        )
+
+
+class ShownAccount(NamedTuple):
+    """The account of a user as clients see it. Its id is that of the user."""
+
+    id: int
+    has_password: bool
+    password_time: datetime | None
+    email_verified_time: datetime | None
+    login_time: datetime | None
+    locked_until: datetime | None
+
+    @classmethod
+    def of(cls, account: Account, locked_until: datetime | None) -> "ShownAccount":
+        """Returns an account as clients see it."""
+        return cls(
+            account.user_id,
+            account.password_hash is not None,
+            account.password_time,
+            account.email_verified_time,
+            account.login_time,
+            locked_until,
+        )

@@ -7,6 +7,7 @@ from marshmallow_jsonapi.fields import Relationship
 
 from adapters.jsonapi.kinds import Id, Text, Timestamp
 from adapters.jsonapi.resource import Resource
+from adapters.resources.text_patterns import LINE, LINES, LISTED_LINE, LISTED_LINES
 from domain.groups import DESCRIPTION_LENGTH, GROUP_ATTRIBUTES, NAME_LENGTH
 
 
@@ -23,6 +24,8 @@ class GroupSchema(Schema):
         required=True,
         folded=True,
         searched=True,
+        pattern=LINE,
+        list_pattern=LISTED_LINE,
         minLength=1,
         maxLength=NAME_LENGTH,
         examples=["Staff"],
@@ -31,6 +34,8 @@ class GroupSchema(Schema):
     description = Text(
         allow_none=True,
         searched=True,
+        pattern=LINES,
+        list_pattern=LISTED_LINES,
         minLength=1,
         maxLength=DESCRIPTION_LENGTH,
         examples=["Everyone who works here."],

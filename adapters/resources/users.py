@@ -7,20 +7,9 @@ from marshmallow_jsonapi.fields import Relationship
 
 from adapters.jsonapi.kinds import Boolean, Email, Id, Key, Text, Timestamp
 from adapters.jsonapi.resource import Resource
-from domain.text import BLANK_SYMBOL, DEFAULT_IGNORABLE, email_key
+from adapters.resources.text_patterns import LINE, LISTED_LINE
+from domain.text import email_key
 from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH, USER_ATTRIBUTES
-
-_CONTROL: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
-# The pattern does not exclude invisible characters beyond U+FFFF, because dialects of regular
-# expressions write such characters differently.
-_IGNORABLE: Final = "".join(
-    rf"\u{first:04x}-\u{last:04x}" for first, last in DEFAULT_IGNORABLE if last <= 0xFFFF
-)
-_VISIBLE: Final = rf"[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s]"
-_NAME: Final = rf"[^{_CONTROL}]*{_VISIBLE}[^{_CONTROL}]*"
-_LISTED_NAME: Final = (
-    rf"[^{_CONTROL},]*[^{_CONTROL}{_IGNORABLE}\u{BLANK_SYMBOL:04x}\s,][^{_CONTROL},]*"
-)
 
 
 class UserSchema(Schema):
@@ -46,8 +35,8 @@ class UserSchema(Schema):
         required=True,
         folded=True,
         searched=True,
-        pattern=_NAME,
-        list_pattern=_LISTED_NAME,
+        pattern=LINE,
+        list_pattern=LISTED_LINE,
         minLength=1,
         maxLength=NAME_LENGTH,
         examples=["Ann Example"],

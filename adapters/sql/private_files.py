@@ -66,6 +66,11 @@ def is_part_of_database(name: str, url: str) -> bool:
     return False
 
 
+def database_file(url: str) -> Path:
+    """The path of the database."""
+    return file_of(make_url(url))
+
+
 def file_of(url: URL) -> Path:
     """The file that SQLite opens for the URL."""
     return _path_and_uri(url)[0]

@@ -5,6 +5,7 @@ This module imports Alembic, which takes half a second.
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import cache
 from inspect import getsource
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ def configuration() -> Config:
     return config
 
 
+@cache
 def revisions() -> Sequence[Revision]:
     """All revisions of this release, the oldest first."""
     scripts = ScriptDirectory.from_config(configuration()).walk_revisions()

@@ -51,7 +51,14 @@ class Key:
     kid: str | None = None
 
 
-class KeySource(Protocol):
+class CurrentKeys(Protocol):
+    """Keys that may change."""
+
+    def current_keys(self) -> tuple[Key, ...]:
+        """The keys that may be used now. It is the same object until the keys change."""
+
+
+class KeySource(CurrentKeys, Protocol):
     """Provides the keys for some algorithms, for one kind of principals."""
 
     @property
@@ -61,9 +68,6 @@ class KeySource(Protocol):
     @property
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms of the keys."""
-
-    def current_keys(self) -> tuple[Key, ...]:
-        """The keys that may be used now. It is the same object until the keys change."""
 
     def renewed_keys(self) -> tuple[Key, ...]:
         """The keys after an attempt to refresh them, if a token matches none of `current_keys`.
@@ -147,12 +151,13 @@ def _usable(jwk: Any) -> Key | None:
         material = jwt.PyJWK(jwk, algorithms[-1]).key
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
-    if isinstance(material, RSAPublicKey) and not _has_usable_size(material):
+    if isinstance(material, RSAPublicKey) and not is_usable_rsa(material):
         return None
     return Key(algorithms, material, kid)
 
 
-def _has_usable_size(key: RSAPublicKey) -> bool:
+def is_usable_rsa(key: RSAPublicKey) -> bool:
+    """Returns True if the key is long enough, and OpenSSL accepts it."""
     if not _SHORTEST_RSA <= key.key_size <= _LONGEST_RSA:
         return False
     exponent = key.public_numbers().e.bit_length()

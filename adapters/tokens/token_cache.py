@@ -5,7 +5,7 @@ from sys import getsizeof
 from threading import Lock
 from typing import Final
 
-from adapters.tokens.keys import Key, KeySource
+from adapters.tokens.keys import CurrentKeys, Key
 from application.access import Principal
 
 MAX_TOKENS: Final = 4096
@@ -20,7 +20,7 @@ class Verified:
 
     principal: Principal
     end: float
-    source: KeySource
+    source: CurrentKeys
     keys: tuple[Key, ...]
 
 
@@ -59,5 +59,6 @@ class VerifiedTokens:
 
 
 def _size(principal: Principal) -> int:
-    names = (*principal.scopes, principal.issuer or "", principal.subject or "")
+    session = principal.session.session_id if principal.session else ""
+    names = (*principal.scopes, principal.issuer or "", principal.subject or "", session)
     return _ENTRY_BYTES + getsizeof(principal.scopes) + sum(map(getsizeof, names))

@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from time import time
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import jwt
 
+from adapters.tokens.issuer import issue_time_of
 from adapters.tokens.keys import HS256, Key, KeySource, matching, secret_bytes
+from adapters.tokens.revocations import Revocations
+from adapters.tokens.signing_keys import SigningKeys
 from adapters.tokens.token_cache import Verified, VerifiedTokens
-from application.access import InvalidToken, Principal
+from application.access import ROSTER_KEY, SESSION, InvalidToken, Principal, SessionClaims
 from domain.text import single_line
 
 LONGEST: Final = 16 * 1024
@@ -23,6 +26,8 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _TYPES: Final = ("jwt", "at+jwt")
 """A JWT, and an access token (RFC 9068, section 2.1). ID and logout tokens have other types."""
+OWN_TYPE: Final = "at+jwt"
+"""The type of all tokens that Roster signs with a private key."""
 _TIMES: Final = ("exp", "nbf", "iat")
 
 _REASONS: Final[Mapping[type[Exception], str]] = {
@@ -61,12 +66,31 @@ def sign(
     return jwt.encode(issued, secret_bytes(secret), algorithm=HS256[0])
 
 
+class OwnTokens(NamedTuple):
+    """The tokens that Roster signs: their keys, their `iss` and `aud`, and the ended sessions."""
+
+    keys: SigningKeys
+    issuer: str
+    audience: str
+    revocations: Revocations
+
+
+class _Accepted(NamedTuple):
+    """The accepted values of `iss` and `aud`; None accepts any."""
+
+    issuers: frozenset[str] | None
+    audiences: frozenset[str] | None
+
+
 class TokenVerifier:
     """Verifies tokens by the keys of one or more sources, each for its own algorithms.
 
     `issuers` and `audiences` are the accepted values of `iss` and `aud`; None accepts any.
     `leeway` is in seconds. A verified token is cached by its digest until it expires or the keys of
     its source change.
+
+    A token whose `kid` is that of a key of `own` is verified with that key, the issuer and the
+    audience of `own` only. All other tokens are verified without the keys of `own`.
     """
 
     def __init__(
@@ -75,10 +99,14 @@ class TokenVerifier:
         issuers: Iterable[str] | None = None,
         audiences: Iterable[str] | None = None,
         leeway: float = LEEWAY,
+        own: OwnTokens | None = None,
     ) -> None:
         self._sources = {name: source for source in sources for name in source.algorithms}
-        self._issuers = None if issuers is None else frozenset(issuers)
-        self._audiences = None if audiences is None else frozenset(audiences)
+        self._accepted = _Accepted(
+            None if issuers is None else frozenset(issuers),
+            None if audiences is None else frozenset(audiences),
+        )
+        self._own = own
         self._leeway = leeway
         self._verified = VerifiedTokens()
 
@@ -94,13 +122,19 @@ class TokenVerifier:
         digest = sha256(token.encode("ascii")).digest()
         cached = self._verified.get(digest)
         if cached and time() < cached.end and cached.source.current_keys() is cached.keys:
-            return cached.principal
-        verified = self._verify(token)
-        self._verified.add(digest, verified)
-        return verified.principal
+            principal = cached.principal
+        else:
+            verified = self._verify(token)
+            self._verified.add(digest, verified)
+            principal = verified.principal
+        if principal.session is not None and self._own is not None:
+            self._own.revocations.check(principal.session)
+        return principal
 
     def _verify(self, token: str) -> Verified:
         algorithm, kid = _header(token)
+        if self._own and kid is not None and (key := self._own.keys.find(kid)):
+            return self._verify_own(self._own, token, algorithm, key)
         source = self._sources.get(algorithm)
         if source is None:
             raise InvalidToken(reason="The token's algorithm (`alg`) is not accepted.")
@@ -111,33 +145,56 @@ class TokenVerifier:
             candidates = matching(keys, algorithm, kid)
         # Only a known id is logged: the client can choose the text of any other.
         facts = {"kid": kid} if kid and any(key.kid == kid for key in candidates) else {}
-        claims = self._claims(token, candidates, facts)
+        claims = self._claims(token, candidates, facts, self._accepted)
         principal = Principal(source.kind, _name(claims, "iss"), _subject(claims), _scopes(claims))
         return Verified(principal, min(claims["exp"], 2**53) + self._leeway, source, keys)
 
+    def _verify_own(self, own: OwnTokens, token: str, algorithm: str, key: Key) -> Verified:
+        """Verifies a token with the key of Roster that its `kid` names. Raises InvalidToken."""
+        keys = own.keys.current_keys()
+        if key not in keys:
+            raise InvalidToken(reason="The key of the token was removed.")
+        if jwt.get_unverified_header(token).get("typ") != OWN_TYPE:
+            raise InvalidToken(f"The type (`typ`) of a token of Roster must be {OWN_TYPE}.")
+        if algorithm not in key.algorithms:
+            raise InvalidToken(reason="The token's `alg` is not that of its key.")
+        accepted = _Accepted(frozenset((own.issuer,)), frozenset((own.audience,)))
+        claims = self._claims(token, [key], {}, accepted)
+        if claims.get("sid") is None:
+            principal = Principal(ROSTER_KEY, own.issuer, _subject(claims), _scopes(claims))
+        else:
+            session = _session(claims)
+            subject = f"users/{session.user_id}"
+            principal = Principal(SESSION, own.issuer, subject, _scopes(claims), session)
+        return Verified(principal, min(claims["exp"], 2**53) + self._leeway, own.keys, keys)
+
     def _claims(
-        self, token: str, candidates: Iterable[Key], facts: Mapping[str, str]
+        self,
+        token: str,
+        candidates: Iterable[Key],
+        facts: Mapping[str, str],
+        accepted: _Accepted,
     ) -> dict[str, Any]:
         """The claims of a token. Raises InvalidToken if no key verifies it, or it is invalid."""
         failure = InvalidToken(reason="No key fits the token's `kid` and `alg`.")
         for key in candidates:
             try:
-                return self._checked(token, key)
+                return self._checked(token, key, accepted)
             except jwt.InvalidSignatureError:
                 failure = InvalidToken(reason="The token's signature does not match.", **facts)
             except jwt.PyJWTError as error:
                 return _raise_invalid(error, token, facts)
         raise failure
 
-    def _checked(self, token: str, key: Key) -> dict[str, Any]:
+    def _checked(self, token: str, key: Key, accepted: _Accepted) -> dict[str, Any]:
         claims = jwt.decode(
             token,
             key.material,
             algorithms=key.algorithms,
-            audience=self._audiences,
-            issuer=self._issuers,
+            audience=accepted.audiences,
+            issuer=accepted.issuers,
             leeway=self._leeway,
-            options={"require": ["exp"], "verify_aud": self._audiences is not None},
+            options={"require": ["exp"], "verify_aud": accepted.audiences is not None},
         )
         for name in _TIMES:
             if isinstance(claims.get(name), str | bool):  # PyJWT accepts them as numbers
@@ -178,6 +235,19 @@ def _raise_invalid(error: jwt.PyJWTError, token: str, facts: Mapping[str, str]) 
     if isinstance(issuer, str):
         facts = {**facts, "issuer": issuer[:_LONGEST_LOGGED]}
     raise InvalidToken(detail, **facts) from None
+
+
+def _session(claims: Mapping[str, Any]) -> SessionClaims:
+    """The session of a token that Roster signed. Raises InvalidToken."""
+    user_id, session_id, token_id = (claims.get(each) for each in ("sub", "sid", "jti"))
+    if not all(isinstance(each, str) for each in (user_id, session_id, token_id)):
+        raise InvalidToken(reason="The claims `sub`, `sid` and `jti` must be strings.")
+    if not re.fullmatch("[1-9][0-9]{0,18}", str(user_id)):
+        raise InvalidToken(reason="The claim `sub` of a session must be the id of a user.")
+    try:
+        return SessionClaims(str(session_id), int(str(user_id)), issue_time_of(str(token_id)))
+    except ValueError:
+        raise InvalidToken(reason="The claim `jti` of a session must be a UUID.") from None
 
 
 def _subject(claims: Mapping[str, Any]) -> str | None:

@@ -26,6 +26,11 @@ class RoleScopes:
         scopes = (*self._scopes.get(role, ()), *self._scopes.get(EVERY_ROLE, ()))
         return tuple(dict.fromkeys(scopes))
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All scopes that users can have, each once."""
+        return tuple(dict.fromkeys(scope for each in self._scopes.values() for scope in each))
+
 
 def _expand(scopes: tuple[str, ...], types: tuple[str, ...]) -> tuple[str, ...]:
     expanded: list[str] = []
@@ -40,7 +45,10 @@ def _expand(scopes: tuple[str, ...], types: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Signup:
-    """Who may sign up: nobody, everyone, or addresses of some domains, in lower case."""
+    """Permission to sign up: for no one, for everyone, or for addresses of some domains.
+
+    The domains are in lower case.
+    """
 
     enabled: bool = False
     domains: frozenset[str] = frozenset()

@@ -92,10 +92,10 @@ class Delivery:
 
         Raises the errors of `claim` and `send`.
         """
-        claimed = self.claim()
-        if claimed is None:
+        leased = self.claim()
+        if leased is None:
             return False
-        self.send(claimed)
+        self.send(leased)
         return True
 
     def claim(self) -> ClaimedEmail | None:
@@ -106,20 +106,20 @@ class Delivery:
         with deadline(_UNIT_SECONDS):
             return self._run(Context(), self._claim)
 
-    def send(self, claimed: ClaimedEmail) -> None:
+    def send(self, leased: ClaimedEmail) -> None:
         """Sends a claimed email and deletes it.
 
         Raises MailFailed after a failed attempt, which was scheduled again. Raises Unavailable if
         the result cannot be stored; the email is then sent again.
         """
         try:
-            self._mailer.send(claimed.outgoing)
+            self._mailer.send(leased.outgoing)
         except Exception as error:
             is_certain = isinstance(error, MailFailed) and error.is_certain
-            self._store_failure(claimed, is_certain=is_certain)
+            self._store_failure(leased, is_certain=is_certain)
             raise
         self.counts.add(SENT)
-        self._remove(claimed)
+        self._remove(leased)
 
     def _claim(self, work: UnitOfWork) -> ClaimedEmail | None:
         outbox = work.accounts.outbox
@@ -154,23 +154,23 @@ class Delivery:
         outgoing = OutgoingEmail(waiting.template, waiting.address, waiting.message_id, user, token)
         return ClaimedEmail(waiting, outgoing, digest)
 
-    def _remove(self, claimed: ClaimedEmail) -> None:
+    def _remove(self, leased: ClaimedEmail) -> None:
         def unit(work: UnitOfWork) -> None:
-            work.accounts.outbox.remove(claimed.waiting.id)
+            work.accounts.outbox.remove(leased.waiting.id)
 
         with deadline(_UNIT_SECONDS):
             self._run(Context(), unit)
 
-    def _store_failure(self, claimed: ClaimedEmail, *, is_certain: bool) -> None:
+    def _store_failure(self, leased: ClaimedEmail, *, is_certain: bool) -> None:
         """Schedules the next attempt, or deletes the email after one day.
 
         If the email was certainly not sent, also deletes its link.
         """
-        waiting = claimed.waiting
+        waiting = leased.waiting
 
         def unit(work: UnitOfWork) -> str:
-            if is_certain and claimed.digest is not None:
-                work.accounts.links.remove(claimed.digest)
+            if is_certain and leased.digest is not None:
+                work.accounts.links.remove(leased.digest)
             if work.now - waiting.creation_time >= _LONGEST_WAIT:
                 work.accounts.outbox.remove(waiting.id)
                 return FAILED

@@ -53,7 +53,7 @@ class LinkInvalid(Forbidden):
 
 
 class SignupClosed(Forbidden):
-    """Nobody may sign up."""
+    """The service does not accept sign-ups."""
 
     code = "signup_closed"
 

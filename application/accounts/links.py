@@ -85,7 +85,7 @@ class LinkRequests:
         self._run(context, unit)
 
     def require_signup(self) -> None:
-        """Raises SignupClosed if nobody may sign up."""
+        """Raises SignupClosed if the service does not accept sign-ups."""
         if not self._config.signup.enabled:
             raise SignupClosed
 
@@ -105,12 +105,20 @@ class LinkRequests:
 
     def invite(self, user_id: int, context: Context) -> None:
         """Emails a user a link to set a password. Raises UserNotFound and the policy's errors."""
+        self.invite_all([user_id], context)
+
+    def invite_all(self, user_ids: Sequence[int], context: Context) -> None:
+        """Emails each user a link to set a password, or none if one of them does not exist.
+
+        Raises UserNotFound and the policy's errors.
+        """
         self._policy.authorize(context.principal, Access.CREATE, USER_TYPE.name)
 
         def unit(work: UnitOfWork) -> None:
-            user = _existing(work, user_id)
-            notify(work, Template.INVITATION, user)
-            record(work, user_id, Action.INVITED)
+            for user_id in user_ids:
+                user = _existing(work, user_id)
+                notify(work, Template.INVITATION, user)
+                record(work, user_id, Action.INVITED)
 
         self._run(context, unit, for_update=True)
 
@@ -233,7 +241,7 @@ def _live(work: UnitOfWork, token_digest: bytes) -> EmailedLink:
 
 
 def _existing_owner(work: UnitOfWork, link: EmailedLink) -> User | None:
-    """Returns the user of the link. Raises LinkInvalid if the user does not exist any more."""
+    """Returns the user of the link. Raises LinkInvalid if the user no longer exists."""
     if link.user_id is None:
         return None
     user = find(work, link.user_id)

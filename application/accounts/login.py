@@ -26,8 +26,9 @@ class _Candidate(NamedTuple):
 class Login:
     """Logs users in.
 
-    An unknown address, a wrong password, a user without a password and an inactive user take the
-    same path: one unit of work that reads, one hash, and one unit that counts the failure.
+    All rejected logins take the same path: one unit of work that reads, one hash, and one unit that
+    counts the failure. They are those with an unknown address or a wrong password, and those of
+    users who are inactive or have no password.
     """
 
     def __init__(

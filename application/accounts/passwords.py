@@ -71,7 +71,7 @@ def set_password(work: UnitOfWork, user: User, password_hash: str) -> None:
 
 
 def invalidate_links(work: UnitOfWork, user_id: int) -> None:
-    """Invalidates the links of a user, also those in emails that still wait."""
+    """Invalidates the links of a user, and those in emails that still wait."""
     work.accounts.links.remove_of_user(user_id)
     work.accounts.outbox.remove_of_user(user_id, with_link_only=True)
 

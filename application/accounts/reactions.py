@@ -1,4 +1,4 @@
-"""What changes of a user mean for the account, in the same unit of work."""
+"""Reactions of accounts to changes of users, in the same unit of work."""
 
 from application.accounts.guessing import forget_address
 from application.accounts.passwords import invalidate_links

@@ -139,11 +139,37 @@ def end_sessions(work: UnitOfWork, user_id: int, sessions: Iterable[Session]) ->
     return len(ids)
 
 
-class SessionCommands:
+class SessionEnds:
+    """Ends sessions. Each method is one unit of work."""
+
+    def __init__(self, run: UnitRunner) -> None:
+        self._run = run
+
+    def end(self, user_id: int, session_id: str, context: Context) -> None:
+        """Ends one session of a user. Raises SessionNotFound."""
+
+        def unit(work: UnitOfWork) -> None:
+            session = work.accounts.sessions.get(session_id)
+            if session is None or session.user_id != user_id or session.expiry_time <= work.now:
+                raise SessionNotFound
+            end_sessions(work, user_id, [session])
+
+        self._run(context, unit)
+
+    def end_all(self, user_id: int, context: Context) -> int:
+        """Ends all sessions of a user, and returns their number."""
+
+        def unit(work: UnitOfWork) -> int:
+            return end_sessions(work, user_id, work.accounts.sessions.of_user(user_id))
+
+        return self._run(context, unit)
+
+
+class SessionCommands(SessionEnds):
     """Refreshes and ends sessions. Each method is one unit of work."""
 
     def __init__(self, run: UnitRunner, config: AccountConfig, tokens: SessionTokens) -> None:
-        self._run = run
+        super().__init__(run)
         self._config = config
         self._tokens = tokens
 
@@ -196,25 +222,6 @@ class SessionCommands:
                 end_sessions(work, session.user_id, [session])
 
         self._run(context, unit)
-
-    def end(self, user_id: int, session_id: str, context: Context) -> None:
-        """Ends one session of a user. Raises SessionNotFound."""
-
-        def unit(work: UnitOfWork) -> None:
-            session = work.accounts.sessions.get(session_id)
-            if session is None or session.user_id != user_id or session.expiry_time <= work.now:
-                raise SessionNotFound
-            end_sessions(work, user_id, [session])
-
-        self._run(context, unit)
-
-    def end_all(self, user_id: int, context: Context) -> int:
-        """Ends all sessions of a user, and returns their number."""
-
-        def unit(work: UnitOfWork) -> int:
-            return end_sessions(work, user_id, work.accounts.sessions.of_user(user_id))
-
-        return self._run(context, unit)
 
 
 class SessionQueries:

@@ -8,7 +8,7 @@ from application.ports import Context, UnitOfWork
 from application.users import USER_TYPE
 from domain.errors import NotFound
 from domain.text import MAX_FOLDED_INPUT, email_key
-from domain.users import EMAIL_LENGTH, User
+from domain.users import EMAIL_LENGTH, User, UserNotFound
 
 EMAIL: Final = USER_TYPE.unique[0]
 
@@ -37,6 +37,13 @@ def find(work: UnitOfWork, user_id: int) -> User | None:
         return work.repository(USER_TYPE).get(user_id)
     except NotFound:
         return None
+
+
+def existing(work: UnitOfWork, user_id: int) -> User:
+    """Returns the user with the id. Raises UserNotFound."""
+    if (user := find(work, user_id)) is None:
+        raise UserNotFound(user_id)
+    return user
 
 
 def principal_of(user_id: int) -> Principal:

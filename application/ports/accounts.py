@@ -39,7 +39,7 @@ class Accounts(Protocol):
 
 
 class Sessions(Protocol):
-    """The sessions, and their refresh tokens. Whatever ends a session deletes it."""
+    """The sessions, and their refresh tokens. The end of a session deletes it."""
 
     def add(self, session: Session) -> None:
         """Stores a new session."""
@@ -111,7 +111,7 @@ class Outbox(Protocol):
         """Stores an email, whose `id` is 0. It is due at `at`."""
 
     def claim(self, now: datetime, *, until: datetime) -> WaitingEmail | None:
-        """Returns an email that is due, with one more attempt, and makes it due at `until`.
+        """Returns an email that is due, with another attempt, and makes it due at `until`.
 
         So no other worker claims it until then. Returns None if no email is due.
         """
@@ -211,8 +211,8 @@ class AccountReader(Protocol):
     def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
         """Returns revocations by ascending id: those after an id, and those with one of the ids.
 
-        Ids ascend, but units commit in any order. So a reader asks again for the ids that were
-        missing.
+        Ids ascend, but units commit in any order. So a reader requests the missing ids
+        again.
         """
 
     def tokens_revoked_until(self, user_id: int) -> datetime | None:
@@ -300,7 +300,7 @@ class RandomTokens(Protocol):
         """Returns rlt_ and 256 random bits in base64url."""
 
     def message_id(self) -> str:
-        """Returns the Message-ID of an email, without angle brackets."""
+        """Returns the unique id of an email message, without angle brackets."""
 
 
 class MailFailed(Exception):

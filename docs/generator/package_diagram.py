@@ -43,6 +43,8 @@ BOXES: Final = {
     "entrypoints": Box(430, 44, "processes: settings, container, server, command line", 812),
     "migrations": Box(924, 44, "table revisions", 128),
     "api": Box(210, 158, "HTTP routes"),
+    "accounts": Box(430, 158, "login and sessions", 140),
+    "oauth": Box(600, 158, "OAuth endpoints", 124),
     "resources": Box(436, 234, "declared resources", 140),
     "web": Box(130, 322, "Flask middleware"),
     "jsonapi": Box(308, 322, "JSON:API format"),

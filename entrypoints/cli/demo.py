@@ -1,7 +1,7 @@
 """roster demo."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,51 +12,83 @@ from entrypoints.cli.services import open_services
 
 if TYPE_CHECKING:
     from application.record_import import Record, RejectedRecord
+    from entrypoints.cli.services import Services
 
 _MAX_COUNT = 1_000_000
 _USERS = "users"
+_GROUPS = "groups"
 
 
 class NotEmpty(Conflict):
-    """The directory has users: invented users could not be distinguished from them."""
+    """The directory has users or groups: invented ones could not be distinguished from them."""
 
     code = "not_empty"
 
-    def __init__(self) -> None:
-        super().__init__("The directory already has users; roster demo requires an empty one.")
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The directory already has {name}; roster demo requires an empty one.")
 
 
 @click.command()
 @click.argument("count", metavar="N", type=click.IntRange(1, _MAX_COUNT))
 @click.option(
-    "--seed", default=0, show_default=True, help="Random seed: another number invents other users."
+    "--seed",
+    default=0,
+    show_default=True,
+    help="Random seed: another number invents other users and groups.",
 )
 @actor_option
 def demo(count: int, seed: int) -> None:
-    """Fill an empty directory with N invented users.
+    """Fill an empty directory with N invented users, and with groups of them.
 
     \b
     roster demo 1000
     """
+    from application.groups import MEMBERSHIPS
     from application.record_import import ImportOptions
-    from application.search import Search, Slice
-
-    with Progress("Inventing", end=count) as progress, open_services(_USERS) as services:
-        if services.queries.page(Search(place=Slice(1)), services.principal).items:
-            raise NotEmpty
-        watched = progress.watched(_records(count, seed))
-        summary = services.imports(watched, services.context, ImportOptions(), _impossible)
-    click.echo(f"{summary.created} created")
-
-
-def _records(count: int, seed: int) -> "Iterator[Record]":
-    from application.record_import import Record
+    from entrypoints.cli.fake_groups import fake_groups, fake_memberships
     from entrypoints.cli.fake_people import fake_people
 
-    for number, attributes in enumerate(fake_people(count, seed), start=1):
+    options = ImportOptions()
+    with open_services(_USERS) as users:
+        groups = users.by_type(_GROUPS)
+        for each in (users, groups):
+            _require_empty(each)
+        with Progress("Inventing users", end=count) as progress:
+            records = progress.watched(_records(fake_people(count, seed)))
+            created = users.imports(records, users.context, options, _impossible).created
+        invented = [*fake_groups(fake_people(count, seed), seed)]
+        groups.imports(_records(invented), groups.context, options, _impossible)
+        with Progress("Adding them to groups") as progress:
+            names = [each["name"] for each in invented]
+            pairs = fake_memberships(fake_people(count, seed), names, seed)
+            add = users.relationships.imports(MEMBERSHIPS)
+            records = progress.watched(_records(pairs))
+            memberships = add(records, users.context, options, _impossible).created
+    counts = ((created, "user"), (len(invented), "group"), (memberships, "membership"))
+    users_text, groups_text, memberships_text = (_counted(*each) for each in counts)
+    click.echo(f"{users_text}, {groups_text} and {memberships_text} created")
+
+
+def _counted(number: int, noun: str) -> str:
+    """Returns a number with its noun, such as "2 users"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _require_empty(services: "Services") -> None:
+    """Raises NotEmpty if the directory has an entity of the type."""
+    from application.search import Search, Slice
+
+    if services.queries.page(Search(place=Slice(1)), services.principal).items:
+        raise NotEmpty(services.type.name)
+
+
+def _records(values: Iterable[dict[str, Any]]) -> "Iterator[Record]":
+    from application.record_import import Record
+
+    for number, attributes in enumerate(values, start=1):
         yield Record(number, attributes)
 
 
 def _impossible(bad: "RejectedRecord") -> None:
-    """Invented users are always valid."""
+    """Invented users and groups are always valid."""
     raise AssertionError(bad)

@@ -12,10 +12,12 @@ from adapters.jsonapi.errors import RequestError
 from application.ports import Unavailable
 from domain.errors import Invalid, RosterError
 from entrypoints.cli import environment
+from entrypoints.cli.accounts import accounts
 from entrypoints.cli.db import db
 from entrypoints.cli.demo import demo
 from entrypoints.cli.events import events
 from entrypoints.cli.help import help_command, version
+from entrypoints.cli.keys import keys
 from entrypoints.cli.openapi import openapi
 from entrypoints.cli.output import printable
 from entrypoints.cli.serve import serve
@@ -166,5 +168,17 @@ def main(context: click.Context, env_file: str | None, traceback: bool) -> None:
     environment.load(context, env_file)
 
 
-for command in (events, db, serve, settings, token, openapi, demo, help_command, version):
+for command in (
+    accounts,
+    events,
+    db,
+    serve,
+    settings,
+    token,
+    keys,
+    openapi,
+    demo,
+    help_command,
+    version,
+):
     main.add_command(command)

@@ -1,18 +1,22 @@
 """roster serve."""
 
 import os
+from typing import Final
 
 import click
 
 from entrypoints.settings import Settings
 
+HOST: Final = "127.0.0.1"
+PORT: Final = 5000
+
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default=HOST, show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=5000,
+    default=PORT,
     show_default=True,
     help="Port to listen on; 0 chooses a free one.",
 )

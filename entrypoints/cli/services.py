@@ -196,11 +196,12 @@ def connect(name: str) -> Iterator[tuple[Settings, Services]]:
 
     Raises BadSetting if a setting is invalid.
     """
-    with _container() as (settings, container):
-        yield settings, _services(name, settings, container, _context())
+    with open_container() as (settings, container):
+        yield settings, services_of(name, settings, container, command_context())
 
 
-def _services(name: str, settings: Settings, container: Any, context: "Context") -> Services:
+def services_of(name: str, settings: Settings, container: Any, context: "Context") -> Services:
+    """Returns the services of a resource."""
     from adapters.resources.addresses import Urls
     from entrypoints.resources import make_catalog
 
@@ -222,7 +223,7 @@ def _services(name: str, settings: Settings, container: Any, context: "Context")
         run=run,
         catalog=make_catalog(container.resources()),
         relationships=container.relationship_services(),
-        by_type=lambda other: _services(other, settings, container, context),
+        by_type=lambda other: services_of(other, settings, container, context),
     )
 
 
@@ -244,11 +245,13 @@ def open_pairs(association: "Association", *, one_request: bool) -> Iterator[Pai
     from application.deadlines import deadline
 
     with (
-        _container() as (settings, container),
+        open_container() as (settings, container),
         deadline(settings.request_seconds) if one_request else nullcontext(),
     ):
         services = container.relationship_services()
-        yield PairServices(services.imports(association), services.exports(association), _context())
+        yield PairServices(
+            services.imports(association), services.exports(association), command_context()
+        )
 
 
 def catalog() -> "Catalog":
@@ -264,12 +267,13 @@ def connect_events() -> Iterator[tuple[Settings, "EventReader"]]:
 
     Raises BadSetting if a setting is invalid.
     """
-    with _container() as (settings, container):
+    with open_container() as (settings, container):
         yield settings, container.event_reader()
 
 
 @contextmanager
-def _container() -> Iterator[tuple[Settings, Any]]:
+def open_container() -> Iterator[tuple[Settings, Any]]:
+    """The settings and the container. Raises BadSetting if a setting is invalid."""
     settings = Settings.of(os.environ)
     require_database(settings)
     gc.set_threshold(_NEW_OBJECTS)
@@ -284,7 +288,8 @@ def _container() -> Iterator[tuple[Settings, Any]]:
             container.engine().dispose()
 
 
-def _context() -> "Context":
+def command_context() -> "Context":
+    """Returns the context of the command. Its principal is the operator."""
     from application.ports import Context
     from entrypoints.cli.actor import operator
 

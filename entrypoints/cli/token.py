@@ -64,11 +64,14 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
     """Print a token for the API, signed with ROSTER_JWT_SECRET.
 
     It has the first issuer of ROSTER_JWT_ISSUER and the first audience of ROSTER_JWT_AUDIENCE, if
-    they are set and not *.
+    they are set and not *. Without a secret, but with ROSTER_ACCOUNTS=on, the first key of
+    ROSTER_SIGNING_KEYS signs.
     """
     settings = Settings.of(os.environ)
-    if settings.jwt_secret is None:
-        raise BadSetting("ROSTER_JWT_SECRET", "must be set to sign tokens")
+    if settings.jwt_secret is None and (not settings.accounts or settings.store == "memory"):
+        raise BadSetting(
+            "ROSTER_JWT_SECRET", "must be set to sign tokens (or set ROSTER_ACCOUNTS=on)"
+        )
     from adapters.tokens.tokens import is_subject, sign
 
     named = list(dict.fromkeys(scope for each in scopes for scope in each))
@@ -81,6 +84,12 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
         raise click.BadParameter(
             "must be 1 to 255 printable characters, one of them visible", param_hint="--subject"
         )
+    if settings.jwt_secret is None:
+        from entrypoints.signing_keys import make_issuer, open_signing_keys
+
+        issuer = make_issuer(settings, open_signing_keys(settings))
+        click.echo(issuer.issue_plain(named, seconds=expires, subject=subject))
+        return
     click.echo(
         sign(
             settings.jwt_secret,

@@ -4,11 +4,6 @@ from collections.abc import Callable
 from time import monotonic, sleep
 
 import pytest
-from hypothesis import settings
-
-# A slow machine is not a fault in the code.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 
 @pytest.fixture

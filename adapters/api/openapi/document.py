@@ -330,12 +330,14 @@ class OpenApi:
             "patch": (f"replace_{of}", f"Replace the {name} of one", [], []),
             "delete": (f"remove_{of}", f"Remove from the {name} of one", [], []),
         }
-        body = self._body(f"{target.type.capitalize()}Identifiers")
+        kind = target.type.capitalize()
+        body = self._body(f"{kind}Identifiers")
+        bodies = {"delete": self._body(f"{kind}RemovedIdentifiers")}
         linkage = {
             method: {
                 **_operation(operation, summary, resource.type),
                 "parameters": [*more, IF_MATCH, UNLESS_MATCH],
-                "requestBody": body,
+                "requestBody": bodies.get(method, body),
                 "responses": {
                     "204": {"description": "Done."},
                     **_error_responses(

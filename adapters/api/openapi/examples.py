@@ -52,6 +52,7 @@ def examples(resource: Resource) -> dict[str, Any]:
             "data": None,
         },
         f"{name}Identifiers": {"data": [_identity(resource)]},
+        f"{name}RemovedIdentifiers": {"data": [_identity(resource)]},
         f"{name}Reference": {"data": _identity(resource)},
         **_linkage(resource),
     }

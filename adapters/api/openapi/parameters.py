@@ -17,7 +17,7 @@ from adapters.jsonapi.filters import (
 )
 from adapters.jsonapi.idempotency import PATTERN as IDEMPOTENCY_KEY
 from adapters.jsonapi.include_paths import MAX_INCLUDED, MAX_PATHS, MAX_STEPS
-from adapters.jsonapi.kinds import anchored
+from adapters.jsonapi.kinds import WHITE_SPACE, anchored
 from adapters.jsonapi.parameters import (
     DEFAULT_PAGE_SIZE,
     MAX_OFFSET,
@@ -220,8 +220,8 @@ def _search(resource: Resource) -> Iterator[dict[str, Any]]:
     """Yields the parameter that searches for words, if the resource has searched attributes."""
     if not resource.searched:
         return
-    word = r"[^\s\u0000]+"
-    words = rf"\s*{word}(?:\s+{word}){{0,{MAX_WORDS - 1}}}\s*"
+    word, space = rf"[^{WHITE_SPACE}\u0000]+", f"[{WHITE_SPACE}]"
+    words = rf"{space}*{word}(?:{space}+{word}){{0,{MAX_WORDS - 1}}}{space}*"
     schema = {**_string(words), "minLength": 1, "maxLength": MAX_VALUE_LENGTH}
     attributes = " or ".join(resource.searched)
     text = (

@@ -10,6 +10,7 @@ from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.include_paths import MAX_INCLUDED, MAX_PATHS, MAX_STEPS
 from adapters.jsonapi.kinds import anchored
 from adapters.jsonapi.linkage import MAX_IDENTIFIERS
+from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.resource import RelationshipField, Resource
 from application.inclusion import LINKED_AT_MOST
 from application.relationships import Relationship, ToMany
@@ -36,10 +37,17 @@ def identifier_schemas(resource: Resource) -> dict[str, Any]:
     either = {"oneOf": [one, {"type": "null"}]}
     many = {"type": "array", "maxItems": MAX_IDENTIFIERS, "items": one}
     lid = object_of(["type", "lid"], type=kind, lid={"type": "string"})
+    removed: dict[str, Any] = reference(f"{name}RemovedIdentifier")
     return {
         f"{name}Identifier": object_of(["type", "id"], type=kind, id=resource.id.json_schema()),
         f"{name}IdentifierOrLid": {"anyOf": [one, lid]},
         f"{name}Identifiers": object_of(["data"], data=many),
+        f"{name}RemovedIdentifier": {
+            **object_of(["type", "id"], type=kind, id={"type": "string"}),
+            "description": "Ignored if the id does not exist, or can never exist.",
+        },
+        f"{name}RemovedIdentifierOrLid": {"anyOf": [removed, lid]},
+        f"{name}RemovedIdentifiers": object_of(["data"], data={**many, "items": removed}),
         f"{name}Reference": object_of(["data"], data=either),
     }
 
@@ -95,32 +103,56 @@ def _sent(relationship: RelationshipField, lids: bool) -> dict[str, Any]:
     }
 
 
-def linkage_schema(relationship: RelationshipField, *, lids: bool = False) -> dict[str, Any]:
+def linkage_schema(
+    relationship: RelationshipField, *, lids: bool = False, removed: bool = False
+) -> dict[str, Any]:
     """Returns the schema of the data of a relationship that is sent."""
-    name = relationship.type.capitalize()
-    one = reference(f"{name}IdentifierOrLid" if lids else f"{name}Identifier")
+    name = f"{relationship.type.capitalize()}{'Removed' if removed else ''}Identifier"
+    one = reference(f"{name}OrLid" if lids else name)
     if relationship.is_many:
         return {"type": "array", "maxItems": MAX_IDENTIFIERS, "items": one}
     return {"oneOf": [one, {"type": "null"}]}
 
 
 def operation_schemas_of(
-    resource: Resource, ref: dict[str, Any], href: dict[str, Any], version: dict[str, Any]
+    resource: Resource, ref: dict[str, Any], version: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Yields the schemas of the operations on the relationships of a resource.
 
-    `ref`, `href` and `version` are the schemas of the members of an operation.
+    `ref` and `version` are the schemas of members of an operation.
     """
     target = {"oneOf": [{"required": ["ref"]}, {"required": ["href"]}]}
     for name, relationship in resource.relationships.items():
         named = {**ref["properties"], "relationship": {"type": "string", "const": name}}
         its_ref = {**ref, "required": [*ref["required"], "relationship"], "properties": named}
-        op = {"enum": ["add", "update", "remove"]} if relationship.is_many else {"const": "update"}
-        members: dict[str, Any] = {"op": op, "ref": its_ref, "href": href}
-        members["data"] = linkage_schema(relationship, lids=True)
-        if not relationship.is_many:
-            members["meta"] = {"type": "object", "properties": {"version": version}}
-        yield {**object_of(["op", "data"], **members), **target}
+        members = {"ref": its_ref, "href": href_schema(resource, f"/{LINKAGE}/{name}")}
+        if relationship.is_many:
+            # The membership belongs to neither resource, so that no version can be expected.
+            ops: list[dict[str, Any]] = [{"enum": ["add", "update"]}, {"const": "remove"}]
+            members["meta"] = _meta({"type": "null"})
+        else:
+            ops = [{"const": "update"}]
+            members["meta"] = _meta(version)
+        for op in ops:
+            removed = op.get("const") == "remove"
+            data = linkage_schema(relationship, lids=True, removed=removed)
+            yield {**object_of(["op", "data"], op=op, **members, data=data), **target}
+
+
+def _meta(version: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"version": version}}
+
+
+def href_schema(resource: Resource, below: str | None = None) -> dict[str, Any]:
+    """Returns the schema of the URLs of a collection, or of what is `below` one resource."""
+    path = resource.type
+    if below is not None:
+        path += f"/(?:{resource.id.pattern}){below}"
+    return {
+        "type": "string",
+        "pattern": anchored(rf"(?:[^?# ]*/)?{path}(?:\.json)?/?"),
+        "description": "A URL as in `links`, or relative to that of the operations.",
+    }
 
 
 def example_relationships(resource: Resource, url: str) -> dict[str, Any]:

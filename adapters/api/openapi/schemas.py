@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from adapters.api.openapi.relationships import (
+    href_schema,
     identifier_schemas,
     included_schema,
     object_of,
@@ -269,7 +270,8 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
     identity = {"type": _type(resource), "id": resource.id.json_schema(), "lid": {"type": "string"}}
     id_or_lid = {"oneOf": [{"required": ["id"]}, {"required": ["lid"]}]}
     ref = {**object_of(["type"], **identity), **id_or_lid}
-    href = {"type": "string", "format": "uri-reference"}
+    its_ref = {**ref, "not": {"required": ["relationship"]}}
+    href = href_schema(resource, "")
     version = {
         "type": ["integer", "string"],
         "maxLength": MAX_VERSION_LENGTH,
@@ -285,17 +287,20 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
     }
     changed = {**identity, "attributes": _changed_attributes(resource), **related}
     not_both = {"not": {"required": ["ref", "href"]}}
-    yield object_of(
-        ["op", "data"],
-        op={"const": "add"},
-        href=href,
-        data=object_of(["type", "attributes"], **new),
-    )
+    yield {
+        **object_of(
+            ["op", "data"],
+            op={"const": "add"},
+            href=href_schema(resource),
+            data=object_of(["type", "attributes"], **new),
+        ),
+        "not": {"required": ["ref"]},
+    }
     yield {
         **object_of(
             ["op", "data"],
             op={"const": "update"},
-            ref=ref,
+            ref=its_ref,
             href=href,
             data={**object_of(["type"], **changed), **id_or_lid},
             meta=meta,
@@ -303,10 +308,10 @@ def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
         **not_both,
     }
     yield {
-        **object_of(["op"], op={"const": "remove"}, ref=ref, href=href, meta=meta),
+        **object_of(["op"], op={"const": "remove"}, ref=its_ref, href=href, meta=meta),
         "oneOf": [{"required": ["ref"]}, {"required": ["href"]}],
     }
-    yield from operation_schemas_of(resource, ref, href, version)
+    yield from operation_schemas_of(resource, ref, version)
 
 
 def _identity(resource: Resource) -> dict[str, Any]:

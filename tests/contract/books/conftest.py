@@ -64,16 +64,29 @@ def empty(container: Container) -> None:
             connection.exec_driver_sql(f"DELETE FROM {quote(table)}")
 
 
+@pytest.fixture(scope="session")
+def containers(urls: Callable[[str], str]) -> Iterator[Callable[[str], Container]]:
+    """A service with books over each database, for the whole run."""
+    by_kind: dict[str, Container] = {}
+
+    def of_kind(kind: str) -> Container:
+        if kind not in by_kind:
+            by_kind[kind] = container_of(urls(kind))
+        return by_kind[kind]
+
+    yield of_kind
+    for each in by_kind.values():
+        each.engine().dispose()
+
+
 @pytest.fixture(params=["memory", *SQL])
-def container(request: pytest.FixtureRequest, urls: Callable[[str], str]) -> Iterator[Container]:
+def container(request: pytest.FixtureRequest, containers: Callable[[str], Container]) -> Container:
     """A service with books over each store, which is empty."""
     if request.param == "memory":
-        yield container_of("memory://")
-        return
-    found = container_of(urls(request.param))
+        return container_of("memory://")
+    found = containers(request.param)
     empty(found)
-    yield found
-    found.engine().dispose()
+    return found
 
 
 @pytest.fixture
@@ -96,13 +109,14 @@ def send(client: FlaskClient) -> Send:
 
 @pytest.fixture(params=SQL)
 def roster(
-    request: pytest.FixtureRequest, urls: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    urls: Callable[[str], str],
+    containers: Callable[[str], Container],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Roster]:
     """Runs a command over each database, which is empty, with books in the list of resources."""
     url = urls(request.param)
-    found = container_of(url)
-    empty(found)
-    found.engine().dispose()
+    empty(containers(request.param))
     monkeypatch.setattr("entrypoints.resources.RESOURCES", ALL)
     environment = {"ROSTER_DATABASE_URL": url, "NO_COLOR": "1"}
 

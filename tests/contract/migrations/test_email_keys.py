@@ -236,17 +236,20 @@ def test_reports_that_an_upgrade_is_needed(engine: Engine) -> None:
         commands(engine).create(NewUser(email="bob@example.org", name="Bob"), ANONYMOUS)
 
 
-MANY = 2_000
+MANY = 1_000
 
 
 def test_the_previous_release_can_write_while_keys_are_updated(engine: Engine) -> None:
     domains = ("example.org", "münchen.example", "例え.example")
     fill(engine, *(f"u{number}@{domains[number % 3]}" for number in range(MANY)))
+    if engine.name == "postgresql":  # otherwise, PostgreSQL 15 chooses a plan for a tiny table
+        with engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE users")
     stop, begun = Event(), Event()
 
     def write() -> int:
         """Adds users, some of them with the mailbox of another user, and changes others."""
-        for number in range(1_000):
+        for number in range(800):
             if stop.is_set():
                 break
             same = number % 3 == 0 and number < 300

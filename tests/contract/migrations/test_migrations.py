@@ -7,7 +7,8 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
+from functools import partial
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -15,6 +16,7 @@ from time import monotonic
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from database_processes import in_processes, upgrade
 from sqlalchemy import Connection, Engine, event, inspect, text
 
 from adapters.sql import schema
@@ -250,26 +252,36 @@ def test_a_failed_migration_changes_nothing(new_engine, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mariadb", pytest.param("postgresql_18", marks=pytest.mark.long)])
-@pytest.mark.parametrize("way", ["up", "down"])
-def test_an_interrupted_migration_can_run_again(new_engine, way: str, kind: str) -> None:
-    """If each statement is committed by itself, the repeated revision must accept its effects."""
-    expected = new_engine(kind)
-    schema.upgrade(expected)
-    engine = new_engine(kind)
-    if way == "down":
-        schema.upgrade(engine)
-    for done in count():
-        if not interrupted(engine, done, way):
-            break
-        if way == "up":
-            schema.upgrade(engine)
-            assert catalog(engine) == catalog(expected)
-            schema.downgrade(engine, "base")
-        else:
-            schema.downgrade(engine, "base")
-            assert tables(engine) == []
-            schema.upgrade(engine)
-    assert done > 1
+def test_an_interrupted_migration_can_run_again(new_engine, kind: str) -> None:
+    """If each statement is committed by itself, the repeated revision must accept its effects.
+
+    Each revision is interrupted after each of its statements, on the way up and down.
+    """
+    engine, below = new_engine(kind), None
+    for revision in revisions():
+        before = tables(engine)
+        schema.upgrade(engine, revision)
+        expected = tables(engine)
+        up = partial(schema.upgrade, engine, revision)
+        down = partial(schema.downgrade, engine, below or "base")
+        down()
+        for done in count():
+            was_interrupted = interrupted(engine, done, up)
+            up()
+            assert tables(engine) == expected
+            if not was_interrupted:
+                break
+            down()
+        assert done > 1
+        for done in count():
+            was_interrupted = interrupted(engine, done, down)
+            down()
+            assert tables(engine) == before
+            up()
+            if not was_interrupted:
+                break
+        assert done > 1
+        below = revision
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
@@ -289,8 +301,8 @@ def test_builds_an_index_again_after_an_interruption(new_engine, kind: str) -> N
         assert connection.execute(text("SELECT bool_and(indisvalid) FROM pg_index")).scalar_one()
 
 
-def interrupted(engine: Engine, done: int, way: str, to: str = "head") -> bool:
-    """Interrupts the migration after `count` changing statements. Returns True if it did."""
+def interrupted(engine: Engine, done: int, migrate: Callable[[], None]) -> bool:
+    """Interrupts the migration after `done` changing statements. Returns True if it did."""
     changes = 0
 
     def cut_off(_: Connection, __: object, statement: str, *___: object) -> None:
@@ -301,7 +313,7 @@ def interrupted(engine: Engine, done: int, way: str, to: str = "head") -> bool:
 
     event.listen(engine, "before_cursor_execute", cut_off)
     try:
-        schema.upgrade(engine, to) if way == "up" else schema.downgrade(engine, "base")
+        migrate()
     except InterruptedError:
         return True
     finally:
@@ -377,17 +389,7 @@ def test_a_waiting_migration_has_no_long_transaction(new_engine, kind: str) -> N
 
 @every_kind
 def test_concurrent_processes_can_migrate(new_engine, kind: str) -> None:
-    url = new_engine(kind).url.render_as_string(hide_password=False)
-    command = [sys.executable, "-W", "error", "-c", _UPGRADE, url]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with ExitStack() as running:
-        upgrading = []
-        for _ in range(4):
-            process = running.enter_context(subprocess.Popen(command, cwd=ROOT, text=True, **pipes))
-            running.callback(process.kill)
-            upgrading.append(process)
-        outputs = [process.communicate(timeout=60) for process in upgrading]
-    assert outputs == [(f"{schema.REVISION}\n", "")] * 4
+    assert in_processes(upgrade, new_engine(kind), [()] * 4) == [schema.REVISION] * 4
 
 
 def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite_url: str) -> None:
@@ -414,7 +416,7 @@ def test_completes_a_revision_that_had_committed_its_tables(new_engine) -> None:
     schema.upgrade(expected, "0007")
     for done in count():
         schema.upgrade(engine, "0006")
-        was_interrupted = interrupted(engine, done, "up", "0007")
+        was_interrupted = interrupted(engine, done, partial(schema.upgrade, engine, "0007"))
         engine.dispose()  # like the end of the process
         schema.upgrade(engine, "0007")
         assert catalog(engine) == catalog(expected)

@@ -1,7 +1,6 @@
 """Databases that are shared with another application, or with an older release of Roster."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,14 +9,14 @@ from sqlalchemy import Engine, inspect, text
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from adapters.sql.metadata import METADATA
 from adapters.sql.revisions import revisions
 from adapters.sql.store import SqlStore
 from adapters.sql.users import USERS_TABLE
 from application.ports import Unavailable
+from entrypoints.resources import RESOURCES
 
-ROSTER = Path(sys.executable).with_name("roster")
 OLD_RELEASES = [f"{number:04}" for number in range(1, int(schema.LAST_LEGACY) + 1)]
+TABLES = sorted({each for resource in RESOURCES for each in resource.table.table.metadata.tables})
 FOREIGN = ["1975ea83b712", "0003", "0005", "9999", "head"]
 
 
@@ -157,7 +156,7 @@ def test_rejects_a_version_that_roster_never_writes(engine: Engine, value: str) 
         assert schema.VERSION_TABLE in caught.value.explanation
 
 
-@pytest.mark.parametrize("table", sorted(METADATA.tables))
+@pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("since", [None, "0003"])
 def test_a_foreign_table_of_the_same_name_stops_the_upgrade_before_it_changes_anything(
     engine: Engine, table: str, since: str | None
@@ -181,7 +180,7 @@ def test_a_foreign_view_also_stops_the_upgrade(engine: Engine) -> None:
     with pytest.raises(Unavailable) as caught:
         schema.upgrade(engine)
     assert caught.value.code == "foreign_table"
-    assert not names(engine) & set(METADATA.tables)
+    assert not names(engine) & set(TABLES)
 
 
 def test_tables_of_other_applications_are_not_a_difference(engine: Engine) -> None:
@@ -193,7 +192,7 @@ def test_tables_of_other_applications_are_not_a_difference(engine: Engine) -> No
 
 def test_each_table_is_created_by_its_known_revision() -> None:
     created = [name for revision in revisions() for name in revision.tables]
-    assert sorted(created) == sorted(METADATA.tables)
+    assert sorted(created) == TABLES
 
 
 def test_rejects_an_upgrade_that_would_create_tables_in_another_schema(
@@ -214,13 +213,15 @@ def test_rejects_an_upgrade_that_would_create_tables_in_another_schema(
 
 
 @pytest.fixture
-def command(engine: Engine) -> Callable[..., subprocess.CompletedProcess[str]]:
+def command(
+    engine: Engine, roster_program: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `roster` over the database, with nothing on standard input."""
     url = engine.url.render_as_string(hide_password=False)
 
     def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ROSTER, *arguments],
+            [roster_program, *arguments],
             env={"ROSTER_DATABASE_URL": url},
             stdin=subprocess.DEVNULL,
             capture_output=True,

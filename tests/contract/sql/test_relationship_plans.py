@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 from psycopg2 import extensions
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine
 
 from adapters.sql import schema
+from adapters.sql.bulk import insert_rows
 from adapters.sql.engine import make_engine
 from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
 from adapters.sql.links import SqlLinkReader
 from adapters.sql.repository import SqlReader
 from adapters.sql.tables import Tables
+from adapters.sql.transactions import Transactions
 from adapters.sql.users import USERS_TABLE
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.inclusion import Step
@@ -55,11 +57,11 @@ def engine(
         url = f"sqlite:///{tmp_path_factory.mktemp('plans')}/roster.db"
     else:
         url = request.getfixturevalue(request.param).new_database()
-    migrating = make_engine(url)
-    schema.upgrade(migrating)
-    migrating.dispose()
+    filling = make_engine(url, alone=True)
+    schema.upgrade(filling)
+    fill(filling)
+    filling.dispose()
     engine = make_engine(url, pool_size=1)
-    fill(engine)
     yield engine
     engine.dispose()
 
@@ -86,14 +88,12 @@ def fill(engine: Engine) -> None:
     ]
     pairs = [(LARGE, n) for n in ids] + [(SMALL, n) for n in ids[::20]]
     pairs += [(3 + n, 1 + (7 * n + 131 * each) % USERS) for n in range(TINY) for each in range(5)]
+    with Transactions(engine).open() as connection:
+        for table, rows in ((USERS_TABLE.table, users), (GROUPS_TABLE.table, groups)):
+            columns = [table.c[name] for name in rows[0]]
+            insert_rows(connection, columns, [list(row.values()) for row in rows])
+        insert_rows(connection, MEMBERSHIPS_TABLE.columns, pairs)
     with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN")
-        connection.execute(insert(USERS_TABLE.table), users)
-        connection.execute(insert(GROUPS_TABLE.table), groups)
-        columns = [each.name for each in MEMBERSHIPS_TABLE.columns]
-        values = [dict(zip(columns, pair, strict=True)) for pair in pairs]
-        connection.execute(insert(MEMBERSHIPS_TABLE.table), values)
-        connection.exec_driver_sql("COMMIT")
         for statement in {
             "postgresql": ("VACUUM ANALYZE users, groups, memberships",),
             "mariadb": ("ANALYZE TABLE users, groups, memberships",),

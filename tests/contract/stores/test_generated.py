@@ -106,8 +106,7 @@ def _without_id(user: User | None) -> Any:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
 @settings(
-    max_examples=40,
-    deadline=None,
+    max_examples=settings.default.max_examples // 2,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(new_users=people, data=st.data())

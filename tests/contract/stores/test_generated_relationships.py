@@ -234,8 +234,7 @@ def walked(reader: Reader[Any], search: Search, *, backward: bool) -> list[int]:
 
 
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=settings.default.max_examples // 2,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(world=worlds, searches=some_searches)

@@ -1,12 +1,11 @@
 """Concurrent units of work: conflicts are detected, and no acknowledged change is lost."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from database_processes import in_processes, write
 
 from application.deadlines import deadline
 from application.ports import ConcurrentUpdate, Context
@@ -105,42 +104,11 @@ def test_a_deadlock_is_a_conflict_for_one_unit(directory) -> None:
     assert None in results, "the other unit succeeds"
 
 
-_WRITER = """
-import sys
-from datetime import UTC, datetime
-from adapters.sql.engine import make_engine
-from adapters.sql.store import SqlStore
-from adapters.sql.users import USERS_TABLE
-from application.commands import Commands
-from application.deadlines import deadline
-from application.ports import Context
-from application.units import retrying
-from application.users import USER_TYPE
-from domain.users import NewUser, UserChanges
-
-url, name, user_id, times = *sys.argv[1:3], *map(int, sys.argv[3:])
-engine = make_engine(url)
-store = SqlStore(engine, lambda: datetime.now(UTC).replace(microsecond=0), [USERS_TABLE])
-commands = Commands(USER_TYPE, retrying(store.begin))
-for number in range(times):
-    with deadline(20):
-        commands.change(user_id, UserChanges({"name": f"{name}-{number}"}), Context())
-        commands.create(NewUser(email=f"{name}-{number}@example.org", name=name), Context())
-engine.dispose()
-"""
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
 def test_concurrent_processes_lose_no_changes(directory) -> None:
     user = directory.add("ann@example.org")
-    url = directory.engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-W", "error", "-c", _WRITER, url]
-    writers = [
-        subprocess.Popen([*command, f"writer{number}", str(user.id), "50"], stderr=subprocess.PIPE)
-        for number in range(3)
-    ]
-    errors = [writer.communicate(timeout=60)[1] for writer in writers]
-    assert errors == [b""] * 3
+    calls = [(f"writer{number}", user.id, 50) for number in range(3)]
+    in_processes(write, directory.engine, calls)
     assert directory.reader.get(user.id).version == 1 + 3 * 50
     assert len(directory.find()) == 1 + 3 * 50
 

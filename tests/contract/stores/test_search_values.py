@@ -356,7 +356,7 @@ def expected(search: Search) -> Page[Specimen]:
     return Page(tuple(items), len(rows) > part.size, total)
 
 
-unhurried = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 @unhurried
@@ -367,7 +367,7 @@ def test_every_search_finds_the_same_rows_as_plain_python(
     assert collection.page(search) == expected(search)
 
 
-@settings(unhurried, max_examples=50)
+@settings(unhurried, max_examples=settings.default.max_examples // 2)
 @given(
     ordering=orderings,
     size=st.sampled_from((1, 7, 30)),

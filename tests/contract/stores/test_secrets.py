@@ -1,13 +1,12 @@
 """Secrets that all processes share, on every store."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Barrier
 
 import pytest
+from database_processes import in_processes, read_secret
 from sqlalchemy import URL, text
 
 from adapters.memory.secrets import MemorySecrets
@@ -22,18 +21,6 @@ THREADS = 12
 PROCESSES = 2
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
 ON_SQL = pytest.mark.parametrize("kind", SQL)
-
-_READ = """
-import sys
-from datetime import UTC, datetime
-from adapters.sql.engine import make_engine
-from adapters.sql.secrets import SqlSecrets
-engine = make_engine(sys.argv[1])
-secrets = SqlSecrets(engine, lambda: datetime.now(UTC).replace(microsecond=0))
-input()
-print(secrets.get_or_create(sys.argv[2]).hex())
-engine.dispose()
-"""
 
 
 @pytest.fixture
@@ -69,15 +56,8 @@ def test_concurrent_threads_get_the_same_secret(secrets: Secrets) -> None:
 
 @ON_SQL
 def test_concurrent_processes_get_the_same_secret(directory, secrets: Secrets) -> None:
-    url = directory.engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-W", "error", "-c", _READ, url, "shared"]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    readers = [subprocess.Popen(command, text=True, **pipes) for _ in range(PROCESSES)]
-    for reader in readers:
-        reader.stdin.write("\n")
-        reader.stdin.flush()
-    printed = [reader.communicate(timeout=60) for reader in readers]
-    assert printed == [(f"{secrets.get_or_create('shared').hex()}\n", "")] * PROCESSES
+    values = in_processes(read_secret, directory.engine, [("shared",)] * PROCESSES)
+    assert set(values) == {secrets.get_or_create("shared")}
 
 
 @ON_SQL

@@ -15,7 +15,6 @@ from api.constants import JSONAPI, USERS
 from api.tokens import KEY_SET, SECRET
 from flask import Flask, Response
 from flask.testing import FlaskClient
-from hypothesis import settings
 from structlog.testing import capture_logs
 
 from adapters.api.errors import error_codes
@@ -29,10 +28,6 @@ from application.relationships import Association, Relationships
 from application.users import USER_TYPE
 from entrypoints.container import Container
 from entrypoints.settings import Settings
-
-# A slow machine must not fail a test.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 SETTINGS = {
     "ROSTER_DATABASE_URL": "memory://",

@@ -221,6 +221,45 @@ def test_a_filter_by_name_is_accepted_as_described(
         assert validator.is_valid(value) is taken, value
 
 
+def test_every_pattern_has_the_same_meaning_in_all_regular_expressions(described: Any) -> None:
+    """The white space, digits and letters of these classes differ, for example in JavaScript."""
+    patterns = {
+        each["pattern"] for each in inner(described) if isinstance(each.get("pattern"), str)
+    }
+    assert len(patterns) > 20
+    assert [each for each in patterns if re.search(r"\\[sSdDwWbB]", each)] == []
+
+
+TEXTS = (
+    *("Ann", " a ", "é", "a b", "a\u200bb", "x\ufeff", "\u2800a", "a,b", "😀"),
+    *("", " ", "\u3000", "\u200b", "\u2800", "\ufeff", "\u2028", "\t", "\n"),
+    *("a\tb", "a\nb", "a\r\nb", "a\u2028b", "a\u2029", "a\x00", "a\x1f", "a\x7f", "a\x85", "a\x9f"),
+)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+@pytest.mark.parametrize("attribute", ["users.name", "groups.name", "groups.description"])
+def test_a_text_is_accepted_as_described(
+    described: Any, client: FlaskClient, attribute: str, text: str
+) -> None:
+    named, name = attribute.split(".")
+    schema = described["components"]["schemas"][f"{named.capitalize()}Creation"]
+    attributes = {"email": "ann@example.org"} if named == "users" else {}
+    data = {"type": named, "attributes": {**attributes, "name": "Ann", name: text}}
+    validator = Draft202012Validator({**schema, "components": described["components"]})
+    response = client.post(f"/api/v1/{named}", json={"data": data})
+    assert response.status_code in (201, 422)
+    assert (response.status_code == 201) is validator.is_valid({"data": data})
+    parameters = described["paths"][f"/api/v1/{named}"]["get"]["parameters"]
+    schemas = {each["name"]: each["schema"] for each in parameters}
+    for op in ("", "[eq]", "[ne]", "[in]"):
+        parameter = f"filter[{name}]{op}"
+        response = client.get(f"/api/v1/{named}?{quote(parameter)}={quote(text)}")
+        assert response.status_code in (200, 400)
+        is_described = Draft202012Validator(schemas[parameter]).is_valid(text)
+        assert (response.status_code == 200) is is_described, parameter
+
+
 def test_a_sort_is_accepted_as_described(described: Any, client: FlaskClient) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
     described_responses = {

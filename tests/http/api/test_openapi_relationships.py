@@ -13,6 +13,7 @@ USERS = "/api/v1/users"
 GROUPS = "/api/v1/groups"
 MEMBERS = f"{GROUPS}/{{id}}/relationships/members"
 JSONAPI = "application/vnd.api+json"
+ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 
 Create = Callable[..., dict[str, Any]]
 
@@ -98,6 +99,66 @@ def test_linkage_is_described_as_it_is_taken(
     response = client.open(MEMBERS.format(id=1), method=method.upper(), json={"data": data})
     assert (response.status_code == 204) is valid
     assert str(response.status_code) in described["paths"][MEMBERS][method]["responses"]
+
+
+@pytest.mark.parametrize("never", ["0", "01", "x", "", str(2**63)])
+@pytest.mark.parametrize(
+    ("method", "op", "status"),
+    [("post", "add", 404), ("patch", "update", 404), ("delete", "remove", 204)],
+)
+def test_only_a_removal_may_have_an_id_that_can_never_exist(
+    client: FlaskClient,
+    create_group: Create,
+    described: Any,
+    method: str,
+    op: str,
+    status: int,
+    never: str,
+) -> None:
+    create_group()
+    data = users(never)
+    body = described["paths"][MEMBERS][method]["requestBody"]["content"][JSONAPI]["schema"]
+    assert validator(described, body).is_valid({"data": data}) is (status == 204)
+    response = client.open(MEMBERS.format(id=1), method=method.upper(), json={"data": data})
+    assert response.status_code == status
+    ref = {"type": "groups", "id": "1", "relationship": "members"}
+    operations = {"atomic:operations": [{"op": op, "ref": ref, "data": data}]}
+    schema = validator(described, described["components"]["schemas"]["Operations"])
+    assert schema.is_valid(operations) is (status == 204)
+    response = client.post("/api/v1/operations", json=operations, content_type=ATOMIC)
+    assert response.status_code == (200 if status == 204 else status)
+
+
+NEW_GROUP = {"type": "groups", "attributes": {"name": "New"}}
+DATA_BY_OP: dict[str, list[dict[str, Any]]] = {
+    "add": [{"data": NEW_GROUP}, {"data": users(1)}],
+    "update": [{"data": {"type": "groups", "id": "9"}}, {"data": users(1)}, {"data": None}],
+    "remove": [{}, {"data": users(1)}],
+}
+
+
+@pytest.mark.parametrize("end", ["", "/", ".json", "/x", "?x=1"])
+@pytest.mark.parametrize(
+    "href",
+    [
+        *(GROUPS, f"{GROUPS}/9", "groups", "groups/9", f"{GROUPS}/x", "/api/v1/nothing/9"),
+        *(f"{GROUPS}/9/relationships/{name}" for name in ("members", "owner", "nothing")),
+        *("groups/9/relationships/members", f"{GROUPS}/9/members", f"{GROUPS}/9/history"),
+    ],
+)
+def test_an_href_is_accepted_as_described(
+    client: FlaskClient, described: Any, href: str, end: str
+) -> None:
+    schema = validator(described, described["components"]["schemas"]["Operations"])
+    for op, members in DATA_BY_OP.items():
+        for each in members:
+            operation = {"op": op, "href": f"{href}{end}", **each}
+            document = {"atomic:operations": [operation]}
+            response = client.post("/api/v1/operations", json=document, content_type=ATOMIC)
+            errors = response.json.get("errors", [{"code": "none"}])
+            # The only error of a valid operation is that group 9 does not exist.
+            is_accepted = errors[0]["code"] in ("none", "group_not_found", "name_taken")
+            assert is_accepted is schema.is_valid(document), (operation, errors)
 
 
 def test_resources_with_relationships_can_be_sent_back_by_the_description(

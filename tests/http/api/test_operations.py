@@ -234,6 +234,20 @@ def test_a_local_id_must_be_defined_earlier_and_only_once(client: FlaskClient) -
     assert perform(client, data).problems == [("400", "unknown_lid", at(0, "/data/lid"))]
 
 
+def test_a_local_id_of_an_add_without_an_existing_target_is_not_unknown(
+    client: FlaskClient,
+) -> None:
+    """The only error is that of the target."""
+    later = {"op": "update", "data": {"type": "users", "lid": "a", "attributes": {}}}
+    missing = {**add(lid="a"), "href": "/api/v1/nothing"}
+    response = perform(client, missing, later)
+    assert response.problems == [("404", "not_found", at(0, "/href"))]
+    for data in (None, [], {}, {"lid": "a"}, {"type": 1, "lid": "a"}, {"type": "users", "lid": []}):
+        assert perform(client, {**missing, "data": data}, later).problems == [
+            ("400", "unknown_lid", at(1, "/data/lid"))
+        ]
+
+
 @pytest.mark.parametrize("version", [1, '"1-ab"', '"7-00", "1-ab"', "*", None])
 def test_an_operation_with_the_current_version_succeeds(
     client: FlaskClient, create: Create, version: Any

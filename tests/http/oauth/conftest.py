@@ -64,7 +64,7 @@ class SignedTokens(ReadableTokens):
 
 
 def other_token(service: AccountService, *scopes: str) -> str:
-    """A token of another issuer, which names the session of nobody."""
+    """A token of another issuer, which names an unknown session."""
     claims = {
         "sub": "1",
         "sid": "session-id-000001",

@@ -101,7 +101,7 @@ def test_a_request_without_a_token_gets_401(client: FlaskClient, header: dict[st
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="roster"'
 
 
-def test_an_invalid_token_gets_401_and_the_log_says_why(
+def test_an_invalid_token_gets_401_and_the_log_has_the_reason(
     client: FlaskClient, log: list[Any]
 ) -> None:
     headers = {"Authorization": "Bearer wrong"}

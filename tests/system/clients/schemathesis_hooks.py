@@ -11,42 +11,69 @@ import schemathesis
 from schemathesis.specs.openapi import checks
 
 MOST_FILTERS = 20
+MOST_IDENTIFIERS = 1000
 LONGEST_NAME = 250
-HISTORY = "GET /api/v1/users/{id}/history"
-LISTS = ("GET /api/v1/users", HISTORY)
+COMBINED = re.compile(r"filter\[(?:or|not)\]")
+NAME = re.compile(r"filter\[(?:\w+\.)?(?:name|description)\](?:\[(eq|ne|in)\])?")
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Applies constraints between parameters, and between requests, to valid requests."""
-    # The schemas of responses require the attributes that a valid `fields` leaves out.
-    for name in ("fields[users]", "fields[groups]", "fields[events]"):
-        if name in (case.query or {}) and re.fullmatch(r"[\w,]*", str(case.query[name])):
-            case.query.pop(name)
+    query = case.query or {}
+    # The schemas of responses require the members that a valid `fields` leaves out, so that the
+    # types that are generated from them have these members.
+    for name in [name for name in query if re.fullmatch(r"fields\[\w+\]", name)]:
+        if re.fullmatch(r"[\w,]*", str(query[name])):
+            del query[name]
+    _make_long_lists_distinct(case.body)
     if not (case.meta and case.meta.generation.mode.is_positive):
         return
-    # The number of resources that `include` may add is limited, whatever the paths.
-    (case.query or {}).pop("include", None)
-    if case.operation.label in LISTS:
-        for name in [
-            name
-            for name in case.query or {}
-            if _has_own_rules(name) or not _names_are_visible(name, case.query[name])
-        ]:
-            case.query.pop(name)
-        filters = [name for name in case.query or {} if name.startswith("filter[")]
-        # The service creates cursors for one sort order and one set of filters.
-        for name in ("page[after]", "page[before]", *filters[MOST_FILTERS:]):
-            case.query.pop(name, None)
-        if "page[number]" in (case.query or {}):
-            case.query["page[size]"] = 1  # number × size is limited
+    if "include" in query:
+        # The number of included resources is limited. It depends on all paths and the page size.
+        query["include"] = str(query["include"]).split(",")[0]
+        query.pop("page[size]", None)
+    if _is_list(case.operation):
+        _make_list_valid(query)
+    if isinstance(case.body, dict) and "atomic:operations" in case.body:
+        _use_known_lids(case.body["atomic:operations"])
     if key := (case.headers or {}).get("Idempotency-Key"):
         case.headers["Idempotency-Key"] = _unused(key)
 
 
-def _has_own_rules(name):
-    """Returns True for filters whose names contain others, and for those of related resources."""
-    return bool(re.match(r"filter\[(?:or|not|\w+\.\w+)\]", name))
+def _make_long_lists_distinct(body):
+    """Gives each identifier of a list with too many of them another id.
+
+    Duplicates count once, but a schema cannot limit the number of different items.
+    """
+    operations = _member(body, "atomic:operations")
+    for owner in [body, *(operations if isinstance(operations, list) else ())]:
+        data = _member(owner, "data")
+        relationships = _member(data, "relationships")
+        linkages = [*relationships.values()] if isinstance(relationships, dict) else []
+        for linkage in (owner, *linkages):
+            identifiers = _member(linkage, "data")
+            if isinstance(identifiers, list) and len(identifiers) > MOST_IDENTIFIERS:
+                linkage["data"] = [
+                    {**each, "id": str(position)} if isinstance(each, dict) else each
+                    for position, each in enumerate(identifiers, 1)
+                ]
+
+
+def _is_list(operation):
+    return any(parameter.name == "page[after]" for parameter in operation.query)
+
+
+def _make_list_valid(query):
+    """Removes what only a certain list accepts, and what exceeds a limit of all parameters."""
+    for name in [name for name in query if not _can_match(name, query[name])]:
+        del query[name]
+    filters = [name for name in query if name.startswith("filter[")]
+    # The service creates cursors for one list, one sort order and one set of filters.
+    for name in ("page[after]", "page[before]", *filters[MOST_FILTERS:]):
+        query.pop(name, None)
+    if "page[number]" in query:
+        query["page[size]"] = 1  # number × size is limited
 
 
 def _unused(key):
@@ -59,7 +86,8 @@ def _unused(key):
 @schemathesis.check
 def use_after_removal(ctx, response, case):
     """The check use_after_free, except for histories, which remain after the user."""
-    return None if case.operation.label == HISTORY else checks.use_after_free(ctx, response, case)
+    is_history = case.operation.path.endswith("/history")
+    return None if is_history else checks.use_after_free(ctx, response, case)
 
 
 @schemathesis.check
@@ -72,30 +100,63 @@ def documented_status(ctx, response, case):
 
 @schemathesis.hook
 def filter_body(context, body):
-    """Excludes invisible names, and local ids that are unknown or repeated."""
+    """Excludes impossible names, and local ids of new resources that are repeated."""
     if not isinstance(body, dict):
         return True
     operations = body.get("atomic:operations", [body])
     if not isinstance(operations, list):
         return True
-    data = [o["data"] for o in operations if isinstance(o, dict) and "data" in o]
-    lids = [repr(d["lid"]) for d in data if isinstance(d, dict) and "lid" in d]
-    return len(set(lids)) == len(lids) and all(map(_is_independent, operations))
+    data = [part for o in operations if isinstance(part := _member(o, "data"), dict)]
+    lids = [repr(d["lid"]) for d in data if "lid" in d]
+    return len(set(lids)) == len(lids) and all(map(_has_possible_names, data))
 
 
-def _is_independent(operation):
-    if not isinstance(operation, dict):
-        return True
-    parts = [operation.get("ref"), operation.get("data")]
-    ref, data = [part if isinstance(part, dict) else {} for part in parts]
-    attributes = data.get("attributes")
-    name = attributes.get("name") if isinstance(attributes, dict) else None
-    by_identity = "lid" in ref or (operation.get("op") == "update" and "lid" in data)
-    return not by_identity and (not isinstance(name, str) or _can_be_seen(name))
+def _has_possible_names(data):
+    names = (_member(data.get("attributes"), name) for name in ("name", "description"))
+    return all(not isinstance(name, str) or _is_possible(name) for name in names)
 
 
-def _can_be_seen(name):
-    return any(map(_is_visible, name))
+def _member(value, name):
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _use_known_lids(operations):
+    """Replaces each local id that no earlier operation created, by one that is known or an id.
+
+    A schema cannot express that an operation depends on an earlier one.
+    """
+    known = {}
+    for operation in operations:
+        for identity in _identities(operation):
+            if "lid" in identity and "id" not in identity:
+                if lid := known.get(identity["type"]):
+                    identity["lid"] = lid
+                else:
+                    del identity["lid"]
+                    identity["id"] = "1"
+        data = operation.get("data")
+        if operation["op"] == "add" and isinstance(data, dict) and "lid" in data:
+            known[data["type"]] = data["lid"]
+
+
+def _identities(operation):
+    """Yields the identities of existing resources in an operation."""
+    data = operation.get("data")
+    yield from filter(None, [operation.get("ref")])
+    if isinstance(data, list):
+        yield from data
+    elif data is not None:
+        if operation["op"] == "update":
+            yield data
+        for relationship in data.get("relationships", {}).values():
+            linkage = _member(relationship, "data")
+            yield from linkage if isinstance(linkage, list) else filter(None, [linkage])
+
+
+def _is_possible(name):
+    """Returns True if the text has a visible character, and is not too long when it is folded."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return len(folded) <= max(LONGEST_NAME, len(name)) and any(map(_is_visible, name))
 
 
 def _is_visible(character):
@@ -107,10 +168,11 @@ def _is_visible(character):
     return not ignorable and unicodedata.category(character)[0] not in "ZC"
 
 
-def _names_are_visible(parameter, value):
-    """Returns True unless the filter compares names with an impossible name."""
-    if parameter in ("filter[name][eq]", "filter[name][ne]"):
-        return _can_be_seen(value)
-    if parameter in ("filter[name]", "filter[name][in]"):
-        return all(len(name) <= LONGEST_NAME and _can_be_seen(name) for name in value.split(","))
-    return True
+def _can_match(parameter, value):
+    """Returns True unless the parameter contains other filters, or compares an impossible name."""
+    if COMBINED.match(parameter):
+        return False
+    if not (match := NAME.fullmatch(parameter)):
+        return True
+    names = [value] if match[1] in ("eq", "ne") else value.split(",")
+    return all(len(name) <= LONGEST_NAME and _is_possible(name) for name in names)

@@ -408,7 +408,9 @@ def test_an_invalid_token_option_is_status_2(invoke: Roster, arguments: list[str
 @pytest.mark.parametrize("more", [{}, {"ROSTER_JWT_JWKS": "keys.json", **ANY_TOKEN}])
 def test_signing_a_token_requires_the_secret(invoke: Roster, more: dict[str, str]) -> None:
     result = invoke("token", "--scope", "users:read", **more)
-    assert ended(result, 2, "ROSTER_JWT_SECRET: must be set to sign tokens")
+    assert ended(
+        result, 2, "ROSTER_JWT_SECRET: must be set to sign tokens (or set ROSTER_ACCOUNTS=on)"
+    )
 
 
 def test_another_server_does_not_start_with_an_unusable_key_set(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_addresses_are_compared_by_their_keys(service: AccountService, spelling:
 
 
 @pytest.mark.parametrize("case", ["unknown", "wrong", "none", "inactive", "long"])
-def test_every_refusal_is_the_same_and_costs_one_hash(service: AccountService, case: str) -> None:
+def test_every_rejection_is_the_same_and_costs_one_hash(service: AccountService, case: str) -> None:
     service.user("ann")
     service.user("bob", password=None)
     carl = service.user("carl")

@@ -43,7 +43,7 @@ def test_threads_hash_in_the_order_of_their_arrival() -> None:
     assert order == [*range(6)]
 
 
-def test_as_many_threads_as_configured_hash_at_the_same_time() -> None:
+def test_the_configured_number_of_threads_hashes_concurrently() -> None:
     queue = HashQueue(3, seconds=PATIENT)
     together = Barrier(3, timeout=PATIENT)
 

@@ -38,7 +38,7 @@ def test_a_user_without_a_hash_costs_as_much_as_one_with_a_hash() -> None:
             super().__enter__()
 
     counted = hasher(queue=Counting(1))
-    for password_hash in (None, "of no known format"):
+    for password_hash in (None, "unknown format"):
         assert not counted.verify(PASSWORD, password_hash)
     assert costs == ["hash"] * 2
 

@@ -35,6 +35,8 @@ from roster_client.models import (
     UsersIdentifier,
     UsersIdentifiers,
     UsersReference,
+    UsersRemovedIdentifier,
+    UsersRemovedIdentifiers,
 )
 
 client = Client(sys.argv[1], raise_on_unexpected_status=True)
@@ -76,7 +78,8 @@ assert [each.relationships.members.data for each in page.data] == [[ann, bea]]
 assert names(page.included) == ["Ann", "Bea"]
 
 added = add_groups_members.sync_detailed(group.id, client=client, body=UsersIdentifiers([cem]))
-removed = remove_groups_members.sync_detailed(group.id, client=client, body=UsersIdentifiers([ann]))
+leaving = UsersRemovedIdentifiers([UsersRemovedIdentifier("users", ann.id)])
+removed = remove_groups_members.sync_detailed(group.id, client=client, body=leaving)
 assert (added.status_code, removed.status_code) == (204, 204)
 listed = show_groups_members_identifiers.sync_detailed(group.id, client=client)
 assert [each.id for each in listed.parsed.data] == [bea.id, cem.id]

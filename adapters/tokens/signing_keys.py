@@ -1,0 +1,205 @@
+"""The keys that sign Roster's own tokens: a JSON Web Key Set of private keys (RFC 7517)."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+
+import jwt
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from adapters.strict_json import NotStrict, parse
+from adapters.tokens.key_files import Stamp, read_private_file, stamp_of
+from adapters.tokens.keys import Key, UnusableKeySet, is_usable_rsa
+from application.ports import Unavailable
+
+ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")
+CHECK_SECONDS: Final = 3.0
+"""The minimum number of seconds between two checks of the file."""
+_RSA_BITS: Final = 3072
+_RSA_EXPONENT: Final = 65537
+_MOST_KEYS: Final = 100
+_LONGEST_KID: Final = 200
+_KINDS: Final[Mapping[tuple[object, object], str]] = {
+    ("EC", "P-256"): "ES256",
+    ("RSA", None): "RS256",
+    ("OKP", "Ed25519"): "EdDSA",
+}
+_VERIFIED: Final[Mapping[str, tuple[str, ...]]] = {"EdDSA": ("EdDSA", "Ed25519")}
+_THUMBPRINT: Final = ("crv", "e", "kty", "n", "x", "y")
+"""The members of all kinds of public keys (RFC 7638, section 3.2; RFC 8037, section 2)."""
+_PUBLIC: Final = (*_THUMBPRINT, "kid", "alg", "use")
+
+_log = structlog.get_logger("roster.tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key. `jwk` has its private members, `public` only the others."""
+
+    kid: str
+    algorithm: str
+    private: Any = field(repr=False)
+    jwk: Mapping[str, Any] = field(repr=False)
+    public: Mapping[str, Any]
+    verifying: Key
+
+    @staticmethod
+    def generate(algorithm: str = ALGORITHMS[0]) -> "SigningKey":
+        """Creates a random key for an algorithm of ALGORITHMS."""
+        if algorithm == "RS256":
+            jwk = RSAAlgorithm.to_jwk(generate_rsa(_RSA_EXPONENT, _RSA_BITS), as_dict=True)
+        elif algorithm == "EdDSA":
+            jwk = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
+        else:
+            jwk = ECAlgorithm.to_jwk(generate_ec(SECP256R1()), as_dict=True)
+        return _signing_key({each: jwk[each] for each in jwk if each != "key_ops"})
+
+
+def read_signing_keys(text: bytes) -> tuple[SigningKey, ...]:
+    """Returns the keys of a set. Raises UnusableKeySet if it has none, or an unusable one."""
+    try:
+        document = parse(text)
+    except NotStrict:
+        raise UnusableKeySet("the file is not JSON") from None
+    members = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(members, list):
+        raise UnusableKeySet("the file is not a JSON Web Key Set")
+    if not any(isinstance(each, dict) and "d" in each for each in members):
+        raise UnusableKeySet("the file has no private key")
+    if len(members) > _MOST_KEYS:
+        raise UnusableKeySet(f"the file has more than {_MOST_KEYS} keys")
+    keys = []
+    for number, jwk in enumerate(members, 1):
+        try:
+            keys.append(_signing_key(jwk))
+        except UnusableKeySet as error:
+            raise UnusableKeySet(f"key {number} {error}") from None
+    if len({each.kid for each in keys}) < len(keys):
+        raise UnusableKeySet("two keys have the same kid")
+    return tuple(keys)
+
+
+def write_signing_keys(keys: Sequence[SigningKey]) -> bytes:
+    """Returns the text of a set of private keys."""
+    return json.dumps({"keys": [dict(each.jwk) for each in keys]}, indent=2).encode() + b"\n"
+
+
+def public_key_set(keys: Sequence[SigningKey]) -> dict[str, Any]:
+    """Returns the document with the public keys, without private members."""
+    return {"keys": [dict(each.public) for each in keys]}
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 thumbprint of a key (RFC 7638)."""
+    members = {name: jwk[name] for name in _THUMBPRINT if name in jwk}
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
+    digest = sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _signing_key(jwk: Any) -> SigningKey:
+    if not isinstance(jwk, dict) or "d" not in jwk:
+        raise UnusableKeySet("is not a private key")
+    kind = (jwk.get("kty"), jwk.get("crv"))
+    algorithm = _KINDS.get(kind) if all(isinstance(each, str | None) for each in kind) else None
+    accepted = () if algorithm is None else _VERIFIED.get(algorithm, (algorithm,))
+    if (
+        algorithm is None
+        or jwk.get("alg", algorithm) not in accepted
+        or (jwk.get("use", "sig") != "sig")
+    ):
+        raise UnusableKeySet("is not a key for ES256, RS256 or EdDSA")
+    try:
+        private = jwt.PyJWK(jwk, algorithm).key
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise UnusableKeySet("is malformed") from None
+    if isinstance(private, RSAPrivateKey) and not is_usable_rsa(private.public_key()):
+        raise UnusableKeySet("must have 2048 bits or more")
+    if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey):
+        raise UnusableKeySet("is not a private key")
+    kid = jwk.get("kid", thumbprint(jwk))
+    if not (isinstance(kid, str) and 0 < len(kid) <= _LONGEST_KID and kid.isprintable()):
+        raise UnusableKeySet(f"must have a kid of 1 to {_LONGEST_KID} printable characters")
+    full = {**jwk, "kid": kid, "alg": algorithm, "use": "sig"}
+    public = {name: full[name] for name in _PUBLIC if name in full}
+    verifying = Key(accepted, private.public_key(), kid)
+    return SigningKey(kid, algorithm, private, full, public, verifying)
+
+
+class SigningKeys:
+    """The keys of a file, which may change.
+
+    The file is checked at most every CHECK_SECONDS. If a changed file has an error, the previous
+    keys remain, and the error is logged.
+    """
+
+    def __init__(self, path: str, *, clock: Callable[[], float] = monotonic) -> None:
+        """Reads the file. Raises UnusableKeySet."""
+        self._path: str | None = path
+        self._clock = clock
+        self._lock = Lock()
+        self._stamp = stamp_of(path)
+        self._checked_at = clock()
+        self._use(read_signing_keys(read_private_file(path)))
+
+    @classmethod
+    def temporary(cls) -> "SigningKeys":
+        """Creates keys that exist only in this process."""
+        keys = cls.__new__(cls)
+        keys._path, keys._clock, keys._lock = None, monotonic, Lock()
+        keys._stamp, keys._checked_at = None, float("inf")
+        keys._use((SigningKey.generate(),))
+        return keys
+
+    def current_keys(self) -> tuple[Key, ...]:
+        """Returns the public keys. It is the same object until the keys change."""
+        if self._clock() - self._checked_at >= CHECK_SECONDS:
+            self.renew()
+        return self._verifying
+
+    def current(self) -> tuple[SigningKey, ...]:
+        """Returns the keys. The first one signs."""
+        self.current_keys()
+        return self._keys
+
+    def find(self, kid: str) -> Key | None:
+        """Returns the public key with the id. Checks the file first if the id is unknown."""
+        if kid not in self._by_id:
+            self.renew()
+        return self._by_id.get(kid)
+
+    def renew(self) -> None:
+        """Checks the file now."""
+        if self._path is None:
+            return
+        with self._lock:
+            self._checked_at = self._clock()
+            stamp: Stamp | None = stamp_of(self._path)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._use(read_signing_keys(read_private_file(self._path)))
+                except UnusableKeySet as error:
+                    _log.warning("signing keys not renewed", reason=str(error))
+
+    def signing(self) -> SigningKey:
+        """Returns the key that signs. Raises Unavailable if there is none."""
+        if keys := self.current():
+            return keys[0]
+        raise Unavailable
+
+    def _use(self, keys: tuple[SigningKey, ...]) -> None:
+        self._keys = keys
+        self._verifying = tuple(each.verifying for each in keys)
+        self._by_id = {each.kid: each.verifying for each in keys}

@@ -1,0 +1,23 @@
+"""Lockouts, which an operator can end."""
+
+from application.accounts.guessing import forget_address
+from application.accounts.users import existing
+from application.ports import Context, UnitOfWork, UnitRunner
+
+
+class Lockouts:
+    """Ends the lockouts of users."""
+
+    def __init__(self, run: UnitRunner) -> None:
+        self._run = run
+
+    def end(self, user_id: int, context: Context) -> None:
+        """Deletes the counts of wrong passwords for the user's email. Raises UserNotFound.
+
+        A network that is blocked for its wrong passwords for many addresses remains blocked.
+        """
+
+        def unit(work: UnitOfWork) -> None:
+            forget_address(work, existing(work, user_id).email_key)
+
+        self._run(context, unit, for_update=True)

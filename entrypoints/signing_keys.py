@@ -1,0 +1,68 @@
+"""Opens the keys that sign Roster's own tokens, according to the settings."""
+
+import os
+
+from adapters.tokens.issuer import JwtIssuer
+from adapters.tokens.key_files import create_private_file
+from adapters.tokens.keys import UnusableKeySet
+from adapters.tokens.signing_keys import SigningKey, SigningKeys, write_signing_keys
+from entrypoints.setting_types import ANY
+from entrypoints.settings import BadSetting, Settings
+
+_SETTING = "ROSTER_SIGNING_KEYS"
+_SUFFIX = ".keys.json"
+
+
+def signing_keys_file(settings: Settings) -> str | None:
+    """Returns the path of the file of keys; None if there is none.
+
+    An SQLite database has its file next to its own.
+    """
+    if settings.signing_keys is not None or not settings.embedded:
+        return settings.signing_keys
+    from adapters.sql.private_files import database_file
+
+    return f"{database_file(settings.database_url)}{_SUFFIX}"
+
+
+def open_signing_keys(settings: Settings) -> SigningKeys:
+    """Returns the keys. Creates the file of an SQLite database if it does not exist.
+
+    The keys of memory:// exist only in this process. Raises BadSetting.
+    """
+    path = signing_keys_file(settings)
+    if path is None:
+        if settings.store == "memory":
+            return SigningKeys.temporary()
+        raise BadSetting(_SETTING, "must be set. Create a file with `roster keys new FILE`")
+    if settings.signing_keys is None and not os.path.exists(path):  # noqa: PTH110
+        create_signing_keys(path)
+    try:
+        return SigningKeys(path)
+    except UnusableKeySet as error:
+        raise BadSetting(_SETTING, str(error)) from None
+
+
+def create_signing_keys(path: str, algorithm: str = "ES256") -> bool:
+    """Creates a file with a random key. Returns False if it exists. Raises BadSetting."""
+    try:
+        return create_private_file(path, write_signing_keys([SigningKey.generate(algorithm)]))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise BadSetting(_SETTING, f"cannot create the file {path}: {reason}") from None
+
+
+def own_issuer(settings: Settings) -> str:
+    """Returns the claim `iss` of Roster's own tokens."""
+    return settings.public_url or "roster"
+
+
+def own_audience(settings: Settings) -> str:
+    """Returns the claim `aud` of Roster's own tokens: the first audience, or the issuer."""
+    accepted = settings.jwt_audience
+    return own_issuer(settings) if accepted is None or accepted == ANY else accepted[0]
+
+
+def make_issuer(settings: Settings, keys: SigningKeys) -> JwtIssuer:
+    """Creates the issuer of Roster's own tokens."""
+    return JwtIssuer(keys, issuer=own_issuer(settings), audience=own_audience(settings))

@@ -1,0 +1,119 @@
+"""roster keys, and roster token without a secret."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+from click.testing import CliRunner, Result
+
+from entrypoints.cli.main import main
+from entrypoints.settings import BadSetting, Settings
+from entrypoints.signing_keys import open_signing_keys, own_audience, own_issuer
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in an empty directory, with only these settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("ROSTER_"):
+            monkeypatch.delenv(name)
+    return lambda *arguments, **settings: CliRunner().invoke(main, arguments, env=settings)
+
+
+def algorithms(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return [line.split()[1] for line in result.stdout.splitlines()]
+
+
+def test_keys_are_created_rotated_and_pruned(run: Run, tmp_path: Path) -> None:
+    assert algorithms(run("keys", "new", "k.json")) == ["ES256"]
+    assert (tmp_path / "k.json").stat().st_mode & 0o777 == 0o600
+    assert algorithms(run("keys", "rotate", "k.json", "--algorithm", "EdDSA")) == ["EdDSA", "ES256"]
+    assert algorithms(run("keys", "rotate", "k.json")) == ["ES256", "EdDSA", "ES256"]
+    assert algorithms(run("keys", "prune", "k.json", "--keep", "2")) == ["ES256", "EdDSA"]
+    assert algorithms(run("keys", "prune", ROSTER_SIGNING_KEYS="k.json")) == ["ES256"]
+    assert algorithms(run("keys", "list", "k.json")) == ["ES256"]
+
+
+def test_private_keys_are_never_printed(run: Run, tmp_path: Path) -> None:
+    outputs = [run("keys", each, "k.json").output for each in ("new", "rotate", "list", "prune")]
+    keys = json.loads((tmp_path / "k.json").read_text())["keys"]
+    assert not any(key["d"] in output for key in keys for output in outputs)
+
+
+@pytest.mark.parametrize("command", ["list", "rotate", "prune"])
+def test_a_file_that_cannot_be_used_is_one_error_line(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    for content in (None, "{}"):
+        if content:
+            (tmp_path / "k.json").write_text(content)
+            (tmp_path / "k.json").chmod(0o600)
+        result = run("keys", command, "k.json")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_an_existing_file_is_not_replaced(run: Run, tmp_path: Path) -> None:
+    run("keys", "new", "k.json")
+    before = (tmp_path / "k.json").read_bytes()
+    assert run("keys", "new", "k.json").exit_code == 1
+    assert (tmp_path / "k.json").read_bytes() == before
+
+
+def test_a_token_is_signed_with_the_first_key_if_there_is_no_secret(
+    run: Run, tmp_path: Path
+) -> None:
+    result = run("token", "--scope", "users:read", ROSTER_ACCOUNTS="on")
+    assert result.exit_code == 0, result.output
+    (key,) = json.loads((tmp_path / "roster.db.keys.json").read_text())["keys"]
+    public = jwt.PyJWK({name: key[name] for name in ("kty", "crv", "x", "y")}, "ES256")
+    claims = jwt.decode(result.stdout.strip(), public, ["ES256"], audience="roster")
+    assert claims["scope"] == "users:read"
+    assert "sid" not in claims
+
+
+def test_a_file_that_all_users_can_read_is_an_invalid_setting(run: Run, tmp_path: Path) -> None:
+    run("keys", "new", "k.json")
+    (tmp_path / "k.json").chmod(0o644)
+    result = run("token", "--scope", "me", ROSTER_ACCOUNTS="on", ROSTER_SIGNING_KEYS="k.json")
+    assert result.exit_code == 2
+    result = run("token", "--scope", "a:read", ROSTER_ACCOUNTS="on", ROSTER_SIGNING_KEYS="k.json")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ROSTER_SIGNING_KEYS: ")
+
+
+def test_a_configured_file_is_not_created(tmp_path: Path) -> None:
+    missing = str(tmp_path / "keys.json")
+    settings = Settings.of({"ROSTER_ACCOUNTS": "on", "ROSTER_SIGNING_KEYS": missing})
+    with pytest.raises(BadSetting, match=r"ROSTER_SIGNING_KEYS: .*No such file"):
+        open_signing_keys(settings)
+
+
+def test_memory_has_keys_of_its_own() -> None:
+    settings = Settings.of({"ROSTER_ACCOUNTS": "on", "ROSTER_DATABASE_URL": "memory://"})
+    first, second = open_signing_keys(settings), open_signing_keys(settings)
+    assert first.signing().kid != second.signing().kid
+
+
+def test_the_issuer_and_the_audience_come_from_the_settings() -> None:
+    accounts = {"ROSTER_ACCOUNTS": "on"}
+    public = {"ROSTER_PUBLIC_URL": "https://people.example.org"}
+    expected = {
+        (): ("roster", "roster"),
+        ("*",): ("roster", "roster"),
+        ("api,other",): ("roster", "api"),
+    }
+    for audience, values in expected.items():
+        more = {"ROSTER_JWT_AUDIENCE": audience[0]} if audience else {}
+        settings = Settings.of({**accounts, **more})
+        assert (own_issuer(settings), own_audience(settings)) == values
+    settings = Settings.of({**accounts, **public})
+    assert own_issuer(settings) == own_audience(settings) == public["ROSTER_PUBLIC_URL"]

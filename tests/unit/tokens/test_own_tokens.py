@@ -1,0 +1,316 @@
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from adapters.tokens.issuer import JwtIssuer, issue_time_of, milliseconds
+from adapters.tokens.key_files import create_private_file, replace_private_file
+from adapters.tokens.keys import Key, Secret
+from adapters.tokens.revocations import Revocations
+from adapters.tokens.signing_keys import SigningKey, SigningKeys, write_signing_keys
+from adapters.tokens.tokens import OwnTokens, TokenVerifier, sign
+from application.access import KEY_SET, ROSTER_KEY, SECRET, SESSION, InvalidToken
+from application.ports import Unavailable
+from application.ports.accounts import AccessClaims, Revocation
+
+SECRET_TEXT = "s" * 32
+OWN, OTHER = SigningKey.generate(), SigningKey.generate()
+NOW = datetime.now(UTC).replace(microsecond=123_456)
+
+
+class Reader:
+    """The revocations of a store."""
+
+    def __init__(self) -> None:
+        self.rows: list[Revocation] = []
+        self.reads = 0
+        self.is_available = True
+
+    def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
+        self.reads += 1
+        if not self.is_available:
+            raise Unavailable
+        found = [each for each in self.rows if each.id > after or each.id in also]
+        return sorted(found)[:limit]
+
+
+class OtherIssuer:
+    """The key set of another issuer."""
+
+    kind = KEY_SET
+    algorithms = ("ES256",)
+
+    def __init__(self, *keys: Key) -> None:
+        self._keys = keys
+
+    def current_keys(self) -> tuple[Key, ...]:
+        return self._keys
+
+    renewed_keys = current_keys
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    path = str(tmp_path / "keys.json")
+    create_private_file(path, write_signing_keys([OWN]))
+    return path
+
+
+@pytest.fixture
+def keys(path: str) -> SigningKeys:
+    return SigningKeys(path)
+
+
+@pytest.fixture
+def issuer(keys: SigningKeys) -> JwtIssuer:
+    return JwtIssuer(keys, issuer="roster", audience="people")
+
+
+class Now:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def clock() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def verifier(keys: SigningKeys, reader: Reader, clock: Now) -> TokenVerifier:
+    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    return TokenVerifier(
+        Secret(SECRET_TEXT),
+        OtherIssuer(OTHER.verifying, Key(("ES256",), OTHER.private.public_key())),
+        issuers=["https://idp.example.org"],
+        audiences=["api"],
+        own=OwnTokens(keys, "roster", "people", revocations),
+    )
+
+
+def claims(**changes: Any) -> AccessClaims:
+    defaults = AccessClaims(
+        7, "s-session-of-ann", ("users:read", "me"), "admin", NOW, NOW, NOW + timedelta(minutes=10)
+    )
+    return defaults._replace(**changes)
+
+
+def test_an_access_token_has_the_claims_of_rfc_9068(issuer: JwtIssuer) -> None:
+    token = issuer.issue(claims())
+    assert jwt.get_unverified_header(token) == {"alg": "ES256", "kid": OWN.kid, "typ": "at+jwt"}
+    content = jwt.decode(token, options={"verify_signature": False})
+    jti = content.pop("jti")
+    assert issue_time_of(jti) == milliseconds(NOW)
+    assert jti[14] == "7"
+    assert jti[19] in "89ab"
+    assert content == {
+        "iss": "roster",
+        "aud": "people",
+        "sub": "7",
+        "exp": int(NOW.timestamp()) + 600,
+        "iat": int(NOW.timestamp()),
+        "client_id": "roster",
+        "scope": "users:read me",
+        "roles": ["admin"],
+        "sid": "s-session-of-ann",
+        "auth_time": int(NOW.timestamp()),
+        "amr": ["pwd"],
+    }
+    assert issuer.issue(claims()) != token
+
+
+def test_the_principal_of_a_session_is_its_user(issuer: JwtIssuer, verifier: TokenVerifier) -> None:
+    token = issuer.issue(claims())
+    for _ in range(2):  # verified, then cached
+        principal = verifier.verify(token)
+        assert principal.identity == (SESSION, "roster", "users/7")
+        assert principal.scopes == {"users:read", "me"}
+        assert principal.session == ("s-session-of-ann", 7, milliseconds(NOW))
+
+
+def test_other_tokens_are_accepted_with_their_own_issuer_and_audience(
+    verifier: TokenVerifier,
+) -> None:
+    known = {"issuer": "https://idp.example.org", "audience": "api"}
+    assert verifier.verify(sign(SECRET_TEXT, ["a"], seconds=60, subject="7", **known)).kind == (
+        SECRET
+    )
+    theirs = {"iss": "https://idp.example.org", "aud": "api", "sub": "7", "sid": "s", "exp": 2**40}
+    principal = verifier.verify(jwt.encode(theirs, OTHER.private, "ES256", {"kid": OTHER.kid}))
+    assert (principal.kind, principal.subject, principal.session) == (KEY_SET, "7", None)
+
+
+def test_a_token_of_the_command_line_has_no_session(
+    issuer: JwtIssuer, verifier: TokenVerifier
+) -> None:
+    token = issuer.issue_plain(["users:read"], seconds=60, subject="users/7")
+    principal = verifier.verify(token)
+    assert principal.identity == (ROSTER_KEY, "roster", "users/7")
+    assert principal.session is None
+
+
+def own_claims(**changes: Any) -> dict[str, Any]:
+    token_id = "0199d7c5-0000-7000-8000-000000000000"
+    defaults = {"iss": "roster", "aud": "people", "sub": "7", "sid": "s", "jti": token_id}
+    merged = {**defaults, "exp": 2**40, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def own_token(
+    key: Any = OWN.private,
+    algorithm: str = "ES256",
+    kid: str | None = OWN.kid,
+    typ: str | None = "at+jwt",
+    **changes: Any,
+) -> str:
+    headers = {"typ": typ, **({} if kid is None else {"kid": kid})}
+    return jwt.encode(own_claims(**changes), key, algorithm, headers)
+
+
+def test_a_token_with_these_claims_is_valid(verifier: TokenVerifier) -> None:
+    assert verifier.verify(own_token()).kind == SESSION
+
+
+THEIRS = {"iss": "https://idp.example.org", "aud": "api"}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        own_token(SECRET_TEXT, "HS256"),
+        own_token(SECRET_TEXT, "HS256", **THEIRS),
+        own_token(SECRET_TEXT, "HS256", kid=None),
+        own_token(OTHER.private),
+        own_token(OTHER.private, **THEIRS),
+        own_token(OTHER.private, kid=OTHER.kid),
+        own_token(kid=None),
+        own_token(kid=None, **THEIRS),
+        own_token(kid=OTHER.kid),
+        own_token(kid=OTHER.kid, **THEIRS),
+        own_token(**THEIRS),
+        own_token(iss="https://idp.example.org"),
+        own_token(aud="api"),
+        own_token(iss=None),
+        own_token(typ="JWT"),
+        own_token(typ=None),
+        own_token(typ="id+jwt"),
+        own_token(sub="users/7"),
+        own_token(sub="0"),
+        own_token(sub="\u0667"),
+        own_token(sid=7),
+        own_token(jti="1"),
+        own_token(exp=1),
+        own_token(nbf=2**40),
+        own_token(SigningKey.generate("EdDSA").private, "EdDSA"),
+    ],
+)
+def test_a_key_verifies_only_tokens_of_its_own_kind(verifier: TokenVerifier, token: str) -> None:
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+
+
+def test_an_unsigned_token_with_the_id_of_a_key_is_rejected(verifier: TokenVerifier) -> None:
+    with pytest.raises(InvalidToken):
+        verifier.verify(own_token(None, "none") + "AA")
+
+
+def test_the_public_key_is_not_a_secret(verifier: TokenVerifier) -> None:
+    pem = "x" * 64
+    with pytest.raises(InvalidToken):
+        verifier.verify(own_token(pem, "HS256"))
+
+
+def test_tokens_of_a_removed_key_are_rejected(
+    path: str, issuer: JwtIssuer, keys: SigningKeys, verifier: TokenVerifier
+) -> None:
+    token = issuer.issue(claims())
+    verifier.verify(token)
+    replace_private_file(path, lambda _: write_signing_keys([SigningKey.generate()]))
+    keys.renew()
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+    assert verifier.verify(issuer.issue(claims())).kind == SESSION
+
+
+def test_tokens_of_an_ended_session_are_rejected(
+    issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader, clock: Now
+) -> None:
+    token, other = issuer.issue(claims()), issuer.issue(claims(session_id="another"))
+    verifier.verify(token)
+    reader.rows.append(Revocation(1, "s-session-of-ann", None, NOW))
+    clock.seconds += 2
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+    verifier.verify(other)
+
+
+def test_tokens_that_were_issued_before_a_change_of_role_are_rejected(
+    issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader
+) -> None:
+    reader.rows.append(Revocation(1, None, 7, NOW))
+    with pytest.raises(InvalidToken):
+        verifier.verify(issuer.issue(claims()))
+    verifier.verify(issuer.issue(claims(issue_time=NOW + timedelta(milliseconds=1))))
+    verifier.verify(issuer.issue(claims(user_id=8)))
+
+
+def test_the_store_is_read_at_most_once_in_two_seconds(
+    issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader, clock: Now
+) -> None:
+    token = issuer.issue(claims())
+    for _ in range(100):
+        verifier.verify(token)
+        clock.seconds += 0.1
+    assert reader.reads <= 6
+
+
+def test_without_the_store_tokens_are_accepted_for_five_seconds(
+    issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader, clock: Now
+) -> None:
+    token = issuer.issue(claims())
+    verifier.verify(token)
+    reader.is_available = False
+    clock.seconds += 5
+    verifier.verify(token)
+    clock.seconds += 0.1
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            verifier.verify(token)
+    assert reader.reads == 2
+    reader.is_available = True
+    clock.seconds += 2
+    verifier.verify(token)
+
+
+def test_a_revocation_that_commits_late_is_found(
+    issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader, clock: Now
+) -> None:
+    token = issuer.issue(claims())
+    reader.rows.append(Revocation(5, "another", None, NOW))
+    verifier.verify(token)
+    clock.seconds += 600
+    verifier.verify(token)
+    reader.rows.append(Revocation(3, "s-session-of-ann", None, NOW))
+    clock.seconds += 2
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+
+
+def test_all_pages_of_revocations_are_read(
+    issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader
+) -> None:
+    reader.rows += [Revocation(each, f"s{each}", None, NOW) for each in range(1, 2500)]
+    reader.rows.append(Revocation(2500, "s-session-of-ann", None, NOW))
+    with pytest.raises(InvalidToken):
+        verifier.verify(issuer.issue(claims()))

@@ -1,0 +1,171 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from adapters.tokens.key_files import create_private_file, replace_private_file
+from adapters.tokens.keys import UnusableKeySet
+from adapters.tokens.signing_keys import (
+    CHECK_SECONDS,
+    SigningKey,
+    SigningKeys,
+    public_key_set,
+    read_signing_keys,
+    thumbprint,
+    write_signing_keys,
+)
+
+ES256, EDDSA = SigningKey.generate(), SigningKey.generate("EdDSA")
+RS256 = SigningKey.generate("RS256")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    file = str(tmp_path / "keys.json")
+    assert create_private_file(file, write_signing_keys([ES256]))
+    return file
+
+
+def as_text(*keys: Any) -> bytes:
+    return json.dumps({"keys": [dict(each) for each in keys]}).encode()
+
+
+def test_a_created_file_has_keys_that_only_its_owner_can_access(path: str) -> None:
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+    assert SigningKeys(path).signing().kid == ES256.kid
+    assert [each.name for each in Path(path).parent.iterdir()] == ["keys.json"]
+
+
+def test_the_thumbprint_is_that_of_rfc_7638() -> None:
+    jwk = {
+        "kty": "RSA",
+        "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tS"
+        "oc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0"
+        "_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4"
+        "vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+        "e": "AQAB",
+        "alg": "RS256",
+        "kid": "2011-04-29",
+    }
+    assert thumbprint(jwk) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert ES256.kid == thumbprint(ES256.public)
+
+
+@pytest.mark.parametrize("key", [ES256, EDDSA, RS256], ids=lambda each: each.algorithm)
+def test_public_keys_have_no_private_members_and_verify(key: SigningKey) -> None:
+    (public,) = public_key_set([key])["keys"]
+    assert set(public) <= {"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"}
+    token = jwt.encode({"a": 1}, key.private, algorithm=key.algorithm)
+    assert jwt.decode(token, jwt.PyJWK(public).key, algorithms=[key.algorithm]) == {"a": 1}
+    assert (public["alg"], public["kid"]) == (key.algorithm, key.kid)
+
+
+def test_keys_do_not_show_their_private_members() -> None:
+    assert ES256.jwk["d"] not in repr(ES256)
+
+
+def weak_rsa() -> dict[str, Any]:
+    return dict(RSAAlgorithm.to_jwk(generate_rsa(65537, 1024), as_dict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "not JSON"),
+        (b"{}", "not a JSON Web Key Set"),
+        (as_text(), "no private key"),
+        (as_text(ES256.public), "no private key"),
+        (as_text(ES256.jwk, ES256.public), "key 2 is not a private key"),
+        (as_text(ES256.jwk, ES256.jwk), "the same kid"),
+        (as_text({**ES256.jwk, "alg": "RS256"}), "key 1 is not a key for"),
+        (as_text({**ES256.jwk, "use": "enc"}), "key 1 is not a key for"),
+        (as_text({**ES256.jwk, "x": "AA"}), "key 1 is malformed"),
+        (as_text({**ES256.jwk, "kid": 7}), "kid"),
+        (as_text({"kty": "oct", "k": "c2VjcmV0", "d": "x"}), "key 1 is not a key for"),
+        (as_text(weak_rsa()), "2048 bits"),
+        (
+            as_text(ECAlgorithm.to_jwk(generate_ec(SECP384R1()), as_dict=True)),
+            "key 1 is not a key for",
+        ),
+    ],
+)
+def test_a_file_without_usable_private_keys_is_rejected(text: bytes, problem: str) -> None:
+    with pytest.raises(UnusableKeySet, match=problem):
+        read_signing_keys(text)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o602])
+def test_a_file_that_all_users_can_access_is_rejected(path: str, mode: int) -> None:
+    Path(path).chmod(mode)
+    with pytest.raises(UnusableKeySet, match="must not be accessible to all users"):
+        SigningKeys(path)
+    Path(path).chmod(0o640)
+    assert SigningKeys(path).current()
+
+
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UnusableKeySet, match="No such file"):
+        SigningKeys(str(tmp_path / "missing.json"))
+
+
+def test_one_of_several_concurrent_creations_succeeds(tmp_path: Path) -> None:
+    path = str(tmp_path / "keys.json")
+    texts = [write_signing_keys([SigningKey.generate()]) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        created = [*pool.map(lambda text: create_private_file(path, text), texts)]
+    assert created.count(True) == 1
+    assert Path(path).read_bytes() == texts[created.index(True)]
+    assert [each.name for each in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_concurrent_rotations_lose_no_key_and_keep_the_permissions(path: str) -> None:
+    Path(path).chmod(0o640)
+    added = [SigningKey.generate() for _ in range(8)]
+
+    def rotate(key: SigningKey) -> None:
+        replace_private_file(path, lambda text: write_signing_keys([key, *read_signing_keys(text)]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(rotate, added))
+    kids = {each.kid for each in SigningKeys(path).current()}
+    assert kids == {ES256.kid, *(each.kid for each in added)}
+    assert Path(path).stat().st_mode & 0o777 == 0o640
+
+
+def test_a_changed_file_is_read_again_after_the_interval(path: str) -> None:
+    now = [0.0]
+    keys = SigningKeys(path, clock=lambda: now[0])
+    before = keys.current_keys()
+    replace_private_file(path, lambda text: write_signing_keys([EDDSA, *read_signing_keys(text)]))
+    assert keys.current_keys() is before
+    now[0] = CHECK_SECONDS
+    assert [each.kid for each in keys.current()] == [EDDSA.kid, ES256.kid]
+    assert keys.signing().algorithm == "EdDSA"
+
+
+def test_an_unknown_kid_checks_the_file_at_once(path: str) -> None:
+    keys = SigningKeys(path, clock=lambda: 0.0)
+    assert keys.find(EDDSA.kid) is None
+    replace_private_file(path, lambda text: write_signing_keys([EDDSA, *read_signing_keys(text)]))
+    assert keys.find(EDDSA.kid)
+
+
+def test_a_broken_new_file_leaves_the_previous_keys(path: str) -> None:
+    now = [0.0]
+    keys = SigningKeys(path, clock=lambda: now[0])
+    Path(path).write_bytes(b"{")
+    now[0] += CHECK_SECONDS
+    assert keys.signing().kid == ES256.kid
+    Path(path).unlink()
+    now[0] += CHECK_SECONDS
+    assert keys.signing().kid == ES256.kid
+    create_private_file(path, write_signing_keys([EDDSA]))
+    now[0] += CHECK_SECONDS
+    assert keys.signing().kid == EDDSA.kid
