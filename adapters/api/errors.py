@@ -71,6 +71,15 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "429",
         "There were too many wrong passwords. Retry after the seconds in Retry-After.",
     ),
+    "invalid_grant": (
+        "400",
+        "The refresh token is unknown, or its session has ended. Log in with POST "
+        "/api/v1/sessions. Only /oauth/token returns this code.",
+    ),
+    "invalid_scope": (
+        "400",
+        "The user does not have all of the scopes in `scope`. Only /oauth/token returns this code.",
+    ),
     "busy": ("503", "Too many passwords are being checked. Retry after a few seconds."),
     # The query.
     "unknown_parameter": (

@@ -134,7 +134,7 @@ form.addEventListener("submit", async (event) => {
   button.disabled = false;
   if (errors.length) {
     showErrors(errors.map((error) => error.detail));
-    $("again").hidden = !(token && errors.some((error) => error.code === "link_invalid"));
+    $("again").hidden = formId !== "set" || !errors.some(({ code }) => code === "link_invalid");
     if (field) field.focus();
     return;
   }

@@ -24,6 +24,9 @@ _REVOCATIONS = select(*(REVOCATIONS.c[name] for name in Revocation._fields))
 _LIMITED = _REVOCATIONS.order_by(REVOCATIONS.c.id).limit(bindparam("count", type_=Integer()))
 _REVOCATIONS_AFTER = CompiledStatement(_LIMITED.where(REVOCATIONS.c.id > bindparam("after")))
 _SOME_REVOCATIONS = CompiledStatement(_LIMITED.where(is_among(REVOCATIONS.c.id, "ids")))
+_REVOKED_UNTIL = CompiledStatement(
+    select(func.max(REVOCATIONS.c.time)).where(REVOCATIONS.c.user_id == bindparam("user_id"))
+)
 
 
 class SqlAccountReader(AccountReader):
@@ -69,3 +72,8 @@ class SqlAccountReader(AccountReader):
                 values = {"after": after, "count": limit - len(rows)}
                 rows = [*rows, *_REVOCATIONS_AFTER.rows(connection, values)]
         return [Revocation(*row) for row in rows]
+
+    def tokens_revoked_until(self, user_id: int) -> datetime | None:
+        with read_connection(self._engine) as connection:
+            row = _REVOKED_UNTIL.row(connection, {"user_id": user_id})
+        return None if row is None else row[0]

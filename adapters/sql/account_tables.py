@@ -147,6 +147,7 @@ REVOCATIONS = Table(
     Column("session_id", text(_SESSION_ID_LENGTH)),
     Column("user_id", BigInteger),
     Column("time", Timestamp, nullable=False),
+    Index(None, "user_id"),
     Index(None, "time"),
     sqlite_autoincrement=True,  # workers read the revocations after the last id that they know
     **_INNODB,

@@ -43,6 +43,7 @@ _INDEXES = (
     ("outbox", "due_time", "id"),
     ("counters", "subject"),
     ("counters", "expiry_time"),
+    ("revocations", "user_id"),
     ("revocations", "time"),
 )
 

@@ -282,6 +282,18 @@ def test_finds_revocations_by_ascending_id_and_in_gaps(directory, do, ann: int) 
     assert found(after=ids[5], also=(), limit=100) == []
 
 
+def test_finds_until_when_the_tokens_of_a_user_are_revoked(directory, do, ann: int) -> None:
+    read = directory.accounts.tokens_revoked_until
+    assert read(ann) is None
+    do(lambda work: work.accounts.sessions.add(session("a" * 16, ann)))
+    do(lambda work: work.accounts.sessions.end(["a" * 16], at=LATER))
+    assert read(ann) is None
+    for at in (LATER, NOON):
+        do(lambda work, at=at: work.accounts.sessions.revoke_tokens_before(ann, at=at))
+        assert read(ann) == LATER
+    assert read(ann + 1) is None
+
+
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
 def test_a_revocation_that_is_committed_late_is_found_in_its_gap(directory, ann: int) -> None:
     read = directory.accounts.revocations
