@@ -97,8 +97,8 @@ class Changer:
     """One of several clients that change a directory at the same time.
 
     It changes the memberships of its own users in all groups, from either side, and the attributes
-    and owners of its own groups. So the result does not depend on the order of the changes, and
-    each client can keep the part of the expected content that it changes.
+    and owners of its own groups. So the result does not depend on the order of the changes. Each
+    client has the part of the expected content that it changes.
     """
 
     def __init__(self, service: Service, before: Model, number: int) -> None:
@@ -293,7 +293,7 @@ class Changer:
         del self.users[user]
         self.deleted_users.add(user)
         self._set_groups(user, [])
-        # The groups of other clients, too, lose this owner.
+        # Groups of other clients also lose this owner: see `result_of`.
         self.owners = {
             group: None if owner == user else owner for group, owner in self.owners.items()
         }
