@@ -72,6 +72,7 @@ run: $(SERVING_STAMP) ## start the service on http://127.0.0.1:5000 with the dat
 
 conformance: install ## test Roster against each sentence of JSON:API, and write docs/conformance.md
 	$(BIN)/python -m pytest tests/http/conformance --proof
+	$(PYTEST_PARALLEL) tests/http/conformance --resource tests/http/conformance/groups.toml -k SQLite
 
 docs: install ## generate docs/reference.md, docs/settings.md and the diagram of the packages
 	$(BIN)/python -m docs.generator

@@ -30,7 +30,10 @@ class Resource:
     operations: str
     """The path of the atomic operations."""
     new: Mapping[str, Any]
-    """The attributes of a resource that can be created."""
+    """The attributes of a resource that can be created.
+
+    The first text that is not unique must be an attribute that accepts any text.
+    """
     required: Sequence[str]
     """The attributes that a new resource requires."""
     changes: Mapping[str, Any]
@@ -53,6 +56,11 @@ class Resource:
     largest_size: int
     """The maximum number of resources on a page."""
     relationships: Mapping[str, Relationship]
+
+    @property
+    def text(self) -> str:
+        """An attribute that accepts any text, and whose values need not be unique."""
+        return next(n for n, v in self.new.items() if isinstance(v, str) and n != self.unique)
 
     @classmethod
     def of(cls, path: Path) -> "Resource":

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conformance.client import Client, Json, ids
+from conformance.client import Client, Json, ids, numbered, unused
 
 # -- fields and related resources --------------------------------------------------------------
 
@@ -61,16 +61,13 @@ def test_include_is_400_if_the_url_does_not_support_it(client: Client) -> None:
 def varied(client: Client) -> "tuple[Any, list[Json]]":
     """A group whose resources differ in some attributes and are equal in others."""
     group = client.group(0)
-    changes = client.resource.changes
+    changes, unique = client.resource.changes, client.resource.unique
+    equal = {
+        n: v.replace("{n}", "") if isinstance(v, str) and n != unique else v
+        for n, v in changes.items()
+    }
     created = [
-        client.create(
-            **{client.resource.group: group.value},
-            **(
-                {n: v.replace("{n}", "") if isinstance(v, str) else v for n, v in changes.items()}
-                if i % 2
-                else {}
-            ),
-        )
+        client.create(**{client.resource.group: group.value}, **(numbered(equal) if i % 2 else {}))
         for i in range(6)
     ]
     return group, created
@@ -173,23 +170,19 @@ def test_brackets_may_be_percent_encoded(client: Client) -> None:
 
 
 def test_queries_are_parsed_like_forms(client: Client) -> None:
-    name = next(n for n, v in client.resource.changes.items() if isinstance(v, str))
-    value = "a+b c&d=e%f\u00e9"
-    group = client.group(0)
-    created = client.create(**{client.resource.group: group.value, name: value})
-    client.create(**{client.resource.group: group.value})
-    requested = f"filter%5B{name}%5D"
+    name, number = client.resource.text, unused("{n}")
+    created = client.create(**{name: f"a+b c&d=e%f\u00e9{number}"})
+    client.create()
+    requested = f"{client.resource.collection}?filter%5B{name}%5D"
     for written in ("a%2Bb+c%26d%3De%25f%C3%A9", "%61%2bb%20c%26d=e%25f%c3%a9"):
-        assert ids(client.get(f"{group.url()}&{requested}={written}").json()) == [created["id"]]
+        assert ids(client.get(f"{requested}={written}{number}").json()) == [created["id"]]
 
 
 def test_links_are_encoded_like_forms(client: Client) -> None:
-    name = next(n for n, v in client.resource.changes.items() if isinstance(v, str))
-    value = "a+b c&d=e%f\u00e9"
-    group = client.group(0)
+    name, value = client.resource.text, unused("a+b c&d=e%f\u00e9{n}")
     for _ in range(3):
-        client.create(**{client.resource.group: group.value, name: value})
-    url = f"{group.url(page_size=1)}&filter%5B{name}%5D={quote(value)}"
+        client.create(**{name: value})
+    url = f"{client.resource.collection}?page[size]=1&filter%5B{name}%5D={quote(value)}"
     seen = []
     while url:
         document = client.get(url).json()

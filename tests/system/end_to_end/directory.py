@@ -293,7 +293,7 @@ class Changer:
         del self.users[user]
         self.deleted_users.add(user)
         self._set_groups(user, [])
-        # The groups of other clients also lose this owner.
+        # The groups of other clients also lose this owner: see `result_of`.
         self.owners = {
             group: None if owner == user else owner for group, owner in self.owners.items()
         }
