@@ -113,10 +113,10 @@ class PostgresServer:
             return f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable"
         return f"postgresql://postgres@/{database}?host={self.socket}"
 
-    def new_database(self) -> str:
-        """Creates an empty database, and returns its URL."""
+    def new_database(self, template: str = "template1") -> str:
+        """Creates a copy of the template, which is empty by default, and returns its URL."""
         name = f"roster_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def execute(self, statement: str) -> None:

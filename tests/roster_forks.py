@@ -1,11 +1,13 @@
 """The process that imports `roster` once, and forks for each program of `forked_roster`."""
 
+import atexit
 import gc
 import json
 import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 
@@ -87,8 +89,40 @@ def replace_streams(streams: list[int]) -> None:
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
+class QuickExit:
+    """Ends a fork without the finalization of Python, which takes longer than most commands.
+
+    The functions that `atexit` has are called before, if they were registered later than this one.
+    """
+
+    def __init__(self) -> None:
+        self._process = 0
+        self._status = 0
+        atexit.register(self._exit)
+
+    def run(self, main: Callable[[], None]) -> None:
+        """Calls `main` in this process."""
+        self._process = os.getpid()
+        try:
+            main()
+        except SystemExit as error:
+            self._status = error.code if isinstance(error.code, int) else int(bool(error.code))
+            raise
+        except BaseException:
+            self._process = 0
+            raise
+
+    def _exit(self) -> None:
+        if os.getpid() == self._process:
+            with suppress(OSError, ValueError):  # Python reports the error
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(self._status)
+
+
 if __name__ == "__main__":
     sys.path.pop(0)  # the directory of this file
+    quick_exit = QuickExit()
     for module in _MODULES:
         import_module(module)
     gc.freeze()  # the garbage collector of a fork would copy the memory
@@ -98,4 +132,4 @@ if __name__ == "__main__":
     fork(program, streams)
     replace_streams(streams)
     become(*json.loads(call))
-    import_module("roster_command").main()
+    quick_exit.run(import_module("roster_command").main)

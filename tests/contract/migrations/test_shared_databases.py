@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,14 @@ def names(engine: Engine) -> set[str]:
     return set(inspect(engine).get_table_names()) - {"sqlite_sequence"}
 
 
-@pytest.mark.parametrize("value", FOREIGN)
+@pytest.mark.parametrize(
+    ("engine", "value"),
+    [
+        *(("sqlite_url", value) for value in FOREIGN),
+        *product(("postgresql_url", "mariadb_url"), FOREIGN[:2]),
+    ],
+    indirect=["engine"],
+)
 def test_the_version_of_another_application_is_neither_used_nor_changed(
     engine: Engine, value: str
 ) -> None:

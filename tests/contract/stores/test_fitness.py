@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -27,17 +28,36 @@ PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _numbers = count(1)
 
 
+def new_migrated_database(server, kind: str) -> str:
+    """Creates a migrated database, and returns its URL. PostgreSQL copies one that it has."""
+    if kind != "mariadb":
+        return server.new_database(_template(server))
+    url = server.new_database()
+    migrate(url)
+    return url
+
+
+@cache
+def _template(server) -> str:
+    url = server.new_database()
+    migrate(url)
+    return make_url(url).database
+
+
+def migrate(url: str) -> None:
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
+
+
 class Granted:
     """A migrated database, and a database user with the privileges of a serving process."""
 
     def __init__(self, server, kind: str) -> None:
         self.kind = kind
         self._server = server
-        self._owner = server.new_database()
+        self._owner = new_migrated_database(server, kind)
         self.name = make_url(self._owner).database
-        engine = make_engine(self._owner)
-        schema.upgrade(engine)
-        engine.dispose()
         self.role = f"server_{kind}_{next(_numbers)}"
         if kind == "mariadb":
             self.execute(f"CREATE USER {self.role}@localhost")
@@ -143,11 +163,15 @@ def test_a_request_without_the_privilege_is_not_permitted(
     assert "events" not in caught.value.detail
 
 
-@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
+@pytest.fixture(params=["sqlite", "postgresql_18", "mariadb"])
 def owned(request: pytest.FixtureRequest) -> Iterator:
     """An engine of a migrated database, whose owner uses it."""
-    engine = make_engine(request.getfixturevalue(request.param))
-    schema.upgrade(engine)
+    if request.param == "sqlite":
+        url = request.getfixturevalue("sqlite_url")
+        migrate(url)
+    else:
+        url = new_migrated_database(request.getfixturevalue(request.param), request.param)
+    engine = make_engine(url)
     yield engine
     engine.dispose()
 

@@ -25,5 +25,5 @@ def key_set_token(*scopes: str, subject: str | None = None, issuer: str | None =
 def _claims(
     scopes: tuple[str, ...], subject: str | None, issuer: str | None
 ) -> dict[str, str | int]:
-    claims = {"scope": " ".join(scopes), "sub": subject, "iss": issuer, "exp": int(time()) + 600}
+    claims = {"scope": " ".join(scopes), "sub": subject, "iss": issuer, "exp": int(time()) + 86_400}
     return {name: value for name, value in claims.items() if value is not None}

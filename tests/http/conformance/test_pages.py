@@ -1,6 +1,6 @@
 """Pages of a list (#fetching-pagination) by the cursor pagination profile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,22 +20,34 @@ BY_THE_PROFILE = f'{JSONAPI};profile="{CURSORS}"'
 SIGNS = ("", "-")
 
 
-@pytest.fixture(params=["collection", "relationship", "related"])
-def group(request: pytest.FixtureRequest, client: Client, ends: list[End]) -> Group:
-    """Seven resources in a list of each kind.
+@pytest.fixture(scope="module", params=["collection", "relationship", "related"])
+def new_group(
+    request: pytest.FixtureRequest, client: Client, ends: list[End]
+) -> Callable[[], Group]:
+    """Creates seven resources in a list of each kind.
 
     They have the same value in the attribute of their group.
     """
-    group = client.group(7)
-    if request.param == "collection":
-        return group
-    end = next(end for end in ends if end.many and end.others is client)
-    holder = end.create(*group.members)
-    url = end.url(holder) if request.param == "relationship" else end.related_url(holder)
-    return RelatedGroup(group, url)
+
+    def create() -> Group:
+        group = client.group(7)
+        if request.param == "collection":
+            return group
+        end = next(end for end in ends if end.many and end.others is client)
+        holder = end.create(*group.members)
+        url = end.url(holder) if request.param == "relationship" else end.related_url(holder)
+        return RelatedGroup(group, url)
+
+    return create
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def group(new_group: Callable[[], Group]) -> Group:
+    """Seven resources in a list of each kind, which the tests only read."""
+    return new_group()
+
+
+@pytest.fixture(scope="module")
 def cursors(group: Group) -> list[str]:
     """The cursors of the seven resources, in their order."""
     return group.cursors()
@@ -88,7 +100,10 @@ def test_page_links_follow_the_order_of_the_sort(client: Client, group: Group) -
         assert ids(client.get(there[-1]["links"]["first"]).json()) == whole[:3]
 
 
-def test_a_change_does_not_move_other_items_between_pages(client: Client, group: Group) -> None:
+def test_a_change_does_not_move_other_items_between_pages(
+    client: Client, new_group: Callable[[], Group]
+) -> None:
+    group = new_group()
     sort = client.resource.unique
     whole = ids(group.document(sort=sort))
     by_id = {member["id"]: member for member in group.members}
@@ -191,8 +206,10 @@ def test_the_page_of_an_empty_list_is_empty(client: Client, cursors: list[str]) 
 
 
 def test_a_cursor_keeps_its_place_if_its_item_is_deleted(
-    client: Client, group: Group, cursors: list[str]
+    client: Client, new_group: Callable[[], Group]
 ) -> None:
+    group = new_group()
+    cursors = group.cursors()
     assert client.send("DELETE", client.url(group.members[3])).is_success
     assert ids(group.document(page_after=cursors[3])) == group.ids[4:]
     assert ids(group.document(page_before=cursors[3])) == group.ids[:3]
@@ -203,7 +220,10 @@ def test_a_cursor_keeps_its_place_if_its_item_is_deleted(
     assert group.document(page_after=cursors[3])["data"] == []
 
 
-def test_a_cursor_keeps_its_place_if_its_item_moves(client: Client, group: Group) -> None:
+def test_a_cursor_keeps_its_place_if_its_item_moves(
+    client: Client, new_group: Callable[[], Group]
+) -> None:
+    group = new_group()
     name = next(n for n, v in client.resource.changes.items() if isinstance(v, str))
     whole = group.document(sort=name)
     moved = whole["data"][3]
@@ -292,44 +312,47 @@ def test_a_range_longer_than_its_page_is_marked_as_truncated(
 # -- links -------------------------------------------------------------------------------------
 
 
-def every_page(group: Group, cursors: list[str]) -> Iterator[tuple[Json, int, int]]:
+@pytest.fixture(scope="module")
+def pages(group: Group, cursors: list[str]) -> list[tuple[Json, int, int]]:
     """Documents of pages, each with the number of resources before and after the page."""
+    found = []
     for size in range(1, 8):
-        yield group.document(page_size=size), 0, 7 - size
+        found.append((group.document(page_size=size), 0, 7 - size))
         for place, cursor in enumerate(cursors):
             after = group.document(page_size=size, page_after=cursor)
-            yield after, place + 1, max(0, 6 - place - size)
+            found.append((after, place + 1, max(0, 6 - place - size)))
             before = group.document(page_size=size, page_before=cursor)
-            yield before, max(0, place - size), 7 - place
+            found.append((before, max(0, place - size), 7 - place))
+    return found
 
 
 def test_every_page_has_links_to_the_previous_and_the_next(
-    group: Group, cursors: list[str]
+    pages: list[tuple[Json, int, int]],
 ) -> None:
-    for document, _, _ in every_page(group, cursors):
+    for document, _, _ in pages:
         assert {"prev", "next"} <= document["links"].keys()
 
 
 def test_every_page_has_a_link_to_the_first(
-    client: Client, group: Group, cursors: list[str]
+    client: Client, group: Group, pages: list[tuple[Json, int, int]]
 ) -> None:
-    for document, _, _ in every_page(group, cursors):
+    for document, _, _ in pages:
         first = client.get(document["links"]["first"]).json()
         assert ids(first)[0] == group.ids[0]
         assert first["links"]["prev"] is None
 
 
 def test_the_keys_of_pagination_links_are_those_of_the_specification(
-    group: Group, cursors: list[str]
+    pages: list[tuple[Json, int, int]],
 ) -> None:
-    for document, _, _ in every_page(group, cursors):
+    for document, _, _ in pages:
         found = document["links"].keys() - {"self", "related", "describedby"}
         assert found <= {"first", "last", "prev", "next"}
         assert all("links" not in item or "next" not in item["links"] for item in document["data"])
 
 
-def test_page_links_change_only_page_parameters(group: Group, cursors: list[str]) -> None:
-    for document, _, _ in every_page(group, cursors):
+def test_page_links_change_only_page_parameters(pages: list[tuple[Json, int, int]]) -> None:
+    for document, _, _ in pages:
         for name in ("first", "prev", "next"):
             if link := document["links"][name]:
                 parameters = dict(pair.split("=") for pair in link.split("?")[1].split("&"))
@@ -360,9 +383,9 @@ def test_a_page_without_page_after_has_a_prev_link_only_if_a_page_precedes(
 
 
 def test_other_page_links_are_null_or_the_urls_of_the_right_items(
-    client: Client, group: Group, cursors: list[str]
+    client: Client, pages: list[tuple[Json, int, int]]
 ) -> None:
-    for document, before, after in every_page(group, cursors):
+    for document, before, after in pages:
         for name, left in (("prev", before), ("next", after)):
             if document["links"][name] is None:
                 assert left == 0
@@ -387,8 +410,10 @@ def test_empty_pages_link_to_the_others(client: Client, group: Group, cursors: l
 # -- meta and errors ---------------------------------------------------------------------------
 
 
-def test_the_metadata_of_pages_is_an_object(group: Group, cursors: list[str]) -> None:
-    documents = [document for document, _, _ in every_page(group, cursors)]
+def test_the_metadata_of_pages_is_an_object(
+    group: Group, cursors: list[str], pages: list[tuple[Json, int, int]]
+) -> None:
+    documents = [document for document, _, _ in pages]
     around = {"page_after": cursors[0], "page_before": cursors[6], "page_size": 2}
     for document in (*documents, group.document(**around)):
         for owner in (document, *document["data"]):
