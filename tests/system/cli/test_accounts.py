@@ -140,7 +140,7 @@ def test_invite_prints_links_that_open_the_configured_page(roster: Roster) -> No
     assert own.stdout.startswith("https://a.example.org/invitation#rlt_")
 
 
-def test_sessions_of_nobody_and_unlocking_are_reported(roster: Roster) -> None:
+def test_results_without_sessions_and_failures_are_reported(roster: Roster) -> None:
     roster("users", "create", "--email", "ann@example.org", "--name", "Ann")
     assert roster("accounts", "sessions", "1").stdout == "No sessions found.\n"
     assert json.loads(roster("accounts", "sessions", "1", "--json").stdout)["data"] == []

@@ -198,13 +198,13 @@ class Changer:
         self.pairs |= {(group, user) for group in groups}
 
     def _replace_members(self) -> None:
-        """Replaces a list that others change too, and tries again after a change of theirs."""
+        """Replaces a list that other clients change too. Tries again after a conflict."""
         group = self._random.choice(self._small)
         users, own = set(self._some_users()), set(self._own_users)
         while True:
             present, etag = self._service.whole_list(members(group))
-            kept = [user for user in present if user not in own]
-            body = {"data": identifiers("users", [*kept, *users])}
+            others = [user for user in present if user not in own]
+            body = {"data": identifiers("users", [*others, *users])}
             response = self._service.send("PATCH", members(group), body, **{"If-Match": etag})
             if response.status_code == 204:
                 break

@@ -1,4 +1,4 @@
-"""What operators do at the command line, on the in-memory store."""
+"""The operators' use cases of accounts, on the in-memory store."""
 
 import pytest
 from accounts_service import ANONYMOUS, HOME, PASSWORD, AccountService, ShortBlockList
