@@ -198,7 +198,7 @@ class Changer:
         self.pairs |= {(group, user) for group in groups}
 
     def _replace_members(self) -> None:
-        """Replaces a list that other clients change too. Tries again after a conflict."""
+        """Replaces a list that other clients also change. Tries again after a conflict."""
         group = self._random.choice(self._small)
         users, own = set(self._some_users()), set(self._own_users)
         while True:
