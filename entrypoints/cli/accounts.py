@@ -20,7 +20,7 @@ _USER = "ID_OR_EMAIL"
 
 @click.group()
 def accounts() -> None:
-    """Manage the accounts of users: passwords, invitations and sessions.
+    """Manage passwords, invitations and sessions.
 
     The commands work with ROSTER_ACCOUNTS on or off. A user is an id or an email.
     """
@@ -44,9 +44,10 @@ def _sessions() -> "Resource":
 @actor_option
 @as_document
 def admin(email: str, name: str | None, from_stdin: bool, generate: bool, as_json: bool) -> None:
-    """Create an administrator with a password, or turn the user with EMAIL into one.
+    """Create an administrator with a password.
 
-    The user is active and has the role admin. The command prompts for the password twice,
+    If there is a user with EMAIL, it becomes an administrator. The user is active and has the
+    role admin. The command prompts for the password twice,
     unless --stdin or --generate is set. Setting it ends all sessions of the user.
 
     \b

@@ -61,9 +61,9 @@ class Scopes(click.ParamType[list[str]]):
     help="The token identifies this user or program. Required for a scope that permits changes.",
 )
 def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> None:
-    """Print a token for the API, signed with ROSTER_JWT_SECRET.
+    """Print a token for the API.
 
-    It has the first issuer of ROSTER_JWT_ISSUER and the first audience of ROSTER_JWT_AUDIENCE, if
+    ROSTER_JWT_SECRET signs it. It has the first issuer of ROSTER_JWT_ISSUER and the first audience of ROSTER_JWT_AUDIENCE, if
     they are set and not *. Without a secret, but with ROSTER_ACCOUNTS=on, the first key of
     ROSTER_SIGNING_KEYS signs.
     """

@@ -85,7 +85,7 @@ def test_a_json_array_is_imported_and_its_items_are_numbered(
         (("--column", "email"), "'email' is not ATTR=HEADER."),
         (("--column", "email= "), "'email= ' is not ATTR=HEADER."),
         (("--column", "emial=Mail"), "'emial' is not an attribute to import. Did you mean email?"),
-        (("--column", "id=Number"), "Known: email, name, is_active, role."),
+        (("--column", "id=Number"), "Known: email, name, is_active, role, password_hash."),
         (("--column", "name=A", "--column", "name=B"), "name is mapped to two columns."),
         (("--column", "name=A", "--column", "role= a"), "is mapped to two attributes."),
     ],

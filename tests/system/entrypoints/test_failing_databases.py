@@ -257,7 +257,8 @@ DAMAGE = {
     "mariadb": (
         _VIEW[0],
         _VIEW[1].format("email"),
-        "DROP TABLE answer_subjects, memberships, groups, people",
+        "SET foreign_key_checks = 0",
+        "DROP TABLE people",
     ),
 }
 """Statements after which a list of users fails for an unknown reason."""

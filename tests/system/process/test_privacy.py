@@ -24,14 +24,25 @@ PEOPLE = [
     ("ａwide@example.org", "Ｗide Person"),
 ]
 
+DEPENDENT_TABLES = [
+    "memberships",
+    "groups",
+    "refresh_tokens",
+    "sessions",
+    "accounts",
+    "login_networks",
+    "emailed_links",
+    "outbox",
+]
+"""The tables that must be dropped before the table of users."""
+
 # Databases quote values in their errors for a constraint that Roster does not know, and for
 # missing columns.
 CHANGES = [
     "CREATE UNIQUE INDEX names ON users (name)",
     "ALTER TABLE users RENAME COLUMN email_key TO mail_key",
     "ALTER TABLE users RENAME COLUMN email TO mail",
-    "DROP TABLE memberships",
-    "DROP TABLE groups",
+    *(f"DROP TABLE {name}" for name in DEPENDENT_TABLES),
     "DROP TABLE users",
 ]
 
