@@ -38,7 +38,9 @@ class NotEmpty(Conflict):
 )
 @actor_option
 def demo(count: int, seed: int) -> None:
-    """Fill an empty directory with N invented users, and with groups of them.
+    """Fill an empty directory with N invented users.
+
+    The users are members of invented groups.
 
     \b
     roster demo 1000

@@ -63,9 +63,9 @@ class Scopes(click.ParamType[list[str]]):
 def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> None:
     """Print a token for the API.
 
-    ROSTER_JWT_SECRET signs it. It has the first issuer of ROSTER_JWT_ISSUER and the first audience of ROSTER_JWT_AUDIENCE, if
-    they are set and not *. Without a secret, but with ROSTER_ACCOUNTS=on, the first key of
-    ROSTER_SIGNING_KEYS signs.
+    ROSTER_JWT_SECRET signs it. It has the first issuer of ROSTER_JWT_ISSUER and the first audience
+    of ROSTER_JWT_AUDIENCE, if they are set and not *. Without a secret, but with
+    ROSTER_ACCOUNTS=on, the first key of ROSTER_SIGNING_KEYS signs.
     """
     settings = Settings.of(os.environ)
     if settings.jwt_secret is None and (not settings.accounts or settings.store == "memory"):

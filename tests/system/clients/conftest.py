@@ -1,9 +1,13 @@
 """Third-party clients, which `make test-clients` installs."""
 
 import os
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from roster_process import ROSTER
@@ -49,3 +53,30 @@ def run() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def run_in_browser(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a JavaScript program that uses Chromium, and returns its output."""
+    chromium = shutil.which("chromium")
+    assert chromium, "make test-clients installs Chromium"
+    monkeypatch.setenv("CHROMIUM", chromium)
+    return lambda script, *arguments: run("node", script, *arguments)
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """Serves a directory without a log."""
+
+    def log_message(self, *arguments: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture
+def page_port(tmp_path: Path) -> Iterator[int]:
+    """The port of a server of the files in `tmp_path`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=tmp_path)) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()

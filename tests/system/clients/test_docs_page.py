@@ -1,6 +1,5 @@
 """/docs in a browser: search, requests from the page, and no requests to other hosts."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,14 +11,11 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+def read(run_in_browser: Run, tmp_path: Path) -> Callable[[str, str], None]:
     """Reads the page at a base URL with a token, or with an empty one."""
-    chromium = shutil.which("chromium")
-    assert chromium, "make test-clients installs what this needs"
-    monkeypatch.setenv("CHROMIUM", chromium)
 
     def read(base_url: str, token: str) -> None:
-        assert "all done" in run("node", "docs.mjs", base_url, token, tmp_path)
+        assert "all done" in run_in_browser("docs.mjs", base_url, token, tmp_path)
 
     return read
 
