@@ -142,7 +142,7 @@ class EndedToken:
 
 @dataclass
 class Staff:
-    """What people do with their accounts. Each method is one person's way through the service."""
+    """Uses the accounts of people. Each method is one person's way through the service."""
 
     client: httpx.Client
     mailbox: Mailbox

@@ -119,7 +119,7 @@ def assert_rejected(client: httpx.Client, ended: EndedToken) -> None:
 
 
 def assert_stored(settings: dict[str, str], people: list[Person]) -> None:
-    """Whoever logged in has a new hash, and nothing is left of those who were erased."""
+    """Everyone who logged in has a new hash, and nothing is left of those who were erased."""
     hashes = dict(query(settings, "SELECT u.email, a.password_hash FROM users u, accounts a "
                         "WHERE a.user_id = u.id AND a.password_hash IS NOT NULL"))  # fmt: skip
     for each in people:
