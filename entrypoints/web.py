@@ -25,6 +25,7 @@ from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rate_limit import RateLimiter, counting_errors, rate, rate_limiter
+from adapters.web.request_body import BodyMemory
 from adapters.web.security_headers import ResponseHeaders
 from application.ports import UnitRunner
 from entrypoints.access import make_tokens
@@ -91,7 +92,7 @@ def make_app(
         open_access.check_origin if open_access else None,
         more_collections=(SESSIONS,) if accounts else (),
     )
-    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit)
+    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, inbound.body_memory)
     app = create_app(
         [*inbound.blueprints, *more, health(ready), metrics(collected)],
         render_error=counting_errors(inbound.render_error, rate_limit)
@@ -125,6 +126,7 @@ def _account_blueprints(
     tokens: TokenVerifier | None,
     cursors: Cursors,
     rate_limit: RateLimiter | None,
+    body_memory: BodyMemory,
 ) -> "list[Blueprint]":
     """Create the blueprints of accounts, if they are enabled."""
     if accounts is None or tokens is None:
@@ -141,7 +143,7 @@ def _account_blueprints(
             limit=rate_limit,
             limit_anyone=limit_anyone,
             body_limit=settings.body_bytes,
-            body_memory=settings.body_memory,
+            body_memory=body_memory,
             body_seconds=settings.body_seconds,
             request_seconds=settings.request_seconds,
             max_parameters=settings.query_parameters,
@@ -155,7 +157,7 @@ def _account_blueprints(
             public_url=settings.public_url,
             limit=rate_limit,
             body_limit=settings.body_bytes,
-            body_memory=settings.body_memory,
+            body_memory=body_memory,
             body_seconds=settings.body_seconds,
             request_seconds=settings.request_seconds,
         ),

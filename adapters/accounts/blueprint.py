@@ -52,19 +52,22 @@ def accounts(
     limit: RateLimiter | None,
     limit_anyone: RateLimiter,
     body_limit: int,
-    body_memory: int,
+    body_memory: BodyMemory,
     body_seconds: float,
     request_seconds: float,
     max_parameters: int,
 ) -> Blueprint:
-    """Creates the blueprint. `users` is the declaration of users."""
+    """Creates the blueprint. `users` is the declaration of users.
+
+    `body_memory` is the memory that all bodies of the process share.
+    """
     blueprint = Blueprint("accounts", __name__, url_prefix=PREFIX)
     routes = AccountRoutes(blueprint, authenticate, limit, limit_anyone)
     blueprint.before_request(
         request_checks(
             BodyPolicy(body_limit),
             {},
-            memory=BodyMemory(body_memory),
+            memory=body_memory,
             body_seconds=body_seconds,
             request_seconds=request_seconds,
             max_parameters=max_parameters,

@@ -10,10 +10,9 @@ from adapters.accounts.documents import accepted, no_parameters, read_attributes
 from adapters.api import http
 from adapters.api.request import current_request
 from adapters.jsonapi import parameters
-from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
-from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount
+from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount, account_writer
 from adapters.resources.addresses import Urls
 from application.access import Principal
 from application.accounts.errors import OwnAttribute
@@ -41,6 +40,7 @@ def me_routes(
 ) -> None:
     """Registers the routes. `declaration` is that of users."""
     writer, url = urls.writer(declaration), f"{urls.root}/me"
+    of_accounts = account_writer(urls)
 
     def show_me() -> Response:
         query = http.query()
@@ -93,13 +93,7 @@ def me_routes(
         query = http.query()
         shown = parameters.single(query, ACCOUNTS)
         shown_account = ShownAccount.of(*overview.of(user_id))
-        account_url = f"{urls.root}/users/{user_id}/account"
-        account_writer = DocumentWriter(
-            ACCOUNTS, account_url, described_by=urls.openapi, addressed=False
-        )
-        return http.ok(
-            account_writer.single(shown_account, query=query, shown=shown, url=account_url)
-        )
+        return http.ok(of_accounts.single(shown_account, query=query, shown=shown))
 
     routes.own("GET", "/me", show_me, ME)
     routes.own("PATCH", "/me", change_me, ME)

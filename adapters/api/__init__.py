@@ -68,10 +68,14 @@ class ApiConfig:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The API's blueprints, and the function that renders an error as a response."""
+    """The API's blueprints, and what other inbound adapters share with it.
+
+    `render_error` renders an error as a response. `body_memory` is the memory of all bodies.
+    """
 
     blueprints: list[Blueprint]
     render_error: Callable[[Exception], Response]
+    body_memory: BodyMemory
 
 
 def api(
@@ -101,6 +105,9 @@ def api(
     of_relationships = [each for types in catalog.relationships.values() for each in types.values()]
     codes = error_codes(each.type for each in resources)
     render_error = error_handler(base)
+    body_memory = BodyMemory(
+        max(config.body_memory, OPERATIONS_BODY_FACTOR * config.body_limit + 1)
+    )
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(require_request_class)
     blueprint.record_once(_register_id_converter)
@@ -122,9 +129,7 @@ def api(
                     for each in of_relationships
                 },
             },
-            memory=BodyMemory(
-                max(config.body_memory, OPERATIONS_BODY_FACTOR * config.body_limit + 1)
-            ),
+            memory=body_memory,
             body_seconds=config.body_seconds,
             request_seconds=config.request_seconds,
             max_parameters=config.max_parameters,
@@ -151,7 +156,7 @@ def api(
         limited=limit is not None,
         guides_url=config.guides_url,
     )
-    return Api([blueprint, openapi, docs(), errors(codes), home(base)], render_error)
+    return Api([blueprint, openapi, docs(), errors(codes), home(base)], render_error, body_memory)
 
 
 class _IdConverter(BaseConverter):
