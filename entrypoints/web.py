@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from adapters.accounts.blueprint import accounts as account_blueprint
-from adapters.api import ApiConfig, api
+from adapters.api import Api, ApiConfig, api
 from adapters.api.collection import ApiResource
 from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
@@ -25,7 +25,6 @@ from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.rate_limit import RateLimiter, counting_errors, rate, rate_limiter
-from adapters.web.request_body import BodyMemory
 from adapters.web.security_headers import ResponseHeaders
 from application.ports import UnitRunner
 from entrypoints.access import make_tokens
@@ -92,7 +91,7 @@ def make_app(
         open_access.check_origin if open_access else None,
         more_collections=(SESSIONS,) if accounts else (),
     )
-    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, inbound.body_memory)
+    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, inbound)
     app = create_app(
         [*inbound.blueprints, *more, health(ready), metrics(collected)],
         render_error=counting_errors(inbound.render_error, rate_limit)
@@ -126,9 +125,9 @@ def _account_blueprints(
     tokens: TokenVerifier | None,
     cursors: Cursors,
     rate_limit: RateLimiter | None,
-    body_memory: BodyMemory,
+    inbound: Api,
 ) -> "list[Blueprint]":
-    """Create the blueprints of accounts, if they are enabled."""
+    """Create the blueprints of accounts, if they are enabled. They share parts of the API."""
     if accounts is None or tokens is None:
         return []
     limit_anyone = rate_limiter(rate(settings.account_rate))
@@ -140,10 +139,11 @@ def _account_blueprints(
             bearer(tokens.verify),
             cursors,
             Urls(settings.public_url),
+            inbound.inclusion,
             limit=rate_limit,
             limit_anyone=limit_anyone,
             body_limit=settings.body_bytes,
-            body_memory=body_memory,
+            body_memory=inbound.body_memory,
             body_seconds=settings.body_seconds,
             request_seconds=settings.request_seconds,
             max_parameters=settings.query_parameters,
@@ -157,7 +157,7 @@ def _account_blueprints(
             public_url=settings.public_url,
             limit=rate_limit,
             body_limit=settings.body_bytes,
-            body_memory=body_memory,
+            body_memory=inbound.body_memory,
             body_seconds=settings.body_seconds,
             request_seconds=settings.request_seconds,
         ),

@@ -11,6 +11,7 @@ from adapters.accounts.links import link_routes
 from adapters.accounts.me import me_routes
 from adapters.accounts.sessions import session_routes
 from adapters.api.http import BodyPolicy, request_checks
+from adapters.api.relationships import Inclusion
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX, Urls
@@ -48,6 +49,7 @@ def accounts(
     authenticate: Authenticate,
     cursors: Cursors,
     urls: Urls,
+    inclusion: Inclusion,
     *,
     limit: RateLimiter | None,
     limit_anyone: RateLimiter,
@@ -92,5 +94,6 @@ def accounts(
         use_cases.links,
         use_cases.overview,
         urls,
+        inclusion,
     )
     return blueprint

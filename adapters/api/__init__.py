@@ -71,11 +71,13 @@ class Api:
     """The API's blueprints, and what other inbound adapters share with it.
 
     `render_error` renders an error as a response. `body_memory` is the memory of all bodies.
+    `inclusion` loads and writes related resources.
     """
 
     blueprints: list[Blueprint]
     render_error: Callable[[Exception], Response]
     body_memory: BodyMemory
+    inclusion: Inclusion
 
 
 def api(
@@ -156,7 +158,12 @@ def api(
         limited=limit is not None,
         guides_url=config.guides_url,
     )
-    return Api([blueprint, openapi, docs(), errors(codes), home(base)], render_error, body_memory)
+    return Api(
+        [blueprint, openapi, docs(), errors(codes), home(base)],
+        render_error,
+        body_memory,
+        inclusion,
+    )
 
 
 class _IdConverter(BaseConverter):

@@ -51,6 +51,30 @@ def test_the_own_document_can_be_sent_back(service: Service, headers: dict[str, 
     assert service.send("PATCH", "/me", change(), headers).status_code == 200
 
 
+def test_users_do_not_change_their_own_relationships(
+    service: Service, headers: dict[str, str]
+) -> None:
+    sent = change(name="Zoe")
+    sent["data"]["relationships"] = {"groups": {"data": []}}
+    response = service.send("PATCH", "/me", sent, headers)
+    assert [each[:2] for each in response.problems] == [("403", "read_only")]
+    assert response.problems[0][2].startswith("/data/relationships/groups")
+
+
+def test_me_includes_related_resources_with_their_scopes(
+    service: Service, headers: dict[str, str]
+) -> None:
+    service.user("admin", role="admin")
+    response = service.send("GET", "/me?include=groups", headers=service.access("admin"))
+    assert response.json["included"] == []
+    assert response.json["data"]["relationships"]["groups"]["data"] == []
+    response = service.send("GET", "/me?include=groups", headers=headers)
+    assert response.problems == [("403", "insufficient_scope", None)]
+    assert service.send("GET", "/me?include=", headers=headers).json["included"] == []
+    query = "/me?fields[groups]=name"
+    assert service.send("GET", query, headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("attributes", "problem"),
     [
