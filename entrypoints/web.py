@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from adapters.accounts.blueprint import accounts as account_blueprint
+from adapters.accounts.openapi import account_description
 from adapters.api import Api, ApiConfig, api
 from adapters.api.collection import ApiResource
 from adapters.api.relationships import ApiRelationships
@@ -11,6 +12,7 @@ from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.oauth import oauth
+from adapters.oauth.openapi import oauth_description
 from adapters.resources.accounts import SESSIONS
 from adapters.resources.addresses import Urls
 from adapters.sql import failures
@@ -90,6 +92,7 @@ def make_app(
         rate_limit,
         open_access.check_origin if open_access else None,
         more_collections=(SESSIONS,) if accounts else (),
+        parts=(account_description, oauth_description) if accounts else (),
     )
     more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, inbound)
     app = create_app(

@@ -13,7 +13,7 @@ from adapters.api.error_handler import error_handler
 from adapters.api.errors import error_codes, errors
 from adapters.api.http import BodyPolicy, request_checks
 from adapters.api.idempotency import idempotent
-from adapters.api.openapi.document import OpenApi
+from adapters.api.openapi.document import DescribePart, OpenApi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
@@ -90,12 +90,13 @@ def api(
     limit: RateLimiter | None = None,
     check_origin: Callable[[], None] | None = None,
     more_collections: Sequence[Resource] = (),
+    parts: Sequence[DescribePart] = (),
 ) -> Api:
     """Creates the API: the resources under the prefix, and the pages that describe them.
 
     Without `authenticate`, every client has access. Without `limit`, there is no rate limit.
     `check_origin` is called before every request under the prefix. The root also lists
-    `more_collections`, which another adapter serves.
+    `more_collections`, which another adapter serves, and `parts` describe them.
     """
     urls = Urls(config.public_url)
     base = config.public_url.rstrip("/")
@@ -152,7 +153,7 @@ def api(
     }
     perform = Operations(commands, relationships.commands)
     operations(blueprint, run, perform, collections, urls, respond_once, catalog)
-    openapi = OpenApi(declarations, codes, catalog).blueprint(
+    openapi = OpenApi(declarations, codes, catalog, parts).blueprint(
         base,
         secured=authenticate is not None,
         limited=limit is not None,

@@ -1,4 +1,4 @@
-"""The bodies of all requests share one memory, whichever adapter reads them."""
+"""The bodies of all requests share one memory."""
 
 import io
 from collections.abc import Callable
