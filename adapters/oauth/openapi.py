@@ -104,7 +104,8 @@ def _paths() -> dict[str, Any]:
 
 
 def _form(schema: dict[str, Any], example: dict[str, str]) -> dict[str, Any]:
-    content = {FORM: {"schema": schema, "example": example}}
+    unknown_once = {"additionalProperties": _TEXT}
+    content = {FORM: {"schema": {**schema, **unknown_once}, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
 
 
