@@ -4,12 +4,15 @@ import re
 from typing import Any
 
 import pytest
-from accounts.conftest import Build, Service, other_issuer
+from accounts.conftest import SETTINGS, Build, Service, other_issuer
 from accounts.table import ANYONE, PREFIX, ROUTES, SELF, WITH_BODY, Route
 from accounts.test_protocol import Request, every
 from api.constants import JSONAPI
 from api.test_openapi import inner, operations
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
+
+from entrypoints.cli.main import main
 
 PATHS = re.compile(
     r"^/api/v1/(me|sessions|signups|recoveries|confirmations)|/users/{id}/(acc|se|in)"
@@ -135,3 +138,11 @@ def test_bodies_are_accepted_as_described(service: Service, described: Any, rout
             sent = {"data": {**send.body["data"], "attributes": attributes}}
             response = send(sent=sent)
             assert validator.is_valid(sent) is (response.status_code != 422), (name, value)
+
+
+@pytest.mark.parametrize("accounts", ["on", "off"])
+def test_the_command_prints_the_same_description(build: Build, accounts: str) -> None:
+    served = build(ROSTER_ACCOUNTS=accounts).client.get("/openapi.json").data
+    environment = {**SETTINGS, "ROSTER_ACCOUNTS": accounts}
+    printed = CliRunner().invoke(main, ["openapi"], env=environment, catch_exceptions=False)
+    assert printed.stdout_bytes == served + b"\n"
