@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from adapters.accounts.blueprint import accounts as account_blueprint
-from adapters.api import ApiConfig, api
+from adapters.accounts.openapi import account_description
+from adapters.api import Api, ApiConfig, api
 from adapters.api.collection import ApiResource
 from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.jsonapi.cursors import Cursors
 from adapters.oauth import oauth
+from adapters.oauth.openapi import oauth_description
 from adapters.resources.accounts import SESSIONS
 from adapters.resources.addresses import Urls
 from adapters.sql import failures
@@ -90,8 +92,9 @@ def make_app(
         rate_limit,
         open_access.check_origin if open_access else None,
         more_collections=(SESSIONS,) if accounts else (),
+        parts=(account_description, oauth_description) if accounts else (),
     )
-    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit)
+    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, inbound)
     app = create_app(
         [*inbound.blueprints, *more, health(ready), metrics(collected)],
         render_error=counting_errors(inbound.render_error, rate_limit)
@@ -125,8 +128,9 @@ def _account_blueprints(
     tokens: TokenVerifier | None,
     cursors: Cursors,
     rate_limit: RateLimiter | None,
+    inbound: Api,
 ) -> "list[Blueprint]":
-    """Create the blueprints of accounts, if they are enabled."""
+    """Create the blueprints of accounts, if they are enabled. They share parts of the API."""
     if accounts is None or tokens is None:
         return []
     limit_anyone = rate_limiter(rate(settings.account_rate))
@@ -138,10 +142,11 @@ def _account_blueprints(
             bearer(tokens.verify),
             cursors,
             Urls(settings.public_url),
+            inbound.inclusion,
             limit=rate_limit,
             limit_anyone=limit_anyone,
             body_limit=settings.body_bytes,
-            body_memory=settings.body_memory,
+            body_memory=inbound.body_memory,
             body_seconds=settings.body_seconds,
             request_seconds=settings.request_seconds,
             max_parameters=settings.query_parameters,
@@ -155,7 +160,7 @@ def _account_blueprints(
             public_url=settings.public_url,
             limit=rate_limit,
             body_limit=settings.body_bytes,
-            body_memory=settings.body_memory,
+            body_memory=inbound.body_memory,
             body_seconds=settings.body_seconds,
             request_seconds=settings.request_seconds,
         ),

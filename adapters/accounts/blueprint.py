@@ -11,6 +11,7 @@ from adapters.accounts.links import link_routes
 from adapters.accounts.me import me_routes
 from adapters.accounts.sessions import session_routes
 from adapters.api.http import BodyPolicy, request_checks
+from adapters.api.relationships import Inclusion
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX, Urls
@@ -48,23 +49,27 @@ def accounts(
     authenticate: Authenticate,
     cursors: Cursors,
     urls: Urls,
+    inclusion: Inclusion,
     *,
     limit: RateLimiter | None,
     limit_anyone: RateLimiter,
     body_limit: int,
-    body_memory: int,
+    body_memory: BodyMemory,
     body_seconds: float,
     request_seconds: float,
     max_parameters: int,
 ) -> Blueprint:
-    """Creates the blueprint. `users` is the declaration of users."""
+    """Creates the blueprint. `users` is the declaration of users.
+
+    `body_memory` is the memory that all bodies of the process share.
+    """
     blueprint = Blueprint("accounts", __name__, url_prefix=PREFIX)
     routes = AccountRoutes(blueprint, authenticate, limit, limit_anyone)
     blueprint.before_request(
         request_checks(
             BodyPolicy(body_limit),
             {},
-            memory=BodyMemory(body_memory),
+            memory=body_memory,
             body_seconds=body_seconds,
             request_seconds=request_seconds,
             max_parameters=max_parameters,
@@ -89,5 +94,6 @@ def accounts(
         use_cases.links,
         use_cases.overview,
         urls,
+        inclusion,
     )
     return blueprint

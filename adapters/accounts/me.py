@@ -8,12 +8,13 @@ from flask import Response
 from adapters.accounts.access import ME, AccountRoutes, client, session
 from adapters.accounts.documents import accepted, no_parameters, read_attributes
 from adapters.api import http
+from adapters.api.relationships import Inclusion
 from adapters.api.request import current_request
 from adapters.jsonapi import parameters
-from adapters.jsonapi.documents import DocumentWriter
+from adapters.jsonapi.parameters import FieldSelection
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
-from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount
+from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount, account_writer
 from adapters.resources.addresses import Urls
 from application.access import Principal
 from application.accounts.errors import OwnAttribute
@@ -38,34 +39,45 @@ def me_routes(
     requests: LinkRequests,
     overview: AccountOverview,
     urls: Urls,
+    inclusion: Inclusion,
 ) -> None:
     """Registers the routes. `declaration` is that of users."""
     writer, url = urls.writer(declaration), f"{urls.root}/me"
+    of_accounts = account_writer(urls)
+    catalog = inclusion.catalog
+
+    def respond(user: Any, query: str, shown: FieldSelection) -> Response:
+        related = inclusion.of(USER_TYPE, [user], shown)
+        body = writer.single(user, query=query, shown=shown, related=related, url=url)
+        return http.ok(body, version=user.version)
 
     def show_me() -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration)
+        shown = parameters.single(query, declaration, catalog)
+        inclusion.authorize(shown)
         user = queries.get(session().user_id, _own_principal())
         user.require_version(http.preconditions())
-        return http.ok(writer.single(user, query=query, shown=shown, url=url), version=user.version)
+        return respond(user, query, shown)
 
     def change_me() -> Response:
         query, user_id = http.query(), session().user_id
-        shown = parameters.single(query, declaration)
-        resource_object = http.read_resource_object(declaration, resource_id=str(user_id))
+        shown = parameters.single(query, declaration, catalog)
+        inclusion.authorize(shown)
+        resource_object = http.read_resource_object(declaration, catalog, resource_id=str(user_id))
         expect_existing(resource_object, declaration, str(user_id))
         attributes, read_only = declaration.load(resource_object.fields, partial=True)
         before = queries.get(user_id, _own_principal())
         for name, value in attributes.items():
             if name != _CHANGEABLE and value != getattr(before, name):
                 raise OwnAttribute(name)
+        for name in resource_object.linkages:
+            raise OwnAttribute(name)
         names = attributes.keys() & {_CHANGEABLE}
         changes = UserChanges({name: attributes[name] for name in names}, read_only)
         context = http.context()
         context = Context(_own_principal(), context.request_id, context.link_limit)
         user = commands.change(user_id, changes, context, expected=http.preconditions())
-        body = writer.single(user, query=query, shown=shown, url=url)
-        return http.ok(body, version=user.version)
+        return respond(user, query, shown)
 
     def change_password() -> Response:
         no_parameters()
@@ -93,13 +105,7 @@ def me_routes(
         query = http.query()
         shown = parameters.single(query, ACCOUNTS)
         shown_account = ShownAccount.of(*overview.of(user_id))
-        account_url = f"{urls.root}/users/{user_id}/account"
-        account_writer = DocumentWriter(
-            ACCOUNTS, account_url, described_by=urls.openapi, addressed=False
-        )
-        return http.ok(
-            account_writer.single(shown_account, query=query, shown=shown, url=account_url)
-        )
+        return http.ok(of_accounts.single(shown_account, query=query, shown=shown))
 
     routes.own("GET", "/me", show_me, ME)
     routes.own("PATCH", "/me", change_me, ME)

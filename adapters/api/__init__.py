@@ -13,7 +13,7 @@ from adapters.api.error_handler import error_handler
 from adapters.api.errors import error_codes, errors
 from adapters.api.http import BodyPolicy, request_checks
 from adapters.api.idempotency import idempotent
-from adapters.api.openapi.document import OpenApi
+from adapters.api.openapi.document import DescribePart, OpenApi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
@@ -68,10 +68,16 @@ class ApiConfig:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The API's blueprints, and the function that renders an error as a response."""
+    """The API's blueprints, and what other inbound adapters share with it.
+
+    `render_error` renders an error as a response. `body_memory` is the memory of all bodies.
+    `inclusion` loads and writes related resources.
+    """
 
     blueprints: list[Blueprint]
     render_error: Callable[[Exception], Response]
+    body_memory: BodyMemory
+    inclusion: Inclusion
 
 
 def api(
@@ -84,12 +90,13 @@ def api(
     limit: RateLimiter | None = None,
     check_origin: Callable[[], None] | None = None,
     more_collections: Sequence[Resource] = (),
+    parts: Sequence[DescribePart] = (),
 ) -> Api:
     """Creates the API: the resources under the prefix, and the pages that describe them.
 
     Without `authenticate`, every client has access. Without `limit`, there is no rate limit.
     `check_origin` is called before every request under the prefix. The root also lists
-    `more_collections`, which another adapter serves.
+    `more_collections`, which another adapter serves, and `parts` describe them.
     """
     urls = Urls(config.public_url)
     base = config.public_url.rstrip("/")
@@ -101,6 +108,9 @@ def api(
     of_relationships = [each for types in catalog.relationships.values() for each in types.values()]
     codes = error_codes(each.type for each in resources)
     render_error = error_handler(base)
+    body_memory = BodyMemory(
+        max(config.body_memory, OPERATIONS_BODY_FACTOR * config.body_limit + 1)
+    )
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(require_request_class)
     blueprint.record_once(_register_id_converter)
@@ -122,9 +132,7 @@ def api(
                     for each in of_relationships
                 },
             },
-            memory=BodyMemory(
-                max(config.body_memory, OPERATIONS_BODY_FACTOR * config.body_limit + 1)
-            ),
+            memory=body_memory,
             body_seconds=config.body_seconds,
             request_seconds=config.request_seconds,
             max_parameters=config.max_parameters,
@@ -145,13 +153,18 @@ def api(
     }
     perform = Operations(commands, relationships.commands)
     operations(blueprint, run, perform, collections, urls, respond_once, catalog)
-    openapi = OpenApi(declarations, codes, catalog).blueprint(
+    openapi = OpenApi(declarations, codes, catalog, parts).blueprint(
         base,
         secured=authenticate is not None,
         limited=limit is not None,
         guides_url=config.guides_url,
     )
-    return Api([blueprint, openapi, docs(), errors(codes), home(base)], render_error)
+    return Api(
+        [blueprint, openapi, docs(), errors(codes), home(base)],
+        render_error,
+        body_memory,
+        inclusion,
+    )
 
 
 class _IdConverter(BaseConverter):

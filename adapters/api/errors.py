@@ -55,17 +55,37 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "ROSTER_CORS_ORIGINS may change anything.",
     ),
     # Accounts.
-    "invalid_credentials": ("401", "The email or the password is wrong."),
+    "invalid_credentials": (
+        "401",
+        "The email or the password is wrong, or the user is not active or has no password. Try "
+        "again, or request a new password with POST /api/v1/recoveries.",
+    ),
     "not_a_user": (
         "403",
         "The URL requires the access token of a session. Log in with POST /api/v1/sessions.",
     ),
-    "wrong_password": ("403", "The password is not that of the user."),
+    "wrong_password": (
+        "403",
+        "The password is not the user's current one. Send that. After too many wrong passwords, "
+        "further ones get 429.",
+    ),
     "link_invalid": ("403", "The link is unknown, was used, or has expired. Request a new one."),
-    "signup_closed": ("403", "The service does not accept sign-ups."),
-    "session_not_found": ("404", "The user has no such session, or it has ended."),
-    "email_domain": ("422", "The service accepts sign-ups from other email domains only."),
-    "too_short": ("422", "The password has too few characters. The detail states the minimum."),
+    "signup_closed": (
+        "403",
+        "The service does not accept sign-ups. An operator can send an invitation.",
+    ),
+    "session_not_found": (
+        "404",
+        "The user has no such session, or it has ended. GET /api/v1/sessions lists the sessions.",
+    ),
+    "email_domain": (
+        "422",
+        "The service accepts sign-ups from certain email domains only. Use another address.",
+    ),
+    "too_short": (
+        "422",
+        "The password has too few characters. The detail states the minimum. Spaces count.",
+    ),
     "guessable": ("422", "The password is common or easy to guess. Choose a longer one."),
     "too_many_failures": (
         "429",
@@ -73,12 +93,13 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "invalid_grant": (
         "400",
-        "The refresh token is unknown, or its session has ended. Log in with POST "
-        "/api/v1/sessions. Only /oauth/token returns this code.",
+        "The refresh token is unknown or was used before, or its session has ended. Log in with "
+        "POST /api/v1/sessions. Only /oauth/token returns this code.",
     ),
     "invalid_scope": (
         "400",
-        "The user does not have all of the scopes in `scope`. Only /oauth/token returns this code.",
+        "The user does not have all of the scopes in `scope`. Request fewer. Only /oauth/token "
+        "returns this code.",
     ),
     "busy": ("503", "Too many passwords are being checked. Retry after a few seconds."),
     # The query.
@@ -178,7 +199,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "The number is too small or too large. The detail states the valid range.",
     ),
     "invalid_email": ("422", "The value is not a syntactically valid email address."),
-    "read_only": ("403", "The service sets the attribute. Omit it, or send its current value."),
+    "read_only": (
+        "403",
+        "The service sets the attribute, or users cannot change it themselves with PATCH "
+        "/api/v1/me. Omit it, or send its current value.",
+    ),
     # The directory.
     "related_not_found": (
         "404",

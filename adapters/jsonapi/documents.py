@@ -46,7 +46,8 @@ class _Layout:
     """The layout of resource objects of one type, with all or some of their fields.
 
     A layout is prepared once. Its text between the values is common to all resource objects.
-    `loaded` are the to-many relationships that are written with their identifiers.
+    `loaded` are the to-many relationships that are written with their identifiers. `below` follows
+    the id in the URLs of the resources.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class _Layout:
         fields: frozenset[str] | None,
         loaded: frozenset[str] = frozenset(),
         in_page: bool = True,
+        *,
+        below: str = "",
     ) -> None:
         attributes = [
             attribute
@@ -67,6 +70,7 @@ class _Layout:
         self._id = resource.id
         self._base = base
         self._addressed = addressed
+        self._below = below
         self._loaded = loaded
         self._in_page = in_page
         self._relationships = [
@@ -93,7 +97,7 @@ class _Layout:
                 each.name: self._relationship_template(each) for each in self._relationships
             }
         if self._addressed:
-            template["links"] = {"self": self._url_template("")}
+            template["links"] = {"self": self._url_template(self._below)}
         if self._in_page:
             template["meta"] = {"page": {"cursor": Fragment(_PLACEHOLDER)}}
         return orjson.dumps(template)
@@ -122,7 +126,7 @@ class _Layout:
     def single(self, entity: Any) -> dict[str, Any]:
         """Returns an entity's resource object, without identifiers of to-many relationships."""
         key = self._id.format(entity.id)
-        url = f"{self._base}/{key}"
+        url = f"{self._base}/{key}{self._below}"
         attributes = dict(zip(self._names, self._values(entity), strict=True))
         for each in self._converted:
             if (value := attributes[each.name]) is not None:
@@ -165,7 +169,8 @@ class _Layout:
                 elif relationship.name in self._loaded and related:
                     texts += self._linkages(relationship.name, ids, related)
         if self._addressed:
-            texts.append([text.removeprefix(b'"') for text in id_texts])
+            closing = -1 if self._below else None
+            texts.append([text[1:closing] for text in id_texts])
         if cursors is not None:
             texts.append(scalar_texts(cursors))
         parts = chain.from_iterable(zip(map(repeat, self._before_values), texts, strict=True))
@@ -214,17 +219,26 @@ class DocumentWriter:
     """Writes the documents of the entities of one resource type.
 
     `base` is the URL of the collection, and `described_by` that of the OpenAPI document. Without
-    `addressed`, the resources have no URLs of their own.
+    `addressed`, the resources have no URLs of their own. `below` follows the id in their URLs.
     """
 
     def __init__(
-        self, resource: Resource, base: str, *, described_by: str, addressed: bool = True
+        self,
+        resource: Resource,
+        base: str,
+        *,
+        described_by: str,
+        addressed: bool = True,
+        below: str = "",
     ) -> None:
         self._type = resource.type
         self._id = resource.id
         self._base = base
+        self._below = below
         self._described_by = described_by
-        self._layout = lru_cache(_MAX_LAYOUTS)(partial(_Layout, resource, base, addressed))
+        self._layout = lru_cache(_MAX_LAYOUTS)(
+            partial(_Layout, resource, base, addressed, below=below)
+        )
 
     def url(self, entity: Any) -> str:
         """Returns the URL of the entity's resource."""
@@ -232,7 +246,7 @@ class DocumentWriter:
 
     def url_of(self, entity_id: int) -> str:
         """Returns the URL of the resource of the entity with the id."""
-        return f"{self._base}/{self._id.format(entity_id)}"
+        return f"{self._base}/{self._id.format(entity_id)}{self._below}"
 
     def resource(self, entity: Any, fields: frozenset[str] | None = None) -> dict[str, Any]:
         """Returns the resource object of an entity, with all of its fields or only some."""

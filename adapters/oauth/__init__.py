@@ -26,7 +26,7 @@ def oauth(
     public_url: str,
     limit: RateLimiter | None,
     body_limit: int,
-    body_memory: int,
+    body_memory: BodyMemory,
     body_seconds: float,
     request_seconds: float,
 ) -> list[Blueprint]:
@@ -41,7 +41,7 @@ def oauth(
     """
     read_form = form_reader(
         limit=body_limit,
-        memory=BodyMemory(body_memory),
+        memory=body_memory,
         body_seconds=body_seconds,
         request_seconds=request_seconds,
     )

@@ -6,8 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from marshmallow_jsonapi import Schema
 
+from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.kinds import Boolean, Id, Text, Timestamp
 from adapters.jsonapi.resource import Resource
+from adapters.resources.addresses import Urls
+from application.users import USER_TYPE
 from domain.accounts import Account, Session
 
 _SESSION_ID: Final = r"[A-Za-z0-9_-]{16,64}"
@@ -188,6 +191,11 @@ PASSWORDS: Final = Resource.of(PasswordSchema)
 EMAILS: Final = Resource.of(EmailSchema)
 INVITATIONS: Final = Resource.of(InvitationSchema)
 ACCOUNTS: Final = Resource.of(AccountSchema)
+
+
+def account_writer(urls: Urls) -> DocumentWriter:
+    """Returns the writer of the accounts of users."""
+    return urls.part(USER_TYPE.name, "account", ACCOUNTS)
 
 
 class ShownSession(NamedTuple):

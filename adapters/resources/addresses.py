@@ -38,3 +38,8 @@ class Urls:
         """Returns the writer of the history of a resource."""
         url = f"{self.root}/{resource_type}/{resource_id}/history"
         return DocumentWriter(EVENTS, url, described_by=self.openapi, addressed=False)
+
+    def part(self, resource_type: str, name: str, resource: Resource) -> DocumentWriter:
+        """Returns the writer of a part that each resource of a type has, below its URL."""
+        base = f"{self.root}/{resource_type}"
+        return DocumentWriter(resource, base, described_by=self.openapi, below=f"/{name}")

@@ -1,6 +1,7 @@
 """Sessions: tokens, refresh, and the end of sessions."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -232,15 +233,16 @@ class SessionQueries:
         self._clock = clock
 
     def about(self, user_id: int) -> tuple[Condition, ...]:
-        """Returns the conditions that select the sessions of a user."""
-        return (
-            Condition("user_id", Op.EQ, (user_id,)),
-            Condition("expiry_time", Op.GT, (self._clock(),)),
-        )
+        """Returns the conditions that select the sessions of a user. Cursors depend on them."""
+        return (Condition("user_id", Op.EQ, (user_id,)),)
 
     def page(self, search: Search) -> Page[Session]:
-        """Returns the part of the list that the search selects. It must have `about`."""
-        return self._reader.sessions(search)
+        """Returns the part of the list that the search selects. It must have `about`.
+
+        Cursors do not depend on the current time, because it differs between pages.
+        """
+        is_live = Condition("expiry_time", Op.GT, (self._clock(),))
+        return self._reader.sessions(replace(search, conditions=(*search.conditions, is_live)))
 
     def get(self, user_id: int, session_id: str) -> Session:
         """Returns one session of a user. Raises SessionNotFound."""

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Final
 
+from adapters.accounts.openapi import TAG as ACCOUNTS
+from adapters.accounts.openapi import account_description
 from adapters.api.errors import error_codes
 from adapters.api.openapi.document import OpenApi
+from adapters.oauth.openapi import oauth_description
 from entrypoints.resources import RESOURCES, make_catalog
 
 Item = Mapping[str, Any]
@@ -34,7 +37,8 @@ Each error has a `status` and a `code`, and a `source` if a part of the request 
 def page() -> str:
     """The page for a service that requires tokens."""
     declarations = [each.declaration for each in RESOURCES]
-    openapi = OpenApi(declarations, _CODES, make_catalog(RESOURCES))
+    of_accounts = (account_description, oauth_description)
+    openapi = OpenApi(declarations, _CODES, make_catalog(RESOURCES), of_accounts)
     described = json.loads(openapi.document("", secured=True))
     parts = [_BEGINNING, *_attributes(described), *_urls(described), *_errors(described)]
     return "\n".join(parts)
@@ -86,14 +90,38 @@ def _urls(described: Item) -> Iterator[str]:
                     *methods.get("parameters", ()),
                     *methods[method].get("parameters", ()),
                 ]
-                yield from _operation(f"{method.upper()} {url}", methods[method], parameters)
+                heading = f"{method.upper()} {url}"
+                attributes = _sent_by(described, methods[method])
+                yield from _operation(heading, methods[method], parameters, attributes)
 
 
-def _operation(heading: str, operation: Item, parameters: list[Item]) -> Iterator[str]:
+def _sent_by(described: Item, operation: Item) -> str:
+    """The attributes in the body of a request about accounts; empty if it has none."""
+    if ACCOUNTS not in operation["tags"] or "requestBody" not in operation:
+        return ""
+    schema, *_ = (each["schema"] for each in operation["requestBody"]["content"].values())
+    name = schema.get("$ref", "").rpartition("/")[2]
+    if not name.endswith("Creation"):
+        return ""
+    sent = _sent(described, name.removesuffix("Creation"))
+    required = sent.get("required", ())
+    return ", ".join(
+        f"`{each}` ({'required' if each in required else 'optional'})"
+        for each in sent["properties"]
+    )
+
+
+def _operation(
+    heading: str, operation: Item, parameters: list[Item], attributes: str
+) -> Iterator[str]:
     yield f"## {heading}\n"
     yield f"{operation['summary']}.{_scope(operation)}\n"
+    if ACCOUNTS in operation["tags"]:
+        yield "The URL exists only if `ROSTER_ACCOUNTS=on`.\n"
     if body := operation.get("requestBody"):
         yield f"Body: {_listed(body['content'])}.\n"
+    if attributes:
+        yield f"Attributes: {attributes}.\n"
     if parameters:
         yield _table(("parameter", "in", "value", ""), map(_row, _groups(parameters)))
     if any(map(_match, parameters)):

@@ -189,17 +189,13 @@ def show(which: str, as_json: bool) -> None:
     roster accounts show 7
     roster accounts show ann@example.org --json
     """
-    from adapters.jsonapi.documents import DocumentWriter
-    from adapters.resources.accounts import ACCOUNTS, ShownAccount
+    from adapters.resources.accounts import ACCOUNTS, ShownAccount, account_writer
 
     with open_accounts() as opened, opened.one_request():
         user = opened.find(which)
         shown = ShownAccount.of(*opened.overview.of(user.id))
     if as_json:
-        urls = opened.users.urls
-        url = f"{urls.root}/users/{user.id}/account"
-        writer = DocumentWriter(ACCOUNTS, url, described_by=urls.openapi, addressed=False)
-        output.document(writer.single(shown, url=url))
+        output.document(account_writer(opened.users.urls).single(shown))
         return
     from entrypoints.cli import tables
 

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, generated from the declarations of resource types."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
@@ -45,8 +46,8 @@ _TAGS: Final = {
     "operations": "Many changes at once: all of them happen, or none.",
     "service": "The description and the state of the service.",
 }
-_ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
-_NOT_MODIFIED: Final = {"304": {"description": "The client has the current version."}}
+ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
+NOT_MODIFIED: Final = {"304": {"description": "The client has the current version."}}
 _PAGE: Final = {
     "description": "This documentation as a page.",
     "content": {"text/html": {"schema": {"type": "string"}}},
@@ -77,10 +78,30 @@ These responses have no body, and no operation lists them.
 _TOKEN: Final = "First, select Authorize and enter a token. `roster token` prints one.\n\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The description of what another adapter serves next to the resources.
+
+    - `paths` and `schemas` are those of the OpenAPI document. Each operation under the prefix has
+      its own `security`.
+    - `tags` maps names to descriptions.
+    - `collections` are the names of collections that the root also lists.
+    """
+
+    paths: Mapping[str, Any]
+    schemas: Mapping[str, Any]
+    tags: Mapping[str, str]
+    collections: tuple[str, ...] = ()
+
+
+DescribePart = Callable[[Catalog], Part]
+
+
 class OpenApi:
     """The OpenAPI document of an API with these resource types and error codes.
 
-    `codes` maps each error code to its statuses and its meaning.
+    `codes` maps each error code to its statuses and its meaning. `parts` describe what other
+    adapters serve. They require access control.
     """
 
     def __init__(
@@ -88,7 +109,9 @@ class OpenApi:
         resources: Sequence[Resource],
         codes: Mapping[str, tuple[str, str]],
         catalog: Catalog = NO_RELATIONSHIPS,
+        parts: Sequence[DescribePart] = (),
     ) -> None:
+        self._parts = [describe(catalog) for describe in parts]
         self._catalog = catalog
         self._resources = resources
         self._types = tuple(each.type for each in resources)
@@ -133,14 +156,17 @@ class OpenApi:
 
     def description(self, base: str = "") -> dict[str, Any]:
         """Returns the document. `base` precedes the path in every URL."""
-        paths = [self._root_path()]
+        paths: list[Mapping[str, Any]] = [self._root_path()]
         for each in self._resources:
             paths += [self._paths(each), self._history_path(each)]
             for relationship in self._catalog.relationships_of(each).values():
                 paths.append(self._relationship_paths(each, relationship))
         paths.append(self._operations_path())
+        paths += [part.paths for part in self._parts]
         paths.append(_other_paths())
-        tags = {**dict.fromkeys(self._types, "Single resources, lists and history."), **_TAGS}
+        tags = dict.fromkeys(self._types, "Single resources, lists and history.")
+        for more in (*(part.tags for part in self._parts), _TAGS):
+            tags |= more
         return {
             "openapi": "3.1.0",
             "info": {
@@ -158,6 +184,7 @@ class OpenApi:
                     **{k: v for each in self._resources for k, v in schemas(each).items()},
                     **page_schemas(EVENTS, addressed=False),
                     **operation_schemas(self._resources),
+                    **{k: v for part in self._parts for k, v in part.schemas.items()},
                 },
                 "responses": {
                     f"Problem{status}": self._error_response(status) for status in _ERROR_STATUSES
@@ -172,11 +199,13 @@ class OpenApi:
         document["components"]["securitySchemes"] = {"bearer": bearer}
         document["components"]["responses"]["Problem401"] = self._error_response(401)
         for path, method, operation in _under_prefix(document):
+            if "security" in operation:
+                continue
             scopes_by_alternative = scope_alternatives(
                 path, method.upper(), self._types, catalog=self._catalog
             )
             operation["security"] = [{"bearer": [*scopes]} for scopes in scopes_by_alternative]
-            operation["responses"] |= _error_responses(401, *([403] if path != PREFIX else []))
+            operation["responses"] |= error_responses(401, *([403] if path != PREFIX else []))
         return document
 
     def with_hosts(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -188,13 +217,13 @@ class OpenApi:
                     *([421] if path not in PROBES else []),
                     *([403] if method != "get" else []),
                 ]
-                item[method]["responses"] |= _error_responses(*statuses) if statuses else {}
+                item[method]["responses"] |= error_responses(*statuses) if statuses else {}
         return document
 
     def with_limits(self, document: dict[str, Any]) -> dict[str, Any]:
         """Adds the error of a rate limit to every path under the prefix."""
         for _, _, operation in _under_prefix(document):
-            operation["responses"] |= _error_responses(429)
+            operation["responses"] |= error_responses(429)
         return document
 
     def _media(self, schema: str) -> dict[str, Any]:
@@ -238,7 +267,7 @@ class OpenApi:
         return {
             url: {
                 "get": {
-                    **_operation(
+                    **operation_of(
                         f"list_{resource.type}",
                         f"List {resource.type} in pages",
                         resource.type,
@@ -246,7 +275,7 @@ class OpenApi:
                     **self._list_operation(resource),
                 },
                 "post": {
-                    **_operation(
+                    **operation_of(
                         f"create_{resource.type}",
                         f"Create one of the {resource.type}",
                         resource.type,
@@ -254,39 +283,39 @@ class OpenApi:
                     "parameters": [*shown, KEY],
                     "requestBody": self._body(f"{name}Creation"),
                     "responses": {
-                        "201": self._content("Created.", document, headers={**location, **_ETAG}),
-                        **_error_responses(
+                        "201": self._content("Created.", document, headers={**location, **ETAG}),
+                        **error_responses(
                             400, 403, *related, 406, 408, 409, 413, 415, 422, 429, 503
                         ),
                     },
                 },
             },
             f"{url}/{{id}}": {
-                "parameters": [_id(resource)],
+                "parameters": [id_parameter(resource)],
                 "get": {
-                    **_operation(f"show_{resource.type}", "Read one", resource.type),
+                    **operation_of(f"show_{resource.type}", "Read one", resource.type),
                     "parameters": [*shown, IF_NONE_MATCH, IF_MATCH],
                     "responses": {
-                        "200": self._content("The resource.", document, headers=_ETAG),
-                        **_NOT_MODIFIED,
-                        **_error_responses(400, 404, 406, 412, 415, 503),
+                        "200": self._content("The resource.", document, headers=ETAG),
+                        **NOT_MODIFIED,
+                        **error_responses(400, 404, 406, 412, 415, 503),
                     },
                 },
                 "patch": {
-                    **_operation(f"change_{resource.type}", "Change one", resource.type),
+                    **operation_of(f"change_{resource.type}", "Change one", resource.type),
                     "parameters": [*shown, IF_MATCH, UNLESS_MATCH],
                     "requestBody": self._body(f"{name}Change"),
                     "responses": {
-                        "200": self._content("The changed resource.", document, headers=_ETAG),
-                        **_error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
+                        "200": self._content("The changed resource.", document, headers=ETAG),
+                        **error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 503),
                     },
                 },
                 "delete": {
-                    **_operation(f"delete_{resource.type}", "Delete one", resource.type),
+                    **operation_of(f"delete_{resource.type}", "Delete one", resource.type),
                     "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
                     "responses": {
                         "204": {"description": "Deleted."},
-                        **_error_responses(
+                        **error_responses(
                             400, 404, 406, *([409] if related else []), 412, 415, 503
                         ),
                     },
@@ -296,13 +325,13 @@ class OpenApi:
 
     def _history_path(self, resource: Resource) -> dict[str, Any]:
         name = f"show_{resource.type}_history"
-        operation = _operation(
+        operation = operation_of(
             name, "Read the history of one, even if it is deleted", resource.type
         )
         list_operation = self._list_operation(EVENTS, 404)
         return {
             f"{PREFIX}/{resource.type}/{{id}}/history": {
-                "parameters": [_id(resource)],
+                "parameters": [id_parameter(resource)],
                 "get": {**operation, **list_operation},
             }
         }
@@ -312,7 +341,7 @@ class OpenApi:
         url = f"{PREFIX}/{resource.type}/{{id}}"
         is_many = isinstance(relationship, ToMany)
         related, linkage = (self._to_many if is_many else self._to_one)(resource, relationship)
-        own = {"parameters": [_id(resource)]}
+        own = {"parameters": [id_parameter(resource)]}
         return {
             f"{url}/{relationship.name}": {**own, **related},
             f"{url}/{LINKAGE}/{relationship.name}": {**own, **linkage},
@@ -335,12 +364,12 @@ class OpenApi:
         bodies = {"delete": self._body(f"{kind}RemovedIdentifiers")}
         linkage = {
             method: {
-                **_operation(operation, summary, resource.type),
+                **operation_of(operation, summary, resource.type),
                 "parameters": [*more, IF_MATCH, UNLESS_MATCH],
                 "requestBody": bodies.get(method, body),
                 "responses": {
                     "204": {"description": "Done."},
-                    **_error_responses(
+                    **error_responses(
                         *(400, 403, 404, 406, 408, 409, 412, 413, 415),
                         *([422] if more else []),
                         *statuses,
@@ -350,10 +379,10 @@ class OpenApi:
             }
             for method, (operation, summary, more, statuses) in changes.items()
         }
-        listing = _operation(
+        listing = operation_of(
             f"list_{of}", f"List the {name} of one, a page at a time", resource.type
         )
-        showing = _operation(
+        showing = operation_of(
             f"show_{of}_identifiers", f"Read the ids of the {name} of one", resource.type
         )
         return (
@@ -373,23 +402,23 @@ class OpenApi:
             return {
                 "parameters": [*sets, included, IF_NONE_MATCH, IF_MATCH],
                 "responses": {
-                    "200": self._content("The current value.", schema, headers=_ETAG),
-                    **_NOT_MODIFIED,
-                    **_error_responses(400, 404, 406, 412, 415, 503),
+                    "200": self._content("The current value.", schema, headers=ETAG),
+                    **NOT_MODIFIED,
+                    **error_responses(400, 404, 406, 412, 415, 503),
                 },
             }
 
-        showing = _operation(f"show_{of}", f"Read the {name} of one", resource.type)
-        naming = _operation(
+        showing = operation_of(f"show_{of}", f"Read the {name} of one", resource.type)
+        naming = operation_of(
             f"show_{of}_identifier", f"Read the id of the {name} of one", resource.type
         )
-        setting = _operation(f"set_{of}", f"Set the {name} of one", resource.type)
+        setting = operation_of(f"set_{of}", f"Set the {name} of one", resource.type)
         change = {
             "parameters": [IF_MATCH, UNLESS_MATCH],
             "requestBody": self._body(f"{kind}Reference"),
             "responses": {
                 "204": {"description": "Done."},
-                **_error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 503),
+                **error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 503),
             },
         }
         return (
@@ -413,25 +442,26 @@ class OpenApi:
         return {
             "parameters": [*parameters, IF_NONE_MATCH, IF_MATCH],
             "responses": {
-                "200": self._content("A page.", page, headers=_ETAG),
-                **_NOT_MODIFIED,
-                **_error_responses(400, *statuses, 406, 412, 415, 503),
+                "200": self._content("A page.", page, headers=ETAG),
+                **NOT_MODIFIED,
+                **error_responses(400, *statuses, 406, 412, 415, 503),
             },
         }
 
     def _root_path(self) -> dict[str, Any]:
         collections = {"type": "object", "additionalProperties": {"type": "string"}}
         schema = object_of(["meta"], meta=object_of(["collections"], collections=collections))
+        names = [*self._types, *(name for part in self._parts for name in part.collections)]
         example = examples.ROOT | {
-            "meta": {"collections": {each: f"{PREFIX}/{each}" for each in self._types}}
+            "meta": {"collections": {each: f"{PREFIX}/{each}" for each in names}}
         }
         content = {JSONAPI: {"schema": schema, "example": example}}
-        response = {"description": "The collections.", "content": content, "headers": _ETAG}
-        responses = {"200": response, **_NOT_MODIFIED, **_error_responses(400, 406, 412, 415)}
+        response = {"description": "The collections.", "content": content, "headers": ETAG}
+        responses = {"200": response, **NOT_MODIFIED, **error_responses(400, 406, 412, 415)}
         return {
             PREFIX: {
                 "get": {
-                    **_operation("show_root", "List the collections"),
+                    **operation_of("show_root", "List the collections"),
                     "parameters": [IF_NONE_MATCH, IF_MATCH],
                     "responses": responses,
                 }
@@ -444,12 +474,12 @@ class OpenApi:
 
         response = {"description": "The results.", "content": content("Results")}
         operation = {
-            **_operation("perform_operations", "Perform many operations, or none", "operations"),
+            **operation_of("perform_operations", "Perform many operations, or none", "operations"),
             "parameters": [KEY],
             "requestBody": {"required": True, "content": content("Operations")},
             "responses": {
                 "200": response,
-                **_error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 503),
+                **error_responses(400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 503),
             },
         }
         return {f"{PREFIX}{OPERATIONS}": {"post": operation}}
@@ -461,14 +491,16 @@ def _under_prefix(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
             yield from ((path, method, item[method]) for method in METHODS & item.keys())
 
 
-def _error_responses(*statuses: int) -> dict[str, Any]:
+def error_responses(*statuses: int) -> dict[str, Any]:
+    """Returns references to the error responses of these statuses, and of 500."""
     return {
         str(status): {"$ref": f"#/components/responses/Problem{status}"}
         for status in (*statuses, 500)
     }
 
 
-def _id(resource: Resource) -> dict[str, Any]:
+def id_parameter(resource: Resource) -> dict[str, Any]:
+    """Returns the parameter of a path that ends with the id of a resource."""
     return {"name": "id", "in": "path", "required": True, "schema": resource.id.json_schema()}
 
 
@@ -480,7 +512,7 @@ def _other_paths() -> dict[str, Any]:
         "/": _plain("front", "Links to the parts of the service", home, home_example),
         "/healthz": _plain("healthz", "Liveness", status, {"status": "ok"}),
         "/readyz": _plain(
-            "readyz", "Readiness", status, {"status": "ready"}, **_error_responses(503)
+            "readyz", "Readiness", status, {"status": "ready"}, **error_responses(503)
         ),
         "/metrics": _page("metrics", "Counts and durations for Prometheus", _METRICS, 404),
         "/openapi.json": _plain(
@@ -490,13 +522,14 @@ def _other_paths() -> dict[str, Any]:
     }
 
 
-def _operation(name: str, summary: str, tag: str = "service") -> dict[str, Any]:
+def operation_of(name: str, summary: str, tag: str = "service") -> dict[str, Any]:
+    """Returns the members of an operation that describe it."""
     return {"operationId": name, "summary": summary, "tags": [tag]}
 
 
 def _page(name: str, summary: str, response: dict[str, Any], *statuses: int) -> dict[str, Any]:
-    responses = {"200": response, **(_error_responses(*statuses) if statuses else {})}
-    return {"get": {**_operation(name, summary), "responses": responses}}
+    responses = {"200": response, **(error_responses(*statuses) if statuses else {})}
+    return {"get": {**operation_of(name, summary), "responses": responses}}
 
 
 def _plain(
@@ -504,4 +537,4 @@ def _plain(
 ) -> dict[str, Any]:
     content = {JSON: {"schema": schema, "example": example}}
     response = {"description": f"{summary}.", "content": content}
-    return {"get": {**_operation(name, summary), "responses": {"200": response, **errors}}}
+    return {"get": {**operation_of(name, summary), "responses": {"200": response, **errors}}}

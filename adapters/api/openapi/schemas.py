@@ -55,7 +55,7 @@ _ITEM_META: Final = {
 }
 
 
-_JSONAPI: Final = object_of(["version"], version={"type": "string"})
+VERSION: Final = object_of(["version"], version={"type": "string"})
 _LINKS: Final = object_of(
     ["self", "describedby"], self={"type": "string"}, describedby={"type": "string"}
 )
@@ -77,7 +77,7 @@ ERRORS: Final[dict[str, Any]] = {
         "type": "object",
         "required": ["errors"],
         "properties": {
-            "jsonapi": _JSONAPI,
+            "jsonapi": VERSION,
             "errors": {"type": "array", "minItems": 1, "items": reference("Error")},
         },
     },
@@ -136,15 +136,16 @@ def _new_attributes(resource: Resource) -> dict[str, Any]:
     """Returns the schema of the attributes of a new resource."""
     settable = resource.settable.values()
     required = [a.name for a in settable if a.required]
-    return _closed_object(required, {a.name: _value(a, default=True) for a in settable})
+    return closed_object(required, {a.name: _value(a, default=True) for a in settable})
 
 
 def _changed_attributes(resource: Resource) -> dict[str, Any]:
     """Returns the schema of the attributes of a change. It includes the read-only attributes."""
-    return _closed_object([], {a.name: _value(a) for a in resource.declared.values()})
+    return closed_object([], {a.name: _value(a) for a in resource.declared.values()})
 
 
-def _closed_object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+def closed_object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of an object whose other members all start with @."""
     ignored = {"^@": True}
     closed = {"patternProperties": ignored, "additionalProperties": False}
     return {**object_of(required, **properties), **closed}
@@ -166,8 +167,8 @@ def schemas(resource: Resource) -> dict[str, Any]:
         **page_schemas(resource),
         **identifier_schemas(resource),
         **_linkage_documents(resource),
-        f"{name}Document": _document(reference(name)),
-        f"{name}OrNullDocument": _document({"oneOf": [reference(name), {"type": "null"}]}),
+        f"{name}Document": document_schema(reference(name)),
+        f"{name}OrNullDocument": document_schema({"oneOf": [reference(name), {"type": "null"}]}),
         f"{name}Creation": object_of(["data"], data=create),
         f"{name}Change": object_of(["data"], data=change),
     }
@@ -201,12 +202,12 @@ def _linkage_documents(resource: Resource) -> dict[str, Any]:
     }
     return {
         f"{name}IdentifierPageItem": item,
-        f"{name}IdentifierPage": _document(
+        f"{name}IdentifierPage": document_schema(
             {"type": "array", "items": reference(f"{name}IdentifierPageItem")},
             links=page_links,
             meta=object_of(["page"], page=_PAGE_META),
         ),
-        f"{name}ReferenceDocument": _document(
+        f"{name}ReferenceDocument": document_schema(
             {"oneOf": [one, {"type": "null"}]}, links=to_one_links
         ),
     }
@@ -238,7 +239,7 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
             "allOf": [reference(name), object_of(["meta"], meta=_ITEM_META)],
             "description": "A resource in a list, with its cursor.",
         },
-        f"{name}Page": _document(
+        f"{name}Page": document_schema(
             {"type": "array", "items": reference(f"{name}PageItem")},
             links=_PAGE_LINKS,
             meta=object_of(["page"], page=_PAGE_META),
@@ -322,6 +323,7 @@ def _type(resource: Resource) -> dict[str, Any]:
     return {"type": "string", "const": resource.type}
 
 
-def _document(data: dict[str, Any], **more: Any) -> dict[str, Any]:
-    common = {"jsonapi": _JSONAPI, "links": _LINKS, "included": reference("Included")}
+def document_schema(data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Returns the schema of a document. `more` replaces the schemas of other members."""
+    common = {"jsonapi": VERSION, "links": _LINKS, "included": reference("Included")}
     return object_of(["jsonapi", "links", "data"], **{**common, **more, "data": data})

@@ -29,7 +29,9 @@ def codes_of_requests() -> set[str]:
     """The codes of errors of requests in the source."""
     sources = [*(ROOT / "domain").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")]
     sources += [
-        path for path in (ROOT / "application").rglob("*.py") if path.stem != "record_import"
+        path
+        for path in (ROOT / "application").rglob("*.py")
+        if path.stem not in ("record_import", "imported_hashes")
     ]
     about_files = [path for path in sources if any(part in str(path) for part in MODULES_OF_FILES)]
     return set().union(*(codes_in(path) for path in sources if path not in about_files))

@@ -30,7 +30,10 @@ def typing(sqlite_url: str, roster: Roster) -> Callable[..., Result]:
 def account(roster: Roster, which: str) -> dict[str, object]:
     shown = roster("accounts", "show", which, "--json")
     assert shown.exit_code == 0, shown.stderr
-    attributes: dict[str, object] = json.loads(shown.stdout)["data"]["attributes"]
+    document = json.loads(shown.stdout)
+    attributes: dict[str, object] = document["data"]["attributes"]
+    url = f"/api/v1/users/{document['data']['id']}/account"
+    assert document["links"]["self"] == document["data"]["links"]["self"] == url
     return attributes
 
 

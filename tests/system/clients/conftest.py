@@ -13,6 +13,14 @@ import pytest
 from roster_process import ROSTER
 
 HERE = Path(__file__).parent
+EMAIL, PASSWORD = "ann@example.org", "correct horse battery staple"
+ACCOUNT_SETTINGS = {
+    "ROSTER_ACCOUNTS": "on",
+    "ROSTER_SIGNUP": "on",
+    "ROSTER_ARGON2": "m=7168,t=5,p=1",
+    "ROSTER_ACCOUNT_RATE": "1000000/minute",
+    "ROSTER_LOGIN_FAILURES": "1000/1s",
+}
 PROGRAMS = HERE.parents[2] / ".venv-clients" / "bin"
 
 
@@ -32,6 +40,27 @@ def guarded(
     command = [ROSTER, "token", "--scope", scopes, "--subject", "client"]
     token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return serve(sqlite_url), token
+
+
+@pytest.fixture
+def with_accounts(
+    serve: Callable[[str], str],
+    sqlite_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """The URL of a service with accounts, which has an administrator with PASSWORD."""
+    monkeypatch.setenv("ROSTER_MAIL_FOLDER", str(tmp_path / "mail"))
+    for name, value in ACCOUNT_SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ROSTER_DATABASE_URL", sqlite_url)
+    base_url = serve(sqlite_url)
+    command = [ROSTER, "accounts", "admin", EMAIL, "--stdin"]
+    subprocess.run(command, input=f"{PASSWORD}\n", capture_output=True, text=True, check=True)
+    monkeypatch.setenv("ACCOUNT_URL", base_url)
+    monkeypatch.setenv("ACCOUNT_EMAIL", EMAIL)
+    monkeypatch.setenv("ACCOUNT_PASSWORD", PASSWORD)
+    return base_url
 
 
 @pytest.fixture

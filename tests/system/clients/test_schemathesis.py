@@ -34,6 +34,22 @@ phases.coverage.enabled = false
 """Omits the boundary values of most lists, which take two minutes. All lists share their code."""
 
 
+ONLY_ACCOUNTS = "--include-tag=accounts"
+REFRESH = """
+[[operations]]
+include-name = "POST /oauth/token"
+checks.positive_data_acceptance.expected-statuses = ["2XX", "400", "429", "5XX"]
+"""
+"""Permits that the service refuses refresh tokens that it did not issue."""
+
+SHORT_LISTS = """
+[[operations]]
+include-name-regex = "^GET .*/sessions$"
+phases.coverage.enabled = false
+"""
+"""Omits the boundary values of lists of sessions, as SHORT_COVERAGE does for other lists."""
+
+
 @pytest.fixture
 def check(run: Callable[..., str], tmp_path: Path) -> Check:
     """Runs every check of every operation. `more` is added to the configuration.
@@ -62,7 +78,8 @@ def _check(
         *options,
         seconds=1800,
     )
-    assert re.search(r"Selected: (\d+)/\1\n\s*Tested: \1\n", report), report
+    selected = r"(\d+)/\d+" if ONLY_ACCOUNTS in options else r"(\d+)/\1"
+    assert re.search(rf"Selected: {selected}\n\s*Tested: \1\n", report), report
 
 
 def test_an_open_service_conforms_to_its_description(check: Check, base_url: str) -> None:
@@ -75,6 +92,19 @@ def test_a_guarded_service_conforms_to_its_description(
     base_url, token = guarded
     header = f"--header=Authorization: Bearer {token}"
     check(base_url, RANDOM, header, examples=15, seed=1)
+
+
+def test_a_service_with_accounts_conforms_to_its_description(
+    check: Check, with_accounts: str
+) -> None:
+    check(with_accounts, BOUNDARIES, ONLY_ACCOUNTS, more=REFRESH + SHORT_LISTS, examples=1, seed=1)
+
+
+@pytest.mark.long
+def test_accounts_conform_to_their_description_for_many_examples(
+    check: Check, with_accounts: str
+) -> None:
+    check(with_accounts, RANDOM, ONLY_ACCOUNTS, more=REFRESH, examples=50, seed=new_seed())
 
 
 @pytest.mark.long

@@ -1,0 +1,148 @@
+"""/openapi.json describes the URLs of accounts, and what they accept and return."""
+
+import re
+from typing import Any
+
+import pytest
+from accounts.conftest import SETTINGS, Build, Service, other_issuer
+from accounts.table import ANYONE, PREFIX, ROUTES, SELF, WITH_BODY, Route
+from accounts.test_protocol import Request, every
+from api.constants import JSONAPI
+from api.test_openapi import inner, operations
+from click.testing import CliRunner
+from jsonschema import Draft202012Validator
+
+from entrypoints.cli.main import main
+
+PATHS = re.compile(
+    r"^/api/v1/(me|sessions|signups|recoveries|confirmations)|/users/{id}/(acc|se|in)"
+)
+
+
+@pytest.fixture
+def described(service: Service) -> Any:
+    return service.client.get("/openapi.json").json
+
+
+def path_of(route: Route) -> str:
+    path = PREFIX + route.url.replace("/users/1", "/users/{id}").replace("ID", "{sid}")
+    return path.replace("current", "{id}")
+
+
+def validate(described: Any, schema: Any, document: Any) -> None:
+    Draft202012Validator({**schema, "components": described["components"]}).validate(document)
+
+
+def test_the_description_is_complete(service: Service, described: Any) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(described)]
+    assert len(ids) == len(set(ids))
+    for path, _, operation in operations(described):
+        in_path = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", path))
+    for found in inner(described):
+        if "$ref" in found:
+            target = described
+            for step in found["$ref"].removeprefix("#/").split("/"):
+                target = target[step]
+        if "schema" in found:
+            Draft202012Validator.check_schema(found["schema"])
+    for schema in described["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    tags = {each["name"] for each in described["tags"]}
+    assert {tag for _, _, operation in operations(described) for tag in operation["tags"]} <= tags
+
+
+def test_all_routes_are_described(service: Service, described: Any) -> None:
+    routes = set()
+    for rule in service.app.url_map.iter_rules():
+        path = rule.rule.replace("/<session_id>", "/{sid}" if "user_id" in rule.rule else "/{id}")
+        path = re.sub(r"<(?:\w+:)?(?:user_|group_|subject_)?(\w+)>", r"{\1}", path)
+        if not path.startswith("/docs/"):
+            routes |= {(path, m.lower()) for m in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+    assert {(path, method) for path, method, _ in operations(described)} == routes
+
+
+def test_nothing_is_described_without_accounts(build: Build) -> None:
+    described = build(ROSTER_ACCOUNTS="off").client.get("/openapi.json").json
+    assert [path for path in described["paths"] if PATHS.search(path)] == []
+    assert not {"/oauth/token", "/account", "/.well-known/jwks.json"} & described["paths"].keys()
+    assert "Login" not in described["components"]["schemas"]
+
+
+@every(ROUTES)
+def test_the_access_of_each_url_is_described(described: Any, route: Route) -> None:
+    operation = described["paths"][path_of(route)][route.method.lower()]
+    scopes = [] if route.access in (ANYONE, SELF) else [route.access]
+    expected = [] if route.access == ANYONE else [{"bearer": scopes}]
+    assert operation["security"] == expected
+    assert ("401" in operation["responses"]) is (route.access != ANYONE or "session" in route.url)
+
+
+def test_examples_match_their_schemas(described: Any) -> None:
+    examples = [found for found in inner(described) if {"schema", "example"} <= found.keys()]
+    assert len(examples) > 50
+    for found in examples:
+        validate(described, found["schema"], found["example"])
+
+
+def schema_of(described: Any, route: Route, response: Any) -> Any:
+    operation = described["paths"][path_of(route)][route.method.lower()]
+    found = operation["responses"][str(response.status_code)]
+    if "$ref" in found:
+        found = described["components"]["responses"][found["$ref"].rpartition("/")[2]]
+    if not response.data:
+        return None
+    return found["content"][response.headers["Content-Type"].partition(";")[0]]["schema"]
+
+
+@every(ROUTES)
+def test_responses_are_as_described(service: Service, described: Any, route: Route) -> None:
+    send = Request(service, route)
+    if route.body:
+        operation = described["paths"][path_of(route)][route.method.lower()]
+        validate(described, operation["requestBody"]["content"][JSONAPI]["schema"], send.body)
+    requests = [
+        {"more": "?x=y"},
+        {"headers": {"Accept": "text/html"}},
+        {"sent": None, "data": "{", "content_type": "text/plain"}
+        if route.method != "DELETE"
+        else {},
+        {"sent": {"data": {}}} if route.body else {},
+        {"headers": {"If-None-Match": "*"}} if route.method == "GET" else {},
+        {"headers": {"If-Match": '"x"'}} if route.method == "GET" else {},
+        {},
+    ]
+    for each in requests:
+        response = send(**each)
+        if schema := schema_of(described, route, response):
+            validate(described, schema, response.json)
+    if route.access != ANYONE:
+        for headers in ({}, other_issuer()):
+            response = service.send(route.method, send.url, send.body, headers)
+            assert response.status_code in (401, 403)
+            validate(described, schema_of(described, route, response), response.json)
+
+
+@every(WITH_BODY)
+def test_bodies_are_accepted_as_described(service: Service, described: Any, route: Route) -> None:
+    send = Request(service, route)
+    operation = described["paths"][path_of(route)][route.method.lower()]
+    schema = operation["requestBody"]["content"][JSONAPI]["schema"]
+    validator = Draft202012Validator({**schema, "components": described["components"]})
+    assert route.sent
+    for name in (*route.sent[1], "nick", "@context"):
+        for value in (7, None, "a\0b"):
+            attributes = {**route.sent[1], name: value}
+            if (name, value) == ("email", "a\0b"):
+                continue  # the format of an email is not checked
+            sent = {"data": {**send.body["data"], "attributes": attributes}}
+            response = send(sent=sent)
+            assert validator.is_valid(sent) is (response.status_code != 422), (name, value)
+
+
+@pytest.mark.parametrize("accounts", ["on", "off"])
+def test_the_command_prints_the_same_description(build: Build, accounts: str) -> None:
+    served = build(ROSTER_ACCOUNTS=accounts).client.get("/openapi.json").data
+    environment = {**SETTINGS, "ROSTER_ACCOUNTS": accounts}
+    printed = CliRunner().invoke(main, ["openapi"], env=environment, catch_exceptions=False)
+    assert printed.stdout_bytes == served + b"\n"
