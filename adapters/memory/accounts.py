@@ -290,8 +290,9 @@ class MemoryAccountReader(AccountReader):
     def sessions(self, search: Search) -> Page[Session]:
         return page_of(self._tables.sessions.values(), search)
 
-    def times(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
-        return _times(self._tables, keys)
+    def times_of_subject(self, subject: str) -> Mapping[str, Sequence[datetime]]:
+        counters = self._tables.counters.items()
+        return {key: times for key, (times, of_subject, _) in counters if of_subject == subject}
 
     def waiting_emails(self) -> int:
         return len(self._tables.outbox)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, Integer, bindparam, func, select
 from adapters.sql.account_tables import OUTBOX, REVOCATIONS, SESSIONS
 from adapters.sql.accounts import READ_ACCOUNT
 from adapters.sql.compiled import CompiledStatement
-from adapters.sql.counters import READ_TIMES, times_by_key
+from adapters.sql.counters import READ_TIMES_OF_SUBJECT, times_by_key
 from adapters.sql.id_lists import is_among, possible_ids
 from adapters.sql.search import Searchable
 from adapters.sql.sessions import READ_SESSION, SESSION_COLUMNS, to_session
@@ -49,12 +49,9 @@ class SqlAccountReader(AccountReader):
         with read_connection(self._engine) as connection:
             return _SEARCHABLE_SESSIONS.page(connection, search, to_session)
 
-    def times(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
-        if not keys:
-            return {}
+    def times_of_subject(self, subject: str) -> Mapping[str, Sequence[datetime]]:
         with read_connection(self._engine) as connection:
-            rows = READ_TIMES.rows(connection, {"keys": list(keys)})
-        return times_by_key(keys, rows)
+            return times_by_key(READ_TIMES_OF_SUBJECT.rows(connection, {"of_subject": subject}))
 
     def waiting_emails(self) -> int:
         with read_connection(self._engine) as connection:

@@ -1,6 +1,6 @@
 """Lists of recent times by key, in a transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -18,10 +18,12 @@ from application.ports import Counters
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MAX_STATEMENTS: Final = 16
-READ_TIMES: Final = CompiledStatement(
+_READ_TIMES = CompiledStatement(
     select(COUNTERS.c.key, COUNTERS.c.times).where(is_among(COUNTERS.c.key, "keys"))
 )
-"""Selects the times of keys without locks. See `times_by_key`."""
+READ_TIMES_OF_SUBJECT: Final = CompiledStatement(
+    select(COUNTERS.c.key, COUNTERS.c.times).where(COUNTERS.c.subject == bindparam("of_subject"))
+)
 _SAVE = Upsert(COUNTERS)
 _REMOVE = CompiledStatement(delete(COUNTERS).where(is_among(COUNTERS.c.key, "keys")))
 _REMOVE_OF_SUBJECT = CompiledStatement(
@@ -49,11 +51,16 @@ def _lock_statement(count: int, database: str) -> CompiledStatement:
     return CompiledStatement(statement.returning(COUNTERS.c.key, COUNTERS.c.times))
 
 
-def times_by_key(
-    keys: Collection[str], rows: Sequence[Sequence[Any]]
-) -> dict[str, Sequence[datetime]]:
+def times_by_key(rows: Iterable[Sequence[Any]]) -> dict[str, Sequence[datetime]]:
     """Returns the times of each key from rows of keys and milliseconds."""
-    found = {row[0]: tuple(_EPOCH + each * _MILLISECOND for each in row[1]) for row in rows}
+    return {row[0]: tuple(_EPOCH + each * _MILLISECOND for each in row[1]) for row in rows}
+
+
+def _times_of(
+    keys: Collection[str], rows: Iterable[Sequence[Any]]
+) -> dict[str, Sequence[datetime]]:
+    """Returns the times of each of the keys. A key without a row has none."""
+    found = times_by_key(rows)
     return {key: found.get(key, ()) for key in keys}
 
 
@@ -73,13 +80,13 @@ class SqlCounters(Counters):
         values: dict[str, Any] = {f"key{n}": key for n, key in enumerate(ascending)}
         values |= {"times": [], "epoch": _EPOCH}
         statement = _lock_statement(len(ascending), self._connection.dialect.name)
-        return times_by_key(ascending, statement.rows(self._connection, values))
+        return _times_of(ascending, statement.rows(self._connection, values))
 
     def read(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
         if not keys:
             return {}
-        rows = READ_TIMES.rows(self._connection, {"keys": list(keys)})
-        return times_by_key(keys, rows)
+        rows = _READ_TIMES.rows(self._connection, {"keys": list(keys)})
+        return _times_of(keys, rows)
 
     def save(
         self, key: str, times: Sequence[datetime], *, subject: str | None, expiry: datetime

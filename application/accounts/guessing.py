@@ -4,7 +4,7 @@ The times of wrong passwords are counted for an address from a network, for a ne
 address. Unknown addresses are counted in the same way, so that a block reveals nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from hashlib import sha256
@@ -93,13 +93,21 @@ class GuessingLimits:
         """Delete the wrong passwords for the address from the network."""
         work.accounts.counters.remove([_keys(attempt)[_Limit.BOTH]])
 
-    def blocked_until(self, times: Sequence[datetime], now: datetime) -> datetime | None:
-        """Returns the time until which the limit of the address blocks logins, or None.
+    def blocked_until(
+        self, email_key: str, times: Mapping[str, Sequence[datetime]], now: datetime
+    ) -> datetime | None:
+        """Returns the time until which the address is blocked from at least one network, or None.
 
-        `times` are those of `address_key`.
+        `times` are those of all keys of the address.
         """
-        recent, most = self._recent(times, now), self._most[_Limit.ADDRESS]
-        return recent[-most] + self._window if len(recent) >= most else None
+        limit_of_key = {_email_counter(email_key): None, _address_key(email_key): _Limit.ADDRESS}
+        ends = []
+        for key, each in times.items():
+            if limit := limit_of_key.get(key, _Limit.BOTH):
+                recent, most = self._recent(each, now), self._most[limit]
+                if len(recent) >= most:
+                    ends.append(recent[-most] + self._window)
+        return max(ends, default=None)
 
     def _recent(self, times: Iterable[datetime], now: datetime) -> Sequence[datetime]:
         return [time for time in times if time > now - self._window]
@@ -112,16 +120,21 @@ class GuessingLimits:
         return max(1, ceil((recent[-most] + self._window - now).total_seconds()))
 
 
-def address_key(email_key: str) -> str:
+def _address_key(email_key: str) -> str:
     """Returns the key of the wrong passwords for an address, from all networks."""
     return _key("address", email_key)
+
+
+def _email_counter(email_key: str) -> str:
+    """Returns the key of the emails to an address."""
+    return _key("email", email_key)
 
 
 def _keys(attempt: Attempt) -> dict[_Limit, str]:
     return {
         _Limit.BOTH: _key("both", attempt.email_key, attempt.network),
         _Limit.NETWORK: _key("network", attempt.network),
-        _Limit.ADDRESS: address_key(attempt.email_key),
+        _Limit.ADDRESS: _address_key(attempt.email_key),
     }
 
 
@@ -130,7 +143,7 @@ def count_email(work: UnitOfWork, email_key: str) -> bool:
 
     The caller does not send such an email.
     """
-    key, counters = _key("email", email_key), work.accounts.counters
+    key, counters = _email_counter(email_key), work.accounts.counters
     stored = counters.lock([key]).get(key, ())
     recent = [time for time in stored if time > work.now - EMAIL_WINDOW]
     if len(recent) >= EMAILS:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from application.accounts.guessing import GuessingLimits, address_key
+from application.accounts.guessing import GuessingLimits, address_digest
 from application.ports import AccountReader, Clock
 from domain.accounts import Account
 from domain.users import User
@@ -25,11 +25,11 @@ class AccountOverview:
         self._clock = clock
 
     def of(self, user_id: int) -> tuple[Account, datetime | None]:
-        """Returns the account of a user, and the time until which logins are blocked, if any.
+        """Returns the account of a user, and the time until which it is blocked from a network.
 
         Raises UserNotFound.
         """
         user = self._get_user(user_id)
-        key = address_key(user.email_key)
-        times = self._reader.times([key]).get(key, ())
-        return self._reader.account(user_id), self._limits.blocked_until(times, self._clock())
+        times = self._reader.times_of_subject(address_digest(user.email_key))
+        locked_until = self._limits.blocked_until(user.email_key, times, self._clock())
+        return self._reader.account(user_id), locked_until

@@ -202,8 +202,8 @@ class AccountReader(Protocol):
     def sessions(self, search: Search) -> Page[Session]:
         """Returns the part of the list of sessions that the search selects."""
 
-    def times(self, keys: Collection[str]) -> Mapping[str, Sequence[datetime]]:
-        """Returns the times of each key of Counters."""
+    def times_of_subject(self, subject: str) -> Mapping[str, Sequence[datetime]]:
+        """Returns the times of each key of a subject of Counters, ascending."""
 
     def waiting_emails(self) -> int:
         """Returns the number of emails in the outbox."""

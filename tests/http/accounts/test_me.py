@@ -238,12 +238,21 @@ def test_an_account_has_its_own_url(service: Service) -> None:
     assert response.json["links"]["self"] == PREFIX + url
 
 
-def test_an_account_shows_how_long_it_is_locked(build: Build) -> None:
-    service = build(ROSTER_LOGIN_FAILURES="1/15m")
+@pytest.mark.parametrize(
+    ("failures", "addresses"),
+    [("2/15m", ["198.51.100.7"] * 2), ("2/15m", [f"198.51.100.{n}" for n in range(20)])],
+    ids=["one network", "many networks"],
+)
+def test_an_account_shows_how_long_it_is_locked(
+    build: Build, failures: str, addresses: list[str]
+) -> None:
+    service = build(ROSTER_LOGIN_FAILURES=failures)
     service.user()
     sent = document("sessions", email="ann@example.org", password="wrong")
-    for number in range(10):
-        elsewhere = {"REMOTE_ADDR": f"198.51.100.{number}"}
+    for address in addresses:
+        shown = service.send("GET", "/users/1/account", headers=other_issuer("users:read"))
+        assert shown.json["data"]["attributes"]["locked_until"] is None
+        elsewhere = {"REMOTE_ADDR": address}
         response = service.send("POST", "/sessions", sent, environ_base=elsewhere)
         assert response.status_code == 401
     response = service.send("GET", "/users/1/account", headers=other_issuer("users:read"))
