@@ -179,7 +179,7 @@ class AccountSchema(Schema):
         dump_only=True,
         allow_none=True,
         examples=["2026-11-22T09:30:00.123Z"],
-        description="The time until which wrong passwords block logins with the email, at least from one network.",
+        description="The time until which wrong passwords block logins from at least one network.",
     )
 
 

@@ -19,7 +19,7 @@ from application.accounts.passwords import (
     set_password,
 )
 from application.accounts.sessions import Client, digest
-from application.accounts.users import context_of, find, find_by_email
+from application.accounts.users import context_of, existing, find, find_by_email
 from application.audit import Action
 from application.ports import (
     Context,
@@ -116,7 +116,7 @@ class LinkRequests:
 
         def unit(work: UnitOfWork) -> None:
             for user_id in user_ids:
-                user = _existing(work, user_id)
+                user = existing(work, user_id)
                 notify(work, Template.INVITATION, user)
                 record(work, user_id, Action.INVITED)
 
@@ -151,7 +151,7 @@ class LinkRequests:
         self._policy.authorize(context.principal, Access.CREATE, USER_TYPE.name)
 
         def unit(work: UnitOfWork) -> None:
-            _existing(work, user_id)
+            existing(work, user_id)
             invalidate_links(work, user_id)
 
         self._run(context, unit, for_update=True)
@@ -168,7 +168,7 @@ class LinkRequests:
         own.verify(user_id, password, context, attribute=PASSWORD)
 
         def unit(work: UnitOfWork) -> None:
-            user = _existing(work, user_id)
+            user = existing(work, user_id)
             owner = find_by_email(work, email)
             if owner and owner.id != user.id:
                 notify(work, Template.TAKEN, owner)
@@ -183,12 +183,6 @@ def _check(**values: object) -> None:
     problems = ((name, RULES[name](value)) for name, value in values.items())
     if violations := [Violation(name, problem) for name, problem in problems if problem]:
         raise Invalid(violations)
-
-
-def _existing(work: UnitOfWork, user_id: int) -> User:
-    if (user := find(work, user_id)) is None:
-        raise UserNotFound(user_id)
-    return user
 
 
 class Confirmation:

@@ -9,7 +9,7 @@ from application.accounts.events import record
 from application.accounts.guessing import Attempt, GuessingLimits, forget_address
 from application.accounts.notices import notify
 from application.accounts.sessions import Client, end_sessions
-from application.accounts.users import find, find_by_email
+from application.accounts.users import existing, find_by_email
 from application.audit import Action
 from application.ports import (
     ConcurrentUpdate,
@@ -94,7 +94,7 @@ class OwnPassword:
         """
 
         def read(work: UnitOfWork) -> tuple[Attempt, str | None]:
-            user = _existing(work, user_id)
+            user = existing(work, user_id)
             attempt = Attempt(user.email_key, self._client.network)
             known = True  # the user has a session
             self._limits.check(work, attempt, is_known=known)
@@ -144,11 +144,11 @@ class PasswordCommands:
         """
         own = OwnPassword(self._run, self._hasher, self._limits, client)
         stored = own.verify(user_id, current, context, attribute=CURRENT_PASSWORD)
-        user = self._run(context, lambda work: _existing(work, user_id))
+        user = self._run(context, lambda work: existing(work, user_id))
         new_hash = self._new_passwords.hash(new, personal=(user.email, user.name))
 
         def unit(work: UnitOfWork) -> None:
-            user = _existing(work, user_id)
+            user = existing(work, user_id)
             accounts = work.accounts.accounts
             account = accounts.get(user_id)
             if account.password_hash != stored:
@@ -183,9 +183,3 @@ class PasswordCommands:
             return user
 
         return self._run(context, unit, for_update=True)
-
-
-def _existing(work: UnitOfWork, user_id: int) -> User:
-    if (user := find(work, user_id)) is None:
-        raise UserNotFound(user_id)
-    return user
