@@ -20,7 +20,8 @@ from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKeys
 from adapters.tokens.tokens import OwnTokens
 from application.accounts.config import AccountConfig, RoleScopes
-from application.accounts.delivery import Delivery
+from application.accounts.counts import ResultCounts
+from application.accounts.delivery import Delivery, delivery_counts
 from application.accounts.guessing import GuessingLimits
 from application.accounts.links import Confirmation, LinkRequests
 from application.accounts.login import Login
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 class AccountServices:
     """The use cases of accounts, and what the adapters need in addition.
 
-    `users` is the declaration of users, and `role_scopes` has all scopes that users can have.
+    `users` is the declaration of users, and `emails` counts the attempts to send emails.
     """
 
     use_cases: AccountUseCases
@@ -53,6 +54,7 @@ class AccountServices:
     reader: AccountReader
     keys: SigningKeys
     own_tokens: OwnTokens
+    emails: ResultCounts
 
 
 def make_config(settings: Settings, types: Sequence[str]) -> AccountConfig:
@@ -137,6 +139,7 @@ def make_account_services(
             own_audience(settings),
             Revocations(reader, leeway=settings.jwt_leeway),
         ),
+        delivery_counts(),
     )
 
 
@@ -174,4 +177,4 @@ def make_delivery(
 ) -> Delivery:
     """Make the delivery of emails."""
     mailer = make_mailer(settings, address)
-    return Delivery(run, mailer, SecureTokens(), services.config.link_ttl)
+    return Delivery(run, mailer, SecureTokens(), services.config.link_ttl, services.emails)

@@ -1,20 +1,16 @@
 """Sends the emails of the outbox in daemon threads."""
 
-from collections.abc import Callable
-from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
-from adapters.web.metrics import Metrics
-from application.accounts.delivery import ClaimedEmail, Delivery, DeliveryCounts
-from application.ports import MailFailed, Unavailable
+from application.accounts.delivery import ClaimedEmail, Delivery
+from application.ports import MailFailed
 from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 1.0
 THREADS: Final = 4
 _SECONDS_BETWEEN_ENTRIES: Final = 60.0
-_SECONDS_BETWEEN_COUNTS: Final = 5.0
 
 
 class MailSender:
@@ -97,44 +93,3 @@ class _FailureLog:
     def reset(self) -> None:
         with self._lock:
             self._next = {}
-
-
-def add_mail_metrics(
-    metrics: Metrics, counts: DeliveryCounts, count_waiting: Callable[[], int]
-) -> None:
-    """Add the metrics of emails. `count_waiting` is AccountReader.waiting_emails."""
-    metrics.counter(
-        "roster_emails",
-        "Attempts to send emails, by result: sent, retried (will be tried again) or failed.",
-        "result",
-        counts.read,
-    )
-    metrics.gauge(
-        "roster_emails_waiting",
-        "Emails that wait to be sent.",
-        waiting_emails(count_waiting),
-        is_shared=True,
-    )
-
-
-def waiting_emails(
-    count: Callable[[], int], *, seconds: float = _SECONDS_BETWEEN_COUNTS
-) -> Callable[[], float]:
-    """Returns the value of the gauge of waiting emails, for many readers.
-
-    Queries the store at most once in `seconds`. Returns the last number if the store is
-    unavailable.
-    """
-    lock = Lock()
-    number, end = 0, 0.0
-
-    def read() -> float:
-        nonlocal number, end
-        with lock:
-            if monotonic() >= end:
-                end = monotonic() + seconds
-                with suppress(Unavailable):
-                    number = count()
-            return number
-
-    return read

@@ -36,7 +36,7 @@ def used(service: AccountService) -> AccountService:
     return service
 
 
-def test_what_is_still_valid_remains(used: AccountService) -> None:
+def test_valid_data_remains(used: AccountService) -> None:
     before = counts(used)
     used.wait(minutes=14)
     assert maintain(used) == before
