@@ -1,7 +1,7 @@
 """Sends the emails of the outbox in daemon threads.
 
-Requests do not wake the threads: the work for an email would slow the response or the next request,
-and its time would reveal which addresses exist.
+Requests do not wake the threads. The work for an email would slow the response or the next request.
+Its time would then reveal which addresses exist.
 """
 
 from threading import Event, Lock, Thread

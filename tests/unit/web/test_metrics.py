@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from application.ports import Context
 from domain.users import NewUser
-from entrypoints.accounts import make_delivery
+from entrypoints.mail import make_delivery
 
 Service = Callable[..., FlaskClient]
 Labels = dict[str, str]
@@ -148,7 +148,8 @@ def test_counts_emails(accounts: Any) -> None:
     waiting = samples(client, "roster_emails_waiting")
     assert [value for _, value in waiting] == [1]
     services = accounts.accounts()
-    assert make_delivery(accounts.settings(), services, accounts.run(), None).send_next()
+    settings, run, counts = accounts.settings(), accounts.run(), services.emails
+    assert make_delivery(settings, services.config, run, counts, None).send_next()
     assert services.emails.read() == {"sent": 1, "retried": 0, "failed": 0}
 
 
