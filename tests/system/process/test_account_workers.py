@@ -28,9 +28,9 @@ SECONDS_OF_COMMAND = 10.0
 """The time that a command may take on a busy computer before its commit."""
 NO_REUSE = httpx.Limits(max_keepalive_connections=0)
 REQUESTS = 40
-"""So many requests, each on a connection of its own, reach both workers."""
+"""The number of requests, each on a connection of its own, that reach both workers."""
 CONSECUTIVE = 12
-"""So many consecutive requests reach both workers."""
+"""The number of consecutive requests that reach both workers."""
 USERS = ("ann", "bob", "eve", *(f"user{number}" for number in range(12)))
 
 
