@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from application.operations import OperationRefused
 from application.ports import (
     IDEMPOTENCY_TTL,
-    Begin,
     Context,
     StoredResponse,
     Unavailable,
@@ -71,7 +70,6 @@ def run_idempotently(
     return run(context, unit, for_update=True)
 
 
-def delete_expired_responses(begin: Begin) -> int:
-    """Deletes some of the expired responses in a unit of work, and returns their number."""
-    with begin(Context()) as work:
-        return work.idempotency.delete_expired(work.now - IDEMPOTENCY_TTL)
+def delete_expired_responses(work: UnitOfWork) -> int:
+    """Deletes some of the expired responses, and returns their number."""
+    return work.idempotency.delete_expired(work.now - IDEMPOTENCY_TTL)

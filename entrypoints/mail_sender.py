@@ -1,20 +1,27 @@
-"""Sends the emails of the outbox in daemon threads."""
+"""Sends the emails of the outbox in daemon threads.
 
-from collections.abc import Callable
-from contextlib import suppress
+Requests do not wake the threads. The work for an email would slow the response or the next request.
+Its time would then reveal which addresses exist.
+"""
+
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
-from adapters.web.metrics import Metrics
-from application.accounts.delivery import ClaimedEmail, Delivery, DeliveryCounts
-from application.ports import MailFailed, Unavailable
+from application.accounts.delivery import ClaimedEmail, Delivery
+from application.ports import MailFailed
+from domain.accounts import Template
 from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 1.0
 THREADS: Final = 4
+SECONDS_OF_PAUSE: Final = 0.05
+"""The pause after claiming an email that an unauthenticated request may have caused.
+
+Most requests then coincide with no email, so the median of their times is that without emails.
+"""
+_CAUSED_BY_ANYONE: Final = frozenset((Template.SIGNUP, Template.TAKEN, Template.RECOVERY))
 _SECONDS_BETWEEN_ENTRIES: Final = 60.0
-_SECONDS_BETWEEN_COUNTS: Final = 5.0
 
 
 class MailSender:
@@ -26,8 +33,7 @@ class MailSender:
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
         self._claiming = Lock()
-        self._woken = Event()
-        self._stopped = False
+        self._stopped = Event()
         self._log_entries = _FailureLog()
 
     def start(self, seconds_between: float = SECONDS_BETWEEN, threads: int = THREADS) -> None:
@@ -35,25 +41,21 @@ class MailSender:
         for _ in range(threads):
             Thread(target=self._run, args=(seconds_between,), name="mail", daemon=True).start()
 
-    def wake(self) -> None:
-        """Look for due emails now. Call it after the commit of a unit that added an email."""
-        self._woken.set()
-
     def stop(self) -> None:
         """End the threads, after the emails that they are sending."""
-        self._stopped = True
-        self._woken.set()
+        self._stopped.set()
 
     def _run(self, seconds_between: float) -> None:
-        while not self._stopped:
+        while not self._stopped.is_set():
             with self._claiming:
                 leased = self._wait_for_email(seconds_between)
+                if leased is not None and leased.waiting.template in _CAUSED_BY_ANYONE:
+                    self._stopped.wait(SECONDS_OF_PAUSE)
             if leased is not None:
                 self._send(leased)
 
     def _wait_for_email(self, seconds_between: float) -> ClaimedEmail | None:
-        while not self._stopped:
-            self._woken.clear()
+        while not self._stopped.is_set():
             try:
                 leased = self._delivery.claim()
             except Exception as error:  # noqa: BLE001 (the next attempt may succeed)
@@ -61,8 +63,7 @@ class MailSender:
                 leased = None
             if leased is not None:
                 return leased
-            if not self._stopped:
-                self._woken.wait(seconds_between)
+            self._stopped.wait(seconds_between)
         return None
 
     def _send(self, leased: ClaimedEmail) -> None:
@@ -97,44 +98,3 @@ class _FailureLog:
     def reset(self) -> None:
         with self._lock:
             self._next = {}
-
-
-def add_mail_metrics(
-    metrics: Metrics, counts: DeliveryCounts, count_waiting: Callable[[], int]
-) -> None:
-    """Add the metrics of emails. `count_waiting` is AccountReader.waiting_emails."""
-    metrics.counter(
-        "roster_emails",
-        "Attempts to send emails, by result: sent, retried (will be tried again) or failed.",
-        "result",
-        counts.read,
-    )
-    metrics.gauge(
-        "roster_emails_waiting",
-        "Emails that wait to be sent.",
-        waiting_emails(count_waiting),
-        is_shared=True,
-    )
-
-
-def waiting_emails(
-    count: Callable[[], int], *, seconds: float = _SECONDS_BETWEEN_COUNTS
-) -> Callable[[], float]:
-    """Returns the value of the gauge of waiting emails, for many readers.
-
-    Queries the store at most once in `seconds`. Returns the last number if the store is
-    unavailable.
-    """
-    lock = Lock()
-    number, end = 0, 0.0
-
-    def read() -> float:
-        nonlocal number, end
-        with lock:
-            if monotonic() >= end:
-                end = monotonic() + seconds
-                with suppress(Unavailable):
-                    number = count()
-            return number
-
-    return read

@@ -1,15 +1,18 @@
 """Periodic maintenance of the store.
 
-It deletes expired stored responses, and removes the remains of erased values from the SQLite file.
+It deletes what has expired: stored responses and the data of accounts. It also removes the remains
+of erased values from the SQLite file.
 """
 
+from collections.abc import Callable
 from threading import Thread
 from time import sleep
 from typing import Final, Protocol
 
+from application.accounts.cleanup import CLEANUPS
 from application.deadlines import deadline
 from application.idempotency import delete_expired_responses
-from application.ports import Begin
+from application.ports import Begin, Context, UnitOfWork
 from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 60.0
@@ -47,7 +50,8 @@ class Maintenance:
     def run_once(self) -> None:
         """Run all tasks. Logs a failure, unless the previous failure was of the same type."""
         try:
-            self._delete_expired_responses()
+            for delete in (delete_expired_responses, *CLEANUPS):
+                self._delete_all(delete)
             with deadline(_MAX_SECONDS):
                 self._store.purge()
         except Exception as error:  # noqa: BLE001 (the next run may succeed)
@@ -55,11 +59,12 @@ class Maintenance:
         else:
             self._failure = None
 
-    def _delete_expired_responses(self) -> None:
+    def _delete_all(self, delete_some: Callable[[UnitOfWork], int]) -> None:
+        """Call the function in one unit of work after another, until it has deleted nothing."""
         count = 1
         while count:
-            with deadline(self._batch_seconds):
-                count = delete_expired_responses(self._store.begin)
+            with deadline(self._batch_seconds), self._store.begin(Context()) as work:
+                count = delete_some(work)
             if count:
                 sleep(_SECONDS_BETWEEN_BATCHES)
 

@@ -87,7 +87,8 @@ def _check_accounts(settings: Settings, address: str) -> None:
     """Raises BadSetting if a file of accounts cannot be used, or emails would not be sent."""
     if not settings.accounts:
         return
-    from entrypoints.accounts import make_estimator, make_mailer
+    from entrypoints.account_config import make_estimator
+    from entrypoints.mail import make_mailer
     from entrypoints.signing_keys import open_signing_keys
 
     if settings.has_default_mail_folder and not ip_address(address).is_loopback:
@@ -283,10 +284,11 @@ def _load(master: int, port: int, url: str, workers: int) -> "Flask":
     container = Container(settings=settings)
     app: Flask = container.app()
     if accounts := container.accounts():
-        from entrypoints.accounts import make_delivery
+        from entrypoints.mail import make_delivery
         from entrypoints.mail_sender import MailSender
 
-        MailSender(make_delivery(settings, accounts, container.run(), url)).start()
+        run, counts = container.run(), accounts.emails
+        MailSender(make_delivery(settings, accounts.config, run, counts, url)).start()
     Maintenance(container.store(), batch_seconds=settings.request_seconds).start()
     SlowClients(
         port,

@@ -188,8 +188,13 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
+_SIMPLE_RATE = re.compile("[1-9][0-9]{0,4}/(?:second|minute|hour|day)")
+
+
 def request_rate(text: str) -> str:
     """A number of requests per time, and optionally a burst."""
+    if _SIMPLE_RATE.fullmatch(text):  # such as the default: commands need not import the parser
+        return text
     from adapters.web.rate_limit import rate
 
     try:

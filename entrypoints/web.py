@@ -30,6 +30,7 @@ from adapters.web.rate_limit import RateLimiter, counting_errors, rate, rate_lim
 from adapters.web.security_headers import ResponseHeaders
 from application.ports import UnitRunner
 from entrypoints.access import make_tokens
+from entrypoints.account_metrics import add_account_metrics
 from entrypoints.logs import request_logger
 from entrypoints.open_service import check_open_service
 from entrypoints.settings import Settings
@@ -70,7 +71,7 @@ def make_app(
     tokens = make_tokens(settings, accounts.own_tokens if accounts else None)
     open_access = _open_access(settings) if settings.is_open else None
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
-    collected = make_metrics(pool) if settings.metrics == "on" else None
+    collected = make_metrics(pool, accounts) if settings.metrics == "on" else None
     inbound = api(
         [
             ApiResource(
@@ -184,8 +185,8 @@ def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:
         trace(pool, tracer, system=database)
 
 
-def make_metrics(pool: DeadlinePool | None) -> Metrics:
-    """Create the metrics, including those of the connections and failures of the database."""
+def make_metrics(pool: DeadlinePool | None, accounts: "AccountServices | None") -> Metrics:
+    """Create the metrics, with those of the database, and of accounts if they are enabled."""
     collected = Metrics(metrics_directory.use_metrics_directory())
     if pool is not None:
         collected.gauge("db_client_connection_max", "Maximum number of connections.", pool.size)
@@ -201,5 +202,8 @@ def make_metrics(pool: DeadlinePool | None) -> Metrics:
             "code",
             failures.failure_counts,
         )
+    if accounts is not None:
+        logins = accounts.use_cases.login.counts
+        add_account_metrics(collected, logins, accounts.emails, accounts.reader.waiting_emails)
     collected.watch()
     return collected

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -329,22 +329,29 @@ def roster_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def serve(roster_program: Path) -> Iterator[Callable[[str], str]]:
-    """Migrates a database, starts the service on it, and returns the URL of the service."""
+def serve(roster_program: Path) -> Iterator[Callable[..., str]]:
+    """Migrates a database, starts the service on it, and returns the URL of the service.
+
+    Keyword arguments are settings in the environment.
+    """
     with ExitStack() as stack:
-        yield lambda database_url: stack.enter_context(_serving(roster_program, database_url))
+        yield lambda database_url, **environment: stack.enter_context(
+            _serving(roster_program, database_url, environment)
+        )
 
 
 @pytest.fixture(scope="session")
-def serve_many(roster_program: Path) -> Iterator[Callable[[str], str]]:
+def serve_many(roster_program: Path) -> Iterator[Callable[..., str]]:
     """Like `serve`, for services that many tests share."""
     with ExitStack() as stack:
-        yield lambda database_url: stack.enter_context(_serving(roster_program, database_url))
+        yield lambda database_url, **environment: stack.enter_context(
+            _serving(roster_program, database_url, environment)
+        )
 
 
 @contextmanager
-def _serving(program: Path, database_url: str) -> Iterator[str]:
-    environment = os.environ | {"ROSTER_DATABASE_URL": database_url}
+def _serving(program: Path, database_url: str, settings: Mapping[str, str]) -> Iterator[str]:
+    environment = os.environ | {"ROSTER_DATABASE_URL": database_url, **settings}
     subprocess.run([program, "db", "upgrade"], env=environment, check=True, capture_output=True)
     with (
         tempfile.TemporaryFile("w+") as errors,

@@ -25,6 +25,7 @@ from application.accounts.login import Login
 from application.accounts.sessions import SessionCommands, SessionQueries
 from application.search import Page
 from domain.accounts import Session
+from domain.errors import RosterError
 
 CURRENT: Final = "current"
 
@@ -55,7 +56,11 @@ def session_routes(
         no_parameters()
         attributes = read_attributes(SESSIONS)
         email, password = attributes["email"], attributes["password"]
-        issued = login.log_in(email, password, client(), http.context())
+        try:
+            issued = login.log_in(email, password, client(), http.context())
+        except RosterError as error:
+            current_request().log_fields = {"login_refused": error.code}
+            raise
         shown = _shown(issued.session)._replace(is_current=True)
         data = {**own_writer.resource(shown), "meta": tokens_meta(issued)}
         url = own_writer.url(shown)

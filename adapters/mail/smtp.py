@@ -48,10 +48,11 @@ def parse_smtp_url(url: str) -> SmtpServer:
         parts, host, port = urlsplit(""), None, None
     default = _PORTS.get(parts.scheme)
     has_rest = parts.path not in ("", "/") or parts.query or parts.fragment
-    if default is None or not host or port == 0 or has_rest or not url.isprintable():
+    is_text = url.isascii() and url.isprintable()
+    if default is None or not host or port == 0 or has_rest or not is_text:
         raise ValueError("must be smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465")
-    if parts.username and parts.password is None:
-        raise ValueError("must contain a password if it contains a user")
+    if bool(parts.username) != (parts.password is not None):
+        raise ValueError("must contain both a user and a password, or neither")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     return SmtpServer(host, port or default, parts.scheme == "smtps", user or None, password)
 

@@ -80,6 +80,13 @@ class MemoryAccounts(Accounts):
         for key in [key for key in self._tables.networks if key[0] == user_id]:
             del self._tables.networks[key]
 
+    def forget_networks(self, until: datetime) -> int:
+        networks = self._tables.networks
+        old = [key for key, time in networks.items() if time <= until][:_BATCH]
+        for key in old:
+            del networks[key]
+        return len(old)
+
 
 class MemorySessions(Sessions):
     """The sessions in a unit of work."""
@@ -121,14 +128,19 @@ class MemorySessions(Sessions):
         self._tables.tokens[digest] = token._replace(use_time=at)
         return True
 
-    def delete_expired(self, until: datetime, *, revoked_until: datetime) -> int:
-        expired = [each.id for each in self._tables.sessions.values() if each.expiry_time <= until]
-        for session_id in expired[:_BATCH]:
+    def delete_expired(self, until: datetime) -> int:
+        sessions = self._tables.sessions.values()
+        expired = [each.id for each in sessions if each.expiry_time <= until][:_BATCH]
+        for session_id in expired:
             self._delete(session_id)
-        old = [each.id for each in self._tables.revocations.values() if each.time <= revoked_until]
+        return len(expired)
+
+    def delete_revocations(self, until: datetime) -> int:
+        revocations = self._tables.revocations
+        old = [each.id for each in revocations.values() if each.time <= until][:_BATCH]
         for revocation_id in old:
-            del self._tables.revocations[revocation_id]
-        return len(expired[:_BATCH])
+            del revocations[revocation_id]
+        return len(old)
 
     def _delete(self, session_id: str) -> None:
         self._tables.sessions.pop(session_id, None)
@@ -211,6 +223,12 @@ class MemoryOutbox(Outbox):
         for email, _ in [*self._tables.outbox.values()]:
             if email_key(email.address) == key:
                 del self._tables.outbox[email.id]
+
+    def delete_overdue(self, until: datetime) -> int:
+        overdue = [email.id for email, due in self._tables.outbox.values() if due <= until][:_BATCH]
+        for email_id in overdue:
+            del self._tables.outbox[email_id]
+        return len(overdue)
 
 
 class MemoryCounters(Counters):

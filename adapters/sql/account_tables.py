@@ -59,6 +59,7 @@ LOGIN_NETWORKS = Table(
     _user_id(primary_key=True),
     Column("network", text(_ADDRESS_LENGTH), primary_key=True),
     Column("login_time", Timestamp, nullable=False),
+    Index(None, "login_time"),
     sqlite_with_rowid=False,
     **_INNODB,
 )

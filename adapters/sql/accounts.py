@@ -10,6 +10,7 @@ from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 from adapters.sql.counters import SqlCounters
 from adapters.sql.emailed_links import SqlEmailedLinks
+from adapters.sql.expired_rows import ExpiredRows
 from adapters.sql.outbox import SqlOutbox
 from adapters.sql.sessions import SqlSessions
 from adapters.sql.upsert import Upsert
@@ -44,6 +45,7 @@ _REMOVE = CompiledStatement(delete(ACCOUNTS).where(ACCOUNTS.c.user_id == bindpar
 _REMOVE_NETWORKS = CompiledStatement(
     delete(LOGIN_NETWORKS).where(LOGIN_NETWORKS.c.user_id == bindparam("of_user"))
 )
+_OLD_NETWORKS = ExpiredRows(LOGIN_NETWORKS.c.login_time)
 
 
 class SqlAccounts(Accounts):
@@ -82,6 +84,9 @@ class SqlAccounts(Accounts):
     def remove(self, user_id: int) -> None:
         _REMOVE_NETWORKS.count(self._connection, {"of_user": user_id})
         _REMOVE.count(self._connection, {"of_user": user_id})
+
+    def forget_networks(self, until: datetime) -> int:
+        return _OLD_NETWORKS.delete_some(self._connection, until)
 
 
 class SqlAccountRecords(AccountRecords):

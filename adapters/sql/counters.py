@@ -29,7 +29,7 @@ _REMOVE = CompiledStatement(delete(COUNTERS).where(is_among(COUNTERS.c.key, "key
 _REMOVE_OF_SUBJECT = CompiledStatement(
     delete(COUNTERS).where(COUNTERS.c.subject == bindparam("of_subject"))
 )
-_EXPIRED = ExpiredRows(COUNTERS.c.key, COUNTERS.c.expiry_time)
+_EXPIRED = ExpiredRows(COUNTERS.c.expiry_time)
 
 
 @lru_cache(_MAX_STATEMENTS)

@@ -30,7 +30,7 @@ _REMOVE_OF_ADDRESS = CompiledStatement(
         EMAILED_LINKS.c.email_key == bindparam("of_address"), EMAILED_LINKS.c.user_id.is_(None)
     )
 )
-_EXPIRED = ExpiredRows(EMAILED_LINKS.c.digest, EMAILED_LINKS.c.expiry_time)
+_EXPIRED = ExpiredRows(EMAILED_LINKS.c.expiry_time)
 
 
 class SqlEmailedLinks(EmailedLinks):

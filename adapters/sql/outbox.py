@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from adapters.sql.account_tables import OUTBOX
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
+from adapters.sql.expired_rows import ExpiredRows
 from application.ports import Outbox
 from domain.accounts import Template, WaitingEmail
 from domain.text import email_key
@@ -43,6 +44,7 @@ _REMOVE_WITH_LINK = CompiledStatement(
 _REMOVE_OF_ADDRESS = CompiledStatement(
     delete(OUTBOX).where(OUTBOX.c.address_key == bindparam("of_address"))
 )
+_OVERDUE = ExpiredRows(OUTBOX.c.due_time)
 
 
 class SqlOutbox(Outbox):
@@ -82,3 +84,6 @@ class SqlOutbox(Outbox):
 
     def remove_of_address(self, email_key: str) -> None:
         _REMOVE_OF_ADDRESS.count(self._connection, {"of_address": email_key})
+
+    def delete_overdue(self, until: datetime) -> int:
+        return _OVERDUE.delete_some(self._connection, until)

@@ -59,8 +59,8 @@ _USE_TOKEN = CompiledStatement(
     .where(_HAS_DIGEST, REFRESH_TOKENS.c.use_time.is_(None))
     .values(use_time=bindparam("use_time"))
 )
-_EXPIRED = ExpiredRows(SESSIONS.c.id, SESSIONS.c.expiry_time)
-_EXPIRED_REVOCATIONS = ExpiredRows(REVOCATIONS.c.id, REVOCATIONS.c.time)
+_EXPIRED = ExpiredRows(SESSIONS.c.expiry_time)
+_OLD_REVOCATIONS = ExpiredRows(REVOCATIONS.c.time)
 _IDS_AT_ONCE: Final = 500
 
 
@@ -108,6 +108,8 @@ class SqlSessions(Sessions):
         values = {"of_digest": digest, "use_time": at}
         return _USE_TOKEN.count(self._connection, values) == 1
 
-    def delete_expired(self, until: datetime, *, revoked_until: datetime) -> int:
-        _EXPIRED_REVOCATIONS.delete_some(self._connection, revoked_until)
+    def delete_expired(self, until: datetime) -> int:
         return _EXPIRED.delete_some(self._connection, until)
+
+    def delete_revocations(self, until: datetime) -> int:
+        return _OLD_REVOCATIONS.delete_some(self._connection, until)

@@ -23,7 +23,6 @@ LEEWAY: Final = 30
 _LONGEST_LOGGED: Final = 200
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _TYPES: Final = ("jwt", "at+jwt")
 """A JWT, and an access token (RFC 9068, section 2.1). ID and logout tokens have other types."""
 OWN_TYPE: Final = "at+jwt"
@@ -37,11 +36,6 @@ _REASONS: Final[Mapping[type[Exception], str]] = {
     jwt.InvalidAudienceError: "The token's audience (`aud`) is not accepted.",
     jwt.InvalidIssuerError: "The token's issuer (`iss`) is not accepted.",
 }
-
-
-def is_scope(text: str) -> bool:
-    """Returns True if the text can be a scope."""
-    return bool(_SCOPE.fullmatch(text))
 
 
 def is_subject(text: str) -> bool:

@@ -5,13 +5,12 @@ a link of its own. An email remains in the outbox until the mail server has acce
 process ends before it is removed, it is sent again when its lease has expired.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
-from threading import Lock
 from typing import Final, NamedTuple
 
+from application.accounts.counts import ResultCounts
 from application.deadlines import deadline
 from application.ports import (
     Context,
@@ -39,22 +38,9 @@ RETRIED: Final = "retried"
 FAILED: Final = "failed"
 
 
-class DeliveryCounts:
-    """Counts attempts by result: sent, retried (will be tried again) or failed (given up)."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._counts = Counter({SENT: 0, RETRIED: 0, FAILED: 0})
-
-    def add(self, result: str) -> None:
-        """Counts an attempt."""
-        with self._lock:
-            self._counts[result] += 1
-
-    def read(self) -> Mapping[str, int]:
-        """Returns the number of attempts of each result."""
-        with self._lock:
-            return dict(self._counts)
+def delivery_counts() -> ResultCounts:
+    """Returns counts of attempts: sent, retried (will be tried again) or failed (given up)."""
+    return ResultCounts(SENT, RETRIED, FAILED)
 
 
 class ClaimedEmail(NamedTuple):
@@ -80,12 +66,13 @@ class Delivery:
         mailer: Mailer,
         tokens: RandomTokens,
         link_ttl: Callable[[Purpose], timedelta],
+        counts: ResultCounts | None = None,
     ) -> None:
         self._run = run
         self._mailer = mailer
         self._tokens = tokens
         self._link_ttl = link_ttl
-        self.counts = DeliveryCounts()
+        self.counts = counts or delivery_counts()
 
     def send_next(self) -> bool:
         """Sends the next email that is due. Returns False if no email is due.

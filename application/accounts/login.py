@@ -2,16 +2,26 @@
 
 from typing import Final, NamedTuple
 
-from application.accounts.errors import InvalidCredentials
+from application.accounts.counts import ResultCounts
+from application.accounts.errors import InvalidCredentials, TooManyFailures
 from application.accounts.events import record
 from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits
 from application.accounts.sessions import Client, IssuedTokens, SessionTokens
 from application.accounts.users import context_of, find_by_email, login_key
 from application.audit import Action
-from application.ports import ConcurrentUpdate, Context, PasswordHasher, UnitOfWork, UnitRunner
+from application.ports import (
+    Busy,
+    ConcurrentUpdate,
+    Context,
+    PasswordHasher,
+    UnitOfWork,
+    UnitRunner,
+)
+from domain.errors import RosterError
 from domain.passwords import normalize
 from domain.users import User
 
+SUCCEEDED: Final = "succeeded"
 _ATTEMPTS: Final = 3
 """Two logins at the same time may both replace an outdated hash."""
 
@@ -42,9 +52,24 @@ class Login:
         self._tokens = tokens
         self._hasher = hasher
         self._limits = limits
+        self.counts = ResultCounts(
+            SUCCEEDED, InvalidCredentials.code, TooManyFailures.code, Busy.code
+        )
 
     def log_in(self, email: str, password: str, client: Client, context: Context) -> IssuedTokens:
-        """Begins a session. Raises InvalidCredentials, TooManyFailures, Busy and Unavailable."""
+        """Begins a session, and counts the result: SUCCEEDED, or the code of the error.
+
+        Raises InvalidCredentials, TooManyFailures, Busy and Unavailable.
+        """
+        try:
+            issued = self._log_in(email, password, client, context)
+        except RosterError as error:
+            self.counts.add(error.code)
+            raise
+        self.counts.add(SUCCEEDED)
+        return issued
+
+    def _log_in(self, email: str, password: str, client: Client, context: Context) -> IssuedTokens:
         for _ in range(_ATTEMPTS):
             if issued := self._try(email, password, client, context):
                 return issued

@@ -37,6 +37,12 @@ class Accounts(Protocol):
     def remove(self, user_id: int) -> None:
         """Deletes the account and its networks."""
 
+    def forget_networks(self, until: datetime) -> int:
+        """Deletes some of the networks whose last login was at `until` or before.
+
+        Returns their number. Skips networks that another unit has locked.
+        """
+
 
 class Sessions(Protocol):
     """The sessions, and their refresh tokens. The end of a session deletes it."""
@@ -71,12 +77,14 @@ class Sessions(Protocol):
     def use_token(self, digest: bytes, *, at: datetime) -> bool:
         """Stores the time of the first use. Returns False if the token was used before."""
 
-    def delete_expired(self, until: datetime, *, revoked_until: datetime) -> int:
+    def delete_expired(self, until: datetime) -> int:
         """Deletes some of the sessions that expired until then, and returns their number.
 
-        Also deletes revocations that were made until `revoked_until`. Skips sessions that another
-        unit has locked.
+        Also deletes their refresh tokens. Skips sessions that another unit has locked.
         """
+
+    def delete_revocations(self, until: datetime) -> int:
+        """Deletes some of the revocations that were made until then, and returns their number."""
 
 
 class EmailedLinks(Protocol):
@@ -127,6 +135,12 @@ class Outbox(Protocol):
 
     def remove_of_address(self, email_key: str) -> None:
         """Deletes the emails to an address. See domain.text.email_key."""
+
+    def delete_overdue(self, until: datetime) -> int:
+        """Deletes some of the emails that are due since `until` or before.
+
+        Returns their number. Skips emails that another unit has locked.
+        """
 
 
 class Counters(Protocol):

@@ -73,7 +73,7 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
     from application.accounts.overview import AccountOverview
     from application.accounts.passwords import NewPasswords, PasswordCommands
     from application.accounts.sessions import SessionEnds, SessionQueries
-    from entrypoints.accounts import make_config, make_estimator, make_hasher
+    from entrypoints.account_config import make_config, make_estimator, make_hasher
 
     run, reader, clock = users.run, container.account_reader(), container.clock()
     config = make_config(settings, [each.type.name for each in container.resources()])

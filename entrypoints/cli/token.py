@@ -31,7 +31,7 @@ class Scopes(click.ParamType[list[str]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> list[str]:
-        from adapters.tokens.tokens import is_scope
+        from adapters.tokens.scopes import is_scope
 
         scopes: list[str] = value.split()
         if not scopes or not all(map(is_scope, scopes)):

@@ -32,6 +32,7 @@ _INNODB = {
     "mariadb_collate": "utf8mb4_nopad_bin",
 }
 _INDEXES = (
+    ("login_networks", "login_time"),
     ("sessions", "user_id"),
     ("sessions", "expiry_time"),
     ("refresh_tokens", "session_id"),

@@ -1,6 +1,7 @@
-"""Kills processes that send an email, before each line that they execute.
+"""Kills processes that send an email, each before another line that it executes.
 
-Prints, for each process, how many times the email was sent in the end. Arguments: an empty folder.
+Prints, for each process, how many times the email was sent in the end. Arguments: an empty folder,
+and the number of lines between two kills. With 1, a process is killed before each line.
 """
 
 import os
@@ -110,7 +111,7 @@ def in_process(run: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, step: int) -> None:
     lines, status = 0, -signal.SIGKILL
     prepared = directory / "prepared"
     prepared.mkdir()
@@ -120,9 +121,9 @@ def main(directory: Path) -> None:
         copytree(prepared, folder)
         status = in_process(lambda folder=folder, lines=lines: send_until_killed(folder, lines))
         assert in_process(lambda folder=folder: send_the_rest(folder)) == 0
-        lines += 1
+        lines += step
     assert status == 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -129,6 +129,22 @@ def test_remembers_the_networks_of_a_user(do, ann: int, bob: int) -> None:
     assert not knows(ann, "192.0.2.1", NOON)
 
 
+def test_forgets_old_networks(do, ann: int, bob: int) -> None:
+    def remember(work: UnitOfWork) -> None:
+        for number in range(150):
+            work.accounts.accounts.remember_network(ann, f"network {number}", at=NOON)
+        work.accounts.accounts.remember_network(ann, "recent", at=NOON + SECOND)
+        work.accounts.accounts.remember_network(bob, "network 7", at=NOON + SECOND)
+
+    def known(work: UnitOfWork) -> list[bool]:
+        pairs = ((ann, "network 7"), (ann, "recent"), (bob, "network 7"))
+        return [work.accounts.accounts.knows_network(*pair, since=NOON) for pair in pairs]
+
+    do(remember)
+    assert delete_all(do, lambda work: work.accounts.accounts.forget_networks(NOON)) == 150
+    assert do(known) == [False, True, True]
+
+
 def test_an_account_is_locked_even_before_it_is_saved(directory, do, ann: int) -> None:
     """Each unit appends a letter to the password hash. None is lost."""
 
@@ -229,27 +245,33 @@ def test_a_refresh_token_is_used_once(directory, do, ann: int) -> None:
     assert token == RefreshToken(digest("t"), "s" * 16, NOON, LATER + used.index(True) * SECOND)
 
 
-def test_deletes_expired_sessions_and_old_revocations(directory, do, ann: int) -> None:
+def test_deletes_expired_sessions_with_their_tokens(directory, do, ann: int) -> None:
     def begin(work: UnitOfWork) -> None:
         for number in range(250):
             session_id = f"session-{number:08}"
             work.accounts.sessions.add(session(session_id, ann, expiry_time=NOON))
             work.accounts.sessions.add_token(RefreshToken(digest(session_id), session_id, NOON))
         work.accounts.sessions.add(session("live" * 4, ann, expiry_time=NOON + SECOND))
-        for seconds in range(3):
-            work.accounts.sessions.revoke_tokens_before(ann, at=NOON + seconds * SECOND)
 
     do(begin)
-    deleted = delete_all(
-        do, lambda work: work.accounts.sessions.delete_expired(NOON, revoked_until=NOON + SECOND)
-    )
+    deleted = delete_all(do, lambda work: work.accounts.sessions.delete_expired(NOON))
     assert deleted == 250
     assert [each.id for each in do(lambda work: work.accounts.sessions.of_user(ann))] == [
         "live" * 4
     ]
     assert do(lambda work: work.accounts.sessions.token(digest("session-00000007"))) is None
+
+
+def test_deletes_old_revocations(directory, do, ann: int) -> None:
+    def revoke(work: UnitOfWork) -> None:
+        for number in range(150):
+            work.accounts.sessions.revoke_tokens_before(ann, at=NOON - number * SECOND)
+        work.accounts.sessions.end(["ended" * 4], at=NOON + SECOND)
+
+    do(revoke)
+    assert delete_all(do, lambda work: work.accounts.sessions.delete_revocations(NOON)) == 150
     (left,) = directory.accounts.revocations(after=0, also=(), limit=10)
-    assert left.time == NOON + 2 * SECOND
+    assert left.time == NOON + SECOND
 
 
 def times_of(do: Callable[..., Any], keys: Collection[str]) -> dict[str, Sequence[datetime]]:
@@ -423,6 +445,18 @@ def test_stores_links_until_they_are_removed(do, ann: int, bob: int) -> None:
     assert stored() == [signup, of_bob, same_address]
     do(lambda work: work.accounts.links.remove_of_address(email_key("NEW@example.ORG")))
     assert stored() == [of_bob, same_address]
+
+
+def test_deletes_overdue_emails(directory, do, ann: int) -> None:
+    def add(work: UnitOfWork) -> None:
+        for number in range(150):
+            overdue = email(Template.RECOVERY, ann, f"a{number}@example.org")
+            work.accounts.outbox.add(overdue, at=NOON)
+        work.accounts.outbox.add(email(Template.SIGNUP, None, "b@example.org"), at=NOON + SECOND)
+
+    do(add)
+    assert delete_all(do, lambda work: work.accounts.outbox.delete_overdue(NOON)) == 150
+    assert directory.accounts.waiting_emails() == 1
 
 
 def test_deletes_expired_links(do, ann: int) -> None:
@@ -748,3 +782,25 @@ def test_units_that_change_users_and_accounts_at_once_succeed(directory, do, ann
     assert len(do(lambda work: work.accounts.sessions.of_user(ann))) == 4
     directory.commands.delete(ann, ANONYMOUS)
     assert do(lambda work: work.accounts.sessions.of_user(ann)) == []
+
+
+def test_several_workers_delete_expired_rows_at_the_same_time(directory, do, ann: int) -> None:
+    """Each row is deleted once. A unit that uses a row delays no other unit."""
+
+    def add(work: UnitOfWork) -> None:
+        for number in range(200):
+            work.accounts.sessions.add(session(f"session-{number:08}", ann, expiry_time=NOON))
+            work.accounts.counters.save(f"k{number}", [NOON], subject=None, expiry=NOON)
+            work.accounts.accounts.remember_network(ann, f"network {number}", at=NOON)
+
+    def delete(_: int) -> list[int]:
+        return [
+            delete_all(do, lambda work: work.accounts.sessions.delete_expired(NOON)),
+            delete_all(do, lambda work: work.accounts.counters.delete_expired(NOON)),
+            delete_all(do, lambda work: work.accounts.accounts.forget_networks(NOON)),
+        ]
+
+    do(add)
+    with ThreadPoolExecutor(4) as pool:
+        deleted = list(pool.map(delete, range(4)))
+    assert [sum(each) for each in zip(*deleted, strict=True)] == [200, 200, 200]

@@ -37,10 +37,15 @@ def names(expression: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def scrape(serve_many: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The metrics of a service after a request."""
-    base_url = serve_many(f"sqlite:///{tmp_path_factory.mktemp('metrics')}/roster.db")
-    httpx.get(f"{base_url}/api/v1/users").raise_for_status()
+def scrape(serve_many: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The metrics of a service with accounts after a request."""
+    directory = tmp_path_factory.mktemp("metrics")
+    base_url = serve_many(
+        f"sqlite:///{directory}/roster.db",
+        ROSTER_ACCOUNTS="on",
+        ROSTER_MAIL_FOLDER=f"{directory}/mail",
+    )
+    assert httpx.get(f"{base_url}/api/v1/users").status_code == 401
     return httpx.get(f"{base_url}/metrics").text
 
 

@@ -51,11 +51,16 @@ def test_the_unit_has_few_privileges(unit: Path) -> None:
 ALERTS = (DEPLOY / "alerts.yml").read_text()
 
 
+def with_accounts(directory: Path) -> dict[str, str]:
+    """The settings of a service with accounts, which has all metrics."""
+    return {"ROSTER_ACCOUNTS": "on", "ROSTER_MAIL_FOLDER": f"{directory}/mail"}
+
+
 def test_alerts_use_metrics_that_exist_from_the_start(
-    serve: Callable[[str], str], sqlite_url: str
+    serve: Callable[..., str], sqlite_url: str, tmp_path: Path
 ) -> None:
-    base_url = serve(sqlite_url)
-    httpx.get(f"{base_url}/api/v1/users").raise_for_status()
+    base_url = serve(sqlite_url, **with_accounts(tmp_path))
+    assert httpx.get(f"{base_url}/api/v1/users").status_code == 401
     published = httpx.get(f"{base_url}/metrics").text
     metrics = set(re.findall(r"([a-z_]+){", ALERTS)) - {"up"}
     assert len(metrics) > 5
@@ -64,6 +69,8 @@ def test_alerts_use_metrics_that_exist_from_the_start(
     } == set()
     for label in re.findall(r' (code="\w+")', ALERTS):
         assert f"roster_database_failures_total{{{label}}} 0.0" in published, label
+    for name, label in re.findall(r'(\w+){job="roster", (result="\w+")', ALERTS):
+        assert f"{name}{{{label}}} 0.0" in published, label
 
 
 def names_on_the_page() -> set[str]:
@@ -80,9 +87,10 @@ def test_the_page_on_monitoring_describes_each_alert() -> None:
 
 
 def test_the_page_on_monitoring_describes_each_metric(
-    serve: Callable[[str], str], sqlite_url: str
+    serve: Callable[..., str], sqlite_url: str, tmp_path: Path
 ) -> None:
-    published = httpx.get(f"{serve(sqlite_url)}/metrics").text
+    base_url = serve(sqlite_url, **with_accounts(tmp_path))
+    published = httpx.get(f"{base_url}/metrics").text
     metrics = set(re.findall(r"^# TYPE (\w+) ", published, re.MULTILINE))
     assert len(metrics) > 5
     assert metrics - names_on_the_page() == set()

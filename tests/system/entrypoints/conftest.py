@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from roster_process import ROSTER
 
 from entrypoints.cli.main import main
 
+ROOT = Path(__file__).parents[3]
 Roster = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -46,3 +49,21 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Roster:
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (path,) = directory.glob("*.whl")
+    return path
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Path:
+    """The directory of an installation of the wheel."""
+    directory = tmp_path / "site-packages"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(directory)
+    return directory

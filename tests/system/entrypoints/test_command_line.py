@@ -43,6 +43,22 @@ def test_help_imports_no_large_library() -> None:
     assert result.stdout == "set()\n", result.stderr
 
 
+@pytest.mark.parametrize("command", ["users list", "accounts admin ann@example.org --generate"])
+def test_commands_import_nothing_of_the_server(command: str) -> None:
+    look = (
+        "import sys; from entrypoints.cli.main import main; "
+        f"main({command.split()}, standalone_mode=False); "
+        "print({'flask', 'throttled', 'jwt', 'granian'} & set(sys.modules), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", look],
+        capture_output=True,
+        text=True,
+        env={"ROSTER_DATABASE_URL": "memory://"},
+    )
+    assert result.stderr.splitlines()[-1] == "set()", result.stderr
+
+
 def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """A group and every command below it, with the words that call it."""
     yield path, group

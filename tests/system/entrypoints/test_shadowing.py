@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import sysconfig
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,24 +44,6 @@ def test_directories_that_are_not_packages_hide_nothing(roster: Roster, tmp_path
         (tmp_path / name).mkdir()
     result = roster("--help", PYTHONPATH=".")
     assert (result.returncode, result.stderr) == (0, "")
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (path,) = directory.glob("*.whl")
-    return path
-
-
-@pytest.fixture
-def installed(wheel: Path, tmp_path: Path) -> Path:
-    """The directory of an installation of the wheel."""
-    directory = tmp_path / "site-packages"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(directory)
-    return directory
 
 
 def run_installed(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

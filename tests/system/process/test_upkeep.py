@@ -1,16 +1,19 @@
-"""The server deletes expired responses and remnants of erased values by itself."""
+"""The server deletes what has expired, and remnants of erased values, by itself."""
 
 import os
 import sqlite3
 import stat
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from process.server import Serve
 from roster_process import until
+from sqlalchemy import select
 
 from adapters.sql import schema
+from adapters.sql.account_tables import COUNTERS
 from adapters.sql.engine import make_engine
 from adapters.sql.idempotency import ANSWERS
 from application.ports import IDEMPOTENCY_TTL
@@ -18,13 +21,13 @@ from entrypoints.container import utc_now
 
 
 @pytest.mark.parametrize("database", ["sqlite_url", "postgresql_url", "mariadb_url"])
-def test_expired_responses_are_deleted_at_the_start_without_any_request(
+def test_expired_rows_are_deleted_at_the_start_without_any_request(
     start: Serve, request: pytest.FixtureRequest, database: str
 ) -> None:
     url = request.getfixturevalue(database)
     engine = make_engine(url)
     schema.upgrade(engine)
-    now = utc_now()
+    now, later = utc_now(), utc_now() + timedelta(hours=1)
     with engine.connect() as connection:
         for number in range(250):
             expired = {
@@ -33,15 +36,22 @@ def test_expired_responses_are_deleted_at_the_start_without_any_request(
                 "creation_time": now - IDEMPOTENCY_TTL,
             }
             connection.execute(ANSWERS.insert(), expired)
+            expired = {"key": str(number), "times": [], "expiry_time": now}
+            connection.execute(COUNTERS.insert(), expired)
         fresh = {"request_key": "fresh", "digest": "", "creation_time": now}
         connection.execute(ANSWERS.insert(), fresh)
 
+        connection.execute(COUNTERS.insert(), {**expired, "key": "fresh", "expiry_time": later})
+
     def keys() -> list[str]:
         with engine.connect() as connection:
-            return [row.request_key for row in connection.execute(ANSWERS.select())]
+            return [
+                *connection.execute(select(ANSWERS.c.request_key)).scalars(),
+                *connection.execute(select(COUNTERS.c.key)).scalars(),
+            ]
 
     server = start("--workers", "2", ROSTER_DATABASE_URL=url)
-    until(lambda: keys() == ["fresh"], within=30)
+    until(lambda: keys() == ["fresh", "fresh"], within=30)
     engine.dispose()
     server.terminate()
 

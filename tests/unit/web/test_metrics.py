@@ -3,14 +3,20 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from application.ports import Context
+from domain.users import NewUser
+from entrypoints.mail import make_delivery
+
 Service = Callable[..., FlaskClient]
 Labels = dict[str, str]
+PASSWORD = "correct horse battery staple"
 
 
 def samples(client: FlaskClient, name: str) -> list[tuple[Labels, float]]:
@@ -88,6 +94,63 @@ def test_reports_the_connection_pool_and_the_failures_of_the_database(
     # Failures of other services in this process are listed with the count 0.
     failures = samples(client, "roster_database_failures_total")
     assert [sample for sample in failures if sample[1]] == [({"code": "not_migrated"}, 2)]
+
+
+@pytest.fixture
+def accounts(build: Callable[..., Any], tmp_path: Path) -> Any:
+    """The container of a service with accounts, and the user ann@example.org."""
+    container = build(
+        ROSTER_ACCOUNTS="on",
+        ROSTER_LOGIN_FAILURES="2/15m",
+        ROSTER_ARGON2="m=7168,t=5,p=1",
+        ROSTER_LOG_FORMAT="text",
+        ROSTER_MAIL_FOLDER=str(tmp_path / "mail"),
+    )
+    use_cases = container.accounts().use_cases
+    new = NewUser(email="ann@example.org", name="Ann", is_active=True)
+    use_cases.user_commands.create(new, Context())
+    use_cases.passwords.set("ann@example.org", PASSWORD, Context())
+    return container
+
+
+def log_in(client: FlaskClient, password: str) -> int:
+    attributes = {"email": "ann@example.org", "password": password}
+    document = {"data": {"type": "sessions", "attributes": attributes}}
+    return client.post("/api/v1/sessions", json=document).status_code
+
+
+def test_counts_and_logs_logins_by_result_without_the_address(
+    accounts: Any, log: list[dict[str, object]]
+) -> None:
+    client = accounts.app().test_client()
+    statuses = [log_in(client, each) for each in (PASSWORD, "wrong", "wrong", PASSWORD)]
+    assert statuses == [201, 401, 401, 429]
+    assert samples(client, "roster_logins_total") == [
+        ({"result": "succeeded"}, 1),
+        ({"result": "invalid_credentials"}, 2),
+        ({"result": "too_many_failures"}, 1),
+        ({"result": "busy"}, 0),
+    ]
+    logins = [line for line in log if line.get("route") == "/api/v1/sessions"]
+    assert [line.get("login_refused") for line in logins] == [
+        None,
+        "invalid_credentials",
+        "invalid_credentials",
+        "too_many_failures",
+    ]
+    assert "ann" not in str(log)
+
+
+def test_counts_emails(accounts: Any) -> None:
+    client = accounts.app().test_client()
+    document = {"data": {"type": "recoveries", "attributes": {"email": "ann@example.org"}}}
+    assert client.post("/api/v1/recoveries", json=document).status_code == 202
+    waiting = samples(client, "roster_emails_waiting")
+    assert [value for _, value in waiting] == [1]
+    services = accounts.accounts()
+    settings, run, counts = accounts.settings(), accounts.run(), services.emails
+    assert make_delivery(settings, services.config, run, counts, None).send_next()
+    assert services.emails.read() == {"sent": 1, "retried": 0, "failed": 0}
 
 
 def test_counts_requests_that_wait_for_a_connection(

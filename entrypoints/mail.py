@@ -1,0 +1,59 @@
+"""Makes the mailer and the delivery of emails according to the settings."""
+
+from pathlib import Path
+from typing import Final
+
+from adapters.mail.folder import BadFolder, FolderMailer
+from adapters.mail.links import account_links, application_links
+from adapters.mail.message import Composer, parse_sender
+from adapters.mail.smtp import SmtpMailer, parse_smtp_url
+from adapters.mail.templates import BadTemplate, MailTemplates
+from adapters.tokens.random_tokens import SecureTokens
+from application.accounts.config import AccountConfig
+from application.accounts.counts import ResultCounts
+from application.accounts.delivery import Delivery
+from application.ports import Mailer, UnitRunner
+from entrypoints.settings import BadSetting, Settings
+
+_DEFAULT_SENDER: Final = "Roster <roster@localhost.localdomain>"
+
+
+def make_mailer(settings: Settings, address: str | None) -> Mailer:
+    """Make the mailer. `address` is the URL that the service listens on, if it is known.
+
+    Raises BadSetting if the templates or the folder of emails cannot be used.
+    """
+    try:
+        templates = MailTemplates(
+            Path(settings.mail_templates) if settings.mail_templates else None
+        )
+    except BadTemplate as error:
+        raise BadSetting("ROSTER_MAIL_TEMPLATES", str(error)) from None
+    links = (
+        application_links(settings.link_url)
+        if settings.link_url
+        else account_links(settings.public_url or address or "http://127.0.0.1:5000")
+    )
+    sender = parse_sender(settings.mail_from or _DEFAULT_SENDER)
+    composer = Composer(templates, links, sender)
+    if settings.smtp_url:
+        return SmtpMailer(composer, parse_smtp_url(settings.smtp_url))
+    try:
+        return FolderMailer(composer, Path(settings.mail_folder))
+    except BadFolder as error:
+        raise BadSetting("ROSTER_MAIL_FOLDER", str(error)) from None
+
+
+def make_delivery(
+    settings: Settings,
+    config: AccountConfig,
+    run: UnitRunner,
+    counts: ResultCounts,
+    address: str | None,
+) -> Delivery:
+    """Make the delivery of emails. `counts` are those of the attempts to send them.
+
+    `address` is the URL that the service listens on, if it is known. Raises BadSetting.
+    """
+    mailer = make_mailer(settings, address)
+    return Delivery(run, mailer, SecureTokens(), config.link_ttl, counts)
