@@ -4,6 +4,7 @@ Requests do not wake the threads. The work for an email would slow the response 
 Its time would then reveal which addresses exist.
 """
 
+from datetime import timedelta
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
@@ -20,6 +21,8 @@ SECONDS_OF_PAUSE: Final = 0.05
 
 Most requests then coincide with no email, so the median of their times is that without emails.
 """
+LONGEST_PACED_AGE: Final = timedelta(seconds=2)
+"""Older emails are sent without a pause, because the first attempt must follow within 5 s."""
 _CAUSED_BY_ANYONE: Final = frozenset((Template.SIGNUP, Template.TAKEN, Template.RECOVERY))
 _SECONDS_BETWEEN_ENTRIES: Final = 60.0
 
@@ -49,7 +52,7 @@ class MailSender:
         while not self._stopped.is_set():
             with self._claiming:
                 leased = self._wait_for_email(seconds_between)
-                if leased is not None and leased.waiting.template in _CAUSED_BY_ANYONE:
+                if leased is not None and _is_paced(leased):
                     self._stopped.wait(SECONDS_OF_PAUSE)
             if leased is not None:
                 self._send(leased)
@@ -73,6 +76,10 @@ class MailSender:
             self._log_entries.add(error)
         else:
             self._log_entries.reset()
+
+
+def _is_paced(leased: ClaimedEmail) -> bool:
+    return leased.waiting.template in _CAUSED_BY_ANYONE and leased.age < LONGEST_PACED_AGE
 
 
 class _FailureLog:

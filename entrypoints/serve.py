@@ -277,19 +277,13 @@ def _load(master: int, port: int, url: str, workers: int) -> "Flask":
     if settings.hashes is None:
         settings = replace(settings, hashes=max(1, (os.cpu_count() or 1) // 2 // workers))
     logs.configure(settings.log_format)
+    from entrypoints.background import start_background_work
     from entrypoints.container import Container
-    from entrypoints.maintenance import Maintenance
     from entrypoints.slow_clients import SlowClients
 
     container = Container(settings=settings)
     app: Flask = container.app()
-    if accounts := container.accounts():
-        from entrypoints.mail import make_delivery
-        from entrypoints.mail_sender import MailSender
-
-        run, counts = container.run(), accounts.emails
-        MailSender(make_delivery(settings, accounts.config, run, counts, url)).start()
-    Maintenance(container.store(), batch_seconds=settings.request_seconds).start()
+    start_background_work(container, settings, address=url)
     SlowClients(
         port,
         seconds=settings.body_seconds + settings.request_seconds,

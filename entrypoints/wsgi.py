@@ -1,7 +1,8 @@
 """`app`, for another WSGI server.
 
 Migrate the database first (`roster db upgrade`). The server must limit the time of bodies and of
-idle connections.
+idle connections. It must import this module in each worker process, not before it forks, because
+the import starts the threads that send emails and delete expired data.
 """
 
 import os
@@ -9,6 +10,7 @@ import sys
 
 from application.ports import Unavailable
 from entrypoints import logs
+from entrypoints.background import start_background_work
 from entrypoints.container import Container
 from entrypoints.settings import BadSetting, Settings
 
@@ -16,13 +18,17 @@ from entrypoints.settings import BadSetting, Settings
 def _checked(settings: Settings) -> Settings:
     if settings.is_open and not settings.allow_open:
         raise BadSetting("ROSTER_ALLOW_OPEN", "must be 1 to serve without access control")
+    if settings.accounts and settings.has_default_mail_folder:
+        raise BadSetting("ROSTER_MAIL_FOLDER", "must be set, or ROSTER_SMTP_URL, under this server")
     return settings
 
 
 try:
     _settings = _checked(Settings.of(os.environ))
     logs.configure(_settings.log_format)
-    app = Container(settings=_settings).app()
+    container = Container(settings=_settings)
+    app = container.app()
+    start_background_work(container, _settings, address=None)
 except BadSetting as error:
     sys.stderr.write(f"Error: {error}\n")
     raise SystemExit(2) from None

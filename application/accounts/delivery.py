@@ -46,12 +46,13 @@ def delivery_counts() -> ResultCounts:
 class ClaimedEmail(NamedTuple):
     """An email that no other worker sends until its lease expires.
 
-    `digest` is that of its link; None if it has none.
+    `digest` is that of its link; None if it has none. `age` is the time since it was stored.
     """
 
     waiting: WaitingEmail
     outgoing: OutgoingEmail
     digest: bytes | None
+    age: timedelta
 
 
 class Delivery:
@@ -139,7 +140,7 @@ class Delivery:
                 )
             )
         outgoing = OutgoingEmail(waiting.template, waiting.address, waiting.message_id, user, token)
-        return ClaimedEmail(waiting, outgoing, digest)
+        return ClaimedEmail(waiting, outgoing, digest, work.now - waiting.creation_time)
 
     def _remove(self, leased: ClaimedEmail) -> None:
         def unit(work: UnitOfWork) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import click
@@ -452,6 +453,36 @@ def test_another_server_requires_a_setting_to_start_openly(tmp_path: Path, name:
     environment[name] = "1" if name == "ROSTER_ALLOW_OPEN" else "hush" * 8
     served = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert served.stdout == "roster\n", served.stderr
+
+
+def test_another_server_with_accounts_needs_a_place_for_emails_and_sends_them(
+    tmp_path: Path,
+) -> None:
+    lines = """
+        from pathlib import Path
+        from time import monotonic
+        from entrypoints.wsgi import app
+        document = {"data": {"type": "signups", "attributes": {"email": "a@x.test", "name": "A"}}}
+        headers = {"Content-Type": "application/vnd.api+json"}
+        client = app.test_client()
+        status = client.post("/api/v1/signups", json=document, headers=headers).status_code
+        end = monotonic() + 20
+        while not list(Path("emails").glob("*.eml")) and monotonic() < end:
+            client.get("/healthz")
+        print(status, len(list(Path("emails").glob("*.eml"))))
+    """
+    command = [sys.executable, "-c", dedent(lines)]
+    environment = {
+        "ROSTER_DATABASE_URL": "memory://",
+        "ROSTER_ACCOUNTS": "on",
+        "ROSTER_SIGNUP": "on",
+    }
+    refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    line = "Error: ROSTER_MAIL_FOLDER: must be set, or ROSTER_SMTP_URL, under this server\n"
+    assert (refused.returncode, refused.stderr) == (2, line)
+    environment["ROSTER_MAIL_FOLDER"] = "emails"
+    served = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert served.stdout == "202 1\n", served.stderr
 
 
 def test_another_server_does_not_start_openly_with_all_origins(

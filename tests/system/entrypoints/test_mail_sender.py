@@ -1,6 +1,7 @@
 """The thread that sends emails continues after every failure, and a slow email delays no other."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from queue import Queue
 from threading import Event
 from time import monotonic
@@ -13,16 +14,20 @@ from structlog.testing import capture_logs
 from application.ports import MailFailed, Unavailable
 from domain.accounts import Template
 from entrypoints.account_metrics import waiting_emails
-from entrypoints.mail_sender import SECONDS_OF_PAUSE, MailSender
+from entrypoints.mail_sender import LONGEST_PACED_AGE, SECONDS_OF_PAUSE, MailSender
 
 
 class Step:
     """A claimed email, and the attempt to send it."""
 
     def __init__(
-        self, attempt: Callable[[], Any], template: Template = Template.INVITATION
+        self,
+        attempt: Callable[[], Any],
+        template: Template = Template.INVITATION,
+        age: timedelta = timedelta(0),
     ) -> None:
         self.attempt = attempt
+        self.age = age
         self.waiting = SimpleNamespace(template=template)
 
 
@@ -91,6 +96,16 @@ def test_emails_that_anyone_can_cause_leave_time_for_requests(
     sender.start(seconds_between=0.01)
     times = sorted(steps.sent.get(timeout=20) for _ in range(4))
     assert times[3] - times[0] > 2 * SECONDS_OF_PAUSE
+
+
+def test_emails_that_wait_for_long_are_sent_without_a_pause(
+    steps: Steps, sender: MailSender
+) -> None:
+    for _ in range(200):
+        steps.claims.put(Step(monotonic, Template.SIGNUP, age=LONGEST_PACED_AGE))
+    sender.start(seconds_between=0.01)
+    times = sorted(steps.sent.get(timeout=20) for _ in range(200))
+    assert times[-1] - times[0] < 100 * SECONDS_OF_PAUSE
 
 
 def test_failures_are_logged_once_without_values(steps: Steps, sender: MailSender) -> None:
