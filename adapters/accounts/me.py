@@ -84,8 +84,14 @@ def me_routes(
     def change_email() -> Response:
         no_parameters()
         attributes = read_attributes(EMAILS)
+        own = session()
         requests.change_email(
-            session().user_id, attributes["email"], attributes["password"], client(), http.context()
+            own.user_id,
+            own.session_id,
+            email=attributes["email"],
+            password=attributes["password"],
+            client=client(),
+            context=http.context(),
         )
         return accepted()
 

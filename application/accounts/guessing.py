@@ -17,7 +17,10 @@ from application.ports import UnitOfWork
 FACTOR: Final = 10
 """The limits of a network and of an address, as a multiple of the limit of both together."""
 EMAILS: Final = 5
-"""The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW."""
+"""The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW.
+
+Requests of users for a new address may send as many again, so that nobody can flood an address.
+"""
 EMAIL_WINDOW: Final = timedelta(hours=1)
 KNOWN_FOR: Final = timedelta(days=30)
 """A network is known to a user for this long after a login from it."""
@@ -125,12 +128,14 @@ def _keys(attempt: Attempt) -> dict[_Limit, str]:
     }
 
 
-def count_email(work: UnitOfWork, email_key: str) -> bool:
+def count_email(work: UnitOfWork, email_key: str, *, by_users: bool = False) -> bool:
     """Counts an email that an unauthenticated request causes. Returns False if it is over EMAILS.
 
-    The caller does not send such an email.
+    With `by_users`, the email is caused by a user's request for a new address. The caller does not
+    send an email over the limit.
     """
-    key, counters = _key("email", email_key), work.accounts.counters
+    kind = "email by users" if by_users else "email"
+    key, counters = _key(kind, email_key), work.accounts.counters
     stored = counters.lock([key]).get(key, ())
     recent = [time for time in stored if time > work.now - EMAIL_WINDOW]
     if len(recent) >= EMAILS:
