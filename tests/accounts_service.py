@@ -168,7 +168,9 @@ class AccountService:
         return [email for email, _ in self.store.account_tables.outbox.values()]
 
     def sent(self) -> list[tuple[Template, str]]:
-        return [(each.template, each.address) for each in self.emails()]
+        """The emails that are not discarded."""
+        emails = [each for each in self.emails() if each.user_id or each.template == "signup"]
+        return [(each.template, each.address) for each in emails]
 
     def open_link(self, email: WaitingEmail) -> str:
         """Stores the link of an email, as its delivery does, and returns the token."""

@@ -99,8 +99,12 @@ class LinkRequests:
 
         def unit(work: UnitOfWork) -> None:
             user = find_by_email(work, email)
-            if count_email(work, email_key(email)) and user and user.is_active:
+            if not count_email(work, email_key(email)):
+                return
+            if user and user.is_active:
                 notify(work, Template.RECOVERY, user)
+            else:  # takes the same time; its sender discards it
+                send(work, Template.RECOVERY, email)
 
         self._run(context, unit)
 
