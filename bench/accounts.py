@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median, quantiles
@@ -395,7 +396,7 @@ def _compare_times(service: Service, samples: int) -> list[Line]:
         for number in range(samples + 10):
             pair = [(known, _address(number % USERS)), (unknown, f"nobody{number}@example.org")]
             for times, email in pair if number % 2 else reversed(pair):
-                times.append(_seconds(lambda email=email, work=work: work(email)))
+                times.append(_seconds(partial(work, email)))
         ratio = median(known[10:]) / median(unknown[10:])
         lines.append(
             Line(

@@ -54,6 +54,8 @@ def me_routes(
         shown = parameters.single(query, declaration)
         resource_object = http.read_resource_object(declaration, resource_id=str(user_id))
         expect_existing(resource_object, declaration, str(user_id))
+        for name in resource_object.linkages:
+            raise OwnAttribute(name)
         attributes, read_only = declaration.load(resource_object.fields, partial=True)
         before = queries.get(user_id, _own_principal())
         for name, value in attributes.items():
