@@ -48,7 +48,7 @@ class PlainHasher(PasswordHasher):
     def __init__(self) -> None:
         self.verified = 0
         self.meanwhile: Callable[[], object] = lambda: None
-        """What other requests do after a password was verified, once."""
+        """Called once after a password is verified, for the changes of other requests."""
 
     def hash(self, password: str) -> str:
         return f"hash {password}"

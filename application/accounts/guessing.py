@@ -19,7 +19,7 @@ FACTOR: Final = 10
 EMAILS: Final = 5
 """The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW.
 
-Requests of users for a new address may send as many again, so that nobody can flood an address.
+Requests of users for a new address may send as many again. So no one can flood an address.
 """
 EMAIL_WINDOW: Final = timedelta(hours=1)
 KNOWN_FOR: Final = timedelta(days=30)

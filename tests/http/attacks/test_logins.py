@@ -20,7 +20,7 @@ def without_ids(response: Response) -> tuple[int, bytes, list[tuple[str, str]]]:
     return response.status_code, response.data, headers
 
 
-def test_50_concurrent_guesses_get_10_answers(target: Target) -> None:
+def test_50_concurrent_guesses_are_checked_10_times(target: Target) -> None:
     """All are checked before the first one is counted."""
     with ThreadPoolExecutor(50) as threads:
         responses = list(threads.map(lambda _: target.log_in(password=WRONG), range(50)))
@@ -106,9 +106,7 @@ def test_long_texts_are_only_wrong(target: Target, text: str) -> None:
 
 @pytest.mark.parametrize("line_end", ["\r\n", "\n", "\r", "\x85", "\u2028", "\0", "\x0b"])
 @pytest.mark.parametrize("kind", ["signups", "recoveries"])
-def test_a_line_end_is_no_part_of_an_address_or_a_name(
-    target: Target, kind: str, line_end: str
-) -> None:
+def test_addresses_and_names_contain_no_line_ends(target: Target, kind: str, line_end: str) -> None:
     email = f"ann@example.org{line_end}Bcc: eve@example.org"
     named = {"name": "Ann"} if kind == "signups" else {}
     assert target.post(kind, email=email, **named).status_code == 422

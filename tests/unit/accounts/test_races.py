@@ -1,4 +1,4 @@
-"""What a request checked may change before the request acts."""
+"""The account changes between the check of a password and the action that it permits."""
 
 from collections.abc import Callable
 
