@@ -92,8 +92,9 @@ class WaitingEmail(NamedTuple):
     """An email that waits in the outbox. Its link is created when it is sent.
 
     The database never contains the token of a link, so the email is rendered at each attempt.
-    `user_id` is None for a sign-up, which has the `name` of the user to be created. `id` is 0 until
-    the email is stored. `message_id` is the same at each attempt.
+    `user_id` is None for a sign-up, which has the `name` of the user to be created. It is also None
+    for the recovery of an address that no active user has, which is discarded instead of sent.
+    `id` is 0 until the email is stored. `message_id` is the same at each attempt.
     """
 
     id: int

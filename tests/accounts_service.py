@@ -1,6 +1,6 @@
 """Accounts on the in-memory store, with a clock that tests set and a hasher that costs nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -33,7 +33,7 @@ from application.ports import (
 )
 from application.units import retrying
 from application.users import USER_TYPE
-from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
+from domain.accounts import EmailedLink, Purpose, Session, Template, WaitingEmail
 from domain.users import NewUser, User
 
 ANONYMOUS = Context()
@@ -47,12 +47,16 @@ class PlainHasher(PasswordHasher):
 
     def __init__(self) -> None:
         self.verified = 0
+        self.meanwhile: Callable[[], object] = lambda: None
+        """Called once after a password is verified, for the changes of other requests."""
 
     def hash(self, password: str) -> str:
         return f"hash {password}"
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         self.verified += 1
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
         return password_hash in (f"hash {password}", f"old {password}")
 
     def is_outdated(self, password_hash: str) -> bool:
@@ -138,6 +142,24 @@ class AccountService:
     ) -> IssuedTokens:
         return self.login.log_in(f"{name}@example.org", password, client, ANONYMOUS)
 
+    def request_email(self, session: Session, email: str, password: str = PASSWORD) -> None:
+        """Requests a link to a new address of the session's user."""
+        self.links.change_email(
+            session.user_id,
+            session.id,
+            email=email,
+            password=password,
+            client=HOME,
+            context=ANONYMOUS,
+        )
+
+    def change_password(self, session: Session, client: Client = HOME, **passwords: str) -> None:
+        """Changes the password of the session's user."""
+        chosen = {"current": PASSWORD, "new": NEW_PASSWORD, **passwords}
+        self.passwords.change(
+            session.user_id, session.id, **chosen, client=client, context=ANONYMOUS
+        )
+
     def events(self, user: User) -> list[str]:
         about = [each for each in self.store.events.values() if each.subject_id == user.id]
         return [each.action for each in about]
@@ -146,7 +168,9 @@ class AccountService:
         return [email for email, _ in self.store.account_tables.outbox.values()]
 
     def sent(self) -> list[tuple[Template, str]]:
-        return [(each.template, each.address) for each in self.emails()]
+        """The emails that are not discarded."""
+        emails = [each for each in self.emails() if each.user_id or each.template == "signup"]
+        return [(each.template, each.address) for each in emails]
 
     def open_link(self, email: WaitingEmail) -> str:
         """Stores the link of an email, as its delivery does, and returns the token."""

@@ -65,6 +65,8 @@ def me_routes(
         inclusion.authorize(shown)
         resource_object = http.read_resource_object(declaration, catalog, resource_id=str(user_id))
         expect_existing(resource_object, declaration, str(user_id))
+        for name in resource_object.linkages:
+            raise OwnAttribute(name)
         attributes, read_only = declaration.load(resource_object.fields, partial=True)
         before = queries.get(user_id, _own_principal())
         for name, value in attributes.items():
@@ -96,8 +98,14 @@ def me_routes(
     def change_email() -> Response:
         no_parameters()
         attributes = read_attributes(EMAILS)
+        own = session()
         requests.change_email(
-            session().user_id, attributes["email"], attributes["password"], client(), http.context()
+            own.user_id,
+            own.session_id,
+            email=attributes["email"],
+            password=attributes["password"],
+            client=client(),
+            context=http.context(),
         )
         return accepted()
 

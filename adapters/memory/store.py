@@ -41,6 +41,7 @@ class MemoryUnit(UnitOfWork):
 
     context: Context
     now: datetime
+    clock: Clock
     make_repository: Callable[[AnyType], Any]
     make_links: Callable[[ToMany], Links]
     link_count: LinkCount
@@ -142,6 +143,7 @@ class MemoryStore:
             yield MemoryUnit(
                 context=context,
                 now=now,
+                clock=self._clock,
                 make_repository=partial(self._repository, state, audit),
                 make_links=partial(_links, state, audit),
                 link_count=LinkCount(context.link_limit),

@@ -1,10 +1,20 @@
-"""Estimates how hard passwords are to guess, with zxcvbn and a block list."""
+"""Estimates how hard passwords are to guess, with zxcvbn and a block list.
 
+zxcvbn holds the global interpreter lock, for less than 1 ms for nearly all passwords. Some that
+have many digits and signs in place of letters take almost 1 s, so another process estimates them.
+"""
+
+import json
+import subprocess
+import sys
 from collections.abc import Collection, Sequence
+from math import prod
 from pathlib import Path
 from typing import Final
 
-from application.ports.accounts import PasswordEstimator
+from adapters.passwords.hash_queue import HashQueue
+from application.deadlines import time_left
+from application.ports.accounts import Busy, PasswordEstimator
 from domain.passwords import MAX_LENGTH
 from domain.text import MAX_FOLDED_INPUT, fold
 
@@ -14,20 +24,67 @@ _LONGEST_PERSONAL: Final = 250
 _MOST_PERSONAL: Final = 10
 _LARGEST_LIST: Final = 64 * 1024 * 1024
 
+_SUBSTITUTES: Final = ("4@", "({[<", "69", "1!|", "1|7", "$5", "+7")
+"""The digits and signs that zxcvbn takes for one letter. It tries each combination of them."""
+_MOST_LOOKUPS: Final = 40_000
+"""The maximum number of words that zxcvbn looks up in this process: 20 ms."""
+_PROCESS_SECONDS: Final = 10.0
+_PROGRAM: Final = """
+import json, os, sys
+from zxcvbn_rs_py import zxcvbn
+os.nice(10)
+password, words, enough = json.load(sys.stdin)
+sys.stdout.write(str(int(zxcvbn(password, words).guesses < enough)))
+"""
+
 
 class ZxcvbnEstimator(PasswordEstimator):
-    """Rejects the passwords of `blocked`, which are folded, and those with too few guesses."""
+    """Rejects the passwords of `blocked`, which are folded, and those with too few guesses.
+
+    Raises Busy if a password requires another process, and many others wait for one.
+    """
 
     def __init__(self, blocked: Collection[str] = ()) -> None:
         self._blocked = blocked if isinstance(blocked, frozenset) else frozenset(blocked)
+        self._processes = HashQueue(1)
 
     def is_guessable(self, password: str, *, personal: Sequence[str]) -> bool:
         if len(password) <= MAX_FOLDED_INPUT and fold(password) in self._blocked:
             return True
+        words = [each[:_LONGEST_PERSONAL] for each in personal[:_MOST_PERSONAL]]
+        estimated = password[:_LONGEST_ESTIMATED]
+        if _lookups(estimated) > _MOST_LOOKUPS:
+            with self._processes:
+                return _estimate_in_process(estimated, words)
         from zxcvbn_rs_py import zxcvbn
 
-        words = [each[:_LONGEST_PERSONAL] for each in personal[:_MOST_PERSONAL]]
-        return zxcvbn(password[:_LONGEST_ESTIMATED], words).guesses < ENOUGH_GUESSES
+        return zxcvbn(estimated, words).guesses < ENOUGH_GUESSES
+
+
+def _lookups(password: str) -> int:
+    """Returns about how many words zxcvbn looks up: the substrings in each combination."""
+    choices = (sum(sign in password for sign in signs) for signs in _SUBSTITUTES)
+    substrings = len(password) * (len(password) + 1) // 2
+    return prod(max(1, each) for each in choices) * substrings
+
+
+def _estimate_in_process(password: str, words: Sequence[str]) -> bool:
+    """Runs zxcvbn in another process. Raises Busy if that fails or takes too long."""
+    left = time_left()
+    try:
+        result = subprocess.run(
+            [sys.executable, "-I", "-c", _PROGRAM],
+            input=json.dumps([password, words, ENOUGH_GUESSES]),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
+            timeout=_PROCESS_SECONDS if left is None else min(_PROCESS_SECONDS, left),
+        )
+    except (OSError, subprocess.SubprocessError):
+        # The error contains the password.
+        raise Busy from None
+    return result.stdout == "1"
 
 
 def read_block_list(path: str) -> frozenset[str]:

@@ -21,10 +21,10 @@ from hmac import compare_digest
 from typing import Final
 
 import bcrypt
-from argon2.exceptions import Argon2Error, InvalidHash
+from argon2.exceptions import Argon2Error, VerifyMismatchError
 from argon2.low_level import Type, verify_secret
 
-from application.ports.accounts import UnsupportedHash
+from application.ports.accounts import Busy, UnsupportedHash
 
 Verify = Callable[[bytes], bool]
 
@@ -98,8 +98,10 @@ def _argon2(match: re.Match[str]) -> Verify:
 def _verify_argon2(password_hash: bytes, kind: Type, password: bytes) -> bool:
     try:
         return verify_secret(password_hash, password, kind)
-    except (Argon2Error, InvalidHash):  # the password is wrong
+    except VerifyMismatchError:
         return False
+    except Argon2Error:  # there is not enough memory
+        raise Busy from None
 
 
 def _bcrypt(match: re.Match[str]) -> Verify:

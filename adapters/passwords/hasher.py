@@ -4,11 +4,12 @@ import os
 from base64 import b64encode
 from typing import Final
 
+from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret
 
 from adapters.passwords.formats import parse
 from adapters.passwords.hash_queue import HashQueue
-from application.ports.accounts import PasswordHasher, UnsupportedHash
+from application.ports.accounts import Busy, PasswordHasher, UnsupportedHash
 
 _SALT_BYTES: Final = 16
 _TAG_BYTES: Final = 32
@@ -33,16 +34,19 @@ class Argon2Hasher(PasswordHasher):
 
     def hash(self, password: str) -> str:
         encoded = _encode(password)
-        with self._queue:
-            return hash_secret(
-                encoded,
-                os.urandom(_SALT_BYTES),
-                time_cost=self._passes,
-                memory_cost=self._memory,
-                parallelism=self._lanes,
-                hash_len=_TAG_BYTES,
-                type=Type.ID,
-            ).decode("ascii")
+        try:
+            with self._queue:
+                return hash_secret(
+                    encoded,
+                    os.urandom(_SALT_BYTES),
+                    time_cost=self._passes,
+                    memory_cost=self._memory,
+                    parallelism=self._lanes,
+                    hash_len=_TAG_BYTES,
+                    type=Type.ID,
+                ).decode("ascii")
+        except HashingError:  # there is not enough memory
+            raise Busy from None
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         encoded = _encode(password)

@@ -47,6 +47,7 @@ class SqlUnit(UnitOfWork):
 
     context: Context
     now: datetime
+    clock: Clock
     make_repository: Callable[[AnyType], Any]
     make_links: Callable[[ToMany], Links]
     idempotency: SqlIdempotencyStore
@@ -112,6 +113,7 @@ class SqlStore:
             yield SqlUnit(
                 context=context,
                 now=now,
+                clock=self._clock,
                 make_repository=make_repository,
                 make_links=partial(self._make_links, connection, audit),
                 idempotency=SqlIdempotencyStore(connection, self._answer_bytes),

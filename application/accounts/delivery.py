@@ -22,7 +22,7 @@ from application.ports import (
     UnitRunner,
 )
 from application.users import USER_TYPE
-from domain.accounts import EmailedLink, Purpose, WaitingEmail
+from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
 from domain.users import User, UserNotFound
 
 LEASE: Final = timedelta(seconds=60)
@@ -89,7 +89,7 @@ class Delivery:
     def claim(self) -> ClaimedEmail | None:
         """Claims the next email that is due, with a new link. Returns None if no email is due.
 
-        Deletes emails to users that no longer exist. Raises Unavailable.
+        Deletes emails to users that do not exist. Raises Unavailable.
         """
         with deadline(_UNIT_SECONDS):
             return self._run(Context(), self._claim)
@@ -112,12 +112,10 @@ class Delivery:
     def _claim(self, work: UnitOfWork) -> ClaimedEmail | None:
         outbox = work.accounts.outbox
         while waiting := outbox.claim(work.now, until=work.now + LEASE):
-            user = None
-            if waiting.user_id is not None:
-                user = _find(work, waiting.user_id)
-                if user is None:
-                    outbox.remove(waiting.id)
-                    continue
+            user = None if waiting.user_id is None else _find(work, waiting.user_id)
+            if user is None and waiting.template is not Template.SIGNUP:
+                outbox.remove(waiting.id)
+                continue
             return self._with_link(work, waiting, user)
         return None
 

@@ -17,7 +17,10 @@ from application.ports import UnitOfWork
 FACTOR: Final = 10
 """The limits of a network and of an address, as a multiple of the limit of both together."""
 EMAILS: Final = 5
-"""The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW."""
+"""The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW.
+
+Requests of users for a new address may send as many again. So no one can flood an address.
+"""
 EMAIL_WINDOW: Final = timedelta(hours=1)
 KNOWN_FOR: Final = timedelta(days=30)
 """A network is known to a user for this long after a login from it."""
@@ -100,13 +103,13 @@ class GuessingLimits:
 
         `times` are those of all keys of the address.
         """
-        limit_of_key = {_email_counter(email_key): None, _address_key(email_key): _Limit.ADDRESS}
+        of_emails = {_email_counter(email_key, by_users=each) for each in (False, True)}
         ends = []
-        for key, each in times.items():
-            if limit := limit_of_key.get(key, _Limit.BOTH):
-                recent, most = self._recent(each, now), self._most[limit]
-                if len(recent) >= most:
-                    ends.append(recent[-most] + self._window)
+        for key in times.keys() - of_emails:
+            limit = _Limit.ADDRESS if key == _address_key(email_key) else _Limit.BOTH
+            recent, most = self._recent(times[key], now), self._most[limit]
+            if len(recent) >= most:
+                ends.append(recent[-most] + self._window)
         return max(ends, default=None)
 
     def _recent(self, times: Iterable[datetime], now: datetime) -> Sequence[datetime]:
@@ -125,9 +128,9 @@ def _address_key(email_key: str) -> str:
     return _key("address", email_key)
 
 
-def _email_counter(email_key: str) -> str:
-    """Returns the key of the emails to an address."""
-    return _key("email", email_key)
+def _email_counter(email_key: str, *, by_users: bool) -> str:
+    """Returns the key of the emails to an address. See `count_email`."""
+    return _key("email by users" if by_users else "email", email_key)
 
 
 def _keys(attempt: Attempt) -> dict[_Limit, str]:
@@ -138,12 +141,13 @@ def _keys(attempt: Attempt) -> dict[_Limit, str]:
     }
 
 
-def count_email(work: UnitOfWork, email_key: str) -> bool:
+def count_email(work: UnitOfWork, email_key: str, *, by_users: bool = False) -> bool:
     """Counts an email that an unauthenticated request causes. Returns False if it is over EMAILS.
 
-    The caller does not send such an email.
+    With `by_users`, the email is caused by a user's request for a new address. The caller does not
+    send an email over the limit.
     """
-    key, counters = _email_counter(email_key), work.accounts.counters
+    key, counters = _email_counter(email_key, by_users=by_users), work.accounts.counters
     stored = counters.lock([key]).get(key, ())
     recent = [time for time in stored if time > work.now - EMAIL_WINDOW]
     if len(recent) >= EMAILS:

@@ -16,6 +16,7 @@ from application.accounts.passwords import (
     NewPasswords,
     OwnPassword,
     invalidate_links,
+    require_unchanged,
     set_password,
 )
 from application.accounts.sessions import Client, digest
@@ -98,8 +99,12 @@ class LinkRequests:
 
         def unit(work: UnitOfWork) -> None:
             user = find_by_email(work, email)
-            if count_email(work, email_key(email)) and user and user.is_active:
+            if not count_email(work, email_key(email)):
+                return
+            if user and user.is_active:
                 notify(work, Template.RECOVERY, user)
+            else:  # takes the same time; its sender discards it
+                send(work, Template.RECOVERY, email)
 
         self._run(context, unit)
 
@@ -157,19 +162,29 @@ class LinkRequests:
         self._run(context, unit, for_update=True)
 
     def change_email(
-        self, user_id: int, email: str, password: str, client: Client, context: Context
+        self,
+        user_id: int,
+        session_id: str,
+        *,
+        email: str,
+        password: str,
+        client: Client,
+        context: Context,
     ) -> None:
         """Emails a link to a user's new address. The owner of a taken address gets a note instead.
 
-        Raises Invalid, WrongPassword, TooManyFailures and Busy.
+        Raises Invalid, WrongPassword, TooManyFailures, Busy, and InvalidToken if the session ends
+        meanwhile.
         """
         _check(email=email)
         own = OwnPassword(self._run, self._hasher, self._limits, client)
-        own.verify(user_id, password, context, attribute=PASSWORD)
+        stored = own.verify(user_id, password, context, attribute=PASSWORD)
 
         def unit(work: UnitOfWork) -> None:
-            user = existing(work, user_id)
+            user = require_unchanged(work, user_id, session_id, stored)
             owner = find_by_email(work, email)
+            if not count_email(work, email_key(email), by_users=True):
+                return
             if owner and owner.id != user.id:
                 notify(work, Template.TAKEN, owner)
             else:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from application.access import InvalidToken
 from application.accounts.config import AccountConfig
 from application.accounts.errors import WrongPassword
 from application.accounts.events import record
-from application.accounts.guessing import Attempt, GuessingLimits, forget_address
+from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits, forget_address
 from application.accounts.notices import notify
 from application.accounts.sessions import Client, end_sessions
 from application.accounts.users import existing, find_by_email
@@ -72,8 +73,9 @@ def set_password(work: UnitOfWork, user: User, password_hash: str) -> None:
 
 def invalidate_links(work: UnitOfWork, user_id: int) -> None:
     """Invalidates the links of a user, and those in emails that still wait."""
-    work.accounts.links.remove_of_user(user_id)
+    # In this order: the removal of an email waits for a sender that creates its link at that time.
     work.accounts.outbox.remove_of_user(user_id, with_link_only=True)
+    work.accounts.links.remove_of_user(user_id)
 
 
 class OwnPassword:
@@ -96,8 +98,7 @@ class OwnPassword:
         def read(work: UnitOfWork) -> tuple[Attempt, str | None]:
             user = existing(work, user_id)
             attempt = Attempt(user.email_key, self._client.network)
-            known = True  # the user has a session
-            self._limits.check(work, attempt, is_known=known)
+            self._check(work, user_id, attempt)
             return attempt, work.accounts.accounts.get(user_id).password_hash
 
         attempt, stored = self._run(context, read)
@@ -105,12 +106,40 @@ class OwnPassword:
             return stored
 
         def count(work: UnitOfWork) -> None:
-            self._limits.check(work, attempt, is_known=True, lock=True)
+            self._check(work, user_id, attempt, lock=True)
             if self._limits.count_failure(work, attempt):
                 record(work, user_id, Action.LOCKED_OUT)
 
         self._run(context, count)
         raise WrongPassword(attribute)
+
+    def _check(
+        self, work: UnitOfWork, user_id: int, attempt: Attempt, *, lock: bool = False
+    ) -> None:
+        """Raises TooManyFailures if the attempt is blocked.
+
+        A session does not make a network known, because its token may be stolen.
+        """
+        is_known = work.accounts.accounts.knows_network(
+            user_id, attempt.network, since=work.now - KNOWN_FOR
+        )
+        self._limits.check(work, attempt, is_known=is_known, lock=lock)
+
+
+def require_unchanged(work: UnitOfWork, user_id: int, session_id: str, stored: str) -> User:
+    """Returns the user, if nothing has ended their session since their password was verified.
+
+    `stored` is the hash of that password. Raises InvalidToken if the session has ended, and
+    ConcurrentUpdate if the user has another hash.
+    """
+    user = existing(work, user_id)
+    password_hash = work.accounts.accounts.get(user_id).password_hash
+    session = work.accounts.sessions.get(session_id)
+    if not user.is_active or session is None or session.expiry_time <= work.now:
+        raise InvalidToken("The session of the token has ended.")
+    if password_hash != stored:
+        raise ConcurrentUpdate
+    return user
 
 
 class PasswordCommands:
@@ -140,7 +169,8 @@ class PasswordCommands:
     ) -> None:
         """Changes a user's own password. Ends all of their sessions except `session_id`.
 
-        Raises WrongPassword, TooManyFailures, Invalid, Busy and UserNotFound.
+        Raises WrongPassword, TooManyFailures, Invalid, Busy, UserNotFound, and InvalidToken if the
+        session ends meanwhile.
         """
         own = OwnPassword(self._run, self._hasher, self._limits, client)
         stored = own.verify(user_id, current, context, attribute=CURRENT_PASSWORD)
@@ -148,11 +178,9 @@ class PasswordCommands:
         new_hash = self._new_passwords.hash(new, personal=(user.email, user.name))
 
         def unit(work: UnitOfWork) -> None:
-            user = existing(work, user_id)
+            user = require_unchanged(work, user_id, session_id, stored)
             accounts = work.accounts.accounts
             account = accounts.get(user_id)
-            if account.password_hash != stored:
-                raise ConcurrentUpdate
             accounts.save(account._replace(password_hash=new_hash, password_time=work.now))
             record(work, user_id, Action.PASSWORD_CHANGED)
             sessions = work.accounts.sessions.of_user(user_id)

@@ -21,7 +21,8 @@ class AccountReaction(Reaction):
             end_sessions(work, after.id, records.sessions.of_user(after.id))
             invalidate_links(work, after.id)
         if before.role != after.role:
-            records.sessions.revoke_tokens_before(after.id, at=work.now)
+            records.sessions.of_user(after.id)  # waits for refreshes that have read the old role
+            records.sessions.revoke_tokens_before(after.id, at=work.clock())
         if before.email_key != after.email_key:
             invalidate_links(work, after.id)
             account = records.accounts.get(after.id)

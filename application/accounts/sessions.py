@@ -112,15 +112,15 @@ class SessionTokens:
             if not set(narrowed) <= set(scopes):
                 raise InvalidScope
             scopes = tuple(scope for scope in scopes if scope in narrowed)
-        expiry = min(work.now + self._config.access_ttl, session.expiry_time)
+        # After the locks: a change of role that was waited for revokes older tokens only.
+        now = work.clock()
+        expiry = min(now + self._config.access_ttl, session.expiry_time)
         access_token = self._issuer.issue(
-            AccessClaims(
-                user.id, session.id, scopes, user.role, session.creation_time, work.now, expiry
-            )
+            AccessClaims(user.id, session.id, scopes, user.role, session.creation_time, now, expiry)
         )
         refresh_token = self._random.refresh_token()
         work.accounts.sessions.add_token(RefreshToken(digest(refresh_token), session.id, work.now))
-        seconds = int((expiry - work.now).total_seconds())
+        seconds = int((expiry - now).total_seconds())
         return IssuedTokens(session, access_token, seconds, refresh_token, scopes)
 
     def _expiry(self, begun: datetime, used: datetime) -> datetime:

@@ -26,7 +26,7 @@ def login_key(text: str) -> str:
 def find_by_email(work: UnitOfWork, text: str) -> User | None:
     """Returns the user with the email, or None."""
     key = login_key(text)
-    if len(key) > EMAIL_LENGTH:
+    if len(text) > MAX_FOLDED_INPUT or len(key) > EMAIL_LENGTH:
         return None
     return work.repository(USER_TYPE).find_by_keys(EMAIL, [text]).get(key)
 

@@ -83,6 +83,10 @@ class UnitOfWork(Protocol):
     def now(self) -> datetime:
         """The timestamp of all changes in the unit."""
 
+    @property
+    def clock(self) -> Clock:
+        """Returns the present time. It is later than `now` if the unit has waited for a lock."""
+
     def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
         """Returns the repository of a type. Creates it when it is first used."""
 

@@ -1,7 +1,9 @@
 """Sign-up, invitation, recovery and new addresses."""
 
+from collections import Counter
+
 import pytest
-from accounts_service import ANONYMOUS, HOME, NEW_PASSWORD, PASSWORD, AccountService
+from accounts_service import ANONYMOUS, NEW_PASSWORD, PASSWORD, AccountService
 
 from application.access import InsufficientScope, Principal
 from application.accounts.config import Signup
@@ -145,11 +147,11 @@ def test_a_link_expires(service: AccountService) -> None:
 
 def test_a_new_address_is_confirmed_by_its_link(service: AccountService) -> None:
     user = service.user()
-    request = service.links.change_email
+    session = service.log_in().session
     with pytest.raises(WrongPassword) as wrong:
-        request(user.id, "new@example.org", "wrong", HOME, ANONYMOUS)
+        service.request_email(session, "new@example.org", password="wrong")
     assert wrong.value.attribute == "password"
-    request(user.id, "new@example.org", PASSWORD, HOME, ANONYMOUS)
+    service.request_email(session, "new@example.org")
     assert service.user_reader.get(user.id).email == user.email
     service.confirmation.confirm(service.open_link(service.emails()[0]), None, ANONYMOUS)
     assert service.user_reader.get(user.id).email == "new@example.org"
@@ -158,6 +160,23 @@ def test_a_new_address_is_confirmed_by_its_link(service: AccountService) -> None
 
 
 def test_a_taken_address_looks_like_a_free_one(service: AccountService) -> None:
-    ann, bob = service.user("ann"), service.user("bob")
-    service.links.change_email(ann.id, bob.email, PASSWORD, HOME, ANONYMOUS)
+    service.user("ann")
+    bob = service.user("bob")
+    service.request_email(service.log_in("ann").session, bob.email)
     assert service.sent() == [("taken", bob.email)]
+
+
+def test_users_send_five_emails_an_hour_to_one_new_address(service: AccountService) -> None:
+    """They do not use up the emails of its owner, who may have forgotten a password."""
+    service.user("ann")
+    bob = service.user("bob")
+    session = service.log_in("ann").session
+    for _ in range(7):
+        service.request_email(session, bob.email)
+        service.request_email(session, "stranger@example.org")
+    service.links.recover(bob.email, ANONYMOUS)
+    assert Counter(service.sent()) == {
+        ("taken", bob.email): 5,
+        ("email", "stranger@example.org"): 5,
+        ("recovery", bob.email): 1,
+    }

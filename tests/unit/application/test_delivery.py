@@ -273,3 +273,16 @@ def test_an_email_is_sent_again_if_the_process_ends_while_it_is_sent(
     assert delivery.send_next()
     assert len(mailer.attempts) == 2
     assert not store.due
+
+
+def test_the_recovery_of_an_unknown_address_is_discarded(
+    store: Store, mailer: RecordingMailer, delivery: Delivery
+) -> None:
+    """It waits like the recovery of a user, so that both requests take the same time."""
+    email = WaitingEmail(0, Template.RECOVERY, None, "nobody@example.org", None, "abc", store.now)
+    with store.begin(Context()) as work:
+        work.accounts.outbox.add(email, at=store.now)
+    assert not delivery.send_next()
+    assert not mailer.attempts
+    assert not store.due
+    assert not store.links

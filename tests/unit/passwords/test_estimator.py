@@ -1,4 +1,5 @@
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -34,6 +35,16 @@ def test_other_passwords_are_not(password: str) -> None:
 
 def test_only_the_first_72_characters_count() -> None:
     assert ZxcvbnEstimator().is_guessable("a" * 72 + "xk7fjq0pz2mv", personal=())
+
+
+def test_a_password_that_takes_long_does_not_delay_this_process() -> None:
+    """zxcvbn takes 0.7 s for each of them, and holds the global interpreter lock."""
+    estimator = ZxcvbnEstimator()
+    signs = "4@8({[<3690!1|7$5+%2" * 4
+    start = process_time()
+    assert not estimator.is_guessable(signs, personal=ANN)
+    assert estimator.is_guessable(signs, personal=(*ANN, signs[:72]))
+    assert process_time() - start < 0.3
 
 
 def test_one_users_name_does_not_concern_another() -> None:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import argon2
 import pytest
 
@@ -69,3 +72,25 @@ def test_hashing_and_verifying_wait_in_the_queue() -> None:
         ):
             with pytest.raises(Busy):
                 use()
+
+
+_WITHOUT_MEMORY = """
+import resource
+from adapters.passwords.hash_queue import HashQueue
+from adapters.passwords.hasher import Argon2Hasher
+from application.ports.accounts import Busy
+
+large = Argon2Hasher(memory=2**18, passes=1, lanes=1, queue=HashQueue(1))
+resource.setrlimit(resource.RLIMIT_AS, (2**28, resource.RLIM_INFINITY))
+for work in (lambda: large.hash("password"), lambda: large.verify("password", None)):
+    try:
+        work()
+    except Busy:
+        print("busy")
+"""
+
+
+def test_without_memory_a_password_is_not_wrong() -> None:
+    """A wrong password would count as a guess."""
+    command = [sys.executable, "-c", _WITHOUT_MEMORY]
+    assert subprocess.check_output(command, text=True) == "busy\n" * 2

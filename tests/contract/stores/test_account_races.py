@@ -1,0 +1,111 @@
+"""Concurrent units of work on accounts, in databases in which they do not exclude each other."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+from accounts_service import ANONYMOUS, HOME, ReadableTokens
+from sqlalchemy import Engine
+
+from application.accounts.config import AccountConfig, RoleScopes
+from application.accounts.errors import TooManyFailures
+from application.accounts.guessing import Attempt, GuessingLimits
+from application.accounts.passwords import invalidate_links
+from application.accounts.sessions import SessionCommands, SessionTokens
+from application.ports import UnitOfWork
+from application.units import retrying
+from application.users import USER_TYPE
+from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
+from domain.users import UserChanges
+
+CONFIG = AccountConfig(role_scopes=RoleScopes({"admin": ("users:write",)}, ("users",)))
+LINK = b"l" * 32
+SECONDS = 10
+
+concurrent = pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+every_kind = pytest.mark.parametrize(
+    "kind", ["memory", "sqlite", "postgresql_18", "postgresql_15", "mariadb"]
+)
+
+
+@concurrent
+@pytest.mark.parametrize("request_kind", ["login", "refresh"])
+def test_a_change_of_role_revokes_tokens_issued_before_it_is_committed(
+    directory, request_kind: str
+) -> None:
+    """The token is newer than the beginning of the change, but has the scopes of the old role."""
+    tokens, run = ReadableTokens(), retrying(directory.begin)
+    issuing = SessionTokens(CONFIG, tokens, tokens)
+    user = directory.add("ann@example.org", role="admin", is_active=True)
+    begun = run(ANONYMOUS, lambda work: issuing.begin(work, user, HOME))
+    with directory.begin(ANONYMOUS) as changing:
+        before = changing.repository(USER_TYPE).get(user.id)
+        if request_kind == "login":
+            run(ANONYMOUS, lambda work: issuing.begin(work, user, HOME))
+        else:
+            SessionCommands(run, CONFIG, issuing).refresh(begun.refresh_token, HOME, ANONYMOUS)
+        after = before.with_changes(UserChanges({"role": "user"}), at=changing.now)
+        changing.repository(USER_TYPE).save(after, before=before)
+    issued = tokens.claims[-1]
+    assert issued.scopes == ("users:write",)
+    revoked_until = directory.accounts.tokens_revoked_until(user.id)
+    assert revoked_until is not None
+    assert issued.issue_time <= revoked_until
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18"])
+def test_a_link_that_is_being_sent_is_invalidated(directory) -> None:
+    """A sender has claimed the email of a recovery when the password changes."""
+    user = directory.add("ann@example.org")
+    run = retrying(directory.begin)
+
+    def request(work: UnitOfWork) -> None:
+        email = WaitingEmail(0, Template.RECOVERY, user.id, user.email, None, "id", work.now)
+        work.accounts.outbox.add(email, at=work.now)
+
+    def link(work: UnitOfWork) -> EmailedLink:
+        expiry = work.now + timedelta(hours=1)
+        return EmailedLink(LINK, Purpose.RECOVERY, user.id, user.email, None, work.now, expiry)
+
+    run(ANONYMOUS, request)
+    with ThreadPoolExecutor(1) as thread:
+        with directory.begin(ANONYMOUS) as sender:
+            assert sender.accounts.outbox.claim(sender.now, until=sender.now)
+            sender.accounts.links.add(link(sender))
+            invalidated = thread.submit(
+                run, ANONYMOUS, lambda work: invalidate_links(work, user.id)
+            )
+            _wait_for_lock(directory.engine)
+        invalidated.result(SECONDS)
+    assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
+
+
+def _wait_for_lock(engine: Engine) -> None:
+    """Waits until a transaction of another connection waits for a lock."""
+    end = monotonic() + SECONDS
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with engine.connect() as connection:
+        while not connection.exec_driver_sql(waiting).scalar():
+            assert monotonic() < end
+
+
+@every_kind
+def test_50_concurrent_guesses_do_not_exceed_the_limit(directory) -> None:
+    limits, run = GuessingLimits(10, timedelta(minutes=15)), retrying(directory.begin)
+    attempt = Attempt("ann@example.org", "203.0.113.7")
+
+    def guess(_: int) -> bool:
+        def unit(work: UnitOfWork) -> None:
+            limits.check(work, attempt, is_known=False, lock=True)
+            limits.count_failure(work, attempt)
+
+        try:
+            run(ANONYMOUS, unit)
+        except TooManyFailures:
+            return False
+        return True
+
+    with ThreadPoolExecutor(50) as threads:
+        counted = list(threads.map(guess, range(50)))
+    assert counted.count(True) == 10

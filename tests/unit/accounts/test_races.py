@@ -1,0 +1,105 @@
+"""The account changes between the check of a password and the action that it permits."""
+
+from collections.abc import Callable
+
+import pytest
+from accounts_service import ANONYMOUS, HOME, NEW_PASSWORD, AccountService
+
+from application.access import InvalidToken
+from application.accounts.errors import InvalidCredentials
+from application.ports import ConcurrentUpdate
+from domain.accounts import Purpose
+from domain.errors import RosterError
+from domain.users import User, UserChanges
+
+Meanwhile = Callable[[AccountService, User], object]
+
+
+def change(service: AccountService, user: User, **attributes: object) -> None:
+    service.users.change(user.id, UserChanges(attributes), ANONYMOUS)
+
+
+def recover(service: AccountService, user: User) -> None:
+    token = service.link_of(user, Purpose.RECOVERY)
+    service.confirmation.confirm(token, NEW_PASSWORD, ANONYMOUS)
+
+
+def deactivate(service: AccountService, user: User) -> None:
+    change(service, user, is_active=False)
+
+
+def end_sessions(service: AccountService, user: User) -> None:
+    service.sessions.end_all(user.id, ANONYMOUS)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "error"),
+    [
+        (recover, InvalidCredentials),
+        (deactivate, InvalidCredentials),
+        (lambda service, user: service.users.delete(user.id, ANONYMOUS), InvalidCredentials),
+    ],
+)
+def test_a_login_does_not_survive_a_change_of_the_account(
+    service: AccountService, meanwhile: Meanwhile, error: type[RosterError]
+) -> None:
+    user = service.user()
+    service.hasher.meanwhile = lambda: meanwhile(service, user)
+    with pytest.raises(error):
+        service.log_in()
+    assert not service.reader.session("session-id-000001")
+
+
+def test_a_login_grants_the_scopes_of_a_role_that_was_changed_meanwhile(
+    service: AccountService,
+) -> None:
+    user = service.user(role="admin")
+    service.hasher.meanwhile = lambda: change(service, user, role="user")
+    assert service.log_in().scopes == ("me",)
+
+
+@pytest.mark.parametrize("action", ["email", "password"])
+@pytest.mark.parametrize(
+    ("meanwhile", "error"),
+    [(recover, InvalidToken), (deactivate, InvalidToken), (end_sessions, InvalidToken)],
+)
+def test_a_session_that_ends_meanwhile_changes_nothing(
+    service: AccountService, action: str, meanwhile: Meanwhile, error: type[RosterError]
+) -> None:
+    """The owner recovers an account while a thief, who knows the password, requests an address."""
+    user = service.user()
+    session = service.log_in().session
+    service.hasher.meanwhile = lambda: meanwhile(service, user)
+    with pytest.raises(error):
+        if action == "email":
+            service.request_email(session, "thief@example.org")
+        else:
+            service.change_password(session)
+    assert ("email", "thief@example.org") not in service.sent()
+    assert "password_changed" not in service.events(user)
+
+
+def test_an_address_requires_the_password_of_this_moment(service: AccountService) -> None:
+    service.user()
+    session = service.log_in().session
+    service.hasher.meanwhile = lambda: service.change_password(session)
+    with pytest.raises(ConcurrentUpdate):
+        service.request_email(session, "thief@example.org")
+
+
+def test_guesses_with_a_stolen_token_are_limited_over_all_networks(
+    service: AccountService,
+) -> None:
+    """A session does not make the network of its client known."""
+    service.user()
+    session = service.log_in().session
+    answers = []
+    for number in range(40):
+        network = f"198.51.100.{number}"
+        client = HOME._replace(address=network, network=network)
+        try:
+            service.change_password(session, client, current="wrong")
+        except RosterError as error:
+            answers.append(error.code)
+    assert answers == ["wrong_password"] * 30 + ["too_many_failures"] * 10
+    service.change_password(session)  # the user has logged in from this network
