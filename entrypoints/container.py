@@ -129,7 +129,7 @@ def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader
 def make_sql_readers(resources: Resources, engine: "Engine") -> list[Reader[Any]]:
     """Make the readers of the resources, in their order."""
     tables = make_tables(resources)
-    return [SqlReader(each.table, engine, tables.searchable(each.type)) for each in resources]
+    return [SqlReader(each.table, engine, tables.searches(each.type)) for each in resources]
 
 
 def make_sql_link_reader(resources: Resources, engine: "Engine") -> LinkReader:

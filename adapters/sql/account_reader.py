@@ -11,14 +11,17 @@ from adapters.sql.accounts import READ_ACCOUNT
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.counters import READ_TIMES_OF_SUBJECT, times_by_key
 from adapters.sql.id_lists import is_among, possible_ids
-from adapters.sql.search import Searchable
+from adapters.sql.search import SearchStatements
+from adapters.sql.searchable import Searchable
 from adapters.sql.sessions import READ_SESSION, SESSION_COLUMNS, to_session
 from adapters.sql.transactions import read_connection
 from application.ports import AccountReader, Revocation
 from application.search import Page, Search
 from domain.accounts import Account, Session
 
-_SEARCHABLE_SESSIONS: Final = Searchable(SESSION_COLUMNS, folded={}, unique=(SESSIONS.c.id,))
+_SESSION_SEARCHES: Final = SearchStatements(
+    Searchable(SESSION_COLUMNS, folded={}, unique=(SESSIONS.c.id,))
+)
 _COUNT_EMAILS = CompiledStatement(select(func.count()).select_from(OUTBOX))
 _REVOCATIONS = select(*(REVOCATIONS.c[name] for name in Revocation._fields))
 _LIMITED = _REVOCATIONS.order_by(REVOCATIONS.c.id).limit(bindparam("count", type_=Integer()))
@@ -47,7 +50,7 @@ class SqlAccountReader(AccountReader):
 
     def sessions(self, search: Search) -> Page[Session]:
         with read_connection(self._engine) as connection:
-            return _SEARCHABLE_SESSIONS.page(connection, search, to_session)
+            return _SESSION_SEARCHES.page(connection, search, to_session)
 
     def times_of_subject(self, subject: str) -> Mapping[str, Sequence[datetime]]:
         with read_connection(self._engine) as connection:

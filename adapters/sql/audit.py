@@ -31,7 +31,8 @@ from adapters.sql.columns import BigIntId, Timestamp, text
 from adapters.sql.compiled import CompiledStatement, Row
 from adapters.sql.connection import RawConnection
 from adapters.sql.metadata import METADATA
-from adapters.sql.search import Searchable
+from adapters.sql.search import SearchStatements
+from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import Transactions, read_connection
 from application.audit import Changes, Event, EventReader, Events, NewEvent
 from application.ports import Context
@@ -147,7 +148,7 @@ def _distinct_actors() -> Select[Any]:
 _ACTORS = _distinct_actors()
 # MariaDB cannot do this with an index of prefixes.
 _ACTORS_OF_MARIADB = select(EVENTS.c.actor).where(_HAS_ACTOR).distinct()
-_SEARCHABLE = Searchable(columns=_COLUMNS, folded={"action": EVENTS.c.action})
+_SEARCHES = SearchStatements(Searchable(columns=_COLUMNS, folded={"action": EVENTS.c.action}))
 
 
 class SqlEvents(Events):
@@ -233,7 +234,7 @@ class SqlEventReader(EventReader):
 
     def page(self, search: Search) -> Page[Event]:
         with read_connection(self._engine) as connection:
-            return _SEARCHABLE.page(connection, search, _event)
+            return _SEARCHES.page(connection, search, _event)
 
     def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
         events = self._with_positions(position, size)

@@ -20,7 +20,7 @@ from adapters.sql.columns import (
 )
 from adapters.sql.metadata import METADATA
 from adapters.sql.repository import Derived, EntityTable
-from adapters.sql.search import Searchable
+from adapters.sql.searchable import Searchable
 from adapters.sql.tables import LinkTable
 from application.groups import GROUP_TYPE, MEMBERSHIPS
 from domain.groups import DESCRIPTION_LENGTH, NAME_LENGTH, Group

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from adapters.sql.columns import PREFIX_LENGTH, FixedDecimal
+from adapters.sql.placeholders import NULL, Placeholder, Placeholders
 from application.search import (
     AnyOf,
     Condition,
@@ -40,20 +41,6 @@ _BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
 _WILDCARD: Final = re.compile(r"[\\%_]")
 
 
-class Placeholder(NamedTuple):
-    """A parameter of the statement, by name.
-
-    `out_of_range`: the value is an integer that no column can store. `is_null`: the value of the
-    key is null. The statement then contains IS NULL or IS NOT NULL instead of a parameter.
-    """
-
-    name: str
-    out_of_range: bool = False
-    is_null: bool = False
-
-
-_NULL: Final = Placeholder("", is_null=True)
-Placeholders = tuple[Placeholder, ...]
 MakePlaceholder = Callable[[Value], Placeholder]
 
 
@@ -116,7 +103,7 @@ class QueryShape(NamedTuple):
     """The conditions, the ordering and the bounds of a search, without the values.
 
     `total`: the statement also selects the number of all matching rows. Each statement also has the
-    parameter "count", and "offset" for a numbered page.
+    parameter COUNT, and OFFSET for a numbered page.
     """
 
     conditions: tuple[TestShape, ...]
@@ -148,7 +135,7 @@ def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
     def key_placeholders(key: Key | None) -> Placeholders | None:
         if key is None:
             return None
-        return tuple(_NULL if value is None else placeholder(value) for value in key)
+        return tuple(NULL if value is None else placeholder(value) for value in key)
 
     after, before = key_placeholders(place.after), key_placeholders(place.before)
     values["count"] = place.size + 1  # an extra row shows whether there are more

@@ -16,7 +16,8 @@ from adapters.sql.dialects.postgresql_copy import ByteWriter, copy_out
 from adapters.sql.engine import is_exclusive
 from adapters.sql.failures import VIOLATIONS, translate_errors, violated_constraint
 from adapters.sql.id_lists import MAX_ID, is_among, possible_ids
-from adapters.sql.search import Searchable
+from adapters.sql.search import SearchStatements
+from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import read_connection
 from application.audit import AuditLog
 from application.entities import E, EntityType, N, UniqueKey
@@ -52,6 +53,7 @@ class EntityTable(Generic[N, E]):
         self.entity_type = entity_type
         self.table = table
         self.searchable = searchable
+        self.searches = SearchStatements(searchable)
         self.derived = dict(derived or {})
         self.unique = {key: (unique or {})[key.attribute] for key in entity_type.unique}
         self.fields: tuple[str, ...] = entity_type.entity._fields  # type: ignore[attr-defined]
@@ -153,9 +155,9 @@ class SqlRepository(Repository[N, E]):
         audit: AuditLog,
         *,
         for_update: bool,
-        searchable: Searchable | None = None,
+        searches: SearchStatements | None = None,
     ) -> None:
-        self._searchable = searchable or table.searchable
+        self._searches = searches or table.searches
         self._table = table
         self._type = table.entity_type
         self._connection = connection
@@ -233,7 +235,7 @@ class SqlRepository(Repository[N, E]):
 
     def page(self, search: Search) -> Page[E]:
         table = self._table
-        return self._searchable.page(
+        return self._searches.page(
             self._connection, search, table.entity, for_update=self._for_update
         )
 
@@ -284,10 +286,10 @@ class SqlReader(Reader[E]):
         self,
         table: EntityTable[Any, E],
         engine: Engine,
-        searchable: Searchable | None = None,
+        searches: SearchStatements | None = None,
     ) -> None:
         self._table = table
-        self._searchable = searchable or table.searchable
+        self._searches = searches or table.searches
         self._engine = engine
 
     def get(self, entity_id: int) -> E:
@@ -300,11 +302,11 @@ class SqlReader(Reader[E]):
 
     def page(self, search: Search) -> Page[E]:
         with read_connection(self._engine) as connection:
-            return self._searchable.page(connection, search, self._table.entity)
+            return self._searches.page(connection, search, self._table.entity)
 
     def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
         with read_connection(self._engine) as connection:
-            return self._searchable.count_by(connection, search, attribute, limit)
+            return self._searches.count_by(connection, search, attribute, limit)
 
 
 def _get(

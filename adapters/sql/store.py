@@ -140,7 +140,7 @@ class SqlStore:
             connection,
             audit,
             for_update=for_update,
-            searchable=self._tables.searchable(entity_type),
+            searches=self._tables.searches(entity_type),
         )
 
     def _make_links(

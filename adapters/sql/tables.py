@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Column, Table
 
 from adapters.sql.repository import EntityTable
-from adapters.sql.search import RelatedTable, Searchable
+from adapters.sql.search import SearchStatements
+from adapters.sql.searchable import RelatedTable
 from application.entities import AnyType
 from application.relationships import Association, Relationships, ToMany, ToOne
 
@@ -47,14 +48,14 @@ class Tables:
         }
         self.links: Mapping[Association, LinkTable] = {each.association: each for each in links}
         self._relationships = Relationships(*self.links, *references)
-        self._searchable = {
-            each: table.searchable.with_related(self._related(each))
+        self._searches = {
+            each: SearchStatements(table.searchable.with_related(self._related(each)))
             for each, table in self.entities.items()
         }
 
-    def searchable(self, entity_type: AnyType) -> Searchable:
-        """Returns the table of a type, with searches that follow its relationships."""
-        return self._searchable[entity_type]
+    def searches(self, entity_type: AnyType) -> SearchStatements:
+        """Returns the searches over a type, which can follow its relationships."""
+        return self._searches[entity_type]
 
     def _related(self, entity_type: AnyType) -> dict[str, RelatedTable]:
         related = {}

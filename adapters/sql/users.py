@@ -13,7 +13,7 @@ from sqlalchemy import (
 from adapters.sql.columns import PREFIX_LENGTH, BigIntId, IndexedPrefix, Timestamp, text
 from adapters.sql.metadata import METADATA
 from adapters.sql.repository import Derived, EntityTable
-from adapters.sql.search import Overridden, Searchable
+from adapters.sql.searchable import Overridden, Searchable
 from application.users import USER_TYPE
 from domain.text import email_key, fold
 from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH, User

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from adapters.sql.columns import BigIntId, FixedDecimal, Json, Timestamp, Uuid, text
 from adapters.sql.metadata import METADATA
 from adapters.sql.repository import Derived, EntityTable
-from adapters.sql.search import Searchable
+from adapters.sql.searchable import Searchable
 from books.domain import BOOK_TYPE, Book
 from domain.text import fold
 

@@ -10,7 +10,8 @@ from sqlalchemy import Column, Engine, Identity, Index, Integer, MetaData, Table
 from adapters.sql.columns import BigIntId, NullsLowest, text
 from adapters.sql.connection import RawConnection
 from adapters.sql.engine import make_engine
-from adapters.sql.search import Searchable
+from adapters.sql.search import SearchStatements
+from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import read_connection
 from application.search import Condition, Key, Op, Order, Page, Search, Slice, total_order
 
@@ -32,7 +33,7 @@ BOOKS = Table(
 )
 Index("ix_books_shelf_id", NullsLowest(BOOKS.c.shelf), BOOKS.c.id)
 Index("ix_books_shelf_desc_id", NullsLowest(BOOKS.c.shelf, descending=True), BOOKS.c.id)
-SEARCHABLE = Searchable(tuple(BOOKS.c), folded={})
+SEARCHES = SearchStatements(Searchable(tuple(BOOKS.c), folded={}))
 SHELVES = [None if number % 3 == 0 else number % 50 for number in range(ROWS)]
 
 
@@ -112,7 +113,7 @@ def test_a_page_by_a_nullable_column_reads_its_own_rows(
     with read_connection(engine) as connection:
 
         def search_page() -> None:
-            found.append(SEARCHABLE.page(connection, search, tuple))
+            found.append(SEARCHES.page(connection, search, tuple))
 
         search_page()  # the first time prepares the statement
         ties = SHELVES.count(key[0]) if end == "before" else 0
@@ -123,4 +124,4 @@ def test_a_page_by_a_nullable_column_reads_its_own_rows(
 def test_the_cost_of_reading_everything_is_noticed(engine) -> None:
     by_blurb = Search((), total_order((Order("blurb"),)), Slice(PAGE))
     with read_connection(engine) as connection:
-        assert cost(connection, lambda: SEARCHABLE.page(connection, by_blurb, tuple)) > 1
+        assert cost(connection, lambda: SEARCHES.page(connection, by_blurb, tuple)) > 1

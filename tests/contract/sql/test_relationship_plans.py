@@ -204,7 +204,7 @@ def cost(engine: Engine, ask: Callable[[], object]) -> Work:
 def page_of_users(engine: Engine, *tests: Test, **more: Any) -> Callable[[], list[int]]:
     orders = total_order(more.pop("orders", ()))
     place = more.pop("place", None) or Slice(100, **more)
-    reader = SqlReader(USERS_TABLE, engine, TABLES.searchable(USER_TYPE))
+    reader = SqlReader(USERS_TABLE, engine, TABLES.searches(USER_TYPE))
 
     def ask() -> list[int]:
         return [each.id for each in reader.page(Search(tests, orders, place)).items]

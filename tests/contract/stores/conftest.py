@@ -178,7 +178,7 @@ class RelatedDirectory:
         else:
             self.begin = SqlStore(engine, clock, TABLES, reactions=reactions).begin
             readers = {
-                each: SqlReader(TABLES.entities[each], engine, TABLES.searchable(each))
+                each: SqlReader(TABLES.entities[each], engine, TABLES.searches(each))
                 for each in (USER_TYPE, GROUP_TYPE)
             }
             links = SqlLinkReader(TABLES, engine)

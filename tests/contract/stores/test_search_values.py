@@ -44,7 +44,8 @@ from adapters.sql.columns import (
     text,
 )
 from adapters.sql.engine import make_engine
-from adapters.sql.search import Searchable
+from adapters.sql.search import SearchStatements
+from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import Transactions, read_connection
 from application.search import (
     Condition,
@@ -187,11 +188,11 @@ def collection(
     SPECIMENS.create(engine)
     _fill(engine, Random(1).sample(ROWS, len(ROWS)))
     folded = {"label": SPECIMENS.c.label_key, "kind": SPECIMENS.c.kind_key}
-    searchable = Searchable(COLUMNS, folded)
+    searches = SearchStatements(Searchable(COLUMNS, folded))
 
     def page(search: Search) -> Page[Specimen]:
         with read_connection(engine) as connection:
-            return searchable.page(connection, search, Specimen._make)
+            return searches.page(connection, search, Specimen._make)
 
     yield Collection(kind, page, engine)
     engine.dispose()
