@@ -1,8 +1,8 @@
 """`app`, for another WSGI server.
 
 Migrate the database first (`roster db upgrade`). The server must limit the time of bodies and of
-idle connections. It must import this module in each worker process, not before it forks, because
-the import starts the threads that send emails and delete expired data.
+idle connections. It must import this module in each worker process, not before it forks. The
+import starts the threads that send emails and delete expired data.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Selects pages whose keys are read first, by indexes that the database would not use by itself.
 
-These are the pages of entities that are related to one entity, which are read from the pairs, and
-the pages of several alternatives, each of which an index serves.
+There are two kinds. Pages of entities that are related to one entity are read from the pairs. Pages
+of several alternatives are read by the index of each alternative.
 """
 
 from typing import Any, Final
