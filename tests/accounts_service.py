@@ -1,6 +1,7 @@
 """Accounts on the in-memory store, with a clock that tests set and a hasher that costs nothing."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -49,6 +50,9 @@ class PlainHasher(PasswordHasher):
         self.verified = 0
         self.meanwhile: Callable[[], object] = lambda: None
         """Called once after a password is verified, for the changes of other requests."""
+
+    def admission(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def hash(self, password: str) -> str:
         return f"hash {password}"

@@ -1,6 +1,8 @@
 """Bounds the number of passwords that are hashed at the same time."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event, Lock
 from types import TracebackType
 from typing import Final
@@ -23,6 +25,8 @@ class HashQueue:
         self, concurrent: int, *, waiting: int = MOST_WAITING, seconds: float = SECONDS
     ) -> None:
         self._free = concurrent
+        self._most_admitted = concurrent + waiting
+        self._admitted = 0
         self._most_waiting = waiting
         self._seconds = seconds
         self._lock = Lock()
@@ -32,6 +36,22 @@ class HashQueue:
     def waiting(self) -> int:
         """The number of threads that wait."""
         return len(self._waiting)
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """Admits as many threads as can hash or wait. Raises Busy to the others.
+
+        A thread enters it before the work that precedes a hash, which is otherwise in vain.
+        """
+        with self._lock:
+            if self._admitted >= self._most_admitted:
+                raise Busy
+            self._admitted += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._admitted -= 1
 
     def __enter__(self) -> None:
         with self._lock:

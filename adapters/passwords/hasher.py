@@ -2,6 +2,7 @@
 
 import os
 from base64 import b64encode
+from contextlib import AbstractContextManager
 from typing import Final
 
 from argon2.exceptions import HashingError
@@ -31,6 +32,9 @@ class Argon2Hasher(PasswordHasher):
         self._dummy = parse(
             f"{self._prefix}{_base64(os.urandom(_SALT_BYTES))}${_base64(os.urandom(_TAG_BYTES))}"
         )
+
+    def admission(self) -> AbstractContextManager[None]:
+        return self._queue.admission()
 
     def hash(self, password: str) -> str:
         encoded = _encode(password)

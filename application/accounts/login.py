@@ -89,9 +89,10 @@ class Login:
                 user.id if user else None, stored if user and user.is_active else None
             )
 
-        found = self._run(context, read)
         normalized = normalize(password)
-        is_right = self._hasher.verify(normalized, found.password_hash)
+        with self._hasher.admission():
+            found = self._run(context, read)
+            is_right = self._hasher.verify(normalized, found.password_hash)
         if not is_right or found.user_id is None:
             self._refuse(email, attempt, context)
         new_hash = (

@@ -1,6 +1,7 @@
 """Accounts: their data in a unit of work, their readers, and the services that they need."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -252,6 +253,9 @@ class PasswordHasher(Protocol):
     Each method takes a normalized password (domain.passwords.normalize). `hash` and `verify` raise
     Busy if the password would wait for too long.
     """
+
+    def admission(self) -> AbstractContextManager[None]:
+        """A block that reads what a hash requires, and hashes. Raises Busy if too many run."""
 
     def hash(self, password: str) -> str:
         """Returns the argon2id hash of a password, with a random salt."""

@@ -97,3 +97,12 @@ def test_a_failure_inside_frees_the_place() -> None:
         raise ZeroDivisionError
     with queue:
         pass
+
+
+def test_admits_as_many_as_can_hash_or_wait() -> None:
+    queue = HashQueue(2, waiting=1)
+    with queue.admission(), queue.admission():
+        with queue.admission(), pytest.raises(Busy), queue.admission():
+            pass
+        with queue.admission():  # a place is free again
+            pass
