@@ -76,12 +76,10 @@ class Included:
     links: dict[ToMany, dict[int, LinkedEntities]] = field(default_factory=dict)
     loaded: dict[ToMany, set[int]] = field(default_factory=dict)
 
-    def linked(self, relationship: ToMany, source_id: int) -> LinkedEntities | None:
-        """Returns the first related entities of an entity, or None if they were not loaded."""
-        if source_id not in self.loaded.get(relationship, ()):
-            return None
-        found: LinkedEntities = self.links[relationship].get(source_id, _NO_ENTITIES)
-        return found
+    def linked(self, relationship: ToMany, source_ids: Iterable[int]) -> list[LinkedEntities]:
+        """Returns the first related entities of each entity. They must have been loaded."""
+        of_relationship = self.links[relationship]
+        return [of_relationship.get(each, _NO_ENTITIES) for each in source_ids]
 
 
 _NO_ENTITIES: Final[LinkedEntities] = LinkedEntities((), more=False)

@@ -68,18 +68,25 @@ def attributes(number: int) -> dict[str, Any]:
 @contextmanager
 def database(users: int) -> Iterator[Database]:
     """Start a server on a unix socket with this number of users, and remove it at the end."""
+    with start_postgresql() as (url, postmaster):
+        filled = Database(url, users, postmaster)
+        filled.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
+        filled.execute("SELECT pg_reload_conf()")
+        _migrate(url)
+        fill(filled)
+        yield filled
+
+
+@contextmanager
+def start_postgresql() -> Iterator[tuple[str, psutil.Process]]:
+    """Start an empty server on a unix socket. Yields its URL and its main process."""
     directory = Path(tempfile.mkdtemp(prefix="roster-bench-"))
     with on_other_cores():
         server = _start(directory)
     with server:
         info = server.get_postmaster_info()
         url = f"postgresql://postgres@/postgres?host={info.socket_dir}"
-        filled = Database(url, users, psutil.Process(info.pid))
-        filled.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
-        filled.execute("SELECT pg_reload_conf()")
-        _migrate(url)
-        fill(filled)
-        yield filled
+        yield url, psutil.Process(info.pid)
 
 
 def _start(directory: Path) -> Any:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
+from typing import Protocol
 from urllib.parse import quote
 
 import httpx
 import psutil
 
-from bench.database import Database
 from bench.machine import APPLICATION, CORES
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +25,16 @@ JSONAPI = "application/vnd.api+json"
 SECRET = "a secret of the bench, long enough to sign with"
 THREADS = 512
 START_SECONDS = 30
+
+
+class Filled(Protocol):
+    """A database with a number of users."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def users(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,7 @@ SERVERS = {
 
 @contextmanager
 def running(
-    server: Server, database: Database, *, workers: int = 1, pinned: bool = True
+    server: Server, database: Filled, *, workers: int = 1, pinned: bool = True
 ) -> Iterator[Running]:
     """Start the server on the database. If `pinned`, it runs only on the application's core."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
@@ -177,9 +187,10 @@ def running(
 def _headers(environment: Mapping[str, str]) -> dict[str, str]:
     headers = {"Accept": JSONAPI, "Content-Type": JSONAPI}
     if "ROSTER_JWT_SECRET" in environment:
-        scopes = ["--scope", "users:read users:write", "--subject", "bench", "--expires", "1d"]
+        scopes = "users:read users:write groups:read groups:write"
+        options = ["--scope", scopes, "--subject", "bench", "--expires", "1d"]
         token = subprocess.check_output(
-            [f"{OURS}/roster", "token", *scopes], env=dict(environment), text=True
+            [f"{OURS}/roster", "token", *options], env=dict(environment), text=True
         )
         headers["Authorization"] = f"Bearer {token.strip()}"
     return headers

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
+import orjson
+
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import (
@@ -71,15 +73,21 @@ class _Related(RelatedData):
             return [frozenset(name for name, _ in of_type)] * len(entity_ids)
         return [frozenset(name for name, ids in of_type if each in ids) for each in entity_ids]
 
-    def linkage(self, resource_type: str, name: str, entity_id: int) -> tuple[bytes, str | None]:
-        resource = self._writer.catalog.resources[resource_type]
-        relationship = self._writer.catalog.relationships_of(resource)[name]
+    def linkages(
+        self, resource_type: str, name: str, entity_ids: Sequence[int]
+    ) -> tuple[list[bytes], list[bytes]]:
+        catalog = self._writer.catalog
+        relationship = catalog.relationships_of(catalog.resources[resource_type])[name]
         assert isinstance(relationship, ToMany)
-        linked = self._included.linked(relationship, entity_id)
-        assert linked is not None
         texts = self._identifiers(relationship.target)
-        data = b"[" + b",".join([texts[each.id] for each in linked.entities]) + b"]"
-        return data, self._writer.next_page(relationship, entity_id, linked)
+        links, arrays = [], []
+        for entity_id, linked in zip(
+            entity_ids, self._included.linked(relationship, entity_ids), strict=True
+        ):
+            arrays.append(b"[" + b",".join([texts[each.id] for each in linked.entities]) + b"]")
+            next_page = self._writer.next_page(relationship, entity_id, linked)
+            links.append(b"null" if next_page is None else orjson.dumps(next_page))
+        return links, arrays
 
     def _identifiers(self, entity_type: AnyType) -> Mapping[int, bytes]:
         """Returns the identifiers of the included entities of a type, which are written once."""

@@ -32,10 +32,12 @@ class RelatedData(Protocol):
     def loaded(self, resource_type: str, entity_ids: Sequence[int]) -> Sequence[frozenset[str]]:
         """Returns, for each entity, its to-many relationships whose identifiers are shown."""
 
-    def linkage(self, resource_type: str, name: str, entity_id: int) -> tuple[bytes, str | None]:
-        """Returns the JSON text of the first identifiers of a to-many relationship.
+    def linkages(
+        self, resource_type: str, name: str, entity_ids: Sequence[int]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Returns the links to the next identifiers, and the first identifiers, of each entity.
 
-        The second value is the URL of the next identifiers, if any.
+        They are the JSON texts of URLs or null, and of arrays, in a to-many relationship.
         """
 
     def included(self, primary: Container[tuple[str, int]]) -> list[bytes]:
@@ -167,7 +169,7 @@ class _Layout:
                 if not relationship.is_many:
                     texts.append(_references(relationship, entities))
                 elif relationship.name in self._loaded and related:
-                    texts += self._linkages(relationship.name, ids, related)
+                    texts += related.linkages(self._type, relationship.name, ids)
         if self._addressed:
             closing = -1 if self._below else None
             texts.append([text[1:closing] for text in id_texts])
@@ -175,13 +177,6 @@ class _Layout:
             texts.append(scalar_texts(cursors))
         parts = chain.from_iterable(zip(map(repeat, self._before_values), texts, strict=True))
         return list(map(b"".join, zip(*parts, repeat(self._end), strict=False)))
-
-    def _linkages(
-        self, name: str, ids: Iterable[int], related: RelatedData
-    ) -> tuple[list[bytes], list[bytes]]:
-        """Returns the links to the next identifiers, and the identifiers."""
-        found = [related.linkage(self._type, name, each) for each in ids]
-        return [orjson.dumps(url) for _, url in found], [data for data, _ in found]
 
 
 def identifier(resource_type: str, entity_id: int | None) -> dict[str, str] | None:

@@ -1,8 +1,8 @@
 """The pairs of associations in tables."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     Select,
     and_,
+    any_,
     bindparam,
     cast,
     column,
@@ -44,6 +45,8 @@ _AT_ONCE: Final = 500
 _COUNT: Final = bindparam("count", type_=Integer())
 _SOURCE: Final = bindparam("source_id", type_=BigInteger())
 _STATEMENTS: Final = 16
+_WITHOUT_SOURCE: Final = itemgetter(slice(1, None))
+"""Returns the columns of the related entity in a row that begins with the id of the source."""
 
 
 class LinkStatements:
@@ -107,7 +110,7 @@ class LinkStatements:
             values |= {f"id{number}": 0 for number in range(width)}
             values |= {f"id{number}": each for number, each in enumerate(ids)}
         rows = self._first(database, width).rows(connection, values)
-        return dict(self._linked(rows, limit))
+        return self._linked(rows, limit)
 
     def pairs(
         self, connection: RawConnection, after: tuple[int, int], limit: int
@@ -124,21 +127,16 @@ class LinkStatements:
             rows += self._pairs_after_source.rows(connection, values)
         return [(row[0], row[1]) for row in rows]
 
-    def _linked(
-        self, rows: list[Sequence[Any]], limit: int
-    ) -> Iterator[tuple[int, LinkedEntities]]:
-        entity = self._entities.entity
-        position = 1 + self._entities.fields.index("id")
-        entities: dict[int, Any] = {}  # many have the same related entities
-        rows.sort(key=itemgetter(0, position))
-        for source_id, of_source in groupby(rows, key=itemgetter(0)):
-            found = []
-            for row in of_source:
-                entity_id = row[position]
-                if entity_id not in entities:
-                    entities[entity_id] = entity(row[1:])
-                found.append(entities[entity_id])
-            yield source_id, LinkedEntities(found[:limit], more=len(found) > limit)
+    def _linked(self, rows: list[Sequence[Any]], limit: int) -> dict[int, LinkedEntities]:
+        rows.sort(key=itemgetter(1 + self._entities.fields.index("id")))
+        entities = map(self._entities.entity, map(_WITHOUT_SOURCE, rows))
+        by_source: defaultdict[int, list[Any]] = defaultdict(list)
+        for row, entity in zip(rows, entities, strict=True):
+            by_source[row[0]].append(entity)
+        return {
+            source_id: LinkedEntities(found[:limit], more=len(found) > limit)
+            for source_id, found in by_source.items()
+        }
 
     def _made_first(self, database: str, width: int) -> CompiledStatement:
         if database == "mariadb":
@@ -147,23 +145,23 @@ class LinkStatements:
         return CompiledStatement(make())
 
     def _first_lateral(self) -> Select[Any]:
-        """For PostgreSQL. The join inside is planned for the few rows of one source."""
+        """For PostgreSQL, which plans and runs an array of ids faster than a join inside."""
         ids = cast(bindparam("ids", type_=IdList()), postgresql.ARRAY(BigInteger))
         of = func.unnest(ids).table_valued(column("id", BigInteger), name="sources")
         of = of.render_derived()
         first = (
-            select(self._target.label("id"))
+            select(self._target)
             .where(self._source == of.c.id)
             .order_by(self._target)
             .limit(_COUNT)
             .correlate(of)
-            .subquery("first")
+            .scalar_subquery()
         )
         entities = self._entities.table
         columns = [entities.c[name] for name in self._entities.fields]
         related = (
             select(*columns)
-            .select_from(first.join(entities, entities.c.id == first.c.id))
+            .where(entities.c.id == any_(func.array(first)))
             .correlate(of)
             .lateral("related")
         )

@@ -1,0 +1,274 @@
+"""python -m bench.relationships: measures what relationships cost, as ratios of response times."""
+
+import csv
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from bench.bulk import ROSTER
+from bench.directories import (
+    ALL,
+    EMPTY,
+    KINDS,
+    NONE,
+    PAGE,
+    TEN,
+    THOUSAND,
+    Directory,
+    directory,
+    empty_database,
+)
+from bench.scenarios import WrongResponse
+from bench.servers import SERVERS, Running, running
+
+API = "/api/v1"
+CLIENTS = 8
+ADDED = 1000
+WARM_UP = 10
+
+
+Request = Callable[[], float]
+"""Sends a request. Returns the seconds until the end of its response."""
+Measured = tuple[str, float, float, float]
+"""What was measured, the greatest ratio, the seconds, and those of the baseline."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Two kinds of requests, and how much longer the first may take."""
+
+    name: str
+    measured: Request
+    baseline: Request
+    at_most: float
+
+
+class Client:
+    """One connection to the server, which stays open."""
+
+    def __init__(self, served: Running) -> None:
+        url = served.client.base_url
+        self._connection = HTTPConnection(url.host, url.port or 80)
+        self._headers = dict(served.headers)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def get(self, path: str) -> bytes:
+        return self._send("GET", path, 200)
+
+    def document(self, path: str) -> Any:
+        return json.loads(self.get(path))
+
+    def change(self, method: str, path: str, ids: Iterable[int]) -> None:
+        """Add users to a list, or remove them from it."""
+        data = [{"type": "users", "id": str(each)} for each in ids]
+        self._send(method, path, 204, json.dumps({"data": data}).encode())
+
+    def _send(self, method: str, path: str, expected: int, body: bytes | None = None) -> bytes:
+        self._connection.request(method, API + path, body, self._headers)
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status != expected:
+            raise WrongResponse(f"{method} {path} returned {response.status} {content[:500]!r}")
+        return content
+
+
+@click.command()
+@click.option("--kinds", default=",".join(KINDS), show_default=True, help="The databases.")
+@click.option("--users", default=1_000_000, show_default=True)
+@click.option("--groups", default=100_000, show_default=True)
+@click.option("--requests", default=200, show_default=True, help="Requests of each kind.")
+@click.option("--lines", default=0, show_default=True, help="Lines to import; 0 imports nothing.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds of clients and of imports.")
+def main(kinds: str, users: int, groups: int, requests: int, lines: int, rounds: int) -> None:
+    """Print the medians of two kinds of requests, which alternate, and their ratio.
+
+    PostgreSQL also serves concurrent clients. MariaDB imports nothing.
+    """
+    click.echo("| database | measured | ms | relative to, ms | ratio | at most |")
+    click.echo("| --- | --- | ---: | ---: | ---: | ---: |")
+    for kind in kinds.split(","):
+        with (
+            directory(kind, users, groups) as filled,
+            running(SERVERS["roster"], filled, pinned=False) as served,
+            closing(Client(served)) as client,
+        ):
+            for each in (*_reads(client, filled), *_changes(client, filled)):
+                _print(kind, each.name, each.at_most, *_alternate(each, requests))
+            if kind == "postgresql":
+                _print(kind, *_concurrent(served, filled, rounds))
+        if lines and kind != "mariadb":
+            _print(kind, *_imports(kind, lines, groups, rounds))
+
+
+def _alternate(ratio: Ratio, requests: int) -> tuple[float, float]:
+    """Returns the medians of the seconds of both kinds of requests."""
+    for request in (ratio.measured, ratio.baseline) * WARM_UP:
+        request()
+    pairs = [(ratio.measured(), ratio.baseline()) for _ in range(requests)]
+    measured, baseline = zip(*pairs, strict=True)
+    return median(measured), median(baseline)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _print(kind: str, name: str, at_most: float, measured: float, baseline: float) -> None:
+    cells = (
+        kind,
+        name,
+        f"{measured * 1000:.2f}",
+        f"{baseline * 1000:.2f}",
+        f"{measured / baseline:.2f}",
+        f"{at_most}",
+    )
+    click.echo(f"| {' | '.join(cells)} |")
+
+
+def _reads(client: Client, filled: Directory) -> Iterator[Ratio]:
+    def get(path: str) -> Request:
+        return lambda: _timed(lambda: client.get(path))
+
+    for name, path in (
+        ("relationships/members", "/groups/{}/relationships/members"),
+        ("members", "/groups/{}/members"),
+        ("filter[groups]", "/users?filter%5Bgroups%5D={}"),
+    ):
+        baseline = get(path.format(THOUSAND))
+        beginning = path.format(ALL)
+        yield Ratio(f"{name}, first page", get(beginning), baseline, 1.2)
+        later = _after(client, beginning, filled.users * 9 // 10)
+        yield Ratio(f"{name}, after 90 %", get(later), baseline, 1.2)
+    yield Ratio("a large group", get(f"/groups/{ALL}"), get(f"/groups/{NONE}"), 1.1)
+    included = "include=members"
+    yield Ratio(
+        "a large group with its members",
+        get(f"/groups/{ALL}?{included}"),
+        get(f"/groups/{PAGE}?{included}"),
+        1.2,
+    )
+    for size in (25, 100):
+        path = f"/users?page%5Bsize%5D={size}&include=groups"
+        document = client.document(path)
+        total = len(document["data"]) + len(document["included"])
+        name = f"{size} users with their groups, to {total} users"
+        yield Ratio(name, get(path), get(f"/users?page%5Bsize%5D={total}"), 1.5)
+    alone = [get(f"/users?filter%5Bgroups%5D={THOUSAND}"), get("/users?filter%5Brole%5D=admin")]
+    both = f"filter%5Bor%5D%5B1%5D%5Bgroups%5D={THOUSAND}&filter%5Bor%5D%5B2%5D%5Brole%5D=admin"
+    slower = max(alone, key=lambda request: median(request() for _ in range(WARM_UP)))
+    yield Ratio("two alternatives, to the slower one", get(f"/users?{both}"), slower, 3)
+
+
+def _after(client: Client, path: str, rows: int) -> str:
+    """Returns the URL of the page that follows this number of rows."""
+    separator = "&" if "?" in path else "?"
+    size = min(1000, rows)
+    page = f"{path}{separator}page%5Bsize%5D={size}&page%5Bnumber%5D={rows // size}"
+    cursor = client.document(page)["data"][-1]["meta"]["page"]["cursor"]
+    return f"{path}{separator}page%5Bafter%5D={quote(cursor)}"
+
+
+def _changes(client: Client, filled: Directory) -> Iterator[Ratio]:
+    """Adds a user who is in no group, and removes the user, one request after the other."""
+    outsider = filled.users + 1
+
+    def change(method: str, group: int) -> float:
+        path = f"/groups/{group}/relationships/members"
+        return _timed(lambda: client.change(method, path, [outsider]))
+
+    def add(group: int) -> float:
+        seconds = change("POST", group)
+        change("DELETE", group)
+        return seconds
+
+    def remove(group: int) -> float:
+        change("POST", group)
+        return change("DELETE", group)
+
+    for name, perform in (("add a member", add), ("remove a member", remove)):
+        yield Ratio(name, partial(perform, ALL), partial(perform, TEN), 1.2)
+
+
+def _concurrent(served: Running, filled: Directory, rounds: int) -> Measured:
+    """Eight clients add members to one group, and to a group each."""
+    users = range(filled.users + 1, filled.users + 1 + ADDED)
+    share = ADDED // CLIENTS
+
+    def add(groups: list[int]) -> float:
+        def work(number: int) -> None:
+            path = f"/groups/{groups[number]}/relationships/members"
+            with closing(Client(served)) as client:
+                for user in users[number * share : (number + 1) * share]:
+                    client.change("POST", path, [user])
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            seconds = _timed(lambda: list(pool.map(work, range(CLIENTS))))
+        filled.execute(f"DELETE FROM memberships WHERE user_id > {filled.users}")
+        return seconds
+
+    pairs = [(add([ALL] * CLIENTS), add([*EMPTY])) for _ in range(rounds + 1)][1:]
+    name = f"{CLIENTS} clients add {ADDED} members to one group, to eight groups"
+    return name, 1.4, median(one for one, _ in pairs), median(each for _, each in pairs)
+
+
+def _imports(kind: str, lines: int, groups: int, rounds: int) -> Measured:
+    """Import users, and then a membership for each of them."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="roster-bench-") as name:
+        people, memberships, teams = _files(Path(name), lines, groups)
+        for _ in range(rounds):
+            with empty_database(kind) as url:
+                _import(url, "groups", teams)
+                users = _timed(lambda: _import(url, "users", people))
+                found.append((_timed(lambda: _import(url, "memberships", memberships)), users))
+    name = f"import {lines:,} memberships, to users"
+    return name, 1.5, median(each for each, _ in found), median(users for _, users in found)
+
+
+def _files(where: Path, lines: int, groups: int) -> Iterator[Path]:
+    for name, header, rows in (
+        ("users", ("email", "name"), ((f"u{n}@x.org", f"Person {n}") for n in range(lines))),
+        (
+            "memberships",
+            ("group", "user"),
+            ((f"Group {n * 7919 % groups}", f"u{n}@x.org") for n in range(lines)),
+        ),
+        ("groups", ("name",), ((f"Group {n}",) for n in range(groups))),
+    ):
+        path = where / f"{name}.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows(rows)
+        yield path
+
+
+def _import(url: str, what: str, file: Path) -> None:
+    subprocess.run(
+        [str(ROSTER), what, "import", str(file)],
+        env=os.environ | {"ROSTER_DATABASE_URL": url},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+if __name__ == "__main__":
+    main()
