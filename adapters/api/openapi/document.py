@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -125,13 +126,16 @@ class OpenApi:
     def blueprint(
         self, base: str, *, secured: bool, limited: bool, guides_url: str = ""
     ) -> Blueprint:
-        """Returns the blueprint of /openapi.json. The document is created once."""
-        body = self.document(base, secured=secured, limited=limited, guides_url=guides_url)
+        """Returns the blueprint of /openapi.json. The first request creates the document."""
         blueprint = Blueprint("openapi", __name__)
+
+        @cache
+        def body() -> bytes:
+            return self.document(base, secured=secured, limited=limited, guides_url=guides_url)
 
         @blueprint.get("/openapi.json")
         def show() -> Response:
-            return Response(body, content_type=JSON)
+            return Response(body(), content_type=JSON)
 
         return blueprint
 
