@@ -18,12 +18,12 @@ from adapters.sql.engine import make_engine
 from bench.database import SETTINGS, Database, start_postgresql
 
 ALL, THOUSAND, PAGE, NONE, TEN = range(1, 6)
-"""The ids of groups: of all users, of 1,000, of 25, of nobody, and of 10."""
+"""The ids of groups: of all users, of 1,000, of 25, of no user, and of 10."""
 EMPTY = range(6, 14)
-"""The ids of eight more groups of nobody."""
+"""The ids of eight more groups of no user."""
 FIRST_OTHER = 14
 OTHERS_PER_USER = 4
-"""The number of groups of each user, besides the group of all users."""
+"""The number of groups of each user, in addition to the group of all users."""
 OUTSIDERS = 2000
 """The number of users who are in no group. Their ids follow those of the others."""
 _BUFFERS = "1GB"

@@ -44,7 +44,7 @@ WARM_UP = 10
 Request = Callable[[], float]
 """Sends a request. Returns the seconds until the end of its response."""
 Measured = tuple[str, float, float, float]
-"""What was measured, the greatest ratio, the seconds, and those of the baseline."""
+"""The measured request, the greatest ratio, the seconds, and those of the baseline."""
 
 
 @dataclass(frozen=True)

@@ -26,5 +26,6 @@ def test_an_email_is_sent_once_or_twice_wherever_its_process_is_killed(
     assert done.returncode == 0, done.stderr
     counts = [int(line) for line in done.stdout.split()]
     assert len(counts) > 40 / step
-    assert set(counts) == {1, 2}
+    assert set(counts) <= {1, 2}
+    assert step > 1 or 2 in counts  # only one of the lines is after sending and before removing
     assert counts[-1] == 1  # this process was not killed
