@@ -1,7 +1,7 @@
 """Selects pages whose keys are read first, by indexes that the database would not use by itself.
 
-These are the pages of entities that are related to one entity, which are read from the pairs, and
-the pages of several alternatives, each of which an index serves.
+A page of entities that are related to one entity is read from the pairs. A page of several
+alternatives is read from several indexes.
 """
 
 from typing import Any, Final
