@@ -248,11 +248,18 @@ def _reads(client: Client, filled: Directory) -> Iterator[Ratio]:
 
 
 def _after(client: Client, path: str, rows: int) -> str:
-    """Returns the URL of the page that follows this number of rows."""
+    """Returns the URL of the page that follows this number of rows.
+
+    Page numbers have a limit, so the rest is read by following the links.
+    """
     separator = "&" if "?" in path else "?"
     size = min(1000, rows)
-    page = f"{path}{separator}page%5Bsize%5D={size}&page%5Bnumber%5D={rows // size}"
-    cursor = client.document(page)["data"][-1]["meta"]["page"]["cursor"]
+    number = min(rows // size, 100)
+    page = f"{path}{separator}page%5Bsize%5D={size}&page%5Bnumber%5D={number}"
+    document = client.document(page)
+    for _ in range(rows // size - number):
+        document = client.document(document["links"]["next"].removeprefix(API))
+    cursor = document["data"][-1]["meta"]["page"]["cursor"]
     return f"{path}{separator}page%5Bafter%5D={quote(cursor)}"
 
 
