@@ -111,13 +111,12 @@ def _follow(
         relationship = step.relationship
         assert relationship.source is entity_type
         if isinstance(relationship, ToMany):
-            found = [*_load_links(source, relationship, entities, included)]
+            found = _load_links(source, relationship, entities, included)
         else:
             ids = {getattr(each, relationship.name) for each in entities} - {None}
-            found = [*source.get_many(relationship.target, ids)] if ids else []
-        by_id = included.entities.setdefault(relationship.target, {})
+            found = iter(source.get_many(relationship.target, ids) if ids else ())
         distinct = {each.id: each for each in found}
-        by_id.update(distinct)
+        included.entities.setdefault(relationship.target, {}).update(distinct)
         if step.steps:
             _follow(source, relationship.target, [*distinct.values()], step.steps, included)
 

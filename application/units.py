@@ -1,13 +1,69 @@
-"""Runners of units of work: in separate transactions, or nested in an open unit."""
+"""Units of work of every store, and their runners: in separate transactions, or nested."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
 
-from application.ports import Begin, ConcurrentUpdate, Context, UnitOfWork, UnitRunner
+from application.audit import AuditLog
+from application.entities import AnyType, E, EntityType, N
+from application.ports import (
+    AccountRecords,
+    Begin,
+    Clock,
+    ConcurrentUpdate,
+    Context,
+    IdempotencyStore,
+    LinkCount,
+    Links,
+    Repository,
+    UnitOfWork,
+    UnitRunner,
+)
+from application.reactions import ReactingRepository, Reactions
+from application.relationships import ToMany
 
 T = TypeVar("T")
 
 MAX_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUnit(UnitOfWork):
+    """A unit of work whose parts a store makes.
+
+    `make_repository` is called once for each type. `reactions` are called when entities of their
+    types are saved or removed.
+    """
+
+    context: Context
+    now: datetime
+    clock: Clock
+    make_repository: Callable[[AnyType], Any]
+    make_links: Callable[[ToMany], Links]
+    make_accounts: Callable[[], AccountRecords]
+    idempotency: IdempotencyStore
+    audit: AuditLog
+    link_count: LinkCount
+    savepoint: Callable[[], Callable[[], None]]
+    reactions: Reactions
+
+    repositories: dict[AnyType, Any] = field(default_factory=dict)
+
+    def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
+        repository: Repository[N, E] | None = self.repositories.get(entity_type)
+        if repository is None:
+            repository = self.repositories[entity_type] = self.make_repository(entity_type)
+        if (reaction := self.reactions.get(entity_type)) is not None:
+            return ReactingRepository(repository, reaction, self)
+        return repository
+
+    def links(self, relationship: ToMany) -> Links:
+        return self.make_links(relationship)
+
+    @property
+    def accounts(self) -> AccountRecords:
+        return self.make_accounts()
 
 
 def retrying(begin: Begin) -> UnitRunner:

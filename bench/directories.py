@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
 import pymysql
@@ -28,6 +29,9 @@ OUTSIDERS = 2000
 """The number of users who are in no group. Their ids follow those of the others."""
 _BUFFERS = "1GB"
 
+Started = tuple[str, psutil.Process | None]
+"""The URL of a database and its main process."""
+
 
 @dataclass(frozen=True)
 class Directory:
@@ -37,6 +41,8 @@ class Directory:
     url: str
     users: int
     groups: int
+    server: psutil.Process | None = None
+    """The main process of the database, if it is not SQLite."""
 
     def execute(self, *statements: str) -> None:
         """Run the statements, and commit each."""
@@ -51,39 +57,39 @@ class Directory:
 @contextmanager
 def directory(kind: str, users: int, groups: int) -> Iterator[Directory]:
     """Start a database of this kind, fill it, and remove it at the end."""
-    with empty_database(kind) as url:
-        filled = Directory(kind, url, users, groups)
+    with empty_database(kind) as (url, server):
+        filled = Directory(kind, url, users, groups, server)
         filled.execute(*_statements(filled))
         yield filled
 
 
 @contextmanager
-def empty_database(kind: str) -> Iterator[str]:
+def empty_database(kind: str) -> Iterator[Started]:
     """Start a database of this kind with Roster's tables, and remove it at the end."""
-    with _STARTS[kind]() as url:
+    with _STARTS[kind]() as (url, server):
         engine = make_engine(url, pool_size=2)  # one connection holds the lock of migrations
         schema.upgrade(engine)
         engine.dispose()
-        yield url
+        yield url, server
 
 
 @contextmanager
-def _sqlite() -> Iterator[str]:
+def _sqlite() -> Iterator[Started]:
     with tempfile.TemporaryDirectory(prefix="roster-bench-") as name:
-        yield f"sqlite:///{name}/roster.db"
+        yield f"sqlite:///{name}/roster.db", None
 
 
 @contextmanager
-def _postgresql() -> Iterator[str]:
+def _postgresql() -> Iterator[Started]:
     with start_postgresql() as (url, postmaster):
         server = Database(url, 0, postmaster)
         server.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
         server.execute("SELECT pg_reload_conf()")
-        yield url
+        yield url, postmaster
 
 
 @contextmanager
-def _mariadb() -> Iterator[str]:
+def _mariadb() -> Iterator[Started]:
     """Start Debian's server on a unix socket, with a buffer for all of the data."""
     with tempfile.TemporaryDirectory(prefix="roster-bench-") as name:
         socket, data = f"{name}/socket", f"--datadir={name}/data"
@@ -108,7 +114,8 @@ def _mariadb() -> Iterator[str]:
             )
         try:
             _create_database(socket)
-            yield f"mariadb+pymysql://root@localhost/roster?unix_socket={socket}&ssl_disabled=True"
+            query = f"unix_socket={socket}&ssl_disabled=True"
+            yield f"mariadb+pymysql://root@localhost/roster?{query}", process
         finally:
             process.terminate()
             process.wait()
@@ -128,7 +135,7 @@ def _create_database(socket: str) -> None:
     raise RuntimeError("MariaDB does not start.")
 
 
-_STARTS: Mapping[str, Callable[[], AbstractContextManager[str]]] = {
+_STARTS: Mapping[str, Callable[[], AbstractContextManager[Started]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
     "mariadb": _mariadb,
@@ -156,23 +163,24 @@ def _statements(filled: Directory) -> Iterator[str]:
         f" creation_time, update_time, version) SELECT n, {name}, {name}, {description},"
         f" {description}, {owner}, {times}, 1 FROM {_numbers(filled.kind, groups)}"
     )
-    into = "INSERT INTO memberships (group_id, user_id) SELECT"
+    pairs = " UNION ".join(_memberships(filled))  # which removes duplicates
+    before, after = _INDEX_CHANGES[filled.kind]
+    yield from before
+    yield f"INSERT INTO memberships (group_id, user_id) {pairs} ORDER BY 1, 2"
+    yield from after
+    yield from _COMPLETIONS[filled.kind]
+
+
+def _memberships(filled: Directory) -> Iterator[str]:
+    """The queries for the pairs of a group and a user."""
+    kind, users = filled.kind, filled.users
     for group, count in ((ALL, users), (THOUSAND, 1000), (PAGE, 25), (TEN, 10)):
-        step = users // count
-        yield f"{into} {group}, n * {step} FROM {_numbers(filled.kind, count)}"
-    others = groups - FIRST_OTHER
+        yield f"SELECT {group}, n * {users // count} FROM {_numbers(kind, count)}"
+    others = filled.groups - FIRST_OTHER
     for number in range(OTHERS_PER_USER):  # spread, so that neighbours share no group
         other = f"{FIRST_OTHER} + (n * {7919 + 2 * number} + {number * 15013}) % {others}"
-        yield (
-            f"{into} {other}, n FROM {_numbers(filled.kind, users)} WHERE NOT EXISTS"
-            f" (SELECT 1 FROM memberships m WHERE m.group_id = {other} AND m.user_id = n)"
-        )
-    yield (
-        f"{into} {FIRST_OTHER} + n, {users} FROM {_numbers(filled.kind, min(1000, others))} WHERE"
-        f" NOT EXISTS (SELECT 1 FROM memberships m WHERE m.group_id = {FIRST_OTHER} + n"
-        f" AND m.user_id = {users})"
-    )
-    yield from _COMPLETIONS[filled.kind]
+        yield f"SELECT {other}, n FROM {_numbers(kind, users)}"
+    yield f"SELECT {FIRST_OTHER} + n, {users} FROM {_numbers(kind, min(1000, others))}"
 
 
 def _numbers(kind: str, count: int) -> str:
@@ -200,6 +208,17 @@ _CONCATENATIONS: Mapping[str, Callable[..., str]] = {
     "postgresql": _with_operator,
     "mariadb": _with_function,
 }
+_INDEX: Final = "ix_memberships_user_id_group_id"
+_REBUILDING: Final = (
+    (f"DROP INDEX {_INDEX}",),
+    (f"CREATE INDEX {_INDEX} ON memberships (user_id, group_id)",),
+)
+_INDEX_CHANGES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "sqlite": _REBUILDING,
+    "postgresql": _REBUILDING,
+    "mariadb": ((), ()),  # a foreign key needs the index
+}
+"""Statements before and after the insertion of memberships, which make it faster."""
 _COMPLETIONS: Mapping[str, tuple[str, ...]] = {
     "sqlite": ("ANALYZE",),
     "postgresql": (

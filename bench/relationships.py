@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import click
+import psutil
 
 from bench.bulk import ROSTER
 from bench.directories import (
@@ -32,19 +33,34 @@ from bench.directories import (
     directory,
     empty_database,
 )
+from bench.machine import cpu_seconds
 from bench.scenarios import WrongResponse
 from bench.servers import SERVERS, Running, running
 
 API = "/api/v1"
 CLIENTS = 8
 ADDED = 1000
-WARM_UP = 10
+AT_ONCE = 10
 
 
 Request = Callable[[], float]
 """Sends a request. Returns the seconds until the end of its response."""
-Measured = tuple[str, float, float, float]
-"""The measured request, the greatest ratio, the seconds, and those of the baseline."""
+
+
+class Cost(NamedTuple):
+    """The median of the seconds, and the mean of the seconds of CPU time, if it was measured."""
+
+    seconds: float
+    cpu: float | None = None
+
+
+class Measured(NamedTuple):
+    """The cost of something, that of its baseline, and the greatest ratio of the two."""
+
+    name: str
+    at_most: float
+    measured: Cost
+    baseline: Cost
 
 
 @dataclass(frozen=True)
@@ -94,14 +110,28 @@ class Client:
 @click.option("--groups", default=100_000, show_default=True)
 @click.option("--requests", default=200, show_default=True, help="Requests of each kind.")
 @click.option("--lines", default=0, show_default=True, help="Lines to import; 0 imports nothing.")
+@click.option(
+    "--before",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A checkout of the release before relationships, to compare lists of users with.",
+)
 @click.option("--rounds", default=3, show_default=True, help="Rounds of clients and of imports.")
-def main(kinds: str, users: int, groups: int, requests: int, lines: int, rounds: int) -> None:
+def main(
+    kinds: str,
+    users: int,
+    groups: int,
+    requests: int,
+    lines: int,
+    before: Path | None,
+    rounds: int,
+) -> None:
     """Print the medians of two kinds of requests, which alternate, and their ratio.
 
-    PostgreSQL also serves concurrent clients. MariaDB imports nothing.
+    On a machine with other work, the ratio of the CPU times is more reliable. PostgreSQL also
+    serves concurrent clients. MariaDB imports nothing.
     """
-    click.echo("| database | measured | ms | relative to, ms | ratio | at most |")
-    click.echo("| --- | --- | ---: | ---: | ---: | ---: |")
+    click.echo("| database | measured | ms | relative to, ms | ratio | CPU ratio | at most |")
+    click.echo("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for kind in kinds.split(","):
         with (
             directory(kind, users, groups) as filled,
@@ -109,20 +139,57 @@ def main(kinds: str, users: int, groups: int, requests: int, lines: int, rounds:
             closing(Client(served)) as client,
         ):
             for each in (*_reads(client, filled), *_changes(client, filled)):
-                _print(kind, each.name, each.at_most, *_alternate(each, requests))
+                _print(kind, _alternate(each, requests, [served.process, filled.server]))
+            if before:
+                _compare_with(before, served, client, filled, requests)
             if kind == "postgresql":
-                _print(kind, *_concurrent(served, filled, rounds))
+                _print(kind, _concurrent(served, filled, rounds))
         if lines and kind != "mariadb":
-            _print(kind, *_imports(kind, lines, groups, rounds))
+            _print(kind, _imports(kind, lines, groups, rounds))
 
 
-def _alternate(ratio: Ratio, requests: int) -> tuple[float, float]:
-    """Returns the medians of the seconds of both kinds of requests."""
-    for request in (ratio.measured, ratio.baseline) * WARM_UP:
-        request()
-    pairs = [(ratio.measured(), ratio.baseline()) for _ in range(requests)]
-    measured, baseline = zip(*pairs, strict=True)
-    return median(measured), median(baseline)
+def _compare_with(
+    before: Path, served: Running, client: Client, filled: Directory, requests: int
+) -> None:
+    """Compare reads of users with those of an earlier release, which uses the same database."""
+    with (
+        running(SERVERS["roster"], filled, pinned=False, checkout=before) as earlier,
+        closing(Client(earlier)) as other,
+    ):
+        for path in ("/users", "/users?page%5Bsize%5D=100", "/users/1"):
+            ratio = Ratio(
+                f"{path}, to the earlier release",
+                partial(_timed, partial(client.get, path)),
+                partial(_timed, partial(other.get, path)),
+                1.2,
+            )
+            processes = [served.process, earlier.process, filled.server]
+            _print(filled.kind, _alternate(ratio, requests, processes))
+
+
+def _alternate(ratio: Ratio, requests: int, processes: Sequence[psutil.Process | None]) -> Measured:
+    """Send both kinds of requests in turn, a few of each at a time.
+
+    `processes` are the servers and the database, whose CPU time counts.
+    """
+
+    def cpu() -> float:
+        return sum(cpu_seconds(each) for each in processes if each)
+
+    kinds = (ratio.measured, ratio.baseline)
+    seconds: tuple[list[float], list[float]] = ([], [])
+    used = [0.0, 0.0]
+    for turn in range(-1, requests // AT_ONCE):
+        for number, request in enumerate(kinds):
+            before = cpu()
+            taken = [request() for _ in range(AT_ONCE)]
+            if turn >= 0:  # the first turn warms the caches
+                used[number] += cpu() - before
+                seconds[number].extend(taken)
+    costs = (
+        Cost(median(each), total / len(each)) for each, total in zip(seconds, used, strict=True)
+    )
+    return Measured(ratio.name, ratio.at_most, *costs)
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -131,14 +198,17 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _print(kind: str, name: str, at_most: float, measured: float, baseline: float) -> None:
+def _print(kind: str, found: Measured) -> None:
+    measured, baseline = found.measured, found.baseline
+    cpu = f"{measured.cpu / baseline.cpu:.2f}" if measured.cpu and baseline.cpu else ""
     cells = (
         kind,
-        name,
-        f"{measured * 1000:.2f}",
-        f"{baseline * 1000:.2f}",
-        f"{measured / baseline:.2f}",
-        f"{at_most}",
+        found.name,
+        f"{measured.seconds * 1000:.2f}",
+        f"{baseline.seconds * 1000:.2f}",
+        f"{measured.seconds / baseline.seconds:.2f}",
+        cpu,
+        f"{found.at_most}",
     )
     click.echo(f"| {' | '.join(cells)} |")
 
@@ -173,16 +243,23 @@ def _reads(client: Client, filled: Directory) -> Iterator[Ratio]:
         yield Ratio(name, get(path), get(f"/users?page%5Bsize%5D={total}"), 1.5)
     alone = [get(f"/users?filter%5Bgroups%5D={THOUSAND}"), get("/users?filter%5Brole%5D=admin")]
     both = f"filter%5Bor%5D%5B1%5D%5Bgroups%5D={THOUSAND}&filter%5Bor%5D%5B2%5D%5Brole%5D=admin"
-    slower = max(alone, key=lambda request: median(request() for _ in range(WARM_UP)))
+    slower = max(alone, key=lambda request: median(request() for _ in range(AT_ONCE)))
     yield Ratio("two alternatives, to the slower one", get(f"/users?{both}"), slower, 3)
 
 
 def _after(client: Client, path: str, rows: int) -> str:
-    """Returns the URL of the page that follows this number of rows."""
+    """Returns the URL of the page that follows this number of rows.
+
+    Page numbers have a limit, so the rest is read by following the links.
+    """
     separator = "&" if "?" in path else "?"
     size = min(1000, rows)
-    page = f"{path}{separator}page%5Bsize%5D={size}&page%5Bnumber%5D={rows // size}"
-    cursor = client.document(page)["data"][-1]["meta"]["page"]["cursor"]
+    number = min(rows // size, 100)
+    page = f"{path}{separator}page%5Bsize%5D={size}&page%5Bnumber%5D={number}"
+    document = client.document(page)
+    for _ in range(rows // size - number):
+        document = client.document(document["links"]["next"].removeprefix(API))
+    cursor = document["data"][-1]["meta"]["page"]["cursor"]
     return f"{path}{separator}page%5Bafter%5D={quote(cursor)}"
 
 
@@ -226,7 +303,8 @@ def _concurrent(served: Running, filled: Directory, rounds: int) -> Measured:
 
     pairs = [(add([ALL] * CLIENTS), add([*EMPTY])) for _ in range(rounds + 1)][1:]
     name = f"{CLIENTS} clients add {ADDED} members to one group, to eight groups"
-    return name, 1.4, median(one for one, _ in pairs), median(each for _, each in pairs)
+    shared, separate = (Cost(median(each)) for each in zip(*pairs, strict=True))
+    return Measured(name, 1.4, shared, separate)
 
 
 def _imports(kind: str, lines: int, groups: int, rounds: int) -> Measured:
@@ -235,12 +313,13 @@ def _imports(kind: str, lines: int, groups: int, rounds: int) -> Measured:
     with tempfile.TemporaryDirectory(prefix="roster-bench-") as name:
         people, memberships, teams = _files(Path(name), lines, groups)
         for _ in range(rounds):
-            with empty_database(kind) as url:
+            with empty_database(kind) as (url, _):
                 _import(url, "groups", teams)
                 users = _timed(lambda: _import(url, "users", people))
                 found.append((_timed(lambda: _import(url, "memberships", memberships)), users))
     name = f"import {lines:,} memberships, to users"
-    return name, 1.5, median(each for each, _ in found), median(users for _, users in found)
+    costs = (Cost(median(each)) for each in zip(*found, strict=True))
+    return Measured(name, 1.5, *costs)
 
 
 def _files(where: Path, lines: int, groups: int) -> Iterator[Path]:

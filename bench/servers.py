@@ -156,14 +156,22 @@ SERVERS = {
 
 @contextmanager
 def running(
-    server: Server, database: Filled, *, workers: int = 1, pinned: bool = True
+    server: Server,
+    database: Filled,
+    *,
+    workers: int = 1,
+    pinned: bool = True,
+    checkout: Path = ROOT,
 ) -> Iterator[Running]:
-    """Start the server on the database. If `pinned`, it runs only on the application's core."""
+    """Start the server on the database. If `pinned`, it runs only on the application's core.
+
+    `checkout` has the code of the release of Roster to run.
+    """
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(checkout),
         "ROSTER_DATABASE_URL": database.url,
         **server.environment,
     }
@@ -190,7 +198,9 @@ def _headers(environment: Mapping[str, str]) -> dict[str, str]:
         scopes = "users:read users:write groups:read groups:write"
         options = ["--scope", scopes, "--subject", "bench", "--expires", "1d"]
         token = subprocess.check_output(
-            [f"{OURS}/roster", "token", *options], env=dict(environment), text=True
+            [f"{OURS}/roster", "token", *options],
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            text=True,
         )
         headers["Authorization"] = f"Bearer {token.strip()}"
     return headers

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from threading import Lock
 from types import MappingProxyType
@@ -16,57 +15,22 @@ from adapters.memory.links import MemoryLinks, Pairs, RelatedEntities
 from adapters.memory.repository import MemoryRepository, Rows
 from application.audit import AuditLog, Event
 from application.deadlines import time_left
-from application.entities import AnyType, E, EntityType, N
+from application.entities import AnyType
 from application.ports import (
     STORED_BYTES,
     AccountRecords,
     Clock,
     Context,
     LinkCount,
-    Links,
-    Repository,
     Unavailable,
     UnitOfWork,
 )
-from application.reactions import NO_REACTIONS, ReactingRepository, Reactions
+from application.reactions import NO_REACTIONS, Reactions
 from application.relationships import Association, Relationships, ToMany
+from application.units import StoreUnit
 
 _FOREVER = -1
 _NO_RELATIONSHIPS = Relationships()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryUnit(UnitOfWork):
-    """A unit of work. Its changes are visible to others only after it ends."""
-
-    context: Context
-    now: datetime
-    clock: Clock
-    make_repository: Callable[[AnyType], Any]
-    make_links: Callable[[ToMany], Links]
-    link_count: LinkCount
-    idempotency: MemoryIdempotencyStore
-    audit: AuditLog
-    savepoint: Callable[[], Callable[[], None]]
-    reactions: Reactions
-    make_accounts: Callable[[], AccountRecords]
-
-    repositories: dict[AnyType, Any] = field(default_factory=dict)
-
-    def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
-        repository: Repository[N, E] | None = self.repositories.get(entity_type)
-        if repository is None:
-            repository = self.repositories[entity_type] = self.make_repository(entity_type)
-        if (reaction := self.reactions.get(entity_type)) is not None:
-            return ReactingRepository(repository, reaction, self)
-        return repository
-
-    def links(self, relationship: ToMany) -> Links:
-        return self.make_links(relationship)
-
-    @property
-    def accounts(self) -> AccountRecords:
-        return self.make_accounts()
 
 
 @dataclass(slots=True)
@@ -140,7 +104,7 @@ class MemoryStore:
             answers, events = dict(self._answers), dict(self._events)
             now = self._clock()
             audit = AuditLog(MemoryEvents(events, context, now))
-            yield MemoryUnit(
+            yield StoreUnit(
                 context=context,
                 now=now,
                 clock=self._clock,

@@ -21,7 +21,6 @@ from sqlalchemy import (
     delete,
     func,
     select,
-    true,
     union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -141,11 +140,11 @@ class LinkStatements:
     def _made_first(self, database: str, width: int) -> CompiledStatement:
         if database == "mariadb":
             return CompiledStatement(self._first_of_union(width))
-        make = self._first_lateral if database == "postgresql" else self._first_up_to_bound
+        make = self._first_by_arrays if database == "postgresql" else self._first_up_to_bound
         return CompiledStatement(make())
 
-    def _first_lateral(self) -> Select[Any]:
-        """For PostgreSQL, which plans and runs an array of ids faster than a join inside."""
+    def _first_by_arrays(self) -> Select[Any]:
+        """For PostgreSQL, which plans and runs an array of ids faster than LATERAL."""
         ids = cast(bindparam("ids", type_=IdList()), postgresql.ARRAY(BigInteger))
         of = func.unnest(ids).table_valued(column("id", BigInteger), name="sources")
         of = of.render_derived()
@@ -159,13 +158,8 @@ class LinkStatements:
         )
         entities = self._entities.table
         columns = [entities.c[name] for name in self._entities.fields]
-        related = (
-            select(*columns)
-            .where(entities.c.id == any_(func.array(first)))
-            .correlate(of)
-            .lateral("related")
-        )
-        return select(of.c.id, *related.c).select_from(of.join(related, true()))
+        joined = of.join(entities, entities.c.id == any_(func.array(first)))
+        return select(of.c.id, *columns).select_from(joined)
 
     def _first_up_to_bound(self) -> Select[Any]:
         """Selects the range of ids up to the last one required, for SQLite without LATERAL."""
@@ -191,16 +185,13 @@ class LinkStatements:
 
     def _first_of_union(self, width: int) -> Select[Any]:
         """For MariaDB, which has no LATERAL and would read all pairs up to any computed bound."""
-        parts = []
-        for number in range(width):
-            source_id = bindparam(f"id{number}", type_=BigInteger())
-            part = (
-                select(self._source.label("source_id"), self._target.label("id"))
-                .where(self._source == source_id)
-                .order_by(self._target)
-                .limit(_COUNT)
-            )
-            parts.append(select(part.subquery()) if width > 1 else part)
+        parts = [
+            select(self._source.label("source_id"), self._target.label("id"))
+            .where(self._source == bindparam(f"id{number}", type_=BigInteger()))
+            .order_by(self._target)
+            .limit(_COUNT)
+            for number in range(width)
+        ]
         first = (union_all(*parts) if width > 1 else parts[0]).subquery("first")
         entities = self._entities.table
         columns = [entities.c[name] for name in self._entities.fields]

@@ -1,7 +1,7 @@
 """Selects pages whose keys are read first, by indexes that the database would not use by itself.
 
-There are two kinds. Pages of entities that are related to one entity are read from the pairs. Pages
-of several alternatives are read by the index of each alternative.
+A page of entities that are related to one entity is read from the pairs. A page of several
+alternatives is read from several indexes.
 """
 
 from typing import Any, Final

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -22,57 +20,22 @@ from adapters.sql.tables import Tables
 from adapters.sql.transactions import Transactions, execute_raw
 from application.audit import AuditLog
 from application.deadlines import deadline
-from application.entities import AnyType, E, EntityType, N
+from application.entities import AnyType
 from application.ports import (
     STORED_BYTES,
     Clock,
     Context,
     LinkCount,
-    Links,
-    Repository,
     Unavailable,
     UnitOfWork,
 )
-from application.reactions import NO_REACTIONS, ReactingRepository, Reactions
+from application.reactions import NO_REACTIONS, Reactions
 from application.relationships import ToMany
+from application.units import StoreUnit
 
 READY_SECONDS = 2.0
 _MAX_BYTES_TO_PURGE_NOW: Final = 64 * 1024**2
 _MAX_SECONDS_TO_PURGE_NOW: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SqlUnit(UnitOfWork):
-    """A unit of work in an open transaction."""
-
-    context: Context
-    now: datetime
-    clock: Clock
-    make_repository: Callable[[AnyType], Any]
-    make_links: Callable[[ToMany], Links]
-    idempotency: SqlIdempotencyStore
-    audit: AuditLog
-    link_count: LinkCount
-    savepoint: Callable[[], Callable[[], None]]
-    reactions: Reactions
-    connection: RawConnection
-
-    repositories: dict[AnyType, Any] = field(default_factory=dict)
-
-    def repository(self, entity_type: EntityType[N, E]) -> Repository[N, E]:
-        repository: Repository[N, E] | None = self.repositories.get(entity_type)
-        if repository is None:
-            repository = self.repositories[entity_type] = self.make_repository(entity_type)
-        if (reaction := self.reactions.get(entity_type)) is not None:
-            return ReactingRepository(repository, reaction, self)
-        return repository
-
-    def links(self, relationship: ToMany) -> Links:
-        return self.make_links(relationship)
-
-    @property
-    def accounts(self) -> SqlAccountRecords:
-        return SqlAccountRecords(self.connection)
 
 
 class SqlStore:
@@ -110,7 +73,7 @@ class SqlStore:
             events = SqlEvents(connection, context, now)
             audit = AuditLog(events)
             make_repository = partial(self._repository, connection, audit, for_update=for_update)
-            yield SqlUnit(
+            yield StoreUnit(
                 context=context,
                 now=now,
                 clock=self._clock,
@@ -121,7 +84,7 @@ class SqlStore:
                 link_count=LinkCount(context.link_limit),
                 savepoint=partial(_savepoint, connection, audit),
                 reactions=self._reactions,
-                connection=connection,
+                make_accounts=partial(SqlAccountRecords, connection),
             )
             audit.flush()
         if events.erased:
