@@ -149,7 +149,7 @@ check: install ## check lint, types, import contracts, migration drift, prose an
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/system/migrations -k drift
+	$(BIN)/python -m pytest tests/system/upgrades -k drift
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
