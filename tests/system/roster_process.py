@@ -9,7 +9,7 @@ from time import monotonic, sleep
 
 import psutil
 
-ROSTER = Path(sys.executable).with_name("roster")
+ROSTER = str(Path(sys.executable).with_name("roster"))
 JSONAPI = "application/vnd.api+json"
 ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 USERS = "/api/v1/users"

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 from alembic.config import Config
@@ -347,7 +348,8 @@ def test_a_migration_ignores_the_timeouts_of_requests(new_engine, kind: str) -> 
             with closing(connection.connection.cursor()) as cursor:
                 for name in names:
                     cursor.execute(show.format(name=name))
-                    bounds.append(cursor.fetchone()[0])
+                    ((bound,),) = cursor.fetchall()
+                    bounds.append(bound)
 
     event.listen(engine, "before_cursor_execute", note)
     schema.upgrade(engine)
@@ -372,7 +374,7 @@ engine.dispose()
 def test_a_waiting_migration_has_no_long_transaction(new_engine, kind: str) -> None:
     """An index that is built concurrently would wait for it, and it for the migration."""
     engine = new_engine(kind)
-    starts = set()
+    starts: set[object] = set()
     with ThreadPoolExecutor(1) as pool, engine.connect() as holder:
         holder.exec_driver_sql("BEGIN")
         holder.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ROSTER_LOCK})")
@@ -393,7 +395,7 @@ def test_concurrent_processes_can_migrate(new_engine, kind: str) -> None:
 
 
 def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite_url: str) -> None:
-    def run(*command: object, **more: object) -> str:
+    def run(*command: str | Path, **more: Any) -> str:
         done = subprocess.run(command, check=True, capture_output=True, text=True, **more)
         return done.stdout
 

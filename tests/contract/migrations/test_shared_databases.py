@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
@@ -38,6 +39,10 @@ def run(engine: Engine, *statements: str) -> None:
 def versions(engine: Engine, table: str) -> list[str]:
     with engine.connect() as connection:
         return list(connection.execute(text(f"SELECT version_num FROM {table}")).scalars())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def add_foreign_version(engine: Engine, *values: str) -> None:
@@ -84,7 +89,7 @@ def test_the_version_of_another_application_is_neither_used_nor_changed(
     schema.upgrade(engine)
     assert schema.current(engine) == schema.REVISION
     assert versions(engine, "alembic_version") == [value]
-    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
+    SqlStore(engine, now, [USERS_TABLE]).ready()
     assert schema.drift(engine) == []
     for revision in ("0004", "0003", "0001"):
         schema.downgrade(engine, revision)
@@ -118,7 +123,7 @@ def test_the_tables_of_an_older_release_are_taken_over_while_it_serves(
     assert versions(engine, schema.VERSION_TABLE) == [schema.REVISION]
     assert is_served_by(engine, revision)
     assert is_served_by(engine, schema.LAST_LEGACY)
-    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
+    SqlStore(engine, now, [USERS_TABLE]).ready()
     assert schema.drift(engine) == []
     schema.upgrade(engine)
     assert is_served_by(engine, schema.LAST_LEGACY)
@@ -144,7 +149,7 @@ def test_older_releases_also_recognize_a_downgrade(engine: Engine) -> None:
 def test_serves_a_newer_schema_without_changing_it(engine: Engine) -> None:
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
-    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
+    SqlStore(engine, now, [USERS_TABLE]).ready()
     schema.upgrade(engine)
     assert schema.current(engine) == "0999"
 
@@ -154,7 +159,7 @@ def test_rejects_a_version_that_roster_never_writes(engine: Engine, value: str) 
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '{value}'")
     for attempt in (
-        SqlStore(engine, lambda: None, [USERS_TABLE]).ready,
+        SqlStore(engine, now, [USERS_TABLE]).ready,
         lambda: schema.current(engine),
         lambda: schema.upgrade(engine),
     ):

@@ -5,6 +5,7 @@ There are few roles and states. 300,000 of the users were imported together, wit
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from application.search import (
     Order,
     Search,
     Slice,
+    Test,
     WordSearch,
     total_order,
 )
@@ -133,14 +135,14 @@ def cost(engine: Engine, search: Callable[[Engine], object]) -> Cost:
     statements: list[str] = []
 
     class Recording(extensions.cursor):
-        def execute(self, statement: str, values: Any = None) -> None:
+        def execute(self, statement: Any, values: Any = None) -> None:
             text = self.mogrify(statement, values).decode()
             if query := text.partition("; ")[2]:  # after the statement timeout
                 statements.append(query)
             super().execute(statement, values)
 
     with engine.connect() as connection:
-        session = connection.connection.dbapi_connection
+        session: Any = connection.connection.dbapi_connection
         session.cursor_factory = Recording
     try:
         search(engine)
@@ -155,8 +157,13 @@ def cost(engine: Engine, search: Callable[[Engine], object]) -> Cost:
     return Cost(plans)
 
 
-def page(*orders: Order, conditions: tuple[Condition, ...] = (), **place: Any) -> Search:
+def page(*orders: Order, conditions: tuple[Test, ...] = (), **place: Any) -> Search:
     return Search(conditions, total_order(orders), Slice(100, **place))
+
+
+def read_page(engine: Engine, search: Search) -> object:
+    """Reads a page of users."""
+    return SqlReader(USERS_TABLE, engine).page(search)
 
 
 def key_at(
@@ -191,16 +198,14 @@ def test_a_page_reads_its_own_rows_at_any_depth(engine, attribute: str, descendi
         assert_flat(
             cost(
                 engine,
-                lambda engine, key=key: SqlReader(USERS_TABLE, engine).page(page(order, after=key)),
+                partial(read_page, search=page(order, after=key)),
             ),
             factor=10,
         )
         assert_flat(
             cost(
                 engine,
-                lambda engine, key=key: SqlReader(USERS_TABLE, engine).page(
-                    page(order, before=key)
-                ),
+                partial(read_page, search=page(order, before=key)),
             ),
             factor=10,
         )
@@ -226,7 +231,7 @@ def test_a_filter_reads_few_other_rows(
     for place in ({}, {"after": middle}):
         search = page(order, conditions=conditions, **place)
         assert_flat(
-            cost(engine, lambda engine, search=search: SqlReader(USERS_TABLE, engine).page(search)),
+            cost(engine, partial(read_page, search=search)),
             factor=20,
         )
 

@@ -73,7 +73,7 @@ class Directory:
     def __post_init__(self) -> None:
         object.__setattr__(self, "commands", Commands(USER_TYPE, retrying(self.begin)))
 
-    def add(self, email: str, name: str = "Ann", **attributes: object) -> User:
+    def add(self, email: str, name: str = "Ann", **attributes: Any) -> User:
         """Creates a user."""
         new = NewUser(email=email, name=name, **attributes)
         return self.commands.create(new, ANONYMOUS)
@@ -150,8 +150,8 @@ def directory(
 
 
 def _empty(engine: Engine) -> None:
-    tables = ("memberships", "groups", "users", "answers", "answer_totals", "events")
-    tables += ("emailed_links", "outbox", "counters", "revocations")
+    tables = ["memberships", "groups", "users", "answers", "answer_totals", "events"]
+    tables += ["emailed_links", "outbox", "counters", "revocations"]
     with engine.connect() as connection:
         for table in tables:
             connection.exec_driver_sql(f"DELETE FROM {table}")

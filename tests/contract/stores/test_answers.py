@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -165,7 +166,7 @@ def test_a_request_that_waits_too_long_for_the_first_response_fails(directory) -
         assert first.result() == send(directory)
 
 
-LIMITED = {"answer_bytes": 10_000}
+LIMITED: dict[str, Any] = {"answer_bytes": 10_000}
 
 
 def now() -> datetime:

@@ -111,7 +111,7 @@ def test_changes_nothing_if_two_users_would_have_the_same_email(directory, bulk,
 
 
 def test_repeats_the_whole_attempt_after_a_conflict(directory, bulk, people) -> None:
-    attempts = []
+    attempts: list[list[str]] = []
 
     def watch(items):
         attempts.append([])

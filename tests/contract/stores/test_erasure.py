@@ -258,6 +258,10 @@ def test_others_keep_their_values(directory: Any) -> None:
     assert (changed.actor, changed.request_id) == ("another client", REQUEST)
 
 
+def unexpected(error: Exception) -> StoredResponse:
+    raise error
+
+
 def test_the_key_of_an_erased_response_cannot_be_reused(directory: Any) -> None:
     person = directory.add(EMAIL, NAME)
     send(directory, "key", lambda _: containing(person))
@@ -269,7 +273,7 @@ def test_the_key_of_an_erased_response_cannot_be_reused(directory: Any) -> None:
             IdempotentRequest("key", "other", "o"),
             ANONYMOUS,
             lambda _: containing(person),
-            str,
+            unexpected,
         )
     with directory.begin(ANONYMOUS) as work:  # until the key expires
         assert (

@@ -26,7 +26,7 @@ from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, Unavail
 from application.search import Search, Slice
 from application.units import retrying
 from application.users import USER_TYPE
-from domain.users import EmailTaken, NewUser, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
 ANONYMOUS = Context()
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -567,7 +567,7 @@ def test_a_full_database_rejects_writes_until_there_is_space(directory_of, sqlit
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-    added = []
+    added: list[User] = []
     with pytest.raises(Unavailable) as caught:
         while True:
             email = f"user{len(added)}@example.org"

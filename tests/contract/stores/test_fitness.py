@@ -41,7 +41,7 @@ def new_migrated_database(server, kind: str) -> str:
 def _template(server) -> str:
     url = server.new_database()
     migrate(url)
-    return make_url(url).database
+    return make_url(url).database or ""
 
 
 def migrate(url: str) -> None:
@@ -57,7 +57,7 @@ class Granted:
         self.kind = kind
         self._server = server
         self._owner = new_migrated_database(server, kind)
-        self.name = make_url(self._owner).database
+        self.name = make_url(self._owner).database or ""
         self.role = f"server_{kind}_{next(_numbers)}"
         if kind == "mariadb":
             self.execute(f"CREATE USER {self.role}@localhost")
@@ -283,6 +283,7 @@ def test_a_user_without_access_gets_the_reason_of_the_server(granted: Granted) -
     engine = make_engine(granted.url)
     with pytest.raises(Unavailable) as caught:
         schema.current(engine)
+    assert caught.value.explanation is not None
     assert granted.name in caught.value.explanation
     assert "denied" in caught.value.explanation
 
@@ -395,7 +396,7 @@ def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]
     """A separate file system of 8 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         lacking("permission to mount a small disk")
     yield folder

@@ -15,6 +15,7 @@ from application.search import (
     AnyOf,
     Condition,
     IsNull,
+    Key,
     Not,
     Numbered,
     Op,
@@ -195,7 +196,7 @@ class Model:
             return replace(test, tests=tuple(self.with_ids(t, others) for t in test.tests))
         if isinstance(test, Condition) and test.attribute == "id":
             known = [*(each.id for each in entities), 10**15]
-            return replace(test, values=tuple(known[each] for each in test.values))
+            return replace(test, values=tuple(known[int(str(each))] for each in test.values))
         return test
 
 
@@ -221,10 +222,10 @@ def compares(test: Condition, value: Any) -> bool:
 def walked(reader: Reader[Any], search: Search, *, backward: bool) -> list[int]:
     """Returns all ids, by pages with cursors."""
     found: list[int] = []
-    end = None
+    end: Key | None = None
     for _ in range(20):
-        ends = {"before": end} if backward else {"after": end}
-        page = reader.page(replace(search, place=Slice(2, **ends)))
+        place = Slice(2, before=end) if backward else Slice(2, after=end)
+        page = reader.page(replace(search, place=place))
         its = [each.id for each in page.items]
         found = its + found if backward else found + its
         if not page.more:
@@ -234,7 +235,7 @@ def walked(reader: Reader[Any], search: Search, *, backward: bool) -> list[int]:
 
 
 @settings(
-    max_examples=settings.default.max_examples // 2,
+    max_examples=settings().max_examples // 2,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(world=worlds, searches=some_searches)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from random import Random
 from threading import Barrier, Event
 from typing import Any
@@ -95,9 +96,7 @@ def test_concurrent_additions_to_one_group_are_all_done(related: Any) -> None:
     users = people(related, THREADS * 3)
     group = related.group("Staff")
     shares = [users[number::THREADS] for number in range(THREADS)]
-    outcomes = at_once(
-        [lambda share=share: related.members.add(group, share, ANONYMOUS) for share in shares]
-    )
+    outcomes = at_once([partial(related.members.add, group, share, ANONYMOUS) for share in shares])
     assert outcomes == [LinkChange(share, []) for share in shares]
     assert related.member_ids(group) == users
 
@@ -119,7 +118,7 @@ def test_one_of_many_concurrent_replacements_of_a_list_succeeds(related: Any, si
     expected = {fingerprint(users[:size])}
     outcomes = at_once(
         [
-            lambda each=each: related.members.replace(group, [each], ANONYMOUS, expected=expected)
+            partial(related.members.replace, group, [each], ANONYMOUS, expected=expected)
             for each in users[size:]
         ]
     )
@@ -133,9 +132,7 @@ def test_concurrent_replacements_are_serialised(related: Any) -> None:
     users = people(related, THREADS * 2)
     group = related.group("Staff")
     lists = [users[2 * number : 2 * number + 2] for number in range(THREADS)]
-    outcomes = at_once(
-        [lambda each=each: related.members.replace(group, each, ANONYMOUS) for each in lists]
-    )
+    outcomes = at_once([partial(related.members.replace, group, each, ANONYMOUS) for each in lists])
     assert all(isinstance(each, LinkChange) for each in outcomes), outcomes
     assert related.member_ids(group) in lists
 

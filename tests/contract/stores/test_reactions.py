@@ -9,7 +9,7 @@ import pytest
 from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.groups import GROUP_TYPE
-from application.operations import Change, Create, CreatedBy, Delete, Operations
+from application.operations import Change, Create, CreatedBy, Delete, Operation, Operations
 from application.ports import Context, UnitOfWork
 from application.record_import import Import, ImportOptions, Record
 from application.search import Search
@@ -89,7 +89,7 @@ def test_an_import_with_update_calls_the_reaction(related: Any) -> None:
 
 def test_operations_call_the_reaction(related: Any) -> None:
     perform = Operations({"users": partial(Commands, USER_TYPE)})
-    operations = [
+    operations: list[Operation] = [
         Create("users", NewUser(email="ann@example.org", name="Ann")),
         Change("users", CreatedBy(0), named("Anna")),
         Delete("users", CreatedBy(0)),

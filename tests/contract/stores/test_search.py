@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from domain.users import User, UserChanges
 
 ANONYMOUS = Context()
 ATTRIBUTES = tuple(name for name in User._fields if name != "version")
-COMPARISONS: dict[Op, Callable[[object, object], bool]] = {
+COMPARISONS: dict[Op, Callable[[Any, Any], bool]] = {
     Op.EQ: operator.eq,
     Op.NE: operator.ne,
     Op.LT: operator.lt,

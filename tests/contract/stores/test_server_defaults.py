@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pymysql
@@ -25,7 +26,7 @@ from application.units import retrying
 from application.users import USER_TYPE
 from domain.users import NewUser, UserChanges
 
-ROSTER = Path(sys.executable).with_name("roster")
+ROSTER = str(Path(sys.executable).with_name("roster"))
 ANONYMOUS = Context()
 NAMES = ["Jürgen", "Ēve 😀", r"Back\slash", r"O'Neill\'s", "100%_sure", 'Quo"te']
 DEFAULTS_OF_POSTGRESQL = {
@@ -135,7 +136,7 @@ def test_everything_works_under_other_defaults(url: str, directory_of: Callable)
         assert work.idempotency.reserve("k", "d", owner="o", at=work.now) == answer
 
 
-def find(directory, attribute: str, op: Op, value: object, *, folded: bool = False) -> list:
+def find(directory, attribute: str, op: Op, value: Any, *, folded: bool = False) -> list:
     condition = (
         Condition.folding(attribute, op, (value,)) if folded else Condition(attribute, op, (value,))
     )
@@ -148,7 +149,7 @@ def test_imports_and_exports_under_other_defaults(url: str, directory_of: Callab
     directory = directory_of(engine)
     new = [NewUser(email=f"user{n}@example.org", name=name) for n, name in enumerate(NAMES)]
 
-    def unit(work) -> object:
+    def unit(work) -> Any:
         return work.repository(USER_TYPE).add_many([*new, new[0]], at=work.now)
 
     assert list(retrying(directory.begin)(ANONYMOUS, unit)) == [len(new)]

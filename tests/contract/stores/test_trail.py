@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ SCOPES = frozenset({"users:read", "users:write", "users:erase"})
 ANN_PHONE = Context(Principal("key_set", "https://issuer.test/é", "ann's phone é", SCOPES), "r-1")
 
 
-def history(directory, user_id: int, **options: object) -> tuple[Event, ...]:
+def history(directory, user_id: int, **options: Any) -> tuple[Event, ...]:
     users = History(USER_TYPE, directory.events, directory.reader.get)
     return users.page(user_id, Search(users.about(user_id), **options)).items
 

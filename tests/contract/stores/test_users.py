@@ -1,6 +1,6 @@
 """Units of work that read and write users, on every store."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import event
@@ -183,7 +183,7 @@ def test_a_store_that_works_is_ready(directory) -> None:
     directory.ready()
 
 
-def _renamed(user: User, now: object) -> User:
+def _renamed(user: User, now: datetime) -> User:
     return user.with_changes(UserChanges({"name": "Bo"}), at=now)
 
 

@@ -18,7 +18,7 @@ from accounts.table import (
     Route,
 )
 from api.constants import JSONAPI
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 URLS = sorted({each.url for each in ROUTES})
 
@@ -142,9 +142,9 @@ def test_attributes_are_checked(request_of: Any, route: Route) -> None:
         for value in (None, 7, ["a"], {"a": "b"}, True):
             response = send(sent=with_attribute(send, name, value))
             assert response.problems == [("422", "wrong_type", pointer)], value
-        for value in ("a\0b", "\ud800"):
-            response = send(sent=with_attribute(send, name, value))
-            assert response.problems == [("422", "forbidden_character", pointer)], ascii(value)
+        for text in ("a\0b", "\ud800"):
+            response = send(sent=with_attribute(send, name, text))
+            assert response.problems == [("422", "forbidden_character", pointer)], ascii(text)
 
 
 @every([each for each in WITH_BODY if each.method == "POST" and each.sent and each.sent[1]])
@@ -273,7 +273,7 @@ def test_scripts_of_an_allowed_origin_may_send_requests(build: Build, url: str) 
     service = build(ROSTER_CORS_ORIGINS=ORIGIN)
     methods = [each.method for each in ROUTES if each.url == url]
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": methods[0]}
-    client = FlaskClient(service.app)  # Vary differs
+    client = ApiClient(service.app)  # Vary differs
     preflight = client.options(PREFIX + url.replace("ID", "x" * 22), headers=headers)
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == ORIGIN

@@ -20,6 +20,7 @@ import click
 import pytest
 import yaml
 from deploy.test_files import pins
+from roster_process import ROSTER
 
 from entrypoints.cli.main import main
 from entrypoints.settings import Settings
@@ -138,7 +139,7 @@ def test_the_stages_build_a_roster_that_runs(checkout: Path, tmp_path: Path) -> 
     assert of_image("COPY") == ["--from=build /opt/roster /opt/roster"]
     environment = {"PATH": os.environ["PATH"], "ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/r.db"}
     for command in (["db", "upgrade"], ["db", "check"], ["demo", "3"]):
-        roster = [tmp_path / "opt/roster/bin/roster", *command]
+        roster = [str(tmp_path / "opt/roster/bin/roster"), *command]
         subprocess.run(roster, cwd=tmp_path, env=environment, check=True)
 
 
@@ -249,7 +250,7 @@ def test_the_sample_has_no_secret_that_everyone_knows() -> None:
 def test_the_sample_does_not_start_a_service_until_its_secrets_are_set(
     tmp_path: Path,
 ) -> None:
-    roster = [Path(sys.executable).with_name("roster"), "serve", "--port", "0"]
+    roster = [ROSTER, "serve", "--port", "0"]
     done = subprocess.run(
         roster, env=read(SAMPLE), cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -163,7 +163,9 @@ def options(command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
-            yield from options(command.get_command(context, name))
+            each = command.get_command(context, name)
+            assert each
+            yield from options(each)
 
 
 def test_no_option_accepts_a_secret_because_other_users_see_command_lines() -> None:

@@ -162,7 +162,7 @@ class Postgres:
         return False
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [self._binaries / program, "-D", self._data, *arguments]
+        command = [str(self._binaries / program), "-D", str(self._data), *arguments]
         subprocess.run(command, user=self._user, cwd="/", check=True, capture_output=True)
 
 

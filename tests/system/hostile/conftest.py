@@ -95,7 +95,7 @@ class Target:
         self._with_id = 0
 
     def start(self) -> None:
-        settings = {"env": self._environment, "cwd": self._directory}
+        settings: dict[str, Any] = {"env": self._environment, "cwd": self._directory}
         subprocess.run([ROSTER, "db", "upgrade"], check=True, capture_output=True, **settings)
         with self._log.open("wb") as log:
             self.process = psutil.Popen(

@@ -9,9 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain import text
+from domain.errors import Problem
 
 
-def code_of(problem: text.Problem | None) -> str | None:
+def code_of(problem: Problem | None) -> str | None:
     return problem.code if problem else None
 
 

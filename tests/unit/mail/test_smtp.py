@@ -2,6 +2,7 @@
 
 import email
 import ssl
+from asyncio import Server as AsyncioServer
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email import policy
@@ -69,7 +70,7 @@ def serve(inbox: Inbox) -> Iterator[Serve]:
         """A server on a port that the system chooses."""
 
         def _trigger_server(self) -> None:
-            assert self.server is not None
+            assert isinstance(self.server, AsyncioServer)
             self.port = self.server.sockets[0].getsockname()[1]
             super()._trigger_server()
 

@@ -279,7 +279,8 @@ def test_clocks_may_differ_by_the_leeway(
     claim: str, seconds: int, leeway: float, valid: bool
 ) -> None:
     now = int(time())
-    token = signed(**{claim: now + seconds if claim == "exp" else now - seconds})
+    claims: Any = {claim: now + seconds if claim == "exp" else now - seconds}
+    token = signed(**claims)
     tokens = by_secret(leeway=leeway)
     if valid:
         assert tokens.verify(token) == tokens.verify(token)
@@ -291,9 +292,10 @@ def test_clocks_may_differ_by_the_leeway(
 def test_the_leeway_is_thirty_seconds_by_default(claim: str) -> None:
     sign, error = (-1, EXPIRED) if claim == "exp" else (1, NOT_VALID_YET)
     now = int(time())
-    within, beyond = 28 * sign, 33 * sign
-    assert by_secret().verify(signed(sub="ann", **{claim: now + within})).subject == "ann"
-    assert rejection(by_secret(), signed(**{claim: now + beyond})) == error
+    within: Any = {claim: now + 28 * sign}
+    beyond: Any = {claim: now + 33 * sign}
+    assert by_secret().verify(signed(sub="ann", **within)).subject == "ann"
+    assert rejection(by_secret(), signed(**beyond)) == error
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from threading import Barrier
 
 import jwt
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 from adapters.web.rate_limit import TooManyRequests, rate, rate_limiter
 
-Service = Callable[..., FlaskClient]
+Service = Callable[..., ApiClient]
 
 SECRET = "hush" * 8
 USERS = "/api/v1/users"
@@ -24,7 +24,7 @@ def token(subject: str | None) -> dict[str, str]:
 
 
 def statuses(
-    client: FlaskClient, count: int, address: str = "192.0.2.1", **headers: str
+    client: ApiClient, count: int, address: str = "192.0.2.1", **headers: str
 ) -> list[int]:
     """Sends `count` requests from an address, and returns the statuses of the responses."""
     sender = {"REMOTE_ADDR": address}
