@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +24,7 @@ from database_servers import MariaServer, PostgresServer
 from findings import FINDINGS, Findings
 from forked_roster import forked_roster
 from hypothesis import settings
+from waiting import until
 
 # A slow machine is not a fault in the code, so examples have no deadline.
 settings.register_profile("short", deadline=None, max_examples=40)
@@ -152,7 +152,7 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
     with tempfile.TemporaryDirectory(prefix="roster-mariadb-") as name:
         server = _start_mariadb(Path(name))
         try:
-            _wait_until_up(server)
+            until(server.is_up, details=server.address.with_name("log").read_text)
             server.execute("CREATE USER roster@localhost")
             server.execute(r"GRANT ALL ON `roster\_%`.* TO roster@localhost")
             yield server
@@ -178,13 +178,6 @@ def _start_mariadb(directory: Path) -> MariaServer:
         install = ["mariadb-install-db", *options, *_INSTALLATION]
         assert subprocess.call(install, **settings) == 0, (directory / "log").read_text()
         return MariaServer(directory / "socket", psutil.Popen(server, **settings))
-
-
-def _wait_until_up(server: MariaServer) -> None:
-    end = time.monotonic() + 20
-    while not server.is_up():
-        log = server.address.with_name("log").read_text()
-        assert time.monotonic() < end, log
 
 
 def _make_certificate(directory: Path) -> None:
@@ -264,7 +257,7 @@ def _serving(program: Path, database_url: str, settings: Mapping[str, str]) -> I
         drain.start()
         url = json.loads(listening)["url"]
         try:
-            _wait_until_ready(url)
+            until(partial(_is_ready, url))
             yield url
         finally:
             server.terminate()
@@ -272,11 +265,8 @@ def _serving(program: Path, database_url: str, settings: Mapping[str, str]) -> I
             drain.join()
 
 
-def _wait_until_ready(url: str) -> None:
-    """Waits for the workers, which start after the master has logged that it listens."""
-    end = time.monotonic() + 20
-    while True:
-        with suppress(httpx.TransportError):
-            httpx.get(f"{url}/readyz").raise_for_status()
-            return
-        assert time.monotonic() < end, "the service does not respond"
+def _is_ready(url: str) -> bool:
+    """Returns True if a worker responds. They start after the master has logged that it listens."""
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/readyz").is_success
+    return False

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+from database_servers import PostgresServer
 from sqlalchemy import Engine, inspect, text
 
 from adapters.sql import schema
@@ -209,7 +211,7 @@ def test_each_table_is_created_by_its_known_revision() -> None:
 
 
 def test_rejects_an_upgrade_that_would_create_tables_in_another_schema(
-    postgresql_18, postgresql_url: str
+    postgresql_18: PostgresServer, postgresql_url: str
 ) -> None:
     engine = make_engine(postgresql_url)
     schema.upgrade(engine, "0003")
@@ -245,7 +247,7 @@ def command(
     return run_command
 
 
-def test_the_command_reports_a_newer_schema(engine: Engine, command) -> None:
+def test_the_command_reports_a_newer_schema(engine: Engine, command: Any) -> None:
     assert command("db", "upgrade").returncode == 0
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
     done = command("db", "upgrade")
@@ -258,11 +260,12 @@ def test_the_command_reports_a_newer_schema(engine: Engine, command) -> None:
 
 
 def test_a_downgrade_lists_the_data_it_deletes_and_asks_for_confirmation(
-    engine: Engine, command
+    engine: Engine, command: Any
 ) -> None:
     command("db", "upgrade")
     for name in ("ann", "bob"):
-        assert command("users", "create", "--email", f"{name}@example.org", "--name", name)
+        created = command("users", "create", "--email", f"{name}@example.org", "--name", name)
+        assert created.returncode == 0
     before = names(engine)
     result = command("db", "downgrade", "0003")
     assert (result.returncode, result.stdout) == (2, "")
@@ -282,7 +285,7 @@ def test_a_downgrade_lists_the_data_it_deletes_and_asks_for_confirmation(
 
 
 @pytest.mark.parametrize("revision", ["4711", "nonsense", "0005"])
-def test_rejects_a_downgrade_to_a_later_or_unknown_revision(command, revision: str) -> None:
+def test_rejects_a_downgrade_to_a_later_or_unknown_revision(command: Any, revision: str) -> None:
     command("db", "upgrade", "0004")
     result = command("db", "downgrade", revision, "--yes")
     assert (result.returncode, result.stdout) == (1, "")

@@ -104,7 +104,7 @@ def key_at(*, null: bool) -> Key:
 @pytest.mark.parametrize("end", ["start", "after", "before"])
 @pytest.mark.parametrize("null", [False, True], ids=["value", "null"])
 def test_a_page_by_a_nullable_column_reads_its_own_rows(
-    engine, null: bool, end: str, descending: bool, conditions: tuple[Condition, ...]
+    engine: Engine, null: bool, end: str, descending: bool, conditions: tuple[Condition, ...]
 ) -> None:
     key = key_at(null=null)
     place = {
@@ -125,7 +125,7 @@ def test_a_page_by_a_nullable_column_reads_its_own_rows(
     assert len(found[1].items) == PAGE
 
 
-def test_the_cost_of_reading_everything_is_noticed(engine) -> None:
+def test_the_cost_of_reading_everything_is_noticed(engine: Engine) -> None:
     by_blurb = Search((), total_order((Order("blurb"),)), Slice(PAGE))
     with read_connection(engine) as connection:
         assert cost(connection, lambda: SEARCHES.page(connection, by_blurb, tuple)) > 1

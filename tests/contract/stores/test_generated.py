@@ -1,5 +1,6 @@
 """Generated users and searches have the same results on every database as in memory."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -110,7 +111,9 @@ def _without_id(user: User | None) -> Any:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(new_users=people, data=st.data())
-def test_databases_return_the_same_users_as_memory(engines, kind, new_users, data) -> None:
+def test_databases_return_the_same_users_as_memory(
+    engines: Callable[[str], Engine], kind: str, new_users: Any, data: st.DataObject
+) -> None:
     engine: Engine = engines(kind)
     with engine.connect() as connection:
         for table in ("memberships", "groups", "users"):

@@ -6,6 +6,7 @@ from functools import cmp_to_key
 from typing import Any
 
 import pytest
+from contract.stores.directories import Directory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -123,7 +124,7 @@ some_searches = st.lists(st.tuples(st.booleans(), of_users, of_groups), min_size
 class Model:
     """The entities that were stored, and what tests mean."""
 
-    def __init__(self, directory: Any, world: World) -> None:
+    def __init__(self, directory: Directory, world: World) -> None:
         with directory.begin(ANONYMOUS) as work:
             users = work.repository(USER_TYPE)
             self.users = [

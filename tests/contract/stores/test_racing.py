@@ -7,6 +7,7 @@ from types import NoneType
 from typing import TypeVar
 
 import pytest
+from contract.stores.directories import Directory
 from database_processes import in_processes, write
 
 from application.deadlines import deadline
@@ -39,7 +40,7 @@ def at_once(work: Callable[[int], R], times: int = THREADS) -> list[R | RosterEr
         return list(threads.map(one, range(times)))
 
 
-def test_exactly_one_of_20_concurrent_creations_of_an_email_succeeds(directory) -> None:
+def test_exactly_one_of_20_concurrent_creations_of_an_email_succeeds(directory: Directory) -> None:
     spellings = ("é@example.org", "É@example.org", "e\u0301@example.org")
     results = at_once(lambda number: directory.add(spellings[number % 3], f"Creator {number}"))
     won = [result for result in results if isinstance(result, User)]
@@ -47,7 +48,7 @@ def test_exactly_one_of_20_concurrent_creations_of_an_email_succeeds(directory) 
     assert directory.find() == won
 
 
-def test_100_concurrent_changes_are_all_applied(directory) -> None:
+def test_100_concurrent_changes_are_all_applied(directory: Directory) -> None:
     user = directory.add("ann@example.org", "0")
 
     def changing(number: int) -> User:
@@ -59,7 +60,7 @@ def test_100_concurrent_changes_are_all_applied(directory) -> None:
     assert directory.reader.get(user.id).version == 101
 
 
-def test_exactly_one_of_20_concurrent_changes_of_a_version_succeeds(directory) -> None:
+def test_exactly_one_of_20_concurrent_changes_of_a_version_succeeds(directory: Directory) -> None:
     user = directory.add("ann@example.org")
 
     def changing(number: int) -> User:
@@ -70,7 +71,7 @@ def test_exactly_one_of_20_concurrent_changes_of_a_version_succeeds(directory) -
     assert [directory.reader.get(user.id)] == won
 
 
-def test_a_unit_with_locks_has_no_conflicts(directory) -> None:
+def test_a_unit_with_locks_has_no_conflicts(directory: Directory) -> None:
     user = directory.add("ann@example.org")
 
     def changing(number: int) -> None:
@@ -86,7 +87,7 @@ def test_a_unit_with_locks_has_no_conflicts(directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_a_deadlock_is_a_conflict_for_one_unit(directory) -> None:
+def test_a_deadlock_is_a_conflict_for_one_unit(directory: Directory) -> None:
     ids = [directory.add(f"user{number}@example.org").id for number in range(2)]
     both_have_a_lock = Barrier(2)
 
@@ -110,7 +111,7 @@ def test_a_deadlock_is_a_conflict_for_one_unit(directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
-def test_concurrent_processes_lose_no_changes(directory) -> None:
+def test_concurrent_processes_lose_no_changes(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     calls = [(f"writer{number}", user.id, 50) for number in range(3)]
     in_processes(write, directory.engine, calls)
@@ -118,7 +119,7 @@ def test_concurrent_processes_lose_no_changes(directory) -> None:
     assert len(directory.find()) == 1 + 3 * 50
 
 
-def test_concurrent_imports_add_each_email_once(directory) -> None:
+def test_concurrent_imports_add_each_email_once(directory: Directory) -> None:
     new = [NewUser(email=f"u{number}@example.org", name="Ann") for number in range(50)]
 
     def adding(number: int) -> int:

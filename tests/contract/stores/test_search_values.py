@@ -376,7 +376,7 @@ def test_every_search_finds_the_same_rows_as_plain_python(
     conditions=st.lists(_conditions(), max_size=1),
 )
 def test_pages_forward_and_backward_return_every_row_once(
-    collection: Collection, ordering, size: int, conditions: list[Test]
+    collection: Collection, ordering: tuple[Order, ...], size: int, conditions: list[Test]
 ) -> None:
     rows = in_order(ordering, *conditions)
     search = Search(tuple(conditions), ordering)

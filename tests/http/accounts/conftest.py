@@ -45,7 +45,8 @@ class Service:
         self.client: ApiClient = CheckedClient(self.app)
         self.run = self.container.run()
         self._password_hash = password_hash
-        self._emails = Delivery(self.run, None, SecureTokens(), self._link_ttl)  # type: ignore[arg-type]
+        mailer: Any = None  # the emails are only claimed
+        self._emails = Delivery(self.run, mailer, SecureTokens(), self._link_ttl)
 
     def _link_ttl(self, purpose: Any) -> Any:
         accounts = self.container.accounts()

@@ -1,6 +1,7 @@
 """Pages of a collection, by cursors and by numbers."""
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -66,7 +67,7 @@ def in_order(users: list[User], sort: str) -> list[int]:
     fields = [*(sort.split(",") if sort else []), "id"]
     for field in reversed(fields[: fields.index("id") + 1 if "id" in fields else None]):
         name = field.removeprefix("-")
-        users = sorted(users, key=lambda u, n=name: getattr(u, n), reverse=field[0] == "-")  # type: ignore[misc]
+        users = sorted(users, key=attrgetter(name), reverse=field[0] == "-")
     return [user.id for user in users]
 
 

@@ -47,10 +47,10 @@ class Target:
         key: SigningKey = self.accounts.keys.signing()
         return key
 
-    def user(self, name: str, **attributes: object) -> int:
+    def user(self, name: str, **attributes: Any) -> int:
         """Creates a user with the password, and returns the id."""
         email = f"{name}@example.org"
-        new = NewUser(email=email, name=name.title(), **{"is_active": True, **attributes})  # type: ignore[arg-type]
+        new = NewUser(email=email, name=name.title(), **{"is_active": True, **attributes})
         user_id: int = self.commands.create(new, Context()).id
         self.accounts.use_cases.passwords.set(email, PASSWORD, Context())
         return user_id

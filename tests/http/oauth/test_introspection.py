@@ -106,7 +106,7 @@ def test_an_invalid_token_gets_401_and_the_log_has_the_reason(
     response = client.post("/oauth/introspect", data={"token": "x"}, headers=headers)
     assert (response.status_code, response.get_json()["error"]) == (401, "invalid_token")
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="roster", error="invalid_token"'
-    assert log[-1]["token_refused"]
+    assert log[-1]["token_refused"] == "The token is not valid."
 
 
 def test_a_token_without_the_scope_gets_the_error_of_the_api(

@@ -7,7 +7,8 @@ import subprocess
 from http.client import HTTPSConnection
 from pathlib import Path
 
-from roster_process import free_port, until
+from roster_process import free_port
+from waiting import until
 
 SITE = Path(__file__).parents[3] / "docs" / "deploy" / "roster.nginx.conf"
 NGINX = Path("/usr/sbin/nginx")

@@ -17,7 +17,8 @@ from typing import Any, Final
 import argon2
 import bcrypt
 import httpx
-from roster_process import JSONAPI, until
+from roster_process import JSONAPI
+from waiting import until
 from werkzeug.security import generate_password_hash
 
 API: Final = "/api/v1"

@@ -25,7 +25,8 @@ from end_to_end.staff import (
     write_people,
 )
 from process.server import Server
-from roster_process import ROSTER, until
+from roster_process import ROSTER
+from waiting import until
 
 CLIENTS = 8
 SCALES = [
@@ -52,7 +53,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def run(settings: dict[str, str], *arguments: str, **options: object) -> str:
+def run(settings: dict[str, str], *arguments: str, **options: Any) -> str:
     """Runs a command that succeeds, and returns its output."""
     done = subprocess.run(
         [ROSTER, *arguments],
@@ -60,7 +61,7 @@ def run(settings: dict[str, str], *arguments: str, **options: object) -> str:
         check=False,
         capture_output=True,
         text=True,
-        **options,  # type: ignore[call-overload]
+        **options,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -14,7 +14,8 @@ from typing import Any, Protocol, Self
 
 from faults.accounts import Account, Outcome, Reply, Task, account
 from faults.service import DEADLINE, Service
-from roster_process import ATOMIC, JSONAPI, USERS, until
+from roster_process import ATOMIC, JSONAPI, USERS
+from waiting import until
 
 _CLIENTS = 6
 _BEFORE = 200

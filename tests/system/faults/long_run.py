@@ -27,7 +27,7 @@ from faults.load import Load
 from faults.postgres import Postgres
 from faults.service import Service
 from faults.visits import Importer, Visitor
-from roster_process import until
+from waiting import until
 
 _SECRET = "a secret for the tokens of this run only"
 _VISITORS = 2

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import psycopg2
-from roster_process import is_gone, until
+from roster_process import is_gone
+from waiting import until
 
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 POOLED = 4

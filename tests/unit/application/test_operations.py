@@ -22,7 +22,7 @@ from application.operations import (
 from application.ports import ConcurrentUpdate, Context, UnitOfWork
 from application.units import MAX_RETRIES, retrying
 from application.users import USER_TYPE
-from domain.users import EmailTaken, NewUser, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
 ANONYMOUS = Context()
 ANN = NewUser(email="ann@example.org", name="Ann")
@@ -76,7 +76,7 @@ def test_a_unit_with_too_many_conflicts_raises_concurrent_update(store: MemorySt
 def test_a_conflict_in_an_operation_does_not_reject_the_unit(store: MemoryStore) -> None:
     attempts: list[int] = []
 
-    class Conflicting(Commands):
+    class Conflicting(Commands[NewUser, User]):
         def create(self, new: Any, context: Context, **related: Any) -> Any:
             attempts.append(1)
             if len(attempts) == 1:

@@ -121,7 +121,9 @@ def test_sends_an_email(serve: Serve, inbox: Inbox) -> None:
     assert inbox.envelopes[0].rcpt_tos == ["ann@example.org"]
     assert inbox.message()["to"] == "ann@example.org"
     assert inbox.message()["from"] == "Roster <roster@example.com>"
-    assert "rlt_" in inbox.message().get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    text = inbox.message().get_body(("plain",))
+    assert text
+    assert "rlt_" in text.get_content()
 
 
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])

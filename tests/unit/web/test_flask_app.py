@@ -176,9 +176,9 @@ def test_a_request_has_the_attributes_of_flasks_request(app: Flask) -> None:
 def test_a_missing_attribute_of_a_request_or_response_raises_attribute_error(app: Flask) -> None:
     with app.test_request_context("/ready"):
         with pytest.raises(AttributeError):
-            _ = request.missing  # type: ignore[attr-defined]
+            _ = request.missing  # type: ignore[attr-defined]  # it must not exist
         with pytest.raises(AttributeError):
-            _ = PreparedResponse(b"", 200, []).missing  # type: ignore[attr-defined]
+            _ = PreparedResponse(b"", 200, []).missing  # type: ignore[attr-defined]  # it must not exist
 
 
 def test_a_prepared_response_has_the_interface_of_a_response(app: Flask) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from api_client import ApiClient
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import until
 
 from application.ports import Context
 from domain.users import NewUser
@@ -154,30 +155,30 @@ def test_counts_emails(accounts: Any) -> None:
 
 
 def test_counts_requests_that_wait_for_a_connection(
-    build: Callable[..., Any], sqlite_url: str, eventually: Callable[..., None]
+    build: Callable[..., Any], sqlite_url: str
 ) -> None:
     container = build(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="1")
     client = ApiClient(container.app())
     with ThreadPoolExecutor() as threads, container.engine().connect():
         waiting = threads.submit(ApiClient(container.app()).get, "/api/v1/users")
         pending = "db_client_connection_pending_requests"
-        eventually(lambda: samples(client, pending) == [({}, 1)])
+        until(lambda: samples(client, pending) == [({}, 1)])
         assert samples(client, "db_client_connection_used") == [({}, 1)]
         assert not waiting.done()
     assert waiting.result().status_code == 503  # it is not migrated
-    eventually(lambda: samples(client, pending) == [({}, 0)])  # the text is cached for a second
+    until(lambda: samples(client, pending) == [({}, 0)])  # the text is cached for a second
 
 
-def test_the_text_is_cached_for_a_second(service: Service, eventually: Callable[..., None]) -> None:
+def test_the_text_is_cached_for_a_second(service: Service) -> None:
     client = service()
 
     def text() -> str:
         client.get("/healthz")  # this request is counted, so the text would change
         return client.get("/metrics").text
 
-    eventually(lambda: text() == text())  # unless a second ends between the two
+    until(lambda: text() == text())  # unless a second ends between the two
     before = text()
-    eventually(lambda: text() != before)
+    until(lambda: text() != before)
 
 
 def test_is_prometheus_text_without_versions(service: Service) -> None:
