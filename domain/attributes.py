@@ -199,7 +199,8 @@ class _Record(Protocol):
 
     def _asdict(self) -> dict[str, Any]: ...
 
-    def _replace(self, /, **values: Any) -> Any: ...
+    @property
+    def _replace(self) -> Callable[..., Any]: ...
 
 
 R = TypeVar("R", bound=_Record)

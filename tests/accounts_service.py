@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from adapters.memory.accounts import MemoryAccountReader
 from adapters.memory.repository import MemoryReader
@@ -133,9 +134,9 @@ class AccountService:
     def wait(self, **duration: float) -> None:
         self.now += timedelta(**duration)
 
-    def user(self, name: str = "ann", *, password: str | None = PASSWORD, **more: object) -> User:
-        attributes = {"is_active": True, **more}
-        new = NewUser(email=f"{name}@example.org", name=name.title(), **attributes)  # type: ignore[arg-type]
+    def user(self, name: str = "ann", *, password: str | None = PASSWORD, **more: Any) -> User:
+        attributes: dict[str, Any] = {"is_active": True, **more}
+        new = NewUser(email=f"{name}@example.org", name=name.title(), **attributes)
         user: User = self.users.create(new, ANONYMOUS)
         if password:
             self.passwords.set(user.email, password, ANONYMOUS)

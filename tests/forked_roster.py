@@ -39,7 +39,7 @@ def forked_roster(directory: Path) -> Iterator[Path]:
         listener.listen()
         command = [
             sys.executable,
-            Path(__file__).with_name("roster_forks.py"),
+            str(Path(__file__).with_name("roster_forks.py")),
             str(listener.fileno()),
         ]
         with subprocess.Popen(command, pass_fds=[listener.fileno()]) as process:

@@ -10,7 +10,7 @@ from inspect import getsource
 from typing import NamedTuple
 
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 
 
 class Revision(NamedTuple):
@@ -41,7 +41,8 @@ def number_of(name: str) -> str | None:
 
     Raises alembic.util.CommandError if there is no such revision.
     """
-    script = ScriptDirectory.from_config(configuration()).get_revision(name)
+    directory = ScriptDirectory.from_config(configuration())
+    script: Script | None = directory.get_revision(name)
     return script.revision if script else None
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
@@ -119,8 +120,8 @@ def main(directory: Path, step: int) -> None:
     while status == -signal.SIGKILL:
         folder = directory / str(lines)
         copytree(prepared, folder)
-        status = in_process(lambda folder=folder, lines=lines: send_until_killed(folder, lines))
-        assert in_process(lambda folder=folder: send_the_rest(folder)) == 0
+        status = in_process(partial(send_until_killed, folder, lines))
+        assert in_process(partial(send_the_rest, folder)) == 0
         lines += step
     assert status == 0
 

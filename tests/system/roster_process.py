@@ -2,28 +2,18 @@
 
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from time import monotonic, sleep
 
 import psutil
 
-ROSTER = Path(sys.executable).with_name("roster")
+ROSTER = str(Path(sys.executable).with_name("roster"))
 JSONAPI = "application/vnd.api+json"
 ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
 SECRET = "hush" * 8
 """A value for ROSTER_JWT_SECRET."""
-
-
-def until(condition: Callable[[], object], *, within: float = 20) -> None:
-    """Waits until the condition is true. Fails after `within` seconds."""
-    end = monotonic() + within
-    while not condition():
-        assert monotonic() < end, f"the condition is not true after {within} s"
-        sleep(0.02)
 
 
 def is_gone(process: psutil.Process) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from api_client import ApiClient
 from click.testing import CliRunner, Result
+from contract.books.resource import BOOK_RESOURCE
 from dependency_injector import providers
-from flask.testing import FlaskClient
 
 from adapters.sql import schema
-from books import BOOK_RESOURCE
 from entrypoints.cli.main import main
 from entrypoints.container import Container
 from entrypoints.resources import RESOURCES
@@ -90,12 +90,12 @@ def container(request: pytest.FixtureRequest, containers: Callable[[str], Contai
 
 
 @pytest.fixture
-def client(container: Container) -> FlaskClient:
-    return container.app().test_client()
+def client(container: Container) -> ApiClient:
+    return ApiClient(container.app())
 
 
 @pytest.fixture
-def send(client: FlaskClient) -> Send:
+def send(client: ApiClient) -> Send:
     """Sends a request under the API's prefix, and returns the response."""
 
     def send(

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from contract.books.domain import ATTRIBUTES
 from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.kinds import (
@@ -21,7 +22,6 @@ from adapters.jsonapi.kinds import (
     Uuid,
 )
 from adapters.jsonapi.resource import Resource
-from books.domain import ATTRIBUTES
 
 _TIME: Final = ["2026-11-22T09:30:00.123Z"]
 

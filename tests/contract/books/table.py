@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from contract.books.domain import BOOK_TYPE, Book
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,7 +19,6 @@ from adapters.sql.columns import BigIntId, FixedDecimal, Json, Timestamp, Uuid, 
 from adapters.sql.metadata import METADATA
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.searchable import Searchable
-from books.domain import BOOK_TYPE, Book
 from domain.text import fold
 
 TABLE: Final = Table(

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api_client import ApiClient
 
 from entrypoints.container import Container
 
@@ -230,7 +231,7 @@ def test_a_secret_attribute_can_be_set_and_is_never_returned(
         assert send("GET", f"/books?{query}").status_code == 400
     shown = [first, changed, keyed, rejected, send("GET", "/books"), send("GET", f"{url}/history")]
     assert not [each for each in shown if SECRET in each.get_data(as_text=True)]
-    reads = json.loads(container.app().test_client().get("/openapi.json").data)
+    reads = json.loads(ApiClient(container.app()).get("/openapi.json").data)
     schemas = reads["components"]["schemas"]
     assert (
         "pin"

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from api_client import ApiClient
 from findings import FINDINGS
-from flask.testing import FlaskClient
 from sqlalchemy import delete
 from structlog.testing import capture_logs
 
@@ -65,7 +65,7 @@ class Service:
 
     name: str
     container: Container
-    client: FlaskClient
+    client: ApiClient
     ids: dict[int, str] = field(default_factory=dict)
     tags: dict[tuple[int, int], str] = field(default_factory=dict)
     used_ids: set[str] = field(default_factory=set)
@@ -85,7 +85,7 @@ class Service:
         self.used_ids.clear()
         settings, clock = self.container.settings(), self.container.clock()
         self.container = Container(settings=settings, clock=clock)
-        self.client = self.container.app().test_client()
+        self.client = ApiClient(self.container.app())
 
     def id(self, handle: int) -> str:
         return self.ids.get(handle, ANONYMOUS)
@@ -193,11 +193,11 @@ def services(request: Any, tmp_path_factory: Any, postgresql_18: Any) -> Iterato
 def _service(name: str, url: str, clock: Clock) -> Iterator[Service]:
     container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}), clock=clock)
     if name == "memory":
-        yield Service(name, container, container.app().test_client())
+        yield Service(name, container, ApiClient(container.app()))
         return
     engine = container.engine()
     schema.upgrade(engine)
-    yield Service(name, container, container.app().test_client())
+    yield Service(name, container, ApiClient(container.app()))
     engine.dispose()
 
 

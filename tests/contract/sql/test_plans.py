@@ -3,11 +3,13 @@
 There are few roles and states. 300,000 of the users were imported together, with equal times.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
+from database_servers import PostgresServer
 from psycopg2 import extensions
 from sqlalchemy import Engine
 
@@ -24,6 +26,7 @@ from application.search import (
     Order,
     Search,
     Slice,
+    Test,
     WordSearch,
     total_order,
 )
@@ -108,12 +111,12 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def engine(postgresql_18) -> Iterator[Engine]:
+def engine(postgresql_18: PostgresServer) -> Iterator[Engine]:
     yield from filled(postgresql_18.new_database())
 
 
 @pytest.fixture(scope="module")
-def engine_with_trigrams(postgresql_15) -> Iterator[Engine]:
+def engine_with_trigrams(postgresql_15: PostgresServer) -> Iterator[Engine]:
     yield from filled(postgresql_15.new_database())
 
 
@@ -133,14 +136,14 @@ def cost(engine: Engine, search: Callable[[Engine], object]) -> Cost:
     statements: list[str] = []
 
     class Recording(extensions.cursor):
-        def execute(self, statement: str, values: Any = None) -> None:
+        def execute(self, statement: Any, values: Any = None) -> None:
             text = self.mogrify(statement, values).decode()
             if query := text.partition("; ")[2]:  # after the statement timeout
                 statements.append(query)
             super().execute(statement, values)
 
     with engine.connect() as connection:
-        session = connection.connection.dbapi_connection
+        session: Any = connection.connection.dbapi_connection
         session.cursor_factory = Recording
     try:
         search(engine)
@@ -155,8 +158,13 @@ def cost(engine: Engine, search: Callable[[Engine], object]) -> Cost:
     return Cost(plans)
 
 
-def page(*orders: Order, conditions: tuple[Condition, ...] = (), **place: Any) -> Search:
+def page(*orders: Order, conditions: tuple[Test, ...] = (), **place: Any) -> Search:
     return Search(conditions, total_order(orders), Slice(100, **place))
+
+
+def read_page(engine: Engine, search: Search) -> object:
+    """Reads a page of users."""
+    return SqlReader(USERS_TABLE, engine).page(search)
 
 
 def key_at(
@@ -183,7 +191,9 @@ def assert_flat(found: Cost, *, factor: float = 1) -> None:
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_a_page_reads_its_own_rows_at_any_depth(engine, attribute: str, descending: bool) -> None:
+def test_a_page_reads_its_own_rows_at_any_depth(
+    engine: Engine, attribute: str, descending: bool
+) -> None:
     order = Order(attribute, descending)
     assert_flat(cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(page(order))))
     for part in (0.1, 0.5, 0.9):
@@ -191,16 +201,14 @@ def test_a_page_reads_its_own_rows_at_any_depth(engine, attribute: str, descendi
         assert_flat(
             cost(
                 engine,
-                lambda engine, key=key: SqlReader(USERS_TABLE, engine).page(page(order, after=key)),
+                partial(read_page, search=page(order, after=key)),
             ),
             factor=10,
         )
         assert_flat(
             cost(
                 engine,
-                lambda engine, key=key: SqlReader(USERS_TABLE, engine).page(
-                    page(order, before=key)
-                ),
+                partial(read_page, search=page(order, before=key)),
             ),
             factor=10,
         )
@@ -219,14 +227,14 @@ FILTERS = {
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 @pytest.mark.parametrize("where", FILTERS)
 def test_a_filter_reads_few_other_rows(
-    engine, where: str, attribute: str, descending: bool
+    engine: Engine, where: str, attribute: str, descending: bool
 ) -> None:
     order, conditions = Order(attribute, descending), (FILTERS[where],)
     middle = key_at(engine, attribute, 0.5, descending=descending, where=where)
     for place in ({}, {"after": middle}):
         search = page(order, conditions=conditions, **place)
         assert_flat(
-            cost(engine, lambda engine, search=search: SqlReader(USERS_TABLE, engine).page(search)),
+            cost(engine, partial(read_page, search=search)),
             factor=20,
         )
 
@@ -239,7 +247,7 @@ def test_a_filter_reads_few_other_rows(
         Condition("email_key", Op.EQ, (email_key("Person700@exämple.org"),)),
     ],
 )
-def test_finds_one_user_by_an_index(engine, condition: Condition) -> None:
+def test_finds_one_user_by_an_index(engine: Engine, condition: Condition) -> None:
     search = page(conditions=(condition,))
     found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert found.rows == 1
@@ -249,7 +257,7 @@ def test_finds_one_user_by_an_index(engine, condition: Condition) -> None:
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN])
 @pytest.mark.parametrize("name", ["NAME 7", "N" * 101, "Nobody"])
-def test_finds_names_in_any_case_by_an_index(engine, name: str, op: Op) -> None:
+def test_finds_names_in_any_case_by_an_index(engine: Engine, name: str, op: Op) -> None:
     names = (name,) if op is Op.EQ else (name, "Name 8", "n" * 250)
     search = page(conditions=(Condition.folding("name", op, names),))
     found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
@@ -258,7 +266,7 @@ def test_finds_names_in_any_case_by_an_index(engine, name: str, op: Op) -> None:
 
 
 @pytest.mark.parametrize("text", [("email", "person7777"), ("name", "Name 777"), ("role", "adm")])
-def test_finds_prefixes_by_an_index(engine, text: tuple[str, str]) -> None:
+def test_finds_prefixes_by_an_index(engine: Engine, text: tuple[str, str]) -> None:
     attribute, beginning = text
     condition = Condition.folding(attribute, Op.STARTS_WITH, (beginning,))
     search = page(conditions=(condition,))
@@ -270,7 +278,7 @@ def test_finds_prefixes_by_an_index(engine, text: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "text", [("email", "777777"), ("email", "7700@exä"), ("name", "e 19999"), ("role", "xyz")]
 )
-def test_finds_a_rare_part_by_trigrams(engine_with_trigrams, text: tuple[str, str]) -> None:
+def test_finds_a_rare_part_by_trigrams(engine_with_trigrams: Engine, text: tuple[str, str]) -> None:
     attribute, part = text
     condition = Condition.folding(attribute, Op.CONTAINS, (part,))
     search = page(conditions=(condition,))
@@ -280,7 +288,7 @@ def test_finds_a_rare_part_by_trigrams(engine_with_trigrams, text: tuple[str, st
 
 
 @pytest.mark.parametrize("words", [["777777"], ["person", "777777"], ["7700@exä", "19"], ["xyz"]])
-def test_finds_rare_words_by_trigrams(engine_with_trigrams, words) -> None:
+def test_finds_rare_words_by_trigrams(engine_with_trigrams: Engine, words: Sequence[str]) -> None:
     search = page(conditions=(WordSearch.folding(("email", "name"), words),))
     found = cost(engine_with_trigrams, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
     assert "Seq Scan" not in found.scans, found.shown
@@ -288,7 +296,7 @@ def test_finds_rare_words_by_trigrams(engine_with_trigrams, words) -> None:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_a_history_reads_its_own_events(engine, descending: bool) -> None:
+def test_a_history_reads_its_own_events(engine: Engine, descending: bool) -> None:
     its = History(USER_TYPE, SqlEventReader(engine), SqlReader(USERS_TABLE, engine).get).about(777)
     search = Search(its, (Order("id", descending),), Slice(5))
     found = cost(engine, lambda engine: SqlEventReader(engine).page(search))
@@ -296,7 +304,7 @@ def test_a_history_reads_its_own_events(engine, descending: bool) -> None:
     assert found.buffers <= 15, found.shown
 
 
-def test_reading_the_audit_log_from_a_position_reads_only_new_events(engine) -> None:
+def test_reading_the_audit_log_from_a_position_reads_only_new_events(engine: Engine) -> None:
     found = cost(engine, lambda engine: SqlEventReader(engine).read_from(USERS - 100, size=50))
     assert "Seq Scan" not in {
         node["Node Type"] for node in found.nodes if node.get("Relation Name") == "events"

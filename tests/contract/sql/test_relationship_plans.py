@@ -149,7 +149,7 @@ def _buffers_of_postgresql(session: Any, work: Work) -> Iterator[None]:
     statements: list[str] = []
 
     class Noting(extensions.cursor):
-        def execute(self, statement: str, values: Any = None) -> None:
+        def execute(self, statement: Any, values: Any = None) -> None:
             text = self.mogrify(statement, values).decode()
             if text.partition("; ")[2]:  # after the time limit
                 statements.append(text.partition("; ")[2])

@@ -1,112 +1,31 @@
 """The stores that must fulfil the contract. Each test gets one of them, empty."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
+from contract.stores.directories import REACTIONS, Directory, RelatedDirectory, TickingClock
 from sqlalchemy import Engine
 
 from adapters.memory.accounts import MemoryAccountReader
 from adapters.memory.audit import MemoryEventReader
-from adapters.memory.links import MemoryLinkReader
 from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
 from adapters.sql import schema
-from adapters.sql.account_reader import SqlAccountReader
-from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import make_engine
-from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
-from adapters.sql.links import SqlLinkReader
-from adapters.sql.repository import SqlReader
-from adapters.sql.store import SqlStore
-from adapters.sql.tables import Tables
-from adapters.sql.users import USERS_TABLE
-from application.accounts.reactions import AccountReaction
-from application.audit import EventReader
-from application.commands import Commands
-from application.entities import AnyType
-from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
-from application.ports import AccountReader, Begin, Context, LinkReader, Reader
 from application.reactions import NO_REACTIONS, Reactions
-from application.relationship_commands import RelationshipCommands
-from application.relationship_queries import RelationshipQueries
-from application.relationships import Relationships
-from application.search import Search, Slice, Test, walk
-from application.units import retrying
 from application.users import USER_TYPE
-from domain.groups import Group, NewGroup
-from domain.users import NewUser, User
 
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
-START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
-ANONYMOUS = Context()
-REACTIONS = {USER_TYPE: AccountReaction()}
-
-
-class TickingClock:
-    """A clock that advances by a millisecond on each call."""
-
-    def __init__(self) -> None:
-        self._ticks = count()
-
-    def __call__(self) -> datetime:
-        return START + timedelta(milliseconds=next(self._ticks))
-
-
-@dataclass(frozen=True)
-class Directory:
-    """A store with its ports, and helpers for tests."""
-
-    name: str
-    begin: Begin
-    reader: Reader
-    events: EventReader
-    ready: Callable[[], None]
-    accounts: AccountReader
-    engine: Engine | None = None
-    commands: Commands = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "commands", Commands(USER_TYPE, retrying(self.begin)))
-
-    def add(self, email: str, name: str = "Ann", **attributes: object) -> User:
-        """Creates a user."""
-        new = NewUser(email=email, name=name, **attributes)
-        return self.commands.create(new, ANONYMOUS)
-
-    def find(self, *conditions: Test) -> list[User]:
-        """The users who meet the conditions, by id."""
-        return list(self.reader.page(Search(conditions, place=Slice(5000))).items)
-
-    def emails(self) -> list[str]:
-        return [user.email for user in self.find()]
-
-    @classmethod
-    def of_engine(cls, name: str, engine: Engine) -> "Directory":
-        store = SqlStore(engine, TickingClock(), [USERS_TABLE], reactions=REACTIONS)
-        return cls(
-            name,
-            store.begin,
-            SqlReader(USERS_TABLE, engine),
-            SqlEventReader(engine),
-            store.ready,
-            SqlAccountReader(engine),
-            engine,
-        )
 
 
 def _memory() -> Directory:
     store = MemoryStore(TickingClock(), reactions=REACTIONS)
     return Directory(
         "memory",
-        store.begin,
+        store,
         MemoryReader(USER_TYPE, store),
         MemoryEventReader(store),
-        store.ready,
         MemoryAccountReader(store),
     )
 
@@ -150,72 +69,11 @@ def directory(
 
 
 def _empty(engine: Engine) -> None:
-    tables = ("memberships", "groups", "users", "answers", "answer_totals", "events")
-    tables += ("emailed_links", "outbox", "counters", "revocations")
+    tables = ["memberships", "groups", "users", "answers", "answer_totals", "events"]
+    tables += ["emailed_links", "outbox", "counters", "revocations"]
     with engine.connect() as connection:
         for table in tables:
             connection.exec_driver_sql(f"DELETE FROM {table}")
-
-
-class RelatedDirectory:
-    """Users and groups on one store, with shorthands for tests."""
-
-    def __init__(
-        self, kind: str, engine: Engine | None, reactions: Reactions = NO_REACTIONS
-    ) -> None:
-        self.kind = kind
-        self.engine = engine
-        self.relationships = RELATIONSHIPS
-        clock = TickingClock()
-        readers: dict[AnyType, Reader[Any]]
-        links: LinkReader
-        if engine is None:
-            store = MemoryStore(clock, relationships=RELATIONSHIPS, reactions=reactions)
-            readers = {each: MemoryReader(each, store) for each in (USER_TYPE, GROUP_TYPE)}
-            links = MemoryLinkReader(store)
-            self.begin: Begin = store.begin
-            self.event_reader: EventReader = MemoryEventReader(store)
-        else:
-            self.begin = SqlStore(engine, clock, TABLES, reactions=reactions).begin
-            readers = {
-                each: SqlReader(TABLES.entities[each], engine, TABLES.searches(each))
-                for each in (USER_TYPE, GROUP_TYPE)
-            }
-            links = SqlLinkReader(TABLES, engine)
-            self.event_reader = SqlEventReader(engine)
-        run = retrying(self.begin)
-        self.users = Commands(USER_TYPE, run, relationships=RELATIONSHIPS, replaceable=3)
-        self.groups = Commands(GROUP_TYPE, run, relationships=RELATIONSHIPS, replaceable=3)
-        self.members = RelationshipCommands(MEMBERS, run)
-        self.groups_of = RelationshipCommands(GROUPS, run)
-        self.user_reader: Reader[User] = readers[USER_TYPE]
-        self.group_reader: Reader[Group] = readers[GROUP_TYPE]
-        self.links = links
-        self.queries = RelationshipQueries(readers, links, RELATIONSHIPS)
-
-    def user(self, name: str) -> int:
-        return self.users.create(NewUser(email=f"{name}@example.org", name=name), ANONYMOUS).id
-
-    def group(self, name: str, **more: Any) -> int:
-        related = {"members": more.pop("members", ())}
-        return self.groups.create(NewGroup(name=name, **more), ANONYMOUS, related=related).id
-
-    def member_ids(self, group_id: int, search: Search = Search()) -> list[int]:  # noqa: B008
-        page = self.queries.page(MEMBERS, group_id, search, None, resources=True)
-        return [each.id for each in page.items]
-
-    def found(self, *tests: Any) -> list[int]:
-        return [each.id for each in self.user_reader.page(Search(tests)).items]
-
-    def recorded(self) -> list[tuple[str, str, int | None, Any]]:
-        """The events, without their times and actors."""
-        everything = walk(self.event_reader.page, Search())
-        return [(e.action, e.subject_type, e.subject_id, e.changes) for e in everything]
-
-
-RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
-MEMBERS, GROUPS = MEMBERSHIPS.ends
-TABLES = Tables([USERS_TABLE, GROUPS_TABLE], [MEMBERSHIPS_TABLE], [OWNER])
 
 
 @pytest.fixture

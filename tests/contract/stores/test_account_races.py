@@ -2,11 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from time import monotonic
 
 import pytest
 from accounts_service import ANONYMOUS, HOME, ReadableTokens
+from contract.stores.directories import Directory
 from sqlalchemy import Engine
+from waiting import until
 
 from application.accounts.config import AccountConfig, RoleScopes
 from application.accounts.errors import TooManyFailures
@@ -32,7 +33,7 @@ every_kind = pytest.mark.parametrize(
 @concurrent
 @pytest.mark.parametrize("request_kind", ["login", "refresh"])
 def test_a_change_of_role_revokes_tokens_issued_before_it_is_committed(
-    directory, request_kind: str
+    directory: Directory, request_kind: str
 ) -> None:
     """The token is newer than the beginning of the change, but has the scopes of the old role."""
     tokens, run = ReadableTokens(), retrying(directory.begin)
@@ -55,7 +56,7 @@ def test_a_change_of_role_revokes_tokens_issued_before_it_is_committed(
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18"])
-def test_a_link_that_is_being_sent_is_invalidated(directory) -> None:
+def test_a_link_that_is_being_sent_is_invalidated(directory: Directory) -> None:
     """A sender has claimed the email of a recovery when the password changes."""
     user = directory.add("ann@example.org")
     run = retrying(directory.begin)
@@ -83,15 +84,13 @@ def test_a_link_that_is_being_sent_is_invalidated(directory) -> None:
 
 def _wait_for_lock(engine: Engine) -> None:
     """Waits until a transaction of another connection waits for a lock."""
-    end = monotonic() + SECONDS
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     with engine.connect() as connection:
-        while not connection.exec_driver_sql(waiting).scalar():
-            assert monotonic() < end
+        until(lambda: connection.exec_driver_sql(waiting).scalar(), within=SECONDS)
 
 
 @every_kind
-def test_50_concurrent_guesses_do_not_exceed_the_limit(directory) -> None:
+def test_50_concurrent_guesses_do_not_exceed_the_limit(directory: Directory) -> None:
     limits, run = GuessingLimits(10, timedelta(minutes=15)), retrying(directory.begin)
     attempt = Attempt("ann@example.org", "203.0.113.7")
 

@@ -9,6 +9,7 @@ from itertools import pairwise, product
 from typing import Any
 
 import pytest
+from contract.stores.directories import Directory
 
 from adapters.sql.users import USERS
 from application.ports import Context, UnitOfWork
@@ -69,8 +70,16 @@ def email(template: Template, user_id: int | None, address: str, **more: Any) ->
     return email._replace(**more)
 
 
+def revocation(user_id: int, at: datetime) -> Callable[[UnitOfWork], None]:
+    """A unit of work that revokes the tokens of a user."""
+    return lambda work: work.accounts.sessions.revoke_tokens_before(user_id, at=at)
+
+
+Do = Callable[[Callable[[UnitOfWork], Any]], Any]
+
+
 @pytest.fixture
-def do(directory) -> Callable[..., Any]:
+def do(directory: Directory) -> Do:
     """Runs a unit of work."""
 
     def do(unit: Callable[[UnitOfWork], Any]) -> Any:
@@ -80,29 +89,33 @@ def do(directory) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def ann(directory) -> int:
+def ann(directory: Directory) -> int:
     return directory.add("ann@example.org").id
 
 
 @pytest.fixture
-def bob(directory) -> int:
+def bob(directory: Directory) -> int:
     return directory.add("bob@example.org", "Bob").id
 
 
 # Login data
 
 
-def test_an_account_that_was_never_saved_is_empty(directory, do, ann: int) -> None:
+def test_an_account_that_was_never_saved_is_empty(directory: Directory, do: Do, ann: int) -> None:
     assert directory.accounts.account(ann) == Account(ann)
     assert do(lambda work: work.accounts.accounts.get(ann)) == Account(ann)
     assert do(lambda work: work.accounts.accounts.get(0)) == Account(0)
 
 
-def test_saves_the_login_data_of_a_user(directory, do, ann: int, bob: int) -> None:
+def test_saves_the_login_data_of_a_user(directory: Directory, do: Do, ann: int, bob: int) -> None:
     first = Account(ann, "$argon2id$1", NOON, None, None)
     second = Account(ann, "$argon2id$" + "é" * 1000, NOON, LATER, LATER + SECOND)
+
+    def save(account: Account) -> None:
+        do(lambda work: work.accounts.accounts.save(account))
+
     for account in (first, second, Account(bob, None, None, NOON)):
-        do(lambda work, account=account: work.accounts.accounts.save(account))
+        save(account)
         assert directory.accounts.account(account.user_id) == account
         assert do(lambda work: work.accounts.accounts.get(account.user_id)) == account  # noqa: B023
     do(lambda work: work.accounts.accounts.remove(ann))
@@ -110,7 +123,7 @@ def test_saves_the_login_data_of_a_user(directory, do, ann: int, bob: int) -> No
     assert directory.accounts.account(bob).email_verified_time == NOON
 
 
-def test_remembers_the_networks_of_a_user(do, ann: int, bob: int) -> None:
+def test_remembers_the_networks_of_a_user(do: Do, ann: int, bob: int) -> None:
     def remember(at: datetime) -> None:
         do(lambda work: work.accounts.accounts.remember_network(ann, "192.0.2.1", at=at))
 
@@ -129,7 +142,7 @@ def test_remembers_the_networks_of_a_user(do, ann: int, bob: int) -> None:
     assert not knows(ann, "192.0.2.1", NOON)
 
 
-def test_forgets_old_networks(do, ann: int, bob: int) -> None:
+def test_forgets_old_networks(do: Do, ann: int, bob: int) -> None:
     def remember(work: UnitOfWork) -> None:
         for number in range(150):
             work.accounts.accounts.remember_network(ann, f"network {number}", at=NOON)
@@ -145,7 +158,9 @@ def test_forgets_old_networks(do, ann: int, bob: int) -> None:
     assert do(known) == [False, True, True]
 
 
-def test_an_account_is_locked_even_before_it_is_saved(directory, do, ann: int) -> None:
+def test_an_account_is_locked_even_before_it_is_saved(
+    directory: Directory, do: Do, ann: int
+) -> None:
     """Each unit appends a letter to the password hash. None is lost."""
 
     def append(letter: str) -> None:
@@ -158,13 +173,13 @@ def test_an_account_is_locked_even_before_it_is_saved(directory, do, ann: int) -
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(append, "abcdefgh"))
-    assert sorted(directory.accounts.account(ann).password_hash) == list("abcdefgh")
+    assert sorted(directory.accounts.account(ann).password_hash or "") == list("abcdefgh")
 
 
 # Sessions
 
 
-def test_stores_sessions(directory, do, ann: int, bob: int) -> None:
+def test_stores_sessions(directory: Directory, do: Do, ann: int, bob: int) -> None:
     first = session("first" * 4, ann)
     second = session("second" * 4, ann, use_time=NOON - SECOND, user_agent=None)
     of_bob = session("of-bob" * 4, bob)
@@ -189,7 +204,7 @@ def test_stores_sessions(directory, do, ann: int, bob: int) -> None:
 
 
 def test_the_end_of_a_session_deletes_its_tokens_and_revokes_access(
-    directory, do, ann: int
+    directory: Directory, do: Do, ann: int
 ) -> None:
     def begin(work: UnitOfWork) -> None:
         for name in ("a", "b", "c"):
@@ -213,7 +228,7 @@ def test_the_end_of_a_session_deletes_its_tokens_and_revokes_access(
     assert all(one.id < other.id for one, other in pairwise([*ended, of_user]))
 
 
-def test_ends_many_sessions(directory, do, ann: int) -> None:
+def test_ends_many_sessions(directory: Directory, do: Do, ann: int) -> None:
     ids = [f"session-{number:08}" for number in range(1100)]
 
     def begin(work: UnitOfWork) -> None:
@@ -226,7 +241,7 @@ def test_ends_many_sessions(directory, do, ann: int) -> None:
     assert len(directory.accounts.revocations(after=0, also=(), limit=5000)) == len(ids)
 
 
-def test_a_refresh_token_is_used_once(directory, do, ann: int) -> None:
+def test_a_refresh_token_is_used_once(directory: Directory, do: Do, ann: int) -> None:
     def begin(work: UnitOfWork) -> None:
         work.accounts.sessions.add(session("s" * 16, ann))
         work.accounts.sessions.add_token(RefreshToken(digest("t"), "s" * 16, NOON))
@@ -245,7 +260,7 @@ def test_a_refresh_token_is_used_once(directory, do, ann: int) -> None:
     assert token == RefreshToken(digest("t"), "s" * 16, NOON, LATER + used.index(True) * SECOND)
 
 
-def test_deletes_expired_sessions_with_their_tokens(directory, do, ann: int) -> None:
+def test_deletes_expired_sessions_with_their_tokens(directory: Directory, do: Do, ann: int) -> None:
     def begin(work: UnitOfWork) -> None:
         for number in range(250):
             session_id = f"session-{number:08}"
@@ -262,7 +277,7 @@ def test_deletes_expired_sessions_with_their_tokens(directory, do, ann: int) -> 
     assert do(lambda work: work.accounts.sessions.token(digest("session-00000007"))) is None
 
 
-def test_deletes_old_revocations(directory, do, ann: int) -> None:
+def test_deletes_old_revocations(directory: Directory, do: Do, ann: int) -> None:
     def revoke(work: UnitOfWork) -> None:
         for number in range(150):
             work.accounts.sessions.revoke_tokens_before(ann, at=NOON - number * SECOND)
@@ -286,10 +301,11 @@ def delete_all(do: Callable[..., Any], unit: Callable[[UnitOfWork], int]) -> int
     return total
 
 
-def test_finds_revocations_by_ascending_id_and_in_gaps(directory, do, ann: int) -> None:
+def test_finds_revocations_by_ascending_id_and_in_gaps(
+    directory: Directory, do: Do, ann: int
+) -> None:
     for seconds in range(6):
-        at = NOON + seconds * SECOND
-        do(lambda work, at=at: work.accounts.sessions.revoke_tokens_before(ann, at=at))
+        do(revocation(ann, NOON + seconds * SECOND))
     read = directory.accounts.revocations
     ids = [each.id for each in read(after=0, also=(), limit=100)]
     assert ids == sorted(ids)
@@ -309,20 +325,24 @@ def test_finds_revocations_by_ascending_id_and_in_gaps(directory, do, ann: int) 
     assert found(after=ids[5], also=(), limit=100) == []
 
 
-def test_finds_until_when_the_tokens_of_a_user_are_revoked(directory, do, ann: int) -> None:
+def test_finds_until_when_the_tokens_of_a_user_are_revoked(
+    directory: Directory, do: Do, ann: int
+) -> None:
     read = directory.accounts.tokens_revoked_until
     assert read(ann) is None
     do(lambda work: work.accounts.sessions.add(session("a" * 16, ann)))
     do(lambda work: work.accounts.sessions.end(["a" * 16], at=LATER))
     assert read(ann) is None
     for at in (LATER, NOON):
-        do(lambda work, at=at: work.accounts.sessions.revoke_tokens_before(ann, at=at))
+        do(revocation(ann, at))
         assert read(ann) == LATER
     assert read(ann + 1) is None
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_a_revocation_that_is_committed_late_is_found_in_its_gap(directory, ann: int) -> None:
+def test_a_revocation_that_is_committed_late_is_found_in_its_gap(
+    directory: Directory, ann: int
+) -> None:
     read = directory.accounts.revocations
     with directory.begin(ANONYMOUS) as slow:
         slow.accounts.sessions.revoke_tokens_before(ann, at=NOON)
@@ -348,7 +368,7 @@ SESSIONS = [
 
 
 @pytest.fixture
-def sessions(do, ann: int, bob: int) -> list[Session]:
+def sessions(do: Do, ann: int, bob: int) -> list[Session]:
     created = [
         session(name * 4, ann, use_time=time, address=address, user_agent=user_agent)
         for name, time, address, user_agent in SESSIONS
@@ -381,7 +401,9 @@ def in_order(sessions: list[Session], ordering: tuple[Order, ...]) -> list[Sessi
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_sorts_sessions_by_each_attribute(directory, sessions, attribute: str) -> None:
+def test_sorts_sessions_by_each_attribute(
+    directory: Directory, sessions: list[Session], attribute: str
+) -> None:
     for descending in (False, True):
         ordering = total_order((Order(attribute, descending),))
         expected = in_order(sessions, ordering)
@@ -395,7 +417,9 @@ def test_sorts_sessions_by_each_attribute(directory, sessions, attribute: str) -
         assert (list(numbered.items), numbered.more, numbered.total) == (expected[4:], False, 6)
 
 
-def test_filters_sessions(directory, sessions, ann: int, bob: int) -> None:
+def test_filters_sessions(
+    directory: Directory, sessions: list[Session], ann: int, bob: int
+) -> None:
     def found(*conditions: Any) -> list[str]:
         page = directory.accounts.sessions(Search(conditions, place=Slice(10)))
         return [each.id[:4] for each in page.items]
@@ -421,7 +445,7 @@ def test_filters_sessions(directory, sessions, ann: int, bob: int) -> None:
 # Emailed links
 
 
-def test_stores_links_until_they_are_removed(do, ann: int, bob: int) -> None:
+def test_stores_links_until_they_are_removed(do: Do, ann: int, bob: int) -> None:
     signup = link("new", None, name="Zoë " * 60 + "!", email="New@Example.org")
     recovery, other, of_bob = link("ann", ann), link("ann2", ann), link("bob", bob)
     same_address = link("moved", bob, email="new@example.org", purpose=Purpose.EMAIL)
@@ -447,7 +471,7 @@ def test_stores_links_until_they_are_removed(do, ann: int, bob: int) -> None:
     assert stored() == [of_bob, same_address]
 
 
-def test_deletes_overdue_emails(directory, do, ann: int) -> None:
+def test_deletes_overdue_emails(directory: Directory, do: Do, ann: int) -> None:
     def add(work: UnitOfWork) -> None:
         for number in range(150):
             overdue = email(Template.RECOVERY, ann, f"a{number}@example.org")
@@ -459,7 +483,7 @@ def test_deletes_overdue_emails(directory, do, ann: int) -> None:
     assert directory.accounts.waiting_emails() == 1
 
 
-def test_deletes_expired_links(do, ann: int) -> None:
+def test_deletes_expired_links(do: Do, ann: int) -> None:
     def add(work: UnitOfWork) -> None:
         for number in range(150):
             work.accounts.links.add(link(f"l{number}", ann, expiry_time=NOON))
@@ -471,7 +495,7 @@ def test_deletes_expired_links(do, ann: int) -> None:
     assert do(lambda work: work.accounts.links.get(digest("live"))) is not None
 
 
-def test_a_link_is_used_by_one_of_several_units(directory, do, ann: int) -> None:
+def test_a_link_is_used_by_one_of_several_units(directory: Directory, do: Do, ann: int) -> None:
     do(lambda work: work.accounts.links.add(link("once", ann)))
 
     def use(_: int) -> bool:
@@ -494,7 +518,7 @@ def claimed(do: Callable[..., Any], now: datetime) -> Iterator[WaitingEmail]:
         yield found
 
 
-def test_claims_emails_when_they_are_due(directory, do, ann: int) -> None:
+def test_claims_emails_when_they_are_due(directory: Directory, do: Do, ann: int) -> None:
     signup = email(Template.SIGNUP, None, "new@example.org", name="New")
     recovery = email(Template.RECOVERY, ann, "ann@example.org")
     assert next(claimed(do, NOON), None) is None
@@ -517,7 +541,7 @@ def test_claims_emails_when_they_are_due(directory, do, ann: int) -> None:
     assert directory.accounts.waiting_emails() == 1
 
 
-def test_an_id_of_an_email_is_not_used_again(do) -> None:
+def test_an_id_of_an_email_is_not_used_again(do: Do) -> None:
     waiting = email(Template.SIGNUP, None, "new@example.org")
     ids = []
     for _ in range(3):
@@ -528,7 +552,7 @@ def test_an_id_of_an_email_is_not_used_again(do) -> None:
     assert len(set(ids)) == 3
 
 
-def test_several_workers_claim_each_email_once(directory, do) -> None:
+def test_several_workers_claim_each_email_once(directory: Directory, do: Do) -> None:
     def add(work: UnitOfWork) -> None:
         for number in range(40):
             waiting = email(Template.SIGNUP, None, f"u{number}@example.org")
@@ -545,19 +569,27 @@ def test_several_workers_claim_each_email_once(directory, do) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_a_worker_does_not_wait_for_an_email_that_another_one_claims(directory, do) -> None:
+def test_a_worker_does_not_wait_for_an_email_that_another_one_claims(
+    directory: Directory, do: Do
+) -> None:
+    def add(waiting: WaitingEmail) -> None:
+        do(lambda work: work.accounts.outbox.add(waiting, at=NOON))
+
     for number in range(2):
-        waiting = email(Template.SIGNUP, None, f"u{number}@example.org")
-        do(lambda work, waiting=waiting: work.accounts.outbox.add(waiting, at=NOON))
+        add(email(Template.SIGNUP, None, f"u{number}@example.org"))
     with directory.begin(ANONYMOUS) as slow:
         first = slow.accounts.outbox.claim(NOON, until=LATER)
         with directory.begin(ANONYMOUS) as quick:
             second = quick.accounts.outbox.claim(NOON, until=LATER)
             assert quick.accounts.outbox.claim(NOON, until=LATER) is None
+    assert first is not None
+    assert second is not None
     assert {first.address, second.address} == {"u0@example.org", "u1@example.org"}
 
 
-def test_removes_emails_of_a_user_or_an_address(directory, do, ann: int, bob: int) -> None:
+def test_removes_emails_of_a_user_or_an_address(
+    directory: Directory, do: Do, ann: int, bob: int
+) -> None:
     def add(work: UnitOfWork) -> None:
         for template in Template:
             user_id = None if template is Template.SIGNUP else ann
@@ -590,7 +622,7 @@ def test_removes_emails_of_a_user_or_an_address(directory, do, ann: int, bob: in
 # Counters
 
 
-def test_counts_times_by_key(directory, do) -> None:
+def test_counts_times_by_key(directory: Directory, do: Do) -> None:
     times = [NOON, NOON, NOON + timedelta(milliseconds=1), LATER]
     empty = {"a": (), "b": ()}
 
@@ -615,13 +647,13 @@ def test_counts_times_by_key(directory, do) -> None:
     assert lists(times_of(do, ["a"])) == {"a": [NOON]}
 
 
-def test_stores_many_times_under_a_key_of_64_characters(directory, do) -> None:
+def test_stores_many_times_under_a_key_of_64_characters(directory: Directory, do: Do) -> None:
     key, times = "f" * 64, [NOON + number * SECOND for number in range(10_000)]
     do(lambda work: work.accounts.counters.save(key, times, subject=key, expiry=LATER))
     assert list(times_of(do, [key])[key]) == times
 
 
-def test_removes_keys_and_subjects(directory, do) -> None:
+def test_removes_keys_and_subjects(directory: Directory, do: Do) -> None:
     def save(work: UnitOfWork) -> None:
         for key, subject in (("a", "s"), ("b", "s"), ("c", "t"), ("d", None), ("e", None)):
             work.accounts.counters.save(key, [NOON], subject=subject, expiry=LATER)
@@ -640,7 +672,7 @@ def test_removes_keys_and_subjects(directory, do) -> None:
     assert left() == {"c", "e"}
 
 
-def test_deletes_expired_counters(directory, do) -> None:
+def test_deletes_expired_counters(directory: Directory, do: Do) -> None:
     def save(work: UnitOfWork) -> None:
         for number in range(150):
             work.accounts.counters.save(f"k{number}", [NOON], subject=None, expiry=NOON)
@@ -651,7 +683,7 @@ def test_deletes_expired_counters(directory, do) -> None:
     assert [len(each) for each in times_of(do, ["k1", "live"]).values()] == [0, 1]
 
 
-def test_no_count_is_lost_if_many_units_count_at_once(directory, do) -> None:
+def test_no_count_is_lost_if_many_units_count_at_once(directory: Directory, do: Do) -> None:
     """The units lock overlapping keys, which do not exist at first."""
     keys_of = [("b", "a"), ("c", "a"), ("b", "c", "d"), ("d", "a", "e")] * (THREADS // 4)
 
@@ -689,7 +721,7 @@ def fill(work: UnitOfWork, user_id: int, name: str) -> None:
     records.counters.save(name, [NOON], subject=name, expiry=LATER)
 
 
-def contents(directory: Any, user_id: int, name: str) -> list[bool]:
+def contents(directory: Directory, user_id: int, name: str) -> list[bool]:
     """Returns for each kind whether there is a row."""
     accounts = directory.accounts
     with directory.begin(ANONYMOUS) as work:
@@ -706,14 +738,14 @@ def contents(directory: Any, user_id: int, name: str) -> list[bool]:
         ]
 
 
-def test_a_unit_that_fails_stores_nothing(directory, ann: int) -> None:
+def test_a_unit_that_fails_stores_nothing(directory: Directory, ann: int) -> None:
     with pytest.raises(LookupError), directory.begin(ANONYMOUS) as work:
         fill(work, ann, "a")
         raise LookupError
     assert not any(contents(directory, ann, "a"))
 
 
-def test_a_savepoint_rolls_back_every_kind_of_row(directory, do, ann: int) -> None:
+def test_a_savepoint_rolls_back_every_kind_of_row(directory: Directory, do: Do, ann: int) -> None:
     with directory.begin(ANONYMOUS) as work:
         work.accounts.counters.save("before", [NOON], subject=None, expiry=LATER)
         undo = work.savepoint()
@@ -726,7 +758,7 @@ def test_a_savepoint_rolls_back_every_kind_of_row(directory, do, ann: int) -> No
     assert [len(each) for each in times_of(do, ["before", "after"]).values()] == [1, 1]
 
 
-def test_a_unit_sees_its_own_changes_and_readers_do_not(directory, ann: int) -> None:
+def test_a_unit_sees_its_own_changes_and_readers_do_not(directory: Directory, ann: int) -> None:
     with directory.begin(ANONYMOUS) as work:
         fill(work, ann, "a")
         assert work.accounts.accounts.get(ann).password_hash == "a"
@@ -741,7 +773,7 @@ def test_a_unit_sees_its_own_changes_and_readers_do_not(directory, ann: int) -> 
 
 @every_sql
 def test_deleting_a_user_without_knowing_accounts_deletes_the_account(
-    directory, do, ann: int, bob: int
+    directory: Directory, do: Do, ann: int, bob: int
 ) -> None:
     """The previous release deletes only the row of the user."""
 
@@ -761,7 +793,9 @@ def test_deleting_a_user_without_knowing_accounts_deletes_the_account(
 
 
 @every_sql
-def test_units_that_change_users_and_accounts_at_once_succeed(directory, do, ann: int) -> None:
+def test_units_that_change_users_and_accounts_at_once_succeed(
+    directory: Directory, do: Do, ann: int
+) -> None:
     def use_account(number: int) -> None:
         def unit(work: UnitOfWork) -> None:
             account = work.accounts.accounts.get(ann)
@@ -784,7 +818,9 @@ def test_units_that_change_users_and_accounts_at_once_succeed(directory, do, ann
     assert do(lambda work: work.accounts.sessions.of_user(ann)) == []
 
 
-def test_several_workers_delete_expired_rows_at_the_same_time(directory, do, ann: int) -> None:
+def test_several_workers_delete_expired_rows_at_the_same_time(
+    directory: Directory, do: Do, ann: int
+) -> None:
     """Each row is deleted once. A unit that uses a row delays no other unit."""
 
     def add(work: UnitOfWork) -> None:

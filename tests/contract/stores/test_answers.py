@@ -1,12 +1,15 @@
 """Responses that are stored for repeated requests, on every store."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from contract.stores.directories import Directory
 
 from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
@@ -35,7 +38,10 @@ THREADS = 12
 TAKEN = StoredResponse(409, {"Content-Type": "text/plain"}, b"taken")
 
 
-def creating(email: str = "ann@example.org"):
+Handler = Callable[[UnitRunner], StoredResponse]
+
+
+def creating(email: str = "ann@example.org") -> Handler:
     """A handler that creates a user."""
 
     def respond(run: UnitRunner) -> StoredResponse:
@@ -51,45 +57,47 @@ def rejecting(run: UnitRunner) -> StoredResponse:
     raise EmailTaken
 
 
-def send(directory, request: IdempotentRequest = REQUEST, handler=None) -> StoredResponse:
+def send(
+    directory: Directory, request: IdempotentRequest = REQUEST, handler: Handler | None = None
+) -> StoredResponse:
     """Handles a request, or returns the stored response."""
     run = retrying(directory.begin)
     return run_idempotently(run, request, ANONYMOUS, handler or creating(), lambda _: TAKEN)
 
 
-def test_returns_the_first_response_again(directory) -> None:
+def test_returns_the_first_response_again(directory: Directory) -> None:
     first = send(directory)
     assert first.body == b"\x00\xff{}" * 9
     assert [send(directory), send(directory, handler=rejecting)] == [first, first]
     assert directory.emails() == ["ann@example.org"]
 
 
-def test_stores_a_response_of_any_length(directory) -> None:
+def test_stores_a_response_of_any_length(directory: Directory) -> None:
     long = StoredResponse(200, {"ETag": "ü" * 1000}, bytes(range(256)) * 2**12)
     assert send(directory, handler=lambda _: long) == long
     assert send(directory) == long
 
 
-def test_rejects_a_key_that_is_reused_for_another_request(directory) -> None:
+def test_rejects_a_key_that_is_reused_for_another_request(directory: Directory) -> None:
     send(directory)
     with pytest.raises(KeyReused):
         send(directory, replace(REQUEST, digest="e" * 64))
 
 
-def test_stores_an_error_response_and_undoes_the_unit(directory) -> None:
+def test_stores_an_error_response_and_undoes_the_unit(directory: Directory) -> None:
     assert [send(directory, handler=rejecting), send(directory)] == [TAKEN, TAKEN]
     assert directory.emails() == []
     with pytest.raises(KeyReused):
         send(directory, replace(REQUEST, digest="e" * 64))
 
 
-def test_stores_the_response_to_a_violated_constraint(directory) -> None:
+def test_stores_the_response_to_a_violated_constraint(directory: Directory) -> None:
     directory.add("ann@example.org")
     assert [send(directory), send(directory)] == [TAKEN, TAKEN]
     assert directory.emails() == ["ann@example.org"]
 
 
-def test_does_not_store_a_retryable_error(directory) -> None:
+def test_does_not_store_a_retryable_error(directory: Directory) -> None:
     def unavailable(_: UnitRunner) -> StoredResponse:
         raise Unavailable
 
@@ -98,7 +106,7 @@ def test_does_not_store_a_retryable_error(directory) -> None:
     assert send(directory, replace(REQUEST, digest="e" * 64)).status == 201
 
 
-def test_a_key_can_be_reused_after_its_response_expires(directory) -> None:
+def test_a_key_can_be_reused_after_its_response_expires(directory: Directory) -> None:
     with directory.begin(ANONYMOUS) as work:
         start = work.now
         assert work.idempotency.reserve("old", "d", owner="o", at=start) is None
@@ -118,7 +126,7 @@ def test_a_key_can_be_reused_after_its_response_expires(directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
-def test_deletes_expired_responses(directory) -> None:
+def test_deletes_expired_responses(directory: Directory) -> None:
     for number in range(3):
         send(
             directory,
@@ -133,7 +141,9 @@ def test_deletes_expired_responses(directory) -> None:
     assert keys == ["new"]
 
 
-def test_handles_concurrent_requests_once_and_returns_the_response_to_all(directory) -> None:
+def test_handles_concurrent_requests_once_and_returns_the_response_to_all(
+    directory: Directory,
+) -> None:
     start = Barrier(THREADS)
 
     def send_request(number: int) -> StoredResponse:
@@ -148,7 +158,7 @@ def test_handles_concurrent_requests_once_and_returns_the_response_to_all(direct
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_a_request_that_waits_too_long_for_the_first_response_fails(directory) -> None:
+def test_a_request_that_waits_too_long_for_the_first_response_fails(directory: Directory) -> None:
     started, resumed = Event(), Event()
 
     def slow(run: UnitRunner) -> StoredResponse:
@@ -165,14 +175,14 @@ def test_a_request_that_waits_too_long_for_the_first_response_fails(directory) -
         assert first.result() == send(directory)
 
 
-LIMITED = {"answer_bytes": 10_000}
+LIMITED: dict[str, Any] = {"answer_bytes": 10_000}
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def storing(size: int):
+def storing(size: int) -> Handler:
     """A handler that creates a user, and returns a response of `size` bytes."""
 
     def respond(run: UnitRunner) -> StoredResponse:
@@ -185,18 +195,15 @@ def storing(size: int):
 
 
 @pytest.fixture
-def limited(directory):
+def limited(directory: Directory) -> Directory:
     """The same directory, in which a principal can store 10,000 bytes."""
-    if directory.engine is None:
+    if directory.database is None:
         store = MemoryStore(now, **LIMITED)
-        return replace(directory, begin=store.begin, reader=MemoryReader(USER_TYPE, store))
-    return replace(
-        directory,
-        begin=SqlStore(directory.engine, now, [USERS_TABLE], **LIMITED).begin,
-    )
+        return replace(directory, store=store, reader=MemoryReader(USER_TYPE, store))
+    return replace(directory, store=SqlStore(directory.engine, now, [USERS_TABLE], **LIMITED))
 
 
-def test_a_principal_can_store_a_limited_number_of_bytes(limited) -> None:
+def test_a_principal_can_store_a_limited_number_of_bytes(limited: Directory) -> None:
     for number in range(3):
         send(limited, IdempotentRequest(f"key{number}", "d", "ann"), storing(3000))
     with pytest.raises(TooManyStoredResponses) as caught:
@@ -211,7 +218,7 @@ def test_a_principal_can_store_a_limited_number_of_bytes(limited) -> None:
     send(limited, IdempotentRequest("key0 of another", "d", "bob"), storing(3000))
 
 
-def test_rejects_a_request_before_handling_it_if_there_is_no_space(limited) -> None:
+def test_rejects_a_request_before_handling_it_if_there_is_no_space(limited: Directory) -> None:
     with limited.begin(ANONYMOUS) as work:
         work.idempotency.reserve("all", "d", owner="ann", at=work.now)
         work.idempotency.store(
@@ -229,7 +236,7 @@ def test_rejects_a_request_before_handling_it_if_there_is_no_space(limited) -> N
         work.idempotency.store("next", StoredResponse(200, {}, b"x" * 9998))
 
 
-def test_concurrent_requests_of_a_principal_share_the_limit(limited) -> None:
+def test_concurrent_requests_of_a_principal_share_the_limit(limited: Directory) -> None:
     send(limited, IdempotentRequest("first", "d", "ann"), storing(5998))
 
     def send_request(number: int) -> int:

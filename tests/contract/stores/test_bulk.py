@@ -1,7 +1,11 @@
 """Adds many users by COPY, on PostgreSQL, in a process that does nothing else."""
 
+from collections.abc import Callable
+
 import pytest
+from contract.stores.directories import Directory
 from psycopg2.extensions import get_wait_callback
+from sqlalchemy import Engine
 
 from adapters.sql.engine import make_engine
 from application.deadlines import deadline
@@ -19,13 +23,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def others(directory):
+def others(directory: Directory) -> Directory:
     """The same directory, as other processes use it."""
     return directory
 
 
 @pytest.fixture
-def alone(others, directory_of):
+def alone(others: Directory, directory_of: Callable[[Engine], Directory]) -> Directory:
     """The directory of a process that does nothing else."""
     url = others.engine.url.render_as_string(hide_password=False)
     return directory_of(make_engine(url, alone=True))
@@ -35,11 +39,11 @@ def many(*emails: str, name: str = "Many") -> list[NewUser]:
     return [NewUser(email=email, name=name) for email in emails]
 
 
-def listed(directory) -> list[tuple[str, str]]:
+def listed(directory: Directory) -> list[tuple[str, str]]:
     return [(user.email, user.name) for user in directory.find()]
 
 
-def test_stores_every_character_of_a_name(alone) -> None:
+def test_stores_every_character_of_a_name(alone: Directory) -> None:
     names = [r"back\slash", r"\N", r"\.", r"\t", "'", '"', ",", "👩‍🚀", " x ", "e\u0301", "\u200bx"]
     new = [NewUser(email=f"u{n}@x.test", name=name) for n, name in enumerate(names)]
     with alone.begin(ANONYMOUS) as work:
@@ -53,7 +57,7 @@ def test_stores_every_character_of_a_name(alone) -> None:
     assert alone.commands.create(NewUser(email="last@x.test", name="Last"), ANONYMOUS).version == 1
 
 
-def test_skips_users_whose_email_is_taken(others, alone) -> None:
+def test_skips_users_whose_email_is_taken(others: Directory, alone: Directory) -> None:
     others.add("taken@x.test")
     with alone.begin(ANONYMOUS) as work:
         add = work.repository(USER_TYPE).add_many
@@ -66,7 +70,9 @@ def test_skips_users_whose_email_is_taken(others, alone) -> None:
     assert others.emails() == emails
 
 
-def test_skips_an_email_that_another_unit_takes_meanwhile(others, alone) -> None:
+def test_skips_an_email_that_another_unit_takes_meanwhile(
+    others: Directory, alone: Directory
+) -> None:
     with alone.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)) == []
         others.add("b@x.test", "Other")
@@ -86,14 +92,14 @@ def test_skips_an_email_that_another_unit_takes_meanwhile(others, alone) -> None
     ]
 
 
-def test_a_failed_unit_adds_nothing(others, alone) -> None:
+def test_a_failed_unit_adds_nothing(others: Directory, alone: Directory) -> None:
     with pytest.raises(ZeroDivisionError), alone.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
         raise ZeroDivisionError
     assert listed(others) == []
 
 
-def test_the_server_ends_a_statement_at_the_deadline(others, alone) -> None:
+def test_the_server_ends_a_statement_at_the_deadline(others: Directory, alone: Directory) -> None:
     with others.begin(ANONYMOUS) as other:
         other.repository(USER_TYPE).add(NewUser(email="a@x.test", name="Other"), at=other.now)
         with pytest.raises(Unavailable), deadline(0.5), alone.begin(ANONYMOUS) as work:
@@ -101,7 +107,7 @@ def test_the_server_ends_a_statement_at_the_deadline(others, alone) -> None:
     assert listed(others) == [("a@x.test", "Other")]
 
 
-def test_the_deadline_applies_again_after_each_copy(others, alone) -> None:
+def test_the_deadline_applies_again_after_each_copy(others: Directory, alone: Directory) -> None:
     with alone.begin(ANONYMOUS) as work:
         for _ in range(2):  # the second time the email is taken
             work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)

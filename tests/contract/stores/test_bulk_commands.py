@@ -1,8 +1,11 @@
 """Commands on many users at once, and counts by attribute, on every store."""
 
+import re
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from contract.stores.directories import Directory
 
 from application.access import InsufficientScope, Principal
 from application.bulk_commands import BulkCommands, ChangeSummary
@@ -13,7 +16,7 @@ from application.search import Condition, Op, Order, Search, Slice, total_order
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.errors import NotFound
-from domain.users import EmailTaken, UserChanges, UserNotFound
+from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 ANONYMOUS = Context()
 ALL = Search()
@@ -22,17 +25,17 @@ MORE_THAN_A_PAGE = 1003
 
 
 @pytest.fixture
-def bulk(directory) -> BulkCommands:
+def bulk(directory: Directory) -> BulkCommands[NewUser, User]:
     return BulkCommands(USER_TYPE, retrying(directory.begin))
 
 
 @pytest.fixture
-def queries(directory) -> Queries:
+def queries(directory: Directory) -> Queries[NewUser, User]:
     return Queries(USER_TYPE, directory.reader)
 
 
 @pytest.fixture
-def people(directory) -> list[int]:
+def people(directory: Directory) -> list[int]:
     roles = ("admin", "user", "admin", "user", "guest")
     return [
         directory.add(f"u{number}@x.test", f"U{number}", role=role).id
@@ -40,31 +43,37 @@ def people(directory) -> list[int]:
     ]
 
 
-def state(directory) -> dict[int, tuple[str, int]]:
+def state(directory: Directory) -> dict[int, tuple[str, int]]:
     found = directory.reader.page(Search(place=Slice(1000))).items
     return {user.id: (user.role, user.version) for user in found}
 
 
-def actions(directory) -> list[tuple[int, str]]:
+def actions(directory: Directory) -> list[tuple[int | None, str]]:
     events = directory.events.page(
         Search(ordering=total_order((Order("id"),)), place=Slice(5000))
     ).items
     return [(event.subject_id, event.action) for event in events]
 
 
-def test_changes_and_records_the_matches_of_a_search(directory, bulk, people) -> None:
+def test_changes_and_records_the_matches_of_a_search(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     directory.commands.change(people[0], UserChanges({"is_active": True}), ANONYMOUS)
     summary = bulk.change(ADMINS, UserChanges({"is_active": True}), ANONYMOUS)
     assert summary == ChangeSummary(changed=1, unchanged=1)
     assert actions(directory)[-2:] == [(people[0], "changed"), (people[2], "changed")]
 
 
-def test_a_change_that_ends_a_match_applies_to_every_match(directory, bulk, people) -> None:
+def test_a_change_that_ends_a_match_applies_to_every_match(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     assert bulk.change(ADMINS, UserChanges({"role": "user"}), ANONYMOUS).changed == 2
     assert {role for role, _ in state(directory).values()} == {"user", "guest"}
 
 
-def test_changes_and_deletes_more_than_a_page(directory, bulk) -> None:
+def test_changes_and_deletes_more_than_a_page(
+    directory: Directory, bulk: BulkCommands[NewUser, User]
+) -> None:
     with directory.begin(ANONYMOUS) as work:
         users = work.repository(USER_TYPE)
         new = [
@@ -73,7 +82,7 @@ def test_changes_and_deletes_more_than_a_page(directory, bulk) -> None:
         users.add_many(new, at=work.now)
     seen: list[int] = []
 
-    def watch(items):
+    def watch(items: Iterable[User]) -> Iterator[User]:
         for item in items:
             seen.append(item.id)
             yield item
@@ -85,7 +94,9 @@ def test_changes_and_deletes_more_than_a_page(directory, bulk) -> None:
     assert len(actions(directory)) == 3 * MORE_THAN_A_PAGE
 
 
-def test_returns_entities_in_the_order_of_their_ids(directory, bulk, people) -> None:
+def test_returns_entities_in_the_order_of_their_ids(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     first, second = people[3], people[0]
     summary = bulk.change([first, second, first], UserChanges({"role": "owner"}), ANONYMOUS)
     assert [user.id for user in summary.entities] == [first, second]
@@ -95,7 +106,9 @@ def test_returns_entities_in_the_order_of_their_ids(directory, bulk, people) -> 
 
 
 @pytest.mark.parametrize("command", ["change", "delete", "erase"])
-def test_changes_nothing_if_one_id_does_not_exist(directory, bulk, people, command: str) -> None:
+def test_changes_nothing_if_one_id_does_not_exist(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int], command: str
+) -> None:
     before = state(directory), actions(directory)
     more = (UserChanges({"role": "owner"}),) if command == "change" else ()
     with pytest.raises(UserNotFound):
@@ -103,17 +116,21 @@ def test_changes_nothing_if_one_id_does_not_exist(directory, bulk, people, comma
     assert (state(directory), actions(directory)) == before
 
 
-def test_changes_nothing_if_two_users_would_have_the_same_email(directory, bulk, people) -> None:
+def test_changes_nothing_if_two_users_would_have_the_same_email(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     before = state(directory), actions(directory)
     with pytest.raises(EmailTaken):
         bulk.change(ADMINS, UserChanges({"email": "one@x.test"}), ANONYMOUS)
     assert (state(directory), actions(directory)) == before
 
 
-def test_repeats_the_whole_attempt_after_a_conflict(directory, bulk, people) -> None:
-    attempts = []
+def test_repeats_the_whole_attempt_after_a_conflict(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
+    attempts: list[list[int]] = []
 
-    def watch(items):
+    def watch(items: Iterable[User]) -> Iterator[User]:
         attempts.append([])
         for item in items:
             attempts[-1].append(item.id)
@@ -125,7 +142,9 @@ def test_repeats_the_whole_attempt_after_a_conflict(directory, bulk, people) -> 
     assert [len(each) for each in attempts] == [2, 2]
 
 
-def test_locks_matches_before_changing_them(directory, bulk, people) -> None:
+def test_locks_matches_before_changing_them(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     def overtake() -> str:
         try:
             with deadline(0.3):
@@ -136,7 +155,7 @@ def test_locks_matches_before_changing_them(directory, bulk, people) -> None:
 
     outcomes = []
 
-    def watch(items):
+    def watch(items: Iterable[User]) -> Iterator[User]:
         for item in items:
             with ThreadPoolExecutor(1) as other:
                 outcomes.append(other.submit(overtake).result())
@@ -147,7 +166,9 @@ def test_locks_matches_before_changing_them(directory, bulk, people) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_skips_users_that_are_changed_or_deleted_meanwhile(directory, bulk, people) -> None:
+def test_skips_users_that_are_changed_or_deleted_meanwhile(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     with ThreadPoolExecutor(1) as other:
         with directory.begin(ANONYMOUS, for_update=True) as work:
             users = work.repository(USER_TYPE)
@@ -160,17 +181,19 @@ def test_skips_users_that_are_changed_or_deleted_meanwhile(directory, bulk, peop
     assert state(directory)[people[0]] == ("owner", 2)
 
 
-def test_erases_the_matches_and_users_deleted_before(directory, bulk, people) -> None:
+def test_erases_the_matches_and_users_deleted_before(
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     directory.commands.delete(people[4], ANONYMOUS)
     assert bulk.erase([people[4], people[1]], ANONYMOUS) == 2
     assert bulk.erase(ADMINS, ANONYMOUS) == 2
     events = directory.events.page(Search(place=Slice(1000))).items
-    for number in (0, 1, 2, 4):
-        assert all(f"u{number}@x.test" not in str(event.changes) for event in events)
-    assert any("u3@x.test" in str(event.changes) for event in events)
+    assert set(re.findall(r"u\d@x\.test", str(events))) == {"u3@x.test"}
 
 
-def test_checks_the_access_policy(bulk, queries, people) -> None:
+def test_checks_the_access_policy(
+    bulk: BulkCommands[NewUser, User], queries: Queries[NewUser, User], people: list[int]
+) -> None:
     reader = Context(Principal("secret", None, "ann", frozenset({"users:read"})))
     for command in (
         lambda: bulk.change(ALL, UserChanges({"role": "owner"}), reader),
@@ -182,13 +205,15 @@ def test_checks_the_access_policy(bulk, queries, people) -> None:
             command()
 
 
-def test_counts_the_matches(queries, people) -> None:
+def test_counts_the_matches(queries: Queries[NewUser, User], people: list[int]) -> None:
     assert queries.count(ALL, None) == 5
     assert queries.count(ADMINS, None) == 2
     assert queries.count(Search((Condition("role", Op.EQ, ("owner",)),)), None) == 0
 
 
-def test_counts_values_by_descending_frequency(queries, directory, people) -> None:
+def test_counts_values_by_descending_frequency(
+    queries: Queries[NewUser, User], directory: Directory, people: list[int]
+) -> None:
     groups = queries.count_by(ALL, "role", None, limit=10)
     assert (groups.items, groups.more) == ((("admin", 2), ("user", 2), ("guest", 1)), False)
     groups = queries.count_by(ALL, "role", None, limit=2)
@@ -202,7 +227,9 @@ def test_counts_values_by_descending_frequency(queries, directory, people) -> No
     assert [time for time, _ in times] == sorted(time for time, _ in times)
 
 
-def test_an_id_that_disappears_is_not_an_internal_error(bulk, people) -> None:
+def test_an_id_that_disappears_is_not_an_internal_error(
+    bulk: BulkCommands[NewUser, User], people: list[int]
+) -> None:
     bulk.delete([people[0]], ANONYMOUS)
     with pytest.raises(NotFound):
         bulk.delete(people, ANONYMOUS)

@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from contract.stores.directories import Directory
+from database_servers import MariaServer, PostgresServer
 from sqlalchemy import Connection, Engine, make_url, text
 
 from adapters.sql.engine import make_engine
@@ -73,7 +75,7 @@ def every_connection_taken(engine: Engine) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", SQL)
-def test_does_not_wait_for_a_connection_after_the_deadline(directory) -> None:
+def test_does_not_wait_for_a_connection_after_the_deadline(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with every_connection_taken(directory.engine):
         with ends_unavailable():
@@ -84,7 +86,9 @@ def test_does_not_wait_for_a_connection_after_the_deadline(directory) -> None:
 
 
 @on_servers
-def test_does_not_wait_for_a_frozen_server(request, directory, kind: str) -> None:
+def test_does_not_wait_for_a_frozen_server(
+    request: pytest.FixtureRequest, directory: Directory, kind: str
+) -> None:
     user = directory.add("ann@example.org")
     with request.getfixturevalue(kind).frozen():
         with ends_unavailable():
@@ -100,7 +104,7 @@ def test_does_not_wait_for_a_frozen_server(request, directory, kind: str) -> Non
 
 @on_servers
 def test_does_not_wait_for_a_server_that_freezes_during_a_unit(
-    request, directory, kind: str
+    request: pytest.FixtureRequest, directory: Directory, kind: str
 ) -> None:
     with ExitStack() as until_thawed, ends_unavailable(), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(NewUser(email="ann@example.org", name="Ann"), at=work.now)
@@ -129,7 +133,7 @@ def fall_asleep(engine: Engine) -> None:
 
 
 @on_servers
-def test_a_slow_query_also_ends_on_the_server(directory) -> None:
+def test_a_slow_query_also_ends_on_the_server(directory: Directory) -> None:
     with ends_unavailable():
         fall_asleep(directory.engine)
     with core_connection(directory.engine) as connection:
@@ -137,7 +141,7 @@ def test_a_slow_query_also_ends_on_the_server(directory) -> None:
 
 
 @on_servers
-def test_a_slow_query_does_not_close_its_connection(directory) -> None:
+def test_a_slow_query_does_not_close_its_connection(directory: Directory) -> None:
     def only_session() -> int:
         with core_connection(directory.engine) as connection:
             return session(connection)
@@ -151,7 +155,9 @@ def test_a_slow_query_does_not_close_its_connection(directory) -> None:
 
 
 @on_servers
-def test_a_frozen_server_closes_only_the_connections_that_waited(request, directory, kind) -> None:
+def test_a_frozen_server_closes_only_the_connections_that_waited(
+    request: pytest.FixtureRequest, directory: Directory, kind: str
+) -> None:
     def sessions() -> set[int]:
         with core_connection(directory.engine) as one, core_connection(directory.engine) as other:
             return {session(one), session(other)}
@@ -164,7 +170,7 @@ def test_a_frozen_server_closes_only_the_connections_that_waited(request, direct
 
 
 @on_servers
-def test_does_not_wait_for_a_locked_row_after_the_deadline(directory) -> None:
+def test_does_not_wait_for_a_locked_row_after_the_deadline(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(ANONYMOUS, for_update=True) as work:
         work.repository(USER_TYPE).get(user.id)
@@ -173,7 +179,7 @@ def test_does_not_wait_for_a_locked_row_after_the_deadline(directory) -> None:
 
 
 @on_postgresql
-def test_a_deadline_does_not_outlive_its_request(directory) -> None:
+def test_a_deadline_does_not_outlive_its_request(directory: Directory) -> None:
     with deadline(SECONDS):
         directory.add("ann@example.org")
     with core_connection(directory.engine) as connection:
@@ -184,7 +190,7 @@ def test_a_deadline_does_not_outlive_its_request(directory) -> None:
 
 
 @on_mariadb
-def test_a_deadline_does_not_outlive_its_statement(directory) -> None:
+def test_a_deadline_does_not_outlive_its_statement(directory: Directory) -> None:
     shown = text("SELECT @@max_statement_time")
     with directory.engine.connect() as connection:
         with deadline(SECONDS):
@@ -192,8 +198,8 @@ def test_a_deadline_does_not_outlive_its_statement(directory) -> None:
         assert connection.execute(shown).scalar_one() == 0
 
 
-def test_does_not_wait_for_a_frozen_server_over_tls(mariadb, mariadb_url: str) -> None:
-    engine = make_engine(mariadb.url(make_url(mariadb_url).database, encrypted=True))
+def test_does_not_wait_for_a_frozen_server_over_tls(mariadb: MariaServer, mariadb_url: str) -> None:
+    engine = make_engine(mariadb.url(make_url(mariadb_url).database or "", encrypted=True))
     question = text("SHOW STATUS LIKE 'Ssl_version'")
     with core_connection(engine) as connection:
         assert connection.execute(question).one()[1].startswith("TLSv1")
@@ -206,7 +212,7 @@ def test_does_not_wait_for_a_frozen_server_over_tls(mariadb, mariadb_url: str) -
     engine.dispose()
 
 
-def test_does_not_wait_for_a_server_that_sends_single_bytes(mariadb) -> None:
+def test_does_not_wait_for_a_server_that_sends_single_bytes(mariadb: MariaServer) -> None:
     with dripping(mariadb.address) as port:
         engine = make_engine(mariadb.url("roster", port=port))
         with ends_unavailable(), core_connection(engine):
@@ -239,15 +245,17 @@ def dripping(address: Path) -> Iterator[int]:
 
 
 @on_sqlite
-def test_does_not_wait_for_another_writer_after_the_deadline(directory) -> None:
+def test_does_not_wait_for_another_writer_after_the_deadline(directory: Directory) -> None:
     with directory.begin(ANONYMOUS):
         failed = in_a_thread(lambda: directory.add("ann@example.org"))
     assert isinstance(failed, Unavailable)
 
 
 @on_sqlite
-def test_does_not_wait_for_another_process_after_the_deadline(directory) -> None:
-    with closing(sqlite3.connect(directory.engine.url.database, isolation_level=None)) as other:
+def test_does_not_wait_for_another_process_after_the_deadline(directory: Directory) -> None:
+    with closing(
+        sqlite3.connect(str(directory.engine.url.database), isolation_level=None)
+    ) as other:
         other.execute("BEGIN IMMEDIATE")
         with ends_unavailable():
             directory.add("ann@example.org")
@@ -256,7 +264,7 @@ def test_does_not_wait_for_another_process_after_the_deadline(directory) -> None
 
 
 @on_sqlite
-def test_readers_do_not_wait_for_a_writer(directory) -> None:
+def test_readers_do_not_wait_for_a_writer(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(ANONYMOUS) as work, deadline(SECONDS):
         work.repository(USER_TYPE).remove(user)
@@ -265,7 +273,7 @@ def test_readers_do_not_wait_for_a_writer(directory) -> None:
 
 
 @on_sqlite
-def test_a_slow_query_of_sqlite_ends_at_the_deadline(directory) -> None:
+def test_a_slow_query_of_sqlite_ends_at_the_deadline(directory: Directory) -> None:
     endless = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     )
@@ -307,7 +315,7 @@ def silent_host() -> Iterator[int]:
     ],
     ids=["as SQLAlchemy", "as libpq", "as lists"],
 )
-def test_tries_the_next_host_if_one_sends_nothing(postgresql_18, url: str) -> None:
+def test_tries_the_next_host_if_one_sends_nothing(postgresql_18: PostgresServer, url: str) -> None:
     parts = {"name": "postgres", "socket": postgresql_18.socket}
     quoted = str(postgresql_18.socket).replace("/", "%2F")
     with silent_host() as silent:
@@ -320,14 +328,14 @@ def test_tries_the_next_host_if_one_sends_nothing(postgresql_18, url: str) -> No
             engine.dispose()
 
 
-def test_does_not_wait_for_a_mariadb_that_sends_nothing(mariadb) -> None:
+def test_does_not_wait_for_a_mariadb_that_sends_nothing(mariadb: MariaServer) -> None:
     with silent_host() as port:
         engine = make_engine(mariadb.url("roster", port=port))
         with ends_unavailable(), core_connection(engine):
             pass
 
 
-def test_does_not_wait_for_hosts_that_send_nothing(postgresql_18) -> None:
+def test_does_not_wait_for_hosts_that_send_nothing(postgresql_18: PostgresServer) -> None:
     with silent_host() as one, silent_host() as other:
         engine = make_engine(f"postgresql://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres")
         with ends_unavailable(), core_connection(engine):

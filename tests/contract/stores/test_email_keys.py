@@ -1,6 +1,10 @@
 """The keys of emails, and searches for parts of emails, on every store."""
 
+from collections.abc import Callable
+
 import pytest
+from contract.stores.directories import Directory
+from sqlalchemy import Engine
 
 from adapters.sql.engine import make_engine
 from application.ports import Context
@@ -20,7 +24,7 @@ SAME = [
 one_mailbox = pytest.mark.parametrize(("stored", "same"), SAME, ids=range(len(SAME)))
 
 
-def found(directory, *conditions: Condition) -> list[str]:
+def found(directory: Directory, *conditions: Condition) -> list[str]:
     return [user.email for user in directory.find(*conditions)]
 
 
@@ -29,7 +33,7 @@ def by_key(op: Op, *emails: str) -> Condition:
 
 
 @one_mailbox
-def test_a_mailbox_has_one_user(directory, stored: str, same: str) -> None:
+def test_a_mailbox_has_one_user(directory: Directory, stored: str, same: str) -> None:
     directory.add(stored)
     other = directory.add("other@example.org")
     with pytest.raises(EmailTaken):
@@ -43,7 +47,9 @@ def test_a_mailbox_has_one_user(directory, stored: str, same: str) -> None:
 
 
 @one_mailbox
-def test_finds_a_user_by_any_email_of_the_mailbox(directory, stored: str, same: str) -> None:
+def test_finds_a_user_by_any_email_of_the_mailbox(
+    directory: Directory, stored: str, same: str
+) -> None:
     user = directory.add(stored)
     directory.add("other@example.org")
     for op in (Op.EQ, Op.IN):
@@ -60,7 +66,9 @@ def test_finds_a_user_by_any_email_of_the_mailbox(directory, stored: str, same: 
 
 
 @one_mailbox
-def test_a_user_can_change_the_spelling_of_its_email(directory, stored: str, same: str) -> None:
+def test_a_user_can_change_the_spelling_of_its_email(
+    directory: Directory, stored: str, same: str
+) -> None:
     user = directory.add(stored)
     changed = directory.commands.change(user.id, UserChanges({"email": same}), ANONYMOUS)
     assert directory.reader.get(user.id) == changed
@@ -69,7 +77,7 @@ def test_a_user_can_change_the_spelling_of_its_email(directory, stored: str, sam
     assert directory.add(stored).email == stored
 
 
-def test_domains_that_are_equal_only_when_folded_are_two_mailboxes(directory) -> None:
+def test_domains_that_are_equal_only_when_folded_are_two_mailboxes(directory: Directory) -> None:
     directory.add("ann@straße.example")
     directory.add("ann@strasse.example")
     assert found(directory, by_key(Op.EQ, "ann@STRASSE.example")) == ["ann@strasse.example"]
@@ -96,7 +104,7 @@ PARTS = [
 
 @pytest.mark.parametrize(("email", "op", "part", "is_found"), PARTS, ids=range(len(PARTS)))
 def test_searches_for_parts_of_the_folded_email(
-    directory, email: str, op: Op, part: str, is_found: bool
+    directory: Directory, email: str, op: Op, part: str, is_found: bool
 ) -> None:
     directory.add("other@nowhere.test")
     user = directory.add("first@nowhere.test")
@@ -115,7 +123,7 @@ def test_searches_for_parts_of_the_folded_email(
 
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN, Op.NE])
-def test_compares_the_folded_email(directory, op: Op) -> None:
+def test_compares_the_folded_email(directory: Directory, op: Op) -> None:
     directory.add("ann@münchen.example")
     directory.add("bob@example.org")
     equal = found(directory, Condition.folding("email", op, ("ANN@MÜNCHEN.example",)))
@@ -124,7 +132,7 @@ def test_compares_the_folded_email(directory, op: Op) -> None:
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN, Op.NE])
 @pytest.mark.parametrize("length", [99, 100, 101, 250])
-def test_compares_long_names_completely(directory, op: Op, length: int) -> None:
+def test_compares_long_names_completely(directory: Directory, op: Op, length: int) -> None:
     name = "\ufdfa" * (length // 18) + "N" * (length % 18 + 30)
     directory.add("longer@x.test", f"{name}o"[-250:])
     directory.add("equal@x.test", name)
@@ -135,7 +143,9 @@ def test_compares_long_names_completely(directory, op: Op, length: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_adds_emails_that_are_not_ascii_by_copy(directory, directory_of) -> None:
+def test_adds_emails_that_are_not_ascii_by_copy(
+    directory: Directory, directory_of: Callable[[Engine], Directory]
+) -> None:
     url = directory.engine.url.render_as_string(hide_password=False)
     alone = directory_of(make_engine(url, alone=True))
     emails = ["ann@münchen.example", "bob@example.org", "back/slash@x.test", "jürgen@x.test"]

@@ -46,7 +46,7 @@ def test_connects_to_postgresql_with_psycopg2_and_hides_the_password(kind: str) 
     engine = make_engine(f"{kind}://ann:p%40ss@db:5433/roster?sslmode=require")
     assert (engine.name, engine.driver) == ("postgresql", "psycopg2")
     arguments = engine.dialect.create_connect_args(engine.url)[1]
-    assert arguments | {"port": int(arguments["port"])} == {
+    assert {**arguments, "port": int(arguments["port"])} == {
         "user": "ann",
         "password": "p@ss",
         "host": "db",

@@ -13,6 +13,7 @@ from threading import Event as Signal
 from typing import Any
 
 import pytest
+from contract.stores.directories import Directory
 from sqlalchemy import Engine, event, inspect, text, update
 
 import adapters.sql
@@ -20,6 +21,7 @@ from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.idempotency import ANSWERS
 from adapters.sql.metadata import METADATA
+from adapters.sql.store import SqlStore
 from application.access import Principal
 from application.audit import Event, History
 from application.commands import Commands
@@ -88,13 +90,13 @@ def principal(subject: str) -> Context:
     return Context(Principal("key_set", "https://issuer.test/", subject, SCOPES), REQUEST)
 
 
-def history(directory: Any, user_id: int) -> tuple[Event, ...]:
+def history(directory: Directory, user_id: int) -> tuple[Event, ...]:
     users = History(USER_TYPE, directory.events, directory.reader.get)
     return users.page(user_id, Search(users.about(user_id))).items
 
 
 def send(
-    directory: Any, key: str, handler: Callable[[UnitRunner], StoredResponse]
+    directory: Directory, key: str, handler: Callable[[UnitRunner], StoredResponse]
 ) -> StoredResponse:
     run = retrying(directory.begin)
     rejected = StoredResponse(409, {"X": NAME}, NAME.encode(), frozenset())
@@ -110,7 +112,7 @@ def containing(*users: User) -> StoredResponse:
     return StoredResponse(200, {"Location": users[0].email}, document.encode(), subjects)
 
 
-def write_person(directory: Any) -> tuple[int, int]:
+def write_person(directory: Directory) -> tuple[int, int]:
     """Writes a person's values everywhere.
 
     Returns the ids of the person and of another user, which the person changed.
@@ -125,7 +127,7 @@ def write_person(directory: Any) -> tuple[int, int]:
         """Returns two unchanged users in one response."""
         commands = Commands(USER_TYPE, run)
         users = (commands.change(each, UserChanges({}), ANONYMOUS) for each in (1 + person, person))
-        return containing(*(user for user in users if user))
+        return containing(*users)
 
     send(directory, "create", create)
     (person,) = (u.id for u in directory.reader.page(Search()).items if u.email == FORMER)
@@ -161,11 +163,10 @@ def write_account(work: UnitOfWork, person: int) -> None:
         records.outbox.add(email, at=now)
 
 
-def contents(directory: Any) -> dict[str, str]:
+def contents(directory: Directory) -> dict[str, str]:
     """The whole content of the store, by table."""
-    if directory.engine is None:
-        store = directory.begin.__self__
-        return {name: str(vars(store)[name]) for name in vars(store)}
+    if directory.database is None:
+        return {name: str(value) for name, value in vars(directory.store).items()}
     with directory.engine.connect() as connection:
         tables = inspect(connection).get_table_names()
         return {
@@ -182,26 +183,26 @@ def readable(value: object) -> object:
     return bytes(value).decode(errors="replace") if isinstance(value, bytes | memoryview) else value
 
 
-def files(directory: Any) -> Iterator[bytes]:
+def files(directory: Directory) -> Iterator[bytes]:
     """The contents of SQLite's files."""
-    if directory.engine is not None and directory.engine.name == "sqlite":
-        database = Path(directory.engine.url.database)
+    if directory.database is not None and directory.engine.name == "sqlite":
+        database = Path(directory.engine.url.database or "")
         for file in database.parent.glob(f"{database.name}*"):
             # In another process: closing a file here would release SQLite's locks (fcntl(2)).
             yield subprocess.run(["cat", file], check=True, capture_output=True).stdout
 
 
-def occurrences(directory: Any, needle: str = NEEDLE) -> list[str]:
+def occurrences(directory: Directory, needle: str = NEEDLE) -> list[str]:
     """The tables that contain the needle, and "file" if SQLite's files do."""
     tables = [name for name, text in contents(directory).items() if needle in text.lower()]
     in_files = any(needle.encode() in data.lower() for data in files(directory))
     return [*tables, *(["file"] if in_files else [])]
 
 
-def test_every_table_is_registered(directory: Any) -> None:
+def test_every_table_is_registered(directory: Directory) -> None:
     import_all_tables()
     assert {*METADATA.tables, "roster_version"} == set(REGISTRY)
-    if directory.engine is not None:
+    if directory.database is not None:
         assert set(contents(directory)) == set(REGISTRY)
 
 
@@ -224,7 +225,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["exists", "deleted before"])
-def test_no_table_and_no_file_contains_an_erased_person(directory: Any, exists: bool) -> None:
+def test_no_table_and_no_file_contains_an_erased_person(directory: Directory, exists: bool) -> None:
     person, bystander = write_person(directory)
     assert sorted(occurrences(directory)) == PLACES[directory.name]
     if not exists:
@@ -246,7 +247,7 @@ def test_no_table_and_no_file_contains_an_erased_person(directory: Any, exists: 
             send(directory, key, lambda _: pytest.fail("the request is handled again"))
 
 
-def test_others_keep_their_values(directory: Any) -> None:
+def test_others_keep_their_values(directory: Directory) -> None:
     person = directory.add(EMAIL, NAME)
     other = directory.add("other@example.org", "Other")
     stored = send(directory, "other", lambda _: containing(other))
@@ -258,7 +259,11 @@ def test_others_keep_their_values(directory: Any) -> None:
     assert (changed.actor, changed.request_id) == ("another client", REQUEST)
 
 
-def test_the_key_of_an_erased_response_cannot_be_reused(directory: Any) -> None:
+def unexpected(error: Exception) -> StoredResponse:
+    raise error
+
+
+def test_the_key_of_an_erased_response_cannot_be_reused(directory: Directory) -> None:
     person = directory.add(EMAIL, NAME)
     send(directory, "key", lambda _: containing(person))
     directory.commands.erase(person.id, ANONYMOUS)
@@ -269,7 +274,7 @@ def test_the_key_of_an_erased_response_cannot_be_reused(directory: Any) -> None:
             IdempotentRequest("key", "other", "o"),
             ANONYMOUS,
             lambda _: containing(person),
-            str,
+            unexpected,
         )
     with directory.begin(ANONYMOUS) as work:  # until the key expires
         assert (
@@ -279,7 +284,7 @@ def test_the_key_of_an_erased_response_cannot_be_reused(directory: Any) -> None:
     assert send(directory, "key", lambda _: pytest.fail("stored")).status == 200
 
 
-def test_erases_an_error_response_about_the_person(directory: Any) -> None:
+def test_erases_an_error_response_about_the_person(directory: Directory) -> None:
     person = directory.add(EMAIL, NAME)
     about = StoredResponse(409, {}, NAME.encode(), frozenset([(USER_TYPE.name, person.id)]))
 
@@ -298,7 +303,7 @@ def test_erases_an_error_response_about_the_person(directory: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
-def test_erases_a_response_of_an_earlier_release(directory: Any) -> None:
+def test_erases_a_response_of_an_earlier_release(directory: Directory) -> None:
     """Such a response does not state which resources it contains."""
     person = directory.add(EMAIL, NAME)
     send(directory, "key", lambda _: containing(person))
@@ -309,7 +314,7 @@ def test_erases_a_response_of_an_earlier_release(directory: Any) -> None:
     assert occurrences(directory) == []
 
 
-def test_an_erasure_can_require_a_version(directory: Any) -> None:
+def test_an_erasure_can_require_a_version(directory: Directory) -> None:
     person = directory.add(EMAIL, NAME)
     with pytest.raises(StaleVersion):
         directory.commands.erase(person.id, ANONYMOUS, expected={2})
@@ -325,7 +330,7 @@ def test_an_erasure_can_require_a_version(directory: Any) -> None:
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
 @pytest.mark.parametrize("changes", [{}, {"role": "admin"}], ids=["reads", "changes"])
 def test_erases_a_response_that_is_stored_at_the_same_time(
-    directory: Any, changes: dict[str, str]
+    directory: Directory, changes: dict[str, str]
 ) -> None:
     """The erasure waits for the unit of work that has read the user."""
     person = directory.add(EMAIL, NAME)
@@ -364,7 +369,7 @@ def wait_for_a_lock(engine: Engine) -> None:
             pass
 
 
-def test_concurrent_erasures_and_changes_leave_no_personal_data(directory: Any) -> None:
+def test_concurrent_erasures_and_changes_leave_no_personal_data(directory: Directory) -> None:
     people = [directory.add(f"needle{number}@example.org", NAME) for number in range(6)]
     store = retrying(directory.begin)
 
@@ -405,7 +410,9 @@ def keep_free_parts(connection: Any, *_: object) -> None:
     connection.execute("PRAGMA secure_delete=OFF")
 
 
-def test_removes_earlier_values_from_free_parts_of_the_file(tmp_path: Path, directory_of) -> None:
+def test_removes_earlier_values_from_free_parts_of_the_file(
+    tmp_path: Path, directory_of: Callable[[Engine], Directory]
+) -> None:
     """Deleted values remain in the file, unless SQLite is built to overwrite them."""
     engine = migrated(tmp_path)
     event.listen(engine, "checkout", keep_free_parts)
@@ -428,7 +435,7 @@ def test_removes_earlier_values_from_free_parts_of_the_file(tmp_path: Path, dire
 
 
 def test_a_reader_that_blocks_the_checkpoint_does_not_fail_an_erasure(
-    tmp_path: Path, directory_of
+    tmp_path: Path, directory_of: Callable[[Engine], Directory]
 ) -> None:
     directory = directory_of(migrated(tmp_path))
     person = directory.add(EMAIL, NAME)
@@ -440,17 +447,21 @@ def test_a_reader_that_blocks_the_checkpoint_does_not_fail_an_erasure(
         assert occurrences(directory) == ["file"]
         connection.exec_driver_sql("ROLLBACK")
     reader.dispose()
-    directory.begin.__self__.purge()
+    assert isinstance(directory.store, SqlStore)
+    directory.store.purge()
     assert occurrences(directory) == []
 
 
-def test_does_not_rewrite_a_file_without_deleted_values(tmp_path: Path, directory_of) -> None:
+def test_does_not_rewrite_a_file_without_deleted_values(
+    tmp_path: Path, directory_of: Callable[[Engine], Directory]
+) -> None:
     directory = directory_of(migrated(tmp_path))
     directory.add(EMAIL, NAME)
     with directory.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     before = [*files(directory)]
-    directory.begin.__self__.purge()
+    assert isinstance(directory.store, SqlStore)
+    directory.store.purge()
     assert [*files(directory)] == before
 
 
@@ -461,7 +472,7 @@ def migrated(tmp_path: Path) -> Engine:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
-def test_erases_an_actor_among_many(directory: Any) -> None:
+def test_erases_an_actor_among_many(directory: Directory) -> None:
     person = directory.add(EMAIL, NAME)
     bystander = directory.add("bystander@example.org", "Bystander")
     for number in range(200):
@@ -474,7 +485,7 @@ def test_erases_an_actor_among_many(directory: Any) -> None:
         assert count.scalar_one() == 196
 
 
-def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
+def test_expired_responses_are_deleted_in_batches(directory: Directory) -> None:
     for number in range(120):
         send(directory, f"key{number}", lambda _: StoredResponse(200, {}, b""))
     counts = []
@@ -495,7 +506,7 @@ def test_expired_responses_are_deleted_in_batches(directory: Any) -> None:
     ],
 )
 def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
-    directory: Any, email: str, actor: str
+    directory: Directory, email: str, actor: str
 ) -> None:
     person = directory.add(email, NAME)
     other = directory.add("other@example.org", "Other")
@@ -517,7 +528,7 @@ def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
     ],
 )
 def test_an_actor_that_contains_the_email_is_erased(
-    directory: Any, actor: str, left: str | None
+    directory: Directory, actor: str, left: str | None
 ) -> None:
     person = directory.add("needle@xn--bcher-kva.example", NAME)
     directory.commands.change(person.id, UserChanges({"email": "needle@example.org"}), ANONYMOUS)
@@ -538,7 +549,7 @@ def test_an_actor_that_contains_the_email_is_erased(
 )
 @pytest.mark.parametrize("exists", [True, False], ids=["exists", "deleted before"])
 def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
-    directory: Any, former: str, email: str, exists: bool
+    directory: Directory, former: str, email: str, exists: bool
 ) -> None:
     """A person whose user was deleted and created again is one person."""
     stored = []
@@ -562,7 +573,9 @@ def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
         send(directory, "former", lambda _: pytest.fail("the request is handled again"))
 
 
-def test_users_with_another_mailbox_and_those_that_exist_are_not_erased(directory: Any) -> None:
+def test_users_with_another_mailbox_and_those_that_exist_are_not_erased(
+    directory: Directory,
+) -> None:
     others = [
         directory.add(email, "Other")
         for email in ("aneedle@example.org", "needle@example.com", "needl_@example.org")

@@ -3,13 +3,15 @@
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pymysql
 import pytest
+from contract.stores.directories import Directory
+from database_servers import MariaServer, PostgresServer
 from sqlalchemy import Engine, make_url, text
 
 from adapters.sql import schema
@@ -22,11 +24,11 @@ from adapters.sql.transactions import Transactions, core_connection
 from adapters.sql.users import USERS_TABLE
 from application.audit import AuditLog
 from application.deadlines import deadline, restart_deadline, time_left
-from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, Unavailable
+from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, Unavailable, UnitOfWork
 from application.search import Search, Slice
 from application.units import retrying
 from application.users import USER_TYPE
-from domain.users import EmailTaken, NewUser, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
 ANONYMOUS = Context()
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -71,11 +73,11 @@ FAILURE_AT_COMMIT = {
 
 
 @pytest.mark.parametrize("kind", ["sqlite", *POSTGRESQL])
-def test_a_rejected_commit_changes_nothing(directory) -> None:
+def test_a_rejected_commit_changes_nothing(directory: Directory) -> None:
     runs = 0
     with altered(directory.engine, *FAILURE_AT_COMMIT[directory.engine.name]):
 
-        def unit(work) -> None:
+        def unit(work: UnitOfWork) -> None:
             nonlocal runs
             runs += 1
             work.repository(USER_TYPE).add(ANN, at=work.now)
@@ -88,7 +90,9 @@ def test_a_rejected_commit_changes_nothing(directory) -> None:
 
 
 @on_mariadb
-def test_a_commit_on_a_read_only_server_changes_nothing(mariadb, directory) -> None:
+def test_a_commit_on_a_read_only_server_changes_nothing(
+    mariadb: MariaServer, directory: Directory
+) -> None:
     fails = pytest.raises(Unavailable)
     with ExitStack() as at_commit, fails as caught, directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(ANN, at=work.now)
@@ -100,7 +104,7 @@ def test_a_commit_on_a_read_only_server_changes_nothing(mariadb, directory) -> N
 
 
 @contextmanager
-def read_only(mariadb) -> Iterator[None]:
+def read_only(mariadb: MariaServer) -> Iterator[None]:
     """In the block, the server accepts only writes of root."""
     mariadb.execute("SET GLOBAL read_only = 1")
     try:
@@ -111,7 +115,7 @@ def read_only(mariadb) -> Iterator[None]:
 
 @on_servers
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_unit_whose_connection_is_killed_changes_nothing(directory, when: str) -> None:
+def test_a_unit_whose_connection_is_killed_changes_nothing(directory: Directory, when: str) -> None:
     with pytest.raises(Unavailable) as caught, directory.begin(ANONYMOUS) as work:
         if when == "after":
             work.repository(USER_TYPE).add(ANN, at=work.now)
@@ -123,7 +127,9 @@ def test_a_unit_whose_connection_is_killed_changes_nothing(directory, when: str)
 
 
 @on_servers
-def test_the_outcome_is_unknown_if_the_connection_is_killed_before_the_commit(directory) -> None:
+def test_the_outcome_is_unknown_if_the_connection_is_killed_before_the_commit(
+    directory: Directory,
+) -> None:
     with pytest.raises(OutcomeUnknown), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(ANN, at=work.now)
         work.audit.flush()
@@ -132,7 +138,7 @@ def test_the_outcome_is_unknown_if_the_connection_is_killed_before_the_commit(di
 
 
 @on_servers
-def test_replaces_closed_connections_without_an_error(directory) -> None:
+def test_replaces_closed_connections_without_an_error(directory: Directory) -> None:
     user = directory.commands.create(ANN, ANONYMOUS)
     kill_others(directory.engine)
     assert directory.reader.get(user.id) == user
@@ -211,12 +217,12 @@ def dropping_commit_responses(server_socket: Path) -> Iterator[int]:
 
 @on_servers
 def test_the_outcome_is_unknown_if_the_response_to_commit_is_lost(
-    request, directory, kind: str
+    request: pytest.FixtureRequest, directory: Directory, kind: str
 ) -> None:
     server = request.getfixturevalue(kind)
     runs = 0
 
-    def unit(work) -> None:
+    def unit(work: UnitOfWork) -> None:
         nonlocal runs
         runs += 1
         work.repository(USER_TYPE).add(ANN, at=work.now)
@@ -233,7 +239,7 @@ def test_the_outcome_is_unknown_if_the_response_to_commit_is_lost(
 
 
 @on_postgresql
-def test_the_outcome_is_unknown_if_the_response_to_commit_is_late(directory) -> None:
+def test_the_outcome_is_unknown_if_the_response_to_commit_is_late(directory: Directory) -> None:
     slow = (
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';;"
@@ -247,7 +253,9 @@ def test_the_outcome_is_unknown_if_the_response_to_commit_is_late(directory) -> 
 
 
 @on_postgresql
-def test_the_outcome_is_unknown_if_the_connection_is_killed_during_the_commit(directory) -> None:
+def test_the_outcome_is_unknown_if_the_connection_is_killed_during_the_commit(
+    directory: Directory,
+) -> None:
     deadly = (
         "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';;"
@@ -261,7 +269,7 @@ def test_the_outcome_is_unknown_if_the_connection_is_killed_during_the_commit(di
 
 @on_servers
 def test_the_outcome_is_unknown_if_the_server_freezes_at_commit(
-    request, directory, kind: str
+    request: pytest.FixtureRequest, directory: Directory, kind: str
 ) -> None:
     frozen = request.getfixturevalue(kind).frozen()
     fails = pytest.raises(OutcomeUnknown)
@@ -274,7 +282,7 @@ def test_the_outcome_is_unknown_if_the_server_freezes_at_commit(
 
 
 @on_sql
-def test_does_not_commit_a_unit_after_its_deadline(directory) -> None:
+def test_does_not_commit_a_unit_after_its_deadline(directory: Directory) -> None:
     fails = pytest.raises(Unavailable)
     with fails as caught, deadline(0.1), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(ANN, at=work.now)
@@ -285,14 +293,14 @@ def test_does_not_commit_a_unit_after_its_deadline(directory) -> None:
 
 
 @on_postgresql
-def test_continuing_after_an_error_is_not_a_silent_rollback(directory) -> None:
+def test_continuing_after_an_error_is_not_a_silent_rollback(directory: Directory) -> None:
     directory.commands.create(ANN, ANONYMOUS)
     with pytest.raises(RuntimeError), directory.begin(ANONYMOUS) as work, suppress(EmailTaken):
         work.repository(USER_TYPE).add(ANN, at=work.now)
 
 
 @on_postgresql
-def test_a_serialization_failure_is_a_conflict(directory) -> None:
+def test_a_serialization_failure_is_a_conflict(directory: Directory) -> None:
     user = directory.commands.create(ANN, ANONYMOUS)
     bo = UserChanges({"name": "Bo"})
     transactions = Transactions(directory.engine)
@@ -304,7 +312,7 @@ def test_a_serialization_failure_is_a_conflict(directory) -> None:
 
 
 @on_mariadb
-def test_a_read_only_server_rejects_writes(mariadb, directory) -> None:
+def test_a_read_only_server_rejects_writes(mariadb: MariaServer, directory: Directory) -> None:
     with read_only(mariadb):
         directory.reader.page(Search())
         assert_rejects_writes(directory)
@@ -312,8 +320,10 @@ def test_a_read_only_server_rejects_writes(mariadb, directory) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_verifies_the_certificate_if_the_url_requires_it(mariadb, mariadb_url, host: str) -> None:
-    name = make_url(mariadb_url).database
+def test_verifies_the_certificate_if_the_url_requires_it(
+    mariadb: MariaServer, mariadb_url: str, host: str
+) -> None:
+    name = make_url(mariadb_url).database or ""
     url = f"{mariadb.url(name, encrypted=True)}&ssl_ca={mariadb.address.with_name('cert.pem')}"
     engine = make_engine(url.replace("@localhost", f"@{host}"))
     with ExitStack() as stack:
@@ -326,7 +336,7 @@ def test_verifies_the_certificate_if_the_url_requires_it(mariadb, mariadb_url, h
 
 
 def test_rejects_a_server_that_is_not_supported(
-    mariadb_url: str, directory_of, monkeypatch: pytest.MonkeyPatch
+    mariadb_url: str, directory_of: Callable[[Engine], Directory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = directory_of(make_engine(mariadb_url))
     monkeypatch.setattr(
@@ -338,7 +348,9 @@ def test_rejects_a_server_that_is_not_supported(
 
 
 @on_mariadb
-def test_sends_no_rollback_after_a_commit(directory, directory_of) -> None:
+def test_sends_no_rollback_after_a_commit(
+    directory: Directory, directory_of: Callable[[Engine], Directory]
+) -> None:
     url = directory.engine.url.render_as_string(False)
     own = directory_of(make_engine(url, pool_size=1))
 
@@ -352,7 +364,7 @@ def test_sends_no_rollback_after_a_commit(directory, directory_of) -> None:
 
 
 @on_mariadb
-def test_a_change_since_the_snapshot_is_a_conflict(directory) -> None:
+def test_a_change_since_the_snapshot_is_a_conflict(directory: Directory) -> None:
     user = directory.commands.create(ANN, ANONYMOUS)
     with directory.engine.connect() as connection:
         connection.exec_driver_sql("SET SESSION innodb_snapshot_isolation = ON")
@@ -366,7 +378,7 @@ def test_a_change_since_the_snapshot_is_a_conflict(directory) -> None:
 
 
 @on_mariadb
-def test_does_not_truncate_a_text_that_is_too_long(directory) -> None:
+def test_does_not_truncate_a_text_that_is_too_long(directory: Directory) -> None:
     user = directory.commands.create(ANN, ANONYMOUS)
     with (
         pytest.raises(UnknownFailure, match="1406"),
@@ -378,7 +390,9 @@ def test_does_not_truncate_a_text_that_is_too_long(directory) -> None:
 
 @on_mariadb
 @pytest.mark.parametrize("language", ["ja_JP", "de_DE", "ru_RU", "fr_FR"])
-def test_recognizes_a_taken_email_in_any_language_of_the_server(directory, language: str) -> None:
+def test_recognizes_a_taken_email_in_any_language_of_the_server(
+    directory: Directory, language: str
+) -> None:
     directory.commands.create(NewUser(email="o'neill@example.org", name="O'Neill"), ANONYMOUS)
     with pytest.raises(EmailTaken), Transactions(directory.engine).open() as connection:
         connection.execute(text(f"SET SESSION lc_messages = {language}"))
@@ -391,7 +405,7 @@ def test_recognizes_a_taken_email_in_any_language_of_the_server(directory, langu
 
 
 @on_postgresql
-def test_a_read_only_database_rejects_writes(directory) -> None:
+def test_a_read_only_database_rejects_writes(directory: Directory) -> None:
     name = directory.engine.url.database
     change = f"ALTER DATABASE {name} SET default_transaction_read_only = "
     with altered(
@@ -405,7 +419,9 @@ def test_a_read_only_database_rejects_writes(directory) -> None:
     directory.ready()
 
 
-def test_a_read_only_file_rejects_writes(directory_of, sqlite_url: str) -> None:
+def test_a_read_only_file_rejects_writes(
+    directory_of: Callable[[Engine], Directory], sqlite_url: str
+) -> None:
     engine = make_engine(sqlite_url)
     schema.upgrade(engine)
     engine.dispose()
@@ -417,7 +433,7 @@ def test_a_read_only_file_rejects_writes(directory_of, sqlite_url: str) -> None:
     engine.dispose()
 
 
-def assert_rejects_writes(directory) -> None:
+def assert_rejects_writes(directory: Directory) -> None:
     for attempt in (directory.ready, lambda: directory.commands.create(ANN, ANONYMOUS)):
         with pytest.raises(Unavailable) as caught:
             attempt()
@@ -425,7 +441,9 @@ def assert_rejects_writes(directory) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite_url", "postgresql_url", "mariadb_url"])
-def test_reports_that_a_database_is_not_migrated(request, directory_of, url: str) -> None:
+def test_reports_that_a_database_is_not_migrated(
+    request: pytest.FixtureRequest, directory_of: Callable[[Engine], Directory], url: str
+) -> None:
     engine = make_engine(request.getfixturevalue(url))
     directory = directory_of(engine)
     attempts = (
@@ -444,7 +462,9 @@ def test_reports_that_a_database_is_not_migrated(request, directory_of, url: str
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
-def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(directory) -> None:
+def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(
+    directory: Directory,
+) -> None:
     change = "UPDATE roster_version SET version_num = "
     undo = f"{change}'{schema.REVISION}'"
     with altered(directory.engine, f"{change}'9999'", undo):
@@ -467,7 +487,9 @@ def test_a_database_of_a_newer_release_is_ready_and_of_an_older_one_is_not(direc
         "mariadb+pymysql://ann:secret@/roster?unix_socket=/no/such/socket",
     ],
 )
-def test_a_database_that_cannot_be_reached_is_unavailable(directory_of, url: str) -> None:
+def test_a_database_that_cannot_be_reached_is_unavailable(
+    directory_of: Callable[[Engine], Directory], url: str
+) -> None:
     engine = make_engine(url)
     with pytest.raises(Unavailable) as caught, deadline(5):
         directory_of(engine).ready()
@@ -476,7 +498,10 @@ def test_a_database_that_cannot_be_reached_is_unavailable(directory_of, url: str
 
 @pytest.mark.parametrize("missing", ["not a database", "no such database"])
 def test_a_database_that_does_not_exist_is_unavailable(
-    directory_of, postgresql_18, tmp_path, missing
+    directory_of: Callable[[Engine], Directory],
+    postgresql_18: PostgresServer,
+    tmp_path: Path,
+    missing: str,
 ) -> None:
     (tmp_path / "roster.db").write_text("This text is not a database. " * 99)
     url = f"sqlite:///{tmp_path}/roster.db"
@@ -490,7 +515,7 @@ def test_a_database_that_does_not_exist_is_unavailable(
     ("user", "database"), [("unknown", "roster"), ("roster", "mysql"), ("roster", "roster_nowhere")]
 )
 def test_a_database_that_denies_access_is_unavailable(
-    mariadb, directory_of, user: str, database: str
+    mariadb: MariaServer, directory_of: Callable[[Engine], Directory], user: str, database: str
 ) -> None:
     url = mariadb.url(database).replace("roster@", f"{user}@")
     with pytest.raises(Unavailable) as caught:
@@ -508,7 +533,7 @@ def test_a_database_that_denies_access_is_unavailable(
     ids=["server", "user"],
 )
 def test_a_mariadb_without_a_free_connection_is_unavailable(
-    mariadb, directory, limit: str, least: int, undo: str | None
+    mariadb: MariaServer, directory: Directory, limit: str, least: int, undo: str | None
 ) -> None:
     directory.engine.dispose()
     with ExitStack() as stack:
@@ -524,7 +549,9 @@ def test_a_mariadb_without_a_free_connection_is_unavailable(
 
 
 @on_postgresql
-def test_a_server_without_a_free_connection_is_unavailable(request, directory, kind) -> None:
+def test_a_server_without_a_free_connection_is_unavailable(
+    request: pytest.FixtureRequest, directory: Directory, kind: str
+) -> None:
     server = request.getfixturevalue(kind)
     name = directory.engine.url.database
     server.execute("CREATE ROLE modest LOGIN")
@@ -537,7 +564,9 @@ def test_a_server_without_a_free_connection_is_unavailable(request, directory, k
 
 
 @on_postgresql
-def test_a_syntax_error_is_described_without_the_message_of_the_server(directory) -> None:
+def test_a_syntax_error_is_described_without_the_message_of_the_server(
+    directory: Directory,
+) -> None:
     """The message quotes a part of the statement, which may be a value."""
     with pytest.raises(UnknownFailure) as caught, core_connection(directory.engine) as connection:
         connection.execute(text("SELEKT 1"))
@@ -546,7 +575,7 @@ def test_a_syntax_error_is_described_without_the_message_of_the_server(directory
 
 
 @on_sql
-def test_does_not_hide_an_invalid_statement(directory) -> None:
+def test_does_not_hide_an_invalid_statement(directory: Directory) -> None:
     with (
         pytest.raises(UnknownFailure, match="SELEKT 1"),
         core_connection(directory.engine) as connection,
@@ -560,14 +589,16 @@ def test_does_not_hide_an_invalid_statement(directory) -> None:
     directory.ready()
 
 
-def test_a_full_database_rejects_writes_until_there_is_space(directory_of, sqlite_url: str) -> None:
+def test_a_full_database_rejects_writes_until_there_is_space(
+    directory_of: Callable[[Engine], Directory], sqlite_url: str
+) -> None:
     engine = make_engine(sqlite_url, pool_size=1)
     schema.upgrade(engine)
     directory = directory_of(engine)
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-    added = []
+    added: list[User] = []
     with pytest.raises(Unavailable) as caught:
         while True:
             email = f"user{len(added)}@example.org"
@@ -613,7 +644,7 @@ REJECTIONS = {
 
 @pytest.mark.parametrize("rejection", REJECTIONS)
 def test_an_unknown_error_of_the_database_is_unavailable(
-    request, directory_of, rejection: str
+    request: pytest.FixtureRequest, directory_of: Callable[[Engine], Directory], rejection: str
 ) -> None:
     engine = make_engine(request.getfixturevalue(f"{rejection.partition(',')[0]}_url"))
     schema.upgrade(engine)
@@ -633,7 +664,7 @@ def test_an_unknown_error_of_the_database_is_unavailable(
         assert "example.org" not in error.explanation
 
 
-def test_rejects_the_information_schema_of_mariadb_with_a_reason(mariadb) -> None:
+def test_rejects_the_information_schema_of_mariadb_with_a_reason(mariadb: MariaServer) -> None:
     engine = make_engine(mariadb.url("information_schema"))
     with pytest.raises(Unavailable) as caught:
         schema.upgrade(engine)

@@ -11,7 +11,9 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from sqlalchemy import make_url
+from contract.stores.directories import Directory
+from database_servers import MariaServer, PostgresServer
+from sqlalchemy import Engine, make_url
 
 from adapters.sql import schema
 from adapters.sql.database_checks import check_database
@@ -26,11 +28,12 @@ ANN = NewUser(email="ann@example.org", name="Ann")
 TABLES = sorted(METADATA.tables)
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _numbers = count(1)
+AnyServer = PostgresServer | MariaServer
 
 
-def new_migrated_database(server, kind: str) -> str:
+def new_migrated_database(server: AnyServer, kind: str) -> str:
     """Creates a migrated database, and returns its URL. PostgreSQL copies one that it has."""
-    if kind != "mariadb":
+    if isinstance(server, PostgresServer):
         return server.new_database(_template(server))
     url = server.new_database()
     migrate(url)
@@ -38,10 +41,10 @@ def new_migrated_database(server, kind: str) -> str:
 
 
 @cache
-def _template(server) -> str:
+def _template(server: PostgresServer) -> str:
     url = server.new_database()
     migrate(url)
-    return make_url(url).database
+    return make_url(url).database or ""
 
 
 def migrate(url: str) -> None:
@@ -53,11 +56,11 @@ def migrate(url: str) -> None:
 class Granted:
     """A migrated database, and a database user with the privileges of a serving process."""
 
-    def __init__(self, server, kind: str) -> None:
+    def __init__(self, server: AnyServer, kind: str) -> None:
         self.kind = kind
         self._server = server
         self._owner = new_migrated_database(server, kind)
-        self.name = make_url(self._owner).database
+        self.name = make_url(self._owner).database or ""
         self.role = f"server_{kind}_{next(_numbers)}"
         if kind == "mariadb":
             self.execute(f"CREATE USER {self.role}@localhost")
@@ -93,16 +96,16 @@ class Granted:
 
 
 @pytest.fixture(scope="module", params=["postgresql_18", "postgresql_15", "mariadb"])
-def server(request: pytest.FixtureRequest) -> tuple[object, str]:
+def server(request: pytest.FixtureRequest) -> tuple[AnyServer, str]:
     return request.getfixturevalue(request.param), request.param
 
 
 @pytest.fixture
-def granted(server) -> Granted:
+def granted(server: tuple[AnyServer, str]) -> Granted:
     return Granted(*server)
 
 
-def error_of(url: str, directory_of: Callable) -> Unavailable:
+def error_of(url: str, directory_of: Callable[[Engine], Directory]) -> Unavailable:
     """Returns why the database is not ready. A server does not start for the same reason."""
     engine = make_engine(url)
     with pytest.raises(Unavailable) as caught:
@@ -114,7 +117,7 @@ def error_of(url: str, directory_of: Callable) -> Unavailable:
 
 
 def test_a_user_with_the_documented_privileges_is_ready(
-    granted: Granted, directory_of: Callable
+    granted: Granted, directory_of: Callable[[Engine], Directory]
 ) -> None:
     directory = directory_of(make_engine(granted.url))
     directory.ready()
@@ -125,7 +128,9 @@ def test_a_user_with_the_documented_privileges_is_ready(
     assert actions == ["created", "deleted", "erased"]
 
 
-def test_each_privilege_on_each_table_is_checked(granted: Granted, directory_of: Callable) -> None:
+def test_each_privilege_on_each_table_is_checked(
+    granted: Granted, directory_of: Callable[[Engine], Directory]
+) -> None:
     engine = make_engine(granted.url)
     directory = directory_of(engine)
     undo = "GRANT {} ON {}{} TO {}{}"
@@ -144,7 +149,9 @@ def test_each_privilege_on_each_table_is_checked(granted: Granted, directory_of:
     directory.ready()
 
 
-def test_the_version_must_be_readable(granted: Granted, directory_of: Callable) -> None:
+def test_the_version_must_be_readable(
+    granted: Granted, directory_of: Callable[[Engine], Directory]
+) -> None:
     granted.revoke("SELECT", schema.VERSION_TABLE)
     error = error_of(granted.url, directory_of)
     assert error.code == "not_permitted"
@@ -152,7 +159,7 @@ def test_the_version_must_be_readable(granted: Granted, directory_of: Callable) 
 
 
 def test_a_request_without_the_privilege_is_not_permitted(
-    granted: Granted, directory_of: Callable
+    granted: Granted, directory_of: Callable[[Engine], Directory]
 ) -> None:
     granted.revoke("INSERT", "events")
     directory = directory_of(make_engine(granted.url))
@@ -164,7 +171,7 @@ def test_a_request_without_the_privilege_is_not_permitted(
 
 
 @pytest.fixture(params=["sqlite", "postgresql_18", "mariadb"])
-def owned(request: pytest.FixtureRequest) -> Iterator:
+def owned(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine of a migrated database, whose owner uses it."""
     if request.param == "sqlite":
         url = request.getfixturevalue("sqlite_url")
@@ -186,7 +193,9 @@ def referring_to(table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_reports_each_missing_table(owned, directory_of: Callable, table: str) -> None:
+def test_reports_each_missing_table(
+    owned: Engine, directory_of: Callable[[Engine], Directory], table: str
+) -> None:
     with owned.connect() as connection:
         if owned.dialect.name == "postgresql":
             connection.exec_driver_sql(f"DROP TABLE {table} CASCADE")
@@ -199,7 +208,9 @@ def test_reports_each_missing_table(owned, directory_of: Callable, table: str) -
     assert table in caught.value.explanation
 
 
-def test_a_missing_column_is_not_an_internal_error(owned, directory_of: Callable) -> None:
+def test_a_missing_column_is_not_an_internal_error(
+    owned: Engine, directory_of: Callable[[Engine], Directory]
+) -> None:
     with owned.connect() as connection:
         connection.exec_driver_sql("ALTER TABLE events RENAME COLUMN changes TO differences")
     with pytest.raises(Unavailable) as caught:
@@ -219,7 +230,9 @@ def in_schema(request: pytest.FixtureRequest) -> Granted:
     return granted
 
 
-def test_names_a_schema_that_is_not_in_the_search_path(in_schema: Granted, directory_of) -> None:
+def test_names_a_schema_that_is_not_in_the_search_path(
+    in_schema: Granted, directory_of: Callable[[Engine], Directory]
+) -> None:
     in_schema.execute(f"GRANT USAGE ON SCHEMA people TO {in_schema.role}")
     error = error_of(in_schema.url, directory_of)
     assert error.code == "not_migrated"
@@ -231,7 +244,9 @@ def test_names_a_schema_that_is_not_in_the_search_path(in_schema: Granted, direc
     directory.commands.create(ANN, ANONYMOUS)
 
 
-def test_names_a_schema_without_the_usage_privilege(in_schema: Granted, directory_of) -> None:
+def test_names_a_schema_without_the_usage_privilege(
+    in_schema: Granted, directory_of: Callable[[Engine], Directory]
+) -> None:
     in_schema.execute(f"ALTER ROLE {in_schema.role} SET search_path = people")
     error = error_of(in_schema.url, directory_of)
     assert error.code == "not_permitted"
@@ -239,7 +254,9 @@ def test_names_a_schema_without_the_usage_privilege(in_schema: Granted, director
     assert "people" in error.explanation
 
 
-def test_does_not_mix_tables_of_two_schemas(in_schema: Granted, directory_of) -> None:
+def test_does_not_mix_tables_of_two_schemas(
+    in_schema: Granted, directory_of: Callable[[Engine], Directory]
+) -> None:
     in_schema.execute(
         f"GRANT USAGE ON SCHEMA people TO {in_schema.role}",
         "CREATE TABLE public.events (id integer)",
@@ -262,7 +279,7 @@ def test_the_error_for_a_role_without_a_schema_names_the_setting(in_schema: Gran
 
 
 def test_a_frozen_server_is_not_ready_within_the_time_of_a_probe(
-    directory_of: Callable, postgresql_18
+    directory_of: Callable[[Engine], Directory], postgresql_18: PostgresServer
 ) -> None:
     engine = make_engine(postgresql_18.new_database())
     schema.upgrade(engine)
@@ -283,6 +300,7 @@ def test_a_user_without_access_gets_the_reason_of_the_server(granted: Granted) -
     engine = make_engine(granted.url)
     with pytest.raises(Unavailable) as caught:
         schema.current(engine)
+    assert caught.value.explanation is not None
     assert granted.name in caught.value.explanation
     assert "denied" in caught.value.explanation
 
@@ -298,7 +316,7 @@ GRANTS = re.findall(
 
 
 def test_the_documented_grants_apply_to_tables_of_later_releases(
-    server, directory_of: Callable
+    server: tuple[AnyServer, str], directory_of: Callable[[Engine], Directory]
 ) -> None:
     database_server, kind = server
     owner = database_server.new_database()
@@ -336,7 +354,7 @@ def test_the_documented_grants_apply_to_tables_of_later_releases(
 
 @pytest.mark.parametrize("table", ["users", "events"])
 def test_rejects_row_level_security_that_applies_to_the_role(
-    granted: Granted, directory_of: Callable, table: str
+    granted: Granted, directory_of: Callable[[Engine], Directory], table: str
 ) -> None:
     """It would hide users, and reject creations although /readyz reports 200."""
     if granted.kind == "mariadb":
@@ -349,7 +367,7 @@ def test_rejects_row_level_security_that_applies_to_the_role(
 
 @pytest.mark.parametrize("replaced", [True, False])
 def test_does_not_write_to_a_deleted_file(
-    directory_of: Callable, tmp_path: Path, replaced: bool
+    directory_of: Callable[[Engine], Directory], tmp_path: Path, replaced: bool
 ) -> None:
     """SQLite would still use the deleted file, and acknowledged changes would be lost."""
     file = tmp_path / "roster.db"
@@ -395,14 +413,16 @@ def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]
     """A separate file system of 8 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         lacking("permission to mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_is_not_ready_but_can_be_read(small_disk: Path, directory_of: Callable) -> None:
+def test_a_full_disk_is_not_ready_but_can_be_read(
+    small_disk: Path, directory_of: Callable[[Engine], Directory]
+) -> None:
     """Otherwise a load balancer would continue to send creations, which fail with 503."""
     (small_disk.parent / "link.db").symlink_to(small_disk / "roster.db")
     engine = make_engine(f"sqlite:///{small_disk.parent}/link.db")

@@ -1,5 +1,6 @@
 """Generated users and searches have the same results on every database as in memory."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -55,7 +56,7 @@ people = st.lists(
 ordering = st.lists(st.builds(Order, st.sampled_from(ATTRIBUTES), st.booleans()), max_size=3).map(
     lambda orders: total_order(tuple(orders))
 )
-of_attribute = {
+of_attribute: dict[str, st.SearchStrategy[Any]] = {
     "email": emails,
     "name": names,
     "is_active": st.booleans(),
@@ -93,7 +94,7 @@ def _filled(begin: Begin, new_users: list[tuple[NewUser | None, datetime]]) -> l
     for new, at in new_users:
         try:
             with begin(ANONYMOUS) as work:
-                added.append(new and work.repository(USER_TYPE).add(new, at=at))
+                added.append(work.repository(USER_TYPE).add(new, at=at) if new else None)
         except EmailTaken:
             added.append(None)
     return added
@@ -106,11 +107,13 @@ def _without_id(user: User | None) -> Any:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
 @settings(
-    max_examples=settings.default.max_examples // 2,
+    max_examples=settings().max_examples // 2,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(new_users=people, data=st.data())
-def test_databases_return_the_same_users_as_memory(engines, kind, new_users, data) -> None:
+def test_databases_return_the_same_users_as_memory(
+    engines: Callable[[str], Engine], kind: str, new_users: Any, data: st.DataObject
+) -> None:
     engine: Engine = engines(kind)
     with engine.connect() as connection:
         for table in ("memberships", "groups", "users"):

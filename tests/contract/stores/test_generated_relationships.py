@@ -6,6 +6,7 @@ from functools import cmp_to_key
 from typing import Any
 
 import pytest
+from contract.stores.directories import Directory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from application.search import (
     AnyOf,
     Condition,
     IsNull,
+    Key,
     Not,
     Numbered,
     Op,
@@ -122,7 +124,7 @@ some_searches = st.lists(st.tuples(st.booleans(), of_users, of_groups), min_size
 class Model:
     """The entities that were stored, and what tests mean."""
 
-    def __init__(self, directory: Any, world: World) -> None:
+    def __init__(self, directory: Directory, world: World) -> None:
         with directory.begin(ANONYMOUS) as work:
             users = work.repository(USER_TYPE)
             self.users = [
@@ -195,7 +197,7 @@ class Model:
             return replace(test, tests=tuple(self.with_ids(t, others) for t in test.tests))
         if isinstance(test, Condition) and test.attribute == "id":
             known = [*(each.id for each in entities), 10**15]
-            return replace(test, values=tuple(known[each] for each in test.values))
+            return replace(test, values=tuple(known[int(str(each))] for each in test.values))
         return test
 
 
@@ -221,10 +223,10 @@ def compares(test: Condition, value: Any) -> bool:
 def walked(reader: Reader[Any], search: Search, *, backward: bool) -> list[int]:
     """Returns all ids, by pages with cursors."""
     found: list[int] = []
-    end = None
+    end: Key | None = None
     for _ in range(20):
-        ends = {"before": end} if backward else {"after": end}
-        page = reader.page(replace(search, place=Slice(2, **ends)))
+        place = Slice(2, before=end) if backward else Slice(2, after=end)
+        page = reader.page(replace(search, place=place))
         its = [each.id for each in page.items]
         found = its + found if backward else found + its
         if not page.more:
@@ -234,7 +236,7 @@ def walked(reader: Reader[Any], search: Search, *, backward: bool) -> list[int]:
 
 
 @settings(
-    max_examples=settings.default.max_examples // 2,
+    max_examples=settings().max_examples // 2,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(world=worlds, searches=some_searches)

@@ -2,12 +2,14 @@
 
 import gc
 
+from contract.stores.directories import Directory
+
 from application.ports import Context, StoredResponse
 from application.users import USER_TYPE
 from domain.users import NewUser
 
 
-def use_every_part(directory, name: str) -> None:
+def use_every_part(directory: Directory, name: str) -> None:
     new = [NewUser(email=f"{name}{number}@example.org", name=name) for number in range(2)]
     with directory.begin(Context()) as work:
         work.idempotency.reserve(name, "digest", owner="o", at=work.now)
@@ -21,7 +23,7 @@ def use_every_part(directory, name: str) -> None:
     assert directory.events.read_from(0, size=100)[-1][1].action == "deleted"
 
 
-def test_a_unit_of_work_is_freed_when_it_ends(directory) -> None:
+def test_a_unit_of_work_is_freed_when_it_ends(directory: Directory) -> None:
     use_every_part(directory, "first")  # creates the objects that remain
     gc.disable()
     gc.freeze()  # the collection examines only new objects, not those of other tests

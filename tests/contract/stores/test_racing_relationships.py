@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from random import Random
 from threading import Barrier, Event
 from typing import Any
 
 import pytest
+from contract.stores.directories import RelatedDirectory
 
 from application.deadlines import deadline
 from application.groups import MEMBERSHIPS
@@ -42,15 +44,18 @@ def at_once(works: Sequence[Callable[[], object]]) -> list[object]:
         return list(threads.map(one, works))
 
 
-def people(related: Any, count: int) -> list[int]:
+def people(related: RelatedDirectory, count: int) -> list[int]:
     return [related.user(f"u{number}") for number in range(count)]
 
 
-def pairs_by_events(related: Any, relationship: str, subject_type: str) -> Counter[tuple[int, int]]:
+def pairs_by_events(
+    related: RelatedDirectory, relationship: str, subject_type: str
+) -> Counter[tuple[int, int]]:
     """Returns the number of additions minus removals of each pair, by the events of one side."""
     pairs: Counter[tuple[int, int]] = Counter()
     for action, kind, subject, changes in related.recorded():
         if action == "related" and kind == subject_type:
+            assert subject is not None
             lists = changes[relationship]
             for name, step in (("added", 1), ("removed", -1)):
                 for each in lists.get(name, ()):
@@ -58,7 +63,7 @@ def pairs_by_events(related: Any, relationship: str, subject_type: str) -> Count
     return +pairs - Counter()
 
 
-def test_events_equal_the_actual_changes(related: Any) -> None:
+def test_events_equal_the_actual_changes(related: RelatedDirectory) -> None:
     """After any concurrent changes, the events of both sides lead to the stored pairs."""
     users = people(related, 6)
     groups = [related.group(f"g{number}") for number in range(3)]
@@ -91,18 +96,18 @@ def test_events_equal_the_actual_changes(related: Any) -> None:
     assert Counter({(group, user): n for (user, group), n in by_users.items()}) == Counter(stored)
 
 
-def test_concurrent_additions_to_one_group_are_all_done(related: Any) -> None:
+def test_concurrent_additions_to_one_group_are_all_done(related: RelatedDirectory) -> None:
     users = people(related, THREADS * 3)
     group = related.group("Staff")
     shares = [users[number::THREADS] for number in range(THREADS)]
-    outcomes = at_once(
-        [lambda share=share: related.members.add(group, share, ANONYMOUS) for share in shares]
-    )
+    outcomes = at_once([partial(related.members.add, group, share, ANONYMOUS) for share in shares])
     assert outcomes == [LinkChange(share, []) for share in shares]
     assert related.member_ids(group) == users
 
 
-def test_one_of_many_concurrent_additions_of_a_member_is_a_change(related: Any) -> None:
+def test_one_of_many_concurrent_additions_of_a_member_is_a_change(
+    related: RelatedDirectory,
+) -> None:
     (user,) = people(related, 1)
     group = related.group("Staff")
     outcomes = at_once([lambda: related.members.add(group, [user], ANONYMOUS)] * THREADS)
@@ -113,13 +118,15 @@ def test_one_of_many_concurrent_additions_of_a_member_is_a_change(related: Any) 
 
 
 @pytest.mark.parametrize("size", [0, 3])
-def test_one_of_many_concurrent_replacements_of_a_list_succeeds(related: Any, size: int) -> None:
+def test_one_of_many_concurrent_replacements_of_a_list_succeeds(
+    related: RelatedDirectory, size: int
+) -> None:
     users = people(related, size + THREADS)
     group = related.group("Staff", members=users[:size])
     expected = {fingerprint(users[:size])}
     outcomes = at_once(
         [
-            lambda each=each: related.members.replace(group, [each], ANONYMOUS, expected=expected)
+            partial(related.members.replace, group, [each], ANONYMOUS, expected=expected)
             for each in users[size:]
         ]
     )
@@ -129,18 +136,16 @@ def test_one_of_many_concurrent_replacements_of_a_list_succeeds(related: Any, si
     assert related.member_ids(group) == list(succeeded[0].added)
 
 
-def test_concurrent_replacements_are_serialised(related: Any) -> None:
+def test_concurrent_replacements_are_serialised(related: RelatedDirectory) -> None:
     users = people(related, THREADS * 2)
     group = related.group("Staff")
     lists = [users[2 * number : 2 * number + 2] for number in range(THREADS)]
-    outcomes = at_once(
-        [lambda each=each: related.members.replace(group, each, ANONYMOUS) for each in lists]
-    )
+    outcomes = at_once([partial(related.members.replace, group, each, ANONYMOUS) for each in lists])
     assert all(isinstance(each, LinkChange) for each in outcomes), outcomes
     assert related.member_ids(group) in lists
 
 
-def test_deletions_and_additions_leave_no_half_memberships(related: Any) -> None:
+def test_deletions_and_additions_leave_no_half_memberships(related: RelatedDirectory) -> None:
     users = people(related, 8)
     groups = [related.group(f"g{number}", owner=users[number]) for number in range(4)]
 
@@ -177,7 +182,7 @@ def test_deletions_and_additions_leave_no_half_memberships(related: Any) -> None
     )
 
 
-def test_additions_to_one_group_do_not_wait_for_each_other(related: Any) -> None:
+def test_additions_to_one_group_do_not_wait_for_each_other(related: RelatedDirectory) -> None:
     """A unit that has added a member and is still open does not delay another one."""
     if related.kind in ("memory", "sqlite"):
         return  # units run one at a time there
@@ -207,7 +212,7 @@ def test_additions_to_one_group_do_not_wait_for_each_other(related: Any) -> None
     assert related.member_ids(group) == users
 
 
-def test_an_entity_that_was_deleted_meanwhile_is_a_conflict(related: Any) -> None:
+def test_an_entity_that_was_deleted_meanwhile_is_a_conflict(related: RelatedDirectory) -> None:
     """The store reports a conflict, after which a unit runs again."""
     (user,) = people(related, 1)
     group = related.group("Staff")

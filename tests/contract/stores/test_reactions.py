@@ -5,11 +5,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from contract.stores.directories import RelatedDirectory
 
 from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.groups import GROUP_TYPE
-from application.operations import Change, Create, CreatedBy, Delete, Operations
+from application.operations import Change, Create, CreatedBy, Delete, Operation, Operations
 from application.ports import Context, UnitOfWork
 from application.record_import import Import, ImportOptions, Record
 from application.search import Search
@@ -46,7 +47,7 @@ def related(new_related: Callable[..., Any]) -> Any:
     return related
 
 
-def written(related: Any) -> str:
+def written(related: RelatedDirectory) -> str:
     with related.begin(ANONYMOUS) as work:
         (group,) = work.repository(GROUP_TYPE).page(Search()).items
     return str(group.description or "")
@@ -56,7 +57,7 @@ def named(name: str) -> Any:
     return USER_TYPE.changes({"name": name})
 
 
-def test_single_commands_call_the_reaction(related: Any) -> None:
+def test_single_commands_call_the_reaction(related: RelatedDirectory) -> None:
     ann = related.user("Ann")
     assert written(related) == ""
     related.users.change(ann, named("Ann"), ANONYMOUS)  # changes nothing
@@ -68,7 +69,7 @@ def test_single_commands_call_the_reaction(related: Any) -> None:
     assert written(related) == "Ann became Anna.Anna left.Bob left."
 
 
-def test_bulk_commands_call_the_reaction_for_each_entity(related: Any) -> None:
+def test_bulk_commands_call_the_reaction_for_each_entity(related: RelatedDirectory) -> None:
     bulk = BulkCommands(USER_TYPE, retrying(related.begin), relationships=related.relationships)
     ids = [related.user(name) for name in ("Ann", "Bob", "Cyd")]
     bulk.change(ids[:2], named("X"), ANONYMOUS)
@@ -77,7 +78,7 @@ def test_bulk_commands_call_the_reaction_for_each_entity(related: Any) -> None:
     assert written(related) == "Ann became X.Bob became X.X left.X left.Cyd left."
 
 
-def test_an_import_with_update_calls_the_reaction(related: Any) -> None:
+def test_an_import_with_update_calls_the_reaction(related: RelatedDirectory) -> None:
     related.user("Ann")
     records = [
         Record(1, {"email": "Ann@example.org", "name": "Anna"}),
@@ -87,9 +88,9 @@ def test_an_import_with_update_calls_the_reaction(related: Any) -> None:
     assert written(related) == "Ann became Anna."
 
 
-def test_operations_call_the_reaction(related: Any) -> None:
+def test_operations_call_the_reaction(related: RelatedDirectory) -> None:
     perform = Operations({"users": partial(Commands, USER_TYPE)})
-    operations = [
+    operations: list[Operation] = [
         Create("users", NewUser(email="ann@example.org", name="Ann")),
         Change("users", CreatedBy(0), named("Anna")),
         Delete("users", CreatedBy(0)),
@@ -98,7 +99,7 @@ def test_operations_call_the_reaction(related: Any) -> None:
     assert written(related) == "Ann became Anna.Anna left."
 
 
-def test_a_reaction_is_rolled_back_with_its_unit(related: Any) -> None:
+def test_a_reaction_is_rolled_back_with_its_unit(related: RelatedDirectory) -> None:
     ann = related.user("Ann")
     with pytest.raises(LookupError), related.begin(ANONYMOUS) as work:
         users = work.repository(USER_TYPE)

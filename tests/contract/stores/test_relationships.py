@@ -1,9 +1,9 @@
 """Memberships and owners of groups, on every store."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
+from contract.stores.directories import RelatedDirectory
 
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.inclusion import Step
@@ -22,11 +22,13 @@ MISSING = 10**12
 
 
 @pytest.fixture
-def people(related: Any) -> Sequence[int]:
+def people(related: RelatedDirectory) -> Sequence[int]:
     return [related.user(name) for name in ("ann", "bob", "cy", "dee")]
 
 
-def test_both_sides_see_the_same_memberships(related: Any, people: Sequence[int]) -> None:
+def test_both_sides_see_the_same_memberships(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, bob, *_ = people
     staff, board = related.group("Staff", members=[bob, ann]), related.group("Board")
     assert related.groups_of.add(ann, [board, staff], ANONYMOUS) == LinkChange([board], [])
@@ -36,7 +38,7 @@ def test_both_sides_see_the_same_memberships(related: Any, people: Sequence[int]
     assert [each.id for each in page.items] == [staff, board]
 
 
-def test_changes_are_repeatable(related: Any, people: Sequence[int]) -> None:
+def test_changes_are_repeatable(related: RelatedDirectory, people: Sequence[int]) -> None:
     ann, bob, cy, _ = people
     staff = related.group("Staff", members=[ann])
     assert related.members.add(staff, [ann, bob, bob], ANONYMOUS) == LinkChange([bob], [])
@@ -48,7 +50,9 @@ def test_changes_are_repeatable(related: Any, people: Sequence[int]) -> None:
     assert related.member_ids(staff) == [ann, cy]
 
 
-def test_a_membership_changes_neither_side(related: Any, people: Sequence[int]) -> None:
+def test_a_membership_changes_neither_side(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, *_ = people
     staff = related.group("Staff")
     before = related.user_reader.get(ann), related.group_reader.get(staff)
@@ -56,7 +60,9 @@ def test_a_membership_changes_neither_side(related: Any, people: Sequence[int]) 
     assert (related.user_reader.get(ann), related.group_reader.get(staff)) == before
 
 
-def test_the_audit_log_has_an_event_for_each_side(related: Any, people: Sequence[int]) -> None:
+def test_the_audit_log_has_an_event_for_each_side(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, bob, *_ = people
     staff = related.group("Staff", members=[ann])
     before = len(related.recorded())
@@ -69,7 +75,9 @@ def test_the_audit_log_has_an_event_for_each_side(related: Any, people: Sequence
     ]
 
 
-def test_creation_is_recorded_before_memberships(related: Any, people: Sequence[int]) -> None:
+def test_creation_is_recorded_before_memberships(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, *_ = people
     before = len(related.recorded())
     staff = related.group("Staff", members=[ann], owner=ann)
@@ -83,7 +91,9 @@ def test_creation_is_recorded_before_memberships(related: Any, people: Sequence[
     assert len(others) == 1
 
 
-def test_a_deleted_user_leaves_groups_and_owns_none(related: Any, people: Sequence[int]) -> None:
+def test_a_deleted_user_leaves_groups_and_owns_none(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, bob, *_ = people
     staff = related.group("Staff", members=[ann, bob], owner=ann)
     board = related.group("Board", owner=ann)
@@ -104,7 +114,7 @@ def test_a_deleted_user_leaves_groups_and_owns_none(related: Any, people: Sequen
     assert deleted[:3] == ("deleted", "users", ann)
 
 
-def test_a_deleted_group_has_no_members(related: Any, people: Sequence[int]) -> None:
+def test_a_deleted_group_has_no_members(related: RelatedDirectory, people: Sequence[int]) -> None:
     ann, *_ = people
     staff = related.group("Staff", members=[ann])
     related.groups.delete(staff, ANONYMOUS)
@@ -115,7 +125,9 @@ def test_a_deleted_group_has_no_members(related: Any, people: Sequence[int]) -> 
 
 
 @pytest.mark.parametrize("change", ["add", "replace", "create", "change", "owner"])
-def test_related_entities_must_exist(related: Any, people: Sequence[int], change: str) -> None:
+def test_related_entities_must_exist(
+    related: RelatedDirectory, people: Sequence[int], change: str
+) -> None:
     ann, *_ = people
     staff = related.group("Staff", members=[ann])
     ids = [ann, MISSING, MISSING + 1]
@@ -136,7 +148,9 @@ def test_related_entities_must_exist(related: Any, people: Sequence[int], change
     assert [each.name for each in related.group_reader.page(Search()).items] == ["Staff"]
 
 
-def test_a_change_can_name_the_list_that_it_expects(related: Any, people: Sequence[int]) -> None:
+def test_a_change_can_name_the_list_that_it_expects(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, bob, cy, _ = people
     staff = related.group("Staff", members=[ann, bob])
     expected = {fingerprint([bob, ann])}
@@ -147,7 +161,7 @@ def test_a_change_can_name_the_list_that_it_expects(related: Any, people: Sequen
     assert related.member_ids(staff) == [cy]
 
 
-def test_a_long_list_cannot_be_replaced(related: Any, people: Sequence[int]) -> None:
+def test_a_long_list_cannot_be_replaced(related: RelatedDirectory, people: Sequence[int]) -> None:
     staff = related.group("Staff", members=people)
     with pytest.raises(ReplacementTooLarge):
         related.members.replace(staff, [], ANONYMOUS, limit=3)
@@ -158,7 +172,9 @@ def test_a_long_list_cannot_be_replaced(related: Any, people: Sequence[int]) -> 
     assert related.member_ids(staff) == []
 
 
-def test_one_request_changes_a_limited_number(related: Any, people: Sequence[int]) -> None:
+def test_one_request_changes_a_limited_number(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, bob, cy, _ = people
     staff = related.group("Staff", members=[ann, bob, cy])
     board = related.group("Board", owner=ann)
@@ -176,13 +192,13 @@ def test_one_request_changes_a_limited_number(related: Any, people: Sequence[int
     related.groups.delete(staff, ANONYMOUS)
 
 
-def test_names_of_groups_are_unique_when_folded(related: Any) -> None:
+def test_names_of_groups_are_unique_when_folded(related: RelatedDirectory) -> None:
     related.group("Straße")
     with pytest.raises(NameTaken):
         related.group("STRASSE")
 
 
-def test_unknown_sources(related: Any, people: Sequence[int]) -> None:
+def test_unknown_sources(related: RelatedDirectory, people: Sequence[int]) -> None:
     ann, *_ = people
     with pytest.raises(GroupNotFound):
         related.members.add(MISSING, [ann], ANONYMOUS)
@@ -192,7 +208,7 @@ def test_unknown_sources(related: Any, people: Sequence[int]) -> None:
         related.queries.one(OWNER, MISSING, None, resources=True)
 
 
-def test_searches_follow_relationships(related: Any, people: Sequence[int]) -> None:
+def test_searches_follow_relationships(related: RelatedDirectory, people: Sequence[int]) -> None:
     ann, bob, cy, dee = people
     staff = related.group("Staff", members=[ann, bob], owner=dee)
     board = related.group("Board", members=[bob, cy], description="Decides")
@@ -214,7 +230,7 @@ def test_searches_follow_relationships(related: Any, people: Sequence[int]) -> N
     assert [each.id for each in groups(by_description).items] == [staff, board]
 
 
-def test_inclusion_follows_steps(related: Any, people: Sequence[int]) -> None:
+def test_inclusion_follows_steps(related: RelatedDirectory, people: Sequence[int]) -> None:
     ann, bob, *_ = people
     staff = related.group("Staff", members=[ann, bob], owner=ann)
     board = related.group("Board", members=[bob])
@@ -233,7 +249,7 @@ def test_inclusion_follows_steps(related: Any, people: Sequence[int]) -> None:
     assert included.loaded == {MEMBERS: {staff}, GROUPS: {ann, bob}}
 
 
-def test_a_step_includes_the_first_25(related: Any) -> None:
+def test_a_step_includes_the_first_25(related: RelatedDirectory) -> None:
     ids = [related.user(f"u{number}") for number in range(27)]
     staff = related.group("Staff", members=ids[::-1])
     group = related.group_reader.get(staff)
@@ -242,13 +258,16 @@ def test_a_step_includes_the_first_25(related: Any) -> None:
     assert ([each.id for each in members.entities], members.more) == (ids[:25], True)
 
 
-def test_pairs_are_read_in_order_after_a_pair(related: Any, people: Sequence[int]) -> None:
+def test_pairs_are_read_in_order_after_a_pair(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, bob, cy, dee = people
     staff, empty, board = related.group("Staff"), related.group("Empty"), related.group("Board")
     related.members.add(board, [dee, ann], ANONYMOUS)
     related.members.add(staff, [cy, ann, bob], ANONYMOUS)
     expected = [(staff, ann), (staff, bob), (staff, cy), (board, ann), (board, dee)]
-    read, after = [], (0, 0)
+    read: list[tuple[int, int]] = []
+    after = (0, 0)
     while pairs := related.links.pairs(MEMBERSHIPS, after=after, limit=2):
         assert len(pairs) <= 2
         read += pairs
@@ -258,7 +277,7 @@ def test_pairs_are_read_in_order_after_a_pair(related: Any, people: Sequence[int
     assert related.links.pairs(MEMBERSHIPS, after=(empty, 1), limit=9) == expected[3:]
 
 
-def test_ids_are_found_by_keys(related: Any, people: Sequence[int]) -> None:
+def test_ids_are_found_by_keys(related: RelatedDirectory, people: Sequence[int]) -> None:
     staff, fur = related.group("Sta\ufb00"), related.group("'F\u00fcr' \\ \"jeden\"")
     (unique,) = GROUP_TYPE.unique
     keys = [unique.key_of(each) for each in ("STAFF", "'F\u00dcR' \\ \"JEDEN\"", "Nobody")]

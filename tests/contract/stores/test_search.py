@@ -1,10 +1,12 @@
 """Searches on every store."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from contract.stores.directories import Directory
 
 from application.ports import Context
 from application.search import (
@@ -25,7 +27,7 @@ from domain.users import User, UserChanges
 
 ANONYMOUS = Context()
 ATTRIBUTES = tuple(name for name in User._fields if name != "version")
-COMPARISONS: dict[Op, Callable[[object, object], bool]] = {
+COMPARISONS: dict[Op, Callable[[Any, Any], bool]] = {
     Op.EQ: operator.eq,
     Op.NE: operator.ne,
     Op.LT: operator.lt,
@@ -37,7 +39,7 @@ NAMES = ("Zoe", "ann", "Ann", "Åsa", "Asa", "ann", "Éva", "Eva", "𝒜da", "\u
 
 
 @pytest.fixture
-def people(directory) -> list[User]:
+def people(directory: Directory) -> list[User]:
     """Users with repeated names, roles and states."""
     added = [
         directory.add(
@@ -56,35 +58,39 @@ def ids(page: Page[User]) -> list[int]:
     return [user.id for user in page.items]
 
 
-def found(directory, *conditions: Test) -> list[int]:
+def found(directory: Directory, *conditions: Test) -> list[int]:
     return [user.id for user in directory.find(*conditions)]
 
 
 @pytest.mark.parametrize("op", COMPARISONS)
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_every_attribute_is_compared_exactly(directory, people, attribute: str, op: Op) -> None:
+def test_every_attribute_is_compared_exactly(
+    directory: Directory, people: list[User], attribute: str, op: Op
+) -> None:
     for value in {getattr(user, attribute) for user in people}:
         expected = [u.id for u in people if COMPARISONS[op](getattr(u, attribute), value)]
         assert found(directory, Condition(attribute, op, (value,))) == expected
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_in_matches_any_of_the_values(directory, people, attribute: str) -> None:
+def test_in_matches_any_of_the_values(
+    directory: Directory, people: list[User], attribute: str
+) -> None:
     values = tuple({getattr(user, attribute) for user in people[:2]})
     expected = [user.id for user in people if getattr(user, attribute) in values]
     assert found(directory, Condition(attribute, Op.IN, values)) == expected
 
 
-def test_accepts_500_values(directory, people) -> None:
+def test_accepts_500_values(directory: Directory, people: list[User]) -> None:
     values = tuple(f"user{number}@example.org" for number in range(500))
     assert found(directory, Condition.folding("email", Op.IN, values)) == [u.id for u in people]
 
 
-def test_no_values_match_no_user(directory, people) -> None:
+def test_no_values_match_no_user(directory: Directory, people: list[User]) -> None:
     assert found(directory, Condition("name", Op.IN, ())) == []
 
 
-def test_compares_a_time_between_two_milliseconds(directory, people) -> None:
+def test_compares_a_time_between_two_milliseconds(directory: Directory, people: list[User]) -> None:
     between = people[4].creation_time + timedelta(microseconds=500)
     later = [user.id for user in people if user.creation_time > between]
     assert found(directory, Condition("creation_time", Op.GT, (between,))) == later
@@ -95,7 +101,9 @@ def test_compares_a_time_between_two_milliseconds(directory, people) -> None:
 
 
 @pytest.mark.parametrize("id_", [2**63, -(2**63) - 1, 10**40], ids=["above", "below", "far above"])
-def test_compares_numbers_that_are_out_of_range(directory, people, id_) -> None:
+def test_compares_numbers_that_are_out_of_range(
+    directory: Directory, people: list[User], id_: Any
+) -> None:
     for op, holds in COMPARISONS.items():
         expected = [user.id for user in people if holds(user.id, id_)]
         assert found(directory, Condition("id", op, (id_,))) == expected
@@ -104,12 +112,14 @@ def test_compares_numbers_that_are_out_of_range(directory, people, id_) -> None:
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN])
 @pytest.mark.parametrize("value", ["ANN", "ann", "ａＮｎ"])
-def test_finds_folded_values_in_any_case(directory, people, op: Op, value: str) -> None:
+def test_finds_folded_values_in_any_case(
+    directory: Directory, people: list[User], op: Op, value: str
+) -> None:
     anns = [user.id for user in people if user.name.lower() == "ann"]
     assert found(directory, Condition.folding("name", op, (value,))) == anns
 
 
-def test_not_equal_compares_folded_values(directory, people) -> None:
+def test_not_equal_compares_folded_values(directory: Directory, people: list[User]) -> None:
     expected = [user.id for user in people if user.name.lower() != "éva"]
     assert found(directory, Condition.folding("name", Op.NE, ("ÉVA",))) == expected
 
@@ -128,14 +138,14 @@ def test_not_equal_compares_folded_values(directory, people) -> None:
     ],
 )
 def test_finds_parts_of_folded_values(
-    directory, people, op: Op, value: str, names: list[str]
+    directory: Directory, people: list[User], op: Op, value: str, names: list[str]
 ) -> None:
     page = directory.reader.page(Search((Condition.folding("name", op, (value,)),)))
     assert [user.name for user in page.items] == names
 
 
 @pytest.mark.parametrize("op", [Op.STARTS_WITH, Op.CONTAINS])
-def test_finds_parts_of_exact_values(directory, people, op: Op) -> None:
+def test_finds_parts_of_exact_values(directory: Directory, people: list[User], op: Op) -> None:
     page = directory.reader.page(Search((Condition("name", op, ("Ann",)),)))
     assert [user.name for user in page.items] == ["Ann", "Ann B"]
 
@@ -144,14 +154,14 @@ def test_finds_parts_of_exact_values(directory, people, op: Op) -> None:
     "literal", ["%", "_", "\\", "%_", "/", "'", '"', "[", "*", "?", "\\%", ":x"]
 )
 @pytest.mark.parametrize("op", [Op.STARTS_WITH, Op.CONTAINS, Op.EQ])
-def test_no_character_is_a_wildcard(directory, op: Op, literal: str) -> None:
+def test_no_character_is_a_wildcard(directory: Directory, op: Op, literal: str) -> None:
     directory.add("one@example.org", "xyz abc")
     expected = directory.add("two@example.org", literal)
     assert found(directory, Condition.folding("name", op, (literal,))) == [expected.id]
 
 
 @pytest.mark.parametrize("prefix", ["\U0010ffff", "x\U0010ffff", "x\U0010ffff" * 2, "x\ud7ff"])
-def test_a_prefix_can_end_with_the_last_code_point(directory, prefix: str) -> None:
+def test_a_prefix_can_end_with_the_last_code_point(directory: Directory, prefix: str) -> None:
     directory.add("below@example.org", prefix[:-1] + "a")
     first = directory.add("first@example.org", prefix + "a")
     directory.add("above@example.org", "x\ue000" if prefix == "x\ud7ff" else "y")
@@ -160,7 +170,7 @@ def test_a_prefix_can_end_with_the_last_code_point(directory, prefix: str) -> No
 
 
 @pytest.mark.parametrize("length", [99, 100, 101, 200])
-def test_a_prefix_can_be_longer_than_the_indexed_part(directory, length: int) -> None:
+def test_a_prefix_can_be_longer_than_the_indexed_part(directory: Directory, length: int) -> None:
     directory.add("other@example.org", "n" * (length - 1) + "m" * 20)
     longer = directory.add("longer@example.org", "N" * length + "o")
     equal = directory.add("equal@example.org", "n" * length)
@@ -173,14 +183,14 @@ def test_a_prefix_can_be_longer_than_the_indexed_part(directory, length: int) ->
         assert found(directory, condition) == expected
 
 
-def test_finds_a_name_with_a_very_long_folded_form(directory) -> None:
+def test_finds_a_name_with_a_very_long_folded_form(directory: Directory) -> None:
     name = "\ufdfa" * 250  # each folds to 18 characters, including spaces
     user = directory.add("long@example.org", name)
     for prefix in (name[:1], name):
         assert found(directory, Condition.folding("name", Op.STARTS_WITH, (prefix,))) == [user.id]
 
 
-def test_combines_all_conditions(directory, people) -> None:
+def test_combines_all_conditions(directory: Directory, people: list[User]) -> None:
     expected = [u.id for u in people if u.is_active and u.role == "user" and u.id > people[0].id]
     conditions = (
         Condition("is_active", Op.EQ, (True,)),
@@ -190,7 +200,7 @@ def test_combines_all_conditions(directory, people) -> None:
     assert found(directory, *conditions) == expected
 
 
-def test_text_is_ordered_by_code_point(directory, people) -> None:
+def test_text_is_ordered_by_code_point(directory: Directory, people: list[User]) -> None:
     page = directory.reader.page(Search(ordering=total_order((Order("name"),))))
     assert [user.name for user in page.items] == sorted(NAMES)
     # Characters outside the BMP are last, unlike in UTF-16.
@@ -227,7 +237,9 @@ every_ordering = pytest.mark.parametrize(
 
 @every_ordering
 @pytest.mark.parametrize("size", [1, 3, 12])
-def test_pages_forward_return_every_user_once(directory, people, ordering, size: int) -> None:
+def test_pages_forward_return_every_user_once(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...], size: int
+) -> None:
     seen: list[User] = []
     after, more = None, True
     while more:
@@ -239,7 +251,9 @@ def test_pages_forward_return_every_user_once(directory, people, ordering, size:
 
 @every_ordering
 @pytest.mark.parametrize("size", [1, 3, 12])
-def test_pages_backward_return_every_user_once(directory, people, ordering, size: int) -> None:
+def test_pages_backward_return_every_user_once(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...], size: int
+) -> None:
     *expected, last = in_order(people, ordering)
     seen: list[User] = []
     before, more = key_of(last, ordering), True
@@ -251,7 +265,9 @@ def test_pages_backward_return_every_user_once(directory, people, ordering, size
 
 
 @every_ordering
-def test_returns_the_users_between_two_cursors(directory, people, ordering) -> None:
+def test_returns_the_users_between_two_cursors(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...]
+) -> None:
     expected = in_order(people, ordering)
     after, before = key_of(expected[2], ordering), key_of(expected[8], ordering)
 
@@ -263,7 +279,9 @@ def test_returns_the_users_between_two_cursors(directory, people, ordering) -> N
 
 
 @every_ordering
-def test_numbered_pages_have_the_total(directory, people, ordering) -> None:
+def test_numbered_pages_have_the_total(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...]
+) -> None:
     expected = in_order(people, ordering)
 
     def numbered(number: int) -> Page[User]:
@@ -274,7 +292,7 @@ def test_numbered_pages_have_the_total(directory, people, ordering) -> None:
     assert numbered(4) == Page((), more=False, total=12)
 
 
-def test_the_total_is_that_of_the_filter(directory, people) -> None:
+def test_the_total_is_that_of_the_filter(directory: Directory, people: list[User]) -> None:
     active = Condition("is_active", Op.EQ, (True,))
     page = directory.reader.page(Search((active,), place=Numbered(6, 1)))
     assert (len(page.items), page.more, page.total) == (6, False, 6)
@@ -282,7 +300,7 @@ def test_the_total_is_that_of_the_filter(directory, people) -> None:
     assert directory.reader.page(Search((unknown,), place=Numbered(6, 1))) == Page((), False, 0)
 
 
-def test_filters_apply_on_every_page(directory, people) -> None:
+def test_filters_apply_on_every_page(directory: Directory, people: list[User]) -> None:
     active = Condition("is_active", Op.EQ, (True,))
     ordering = total_order((Order("name", descending=True),))
     expected = in_order([user for user in people if user.is_active], ordering)
@@ -292,7 +310,9 @@ def test_filters_apply_on_every_page(directory, people) -> None:
 
 
 @every_ordering
-def test_a_cursor_of_a_deleted_user_skips_no_one(directory, people, ordering) -> None:
+def test_a_cursor_of_a_deleted_user_skips_no_one(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...]
+) -> None:
     *_, third = directory.reader.page(Search(ordering=ordering, place=Slice(3))).items
     directory.commands.delete(third.id, ANONYMOUS)
     newcomer = directory.add("newcomer@example.org", "Mia", role="mid")
@@ -308,13 +328,15 @@ def test_a_cursor_of_a_deleted_user_skips_no_one(directory, people, ordering) ->
     assert list(before.items) == everyone[:place]
 
 
-def test_a_page_of_an_empty_directory_is_empty(directory) -> None:
+def test_a_page_of_an_empty_directory_is_empty(directory: Directory) -> None:
     assert directory.reader.page(Search()) == Page((), more=False)
     assert directory.reader.page(Search(place=Slice(5, before=(10,)))) == Page((), more=False)
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_a_key_can_be_outside_the_matches_of_a_filter(directory, people, descending: bool) -> None:
+def test_a_key_can_be_outside_the_matches_of_a_filter(
+    directory: Directory, people: list[User], descending: bool
+) -> None:
     ordering = total_order((Order("role", descending),))
     users = [user.id for user in people if user.role == "user"]
     only_users = (Condition("role", Op.EQ, ("user",)),)
@@ -329,7 +351,7 @@ def test_a_key_can_be_outside_the_matches_of_a_filter(directory, people, descend
 
 
 @pytest.fixture
-def stones(directory) -> list[User]:
+def stones(directory: Directory) -> list[User]:
     """Users whose names and emails share words."""
     return [
         directory.add("ann@quarry.example", "Ann Stone"),
@@ -360,17 +382,19 @@ def stones(directory) -> list[User]:
         (tuple("abcdefgh"), []),
     ],
 )
-def test_finds_users_with_every_word_in_some_attribute(directory, stones, words, expected) -> None:
+def test_finds_users_with_every_word_in_some_attribute(
+    directory: Directory, stones: Any, words: Sequence[str], expected: Any
+) -> None:
     search = WordSearch.folding(("email", "name"), words)
     assert found(directory, search) == [stones[number].id for number in expected]
 
 
-def test_searches_a_word_only_in_the_given_attributes(directory, stones) -> None:
+def test_searches_a_word_only_in_the_given_attributes(directory: Directory, stones: Any) -> None:
     assert found(directory, WordSearch.folding(("name",), ("quarry",))) == []
     assert found(directory, WordSearch.folding(("email", "name"), ("user",))) == []
 
 
-def test_combines_words_and_conditions(directory, stones) -> None:
+def test_combines_words_and_conditions(directory: Directory, stones: Any) -> None:
     word = WordSearch.folding(("email", "name"), ("stone",))
     other = WordSearch.folding(("email", "name"), ("example.org",))
     anna = Condition.folding("name", Op.EQ, ("ANNA ROE",))
@@ -389,7 +413,9 @@ three_orderings = pytest.mark.parametrize(
 
 
 @three_orderings
-def test_a_word_search_applies_on_every_page(directory, people, ordering) -> None:
+def test_a_word_search_applies_on_every_page(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...]
+) -> None:
     search = WordSearch.folding(("email", "name"), ("n", "user"))
     expected = in_order([user for user in people if "n" in user.name.lower()], ordering)
     pages = walk(directory.reader.page, Search((search,), ordering), size=2)
@@ -399,7 +425,9 @@ def test_a_word_search_applies_on_every_page(directory, people, ordering) -> Non
 
 
 @three_orderings
-def test_a_slice_can_include_the_total_of_the_list(directory, people, ordering) -> None:
+def test_a_slice_can_include_the_total_of_the_list(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...]
+) -> None:
     expected = in_order([user for user in people if user.is_active], ordering)
     active = (Condition("is_active", Op.EQ, (True,)),)
     second, fourth = (key_of(expected[number], ordering) for number in (1, 3))
@@ -416,7 +444,7 @@ def test_a_slice_can_include_the_total_of_the_list(directory, people, ordering) 
         assert page == Page(tuple(items), more=more, total=6)
 
 
-def test_a_slice_of_nothing_has_a_total_of_0(directory, people) -> None:
+def test_a_slice_of_nothing_has_a_total_of_0(directory: Directory, people: list[User]) -> None:
     missing = (Condition("id", Op.EQ, (99_999_999,)),)
     for conditions in (missing, (Condition.folding("name", Op.EQ, ("absent",)),)):
         page = directory.reader.page(Search(conditions, place=Slice(5, total=True)))

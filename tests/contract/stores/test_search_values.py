@@ -233,6 +233,7 @@ def holds(condition: Test, row: Specimen) -> bool:
     if isinstance(condition, WordSearch):
         texts = [fold(getattr(row, name) or "") for name in condition.attributes]
         return all(any(word in text for text in texts) for word in condition.words)
+    assert isinstance(condition, Condition)
     stored = getattr(row, condition.attribute)
     if stored is None:
         return condition.op is Op.NE
@@ -368,14 +369,14 @@ def test_every_search_finds_the_same_rows_as_plain_python(
     assert collection.page(search) == expected(search)
 
 
-@settings(unhurried, max_examples=settings.default.max_examples // 2)
+@settings(unhurried, max_examples=settings().max_examples // 2)
 @given(
     ordering=orderings,
     size=st.sampled_from((1, 7, 30)),
     conditions=st.lists(_conditions(), max_size=1),
 )
 def test_pages_forward_and_backward_return_every_row_once(
-    collection: Collection, ordering, size: int, conditions: list[Test]
+    collection: Collection, ordering: tuple[Order, ...], size: int, conditions: list[Test]
 ) -> None:
     rows = in_order(ordering, *conditions)
     search = Search(tuple(conditions), ordering)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from threading import Barrier
 
 import pytest
+from contract.stores.directories import Directory
 from database_processes import in_processes, read_secret
 from sqlalchemy import URL, text
 
@@ -24,9 +25,9 @@ ON_SQL = pytest.mark.parametrize("kind", SQL)
 
 
 @pytest.fixture
-def secrets(directory) -> Secrets:
+def secrets(directory: Directory) -> Secrets:
     """The secrets of a directory, without those that other tests created."""
-    if directory.engine is None:
+    if directory.database is None:
         return MemorySecrets()
     with directory.engine.begin() as connection:
         connection.execute(text("DELETE FROM secrets WHERE name <> 'cursors'"))
@@ -55,13 +56,13 @@ def test_concurrent_threads_get_the_same_secret(secrets: Secrets) -> None:
 
 
 @ON_SQL
-def test_concurrent_processes_get_the_same_secret(directory, secrets: Secrets) -> None:
+def test_concurrent_processes_get_the_same_secret(directory: Directory, secrets: Secrets) -> None:
     values = in_processes(read_secret, directory.engine, [("shared",)] * PROCESSES)
     assert set(values) == {secrets.get_or_create("shared")}
 
 
 @ON_SQL
-def test_another_connection_reads_the_same_secret(directory, secrets: Secrets) -> None:
+def test_another_connection_reads_the_same_secret(directory: Directory, secrets: Secrets) -> None:
     value = secrets.get_or_create("shared")
     with directory.engine.connect() as connection:
         rows = connection.execute(
@@ -72,7 +73,7 @@ def test_another_connection_reads_the_same_secret(directory, secrets: Secrets) -
 
 
 @pytest.fixture
-def read_only(request: pytest.FixtureRequest, directory, kind: str) -> Iterator[Secrets]:
+def read_only(request: pytest.FixtureRequest, directory: Directory, kind: str) -> Iterator[Secrets]:
     """The same secrets, over read-only connections, like those of a standby."""
     with ExitStack() as stack:
         engine = directory.engine
@@ -103,7 +104,7 @@ def test_a_standby_creates_no_secret(secrets: Secrets, read_only: Secrets) -> No
 
 @ON_SQL
 def test_a_standby_reads_the_secret_of_the_migration(
-    directory, secrets: Secrets, read_only: Secrets
+    directory: Directory, secrets: Secrets, read_only: Secrets
 ) -> None:
     with directory.engine.connect() as connection:
         (value,) = connection.execute(text("SELECT value FROM secrets")).one()
@@ -113,7 +114,7 @@ def test_a_standby_reads_the_secret_of_the_migration(
 
 @pytest.mark.parametrize("kind", SQL[1:])
 def test_a_failure_to_create_a_secret_does_not_show_it(
-    directory, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+    directory: Directory, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     value = b"hush" * 8
     monkeypatch.setattr("adapters.sql.secrets.token_bytes", lambda _: value)

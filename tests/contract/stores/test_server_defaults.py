@@ -7,11 +7,13 @@ from contextlib import closing
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pymysql
 import pytest
-from sqlalchemy import make_url, text
+from contract.stores.directories import Directory
+from sqlalchemy import Engine, make_url, text
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
@@ -19,13 +21,13 @@ from adapters.sql.repository import SqlCsvExporter
 from adapters.sql.transactions import Transactions, core_connection
 from adapters.sql.users import USERS_TABLE
 from application.deadlines import deadline
-from application.ports import Context, StoredResponse, Unavailable
+from application.ports import Context, StoredResponse, Unavailable, UnitOfWork
 from application.search import Condition, Op, Order, Search, Slice
 from application.units import retrying
 from application.users import USER_TYPE
-from domain.users import NewUser, UserChanges
+from domain.users import NewUser, User, UserChanges
 
-ROSTER = Path(sys.executable).with_name("roster")
+ROSTER = str(Path(sys.executable).with_name("roster"))
 ANONYMOUS = Context()
 NAMES = ["Jürgen", "Ēve 😀", r"Back\slash", r"O'Neill\'s", "100%_sure", 'Quo"te']
 DEFAULTS_OF_POSTGRESQL = {
@@ -101,7 +103,9 @@ def upgrade(url: str) -> None:
     )
 
 
-def test_everything_works_under_other_defaults(url: str, directory_of: Callable) -> None:
+def test_everything_works_under_other_defaults(
+    url: str, directory_of: Callable[[Engine], Directory]
+) -> None:
     upgrade(url)
     engine = make_engine(url)
     assert schema.drift(engine) == []
@@ -135,20 +139,24 @@ def test_everything_works_under_other_defaults(url: str, directory_of: Callable)
         assert work.idempotency.reserve("k", "d", owner="o", at=work.now) == answer
 
 
-def find(directory, attribute: str, op: Op, value: object, *, folded: bool = False) -> list:
+def find(
+    directory: Directory, attribute: str, op: Op, value: Any, *, folded: bool = False
+) -> list[User]:
     condition = (
         Condition.folding(attribute, op, (value,)) if folded else Condition(attribute, op, (value,))
     )
     return list(directory.reader.page(Search((condition,), place=Slice(100))).items)
 
 
-def test_imports_and_exports_under_other_defaults(url: str, directory_of: Callable) -> None:
+def test_imports_and_exports_under_other_defaults(
+    url: str, directory_of: Callable[[Engine], Directory]
+) -> None:
     upgrade(url)
     engine = make_engine(url, pool_size=2, alone=True)
     directory = directory_of(engine)
     new = [NewUser(email=f"user{n}@example.org", name=name) for n, name in enumerate(NAMES)]
 
-    def unit(work) -> object:
+    def unit(work: UnitOfWork) -> Any:
         return work.repository(USER_TYPE).add_many([*new, new[0]], at=work.now)
 
     assert list(retrying(directory.begin)(ANONYMOUS, unit)) == [len(new)]
@@ -163,7 +171,7 @@ def test_imports_and_exports_under_other_defaults(url: str, directory_of: Callab
 
 
 def test_a_unit_of_work_reads_changes_that_are_committed_meanwhile(
-    url: str, directory_of: Callable
+    url: str, directory_of: Callable[[Engine], Directory]
 ) -> None:
     upgrade(url)
     directory = directory_of(make_engine(url))
@@ -176,7 +184,9 @@ def test_a_unit_of_work_reads_changes_that_are_committed_meanwhile(
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_reads_at_an_isolation_level_that_a_standby_allows(request, kind: str) -> None:
+def test_reads_at_an_isolation_level_that_a_standby_allows(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
     """A standby rejects serializable transactions."""
     server = request.getfixturevalue(kind)
     url = server.new_database()
@@ -192,7 +202,10 @@ def test_reads_at_an_isolation_level_that_a_standby_allows(request, kind: str) -
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
 def test_rejects_a_database_in_another_encoding(
-    request, directory_of: Callable, kind: str, encoding: str
+    request: pytest.FixtureRequest,
+    directory_of: Callable[[Engine], Directory],
+    kind: str,
+    encoding: str,
 ) -> None:
     server = request.getfixturevalue(kind)
     name = make_url(server.new_database()).database
@@ -215,7 +228,7 @@ def test_rejects_a_database_in_another_encoding(
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
 def test_rejects_an_sqlite_file_in_utf_16(
-    tmp_path: Path, directory_of: Callable, encoding: str
+    tmp_path: Path, directory_of: Callable[[Engine], Directory], encoding: str
 ) -> None:
     import sqlite3
 
@@ -230,7 +243,9 @@ def test_rejects_an_sqlite_file_in_utf_16(
         assert encoding in caught.value.explanation
 
 
-def test_rejects_a_mariadb_with_a_statement_based_log(mariadb_url: str, directory_of) -> None:
+def test_rejects_a_mariadb_with_a_statement_based_log(
+    mariadb_url: str, directory_of: Callable[[Engine], Directory]
+) -> None:
     """Otherwise every change would fail with 500."""
     from adapters.sql.failures import UnsupportedServer, translate_errors
 
@@ -244,7 +259,9 @@ def test_rejects_a_mariadb_with_a_statement_based_log(mariadb_url: str, director
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
 @pytest.mark.filterwarnings("error")
-def test_compares_types_if_identifiers_are_quoted(request, kind: str) -> None:
+def test_compares_types_if_identifiers_are_quoted(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
     url = request.getfixturevalue(kind).new_database()
     engine = make_engine(url)
     schema.upgrade(engine)

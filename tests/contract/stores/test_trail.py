@@ -1,10 +1,14 @@
 """The audit log on every store."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from contract.stores.directories import Directory
+from sqlalchemy import Engine
 
 from adapters.sql.engine import make_engine
 from application.access import Principal
@@ -23,16 +27,16 @@ SCOPES = frozenset({"users:read", "users:write", "users:erase"})
 ANN_PHONE = Context(Principal("key_set", "https://issuer.test/é", "ann's phone é", SCOPES), "r-1")
 
 
-def history(directory, user_id: int, **options: object) -> tuple[Event, ...]:
+def history(directory: Directory, user_id: int, **options: Any) -> tuple[Event, ...]:
     users = History(USER_TYPE, directory.events, directory.reader.get)
     return users.page(user_id, Search(users.about(user_id), **options)).items
 
 
-def recorded(directory, user_id: int) -> list[tuple[str, int | None, object]]:
+def recorded(directory: Directory, user_id: int) -> list[tuple[str, int | None, object]]:
     return [(event.action, event.version, event.changes) for event in history(directory, user_id)]
 
 
-def feed(directory, *, size: int = 100) -> list[tuple[int, Event]]:
+def feed(directory: Directory, *, size: int = 100) -> list[tuple[int, Event]]:
     """Reads all events in pages, each after the last position of the page before."""
     events: list[tuple[int, Event]] = []
     while page := directory.events.read_from(events[-1][0] if events else 0, size=size):
@@ -40,7 +44,7 @@ def feed(directory, *, size: int = 100) -> list[tuple[int, Event]]:
     return events
 
 
-def test_records_each_change_of_a_user(directory) -> None:
+def test_records_each_change_of_a_user(directory: Directory) -> None:
     ann = directory.add("ann@example.org", "Ann")
     changes = UserChanges({"name": "Änne 👩‍🚀", "is_active": True, "role": "user"})
     directory.commands.change(ann.id, changes, ANONYMOUS)
@@ -78,7 +82,7 @@ def test_records_each_change_of_a_user(directory) -> None:
     ]
 
 
-def test_an_event_has_its_time_and_actor(directory) -> None:
+def test_an_event_has_its_time_and_actor(directory: Directory) -> None:
     with directory.begin(ANN_PHONE) as work:
         user = work.repository(USER_TYPE).add(
             NewUser(email="ann@example.org", name="Ann"), at=work.now
@@ -90,7 +94,7 @@ def test_an_event_has_its_time_and_actor(directory) -> None:
     assert history(directory, directory.add("bob@example.org").id)[0].actor is None
 
 
-def test_records_the_changes_of_a_new_use_case(directory) -> None:
+def test_records_the_changes_of_a_new_use_case(directory: Directory) -> None:
     def suspend(work: UnitOfWork, user_id: int) -> None:
         user = work.repository(USER_TYPE).get(user_id)
         off = user.with_changes(UserChanges({"is_active": False, "role": "suspended"}), at=work.now)
@@ -106,7 +110,7 @@ def test_records_the_changes_of_a_new_use_case(directory) -> None:
     )
 
 
-def test_does_not_record_a_change_without_effect(directory) -> None:
+def test_does_not_record_a_change_without_effect(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     directory.commands.change(user.id, UserChanges({"name": user.name}), ANONYMOUS)
     with directory.begin(ANONYMOUS) as work:
@@ -114,7 +118,7 @@ def test_does_not_record_a_change_without_effect(directory) -> None:
     assert [event.action for event in history(directory, user.id)] == ["created"]
 
 
-def test_does_not_record_a_failed_unit(directory) -> None:
+def test_does_not_record_a_failed_unit(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(ZeroDivisionError), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(NewUser(email="bob@example.org", name="Bob"), at=work.now)
@@ -123,7 +127,7 @@ def test_does_not_record_a_failed_unit(directory) -> None:
     assert [event.action for _, event in feed(directory)] == ["created"]
 
 
-def test_records_only_changes_before_a_rollback_to_a_savepoint(directory) -> None:
+def test_records_only_changes_before_a_rollback_to_a_savepoint(directory: Directory) -> None:
     with directory.begin(ANONYMOUS) as work:
         joined = Commands(USER_TYPE, nested(work))
         ann = joined.create(NewUser(email="ann@example.org", name="Ann"), ANONYMOUS)
@@ -136,7 +140,7 @@ def test_records_only_changes_before_a_rollback_to_a_savepoint(directory) -> Non
     assert emails == ["ann@example.org", "eve@example.org"]
 
 
-def test_records_the_first_state_of_many_users(directory) -> None:
+def test_records_the_first_state_of_many_users(directory: Directory) -> None:
     directory.add("taken@example.org")
     new = [NewUser(email=f"Ü{n}@example.org", name=f"N\\{n}") for n in range(1500)]
     taken = NewUser(email="TAKEN@example.org", name="Taken")
@@ -154,7 +158,7 @@ def test_records_the_first_state_of_many_users(directory) -> None:
     }
 
 
-def test_records_special_characters_unchanged(directory) -> None:
+def test_records_special_characters_unchanged(directory: Directory) -> None:
     name = "100% %s %(user_id)s %% '; -- \\ \\' :x ?"
     with directory.begin(ANONYMOUS) as work:
         user = work.repository(USER_TYPE).add(
@@ -166,7 +170,7 @@ def test_records_special_characters_unchanged(directory) -> None:
     assert event.changes["name"] == {"from": None, "to": name}
 
 
-def test_reads_a_history_in_pages_from_its_end(directory) -> None:
+def test_reads_a_history_in_pages_from_its_end(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     directory.add("bob@example.org")
     for number in range(5):
@@ -178,7 +182,7 @@ def test_reads_a_history_in_pages_from_its_end(directory) -> None:
     assert [event.version for event in page] == [4, 3]
 
 
-def test_events_of_concurrent_changes_are_ordered_by_version(directory) -> None:
+def test_events_of_concurrent_changes_are_ordered_by_version(directory: Directory) -> None:
     user = directory.add("ann@example.org", "n")
 
     def changing(number: int) -> object:
@@ -195,7 +199,7 @@ def test_events_of_concurrent_changes_are_ordered_by_version(directory) -> None:
     assert [event for _, event in feed(directory, size=7)] == list(events)
 
 
-def test_continuing_from_the_last_position_misses_no_event(directory) -> None:
+def test_continuing_from_the_last_position_misses_no_event(directory: Directory) -> None:
     emails = [f"u{number}@example.org" for number in range(120)]
     seen: list[tuple[int, Event]] = []
 
@@ -216,7 +220,7 @@ def test_continuing_from_the_last_position_misses_no_event(directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_an_event_of_a_slow_unit_follows_the_events_already_read(directory) -> None:
+def test_an_event_of_a_slow_unit_follows_the_events_already_read(directory: Directory) -> None:
     with ExitStack() as slow:
         work = slow.enter_context(directory.begin(ANONYMOUS))
         user = work.repository(USER_TYPE).add(
@@ -232,7 +236,7 @@ def test_an_event_of_a_slow_unit_follows_the_events_already_read(directory) -> N
     assert second.id < first.id
 
 
-def test_positions_never_change(directory) -> None:
+def test_positions_never_change(directory: Directory) -> None:
     directory.add("a@example.org")
     before = feed(directory)
     directory.add("b@example.org")
@@ -240,7 +244,9 @@ def test_positions_never_change(directory) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["exists", "deleted"])
-def test_an_erased_history_keeps_its_events_without_personal_data(directory, exists: bool) -> None:
+def test_an_erased_history_keeps_its_events_without_personal_data(
+    directory: Directory, exists: bool
+) -> None:
     user = directory.add("ann@example.org", "Ann")
     other = directory.add("bob@example.org", "Bob")
     directory.commands.change(user.id, UserChanges({"name": "Anne", "role": "admin"}), ANONYMOUS)
@@ -278,14 +284,14 @@ def test_an_erased_history_keeps_its_events_without_personal_data(directory, exi
         directory.reader.get(user.id)
 
 
-def test_rejects_the_erasure_of_an_unknown_user(directory) -> None:
+def test_rejects_the_erasure_of_an_unknown_user(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(UserNotFound):
         directory.commands.erase(user.id + 1, ANONYMOUS)
     assert [event.action for _, event in feed(directory)] == ["created"]
 
 
-def test_erases_a_long_history_completely(directory) -> None:
+def test_erases_a_long_history_completely(directory: Directory) -> None:
     user = directory.add("ann@example.org", "n")
 
     def change_often(work: UnitOfWork) -> None:
@@ -302,7 +308,9 @@ def test_erases_a_long_history_completely(directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_events_by_copy_are_the_same(directory, directory_of) -> None:
+def test_events_by_copy_are_the_same(
+    directory: Directory, directory_of: Callable[[Engine], Directory]
+) -> None:
     url = directory.engine.url.render_as_string(hide_password=False)
     alone = directory_of(make_engine(url, alone=True))
     new = [NewUser(email=f"u{n}@x.test", name=f"\\N\"'\\{n}") for n in range(3)]
@@ -322,7 +330,7 @@ def test_events_by_copy_are_the_same(directory, directory_of) -> None:
                 work.repository(USER_TYPE).remove(user)
 
 
-def test_does_not_record_a_rejected_command(directory) -> None:
+def test_does_not_record_a_rejected_command(directory: Directory) -> None:
     directory.add("ann@example.org")
     with pytest.raises(RosterError):
         directory.add("ANN@example.org")

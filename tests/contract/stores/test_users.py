@@ -1,8 +1,9 @@
 """Units of work that read and write users, on every store."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pytest
+from contract.stores.directories import Directory
 from sqlalchemy import event
 
 from application.ports import ConcurrentUpdate, Context
@@ -14,7 +15,7 @@ ANONYMOUS = Context()
 ANN = NewUser(email="Ann@Example.org", name="Ann")
 
 
-def test_reads_the_user_that_was_added(directory) -> None:
+def test_reads_the_user_that_was_added(directory: Directory) -> None:
     new = NewUser(email="Ünï@exämple.org", name="Ann 👩‍🚀 %_\\'\"", is_active=True, role="admin")
     added = directory.commands.create(new, ANONYMOUS)
     assert directory.reader.get(added.id) == added
@@ -29,7 +30,7 @@ def test_reads_the_user_that_was_added(directory) -> None:
     assert directory.reader.get(added.id).creation_time.tzinfo is UTC
 
 
-def test_everything_that_a_unit_writes_has_its_time(directory) -> None:
+def test_everything_that_a_unit_writes_has_its_time(directory: Directory) -> None:
     with directory.begin(ANONYMOUS) as work:
         user = work.repository(USER_TYPE).add(ANN, at=work.now)
         assert user.creation_time == work.now
@@ -47,7 +48,7 @@ def test_everything_that_a_unit_writes_has_its_time(directory) -> None:
     ids=["case", "case beyond ASCII", "decomposed", "full width", "sharp s"],
 )
 def test_rejects_an_email_that_is_taken_in_another_spelling(
-    directory, stored: str, same: str
+    directory: Directory, stored: str, same: str
 ) -> None:
     directory.add(stored)
     other = directory.add("other@example.org")
@@ -58,13 +59,13 @@ def test_rejects_an_email_that_is_taken_in_another_spelling(
     assert directory.reader.get(other.id) == other
 
 
-def test_emails_that_differ_by_an_accent_are_different(directory) -> None:
+def test_emails_that_differ_by_an_accent_are_different(directory: Directory) -> None:
     directory.add("jose@example.org")
     directory.add("josé@example.org")
     assert directory.emails() == ["jose@example.org", "josé@example.org"]
 
 
-def test_a_user_can_change_the_spelling_of_its_email(directory) -> None:
+def test_a_user_can_change_the_spelling_of_its_email(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     changed = directory.commands.change(
         user.id, UserChanges({"email": "Ann@example.org"}), ANONYMOUS
@@ -72,7 +73,7 @@ def test_a_user_can_change_the_spelling_of_its_email(directory) -> None:
     assert directory.reader.get(user.id).email == changed.email == "Ann@example.org"
 
 
-def test_an_email_is_free_again_after_a_delete_or_a_change(directory) -> None:
+def test_an_email_is_free_again_after_a_delete_or_a_change(directory: Directory) -> None:
     first, second = directory.add("one@example.org"), directory.add("two@example.org")
     directory.commands.delete(first.id, ANONYMOUS)
     directory.commands.change(second.id, UserChanges({"email": "three@example.org"}), ANONYMOUS)
@@ -81,13 +82,13 @@ def test_an_email_is_free_again_after_a_delete_or_a_change(directory) -> None:
     assert directory.emails() == ["three@example.org", "one@example.org", "two@example.org"]
 
 
-def test_an_id_is_never_reused(directory) -> None:
+def test_an_id_is_never_reused(directory: Directory) -> None:
     last = directory.add("one@example.org")
     directory.commands.delete(last.id, ANONYMOUS)
     assert directory.add("two@example.org").id > last.id
 
 
-def test_every_attribute_can_change(directory) -> None:
+def test_every_attribute_can_change(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     changes = {"email": "é@example.org", "name": "Bo", "is_active": True, "role": "root"}
     changed = directory.commands.change(user.id, UserChanges(changes), ANONYMOUS)
@@ -98,7 +99,7 @@ def test_every_attribute_can_change(directory) -> None:
 
 
 @pytest.mark.parametrize("user_id", [0, -1, 999_999, 2**63 - 1, 2**63, -(2**63) - 1, 10**40])
-def test_there_is_no_user_with_an_unused_id(directory, user_id: int) -> None:
+def test_there_is_no_user_with_an_unused_id(directory: Directory, user_id: int) -> None:
     with pytest.raises(UserNotFound):
         directory.reader.get(user_id)
     with pytest.raises(UserNotFound):
@@ -107,7 +108,7 @@ def test_there_is_no_user_with_an_unused_id(directory, user_id: int) -> None:
         directory.commands.delete(user_id, ANONYMOUS)
 
 
-def test_saving_another_version_is_a_conflict(directory) -> None:
+def test_saving_another_version_is_a_conflict(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     other = user._replace(version=2)
     with pytest.raises(ConcurrentUpdate), directory.begin(ANONYMOUS) as work:
@@ -115,14 +116,14 @@ def test_saving_another_version_is_a_conflict(directory) -> None:
     assert directory.reader.get(user.id) == user
 
 
-def test_saving_an_unchanged_user_is_not_a_conflict(directory) -> None:
+def test_saving_an_unchanged_user_is_not_a_conflict(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).save(user, before=user)
     assert directory.reader.get(user.id) == user
 
 
-def test_saving_a_deleted_user_is_a_conflict(directory) -> None:
+def test_saving_a_deleted_user_is_a_conflict(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(ConcurrentUpdate), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).remove(user)
@@ -130,7 +131,7 @@ def test_saving_a_deleted_user_is_a_conflict(directory) -> None:
     assert directory.reader.get(user.id) == user
 
 
-def test_removing_another_version_is_a_conflict(directory) -> None:
+def test_removing_another_version_is_a_conflict(directory: Directory) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(ConcurrentUpdate), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).remove(user._replace(version=2))
@@ -140,7 +141,7 @@ def test_removing_another_version_is_a_conflict(directory) -> None:
 
 
 @pytest.mark.parametrize("expected", [[], [2], [2, 3]])
-def test_deletes_only_an_expected_version(directory, expected: list[int]) -> None:
+def test_deletes_only_an_expected_version(directory: Directory, expected: list[int]) -> None:
     user = directory.add("ann@example.org")
     with pytest.raises(StaleVersion):
         directory.commands.delete(user.id, ANONYMOUS, expected=expected)
@@ -149,7 +150,7 @@ def test_deletes_only_an_expected_version(directory, expected: list[int]) -> Non
         directory.commands.delete(user.id, ANONYMOUS, expected=[1])
 
 
-def test_a_unit_reads_its_own_changes(directory) -> None:
+def test_a_unit_reads_its_own_changes(directory: Directory) -> None:
     with directory.begin(ANONYMOUS) as work:
         user = work.repository(USER_TYPE).add(ANN, at=work.now)
         assert work.repository(USER_TYPE).get(user.id) == user
@@ -158,7 +159,7 @@ def test_a_unit_reads_its_own_changes(directory) -> None:
             work.repository(USER_TYPE).get(user.id)
 
 
-def test_a_failed_unit_changes_nothing(directory) -> None:
+def test_a_failed_unit_changes_nothing(directory: Directory) -> None:
     changed, deleted = directory.add("changed@example.org"), directory.add("deleted@example.org")
     with pytest.raises(ZeroDivisionError), directory.begin(ANONYMOUS) as work:
         added = work.repository(USER_TYPE).add(ANN, at=work.now)
@@ -171,7 +172,7 @@ def test_a_failed_unit_changes_nothing(directory) -> None:
     assert directory.commands.create(ANN, ANONYMOUS).email == ANN.email
 
 
-def test_others_do_not_see_a_unit_before_its_end(directory) -> None:
+def test_others_do_not_see_a_unit_before_its_end(directory: Directory) -> None:
     with directory.begin(ANONYMOUS) as work:
         user = work.repository(USER_TYPE).add(ANN, at=work.now)
         with pytest.raises(UserNotFound):
@@ -179,11 +180,11 @@ def test_others_do_not_see_a_unit_before_its_end(directory) -> None:
     assert directory.reader.get(user.id) == user
 
 
-def test_a_store_that_works_is_ready(directory) -> None:
+def test_a_store_that_works_is_ready(directory: Directory) -> None:
     directory.ready()
 
 
-def _renamed(user: User, now: object) -> User:
+def _renamed(user: User, now: datetime) -> User:
     return user.with_changes(UserChanges({"name": "Bo"}), at=now)
 
 
@@ -191,11 +192,11 @@ def many(*emails: str, name: str = "Many") -> list[NewUser]:
     return [NewUser(email=email, name=name) for email in emails]
 
 
-def listed(directory) -> list[tuple[str, str]]:
+def listed(directory: Directory) -> list[tuple[str, str]]:
     return [(user.email, user.name) for user in directory.find()]
 
 
-def test_adds_many_users_in_order(directory) -> None:
+def test_adds_many_users_in_order(directory: Directory) -> None:
     emails = [f"u{number}@example.org" for number in range(2500)]
     with directory.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(many(*emails), at=work.now)) == []
@@ -214,7 +215,7 @@ def test_adds_many_users_in_order(directory) -> None:
     )
 
 
-def test_add_many_skips_users_whose_email_is_taken(directory) -> None:
+def test_add_many_skips_users_whose_email_is_taken(directory: Directory) -> None:
     directory.add("taken@example.org")
     with directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add(NewUser(email="unit@example.org", name="Unit"), at=work.now)
@@ -232,7 +233,7 @@ def test_add_many_skips_users_whose_email_is_taken(directory) -> None:
     ]
 
 
-def test_add_many_in_a_failed_unit_adds_nothing(directory) -> None:
+def test_add_many_in_a_failed_unit_adds_nothing(directory: Directory) -> None:
     with pytest.raises(ZeroDivisionError), directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add_many(many("a@example.org", "b@example.org"), at=work.now)
         raise ZeroDivisionError
@@ -240,7 +241,9 @@ def test_add_many_in_a_failed_unit_adds_nothing(directory) -> None:
 
 
 @pytest.mark.parametrize("for_update", [False, True])
-def test_finds_users_by_any_spelling_of_their_emails(directory, for_update: bool) -> None:
+def test_finds_users_by_any_spelling_of_their_emails(
+    directory: Directory, for_update: bool
+) -> None:
     ann, bob = directory.add("Ann@example.org"), directory.add("é@example.org")
     directory.add("other@example.org")
     with directory.begin(ANONYMOUS, for_update=for_update) as work:
@@ -252,7 +255,7 @@ def test_finds_users_by_any_spelling_of_their_emails(directory, for_update: bool
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
-def test_adds_many_users_with_few_statements(directory) -> None:
+def test_adds_many_users_with_few_statements(directory: Directory) -> None:
     statements = []
 
     def record(*arguments: object) -> None:
@@ -267,7 +270,7 @@ def test_adds_many_users_with_few_statements(directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mariadb"])
-def test_mariadb_receives_few_statements_for_many_users(directory) -> None:
+def test_mariadb_receives_few_statements_for_many_users(directory: Directory) -> None:
     """SQLAlchemy's events do not report all statements. The server counts them."""
 
     def count() -> int:
@@ -281,7 +284,7 @@ def test_mariadb_receives_few_statements_for_many_users(directory) -> None:
     assert len(directory.events.read_from(0, size=2000)) == 1000
 
 
-def add_and_find_1000_users(directory) -> None:
+def add_and_find_1000_users(directory: Directory) -> None:
     emails = [f"u{number}@example.org" for number in range(1000)]
     with directory.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add_many(many(*emails), at=work.now)

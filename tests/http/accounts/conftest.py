@@ -11,15 +11,15 @@ import pytest
 from accounts.table import PASSWORD, PREFIX, document
 from api.conftest import CheckedClient
 from api.tokens import SECRET, secret_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from adapters.tokens.random_tokens import SecureTokens
 from application.accounts.delivery import ClaimedEmail, Delivery
 from application.ports import Context, UnitOfWork
 from domain.users import NewUser
-from entrypoints.accounts import make_hasher
+from entrypoints.account_config import make_hasher
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 
@@ -42,14 +42,16 @@ class Service:
     def __init__(self, settings: Mapping[str, str], password_hash: str) -> None:
         self.container = Container(settings=Settings.of({**SETTINGS, **settings}))
         self.app: Flask = self.container.app()
-        self.app.test_client_class = CheckedClient
-        self.client: FlaskClient = self.app.test_client()
+        self.client: ApiClient = CheckedClient(self.app)
         self.run = self.container.run()
         self._password_hash = password_hash
-        self._emails = Delivery(self.run, None, SecureTokens(), self._link_ttl)  # type: ignore[arg-type]
+        mailer: Any = None  # the emails are only claimed
+        self._emails = Delivery(self.run, mailer, SecureTokens(), self._link_ttl)
 
     def _link_ttl(self, purpose: Any) -> Any:
-        return self.container.accounts().config.link_ttl(purpose)
+        accounts = self.container.accounts()
+        assert accounts
+        return accounts.config.link_ttl(purpose)
 
     def user(self, name: str = "ann", *, has_password: bool = True, **attributes: Any) -> int:
         """Creates an active user, and returns the id."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from accounts.conftest import Build, other_issuer
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 LIMIT = 100_000
 MEMORY = 8 * LIMIT + 1
@@ -46,7 +46,7 @@ def test_a_body_takes_the_memory_of_a_larger_one(build: Build, url: str, content
     statuses = []
 
     def send_another() -> None:
-        client = FlaskClient(service.app)
+        client = ApiClient(service.app)
         response: Any = client.post(
             url, headers=headers, data=b" " * LIMIT, content_type=content_type
         )

@@ -101,7 +101,7 @@ def test_responses_are_as_described(service: Service, described: Any, route: Rou
     if route.body:
         operation = described["paths"][path_of(route)][route.method.lower()]
         validate(described, operation["requestBody"]["content"][JSONAPI]["schema"], send.body)
-    requests = [
+    requests: list[dict[str, Any]] = [
         {"more": "?x=y"},
         {"headers": {"Accept": "text/html"}},
         {"sent": None, "data": "{", "content_type": "text/plain"}

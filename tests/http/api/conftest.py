@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from api.constants import JSONAPI, USERS
 from api.tokens import KEY_SET, SECRET
-from flask import Flask, Response
-from flask.testing import FlaskClient
+from api_client import ApiClient, ApiResponse
+from flask import Flask
 from structlog.testing import capture_logs
 
 from adapters.api.errors import error_codes
@@ -43,30 +43,16 @@ LINKS = {"self", "related", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
 
-class ApiResponse(Response):
-    """A response, with the errors of its document."""
-
-    @property
-    def problems(self) -> list[tuple[str, str, str | None]]:
-        """The status, code and pointer of each error, sorted."""
-        errors = json.loads(self.data)["errors"]
-        return sorted((e["status"], e["code"], e.get("source", {}).get("pointer")) for e in errors)
-
-
-class CheckedClient(FlaskClient):
+class CheckedClient(ApiClient):
     """Checks that every response follows the contract."""
 
-    def __init__(self, application: Flask, _: object, **options: Any) -> None:
-        super().__init__(application, ApiResponse, **options)
-
-    def open(self, *args: Any, **kwargs: Any) -> Response:
+    def open(self, *args: Any, **kwargs: Any) -> ApiResponse:
         response = super().open(*args, **kwargs)
-        sent = kwargs.get("json")
-        _check_response(response, sent)
-        return response  # type: ignore[no-any-return]
+        _check_response(response, kwargs.get("json"))
+        return response
 
 
-def _check_response(response: Any, sent: Any) -> None:
+def _check_response(response: ApiResponse, sent: Any) -> None:
     assert response.headers["Vary"] == "Accept"
     assert response.headers["X-Request-ID"]
     if response.status_code in (204, 304) or response.request.method == "HEAD":
@@ -140,7 +126,7 @@ def _check_included(resources: Any, objects: Any, included: Any) -> None:
             assert (each["type"], each["id"]) in linked or not resources
 
 
-def _check_errors(response: Any, errors: Any, sent: Any) -> None:
+def _check_errors(response: ApiResponse, errors: Any, sent: Any) -> None:
     """JSON:API 1.1, Error Objects, and the contract's own rules."""
     assert errors
     for error in errors:
@@ -251,7 +237,6 @@ def build(current: CurrentStore) -> Build:
             **{"memory_store": current, **components},
         )
         app: Flask = container.app()
-        app.test_client_class = CheckedClient
         return app
 
     return build
@@ -276,12 +261,12 @@ def app(build: Build) -> Flask:
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+def client(app: Flask) -> ApiClient:
+    return CheckedClient(app)
 
 
 @pytest.fixture
-def create(client: FlaskClient) -> Create:
+def create(client: ApiClient) -> Create:
     """Creates a user over HTTP, and returns its resource object."""
     number = iter(range(10**6))
 
@@ -291,13 +276,13 @@ def create(client: FlaskClient) -> Create:
         document = {"data": {"type": "users", "attributes": values}}
         response = client.post(USERS, json=document)
         assert response.status_code == 201, response.text
-        return response.json["data"]  # type: ignore[no-any-return, index]
+        return response.json["data"]
 
     return create
 
 
 @pytest.fixture
-def create_group(client: FlaskClient) -> Create:
+def create_group(client: ApiClient) -> Create:
     """Creates a group over HTTP, with members by their ids, and returns its resource object."""
     number = iter(range(10**6))
 
@@ -310,7 +295,7 @@ def create_group(client: FlaskClient) -> Create:
         data = {"type": "groups", "attributes": values, "relationships": relationships}
         response = client.post(GROUPS, json={"data": data})
         assert response.status_code == 201, response.text
-        return response.json["data"]  # type: ignore[no-any-return, index]
+        return response.json["data"]
 
     return create
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import USERS
 from api.tokens import key_set_token, secret_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from adapters.api import ApiConfig, api
@@ -43,8 +44,8 @@ def app_with_tokens(build: Callable[..., Flask], secured: dict[str, str]) -> Fla
 
 
 @pytest.fixture
-def guarded(app_with_tokens: Flask) -> FlaskClient:
-    return app_with_tokens.test_client()
+def guarded(app_with_tokens: Flask) -> ApiClient:
+    return CheckedClient(app_with_tokens)
 
 
 def by(name: str) -> dict[str, str]:
@@ -59,13 +60,13 @@ def rejection(response: Any) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("path", ["", "/", ".json", "/users", "/users.json", "/users/1"])
-def test_every_url_under_the_prefix_requires_a_token(guarded: FlaskClient, path: str) -> None:
+def test_every_url_under_the_prefix_requires_a_token(guarded: ApiClient, path: str) -> None:
     response = guarded.get(f"/api/v1{path}")
     assert rejection(response) == (401, "missing_token", PLAIN)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH", "DELETE"])
-def test_every_method_requires_a_token(guarded: FlaskClient, method: str) -> None:
+def test_every_method_requires_a_token(guarded: ApiClient, method: str) -> None:
     path = USERS if method == "POST" else f"{USERS}/1"
     response = guarded.open(path, method=method)
     assert response.status_code == 401
@@ -73,12 +74,12 @@ def test_every_method_requires_a_token(guarded: FlaskClient, method: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
-def test_other_urls_require_no_token(guarded: FlaskClient, path: str) -> None:
+def test_other_urls_require_no_token(guarded: ApiClient, path: str) -> None:
     assert guarded.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/api/v1", USERS, f"{USERS}/1"])
-def test_options_needs_no_token(guarded: FlaskClient, path: str) -> None:
+def test_options_needs_no_token(guarded: ApiClient, path: str) -> None:
     assert guarded.options(path).status_code == 204
 
 
@@ -93,14 +94,14 @@ def test_options_needs_no_token(guarded: FlaskClient, path: str) -> None:
     ],
 )
 def test_urls_and_methods_are_checked_before_tokens(
-    guarded: FlaskClient, method: str, path: str, status: int
+    guarded: ApiClient, method: str, path: str, status: int
 ) -> None:
     assert guarded.open(path, method=method, headers=by("invalid")).status_code == status
 
 
 @pytest.mark.parametrize("token", [None, "invalid", "without scopes"])
 def test_tokens_are_checked_before_the_rest_of_a_request(
-    guarded: FlaskClient, token: str | None
+    guarded: ApiClient, token: str | None
 ) -> None:
     response = guarded.post(
         f"{USERS}?x=1",
@@ -118,7 +119,7 @@ def test_tokens_are_checked_before_the_rest_of_a_request(
     [("reader", 200, 403), ("writer", 403, 201), ("both", 200, 201), ("similar", 403, 403)],
 )
 def test_scopes_permit_reads_and_changes(
-    guarded: FlaskClient, token: str, reads: int, writes: int
+    guarded: ApiClient, token: str, reads: int, writes: int
 ) -> None:
     assert guarded.get(USERS, headers=by(token)).status_code == reads
     assert guarded.head(USERS, headers=by(token)).status_code == reads
@@ -126,7 +127,7 @@ def test_scopes_permit_reads_and_changes(
 
 
 @pytest.mark.parametrize("token", ["reader", "without scopes", "similar"])
-def test_the_root_accepts_a_token_with_any_scope(guarded: FlaskClient, token: str) -> None:
+def test_the_root_accepts_a_token_with_any_scope(guarded: ApiClient, token: str) -> None:
     assert guarded.get("/api/v1", headers=by(token)).status_code == 200
 
 
@@ -142,7 +143,7 @@ def test_the_root_accepts_a_token_with_any_scope(guarded: FlaskClient, token: st
     ],
 )
 def test_an_error_names_the_missing_scope(
-    guarded: FlaskClient, method: str, path: str, scope: str
+    guarded: ApiClient, method: str, path: str, scope: str
 ) -> None:
     response = guarded.open(path, method=method, headers=by("without scopes"))
     challenge = f'{PLAIN}, error="insufficient_scope", scope="{scope}"'
@@ -150,7 +151,7 @@ def test_an_error_names_the_missing_scope(
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer    ", " Bearer "])
-def test_the_scheme_is_case_insensitive(guarded: FlaskClient, scheme: str) -> None:
+def test_the_scheme_is_case_insensitive(guarded: ApiClient, scheme: str) -> None:
     headers = {"Authorization": f"{scheme}{TOKENS['reader']}"}
     assert guarded.get(USERS, headers=headers).status_code == 200
 
@@ -159,7 +160,7 @@ def test_the_scheme_is_case_insensitive(guarded: FlaskClient, scheme: str) -> No
     "sent",
     ["", "Bearer", "Bearer ", "Basic YW5uOmh1c2g=", "{token}", "Bearer:{token}", "Bearer{token}"],
 )
-def test_a_header_without_a_bearer_token_counts_as_missing(guarded: FlaskClient, sent: str) -> None:
+def test_a_header_without_a_bearer_token_counts_as_missing(guarded: ApiClient, sent: str) -> None:
     headers = {"Authorization": sent.format(token=TOKENS["reader"])}
     response = guarded.get(USERS, headers=headers)
     assert rejection(response) == (401, "missing_token", PLAIN)
@@ -174,18 +175,18 @@ def test_a_header_without_a_bearer_token_counts_as_missing(guarded: FlaskClient,
         "Bearer {token} {token}",
     ],
 )
-def test_an_invalid_token_is_rejected(guarded: FlaskClient, sent: str) -> None:
+def test_an_invalid_token_is_rejected(guarded: ApiClient, sent: str) -> None:
     headers = {"Authorization": sent.format(token=TOKENS["reader"])}
     response = guarded.get(USERS, headers=headers)
     assert rejection(response) == (401, "invalid_token", INVALID)
 
 
-def test_two_authorization_headers_are_rejected(guarded: FlaskClient) -> None:
+def test_two_authorization_headers_are_rejected(guarded: ApiClient) -> None:
     headers = [*by("reader").items()] * 2
     assert rejection(guarded.get(USERS, headers=headers)) == (401, "invalid_token", INVALID)
 
 
-def test_a_token_elsewhere_in_a_request_is_ignored(guarded: FlaskClient) -> None:
+def test_a_token_elsewhere_in_a_request_is_ignored(guarded: ApiClient) -> None:
     token = TOKENS["both"]
     guarded.set_cookie("access_token", token)
     for path in (f"{USERS}?access_token={token}", USERS):
@@ -194,14 +195,14 @@ def test_a_token_elsewhere_in_a_request_is_ignored(guarded: FlaskClient) -> None
     assert guarded.post(USERS, data=body).status_code == 401
 
 
-def test_a_token_that_cannot_be_verified_now_gets_503(guarded: FlaskClient) -> None:
+def test_a_token_that_cannot_be_verified_now_gets_503(guarded: ApiClient) -> None:
     response = guarded.get(USERS, headers=by("unverifiable"))
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
 
 
 def test_the_actor_of_a_change_is_the_subject_of_the_token(
-    guarded: FlaskClient, store: MemoryStore
+    guarded: ApiClient, store: MemoryStore
 ) -> None:
     assert guarded.post(USERS, json=ANN, headers=by("both")).status_code == 201
     assert [event.actor for event in store.events.values()] == ["both"]
@@ -230,20 +231,22 @@ def test_the_api_accepts_another_kind_of_authentication(store: MemoryStore) -> N
     services = container.relationship_services()
     related = ApiRelationships(services.relationships, services.queries, services.commands)
     inbound = api(resources, related, container.run(), container.cursors(), config, by_gateway)
-    client = create_app(
-        inbound.blueprints,
-        render_error=inbound.render_error,
-        canonical=canonical,
-        request_seconds=8,
-        request_class=ApiRequest,
-    ).test_client()
+    client = CheckedClient(
+        create_app(
+            inbound.blueprints,
+            render_error=inbound.render_error,
+            canonical=canonical,
+            request_seconds=8,
+            request_class=ApiRequest,
+        )
+    )
     assert client.post(USERS, json=ANN, headers={"X-Client": "ann"}).status_code == 201
     assert [event.actor for event in store.events.values()] == ["ann"]
     assert client.get(USERS, headers={"X-Client": "ann"}).status_code == 403
     assert client.post(USERS, json=ANN, headers=by("both")).status_code == 401
 
 
-def test_tokens_are_not_logged(guarded: FlaskClient, log: list[Any]) -> None:
+def test_tokens_are_not_logged(guarded: ApiClient, log: list[Any]) -> None:
     guarded.get(USERS, headers=by("reader"))
     guarded.get(USERS, headers={"Authorization": "Bearer a-secret-token"})
     assert [entry["status"] for entry in log] == [200, 401]
@@ -251,9 +254,7 @@ def test_tokens_are_not_logged(guarded: FlaskClient, log: list[Any]) -> None:
     assert "secret" not in str(log)
 
 
-def test_the_description_lists_the_required_scopes(
-    guarded: FlaskClient, client: FlaskClient
-) -> None:
+def test_the_description_lists_the_required_scopes(guarded: ApiClient, client: ApiClient) -> None:
     described: Any = guarded.get("/openapi.json").json
     scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     assert described["components"]["securitySchemes"] == {"bearer": scheme}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from api.constants import ATOMIC, OPERATIONS, USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 AT = "/atomic:operations/0"
 ANN = {"email": "ann@example.org", "name": "Ann"}
@@ -19,12 +19,12 @@ def new(attributes: Any = ANN, **more: Any) -> dict[str, Any]:
     return {"type": "users", "attributes": attributes, **more}
 
 
-def post(client: FlaskClient, data: Any) -> Any:
+def post(client: ApiClient, data: Any) -> Any:
     document = json.dumps({"data": data}, ensure_ascii=False)
     return client.post(USERS, data=document, content_type="application/vnd.api+json")
 
 
-def add(client: FlaskClient, *added: dict[str, Any]) -> Any:
+def add(client: ApiClient, *added: dict[str, Any]) -> Any:
     document = {"atomic:operations": [{"op": "add", "data": data} for data in added]}
     return client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
 
@@ -37,7 +37,7 @@ def summary(response: Any) -> tuple[int, str, int, int]:
     return response.status_code, errors[-1]["code"], len(errors), omitted
 
 
-def test_a_full_batch_of_operations_is_accepted(client: FlaskClient) -> None:
+def test_a_full_batch_of_operations_is_accepted(client: ApiClient) -> None:
     """The names have the greatest length, and the members are those of a real client."""
     sent = [
         {
@@ -63,19 +63,19 @@ def test_a_full_batch_of_operations_is_accepted(client: FlaskClient) -> None:
     ],
 )
 def test_a_document_with_too_many_members_is_400(
-    client: FlaskClient, batch: bool, many: dict[str, Any]
+    client: ApiClient, batch: bool, many: dict[str, Any]
 ) -> None:
     response = add(client, new(**many)) if batch else post(client, new(**many))
     assert summary(response) == (400, "too_many_members", 1, 0)
 
 
-def test_a_document_with_too_many_escapes_is_400(client: FlaskClient) -> None:
+def test_a_document_with_too_many_escapes_is_400(client: ApiClient) -> None:
     assert post(client, new(meta={"x": "\n" * 20_000})).status_code == 201
     assert summary(post(client, new(meta={"x": "\n" * 20_001}))) == (400, "too_many_escapes", 1, 0)
 
 
 def test_a_thousand_unknown_attributes_are_reported_and_the_others_counted(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     assert summary(post(client, new({**ANN, **MANY}))) == (422, "unknown_attribute", 1000, 2000)
     post(client, new())
@@ -83,13 +83,13 @@ def test_a_thousand_unknown_attributes_are_reported_and_the_others_counted(
     assert summary(changed) == (422, "unknown_attribute", 1000, 2000)
 
 
-def test_the_errors_of_all_operations_are_counted_together(client: FlaskClient) -> None:
+def test_the_errors_of_all_operations_are_counted_together(client: ApiClient) -> None:
     response = add(client, *[new({**ANN, **MANY})] * 3)
     assert summary(response) == (422, "unknown_attribute", 1000, 8000)
 
 
 def test_a_thousand_errors_of_structure_are_reported_and_the_others_counted(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     assert summary(post(client, new(relationships=MANY))) == (400, "wrong_json_type", 1000, 2000)
     response = add(client, *[new(relationships=MANY)] * 3)
@@ -97,7 +97,7 @@ def test_a_thousand_errors_of_structure_are_reported_and_the_others_counted(
 
 
 @pytest.mark.parametrize("letter", ["n", "é", "💥", "~", "/"])
-def test_a_long_name_is_not_repeated_in_the_response(client: FlaskClient, letter: str) -> None:
+def test_a_long_name_is_not_repeated_in_the_response(client: ApiClient, letter: str) -> None:
     names = {f"{letter * 200}{number}": 1 for number in range(1000)}
     for sent, code, owner in (
         (new({**ANN, **names}), "unknown_attribute", "/data/attributes"),
@@ -110,7 +110,7 @@ def test_a_long_name_is_not_repeated_in_the_response(client: FlaskClient, letter
 
 
 def test_a_pointer_names_a_member_unless_its_name_is_too_long(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     short, long = "n" * 64, "n" * 65
     response = post(client, new({**ANN, short: 1, long: 1}))
@@ -121,12 +121,12 @@ def test_a_pointer_names_a_member_unless_its_name_is_too_long(
     ]
 
 
-def remove(client: FlaskClient, href: str) -> Any:
+def remove(client: ApiClient, href: str) -> Any:
     document = json.dumps({"atomic:operations": [{"op": "remove", "href": href}]})
     return client.post(OPERATIONS, data=document, content_type=ATOMIC)
 
 
-def test_the_host_of_a_url_is_not_read_in_quadratic_time(client: FlaskClient) -> None:
+def test_the_host_of_a_url_is_not_read_in_quadratic_time(client: ApiClient) -> None:
     """urljoin normalizes the host, which sorts its combining marks."""
     host = f"a{chr(0x300) * 12_000}{chr(0x316) * 12_000}"
     start = process_time()
@@ -135,7 +135,7 @@ def test_the_host_of_a_url_is_not_read_in_quadratic_time(client: FlaskClient) ->
 
 
 @pytest.mark.parametrize("href", ["/%75" * 200_000, "/../" * 200_000, "/a" * 400_000])
-def test_a_url_that_is_too_long_takes_no_memory(client: FlaskClient, href: str) -> None:
+def test_a_url_that_is_too_long_takes_no_memory(client: ApiClient, href: str) -> None:
     """urljoin caches URLs of any length."""
     remove(client, "/")
     tracemalloc.start()
@@ -158,7 +158,7 @@ def test_a_url_that_is_too_long_takes_no_memory(client: FlaskClient, href: str) 
         ("Host", "127.0.0.1:{}"),
     ],
 )
-def test_long_headers_are_not_cached(client: FlaskClient, header: str, value: str) -> None:
+def test_long_headers_are_not_cached(client: ApiClient, header: str, value: str) -> None:
     """A cache of 256 headers with 64 KiB would take 16 MiB for each kind of header."""
 
     def send(numbers: range) -> None:
@@ -176,7 +176,7 @@ def test_long_headers_are_not_cached(client: FlaskClient, header: str, value: st
     assert left < 300_000
 
 
-def test_a_long_version_of_an_operation_is_not_read(client: FlaskClient) -> None:
+def test_a_long_version_of_an_operation_is_not_read(client: ApiClient) -> None:
     """Reading it several times took 0.4 s."""
     operation = {"op": "remove", "ref": {"type": "users", "id": "1"}, "meta": {}}
     operation["meta"] = {"version": ", ".join(['"1-0123456789abcdef"'] * 100)}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 USERS = "/api/v1/users"
 GROUPS = "/api/v1/groups"
@@ -27,7 +27,7 @@ def names(resources: Any) -> set[tuple[str, str]]:
     return {(each["type"], each["id"]) for each in resources}
 
 
-def included(client: FlaskClient, url: str) -> set[tuple[str, str]]:
+def included(client: ApiClient, url: str) -> set[tuple[str, str]]:
     return names(client.get(url).json["included"])
 
 
@@ -40,7 +40,7 @@ def directory(create: Create, create_group: Create) -> None:
     create_group(name="Board", members=["2"])
 
 
-def test_resources_have_their_relationships(client: FlaskClient) -> None:
+def test_resources_have_their_relationships(client: ApiClient) -> None:
     user = {
         "groups": {
             "links": {
@@ -90,17 +90,17 @@ def test_resources_have_their_relationships(client: FlaskClient) -> None:
     ],
 )
 def test_include_adds_the_resources_of_its_paths(
-    client: FlaskClient, url: str, found: set[tuple[str, str]]
+    client: ApiClient, url: str, found: set[tuple[str, str]]
 ) -> None:
     assert included(client, url) == found
 
 
-def test_nothing_is_included_without_include(client: FlaskClient) -> None:
+def test_nothing_is_included_without_include(client: ApiClient) -> None:
     for url in (USERS, f"{GROUPS}/1", MEMBERS, OWNER, f"{GROUPS}/1/owner"):
         assert "included" not in client.get(url).json
 
 
-def test_data_is_where_a_step_loaded_it(client: FlaskClient) -> None:
+def test_data_is_where_a_step_loaded_it(client: ApiClient) -> None:
     document = client.get(f"{GROUPS}/1?include=members.groups").json
     members = document["data"]["relationships"]["members"]
     assert members["data"] == users(1, 2)
@@ -110,14 +110,14 @@ def test_data_is_where_a_step_loaded_it(client: FlaskClient) -> None:
     assert "data" not in by_name["groups", "2"]["relationships"]["members"]
 
 
-def test_a_primary_resource_that_a_later_step_reaches_is_linked(client: FlaskClient) -> None:
+def test_a_primary_resource_that_a_later_step_reaches_is_linked(client: ApiClient) -> None:
     client.post(MEMBERS, json={"data": users(3)})
     document = client.get(f"{GROUPS}/1?include=owner.groups.members").json
     assert document["data"]["relationships"]["members"]["data"] == users(1, 2, 3)
     assert names(document["included"]) == names(users(1, 2, 3))
 
 
-def test_a_to_many_relationship_includes_the_first_25(client: FlaskClient, create: Create) -> None:
+def test_a_to_many_relationship_includes_the_first_25(client: ApiClient, create: Create) -> None:
     client.post(MEMBERS, json={"data": users(*(create()["id"] for _ in range(30)))})
     document = client.get(f"{GROUPS}/1?include=members").json
     members = document["data"]["relationships"]["members"]
@@ -135,7 +135,7 @@ def test_a_to_many_relationship_includes_the_first_25(client: FlaskClient, creat
     assert response.problems == [("403", "partial_linkage", "/data/relationships/members/data")]
 
 
-def test_fieldsets_select_attributes_and_relationships(client: FlaskClient) -> None:
+def test_fieldsets_select_attributes_and_relationships(client: ApiClient) -> None:
     document = client.get(
         f"{GROUPS}/1?include=members,owner&fields[groups]=name,owner&fields[users]="
     ).json
@@ -164,7 +164,7 @@ def test_fieldsets_select_attributes_and_relationships(client: FlaskClient) -> N
         ("fields[events]=time", "unknown_parameter"),
     ],
 )
-def test_queries_are_checked(client: FlaskClient, query: str, code: str) -> None:
+def test_queries_are_checked(client: ApiClient, query: str, code: str) -> None:
     for url in (GROUPS, f"{USERS}/1/groups"):
         (error,) = client.get(f"{url}?{query}").json["errors"]
         assert (error["status"], error["code"]) == ("400", code)
@@ -174,14 +174,14 @@ def test_queries_are_checked(client: FlaskClient, query: str, code: str) -> None
     ("method", "url"),
     [("DELETE", f"{USERS}/1"), ("PATCH", OWNER), ("POST", MEMBERS), ("DELETE", MEMBERS)],
 )
-def test_other_changes_include_nothing(client: FlaskClient, method: str, url: str) -> None:
+def test_other_changes_include_nothing(client: ApiClient, method: str, url: str) -> None:
     response = client.open(f"{url}?include=owner", method=method, json={"data": None})
     (error,) = response.json["errors"]
     assert (error["status"], error["code"]) == ("400", "unknown_parameter")
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}])
-def test_changes_include_what_they_created(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_changes_include_what_they_created(client: ApiClient, headers: dict[str, str]) -> None:
     document = {
         "data": {
             "type": "groups",
@@ -201,7 +201,7 @@ def test_changes_include_what_they_created(client: FlaskClient, headers: dict[st
     assert response.json["data"]["relationships"]["members"]["data"] == []
 
 
-def test_a_stored_response_is_erased_with_what_it_includes(client: FlaskClient) -> None:
+def test_a_stored_response_is_erased_with_what_it_includes(client: ApiClient) -> None:
     document = {
         "data": {
             "type": "groups",
@@ -270,7 +270,7 @@ AT = "/data/relationships"
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_linkage_in_resources_is_checked(
-    client: FlaskClient, method: str, relationships: Any, problems: Any
+    client: ApiClient, method: str, relationships: Any, problems: Any
 ) -> None:
     before = client.get(f"{GROUPS}?include=members").data
     document = body(relationships, {"name": "New"})
@@ -281,7 +281,7 @@ def test_linkage_in_resources_is_checked(
     assert client.get(f"{GROUPS}?include=members").data == before
 
 
-def test_checks_of_linkage_have_their_order(client: FlaskClient) -> None:
+def test_checks_of_linkage_have_their_order(client: ApiClient) -> None:
     part = {"data": groups(1), "links": {"next": "x"}}
     document = body({"members": part}, {"name": ""})
     document["data"]["type"] = "users"
@@ -292,7 +292,7 @@ def test_checks_of_linkage_have_their_order(client: FlaskClient) -> None:
     assert {each[0] for each in client.patch(f"{GROUPS}/1", json=document).problems} == {"422"}
 
 
-def test_data_is_the_complete_new_value(client: FlaskClient) -> None:
+def test_data_is_the_complete_new_value(client: ApiClient) -> None:
     changed = client.patch(
         f"{GROUPS}/1", json=body({"members": {"data": users(4, 2)}, "owner": {"data": None}})
     )
@@ -311,7 +311,7 @@ def test_data_is_the_complete_new_value(client: FlaskClient) -> None:
 )
 @pytest.mark.parametrize("place", ["attributes", "relationships"])
 def test_a_relationship_without_data_is_left_unchanged(
-    client: FlaskClient, name: str, value: Any, place: str
+    client: ApiClient, name: str, value: Any, place: str
 ) -> None:
     before = client.get(f"{GROUPS}/1?include=members").json["data"]
     document = body()
@@ -326,16 +326,14 @@ def test_a_relationship_without_data_is_left_unchanged(
 
 @pytest.mark.parametrize("value", [None, [], "1", {"data": []}, {"links": {}, "data": None}])
 @pytest.mark.parametrize("name", ["members", "owner"])
-def test_a_relationship_is_not_an_attribute(client: FlaskClient, name: str, value: Any) -> None:
+def test_a_relationship_is_not_an_attribute(client: ApiClient, name: str, value: Any) -> None:
     response = client.patch(f"{GROUPS}/1", json=body(attributes={name: value}))
     assert response.problems == [("422", "unknown_attribute", f"/data/attributes/{name}")]
 
 
 @pytest.mark.parametrize("query", ["", "?include=members,owner", "?include=members.groups"])
 @pytest.mark.parametrize("url", [f"{GROUPS}/1", f"{USERS}/2"])
-def test_a_document_that_was_read_can_be_sent_back(
-    client: FlaskClient, url: str, query: str
-) -> None:
+def test_a_document_that_was_read_can_be_sent_back(client: ApiClient, url: str, query: str) -> None:
     if url.startswith(USERS):
         query = query and "?include=groups"
     read = client.get(f"{url}{query}")
@@ -346,7 +344,7 @@ def test_a_document_that_was_read_can_be_sent_back(
 
 
 @pytest.mark.parametrize("url", [MEMBERS, f"{MEMBERS}?include=members", OWNER])
-def test_a_relationship_that_was_read_can_be_sent_back(client: FlaskClient, url: str) -> None:
+def test_a_relationship_that_was_read_can_be_sent_back(client: ApiClient, url: str) -> None:
     read = client.get(url)
     sent = {"If-Match": read.headers["ETag"]}
     response = client.patch(
@@ -357,7 +355,7 @@ def test_a_relationship_that_was_read_can_be_sent_back(client: FlaskClient, url:
 
 
 def test_a_thousand_identifiers_that_were_read_can_be_sent_back(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     client.patch(MEMBERS, json={"data": users(*(create()["id"] for _ in range(1000)))})
     read = client.get(f"{MEMBERS}?page[size]=1000").json

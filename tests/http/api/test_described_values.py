@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -34,7 +34,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 @pytest.fixture
-def described(client: FlaskClient) -> Any:
+def described(client: ApiClient) -> Any:
     return client.get("/openapi.json").json
 
 
@@ -83,9 +83,10 @@ def keys_by(pattern: str) -> st.SearchStrategy[str]:
     return (nearly(described) | FIELD | long | quoted | escaped).map(as_a_header)
 
 
-def send(client: FlaskClient, path: str, key: str) -> int:
+def send(client: ApiClient, path: str, key: str) -> int:
     if path == OPERATIONS:
-        body, content_type = {"atomic:operations": [{"op": "add", "data": ANN}]}, ATOMIC
+        body: Any = {"atomic:operations": [{"op": "add", "data": ANN}]}
+        content_type = ATOMIC
     else:
         body, content_type = {"data": ANN}, JSONAPI
     headers = {"Idempotency-Key": key, "Content-Type": content_type}
@@ -95,7 +96,7 @@ def send(client: FlaskClient, path: str, key: str) -> int:
 @pytest.mark.parametrize("examples", HOW_MANY)
 @pytest.mark.parametrize("path", [USERS, OPERATIONS])
 def test_an_idempotency_key_is_accepted_if_and_only_if_it_is_described(
-    client: FlaskClient, described: Any, path: str, examples: int
+    client: ApiClient, described: Any, path: str, examples: int
 ) -> None:
     schema = schemas(described, "Idempotency-Key")[path, "post"]
     validator = Draft202012Validator(schema)
@@ -129,7 +130,7 @@ def test_an_idempotency_key_is_accepted_if_and_only_if_it_is_described(
 @pytest.mark.parametrize("examples", HOW_MANY)
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
 def test_a_condition_is_accepted_if_and_only_if_it_is_described(
-    client: FlaskClient,
+    client: ApiClient,
     create: Create,
     create_group: Create,
     described: Any,
@@ -171,7 +172,7 @@ def _document(path: str) -> Any:
 
 
 def test_every_header_that_changes_a_response_is_described(
-    client: FlaskClient, create: Create, described: Any
+    client: ApiClient, create: Create, described: Any
 ) -> None:
     create()
     etag = client.get(f"{USERS}/1").headers["ETag"]
@@ -199,7 +200,7 @@ def is_described_number(schema: dict[str, Any], text: str) -> bool:
     ("name", "with_it"), [("page[size]", ""), ("page[number]", "page[size]=1&")]
 )
 def test_a_page_is_accepted_if_and_only_if_it_is_described(
-    client: FlaskClient, create: Create, described: Any, name: str, with_it: str, examples: int
+    client: ApiClient, create: Create, described: Any, name: str, with_it: str, examples: int
 ) -> None:
     create()
     schema = only_schema(described, name)
@@ -230,7 +231,7 @@ def test_a_page_is_accepted_if_and_only_if_it_is_described(
 @pytest.mark.parametrize("examples", HOW_MANY)
 @pytest.mark.parametrize("name", ["page[after]", "page[before]"])
 def test_a_cursor_that_is_accepted_is_described(
-    client: FlaskClient, create: Create, described: Any, name: str, examples: int
+    client: ApiClient, create: Create, described: Any, name: str, examples: int
 ) -> None:
     """A cursor is opaque, so the service may reject a cursor that matches the schema."""
     for each in ("ann", "zoë", "😀" * 250, '"' * 250):
@@ -268,7 +269,7 @@ def test_a_cursor_that_is_accepted_is_described(
 
 @pytest.mark.parametrize("examples", HOW_MANY)
 def test_words_are_searched_if_and_only_if_they_are_described(
-    client: FlaskClient, described: Any, examples: int
+    client: ApiClient, described: Any, examples: int
 ) -> None:
     schema = schemas(described, "filter[q]")[USERS, "get"]
     validator = Draft202012Validator(schema)
@@ -293,7 +294,7 @@ def test_words_are_searched_if_and_only_if_they_are_described(
 
 @pytest.mark.parametrize("examples", HOW_MANY)
 def test_an_id_names_a_user_if_and_only_if_it_is_described(
-    client: FlaskClient, described: Any, examples: int
+    client: ApiClient, described: Any, examples: int
 ) -> None:
     schema = schemas(described, "id")[f"{USERS}/{{id}}", "get"]
     validator = Draft202012Validator(schema)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
+from api.conftest import CheckedClient
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 
 class Assets(HTMLParser):
@@ -20,7 +21,7 @@ class Assets(HTMLParser):
         self.urls += [value for name, value in attrs if name in ("src", "href") and value]
 
 
-def test_the_page_only_needs_files_of_the_service(client: FlaskClient) -> None:
+def test_the_page_only_needs_files_of_the_service(client: ApiClient) -> None:
     page = client.get("/docs")
     assert (page.status_code, page.mimetype) == (200, "text/html")
     assets = Assets()
@@ -31,7 +32,7 @@ def test_the_page_only_needs_files_of_the_service(client: FlaskClient) -> None:
         assert client.get(f"/{url}").status_code == 200
 
 
-def test_the_page_may_only_fetch_and_run_files_of_the_service(client: FlaskClient) -> None:
+def test_the_page_may_only_fetch_and_run_files_of_the_service(client: ApiClient) -> None:
     for url in ("/docs", "/docs/swagger-ui-bundle.js"):
         policy = client.get(url).headers["Content-Security-Policy"]
         assert "default-src 'none'; script-src 'self';" in policy
@@ -39,12 +40,12 @@ def test_the_page_may_only_fetch_and_run_files_of_the_service(client: FlaskClien
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "LICENSE", "..%2f__init__.py", "index.css"])
-def test_other_files_of_the_package_are_not_served(client: FlaskClient, name: str) -> None:
+def test_other_files_of_the_package_are_not_served(client: ApiClient, name: str) -> None:
     response = client.get(f"/docs/{name}")
     assert (response.status_code, response.mimetype) == (404, "application/vnd.api+json")
 
 
-def test_the_page_does_not_store_the_token(client: FlaskClient) -> None:
+def test_the_page_does_not_store_the_token(client: ApiClient) -> None:
     start = client.get("/docs/start.js").text
     assert "persistAuthorization: false" in start
     assert "localStorage" not in start
@@ -53,7 +54,7 @@ def test_the_page_does_not_store_the_token(client: FlaskClient) -> None:
 def test_the_description_links_to_the_guides(build: Callable[..., Flask]) -> None:
     """Swagger UI shows the link below the title."""
     guides = "https://docs.example.org/roster"
-    client = build({"ROSTER_GUIDES_URL": guides}).test_client()
+    client = CheckedClient(build({"ROSTER_GUIDES_URL": guides}))
     expected = {"description": "Guides", "url": guides}
     assert client.get("/openapi.json").json["externalDocs"] == expected
-    assert "externalDocs" not in build().test_client().get("/openapi.json").json
+    assert "externalDocs" not in CheckedClient(build()).get("/openapi.json").json

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import USERS
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 Problem = tuple[str, str, str | None]
@@ -25,7 +26,7 @@ def change(attributes: Any, **more: Any) -> dict[str, Any]:
     return {"data": {"type": "users", "id": "1", "attributes": attributes, **more}}
 
 
-def test_a_created_user_has_all_its_attributes(client: FlaskClient) -> None:
+def test_a_created_user_has_all_its_attributes(client: ApiClient) -> None:
     attributes = {"email": "Ünn@exämple.org", "name": "Zoë  𝒜", "is_active": True, "role": "admin"}
     response = client.post(USERS, json=new(attributes))
     assert response.status_code == 201
@@ -59,7 +60,7 @@ def test_omitted_attributes_have_defaults(create: Create) -> None:
     assert (attributes["is_active"], attributes["role"]) == (False, "user")
 
 
-def test_a_change_affects_only_the_named_attributes(client: FlaskClient, create: Create) -> None:
+def test_a_change_affects_only_the_named_attributes(client: ApiClient, create: Create) -> None:
     before = create(role="admin", is_active=True)["attributes"]
     after = client.patch(f"{USERS}/1", json=change({"name": "Zoë"})).json["data"]["attributes"]
     assert after.pop("update_time") > before.pop("update_time")
@@ -68,7 +69,7 @@ def test_a_change_affects_only_the_named_attributes(client: FlaskClient, create:
 
 @pytest.mark.parametrize("document", [change({}), {"data": {"type": "users", "id": "1"}}])
 def test_a_change_without_attributes_changes_nothing(
-    client: FlaskClient, create: Create, document: dict[str, Any]
+    client: ApiClient, create: Create, document: dict[str, Any]
 ) -> None:
     before = create()
     response = client.patch(f"{USERS}/1", json=document)
@@ -76,7 +77,7 @@ def test_a_change_without_attributes_changes_nothing(
     assert response.json["data"] == before
 
 
-def test_the_id_of_a_deleted_user_is_not_used_again(client: FlaskClient, create: Create) -> None:
+def test_the_id_of_a_deleted_user_is_not_used_again(client: ApiClient, create: Create) -> None:
     create(email="ann@example.org")
     assert client.delete(f"{USERS}/1").status_code == 204
     for method in ("GET", "DELETE"):
@@ -86,9 +87,7 @@ def test_the_id_of_a_deleted_user_is_not_used_again(client: FlaskClient, create:
     assert create(email="ann@example.org")["id"] == "2"
 
 
-def test_the_document_of_a_read_can_be_sent_in_a_change(
-    client: FlaskClient, create: Create
-) -> None:
+def test_the_document_of_a_read_can_be_sent_in_a_change(client: ApiClient, create: Create) -> None:
     create()
     read = client.get(f"{USERS}/1")
     assert client.patch(f"{USERS}/1", json=read.json).json == read.json
@@ -111,7 +110,7 @@ HARMLESS: dict[str, Any] = {
 
 @pytest.mark.parametrize("members", HARMLESS.values(), ids=HARMLESS.keys())
 def test_members_that_real_clients_send_are_ignored(
-    client: FlaskClient, members: dict[str, Any]
+    client: ApiClient, members: dict[str, Any]
 ) -> None:
     created = client.post(USERS, json=new(**members))
     assert created.status_code == 201
@@ -130,11 +129,11 @@ def test_members_that_real_clients_send_are_ignored(
         {"@context": "https://schema.org", "x": None},
     ],
 )
-def test_top_level_members_are_ignored(client: FlaskClient, members: dict[str, Any]) -> None:
+def test_top_level_members_are_ignored(client: ApiClient, members: dict[str, Any]) -> None:
     assert client.post(USERS, json={**new(), **members}).status_code == 201
 
 
-def test_a_null_id_and_at_members_are_accepted_in_a_post(client: FlaskClient) -> None:
+def test_a_null_id_and_at_members_are_accepted_in_a_post(client: ApiClient) -> None:
     response = client.post(USERS, json=new({**ANN, "@id": 1, "@": {}}, id=None))
     assert response.status_code == 201
     assert not {"@id", "@"} & response.json["data"]["attributes"].keys()
@@ -204,7 +203,7 @@ FAULTS: list[tuple[Any, list[Problem]]] = [
 @pytest.mark.parametrize(("document", "expected"), FAULTS)
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_errors_of_structure_are_reported_together_with_their_places(
-    client: FlaskClient, create: Create, method: str, document: Any, expected: list[Problem]
+    client: ApiClient, create: Create, method: str, document: Any, expected: list[Problem]
 ) -> None:
     create()
     if method == "PATCH" and isinstance(document, dict) and isinstance(document.get("data"), dict):
@@ -225,7 +224,7 @@ def test_errors_of_structure_are_reported_together_with_their_places(
     ],
 )
 def test_a_change_must_name_its_id(
-    client: FlaskClient, create: Create, data: dict[str, Any], expected: tuple[str, str]
+    client: ApiClient, create: Create, data: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     create()
     assert client.patch(f"{USERS}/1", json={"data": data}).problems == [("400", *expected)]
@@ -248,7 +247,7 @@ def test_a_change_must_name_its_id(
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_bodies_that_are_not_strict_json_are_400(
-    client: FlaskClient, create: Create, method: str, body: bytes
+    client: ApiClient, create: Create, method: str, body: bytes
 ) -> None:
     create()
     url = USERS if method == "POST" else f"{USERS}/1"
@@ -257,12 +256,12 @@ def test_bodies_that_are_not_strict_json_are_400(
     assert "source" not in response.json["errors"][0]
 
 
-def test_a_null_body_is_rejected(client: FlaskClient) -> None:
+def test_a_null_body_is_rejected(client: ApiClient) -> None:
     response = client.post(USERS, data=b"null", content_type="application/json")
     assert response.problems == [("400", WRONG, "")]
 
 
-def test_a_body_shorter_than_its_length_is_400(client: FlaskClient) -> None:
+def test_a_body_shorter_than_its_length_is_400(client: ApiClient) -> None:
     body = json.dumps(new()).encode()
     response = client.post(
         USERS,
@@ -276,7 +275,7 @@ def test_a_body_shorter_than_its_length_is_400(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_body_over_the_limit_is_413(build: Callable[..., Flask], chunked: bool) -> None:
-    client = build({"ROSTER_BODY_BYTES": "200"}).test_client()
+    client = CheckedClient(build({"ROSTER_BODY_BYTES": "200"}))
 
     def post(size: int) -> Any:
         body = json.dumps(new()).encode().ljust(size)

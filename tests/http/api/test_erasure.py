@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from api.conftest import RELATIONSHIPS
+from api.conftest import RELATIONSHIPS, CheckedClient
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from api.tokens import key_set_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
 
@@ -19,7 +19,7 @@ ANN = {"type": "users", "attributes": {"email": EMAIL, "name": "Ann Needle"}}
 SCOPES = ("users:read", "users:write", "users:erase")
 
 
-def post(client: FlaskClient, key: str, document: Any, url: str = USERS) -> Any:
+def post(client: ApiClient, key: str, document: Any, url: str = USERS) -> Any:
     content_type = ATOMIC if url == OPERATIONS else JSONAPI
     body, headers = json.dumps(document), {"Idempotency-Key": key}
     return client.post(url, data=body, content_type=content_type, headers=headers)
@@ -29,7 +29,7 @@ def operations(*members: dict[str, Any]) -> dict[str, Any]:
     return {"atomic:operations": members}
 
 
-def history(client: FlaskClient, user_id: str = "1") -> list[Any]:
+def history(client: ApiClient, user_id: str = "1") -> list[Any]:
     response = client.get(f"{USERS}/{user_id}/history")
     return [each["attributes"] for each in response.json["data"]]
 
@@ -37,7 +37,7 @@ def history(client: FlaskClient, user_id: str = "1") -> list[Any]:
 @pytest.fixture
 def by(build: Callable[..., Flask], secured: dict[str, str]) -> Callable[..., Callable[..., Any]]:
     """Makes requests with a token of these scopes."""
-    client = build(secured).test_client()
+    client = CheckedClient(build(secured))
 
     def requesting(*scopes: str, subject: str = "operator") -> Callable[..., Any]:
         token = key_set_token(*scopes, subject=subject, issuer="https://issuer.test/")
@@ -52,7 +52,7 @@ def by(build: Callable[..., Flask], secured: dict[str, str]) -> Callable[..., Ca
     return requesting
 
 
-def test_an_erasure_keeps_the_events_without_their_values(client: FlaskClient) -> None:
+def test_an_erasure_keeps_the_events_without_their_values(client: ApiClient) -> None:
     client.post(USERS, json={"data": ANN}, headers={"X-Request-ID": "needle"})
     assert client.delete(f"{USERS}/1{ERASE}").status_code == 204
     assert client.get(f"{USERS}/1").status_code == 404
@@ -62,7 +62,7 @@ def test_an_erasure_keeps_the_events_without_their_values(client: FlaskClient) -
     assert "needle" not in str(events).lower()
 
 
-def test_a_deleted_user_can_be_erased(client: FlaskClient) -> None:
+def test_a_deleted_user_can_be_erased(client: ApiClient) -> None:
     client.post(USERS, json={"data": ANN})
     client.delete(f"{USERS}/1?erase_history=false")
     assert "needle" in str(history(client)).lower()
@@ -73,7 +73,7 @@ def test_a_deleted_user_can_be_erased(client: FlaskClient) -> None:
     assert rejected.problems == [("404", "user_not_found", None)]
 
 
-def test_an_erasure_honours_if_match(client: FlaskClient) -> None:
+def test_an_erasure_honours_if_match(client: ApiClient) -> None:
     created = client.post(USERS, json={"data": ANN})
     stale = {"If-Match": '"9-aa"'}
     assert client.delete(f"{USERS}/1{ERASE}", headers=stale).status_code == 412
@@ -95,7 +95,7 @@ def test_an_erasure_honours_if_match(client: FlaskClient) -> None:
     ],
 )
 def test_another_query_is_rejected_and_deletes_nothing(
-    client: FlaskClient, query: str, code: str
+    client: ApiClient, query: str, code: str
 ) -> None:
     client.post(USERS, json={"data": ANN})
     rejected = client.delete(f"{USERS}/1?{query}")
@@ -145,7 +145,7 @@ def test_an_actor_with_the_email_of_the_user_is_erased(
             assert attributes["actor_issuer"] == "https://issuer.test/"
 
 
-def test_stored_responses_with_the_user_are_not_served_again(client: FlaskClient) -> None:
+def test_stored_responses_with_the_user_are_not_served_again(client: ApiClient) -> None:
     documents = {
         "create": ({"data": ANN}, USERS),
         "no change": (
@@ -187,10 +187,10 @@ def test_a_key_beyond_the_limit_gets_429(
     build: Callable[..., Flask], clock: Any, current: Any
 ) -> None:
     current.store = MemoryStore(clock, 1200, RELATIONSHIPS)
-    client = build().test_client()
+    client = CheckedClient(build())
     statuses = []
     for number in range(4):
-        user = {"type": "users", "attributes": {"email": f"u{number}@x.test", "name": "U"}}
+        user: Any = {"type": "users", "attributes": {"email": f"u{number}@x.test", "name": "U"}}
         response = post(client, f"key{number}", {"data": user})
         statuses.append(response.status_code)
     assert statuses == [201, 201, 429, 429]
@@ -201,7 +201,7 @@ def test_a_key_beyond_the_limit_gets_429(
     assert client.post(USERS, json={"data": user}).status_code == 201
 
 
-def test_the_description_has_the_parameter_and_its_scope(client: FlaskClient) -> None:
+def test_the_description_has_the_parameter_and_its_scope(client: ApiClient) -> None:
     described = client.get("/openapi.json").json["paths"][f"{USERS}/{{id}}"]["delete"]
     (parameter,) = (each for each in described["parameters"] if each["name"] == "erase_history")
     assert parameter["schema"] == {"type": "boolean", "default": False}

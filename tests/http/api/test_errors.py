@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 from adapters.api.errors import error_codes
 from application.groups import GROUP_TYPE
@@ -44,24 +45,24 @@ def test_the_explained_codes_are_those_in_the_source() -> None:
 
 
 @pytest.mark.parametrize("code", ERRORS)
-def test_each_error_code_has_a_section(client: FlaskClient, code: str) -> None:
+def test_each_error_code_has_a_section(client: ApiClient, code: str) -> None:
     page = client.get("/docs/errors")
     assert page.status_code == 200
     assert f'<section id="{code}">' in page.text
 
 
-def test_an_error_links_to_its_section(client: FlaskClient) -> None:
+def test_an_error_links_to_its_section(client: ApiClient) -> None:
     (error,) = client.get(f"{USERS}/9").json["errors"]
     assert error["links"] == {"about": "/docs/errors#user_not_found"}
 
 
-def test_an_error_of_a_profile_keeps_its_type(client: FlaskClient) -> None:
+def test_an_error_of_a_profile_keeps_its_type(client: ApiClient) -> None:
     (error,) = client.get(f"{USERS}?page[size]=5000").json["errors"]
     assert error["links"]["about"] == "/docs/errors#max_size_exceeded"
     assert error["links"]["type"].startswith("https://jsonapi.org/profiles/")
 
 
 def test_the_link_to_an_error_is_absolute_with_a_public_url(build: Any) -> None:
-    client = build({"ROSTER_PUBLIC_URL": "https://example.org/people/"}).test_client()
+    client = CheckedClient(build({"ROSTER_PUBLIC_URL": "https://example.org/people/"}))
     (error,) = client.get("/nowhere").json["errors"]
     assert error["links"]["about"] == "https://example.org/people/docs/errors#not_found"

@@ -1,14 +1,15 @@
 """Responses and log entries for internal errors and temporary failures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import USERS
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 from adapters.memory.store import MemoryStore
 from application.ports import (
@@ -20,7 +21,7 @@ from application.ports import (
     Unavailable,
     UnitOfWork,
 )
-from application.search import Page, Search
+from application.search import Groups, Page, Search
 from application.units import retrying
 from domain.users import User
 
@@ -29,16 +30,22 @@ Build = Callable[..., Flask]
 NEW = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
 
 
-class FailingReader(Reader):
+class FailingReader(Reader[User]):
     """Raises the error for every read."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def get(self, user_id: int) -> User:
+    def get(self, entity_id: int) -> User:
+        raise self._error
+
+    def get_many(self, entity_ids: Collection[int]) -> Sequence[User]:
         raise self._error
 
     def page(self, search: Search) -> Page[User]:
+        raise self._error
+
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
         raise self._error
 
 
@@ -64,7 +71,7 @@ def unavailable(reason: str | None, cause: Exception | None) -> Unavailable:
 def test_an_internal_error_shows_only_an_id_that_the_log_contains(
     build: Build, log: list[Any], url: str
 ) -> None:
-    client = build(readers=[FailingReader(RuntimeError("secret detail"))] * 2).test_client()
+    client = CheckedClient(build(readers=[FailingReader(RuntimeError("secret detail"))] * 2))
     response = client.get(url)
     assert response.status_code == 500
     (error,) = response.json["errors"]
@@ -79,7 +86,7 @@ def test_an_internal_error_shows_only_an_id_that_the_log_contains(
 
 
 def test_each_internal_error_has_its_own_id(build: Build) -> None:
-    client = build(readers=[FailingReader(KeyError("x"))] * 2).test_client()
+    client = CheckedClient(build(readers=[FailingReader(KeyError("x"))] * 2))
     ids = {client.get(USERS).json["errors"][0]["id"] for _ in range(5)}
     assert len(ids) == 5
 
@@ -89,7 +96,7 @@ def test_each_internal_error_has_its_own_id(build: Build) -> None:
     [RuntimeError("secret"), ValueError("secret"), MemoryError("secret"), RecursionError("secret")],
 )
 def test_an_internal_error_of_a_change_is_500(build: Build, error: Exception) -> None:
-    client = build(run=retrying(failing(error))).test_client()
+    client = CheckedClient(build(run=retrying(failing(error))))
     response = client.post(USERS, json=NEW)
     assert response.status_code == 500
     assert "secret" not in response.text
@@ -103,7 +110,7 @@ def test_an_internal_error_of_a_change_is_500(build: Build, error: Exception) ->
 def test_a_temporary_failure_is_503_with_retry_after(
     build: Build, method: str, error: Exception, code: str
 ) -> None:
-    client = build(readers=[FailingReader(error)] * 2, run=retrying(failing(error))).test_client()
+    client = CheckedClient(build(readers=[FailingReader(error)] * 2, run=retrying(failing(error))))
     response = client.open(USERS, method=method, json=NEW if method == "POST" else None)
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
@@ -123,7 +130,7 @@ def test_a_temporary_failure_is_503_with_retry_after(
 def test_the_reason_of_a_temporary_failure_is_logged_without_the_text_of_its_cause(
     build: Build, log: list[Any], error: Exception, reason: str
 ) -> None:
-    response = build(readers=[FailingReader(error)] * 2).test_client().get(USERS)
+    response = CheckedClient(build(readers=[FailingReader(error)] * 2)).get(USERS)
     request_id = response.headers["X-Request-ID"]
     assert log[0] == {
         "event": "unavailable",
@@ -137,11 +144,11 @@ def test_the_reason_of_a_temporary_failure_is_logged_without_the_text_of_its_cau
 
 
 def test_a_commit_with_an_unknown_outcome_is_503(build: Build) -> None:
-    client = build(run=retrying(failing(OutcomeUnknown()))).test_client()
+    client = CheckedClient(build(run=retrying(failing(OutcomeUnknown()))))
     response = client.post(USERS, json=NEW)
     assert response.status_code == 503
     assert response.json["errors"][0]["code"] == "outcome_unknown"
-    assert "Retry-After" in response.headers
+    assert response.headers["Retry-After"] == "1"
 
 
 def test_readiness_is_503_if_the_store_is_not_ready(build: Build, clock: Any) -> None:
@@ -149,11 +156,11 @@ def test_readiness_is_503_if_the_store_is_not_ready(build: Build, clock: Any) ->
         def ready(self) -> None:
             raise Unavailable
 
-    client = build(memory_store=Unready(clock)).test_client()
+    client = CheckedClient(build(memory_store=Unready(clock)))
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.headers["Content-Type"] == "application/vnd.api+json"
-    assert "Retry-After" in response.headers
+    assert response.headers["Retry-After"] == "1"
     assert client.get("/healthz").status_code == 200
 
 
@@ -164,7 +171,7 @@ def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build, clock: A
         def ready(self) -> None:
             checks.append(monotonic())
 
-    client = build(memory_store=Counting(clock)).test_client()
+    client = CheckedClient(build(memory_store=Counting(clock)))
     began = monotonic()
     for _ in range(200):
         assert client.get("/readyz").status_code == 200
@@ -172,13 +179,11 @@ def test_a_flood_of_probes_checks_the_store_once_a_second(build: Build, clock: A
 
 
 def test_the_response_to_head_for_an_internal_error_has_no_body(build: Build) -> None:
-    client = build(readers=[FailingReader(RuntimeError("secret"))] * 2).test_client()
+    client = CheckedClient(build(readers=[FailingReader(RuntimeError("secret"))] * 2))
     assert client.head(USERS).status_code == 500
 
 
-def test_a_request_is_logged_once_without_query_and_body(
-    client: FlaskClient, log: list[Any]
-) -> None:
+def test_a_request_is_logged_once_without_query_and_body(client: ApiClient, log: list[Any]) -> None:
     response = client.post(f"{USERS}.json?fields[users]=secret", json=NEW)
     (line,) = log
     assert line.pop("duration_ms") > 0
@@ -193,26 +198,26 @@ def test_a_request_is_logged_once_without_query_and_body(
 
 
 @pytest.fixture
-def behind_a_proxy(build: Build) -> FlaskClient:
-    return build({"ROSTER_TRUSTED_PROXIES": "1"}).test_client()
+def behind_a_proxy(build: Build) -> ApiClient:
+    return CheckedClient(build({"ROSTER_TRUSTED_PROXIES": "1"}))
 
 
 @pytest.mark.parametrize("sent", ["abc-1.2_3", "x" * 128])
 def test_a_valid_request_id_of_a_trusted_proxy_is_used(
-    behind_a_proxy: FlaskClient, log: list[Any], sent: str
+    behind_a_proxy: ApiClient, log: list[Any], sent: str
 ) -> None:
     response = behind_a_proxy.get(USERS, headers={"X-Request-ID": sent})
     assert response.headers["X-Request-ID"] == log[0]["request_id"] == sent
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 129, "a b", 'a"', "é"])
-def test_any_other_request_id_is_replaced(behind_a_proxy: FlaskClient, sent: str) -> None:
+def test_any_other_request_id_is_replaced(behind_a_proxy: ApiClient, sent: str) -> None:
     response = behind_a_proxy.get(USERS, headers={"X-Request-ID": sent})
     assert response.headers["X-Request-ID"] not in ("", sent)
 
 
 def test_the_request_id_of_an_untrusted_client_is_replaced(
-    client: FlaskClient, log: list[Any]
+    client: ApiClient, log: list[Any]
 ) -> None:
     response = client.get(USERS, headers={"X-Request-ID": "Bob.Secretive"})
     assert response.headers["X-Request-ID"] == log[0]["request_id"] != "Bob.Secretive"

@@ -6,14 +6,14 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from api.constants import USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 Create = Callable[..., dict[str, Any]]
 
 EQUALITY = ("", "[eq]", "[ne]", "[in]", "[]")
 
 
-def error_of(client: FlaskClient, query: str) -> dict[str, Any]:
+def error_of(client: ApiClient, query: str) -> dict[str, Any]:
     response = client.get(f"{USERS}?{query}")
     assert response.status_code == 400, response.text
     (error,) = response.json["errors"]
@@ -43,7 +43,7 @@ def error_of(client: FlaskClient, query: str) -> dict[str, Any]:
     ],
 )
 def test_equality_with_an_impossible_value_is_400(
-    client: FlaskClient, create: Create, attribute: str, value: str, form: str
+    client: ApiClient, create: Create, attribute: str, value: str, form: str
 ) -> None:
     create()
     parameter = f"filter[{attribute}]{form}"
@@ -56,7 +56,7 @@ def test_equality_with_an_impossible_value_is_400(
 
 @pytest.mark.parametrize("form", EQUALITY)
 def test_a_plus_that_became_a_space_is_explained(
-    client: FlaskClient, create: Create, form: str
+    client: ApiClient, create: Create, form: str
 ) -> None:
     create(email="a+b@example.org")
     detail = error_of(client, f"filter[email]{form}=a+b@example.org")["detail"]
@@ -66,7 +66,7 @@ def test_a_plus_that_became_a_space_is_explained(
     assert len(response.json["data"]) == (form != "[ne]")
 
 
-def test_a_plus_of_an_offset_is_explained(client: FlaskClient) -> None:
+def test_a_plus_of_an_offset_is_explained(client: ApiClient) -> None:
     for op in ("", "[gt]"):
         detail = error_of(client, f"filter[creation_time]{op}=2026-11-22T09:30:00+02:00")["detail"]
         assert "write %2B" in detail
@@ -74,7 +74,7 @@ def test_a_plus_of_an_offset_is_explained(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("op", ["lt", "le", "gt", "ge", "contains", "starts_with"])
 @pytest.mark.parametrize("value", ["a b", "", " ", "ANN@", "\u3164", "x" * 1000])
-def test_other_comparisons_accept_any_text(client: FlaskClient, op: str, value: str) -> None:
+def test_other_comparisons_accept_any_text(client: ApiClient, op: str, value: str) -> None:
     for attribute in ("email", "name", "role"):
         query = urlencode({f"filter[{attribute}][{op}]": value})
         assert client.get(f"{USERS}?{query}").status_code == 200
@@ -85,7 +85,7 @@ def test_other_comparisons_accept_any_text(client: FlaskClient, op: str, value: 
     ["ann@münchen.example", "ANN@xn--mnchen-3ya.example", "ann\ufe0f@MÜNCHEN。example"],
 )
 def test_an_email_is_found_in_every_form_of_its_mailbox(
-    client: FlaskClient, create: Create, same: str
+    client: ApiClient, create: Create, same: str
 ) -> None:
     create(email="Ann@München.example")
     create(email="bob@example.org")
@@ -101,27 +101,27 @@ def test_an_email_is_found_in_every_form_of_its_mailbox(
 
 
 @pytest.mark.parametrize("query", ["sort=", "include=", "fields[users]="])
-def test_an_empty_list_is_accepted(client: FlaskClient, query: str) -> None:
+def test_an_empty_list_is_accepted(client: ApiClient, query: str) -> None:
     assert client.get(f"{USERS}?{query}").status_code == 200
 
 
 @pytest.mark.parametrize("parameter", ["page[size]", "page[number]", "page[after]", "page[before]"])
 def test_the_error_for_an_empty_page_parameter_calls_it_empty(
-    client: FlaskClient, parameter: str
+    client: ApiClient, parameter: str
 ) -> None:
     error = error_of(client, f"{parameter}=")
     assert error["source"] == {"parameter": parameter}
     assert error["detail"].startswith(f"{parameter} is empty.")
 
 
-def test_an_empty_filter_is_checked_like_any_other(client: FlaskClient) -> None:
+def test_an_empty_filter_is_checked_like_any_other(client: ApiClient) -> None:
     assert error_of(client, "filter[x]=")["code"] == "unknown_attribute"
     assert error_of(client, "filter[]=")["code"] == "unknown_attribute"
     assert error_of(client, "filter[name]=")["code"] == "invalid_parameter"
     assert client.get(f"{USERS}?filter[name][contains]=").status_code == 200
 
 
-def test_the_error_for_an_unknown_attribute_lists_the_known_ones(client: FlaskClient) -> None:
+def test_the_error_for_an_unknown_attribute_lists_the_known_ones(client: ApiClient) -> None:
     known = "Known: email, name, is_active, role, creation_time, update_time, id"
     unknown = "Unknown attribute 'rolle'. Did you mean 'role'?"
     assert error_of(client, "filter[rolle]=admin")["detail"] == f"{unknown} {known}, groups, q."
@@ -146,7 +146,7 @@ def test_the_error_for_an_unknown_attribute_lists_the_known_ones(client: FlaskCl
         f"fields[users]={','.join(f'x{number}' for number in range(9_000))}",
     ],
 )
-def test_an_error_quotes_a_part_of_a_long_value(client: FlaskClient, query: str) -> None:
+def test_an_error_quotes_a_part_of_a_long_value(client: ApiClient, query: str) -> None:
     response = client.get(f"{USERS}?{query}")
     assert response.status_code == 400
     assert len(response.data) < 2500
@@ -154,13 +154,13 @@ def test_an_error_quotes_a_part_of_a_long_value(client: FlaskClient, query: str)
 
 
 def test_the_source_of_an_error_has_the_whole_name_of_a_parameter(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     name = "x" * 250
     assert error_of(client, f"{name}=1")["source"] == {"parameter": name}
 
 
-def test_a_filter_by_an_unknown_action_is_400(client: FlaskClient, create: Create) -> None:
+def test_a_filter_by_an_unknown_action_is_400(client: ApiClient, create: Create) -> None:
     create()
     url = f"{USERS}/1/history?filter[action]="
     assert len(client.get(f"{url}created,changed").json["data"]) == 1

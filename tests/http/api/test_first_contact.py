@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api.conftest import CheckedClient
+from api_client import ApiClient
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def test_the_front_page_links_existing_pages(client: FlaskClient) -> None:
+def test_the_front_page_links_existing_pages(client: ApiClient) -> None:
     response = client.get("/")
     assert response.headers["Content-Type"] == "application/json"
     links = response.json["links"]
@@ -18,7 +19,7 @@ def test_the_front_page_links_existing_pages(client: FlaskClient) -> None:
         assert client.get(link).status_code == 200
 
 
-def test_a_browser_gets_a_page_with_the_same_links(client: FlaskClient) -> None:
+def test_a_browser_gets_a_page_with_the_same_links(client: ApiClient) -> None:
     links = client.get("/").json["links"]
     response = client.get("/", headers={"Accept": BROWSER})
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -27,7 +28,7 @@ def test_a_browser_gets_a_page_with_the_same_links(client: FlaskClient) -> None:
 
 
 def test_the_links_of_the_front_page_are_absolute_with_a_public_url(build: Any) -> None:
-    client = build({"ROSTER_PUBLIC_URL": "https://example.org/people"}).test_client()
+    client = CheckedClient(build({"ROSTER_PUBLIC_URL": "https://example.org/people"}))
     assert client.get("/").json["links"]["api"] == "https://example.org/people/api/v1"
 
 
@@ -46,7 +47,7 @@ def test_the_links_of_the_front_page_are_absolute_with_a_public_url(build: Any) 
     ],
 )
 def test_the_error_for_a_wrong_url_suggests_the_right_one(
-    client: FlaskClient, wrong: str, right: str
+    client: ApiClient, wrong: str, right: str
 ) -> None:
     (error,) = client.get(wrong).json["errors"]
     assert error["code"] == "not_found"
@@ -55,13 +56,13 @@ def test_the_error_for_a_wrong_url_suggests_the_right_one(
 
 
 @pytest.mark.parametrize("wrong", ["/x", "/nothing/like/it", "/" + "a" * 9999])
-def test_nothing_is_suggested_without_a_similar_url(client: FlaskClient, wrong: str) -> None:
+def test_nothing_is_suggested_without_a_similar_url(client: ApiClient, wrong: str) -> None:
     (error,) = client.get(wrong).json["errors"]
     assert error["detail"] == "There is nothing at this URL."
     assert "meta" not in error
 
 
-def test_a_long_accept_header_is_not_parsed(client: FlaskClient) -> None:
+def test_a_long_accept_header_is_not_parsed(client: ApiClient) -> None:
     """Parsing it would take a tenth of a second without authentication."""
     response = client.get("/", headers={"Accept": f"{BROWSER},{'a/b,' * 1000}"})
     assert response.headers["Content-Type"] == "application/json"

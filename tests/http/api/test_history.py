@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import JSONAPI, PROFILE, USERS
 from api.tokens import secret_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 from application.commands import Commands
 from application.ports import Context
@@ -16,18 +17,18 @@ from application.users import USER_TYPE
 Create = Callable[..., dict[str, Any]]
 
 
-def history(client: FlaskClient, user_id: object, query: str = "") -> Any:
+def history(client: ApiClient, user_id: object, query: str = "") -> Any:
     response = client.get(f"{USERS}/{user_id}/history{query}")
     assert response.status_code == 200, response.text
     return response.json
 
 
-def change(client: FlaskClient, user_id: str, **attributes: object) -> None:
+def change(client: ApiClient, user_id: str, **attributes: object) -> None:
     body = {"data": {"type": "users", "id": user_id, "attributes": attributes}}
     assert client.patch(f"{USERS}/{user_id}", json=body).status_code == 200
 
 
-def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: Create) -> None:
+def test_each_change_is_an_event_with_its_request(client: ApiClient, create: Create) -> None:
     creation = client.post(
         USERS,
         json={"data": {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}},
@@ -63,7 +64,7 @@ def test_each_change_is_an_event_with_its_request(client: FlaskClient, create: C
     assert document["links"]["self"] == f"{USERS}/{user_id}/history"
 
 
-def test_a_history_has_pages_like_other_lists(client: FlaskClient, create: Create) -> None:
+def test_a_history_has_pages_like_other_lists(client: ApiClient, create: Create) -> None:
     user_id = create()["id"]
     create(email="other@example.org")
     for number in range(6):
@@ -84,7 +85,7 @@ def test_a_history_has_pages_like_other_lists(client: FlaskClient, create: Creat
     assert history(client, user_id, "?filter[time][lt]=2020-01-01T00:00:00Z")["data"] == []
 
 
-def test_a_cursor_of_one_history_is_invalid_in_another(client: FlaskClient, create: Create) -> None:
+def test_a_cursor_of_one_history_is_invalid_in_another(client: ApiClient, create: Create) -> None:
     ann, bob = create(), create(email="bob@example.org")
     cursor = history(client, ann["id"])["data"][0]["meta"]["page"]["cursor"]
     response = client.get(f"{USERS}/{bob['id']}/history?page[after]={cursor}")
@@ -96,14 +97,14 @@ def test_a_cursor_of_one_history_is_invalid_in_another(client: FlaskClient, crea
 )
 @pytest.mark.parametrize("parameter", ["sort={}", "filter[{}]=1", "filter[{}][ne]=1"])
 def test_unsupported_parameters_of_a_history_are_400(
-    client: FlaskClient, create: Create, name: str, parameter: str
+    client: ApiClient, create: Create, name: str, parameter: str
 ) -> None:
     response = client.get(f"{USERS}/{create()['id']}/history?{parameter.format(name)}")
     assert response.status_code == 400
     assert [error["code"] for error in response.json["errors"]] == ["unknown_attribute"]
 
 
-def test_a_history_supports_json_urls_and_conditions(client: FlaskClient, create: Create) -> None:
+def test_a_history_supports_json_urls_and_conditions(client: ApiClient, create: Create) -> None:
     user_id = create()["id"]
     url = f"{USERS}/{user_id}/history"
     first = client.get(url)
@@ -118,12 +119,12 @@ def test_a_history_supports_json_urls_and_conditions(client: FlaskClient, create
 
 
 @pytest.mark.parametrize("user_id", ["999", "0", "007", "x", "9223372036854775808"])
-def test_the_history_of_an_unknown_user_is_404(client: FlaskClient, user_id: str) -> None:
+def test_the_history_of_an_unknown_user_is_404(client: ApiClient, user_id: str) -> None:
     assert client.get(f"{USERS}/{user_id}/history").status_code == 404
 
 
 def test_a_user_older_than_the_audit_log_has_an_empty_history(
-    client: FlaskClient, create: Create, store: Any
+    client: ApiClient, create: Create, store: Any
 ) -> None:
     user_id = create()["id"]
     store._events = {}  # Like a database that an earlier release has filled.
@@ -131,7 +132,7 @@ def test_a_user_older_than_the_audit_log_has_an_empty_history(
 
 
 def test_the_history_of_an_erased_user_has_no_values(
-    client: FlaskClient, create: Create, store: Any
+    client: ApiClient, create: Create, store: Any
 ) -> None:
     user_id = create(email="ann@example.org", name="Ann")["id"]
     with store.begin(Context()) as work:
@@ -146,7 +147,7 @@ def test_the_history_of_an_erased_user_has_no_values(
 def test_the_actor_is_the_subject_of_the_token(
     build: Callable[..., Flask], secured: dict[str, str]
 ) -> None:
-    client = build(secured).test_client()
+    client = CheckedClient(build(secured))
     token = secret_token("users:read", "users:write", subject="ann")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     user = {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}
@@ -159,12 +160,12 @@ def test_a_history_requires_the_scope_to_read(
     build: Callable[..., Flask], secured: dict[str, str]
 ) -> None:
     headers = {"Authorization": f"Bearer {secret_token('users:write', subject='ann')}"}
-    response = build(secured).test_client().get(f"{USERS}/1/history", headers=headers)
+    response = CheckedClient(build(secured)).get(f"{USERS}/1/history", headers=headers)
     assert (response.status_code, response.json["errors"][0]["code"]) == (403, "insufficient_scope")
 
 
 def test_each_operation_that_changes_something_is_an_event(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     ann = create()
     document = {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.constants import USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -44,9 +44,7 @@ ENVELOPES = ANYTHING | st.builds(
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=ENVELOPES, method=st.sampled_from(["POST", "PATCH"]))
-def test_any_envelope_gets_a_valid_response(
-    client: FlaskClient, document: Any, method: str
-) -> None:
+def test_any_envelope_gets_a_valid_response(client: ApiClient, document: Any, method: str) -> None:
     url = USERS if method == "POST" else f"{USERS}/1"
     response = client.open(url, method=method, json=document)
     assert response.status_code in (200, 201, 400, 403, 404, 409, 422)

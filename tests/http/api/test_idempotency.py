@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from api.tokens import secret_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 from application.ports import Context, KeyInUse
 
@@ -18,9 +19,7 @@ CREATION = json.dumps({"data": ANN})
 BATCH = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}]})
 
 
-def post(
-    client: FlaskClient, key: str | None = "k-1", body: str = CREATION, url: str = USERS
-) -> Any:
+def post(client: ApiClient, key: str | None = "k-1", body: str = CREATION, url: str = USERS) -> Any:
     content_type = ATOMIC if url == OPERATIONS else JSONAPI
     headers = {} if key is None else {"Idempotency-Key": key}
     return client.post(url, data=body, content_type=content_type, headers=headers)
@@ -33,7 +32,7 @@ def seen(response: Any) -> Any:
 
 @pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
 def test_a_repeated_request_gets_the_stored_response_and_changes_nothing(
-    client: FlaskClient, url: str, body: str
+    client: ApiClient, url: str, body: str
 ) -> None:
     first = post(client, body=body, url=url)
     assert first.status_code in (200, 201)
@@ -46,7 +45,7 @@ def test_a_repeated_request_gets_the_stored_response_and_changes_nothing(
 
 
 @pytest.mark.parametrize("other", [{"body": CREATION + " "}, {"url": f"{USERS}?include="}])
-def test_a_key_is_valid_for_one_request(client: FlaskClient, other: dict[str, str]) -> None:
+def test_a_key_is_valid_for_one_request(client: ApiClient, other: dict[str, str]) -> None:
     assert post(client).status_code == 201
     response = post(client, **other)
     assert response.problems == [("422", "idempotency_key_reused", None)]
@@ -56,7 +55,7 @@ def test_a_key_is_valid_for_one_request(client: FlaskClient, other: dict[str, st
 
 
 def test_a_request_without_the_key_or_with_another_key_is_another_request(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     assert post(client).status_code == 201
     assert post(client, "k-2").status_code == 409
@@ -65,13 +64,13 @@ def test_a_request_without_the_key_or_with_another_key_is_another_request(
 
 
 @pytest.mark.parametrize("spelling", ['"k-1"', " k-1 ", '  "k-1"'])
-def test_quotation_marks_do_not_belong_to_the_key(client: FlaskClient, spelling: str) -> None:
+def test_quotation_marks_do_not_belong_to_the_key(client: ApiClient, spelling: str) -> None:
     first = post(client)
     assert seen(post(client, spelling)) == seen(first)
 
 
 @pytest.mark.parametrize("key", ["", '""', "k" * 256, "k\xe4", '"k', 'k"', '"a"b"', "a\tb"])
-def test_an_invalid_key_is_400(client: FlaskClient, key: str) -> None:
+def test_an_invalid_key_is_400(client: ApiClient, key: str) -> None:
     response = post(client, key)
     assert response.problems == [("400", "invalid_idempotency_key", None)]
     assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}
@@ -79,7 +78,7 @@ def test_an_invalid_key_is_400(client: FlaskClient, key: str) -> None:
 
 
 @pytest.mark.parametrize(("url", "body"), [(USERS, CREATION), (OPERATIONS, BATCH)])
-def test_a_stored_conflict_is_returned_again(client: FlaskClient, url: str, body: str) -> None:
+def test_a_stored_conflict_is_returned_again(client: ApiClient, url: str, body: str) -> None:
     assert post(client, None).status_code == 201
     first = post(client, url=url, body=body)
     assert first.status_code == 409
@@ -90,7 +89,7 @@ def test_a_stored_conflict_is_returned_again(client: FlaskClient, url: str, body
     assert post(client, "k-2", url=url, body=body).status_code in (200, 201)
 
 
-def test_rejected_operations_leave_nothing(client: FlaskClient) -> None:
+def test_rejected_operations_leave_nothing(client: ApiClient) -> None:
     twice = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}] * 2})
     first = post(client, url=OPERATIONS, body=twice)
     assert first.problems == [("409", "email_taken", "/atomic:operations/1/data/attributes/email")]
@@ -98,12 +97,12 @@ def test_rejected_operations_leave_nothing(client: FlaskClient) -> None:
     assert client.get(USERS).json["data"] == []
 
 
-def test_an_invalid_document_does_not_use_its_key(client: FlaskClient) -> None:
+def test_an_invalid_document_does_not_use_its_key(client: ApiClient) -> None:
     assert post(client, body=CREATION.replace("Ann", "")).status_code == 422
     assert post(client).status_code == 201
 
 
-def test_a_key_can_be_used_again_after_24_hours(client: FlaskClient, clock: Any) -> None:
+def test_a_key_can_be_used_again_after_24_hours(client: ApiClient, clock: Any) -> None:
     assert post(client).status_code == 201
     clock.now += timedelta(hours=24) - timedelta(seconds=1)
     assert post(client).status_code == 201
@@ -114,7 +113,7 @@ def test_a_key_can_be_used_again_after_24_hours(client: FlaskClient, clock: Any)
 def test_each_principal_has_its_own_keys(
     build: Callable[..., Flask], secured: dict[str, str]
 ) -> None:
-    client = build(secured).test_client()
+    client = CheckedClient(build(secured))
 
     def status(subject: str) -> int:
         token = secret_token("users:write", subject=subject)
@@ -129,6 +128,6 @@ def test_a_key_of_a_running_request_is_409(build: Callable[..., Flask]) -> None:
     def run(context: Context, unit: Any, **options: bool) -> Any:
         raise KeyInUse
 
-    response = post(build(run=run).test_client())
+    response = post(CheckedClient(build(run=run)))
     assert response.problems == [("409", "idempotency_key_in_use", None)]
     assert response.json["errors"][0]["source"] == {"header": "Idempotency-Key"}

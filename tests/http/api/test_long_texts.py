@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 MARKS = "a" + "\u0300" * 12_000 + "\u0316" * 12_000
 SECONDS = 0.4
@@ -41,7 +41,7 @@ def quickly() -> Iterator[None]:
 @pytest.mark.parametrize("email", [MARKS, f"{MARKS}@example.org", f"ann@{MARKS}.org"])
 @pytest.mark.parametrize("attribute", ["email", "name", "role"])
 def test_the_length_of_an_attribute_is_checked_first(
-    client: FlaskClient, create: Create, attribute: str, email: str
+    client: ApiClient, create: Create, attribute: str, email: str
 ) -> None:
     create()
     attributes = {"email": "new@example.org", "name": "New", attribute: email}
@@ -69,7 +69,7 @@ FILTERS = [
 ]
 
 
-def check_filter(client: FlaskClient, parameter: str, value: str) -> None:
+def check_filter(client: ApiClient, parameter: str, value: str) -> None:
     with quickly():
         response = client.get(f"{USERS}?{quote(parameter)}={quote(value)}")
     assert response.status_code == 400
@@ -80,7 +80,7 @@ def check_filter(client: FlaskClient, parameter: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("parameter", FILTERS)
-def test_the_length_of_a_filter_value_is_checked_first(client: FlaskClient, parameter: str) -> None:
+def test_the_length_of_a_filter_value_is_checked_first(client: ApiClient, parameter: str) -> None:
     """Each filter gets one of the values, and each attribute and each operator gets all of them."""
     check_filter(client, parameter, LONG[FILTERS.index(parameter) % len(LONG)])
 
@@ -89,12 +89,12 @@ def test_the_length_of_a_filter_value_is_checked_first(client: FlaskClient, para
 @pytest.mark.parametrize("value", LONG)
 @pytest.mark.parametrize("parameter", FILTERS)
 def test_the_length_of_every_value_of_a_filter_is_checked_first(
-    client: FlaskClient, parameter: str, value: str
+    client: ApiClient, parameter: str, value: str
 ) -> None:
     check_filter(client, parameter, value)
 
 
-def test_a_filter_value_has_at_most_1000_characters(client: FlaskClient) -> None:
+def test_a_filter_value_has_at_most_1000_characters(client: ApiClient) -> None:
     for op in ("lt", "ge", "contains", "starts_with"):
         query = f"{USERS}?filter[name][{op}]="
         assert client.get(query + quote("ä" * 1000)).status_code == 200
@@ -105,7 +105,7 @@ def test_a_filter_value_has_at_most_1000_characters(client: FlaskClient) -> None
 
 @pytest.mark.parametrize("parameter", ["filter[action]", "filter[action][contains]"])
 def test_the_length_of_a_filter_of_a_history_is_checked_first(
-    client: FlaskClient, create: Create, parameter: str
+    client: ApiClient, create: Create, parameter: str
 ) -> None:
     create()
     with quickly():
@@ -114,14 +114,14 @@ def test_the_length_of_a_filter_of_a_history_is_checked_first(
 
 
 @pytest.mark.parametrize("parameter", ["sort", "fields[users]", "include", "page[size]", MARKS])
-def test_other_parameters_are_checked_quickly(client: FlaskClient, parameter: str) -> None:
+def test_other_parameters_are_checked_quickly(client: ApiClient, parameter: str) -> None:
     with quickly():
         response = client.get(f"{USERS}?{quote(parameter)}={quote(MARKS)}")
     assert response.status_code == 400
     assert len(response.data) < 2500
 
 
-def test_a_long_list_is_counted_before_it_is_split(client: FlaskClient) -> None:
+def test_a_long_list_is_counted_before_it_is_split(client: ApiClient) -> None:
     response = client.get(f"{USERS}?filter[role]={',' * 24_000}")
     (error,) = response.json["errors"]
     assert "500 values" in error["detail"]

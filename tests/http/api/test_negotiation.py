@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from api.constants import JSONAPI, PROFILE
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 Create = Callable[..., dict[str, Any]]
 
@@ -89,7 +89,7 @@ def _accepting(accept: str | None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("accept", ACCEPTED)
-def test_an_acceptable_media_type_is_returned(client: FlaskClient, accept: str | None) -> None:
+def test_an_acceptable_media_type_is_returned(client: ApiClient, accept: str | None) -> None:
     response = client.get("/api/v1/users", headers=_accepting(accept))
     assert response.status_code == 200
     assert response.headers["Content-Type"] == JSONAPI
@@ -98,7 +98,7 @@ def test_an_acceptable_media_type_is_returned(client: FlaskClient, accept: str |
 @pytest.mark.parametrize("accept", REFUSED)
 @pytest.mark.parametrize("url", ["/api/v1", "/api/v1/users", "/api/v1/users/1"])
 def test_an_accept_without_an_available_type_is_406(
-    client: FlaskClient, url: str, accept: str
+    client: ApiClient, url: str, accept: str
 ) -> None:
     response = client.get(url, headers={"Accept": accept})
     assert response.status_code == 406
@@ -107,9 +107,7 @@ def test_an_accept_without_an_available_type_is_406(
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-def test_a_request_with_406_changes_nothing(
-    client: FlaskClient, create: Create, method: str
-) -> None:
+def test_a_request_with_406_changes_nothing(client: ApiClient, create: Create, method: str) -> None:
     before = create()
     url = "/api/v1/users" if method == "POST" else "/api/v1/users/1"
     headers = {"Accept": "text/html", "Content-Type": "text/plain"}
@@ -159,7 +157,7 @@ UNSUPPORTED = (
 
 
 @pytest.mark.parametrize("content_type", TAKEN)
-def test_a_body_may_be_json_api_or_json(client: FlaskClient, content_type: str) -> None:
+def test_a_body_may_be_json_api_or_json(client: ApiClient, content_type: str) -> None:
     response = client.post("/api/v1/users", data=NEW, headers={"Content-Type": content_type})
     assert response.status_code == 201
 
@@ -167,7 +165,7 @@ def test_a_body_may_be_json_api_or_json(client: FlaskClient, content_type: str) 
 @pytest.mark.parametrize("content_type", UNSUPPORTED)
 @pytest.mark.parametrize(("method", "url"), [("POST", "/users"), ("PATCH", "/users/1")])
 def test_a_body_with_another_type_or_without_one_is_415(
-    client: FlaskClient, method: str, url: str, content_type: str | None
+    client: ApiClient, method: str, url: str, content_type: str | None
 ) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
     response = client.open(f"/api/v1{url}?x=1", method=method, data=b"{", headers=headers)
@@ -175,7 +173,7 @@ def test_a_body_with_another_type_or_without_one_is_415(
     assert response.json["errors"][0]["source"] == {"header": "Content-Type"}
 
 
-def test_a_chunked_body_without_a_type_is_415(client: FlaskClient) -> None:
+def test_a_chunked_body_without_a_type_is_415(client: ApiClient) -> None:
     chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
     assert client.post("/api/v1/users", environ_overrides=chunked).status_code == 415
 
@@ -183,7 +181,7 @@ def test_a_chunked_body_without_a_type_is_415(client: FlaskClient) -> None:
 @pytest.mark.parametrize("content_type", ["text/plain", "nonsense", "application/json", JSONAPI])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_a_content_type_without_a_body_is_ignored(
-    client: FlaskClient, create: Create, method: str, content_type: str
+    client: ApiClient, create: Create, method: str, content_type: str
 ) -> None:
     create()
     response = client.open("/api/v1/users/1", method=method, headers={"Content-Type": content_type})
@@ -193,7 +191,7 @@ def test_a_content_type_without_a_body_is_ignored(
 @pytest.mark.parametrize("forbidden", ["charset=utf-8", 'ext="https://x.org/e"'])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_a_parameter_that_json_api_forbids_is_415_even_without_a_body(
-    client: FlaskClient, create: Create, method: str, forbidden: str
+    client: ApiClient, create: Create, method: str, forbidden: str
 ) -> None:
     create()
     headers = {"Content-Type": f"{JSONAPI};{forbidden}"}
@@ -204,7 +202,7 @@ def test_a_parameter_that_json_api_forbids_is_415_even_without_a_body(
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/json", JSONAPI])
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\x00", NEW])
 def test_delete_accepts_any_body(
-    client: FlaskClient, create: Create, content_type: str | None, body: bytes
+    client: ApiClient, create: Create, content_type: str | None, body: bytes
 ) -> None:
     create()
     headers = {} if content_type is None else {"Content-Type": content_type}
@@ -226,7 +224,7 @@ def test_delete_accepts_any_body(
     ],
 )
 def test_the_cursor_profile_is_applied_if_requested(
-    client: FlaskClient, create: Create, accept: str
+    client: ApiClient, create: Create, accept: str
 ) -> None:
     create()
     applied = f'{JSONAPI};profile="{PROFILE}"'
@@ -254,14 +252,14 @@ def test_the_cursor_profile_is_applied_if_requested(
     ],
 )
 def test_the_response_has_no_profile_if_it_is_not_acceptable(
-    client: FlaskClient, accept: str
+    client: ApiClient, accept: str
 ) -> None:
     response = client.get("/api/v1/users", headers={"Accept": accept})
     assert response.headers["Content-Type"] == JSONAPI
     assert response.json["links"]["self"] == "/api/v1/users"
 
 
-def test_a_numbered_page_does_not_apply_the_profile(client: FlaskClient, create: Create) -> None:
+def test_a_numbered_page_does_not_apply_the_profile(client: ApiClient, create: Create) -> None:
     # The profile requires that a page without a cursor begins with the first item.
     headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
     response = client.get("/api/v1/users?page[number]=2", headers=headers)
@@ -269,7 +267,7 @@ def test_a_numbered_page_does_not_apply_the_profile(client: FlaskClient, create:
     assert response.json["links"]["self"] == "/api/v1/users?page[number]=2"
 
 
-def test_the_profile_applies_only_to_collections(client: FlaskClient, create: Create) -> None:
+def test_the_profile_applies_only_to_collections(client: ApiClient, create: Create) -> None:
     create()
     headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
     assert client.get("/api/v1/users/1", headers=headers).headers["Content-Type"] == JSONAPI
@@ -279,7 +277,7 @@ def test_the_profile_applies_only_to_collections(client: FlaskClient, create: Cr
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "x"])
-def test_a_compressed_body_is_415(client: FlaskClient, encoding: str) -> None:
+def test_a_compressed_body_is_415(client: ApiClient, encoding: str) -> None:
     headers = {"Content-Encoding": encoding}
     response = client.post("/api/v1/users", json={"data": {"type": "users"}}, headers=headers)
     assert response.status_code == 415
@@ -287,6 +285,6 @@ def test_a_compressed_body_is_415(client: FlaskClient, encoding: str) -> None:
     assert response.json["errors"][0]["source"] == {"header": "Content-Encoding"}
 
 
-def test_a_body_with_the_identity_encoding_is_accepted(client: FlaskClient) -> None:
+def test_a_body_with_the_identity_encoding_is_accepted(client: ApiClient) -> None:
     response = client.post("/api/v1/users", json={}, headers={"Content-Encoding": "Identity"})
     assert response.json["errors"][0]["code"] == "missing_member"

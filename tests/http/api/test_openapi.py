@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import JSONAPI, OPERATIONS, USERS
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from adapters.api.errors import error_codes
@@ -25,7 +26,7 @@ GROUPS = "/api/v1/groups"
 
 
 @pytest.fixture
-def described(client: FlaskClient) -> Any:
+def described(client: ApiClient) -> Any:
     """The description."""
     response = client.get("/openapi.json")
     assert response.headers["Content-Type"] == "application/json"
@@ -122,7 +123,7 @@ ANY_SAMPLES = {
 }
 
 
-def _sample(client: FlaskClient, path: str, name: str) -> str:
+def _sample(client: ApiClient, path: str, name: str) -> str:
     cursor = client.get(path).json["data"][0]["meta"]["page"]["cursor"]
     plain = {
         "page[size]": "10",
@@ -144,7 +145,7 @@ def _sample(client: FlaskClient, path: str, name: str) -> str:
 
 
 def test_every_documented_parameter_is_accepted(
-    client: FlaskClient, create: Create, create_group: Create, described: Any
+    client: ApiClient, create: Create, create_group: Create, described: Any
 ) -> None:
     create()
     create_group(members=["1"], owner="1")
@@ -179,7 +180,7 @@ def test_every_form_of_a_filter_is_documented(described: Any) -> None:
 
 @pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
 def test_a_filter_by_role_is_accepted_as_described(
-    described: Any, client: FlaskClient, op: str
+    described: Any, client: ApiClient, op: str
 ) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
     described_responses = {
@@ -193,7 +194,7 @@ def test_a_filter_by_role_is_accepted_as_described(
 
 @pytest.mark.parametrize("op", ["", "[eq]", "[ne]", "[in]", "[lt]", "[contains]"])
 def test_a_filter_by_name_is_accepted_as_described(
-    described: Any, client: FlaskClient, op: str
+    described: Any, client: ApiClient, op: str
 ) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
     described_responses = {
@@ -240,7 +241,7 @@ TEXTS = (
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
 @pytest.mark.parametrize("attribute", ["users.name", "groups.name", "groups.description"])
 def test_a_text_is_accepted_as_described(
-    described: Any, client: FlaskClient, attribute: str, text: str
+    described: Any, client: ApiClient, attribute: str, text: str
 ) -> None:
     named, name = attribute.split(".")
     schema = described["components"]["schemas"][f"{named.capitalize()}Creation"]
@@ -260,7 +261,7 @@ def test_a_text_is_accepted_as_described(
         assert (response.status_code == 200) is is_described, parameter
 
 
-def test_a_sort_is_accepted_as_described(described: Any, client: FlaskClient) -> None:
+def test_a_sort_is_accepted_as_described(described: Any, client: ApiClient) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
     described_responses = {
         parameter["name"]: parameter["schema"] for parameter in listing["parameters"]
@@ -293,7 +294,7 @@ HISTORY = f"{ONE}/history"
 
 
 def test_documents_are_as_described(
-    client: FlaskClient, create: Create, create_group: Create, described: Any
+    client: ApiClient, create: Create, create_group: Create, described: Any
 ) -> None:
     create()
     create(name="Zoë")
@@ -341,7 +342,7 @@ def test_documents_are_as_described(
     ],
 )
 def test_a_response_with_fewer_attributes_otherwise_matches_its_schema(
-    client: FlaskClient, create: Create, described: Any, url: str, path: str, lacks: int
+    client: ApiClient, create: Create, described: Any, url: str, path: str, lacks: int
 ) -> None:
     create()
     schema = {**_schema(described, path, "get", 200), "components": described["components"]}
@@ -353,7 +354,7 @@ def test_a_response_with_fewer_attributes_otherwise_matches_its_schema(
 
 @pytest.mark.parametrize(("name", "path"), [("Users", USERS), ("Events", HISTORY)])
 def test_members_of_every_response_are_required(
-    client: FlaskClient, create: Create, described: Any, name: str, path: str
+    client: ApiClient, create: Create, described: Any, name: str, path: str
 ) -> None:
     create()
     document = client.get(path.format(id=1)).json
@@ -394,7 +395,7 @@ def test_the_schemas_reject_other_documents(described: Any) -> None:
     ],
 )
 def test_a_document_is_accepted_if_and_only_if_its_schema_is_valid(
-    client: FlaskClient, described: Any, attributes: dict[str, Any], valid: bool
+    client: ApiClient, described: Any, attributes: dict[str, Any], valid: bool
 ) -> None:
     document = {"data": {"type": "users", "attributes": attributes}}
     validator = Draft202012Validator(
@@ -405,7 +406,7 @@ def test_a_document_is_accepted_if_and_only_if_its_schema_is_valid(
 
 
 def test_the_schema_of_a_change_permits_the_document_of_a_read(
-    client: FlaskClient, create: Create, described: Any
+    client: ApiClient, create: Create, described: Any
 ) -> None:
     create()
     document = client.get(f"{USERS}/1").json
@@ -482,7 +483,7 @@ CASES = [
 
 @pytest.mark.parametrize(("path", "method", "status", "how"), CASES)
 def test_every_possible_status_is_described_with_its_body(
-    client: FlaskClient,
+    client: ApiClient,
     create: Create,
     described: Any,
     path: str,
@@ -529,7 +530,7 @@ def test_the_error_of_the_readiness_probe_is_as_described(
         def ready(self) -> None:
             raise Unavailable
 
-    client = build(memory_store=Unready(clock)).test_client()
+    client = CheckedClient(build(memory_store=Unready(clock)))
     described = client.get("/openapi.json").json
     _validate(described, _schema(described, "/readyz", "get", 503), client.get("/readyz").json)
 
@@ -553,7 +554,7 @@ def test_every_document_has_an_example_and_is_valid_by_its_schema(described: Any
         _validate(described, media["schema"], media["example"])
 
 
-def test_the_examples_are_accepted(client: FlaskClient, described: Any) -> None:
+def test_the_examples_are_accepted(client: ApiClient, described: Any) -> None:
     def example(path: str, method: str, content_type: str = JSONAPI) -> Any:
         content = described["paths"][path][method]["requestBody"]["content"]
         return content[content_type]["example"]
@@ -596,7 +597,7 @@ def test_every_code_of_an_error_is_described_responses_with_its_status(described
 
 
 def test_a_service_with_a_rate_limit_describes_429(build: Any) -> None:
-    limited = build({"ROSTER_RATE_LIMIT": "1000/second"}).test_client().get("/openapi.json").json
+    limited = CheckedClient(build({"ROSTER_RATE_LIMIT": "1000/second"})).get("/openapi.json").json
     for path, _, operation in operations(limited):
         assert ("429" in operation["responses"]) is path.startswith("/api/v1"), path
     described_responses = limited["components"]["responses"]["Problem429"]

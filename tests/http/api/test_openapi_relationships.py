@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.tokens import SECRET
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 USERS = "/api/v1/users"
@@ -19,7 +20,7 @@ Create = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def described(client: FlaskClient) -> Any:
+def described(client: ApiClient) -> Any:
     return client.get("/openapi.json").json
 
 
@@ -51,7 +52,7 @@ def users(*ids: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_include_is_described_as_it_is_taken(
-    client: FlaskClient, create_group: Create, described: Any, value: str
+    client: ApiClient, create_group: Create, described: Any, value: str
 ) -> None:
     create_group()
     for path in (GROUPS, f"{GROUPS}/{{id}}"):
@@ -83,7 +84,7 @@ def test_include_is_described_as_it_is_taken(
 )
 @pytest.mark.parametrize("method", ["post", "patch", "delete"])
 def test_linkage_is_described_as_it_is_taken(
-    client: FlaskClient,
+    client: ApiClient,
     create: Create,
     create_group: Create,
     described: Any,
@@ -107,7 +108,7 @@ def test_linkage_is_described_as_it_is_taken(
     [("post", "add", 404), ("patch", "update", 404), ("delete", "remove", 204)],
 )
 def test_only_a_removal_may_have_an_id_that_can_never_exist(
-    client: FlaskClient,
+    client: ApiClient,
     create_group: Create,
     described: Any,
     method: str,
@@ -147,7 +148,7 @@ DATA_BY_OP: dict[str, list[dict[str, Any]]] = {
     ],
 )
 def test_an_href_is_accepted_as_described(
-    client: FlaskClient, described: Any, href: str, end: str
+    client: ApiClient, described: Any, href: str, end: str
 ) -> None:
     schema = validator(described, described["components"]["schemas"]["Operations"])
     for op, members in DATA_BY_OP.items():
@@ -162,7 +163,7 @@ def test_an_href_is_accepted_as_described(
 
 
 def test_resources_with_relationships_can_be_sent_back_by_the_description(
-    client: FlaskClient, create: Create, create_group: Create, described: Any
+    client: ApiClient, create: Create, create_group: Create, described: Any
 ) -> None:
     create()
     create_group(members=["1"], owner="1")
@@ -192,7 +193,7 @@ def test_operations_on_relationships_are_described(described: Any) -> None:
 
 def test_every_url_names_all_scopes_that_it_requires(build: Callable[..., Flask]) -> None:
     app = build({"ROSTER_JWT_SECRET": SECRET})
-    paths = app.test_client().get("/openapi.json").json["paths"]
+    paths = CheckedClient(app).get("/openapi.json").json["paths"]
     group, user = f"{GROUPS}/{{id}}", f"{USERS}/{{id}}"
     for path, method, *scopes in (
         (GROUPS, "get", "groups:read"),

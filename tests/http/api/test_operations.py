@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import JSONAPI, USERS
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
@@ -17,7 +18,7 @@ ATOMIC = f'{JSONAPI};ext="{EXTENSION}"'
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 
-def perform(client: FlaskClient, *operations: Any, **more: Any) -> Any:
+def perform(client: ApiClient, *operations: Any, **more: Any) -> Any:
     document = {"atomic:operations": operations, **more}
     return client.post(URL, data=json.dumps(document), content_type=ATOMIC)
 
@@ -35,7 +36,7 @@ def remove(user_id: str = "1", **more: Any) -> dict[str, Any]:
     return {"op": "remove", "ref": {"type": "users", "id": user_id}, **more}
 
 
-def names(client: FlaskClient) -> list[str]:
+def names(client: ApiClient) -> list[str]:
     return [user["attributes"]["name"] for user in client.get(USERS).json["data"]]
 
 
@@ -44,7 +45,7 @@ def at(position: int, rest: str = "") -> str:
 
 
 def test_operations_are_performed_in_order_and_return_results(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     create()
     new = {"email": "zoe@example.org", "name": "Zoe"}
@@ -60,15 +61,13 @@ def test_operations_are_performed_in_order_and_return_results(
     assert zoe["data"]["links"] == {"self": f"{USERS}/3"}
 
 
-def test_an_email_can_be_used_again_in_the_same_request(
-    client: FlaskClient, create: Create
-) -> None:
+def test_an_email_can_be_used_again_in_the_same_request(client: ApiClient, create: Create) -> None:
     create(email="ann@example.org")
     response = perform(client, update("1", {"email": "old@example.org"}), add())
     assert response.status_code == 200
 
 
-def test_all_changes_of_a_request_have_one_time(client: FlaskClient, create: Create) -> None:
+def test_all_changes_of_a_request_have_one_time(client: ApiClient, create: Create) -> None:
     create()
     results = perform(client, add(), update()).json["atomic:results"]
     times = [result["data"]["attributes"]["update_time"] for result in results]
@@ -94,7 +93,7 @@ def test_all_changes_of_a_request_have_one_time(client: FlaskClient, create: Cre
     ],
 )
 def test_a_failed_operation_rolls_back_all(
-    client: FlaskClient, create: Create, last: Any, problem: tuple[str, str, str]
+    client: ApiClient, create: Create, last: Any, problem: tuple[str, str, str]
 ) -> None:
     create()
     before = client.get(USERS).data
@@ -107,7 +106,7 @@ def test_a_failed_operation_rolls_back_all(
 
 
 def test_the_first_operation_with_a_conflict_determines_the_error(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     create()
     response = perform(client, update("7"), remove("8"), add({**ANN, "email": "user0@example.org"}))
@@ -125,7 +124,7 @@ HREFS = (
 
 @pytest.mark.parametrize("href", HREFS)
 def test_an_operation_accepts_every_url_of_its_resource(
-    client: FlaskClient, create: Create, href: str
+    client: ApiClient, create: Create, href: str
 ) -> None:
     create()
     assert perform(client, {**update(), "href": href}).status_code == 200
@@ -134,7 +133,7 @@ def test_an_operation_accepts_every_url_of_its_resource(
 
 
 @pytest.mark.parametrize("href", [USERS, f"{USERS}.json", f"{USERS}/", "users"])
-def test_an_add_may_have_the_url_of_its_collection(client: FlaskClient, href: str) -> None:
+def test_an_add_may_have_the_url_of_its_collection(client: ApiClient, href: str) -> None:
     assert perform(client, {**add(), "href": href}).status_code == 200
 
 
@@ -145,7 +144,7 @@ def test_links_with_the_public_url_are_accepted(
     build: Callable[..., Flask], create: Create, href: str
 ) -> None:
     create()
-    client = build({"ROSTER_PUBLIC_URL": "https://x.org/roster/"}).test_client()
+    client = CheckedClient(build({"ROSTER_PUBLIC_URL": "https://x.org/roster/"}))
     response = perform(client, {**update(), "href": href})
     (result,) = response.json["atomic:results"]
     assert result["data"]["links"]["self"] == "https://x.org/roster/api/v1/users/1"
@@ -175,7 +174,7 @@ def test_links_with_the_public_url_are_accepted(
     ],
 )
 def test_an_unknown_url_in_an_operation_is_404(
-    client: FlaskClient, create: Create, href: str
+    client: ApiClient, create: Create, href: str
 ) -> None:
     create()
     response = perform(client, {"op": "remove", "href": href})
@@ -183,12 +182,12 @@ def test_an_unknown_url_in_an_operation_is_404(
 
 
 @pytest.mark.parametrize("wrong", ["01", "", "x", "9223372036854775808", "١"])
-def test_an_impossible_id_is_404(client: FlaskClient, wrong: str) -> None:
+def test_an_impossible_id_is_404(client: ApiClient, wrong: str) -> None:
     assert perform(client, remove(wrong)).problems == [("404", "not_found", at(0, "/ref"))]
     assert perform(client, update(wrong)).problems == [("404", "not_found", at(0, "/data"))]
 
 
-def test_an_unknown_relationship_is_404_with_any_data(client: FlaskClient, create: Create) -> None:
+def test_an_unknown_relationship_is_404_with_any_data(client: ApiClient, create: Create) -> None:
     create()
     ref = {"type": "users", "id": "1", "relationship": "friends"}
     for data in (None, [], [{"type": "users", "id": "1"}]):
@@ -197,7 +196,7 @@ def test_an_unknown_relationship_is_404_with_any_data(client: FlaskClient, creat
             assert response.problems == [("404", "not_found", at(0, "/ref/relationship"))]
 
 
-def test_a_local_id_names_the_resource_of_an_earlier_operation(client: FlaskClient) -> None:
+def test_a_local_id_names_the_resource_of_an_earlier_operation(client: ApiClient) -> None:
     ref = {"type": "users", "lid": "a"}
     data = {**ref, "attributes": {"name": "Zoë"}}
     response = perform(
@@ -214,14 +213,14 @@ def test_a_local_id_names_the_resource_of_an_earlier_operation(client: FlaskClie
     assert names(client) == ["Zoë"]
 
 
-def test_a_user_can_be_added_and_removed_in_one_request(client: FlaskClient) -> None:
+def test_a_user_can_be_added_and_removed_in_one_request(client: ApiClient) -> None:
     deleted = {"op": "remove", "ref": {"type": "users", "lid": "a"}}
     response = perform(client, add(lid="a"), deleted, deleted)
     assert response.problems == [("404", "user_not_found", at(2, "/ref"))]
     assert names(client) == []
 
 
-def test_a_local_id_must_be_defined_earlier_and_only_once(client: FlaskClient) -> None:
+def test_a_local_id_must_be_defined_earlier_and_only_once(client: ApiClient) -> None:
     ref = {"op": "remove", "ref": {"type": "users", "lid": "a"}}
     assert perform(client, ref, add(lid="a")).problems == [
         ("400", "unknown_lid", at(0, "/ref/lid"))
@@ -235,14 +234,22 @@ def test_a_local_id_must_be_defined_earlier_and_only_once(client: FlaskClient) -
 
 
 def test_a_local_id_of_an_add_without_an_existing_target_is_not_unknown(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     """The only error is that of the target."""
     later = {"op": "update", "data": {"type": "users", "lid": "a", "attributes": {}}}
     missing = {**add(lid="a"), "href": "/api/v1/nothing"}
     response = perform(client, missing, later)
     assert response.problems == [("404", "not_found", at(0, "/href"))]
-    for data in (None, [], {}, {"lid": "a"}, {"type": 1, "lid": "a"}, {"type": "users", "lid": []}):
+    identities: Any = (
+        None,
+        [],
+        {},
+        {"lid": "a"},
+        {"type": 1, "lid": "a"},
+        {"type": "users", "lid": []},
+    )
+    for data in identities:
         assert perform(client, {**missing, "data": data}, later).problems == [
             ("400", "unknown_lid", at(1, "/data/lid"))
         ]
@@ -250,7 +257,7 @@ def test_a_local_id_of_an_add_without_an_existing_target_is_not_unknown(
 
 @pytest.mark.parametrize("version", [1, '"1-ab"', '"7-00", "1-ab"', "*", None])
 def test_an_operation_with_the_current_version_succeeds(
-    client: FlaskClient, create: Create, version: Any
+    client: ApiClient, create: Create, version: Any
 ) -> None:
     create()
     assert perform(client, update(meta={"version": version})).status_code == 200
@@ -264,7 +271,7 @@ def test_an_operation_with_the_current_version_succeeds(
     ],
 )
 def test_an_operation_with_another_version_is_412(
-    client: FlaskClient, create: Create, version: Any, code: str
+    client: ApiClient, create: Create, version: Any, code: str
 ) -> None:
     create()
     for operation in (update, remove):
@@ -272,14 +279,14 @@ def test_an_operation_with_another_version_is_412(
         assert response.problems == [("412", code, at(0, "/meta/version"))]
 
 
-def test_the_version_of_a_result_is_valid_for_the_next_operation(client: FlaskClient) -> None:
+def test_the_version_of_a_result_is_valid_for_the_next_operation(client: ApiClient) -> None:
     (created,) = perform(client, add()).json["atomic:results"]
     guarded = update(meta=created["meta"])
     assert perform(client, guarded).status_code == 200
     assert perform(client, guarded).status_code == 412
 
 
-def test_an_operation_accepts_the_etag_of_the_user(client: FlaskClient, create: Create) -> None:
+def test_an_operation_accepts_the_etag_of_the_user(client: ApiClient, create: Create) -> None:
     create()
     guarded = update(meta={"version": client.get(f"{USERS}/1").headers["ETag"]})
     assert perform(client, guarded).status_code == 200
@@ -324,7 +331,7 @@ FAULTS: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(("operation", "code", "place"), FAULTS)
 def test_an_error_of_structure_is_400_with_its_place(
-    client: FlaskClient, create: Create, operation: Any, code: str, place: str
+    client: ApiClient, create: Create, operation: Any, code: str, place: str
 ) -> None:
     create()
     response = perform(client, add(), operation)
@@ -340,12 +347,12 @@ def test_an_error_of_structure_is_400_with_its_place(
         ({"type": "users", "id": 1}, [("400", "wrong_json_type", at(1, "/ref/id"))]),
     ],
 )
-def test_an_invalid_ref_is_reported_once(client: FlaskClient, ref: Any, problems: Any) -> None:
+def test_an_invalid_ref_is_reported_once(client: ApiClient, ref: Any, problems: Any) -> None:
     assert perform(client, add(), {**update(), "ref": ref}).problems == problems
 
 
 def test_the_id_identifies_a_resource_that_also_has_a_lid(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     create()
     data = {"type": "users", "id": "1", "lid": "x", "attributes": {"name": "New"}}
@@ -353,7 +360,7 @@ def test_the_id_identifies_a_resource_that_also_has_a_lid(
     assert names(client) == ["New"]
 
 
-def test_all_errors_of_structure_are_reported_together(client: FlaskClient) -> None:
+def test_all_errors_of_structure_are_reported_together(client: ApiClient) -> None:
     response = perform(client, {"op": "x"}, add({"role": "R"}), {"op": "remove"}, data={})
     assert response.problems == [
         ("400", "invalid_document", "/atomic:operations/0/op"),
@@ -380,18 +387,18 @@ def test_all_errors_of_structure_are_reported_together(client: FlaskClient) -> N
     ],
 )
 def test_the_document_must_have_operations(
-    client: FlaskClient, document: Any, problem: tuple[str, str]
+    client: ApiClient, document: Any, problem: tuple[str, str]
 ) -> None:
     response = client.post(URL, data=json.dumps(document), content_type=ATOMIC)
     assert response.problems == [("400", *problem)]
 
 
-def test_undefined_members_are_ignored(client: FlaskClient) -> None:
+def test_undefined_members_are_ignored(client: ApiClient) -> None:
     response = perform(client, {**add(), "x": 1, "@y": 2, "meta": {"z": 3}}, other=[], links={})
     assert response.status_code == 200
 
 
-def test_a_hundred_operations_are_accepted(client: FlaskClient) -> None:
+def test_a_hundred_operations_are_accepted(client: ApiClient) -> None:
     many = [add({"email": f"u{n}@example.org", "name": "U"}) for n in range(100)]
     assert len(perform(client, *many).json["atomic:results"]) == 100
 
@@ -415,7 +422,7 @@ IN_ORDER = [
 
 @pytest.mark.parametrize("first", range(len(IN_ORDER)))
 def test_the_first_failed_check_determines_the_error_of_all_operations(
-    client: FlaskClient, first: int
+    client: ApiClient, first: int
 ) -> None:
     operation, problems = IN_ORDER[first]
     later = [each for each, _ in IN_ORDER[first + 1 :]]
@@ -427,13 +434,13 @@ def test_the_first_failed_check_determines_the_error_of_all_operations(
 
 
 @pytest.mark.parametrize("operation", [add(type="people"), update("1")])
-def test_an_unknown_type_is_409(client: FlaskClient, operation: Any) -> None:
+def test_an_unknown_type_is_409(client: ApiClient, operation: Any) -> None:
     operation["data"]["type"] = "people"
     response = perform(client, operation)
     assert response.problems == [("409", "type_mismatch", at(0, "/data/type"))]
 
 
-def test_a_ref_to_a_type_that_does_not_exist_is_404(client: FlaskClient) -> None:
+def test_a_ref_to_a_type_that_does_not_exist_is_404(client: ApiClient) -> None:
     response = perform(client, remove(ref={"type": "people", "id": "1"}))
     assert response.problems == [("404", "not_found", at(0, "/ref"))]
 
@@ -451,7 +458,7 @@ def test_a_ref_to_a_type_that_does_not_exist_is_404(client: FlaskClient) -> None
         "text/plain",
     ],
 )
-def test_the_extension_must_be_named(client: FlaskClient, content_type: str | None) -> None:
+def test_the_extension_must_be_named(client: ApiClient, content_type: str | None) -> None:
     document = json.dumps({"atomic:operations": [add()]})
     response = client.post(URL, data=document, content_type=content_type)
     assert response.status_code == 415
@@ -460,7 +467,7 @@ def test_the_extension_must_be_named(client: FlaskClient, content_type: str | No
 
 @pytest.mark.parametrize("content_type", [ATOMIC, f'{JSONAPI} ; EXT="{EXTENSION}";profile="x:y"'])
 @pytest.mark.parametrize("accept", [ATOMIC, JSONAPI, "*/*", "application/json"])
-def test_the_extension_is_negotiated(client: FlaskClient, content_type: str, accept: str) -> None:
+def test_the_extension_is_negotiated(client: ApiClient, content_type: str, accept: str) -> None:
     document = json.dumps({"atomic:operations": [add()]})
     headers = {"Accept": accept}
     response = client.post(URL, data=document, content_type=content_type, headers=headers)
@@ -468,7 +475,7 @@ def test_the_extension_is_negotiated(client: FlaskClient, content_type: str, acc
     assert response.headers["Content-Type"] == ATOMIC
 
 
-def test_other_urls_reject_the_extension(client: FlaskClient, create: Create) -> None:
+def test_other_urls_reject_the_extension(client: ApiClient, create: Create) -> None:
     create()
     document = json.dumps({"data": {"type": "users", "attributes": ANN}})
     assert client.post(USERS, data=document, content_type=ATOMIC).status_code == 415
@@ -477,7 +484,7 @@ def test_other_urls_reject_the_extension(client: FlaskClient, create: Create) ->
     assert client.post(URL, content_type=ATOMIC, headers=wanted).status_code == 406
 
 
-def test_operations_accept_only_post_at_both_urls(client: FlaskClient) -> None:
+def test_operations_accept_only_post_at_both_urls(client: ApiClient) -> None:
     for method in ("GET", "PATCH", "DELETE"):
         response = client.open(URL, method=method)
         assert response.status_code == 405
@@ -488,7 +495,7 @@ def test_operations_accept_only_post_at_both_urls(client: FlaskClient) -> None:
     assert response.json["errors"][0]["source"] == {"parameter": "x"}
 
 
-def test_the_limit_for_bodies_is_eight_times_that_of_other_urls(client: FlaskClient) -> None:
+def test_the_limit_for_bodies_is_eight_times_that_of_other_urls(client: ApiClient) -> None:
     document = json.dumps({"atomic:operations": [add()]})
     assert client.post(URL, data=document.ljust(2**23), content_type=ATOMIC).status_code == 200
     assert client.post(URL, data=document.ljust(2**23 + 1), content_type=ATOMIC).status_code == 413
@@ -496,6 +503,6 @@ def test_the_limit_for_bodies_is_eight_times_that_of_other_urls(client: FlaskCli
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"a":1,"a":2}', b"\xff"])
-def test_a_body_that_is_not_json_is_400(client: FlaskClient, text: bytes) -> None:
+def test_a_body_that_is_not_json_is_400(client: ApiClient, text: bytes) -> None:
     response = client.post(URL, data=text, content_type=ATOMIC)
     assert [status for status, _, _ in response.problems] == ["400"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from api.constants import USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 Create = Callable[..., dict[str, Any]]
 
@@ -33,7 +33,7 @@ IN_ORDER_ON_POST: list[tuple[int, dict[str, Any]]] = [
 ]
 
 
-def _post(client: FlaskClient, faults: list[dict[str, Any]]) -> Any:
+def _post(client: ApiClient, faults: list[dict[str, Any]]) -> Any:
     attributes = {k: v for fault in faults for k, v in fault.get("attributes", {}).items()}
     members = {k: v for fault in faults for k, v in fault.get("members", {}).items()}
     wishes = {k: v for fault in faults for k, v in fault.items()}
@@ -48,7 +48,7 @@ def _post(client: FlaskClient, faults: list[dict[str, Any]]) -> Any:
 
 @pytest.mark.parametrize("first", range(len(IN_ORDER_ON_POST)))
 def test_only_the_first_failed_check_is_reported(
-    client: FlaskClient, create: Create, first: int
+    client: ApiClient, create: Create, first: int
 ) -> None:
     create()
     status = IN_ORDER_ON_POST[first][0]
@@ -61,13 +61,13 @@ def test_only_the_first_failed_check_is_reported(
     assert everything.problems == alone.problems
 
 
-def test_a_wrong_query_hides_a_wrong_body(client: FlaskClient) -> None:
+def test_a_wrong_query_hides_a_wrong_body(client: ApiClient) -> None:
     response = client.post(f"{USERS}?x=1", data=b"{", content_type="application/json")
     assert response.json["errors"][0]["source"] == {"parameter": "x"}
 
 
 def test_a_wrong_type_and_a_wrong_id_are_reported_together(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     create()
     document = {"data": {"type": "people", "id": "2", "attributes": {"role": "R"}}}
@@ -79,7 +79,7 @@ def test_a_wrong_type_and_a_wrong_id_are_reported_together(
 
 @pytest.mark.parametrize("wrong", ["2", "01", "", " 1", "1.0", "١", "user"])
 def test_an_id_other_than_that_in_the_url_is_409(
-    client: FlaskClient, create: Create, wrong: str
+    client: ApiClient, create: Create, wrong: str
 ) -> None:
     create()
     document = {"data": {"type": "users", "id": wrong}}
@@ -89,19 +89,19 @@ def test_an_id_other_than_that_in_the_url_is_409(
 
 
 @pytest.mark.parametrize("wrong", ["user", "Users", "", " users", "groups", "users\ud800"])
-def test_a_type_other_than_that_of_the_collection_is_409(client: FlaskClient, wrong: str) -> None:
+def test_a_type_other_than_that_of_the_collection_is_409(client: ApiClient, wrong: str) -> None:
     response = client.post(USERS, json=new(type=wrong))
     assert response.problems == [("409", "type_mismatch", "/data/type")]
 
 
 @pytest.mark.parametrize("client_id", ["1", "", "0b6c2d2e-9d0e-4c38-a0fb-8b33b6b6d7d8", "x"])
-def test_an_id_from_the_client_is_403(client: FlaskClient, client_id: str) -> None:
+def test_an_id_from_the_client_is_403(client: ApiClient, client_id: str) -> None:
     response = client.post(USERS, json=new({}, id=client_id, type="people"))
     assert response.problems == [("403", "client_generated_id", "/data/id")]
 
 
 def test_the_checks_of_the_database_come_last_and_in_order(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     create()
     create()
@@ -123,14 +123,14 @@ def test_the_checks_of_the_database_come_last_and_in_order(
 @pytest.mark.parametrize(
     "email", ["Ann@Example.Org", "ANN@EXAMPLE.ORG", "ａnn@example.org", "ann@example.org"]
 )
-def test_an_email_is_unique_in_all_its_spellings(client: FlaskClient, email: str) -> None:
+def test_an_email_is_unique_in_all_its_spellings(client: ApiClient, email: str) -> None:
     assert client.post(USERS, json=new()).status_code == 201
     response = client.post(USERS, json=new({**ANN, "email": email}))
     assert response.problems == [("409", "email_taken", "/data/attributes/email")]
     assert response.json["errors"][0]["meta"] == {"attribute": "email"}
 
 
-def test_the_spelling_of_an_email_can_be_changed(client: FlaskClient, create: Create) -> None:
+def test_the_spelling_of_an_email_can_be_changed(client: ApiClient, create: Create) -> None:
     create(email="ann@example.org")
     data = {"type": "users", "id": "1", "attributes": {"email": "ANN@example.org"}}
     response = client.patch(f"{USERS}/1", json={"data": data})

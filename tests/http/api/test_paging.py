@@ -1,12 +1,13 @@
 """Pages of a collection, by cursors and by numbers."""
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 from api.constants import PROFILE, USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,13 +47,13 @@ def ids(response: Any) -> list[int]:
     return [int(found["id"]) for found in response.get_json()["data"]]
 
 
-def get(client: FlaskClient, query: dict[str, Any]) -> Any:
+def get(client: ApiClient, query: dict[str, Any]) -> Any:
     response = client.get(f"{USERS}?{urlencode(query)}")
     assert response.status_code == 200, response.text
     return response
 
 
-def walk(client: FlaskClient, url: str | None, link: str) -> Iterator[Any]:
+def walk(client: ApiClient, url: str | None, link: str) -> Iterator[Any]:
     """The page at a URL and those that follow by the link."""
     while url is not None:
         response = client.get(url)
@@ -66,7 +67,7 @@ def in_order(users: list[User], sort: str) -> list[int]:
     fields = [*(sort.split(",") if sort else []), "id"]
     for field in reversed(fields[: fields.index("id") + 1 if "id" in fields else None]):
         name = field.removeprefix("-")
-        users = sorted(users, key=lambda u, n=name: getattr(u, n), reverse=field[0] == "-")  # type: ignore[misc]
+        users = sorted(users, key=attrgetter(name), reverse=field[0] == "-")
     return [user.id for user in users]
 
 
@@ -79,7 +80,7 @@ SORTS = st.lists(
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sort=SORTS, size=st.integers(17, 200))
 def test_the_links_to_the_end_and_back_cover_every_user_once_in_order(
-    client: FlaskClient, people: list[User], sort: str, size: int
+    client: ApiClient, people: list[User], sort: str, size: int
 ) -> None:
     query = urlencode({**({"sort": sort} if sort else {}), "page[size]": size})
     expected = in_order(people, sort)
@@ -91,7 +92,7 @@ def test_the_links_to_the_end_and_back_cover_every_user_once_in_order(
 
 
 @pytest.mark.parametrize("sort", [f"{sign}{name}" for name in ATTRIBUTES for sign in ("", "-")])
-def test_each_item_has_its_cursor(client: FlaskClient, people: list[User], sort: str) -> None:
+def test_each_item_has_its_cursor(client: ApiClient, people: list[User], sort: str) -> None:
     expected = in_order(people, sort)
     page = get(client, {"sort": sort, "page[size]": 1000}).json["data"]
     assert [int(item["id"]) for item in page] == expected
@@ -106,7 +107,7 @@ def test_each_item_has_its_cursor(client: FlaskClient, people: list[User], sort:
     assert ids(get(client, {"sort": sort, **between})) == expected[place + 1 : -1]
 
 
-def test_a_page_has_25_items_by_default(client: FlaskClient, people: list[User]) -> None:
+def test_a_page_has_25_items_by_default(client: ApiClient, people: list[User]) -> None:
     all_ids = in_order(people, "")
     assert ids(client.get(USERS)) == all_ids[:25]
     assert ids(get(client, {"page[size]": 1})) == all_ids[:1]
@@ -116,7 +117,7 @@ def test_a_page_has_25_items_by_default(client: FlaskClient, people: list[User])
 
 
 def test_a_page_with_one_cursor_has_25_items_by_default(
-    client: FlaskClient, people: list[User]
+    client: ApiClient, people: list[User]
 ) -> None:
     all_ids = in_order(people, "")
     page = get(client, {"page[size]": 1000}).json["data"]
@@ -128,7 +129,7 @@ def test_a_page_with_one_cursor_has_25_items_by_default(
 @pytest.mark.parametrize("size", ["0", "-1", "", "x", "1.0", " 1", "1 ", "+1", "٣", "1e2", "0x1"])
 @pytest.mark.parametrize("parameter", ["page[size]", "page[number]"])
 def test_a_page_size_must_be_a_positive_integer(
-    client: FlaskClient, parameter: str, size: str
+    client: ApiClient, parameter: str, size: str
 ) -> None:
     response = client.get(f"{USERS}?{urlencode({parameter: size})}")
     assert response.status_code == 400
@@ -138,7 +139,7 @@ def test_a_page_size_must_be_a_positive_integer(
 
 @pytest.mark.parametrize("size", ["1001", "9" * 30, "0" * 30 + "1001", "9" * 5000])
 def test_a_page_size_above_the_maximum_gets_the_error_of_the_profile(
-    client: FlaskClient, size: str
+    client: ApiClient, size: str
 ) -> None:
     response = client.get(f"{USERS}?page[size]={size}")
     assert response.status_code == 400
@@ -148,7 +149,7 @@ def test_a_page_size_above_the_maximum_gets_the_error_of_the_profile(
     assert error["links"]["type"] == f"{PROFILE}/max-size-exceeded"
 
 
-def test_links_at_the_ends_are_null(client: FlaskClient, people: list[User]) -> None:
+def test_links_at_the_ends_are_null(client: ApiClient, people: list[User]) -> None:
     only = get(client, {"page[size]": 1000}).json["links"]
     assert (only["prev"], only["next"]) == (None, None)
     exactly = get(client, {"page[size]": len(people)}).json["links"]
@@ -160,7 +161,7 @@ def test_links_at_the_ends_are_null(client: FlaskClient, people: list[User]) -> 
     assert client.get(second["prev"]).json["links"]["prev"] is None
 
 
-def test_an_empty_collection_has_an_empty_page(client: FlaskClient) -> None:
+def test_an_empty_collection_has_an_empty_page(client: ApiClient) -> None:
     for query in ("", "?filter[name]=nobody", "?sort=-name&page[size]=5"):
         document = client.get(f"{USERS}{query}").json
         assert document["data"] == []
@@ -174,7 +175,7 @@ def test_an_empty_collection_has_an_empty_page(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("sort", ["id", "-id", "-name", "name,-id"])
 def test_empty_pages_at_the_ends_link_to_the_others(
-    client: FlaskClient, people: list[User], sort: str
+    client: ApiClient, people: list[User], sort: str
 ) -> None:
     all_ids = in_order(people, sort)
     page = get(client, {"sort": sort, "page[size]": 1000}).json["data"]
@@ -187,7 +188,7 @@ def test_empty_pages_at_the_ends_link_to_the_others(
     assert ids(client.get(before["links"]["next"])) == all_ids[:3]
 
 
-def test_page_links_keep_the_other_parameters(client: FlaskClient, people: list[User]) -> None:
+def test_page_links_keep_the_other_parameters(client: ApiClient, people: list[User]) -> None:
     query = {
         "filter[name][in]": "Zoe,Ann",
         "sort": "-name",
@@ -221,7 +222,7 @@ def test_page_links_keep_the_other_parameters(client: FlaskClient, people: list[
 
 
 def test_page_links_keep_repeated_filters_and_escaped_values(
-    client: FlaskClient, people: list[User]
+    client: ApiClient, people: list[User]
 ) -> None:
     names = [name for name in NAMES if fold(name) != "zoe"]
     query = "&".join(f"filter[name][]={quote(name)}" for name in names)
@@ -240,7 +241,7 @@ def test_page_links_keep_repeated_filters_and_escaped_values(
     ],
 )
 def test_page_links_keep_valid_encoding_and_encode_the_rest(
-    client: FlaskClient, people: list[User], sent: str, expected: str
+    client: ApiClient, people: list[User], sent: str, expected: str
 ) -> None:
     whole = "filter%5Brole%5D=user&sort=-id&page%5Bsize%5D=1"
     cursor = client.get(f"{USERS}?{whole}").json["data"][0]["meta"]["page"]["cursor"]
@@ -265,7 +266,7 @@ def _query(url: str) -> list[tuple[str, str]]:
     ],
 )
 def test_the_self_link_of_a_page_is_its_url(
-    client: FlaskClient, people: list[User], query: str
+    client: ApiClient, people: list[User], query: str
 ) -> None:
     url = f"{USERS}?{query}" if query else USERS
     response = client.get(url)
@@ -277,14 +278,14 @@ def test_the_self_link_of_a_page_is_its_url(
 
 
 @pytest.fixture
-def cursors(client: FlaskClient, people: list[User]) -> list[str]:
+def cursors(client: ApiClient, people: list[User]) -> list[str]:
     """The cursors of all users, by id."""
     page = client.get(f"{USERS}?page[size]=1000").json["data"]
     return [item["meta"]["page"]["cursor"] for item in page]
 
 
 def test_a_range_has_all_items_between_its_cursors(
-    client: FlaskClient, people: list[User], cursors: list[str]
+    client: ApiClient, people: list[User], cursors: list[str]
 ) -> None:
     all_ids = in_order(people, "")
     between = get(client, {"page[after]": cursors[3], "page[before]": cursors[150]})
@@ -296,7 +297,7 @@ def test_a_range_has_all_items_between_its_cursors(
 
 
 def test_a_range_that_is_too_long_is_marked_as_truncated(
-    client: FlaskClient, people: list[User], cursors: list[str]
+    client: ApiClient, people: list[User], cursors: list[str]
 ) -> None:
     all_ids = in_order(people, "")
     query = {"page[after]": cursors[3], "page[before]": cursors[9], "page[size]": 2}
@@ -308,7 +309,7 @@ def test_a_range_that_is_too_long_is_marked_as_truncated(
 
 
 def test_a_page_with_one_cursor_is_not_marked_as_truncated(
-    client: FlaskClient, people: list[User], cursors: list[str]
+    client: ApiClient, people: list[User], cursors: list[str]
 ) -> None:
     for cursor in ("page[after]", "page[before]"):
         response = get(client, {cursor: cursors[50], "page[size]": 2})
@@ -317,7 +318,7 @@ def test_a_page_with_one_cursor_is_not_marked_as_truncated(
 
 @pytest.mark.parametrize(("after", "before"), [(3, 4), (3, 3), (9, 3)])
 def test_a_range_without_items_is_empty(
-    client: FlaskClient, cursors: list[str], after: int, before: int
+    client: ApiClient, cursors: list[str], after: int, before: int
 ) -> None:
     response = get(client, {"page[after]": cursors[after], "page[before]": cursors[before]})
     assert response.json["data"] == []
@@ -327,7 +328,7 @@ def test_a_range_without_items_is_empty(
 # -- cursors -----------------------------------------------------------------------------------
 
 
-def _errors_of(client: FlaskClient, query: dict[str, str]) -> None:
+def _errors_of(client: ApiClient, query: dict[str, str]) -> None:
     response = client.get(f"{USERS}?{urlencode(query)}")
     assert response.status_code == 400
     errors = {e["source"]["parameter"]: e["code"] for e in response.json["errors"]}
@@ -336,7 +337,7 @@ def _errors_of(client: FlaskClient, query: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("parameter", ["page[after]", "page[before]"])
 def test_a_cursor_damaged_anywhere_is_errors_of(
-    client: FlaskClient, cursors: list[str], parameter: str
+    client: ApiClient, cursors: list[str], parameter: str
 ) -> None:
     cursor = cursors[0]
     for place, right in enumerate(cursor):
@@ -348,7 +349,7 @@ def test_a_cursor_damaged_anywhere_is_errors_of(
         _errors_of(client, {parameter: damaged})
 
 
-def test_two_damaged_cursors_are_both_reported(client: FlaskClient, cursors: list[str]) -> None:
+def test_two_damaged_cursors_are_both_reported(client: ApiClient, cursors: list[str]) -> None:
     _errors_of(client, {"page[after]": "x", "page[before]": "y"})
 
 
@@ -363,7 +364,7 @@ def test_two_damaged_cursors_are_both_reported(client: FlaskClient, cursors: lis
     ],
 )
 def test_a_cursor_of_another_list_is_errors_of(
-    client: FlaskClient, cursors: list[str], other: dict[str, str]
+    client: ApiClient, cursors: list[str], other: dict[str, str]
 ) -> None:
     _errors_of(client, {**other, "page[after]": cursors[0]})
     theirs = get(client, other).json["data"][0]["meta"]["page"]["cursor"]
@@ -375,7 +376,7 @@ def test_a_cursor_of_another_list_is_errors_of(
     [("Zoe", "Zoë"), ("Zoe", "Ann"), ("Zoe,Ann", "Zoe"), ("Zoe,Ann", "Zoe,zoe")],
 )
 def test_a_cursor_of_a_filter_by_another_value_is_errors_of(
-    client: FlaskClient, people: list[User], mine: str, other: str
+    client: ApiClient, people: list[User], mine: str, other: str
 ) -> None:
     cursor = get(client, {"filter[name]": mine}).json["data"][0]["meta"]["page"]["cursor"]
     _errors_of(client, {"filter[name]": other, "page[after]": cursor})
@@ -383,14 +384,14 @@ def test_a_cursor_of_a_filter_by_another_value_is_errors_of(
 
 
 def test_a_cursor_does_not_depend_on_the_fields_and_the_size(
-    client: FlaskClient, cursors: list[str]
+    client: ApiClient, cursors: list[str]
 ) -> None:
     for other in ({"fields[users]": ""}, {"sort": "id"}, {"page[size]": "1"}, {"include": ""}):
         get(client, {**other, "page[after]": cursors[0]})
 
 
 def test_the_cursor_of_a_deleted_or_changed_user_keeps_its_place(
-    client: FlaskClient, create: Create
+    client: ApiClient, create: Create
 ) -> None:
     for letter in "abcde":
         create(name=letter)
@@ -411,9 +412,7 @@ def test_the_cursor_of_a_deleted_or_changed_user_keeps_its_place(
 # -- numbers -----------------------------------------------------------------------------------
 
 
-def test_numbered_pages_have_the_total_and_all_links(
-    client: FlaskClient, people: list[User]
-) -> None:
+def test_numbered_pages_have_the_total_and_all_links(client: ApiClient, people: list[User]) -> None:
     all_ids = in_order(people, "-name")
     pages = -(-len(all_ids) // 20)
     for number in range(1, pages + 1):
@@ -434,7 +433,7 @@ def test_numbered_pages_have_the_total_and_all_links(
 
 
 def test_a_number_beyond_the_end_is_an_empty_page_with_links(
-    client: FlaskClient, people: list[User]
+    client: ApiClient, people: list[User]
 ) -> None:
     document = get(client, {"page[number]": 99, "page[size]": 100}).json
     assert document["data"] == []
@@ -447,7 +446,7 @@ def test_a_number_beyond_the_end_is_an_empty_page_with_links(
     ("number", "size"), [(100_001, 1), (4001, 25), (101, 1000), (14286, 7), (202, 499)]
 )
 def test_the_largest_offset_of_a_numbered_page_is_100000(
-    client: FlaskClient, number: int, size: int
+    client: ApiClient, number: int, size: int
 ) -> None:
     reachable = (number - 1) * size <= 100_000
     response = client.get(f"{USERS}?page[number]={number}&page[size]={size}")
@@ -461,7 +460,7 @@ def test_the_largest_offset_of_a_numbered_page_is_100000(
 
 @pytest.mark.parametrize("cursor", ["page[after]", "page[before]"])
 def test_numbers_and_cursors_cannot_be_combined(
-    client: FlaskClient, cursors: list[str], cursor: str
+    client: ApiClient, cursors: list[str], cursor: str
 ) -> None:
     response = client.get(f"{USERS}?{urlencode({'page[number]': 1, cursor: cursors[0]})}")
     assert response.status_code == 400
@@ -469,16 +468,14 @@ def test_numbers_and_cursors_cannot_be_combined(
 
 
 @pytest.mark.parametrize("cursor", ["page[after]", "page[before]"])
-def test_a_number_with_a_damaged_cursor_is_also_reported(client: FlaskClient, cursor: str) -> None:
+def test_a_number_with_a_damaged_cursor_is_also_reported(client: ApiClient, cursor: str) -> None:
     response = client.get(f"{USERS}?{urlencode({'page[number]': 1, cursor: 'damaged'})}")
     assert response.status_code == 400
     sources = {error["source"]["parameter"] for error in response.json["errors"]}
     assert sources == {"page[number]", cursor}
 
 
-def test_each_item_of_a_numbered_page_has_its_cursor(
-    client: FlaskClient, people: list[User]
-) -> None:
+def test_each_item_of_a_numbered_page_has_its_cursor(client: ApiClient, people: list[User]) -> None:
     item = get(client, {"page[number]": 2, "page[size]": 10}).json["data"][-1]
     following = get(client, {"page[after]": item["meta"]["page"]["cursor"], "page[size]": 3})
     assert ids(following) == in_order(people, "")[20:23]

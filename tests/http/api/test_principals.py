@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import ATOMIC, OPERATIONS, USERS
 from api.tokens import key_set_token, secret_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 READ, WRITE = "users:read", "users:write"
 BOTH = (READ, WRITE)
@@ -30,8 +31,8 @@ IDENTITIES = {
 
 
 @pytest.fixture
-def client(build: Callable[..., Flask], secured: dict[str, str]) -> FlaskClient:
-    return build(secured).test_client()
+def client(build: Callable[..., Flask], secured: dict[str, str]) -> ApiClient:
+    return CheckedClient(build(secured))
 
 
 def by(name: str, **headers: str) -> dict[str, str]:
@@ -42,13 +43,13 @@ def creation(email: str = "ann@example.org") -> dict[str, Any]:
     return {"data": {"type": "users", "attributes": {"email": email, "name": "Ann"}}}
 
 
-def create(client: FlaskClient, name: str = "both", email: str = "ann@example.org") -> str:
+def create(client: ApiClient, name: str = "both", email: str = "ann@example.org") -> str:
     response = client.post(USERS, json=creation(email), headers=by(name))
     assert response.status_code == 201
     return str(response.json["data"]["id"])
 
 
-def operate(client: FlaskClient, name: str, *operations: dict[str, Any], **headers: str) -> Any:
+def operate(client: ApiClient, name: str, *operations: dict[str, Any], **headers: str) -> Any:
     body = json.dumps({"atomic:operations": operations})
     return client.post(OPERATIONS, data=body, content_type=ATOMIC, headers=by(name, **headers))
 
@@ -62,7 +63,7 @@ def code(response: Any) -> tuple[int, str]:
     return response.status_code, error["code"]
 
 
-def test_a_change_requires_permission_to_read(client: FlaskClient) -> None:
+def test_a_change_requires_permission_to_read(client: ApiClient) -> None:
     user_id = create(client)
     document = {"data": {"type": "users", "id": user_id}}
     response = client.patch(f"{USERS}/{user_id}", json=document, headers=by("writer"))
@@ -74,7 +75,7 @@ def test_a_change_requires_permission_to_read(client: FlaskClient) -> None:
     assert response.status_code == 200
 
 
-def test_each_operation_requires_the_scopes_of_its_single_request(client: FlaskClient) -> None:
+def test_each_operation_requires_the_scopes_of_its_single_request(client: ApiClient) -> None:
     user_id = create(client)
     add = {"op": "add", "data": creation("bob@example.org")["data"]}
     remove = {"op": "remove", "ref": {"type": "users", "id": user_id}}
@@ -88,14 +89,14 @@ def test_each_operation_requires_the_scopes_of_its_single_request(client: FlaskC
     assert operate(client, "writer", add, remove).status_code == 200
 
 
-def test_the_structure_of_operations_is_checked_before_their_scopes(client: FlaskClient) -> None:
+def test_the_structure_of_operations_is_checked_before_their_scopes(client: ApiClient) -> None:
     assert operate(client, "writer", {"op": "update"}).status_code == 400
     missing = {"op": "update", "href": "/api/v1/nothing/1", "data": {"type": "users", "id": "1"}}
     assert code(operate(client, "writer", missing)) == (404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-def test_a_token_without_a_subject_cannot_change_anything(client: FlaskClient, method: str) -> None:
+def test_a_token_without_a_subject_cannot_change_anything(client: ApiClient, method: str) -> None:
     user_id = create(client)
     headers = by("anonymous")
     assert client.get(USERS, headers=headers).status_code == 200
@@ -107,7 +108,7 @@ def test_a_token_without_a_subject_cannot_change_anything(client: FlaskClient, m
 
 
 @pytest.mark.parametrize("name", IDENTITIES)
-def test_the_audit_log_names_the_whole_principal(client: FlaskClient, name: str) -> None:
+def test_the_audit_log_names_the_whole_principal(client: ApiClient, name: str) -> None:
     user_id = create(client, name)
     history = client.get(f"{USERS}/{user_id}/history", headers=by("reader")).json
     (event,) = history["data"]
@@ -115,7 +116,7 @@ def test_the_audit_log_names_the_whole_principal(client: FlaskClient, name: str)
     assert tuple(recorded) == IDENTITIES[name]
 
 
-def test_an_idempotency_key_belongs_to_the_whole_principal(client: FlaskClient) -> None:
+def test_an_idempotency_key_belongs_to_the_whole_principal(client: ApiClient) -> None:
     """The same subject of another issuer, or of another kind, is another principal."""
     add = {"op": "add", "data": creation()["data"]}
     key = {"Idempotency-Key": "shared"}

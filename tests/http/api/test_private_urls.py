@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlencode
 
 import pytest
 from api.constants import JSONAPI, PROFILE, USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 from adapters.resources.users import USERS as RESOURCE
 from domain.users import PERSONAL_DATA
@@ -25,7 +25,12 @@ PEOPLE = [
 ]
 ORDERS = [",".join(names) for names in permutations(("email", "name", "role"), 2)]
 SORTS = (*RESOURCE.sortable, *(f"-{name}" for name in RESOURCE.sortable), *ORDERS)
-PLACES = ({}, {"page[number]": 2}, {"filter[name][contains]": "e"}, {"fields[users]": ""})
+PLACES: tuple[dict[str, Any], ...] = (
+    {},
+    {"page[number]": 2},
+    {"filter[name][contains]": "e"},
+    {"fields[users]": ""},
+)
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def assert_private(found: list[str], sent: str) -> None:
 @pytest.mark.parametrize("place", PLACES, ids=str)
 @pytest.mark.parametrize("sort", SORTS)
 def test_links_and_cursors_of_a_list_show_no_personal_values(
-    client: FlaskClient, people: list[Any], sort: str, place: dict[str, Any]
+    client: ApiClient, people: list[Any], sort: str, place: dict[str, Any]
 ) -> None:
     query = urlencode({"sort": sort, "page[size]": 2, **place})
     for accept in (JSONAPI, f'{JSONAPI};profile="{PROFILE}"'):
@@ -89,7 +94,7 @@ def test_readable_decodes_base64() -> None:
     assert "ann" in readable("/api/v1/users?page[after]=xEwULA0ECc1GWyJBbm4iLDdd")
 
 
-def test_other_urls_show_no_personal_values(client: FlaskClient, people: list[Any]) -> None:
+def test_other_urls_show_no_personal_values(client: ApiClient, people: list[Any]) -> None:
     taken = {"data": {"type": "users", "attributes": PEOPLE[0]}}
     conflict = client.post(USERS, json=taken)
     new = {"data": {"type": "users", "attributes": {"email": "new@x.example", "name": "New"}}}

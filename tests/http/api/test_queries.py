@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from api.constants import USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 from adapters.memory.store import MemoryStore
 from application.ports import Context
@@ -42,14 +42,14 @@ def people(store: MemoryStore) -> list[User]:
     return created
 
 
-def listed(client: FlaskClient, *query: tuple[str, str]) -> list[int]:
+def listed(client: ApiClient, *query: tuple[str, str]) -> list[int]:
     """The ids of the users that the query finds."""
     response = client.get(f"{USERS}?{urlencode(query)}")
     assert response.status_code == 200, response.text
     return [int(found["id"]) for found in response.json["data"]]
 
 
-def problems(client: FlaskClient, query: str) -> list[Problem]:
+def problems(client: ApiClient, query: str) -> list[Problem]:
     """The parameter and the code of each error of a query."""
     response = client.get(f"{USERS}?{query}")
     assert response.status_code == 400, response.text
@@ -68,7 +68,7 @@ ORDERED = ("email", "name", "role", "creation_time", "update_time", "id")
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("attribute", ORDERED)
 def test_every_comparison_finds_the_matching_users(
-    client: FlaskClient, people: list[User], attribute: str, operator: str
+    client: ApiClient, people: list[User], attribute: str, operator: str
 ) -> None:
     # Emails and names are equal if their folded forms are; other comparisons are exact.
     folds = attribute in ("email", "name") and operator in ("eq", "ne")
@@ -88,7 +88,7 @@ def test_every_comparison_finds_the_matching_users(
 
 @pytest.mark.parametrize("attribute", [*ORDERED, "is_active"])
 def test_a_filter_matches_any_of_several_values(
-    client: FlaskClient, people: list[User], attribute: str
+    client: ApiClient, people: list[User], attribute: str
 ) -> None:
     values = [getattr(people[place], attribute) for place in (1, 7)]
     expected = [user.id for user in people if getattr(user, attribute) in values]
@@ -162,12 +162,12 @@ FOUND: list[tuple[tuple[str, str], list[int]]] = [
 
 @pytest.mark.parametrize(("parameter", "expected"), FOUND)
 def test_a_filter_finds_the_matching_users(
-    client: FlaskClient, people: list[User], parameter: tuple[str, str], expected: list[int]
+    client: ApiClient, people: list[User], parameter: tuple[str, str], expected: list[int]
 ) -> None:
     assert listed(client, parameter) == expected
 
 
-def test_all_filters_must_match(client: FlaskClient, people: list[User]) -> None:
+def test_all_filters_must_match(client: ApiClient, people: list[User]) -> None:
     assert listed(client, ("filter[role]", "admin"), ("filter[is_active]", "true")) == [1]
     assert listed(client, ("filter[id][gt]", "2"), ("filter[id][lt]", "5")) == [3, 4]
     both = [("filter[name]", "a"), ("filter[name][eq]", "a"), ("filter[name][]", "a")]
@@ -232,7 +232,7 @@ def test_all_filters_must_match(client: FlaskClient, people: list[User]) -> None
         ("filter[name]=%ED%A0%80", "filter[name]"),
     ],
 )
-def test_an_invalid_filter_is_400(client: FlaskClient, query: str, parameter: str) -> None:
+def test_an_invalid_filter_is_400(client: ApiClient, query: str, parameter: str) -> None:
     assert problems(client, query) == [(parameter, "invalid_parameter")]
 
 
@@ -241,13 +241,13 @@ def test_an_invalid_filter_is_400(client: FlaskClient, query: str, parameter: st
 )
 @pytest.mark.parametrize("operator", ["", "[]", "[eq]", "[like]"])
 def test_a_filter_by_an_unknown_attribute_is_400(
-    client: FlaskClient, parameter: str, operator: str
+    client: ApiClient, parameter: str, operator: str
 ) -> None:
     name = parameter + operator
     assert problems(client, f"{quote(name)}=1") == [(name, "unknown_attribute")]
 
 
-def test_a_query_has_at_most_20_filters(client: FlaskClient, people: list[User]) -> None:
+def test_a_query_has_at_most_20_filters(client: ApiClient, people: list[User]) -> None:
     names = [
         f"filter[{attribute}][{op}]"
         for attribute in ("email", "name", "role")
@@ -262,7 +262,7 @@ def test_a_query_has_at_most_20_filters(client: FlaskClient, people: list[User])
 
 
 @pytest.mark.parametrize("form", ["comma", "in", "repeated", "spread"])
-def test_a_query_has_at_most_500_values(client: FlaskClient, people: list[User], form: str) -> None:
+def test_a_query_has_at_most_500_values(client: ApiClient, people: list[User], form: str) -> None:
     def query(count: int) -> str:
         if form == "repeated":
             return "&".join(f"filter[id][]={number}" for number in range(1, count + 1))
@@ -293,7 +293,7 @@ def test_a_query_has_at_most_500_values(client: FlaskClient, people: list[User],
     ],
 )
 def test_a_sort_orders_by_code_point_and_breaks_ties_by_id(
-    client: FlaskClient, people: list[User], sort: str, expected: list[int] | None
+    client: ApiClient, people: list[User], sort: str, expected: list[int] | None
 ) -> None:
     found = listed(client, ("sort", sort))
     assert found == expected or (expected is None and len(found) == len(people))
@@ -302,13 +302,13 @@ def test_a_sort_orders_by_code_point_and_breaks_ties_by_id(
 @pytest.mark.parametrize(
     "sort", ["nick", "--name", "+name", "name,", ",name", "Name", "name, role", "-", "name.x"]
 )
-def test_a_sort_by_an_unknown_attribute_is_400(client: FlaskClient, sort: str) -> None:
+def test_a_sort_by_an_unknown_attribute_is_400(client: ApiClient, sort: str) -> None:
     assert ("sort", "unknown_attribute") in problems(client, urlencode({"sort": sort}))
 
 
 @pytest.mark.parametrize("parameter", ["sort", "fields[users]"])
 def test_unknown_names_are_reported_in_one_error_no_longer_than_the_query(
-    client: FlaskClient, parameter: str
+    client: ApiClient, parameter: str
 ) -> None:
     response = client.get(f"{USERS}?{parameter}=nick,name,nack,nick")
     errors = [e for e in response.json["errors"] if e["code"] == "unknown_attribute"]
@@ -320,13 +320,13 @@ def test_unknown_names_are_reported_in_one_error_no_longer_than_the_query(
 
 
 @pytest.mark.parametrize("sort", ["nick", ",".join(["name"] * 9)])
-def test_an_unsupported_sort_gets_the_error_of_the_profile(client: FlaskClient, sort: str) -> None:
+def test_an_unsupported_sort_gets_the_error_of_the_profile(client: ApiClient, sort: str) -> None:
     (error,) = client.get(f"{USERS}?sort={sort}").json["errors"]
     profile = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination"
     assert error["links"]["type"] == f"{profile}/unsupported-sort"
 
 
-def test_a_query_has_at_most_8_sorts(client: FlaskClient) -> None:
+def test_a_query_has_at_most_8_sorts(client: ApiClient) -> None:
     assert client.get(f"{USERS}?sort={','.join(['name'] * 8)}").status_code == 200
     assert problems(client, f"sort={','.join(['name'] * 9)}") == [("sort", "invalid_parameter")]
 
@@ -341,7 +341,7 @@ def test_a_query_has_at_most_8_sorts(client: FlaskClient) -> None:
     ],
 )
 def test_fields_select_the_attributes(
-    client: FlaskClient, people: list[User], fields: str, expected: set[str]
+    client: ApiClient, people: list[User], fields: str, expected: set[str]
 ) -> None:
     query = f"?fields[users]={fields}"
     single = client.get(f"{USERS}/1{query}")
@@ -361,7 +361,7 @@ def test_fields_select_the_attributes(
 
 
 @pytest.mark.parametrize("url", [USERS, f"{USERS}/1"])
-def test_invalid_fields_are_400(client: FlaskClient, people: list[User], url: str) -> None:
+def test_invalid_fields_are_400(client: ApiClient, people: list[User], url: str) -> None:
     for fields in ("nick", "id", "type", "email,", "Email", "email, name"):
         response = client.get(f"{url}?{urlencode({'fields[users]': fields})}")
         assert response.status_code == 400
@@ -370,7 +370,7 @@ def test_invalid_fields_are_400(client: FlaskClient, people: list[User], url: st
 
 @pytest.mark.parametrize("url", [USERS, f"{USERS}/1"])
 def test_an_unknown_relationship_is_not_included(
-    client: FlaskClient, people: list[User], url: str
+    client: ApiClient, people: list[User], url: str
 ) -> None:
     for path in ("teams", "groups.users", "name", ","):
         response = client.get(f"{url}?include={path}")
@@ -406,7 +406,7 @@ STRANGERS = (
 
 @pytest.mark.parametrize("name", STRANGERS)
 def test_a_parameter_that_is_unknown_is_400_everywhere(
-    client: FlaskClient, people: list[User], name: str
+    client: ApiClient, people: list[User], name: str
 ) -> None:
     for method, url in [
         ("GET", USERS),
@@ -426,7 +426,7 @@ def test_a_parameter_that_is_unknown_is_400_everywhere(
 
 @pytest.mark.parametrize("name", ["page[size]", "sort", "filter[id]", "page[number]", "include"])
 def test_parameters_of_collections_are_400_for_a_user(
-    client: FlaskClient, people: list[User], name: str
+    client: ApiClient, people: list[User], name: str
 ) -> None:
     for method in ("GET", "DELETE"):
         url = f"{USERS}/1?{name}=1"
@@ -446,11 +446,11 @@ def test_parameters_of_collections_are_400_for_a_user(
         ("page[number]=1&page[number]=2", "page[number]"),
     ],
 )
-def test_a_parameter_given_twice_is_400(client: FlaskClient, query: str, parameter: str) -> None:
+def test_a_parameter_given_twice_is_400(client: ApiClient, query: str, parameter: str) -> None:
     assert problems(client, query) == [(parameter, "repeated_parameter")]
 
 
-def test_all_errors_of_a_query_are_reported_together(client: FlaskClient) -> None:
+def test_all_errors_of_a_query_are_reported_together(client: ApiClient) -> None:
     query = (
         "page[size]=0&page[number]=x&page[after]=zz&sort=nick,-nack&filter[id]=x&filter[nick]=1"
         "&fields[users]=nick&include=teams&y=1&y=2"
@@ -470,7 +470,7 @@ def test_all_errors_of_a_query_are_reported_together(client: FlaskClient) -> Non
 
 
 def test_a_damaged_cursor_is_reported_with_other_errors(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     assert problems(client, "page[after]=zz&fields[users]=nick&x=1") == [
         ("fields[users]", "unknown_attribute"),
@@ -479,7 +479,7 @@ def test_a_damaged_cursor_is_reported_with_other_errors(
     ]
 
 
-def test_too_many_parameters_are_400(client: FlaskClient) -> None:
+def test_too_many_parameters_are_400(client: ApiClient) -> None:
     query = "&".join(f"x{number}=1" for number in range(1001))
     for url in (USERS, f"{USERS}/1", f"{USERS}/1/history", "/api/v1"):
         assert client.get(f"{url}?{query}").json["errors"][0]["code"] == "too_many_parameters"
@@ -488,6 +488,6 @@ def test_too_many_parameters_are_400(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "query", ["%", "%zz=1", "=", "&&", "%FF=1", "%00=1", "a%ED%A0%80=1", "\u00ff=1", "[", "]=["]
 )
-def test_any_query_gets_a_valid_response(client: FlaskClient, query: str) -> None:
+def test_any_query_gets_a_valid_response(client: ApiClient, query: str) -> None:
     response = client.get(USERS, query_string=query)
     assert response.status_code == (200 if query == "&&" else 400)

@@ -6,6 +6,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.constants import USERS
 from flask import Flask
 
@@ -32,11 +33,11 @@ def app(request: pytest.FixtureRequest, clock: Any, build: Callable[..., Flask])
 
 def test_exactly_one_of_two_concurrent_writers_succeeds(app: Flask) -> None:
     attributes = {"email": "ann@example.org", "name": "start"}
-    app.test_client().post(USERS, json={"data": {"type": "users", "attributes": attributes}})
+    CheckedClient(app).post(USERS, json={"data": {"type": "users", "attributes": attributes}})
     together = Barrier(2)
 
     def write(writer: int) -> list[tuple[int, str]]:
-        client = app.test_client()
+        client = CheckedClient(app)
         responses = []
         for number in range(ROUNDS):
             together.wait()
@@ -50,6 +51,6 @@ def test_exactly_one_of_two_concurrent_writers_succeeds(app: Flask) -> None:
     with ThreadPoolExecutor(2) as threads:
         results = list(zip(*threads.map(write, range(2)), strict=True))
     assert [sorted(status for status, _ in each) for each in results] == [[200, 412]] * ROUNDS
-    left = app.test_client().get(ANN)
+    left = CheckedClient(app).get(ANN)
     assert left.headers["ETag"].startswith(f'"{1 + ROUNDS}-')
     assert (200, left.json["data"]["attributes"]["name"]) in results[-1]

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.tokens import SECRET, secret_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 USERS = "/api/v1/users"
 GROUPS = "/api/v1/groups"
@@ -34,10 +35,10 @@ def authorization(*scopes: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def guarded(secured: Flask, create: Create, create_group: Create) -> FlaskClient:
+def guarded(secured: Flask, create: Create, create_group: Create) -> ApiClient:
     create()
     create_group(members=["1"], owner="1")
-    return secured.test_client()
+    return CheckedClient(secured)
 
 
 def in_user(name: str) -> Any:
@@ -106,7 +107,7 @@ OPERATIONS = "/api/v1/operations"
     ],
 )
 def test_a_request_needs_all_scopes_of_its_row(
-    guarded: FlaskClient, method: str, url: str, document: Any, scopes: str
+    guarded: ApiClient, method: str, url: str, document: Any, scopes: str
 ) -> None:
     def send(*held: str) -> Any:
         media = ATOMIC if url == OPERATIONS else "application/vnd.api+json"
@@ -131,7 +132,7 @@ def test_a_request_needs_all_scopes_of_its_row(
     ],
 )
 def test_malformed_requests_are_reported_before_scopes(
-    guarded: FlaskClient, method: str, url: str, document: Any
+    guarded: ApiClient, method: str, url: str, document: Any
 ) -> None:
     others = ("groups:read",) if url.startswith(GROUPS) else ()
     headers = authorization("users:read", "users:write", *others)
@@ -140,14 +141,14 @@ def test_malformed_requests_are_reported_before_scopes(
 
 
 @pytest.mark.parametrize("document", [{"data": []}, None])
-def test_a_change_is_rejected_before_its_body_is_read(guarded: FlaskClient, document: Any) -> None:
+def test_a_change_is_rejected_before_its_body_is_read(guarded: ApiClient, document: Any) -> None:
     headers = authorization("groups:read")
     for url in (MEMBERS, OPERATIONS):
         response = guarded.post(url, json=document, headers=headers)
         assert response.problems == [("403", "insufficient_scope", None)]
 
 
-def test_a_change_requires_a_subject(guarded: FlaskClient) -> None:
+def test_a_change_requires_a_subject(guarded: ApiClient) -> None:
     headers = {"Authorization": f"Bearer {secret_token(*SCOPES)}"}
     response = guarded.post(MEMBERS, json={"data": []}, headers=headers)
     assert response.problems == [("403", "subject_required", None)]

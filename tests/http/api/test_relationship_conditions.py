@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 GROUPS = "/api/v1/groups"
 MEMBERS = f"{GROUPS}/1/relationships/members"
@@ -25,7 +25,7 @@ def directory(create: Create, create_group: Create) -> None:
         create_group(members=["1", "2"])
 
 
-def change(client: FlaskClient, method: str, if_match: str, *ids: int) -> Any:
+def change(client: ApiClient, method: str, if_match: str, *ids: int) -> Any:
     data = {"data": users(*ids)}
     return client.open(MEMBERS, method=method, json=data, headers={"If-Match": if_match})
 
@@ -33,7 +33,7 @@ def change(client: FlaskClient, method: str, if_match: str, *ids: int) -> Any:
 @pytest.mark.parametrize("query", ["", "?sort=-id", "?page[number]=1", "?include=members"])
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 def test_a_whole_list_can_be_changed_as_it_was_read(
-    client: FlaskClient, method: str, query: str
+    client: ApiClient, method: str, query: str
 ) -> None:
     etag = client.get(f"{MEMBERS}{query}").headers["ETag"]
     assert change(client, method, f'"x", {etag}', 1, 3).status_code == 204
@@ -43,7 +43,7 @@ def test_a_whole_list_can_be_changed_as_it_was_read(
 @pytest.mark.parametrize(
     "query", ["?page[size]=1", "?filter[id][ge]=1", "?page[number]=2&page[size]=1"]
 )
-def test_the_etag_of_a_part_of_the_list_never_matches(client: FlaskClient, query: str) -> None:
+def test_the_etag_of_a_part_of_the_list_never_matches(client: ApiClient, query: str) -> None:
     etag = client.get(f"{MEMBERS}{query}").headers["ETag"]
     assert change(client, "PATCH", etag).problems == [("412", "precondition_failed", None)]
 
@@ -58,13 +58,13 @@ def test_the_etag_of_a_part_of_the_list_never_matches(client: FlaskClient, query
         OWNER,
     ],
 )
-def test_an_etag_of_another_url_never_matches(client: FlaskClient, url: str) -> None:
+def test_an_etag_of_another_url_never_matches(client: ApiClient, url: str) -> None:
     etag = client.get(url).headers["ETag"]
     assert change(client, "PATCH", etag).status_code == 412
     assert change(client, "PATCH", f"W/{etag}").status_code == 412
 
 
-def test_a_weak_etag_never_matches(client: FlaskClient) -> None:
+def test_a_weak_etag_never_matches(client: ApiClient) -> None:
     etag = client.get(MEMBERS).headers["ETag"]
     for sent in (f"W/{etag}", f'{etag[:-1]}-gzip"'):
         (error,) = change(client, "PATCH", sent).json["errors"]
@@ -72,7 +72,7 @@ def test_a_weak_etag_never_matches(client: FlaskClient) -> None:
         assert error["source"] == {"header": "If-Match"}
 
 
-def test_a_star_requires_only_that_the_group_exists(client: FlaskClient) -> None:
+def test_a_star_requires_only_that_the_group_exists(client: ApiClient) -> None:
     assert change(client, "POST", "*", 3).status_code == 204
     response = client.post(
         f"{GROUPS}/9/relationships/members", json={"data": []}, headers={"If-Match": "*"}
@@ -80,7 +80,7 @@ def test_a_star_requires_only_that_the_group_exists(client: FlaskClient) -> None
     assert response.problems == [("404", "group_not_found", None)]
 
 
-def test_an_unwanted_list_is_not_changed(client: FlaskClient) -> None:
+def test_an_unwanted_list_is_not_changed(client: ApiClient) -> None:
     etag = client.get(MEMBERS).headers["ETag"]
     for unwanted in ("*", etag, f"W/{etag}"):
         response = client.post(
@@ -92,13 +92,13 @@ def test_an_unwanted_list_is_not_changed(client: FlaskClient) -> None:
     assert client.post(MEMBERS, json={"data": users(3)}, headers=other).status_code == 204
 
 
-def test_missing_related_resources_are_reported_before_conditions(client: FlaskClient) -> None:
+def test_missing_related_resources_are_reported_before_conditions(client: ApiClient) -> None:
     response = change(client, "POST", '"x"', 99)
     assert response.problems == [("404", "related_not_found", "/data/0/id")]
 
 
 @pytest.mark.parametrize("url", [OWNER, f"{GROUPS}/1", f"{GROUPS}/1?fields[groups]="])
-def test_the_owner_is_changed_on_any_etag_of_the_group(client: FlaskClient, url: str) -> None:
+def test_the_owner_is_changed_on_any_etag_of_the_group(client: ApiClient, url: str) -> None:
     sent = {"If-Match": client.get(url).headers["ETag"]}
     owner = {"data": users(1)[0]}
     assert client.patch(OWNER, json=owner, headers=sent).status_code == 204
@@ -106,7 +106,7 @@ def test_the_owner_is_changed_on_any_etag_of_the_group(client: FlaskClient, url:
     assert response.problems == [("412", "stale_version", None)]
 
 
-def test_the_etag_of_the_owner_is_valid_for_the_group(client: FlaskClient) -> None:
+def test_the_etag_of_the_owner_is_valid_for_the_group(client: ApiClient) -> None:
     sent = {"If-Match": client.get(OWNER).headers["ETag"]}
     document = {"data": {"type": "groups", "id": "1", "attributes": {"name": "New"}}}
     assert client.patch(f"{GROUPS}/1", json=document, headers=sent).status_code == 200

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 USERS = "/api/v1/users"
 GROUPS = "/api/v1/groups"
@@ -19,7 +19,7 @@ def users(*ids: Any) -> list[dict[str, Any]]:
     return [{"type": "users", "id": str(each)} for each in ids]
 
 
-def ids(client: FlaskClient, url: str = MEMBERS) -> list[str]:
+def ids(client: ApiClient, url: str = MEMBERS) -> list[str]:
     return [each["id"] for each in client.get(url).json["data"]]
 
 
@@ -32,7 +32,7 @@ def directory(create: Create, create_group: Create) -> None:
     create_group(name="Board")
 
 
-def test_a_relationship_shows_identifiers_and_links(client: FlaskClient) -> None:
+def test_a_relationship_shows_identifiers_and_links(client: ApiClient) -> None:
     document = client.get(MEMBERS).json
     assert document["links"] == {
         "self": MEMBERS,
@@ -47,7 +47,7 @@ def test_a_relationship_shows_identifiers_and_links(client: FlaskClient) -> None
         assert each == {"type": "users", "id": str(number)}
 
 
-def test_both_sides_show_the_same_memberships(client: FlaskClient) -> None:
+def test_both_sides_show_the_same_memberships(client: ApiClient) -> None:
     client.post(f"{USERS}/1/relationships/groups", json={"data": [{"type": "groups", "id": "2"}]})
     assert ids(client, f"{USERS}/1/relationships/groups") == ["1", "2"]
     assert ids(client, f"{GROUPS}/2/relationships/members") == ["1"]
@@ -56,7 +56,7 @@ def test_both_sides_show_the_same_memberships(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("url", [MEMBERS, f"{GROUPS}/1/members"])
-def test_the_list_is_read_like_a_collection(client: FlaskClient, url: str) -> None:
+def test_the_list_is_read_like_a_collection(client: ApiClient, url: str) -> None:
     first = client.get(f"{url}?page[size]=1&sort=-id&page[total]=true").json
     assert [each["id"] for each in first["data"]] == ["2"]
     assert first["meta"]["page"]["total"] == 2
@@ -69,7 +69,7 @@ def test_the_list_is_read_like_a_collection(client: FlaskClient, url: str) -> No
 
 
 @pytest.mark.parametrize("path", ["relationships/members", "members"])
-def test_a_cursor_belongs_to_one_list(client: FlaskClient, path: str) -> None:
+def test_a_cursor_belongs_to_one_list(client: ApiClient, path: str) -> None:
     cursor = client.get(f"{GROUPS}/1/{path}").json["data"][0]["meta"]["page"]["cursor"]
     query = f"page[after]={cursor}"
     assert ids(client, f"{GROUPS}/1/relationships/members?{query}") == ["2"]
@@ -79,7 +79,7 @@ def test_a_cursor_belongs_to_one_list(client: FlaskClient, path: str) -> None:
         assert (error["status"], error["code"]) == ("400", "invalid_cursor")
 
 
-def test_related_resources_are_whole(client: FlaskClient) -> None:
+def test_related_resources_are_whole(client: ApiClient) -> None:
     (first, _) = client.get(f"{GROUPS}/1/members").json["data"]
     del first["meta"]
     assert first == client.get(f"{USERS}/1").json["data"]
@@ -89,7 +89,7 @@ def test_related_resources_are_whole(client: FlaskClient) -> None:
     assert (trimmed["attributes"], "relationships" in trimmed) == ({"name": "User 2"}, False)
 
 
-def test_a_to_one_relationship_is_an_identifier_or_null(client: FlaskClient) -> None:
+def test_a_to_one_relationship_is_an_identifier_or_null(client: ApiClient) -> None:
     document = client.get(OWNER).json
     assert document["data"] == {"type": "users", "id": "3"}
     assert document["links"] == {
@@ -102,13 +102,13 @@ def test_a_to_one_relationship_is_an_identifier_or_null(client: FlaskClient) -> 
 
 @pytest.mark.parametrize("suffix", ["", "/", ".json", ".json/"])
 @pytest.mark.parametrize("path", ["members", "owner", "relationships/members"])
-def test_urls_have_the_forms_of_all_urls(client: FlaskClient, path: str, suffix: str) -> None:
+def test_urls_have_the_forms_of_all_urls(client: ApiClient, path: str, suffix: str) -> None:
     response = client.get(f"{GROUPS}/1/{path}{suffix}")
     assert (response.status_code, response.json["links"]["self"]) == (200, f"{GROUPS}/1/{path}")
 
 
 @pytest.mark.parametrize("path", ["members", "owner", "relationships/members"])
-def test_a_document_that_the_client_has_is_not_sent_again(client: FlaskClient, path: str) -> None:
+def test_a_document_that_the_client_has_is_not_sent_again(client: ApiClient, path: str) -> None:
     url = f"{GROUPS}/1/{path}"
     etag = client.get(url).headers["ETag"]
     assert client.get(url, headers={"If-None-Match": etag}).status_code == 304
@@ -126,7 +126,7 @@ def test_a_document_that_the_client_has_is_not_sent_again(client: FlaskClient, p
         ("DELETE", f"{USERS}/1/groups", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_other_methods_are_405(client: FlaskClient, method: str, url: str, allowed: str) -> None:
+def test_other_methods_are_405(client: ApiClient, method: str, url: str, allowed: str) -> None:
     response = client.open(url, method=method, json={"data": []})
     assert (response.status_code, response.headers["Allow"]) == (405, allowed)
     assert client.options(url).headers["Allow"] == allowed
@@ -143,7 +143,7 @@ def test_other_methods_are_405(client: FlaskClient, method: str, url: str, allow
         ("/groups/0/members", None),
     ],
 )
-def test_other_urls_are_404(client: FlaskClient, path: str, suggestion: str | None) -> None:
+def test_other_urls_are_404(client: ApiClient, path: str, suggestion: str | None) -> None:
     (error,) = client.get(f"/api/v1{path}").json["errors"]
     assert (error["status"], error["code"]) == ("404", "not_found")
     assert error.get("meta", {}).get("suggestion") == suggestion
@@ -163,14 +163,14 @@ def test_other_urls_are_404(client: FlaskClient, path: str, suggestion: str | No
     ],
 )
 def test_a_source_that_does_not_exist_is_404(
-    client: FlaskClient, method: str, path: str, data: Any
+    client: ApiClient, method: str, path: str, data: Any
 ) -> None:
     sent = {} if method == "GET" else {"json": {"data": data}}
     response = client.open(f"{GROUPS}/9/{path}", method=method, **sent)
     assert response.problems == [("404", "group_not_found", None)]
 
 
-def test_members_are_added_removed_and_replaced(client: FlaskClient) -> None:
+def test_members_are_added_removed_and_replaced(client: ApiClient) -> None:
     added = client.post(MEMBERS, json={"data": users(2, 3, 3)})
     assert (added.status_code, added.data) == (204, b"")
     assert ids(client) == ["1", "2", "3"]
@@ -182,7 +182,7 @@ def test_members_are_added_removed_and_replaced(client: FlaskClient) -> None:
     assert ids(client) == []
 
 
-def test_a_membership_changes_neither_side(client: FlaskClient) -> None:
+def test_a_membership_changes_neither_side(client: ApiClient) -> None:
     before = [client.get(url) for url in (f"{GROUPS}/1", f"{USERS}/4")]
     client.post(MEMBERS, json={"data": users(4)})
     after = [client.get(url) for url in (f"{GROUPS}/1", f"{USERS}/4")]
@@ -191,7 +191,7 @@ def test_a_membership_changes_neither_side(client: FlaskClient) -> None:
     ]
 
 
-def test_a_change_of_owner_is_a_change_of_the_group(client: FlaskClient) -> None:
+def test_a_change_of_owner_is_a_change_of_the_group(client: ApiClient) -> None:
     before = client.get(f"{GROUPS}/1")
     assert client.patch(OWNER, json={"data": users(1)[0]}).status_code == 204
     after = client.get(f"{GROUPS}/1")
@@ -235,7 +235,7 @@ MALFORMED: list[tuple[Any, list[tuple[str, str, str | None]]]] = [
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 @pytest.mark.parametrize(("document", "problems"), MALFORMED)
 def test_linkage_is_checked(
-    client: FlaskClient, method: str, document: Any, problems: list[Any]
+    client: ApiClient, method: str, document: Any, problems: list[Any]
 ) -> None:
     response = client.open(MEMBERS, method=method, json=document)
     assert response.problems == problems
@@ -255,13 +255,13 @@ def test_linkage_is_checked(
     ],
 )
 def test_linkage_of_a_to_one_relationship_is_checked(
-    client: FlaskClient, data: Any, problem: Any
+    client: ApiClient, data: Any, problem: Any
 ) -> None:
     assert client.patch(OWNER, json={"data": data}).problems == [problem]
 
 
 def test_a_thousand_identifiers_are_accepted_however_often_they_occur(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     data = users(*range(1, 1001), *range(1, 501))
     for each in data:
@@ -270,14 +270,14 @@ def test_a_thousand_identifiers_are_accepted_however_often_they_occur(
     assert ids(client) == []
 
 
-def test_undefined_members_are_ignored(client: FlaskClient) -> None:
+def test_undefined_members_are_ignored(client: ApiClient) -> None:
     data = [{**users(3)[0], "meta": {"a": 1}, "attributes": 5, "@x": 1, "lid": "y"}]
     assert client.post(MEMBERS, json={"data": data, "x": 1, "meta": {}}).status_code == 204
     assert ids(client) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_each_related_resource_must_exist(client: FlaskClient, method: str) -> None:
+def test_each_related_resource_must_exist(client: ApiClient, method: str) -> None:
     data = users(3, 99, "x", "007", 2**70, 98, 99, "x")
     response = client.open(MEMBERS, method=method, json={"data": data})
     assert response.problems == [
@@ -286,7 +286,7 @@ def test_each_related_resource_must_exist(client: FlaskClient, method: str) -> N
     assert ids(client) == ["1", "2"]
 
 
-def test_missing_resources_are_not_related_after_a_deletion(client: FlaskClient) -> None:
+def test_missing_resources_are_not_related_after_a_deletion(client: ApiClient) -> None:
     response = client.delete(MEMBERS, json={"data": users(1, 99, "x", 2**70)})
     assert response.status_code == 204
     assert ids(client) == ["2"]
@@ -294,14 +294,14 @@ def test_missing_resources_are_not_related_after_a_deletion(client: FlaskClient)
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 @pytest.mark.parametrize("query", PARAMETERS)
-def test_changes_take_no_parameters(client: FlaskClient, method: str, query: str) -> None:
+def test_changes_take_no_parameters(client: ApiClient, method: str, query: str) -> None:
     response = client.open(f"{MEMBERS}?{query}", method=method, json={"data": []})
     (error,) = response.json["errors"]
     assert (error["status"], error["code"]) == ("400", "unknown_parameter")
 
 
 @pytest.mark.parametrize("link", ["prev", "next"])
-def test_a_part_of_a_list_replaces_nothing(client: FlaskClient, link: str) -> None:
+def test_a_part_of_a_list_replaces_nothing(client: ApiClient, link: str) -> None:
     links = {"self": MEMBERS, "prev": None, "next": None}
     whole = {"data": users(3), "links": links}
     part = {"data": users(4), "links": {**links, link: "/x"}}
@@ -313,7 +313,7 @@ def test_a_part_of_a_list_replaces_nothing(client: FlaskClient, link: str) -> No
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-def test_every_change_needs_a_document(client: FlaskClient, method: str) -> None:
+def test_every_change_needs_a_document(client: ApiClient, method: str) -> None:
     assert client.open(MEMBERS, method=method).status_code == 400
     response = client.open(MEMBERS, method=method, data="{}", content_type="text/plain")
     assert response.status_code == 415
@@ -321,7 +321,7 @@ def test_every_change_needs_a_document(client: FlaskClient, method: str) -> None
     assert response.problems == [("400", "malformed_json", None)]
 
 
-def test_long_lists_are_not_replaced(client: FlaskClient, create: Create) -> None:
+def test_long_lists_are_not_replaced(client: ApiClient, create: Create) -> None:
     found = [create()["id"] for _ in range(1001)]
     client.post(MEMBERS, json={"data": users(*found[:900])})
     client.post(MEMBERS, json={"data": users(*found[900:])})
@@ -338,7 +338,7 @@ def test_long_lists_are_not_replaced(client: FlaskClient, create: Create) -> Non
     assert response.problems == [("412", "precondition_failed", None)]
 
 
-def test_a_repeated_post_is_executed_once(client: FlaskClient) -> None:
+def test_a_repeated_post_is_executed_once(client: ApiClient) -> None:
     headers = {"Idempotency-Key": "k"}
     for _ in range(2):
         response = client.post(MEMBERS, json={"data": users(3)}, headers=headers)
@@ -349,7 +349,7 @@ def test_a_repeated_post_is_executed_once(client: FlaskClient) -> None:
     assert response.problems == [("422", "idempotency_key_reused", None)]
 
 
-def test_deletions_end_memberships_and_ownerships(client: FlaskClient) -> None:
+def test_deletions_end_memberships_and_ownerships(client: ApiClient) -> None:
     client.patch(f"{GROUPS}/2/relationships/owner", json={"data": users(1)[0]})
     assert client.delete(f"{USERS}/1").status_code == 204
     assert ids(client) == ["2"]
@@ -361,10 +361,10 @@ def test_deletions_end_memberships_and_ownerships(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("name", ["links", "meta"])
 def test_members_of_a_relationship_object_are_objects(
-    client: FlaskClient, create: Create, name: str
+    client: ApiClient, create: Create, name: str
 ) -> None:
     create()
-    related = {"groups": {"data": [], name: []}}
+    related: Any = {"groups": {"data": [], name: []}}
     data = {"type": "users", "id": "1", "attributes": {}, "relationships": related}
     response = client.patch("/api/v1/users/1", json={"data": data})
     assert response.problems == [("400", "wrong_json_type", f"/data/relationships/groups/{name}")]

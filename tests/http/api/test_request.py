@@ -1,6 +1,7 @@
 """The API requires its own class of requests."""
 
 import pytest
+from api.conftest import CheckedClient
 from flask import Blueprint, Response
 
 from adapters.api.request import ApiRequest, current_request, require_request_class
@@ -35,4 +36,4 @@ def test_the_current_request_is_of_the_apis_class() -> None:
         request_seconds=8,
         request_class=ApiRequest,
     )
-    assert app.test_client().get("/").text == "ApiRequest"
+    assert CheckedClient(app).get("/").text == "ApiRequest"

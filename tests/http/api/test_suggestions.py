@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from api.constants import USERS
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 Create = Callable[..., dict[str, Any]]
 
@@ -16,10 +16,10 @@ PARAMETERS = (
 )
 
 
-def errors_of(client: FlaskClient, query: str, url: str = USERS) -> list[dict[str, Any]]:
+def errors_of(client: ApiClient, query: str, url: str = USERS) -> list[dict[str, Any]]:
     response = client.get(f"{url}?{query}")
     assert response.status_code == 400, response.text
-    return response.json["errors"]  # type: ignore[no-any-return]
+    return response.json["errors"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def errors_of(client: FlaskClient, query: str, url: str = USERS) -> list[dict[st
         ("filter[name][eq][]", "filter[name][eq]"),
     ],
 )
-def test_a_similar_parameter_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
+def test_a_similar_parameter_is_suggested(client: ApiClient, sent: str, suggestion: str) -> None:
     (error,) = errors_of(client, f"{quote(sent)}=1")
     assert (error["code"], error["source"]) == ("unknown_parameter", {"parameter": sent})
     assert error["detail"] == (
@@ -75,7 +75,7 @@ def test_a_similar_parameter_is_suggested(client: FlaskClient, sent: str, sugges
 
 @pytest.mark.parametrize("sent", ["x", "", "é", "access_token", "filter[a][b][c]", "p" * 50_000])
 def test_the_known_parameters_are_listed_without_a_similar_one(
-    client: FlaskClient, sent: str
+    client: ApiClient, sent: str
 ) -> None:
     (error,) = errors_of(client, f"{quote(sent)}=1")
     assert "Did you mean" not in error["detail"]
@@ -100,7 +100,7 @@ def test_the_known_parameters_are_listed_without_a_similar_one(
         ("_id", "id"),
     ],
 )
-def test_a_similar_attribute_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
+def test_a_similar_attribute_is_suggested(client: ApiClient, sent: str, suggestion: str) -> None:
     queries = [f"filter[{sent}]=1", f"filter[{sent}][eq]=1", f"sort={sent}", f"sort=-{sent}"]
     for query in [*queries, *([f"fields[users]={sent}"] if suggestion != "id" else [])]:
         (error,) = errors_of(client, query)
@@ -108,7 +108,7 @@ def test_a_similar_attribute_is_suggested(client: FlaskClient, sent: str, sugges
         assert f"'{sent}'. Did you mean '{suggestion}'? Known: email, name, " in error["detail"]
 
 
-def test_each_unknown_attribute_has_a_suggestion(client: FlaskClient) -> None:
+def test_each_unknown_attribute_has_a_suggestion(client: ApiClient) -> None:
     (error,) = errors_of(client, "sort=created_at,nick,-rolle,mail,updated_at")
     assert "Did you mean 'creation_time', 'role'? Known:" in error["detail"]
 
@@ -129,7 +129,7 @@ def test_each_unknown_attribute_has_a_suggestion(client: FlaskClient) -> None:
         ("prefix", "starts_with"),
     ],
 )
-def test_a_similar_operator_is_suggested(client: FlaskClient, sent: str, suggestion: str) -> None:
+def test_a_similar_operator_is_suggested(client: ApiClient, sent: str, suggestion: str) -> None:
     (error,) = errors_of(client, f"filter[name][{quote(sent)}]=a")
     assert error["detail"] == (
         f"name cannot be filtered by '{sent}'. Did you mean '{suggestion}'? "
@@ -138,13 +138,13 @@ def test_a_similar_operator_is_suggested(client: FlaskClient, sent: str, suggest
 
 
 def test_an_unsupported_operator_is_not_suggested(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     (error,) = errors_of(client, "filter[is_active][gte]=true")
     assert error["detail"] == "is_active cannot be filtered by 'gte'. Known: eq, ne, in."
 
 
-def test_only_parameters_of_the_url_are_suggested(client: FlaskClient, create: Create) -> None:
+def test_only_parameters_of_the_url_are_suggested(client: ApiClient, create: Create) -> None:
     create()
     (error,) = errors_of(client, "limit=1", f"{USERS}/1")
     known = "fields[users], fields[groups], include"
@@ -163,7 +163,7 @@ def test_only_parameters_of_the_url_are_suggested(client: FlaskClient, create: C
     assert "Did you mean 'filter[time]'?" in error["detail"]
 
 
-def test_only_the_first_unknown_parameters_have_suggestions(client: FlaskClient) -> None:
+def test_only_the_first_unknown_parameters_have_suggestions(client: ApiClient) -> None:
     query = "&".join(f"{'page' * 15}{number}=1" for number in range(900))
     errors = errors_of(client, query)
     assert len(errors) == 900
@@ -171,7 +171,7 @@ def test_only_the_first_unknown_parameters_have_suggestions(client: FlaskClient)
 
 
 def test_a_similar_attribute_is_suggested_for_a_body(
-    client: FlaskClient,
+    client: ApiClient,
 ) -> None:
     sent = {"email": "ann@example.org", "name": "Ann", "isActive": True, "createdAt": "2026-11-22"}
     document = {"data": {"type": "users", "attributes": sent}}
@@ -193,7 +193,7 @@ def test_a_similar_attribute_is_suggested_for_a_body(
     )
 
 
-def test_only_the_first_unknown_attributes_of_a_body_have_suggestions(client: FlaskClient) -> None:
+def test_only_the_first_unknown_attributes_of_a_body_have_suggestions(client: ApiClient) -> None:
     sent = {f"name{number}": 1 for number in range(2000)}
     response = client.post(USERS, json={"data": {"type": "users", "attributes": sent}})
     details = [e["detail"] for e in response.json["errors"] if e["code"] == "unknown_attribute"]

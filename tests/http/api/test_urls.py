@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.conftest import CheckedClient
 from api.tokens import secret_token
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 
 Create = Callable[..., dict[str, Any]]
 
@@ -68,7 +69,7 @@ UNKNOWN_URLS = (
 
 @pytest.mark.parametrize("twin", TWINS)
 def test_every_spelling_of_the_collection_has_canonical_links(
-    client: FlaskClient, create: Create, twin: str
+    client: ApiClient, create: Create, twin: str
 ) -> None:
     create()
     document = client.get(f"/api/v1/users{twin}?page[size]=5").json
@@ -79,7 +80,7 @@ def test_every_spelling_of_the_collection_has_canonical_links(
 
 @pytest.mark.parametrize("twin", TWINS)
 def test_every_spelling_of_a_user_supports_every_method(
-    client: FlaskClient, create: Create, twin: str
+    client: ApiClient, create: Create, twin: str
 ) -> None:
     create()
     url = f"/api/v1/users/1{twin}"
@@ -97,7 +98,7 @@ def test_every_spelling_of_a_user_supports_every_method(
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_every_spelling_of_the_collection_accepts_users(client: FlaskClient, twin: str) -> None:
+def test_every_spelling_of_the_collection_accepts_users(client: ApiClient, twin: str) -> None:
     attributes = {"email": "ann@example.org", "name": "Ann"}
     created = client.post(
         f"/api/v1/users{twin}", json={"data": {"type": "users", "attributes": attributes}}
@@ -108,7 +109,7 @@ def test_every_spelling_of_the_collection_accepts_users(client: FlaskClient, twi
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_every_spelling_of_the_root_lists_the_collections(client: FlaskClient, twin: str) -> None:
+def test_every_spelling_of_the_root_lists_the_collections(client: ApiClient, twin: str) -> None:
     response = client.get(f"/api/v1{twin}")
     assert response.json["meta"]["collections"] == {
         "users": "/api/v1/users",
@@ -121,7 +122,7 @@ def test_every_spelling_of_the_root_lists_the_collections(client: FlaskClient, t
 @pytest.mark.parametrize("twin", ["", ".json"])
 @pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS"])
 def test_an_invalid_id_is_404(
-    client: FlaskClient, create: Create, user_id: str, twin: str, method: str
+    client: ApiClient, create: Create, user_id: str, twin: str, method: str
 ) -> None:
     create()
     response = client.open(f"/api/v1/users/{user_id}{twin}", method=method)
@@ -129,7 +130,7 @@ def test_an_invalid_id_is_404(
     assert client.get("/api/v1/users/1").status_code == 200
 
 
-def test_the_largest_id_is_a_valid_url_without_a_user(client: FlaskClient) -> None:
+def test_the_largest_id_is_a_valid_url_without_a_user(client: ApiClient) -> None:
     url = "/api/v1/users/9223372036854775807"
     assert client.options(url).status_code == 204
     assert client.get(url).json["errors"][0]["code"] == "user_not_found"
@@ -137,13 +138,13 @@ def test_the_largest_id_is_a_valid_url_without_a_user(client: FlaskClient) -> No
 
 @pytest.mark.parametrize("user_id", ["007", "0", "-1", "9" * 5000])
 def test_an_invalid_id_is_reported_before_an_unsupported_method(
-    client: FlaskClient, user_id: str
+    client: ApiClient, user_id: str
 ) -> None:
     assert client.put(f"/api/v1/users/{user_id}").status_code == 404
 
 
 @pytest.mark.parametrize("user_id", NO_USERS)
-def test_a_change_of_an_invalid_id_is_404(client: FlaskClient, user_id: str) -> None:
+def test_a_change_of_an_invalid_id_is_404(client: ApiClient, user_id: str) -> None:
     document = {"data": {"type": "users", "id": user_id, "attributes": {}}}
     assert client.patch(f"/api/v1/users/{user_id}", json=document).status_code == 404
 
@@ -151,7 +152,7 @@ def test_a_change_of_an_invalid_id_is_404(client: FlaskClient, user_id: str) -> 
 @pytest.mark.parametrize("url", UNKNOWN_URLS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "FOO"])
 def test_an_unknown_url_is_a_json_api_404_for_every_method(
-    client: FlaskClient, create: Create, url: str, method: str
+    client: ApiClient, create: Create, url: str, method: str
 ) -> None:
     create()
     response = client.open(url, method=method, headers={"Accept": "text/html"})
@@ -159,7 +160,7 @@ def test_an_unknown_url_is_a_json_api_404_for_every_method(
     assert response.json["errors"][0]["code"] == "not_found"
 
 
-def test_an_unknown_url_is_reported_before_other_errors(client: FlaskClient) -> None:
+def test_an_unknown_url_is_reported_before_other_errors(client: ApiClient) -> None:
     response = client.post(
         "/api/v1/nowhere?x=1", data="{", headers={"Accept": "text/html", "Content-Type": "a/b"}
     )
@@ -182,7 +183,7 @@ def _methods(allow: str) -> str:
 
 
 @pytest.mark.parametrize(("url", "allowed"), ALLOWED.items())
-def test_options_gets_204_with_allow(client: FlaskClient, url: str, allowed: str) -> None:
+def test_options_gets_204_with_allow(client: ApiClient, url: str, allowed: str) -> None:
     response = client.options(url, headers={"Accept": "text/html"})
     assert response.status_code == 204
     assert _methods(response.headers["Allow"]) == allowed
@@ -192,7 +193,7 @@ def test_options_gets_204_with_allow(client: FlaskClient, url: str, allowed: str
 @pytest.mark.parametrize(("url", "allowed"), ALLOWED.items())
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "CONNECT", "FOO", "PROPFIND"])
 def test_an_unsupported_method_is_405_before_other_errors(
-    client: FlaskClient, url: str, allowed: str, method: str
+    client: ApiClient, url: str, allowed: str, method: str
 ) -> None:
     response = client.open(f"{url}?x=1", method=method, headers={"Accept": "text/html"})
     assert response.status_code == 405
@@ -200,7 +201,7 @@ def test_an_unsupported_method_is_405_before_other_errors(
     assert response.json["errors"][0]["code"] == "method_not_allowed"
 
 
-def test_a_method_of_another_url_is_405(client: FlaskClient) -> None:
+def test_a_method_of_another_url_is_405(client: ApiClient) -> None:
     for method, url in [
         ("POST", "/api/v1"),
         ("PATCH", "/api/v1/users"),
@@ -215,7 +216,7 @@ def test_a_method_of_another_url_is_405(client: FlaskClient) -> None:
     "url", ["/api/v1", "/api/v1/users", "/api/v1/users/1", "/api/v1/users/9", "/api/v1/x"]
 )
 def test_head_has_the_status_and_headers_of_get(
-    client: FlaskClient, create: Create, url: str
+    client: ApiClient, create: Create, url: str
 ) -> None:
     create()
     got, head = client.get(url), client.head(url)
@@ -227,7 +228,7 @@ def test_head_has_the_status_and_headers_of_get(
     assert int(head.headers["Content-Length"]) == len(got.data)
 
 
-def test_the_probes_return_json(client: FlaskClient) -> None:
+def test_the_probes_return_json(client: ApiClient) -> None:
     for url in ("/healthz", "/readyz"):
         response = client.get(url, headers={"Accept": "text/plain"})
         assert response.headers["Content-Type"] == "application/json"
@@ -237,7 +238,7 @@ def test_the_probes_return_json(client: FlaskClient) -> None:
     "host",
     ["", "a" * 300, "..", "a b", "[::1", "[::1]x", "a/b", "a@b", "a:b", "é", "a.example,b.example"],
 )
-def test_an_invalid_host_gets_a_json_api_error(client: FlaskClient, host: str) -> None:
+def test_an_invalid_host_gets_a_json_api_error(client: ApiClient, host: str) -> None:
     response = client.get("/api/v1/users", headers={"Host": host})
     assert response.status_code == 400
     error = response.json["errors"][0]
@@ -250,16 +251,16 @@ def test_links_do_not_depend_on_the_host(
 ) -> None:
     """A service with access control accepts every host."""
     headers = {"Host": host, "Authorization": f"Bearer {secret_token('users:read')}"}
-    response = build(secured).test_client().get("/api/v1/users", headers=headers)
+    response = CheckedClient(build(secured)).get("/api/v1/users", headers=headers)
     assert response.json["links"]["self"] == "/api/v1/users"
 
 
 @pytest.fixture
-def public(build: Callable[..., Flask]) -> FlaskClient:
-    return build({"ROSTER_PUBLIC_URL": "https://people.example.org/dir/"}).test_client()
+def public(build: Callable[..., Flask]) -> ApiClient:
+    return CheckedClient(build({"ROSTER_PUBLIC_URL": "https://people.example.org/dir/"}))
 
 
-def test_every_url_begins_with_the_public_url(public: FlaskClient, create: Create) -> None:
+def test_every_url_begins_with_the_public_url(public: ApiClient, create: Create) -> None:
     for _ in range(3):
         create()
     attributes = {"email": "ann@example.org", "name": "Ann"}
@@ -292,18 +293,18 @@ def _urls(value: Any) -> list[str]:
 @pytest.mark.parametrize("number", [2**63, 10**19 - 1, 10**30, 0])
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "DELETE"])
 def test_an_id_that_is_too_large_is_404_for_every_method(
-    client: FlaskClient, method: str, number: int
+    client: ApiClient, method: str, number: int
 ) -> None:
     assert client.open(f"/api/v1/users/{number}", method=method).status_code == 404
 
 
 @pytest.mark.parametrize("number", [1, 9, 10, 2**63 - 1, 9223372036854775799, 10**18])
-def test_a_possible_id_is_405_for_an_unsupported_method(client: FlaskClient, number: int) -> None:
+def test_a_possible_id_is_405_for_an_unsupported_method(client: ApiClient, number: int) -> None:
     assert client.put(f"/api/v1/users/{number}").status_code == 405
 
 
 @pytest.mark.parametrize("path", ["//api/v1/users", "///api/v1", "//healthz", "//api/v1/users/1"])
-def test_a_path_that_begins_with_two_slashes_is_404(client: FlaskClient, path: str) -> None:
+def test_a_path_that_begins_with_two_slashes_is_404(client: ApiClient, path: str) -> None:
     for method in ("GET", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "FOO"):
         overrides = {"PATH_INFO": path}
         response = client.open("/", method=method, environ_overrides=overrides)
@@ -311,7 +312,7 @@ def test_a_path_that_begins_with_two_slashes_is_404(client: FlaskClient, path: s
 
 
 @pytest.mark.parametrize("method", ["get", "Delete", "options"])
-def test_methods_are_case_sensitive(client: FlaskClient, method: str) -> None:
+def test_methods_are_case_sensitive(client: ApiClient, method: str) -> None:
     overrides = {"REQUEST_METHOD": method}
     response = client.get("/api/v1/users/1", environ_overrides=overrides)
     assert response.status_code == 405
@@ -319,7 +320,7 @@ def test_methods_are_case_sensitive(client: FlaskClient, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
-def test_an_empty_path_is_404(client: FlaskClient, method: str) -> None:
+def test_an_empty_path_is_404(client: ApiClient, method: str) -> None:
     """A request target such as example.org:80 has no path. Werkzeug would redirect to the Host."""
     overrides = {"PATH_INFO": ""}
     response = client.open("/", method=method, environ_overrides=overrides)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Response
+from api_client import ApiClient, ApiResponse
 from structlog.testing import capture_logs
 
 from adapters.tokens.signing_keys import SigningKey
@@ -35,7 +35,9 @@ class Target:
     def __init__(self, settings: dict[str, str]) -> None:
         container = Container(settings=Settings.of({**SETTINGS, **settings}))
         self.app = container.app()
-        self.accounts = container.accounts()
+        accounts = container.accounts()
+        assert accounts
+        self.accounts = accounts
         self.commands = container.services()["users"].commands(container.run())
         self.ann = self.user("ann", role="admin")
 
@@ -45,30 +47,28 @@ class Target:
         key: SigningKey = self.accounts.keys.signing()
         return key
 
-    def user(self, name: str, **attributes: object) -> int:
+    def user(self, name: str, **attributes: Any) -> int:
         """Creates a user with the password, and returns the id."""
         email = f"{name}@example.org"
-        new = NewUser(email=email, name=name.title(), **{"is_active": True, **attributes})  # type: ignore[arg-type]
+        new = NewUser(email=email, name=name.title(), **{"is_active": True, **attributes})
         user_id: int = self.commands.create(new, Context()).id
         self.accounts.use_cases.passwords.set(email, PASSWORD, Context())
         return user_id
 
     def send(
         self, method: str, path: str, *, address: str = "203.0.113.7", **options: Any
-    ) -> Response:
+    ) -> ApiResponse:
         """Sends a request from an address."""
         environ = {"REMOTE_ADDR": address}
-        client = self.app.test_client()
-        response: Response = client.open(
+        return ApiClient(self.app).open(
             path, method=method, environ_base=environ, buffered=True, **options
         )
-        return response
 
-    def post(self, kind: str, path: str | None = None, **attributes: str) -> Response:
+    def post(self, kind: str, path: str | None = None, **attributes: str) -> ApiResponse:
         """Creates a resource of a type."""
         return self.document("POST", path or kind, {"type": kind, "attributes": attributes})
 
-    def document(self, method: str, path: str, data: dict[str, Any], **options: Any) -> Response:
+    def document(self, method: str, path: str, data: dict[str, Any], **options: Any) -> ApiResponse:
         """Sends a document. `headers` are additional ones."""
         headers = {"Content-Type": JSONAPI, "Accept": JSONAPI, **options.pop("headers", {})}
         body = json.dumps({"data": data}, ensure_ascii=False).encode()
@@ -76,7 +76,7 @@ class Target:
 
     def log_in(
         self, email: str = "ann@example.org", password: str = PASSWORD, **options: Any
-    ) -> Response:
+    ) -> ApiResponse:
         """Sends a login."""
         attributes = {"email": email, "password": password}
         path = options.pop("path", "sessions")

@@ -5,16 +5,17 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from time import monotonic
+from typing import Any
 
 import pytest
+from api_client import ApiResponse
 from attacks.conftest import PASSWORD, Target
-from flask import Response
 
 WRONG = "a wrong password, which is long enough"
 LIMIT = 10
 
 
-def without_ids(response: Response) -> tuple[int, bytes, list[tuple[str, str]]]:
+def without_ids(response: ApiResponse) -> tuple[int, bytes, list[tuple[str, str]]]:
     """A response without the parts that differ in each response."""
     headers = [each for each in response.headers if each[0] != "X-Request-ID"]
     return response.status_code, response.data, headers
@@ -30,7 +31,7 @@ def test_50_concurrent_guesses_are_checked_10_times(target: Target) -> None:
     assert target.log_in().status_code == 429
 
 
-SPELLINGS = (
+SPELLINGS: tuple[dict[str, Any], ...] = (
     {"email": "ANN@EXAMPLE.ORG"},
     {"email": "ａnn@example.org"},
     {"email": "ann@ＥＸＡＭＰＬＥ.org"},
@@ -44,7 +45,7 @@ SPELLINGS = (
 
 def test_no_other_spelling_avoids_the_limit(target: Target) -> None:
     statuses = [
-        target.log_in(**{"password": WRONG, **spelling}).status_code  # type: ignore[arg-type]
+        target.log_in(**{"password": WRONG, **spelling}).status_code
         for spelling in islice(cycle(SPELLINGS), LIMIT + len(SPELLINGS))
     ]
     assert statuses == [401] * LIMIT + [429] * len(SPELLINGS)

@@ -43,7 +43,7 @@ class End:
         sent = self.holders.new(found, relationships={self.name: self.document(*related)})
         response = self.holders.send("POST", self.holders.resource.collection, sent)
         assert response.status_code == 201, response.text
-        return response.json()["data"]  # type: ignore[no-any-return]
+        return response.json()["data"]
 
     def url(self, of: Json) -> str:
         """The URL of the relationship itself."""

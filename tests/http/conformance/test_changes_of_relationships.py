@@ -58,7 +58,8 @@ def test_omitted_relationships_keep_their_values(ends: list[End]) -> None:
         holder = end.create(*related)
         changes = numbered(end.holders.resource.changes)
         url = end.holders.url(holder)
-        for members in ({}, {"relationships": {}}):
+        without: tuple[Json, ...] = ({}, {"relationships": {}})
+        for members in without:
             change = end.holders.change(holder, changes, **members)
             assert end.holders.send("PATCH", url, change).status_code == 200
             assert end.fetch(holder) == end.linkage(*related)
@@ -120,7 +121,7 @@ def test_linkage_of_another_structure_is_400(ends: list[End]) -> None:
         related = some(end)
         holder = end.create(*related)
         own = end.linkage(*related)
-        wrong = (None, identify(related[0])) if end.many else ([], [own])
+        wrong: tuple[Any, ...] = (None, identify(related[0])) if end.many else ([], [own])
         for method in methods(end):
             missing = end.holders.send(method, end.url(holder), {"meta": {}})
             assert missing.status_code == 400

@@ -306,7 +306,7 @@ def test_members_of_the_extension_have_its_namespace(client: Client) -> None:
 
 
 def test_names_of_members_are_case_sensitive(client: Client) -> None:
-    post = {"method": "POST", "url": client.resource.collection}
+    post: Any = {"method": "POST", "url": client.resource.collection}
     new = client.new()
     assert client.send(**post, body={"Data": new["data"]}).status_code == 400
     name = client.resource.required[0]

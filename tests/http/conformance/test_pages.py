@@ -58,7 +58,7 @@ def error(response: Any) -> Json:
     assert response.status_code == 400, response.text
     (found,) = response.json()["errors"]
     assert found["status"] == "400"
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def walk(client: Client, url: str | None, link: str) -> Iterator[Json]:

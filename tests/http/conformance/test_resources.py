@@ -10,7 +10,7 @@ from conformance.client import Client, Json, numbered
 
 
 def fetched(client: Client, of: Json) -> Json:
-    return client.get(client.url(of)).json()["data"]  # type: ignore[no-any-return]
+    return client.get(client.url(of)).json()["data"]
 
 
 # -- fetching ----------------------------------------------------------------------------------

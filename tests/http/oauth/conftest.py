@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 import pytest
 from accounts_service import AccountService, ReadableTokens
+from api_client import ApiClient
 from flask import Flask
-from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from adapters.api.error_handler import error_handler
@@ -132,5 +132,5 @@ def build(service: AccountService) -> Build:
 
 
 @pytest.fixture
-def client(build: Build) -> FlaskClient:
-    return build().test_client()
+def client(build: Build) -> ApiClient:
+    return ApiClient(build())

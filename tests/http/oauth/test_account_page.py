@@ -5,10 +5,10 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 
-def test_the_page_runs_only_its_own_script(client: FlaskClient) -> None:
+def test_the_page_runs_only_its_own_script(client: ApiClient) -> None:
     response = client.get("/account")
     assert response.status_code == 200
     assert response.mimetype == "text/html"
@@ -24,12 +24,12 @@ def test_the_page_runs_only_its_own_script(client: FlaskClient) -> None:
     assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_the_page_has_no_assets_and_no_inline_handlers(client: FlaskClient) -> None:
+def test_the_page_has_no_assets_and_no_inline_handlers(client: ApiClient) -> None:
     text = client.get("/account").text
     assert not re.search(r"https?://|src=|<link|\son\w+=", text)
 
 
-def test_every_field_has_a_label(client: FlaskClient) -> None:
+def test_every_field_has_a_label(client: ApiClient) -> None:
     text = client.get("/account").text
     assert 'autocomplete="new-password"' in text
     for field in ("password", "email"):
@@ -38,7 +38,7 @@ def test_every_field_has_a_label(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?utm_source=mail"])
-def test_the_page_is_the_same_for_head_and_any_query(client: FlaskClient, query: str) -> None:
+def test_the_page_is_the_same_for_head_and_any_query(client: ApiClient, query: str) -> None:
     response = client.head(f"/account{query}")
     assert (response.status_code, response.data) == (200, b"")
     assert client.get(f"/account{query}").status_code == 200

@@ -1,5 +1,8 @@
 """The public keys, and the metadata of the authorization server (RFC 8414)."""
 
+from typing import Any
+
+from api_client import ApiClient
 from oauth.conftest import PUBLIC_KEYS, Build
 
 KEYS = "/.well-known/jwks.json"
@@ -7,9 +10,10 @@ METADATA = "/.well-known/oauth-authorization-server"
 
 
 def test_publishes_the_current_keys(build: Build) -> None:
-    documents = [PUBLIC_KEYS, {"keys": []}]
-    client = build(key_set=lambda: documents.pop(0)).test_client()
-    for document in (PUBLIC_KEYS, {"keys": []}):
+    published: tuple[Any, ...] = (PUBLIC_KEYS, {"keys": []})
+    documents = list(published)
+    client = ApiClient(build(key_set=lambda: documents.pop(0)))
+    for document in published:
         response = client.get(KEYS)
         assert response.get_json() == document
         assert response.mimetype == "application/json"
@@ -17,7 +21,7 @@ def test_publishes_the_current_keys(build: Build) -> None:
 
 
 def test_the_metadata_have_absolute_urls(build: Build) -> None:
-    response = build(public_url="https://id.example.org/roster").test_client().get(METADATA)
+    response = ApiClient(build(public_url="https://id.example.org/roster")).get(METADATA)
     base = "https://id.example.org/roster"
     assert response.get_json() == {
         "issuer": base,
@@ -34,5 +38,5 @@ def test_the_metadata_have_absolute_urls(build: Build) -> None:
 
 
 def test_without_a_public_url_there_are_no_metadata(build: Build) -> None:
-    assert build().test_client().get(METADATA).status_code == 404
-    assert build().test_client().get(KEYS).status_code == 200
+    assert ApiClient(build()).get(METADATA).status_code == 404
+    assert ApiClient(build()).get(KEYS).status_code == 200

@@ -5,19 +5,17 @@ from urllib.parse import urlencode
 
 import pytest
 from accounts_service import AccountService
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 TOKEN = "/oauth/token"
 
 
-def refresh(client: FlaskClient, token: str, **more: str) -> Any:
+def refresh(client: ApiClient, token: str, **more: str) -> Any:
     form = {"grant_type": "refresh_token", "refresh_token": token, **more}
     return client.post(TOKEN, data=form)
 
 
-def test_returns_new_tokens_that_are_not_stored(
-    service: AccountService, client: FlaskClient
-) -> None:
+def test_returns_new_tokens_that_are_not_stored(service: AccountService, client: ApiClient) -> None:
     service.user(role="admin")
     issued = service.log_in()
     response = refresh(client, issued.refresh_token)
@@ -41,7 +39,7 @@ def test_returns_new_tokens_that_are_not_stored(
 
 
 def test_a_narrower_scope_applies_to_one_response(
-    service: AccountService, client: FlaskClient
+    service: AccountService, client: ApiClient
 ) -> None:
     service.user(role="admin")
     tokens = refresh(client, service.log_in().refresh_token, scope="me users:read").get_json()
@@ -49,13 +47,13 @@ def test_a_narrower_scope_applies_to_one_response(
     assert "users:write" in refresh(client, tokens["refresh_token"]).get_json()["scope"]
 
 
-def test_an_empty_scope_counts_as_missing(service: AccountService, client: FlaskClient) -> None:
+def test_an_empty_scope_counts_as_missing(service: AccountService, client: ApiClient) -> None:
     service.user()
     assert refresh(client, service.log_in().refresh_token, scope="").get_json()["scope"] == "me"
 
 
 def test_a_client_id_an_authorization_and_unknown_parameters_are_ignored(
-    service: AccountService, client: FlaskClient
+    service: AccountService, client: ApiClient
 ) -> None:
     service.user()
     form = {
@@ -72,7 +70,7 @@ def test_a_client_id_an_authorization_and_unknown_parameters_are_ignored(
 
 
 def test_a_token_that_was_used_earlier_ends_the_session(
-    service: AccountService, client: FlaskClient
+    service: AccountService, client: ApiClient
 ) -> None:
     user = service.user()
     token = service.log_in().refresh_token
@@ -86,7 +84,7 @@ def test_a_token_that_was_used_earlier_ends_the_session(
 
 
 def test_a_scope_beyond_that_of_the_user_is_refused_and_the_token_remains_valid(
-    service: AccountService, client: FlaskClient
+    service: AccountService, client: ApiClient
 ) -> None:
     service.user()
     token = service.log_in().refresh_token
@@ -114,7 +112,7 @@ def test_a_scope_beyond_that_of_the_user_is_refused_and_the_token_remains_valid(
     ],
 )
 def test_an_invalid_request_gets_the_error_of_the_rfc(
-    client: FlaskClient, form: Any, error: str
+    client: ApiClient, form: Any, error: str
 ) -> None:
     response = client.post(TOKEN, data=form)
     assert response.status_code == 400
@@ -138,12 +136,12 @@ def test_an_invalid_request_gets_the_error_of_the_rfc(
     ],
 )
 def test_another_kind_of_request_is_invalid(
-    client: FlaskClient, url: str, request_parts: Any
+    client: ApiClient, url: str, request_parts: Any
 ) -> None:
     response = client.post(url, **request_parts)
     assert (response.status_code, response.get_json()["error"]) == (400, "invalid_request")
 
 
-def test_no_error_quotes_the_request(client: FlaskClient) -> None:
+def test_no_error_quotes_the_request(client: ApiClient) -> None:
     assert b"secret" not in refresh(client, "rrt_secret", scope="secret").data
     assert b"secret" not in client.post(TOKEN, data={"grant_type": "secret"}).data

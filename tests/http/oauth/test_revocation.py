@@ -2,7 +2,7 @@
 
 import pytest
 from accounts_service import AccountService
-from flask.testing import FlaskClient
+from api_client import ApiClient
 from oauth.conftest import other_token
 
 REVOKE = "/oauth/revoke"
@@ -10,7 +10,7 @@ REVOKE = "/oauth/revoke"
 
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
 def test_either_token_ends_its_session_only(
-    service: AccountService, client: FlaskClient, kind: str
+    service: AccountService, client: ApiClient, kind: str
 ) -> None:
     user = service.user()
     issued, other = service.log_in(), service.log_in()
@@ -22,7 +22,7 @@ def test_either_token_ends_its_session_only(
 
 
 @pytest.mark.parametrize("token", ["", "rrt_unknown", "x", "a.b.c", "é\0", b"\xff", "x" * 100_000])
-def test_any_other_value_gets_the_same_response(client: FlaskClient, token: str | bytes) -> None:
+def test_any_other_value_gets_the_same_response(client: ApiClient, token: str | bytes) -> None:
     form = {"token": token, "token_type_hint": "anything"}
     response = client.post(REVOKE, data=form, headers={"Authorization": "Bearer x"})
     assert (response.status_code, response.data) == (200, b"")
@@ -30,7 +30,7 @@ def test_any_other_value_gets_the_same_response(client: FlaskClient, token: str 
 
 
 def test_a_token_twice_and_one_of_another_issuer_get_the_same_response(
-    service: AccountService, client: FlaskClient
+    service: AccountService, client: ApiClient
 ) -> None:
     service.user()
     token = service.log_in().access_token
@@ -39,7 +39,7 @@ def test_a_token_twice_and_one_of_another_issuer_get_the_same_response(
 
 
 def test_a_token_of_another_issuer_ends_no_session(
-    service: AccountService, client: FlaskClient
+    service: AccountService, client: ApiClient
 ) -> None:
     service.user()
     session = service.log_in().session

@@ -164,7 +164,11 @@ def test_a_file_created_during_the_backup_is_not_overwritten(
 ) -> None:
     copy = tmp_path / "copy.db"
     engine = make_engine(sqlite_url)
+
+    def write(*_: int) -> None:
+        copy.write_text("precious")
+
     with pytest.raises(FileExistsError):
-        back_up(engine, copy, report=lambda *_: copy.write_text("precious") and None)
+        back_up(engine, copy, report=write)
     engine.dispose()
     assert copy.read_text() == "precious"

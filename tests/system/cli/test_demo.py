@@ -69,7 +69,7 @@ def test_a_directory_with_users_does_not_change(roster: Roster) -> None:
 
 
 def test_the_same_seed_invents_the_same_people_and_groups(roster: Roster, tmp_path: Any) -> None:
-    def invented(*arguments: str) -> tuple[list[tuple[str, ...]], str]:
+    def invented(*arguments: str) -> tuple[list[tuple[str, str, str]], str]:
         number = len([*tmp_path.iterdir()])
         url = {"ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/demo{number}.db"}
         roster("db", "upgrade", **url)

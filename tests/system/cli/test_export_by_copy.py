@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 
 import pytest
 from click.testing import Result
@@ -57,7 +58,7 @@ def users(roster: Roster, postgresql_url: str) -> list[User]:
     try:
         for number, name in enumerate(NAMES):
             now = START + timedelta(milliseconds=50 * number)
-            with SqlStore(engine, lambda at=now: at, [USERS_TABLE]).begin(Context()) as work:
+            with SqlStore(engine, repeat(now).__next__, [USERS_TABLE]).begin(Context()) as work:
                 new = NewUser(email=f"u{number}@x.test", name=name, is_active=number % 2 == 0)
                 work.repository(USER_TYPE).add(new, at=work.now)
         return list(walk(SqlReader(USERS_TABLE, engine).page, Search()))

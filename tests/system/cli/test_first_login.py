@@ -90,7 +90,7 @@ def test_an_interrupt_changes_nothing(
     status, shown = terminal(["accounts", "admin", "ann@example.org"], (PROMPT, "\x03"))
     assert (status, shown.splitlines()[-1]) == (1, "Aborted!")
     environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url}
-    count = [roster_program, "users", "count"]
+    count = [str(roster_program), "users", "count"]
     done = subprocess.run(count, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "0\n"
 
@@ -99,5 +99,5 @@ def test_an_interrupt_changes_nothing(
 def roster_upgraded(roster_program: Path, sqlite_url: str) -> None:
     """Creates the database."""
     environment = os.environ | {"ROSTER_DATABASE_URL": sqlite_url}
-    upgrade = [roster_program, "db", "upgrade"]
+    upgrade = [str(roster_program), "db", "upgrade"]
     subprocess.run(upgrade, env=environment, check=True, capture_output=True)

@@ -93,7 +93,7 @@ def test_a_hash_in_an_unreadable_record_is_not_shown(
 ) -> None:
     rejected = tmp_path / "rejected"
     header = "email,name,password_hash\n"
-    files = {
+    files: dict[str, str | bytes] = {
         "cells.csv": f"{header}ann@example.org,{BCRYPT}\n",
         "bytes.csv": header.encode() + b"ann@example.org,\xff," + BCRYPT.encode() + b"\n",
         "users.jsonl": f'{{"email": "ann@example.org", "password_hash": "{BCRYPT}"\n',

@@ -1,6 +1,7 @@
 """The session of every Python client: session.py CLIENT BASE_URL, over an empty directory."""
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 
 client, base_url = sys.argv[1:]
@@ -8,7 +9,7 @@ users = import_module(client).Users(f"{base_url}/api/v1")
 EMAIL = "/data/attributes/email"
 
 
-def refusal(call, *arguments):
+def refusal(call: Callable[..., object], *arguments: object) -> list[tuple[str, str, str | None]]:
     """The status, code and pointer of each error of a rejected call."""
     try:
         call(*arguments)
@@ -45,7 +46,7 @@ bea, cem = next(iter(users.pages(role="guest", sort="name", size=2)))
 staff = users.create_group("Staff", owner=ann["id"], members=[bea["id"], cem["id"]])
 
 
-def state():
+def state() -> tuple[str, str | None, list[str]]:
     """The name of the group, the name of its owner, and the names of its members."""
     name, owner, members = users.read_group(staff)
     return name, owner, sorted(members)

@@ -59,7 +59,7 @@ def check(run: Callable[..., str], tmp_path: Path) -> Check:
     for name in ("schemathesis.toml", "schemathesis_hooks.py"):
         shutil.copy(HERE / name, tmp_path)
 
-    def check(*options: object, more: str = "", examples: int, seed: int) -> None:
+    def check(*options: str, more: str = "", examples: int, seed: int) -> None:
         with (tmp_path / "schemathesis.toml").open("a") as config:
             config.write(more)
         _check(partial(run, within=tmp_path), *options, examples=examples, seed=seed)

@@ -7,7 +7,8 @@ import subprocess
 from http.client import HTTPSConnection
 from pathlib import Path
 
-from roster_process import free_port, until
+from roster_process import free_port
+from waiting import until
 
 SITE = Path(__file__).parents[3] / "docs" / "deploy" / "roster.nginx.conf"
 NGINX = Path("/usr/sbin/nginx")
@@ -62,7 +63,13 @@ class Nginx:
         (directory / "nginx.conf").write_text(self._around_the_site())
 
     def start(self) -> None:
-        command = [NGINX, "-p", self._directory, "-c", self._directory / "nginx.conf"]
+        command = [
+            str(NGINX),
+            "-p",
+            str(self._directory),
+            "-c",
+            str(self._directory / "nginx.conf"),
+        ]
         with (self._directory / "nginx.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until(self._listens)
@@ -77,11 +84,9 @@ class Nginx:
     def connect(self, *, source: str = "127.0.0.1", name: str = NAME) -> HTTPSConnection:
         """Connects with TLS, from an address of this machine, to the host of the name."""
         context = ssl.create_default_context(cafile=str(self._certificate))
-        connection = HTTPSConnection(
-            name, self.port, timeout=30, context=context, source_address=(source, 0)
-        )
-        to = (("127.0.0.1", self.port), connection.timeout, connection.source_address)
-        connection.sock = context.wrap_socket(socket.create_connection(*to), server_hostname=name)
+        connection = HTTPSConnection(name, self.port, timeout=30, context=context)
+        plain = socket.create_connection(("127.0.0.1", self.port), 30, (source, 0))
+        connection.sock = context.wrap_socket(plain, server_hostname=name)
         return connection
 
     @property
@@ -112,7 +117,7 @@ http {{
     def _make_certificate(self) -> None:
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         subject = ["-subj", f"/CN={NAME}", "-days", "2", "-addext", f"subjectAltName=DNS:{NAME}"]
-        files = ["-keyout", self._key, "-out", self._certificate]
+        files = ["-keyout", str(self._key), "-out", str(self._certificate)]
         command = ["openssl", "req", "-x509", *key, *subject, *files]
         subprocess.run(command, check=True, capture_output=True)
 

@@ -20,6 +20,7 @@ import click
 import pytest
 import yaml
 from deploy.test_files import pins
+from roster_process import ROSTER
 
 from entrypoints.cli.main import main
 from entrypoints.settings import Settings
@@ -138,7 +139,7 @@ def test_the_stages_build_a_roster_that_runs(checkout: Path, tmp_path: Path) -> 
     assert of_image("COPY") == ["--from=build /opt/roster /opt/roster"]
     environment = {"PATH": os.environ["PATH"], "ROSTER_DATABASE_URL": f"sqlite:///{tmp_path}/r.db"}
     for command in (["db", "upgrade"], ["db", "check"], ["demo", "3"]):
-        roster = [tmp_path / "opt/roster/bin/roster", *command]
+        roster = [str(tmp_path / "opt/roster/bin/roster"), *command]
         subprocess.run(roster, cwd=tmp_path, env=environment, check=True)
 
 
@@ -167,7 +168,9 @@ def test_compose_builds_the_image_from_the_checkout() -> None:
 def test_compose_upgrades_the_tables_before_it_serves() -> None:
     services = COMPOSE["services"]
     assert services["migrate"]["command"] == ["db", "upgrade"]
-    assert "upgrade" in commands(main.commands["db"])  # type: ignore[arg-type]
+    database = main.commands["db"]
+    assert isinstance(database, click.Group)
+    assert "upgrade" in commands(database)
     assert "command" not in services["roster"]  # the default of the image
     waits = {name: each.get("depends_on", {}) for name, each in services.items()}
     assert waits == {
@@ -249,7 +252,7 @@ def test_the_sample_has_no_secret_that_everyone_knows() -> None:
 def test_the_sample_does_not_start_a_service_until_its_secrets_are_set(
     tmp_path: Path,
 ) -> None:
-    roster = [Path(sys.executable).with_name("roster"), "serve", "--port", "0"]
+    roster = [ROSTER, "serve", "--port", "0"]
     done = subprocess.run(
         roster, env=read(SAMPLE), cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -32,7 +32,7 @@ def unit(tmp_path: Path, lacking: Callable[[str], None]) -> Path:
     return path
 
 
-def analyzed(*arguments: object) -> tuple[int, str]:
+def analyzed(*arguments: str | Path) -> tuple[int, str]:
     done = subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True)
     return done.returncode, done.stderr
 

@@ -42,9 +42,10 @@ def running(directory: Path, *, rate: str | None = None) -> Iterator[Site]:
     ports = free_port(), free_port()
     with ExitStack() as stack:
 
-        def start(port: int, **settings: str) -> Service:
+        def start(port: int, **settings: Any) -> Service:
             url = f"sqlite:///{directory}/roster.db"
-            service = Service(directory, url, workers=1, port=port, **SETTINGS, **settings)
+            options = {**SETTINGS, **settings}
+            service = Service(directory, url, workers=1, port=port, **options)
             service.start()
             stack.callback(service.kill)
             return service

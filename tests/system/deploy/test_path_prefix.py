@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
+from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
@@ -26,7 +27,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx | None]:
         return
     directory = tmp_path_factory.mktemp("prefix")
     (locations,) = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
-    settings = {"ROSTER_TRUSTED_PROXIES": "1", "ROSTER_PUBLIC_URL": BASE}
+    settings: Any = {"ROSTER_TRUSTED_PROXIES": "1", "ROSTER_PUBLIC_URL": BASE}
     service = Service(directory, f"sqlite:///{directory}/roster.db", workers=1, **settings)
     service.start()
     nginx = Nginx(directory, service.port, free_port(), locations=locations)

@@ -17,7 +17,8 @@ from typing import Any, Final
 import argon2
 import bcrypt
 import httpx
-from roster_process import JSONAPI, until
+from roster_process import JSONAPI
+from waiting import until
 from werkzeug.security import generate_password_hash
 
 API: Final = "/api/v1"
@@ -222,7 +223,7 @@ class Staff:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         response = self.client.post("/oauth/token", data=form, headers={"Connection": "close"})
         assert response.status_code == status, response.text
-        return response.json()  # type: ignore[no-any-return]
+        return response.json()
 
     def _expect_end(self, tokens: Json) -> None:
         """The session has ended: its refresh token is invalid now, and its access token soon."""

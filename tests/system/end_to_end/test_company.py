@@ -274,12 +274,12 @@ class Reader:
         assert seen == [*model.users]
         seen = []
         for page in self._pages("/groups?include=members,owner&page[size]=500&fields[users]="):
-            wanted = set()
+            wanted: set[str] = set()
             for group in page["data"]:
-                first = members[group["id"]][:INCLUDED]
+                shown = members[group["id"]][:INCLUDED]
                 linkage = group["relationships"]["members"]["data"]
-                assert linkage == identifiers("users", first)
-                wanted |= {*first, model.owners[group["id"]]} - {None}
+                assert linkage == identifiers("users", shown)
+                wanted |= {*shown, *filter(None, [model.owners[group["id"]]])}
             seen += ids(page["data"])
             assert included(page) == {("users", user) for user in wanted}
         assert seen == [*model.groups]

@@ -226,7 +226,7 @@ def _most_memory(tmp_path: Path, form: str, size: int) -> list[int]:
     most = tmp_path / "most"
 
     def run(*arguments: object) -> int:
-        command = [sys.executable, "-c", MEASURED, most, *map(str, arguments)]
+        command = [sys.executable, "-c", MEASURED, *map(str, (most, *arguments))]
         subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=True)
         return int(most.read_text())
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import httpx
 import psycopg2
@@ -24,7 +25,8 @@ from end_to_end.staff import (
     write_people,
 )
 from process.server import Server
-from roster_process import ROSTER, until
+from roster_process import ROSTER
+from waiting import until
 
 CLIENTS = 8
 SCALES = [
@@ -51,7 +53,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def run(settings: dict[str, str], *arguments: str, **options: object) -> str:
+def run(settings: dict[str, str], *arguments: str, **options: Any) -> str:
     """Runs a command that succeeds, and returns its output."""
     done = subprocess.run(
         [ROSTER, *arguments],
@@ -59,10 +61,10 @@ def run(settings: dict[str, str], *arguments: str, **options: object) -> str:
         check=False,
         capture_output=True,
         text=True,
-        **options,  # type: ignore[call-overload]
+        **options,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout  # type: ignore[no-any-return]
+    return done.stdout
 
 
 @pytest.fixture
@@ -120,8 +122,11 @@ def assert_rejected(client: httpx.Client, ended: EndedToken) -> None:
 
 def assert_stored(settings: dict[str, str], people: list[Person]) -> None:
     """Everyone who logged in has a new hash, and nothing is left of those who were erased."""
-    hashes = dict(query(settings, "SELECT u.email, a.password_hash FROM users u, accounts a "
-                        "WHERE a.user_id = u.id AND a.password_hash IS NOT NULL"))  # fmt: skip
+    statement = (
+        "SELECT u.email, a.password_hash FROM users u, accounts a "
+        "WHERE a.user_id = u.id AND a.password_hash IS NOT NULL"
+    )
+    hashes: dict[str, str] = dict(query(settings, statement))
     for each in people:
         if each.logged_in and not each.erased:
             assert hashes[each.email].startswith("$argon2id$v=19$m=19456,t=2,p=1$"), each
@@ -135,7 +140,7 @@ def assert_stored(settings: dict[str, str], people: list[Person]) -> None:
     assert shown["data"]["attributes"]["has_password"] is True
 
 
-def query(settings: dict[str, str], statement: str) -> list[tuple[object, ...]]:
+def query(settings: dict[str, str], statement: str) -> list[tuple[Any, ...]]:
     url = settings["ROSTER_DATABASE_URL"]
     connect = sqlite3.connect if url.startswith("sqlite") else psycopg2.connect
     with closing(connect(url.removeprefix("sqlite:///"))) as connection:

@@ -54,7 +54,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Roster:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (path,) = directory.glob("*.whl")
     return path

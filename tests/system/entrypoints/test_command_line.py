@@ -108,10 +108,10 @@ def test_the_version_is_printed(roster: Roster) -> None:
 
 
 def test_help_for_no_command_is_wrong_usage(invoke: Roster) -> None:
-    for arguments in (("help", "user"), ("help", "users", "lists"), ("help", "version", "x")):
-        result = invoke(*arguments)
+    for *group, unknown in (("user",), ("users", "lists"), ("version", "x")):
+        result = invoke("help", *group, unknown)
         assert (result.returncode, result.stdout) == (2, "")
-        assert "No such command" in result.stderr
+        assert result.stderr.splitlines()[-1] == f"Error: No such command '{unknown}'."
 
 
 def test_without_a_command_help_is_printed(roster: Roster) -> None:
@@ -163,7 +163,9 @@ def options(command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
-            yield from options(command.get_command(context, name))
+            each = command.get_command(context, name)
+            assert each
+            yield from options(each)
 
 
 def test_no_option_accepts_a_secret_because_other_users_see_command_lines() -> None:
@@ -216,9 +218,10 @@ def test_check_finds_a_column_that_was_added_by_hand(invoke: Roster, tmp_path: P
     database.close()
     result = invoke("db", "check")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: schema_differs: ")
-    assert "shoe_size" in result.stderr
-    assert result.stderr.count("\n") == 1
+    assert result.stderr == (
+        "Error: schema_differs: The tables differ: "
+        "('remove_column', None, 'users', Column('shoe_size', INTEGER(), table=<users>))\n"
+    )
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -356,7 +359,8 @@ def test_a_key_set_without_issuer_or_audience_stops_the_start(invoke: Roster, na
 
 def claims(token: str) -> dict[str, Any]:
     part = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))  # type: ignore[no-any-return]
+    decoded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return decoded
 
 
 @pytest.mark.parametrize(

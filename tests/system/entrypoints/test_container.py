@@ -2,6 +2,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from api_client import ApiClient
 from dependency_injector import providers
 
 from adapters.memory.store import MemoryStore
@@ -46,7 +47,7 @@ def test_the_url_selects_the_store(url: str) -> None:
 
 def test_commands_and_reader_share_one_store() -> None:
     container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": "memory://"}))
-    client = container.app().test_client()
+    client = ApiClient(container.app())
     document = {"data": {"type": "users", "attributes": {"email": "ann@x.org", "name": "Ann"}}}
     created = client.post("/api/v1/users", json=document)
     assert created.status_code == 201

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 from sqlalchemy import text
 
 from adapters.sql import schema
@@ -18,7 +18,7 @@ USERS = "/api/v1/users"
 LISTS = ("", "sort=email", "sort=-name,role", "filter[role]=user")
 CURSOR_OF_FORMER_DEFAULT = "DUt0815VyS_JWzFd"
 
-Process = Callable[..., FlaskClient]
+Process = Callable[..., ApiClient]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     """Creates a client of a new process over a database with one user."""
     with ExitStack() as stack:
 
-        def new_process(database: str = "roster", **environment: str) -> FlaskClient:
+        def new_process(database: str = "roster", **environment: str) -> ApiClient:
             url = f"sqlite:///{tmp_path}/{database}.db"
             engine = make_engine(url)
             schema.upgrade(engine)
@@ -34,7 +34,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
             settings = Settings.of({"ROSTER_DATABASE_URL": url, **environment})
             container = Container(settings=settings)
             stack.callback(container.engine().dispose)
-            client = container.app().test_client()
+            client = ApiClient(container.app())
             user = {"email": "ann@example.org", "name": "Ann"}
             client.post(USERS, json={"data": {"type": "users", "attributes": user}})
             return client
@@ -42,11 +42,11 @@ def process(tmp_path: Path) -> Iterator[Process]:
         yield new_process
 
 
-def cursor(client: FlaskClient, query: str) -> Any:
+def cursor(client: ApiClient, query: str) -> Any:
     return client.get(f"{USERS}?{query}").json["data"][0]["meta"]["page"]["cursor"]
 
 
-def cursors(client: FlaskClient) -> list[str]:
+def cursors(client: ApiClient) -> list[str]:
     return [cursor(client, query) for query in LISTS]
 
 

@@ -5,16 +5,18 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psycopg2
 import pymysql
 import pytest
 from click.testing import CliRunner
+from database_servers import MariaServer
+from roster_process import ROSTER
 from sqlalchemy import make_url
 
 from adapters.sql import schema
@@ -24,7 +26,6 @@ from entrypoints.cli.main import main
 
 Roster = Callable[..., subprocess.CompletedProcess[str]]
 
-ROSTER = Path(sys.executable).with_name("roster")
 COMMANDS = [
     "users list",
     "users list --json --all",
@@ -160,13 +161,15 @@ def error_of(url: str, command: str) -> str:
 
 @pytest.mark.parametrize("command", ["db upgrade", "users list"])
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
-def test_a_database_that_does_not_exist_is_named(request, kind: str, command: str) -> None:
+def test_a_database_that_does_not_exist_is_named(
+    request: pytest.FixtureRequest, kind: str, command: str
+) -> None:
     url = request.getfixturevalue(kind).url("roster_nowhere")
     assert "roster_nowhere" in error_of(url, command)
 
 
 @pytest.mark.parametrize("command", ["db upgrade", "users list"])
-def test_a_wrong_password_is_reported(mariadb, mariadb_url: str, command: str) -> None:
+def test_a_wrong_password_is_reported(mariadb: MariaServer, mariadb_url: str, command: str) -> None:
     name = make_url(mariadb_url).database
     mariadb.execute("CREATE OR REPLACE USER shy@localhost IDENTIFIED BY 'hush'")
     mariadb.execute(f"GRANT ALL ON {name}.* TO shy@localhost")
@@ -196,7 +199,9 @@ def test_tls_that_the_server_does_not_have_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_a_role_without_the_permission_to_create_tables_is_reported(request, kind: str) -> None:
+def test_a_role_without_the_permission_to_create_tables_is_reported(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
     server = request.getfixturevalue(kind)
     url = server.new_database()
     server.execute("DROP ROLE IF EXISTS modest")
@@ -208,7 +213,7 @@ def test_a_role_without_the_permission_to_create_tables_is_reported(request, kin
 
 
 def test_a_mariadb_user_without_the_permission_to_create_tables_is_reported(
-    mariadb, mariadb_url: str
+    mariadb: MariaServer, mariadb_url: str
 ) -> None:
     name = make_url(mariadb_url).database
     mariadb.execute("CREATE OR REPLACE USER modest@localhost")
@@ -265,7 +270,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", ["sqlite_url", "postgresql_url", "mariadb_url"])
-def test_an_unknown_error_is_one_line_unless_its_traceback_is_requested(request, kind: str) -> None:
+def test_an_unknown_error_is_one_line_unless_its_traceback_is_requested(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
     url = request.getfixturevalue(kind)
     engine = make_engine(url)
     schema.upgrade(engine)
@@ -301,8 +308,9 @@ def test_a_full_disk_below_help_and_tables_is_named(
     invoke("db", "upgrade")
     command = [ROSTER, *arguments.split()]
     with Path("/dev/full").open("w") as full:
-        pipes = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
-        done = subprocess.run(command, cwd=tmp_path, timeout=30, **pipes)
+        done = subprocess.run(
+            command, cwd=tmp_path, timeout=30, stdout=full, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 1
     assert is_one_line(done.stderr)
     assert "No space left" in done.stderr
@@ -348,15 +356,15 @@ def held(url: str) -> Iterator[None]:
     parts = make_url(url)
     with ExitStack() as stack:
         if url.startswith("sqlite"):
-            other = stack.enter_context(closing(sqlite3.connect(str(parts.database))))
-            other.execute("BEGIN IMMEDIATE")
+            sqlite = stack.enter_context(closing(sqlite3.connect(str(parts.database))))
+            sqlite.execute("BEGIN IMMEDIATE")
         elif url.startswith("postgresql"):
-            other = stack.enter_context(closing(psycopg2.connect(url)))
-            other.cursor().execute(f"SELECT pg_advisory_lock({0x526F73746572})")
+            postgresql = stack.enter_context(closing(psycopg2.connect(url)))
+            postgresql.cursor().execute(f"SELECT pg_advisory_lock({0x526F73746572})")
         else:
             where = parts.query["unix_socket"]
-            other = stack.enter_context(closing(pymysql.connect(unix_socket=where, user="root")))
-            other.cursor().execute(f"SELECT GET_LOCK('roster {parts.database}', 0)")
+            mariadb = stack.enter_context(closing(pymysql.connect(unix_socket=where, user="root")))
+            mariadb.cursor().execute(f"SELECT GET_LOCK('roster {parts.database}', 0)")
         yield
 
 
@@ -373,7 +381,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @contextmanager
 def upgrading(url: str) -> Iterator["subprocess.Popen[str]"]:
     command = [ROSTER, "db", "upgrade"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     environment = {"ROSTER_DATABASE_URL": url, "PATH": os.environ["PATH"]}
     with subprocess.Popen(command, env=environment, **pipes) as process:
         try:

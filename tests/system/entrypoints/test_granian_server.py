@@ -129,6 +129,7 @@ def test_only_failed_workers_count_towards_the_end_of_the_service(
             return Ended(0)
 
     made = OfEnded("roster", interface=Interfaces.WSGI)
-    made.wrks.append(Ended(exitcode))
+    ended: Any = Ended(exitcode)
+    made.wrks.append(ended)
     made._respawn_workers([0], None, None)
     assert (0 in made.respawned_wrks) is counts

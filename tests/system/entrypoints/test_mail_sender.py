@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from queue import Queue
 from threading import Event
 from time import monotonic
@@ -81,7 +82,7 @@ def test_a_slow_email_delays_no_other(steps: Steps, sender: MailSender) -> None:
     release = Event()
     steps.claims.put(Step(lambda: release.wait(20)))
     for name in ("first", "second"):
-        steps.claims.put(Step(lambda name=name: name))
+        steps.claims.put(Step(partial(str, name)))
     assert {steps.sent.get(timeout=20), steps.sent.get(timeout=20)} == {"first", "second"}
     release.set()
 

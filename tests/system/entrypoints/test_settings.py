@@ -1,6 +1,7 @@
 import re
-from dataclasses import fields
+from dataclasses import Field, fields
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -349,7 +350,7 @@ AROUND = ["\n", "\r\n", "\r", " ", "\t", "\ufeff", "\u00a0", "\u2028", "\x0b"]
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("each", fields(Settings), ids=NAMES)
-def test_whitespace_at_either_end_of_a_setting_is_removed(each, around: str) -> None:
+def test_whitespace_at_either_end_of_a_setting_is_removed(each: Field[Any], around: str) -> None:
     name = each.metadata["name"]
     value = EXAMPLES.get(name, each.metadata["default"] or "x")
     more = REQUIRED.get(name, {})

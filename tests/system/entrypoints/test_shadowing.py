@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-ROSTER = Path(sys.executable).with_name("roster")
 PACKAGES = ("domain", "application", "adapters", "entrypoints", "migrations")
 Roster = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -29,7 +29,7 @@ def test_a_database_that_is_locked_stays_locked(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE users (id INTEGER)")
         connection.execute("BEGIN IMMEDIATE")
         assert list(accepted(1)) == []
-        command = [sys.executable, "-c", TAKE_THE_LOCK, path]
+        command = [sys.executable, "-c", TAKE_THE_LOCK, str(path)]
         other = subprocess.run(command, capture_output=True, text=True)
         assert "database is locked" in other.stderr
 

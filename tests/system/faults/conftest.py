@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults.accounts import DAMAGE, Account
@@ -46,7 +47,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services over databases. They are stopped after the test."""
     with ExitStack() as stack:
 
-        def start(database_url: str, **options: int) -> Service:
+        def start(database_url: str, **options: Any) -> Service:
             service = Service(tmp_path, database_url, **options)
             service.start()
             stack.callback(service.kill)

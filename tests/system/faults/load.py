@@ -1,7 +1,7 @@
 """Clients that continuously create, change and read users, and record every reply."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,11 +10,12 @@ from itertools import count, cycle
 from threading import Event
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from faults.accounts import Account, Outcome, Reply, Task, account
 from faults.service import DEADLINE, Service
-from roster_process import ATOMIC, JSONAPI, USERS, until
+from roster_process import ATOMIC, JSONAPI, USERS
+from waiting import until
 
 _CLIENTS = 6
 _BEFORE = 200
@@ -24,6 +25,22 @@ _IN_A_ROW = 20
 _UNKNOWN = Reply(0, 0, Outcome.UNKNOWN, "not known at that time")
 
 
+class Target(Protocol):
+    """A service, or what forwards requests to one."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def users(self) -> Callable[[], list[dict[str, Any]]]: ...
+
+    @property
+    def events(self) -> Callable[[], list[dict[str, Any]]]: ...
+
+
 class Load:
     """Clients of services over one database. At its end, all clients must succeed again.
 
@@ -31,7 +48,7 @@ class Load:
     Each client waits `pause` seconds between two requests.
     """
 
-    def __init__(self, *services: Service, breaks: bool = False, pause: float = 0.0) -> None:
+    def __init__(self, *services: Target, breaks: bool = False, pause: float = 0.0) -> None:
         self.others: list[Task] = []
         self._service = services[0]
         self._stop = Event()
@@ -91,7 +108,7 @@ class Load:
         finally:
             self._pauses.clear()
 
-    def move(self, service: Service) -> None:
+    def move(self, service: Target) -> None:
         """The next requests go to another service."""
         self._service = service
         for client in self._clients:
@@ -159,7 +176,7 @@ class _Client:
 
     def __init__(
         self,
-        service: Service,
+        service: Target,
         name: str,
         stop: Event,
         pauses: Event,
@@ -266,7 +283,7 @@ class _Client:
         except OSError as error:
             return Outcome.REFUSED if self._breaks else Outcome.WRONG, repr(error), None
         try:
-            self._http.request(method, path, body, headers | self._headers)
+            self._http.request(method, path, body, {**headers, **self._headers})
             response = self._http.getresponse()
             return classified(response, json.loads(response.read()))
         except (OSError, HTTPException) as error:

@@ -18,6 +18,7 @@ from itertools import cycle
 from pathlib import Path
 from threading import Event
 from time import monotonic
+from typing import Any
 
 import psutil
 from faults.accounts import DAMAGE, Account
@@ -26,7 +27,7 @@ from faults.load import Load
 from faults.postgres import Postgres
 from faults.service import Service
 from faults.visits import Importer, Visitor
-from roster_process import until
+from waiting import until
 
 _SECRET = "a secret for the tokens of this run only"
 _VISITORS = 2
@@ -49,7 +50,7 @@ class Watch:
     service: Service
     connections: Callable[[], int]
     answered: Callable[[], int]
-    rows: list[dict[str, object]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     _began: float = field(default_factory=monotonic)
 
     def look(self) -> None:
@@ -170,7 +171,7 @@ def _under_load(
     visitors = [
         Visitor(f"visitor{number}", service, _SECRET, stop, pause) for number in range(_VISITORS)
     ]
-    others = [*visitors, Importer(service, directory, stop)]
+    others: list[Visitor | Importer] = [*visitors, Importer(service, directory, stop)]
     faults: list[str] = []
     with ThreadPoolExecutor(len(others)) as pool, Load(service, breaks=True, pause=pause) as load:
         running = [pool.submit(each.run) for each in others]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import psycopg2
-from roster_process import is_gone, until
+from roster_process import is_gone
+from waiting import until
 
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 POOLED = 4
@@ -162,7 +163,7 @@ class Postgres:
         return False
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [self._binaries / program, "-D", self._data, *arguments]
+        command = [str(self._binaries / program), "-D", str(self._data), *arguments]
         subprocess.run(command, user=self._user, cwd="/", check=True, capture_output=True)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from roster_process import ROSTER, free_port, is_gone, until
+from roster_process import ROSTER, free_port, is_gone
+from waiting import until
 
 from adapters.tokens.tokens import sign
 

@@ -31,7 +31,7 @@ def archive(postgresql_18: object) -> Iterator[Path]:
         yield Path(directory)
 
 
-def backed_up(load: Load, back_up: Callable[[], None]) -> tuple[frozenset[int], frozenset[int]]:
+def backed_up(load: Load, back_up: Callable[[], object]) -> tuple[frozenset[int], frozenset[int]]:
     """The tasks acknowledged before the backup began, and some time after its end."""
     before = load.acknowledged()
     back_up()
@@ -97,7 +97,7 @@ def check(url: str) -> None:
 
 def by_command(source: Path, copy: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "ROSTER_DATABASE_URL": f"sqlite:///{source}"}
-    command = [ROSTER, "db", "backup", copy]
+    command = [ROSTER, "db", "backup", str(copy)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
@@ -149,7 +149,7 @@ def test_a_database_can_be_dumped_under_load(
     dump = tmp_path / "roster.dump"
 
     def run(program: str, *arguments: object) -> None:
-        command = [postgres.binaries / program, *arguments]
+        command = [str(postgres.binaries / program), *map(str, arguments)]
         subprocess.run(command, check=True, capture_output=True)
 
     service = serve(postgres.url)

@@ -11,7 +11,7 @@ from faults.accounts import Account
 from faults.load import Load
 from faults.postgres import PGBOUNCER, POOLED, PgBouncer, Postgres
 from faults.service import Service
-from roster_process import until
+from waiting import until
 
 Serve = Callable[..., Service]
 Hold = Callable[..., Account]

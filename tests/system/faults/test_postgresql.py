@@ -9,7 +9,7 @@ from faults.accounts import Outcome
 from faults.load import Load
 from faults.postgres import Postgres
 from faults.service import Service
-from roster_process import until
+from waiting import until
 
 Serve = Callable[..., Service]
 Hold = Callable[..., object]

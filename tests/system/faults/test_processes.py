@@ -13,7 +13,8 @@ import pytest
 from faults.accounts import Outcome, Reply, Task
 from faults.load import Load, classified, creation
 from faults.service import Service
-from roster_process import JSONAPI, until
+from roster_process import JSONAPI
+from waiting import until
 
 Serve = Callable[..., Service]
 Hold = Callable[..., object]

@@ -21,7 +21,7 @@ def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]
     """A file system of 8 MiB."""
     directory = tmp_path / "disk"
     directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", directory]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", str(directory)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         lacking("the right to mount a small disk")
     yield directory

@@ -14,14 +14,15 @@ from io import BufferedReader
 from itertools import count
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote_to_bytes
 
 import jwt
 import psutil
 import pytest
 from findings import FINDINGS
-from roster_process import JSONAPI, ROSTER, SECRET, USERS, until
+from roster_process import JSONAPI, ROSTER, SECRET, USERS
+from waiting import until
 
 DEADLINE = 8 + 4
 """The deadline of a request, and seconds for a slow machine."""
@@ -95,14 +96,16 @@ class Target:
         self._with_id = 0
 
     def start(self) -> None:
-        settings = {"env": self._environment, "cwd": self._directory}
+        settings: dict[str, Any] = {"env": self._environment, "cwd": self._directory}
         subprocess.run([ROSTER, "db", "upgrade"], check=True, capture_output=True, **settings)
         with self._log.open("wb") as log:
             self.process = psutil.Popen(
                 [ROSTER, "serve", "--port", "0"], stdout=log, stderr=subprocess.STDOUT, **settings
             )
         self._until(lambda: b'"listening"' in self._log.read_bytes())
-        self.port = int(re.search(rb':(\d+)"', self._log.read_bytes())[1])  # type: ignore[index]
+        listening = re.search(rb':(\d+)"', self._log.read_bytes())
+        assert listening
+        self.port = int(listening[1])
         self._until(self._is_ready)
         self.canary = self.new_user("canary@example.org")
         self._first = self.get(self.canary).body
@@ -289,13 +292,14 @@ class _Incoming(BufferedReader):
     def close(self) -> None:
         pass
 
-    def makefile(self, _: str) -> "_Incoming":
+    def makefile(self, _: str) -> Self:
         return self
 
 
 def _received(incoming: _Incoming, *, head: bool) -> Response | None:
     """Returns the next response, or None if the connection ends first."""
-    response = HTTPResponse(incoming, method="HEAD" if head else "GET")  # type: ignore[arg-type]
+    connection: Any = incoming  # HTTPResponse uses only its makefile()
+    response = HTTPResponse(connection, method="HEAD" if head else "GET")
     try:
         response.begin()
         return Response(response.status, response.getheaders(), response.read())

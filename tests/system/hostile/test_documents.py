@@ -205,8 +205,8 @@ def test_the_errors_of_operations_are_bounded(target: Any) -> None:
     assert (response.status, len(response.document["errors"])) == (422, 1000)
     assert len(response.body) < 1_000_000
     for href in ("http://169.254.169.254/", "file:///etc/passwd", "//x/api/v1/users/1", "\ud800"):
-        batch = {"atomic:operations": [{"op": "remove", "href": href}]}
-        sent = json.dumps(batch).encode()
+        removal = {"atomic:operations": [{"op": "remove", "href": href}]}
+        sent = json.dumps(removal).encode()
         assert target.post(sent, ATOMIC, to=OPERATIONS).status in (400, 404)
 
 

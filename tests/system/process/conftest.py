@@ -15,7 +15,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from process.server import Serve, Server
-from roster_process import free_port, until
+from roster_process import free_port
+from waiting import until
 
 
 @pytest.fixture

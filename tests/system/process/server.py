@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 import psutil
-from roster_process import JSONAPI, ROSTER, USERS, until
+from roster_process import JSONAPI, ROSTER, USERS
+from waiting import until
 
 _PORT = re.compile(r'http://[^\s"]+:(\d+)')
 _numbers = count(1)

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from jwt.algorithms import OKPAlgorithm
 from process.server import Serve, Server
-from roster_process import ROSTER, SECRET, USERS, until
+from roster_process import ROSTER, SECRET, USERS
+from waiting import until
 
 
 @pytest.fixture(scope="module")

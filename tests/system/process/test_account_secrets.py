@@ -16,7 +16,8 @@ import httpx
 import pytest
 import sqlalchemy
 from process.server import Serve
-from roster_process import JSONAPI, ROSTER, until
+from roster_process import JSONAPI, ROSTER
+from waiting import until
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine

@@ -14,7 +14,8 @@ import httpx
 import jwt
 import pytest
 from process.server import Server
-from roster_process import JSONAPI, until
+from roster_process import JSONAPI
+from waiting import until
 
 from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher

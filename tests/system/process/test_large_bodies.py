@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from process.server import Serve, Server
-from roster_process import ATOMIC, OPERATIONS, until
+from roster_process import ATOMIC, OPERATIONS
+from waiting import until
 
 LIMIT = 8 * 2**20
 AT_ONCE = 4

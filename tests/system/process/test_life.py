@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 from process.server import Serve, Server
-from roster_process import USERS, free_port, is_gone, until
+from roster_process import USERS, free_port, is_gone
+from waiting import until
 
 KEPT_ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

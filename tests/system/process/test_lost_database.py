@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from process.server import Serve
-from roster_process import ROSTER, USERS, until
+from roster_process import ROSTER, USERS
+from waiting import until
 
 
 @pytest.fixture(params=["postgresql_18", "mariadb"])

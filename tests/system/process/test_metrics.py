@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 from process.server import Serve, Server
-from roster_process import USERS, until
+from roster_process import USERS
+from waiting import until
 
 COUNT = re.compile(r'_count\{[^}]*"/api/v1/users"\} ([0-9.]+)')
 

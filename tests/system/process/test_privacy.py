@@ -140,7 +140,7 @@ def test_no_email_is_in_any_log_metric_or_trace(
     with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as client:
         for email, name in PEOPLE:
             for method, url, body, headers in requests(email, name):
-                sent = {key: value.encode() for key, value in headers.items()}
+                sent = {key.encode(): value.encode() for key, value in headers.items()}
                 response = client.request(method, url, content=body, headers=sent)
                 statuses.add(response.status_code)
         listed = client.get(USERS, params={"filter[email]": PEOPLE[0][0]}).json()
@@ -197,7 +197,7 @@ def test_the_log_distinguishes_principals_without_their_names(serve: Serve) -> N
     assert server.get(USERS).status_code == 401
     server.terminate()
     lines = [line for line in server.logged("request") if line["route"] == USERS]
-    hashes = [line.get("principal") for line in lines]
+    hashes: list[Any] = [line.get("principal") for line in lines]
     assert hashes == [*hashes[:3] * 8, None]  # the same in all workers
     assert len(set(hashes)) == 4
     assert all(re.fullmatch("[0-9a-f]{12}", each) for each in hashes[:-1])

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from process.server import Serve, Server
-from roster_process import USERS, until
+from roster_process import USERS
+from waiting import until
 
 SHORT_TIMES = {"ROSTER_BODY_SECONDS": "1", "ROSTER_REQUEST_SECONDS": "1"}
 

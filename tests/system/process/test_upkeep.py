@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from process.server import Serve
-from roster_process import until
 from sqlalchemy import select
+from waiting import until
 
 from adapters.sql import schema
 from adapters.sql.account_tables import COUNTERS

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from process.server import Serve, Server
-from roster_process import USERS, until
+from roster_process import USERS
+from waiting import until
 
 MEMORY = {"ROSTER_DATABASE_URL": "memory://"}
 LIMIT = 1024 * 1024

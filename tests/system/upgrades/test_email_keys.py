@@ -97,7 +97,7 @@ def find(engine: Engine, email: str) -> list[User]:
     return list(SqlReader(USERS_TABLE, engine).page(Search((condition,))).items)
 
 
-def commands(engine: Engine) -> Commands:
+def commands(engine: Engine) -> Commands[NewUser, User]:
     return Commands(USER_TYPE, retrying(SqlStore(engine, lambda: NOON, [USERS_TABLE]).begin))
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 from alembic.config import Config
@@ -138,14 +139,18 @@ def _normalized(value: object) -> object:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
-def test_there_is_no_drift_between_declared_and_migrated_tables(new_engine, kind) -> None:
+def test_there_is_no_drift_between_declared_and_migrated_tables(
+    new_engine: Callable[[str], Engine], kind: str
+) -> None:
     engine = new_engine(kind)
     schema.upgrade(engine)
     assert schema.drift(engine) == []
 
 
 @every_kind
-def test_migrated_tables_equal_declared_tables_without_drift(new_engine, kind: str) -> None:
+def test_migrated_tables_equal_declared_tables_without_drift(
+    new_engine: Callable[[str], Engine], kind: str
+) -> None:
     migrated, declared = new_engine(kind), new_engine(kind)
     schema.upgrade(migrated)
     assert {each.table.table.metadata for each in RESOURCES} == {ANSWERS.metadata}
@@ -156,7 +161,7 @@ def test_migrated_tables_equal_declared_tables_without_drift(new_engine, kind: s
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
 @pytest.mark.parametrize("change", [DROP_INDEX, "ALTER TABLE users ADD COLUMN extra INTEGER"])
-def test_detects_drift(new_engine, kind: str, change: str) -> None:
+def test_detects_drift(new_engine: Callable[[str], Engine], kind: str, change: str) -> None:
     engine = new_engine(kind)
     schema.upgrade(engine)
     if change == DROP_INDEX and kind == "mariadb":
@@ -168,7 +173,9 @@ def test_detects_drift(new_engine, kind: str, change: str) -> None:
 
 @every_kind
 @pytest.mark.parametrize("revision", revisions())
-def test_each_revision_goes_up_down_and_up_again(new_engine, kind: str, revision: str) -> None:
+def test_each_revision_goes_up_down_and_up_again(
+    new_engine: Callable[[str], Engine], kind: str, revision: str
+) -> None:
     engine, known = new_engine(kind), revisions()
     below = known[known.index(revision) - 1] if revision != known[0] else None
     if below:
@@ -214,7 +221,9 @@ def test_a_revision_does_not_depend_on_the_code(path: Path) -> None:
 
 
 @every_kind
-def test_a_migration_creates_a_secret_of_each_database_and_keeps_it(new_engine, kind: str) -> None:
+def test_a_migration_creates_a_secret_of_each_database_and_keeps_it(
+    new_engine: Callable[[str], Engine], kind: str
+) -> None:
     engines = [new_engine(kind), new_engine(kind)]
     for engine in engines:
         schema.upgrade(engine)
@@ -239,7 +248,7 @@ def secrets_of(engine: Engine) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15"])
-def test_a_failed_migration_changes_nothing(new_engine, kind: str) -> None:
+def test_a_failed_migration_changes_nothing(new_engine: Callable[[str], Engine], kind: str) -> None:
     engine = new_engine(kind)
     with engine.connect() as connection:  # the last statement of the revision conflicts with it
         connection.execute(text("CREATE TABLE other (id INTEGER)"))
@@ -259,7 +268,9 @@ def test_a_failed_migration_changes_nothing(new_engine, kind: str) -> None:
         pytest.param("postgresql_18", 1, marks=pytest.mark.long),
     ],
 )
-def test_an_interrupted_migration_can_run_again(new_engine, kind: str, step: int) -> None:
+def test_an_interrupted_migration_can_run_again(
+    new_engine: Callable[[str], Engine], kind: str, step: int
+) -> None:
     """If each statement is committed by itself, the repeated revision must accept its effects.
 
     Each revision is interrupted after every statement, or after every fourth one, on the way up and
@@ -293,7 +304,9 @@ def test_an_interrupted_migration_can_run_again(new_engine, kind: str, step: int
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_builds_an_index_again_after_an_interruption(new_engine, kind: str) -> None:
+def test_builds_an_index_again_after_an_interruption(
+    new_engine: Callable[[str], Engine], kind: str
+) -> None:
     engine, expected = new_engine(kind), new_engine(kind)
     schema.upgrade(expected, "0003")
     schema.upgrade(engine, "0002")
@@ -340,7 +353,9 @@ TIME_OUTS = {
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sqlite"])
-def test_a_migration_ignores_the_timeouts_of_requests(new_engine, kind: str) -> None:
+def test_a_migration_ignores_the_timeouts_of_requests(
+    new_engine: Callable[[str], Engine], kind: str
+) -> None:
     engine = new_engine(kind)
     bind, names, show = TIME_OUTS[engine.name]
     with engine.connect() as connection:
@@ -355,7 +370,8 @@ def test_a_migration_ignores_the_timeouts_of_requests(new_engine, kind: str) -> 
             with closing(connection.connection.cursor()) as cursor:
                 for name in names:
                     cursor.execute(show.format(name=name))
-                    bounds.append(cursor.fetchone()[0])
+                    ((bound,),) = cursor.fetchall()
+                    bounds.append(bound)
 
     event.listen(engine, "before_cursor_execute", note)
     schema.upgrade(engine)
@@ -377,10 +393,12 @@ engine.dispose()
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_a_waiting_migration_has_no_long_transaction(new_engine, kind: str) -> None:
+def test_a_waiting_migration_has_no_long_transaction(
+    new_engine: Callable[[str], Engine], kind: str
+) -> None:
     """An index that is built concurrently would wait for it, and it for the migration."""
     engine = new_engine(kind)
-    starts = set()
+    starts: set[object] = set()
     with ThreadPoolExecutor(1) as pool, engine.connect() as holder:
         holder.exec_driver_sql("BEGIN")
         holder.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ROSTER_LOCK})")
@@ -396,12 +414,12 @@ def test_a_waiting_migration_has_no_long_transaction(new_engine, kind: str) -> N
 
 
 @every_kind
-def test_concurrent_processes_can_migrate(new_engine, kind: str) -> None:
+def test_concurrent_processes_can_migrate(new_engine: Callable[[str], Engine], kind: str) -> None:
     assert in_processes(upgrade, new_engine(kind), [()] * 4) == [schema.REVISION] * 4
 
 
 def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite_url: str) -> None:
-    def run(*command: object, **more: object) -> str:
+    def run(*command: str | Path, **more: Any) -> str:
         done = subprocess.run(command, check=True, capture_output=True, text=True, **more)
         return done.stdout
 
@@ -418,7 +436,9 @@ def test_an_installed_wheel_migrates_outside_the_checkout(tmp_path: Path, sqlite
     assert Path(path).is_relative_to(installed)
 
 
-def test_completes_a_revision_that_had_committed_its_tables(new_engine) -> None:
+def test_completes_a_revision_that_had_committed_its_tables(
+    new_engine: Callable[[str], Engine],
+) -> None:
     """On PostgreSQL, revision 0007 commits its tables before it builds the indexes."""
     expected, engine = new_engine("postgresql_18"), new_engine("postgresql_18")
     schema.upgrade(expected, "0007")

@@ -2,10 +2,13 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+from database_servers import PostgresServer
 from sqlalchemy import Engine, inspect, text
 
 from adapters.sql import schema
@@ -38,6 +41,10 @@ def run(engine: Engine, *statements: str) -> None:
 def versions(engine: Engine, table: str) -> list[str]:
     with engine.connect() as connection:
         return list(connection.execute(text(f"SELECT version_num FROM {table}")).scalars())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def add_foreign_version(engine: Engine, *values: str) -> None:
@@ -84,7 +91,7 @@ def test_the_version_of_another_application_is_neither_used_nor_changed(
     schema.upgrade(engine)
     assert schema.current(engine) == schema.REVISION
     assert versions(engine, "alembic_version") == [value]
-    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
+    SqlStore(engine, now, [USERS_TABLE]).ready()
     assert schema.drift(engine) == []
     for revision in ("0004", "0003", "0001"):
         schema.downgrade(engine, revision)
@@ -118,7 +125,7 @@ def test_the_tables_of_an_older_release_are_taken_over_while_it_serves(
     assert versions(engine, schema.VERSION_TABLE) == [schema.REVISION]
     assert is_served_by(engine, revision)
     assert is_served_by(engine, schema.LAST_LEGACY)
-    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
+    SqlStore(engine, now, [USERS_TABLE]).ready()
     assert schema.drift(engine) == []
     schema.upgrade(engine)
     assert is_served_by(engine, schema.LAST_LEGACY)
@@ -144,7 +151,7 @@ def test_older_releases_also_recognize_a_downgrade(engine: Engine) -> None:
 def test_serves_a_newer_schema_without_changing_it(engine: Engine) -> None:
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
-    SqlStore(engine, lambda: None, [USERS_TABLE]).ready()
+    SqlStore(engine, now, [USERS_TABLE]).ready()
     schema.upgrade(engine)
     assert schema.current(engine) == "0999"
 
@@ -154,7 +161,7 @@ def test_rejects_a_version_that_roster_never_writes(engine: Engine, value: str) 
     schema.upgrade(engine)
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '{value}'")
     for attempt in (
-        SqlStore(engine, lambda: None, [USERS_TABLE]).ready,
+        SqlStore(engine, now, [USERS_TABLE]).ready,
         lambda: schema.current(engine),
         lambda: schema.upgrade(engine),
     ):
@@ -204,7 +211,7 @@ def test_each_table_is_created_by_its_known_revision() -> None:
 
 
 def test_rejects_an_upgrade_that_would_create_tables_in_another_schema(
-    postgresql_18, postgresql_url: str
+    postgresql_18: PostgresServer, postgresql_url: str
 ) -> None:
     engine = make_engine(postgresql_url)
     schema.upgrade(engine, "0003")
@@ -240,7 +247,7 @@ def command(
     return run_command
 
 
-def test_the_command_reports_a_newer_schema(engine: Engine, command) -> None:
+def test_the_command_reports_a_newer_schema(engine: Engine, command: Any) -> None:
     assert command("db", "upgrade").returncode == 0
     run(engine, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
     done = command("db", "upgrade")
@@ -253,11 +260,12 @@ def test_the_command_reports_a_newer_schema(engine: Engine, command) -> None:
 
 
 def test_a_downgrade_lists_the_data_it_deletes_and_asks_for_confirmation(
-    engine: Engine, command
+    engine: Engine, command: Any
 ) -> None:
     command("db", "upgrade")
     for name in ("ann", "bob"):
-        assert command("users", "create", "--email", f"{name}@example.org", "--name", name)
+        created = command("users", "create", "--email", f"{name}@example.org", "--name", name)
+        assert created.returncode == 0
     before = names(engine)
     result = command("db", "downgrade", "0003")
     assert (result.returncode, result.stdout) == (2, "")
@@ -277,7 +285,7 @@ def test_a_downgrade_lists_the_data_it_deletes_and_asks_for_confirmation(
 
 
 @pytest.mark.parametrize("revision", ["4711", "nonsense", "0005"])
-def test_rejects_a_downgrade_to_a_later_or_unknown_revision(command, revision: str) -> None:
+def test_rejects_a_downgrade_to_a_later_or_unknown_revision(command: Any, revision: str) -> None:
     command("db", "upgrade", "0004")
     result = command("db", "downgrade", revision, "--yes")
     assert (result.returncode, result.stdout) == (1, "")

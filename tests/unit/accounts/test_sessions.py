@@ -1,5 +1,7 @@
 """Refreshing and ending sessions."""
 
+from typing import Any
+
 import pytest
 from accounts_service import ANONYMOUS, HOME, NEW_PASSWORD, PASSWORD, AccountService
 
@@ -13,8 +15,8 @@ from application.accounts.sessions import IssuedTokens
 from domain.users import UserChanges
 
 
-def refresh(service: AccountService, token: str, **more: object) -> IssuedTokens:
-    return service.sessions.refresh(token, HOME, ANONYMOUS, **more)  # type: ignore[arg-type]
+def refresh(service: AccountService, token: str, **more: Any) -> IssuedTokens:
+    return service.sessions.refresh(token, HOME, ANONYMOUS, **more)
 
 
 def test_each_refresh_token_works_once_and_returns_the_next(service: AccountService) -> None:
@@ -120,13 +122,13 @@ def test_users_end_their_own_sessions_only(service: AccountService) -> None:
 def test_a_new_password_ends_all_sessions_except_the_current_one(service: AccountService) -> None:
     user = service.user()
     current, other = service.log_in(), service.log_in()
-    change = {"current": PASSWORD, "new": NEW_PASSWORD, "client": HOME, "context": ANONYMOUS}
-    service.passwords.change(user.id, current.session.id, **change)  # type: ignore[arg-type]
+    change: Any = {"current": PASSWORD, "new": NEW_PASSWORD, "client": HOME, "context": ANONYMOUS}
+    service.passwords.change(user.id, current.session.id, **change)
     assert refresh(service, current.refresh_token)
     with pytest.raises(InvalidGrant):
         refresh(service, other.refresh_token)
     service.log_in(password=NEW_PASSWORD)
     assert service.sent() == [("password_changed", user.email)]
     with pytest.raises(WrongPassword) as wrong:
-        service.passwords.change(user.id, current.session.id, **change)  # type: ignore[arg-type]
+        service.passwords.change(user.id, current.session.id, **change)
     assert wrong.value.attribute == "current_password"

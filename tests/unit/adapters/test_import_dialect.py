@@ -25,7 +25,7 @@ Email;Full name;Active;Role
 ann@example.org;Ann, Dr.;TRUE;admin
 bob@example.org;Bøb;FALSE;
 """.replace("\n", "\r\n")
-MAPPED = {"columns": {"name": "Full Name", "is_active": "active"}}
+MAPPED: dict[str, Any] = {"columns": {"name": "Full Name", "is_active": "active"}}
 
 
 def read(data: Any, form: str = "csv", required: Any = ("email", "name"), **options: Any) -> Any:
@@ -43,7 +43,7 @@ def file_error(data: Any, form: str = "csv", **options: Any) -> str:
 
 
 # Files of several programs. Each has the same two users.
-FILES = {
+FILES: dict[str, bytes | tuple[bytes, dict[str, str]]] = {
     "LibreOffice, commas": (
         'Email,Full name,Active,Role\nann@example.org,"Ann, Dr.",TRUE,admin\n'
         "bob@example.org,Bøb,FALSE,\n"
@@ -76,9 +76,15 @@ FILES = {
 }
 
 
+def file_of(name: str) -> tuple[bytes, dict[str, Any]]:
+    """A file, and the options to read it."""
+    found = FILES[name]
+    return found if isinstance(found, tuple) else (found, {})
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_reads_a_file_that_a_program_saved(name: str) -> None:
-    data, options = FILES[name] if isinstance(FILES[name], tuple) else (FILES[name], {})
+    data, options = file_of(name)
     assert read(data, **MAPPED, **options) == [ANN, BOB]
 
 
@@ -94,7 +100,7 @@ class SlowStream(RawIOBase):
 
 @pytest.mark.parametrize("name", FILES)
 def test_reads_a_stream_in_parts(name: str) -> None:
-    data, options = FILES[name] if isinstance(FILES[name], tuple) else (FILES[name], {})
+    data, options = file_of(name)
     read_options = ReadOptions(**MAPPED, **options)
     records = FORMATS["csv"].read(SlowStream(data), USERS, ("email", "name"), read_options)
     assert [each.attributes for each in records] == [ANN, BOB]
@@ -397,7 +403,7 @@ def rejected(data: bytes, form: str = "csv", **options: Any) -> bytes:
 
 @pytest.mark.parametrize("name", FILES)
 def test_writes_rejected_records_like_the_file_and_reads_them_again(name: str) -> None:
-    data, options = FILES[name] if isinstance(FILES[name], tuple) else (FILES[name], {})
+    data, options = file_of(name)
     options = {**MAPPED, **options}
     again = rejected(data, **options)
     assert read(again, **options) == [ANN, BOB]

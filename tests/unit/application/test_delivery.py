@@ -185,7 +185,7 @@ def test_attempts_follow_with_growing_delays_for_one_day(
     store: Store, mailer: RecordingMailer, delivery: Delivery
 ) -> None:
     store.add(Template.RECOVERY)
-    times = []
+    times: list[datetime] = []
     while store.due:
         (due,) = store.due
         store.now = due - timedelta(milliseconds=1)

@@ -259,7 +259,8 @@ def test_memory_does_not_grow_with_the_number_of_references(directory: Directory
         def ids_by_keys(self, _: Any, keys: Any) -> dict[str, int]:
             return dict.fromkeys(keys, 7)
 
-    references = References(Everybody(), USER_TYPE, by_id=False)  # type: ignore[arg-type]
+    resolver: Any = Everybody()
+    references = References(resolver, USER_TYPE, by_id=False)
     for start in range(0, 3 * MAX_REMEMBERED, 1000):
         texts = {f"{number}@example.org" for number in range(start, start + 1000)}
         assert references.ids(texts).keys() == texts

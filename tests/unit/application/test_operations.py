@@ -10,11 +10,19 @@ import pytest
 
 from adapters.memory.store import MemoryStore
 from application.commands import Commands
-from application.operations import Change, Create, CreatedBy, Delete, OperationRefused, Operations
+from application.operations import (
+    Change,
+    Create,
+    CreatedBy,
+    Delete,
+    Operation,
+    OperationRefused,
+    Operations,
+)
 from application.ports import ConcurrentUpdate, Context, UnitOfWork
 from application.units import MAX_RETRIES, retrying
 from application.users import USER_TYPE
-from domain.users import EmailTaken, NewUser, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
 ANONYMOUS = Context()
 ANN = NewUser(email="ann@example.org", name="Ann")
@@ -41,7 +49,7 @@ def conflicting(store: MemoryStore, times: int) -> Callable[..., Any]:
 
 
 def test_a_unit_runs_again_from_its_start_after_a_conflict(store: MemoryStore) -> None:
-    operations = [
+    operations: list[Operation] = [
         Create("users", ANN),
         Change("users", CreatedBy(0), UserChanges({"name": "Zoë"}), expected=[1]),
         Create("users", NewUser(email="bob@example.org", name="Bob")),
@@ -49,6 +57,9 @@ def test_a_unit_runs_again_from_its_start_after_a_conflict(store: MemoryStore) -
     ]
     run = retrying(conflicting(store, MAX_RETRIES))
     created, changed, bob, deleted = perform(operations, run, ANONYMOUS)
+    assert created is not None
+    assert changed is not None
+    assert bob is not None
     assert list(store.rows(USER_TYPE).values()) == [changed]
     assert (created.id, created.version, changed.version) == (changed.id, 1, 2)
     assert bob.id != changed.id
@@ -65,12 +76,12 @@ def test_a_unit_with_too_many_conflicts_raises_concurrent_update(store: MemorySt
 def test_a_conflict_in_an_operation_does_not_reject_the_unit(store: MemoryStore) -> None:
     attempts: list[int] = []
 
-    class Conflicting(Commands):
-        def create(self, new: NewUser, context: Context) -> Any:
+    class Conflicting(Commands[NewUser, User]):
+        def create(self, new: Any, context: Context, **related: Any) -> Any:
             attempts.append(1)
             if len(attempts) == 1:
                 raise ConcurrentUpdate
-            return super().create(new, context)
+            return super().create(new, context, **related)
 
     Operations({"users": partial(Conflicting, USER_TYPE)})(
         [Create("users", ANN)], retrying(store.begin), ANONYMOUS

@@ -14,7 +14,7 @@ from application.search import Search
 from application.units import MAX_RETRIES, nested, retrying
 from application.users import USER_TYPE
 from domain.attributes import ReadOnly, StaleVersion
-from domain.users import EmailTaken, NewUser, UserChanges, UserNotFound
+from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 ANONYMOUS = Context()
 
@@ -40,12 +40,12 @@ def store(clock: Clock) -> MemoryStore:
 
 
 @pytest.fixture
-def users(store: MemoryStore) -> MemoryReader:
+def users(store: MemoryStore) -> MemoryReader[User]:
     return MemoryReader(USER_TYPE, store)
 
 
 @pytest.fixture
-def commands(store: MemoryStore) -> Commands:
+def commands(store: MemoryStore) -> Commands[NewUser, User]:
     return Commands(USER_TYPE, retrying(store.begin))
 
 
@@ -53,13 +53,17 @@ def new(email: str = "ann@example.org", name: str = "Ann") -> NewUser:
     return NewUser(email=email, name=name)
 
 
-def test_a_created_user_is_stored(commands: Commands, users: MemoryReader, clock: Clock) -> None:
+def test_a_created_user_is_stored(
+    commands: Commands[NewUser, User], users: MemoryReader[User], clock: Clock
+) -> None:
     ann = commands.create(new(), ANONYMOUS)
     assert users.get(ann.id) == ann
     assert (ann.creation_time, ann.update_time, ann.version) == (clock.now, clock.now, 1)
 
 
-def test_rejects_an_email_that_is_taken(commands: Commands, users: MemoryReader) -> None:
+def test_rejects_an_email_that_is_taken(
+    commands: Commands[NewUser, User], users: MemoryReader[User]
+) -> None:
     commands.create(new(), ANONYMOUS)
     with pytest.raises(EmailTaken):
         commands.create(new(email="ANN@Example.org"), ANONYMOUS)
@@ -67,7 +71,7 @@ def test_rejects_an_email_that_is_taken(commands: Commands, users: MemoryReader)
 
 
 def test_a_change_is_stored_with_its_time(
-    commands: Commands, users: MemoryReader, clock: Clock
+    commands: Commands[NewUser, User], users: MemoryReader[User], clock: Clock
 ) -> None:
     ann = commands.create(new(), ANONYMOUS)
     clock.now += timedelta(seconds=1)
@@ -77,7 +81,7 @@ def test_a_change_is_stored_with_its_time(
 
 
 def test_a_change_without_effect_stores_nothing(
-    commands: Commands, users: MemoryReader, clock: Clock
+    commands: Commands[NewUser, User], users: MemoryReader[User], clock: Clock
 ) -> None:
     ann = commands.create(new(), ANONYMOUS)
     clock.now += timedelta(seconds=1)
@@ -86,7 +90,7 @@ def test_a_change_without_effect_stores_nothing(
 
 
 def test_a_change_cannot_take_the_email_of_another_user(
-    commands: Commands, users: MemoryReader
+    commands: Commands[NewUser, User], users: MemoryReader[User]
 ) -> None:
     ann, bob = commands.create(new(), ANONYMOUS), commands.create(new("bob@example.org"), ANONYMOUS)
     with pytest.raises(EmailTaken):
@@ -97,7 +101,7 @@ def test_a_change_cannot_take_the_email_of_another_user(
 
 
 def test_rejects_a_change_that_expects_another_version(
-    commands: Commands, users: MemoryReader
+    commands: Commands[NewUser, User], users: MemoryReader[User]
 ) -> None:
     ann = commands.create(new(), ANONYMOUS)
     with pytest.raises(StaleVersion):
@@ -108,7 +112,9 @@ def test_rejects_a_change_that_expects_another_version(
     )
 
 
-def test_reports_a_stale_version_before_a_read_only_attribute(commands: Commands) -> None:
+def test_reports_a_stale_version_before_a_read_only_attribute(
+    commands: Commands[NewUser, User],
+) -> None:
     ann = commands.create(new(), ANONYMOUS)
     changes = UserChanges({}, {"creation_time": None})
     with pytest.raises(StaleVersion):
@@ -117,7 +123,9 @@ def test_reports_a_stale_version_before_a_read_only_attribute(commands: Commands
         commands.change(ann.id, changes, ANONYMOUS)
 
 
-def test_a_deleted_user_and_its_id_do_not_return(commands: Commands, users: MemoryReader) -> None:
+def test_a_deleted_user_and_its_id_do_not_return(
+    commands: Commands[NewUser, User], users: MemoryReader[User]
+) -> None:
     ann = commands.create(new(), ANONYMOUS)
     commands.delete(ann.id, ANONYMOUS)
     with pytest.raises(UserNotFound):
@@ -130,7 +138,7 @@ def test_a_deleted_user_and_its_id_do_not_return(commands: Commands, users: Memo
 
 
 def test_rejects_a_deletion_that_expects_another_version(
-    commands: Commands, users: MemoryReader
+    commands: Commands[NewUser, User], users: MemoryReader[User]
 ) -> None:
     ann = commands.create(new(), ANONYMOUS)
     with pytest.raises(StaleVersion):
@@ -142,7 +150,7 @@ def test_rejects_a_deletion_that_expects_another_version(
 
 
 def test_commands_in_a_unit_are_applied_with_it_or_not_at_all(
-    store: MemoryStore, users: MemoryReader
+    store: MemoryStore, users: MemoryReader[User]
 ) -> None:
     with pytest.raises(EmailTaken), store.begin(ANONYMOUS) as work:
         joined = Commands(USER_TYPE, nested(work))
@@ -176,7 +184,7 @@ class Conflicting:
 
 
 def test_a_unit_runs_again_with_locks_after_a_conflict(
-    store: MemoryStore, users: MemoryReader
+    store: MemoryStore, users: MemoryReader[User]
 ) -> None:
     begin = Conflicting(store.begin, MAX_RETRIES)
     Commands(USER_TYPE, retrying(begin)).create(new(), ANONYMOUS)
@@ -185,7 +193,7 @@ def test_a_unit_runs_again_with_locks_after_a_conflict(
 
 
 def test_a_unit_with_too_many_conflicts_raises_concurrent_update(
-    store: MemoryStore, users: MemoryReader
+    store: MemoryStore, users: MemoryReader[User]
 ) -> None:
     begin = Conflicting(store.begin, MAX_RETRIES + 1)
     with pytest.raises(ConcurrentUpdate):

@@ -1,6 +1,7 @@
 """Users, new users and their changes."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def ann(**other: object) -> User:
-    attributes = {
+    attributes: dict[str, Any] = {
         "id": 7,
         "email": "ann@example.org",
         "name": "Ann",
@@ -22,7 +23,7 @@ def ann(**other: object) -> User:
         "update_time": NOON,
         "version": 1,
     }
-    return User(**{**attributes, **other})  # type: ignore[arg-type]
+    return User(**{**attributes, **other})
 
 
 def codes(caught: pytest.ExceptionInfo[Invalid]) -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def case(
     return Case(kind(**options), kind(allow_none=True, **options), drawn, example, invalid)
 
 
-NOT_STRINGS = (1, 1.5, True, [], {}, ["a"])
+NOT_STRINGS: tuple[object, ...] = (1, 1.5, True, [], {}, ["a"])
 CASES = {
     "Text": case(Text, TEXTS, ("Ann", "Ann", "Ann"), {"wrong_type": NOT_STRINGS}),
     "MultilineText": case(

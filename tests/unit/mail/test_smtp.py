@@ -2,6 +2,7 @@
 
 import email
 import ssl
+from asyncio import Server as AsyncioServer
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email import policy
@@ -69,7 +70,7 @@ def serve(inbox: Inbox) -> Iterator[Serve]:
         """A server on a port that the system chooses."""
 
         def _trigger_server(self) -> None:
-            assert self.server is not None
+            assert isinstance(self.server, AsyncioServer)
             self.port = self.server.sockets[0].getsockname()[1]
             super()._trigger_server()
 
@@ -120,7 +121,9 @@ def test_sends_an_email(serve: Serve, inbox: Inbox) -> None:
     assert inbox.envelopes[0].rcpt_tos == ["ann@example.org"]
     assert inbox.message()["to"] == "ann@example.org"
     assert inbox.message()["from"] == "Roster <roster@example.com>"
-    assert "rlt_" in inbox.message().get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    text = inbox.message().get_body(("plain",))
+    assert text
+    assert "rlt_" in text.get_content()
 
 
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])

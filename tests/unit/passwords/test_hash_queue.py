@@ -1,24 +1,15 @@
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier, Event, Thread
 
 import pytest
+from waiting import until
 
 from adapters.passwords.hash_queue import HashQueue
 from application.deadlines import deadline
 from application.ports.accounts import Busy
 
 PATIENT = 30.0
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Polls a condition that another thread makes true."""
-    tick = Event()
-    for _ in range(3000):
-        if condition():
-            return
-        tick.wait(0.01)
-    raise AssertionError("the condition did not become true")
 
 
 def test_threads_hash_in_the_order_of_their_arrival() -> None:
@@ -31,10 +22,13 @@ def test_threads_hash_in_the_order_of_their_arrival() -> None:
             order.append(number)
             finish.wait(PATIENT)
 
+    def has_arrived(number: int) -> bool:
+        return len(order) + queue.waiting == number
+
     threads = [Thread(target=enter, args=[number]) for number in range(6)]
     for number, thread in enumerate(threads):
         thread.start()
-        wait_until(lambda n=number: len(order) + queue.waiting == n + 1)  # type: ignore[misc]
+        until(partial(has_arrived, number + 1))
     assert order == [0]
     assert queue.waiting == 5
     finish.set()
@@ -66,7 +60,7 @@ def test_beyond_the_waiting_ones_the_queue_is_busy_at_once() -> None:
 
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(enter) for _ in range(3)]
-        wait_until(lambda: queue.waiting == 2)
+        until(lambda: queue.waiting == 2)
         with pytest.raises(Busy), queue:
             pass
         finish.set()

@@ -89,7 +89,8 @@ def clock() -> Now:
 
 @pytest.fixture
 def verifier(keys: SigningKeys, reader: Reader, clock: Now) -> TokenVerifier:
-    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    accounts: Any = reader
+    revocations = Revocations(accounts, leeway=30, clock=clock)
     return TokenVerifier(
         Secret(SECRET_TEXT),
         OtherIssuer(OTHER.verifying, Key(("ES256",), OTHER.private.public_key())),

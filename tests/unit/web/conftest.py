@@ -1,7 +1,8 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 from structlog.testing import capture_logs
 
 from entrypoints.container import Container
@@ -9,7 +10,7 @@ from entrypoints.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[list[dict[str, object]]]:
+def log() -> Iterator[list[MutableMapping[str, Any]]]:
     """The log entries of the service."""
     with capture_logs() as entries:
         yield entries
@@ -35,6 +36,6 @@ def build() -> Iterator[Build]:
 
 
 @pytest.fixture
-def service(build: Build) -> Callable[..., FlaskClient]:
+def service(build: Build) -> Callable[..., ApiClient]:
     """Builds the service with settings, and returns a client of it."""
-    return lambda **environment: build(**environment).app().test_client()
+    return lambda **environment: ApiClient(build(**environment).app())

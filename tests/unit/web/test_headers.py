@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
-Service = Callable[..., FlaskClient]
+Service = Callable[..., ApiClient]
 
 APP = "https://app.example.org"
 URLS = [
@@ -130,7 +130,7 @@ def test_a_script_can_read_an_error_response(service: Service) -> None:
 TRACING = ["baggage", "sentry-trace", "x-requested-with", "traceparent", "X-Anything_else!"]
 
 
-def allowed_headers(client: FlaskClient, requested: str) -> list[str]:
+def allowed_headers(client: ApiClient, requested: str) -> list[str]:
     """Sends a preflight that requests these headers, and returns the allowed ones."""
     headers = {**PREFLIGHT, "Origin": APP, "Access-Control-Request-Headers": requested}
     response = client.options("/api/v1/users/7", headers=headers)

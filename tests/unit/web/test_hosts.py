@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 from entrypoints.settings import BadSetting
 
-Service = Callable[..., FlaskClient]
+Service = Callable[..., ApiClient]
 
 USERS = "/api/v1/users"
 PUBLIC = "https://people.example.org/directory"

@@ -5,7 +5,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 
 from adapters.web import request_body
 from adapters.web.request_body import (
@@ -47,7 +47,7 @@ def environ(content: bytes, length: object = None, **variables: str) -> dict[str
     return {**stream, **declared, **variables}
 
 
-def read(environment: dict[str, Any], *, limit: int = 10, seconds: float = 60) -> bytes:
+def read(environment: dict[str, Any], *, limit: int = 10, seconds: float = 60) -> bytes | bytearray:
     return read_body(environment, limit=limit, seconds=seconds)
 
 
@@ -284,7 +284,7 @@ def test_large_bodies_are_validated_one_at_a_time_and_within_the_deadline() -> N
 
 
 def test_settings_limit_the_length_of_a_body_and_of_a_query(
-    service: Callable[..., FlaskClient],
+    service: Callable[..., ApiClient],
 ) -> None:
     client = service(ROSTER_BODY_BYTES="100", ROSTER_QUERY_PARAMETERS="2")
     assert client.get("/api/v1/users?sort=name&page[size]=1").status_code == 200

@@ -7,26 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from api_client import ApiClient
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import until
 
 from application.ports import Context
 from domain.users import NewUser
 from entrypoints.mail import make_delivery
 
-Service = Callable[..., FlaskClient]
+Service = Callable[..., ApiClient]
 Labels = dict[str, str]
 PASSWORD = "correct horse battery staple"
 
 
-def samples(client: FlaskClient, name: str) -> list[tuple[Labels, float]]:
+def samples(client: ApiClient, name: str) -> list[tuple[Labels, float]]:
     text = client.get("/metrics").text
     families = text_string_to_metric_families(text)
     found = (sample for family in families for sample in family.samples)
     return [(sample.labels, sample.value) for sample in found if sample.name == name]
 
 
-def requests(client: FlaskClient) -> dict[tuple[str, str, str], float]:
+def requests(client: ApiClient) -> dict[tuple[str, str, str], float]:
     """The number of requests by method, route and status."""
     found = samples(client, "http_server_request_duration_seconds_count")
     names = ("http_request_method", "http_route", "http_response_status_code")
@@ -113,7 +114,7 @@ def accounts(build: Callable[..., Any], tmp_path: Path) -> Any:
     return container
 
 
-def log_in(client: FlaskClient, password: str) -> int:
+def log_in(client: ApiClient, password: str) -> int:
     attributes = {"email": "ann@example.org", "password": password}
     document = {"data": {"type": "sessions", "attributes": attributes}}
     return client.post("/api/v1/sessions", json=document).status_code
@@ -122,7 +123,7 @@ def log_in(client: FlaskClient, password: str) -> int:
 def test_counts_and_logs_logins_by_result_without_the_address(
     accounts: Any, log: list[dict[str, object]]
 ) -> None:
-    client = accounts.app().test_client()
+    client = ApiClient(accounts.app())
     statuses = [log_in(client, each) for each in (PASSWORD, "wrong", "wrong", PASSWORD)]
     assert statuses == [201, 401, 401, 429]
     assert samples(client, "roster_logins_total") == [
@@ -142,7 +143,7 @@ def test_counts_and_logs_logins_by_result_without_the_address(
 
 
 def test_counts_emails(accounts: Any) -> None:
-    client = accounts.app().test_client()
+    client = ApiClient(accounts.app())
     document = {"data": {"type": "recoveries", "attributes": {"email": "ann@example.org"}}}
     assert client.post("/api/v1/recoveries", json=document).status_code == 202
     waiting = samples(client, "roster_emails_waiting")
@@ -154,30 +155,30 @@ def test_counts_emails(accounts: Any) -> None:
 
 
 def test_counts_requests_that_wait_for_a_connection(
-    build: Callable[..., Any], sqlite_url: str, eventually: Callable[..., None]
+    build: Callable[..., Any], sqlite_url: str
 ) -> None:
     container = build(ROSTER_DATABASE_URL=sqlite_url, ROSTER_POOL_SIZE="1")
-    client = container.app().test_client()
+    client = ApiClient(container.app())
     with ThreadPoolExecutor() as threads, container.engine().connect():
-        waiting = threads.submit(container.app().test_client().get, "/api/v1/users")
+        waiting = threads.submit(ApiClient(container.app()).get, "/api/v1/users")
         pending = "db_client_connection_pending_requests"
-        eventually(lambda: samples(client, pending) == [({}, 1)])
+        until(lambda: samples(client, pending) == [({}, 1)])
         assert samples(client, "db_client_connection_used") == [({}, 1)]
         assert not waiting.done()
     assert waiting.result().status_code == 503  # it is not migrated
-    eventually(lambda: samples(client, pending) == [({}, 0)])  # the text is cached for a second
+    until(lambda: samples(client, pending) == [({}, 0)])  # the text is cached for a second
 
 
-def test_the_text_is_cached_for_a_second(service: Service, eventually: Callable[..., None]) -> None:
+def test_the_text_is_cached_for_a_second(service: Service) -> None:
     client = service()
 
     def text() -> str:
         client.get("/healthz")  # this request is counted, so the text would change
         return client.get("/metrics").text
 
-    eventually(lambda: text() == text())  # unless a second ends between the two
+    until(lambda: text() == text())  # unless a second ends between the two
     before = text()
-    eventually(lambda: text() != before)
+    until(lambda: text() != before)
 
 
 def test_is_prometheus_text_without_versions(service: Service) -> None:
