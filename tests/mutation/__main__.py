@@ -99,11 +99,12 @@ def main(arguments: list[str]) -> int:
             start = monotonic()
             run = trial.run(mutant, source)
             killed += not run.passed
-            if run.passed:
-                survivors.append(Survivor(mutant, mutant.diff(source), ""))
             result = "SURVIVED" if run.passed else f"killed by {run.reason}"
             place = f"{mutant.path}:{mutant.line}"
             print(f"{number:4} {monotonic() - start:5.1f} s  {place}  {result}", flush=True)
+            if run.passed:
+                survivors.append(Survivor(mutant, mutant.diff(source), ""))
+                print(*survivors[-1].diff, sep="\n", flush=True)
     return _report(killed, survivors)
 
 
