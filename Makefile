@@ -20,7 +20,7 @@ SITE := .venv-site
 SITE_STAMP := $(SITE)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-system docs docs-site screenshot conformance test-clients test-hostile test-faults bench bench-smoke wrk check check-all coverage format \
+.PHONY: help install run test test-system docs docs-site screenshot conformance test-clients test-hostile test-faults mutation bench bench-smoke wrk check check-all coverage format \
 	audit wheel lock lock-clients lock-bench lock-site test-long test-spreadsheets
 
 help: ## list these targets
@@ -129,6 +129,9 @@ test-faults: install /usr/sbin/pgbouncer ## break databases and the service unde
 
 test-long: install ## run a mixed load with faults for half an hour, and report leaks and losses
 	PYTHONPATH=tests:tests/system $(BIN)/python -m faults.long_run
+
+mutation: install ## change the code at random, and print the changes that no test notices; ARGS='--seed 1 --number 50'
+	PYTHONPATH=tests $(BIN)/python -m mutation $(ARGS)
 
 $(PEERS_STAMP): bench/requirements.txt
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)

@@ -169,6 +169,10 @@ class AccountService:
         about = [each for each in self.store.events.values() if each.subject_id == user.id]
         return [each.action for each in about]
 
+    def last_actor(self) -> str | None:
+        """The actor of the last event in the audit log."""
+        return list(self.store.events.values())[-1].actor
+
     def emails(self) -> list[WaitingEmail]:
         return [email for email, _ in self.store.account_tables.outbox.values()]
 

@@ -271,3 +271,13 @@ def test_a_user_does_not_have_the_attribute_password(service: Service, method: s
     admin = other_issuer("users:read", "users:write")
     response = service.send(method, url, {"data": data}, admin)
     assert response.problems == [("422", "unknown_attribute", "/data/attributes/password")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}, None])
+def test_requests_to_accounts_count_for_the_rate_limit(build: Build, headers: Any) -> None:
+    service = build(ROSTER_RATE_LIMIT="4/minute")
+    service.user()
+    sent = service.access() if headers is None else headers
+    statuses = [service.send("GET", "/me", headers=sent).status_code for _ in range(5)]
+    assert statuses[2] == (200 if headers is None else 401)
+    assert statuses[4] == 429

@@ -124,6 +124,35 @@ def test_responses_are_as_described(service: Service, described: Any, route: Rou
 
 
 @every(WITH_BODY)
+def test_attributes_are_required_as_described(
+    service: Service, described: Any, route: Route
+) -> None:
+    send = Request(service, route)
+    operation = described["paths"][path_of(route)][route.method.lower()]
+    schema = operation["requestBody"]["content"][JSONAPI]["schema"]
+    validator = Draft202012Validator({**schema, "components": described["components"]})
+    sent = {"data": {**send.body["data"]}}
+    del sent["data"]["attributes"]
+    assert validator.is_valid(sent) is (send(sent=sent).status_code < 300)
+
+
+def test_operations_have_stable_names(described: Any) -> None:
+    """Generated clients have methods with these names."""
+    names = {
+        operation["operationId"]
+        for path, _, operation in operations(described)
+        if PATHS.search(path) or path.startswith("/oauth/")
+    }
+    assert names == {
+        *("log_in", "list_sessions", "end_sessions", "show_session", "end_session"),
+        *("sign_up", "recover", "confirm", "show_me", "change_me"),
+        *("change_password", "change_email", "show_account", "invite_user", "withdraw_links"),
+        *("list_user_sessions", "end_user_sessions", "show_user_session", "end_user_session"),
+        *("refresh_tokens", "revoke_token", "introspect_token"),
+    }
+
+
+@every(WITH_BODY)
 def test_bodies_are_accepted_as_described(service: Service, described: Any, route: Route) -> None:
     send = Request(service, route)
     operation = described["paths"][path_of(route)][route.method.lower()]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import JSONAPI, PROFILE
 from api_client import ApiClient
 
 USERS = "/api/v1/users"
@@ -53,6 +54,13 @@ def test_both_sides_show_the_same_memberships(client: ApiClient) -> None:
     assert ids(client, f"{GROUPS}/2/relationships/members") == ["1"]
     assert ids(client, f"{USERS}/1/groups") == ["1", "2"]
     assert ids(client, f"{GROUPS}/2/members") == ["1"]
+
+
+@pytest.mark.parametrize("url", [MEMBERS, f"{GROUPS}/1/members"])
+def test_the_profile_is_applied_to_the_list(client: ApiClient, url: str) -> None:
+    response = client.get(url, headers={"Accept": f'{JSONAPI};profile="{PROFILE}"'})
+    assert PROFILE in response.headers["Content-Type"]
+    assert PROFILE in response.json["links"]["self"]["type"]
 
 
 @pytest.mark.parametrize("url", [MEMBERS, f"{GROUPS}/1/members"])

@@ -44,6 +44,16 @@ def test_an_existing_user_is_promoted_and_their_sessions_end(
     assert service.log_in(password="another long one")
 
 
+def test_the_password_of_a_promoted_user_must_not_be_their_name(
+    service: AccountService, administrators: Administrators
+) -> None:
+    ann = service.user()
+    with pytest.raises(Invalid):
+        administrators.make(ann.email, ann.name, ANONYMOUS)
+    with pytest.raises(Invalid):
+        administrators.make(ann.email, "Another long name", ANONYMOUS, name="Another long name")
+
+
 def test_an_invalid_administrator_changes_nothing(
     service: AccountService, administrators: Administrators
 ) -> None:

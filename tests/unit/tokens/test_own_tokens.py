@@ -12,7 +12,14 @@ from adapters.tokens.keys import Key, Secret
 from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKey, SigningKeys, write_signing_keys
 from adapters.tokens.tokens import OwnTokens, TokenVerifier, sign
-from application.access import KEY_SET, ROSTER_KEY, SECRET, SESSION, InvalidToken
+from application.access import (
+    KEY_SET,
+    ROSTER_KEY,
+    SECRET,
+    SESSION,
+    InvalidToken,
+    SessionClaims,
+)
 from application.ports import Unavailable
 from application.ports.accounts import AccessClaims, Revocation
 
@@ -315,3 +322,20 @@ def test_all_pages_of_revocations_are_read(
     reader.rows.append(Revocation(2500, "s-session-of-ann", None, NOW))
     with pytest.raises(InvalidToken):
         verifier.verify(issuer.issue(claims()))
+
+
+@pytest.mark.parametrize(("seconds", "is_found"), [(899, True), (900, False)])
+def test_a_missing_revocation_is_looked_up_for_15_minutes(
+    reader: Reader, clock: Now, seconds: int, is_found: bool
+) -> None:
+    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    session = SessionClaims("s-late", 7, milliseconds(NOW))
+    reader.rows += [Revocation(1, "s1", None, NOW), Revocation(3, "s3", None, NOW)]
+    revocations.check(session)
+    reader.rows.append(Revocation(2, "s-late", None, NOW))
+    clock.seconds += seconds
+    if is_found:
+        with pytest.raises(InvalidToken):
+            revocations.check(session)
+    else:
+        revocations.check(session)

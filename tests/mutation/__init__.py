@@ -1,0 +1,1 @@
+"""Mutation testing: `python -m mutation` changes the code in small ways and runs the tests."""

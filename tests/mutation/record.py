@@ -1,0 +1,132 @@
+"""Which tests execute a line, the most specific ones first."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from coverage import CoverageData
+
+# They run in the process of pytest, so that coverage distinguishes their lines.
+TESTS = (
+    "tests/unit",
+    "tests/contract",
+    "tests/http/api",
+    "tests/http/accounts",
+    "tests/http/attacks",
+    "tests/http/oauth",
+)
+_WITHOUT_SERVERS = "not postgresql and not mariadb and not PostgreSQL"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The lines and the durations of the tests that passed."""
+
+    root: Path
+    data: CoverageData
+    durations: dict[str, float]
+
+    def tests_of(self, path: str, line: int) -> list[str]:
+        """The tests that execute the line, the most specific ones first.
+
+        First come tests whose path has the most words in common with that of the module, then those
+        that execute the fewest lines. Each function runs with ten sets of parameters before any
+        function runs with others.
+        If the line runs only while its module is imported, these are all tests that execute
+        anything in the file.
+        """
+        lines = self._tests_by_line(path)
+        tests = lines.get(line) or set().union(*lines.values())
+        words = _words(path)
+        functions: Counter[str] = Counter()
+        ranked = []
+        for test in sorted(tests, key=lambda test: (self._sizes[test], test)):
+            function = function_of(test)
+            common = len(words & _words(function))
+            ranked.append((-common, functions[function] // 10, test))
+            functions[function] += 1
+        return [test for *_, test in sorted(ranked, key=lambda each: each[:2])]
+
+    def _tests_by_line(self, path: str) -> dict[int, set[str]]:
+        contexts = self.data.contexts_by_lineno(str(self.root / path))
+        return {
+            line: {test for test in tests if test in self.durations}
+            for line, tests in contexts.items()
+        }
+
+    @cached_property
+    def _sizes(self) -> Counter[str]:
+        """The number of lines that each test executes."""
+        sizes: Counter[str] = Counter()
+        for path in self.data.measured_files():
+            for tests in self.data.contexts_by_lineno(path).values():
+                sizes.update(tests)
+        return sizes
+
+    def shortened(self, tests: list[str], seconds: float) -> list[str]:
+        """The first tests, as many as fit in the time."""
+        kept = []
+        for test in tests:
+            seconds -= self.durations[test]
+            if seconds < 0:
+                break
+            kept.append(test)
+        return kept
+
+    def seconds(self, tests: list[str]) -> float:
+        return sum(self.durations[test] for test in tests)
+
+
+def _words(path: str) -> frozenset[str]:
+    """The words in the path of a module or of a test."""
+    return frozenset(re.findall(r"[a-z]+", path.partition("::")[0])) - {"py", "test", "tests"}
+
+
+def function_of(test: str) -> str:
+    """The id of a test without its parameters."""
+    return test.partition("[")[0]
+
+
+def recorded(root: Path, directory: Path, *, keep: bool) -> Record:
+    """The record in the directory.
+
+    Runs the tests under coverage if there is none, or if it is out of date and need not be kept.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    data = directory / "coverage.db"
+    durations = directory / "durations.json"
+    digest = directory / "digest"
+    current = _digest(root)
+    if not data.exists() or not (keep or (digest.exists() and digest.read_text() == current)):
+        _run_tests(root, data, durations)
+        digest.write_text(current)
+    coverage = CoverageData(str(data))
+    coverage.read()
+    return Record(root, coverage, json.loads(durations.read_text()))
+
+
+def _run_tests(root: Path, data: Path, durations: Path) -> None:
+    configuration = Path(__file__).with_name("coverage.ini")
+    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={configuration}"]
+    command += ["-m", "pytest", "-p", "mutation.recorder", "-k", _WITHOUT_SERVERS, *TESTS]
+    places = {"COVERAGE_FILE": str(data), "ROSTER_MUTATION_DURATIONS": str(durations)}
+    data.unlink(missing_ok=True)
+    subprocess.run(
+        command, cwd=root, env=os.environ | places | {"PYTHONPATH": "tests"}, check=False
+    )
+
+
+def _digest(root: Path) -> str:
+    """Changes with each module of the code and of the tests."""
+    digest = sha256()
+    for package in ("domain", "application", "adapters", "entrypoints", "tests"):
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
