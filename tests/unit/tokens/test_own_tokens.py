@@ -339,3 +339,24 @@ def test_a_missing_revocation_is_looked_up_for_15_minutes(
             revocations.check(session)
     else:
         revocations.check(session)
+
+
+def test_revocations_are_forgotten_when_their_tokens_have_expired(
+    reader: Reader, clock: Now
+) -> None:
+    present = NOW
+    accounts: Any = reader
+    revocations = Revocations(accounts, leeway=30, clock=clock, now=lambda: present)
+    of_session = SessionClaims("s-ended", 8, milliseconds(NOW))
+    of_user = SessionClaims("s-other", 7, milliseconds(NOW))
+    reader.rows += [Revocation(1, "s-ended", None, NOW), Revocation(2, None, 7, NOW)]
+    retention = timedelta(hours=1, minutes=15, seconds=30)
+    for present in (NOW, NOW + retention - timedelta(milliseconds=1)):  # noqa: B007 (read above)
+        clock.seconds += 60
+        for each in (of_session, of_user):
+            with pytest.raises(InvalidToken):
+                revocations.check(each)
+    present = NOW + retention
+    clock.seconds += 60
+    revocations.check(of_session)
+    revocations.check(of_user)
