@@ -1,19 +1,20 @@
 """Hashes passwords with argon2id, and verifies imported hashes."""
 
 import os
-from base64 import b64encode
-from contextlib import AbstractContextManager
+import re
+from base64 import b64decode, b64encode
+from contextlib import AbstractContextManager, suppress
+from functools import partial
+from hmac import compare_digest
 from typing import Final
 
-from argon2.exceptions import HashingError
-from argon2.low_level import Type, hash_secret
-
-from adapters.passwords.formats import parse
+from adapters.passwords.argon2_memory import TAG_BYTES, Argon2id
+from adapters.passwords.formats import Verify, parse
 from adapters.passwords.hash_queue import HashQueue
 from application.ports.accounts import Busy, PasswordHasher, UnsupportedHash
 
 _SALT_BYTES: Final = 16
-_TAG_BYTES: Final = 32
+_SALT_AND_TAG: Final = r"([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})"
 
 
 class Argon2Hasher(PasswordHasher):
@@ -23,41 +24,24 @@ class Argon2Hasher(PasswordHasher):
     """
 
     def __init__(self, *, memory: int, passes: int, lanes: int, queue: HashQueue) -> None:
-        self._memory = memory
-        self._passes = passes
-        self._lanes = lanes
+        self._argon2id = Argon2id(memory=memory, passes=passes, lanes=lanes)
         self._queue = queue
         self._prefix = f"$argon2id$v=19$m={memory},t={passes},p={lanes}$"
+        self._own_hash = re.compile(re.escape(self._prefix) + _SALT_AND_TAG)
         # No password has this hash. To verify it takes as long as another.
-        self._dummy = parse(
-            f"{self._prefix}{_base64(os.urandom(_SALT_BYTES))}${_base64(os.urandom(_TAG_BYTES))}"
-        )
+        self._dummy = partial(self._verify, os.urandom(_SALT_BYTES), os.urandom(TAG_BYTES))
 
     def admission(self) -> AbstractContextManager[None]:
         return self._queue.admission()
 
     def hash(self, password: str) -> str:
-        encoded = _encode(password)
-        try:
-            with self._queue:
-                return hash_secret(
-                    encoded,
-                    os.urandom(_SALT_BYTES),
-                    time_cost=self._passes,
-                    memory_cost=self._memory,
-                    parallelism=self._lanes,
-                    hash_len=_TAG_BYTES,
-                    type=Type.ID,
-                ).decode("ascii")
-        except HashingError:  # there is not enough memory
-            raise Busy from None
+        encoded, salt = _encode(password), os.urandom(_SALT_BYTES)
+        with self._queue:
+            tag = self._tag(encoded, salt)
+        return f"{self._prefix}{_base64(salt)}${_base64(tag)}"
 
     def verify(self, password: str, password_hash: str | None) -> bool:
-        encoded = _encode(password)
-        try:
-            verify = self._dummy if password_hash is None else parse(password_hash)
-        except UnsupportedHash:  # it was not stored by Roster
-            verify = self._dummy
+        encoded, verify = _encode(password), self._verifier(password_hash)
         with self._queue:
             return verify(encoded)
 
@@ -67,10 +51,31 @@ class Argon2Hasher(PasswordHasher):
     def check_supported(self, password_hash: str) -> None:
         parse(password_hash)
 
+    def _verifier(self, password_hash: str | None) -> Verify:
+        if password_hash is not None:
+            if match := self._own_hash.fullmatch(password_hash):
+                return partial(self._verify, _bytes(match[1]), _bytes(match[2]))
+            with suppress(UnsupportedHash):  # it was not stored by Roster
+                return parse(password_hash)
+        return self._dummy
+
+    def _verify(self, salt: bytes, tag: bytes, password: bytes) -> bool:
+        return compare_digest(self._tag(password, salt), tag)
+
+    def _tag(self, password: bytes, salt: bytes) -> bytes:
+        try:
+            return self._argon2id.tag(password, salt)
+        except MemoryError:
+            raise Busy from None
+
 
 def _encode(password: str) -> bytes:
     return password.encode("utf-8", "surrogatepass")
 
 
-def _base64(text: bytes) -> str:
-    return b64encode(text).decode("ascii").rstrip("=")
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode("ascii").rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    return b64decode(text + "=" * (-len(text) % 4))

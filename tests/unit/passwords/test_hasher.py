@@ -1,9 +1,11 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import argon2
 import pytest
 
+from adapters.passwords.argon2_memory import Argon2id
 from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher
 from application.ports.accounts import Busy, UnsupportedHash
@@ -76,6 +78,7 @@ def test_hashing_and_verifying_wait_in_the_queue() -> None:
 
 _WITHOUT_MEMORY = """
 import resource
+from adapters.passwords.argon2_memory import Argon2id
 from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher
 from application.ports.accounts import Busy
@@ -94,3 +97,27 @@ def test_without_memory_a_password_is_not_wrong() -> None:
     """A wrong password would count as a guess."""
     command = [sys.executable, "-c", _WITHOUT_MEMORY]
     assert subprocess.check_output(command, text=True) == "busy\n" * 2
+
+
+@pytest.mark.parametrize(("memory", "passes", "lanes"), [(64, 1, 1), (100, 3, 2), (7168, 5, 1)])
+def test_hashes_are_those_of_the_library(memory: int, passes: int, lanes: int) -> None:
+    own = Argon2Hasher(memory=memory, passes=passes, lanes=lanes, queue=HashQueue(1))
+    library = argon2.PasswordHasher(time_cost=passes, memory_cost=memory, parallelism=lanes)
+    for password in ("", "x", "пароль", "x" * 256):
+        for _ in range(2):  # the second hash uses the memory of the first one
+            assert library.verify(own.hash(password), password)
+            assert own.verify(password, library.hash(password))
+            assert not own.verify(f"{password}y", library.hash(password))
+
+
+def test_concurrent_hashes_do_not_share_memory() -> None:
+    concurrent = hasher(queue=HashQueue(8))
+    with ThreadPoolExecutor(8) as pool:
+        passwords = [f"password {n}" for n in range(400)]
+        hashes = list(pool.map(concurrent.hash, passwords))
+        assert all(pool.map(concurrent.verify, passwords, hashes))
+        assert not any(pool.map(concurrent.verify, passwords, [*hashes[1:], hashes[0]]))
+
+
+def test_the_memory_of_hashes_can_be_reused() -> None:
+    assert Argon2id(memory=64, passes=1, lanes=1).matches_library()
