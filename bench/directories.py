@@ -224,7 +224,7 @@ _COMPLETIONS: Mapping[str, tuple[str, ...]] = {
     "postgresql": (
         "SELECT setval('users_id_seq', (SELECT max(id) FROM users))",
         "SELECT setval('groups_id_seq', (SELECT max(id) FROM groups))",
-        "ANALYZE",
+        "VACUUM ANALYZE",
     ),
     "mariadb": ("ANALYZE TABLE users, groups, memberships",),
 }
