@@ -394,7 +394,7 @@ def _compare_times(service: Service, samples: int) -> list[Line]:
         known: list[float] = []
         unknown: list[float] = []
         for number in range(samples + 10):
-            pair = [(known, _address(number % USERS)), (unknown, f"nobody{number}@example.org")]
+            pair = [(known, _address(number % USERS)), (unknown, f"unknown{number}@example.org")]
             for times, email in pair if number % 2 else reversed(pair):
                 times.append(_seconds(partial(work, email)))
         ratio = median(known[10:]) / median(unknown[10:])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from time import time
 from typing import Any, Final, NamedTuple, NoReturn
@@ -13,7 +14,8 @@ from adapters.tokens.keys import HS256, Key, KeySource, matching, secret_bytes
 from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKeys
 from adapters.tokens.token_cache import Verified, VerifiedTokens
-from application.access import ROSTER_KEY, SESSION, InvalidToken, Principal, SessionClaims
+from application.access import ROSTER_KEY, InvalidToken, Principal, SessionClaims
+from application.accounts.users import principal_of
 from domain.text import single_line
 
 LONGEST: Final = 16 * 1024
@@ -158,8 +160,8 @@ class TokenVerifier:
             principal = Principal(ROSTER_KEY, own.issuer, _subject(claims), _scopes(claims))
         else:
             session = _session(claims)
-            subject = f"users/{session.user_id}"
-            principal = Principal(SESSION, own.issuer, subject, _scopes(claims), session)
+            user = principal_of(session.user_id)
+            principal = replace(user, scopes=_scopes(claims), session=session)
         return Verified(principal, min(claims["exp"], 2**53) + self._leeway, own.keys, keys)
 
     def _claims(

@@ -47,7 +47,10 @@ def existing(work: UnitOfWork, user_id: int) -> User:
 
 
 def principal_of(user_id: int) -> Principal:
-    """Returns the principal of a user, as the audit log records it."""
+    """Returns the principal of a user, as the audit log records it, without scopes.
+
+    It has no issuer, so that it remains the same if the URL of the service changes.
+    """
     return Principal(SESSION, None, f"{USER_TYPE.name}/{user_id}")
 
 

@@ -33,7 +33,7 @@ SETTINGS = {
     "ROSTER_ARGON2": "m=7168,t=5,p=1",
     "ROSTER_JWT_SECRET": SECRET,
 }
-NOBODY: Mapping[str, str] = MappingProxyType({})
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Service:
@@ -85,7 +85,7 @@ class Service:
         method: str,
         url: str,
         sent: Any = None,
-        headers: Mapping[str, str] = NOBODY,
+        headers: Mapping[str, str] = NO_HEADERS,
         **options: Any,
     ) -> Any:
         """Sends a request to a URL under the prefix."""

@@ -71,7 +71,7 @@ def test_the_responses_to_known_and_unknown_addresses_are_the_same(
     service.user()
     service.user("inactive", is_active=False)
     seen = set()
-    for name in ("ann", "ANN", "inactive", "nobody"):
+    for name in ("ann", "ANN", "inactive", "unknown"):
         response = request_link(service, f"{name}@example.org")
         assert response.status_code == 202
         headers = {k: v for k, v in response.headers.items() if k != "X-Request-ID"}
@@ -136,7 +136,7 @@ def test_a_recovery_sets_the_password_and_ends_all_sessions(service: Service) ->
 def test_recovery_emails_active_users_only(service: Service) -> None:
     service.user(is_active=False)
     recover(service, "ann@example.org")
-    recover(service, "nobody@example.org")
+    recover(service, "unknown@example.org")
     assert service.next_email() is None
 
 
@@ -217,13 +217,13 @@ def test_the_attributes_of_a_change_of_address_need_no_password(service: Service
 
 def test_a_change_without_a_subject_is_refused(service: Service) -> None:
     service.user()
-    nobody = bearer(secret_token("users:read", "users:write"))
+    without_subject = bearer(secret_token("users:read", "users:write"))
     for method, url in [
         ("POST", "/users/1/invitations"),
         ("DELETE", "/users/1/invitations"),
         ("DELETE", "/users/1/sessions"),
     ]:
         sent = {"data": {"type": "invitations"}} if method == "POST" else None
-        response = service.send(method, url, sent, nobody)
+        response = service.send(method, url, sent, without_subject)
         assert response.problems == [("403", "subject_required", None)]
-    assert service.send("GET", "/users/1/sessions", headers=nobody).status_code == 200
+    assert service.send("GET", "/users/1/sessions", headers=without_subject).status_code == 200

@@ -83,7 +83,7 @@ def test_an_access_token_has_the_claims_of_rfc_9068(build: Build) -> None:
 
 
 REFUSED: dict[str, dict[str, Any]] = {
-    "unknown address": {"email": "nobody@example.org"},
+    "unknown address": {"email": "unknown@example.org"},
     "wrong password": {"password": "wrong password 7"},
     "no password": {"email": "bob@example.org"},
     "inactive": {"email": "carl@example.org"},
@@ -350,3 +350,25 @@ def test_links_are_absolute_with_a_public_url(build: Build) -> None:
     assert response.headers["Location"] == response.json["links"]["self"] == url
     headers = bearer(response.json["data"]["meta"]["access_token"])
     assert service.send("GET", "/me", headers=headers).json["links"]["self"] == f"{base}/me"
+
+
+ACTOR = ("actor", "actor_kind", "actor_issuer")
+
+
+def test_a_session_has_one_identity_in_the_audit_log(build: Build) -> None:
+    """The login has no token yet; the other changes are made with one."""
+    service = build(ROSTER_PUBLIC_URL="https://roster.example.org")
+    user = service.user()
+    headers = service.access()
+    body = {"data": {"type": "users", "id": str(user), "attributes": {"name": "Anna"}}}
+    assert service.send("PATCH", "/me", body, headers).status_code == 200
+    assert service.send("DELETE", "/sessions/current", headers=headers).status_code == 204
+    history = service.send("GET", f"/users/{user}/history", headers=other_issuer("users:read"))
+    events = [each["attributes"] for each in history.json["data"]]
+    actors = {each["action"]: [each[name] for name in ACTOR] for each in events}
+    own = ["users/1", "session", None]
+    assert {name: actors[name] for name in ("logged_in", "changed", "session_ended")} == {
+        "logged_in": own,
+        "changed": own,
+        "session_ended": own,
+    }

@@ -61,7 +61,7 @@ def test_the_addresses_of_one_ipv6_network_share_the_limit(target: Target) -> No
 def test_no_response_reveals_which_addresses_are_known(target: Target) -> None:
     target.user("inactive", is_active=False)
     known = ("ann@example.org", "inactive@example.org")
-    unknown = ("nobody@example.org", "nobody@elsewhere.example")
+    unknown = ("unknown@example.org", "unknown@elsewhere.example")
     refused = {str(without_ids(target.log_in(email, WRONG))) for email in (*known, *unknown)}
     refused.add(str(without_ids(target.log_in("inactive@example.org", PASSWORD))))
     assert len(refused) == 1
@@ -77,7 +77,7 @@ def test_no_response_reveals_which_addresses_are_known(target: Target) -> None:
 
 def test_a_block_does_not_reveal_which_addresses_are_known(target: Target) -> None:
     blocked = set()
-    for email in ("ann@example.org", "nobody@example.org"):
+    for email in ("ann@example.org", "unknown@example.org"):
         responses = [target.log_in(email, WRONG) for _ in range(LIMIT + 1)]
         assert [each.status_code for each in responses] == [401] * LIMIT + [429]
         errors = json.loads(responses[-1].data)["errors"]

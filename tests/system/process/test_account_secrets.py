@@ -157,7 +157,7 @@ def use_everything(visitor: Visitor, admin: str) -> None:
 def in_wrong_places(visitor: Visitor, secret: str, access: str) -> None:
     """Sends a secret where it does not belong. No response quotes it."""
     user = {"Authorization": f"Bearer {access}"}
-    visitor.post("sessions", email="nobody@example.org", password=secret)
+    visitor.post("sessions", email="unknown@example.org", password=secret)
     visitor.post("sessions", email=secret, password=secret)
     visitor.post("recoveries", email=secret)
     visitor.post("confirmations", token=secret)

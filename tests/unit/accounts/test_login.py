@@ -35,7 +35,7 @@ def test_every_rejection_is_the_same_and_costs_one_hash(service: AccountService,
     carl = service.user("carl")
     service.users.change(carl.id, UserChanges({"is_active": False}), ANONYMOUS)
     name, password = {
-        "unknown": ("nobody", PASSWORD),
+        "unknown": ("unknown", PASSWORD),
         "wrong": ("ann", "wrong"),
         "none": ("bob", PASSWORD),
         "inactive": ("carl", PASSWORD),
@@ -47,7 +47,7 @@ def test_every_rejection_is_the_same_and_costs_one_hash(service: AccountService,
     assert service.hasher.verified == before + 1
 
 
-@pytest.mark.parametrize("name", ["ann", "nobody"])
+@pytest.mark.parametrize("name", ["ann", "unknown"])
 def test_an_address_is_blocked_in_one_network_after_the_limit(
     service: AccountService, name: str
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_network_is_blocked_for_all_addresses(service: AccountService) -> None
     service.user()
     for number in range(30):
         with pytest.raises(InvalidCredentials):
-            service.log_in(f"nobody{number}")
+            service.log_in(f"unknown{number}")
     with pytest.raises(TooManyFailures):
         service.log_in()
     service.log_in(client=ELSEWHERE)

@@ -279,7 +279,7 @@ def test_the_recovery_of_an_unknown_address_is_discarded(
     store: Store, mailer: RecordingMailer, delivery: Delivery
 ) -> None:
     """It waits like the recovery of a user, so that both requests take the same time."""
-    email = WaitingEmail(0, Template.RECOVERY, None, "nobody@example.org", None, "abc", store.now)
+    email = WaitingEmail(0, Template.RECOVERY, None, "unknown@example.org", None, "abc", store.now)
     with store.begin(Context()) as work:
         work.accounts.outbox.add(email, at=store.now)
     assert not delivery.send_next()

@@ -142,7 +142,7 @@ def test_the_principal_of_a_session_is_its_user(issuer: JwtIssuer, verifier: Tok
     token = issuer.issue(claims())
     for _ in range(2):  # verified, then cached
         principal = verifier.verify(token)
-        assert principal.identity == (SESSION, "roster", "users/7")
+        assert principal.identity == (SESSION, None, "users/7")
         assert principal.scopes == {"users:read", "me"}
         assert principal.session == ("s-session-of-ann", 7, milliseconds(NOW))
 
