@@ -1,6 +1,7 @@
 """The files that newcomers look for exist, and agree with the project's metadata."""
 
 import re
+import subprocess
 import tomllib
 from importlib.metadata import metadata
 from pathlib import Path
@@ -50,3 +51,10 @@ def test_the_hooks_run_programs_that_are_installed() -> None:
     programs = re.findall(r"entry: (\S+)", config)
     assert programs
     assert all((ROOT / program).is_file() for program in programs)
+
+
+@pytest.mark.parametrize("name", ["roster.db", "roster.db.keys.json", "roster-mail/1.eml"])
+def test_git_ignores_the_files_that_a_started_service_writes(name: str) -> None:
+    """They have personal data, private keys and links that set passwords."""
+    done = subprocess.run(["git", "check-ignore", "--quiet", name], cwd=ROOT)
+    assert done.returncode == 0
