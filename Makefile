@@ -20,7 +20,7 @@ SITE := .venv-site
 SITE_STAMP := $(SITE)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-system docs docs-site screenshot conformance test-clients test-hostile test-faults mutation bench bench-smoke wrk check check-all coverage format \
+.PHONY: help install run test test-slow test-system docs docs-site screenshot conformance test-clients test-hostile test-faults mutation bench bench-smoke wrk check check-all coverage format \
 	audit wheel lock lock-clients lock-bench lock-site test-long test-spreadsheets
 
 help: ## list these targets
@@ -89,8 +89,13 @@ docs-site: install $(SITE_STAMP) ## build the documentation site in build/site
 screenshot: install /usr/bin/chromium ## take the picture in the README, docs/docs-page.png
 	$(BIN)/python -m docs.generator.screenshot
 
+TESTS_IN_PROCESS := tests/unit tests/contract tests/http tests/project
+
 test: install ## run the tests of rules, stores, HTTP and the repository
-	$(PYTEST_PARALLEL) tests/unit tests/contract tests/http tests/project
+	$(PYTEST_PARALLEL) -m "not slow and not long" $(TESTS_IN_PROCESS)
+
+test-slow: install ## run the tests of rules, stores and HTTP that take seconds each
+	$(PYTEST_PARALLEL) -m "slow and not long" $(TESTS_IN_PROCESS)
 
 test-system: install ## run the tests of the server, the command line and the deployment
 	$(PYTEST_PARALLEL) tests/system

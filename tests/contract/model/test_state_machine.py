@@ -19,6 +19,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+pytestmark = pytest.mark.slow
+
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
 OPERATION_NAMES = ["add", "add", "update", "remove", "update created", "remove created"]

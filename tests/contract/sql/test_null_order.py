@@ -15,6 +15,8 @@ from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import read_connection
 from application.search import Condition, Key, Op, Order, Page, Search, Slice, total_order
 
+pytestmark = pytest.mark.slow
+
 ROWS = 10_000
 PAGE = 20
 # A page reads at most PAGE + 1 rows of each of three ranges. MariaDB also counts rows that it

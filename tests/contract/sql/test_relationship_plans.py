@@ -39,6 +39,8 @@ from application.search import (
 )
 from application.users import USER_TYPE
 
+pytestmark = pytest.mark.slow
+
 USERS = 20_000
 LARGE, SMALL = 1, 2
 """The ids of a group of all users, and of one of every 20th user."""

@@ -23,6 +23,8 @@ from application.ports import Context, Unavailable
 from application.users import USER_TYPE
 from domain.users import NewUser
 
+pytestmark = pytest.mark.slow
+
 ANONYMOUS = Context()
 ANN = NewUser(email="ann@example.org", name="Ann")
 TABLES = sorted(METADATA.tables)

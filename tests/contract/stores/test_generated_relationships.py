@@ -33,6 +33,8 @@ from domain.groups import NewGroup
 from domain.text import fold
 from domain.users import NewUser
 
+pytestmark = pytest.mark.slow
+
 ANONYMOUS = Context()
 NAMES = ("Ann", "ann", "bö", "c%_", "ab")
 DESCRIPTIONS = (None, None, "Ann", "a\nb", "BÖ")

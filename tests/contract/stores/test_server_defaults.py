@@ -27,6 +27,8 @@ from application.units import retrying
 from application.users import USER_TYPE
 from domain.users import NewUser, User, UserChanges
 
+pytestmark = pytest.mark.slow
+
 ROSTER = str(Path(sys.executable).with_name("roster"))
 ANONYMOUS = Context()
 NAMES = ["Jürgen", "Ēve 😀", r"Back\slash", r"O'Neill\'s", "100%_sure", 'Quo"te']

@@ -15,6 +15,8 @@ from adapters.memory.store import MemoryStore
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., Flask]
 Parts = tuple[int, dict[str, str], bytes]
 

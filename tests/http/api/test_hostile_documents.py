@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
 from api.constants import USERS
 from api_client import ApiClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+pytestmark = pytest.mark.slow
 
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
