@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 
 from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
-from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher
+from adapters.passwords.low_priority_threads import LowPriorityThreads
 from application.accounts.config import AccountConfig, RoleScopes
 from entrypoints.settings import BadSetting, Settings
 
@@ -35,7 +35,10 @@ def make_hasher(settings: Settings) -> Argon2Hasher:
     costs = settings.argon2
     concurrent = settings.hashes or max(1, (os.cpu_count() or 1) // 2)
     return Argon2Hasher(
-        memory=costs.memory, passes=costs.passes, lanes=costs.lanes, queue=HashQueue(concurrent)
+        memory=costs.memory,
+        passes=costs.passes,
+        lanes=costs.lanes,
+        threads=LowPriorityThreads(concurrent),
     )
 
 

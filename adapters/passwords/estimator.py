@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Final
 
-from adapters.passwords.hash_queue import HashQueue
+from adapters.passwords.low_priority_threads import LowPriorityThreads
 from application.deadlines import time_left
 from application.ports.accounts import Busy, PasswordEstimator
 from domain.passwords import MAX_LENGTH
@@ -46,7 +46,7 @@ class ZxcvbnEstimator(PasswordEstimator):
 
     def __init__(self, blocked: Collection[str] = ()) -> None:
         self._blocked = blocked if isinstance(blocked, frozenset) else frozenset(blocked)
-        self._processes = HashQueue(1)
+        self._threads = LowPriorityThreads(1)
 
     def is_guessable(self, password: str, *, personal: Sequence[str]) -> bool:
         if len(password) <= MAX_FOLDED_INPUT and fold(password) in self._blocked:
@@ -54,8 +54,7 @@ class ZxcvbnEstimator(PasswordEstimator):
         words = [each[:_LONGEST_PERSONAL] for each in personal[:_MOST_PERSONAL]]
         estimated = password[:_LONGEST_ESTIMATED]
         if _lookups(estimated) > _MOST_LOOKUPS:
-            with self._processes:
-                return _estimate_in_process(estimated, words)
+            return self._threads.run(lambda: _estimate_in_process(estimated, words))
         from zxcvbn_rs_py import zxcvbn
 
         return zxcvbn(estimated, words).guesses < ENOUGH_GUESSES

@@ -10,7 +10,7 @@ from typing import Final
 
 from adapters.passwords.argon2_memory import TAG_BYTES, Argon2id
 from adapters.passwords.formats import Verify, parse
-from adapters.passwords.hash_queue import HashQueue
+from adapters.passwords.low_priority_threads import LowPriorityThreads
 from application.ports.accounts import Busy, PasswordHasher, UnsupportedHash
 
 _SALT_BYTES: Final = 16
@@ -18,32 +18,32 @@ _SALT_AND_TAG: Final = r"([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})"
 
 
 class Argon2Hasher(PasswordHasher):
-    """Hashes with argon2id: `memory` KiB, `passes` and `lanes`. `queue` bounds concurrency.
+    """Hashes with argon2id: `memory` KiB, `passes` and `lanes`, in the threads.
 
     The global interpreter lock is released during a hash, so other requests continue.
     """
 
-    def __init__(self, *, memory: int, passes: int, lanes: int, queue: HashQueue) -> None:
+    def __init__(
+        self, *, memory: int, passes: int, lanes: int, threads: LowPriorityThreads
+    ) -> None:
         self._argon2id = Argon2id(memory=memory, passes=passes, lanes=lanes)
-        self._queue = queue
+        self._threads = threads
         self._prefix = f"$argon2id$v=19$m={memory},t={passes},p={lanes}$"
         self._own_hash = re.compile(re.escape(self._prefix) + _SALT_AND_TAG)
         # No password has this hash. To verify it takes as long as another.
         self._dummy = partial(self._verify, os.urandom(_SALT_BYTES), os.urandom(TAG_BYTES))
 
     def admission(self) -> AbstractContextManager[None]:
-        return self._queue.admission()
+        return self._threads.admission()
 
     def hash(self, password: str) -> str:
         encoded, salt = _encode(password), os.urandom(_SALT_BYTES)
-        with self._queue:
-            tag = self._tag(encoded, salt)
+        tag = self._threads.run(lambda: self._tag(encoded, salt))
         return f"{self._prefix}{_base64(salt)}${_base64(tag)}"
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         encoded, verify = _encode(password), self._verifier(password_hash)
-        with self._queue:
-            return verify(encoded)
+        return self._threads.run(lambda: verify(encoded))
 
     def is_outdated(self, password_hash: str) -> bool:
         return not password_hash.startswith(self._prefix)

@@ -17,7 +17,7 @@ from process.server import Server
 from roster_process import JSONAPI
 from waiting import until
 
-from adapters.passwords.hash_queue import HashQueue
+from adapters.passwords.low_priority_threads import LowPriorityThreads
 from adapters.passwords.hasher import Argon2Hasher
 
 PASSWORD = "correct horse battery staple"
@@ -130,7 +130,7 @@ def service(
 
     run("keys", "new", f"{directory}/keys.json")
     run("db", "upgrade")
-    hasher = Argon2Hasher(memory=7168, passes=5, lanes=1, queue=HashQueue(1))
+    hasher = Argon2Hasher(memory=7168, passes=5, lanes=1, threads=LowPriorityThreads(1))
     password_hash = hasher.hash(PASSWORD)
     lines = [
         {

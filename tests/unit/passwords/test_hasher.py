@@ -1,20 +1,25 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import TypeVar
 
 import argon2
 import pytest
+from waiting import until
 
 from adapters.passwords.argon2_memory import Argon2id
-from adapters.passwords.hash_queue import HashQueue
 from adapters.passwords.hasher import Argon2Hasher
+from adapters.passwords.low_priority_threads import LowPriorityThreads
 from application.ports.accounts import Busy, UnsupportedHash
 
 PASSWORD = "correct horse battery"
+T = TypeVar("T")
 
 
-def hasher(*, passes: int = 1, queue: HashQueue | None = None) -> Argon2Hasher:
-    return Argon2Hasher(memory=64, passes=passes, lanes=1, queue=queue or HashQueue(1))
+def hasher(*, passes: int = 1, threads: LowPriorityThreads | None = None) -> Argon2Hasher:
+    return Argon2Hasher(memory=64, passes=passes, lanes=1, threads=threads or LowPriorityThreads(1))
 
 
 def test_a_password_is_hashed_with_argon2id_and_a_random_salt() -> None:
@@ -37,12 +42,12 @@ def test_every_text_is_only_wrong() -> None:
 def test_a_user_without_a_hash_costs_as_much_as_one_with_a_hash() -> None:
     costs: list[str] = []
 
-    class Counting(HashQueue):
-        def __enter__(self) -> None:
+    class Counting(LowPriorityThreads):
+        def run(self, compute: Callable[[], T]) -> T:
             costs.append("hash")
-            super().__enter__()
+            return super().run(compute)
 
-    counted = hasher(queue=Counting(1))
+    counted = hasher(threads=Counting(1))
     for password_hash in (None, "unknown format"):
         assert not counted.verify(PASSWORD, password_hash)
     assert costs == ["hash"] * 2
@@ -62,11 +67,14 @@ def test_supported_hashes_are_those_that_can_be_verified() -> None:
         hasher().check_supported("md5$salt$67a1e09bb1f83f5007dc119c14d663aa")
 
 
-def test_hashing_and_verifying_wait_in_the_queue() -> None:
-    queue = HashQueue(1, waiting=0)
-    full = hasher(queue=queue)
-    password_hash = full.hash(PASSWORD)
-    with queue:
+def test_hashing_and_verifying_wait_for_a_thread() -> None:
+    threads = LowPriorityThreads(1, waiting=0)
+    full = hasher(threads=threads)
+    password_hash = hasher().hash(PASSWORD)
+    finish = Event()
+    with ThreadPoolExecutor(1) as callers:
+        callers.submit(threads.run, finish.wait)
+        until(lambda: threads.submitted == 1)
         for use in (
             lambda: full.hash(PASSWORD),
             lambda: full.verify(PASSWORD, password_hash),
@@ -74,16 +82,17 @@ def test_hashing_and_verifying_wait_in_the_queue() -> None:
         ):
             with pytest.raises(Busy):
                 use()
+        finish.set()
 
 
 _WITHOUT_MEMORY = """
 import resource
 from adapters.passwords.argon2_memory import Argon2id
-from adapters.passwords.hash_queue import HashQueue
+from adapters.passwords.low_priority_threads import LowPriorityThreads
 from adapters.passwords.hasher import Argon2Hasher
 from application.ports.accounts import Busy
 
-large = Argon2Hasher(memory=2**18, passes=1, lanes=1, queue=HashQueue(1))
+large = Argon2Hasher(memory=2**18, passes=1, lanes=1, threads=LowPriorityThreads(1))
 resource.setrlimit(resource.RLIMIT_AS, (2**28, resource.RLIM_INFINITY))
 for work in (lambda: large.hash("password"), lambda: large.verify("password", None)):
     try:
@@ -101,7 +110,7 @@ def test_without_memory_a_password_is_not_wrong() -> None:
 
 @pytest.mark.parametrize(("memory", "passes", "lanes"), [(64, 1, 1), (100, 3, 2), (7168, 5, 1)])
 def test_hashes_are_those_of_the_library(memory: int, passes: int, lanes: int) -> None:
-    own = Argon2Hasher(memory=memory, passes=passes, lanes=lanes, queue=HashQueue(1))
+    own = Argon2Hasher(memory=memory, passes=passes, lanes=lanes, threads=LowPriorityThreads(1))
     library = argon2.PasswordHasher(time_cost=passes, memory_cost=memory, parallelism=lanes)
     for password in ("", "x", "пароль", "x" * 256):
         for _ in range(2):  # the second hash uses the memory of the first one
@@ -111,7 +120,7 @@ def test_hashes_are_those_of_the_library(memory: int, passes: int, lanes: int) -
 
 
 def test_concurrent_hashes_do_not_share_memory() -> None:
-    concurrent = hasher(queue=HashQueue(8))
+    concurrent = hasher(threads=LowPriorityThreads(8))
     with ThreadPoolExecutor(8) as pool:
         passwords = [f"password {n}" for n in range(400)]
         hashes = list(pool.map(concurrent.hash, passwords))

@@ -1,0 +1,91 @@
+"""Runs long computations in a bounded number of threads, so that other requests continue."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotFinished
+from contextlib import contextmanager
+from contextvars import copy_context
+from threading import Lock, get_native_id
+from typing import Final, TypeVar
+
+from application.deadlines import time_left
+from application.ports.accounts import Busy
+
+MOST_WAITING: Final = 64
+SECONDS: Final = 3.0
+NICENESS: Final = 5
+"""The threads get a third of the processor time of other threads, if all processors are busy."""
+
+T = TypeVar("T")
+
+
+class LowPriorityThreads:
+    """Runs at most `concurrent` computations at a time, in threads with a lower priority.
+
+    At most `waiting` others wait, each for `seconds` and never beyond its deadline. They begin in
+    the order of their arrival.
+    """
+
+    def __init__(
+        self, concurrent: int, *, waiting: int = MOST_WAITING, seconds: float = SECONDS
+    ) -> None:
+        self._threads = ThreadPoolExecutor(concurrent, initializer=_lower_priority)
+        self._at_most = concurrent + waiting
+        self._seconds = seconds
+        self._lock = Lock()
+        self._admitted = self._submitted = 0
+
+    @property
+    def submitted(self) -> int:
+        """The number of computations that run or wait."""
+        return self._submitted
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """Admits as many callers as can compute or wait. Raises Busy to the others.
+
+        A caller enters it before work that is in vain without the computation.
+        """
+        with self._lock:
+            if self._admitted >= self._at_most:
+                raise Busy
+            self._admitted += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._admitted -= 1
+
+    def run(self, compute: Callable[[], T]) -> T:
+        """Returns the result of the computation, or raises its error.
+
+        Raises Busy if too many others wait, or if it does not begin in time. Once it has begun, it
+        is finished.
+        """
+        with self._lock:
+            if self._submitted >= self._at_most:
+                raise Busy
+            try:
+                future = self._threads.submit(copy_context().run, compute)
+            except RuntimeError:  # no more threads can be started
+                raise Busy from None
+            self._submitted += 1
+        future.add_done_callback(self._remove)
+        left = time_left()
+        try:
+            return future.result(self._seconds if left is None else min(self._seconds, left))
+        except NotFinished:
+            if future.cancel():
+                raise Busy from None
+            return future.result()  # a thread has begun
+
+    def _remove(self, _: Future[T]) -> None:
+        with self._lock:
+            self._submitted -= 1
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # elsewhere, priorities belong to processes
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)

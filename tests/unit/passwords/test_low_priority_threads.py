@@ -1,0 +1,136 @@
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier, Event, Thread, get_native_id
+
+import pytest
+from waiting import until
+
+from adapters.passwords.low_priority_threads import LowPriorityThreads
+from application.deadlines import deadline
+from application.ports.accounts import Busy
+
+PATIENT = 30.0
+LIMIT = 0.5
+"""Enough time for a thread to begin."""
+
+
+def nothing() -> None:
+    """Is computed at once."""
+
+
+def test_computations_begin_in_the_order_of_their_arrival() -> None:
+    threads = LowPriorityThreads(1, seconds=PATIENT)
+    finish = Event()
+    order: list[int] = []
+
+    def compute(number: int) -> None:
+        order.append(number)
+        finish.wait(PATIENT)
+
+    callers = [Thread(target=threads.run, args=[partial(compute, n)]) for n in range(6)]
+    for number, caller in enumerate(callers):
+        caller.start()
+        until(partial(lambda number: threads.submitted == number + 1, number))
+    until(lambda: order == [0])
+    finish.set()
+    for caller in callers:
+        caller.join(PATIENT)
+    assert order == [*range(6)]
+    until(lambda: threads.submitted == 0)
+
+
+def test_the_configured_number_is_computed_concurrently() -> None:
+    threads = LowPriorityThreads(3, seconds=PATIENT)
+    together = Barrier(3, timeout=PATIENT)
+    with ThreadPoolExecutor(3) as callers:
+        running = [callers.submit(threads.run, together.wait) for _ in range(3)]
+        assert {each.result() for each in running} == {0, 1, 2}
+
+
+def test_beyond_the_waiting_ones_others_are_refused_at_once() -> None:
+    threads = LowPriorityThreads(1, waiting=2, seconds=PATIENT)
+    finish = Event()
+    with ThreadPoolExecutor(3) as callers:
+        running = [callers.submit(threads.run, partial(finish.wait, PATIENT)) for _ in range(3)]
+        until(lambda: threads.submitted == 3)
+        with pytest.raises(Busy):
+            threads.run(nothing)
+        finish.set()
+        assert [each.result() for each in running] == [True] * 3
+    until(lambda: threads.submitted == 0)
+    threads.run(nothing)
+
+
+@pytest.mark.parametrize(("limit", "deadline_after"), [(LIMIT, PATIENT), (PATIENT, 0.01)])
+def test_waiting_ends_after_the_limit_or_at_the_deadline(
+    limit: float, deadline_after: float
+) -> None:
+    threads = LowPriorityThreads(1, seconds=limit)
+    finish, has_run = Event(), Event()
+    with ThreadPoolExecutor(1) as callers:
+        running = callers.submit(threads.run, partial(finish.wait, PATIENT))
+        until(lambda: threads.submitted == 1)
+        with deadline(deadline_after), pytest.raises(Busy):
+            threads.run(has_run.set)
+        assert threads.submitted == 1
+        finish.set()
+        assert running.result()
+    threads.run(nothing)
+    assert not has_run.is_set()
+
+
+def test_a_computation_that_has_begun_is_finished() -> None:
+    threads = LowPriorityThreads(1, seconds=LIMIT)
+    begun, finish = Event(), Event()
+
+    def compute() -> str:
+        begun.set()
+        finish.wait(PATIENT)
+        return "done"
+
+    with ThreadPoolExecutor(1) as callers:
+        running = callers.submit(threads.run, compute)
+        assert begun.wait(PATIENT)
+        with pytest.raises(Busy):  # so the limit of the first one is over too
+            threads.run(nothing)
+        finish.set()
+        assert running.result() == "done"
+
+
+def test_a_failure_frees_the_thread() -> None:
+    threads = LowPriorityThreads(1, waiting=0)
+    with pytest.raises(ZeroDivisionError):
+        threads.run(lambda: 1 // 0)
+    until(lambda: threads.submitted == 0)
+    threads.run(nothing)
+
+
+def test_a_thread_that_cannot_start_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads = LowPriorityThreads(1, waiting=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", fail)
+        with pytest.raises(Busy):
+            threads.run(nothing)
+    threads.run(nothing)
+
+
+def test_the_threads_have_a_lower_priority_than_others() -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, get_native_id())
+
+    is_lower = LowPriorityThreads(1).run(priority) > priority()
+    assert is_lower == (sys.platform == "linux")  # elsewhere, priorities belong to processes
+
+
+def test_admits_as_many_as_can_compute_or_wait() -> None:
+    threads = LowPriorityThreads(2, waiting=1)
+    with threads.admission(), threads.admission():
+        with threads.admission(), pytest.raises(Busy), threads.admission():
+            pass
+        with threads.admission():  # a place is free again
+            pass
