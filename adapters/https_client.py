@@ -19,10 +19,11 @@ from http.client import (
     InvalidURL,
     RemoteDisconnected,
 )
-from time import monotonic
-from typing import Any, Final
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
+
+from adapters.deadline_sockets import Deadline, PlainSocket, TlsSocket, connect, wrap
 
 _PORT: Final = 443
 _LONGEST_PROXY_HEAD: Final = 16 * 1024
@@ -50,59 +51,30 @@ def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:
     status of the response is not 200, or if there is no response.
     """
     try:
-        return _get(urlsplit(url), accept, _Deadline(seconds), most_bytes)
+        return _get(urlsplit(url), accept, Deadline(seconds), most_bytes)
     except TimeoutError:
         raise FetchError(f"timed out after {seconds:g} s") from None
     except (OSError, HTTPException, ValueError) as error:
         raise FetchError(_reason(error)) from error
 
 
-class _Deadline:
-    def __init__(self, seconds: float) -> None:
-        self._end = monotonic() + seconds
-
-    def remaining(self) -> float:
-        """The seconds until the deadline. Raises TimeoutError after it."""
-        if (seconds := self._end - monotonic()) <= 0:
-            raise TimeoutError
-        return seconds
-
-
-class _Socket(ssl.SSLSocket):
-    """A TLS connection with one deadline for all reads and writes."""
-
-    deadline: _Deadline
-
-    def recv_into(self, *arguments: Any, **options: Any) -> int:
-        self.settimeout(self.deadline.remaining())
-        return super().recv_into(*arguments, **options)
-
-    def send(self, *arguments: Any, **options: Any) -> int:
-        self.settimeout(self.deadline.remaining())
-        return super().send(*arguments, **options)
-
-
 class _Connection(HTTPSConnection):
-    def __init__(self, host: str, port: int, deadline: _Deadline) -> None:
+    def __init__(self, host: str, port: int, deadline: Deadline) -> None:
         self._tls = ssl.create_default_context()
-        self._tls.sslsocket_class = _Socket
+        self._tls.sslsocket_class = TlsSocket
         super().__init__(host, port, context=self._tls)
         self._deadline = deadline
 
     def connect(self) -> None:
         plain = _connect(self.host, self.port, self._deadline)
         try:
-            plain.settimeout(self._deadline.remaining())  # limits the whole handshake
-            secure = self._tls.wrap_socket(plain, server_hostname=self.host)
+            self.sock = wrap(plain, self._tls, self.host)
         except BaseException:
             plain.close()
             raise
-        assert isinstance(secure, _Socket)
-        secure.deadline = self._deadline
-        self.sock = secure
 
 
-def _get(url: SplitResult, accept: str, deadline: _Deadline, most_bytes: int) -> bytes:
+def _get(url: SplitResult, accept: str, deadline: Deadline, most_bytes: int) -> bytes:
     connection = _Connection(url.hostname or "", url.port or _PORT, deadline)
     try:
         target = urlunsplit(("", "", url.path or "/", url.query, ""))
@@ -123,13 +95,13 @@ def _body(response: HTTPResponse, most_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _connect(host: str, port: int, deadline: _Deadline) -> socket.socket:
+def _connect(host: str, port: int, deadline: Deadline) -> PlainSocket:
     """Connect to the host, through the proxy if one is configured."""
     url = getproxies().get("https")
     if not url or proxy_bypass(host):
-        return _open(host, port, deadline)
+        return connect(host, port, deadline)
     proxy = urlsplit(url if "//" in url else f"//{url}")
-    connection = _open(proxy.hostname or "", proxy.port or 80, deadline)
+    connection = connect(proxy.hostname or "", proxy.port or 80, deadline)
     try:
         _tunnel(connection, proxy, host, port, deadline)
     except BaseException:
@@ -138,24 +110,8 @@ def _connect(host: str, port: int, deadline: _Deadline) -> socket.socket:
     return connection
 
 
-def _open(host: str, port: int, deadline: _Deadline) -> socket.socket:
-    """Connect to one of the host's addresses. Divides the time between them."""
-    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    failure: OSError = OSError("the host has no address")
-    for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        connection = socket.socket(family, kind, protocol)
-        try:
-            connection.settimeout(deadline.remaining() / (len(addresses) - number))
-            connection.connect(address)
-            return connection
-        except OSError as error:
-            connection.close()
-            failure = error
-    raise failure
-
-
 def _tunnel(
-    connection: socket.socket, proxy: SplitResult, host: str, port: int, deadline: _Deadline
+    connection: PlainSocket, proxy: SplitResult, host: str, port: int, deadline: Deadline
 ) -> None:
     """Make the proxy connect to the host (RFC 9110, section 9.3.6)."""
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

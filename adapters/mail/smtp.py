@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from adapters.mail.deadline_sockets import Deadline, PlainSocket, TlsSocket, connect, wrap
+from adapters.deadline_sockets import Deadline, PlainSocket, TlsSocket, connect, wrap
 from adapters.mail.message import Composer, mailbox
 from application.ports import Mailer, MailFailed, OutgoingEmail
 

@@ -162,6 +162,7 @@ def test_the_generic_contract_covers_every_module_that_is_not_of_a_resource() ->
         and "." in module
     }
     assert missing == {
+        "adapters.deadline_sockets",
         "adapters.https_client",
         "adapters.resources",
         "adapters.sql",

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from adapters.mail.deadline_sockets import PlainSocket
+from adapters.deadline_sockets import PlainSocket
 from adapters.mail.smtp import SmtpMailer, SmtpServer, parse_smtp_url
 from application.ports import MailFailed
 

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, Final
 
 _MOST_BYTES: Final = 1 << 20
-"""The maximum number of bytes from a server. The replies to one email have a few hundred."""
+"""The maximum number of bytes from a server. No exchange of Roster needs as many."""
 
 
 class Deadline:
