@@ -17,8 +17,8 @@ from process.server import Server
 from roster_process import JSONAPI
 from waiting import until
 
-from adapters.passwords.low_priority_threads import LowPriorityThreads
 from adapters.passwords.hasher import Argon2Hasher
+from adapters.passwords.low_priority_threads import LowPriorityThreads
 
 PASSWORD = "correct horse battery staple"
 SECONDS_UNTIL_REJECTED = 5.0

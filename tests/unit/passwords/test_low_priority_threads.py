@@ -93,7 +93,7 @@ def test_a_computation_that_has_begun_is_finished() -> None:
     with ThreadPoolExecutor(1) as callers:
         running = callers.submit(threads.run, compute)
         assert begun.wait(PATIENT)
-        with pytest.raises(Busy):  # so the limit of the first one is over too
+        with pytest.raises(Busy):  # so the limit of the first one is also over
             threads.run(nothing)
         finish.set()
         assert running.result() == "done"
