@@ -229,8 +229,8 @@ class Resource:
         """Returns the problem of an unknown attribute. It lists the settable attributes."""
         similar = suggest_attribute(name, self.settable)
         question = f" Did you mean '{similar}'?" if similar else ""
-        known = ", ".join(self.settable)
-        return Problem(UNKNOWN.code, f"{UNKNOWN.detail}.{question} Known: {known}")
+        known = f"Known: {', '.join(self.settable)}" if self.settable else "There are none"
+        return Problem(UNKNOWN.code, f"{UNKNOWN.detail}.{question} {known}")
 
     def csv_row(self, entity: Any) -> list[str]:
         """Returns the id and the attributes of an entity as text, which `from_text` can parse.
