@@ -81,6 +81,10 @@ def test_me_includes_related_resources_with_their_scopes(
         ({"role": "admin"}, ("403", "read_only", "/data/attributes/role")),
         ({"is_active": False}, ("403", "read_only", "/data/attributes/is_active")),
         ({"email": "new@example.org"}, ("403", "read_only", "/data/attributes/email")),
+        ({"email": 7}, ("403", "read_only", "/data/attributes/email")),
+        ({"is_active": 1}, ("403", "read_only", "/data/attributes/is_active")),
+        ({"is_active": "yes"}, ("403", "read_only", "/data/attributes/is_active")),
+        ({"role": None}, ("403", "read_only", "/data/attributes/role")),
         (
             {"creation_time": "2020-01-01T00:00:00Z"},
             ("403", "read_only", "/data/attributes/creation_time"),
