@@ -98,20 +98,23 @@ def required_scopes(resource_type: str, action: Action) -> tuple[str, ...]:
 
 
 def relationship_scopes(
-    relationship: Relationship, action: Action, *, resources: bool = False
+    relationship: Relationship, action: Action, *, resources: bool = False, from_known: bool = False
 ) -> tuple[str, ...]:
     """Returns the scopes that an action on a relationship of one entity requires.
 
     Reading requires permission to read the entity and the type that governs the relationship. With
-    `resources`, it also requires permission to read the related type. A change requires permission
-    to write the governing type, and to read the entity if that is of another type. A change never
-    requires permission to write the entity, because a pair is not a part of it. CREATE is a change
-    in a request that also creates or changes the entity, and requires the scopes for that.
+    `resources`, it also requires permission to read the related type. With `from_known`, another
+    part of the request determines the scopes for the type of the entity. Reading then requires no
+    scope of that type, even if it governs the relationship. A change requires permission to write
+    the governing type, and to read the entity if that is of another type. A change never requires
+    permission to write the entity, because a pair is not a part of it. CREATE is a change in a
+    request that also creates or changes the entity, and requires the scopes for that.
     """
     source, governing = relationship.source.name, relationship.access_type.name
     if action is Action.READ:
         types = [source, governing, *([relationship.target.name] if resources else [])]
-        return tuple(f"{each}:read" for each in dict.fromkeys(types))
+        known = source if from_known else None
+        return tuple(f"{each}:read" for each in dict.fromkeys(types) if each != known)
     if source == governing or action is Action.CREATE:
         return (f"{governing}:write",)
     return f"{source}:read", f"{governing}:write"
@@ -186,11 +189,13 @@ class Policy(Protocol):
         relationship: Relationship,
         *,
         resources: bool = False,
+        from_known: bool = False,
     ) -> None:
         """Raises InsufficientScope or SubjectRequired if the principal may not do it.
 
         The action is READ, CHANGE or CREATE; see relationship_scopes. `resources`: it reads
-        attributes of the related entities, not only their ids.
+        attributes of the related entities, not only their ids. `from_known`: the policy decides
+        separately about the entity that has the relationship.
         """
 
 
@@ -219,10 +224,13 @@ class ScopePolicy(Policy):
         relationship: Relationship,
         *,
         resources: bool = False,
+        from_known: bool = False,
     ) -> None:
         if principal is None or principal.kind == COMMAND_LINE:
             return
-        required = relationship_scopes(relationship, action, resources=resources)
+        required = relationship_scopes(
+            relationship, action, resources=resources, from_known=from_known
+        )
         _require(principal, required, action)
 
 

@@ -183,23 +183,25 @@ class OperationRefused(Exception):
     """An operation failed, so that no operation had an effect.
 
     `position` is the position of the operation, from 0. `error` is the error that it raised.
+    `earlier` are the results of the operations before it, which had no effect either.
     """
 
-    def __init__(self, position: int, error: RosterError) -> None:
+    def __init__(self, position: int, error: RosterError, earlier: Results) -> None:
         super().__init__(f"operation {position}: {error.detail}")
         self.position = position
         self.error = error
+        self.earlier = earlier
 
 
 @contextmanager
-def _tag_position(position: int) -> Iterator[None]:
+def _tag_position(position: int, earlier: Results) -> Iterator[None]:
     """Raises OperationRefused instead of a RosterError, except for Unavailable."""
     try:
         yield
     except Unavailable:
         raise
     except RosterError as error:
-        raise OperationRefused(position, error) from error
+        raise OperationRefused(position, error, earlier) from error
 
 
 class Operations:
@@ -230,7 +232,7 @@ class Operations:
             commands = {name: bind(runner) for name, bind in self._commands.items()}
             results: list[Entity | None] = []
             for position, operation in enumerate(operations):
-                with _tag_position(position):
+                with _tag_position(position, results):
                     if isinstance(operation, ChangeLinks):
                         links = self._relate(operation.relationship, runner)
                         operation.perform(links, context, results)

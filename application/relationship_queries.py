@@ -25,8 +25,9 @@ def authorize_tests(
 ) -> None:
     """Raises InsufficientScope if the principal may not read what the tests are about.
 
-    `relationships` are those of the type that is searched. A test of the ids of related entities
-    requires permission to read the relationship, and one of their attributes also to read them.
+    `relationships` are those of the type that is searched. A test of related entities requires
+    permission to read the type that governs the relationship. A test of their attributes also
+    requires permission to read them. The caller authorizes what it shows of the searched entities.
     """
     for test in tests:
         if isinstance(test, Not):
@@ -35,11 +36,13 @@ def authorize_tests(
             for alternative in test.alternatives:
                 authorize_tests(policy, principal, relationships, alternative)
         elif isinstance(test, Related):
+            relationship = relationships[test.relationship]
             policy.authorize_relationship(
                 principal,
                 Action.READ,
-                relationships[test.relationship],
+                relationship,
                 resources=any(map(names_attributes, test.tests)),
+                from_known=relationship.access_type is not relationship.source,
             )
 
 
@@ -121,7 +124,10 @@ class RelationshipQueries:
         steps: Sequence[Step],
         principal: Principal | None,
     ) -> Included:
-        """Returns the entities that the steps lead to. See application.inclusion."""
+        """Returns the entities that the steps lead to. See application.inclusion.
+
+        The caller shows the entities, and has authorized that.
+        """
         self.authorize_steps(steps, principal)
         return include(self._committed, entity_type, entities, steps)
 
@@ -130,10 +136,13 @@ class RelationshipQueries:
         self._policy.authorize_relationship(principal, Action.CREATE, relationship)
 
     def authorize_steps(self, steps: Sequence[Step], principal: Principal | None) -> None:
-        """Raises InsufficientScope if the principal may not read what the steps lead to."""
+        """Raises InsufficientScope if the principal may not read what the steps lead to.
+
+        The first steps start from what the request shows, and any other from what a step shows.
+        """
         for step in steps:
             self._policy.authorize_relationship(
-                principal, Action.READ, step.relationship, resources=True
+                principal, Action.READ, step.relationship, resources=True, from_known=True
             )
             self.authorize_steps(step.steps, principal)
 

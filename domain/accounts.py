@@ -1,8 +1,14 @@
 """Accounts: the passwords, sessions and emailed links of users."""
 
-from datetime import datetime
+from collections.abc import Container
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from domain.attributes import StaleVersion
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Account(NamedTuple):
@@ -32,6 +38,16 @@ class Session(NamedTuple):
     expiry_time: datetime
     address: str
     user_agent: str | None
+
+    @property
+    def version(self) -> int:
+        """The version of the session: the time of its last use, in milliseconds since 1970."""
+        return (self.use_time - _EPOCH) // _MILLISECOND
+
+    def require_version(self, versions: Container[int] | None) -> None:
+        """Raises StaleVersion if the session's version is not in `versions`. None accepts any."""
+        if versions is not None and self.version not in versions:
+            raise StaleVersion(self.version)
 
 
 class RefreshToken(NamedTuple):

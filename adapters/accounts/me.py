@@ -27,7 +27,7 @@ from application.queries import Queries
 from application.users import USER_TYPE
 from domain.users import UserChanges
 
-_CHANGEABLE: Final = "name"
+_CHANGEABLE: Final = frozenset(("name",))
 
 
 def me_routes(
@@ -67,15 +67,15 @@ def me_routes(
         expect_existing(resource_object, declaration, str(user_id))
         for name in resource_object.linkages:
             raise OwnAttribute(name)
-        attributes, read_only = declaration.load(resource_object.fields, partial=True)
+        attributes, others = declaration.load(
+            resource_object.fields, partial=True, only=_CHANGEABLE
+        )
         before = queries.get(user_id, _own_principal())
-        for name, value in attributes.items():
-            if name != _CHANGEABLE and value != getattr(before, name):
+        for name in [each for each in declaration.settable if each not in _CHANGEABLE]:
+            current = getattr(before, name)
+            if not _is_same(others.pop(name, current), current):
                 raise OwnAttribute(name)
-        for name in resource_object.linkages:
-            raise OwnAttribute(name)
-        names = attributes.keys() & {_CHANGEABLE}
-        changes = UserChanges({name: attributes[name] for name in names}, read_only)
+        changes = UserChanges(attributes, others)
         context = http.context()
         context = Context(_own_principal(), context.request_id, context.link_limit)
         user = commands.change(user_id, changes, context, expected=http.preconditions())
@@ -120,6 +120,11 @@ def me_routes(
     routes.own("POST", "/me/password", change_password, ME)
     routes.own("POST", "/me/email", change_email, ME)
     routes.scoped("GET", "/users/<key:user_id>/account", show_account, "users:read")
+
+
+def _is_same(sent: object, current: object) -> bool:
+    """Returns True if the values are equal and of one type: 1 is not True."""
+    return type(sent) is type(current) and sent == current
 
 
 def _own_principal() -> Principal:

@@ -177,7 +177,7 @@ class _Described:
                 },
                 "delete": {
                     **operation_of("end_session", "End one session, or log out", TAG),
-                    **self._deletion(),
+                    **self._conditional_deletion(),
                 },
             },
         }
@@ -260,7 +260,7 @@ class _Described:
                 },
                 "delete": {
                     **operation_of("end_user_session", "End one session of a user", TAG),
-                    **self._deletion(write),
+                    **self._conditional_deletion(write),
                 },
             },
             f"{url}/invitations": {
@@ -297,6 +297,11 @@ class _Described:
             "security": _bearer(*scopes),
             "responses": {**_DONE, **error_responses(400, 401, 403, 404, 406, 415, 503)},
         }
+
+    def _conditional_deletion(self, *scopes: str) -> dict[str, Any]:
+        deletion = self._deletion(*scopes)
+        responses = {**deletion["responses"], **error_responses(412)}
+        return {**deletion, "parameters": [IF_MATCH, UNLESS_MATCH], "responses": responses}
 
     def _posted(
         self, resource: Resource, *statuses: int, scopes: tuple[str, ...] = ()

@@ -80,8 +80,14 @@ def session_routes(
     def one(user_id: int, session_id: str, writer: DocumentWriter) -> Response:
         query = http.query()
         selection = parameters.single(query, SESSIONS)
-        shown = _shown(queries.get(user_id, session_id))
-        return http.ok(writer.single(shown, query=query, shown=selection))
+        found = queries.get(user_id, session_id)
+        found.require_version(http.preconditions())
+        body = writer.single(_shown(found), query=query, shown=selection)
+        return http.ok(body, version=found.version)
+
+    def end(user_id: int, session_id: str) -> Response:
+        commands.end(user_id, session_id, http.context(), expected=http.preconditions())
+        return http.deleted()
 
     def list_own() -> Response:
         return page(session().user_id, own_writer)
@@ -99,8 +105,7 @@ def session_routes(
 
     def end_one_of_own(session_id: str) -> Response:
         no_parameters()
-        commands.end(session().user_id, own_id(session_id), http.context())
-        return http.deleted()
+        return end(session().user_id, own_id(session_id))
 
     def list_of_user(user_id: int) -> Response:
         must_exist(user_id)
@@ -120,8 +125,7 @@ def session_routes(
         must_exist(user_id)
         if session_id == CURRENT:
             raise SessionNotFound
-        commands.end(user_id, session_id, http.context())
-        return http.deleted()
+        return end(user_id, session_id)
 
     routes.anyone("POST", "/sessions", log_in)
     routes.own("GET", "/sessions", list_own)

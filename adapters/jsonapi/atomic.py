@@ -87,7 +87,7 @@ class Batch:
 
     def to_request_error(self, error: OperationRefused) -> RequestError:
         """Converts the error of an operation. The pointers are those of the document."""
-        return _to_request_error(self.objects[error.position], error.error)
+        return _to_request_error(self.objects[error.position], error.error, error.earlier)
 
     def subjects(self, results: Results = ()) -> set[Subject]:
         """Returns the resources that the operations name, and those in their results."""
@@ -316,10 +316,15 @@ def _expected_versions(version: int | str | None) -> Container[int] | None:
     return expected_versions(version)
 
 
-def _to_request_error(operation: OperationObject, error: RosterError) -> RequestError:
-    """Returns an error of the domain, with pointers to the faulty parts of the operation."""
+def _to_request_error(
+    operation: OperationObject, error: RosterError, earlier: Results = ()
+) -> RequestError:
+    """Returns an error of the domain, with pointers to the faulty parts of the operation.
+
+    `earlier` are the results of the operations before it.
+    """
     if isinstance(error, RelatedNotFound):
-        return RequestError(*related_not_found(error, _linkages(operation)))
+        return RequestError(*related_not_found(error, _linkages(operation), earlier))
     pointer = _pointer_for(operation, error)
     version = operation.version
     if isinstance(error, Stale) and isinstance(version, str) and not names_version(version):

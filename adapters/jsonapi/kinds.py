@@ -701,10 +701,14 @@ _JSON_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 class Id(Kind):
     """The id of a resource: an integer whose JSON form is a string.
 
-    For other ids, declare a subclass that overrides `pattern`, `parse` and `format`.
+    For other ids, declare a subclass that overrides `pattern`, `parse`, `format` and `invalid`.
     """
 
     wrong_type = "must be a string"
+    invalid: ClassVar[Problem] = Problem(
+        "invalid_format", f"must be a whole number from 1 to {MAX_KEY} without leading zeros"
+    )
+    """The problem of a text that no resource can have as its id."""
     pattern: ClassVar[str] = KEY
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "pattern": anchored(KEY)}
     cursor_is_value = True
@@ -725,7 +729,7 @@ class Id(Kind):
         if not isinstance(value, str):
             raise self.make_error("type")
         if (key := self.parse(value)) is None:
-            raise _error(_INVALID_ID)
+            raise _error(self.invalid)
         return key
 
     def to_json(self, value: Any) -> str:
@@ -741,7 +745,4 @@ class Id(Kind):
         return value
 
 
-_INVALID_ID: Final = Problem(
-    "invalid_format", f"must be a whole number from 1 to {MAX_KEY} without leading zeros"
-)
 _KEY: Final = re.compile(KEY)

@@ -9,7 +9,7 @@ from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.errors import ErrorObject
 from adapters.jsonapi.kinds import Id
 from adapters.jsonapi.resource import RelationshipField
-from application.operations import CreatedBy
+from application.operations import CreatedBy, Results
 from application.relationships import RelatedNotFound
 
 MAX_IDENTIFIERS: Final = 1000
@@ -186,8 +186,14 @@ def partial_errors(linkages: Iterable[Linkage]) -> Iterator[ErrorObject]:
             )
 
 
-def related_not_found(error: RelatedNotFound, linkages: Linkages) -> list[ErrorObject]:
-    """Returns an error (404) for each identifier of a resource that does not exist."""
+def related_not_found(
+    error: RelatedNotFound, linkages: Linkages, earlier: Results = ()
+) -> list[ErrorObject]:
+    """Returns an error (404) for each identifier of a resource that does not exist.
+
+    `earlier` are the results of earlier operations, which contain what the identifiers with a lid
+    refer to.
+    """
     return [
         ErrorObject(
             status=404,
@@ -197,13 +203,27 @@ def related_not_found(error: RelatedNotFound, linkages: Linkages) -> list[ErrorO
             meta={"attribute": each.attribute},
         )
         for each in (error, *error.others)
-        for pointer in _pointers(each, linkages)
+        for pointer in _pointers(each, linkages, earlier)
     ]
 
 
-def _pointers(error: RelatedNotFound, linkages: Linkages) -> list[str | None]:
+def _pointers(error: RelatedNotFound, linkages: Linkages, earlier: Results) -> list[str | None]:
     linkage = linkages.get(error.relationship.name)
     if linkage is None:
         return [None]
-    found = [f"{each.pointer}/id" for each in linkage.identifiers if each.which in error.ids]
+    found = [
+        f"{each.pointer}/{name}"
+        for each in linkage.identifiers
+        for name, related_id in (_member_and_id(each, earlier),)
+        if related_id in error.ids
+    ]
     return [*found] or [linkage.pointer]
+
+
+def _member_and_id(identifier: Identifier, earlier: Results) -> tuple[str, int | None]:
+    """Returns the member that identifies a resource, and the id of the resource."""
+    which = identifier.which
+    if isinstance(which, int):
+        return "id", which
+    entity = earlier[which.operation] if which.operation < len(earlier) else None
+    return "lid", entity.id if entity else None

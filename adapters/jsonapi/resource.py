@@ -4,7 +4,7 @@ Documents, query parameters, files, the command line and the OpenAPI document us
 Marshmallow loads the attributes that clients send; see `Resource.load`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Final
@@ -176,23 +176,25 @@ class Resource:
         )
 
     def load(
-        self, sent: Mapping[str, object], *, partial: bool
+        self, sent: Mapping[str, object], *, partial: bool, only: Set[str] | None = None
     ) -> tuple[dict[str, Any], dict[str, object]]:
         """Returns the values of the settable and of the read-only attributes that a client sent.
 
         Marshmallow checks the types. `partial`: no attribute is required. Read-only values are
         deserialized if possible, and the domain compares them with the current ones. The caller
-        passes the values to the domain, which checks its rules.
+        passes the values to the domain, which checks its rules. With `only`, all other attributes
+        count as read-only.
 
         Raises Invalid if marshmallow finds an error. It lists missing attributes, wrong types,
         violations of the domain's rules and unknown attributes.
         """
         read_only: dict[str, object] = {}
-        if not self.settable.keys() >= sent.keys():
+        settable = self.settable.keys() if only is None else only
+        if not settable >= sent.keys():
             read_only = {
                 name: _deserialize_if_valid(self.declared[name].field, value)
                 for name, value in sent.items()
-                if name in self.declared and name not in self.settable
+                if name in self.declared and name not in settable
             }
             sent = {name: value for name, value in sent.items() if name not in read_only}
         try:
@@ -229,8 +231,8 @@ class Resource:
         """Returns the problem of an unknown attribute. It lists the settable attributes."""
         similar = suggest_attribute(name, self.settable)
         question = f" Did you mean '{similar}'?" if similar else ""
-        known = ", ".join(self.settable)
-        return Problem(UNKNOWN.code, f"{UNKNOWN.detail}.{question} Known: {known}")
+        known = f"Known: {', '.join(self.settable)}" if self.settable else "There are none"
+        return Problem(UNKNOWN.code, f"{UNKNOWN.detail}.{question} {known}")
 
     def csv_row(self, entity: Any) -> list[str]:
         """Returns the id and the attributes of an entity as text, which `from_text` can parse.

@@ -68,7 +68,9 @@ def token_endpoints(
             commands.revoke(token, _context())
         else:
             _end_session(token)
-        return Response(status=200, headers=dict(NO_STORE))
+        response = Response(status=200, headers=dict(NO_STORE))
+        response.headers.pop("Content-Type")  # there is no body
+        return response
 
     def _end_session(token: str) -> None:
         try:

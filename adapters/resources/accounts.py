@@ -12,6 +12,7 @@ from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import Urls
 from application.users import USER_TYPE
 from domain.accounts import Account, Session
+from domain.errors import Problem
 
 _SESSION_ID: Final = r"[A-Za-z0-9_-]{16,64}"
 
@@ -19,6 +20,7 @@ _SESSION_ID: Final = r"[A-Za-z0-9_-]{16,64}"
 class SessionId(Id):
     """The id of a session: an opaque text."""
 
+    invalid = Problem("invalid_format", "must be 16 to 64 characters of A-Z, a-z, 0-9, _ and -")
     pattern = _SESSION_ID
     schema = {"type": "string", "pattern": f"^{_SESSION_ID}$"}  # noqa: RUF012
     text_pattern = _SESSION_ID

@@ -1,6 +1,6 @@
 """Sessions: tokens, refresh, and the end of sessions."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -146,13 +146,24 @@ class SessionEnds:
     def __init__(self, run: UnitRunner) -> None:
         self._run = run
 
-    def end(self, user_id: int, session_id: str, context: Context) -> None:
-        """Ends one session of a user. Raises SessionNotFound."""
+    def end(
+        self,
+        user_id: int,
+        session_id: str,
+        context: Context,
+        *,
+        expected: Container[int] | None = None,
+    ) -> None:
+        """Ends one session of a user.
+
+        Raises SessionNotFound, and StaleVersion if its version is not in `expected`.
+        """
 
         def unit(work: UnitOfWork) -> None:
             session = work.accounts.sessions.get(session_id)
             if session is None or session.user_id != user_id or session.expiry_time <= work.now:
                 raise SessionNotFound
+            session.require_version(expected)
             end_sessions(work, user_id, [session])
 
         self._run(context, unit)

@@ -81,6 +81,10 @@ def test_me_includes_related_resources_with_their_scopes(
         ({"role": "admin"}, ("403", "read_only", "/data/attributes/role")),
         ({"is_active": False}, ("403", "read_only", "/data/attributes/is_active")),
         ({"email": "new@example.org"}, ("403", "read_only", "/data/attributes/email")),
+        ({"email": 7}, ("403", "read_only", "/data/attributes/email")),
+        ({"is_active": 1}, ("403", "read_only", "/data/attributes/is_active")),
+        ({"is_active": "yes"}, ("403", "read_only", "/data/attributes/is_active")),
+        ({"role": None}, ("403", "read_only", "/data/attributes/role")),
         (
             {"creation_time": "2020-01-01T00:00:00Z"},
             ("403", "read_only", "/data/attributes/creation_time"),
@@ -281,3 +285,16 @@ def test_requests_to_accounts_count_for_the_rate_limit(build: Build, headers: An
     statuses = [service.send("GET", "/me", headers=sent).status_code for _ in range(5)]
     assert statuses[2] == (200 if headers is None else 401)
     assert statuses[4] == 429
+
+
+def test_related_resources_require_no_permission_to_read_all_users(build: Build) -> None:
+    service = build(ROSTER_ROLE_SCOPES="*=me groups:read")
+    service.user(role="user")
+    headers = service.access()
+    response = service.send("GET", "/me?include=groups", headers=headers)
+    assert (response.status_code, response.json["included"]) == (200, [])
+    response = service.send("PATCH", "/me?include=groups", change(name="Ann"), headers)
+    assert response.status_code == 200
+    response = service.send("GET", "/me?include=groups.members", headers=headers)
+    assert response.problems == [("403", "insufficient_scope", None)]
+    assert response.json["errors"][0]["detail"] == "The token lacks the scope users:read."

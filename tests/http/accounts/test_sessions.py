@@ -319,6 +319,44 @@ def test_a_logout_ends_only_the_current_session(
     assert service.send("DELETE", "/users/1/sessions", headers=admin).status_code == 204
 
 
+@pytest.mark.parametrize("url", ["/sessions", "/users/1/sessions"])
+def test_conditional_requests_of_one_session(
+    service: Service, own: tuple[dict[str, str], list[str]], url: str
+) -> None:
+    headers, known = own
+    headers = headers if url == "/sessions" else other_issuer("users:read", "users:write")
+    one, other = (f"{url}/{each}" for each in (known[0], known[2]))
+    etag = service.send("GET", f"{one}?fields[sessions]=address", headers=headers).headers["ETag"]
+    assert service.send("GET", one, headers={**headers, "If-Match": etag}).status_code == 200
+    for method in ("GET", "DELETE"):
+        response = service.send(method, one, headers={**headers, "If-Match": '"7-00"'})
+        assert [each[:2] for each in response.problems] == [("412", "stale_version")]
+    refused = {**headers, "If-None-Match": etag}
+    assert service.send("DELETE", one, headers=refused).status_code == 412
+    assert service.send("DELETE", one, headers={**headers, "If-Match": etag}).status_code == 204
+    assert service.send("DELETE", other, headers={**headers, "If-Match": "*"}).status_code == 204
+    assert service.send("DELETE", other, headers={**headers, "If-Match": "*"}).status_code == 404
+
+
+def test_an_invalid_id_of_a_session_is_explained(
+    service: Service, own: tuple[dict[str, str], list[str]]
+) -> None:
+    response = service.send("GET", "/sessions?filter[id]=7", headers=own[0])
+    assert response.json["errors"][0]["detail"] == (
+        "'7' is not a valid id. It must be 16 to 64 characters of A-Z, a-z, 0-9, _ and -."
+    )
+
+
+def test_an_invitation_takes_no_attributes(service: Service) -> None:
+    service.user()
+    sent = document("invitations", email="ann@example.org")
+    admin = other_issuer("users:write")
+    response = service.send("POST", "/users/1/invitations", sent, admin)
+    assert response.json["errors"][0]["detail"] == (
+        "email is not a settable attribute. There are none."
+    )
+
+
 def test_a_user_ends_all_sessions(service: Service, own: tuple[dict[str, str], list[str]]) -> None:
     assert service.send("DELETE", "/sessions", headers=own[0]).status_code == 204
     admin = other_issuer("users:read")

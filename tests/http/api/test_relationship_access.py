@@ -55,6 +55,7 @@ def of(kind: str, name: str, op: str, data: Any) -> Any:
     return operation(op=op, ref={"type": kind, "id": "1", "relationship": name}, data=data)
 
 
+NEW_USER = {"data": {"type": "users", "attributes": ANN}}
 GROUP = {"data": {"type": "groups", "attributes": {"name": "New"}}}
 CHANGED = {"data": {"type": "groups", "id": "1", "attributes": {"name": "New"}}}
 OPERATIONS = "/api/v1/operations"
@@ -97,7 +98,18 @@ OPERATIONS = "/api/v1/operations"
         ),
         ("GET", f"{GROUPS}?filter[not][members.name]=a", None, "groups:read users:read"),
         ("GET", f"{GROUPS}?filter[members][empty]=true", None, "groups:read"),
-        ("POST", f"{GROUPS}?include=members", GROUP, "groups:write groups:read users:read"),
+        ("GET", f"{MEMBERS}?filter[groups]=1", None, "groups:read"),
+        ("GET", f"{MEMBERS}?filter[not][groups.name]=x", None, "groups:read"),
+        ("POST", f"{GROUPS}?include=members", GROUP, "groups:write users:read"),
+        ("POST", f"{GROUPS}?include=owner.groups", GROUP, "groups:write users:read groups:read"),
+        ("POST", f"{USERS}?include=groups", NEW_USER, "users:write groups:read"),
+        ("POST", f"{USERS}?include=groups.owner", NEW_USER, "users:write groups:read users:read"),
+        (
+            "PATCH",
+            f"{GROUPS}/1?include=owner",
+            CHANGED,
+            "groups:read groups:write users:read",
+        ),
         ("POST", MEMBERS, {"data": users(1)}, "groups:write"),
         ("PATCH", MEMBERS, {"data": users(1)}, "groups:write"),
         ("DELETE", MEMBERS, {"data": users(1)}, "groups:write"),

@@ -48,6 +48,26 @@ def directory(create: Create, create_group: Create) -> None:
     create_group(name="Staff", members=["1", "2"], owner="3")
 
 
+def test_a_lid_of_a_deleted_resource_is_reported_where_it_is(client: ApiClient) -> None:
+    lid = {"type": "users", "lid": "ann"}
+    ann = {**lid, "attributes": {"email": "ann@example.org", "name": "Ann"}}
+    deleted = [{"op": "add", "data": ann}, {"op": "remove", "ref": lid}]
+    group = {"type": "groups", "attributes": {"name": "New"}}
+    group["relationships"] = {"owner": {"data": lid}, "members": {"data": [*users(1), lid]}}
+    at = "/atomic:operations/2/data"
+    for operation, pointers in [
+        (members("add", [*users(1), lid, *users(99)]), [f"{at}/1/lid", f"{at}/2/id"]),
+        (owner(lid), [f"{at}/lid"]),
+        (
+            {"op": "add", "data": group},
+            [f"{at}/relationships/{name}/lid" for name in ("owner/data", "members/data/1")],
+        ),
+    ]:
+        response = perform(client, *deleted, operation)
+        expected = sorted(("404", "related_not_found", each) for each in pointers)
+        assert sorted(response.problems) == expected
+
+
 @pytest.mark.parametrize(
     ("op", "left"), [("add", ["1", "2", "4"]), ("remove", ["1"]), ("update", ["2", "4"])]
 )

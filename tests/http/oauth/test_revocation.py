@@ -27,6 +27,7 @@ def test_any_other_value_gets_the_same_response(client: ApiClient, token: str | 
     response = client.post(REVOKE, data=form, headers={"Authorization": "Bearer x"})
     assert (response.status_code, response.data) == (200, b"")
     assert response.headers["Cache-Control"] == "no-store"
+    assert "Content-Type" not in response.headers
 
 
 def test_a_token_twice_and_one_of_another_issuer_get_the_same_response(

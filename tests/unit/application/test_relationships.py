@@ -114,8 +114,14 @@ def context(*scopes: str) -> Context:
         ),
         ({"groups:read"}, lambda d, c: d.queries.one(OWNER, 1, c.principal, resources=False)),
         (
-            {"groups:read", "users:read"},
+            {"users:read"},
             lambda d, c: d.queries.include(GROUP_TYPE, (), [Step(OWNER)], c.principal),
+        ),
+        (
+            {"groups:read", "users:read"},
+            lambda d, c: d.queries.include(
+                GROUP_TYPE, (), [Step(OWNER, (Step(GROUPS),))], c.principal
+            ),
         ),
     ],
 )
