@@ -35,10 +35,10 @@ CREATE_VENV = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and
 	&& { $(BIN)/python -m pip --version > /dev/null 2>&1 \
 	|| { echo "Creating .venv ..." && $(PYTHON) -m venv .venv; }; }
 # Shows the packages that pip downloads. pip prints errors on standard error.
-SHOW_PACKAGES := while read -r word name rest; do case "$$word $$name" in \
+SHOW_PACKAGES := { last=; while read -r word name rest; do case "$$word $$name" in \
 	"Collecting "*) printf ' %s' "$${name%%==*}" ;; \
-	"Installing collected") printf '\nUnpacking them into .venv ...\n' ;; \
-	FAILED*) exit 1 ;; esac; done
+	"Installing collected") printf '\nUnpacking them into .venv ...\n'; last=yes ;; \
+	FAILED*) exit 1 ;; esac; done; [ "$$last" ] || echo " nothing is missing"; }
 INSTALL_COMMAND := @echo "Installing the command $(BIN)/roster ..." \
 	&& $(PIP) --quiet --no-build-isolation --no-deps --editable .
 
