@@ -102,6 +102,7 @@ ANSWER_TOTALS = Table(
 
 _BATCH_SIZE = 100
 _PARTS = 8
+_LOCKED_PART = 0
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTED_HOURS = IDEMPOTENCY_TTL // _HOUR + 1
@@ -196,7 +197,7 @@ class SqlIdempotencyStore(IdempotencyStore):
         # Last, because it locks a row for which other requests of the owner wait.
         quota, size = self._quotas.pop(key), len(headers) + len(answer.body)
         quota.require(size)
-        part = crc32(key.encode()) % _PARTS
+        part = _LOCKED_PART if quota.is_locked else crc32(key.encode()) % _PARTS
         self._add_to_total(quota.owner, quota.hour, part=part, size=size)
 
     def erase(self, subject_type: str, subject_id: int) -> int:
@@ -245,11 +246,13 @@ class SqlIdempotencyStore(IdempotencyStore):
         hour = _hour(at)
         counted = {"key_owner": owner, "after": hour - _COUNTED_HOURS}
         stored, first_hour = self._total(counted)
-        if self._limit < 2 * stored and self._connection.dialect.name != "sqlite":
-            self._add_to_total(owner, hour, part=0, size=0)
+        is_locked = self._limit < 2 * stored and self._connection.dialect.name != "sqlite"
+        if is_locked:
+            self._add_to_total(owner, hour, part=_LOCKED_PART, size=0)
             stored, first_hour = self._total(counted)
         until_free = _EPOCH + ((first_hour or hour) + _COUNTED_HOURS) * _HOUR - at
-        quota = _Quota(owner, hour, self._limit - stored, ceil(until_free.total_seconds()))
+        retry_after = ceil(until_free.total_seconds())
+        quota = _Quota(owner, hour, self._limit - stored, retry_after, is_locked)
         quota.require(1)
         return quota
 
@@ -265,12 +268,16 @@ class SqlIdempotencyStore(IdempotencyStore):
 
 
 class _Quota(NamedTuple):
-    """The number of bytes that an owner may store, and of seconds until some become free."""
+    """The number of bytes that an owner may store, and of seconds until some become free.
+
+    `is_locked`: no other transaction of the owner stores a response meanwhile.
+    """
 
     owner: str
     hour: int
     available: int
     retry_after: int
+    is_locked: bool
 
     def require(self, size: int) -> None:
         """Raises TooManyStoredResponses if fewer bytes are available."""
