@@ -28,6 +28,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters.sql.bulk import insert_rows
+from adapters.sql.certification import certify
 from adapters.sql.columns import Timestamp, text
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
@@ -194,6 +195,8 @@ class SqlIdempotencyStore(IdempotencyStore):
             _ADD_SUBJECT.queue(self._connection, dict(zip(_SUBJECT_NAMES, rows[0], strict=True)))
         elif rows:
             insert_rows(self._connection, [*ANSWER_SUBJECTS.c], rows)
+        for subject in sorted(answer.subjects):
+            certify(self._connection, "answers", *subject)
         # Last, because it locks a row for which other requests of the owner wait.
         quota, size = self._quotas.pop(key), len(headers) + len(answer.body)
         quota.require(size)
@@ -201,6 +204,7 @@ class SqlIdempotencyStore(IdempotencyStore):
         self._add_to_total(quota.owner, quota.hour, part=part, size=size)
 
     def erase(self, subject_type: str, subject_id: int) -> int:
+        certify(self._connection, "answers", subject_type, subject_id)
         subject = {"of_type": subject_type, "of_id": subject_id}
         count = 0
         keys: Sequence[str] = self._connection.execute(_CONTAINING, subject).scalars().all()

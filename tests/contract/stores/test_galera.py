@@ -47,6 +47,18 @@ def test_connects_to_a_server_that_was_built_without_galera(
 
 
 @pytest.mark.parametrize("kind", ["mariadb"])
+def test_each_table_has_a_primary_key(directory: Directory) -> None:
+    """Galera can't delete rows of other tables."""
+    without = (
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+        " AND table_name NOT IN (SELECT table_name FROM information_schema.table_constraints"
+        " WHERE table_schema = DATABASE() AND constraint_type = 'PRIMARY KEY')"
+    )
+    with core_connection(directory.engine) as connection:
+        assert connection.exec_driver_sql(without).all() == []
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
 def test_assigns_positions_to_ids_with_gaps_in_few_statements(directory: Directory) -> None:
     """Each of three nodes uses every third id."""
     statements: list[str] = []
@@ -57,7 +69,8 @@ def test_assigns_positions_to_ids_with_gaps_in_few_statements(directory: Directo
             for number in range(EVENTS)
         )
         connection.exec_driver_sql(
-            f"INSERT INTO events (id, time, action, subject_type, subject_id, changes) VALUES {rows}"
+            "INSERT INTO events (id, time, action, subject_type, subject_id, changes)"
+            f" VALUES {rows}"
         )
 
     def record(*arguments: object) -> None:

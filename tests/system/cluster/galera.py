@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ TRANSFER = "wsrep_sst_rsync"
 """The script of Debian's package mariadb-server that copies a database to a node."""
 _ROOT = Path(__file__).parents[3]
 _SCRIPTS = _ROOT / "build" / "galera"
-"""`make` extracts the scripts there, because that package starts a server on machines with systemd."""
+"""`make` extracts the scripts there: on a machine with systemd, the package starts a server."""
 SEARCH_PATH = os.pathsep.join((os.environ["PATH"], "/usr/sbin", str(_SCRIPTS)))
 _SECONDS_TO_START = 120
+_numbers = count(1)
 _SETTINGS = (
     "--binlog-format=ROW",
     "--default-storage-engine=InnoDB",
@@ -126,7 +128,7 @@ class Node:
     def log(self) -> str:
         return (self.directory / "log").read_text(errors="replace")[-20_000:]
 
-    def url(self, database: str = "roster") -> str:
+    def url(self, database: str) -> str:
         return f"mariadb+pymysql://roster@127.0.0.1:{self.port}/{database}?ssl_disabled=true"
 
     def connect(self) -> pymysql.connections.Connection:
@@ -147,7 +149,8 @@ class Node:
 
     def is_synced(self, size: int) -> bool:
         """Returns True if the node is in a primary component of `size` nodes, and up to date."""
-        assert self._process and self._process.poll() is None, self.log()
+        assert self._process
+        assert self._process.poll() is None, self.log()
         with suppress(pymysql.Error):
             return (
                 self.status("wsrep_ready") == "ON"
@@ -181,11 +184,17 @@ class Node:
 
 
 class Cluster:
-    """Three nodes with the databases of the user roster, who has no password."""
+    """Three nodes. The user roster has no password, and owns the databases."""
 
     def __init__(self, directory: Path, *settings: str) -> None:
         directory.chmod(0o755)
         self.nodes = [Node(directory / f"node{number}", settings) for number in (1, 2, 3)]
+
+    def new_database(self) -> str:
+        """Creates an empty database, and returns its name."""
+        name = f"roster_{next(_numbers)}"
+        self.nodes[0].execute(f"CREATE DATABASE {name}")
+        return name
 
     def start(self) -> None:
         first, *others = self.nodes
@@ -194,7 +203,6 @@ class Cluster:
         self._wait(first, 1)
         first.execute("CREATE USER roster@'127.0.0.1'")
         first.execute(r"GRANT ALL ON `roster%`.* TO roster@'127.0.0.1'")
-        first.execute("CREATE DATABASE roster")
         for size, node in enumerate(others, 2):
             self.join(node, size)
 
