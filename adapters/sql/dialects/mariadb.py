@@ -164,9 +164,13 @@ def _connect(
             message = f"Can't connect to '{address}': {reason}"
             raise OperationalError(CR.CR_CONN_HOST_ERROR, message) from error
         record.info["descriptor"] = connected_socket.fileno()
-        session.connect(connected_socket)
-        record.info[_ON_GALERA] = _check_server(session)
-        session.query(_SET_ON_GALERA if record.info[_ON_GALERA] else _SET)
+        try:
+            session.connect(connected_socket)
+            record.info[_ON_GALERA] = _check_server(session)
+            session.query(_SET_ON_GALERA if record.info[_ON_GALERA] else _SET)
+        except BaseException:
+            connected_socket.close()
+            raise
     return session
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -131,12 +132,13 @@ class Node:
     def url(self, database: str) -> str:
         return f"mariadb+pymysql://roster@127.0.0.1:{self.port}/{database}?ssl_disabled=true"
 
-    def connect(self) -> pymysql.connections.Connection:
-        return pymysql.connect(unix_socket=str(self._socket), user="root", autocommit=True)
-
     def execute(self, statement: str) -> Sequence[Sequence[Any]]:
         """Runs a statement as root. Returns the rows."""
-        with closing(self.connect()) as connection, connection.cursor() as cursor:
+        settings: dict[str, Any] = {"unix_socket": str(self._socket), "user": "root"}
+        connection = pymysql.Connection(**settings, autocommit=None, defer_connect=True)
+        with closing(socket.socket(socket.AF_UNIX)) as opened, connection.cursor() as cursor:
+            opened.connect(str(self._socket))
+            connection.connect(opened)
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else ()
 
@@ -151,7 +153,7 @@ class Node:
         """Returns True if the node is in a primary component of `size` nodes, and up to date."""
         assert self._process
         assert self._process.poll() is None, self.log()
-        with suppress(pymysql.Error):
+        with suppress(pymysql.Error, OSError):
             return (
                 self.status("wsrep_ready") == "ON"
                 and self.status("wsrep_local_state_comment") == "Synced"
