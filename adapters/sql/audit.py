@@ -36,9 +36,9 @@ from adapters.sql.search import SearchStatements
 from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import Transactions, read_connection
 from application.audit import Changes, Event, EventReader, Events, NewEvent
-from application.ports import ConcurrentUpdate, Context
+from application.ports import Context
 from application.search import Page, Search
-from application.units import MAX_RETRIES
+from application.units import retry
 
 EVENTS = Table(
     "events",
@@ -252,15 +252,12 @@ class SqlEventReader(EventReader):
 
     def _assign_positions(self) -> None:
         """Assign positions. Retries if a reader on another node of a cluster does so as well."""
-        for attempt in range(MAX_RETRIES + 1):
-            try:
-                with self._transactions.open() as connection:
-                    _assign_positions(connection)
-            except ConcurrentUpdate:
-                if attempt == MAX_RETRIES:
-                    raise
-            else:
-                return
+
+        def attempt(_: int) -> None:
+            with self._transactions.open() as connection:
+                _assign_positions(connection)
+
+        retry(attempt)
 
     def _with_positions(self, position: int, size: int) -> Sequence[tuple[int, Event]]:
         """Read up to `size` events after the position that already have one."""

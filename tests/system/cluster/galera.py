@@ -162,10 +162,14 @@ class Node:
             )
         return False
 
-    def isolate(self, *, from_others: bool) -> None:
-        """Cuts the node off from the others, or connects it again. Its clients stay connected."""
-        isolated = str(int(from_others))
-        self.set("wsrep_provider_options", f"'gmcast.isolate={isolated}'")
+    @contextmanager
+    def isolated(self) -> Iterator[None]:
+        """In the block, the node is cut off from the others. Its clients stay connected."""
+        self.set("wsrep_provider_options", "'gmcast.isolate=1'")
+        try:
+            yield
+        finally:
+            self.set("wsrep_provider_options", "'gmcast.isolate=0'")
 
     def kill(self) -> None:
         """Kills the server at once, like a power failure."""
