@@ -123,7 +123,7 @@ build/galera/wsrep_sst_rsync: /usr/lib/galera/libgalera_smm.so
 	mv build/galera/usr/bin/wsrep_sst_* build/galera && touch $@
 
 test-galera: install $(GALERA) ## run Roster on a cluster of MariaDB Galera, break its nodes, and count lost data
-	$(BIN)/python -m pytest -m "" tests/system/cluster
+	$(BIN)/python -m pytest -m "" tests/system/galera
 
 /usr/sbin/nginx:
 	apt-get update -q

@@ -28,7 +28,7 @@ from application.relationships import ToMany
 
 T = TypeVar("T")
 
-MAX_RETRIES = 10
+MAX_RETRIES = 15
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
 

@@ -1,6 +1,6 @@
 """What Roster does for MariaDB Galera, as far as a single server shows it.
 
-tests/system/cluster has the tests on a cluster.
+tests/system/galera has the tests on a cluster.
 """
 
 import pytest

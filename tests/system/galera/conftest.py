@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.galera import Cluster, missing_program, running_cluster
 from contract.stores.directories import RelatedDirectory
 from faults.conftest import hold, report  # noqa: F401 (fixtures)
 from faults.service import Service
 from findings import FINDINGS
+from galera.cluster import Cluster, missing_program, running_cluster
 from sqlalchemy import Engine
 
 from adapters.sql import schema

@@ -14,11 +14,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from cluster.conftest import Print
-from cluster.galera import Cluster, Node
 from contract.stores.directories import RelatedDirectory
 from faults.load import Load
 from faults.service import Service
+from galera.cluster import Cluster, Node
+from galera.conftest import Print
 from roster_process import JSONAPI, ROSTER, USERS
 from sqlalchemy import Engine
 from waiting import until
