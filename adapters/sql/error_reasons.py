@@ -146,7 +146,7 @@ _WITHOUT_VALUES: Final = frozenset(
 
 
 _TOO_LARGE: Final = "Maximum writeset size exceeded"
-"""The message of Galera at COMMIT, whose error number 1105 has other meanings too."""
+"""The message of Galera at COMMIT. Its error number, 1105, also has other meanings."""
 
 
 def exceeds_transaction_limit(error: pymysql.Error) -> bool:

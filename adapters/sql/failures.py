@@ -180,8 +180,8 @@ _MARIADB: Mapping[int, _MakeError] = {
     1129: Unavailable,  # ER_HOST_IS_BLOCKED
     1130: Unavailable,  # ER_HOST_NOT_PRIVILEGED
     1203: Unavailable,  # ER_TOO_MANY_USER_CONNECTIONS
-    1180: Unavailable,  # ER_ERROR_DURING_COMMIT: also of a statement, over wsrep_max_ws_rows
-    1205: Unavailable,  # ER_LOCK_WAIT_TIMEOUT: also a node of Galera that others are ahead of
+    1180: Unavailable,  # ER_ERROR_DURING_COMMIT
+    1205: Unavailable,  # ER_LOCK_WAIT_TIMEOUT
     1226: Unavailable,  # ER_USER_LIMIT_REACHED
     1317: Unavailable,  # ER_QUERY_INTERRUPTED
     1698: Unavailable,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
@@ -236,8 +236,8 @@ def translate_commit_errors() -> AbstractContextManager[None]:
     """Translate the database errors of a COMMIT.
 
     Raises OutcomeUnknown if the connection was lost. If the database rejected the commit, raises
-    Unavailable or a subclass: ConcurrentUpdate if it did so because of another transaction, as
-    Galera does when two nodes change the same row.
+    Unavailable or a subclass. It is ConcurrentUpdate if another transaction is the cause: Galera
+    rejects a commit if another node has changed the same row.
     """
     return _TRANSLATE_COMMIT_ERRORS
 

@@ -1,4 +1,4 @@
-"""What Roster does for MariaDB Galera, as far as a single server shows it.
+"""The support for MariaDB Galera, as far as a single server shows it.
 
 tests/system/galera has the tests on a cluster.
 """

@@ -17,7 +17,7 @@ from roster_process import free_port
 from waiting import until
 
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
-"""Of Debian's package galera-4."""
+"""The library of Debian's package galera-4."""
 TRANSFER = "wsrep_sst_rsync"
 """The script of Debian's package mariadb-server that copies a database to a node."""
 _ROOT = Path(__file__).parents[3]
@@ -35,7 +35,7 @@ _SETTINGS = (
     "--wsrep-cluster-name=roster",
     "--wsrep-sst-method=rsync",
 )
-"""What every node of a cluster needs: docs/operations/galera.md lists them."""
+"""The settings of every node of a cluster, which docs/operations/galera.md lists."""
 _FOR_TESTS = (
     "--innodb-buffer-pool-size=64M",
     "--innodb-log-file-size=16M",

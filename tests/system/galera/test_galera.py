@@ -23,9 +23,7 @@ from roster_process import JSONAPI, ROSTER, USERS
 from sqlalchemy import Engine
 from waiting import until
 
-from adapters.sql import schema
 from adapters.sql.audit import SqlEventReader
-from adapters.sql.engine import make_engine
 from adapters.sql.transactions import core_connection
 
 pytestmark = pytest.mark.long
@@ -189,7 +187,7 @@ def test_a_killed_node_loses_nothing(cluster: Cluster, services: Services, hold:
     hold("a node of Galera killed (kill -9)", load)
 
 
-def test_a_partitioned_node_loses_nothing_and_answers_503(
+def test_a_partitioned_node_loses_nothing_and_returns_503(
     cluster: Cluster, services: Services, hold: Hold
 ) -> None:
     node, started = cluster.nodes[2], services()
@@ -216,7 +214,7 @@ def test_a_frozen_node_loses_nothing(cluster: Cluster, services: Services, hold:
     hold("a node of Galera frozen (SIGSTOP)", load)
 
 
-def test_without_a_majority_all_nodes_answer_503_and_recover(
+def test_without_a_majority_all_nodes_return_503_and_recover(
     cluster: Cluster, services: Services, hold: Hold
 ) -> None:
     with Load(*services()) as load:
@@ -284,16 +282,11 @@ def test_an_import_with_too_many_rows_names_the_limit(
 
 
 def test_migrations_on_three_nodes_at_once_all_succeed(cluster: Cluster, database: str) -> None:
-    start = Barrier(3)
-
-    def upgrade(node: Node) -> str | None:
-        engine = make_engine(node.url(database))
-        start.wait()
-        try:
-            schema.upgrade(engine)
-            return schema.current(engine)
-        finally:
-            engine.dispose()
+    def upgrade(node: Node) -> subprocess.CompletedProcess[str]:
+        return run(node, database, "db", "upgrade")
 
     with ThreadPoolExecutor(3) as threads:
-        assert [*threads.map(upgrade, cluster.nodes)] == [schema.REVISION] * 3
+        done = [*threads.map(upgrade, cluster.nodes)]
+    assert [(each.returncode, each.stderr) for each in done] == [(0, "")] * 3
+    check = run(cluster.nodes[1], database, "db", "check")
+    assert (check.returncode, check.stderr) == (0, "")
