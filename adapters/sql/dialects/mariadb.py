@@ -53,7 +53,7 @@ _VARIABLES = {
 # For a node of Galera. A read waits until the node has applied what other nodes have committed. A
 # large transaction is sent to the other nodes in fragments, so that an import of any length stays
 # below wsrep_max_ws_size (docs/decisions/0063-galera.md).
-_GALERA_VARIABLES = {
+GALERA_VARIABLES = {
     "wsrep_sync_wait": "1",
     "wsrep_trx_fragment_unit": "'bytes'",
     "wsrep_trx_fragment_size": str(8 * 1024**2),
@@ -65,7 +65,7 @@ def _set_statement(variables: Mapping[str, str]) -> str:
 
 
 _SET = _set_statement(_VARIABLES)
-_SET_ON_GALERA = _set_statement(_VARIABLES | _GALERA_VARIABLES)
+_SET_ON_GALERA = _set_statement(_VARIABLES | GALERA_VARIABLES)
 _DESCRIBE_SERVER = "SELECT VERSION(), @@wsrep_on"
 _DESCRIBE_SERVER_WITHOUT_GALERA = "SELECT VERSION(), 0"
 _ON_GALERA = "galera"

@@ -26,7 +26,7 @@ _SCRIPTS = _ROOT / "build" / "galera"
 SEARCH_PATH = os.pathsep.join((os.environ["PATH"], "/usr/sbin", str(_SCRIPTS)))
 _SECONDS_TO_START = 120
 _numbers = count(1)
-_SETTINGS = (
+SETTINGS = (
     "--binlog-format=ROW",
     "--default-storage-engine=InnoDB",
     "--innodb-autoinc-lock-mode=2",
@@ -91,7 +91,7 @@ class Node:
             f"--socket={self._socket}",
             "--bind-address=127.0.0.1",
             f"--port={self.port}",
-            *_SETTINGS,
+            *SETTINGS,
             *_FOR_TESTS,
             f"--wsrep-cluster-address=gcomm://{address}",
             f"--wsrep-node-address=127.0.0.1:{self.group_port}",
