@@ -21,7 +21,7 @@ SITE_STAMP := $(SITE)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-slow test-system docs docs-site screenshot conformance test-clients test-hostile test-faults mutation bench bench-smoke wrk check check-all coverage format \
-	audit wheel lock lock-clients lock-bench lock-site test-long test-spreadsheets
+	audit wheel lock lock-clients lock-bench lock-site test-long test-spreadsheets test-galera test-patroni
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -114,6 +114,22 @@ test-hostile: install ## attack the running server at length, and compare the st
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends pgbouncer
 
+GALERA := /usr/lib/galera/libgalera_smm.so build/galera/wsrep_sst_rsync
+
+/usr/lib/galera/libgalera_smm.so:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+		galera-4 mariadb-client-core mariadb-server-core rsync
+
+# Only the scripts of the package, which itself would start a server.
+build/galera/wsrep_sst_rsync: /usr/lib/galera/libgalera_smm.so
+	rm -rf build/galera && mkdir -p build/galera
+	cd build/galera && apt-get download -q mariadb-server && dpkg-deb --extract *.deb .
+	mv build/galera/usr/bin/wsrep_sst_* build/galera && touch $@
+
+test-galera: install $(GALERA) ## run Roster on a cluster of MariaDB Galera, break its nodes, and count lost data
+	$(BIN)/python -m pytest -m "" tests/system/galera
+
 /usr/sbin/nginx:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx-light
@@ -161,7 +177,7 @@ check: install ## check lint, types, import contracts, migration drift, prose an
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
-check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
+check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer $(GALERA) /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
 	$(PYTEST_PARALLEL) -m "" --hypothesis-profile=thorough
 
 coverage: install ## run the tests and print the coverage of lines and branches; TESTS=tests/unit/domain runs only some

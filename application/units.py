@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from random import uniform
+from time import sleep
 from typing import Any, TypeVar
 
 from application.audit import AuditLog
+from application.deadlines import time_left
 from application.entities import AnyType, E, EntityType, N
 from application.ports import (
     AccountRecords,
@@ -25,7 +28,9 @@ from application.relationships import ToMany
 
 T = TypeVar("T")
 
-MAX_RETRIES = 3
+MAX_RETRIES = 15
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +79,44 @@ def retrying(begin: Begin) -> UnitRunner:
     """
 
     def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
-        for attempt in range(MAX_RETRIES):
-            try:
-                with begin(context, for_update=for_update or attempt > 0) as work:
-                    return unit(work)
-            except ConcurrentUpdate:
-                continue
-        with begin(context, for_update=True) as work:
-            return unit(work)
+        def attempt(number: int) -> T:
+            with begin(context, for_update=for_update or number > 0) as work:
+                return unit(work)
+
+        return retry(attempt)
 
     return run
+
+
+def retry(attempt: Callable[[int], T]) -> T:
+    """Returns the result of `attempt`, which gets its number, from 0 on.
+
+    Calls it again after ConcurrentUpdate, up to MAX_RETRIES times and until the deadline. The nodes
+    of a cluster do not wait for one another's locks. So from the second retry on, there is a pause
+    of random length, or all nodes would retry, and conflict, at the same time.
+    """
+    for number in range(MAX_RETRIES):
+        try:
+            return attempt(number)
+        except ConcurrentUpdate:
+            if not _pause(number):
+                raise
+    return attempt(MAX_RETRIES)
+
+
+def _pause(failures: int) -> bool:
+    """Pauses after a failure, of which there were `failures` before.
+
+    Returns False, without a pause, if it would last beyond the deadline.
+    """
+    if failures == 0:
+        return True
+    seconds = uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures))
+    left = time_left()
+    if left is not None and left <= seconds:
+        return False
+    sleep(seconds)
+    return True
 
 
 def nested(work: UnitOfWork) -> UnitRunner:

@@ -7,10 +7,12 @@ from threading import Event, Thread
 from time import monotonic, sleep
 
 from alembic import context
+from pymysql.constants import ER
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from adapters.sql import schema
+from adapters.sql.dialects import mariadb
 from adapters.sql.metadata import METADATA
 
 _LOCK_KEY = 0x526F73746572  # "Roster" in ASCII
@@ -29,7 +31,7 @@ def run(engine: Engine, report: Report) -> None:
     Raises the errors of SQLAlchemy, and those of adapters.sql.schema.
     """
     lock = _hold_lock(engine, report) if engine.dialect.name == "postgresql" else nullcontext()
-    with lock, engine.connect() as connection:
+    with lock, engine.connect() as connection, _locked_cluster(engine, connection, report):
         connection.detach()  # not returned to the pool, so that its session settings end with it
         with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
             if engine.dialect.name == "sqlite":
@@ -70,6 +72,43 @@ def _try_lock(connection: Connection) -> bool:
     for statement in _BEGIN_WITHOUT_TIMEOUTS:
         connection.exec_driver_sql(statement)
     return bool(connection.exec_driver_sql(_TRY_LOCK).scalar_one())
+
+
+@contextmanager
+def _locked_cluster(engine: Engine, connection: Connection, report: Report) -> Iterator[None]:
+    """Hold the lock of migrations on all nodes, if the connection is to a node of Galera.
+
+    GET_LOCK is known to one node only. So another connection inserts a row, which the node sends to
+    the others before the transaction has ended (streaming replication). Each node has a lock on the
+    row until the transaction is rolled back, at the latest when the connection ends.
+    """
+    if engine.dialect.name != "mariadb" or not mariadb.is_on_galera(connection.connection):
+        yield
+        return
+    with engine.connect() as holder:
+        holder.detach()
+        for statement in _PREPARE_GALERA_LOCK:
+            holder.exec_driver_sql(statement)
+        with _reporting(report, _WAITING, after=_FIRST_REPORT_SECONDS):
+            while not _try_galera_lock(holder):
+                sleep(_RETRY_SECONDS)
+        try:
+            yield
+        finally:
+            holder.exec_driver_sql("ROLLBACK")
+
+
+def _try_galera_lock(connection: Connection) -> bool:
+    """Begin a transaction. Returns True if it has the lock."""
+    connection.exec_driver_sql("START TRANSACTION")
+    try:
+        connection.exec_driver_sql(_INSERT_LOCK)
+    except OperationalError as error:
+        if getattr(error.orig, "args", (0,))[0] not in _LOCKED:
+            raise
+        connection.exec_driver_sql("ROLLBACK")
+        return False
+    return True
 
 
 def _wait_for_lock(connection: Connection, try_lock: str) -> None:
@@ -142,6 +181,15 @@ _MIGRATING = "Migrating, or waiting for other transactions to end"
 # transaction. MariaDB commits each statement, so its lock belongs to the session.
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_LOCK_KEY})"
 _TRY_SESSION_LOCK = "SELECT GET_LOCK(CONCAT('roster ', DATABASE()), 0)"
+# The row is never committed. The table may not exist yet; this is Alembic's definition of it.
+_PREPARE_GALERA_LOCK = (
+    f"CREATE TABLE IF NOT EXISTS {schema.VERSION_TABLE} (version_num VARCHAR(32) NOT NULL,"
+    f" CONSTRAINT {schema.VERSION_TABLE}_pkc PRIMARY KEY (version_num))",
+    "SET SESSION wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1,"
+    " innodb_lock_wait_timeout = 1",
+)
+_INSERT_LOCK = f"INSERT INTO {schema.VERSION_TABLE} VALUES ('locked')"
+_LOCKED = (ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK)
 # Selects from pg_settings, because an older server does not have all of these timeouts.
 _DISABLE_TIMEOUTS = """
 SELECT set_config(name, '0', {local}) FROM pg_settings WHERE name IN (

@@ -82,7 +82,7 @@ def _lacking(config: pytest.Config, name: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lacking(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Skips the test because something is missing. With CI=true, the test fails."""
     return partial(_lacking, request.config)

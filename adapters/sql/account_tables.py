@@ -19,7 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
+from adapters.sql.certification import certify
 from adapters.sql.columns import BigIntId, Json, Timestamp, text
+from adapters.sql.connection import RawConnection
 from adapters.sql.metadata import METADATA
 from adapters.sql.users import USERS
 from domain.users import EMAIL_LENGTH, NAME_LENGTH
@@ -40,6 +42,14 @@ _INNODB: Final[dict[str, Any]] = {
 
 def _user_id(**options: Any) -> Column[int]:
     return Column("user_id", BigIntId, ForeignKey(USERS.c.id, ondelete="CASCADE"), **options)
+
+
+def certify_account(connection: RawConnection, user_id: int) -> None:
+    """Exclude the other nodes of a Galera cluster from the sessions, links and emails of a user.
+
+    A unit that ends all sessions of a user, for example, must not miss one that begins.
+    """
+    certify(connection, "account", user_id)
 
 
 ACCOUNTS = Table(

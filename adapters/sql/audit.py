@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import text as sql_text
 
 from adapters.sql import purge
 from adapters.sql.bulk import insert_rows
@@ -37,6 +38,7 @@ from adapters.sql.transactions import Transactions, read_connection
 from application.audit import Changes, Event, EventReader, Events, NewEvent
 from application.ports import Context
 from application.search import Page, Search
+from application.units import retry
 
 EVENTS = Table(
     "events",
@@ -122,6 +124,11 @@ _ASSIGN_POSITIONS = (
     update(EVENTS)
     .where(EVENTS.c.id.between(bindparam("first_id"), bindparam("last_id")))
     .values(position=EVENTS.c.id + bindparam("offset"))
+)
+# For ids with gaps. On the nodes of a Galera cluster, no two consecutive ids are of one node.
+_ASSIGN_POSITIONS_TO_LIST_ON_MARIADB = sql_text(
+    "UPDATE JSON_TABLE(:ids, '$[*]' COLUMNS (number FOR ORDINALITY, id BIGINT PATH '$')) AS listed"
+    " STRAIGHT_JOIN events ON events.id = listed.id SET events.position = :last + listed.number"
 )
 _AFTER_POSITION = CompiledStatement(
     select(EVENTS.c.position, *_COLUMNS)
@@ -239,10 +246,18 @@ class SqlEventReader(EventReader):
     def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
         events = self._with_positions(position, size)
         if len(events) < size:
-            with self._transactions.open() as connection:
-                _assign_positions(connection)
+            self._assign_positions()
             events = self._with_positions(position, size)
         return events
+
+    def _assign_positions(self) -> None:
+        """Assign positions. Retries if a reader on another node of a cluster does so as well."""
+
+        def attempt(_: int) -> None:
+            with self._transactions.open() as connection:
+                _assign_positions(connection)
+
+        retry(attempt)
 
     def _with_positions(self, position: int, size: int) -> Sequence[tuple[int, Event]]:
         """Read up to `size` events after the position that already have one."""
@@ -259,13 +274,22 @@ def _assign_positions(connection: RawConnection) -> None:
     """
     last = connection.execute(_LOCK_LAST_POSITION).scalar_one()
     if ids := connection.execute(_WITHOUT_POSITION).scalars().all():
-        # One statement assigns the positions of a run of consecutive ids.
+        _assign(connection, ids, last)
+        connection.execute(update(EVENT_POSITIONS).values(last=last + len(ids)))
+
+
+def _assign(connection: RawConnection, ids: Sequence[int], last: int) -> None:
+    """Assign the positions after `last` to the events with these ids, which are ascending."""
+    has_gaps = ids[-1] - ids[0] >= len(ids)
+    if has_gaps and connection.dialect.name == "mariadb":
+        values = {"ids": orjson.dumps([*ids]).decode(), "last": last}
+        connection.execute(_ASSIGN_POSITIONS_TO_LIST_ON_MARIADB, values)
+    else:  # one statement for each run of consecutive ids
         positions = enumerate(ids, last + 1)
         for offset, run in groupby(positions, key=lambda pair: pair[0] - pair[1]):
             run_ids = [event_id for _, event_id in run]
             values = {"first_id": run_ids[0], "last_id": run_ids[-1], "offset": offset}
             connection.execute(_ASSIGN_POSITIONS, values)
-        connection.execute(update(EVENT_POSITIONS).values(last=last + len(ids)))
 
 
 def _null_columns(event: NewEvent) -> tuple[bool, bool]:

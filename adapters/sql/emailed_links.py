@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, insert, select
 
-from adapters.sql.account_tables import EMAILED_LINKS
+from adapters.sql.account_tables import EMAILED_LINKS, certify_account
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 from adapters.sql.expired_rows import ExpiredRows
@@ -40,6 +40,8 @@ class SqlEmailedLinks(EmailedLinks):
         self._connection = connection
 
     def add(self, link: EmailedLink) -> None:
+        if link.user_id is not None:
+            certify_account(self._connection, link.user_id)
         row = {**link._asdict(), "purpose": str(link.purpose), "email_key": email_key(link.email)}
         _ADD.count(self._connection, row)
 
@@ -54,6 +56,7 @@ class SqlEmailedLinks(EmailedLinks):
         _REMOVE.count(self._connection, {"of_digest": digest})
 
     def remove_of_user(self, user_id: int) -> None:
+        certify_account(self._connection, user_id)
         _REMOVE_OF_USER.count(self._connection, {"of_user": user_id})
 
     def remove_of_address(self, email_key: str) -> None:

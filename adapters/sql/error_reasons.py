@@ -37,6 +37,8 @@ _REMEDIES: Final[Mapping[str | int, str]] = {
     1271: "Convert Roster's tables to utf8mb4.",
     1366: "Convert Roster's tables to utf8mb4.",
     1665: "Set binlog_format to MIXED or ROW.",
+    1047: "This node of Galera is not part of its cluster's majority, or not up to date yet.",
+    1180: "If the limits of a transaction are exceeded, raise wsrep_max_ws_rows.",
 }
 _SQLITE_REMEDIES: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_BUSY: "Another process is writing to the file: wait until it ends.",
@@ -137,16 +139,27 @@ def message_parts(error: psycopg2.Error) -> Iterator[str]:
 # from 2000 to 2999, which are errors of the driver.
 _WITHOUT_VALUES: Final = frozenset(
     {3, 1020, 1021, 1026, 1030, 1037, 1040, 1041, 1044, 1045, 1047, 1049, 1050, 1053, 1109, 1114}
-    | {1129}
+    | {1129, 1180}
     | {1130, 1142, 1143, 1146, 1203, 1205, 1213, 1226, 1227, 1290, 1317, 1665, 1698, 1792, 1836}
     | {1927, 1969, 3024}
 )
+
+
+_TOO_LARGE: Final = "Maximum writeset size exceeded"
+"""The message of Galera at COMMIT. Its error number, 1105, also has other meanings."""
+
+
+def exceeds_transaction_limit(error: pymysql.Error) -> bool:
+    """Returns True if Galera rejected a transaction over wsrep_max_ws_size."""
+    return error.args[:1] == (1105,) and str(error.args[-1]).startswith(_TOO_LARGE)
 
 
 def _mariadb_cause(error: pymysql.Error) -> tuple[str, str]:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     if isinstance(error.__cause__ or error.__context__, TimeoutError):
         return _NO_RESPONSE, _CHECK_URL
+    if exceeds_transaction_limit(error):
+        return _TOO_LARGE, "Raise wsrep_max_ws_size."
     if code not in _WITHOUT_VALUES and not 2000 <= code < 3000:
         return (f"{type(error).__name__} {code}" if code else _LOST), _REMEDIES.get(code, "")
     text = str(error.args[1]) if len(error.args) > 1 else f"error {code}"

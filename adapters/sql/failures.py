@@ -15,7 +15,12 @@ import psycopg2
 import pymysql
 import sqlalchemy.exc
 
-from adapters.sql.error_reasons import is_raised_by_trigger, message_parts, reason
+from adapters.sql.error_reasons import (
+    exceeds_transaction_limit,
+    is_raised_by_trigger,
+    message_parts,
+    reason,
+)
 from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
 
 
@@ -175,6 +180,7 @@ _MARIADB: Mapping[int, _MakeError] = {
     1129: Unavailable,  # ER_HOST_IS_BLOCKED
     1130: Unavailable,  # ER_HOST_NOT_PRIVILEGED
     1203: Unavailable,  # ER_TOO_MANY_USER_CONNECTIONS
+    1180: Unavailable,  # ER_ERROR_DURING_COMMIT
     1205: Unavailable,  # ER_LOCK_WAIT_TIMEOUT
     1226: Unavailable,  # ER_USER_LIMIT_REACHED
     1317: Unavailable,  # ER_QUERY_INTERRUPTED
@@ -227,10 +233,11 @@ _TRANSLATE_ERRORS = _TranslateErrors()
 
 
 def translate_commit_errors() -> AbstractContextManager[None]:
-    """Translate the database errors of a COMMIT, which must not be retried.
+    """Translate the database errors of a COMMIT.
 
     Raises OutcomeUnknown if the connection was lost. If the database rejected the commit, raises
-    Unavailable or a subclass.
+    Unavailable or a subclass. It is ConcurrentUpdate if another transaction is the cause: Galera
+    rejects a commit if another node has changed the same row.
     """
     return _TRANSLATE_COMMIT_ERRORS
 
@@ -244,10 +251,20 @@ class _TranslateCommitErrors(AbstractContextManager[None]):
 _TRANSLATE_COMMIT_ERRORS = _TranslateCommitErrors()
 
 
+_CONFLICTS = {"40001", "40P01", 1020, 1213}
+"""The errors by which a database rolls back one of several conflicting transactions.
+
+A violated foreign key is not among them: at COMMIT, it is a constraint of the operator.
+"""
+
+
 def _commit_translation(error: BaseException) -> _MakeError:
     """The error for a failed COMMIT, or for a queued statement that was sent with it."""
     if not _is_definite(error):
         return OutcomeUnknown
+    code = error.args[0] if isinstance(error, pymysql.Error) else getattr(error, "pgcode", None)
+    if code in _CONFLICTS:
+        return ConcurrentUpdate
     make_error = _translation(error)
     return make_error if make_error and make_error in (NotMigrated, NotPermitted) else Unavailable
 
@@ -359,8 +376,9 @@ def _translate_sqlite(error: sqlite3.Error) -> _MakeError | None:
 
 def _translate_mariadb(error: pymysql.Error) -> _MakeError | None:
     code = _mariadb_code(error)
-    is_lost = code in _DRIVER_CODES or code == _CONNECTION_LOST
-    return Unavailable if is_lost else _MARIADB.get(code)
+    if code in _DRIVER_CODES or code == _CONNECTION_LOST or exceeds_transaction_limit(error):
+        return Unavailable
+    return _MARIADB.get(code)
 
 
 def _mariadb_code(error: pymysql.Error) -> int:
@@ -375,6 +393,7 @@ def _is_definite(error: BaseException) -> bool:
         # With the severity FATAL, the server may have committed first.
         return error.pgcode is not None and error.diag.severity_nonlocalized == "ERROR"
     if isinstance(error, pymysql.Error):
-        return _MARIADB.get(_mariadb_code(error)) in (ConcurrentUpdate, WritesRefused)
+        is_rejected = _MARIADB.get(_mariadb_code(error)) in (ConcurrentUpdate, WritesRefused)
+        return is_rejected or exceeds_transaction_limit(error)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & _PRIMARY_CODE
     return bool(code != sqlite3.SQLITE_IOERR)

@@ -28,6 +28,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters.sql.bulk import insert_rows
+from adapters.sql.certification import certify
 from adapters.sql.columns import Timestamp, text
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
@@ -102,6 +103,7 @@ ANSWER_TOTALS = Table(
 
 _BATCH_SIZE = 100
 _PARTS = 8
+_LOCKED_PART = 0
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTED_HOURS = IDEMPOTENCY_TTL // _HOUR + 1
@@ -193,13 +195,16 @@ class SqlIdempotencyStore(IdempotencyStore):
             _ADD_SUBJECT.queue(self._connection, dict(zip(_SUBJECT_NAMES, rows[0], strict=True)))
         elif rows:
             insert_rows(self._connection, [*ANSWER_SUBJECTS.c], rows)
+        for subject in sorted(answer.subjects):
+            certify(self._connection, "answers", *subject)
         # Last, because it locks a row for which other requests of the owner wait.
         quota, size = self._quotas.pop(key), len(headers) + len(answer.body)
         quota.require(size)
-        part = crc32(key.encode()) % _PARTS
+        part = _LOCKED_PART if quota.is_locked else crc32(key.encode()) % _PARTS
         self._add_to_total(quota.owner, quota.hour, part=part, size=size)
 
     def erase(self, subject_type: str, subject_id: int) -> int:
+        certify(self._connection, "answers", subject_type, subject_id)
         subject = {"of_type": subject_type, "of_id": subject_id}
         count = 0
         keys: Sequence[str] = self._connection.execute(_CONTAINING, subject).scalars().all()
@@ -245,11 +250,13 @@ class SqlIdempotencyStore(IdempotencyStore):
         hour = _hour(at)
         counted = {"key_owner": owner, "after": hour - _COUNTED_HOURS}
         stored, first_hour = self._total(counted)
-        if self._limit < 2 * stored and self._connection.dialect.name != "sqlite":
-            self._add_to_total(owner, hour, part=0, size=0)
+        is_locked = self._limit < 2 * stored and self._connection.dialect.name != "sqlite"
+        if is_locked:
+            self._add_to_total(owner, hour, part=_LOCKED_PART, size=0)
             stored, first_hour = self._total(counted)
         until_free = _EPOCH + ((first_hour or hour) + _COUNTED_HOURS) * _HOUR - at
-        quota = _Quota(owner, hour, self._limit - stored, ceil(until_free.total_seconds()))
+        retry_after = ceil(until_free.total_seconds())
+        quota = _Quota(owner, hour, self._limit - stored, retry_after, is_locked)
         quota.require(1)
         return quota
 
@@ -265,12 +272,16 @@ class SqlIdempotencyStore(IdempotencyStore):
 
 
 class _Quota(NamedTuple):
-    """The number of bytes that an owner may store, and of seconds until some become free."""
+    """The number of bytes that an owner may store, and of seconds until some become free.
+
+    `is_locked`: no other transaction of the owner stores a response meanwhile.
+    """
 
     owner: str
     hour: int
     available: int
     retry_after: int
+    is_locked: bool
 
     def require(self, size: int) -> None:
         """Raises TooManyStoredResponses if fewer bytes are available."""

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters.sql.bulk import insert_rows
+from adapters.sql.certification import certify
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 from adapters.sql.failures import VIOLATIONS
@@ -54,6 +55,7 @@ class LinkStatements:
     def __init__(self, tables: Tables, relationship: ToMany) -> None:
         self.relationship = relationship
         link_table = tables.links[relationship.association]
+        self.name = f"{relationship.source.name}.{relationship.name}"
         self._link_table = link_table
         table = link_table.table
         source, target = link_table.ids(relationship)
@@ -271,6 +273,7 @@ class SqlLinks(Links):
         values: dict[str, Any] = {"source_id": source_id}
         if self._statements.lock_source.row(self._connection, values) is None:
             raise ConcurrentUpdate  # it was deleted since the unit read it
+        certify(self._connection, self._statements.name, source_id)
         values["count"] = limit
         return [row[0] for row in self._statements.lock_targets.rows(self._connection, values)]
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from adapters.sql.account_tables import OUTBOX
+from adapters.sql.account_tables import OUTBOX, certify_account
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 from adapters.sql.expired_rows import ExpiredRows
@@ -54,6 +54,8 @@ class SqlOutbox(Outbox):
         self._connection = connection
 
     def add(self, email: WaitingEmail, *, at: datetime) -> None:
+        if email.user_id is not None:
+            certify_account(self._connection, email.user_id)
         row = email._asdict()
         row |= {
             "template": str(email.template),
@@ -79,6 +81,7 @@ class SqlOutbox(Outbox):
         _REMOVE.count(self._connection, {"email_id": email_id})
 
     def remove_of_user(self, user_id: int, *, with_link_only: bool = False) -> None:
+        certify_account(self._connection, user_id)
         statement = _REMOVE_WITH_LINK if with_link_only else _REMOVE_OF_USER
         statement.count(self._connection, {"of_user": user_id})
 

@@ -10,7 +10,7 @@ from adapters.sql.compiled import CompiledStatement
 from adapters.sql.failures import VIOLATIONS
 from adapters.sql.metadata import METADATA
 from adapters.sql.transactions import Transactions, read_connection
-from application.ports import SECRET_BYTES, Clock, Secrets, Unavailable
+from application.ports import SECRET_BYTES, Clock, ConcurrentUpdate, Secrets, Unavailable
 
 SECRETS = Table(
     "secrets",
@@ -51,9 +51,12 @@ class SqlSecrets(Secrets):
         return bytes(row[0]) if row else None
 
     def _create(self, name: str) -> None:
-        """Create the secret, unless another caller creates it first."""
+        """Create the secret, unless another caller creates it first.
+
+        On a Galera cluster, that may become known at the commit only.
+        """
         values = {"name": name, "value": token_bytes(SECRET_BYTES), "creation_time": self._clock()}
-        with suppress(_Exists), self._transactions.open() as connection:
+        with suppress(_Exists, ConcurrentUpdate), self._transactions.open() as connection:
             try:
                 _ADD.count(connection, values)
             except VIOLATIONS as error:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from adapters.sql.account_tables import REFRESH_TOKENS, REVOCATIONS, SESSIONS
+from adapters.sql.account_tables import REFRESH_TOKENS, REVOCATIONS, SESSIONS, certify_account
 from adapters.sql.bulk import insert_rows
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
@@ -71,6 +71,7 @@ class SqlSessions(Sessions):
         self._connection = connection
 
     def add(self, session: Session) -> None:
+        certify_account(self._connection, session.user_id)
         _ADD.count(self._connection, session._asdict())
 
     def get(self, session_id: str) -> Session | None:
@@ -79,9 +80,11 @@ class SqlSessions(Sessions):
 
     def of_user(self, user_id: int) -> Sequence[Session]:
         rows = _LOCK_OF_USER.rows(self._connection, {"user_id": user_id})
+        certify_account(self._connection, user_id)
         return sorted(map(to_session, rows), key=attrgetter("use_time", "id"))
 
     def save(self, session: Session) -> None:
+        certify_account(self._connection, session.user_id)
         values = {name: getattr(session, name) for name in _CHANGEABLE}
         _SAVE.count(self._connection, {**values, "session_id": session.id})
 

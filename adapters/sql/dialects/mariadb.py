@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pymysql.connections import Connection as Session
-from pymysql.constants import CR
-from pymysql.err import OperationalError
+from pymysql.constants import CR, ER
+from pymysql.err import MySQLError, OperationalError
 from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import ExceptionContext
@@ -50,7 +50,26 @@ _VARIABLES = {
     "foreign_key_checks": "1",
     "completion_type": "'NO_CHAIN'",
 }
-_SET = "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in _VARIABLES.items())
+# For a node of Galera. A read waits until the node has applied what other nodes have committed. A
+# large transaction is sent to the other nodes in fragments, so that an import of any length stays
+# below wsrep_max_ws_size (docs/decisions/0063-galera.md).
+GALERA_VARIABLES = {
+    "wsrep_sync_wait": "1",
+    "wsrep_trx_fragment_unit": "'bytes'",
+    "wsrep_trx_fragment_size": str(8 * 1024**2),
+}
+
+
+def _set_statement(variables: Mapping[str, str]) -> str:
+    return "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in variables.items())
+
+
+_SET = _set_statement(_VARIABLES)
+_SET_ON_GALERA = _set_statement(_VARIABLES | GALERA_VARIABLES)
+_DESCRIBE_SERVER = "SELECT VERSION(), @@wsrep_on"
+_DESCRIBE_SERVER_WITHOUT_GALERA = "SELECT VERSION(), 0"
+_ON_GALERA = "galera"
+"""The key in the dictionary `info` of a pooled connection: True for a node of Galera."""
 _BOOLEAN_OPTIONS = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
 
 
@@ -145,9 +164,13 @@ def _connect(
             message = f"Can't connect to '{address}': {reason}"
             raise OperationalError(CR.CR_CONN_HOST_ERROR, message) from error
         record.info["descriptor"] = connected_socket.fileno()
-        session.connect(connected_socket)
-        _check_server(session)
-        session.query(_SET)
+        try:
+            session.connect(connected_socket)
+            record.info[_ON_GALERA] = _check_server(session)
+            session.query(_SET_ON_GALERA if record.info[_ON_GALERA] else _SET)
+        except BaseException:
+            connected_socket.close()
+            raise
     return session
 
 
@@ -182,18 +205,30 @@ def _connect_socket(family: int, address: Any) -> socket.socket:
     return connection
 
 
-def _check_server(session: Session) -> None:
-    """Raises UnsupportedServer unless the server is MariaDB 10.11 or newer.
+def is_on_galera(connection: PoolProxiedConnection) -> bool:
+    """Returns True if the server is a node of a Galera cluster."""
+    return bool(connection.info.get(_ON_GALERA))
 
-    Queries the version, because the version in the handshake may be that of a proxy.
+
+def _check_server(session: Session) -> bool:
+    """Returns True if the server is a node of Galera.
+
+    Raises UnsupportedServer unless it is MariaDB 10.11 or newer. Queries the version, because the
+    version in the handshake may be that of a proxy.
     """
     with session.cursor() as cursor:
-        cursor.execute("SELECT VERSION()")
-        (version,) = cursor.fetchone()
+        try:
+            cursor.execute(_DESCRIBE_SERVER)
+        except MySQLError as error:
+            if error.args[0] != ER.UNKNOWN_SYSTEM_VARIABLE:
+                raise
+            cursor.execute(_DESCRIBE_SERVER_WITHOUT_GALERA)  # MariaDB was built without it
+        version, on_galera = cursor.fetchone()
     match = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
     if not match or tuple(map(int, match.groups())) < MIN_VERSION:
         session.close()
         raise UnsupportedServer(f"The server is {version}. Use MariaDB 10.11 or newer.")
+    return bool(on_galera)
 
 
 def _check_open(session: Session, record: ConnectionPoolEntry, _: object) -> None:

@@ -89,6 +89,29 @@ def test_a_rejected_commit_changes_nothing(directory: Directory) -> None:
     directory.commands.create(ANN, ANONYMOUS)
 
 
+@on_postgresql
+def test_retries_a_commit_that_another_transaction_prevents(directory: Directory) -> None:
+    runs = 0
+    fail_once = (
+        "CREATE SEQUENCE commits;;"
+        "CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN IF nextval(''commits'') = 1 THEN RAISE serialization_failure; END IF;"
+        " RETURN NULL; END';;"
+        "CREATE CONSTRAINT TRIGGER fail_once AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION fail_once()"
+    )
+    undo = "DROP TRIGGER fail_once ON users;;DROP FUNCTION fail_once;;DROP SEQUENCE commits"
+    with altered(directory.engine, fail_once, undo):
+
+        def unit(work: UnitOfWork) -> None:
+            nonlocal runs
+            runs += 1
+            work.repository(USER_TYPE).add(ANN, at=work.now)
+
+        retrying(directory.begin)(ANONYMOUS, unit)
+    assert (runs, directory.emails()) == (2, [ANN.email])
+
+
 @on_mariadb
 def test_a_commit_on_a_read_only_server_changes_nothing(
     mariadb: MariaServer, directory: Directory

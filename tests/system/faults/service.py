@@ -18,6 +18,7 @@ from adapters.tokens.tokens import sign
 DEADLINE = 2.0
 _POOL = 4
 _SECONDS_TO_END = DEADLINE + 5
+_KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb+pymysql": "MariaDB"}
 # PYTHONPATH selects the release. ROSTER refuses that if the release has no roster_command.py.
 _COMMAND_OF_RELEASE = [sys.executable, "-P", "-c", "from entrypoints.cli.main import main; main()"]
 
@@ -36,7 +37,7 @@ class Service:
         **settings: str,
     ) -> None:
         self.port = port or free_port()
-        self.kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database_url.split(":")[0]]
+        self.kind = _KINDS[database_url.split(":")[0]]
         self.size = workers
         self.connections = workers * _POOL
         self._log = directory / f"service-{self.port}.log"

@@ -14,9 +14,10 @@ from adapters.sql.failures import (
     UnsupportedEncoding,
     UnsupportedServer,
     WritesRefused,
+    translate_commit_errors,
     translate_errors,
 )
-from application.ports import ConcurrentUpdate, Unavailable
+from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
 
 MARIADB = {
     ConcurrentUpdate: (1020, 1213),
@@ -28,7 +29,7 @@ MARIADB = {
     UnsupportedEncoding: (1267, 1271, 1366),
     Unavailable: (
         *(3, 167, 1021, 1026, 1030, 1037, 1040, 1041, 1044, 1045, 1047, 1049, 1053, 1109, 1114),
-        *(1129, 1130, 1203, 1205, 1226, 1317, 1467, 1644, 1698, 1927, 1969, 3024),
+        *(1129, 1130, 1180, 1203, 1205, 1226, 1317, 1467, 1644, 1698, 1927, 1969, 3024),
         *(0, 2003, 2006, 2013),  # errors of the driver: the connection is lost
     ),
 }
@@ -96,6 +97,38 @@ def test_translates_each_known_error(error: Exception, meaning: type[Exception])
     with pytest.raises(Unavailable) as caught, translate_errors():
         raise error
     assert type(caught.value) is meaning
+
+
+def mariadb_error(code: int, message: str = "text") -> pymysql.Error:
+    return pymysql.err.OperationalError(code, message)
+
+
+TOO_LARGE = pymysql.err.InternalError(1105, "Maximum writeset size exceeded by 9: 90")
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (mariadb_error(1213), ConcurrentUpdate),  # Galera rolled it back: it failed certification
+        (mariadb_error(1020), ConcurrentUpdate),
+        (TOO_LARGE, Unavailable),
+        (mariadb_error(1290), Unavailable),
+        # The node may have sent the changes to the others before it failed.
+        *((mariadb_error(code), OutcomeUnknown) for code in (1047, 1180, 1205, 1053, 1927)),
+        *((mariadb_error(code), OutcomeUnknown) for code in (0, 1105, 2006, 2013)),
+    ],
+    ids=lambda value: str(value.args[0]) if isinstance(value, Exception) else value.__name__,
+)
+def test_translates_each_error_of_a_commit(error: Exception, meaning: type[Exception]) -> None:
+    with pytest.raises(Unavailable) as caught, translate_commit_errors():
+        raise error
+    assert type(caught.value) is meaning
+
+
+def test_the_reason_names_the_limit_that_a_transaction_exceeds() -> None:
+    with pytest.raises(Unavailable) as caught, translate_commit_errors():
+        raise TOO_LARGE
+    assert caught.value.reason == ("Maximum writeset size exceeded. Raise wsrep_max_ws_size.")
 
 
 @pytest.mark.parametrize(

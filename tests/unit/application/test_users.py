@@ -9,6 +9,7 @@ import pytest
 from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
 from application.commands import Commands
+from application.deadlines import deadline
 from application.ports import Begin, ConcurrentUpdate, Context, UnitOfWork
 from application.search import Search
 from application.units import MAX_RETRIES, nested, retrying
@@ -188,7 +189,7 @@ def test_a_unit_runs_again_with_locks_after_a_conflict(
 ) -> None:
     begin = Conflicting(store.begin, MAX_RETRIES)
     Commands(USER_TYPE, retrying(begin)).create(new(), ANONYMOUS)
-    assert begin.locked == [False, True, True, True]
+    assert begin.locked == [False] + [True] * MAX_RETRIES
     assert [user.version for user in users.page(Search()).items] == [1]
 
 
@@ -200,6 +201,13 @@ def test_a_unit_with_too_many_conflicts_raises_concurrent_update(
         Commands(USER_TYPE, retrying(begin)).create(new(), ANONYMOUS)
     assert len(begin.locked) == MAX_RETRIES + 1
     assert users.page(Search()).items == ()
+
+
+def test_does_not_retry_a_conflict_after_the_deadline(store: MemoryStore) -> None:
+    begin = Conflicting(store.begin, MAX_RETRIES)
+    with deadline(0), pytest.raises(ConcurrentUpdate):
+        Commands(USER_TYPE, retrying(begin)).create(new(), ANONYMOUS)
+    assert len(begin.locked) == 2
 
 
 def test_does_not_retry_a_rejected_command(store: MemoryStore) -> None:
