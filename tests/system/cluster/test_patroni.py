@@ -1,0 +1,137 @@
+"""The set-up of docs/operations/patroni.md loses nothing when its nodes change or fail.
+
+Each fault is tested with each way to connect. The table of the run has its row.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from cluster.patroni import PAGE, PROGRAMS, Cluster, commands
+from faults.accounts import DAMAGE, Account
+from faults.load import Load
+from faults.service import Service
+from findings import FINDINGS
+from waiting import until
+
+Check = Callable[[str, Load], Account]
+
+pytestmark = pytest.mark.long
+
+WAYS = ("HAProxy", "PgBouncer and HAProxy", "A URL with three hosts")
+SWITCHOVER = next(each for each in commands("patronictl") if "switchover" in each)
+SECONDS_TO_RECOVER = 90
+"""Patroni's ttl and loop_wait, with much time for a busy machine."""
+
+
+def url_of(way: str) -> str:
+    """The URL in a section of the page."""
+    section = PAGE.read_text().split(f"\n### {way}\n")[1]
+    found = re.search(r"ROSTER_DATABASE_URL=(\S+)", section)
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def shared_cluster() -> Iterator[Cluster | None]:
+    """The cluster of all tests, because it takes long to start."""
+    if not all(path.exists() for path in PROGRAMS.values()):
+        yield None
+        return
+    directory = Path(tempfile.mkdtemp(prefix="roster-patroni-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory)
+        cluster = Cluster(directory)
+        stack.callback(cluster.stop)
+        cluster.start()
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster | None, lacking: Callable[[str], None]) -> Iterator[Cluster]:
+    """The cluster with all its nodes and an empty database. Starts killed nodes after the test."""
+    if shared_cluster is None:
+        missing = [name for name, path in PROGRAMS.items() if not path.exists()]
+        lacking(f"Patroni ({', '.join(missing)})")
+    assert shared_cluster
+    shared_cluster.create_database()
+    yield shared_cluster
+    shared_cluster.repair()
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def service(cluster: Cluster, way: str, tmp_path: Path) -> Iterator[Service]:
+    """A service that connects in this way. The database is upgraded without PgBouncer."""
+    started = Service(tmp_path, cluster.here(url_of("HAProxy")))
+    started.environment["ROSTER_DATABASE_URL"] = cluster.here(url_of(way))
+    started.start()
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest, way: str) -> Check:
+    """Adds a row to the table, and checks that nothing was lost."""
+
+    def checked(fault: str, load: Load) -> Account:
+        found = load.account()
+        row = found.row(f"{fault} | {way}")
+        head, line = Account.head()
+        heads = [head.replace("| fault |", "| fault | connection |"), f"| --- {line}"]
+        request.config.stash[FINDINGS].row("Patroni", heads, row)
+        assert load.wrong_replies() == []
+        assert {name: getattr(found, name) for name in DAMAGE} == dict.fromkeys(DAMAGE, 0)
+        assert found.seconds_to_recover < SECONDS_TO_RECOVER
+        return found
+
+    return checked
+
+
+def test_a_planned_switchover_loses_nothing(
+    cluster: Cluster, service: Service, check: Check
+) -> None:
+    old = cluster.node("leader")
+    with Load(service) as load:
+        load.recovered()
+        cluster.run(SWITCHOVER)
+        until_another_leads(cluster, old.name)
+        load.until_acknowledged(100)
+    check("a planned switchover", load)
+
+
+def test_a_killed_primary_loses_nothing(cluster: Cluster, service: Service, check: Check) -> None:
+    old, standby = cluster.node("leader"), cluster.node("sync_standby")
+    with Load(service) as load:
+        load.recovered()
+        old.kill()
+        until_another_leads(cluster, old.name)
+        load.until_acknowledged(100)
+    assert cluster.node("leader").name == standby.name, "it has every acknowledged change"
+    check("a killed primary", load)
+
+
+def test_a_killed_standby_loses_nothing(cluster: Cluster, service: Service, check: Check) -> None:
+    standby, other = cluster.node("sync_standby"), cluster.node("replica")
+    with Load(service) as load:
+        load.recovered()
+        standby.kill()
+        until(lambda: cluster.members().get(other.name) == "sync_standby", within=90)
+        load.until_acknowledged(100)
+    check("a killed synchronous standby", load)
+
+
+def until_another_leads(cluster: Cluster, old: str) -> None:
+    until(
+        lambda: "leader" in {role for name, role in cluster.members().items() if name != old},
+        within=90,
+        details=cluster.logs,
+    )
