@@ -5,8 +5,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -66,11 +66,32 @@ class Node:
         """Starts Patroni, which starts PostgreSQL, unless it runs."""
         if self._patroni and self._patroni.is_running():
             return
-        command = [PROGRAMS["patroni"], self.configuration]
+        command: list[str | Path] = [PROGRAMS["patroni"], self.configuration]
         self._patroni = _started(command, self._log("patroni"))
 
     def kill(self) -> None:
         """Kills Patroni and all processes of PostgreSQL at once, like a power failure."""
+        processes = self._suspended()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if self._patroni:
+            self._patroni.wait()
+        until(lambda: all(is_gone(process) for process in processes))
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """In the block, the node keeps its connections, but sends nothing."""
+        processes = self._suspended()
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def _suspended(self) -> list[psutil.Process]:
+        """Suspends the processes, first the parents, so that they start no further ones."""
         processes = []
         if self._patroni and self._patroni.is_running():
             processes.append(self._patroni)
@@ -79,14 +100,11 @@ class Node:
             processes.append(psutil.Process(int(pid)))
         for process in list(processes):
             with suppress(psutil.NoSuchProcess):
-                process.suspend()  # first the parents, so that they start no further ones
-                processes += process.children(recursive=True)
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        if self._patroni:
-            self._patroni.wait()
-        until(lambda: all(is_gone(process) for process in processes))
+                process.suspend()
+                for child in process.children(recursive=True):
+                    child.suspend()
+                    processes.append(child)
+        return processes
 
     def stop(self) -> None:
         """Ends all processes of the node."""
@@ -159,7 +177,7 @@ class Cluster:
             node.start_etcd()
         for node in self.nodes.values():
             node.start()
-        haproxy = [PROGRAMS["haproxy"], "-db", "-f", self._directory / "haproxy.cfg"]
+        haproxy: list[str | Path] = [PROGRAMS["haproxy"], "-db", "-f", self._directory / "haproxy.cfg"]
         self._proxies.append(_started(haproxy, self._directory / "haproxy.log"))
         pgbouncer = [PROGRAMS["pgbouncer"], self._directory / "pgbouncer.ini"]
         self._proxies.append(_started(pgbouncer, self._directory / "pgbouncer.log"))
@@ -214,9 +232,15 @@ class Cluster:
         return {}
 
     def node(self, role: str) -> Node:
-        """The node with the role leader, sync_standby or replica."""
-        (name,) = (name for name, each in self.members().items() if each == role)
-        return self.nodes[name]
+        """The node with the role leader, sync_standby or replica, as soon as there is one."""
+        found: list[str] = []
+
+        def is_found() -> bool:
+            found[:] = [name for name, each in self.members().items() if each == role]
+            return len(found) == 1
+
+        until(is_found, within=_SECONDS_TO_CHANGE, details=self.logs)
+        return self.nodes[found[0]]
 
     def until_roles(self, *roles: str) -> None:
         """Waits until the running members have exactly these roles."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from cluster.patroni import PAGE, PROGRAMS, Cluster, commands
+from cluster.patroni import PAGE, PROGRAMS, Cluster, Node, commands
 from faults.accounts import DAMAGE, Account
 from faults.load import Load
 from faults.service import Service
@@ -135,3 +135,70 @@ def until_another_leads(cluster: Cluster, old: str) -> None:
         within=90,
         details=cluster.logs,
     )
+
+
+def test_a_frozen_primary_loses_nothing_when_it_continues(
+    cluster: Cluster, service: Service, check: Check
+) -> None:
+    old = cluster.node("leader")
+    with Load(service) as load:
+        load.recovered()
+        with old.frozen():
+            until_another_leads(cluster, old.name)
+            load.until_acknowledged(100)
+        cluster.until_roles("leader", "sync_standby", "replica")
+        load.until_acknowledged(100)
+    check("a frozen primary, which continues later", load)
+
+
+def both_standbys(cluster: Cluster) -> list[Node]:
+    return [cluster.node("sync_standby"), cluster.node("replica")]
+
+
+@pytest.mark.parametrize("way", ["HAProxy"])
+def test_the_primary_continues_without_a_standby(
+    cluster: Cluster, service: Service, check: Check
+) -> None:
+    standbys = both_standbys(cluster)
+    with Load(service) as load:
+        load.recovered()
+        for node in standbys:
+            node.kill()
+        cluster.until_roles("leader")
+        try:
+            load.until_acknowledged(100)
+        except AssertionError:
+            import time
+            print([r.summary for r in load.replies() if r.began>time.monotonic()-8])
+            print(cluster.execute("select state, wait_event, query from pg_stat_activity where usename='roster'"))
+            print(cluster.execute("show synchronous_standby_names"), cluster.logs())
+            raise
+    check("both standbys killed", load)
+
+
+@pytest.mark.parametrize("way", ["HAProxy"])
+def test_in_strict_mode_no_write_is_acknowledged_without_a_standby(
+    cluster: Cluster, service: Service, strict: None, check: Check
+) -> None:
+    standbys = both_standbys(cluster)
+    with Load(service) as load:
+        load.recovered()
+        for node in standbys:
+            node.kill()
+        load.until_received("outcome_unknown", 20)
+        a = cluster.execute("select wait_event, count(*) from pg_stat_activity where usename='roster' group by 1")
+        print(a, load.account())
+        import time; time.sleep(20)
+        a = cluster.execute("select wait_event, count(*) from pg_stat_activity where usename='roster' group by 1")
+        print(a)
+        for node in standbys:
+            node.start()
+        cluster.until_whole()
+    check("both standbys killed, in strict mode", load)
+
+
+@pytest.fixture
+def strict(cluster: Cluster) -> Iterator[None]:
+    cluster.run("patronictl -c /etc/patroni/config.yml edit-config roster --set synchronous_mode_strict=true --force")
+    yield
+    cluster.run("patronictl -c /etc/patroni/config.yml edit-config roster --set synchronous_mode_strict=false --force")
