@@ -116,7 +116,7 @@ class Node:
     def logs(self) -> str:
         """The ends of its logs."""
         return "\n".join(
-            f"{log}:\n{log.read_text()[-3000:]}" for log in self._directory.glob("*.log")
+            f"{log}:\n{log.read_text()[-6000:]}" for log in self._directory.glob("*.log")
         )
 
     @property
@@ -177,7 +177,12 @@ class Cluster:
             node.start_etcd()
         for node in self.nodes.values():
             node.start()
-        haproxy: list[str | Path] = [PROGRAMS["haproxy"], "-db", "-f", self._directory / "haproxy.cfg"]
+        haproxy: list[str | Path] = [
+            PROGRAMS["haproxy"],
+            "-db",
+            "-f",
+            self._directory / "haproxy.cfg",
+        ]
         self._proxies.append(_started(haproxy, self._directory / "haproxy.log"))
         pgbouncer = [PROGRAMS["pgbouncer"], self._directory / "pgbouncer.ini"]
         self._proxies.append(_started(pgbouncer, self._directory / "pgbouncer.log"))
