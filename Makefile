@@ -21,7 +21,7 @@ SITE_STAMP := $(SITE)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-system docs docs-site screenshot conformance test-clients test-hostile test-faults mutation bench bench-smoke wrk check check-all coverage format \
-	audit wheel lock lock-clients lock-bench lock-site test-long test-spreadsheets
+	audit wheel lock lock-clients lock-bench lock-site test-long test-patroni test-spreadsheets
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -109,6 +109,13 @@ test-hostile: install ## attack the running server at length, and compare the st
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends pgbouncer
 
+POLICY := /usr/sbin/policy-rc.d
+# Debian starts the services that it installs, unless this policy forbids it.
+/usr/bin/patroni:
+	apt-get update -q
+	test -e $(POLICY) || { trap 'rm $(POLICY)' EXIT && printf '#!/bin/sh\nexit 101\n' > $(POLICY) && chmod +x $(POLICY); }; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends patroni etcd-server haproxy postgresql-15
+
 /usr/sbin/nginx:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx-light
@@ -126,6 +133,9 @@ test-spreadsheets: install /usr/bin/soffice ## open and save exports with LibreO
 
 test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count lost data
 	$(BIN)/python -m pytest -m "" tests/system/faults
+
+test-patroni: install /usr/sbin/pgbouncer /usr/bin/patroni ## break a cluster of PostgreSQL with Patroni under load, and print the time to recover
+	$(BIN)/python -m pytest -m "" tests/system/cluster/test_patroni.py
 
 test-long: install ## run a mixed load with faults for half an hour, and report leaks and losses
 	PYTHONPATH=tests:tests/system $(BIN)/python -m faults.long_run
@@ -156,7 +166,7 @@ check: install ## check lint, types, import contracts, migration drift, prose an
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
-check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
+check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/bin/patroni /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
 	$(PYTEST_PARALLEL) -m "" --hypothesis-profile=thorough
 
 coverage: install ## run the tests and print the coverage of lines and branches; TESTS=tests/unit/domain runs only some
