@@ -24,6 +24,8 @@ PROGRAMS = {
     "psql": Path("/usr/lib/postgresql/15/bin/psql"),
 }
 """The programs, by their names in Debian, except that etcd is in etcd-server."""
+WAYS = ("HAProxy", "PgBouncer and HAProxy", "A URL with three hosts")
+"""The ways to connect, by the headings of the page."""
 _SECONDS_TO_CHANGE = 120
 _NODES = {"db1": "192.0.2.11", "db2": "192.0.2.12", "db3": "192.0.2.13"}
 _PORTS = (5432, 8008, 2379, 2380)
@@ -43,6 +45,14 @@ def commands(program: str) -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     found = [line for block in blocks for line in re.findall(r"(?:.*\\\n)*.+", block)]
     return [each for each in found if each.startswith(f"{program} ")]
+
+
+def url_of(way: str) -> str:
+    """The URL of Roster's database for a way to connect."""
+    section = PAGE.read_text().split(f"\n### {way}\n")[1]
+    found = re.search(r"ROSTER_DATABASE_URL=(\S+)", section)
+    assert found
+    return found[1]
 
 
 class Node:

@@ -3,7 +3,6 @@
 Each fault is tested with each way to connect. The table of the run has its row.
 """
 
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from cluster.patroni import PAGE, PROGRAMS, Cluster, commands
+from cluster.patroni import PROGRAMS, WAYS, Cluster, commands, url_of
 from faults.accounts import DAMAGE, Account, Outcome
 from faults.load import Load
 from faults.service import Service
@@ -23,19 +22,10 @@ Check = Callable[[str, Load], Account]
 
 pytestmark = pytest.mark.long
 
-WAYS = ("HAProxy", "PgBouncer and HAProxy", "A URL with three hosts")
 SWITCHOVER = next(each for each in commands("patronictl") if "switchover" in each)
 STRICT = next(each for each in commands("patronictl") if "strict" in each)
 SECONDS_TO_RECOVER = 90
 """Patroni's ttl and loop_wait, with much time for a busy machine."""
-
-
-def url_of(way: str) -> str:
-    """The URL in a section of the page."""
-    section = PAGE.read_text().split(f"\n### {way}\n")[1]
-    found = re.search(r"ROSTER_DATABASE_URL=(\S+)", section)
-    assert found
-    return found[1]
 
 
 @pytest.fixture(scope="module")
