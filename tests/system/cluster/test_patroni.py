@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from cluster.patroni import PROGRAMS, WAYS, Cluster, commands, url_of
+from cluster.patroni import PROGRAMS, WAYS, Cluster, Node, commands, url_of
 from faults.accounts import DAMAGE, Account, Outcome
 from faults.load import Load
 from faults.service import Service
@@ -151,11 +151,20 @@ def test_a_frozen_primary_loses_nothing_when_it_continues(
     check("a frozen primary, which continues later", load)
 
 
+def standbys_of(cluster: Cluster) -> list[Node]:
+    """The standbys, the synchronous one last.
+
+    If the other one failed after Patroni had selected it, Patroni 3.0 would never let the primary
+    continue alone (https://github.com/patroni/patroni/issues/3468).
+    """
+    return [cluster.node("replica"), cluster.node("sync_standby")]
+
+
 @pytest.mark.parametrize("way", ["HAProxy"])
 def test_a_primary_without_standbys_continues(
     cluster: Cluster, service: Service, check: Check
 ) -> None:
-    standbys = [cluster.node("sync_standby"), cluster.node("replica")]
+    standbys = standbys_of(cluster)
     with loading(service, cluster) as load:
         for node in standbys:
             node.kill()
@@ -176,7 +185,7 @@ def strict(cluster: Cluster) -> Iterator[None]:
 def test_in_strict_mode_a_primary_without_standbys_acknowledges_only_reads(
     cluster: Cluster, service: Service, strict: None, check: Check
 ) -> None:
-    standbys = [cluster.node("sync_standby"), cluster.node("replica")]
+    standbys = standbys_of(cluster)
     with loading(service, cluster) as load:
         for node in standbys:
             node.kill()
