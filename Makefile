@@ -130,6 +130,13 @@ build/galera/wsrep_sst_rsync: /usr/lib/galera/libgalera_smm.so
 test-galera: install $(GALERA) ## run Roster on a cluster of MariaDB Galera, break its nodes, and count lost data
 	$(BIN)/python -m pytest -m "" tests/system/galera
 
+POLICY := /usr/sbin/policy-rc.d
+# Debian starts the services that it installs, unless this policy forbids it.
+/usr/bin/patroni:
+	apt-get update -q
+	test -e $(POLICY) || { trap 'rm $(POLICY)' EXIT && printf '#!/bin/sh\nexit 101\n' > $(POLICY) && chmod +x $(POLICY); }; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends patroni etcd-server haproxy postgresql-15
+
 /usr/sbin/nginx:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx-light
@@ -147,6 +154,9 @@ test-spreadsheets: install /usr/bin/soffice ## open and save exports with LibreO
 
 test-faults: install /usr/sbin/pgbouncer ## break databases and the service under load, and count lost data
 	$(BIN)/python -m pytest -m "" tests/system/faults
+
+test-patroni: install /usr/sbin/pgbouncer /usr/bin/patroni ## break a cluster of PostgreSQL with Patroni under load, and print the time to recover
+	$(BIN)/python -m pytest -m "" tests/system/cluster/test_patroni.py
 
 test-long: install ## run a mixed load with faults for half an hour, and report leaks and losses
 	PYTHONPATH=tests:tests/system $(BIN)/python -m faults.long_run
@@ -177,7 +187,7 @@ check: install ## check lint, types, import contracts, migration drift, prose an
 	$(BIN)/python -m docs.prose
 	$(BIN)/codespell $$(git ls-files)
 
-check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer $(GALERA) /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
+check-all: check docs-site $(CLIENTS_STAMP) /usr/bin/chromium /usr/bin/soffice /usr/sbin/pgbouncer /usr/bin/patroni $(GALERA) /usr/sbin/nginx /usr/bin/systemd-analyze ## run all checks of CI, and the tests that take minutes
 	$(PYTEST_PARALLEL) -m "" --hypothesis-profile=thorough
 
 coverage: install ## run the tests and print the coverage of lines and branches; TESTS=tests/unit/domain runs only some

@@ -329,6 +329,11 @@ def timed_out(error: sqlalchemy.exc.DBAPIError) -> bool:
     return isinstance(cause, pymysql.Error) and _mariadb_code(cause) in _TIMEOUT_CODES
 
 
+def refuses_writes(error: BaseException) -> bool:
+    """Returns True if the database is read-only for this connection (see WritesRefused)."""
+    return isinstance(error, _DATABASE_ERRORS) and _translation(_cause(error)) is WritesRefused
+
+
 def _last_quoted(message: str) -> str | None:
     """The last quoted text, which is the index in MariaDB's messages of all languages."""
     quoted = message.split("'")

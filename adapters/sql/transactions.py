@@ -16,7 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import mariadb, postgresql, sqlite
-from adapters.sql.failures import translate_commit_errors, translate_errors
+from adapters.sql.failures import refuses_writes, translate_commit_errors, translate_errors
 from application.deadlines import deadline, time_left
 from application.ports import Unavailable
 
@@ -93,8 +93,8 @@ class Transactions:
                 yield connection
                 if time_left() == 0:
                     raise Unavailable
-            except BaseException:
-                _roll_back(connection)
+            except BaseException as error:
+                _roll_back(connection, error)
                 raise
             _commit(connection)
 
@@ -126,16 +126,23 @@ def _commit(connection: RawConnection) -> None:
     with translate_commit_errors():
         try:
             command_tag = execute_raw(connection, "COMMIT")
-        except BaseException:
-            _roll_back(connection)
+        except BaseException as error:
+            _roll_back(connection, error)
             raise
     if command_tag == "ROLLBACK":
         raise RuntimeError("a unit of work continued after a statement had failed")
 
 
-def _roll_back(connection: RawConnection) -> None:
-    """Roll back. If that fails, discard the connection, which makes the database roll back."""
+def _roll_back(connection: RawConnection, error: BaseException) -> None:
+    """Roll back. If that fails, discard the connection, which makes the database roll back.
+
+    A connection to a read-only server is also discarded. After a failover, a new connection leads
+    to the server that accepts writes.
+    """
     if connection.is_invalid:
+        return
+    if refuses_writes(error):
+        connection.invalidate()
         return
     try:
         execute_raw(connection, "ROLLBACK")

@@ -442,6 +442,29 @@ def test_a_read_only_database_rejects_writes(directory: Directory) -> None:
     directory.ready()
 
 
+READ_ONLY_SESSIONS = {
+    "postgresql": "ALTER DATABASE {} SET default_transaction_read_only = {}",
+    "mariadb": "SET GLOBAL tx_read_only = {1}",
+}
+
+
+@on_servers
+def test_a_connection_that_refused_a_write_is_not_used_again(
+    request: pytest.FixtureRequest, directory: Directory, kind: str
+) -> None:
+    server = request.getfixturevalue(kind)
+    statement, name = READ_ONLY_SESSIONS[directory.engine.name], directory.engine.url.database
+    directory.engine.dispose()
+    server.execute(statement.format(name, "on"))  # for sessions that begin from now on
+    try:
+        assert_rejects_writes(directory)
+    finally:
+        server.execute(statement.format(name, "off"))
+    directory.ready()
+    directory.commands.create(ANN, ANONYMOUS)
+    assert directory.emails() == [ANN.email]
+
+
 def test_a_read_only_file_rejects_writes(
     directory_of: Callable[[Engine], Directory], sqlite_url: str
 ) -> None:
