@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import postgresql
 from adapters.sql.error_reasons import redact
-from adapters.sql.failures import UnknownFailure
+from adapters.sql.failures import UnknownFailure, sqlstate
 from adapters.sql.replicas.position import (
     Position,
     ReplicaState,
@@ -24,7 +24,7 @@ from adapters.sql.replicas.position import (
 )
 from adapters.sql.transactions import read_connection
 from application.deadlines import deadline
-from application.ports import ConcurrentUpdate, Unavailable
+from application.ports import Unavailable
 
 T = TypeVar("T")
 
@@ -33,9 +33,13 @@ MAX_LAG_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 1.0
 LEFT_OUT_SECONDS: Final = 3.0
 """The number of seconds for which a replica that failed is not read."""
-_NOWHERE: Final = Position(0, 0)
+_START: Final = Position(0, 0)
 _KEPT_SAMPLES: Final = 64
-_QUERY_CANCELED: Final = "57014"
+_NOT_OF_THE_STATEMENT: Final = ("08", "22012", "53", "57P", "58")
+"""The beginnings of the codes of errors that other statements would get as well.
+
+They are those of the connection, of the check in `only_on_replica`, of resources and of the system.
+"""
 
 _log = structlog.get_logger("roster.replicas")
 
@@ -122,7 +126,7 @@ class Replica(_Polled):
         self.name = name
         self.engine = engine
         self._primary = primary
-        self._reached = _NOWHERE
+        self._reached = _START
         self._responds = False
         self._problem: str | None = "not polled yet"
         self._left_out_until = 0.0
@@ -156,11 +160,11 @@ class Replica(_Polled):
     def leave_out(self, error: Exception) -> None:
         """Use the replica again after LEFT_OUT_SECONDS, if it then responds.
 
-        It remains in use if only this statement was cancelled: because of changes that the replica
-        repeats, or because it took too long.
+        It remains in use if only this statement failed: because it took too long, or because the
+        replica repeats a change that removes its rows.
         """
-        code = getattr(error.__cause__, "pgcode", None)
-        if not isinstance(error, ConcurrentUpdate) and code != _QUERY_CANCELED:
+        code = sqlstate(error)
+        if code is None or code.startswith(_NOT_OF_THE_STATEMENT):
             self._left_out_until = monotonic() + LEFT_OUT_SECONDS
             self._failed(error)
 
