@@ -13,9 +13,8 @@ from application.access import Principal
 class RequestPosition(Protocol):
     """The position that one request has reached, and the one that its reads must include."""
 
-    @property
-    def reached(self) -> str | None:
-        """The position after the last change of the request. None if there is none."""
+    reached: str | None
+    """The position after the last change of the request. None if there is none."""
 
     def allow_replicas(self, principal: Principal | None, position: str | None) -> None:
         """Let the reads of the request use replicas, as far as they are recent enough.
