@@ -108,11 +108,20 @@ def _check_files(settings: Settings) -> None:
 
     The hard limit counts: the server raises its own limit to it.
     """
-    needed = settings.connections + settings.pool_size + _RESERVED_FILES
+    servers = 1 + _number_of_replicas(settings)
+    needed = settings.connections + servers * settings.pool_size + _RESERVED_FILES
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if allowed != resource.RLIM_INFINITY and allowed < needed:
         problem = f"requires {needed} open files, but the system allows only {allowed}"
         raise BadSetting("ROSTER_CONNECTIONS", problem)
+
+
+def _number_of_replicas(settings: Settings) -> int:
+    if settings.read_database_url is None:
+        return 0
+    from adapters.sql.engine import make_replica_engines
+
+    return len(make_replica_engines(settings.read_database_url))
 
 
 def _free_port(address: str, port: int) -> int:

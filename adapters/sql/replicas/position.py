@@ -20,7 +20,7 @@ class Position(NamedTuple):
     def covers(self, other: "Position") -> bool:
         """Returns True if a server at this position has everything up to the other one.
 
-        Positions of different timelines say nothing about each other.
+        Positions of different timelines cannot be compared.
         """
         return self.timeline == other.timeline and self.location >= other.location
 

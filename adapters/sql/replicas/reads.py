@@ -36,7 +36,8 @@ class _TrackedRequest(RequestPosition):
     """The position of one request. `required` is None if its reads must not use replicas.
 
     All reads of a request use the replica of its first one. After a read from the primary, for the
-    reason `reason`, the others do too. So no part of a response is older than an earlier part.
+    reason `reason`, the others also use the primary. So no part of a response is older than an
+    earlier part.
     """
 
     __slots__ = ("_recent", "reached", "reason", "replica", "required")
@@ -76,7 +77,7 @@ class LogPositions(Positions, CommitPositions):
     def observer(self, principal: Principal | None) -> CommitObserver | None:
         """Returns the observer of a transaction in which the principal makes changes.
 
-        Outside a request, nobody needs the position.
+        Outside a request, the position is not needed.
         """
         request = _request.get()
         return _Observer(request, self._recent, principal) if request else None
@@ -121,7 +122,7 @@ class _NoReplica(Exception):
 
 
 class ReplicaReads(Reads):
-    """Reads from replicas in turn, and from the primary if none is recent enough or responds.
+    """Reads from replicas in turn, and from the primary if no replica is recent enough or responds.
 
     Only the reads of a request that allows replicas use them.
     """

@@ -1,6 +1,6 @@
 """The servers behind the reads: a replica, and the primary as the measure of its age.
 
-A thread for each server asks for its position every second, on a connection of its own. So a server
+A thread for each server reads its position every second, on a connection of its own. So a server
 that does not respond delays no request, and neither does a pool without a free connection.
 """
 
@@ -66,7 +66,7 @@ class _Polled(ABC):
         try:
             with deadline(POLL_SECONDS), read_connection(self._own_engine) as connection:
                 self._read(connection, started)
-        except (Unavailable, UnknownFailure) as error:
+        except Exception as error:  # noqa: BLE001 (the thread must go on: the next poll may succeed)
             self._failed(error)
 
     @abstractmethod
@@ -88,7 +88,7 @@ class Primary(_Polled):
     def oldest_allowed(self) -> Position | None:
         """Returns a position that a server must have reached to be less than MAX_LAG_SECONDS old.
 
-        None if the primary did not respond in that time, so that nobody knows.
+        None if the primary did not respond in that time, so that the position is unknown.
         """
         since, oldest = monotonic() - MAX_LAG_SECONDS, None
         for at, position in reversed(self._samples):
@@ -195,7 +195,10 @@ class Replica(_Polled):
 
     def _failed(self, error: Exception) -> None:
         self._responds = False
-        reason = getattr(error, "explanation", None) or str(error)
+        if isinstance(error, Unavailable):
+            reason = error.explanation
+        else:  # only the text of UnknownFailure certainly contains no value
+            reason = str(error) if isinstance(error, UnknownFailure) else type(error).__name__
         # The reason of an error about the connection names the setting of the primary.
         own = reason.replace("ROSTER_DATABASE_URL", "ROSTER_READ_DATABASE_URL")
         self._set_problem(redact(own))

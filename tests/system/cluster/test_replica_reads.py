@@ -125,7 +125,7 @@ def test_a_read_includes_the_own_changes(start: Callable[[int], System]) -> None
     with system.positions.track():
         assert system.names() == ["old", "new"], "the primary serves requests that change something"
     future = partial(system.read, BOB, "1-FFFFFFFFFFFFFFFF", within=2)
-    assert future() == ["old", "new"], "a position that nobody has reached delays nothing"
+    assert future() == ["old", "new"], "a position that no server has reached delays nothing"
     other_timeline = partial(system.read, BOB, "2-1")
     assert system.result(other_timeline) == ["not_recent"]
 

@@ -166,11 +166,11 @@ def test_no_read_is_older_than_ten_seconds(
     assert eve.send("DELETE", f"/users/{erased}?erase_history=true").status == 204
     began = monotonic()
     assert bob.get(f"/users/{erased}").status == 200, "the replica does not know the erasure yet"
-    while bob.get(f"/users/{erased}").status == 200:
-        age = monotonic() - began
+    age = 0.0  # when a replica last served a read; each worker has its own measure
+    while (now := monotonic()) < began + 13:
+        if bob.get(f"/users/{erased}").status == 200:
+            age = now - began
     assert 5 < age < 10.5
-    for _ in range(20):
-        assert bob.get(f"/users/{erased}").status == 404
     until(lambda: replicas_used(service.port) == 0)
     replication.resume()
     resumed = monotonic()
