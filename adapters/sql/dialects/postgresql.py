@@ -44,7 +44,11 @@ _LEVEL = "ISOLATION LEVEL READ COMMITTED"
 # Overrides the defaults of the database and the role. Poolers apply it to each client.
 _SESSION = {"client_encoding": "UTF8"}
 _SET_TIMEOUT = "SET LOCAL statement_timeout="
-_IS_RECENT = "coalesce(pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn, false)"
+_IS_RECENT = (
+    "coalesce(pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn AND "
+    "coalesce((SELECT coalesce(received_tli, 0) FROM pg_stat_wal_receiver), {timeline}) = "
+    "{timeline}, false)"
+)
 _KEEPALIVES = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -370,15 +374,18 @@ def send_with_next(connection: PoolProxiedConnection, statement: str, values: An
 
 
 @contextmanager
-def only_on_replica(connection: PoolProxiedConnection, lsn: str) -> Iterator[None]:
+def only_on_replica(
+    connection: PoolProxiedConnection, *, timeline: int, lsn: str
+) -> Iterator[None]:
     """Check in the first message of the block that the server is a replica and has replayed `lsn`.
 
-    If it is not, the check divides by zero (22012), and the server ignores the rest of the message.
+    It must be on the timeline. If it is not, or if the role may not see its timeline, the check
+    divides by zero (22012), and the server ignores the rest of the message.
     """
     session = connection.dbapi_connection
     assert isinstance(session, Session)
     level = "" if session.has_default_level else f"SET TRANSACTION {_LEVEL}; "
-    session.queued = f"{level}SELECT 1 / {_IS_RECENT.format(lsn=lsn)}::int; "
+    session.queued = f"{level}SELECT 1 / {_IS_RECENT.format(timeline=timeline, lsn=lsn)}::int; "
     try:
         yield
     finally:

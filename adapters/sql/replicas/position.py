@@ -42,23 +42,25 @@ def parse_position(value: str) -> Position:
 
 
 class ReplicaState(NamedTuple):
-    """The state of a server: whether it is a replica, and how far it has replayed."""
+    """The state of a server.
+
+    `is_replica`: it is in recovery. `replayed` is the location that it has reached. `timeline` is
+    the one that it receives, None if it receives nothing now, and 0 if the role may not see it.
+    """
 
     is_replica: bool
-    replayed: Position
+    replayed: int
+    timeline: int | None
 
 
 _OF_PRIMARY: Final = CompiledStatement(
     text("SELECT p, pg_walfile_name(p) FROM pg_current_wal_insert_lsn() AS p")
 )
-# The role sees received_tli if it has the privileges of pg_read_all_stats. Otherwise the timeline
-# is that of the control file, which the server updates later, but never too early.
+# The control file also has a timeline, but only that of the last restartpoint.
 _OF_REPLICA: Final = CompiledStatement(
     text(
-        "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn(), coalesce(received_tli, "
-        "greatest(timeline_id, min_recovery_end_timeline)) "
-        "FROM pg_control_checkpoint(), pg_control_recovery() "
-        "LEFT JOIN pg_stat_wal_receiver ON true"
+        "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn(), "
+        "(SELECT coalesce(received_tli, 0) FROM pg_stat_wal_receiver)"
     )
 )
 _DIGITS_OF_TIMELINE: Final = 8
@@ -78,7 +80,7 @@ def state_of_replica(connection: RawConnection) -> ReplicaState:
     """Returns the state of a server that should be a replica. Raises the driver's error."""
     row: Any = _OF_REPLICA.row(connection, {})
     is_replica, replayed, timeline = row
-    return ReplicaState(is_replica, Position(timeline, _location(replayed or "0/0")))
+    return ReplicaState(is_replica, _location(replayed or "0/0"), timeline)
 
 
 def _location(lsn: str) -> int:

@@ -154,7 +154,9 @@ class Replica(_Polled):
                 self._ask(connection)
                 if not self._reached.covers(required):
                     raise NotRecent
-            with postgresql.only_on_replica(connection.connection, required.lsn):
+            with postgresql.only_on_replica(
+                connection.connection, timeline=required.timeline, lsn=required.lsn
+            ):
                 return read(connection)
 
     def leave_out(self, error: Exception) -> None:
@@ -172,11 +174,19 @@ class Replica(_Polled):
         state = state_of_replica(connection)
         if not state.is_replica:
             raise NotRecent
-        self._reached = state.replayed
+        self._reached = self._position_of(state)
+
+    def _position_of(self, state: ReplicaState) -> Position:
+        """Returns the position of the replica.
+
+        A replica that receives nothing remains on its timeline.
+        """
+        timeline = self._reached.timeline if state.timeline is None else state.timeline
+        return Position(timeline, state.replayed)
 
     def _read(self, connection: RawConnection, started: float) -> None:
         state = state_of_replica(connection)
-        self._responds, self._reached = state.is_replica, state.replayed
+        self._responds, self._reached = state.is_replica, self._position_of(state)
         if started >= self._left_out_until:
             self._set_problem(self._problem_of(state))
 
@@ -184,7 +194,11 @@ class Replica(_Polled):
         """Returns the reason why the replica cannot be used, if there is one."""
         if not state.is_replica:
             return "it is not a replica"
-        allowed, replayed = self._primary.oldest_allowed(), state.replayed
+        if state.timeline == 0:
+            return "the role lacks the privileges of pg_read_all_stats, so its timeline is unknown"
+        allowed, replayed = self._primary.oldest_allowed(), self._reached
+        if replayed.timeline == 0:
+            return "it has not received anything yet, so its timeline is unknown"
         if allowed is None:
             return "the primary does not respond, so the age of the replica is unknown"
         if replayed.timeline != allowed.timeline:

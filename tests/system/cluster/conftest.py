@@ -37,6 +37,7 @@ def new_replication(new_server: Callable[[], Postgres]) -> Callable[[int], Repli
     def start(replicas: int) -> Replication:
         primary, copies = new_server(), [new_server() for _ in range(replicas)]
         primary.create()
+        primary.execute("GRANT pg_read_all_stats TO roster")
         for each in copies:
             each.copy(primary)
         return Replication(primary, copies)

@@ -207,7 +207,6 @@ def test_a_promoted_replica_serves_no_read(start: Callable[[int], System]) -> No
 def test_a_replica_of_another_timeline_serves_no_read(start: Callable[[int], System]) -> None:
     """The replica follows a promoted one, but the primary is still the old server."""
     system = start(2)
-    system.replication.primary.execute("GRANT pg_read_all_stats TO roster")
     position = system.create("ann")
     system.replication.wait()
     promoted, follower = system.replication.replicas
@@ -221,10 +220,34 @@ def test_a_replica_of_another_timeline_serves_no_read(start: Callable[[int], Sys
             return connection.execute(text("SELECT name FROM users")).scalar() == "forked"
 
     until(follows)
+    for sent in (None, position):
+        assert system.read(BOB, sent) == ["ann"], "even before the next poll"
     system.poll()
     for sent in (None, position):
-        assert system.read(BOB, sent) == ["ann"]
         assert system.result(partial(system.read, BOB, sent)) == ["none_usable"]
+        assert system.read(BOB, sent) == ["ann"]
+
+    first, second = system.replicas
+    later = System(
+        Replication(promoted, [follower]), {"primary": first.engine, second.name: second.engine}
+    )
+    assert later.result(later.read) == ["replica"]
+    assert later.read() == ["forked"]
+    assert later.result(partial(later.read, BOB, position)) == ["not_recent"]
+
+
+@pytest.mark.long
+def test_a_replica_whose_timeline_is_not_visible_serves_no_read(
+    start: Callable[[int], System],
+) -> None:
+    system = start(1)
+    system.create("ann")
+    system.replication.primary.execute("REVOKE pg_read_all_stats FROM roster")
+    system.replication.wait()
+    assert system.read() == ["ann"]
+    assert system.reads.counts()["replica"] == 0
+    system.poll()
+    assert system.result(system.read) == ["none_usable"]
 
 
 @pytest.mark.long

@@ -192,7 +192,6 @@ def test_replicas_follow_a_promoted_primary(
     old, (new, follower) = replication.primary, replication.replicas
     for each in (old, new, follower):
         each.settings["wal_keep_size"] = "64MB"
-    old.execute("GRANT pg_read_all_stats TO roster")
     hosts = f"host={old.directory}&host={new.directory}&target_session_attrs=read-write"
     url = f"postgresql://roster@/roster?{hosts}"
     service = _start(serve, replication, database_url=url)
