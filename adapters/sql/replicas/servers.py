@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import postgresql
@@ -166,6 +167,8 @@ class Replica(_Polled):
         replica repeats a change that removes its rows.
         """
         code = sqlstate(error)
+        if isinstance(error.__cause__, PoolTimeout):  # all connections of the pool are in use
+            return
         if code is None or code.startswith(_NOT_OF_THE_STATEMENT):
             self._left_out_until = monotonic() + LEFT_OUT_SECONDS
             self._failed(error)
