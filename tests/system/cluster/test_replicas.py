@@ -53,7 +53,7 @@ def set_up_commands() -> SetUp:
 def _start(serve: Serve, replication: Replication, **options: Any) -> Service:
     service = serve(replication, ROSTER_JWT_SECRET=SECRET, **options)
     lines = service.size * len(replication.replicas)
-    until(lambda: service.log().count('"replica_used"') == lines, details=service.log)
+    until(lambda: service.log().count('"replica_used"') >= lines, within=60, details=service.log)
     return service
 
 
