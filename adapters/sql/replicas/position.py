@@ -8,6 +8,9 @@ from sqlalchemy import text
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 
+MAX_LAG_SECONDS: Final = 10.0
+"""No read from a replica shows a state that is older."""
+
 _TEXT: Final = re.compile("([1-9A-F][0-9A-F]{0,7})-([1-9A-F][0-9A-F]{0,15})")
 
 

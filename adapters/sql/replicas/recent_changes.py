@@ -17,10 +17,10 @@ from time import monotonic_ns
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from adapters.sql.replicas.position import Position
+from adapters.sql.replicas.position import MAX_LAG_SECONDS, Position
 from application.access import Principal
 
-KEPT_SECONDS: Final = 10.0
+KEPT_SECONDS: Final = MAX_LAG_SECONDS
 """The number of seconds for which a change is kept. Afterwards every replica in use has it."""
 
 _ENTRIES: Final = 4096

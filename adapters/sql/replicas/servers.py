@@ -18,6 +18,7 @@ from adapters.sql.dialects import postgresql
 from adapters.sql.error_reasons import redact
 from adapters.sql.failures import UnknownFailure, sqlstate
 from adapters.sql.replicas.position import (
+    MAX_LAG_SECONDS,
     Position,
     ReplicaState,
     position_of_primary,
@@ -29,8 +30,6 @@ from application.ports import Unavailable
 
 T = TypeVar("T")
 
-MAX_LAG_SECONDS: Final = 10.0
-"""No read shows a state that is older."""
 POLL_SECONDS: Final = 1.0
 LEFT_OUT_SECONDS: Final = 3.0
 """The number of seconds for which a replica that failed is not read."""
