@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
+from operator import attrgetter
 from threading import Lock, Thread
 from typing import Final, TypeVar
 
@@ -125,7 +126,7 @@ class _NoReplica(Exception):
 
 
 class ReplicaReads(Reads):
-    """Reads from replicas in turn, and from the primary if no replica is recent enough or responds.
+    """Reads from replicas, and from the primary if no replica is recent enough or responds.
 
     Only the reads of a request that allows replicas use them.
     """
@@ -184,7 +185,7 @@ class ReplicaReads(Reads):
         positions: Sequence[Position],
         read: Callable[[RawConnection], T],
     ) -> T:
-        """Read from the replica of the request, or else from the next ones in turn.
+        """Read from the replica of the request, or else from the others.
 
         Raises _NoReplica if that is not possible.
         """
@@ -210,10 +211,12 @@ class ReplicaReads(Reads):
         raise _NoReplica(reason)
 
     def _candidates(self, allowed: Position) -> Sequence[Replica]:
+        """Returns the replicas to try, those with the fewest reads of this process first."""
         usable = [each for each in self.replicas if each.may_serve(allowed)]
         if len(usable) > 1:
             first = next(self._turn) % len(usable)
             usable = usable[first:] + usable[:first]
+            usable.sort(key=attrgetter("reads_in_progress"))
         return usable[:_MAX_REPLICAS_TRIED]
 
     def _count(self, result: str) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import postgresql
+from adapters.sql.engine import DeadlinePool
 from adapters.sql.error_reasons import redact
 from adapters.sql.failures import UnknownFailure, sqlstate
 from adapters.sql.replicas.position import (
@@ -130,6 +131,12 @@ class Replica(_Polled):
         self._responds = False
         self._problem: str | None = "not polled yet"
         self._left_out_until = 0.0
+
+    @property
+    def reads_in_progress(self) -> int:
+        """The number of reads for which this process uses the replica now."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, DeadlinePool) else 0
 
     @property
     def lag(self) -> float | None:

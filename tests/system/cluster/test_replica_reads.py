@@ -302,3 +302,8 @@ def test_one_request_reads_from_one_server(start: Callable[[int], System]) -> No
             seen.append(servers(request))
     assert [len(each) for each in seen] == [1, 1, 1, 1]
     assert len(set[object]().union(*seen)) == 2, "the replicas take turns"
+    with system.replicas[0].engine.connect() as busy:
+        address = busy.execute(text(SERVER)).scalar()
+        for _ in range(4):
+            with system.positions.track() as request:
+                assert address not in servers(request), "the replica with fewer reads serves them"
