@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from adapters.sql.account_reader import SqlAccountReader
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.engine import DeadlinePool, make_engine
 from adapters.sql.links import SqlLinkReader
+from adapters.sql.reads import Reads, reads_from
 from adapters.sql.repository import SqlCsvExporter, SqlReader
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import Engine
 
+    from adapters.sql.replicas.reads import Replication
     from entrypoints.accounts import AccountServices
 
 
@@ -107,12 +110,48 @@ Services = Mapping[str, ResourceServices]
 """The services of each resource, by its type."""
 
 
+def make_replication(
+    settings: Settings, engine: "Engine", changes: Path | None
+) -> "Replication | None":
+    """Connect the replicas, if there are any. `changes` is the file that the workers share."""
+    if settings.read_database_url is None:
+        return None
+    from adapters.sql.engine import make_replica_engines
+    from adapters.sql.replicas.reads import LogPositions, ReplicaReads, Replication
+    from adapters.sql.replicas.recent_changes import RecentChanges
+    from adapters.sql.replicas.servers import Primary, Replica
+
+    url = settings.read_database_url
+    primary = Primary(make_engine(settings.database_url, pool_size=1))
+    engines = make_replica_engines(url, pool_size=settings.pool_size)
+    own_engines = make_replica_engines(url, pool_size=1)
+    replicas = [Replica(name, engines[name], own_engines[name], primary) for name in engines]
+    return Replication(
+        ReplicaReads(reads_from(engine), primary, replicas), LogPositions(RecentChanges(changes))
+    )
+
+
+def make_reads(engine: "Engine", replication: "Replication | None") -> Reads:
+    """Make the reads of resources, from the replicas if there are any."""
+    return replication.reads if replication else reads_from(engine)
+
+
 def make_sql_store(
-    engine: "Engine", clock: Clock, resources: Resources, answer_bytes: int
+    engine: "Engine",
+    clock: Clock,
+    resources: Resources,
+    answer_bytes: int,
+    replication: "Replication | None" = None,
 ) -> SqlStore:
     """Make the store with the tables of the resources."""
-    tables = make_tables(resources)
-    return SqlStore(engine, clock, tables, answer_bytes, reactions=make_reactions(resources))
+    return SqlStore(
+        engine,
+        clock,
+        make_tables(resources),
+        answer_bytes,
+        reactions=make_reactions(resources),
+        positions=replication.positions if replication else None,
+    )
 
 
 def make_memory_store(clock: Clock, answer_bytes: int, resources: Resources) -> MemoryStore:
@@ -126,15 +165,15 @@ def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader
     return [MemoryReader(each.type, store) for each in resources]
 
 
-def make_sql_readers(resources: Resources, engine: "Engine") -> list[Reader[Any]]:
+def make_sql_readers(resources: Resources, reads: Reads) -> list[Reader[Any]]:
     """Make the readers of the resources, in their order."""
     tables = make_tables(resources)
-    return [SqlReader(each.table, engine, tables.searches(each.type)) for each in resources]
+    return [SqlReader(each.table, reads, tables.searches(each.type)) for each in resources]
 
 
-def make_sql_link_reader(resources: Resources, engine: "Engine") -> LinkReader:
+def make_sql_link_reader(resources: Resources, reads: Reads) -> LinkReader:
     """Make the reader of the pairs."""
-    return SqlLinkReader(make_tables(resources), engine)
+    return SqlLinkReader(make_tables(resources), reads)
 
 
 def make_sql_exporters(resources: Resources, engine: "Engine") -> list[SqlCsvExporter]:
@@ -215,6 +254,7 @@ def make_app(
     pool: DeadlinePool | None,
     log_key: bytes,
     accounts: "AccountServices | None",
+    replication: "Replication | None" = None,
 ) -> "Flask":
     """Make the web application. It is imported here, because the command line does not need it."""
     from entrypoints.web import make_app
@@ -229,6 +269,7 @@ def make_app(
         pool,
         log_key,
         accounts,
+        replication,
     )
 
 
@@ -290,6 +331,13 @@ class Container(containers.DeclarativeContainer):
         alone=exclusive,
     )
     resources = providers.Object(RESOURCES)
+    changes_file: providers.Object[Path | None] = providers.Object(None)
+    replication = providers.Selector(
+        settings.provided.reads,
+        primary=providers.Object(None),
+        replicas=providers.Singleton(make_replication, settings, engine, changes_file),
+    )
+    reads = providers.Singleton(make_reads, engine, replication)
     store = providers.Selector(
         settings.provided.store,
         memory=(
@@ -298,23 +346,28 @@ class Container(containers.DeclarativeContainer):
             )
         ),
         sql=providers.Singleton(
-            make_sql_store, engine, clock, resources, settings.provided.idempotency_bytes
+            make_sql_store,
+            engine,
+            clock,
+            resources,
+            settings.provided.idempotency_bytes,
+            replication,
         ),
     )
     readers = providers.Selector(
         settings.provided.store,
         memory=providers.Singleton(make_memory_readers, resources, memory_store),
-        sql=providers.Singleton(make_sql_readers, resources, engine),
+        sql=providers.Singleton(make_sql_readers, resources, reads),
     )
     link_reader = providers.Selector(
         settings.provided.store,
         memory=providers.Singleton(MemoryLinkReader, memory_store),
-        sql=providers.Singleton(make_sql_link_reader, resources, engine),
+        sql=providers.Singleton(make_sql_link_reader, resources, reads),
     )
     event_reader = providers.Selector(
         settings.provided.store,
         memory=providers.Singleton(MemoryEventReader, memory_store),
-        sql=providers.Singleton(SqlEventReader, engine),
+        sql=providers.Singleton(SqlEventReader, engine, reads),
     )
     account_reader = providers.Selector(
         settings.provided.store,
@@ -365,4 +418,5 @@ class Container(containers.DeclarativeContainer):
         pool,
         log_key,
         accounts,
+        replication,
     )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from granian.constants import HTTPModes, Interfaces
@@ -62,8 +63,8 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
             "mailboxes_shared", count=shared.count, users=[user for user, _ in shared.users]
         )
     _warn_of_readable_file(settings)
-    with _metrics_directory(settings):
-        _run(settings, address, port, workers=workers, threads=threads)
+    with _metrics_directory(settings), _changes_file(settings, workers) as changes:
+        _run(settings, address, port, changes, workers=workers, threads=threads)
 
 
 def _address(host: str, port: int) -> str:
@@ -107,11 +108,20 @@ def _check_files(settings: Settings) -> None:
 
     The hard limit counts: the server raises its own limit to it.
     """
-    needed = settings.connections + settings.pool_size + _RESERVED_FILES
+    servers = 1 + _number_of_replicas(settings)
+    needed = settings.connections + servers * settings.pool_size + _RESERVED_FILES
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if allowed != resource.RLIM_INFINITY and allowed < needed:
         problem = f"requires {needed} open files, but the system allows only {allowed}"
         raise BadSetting("ROSTER_CONNECTIONS", problem)
+
+
+def _number_of_replicas(settings: Settings) -> int:
+    if settings.read_database_url is None:
+        return 0
+    from adapters.sql.engine import make_replica_engines
+
+    return len(make_replica_engines(settings.read_database_url))
 
 
 def _free_port(address: str, port: int) -> int:
@@ -209,7 +219,24 @@ def _metrics_directory(settings: Settings) -> AbstractContextManager[None]:
     return metrics_directory.metrics_directory()
 
 
-def _run(settings: Settings, address: str, port: int, *, workers: int, threads: int) -> None:
+def _changes_file(settings: Settings, workers: int) -> AbstractContextManager[Path | None]:
+    """The file in which the workers share the positions of changes, if there are replicas."""
+    if settings.read_database_url is None:
+        return nullcontext()
+    from adapters.sql.replicas import recent_changes
+
+    return recent_changes.shared_file(workers)
+
+
+def _run(
+    settings: Settings,
+    address: str,
+    port: int,
+    changes: Path | None,
+    *,
+    workers: int,
+    threads: int,
+) -> None:
     server = Server(
         "roster",
         address=address,
@@ -234,7 +261,7 @@ def _run(settings: Settings, address: str, port: int, *, workers: int, threads: 
     server.on_startup(partial(_announce, address, port))
     reset_sigterm_after_fork()
     server.serve(
-        target_loader=partial(load, os.getpid(), port, _url(address, port), workers),
+        target_loader=partial(load, os.getpid(), port, _url(address, port), workers, changes),
         wrap_loader=False,
     )
 
@@ -253,13 +280,14 @@ def _announce(address: str, port: int) -> None:
         sys.stderr.write(f"Roster is at {url} (Ctrl-C stops it)\n{listed}")
 
 
-def load(master: int, port: int, url: str, workers: int) -> "Flask":
+def load(master: int, port: int, url: str, workers: int, changes: Path | None = None) -> "Flask":
     """Create the application in a worker. If that fails, print the reason and exit.
 
-    `url` is the URL of the service, and `workers` the number of workers.
+    `url` is the URL of the service, and `workers` the number of workers. They share the file
+    `changes`, if there are replicas.
     """
     try:
-        return _load(master, port, url, workers)
+        return _load(master, port, url, workers, changes)
     except BadSetting as error:
         problem, status = str(error), 2
     except Unavailable as error:
@@ -270,7 +298,7 @@ def load(master: int, port: int, url: str, workers: int) -> "Flask":
     raise SystemExit(status)
 
 
-def _load(master: int, port: int, url: str, workers: int) -> "Flask":
+def _load(master: int, port: int, url: str, workers: int, changes: Path | None) -> "Flask":
     die_with_parent(master)
     limit_kept_memory()
     settings = Settings.of(os.environ)
@@ -281,7 +309,7 @@ def _load(master: int, port: int, url: str, workers: int) -> "Flask":
     from entrypoints.container import Container
     from entrypoints.slow_clients import SlowClients
 
-    container = Container(settings=settings)
+    container = Container(settings=settings, changes_file=changes)
     app: Flask = container.app()
     start_background_work(container, settings, address=url)
     SlowClients(

@@ -130,6 +130,14 @@ def database_url(text: str) -> str:
     return text
 
 
+def read_database_url(text: str) -> str:
+    """The URL of a PostgreSQL database with the hosts of its replicas."""
+    from adapters.sql.engine import make_replica_engines
+
+    make_replica_engines(text)
+    return text
+
+
 def without_password(text: str) -> str:
     """Returns the URL of a database without its password."""
     from adapters.sql.database_urls import without_password

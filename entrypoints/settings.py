@@ -36,6 +36,7 @@ from entrypoints.setting_types import (
     one_of,
     origins,
     public_url,
+    read_database_url,
     request_rate,
     seconds,
     without_password,
@@ -90,6 +91,14 @@ class Settings:
         database_url,
         "the database: sqlite:///FILE, postgresql://…, mysql+pymysql://… or "
         "mariadb+pymysql://… (MariaDB), or memory:// (one worker)",
+        hidden=without_password,
+    )
+    read_database_url: str | None = setting(
+        "ROSTER_READ_DATABASE_URL",
+        None,
+        read_database_url,
+        "replicas that serve reads: a PostgreSQL URL that names each of them, such as "
+        "postgresql://roster@HOST1,HOST2:5433/roster; requires PostgreSQL in `ROSTER_DATABASE_URL`",
         hidden=without_password,
     )
     guides_url: str = setting(
@@ -407,6 +416,7 @@ class Settings:
         for name in ("ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"):
             if name in environment and read.is_open:
                 raise BadSetting(name, "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS")
+        _check_replicas(read)
         _check_key_set(read)
         _check_mail(read)
         _check_signing_keys(read)
@@ -432,6 +442,11 @@ class Settings:
         """The type of the database: memory, sqlite, postgresql or mariadb."""
         kind = re.split("[+:]", self.database_url)[0]
         return {"postgres": "postgresql", "mysql": "mariadb"}.get(kind, kind)
+
+    @property
+    def reads(self) -> str:
+        """Where resources are read: replicas, or primary."""
+        return "primary" if self.read_database_url is None else "replicas"
 
     @property
     def store(self) -> str:
@@ -484,6 +499,15 @@ def _check_key_set(settings: Settings) -> None:
     ):
         if values is None:
             raise BadSetting(name, "must be set with ROSTER_JWT_JWKS; * accepts any value")
+
+
+def _check_replicas(settings: Settings) -> None:
+    """Raises BadSetting if there are replicas of another database than PostgreSQL."""
+    if settings.read_database_url is not None and settings.database != "postgresql":
+        raise BadSetting(
+            "ROSTER_READ_DATABASE_URL",
+            "requires a PostgreSQL database in ROSTER_DATABASE_URL, which is the primary",
+        )
 
 
 def _check_mail(settings: Settings) -> None:

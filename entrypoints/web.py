@@ -26,6 +26,7 @@ from adapters.web.bearer import bearer
 from adapters.web.health import health
 from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
+from adapters.web.positions import POSITION, TrackedPositions
 from adapters.web.rate_limit import RateLimiter, counting_errors, rate, rate_limiter
 from adapters.web.security_headers import ResponseHeaders
 from application.ports import UnitRunner
@@ -37,7 +38,9 @@ from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from flask import Blueprint, Flask
+    from sqlalchemy.pool import Pool
 
+    from adapters.sql.replicas.reads import Replication
     from entrypoints.accounts import AccountServices
     from entrypoints.container import RelationshipServices, ResourceServices
 
@@ -52,8 +55,11 @@ def make_app(
     pool: DeadlinePool | None,
     log_key: bytes,
     accounts: "AccountServices | None" = None,
+    replication: "Replication | None" = None,
 ) -> "Flask":
     """Create the application. `pool` is the connection pool of the store, if it has one.
+
+    `replication` are the replicas of the store, whose threads are started.
 
     `log_key` is the key of the hashes that replace principals in the log. Raises BadSetting if
     a key can't be used, or if the service is open to any web page.
@@ -71,7 +77,7 @@ def make_app(
     tokens = make_tokens(settings, accounts.own_tokens if accounts else None)
     open_access = _open_access(settings) if settings.is_open else None
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
-    collected = make_metrics(pool, accounts) if settings.metrics == "on" else None
+    collected = make_metrics(pool, accounts, replication) if settings.metrics == "on" else None
     inbound = api(
         [
             ApiResource(
@@ -94,6 +100,7 @@ def make_app(
         open_access.check_origin if open_access else None,
         more_collections=(SESSIONS,) if accounts else (),
         parts=(account_description, oauth_description) if accounts else (),
+        has_replicas=replication is not None,
     )
     more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, inbound)
     app = create_app(
@@ -105,7 +112,9 @@ def make_app(
         request_seconds=settings.request_seconds,
         body_seconds=settings.body_seconds,
         response_headers=ResponseHeaders(
-            https=settings.public_url.startswith("https:"), origins=settings.cors_origins
+            https=settings.public_url.startswith("https:"),
+            origins=settings.cors_origins,
+            exposed=(POSITION,) if replication else (),
         ),
         metrics=collected,
         log_request=request_logger(settings.log_format),
@@ -114,12 +123,18 @@ def make_app(
         log_key=log_key,
         request_class=ApiRequest,
     )
+    if replication:
+        app.wsgi_app = TrackedPositions(  # type: ignore[method-assign]
+            app.wsgi_app, replication.positions
+        )
+        replication.reads.watch()
     if settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
             app.wsgi_app, settings.trusted_proxies
         )
     if settings.traces_endpoint:
-        _trace(app, pool, settings.database)
+        replicas = replication.reads.replicas if replication else ()
+        _trace(app, [pool, *(each.engine.pool for each in replicas)], settings.database)
     return app
 
 
@@ -174,19 +189,24 @@ def _open_access(settings: Settings) -> OpenAccess:
     )
 
 
-def _trace(app: "Flask", pool: DeadlinePool | None, database: str) -> None:
+def _trace(app: "Flask", pools: "Iterable[Pool | None]", database: str) -> None:
     from adapters.sql.spans import trace
     from adapters.web.spans import Traced
     from entrypoints.traces import make_tracer
 
     tracer = make_tracer()
     app.wsgi_app = Traced(app.wsgi_app, tracer)  # type: ignore[method-assign]
-    if pool is not None:
-        trace(pool, tracer, system=database)
+    for pool in pools:
+        if pool is not None:
+            trace(pool, tracer, system=database)
 
 
-def make_metrics(pool: DeadlinePool | None, accounts: "AccountServices | None") -> Metrics:
-    """Create the metrics, with those of the database, and of accounts if they are enabled."""
+def make_metrics(
+    pool: DeadlinePool | None,
+    accounts: "AccountServices | None",
+    replication: "Replication | None" = None,
+) -> Metrics:
+    """Create the metrics: those of the database, and of replicas and accounts if there are any."""
     collected = Metrics(metrics_directory.use_metrics_directory())
     if pool is not None:
         collected.gauge("db_client_connection_max", "Maximum number of connections.", pool.size)
@@ -201,6 +221,23 @@ def make_metrics(pool: DeadlinePool | None, accounts: "AccountServices | None") 
             "Failures of the database, by the error code of the response.",
             "code",
             failures.failure_counts,
+        )
+    if replication is not None:
+        reads = replication.reads
+        collected.counter(
+            "roster_reads",
+            "Reads that may use replicas: served by a replica, or by the primary for a reason.",
+            "result",
+            reads.counts,
+        )
+        collected.gauge(
+            "roster_replicas_used", "Replicas that serve reads.", reads.usable, is_shared=True
+        )
+        collected.gauge(
+            "roster_replica_lag_seconds",
+            "Seconds that the last of the replicas is behind the primary.",
+            reads.lag,
+            is_shared=True,
         )
     if accounts is not None:
         logins = accounts.use_cases.login.counts

@@ -18,6 +18,7 @@ from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
+from adapters.api.positions import allow_replicas
 from adapters.api.relationships import (
     WITH_LINKAGE,
     ApiRelationships,
@@ -91,12 +92,15 @@ def api(
     check_origin: Callable[[], None] | None = None,
     more_collections: Sequence[Resource] = (),
     parts: Sequence[DescribePart] = (),
+    *,
+    has_replicas: bool = False,
 ) -> Api:
     """Creates the API: the resources under the prefix, and the pages that describe them.
 
     Without `authenticate`, every client has access. Without `limit`, there is no rate limit.
     `check_origin` is called before every request under the prefix. The root also lists
-    `more_collections`, which another adapter serves, and `parts` describe them.
+    `more_collections`, which another adapter serves, and `parts` describe them. `has_replicas`: the
+    store also reads from replicas, and the application is wrapped in TrackedPositions.
     """
     urls = Urls(config.public_url)
     base = config.public_url.rstrip("/")
@@ -138,6 +142,8 @@ def api(
             max_parameters=config.max_parameters,
         )
     )
+    if has_replicas:
+        blueprint.before_request(allow_replicas)
     root(blueprint, urls, [*declarations, *more_collections])
     respond_once = idempotent(render_error)
     routes = RelationshipRoutes(blueprint, run, relationships, inclusion, respond_once)
@@ -157,6 +163,7 @@ def api(
         base,
         secured=authenticate is not None,
         limited=limit is not None,
+        positioned=has_replicas,
         guides_url=config.guides_url,
     )
     return Api(

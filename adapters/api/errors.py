@@ -41,6 +41,11 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "There were too many requests. Retry after the seconds in Retry-After.",
     ),
     "bad_request": ("400", "The headers of the request are malformed, such as an invalid Host."),
+    "invalid_position": (
+        "400",
+        "Roster-Position is not a value that the service has sent. Send the header of the response "
+        "to a change unchanged, or omit it.",
+    ),
     # Access.
     "missing_token": ("401", "Send Authorization: Bearer and a token."),
     "invalid_token": ("401", "The token is damaged, expired, or not for this service."),

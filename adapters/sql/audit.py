@@ -32,6 +32,7 @@ from adapters.sql.columns import BigIntId, Timestamp, text
 from adapters.sql.compiled import CompiledStatement, Row
 from adapters.sql.connection import RawConnection
 from adapters.sql.metadata import METADATA
+from adapters.sql.reads import Reads, reads_from
 from adapters.sql.search import SearchStatements
 from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import Transactions, read_connection
@@ -235,13 +236,13 @@ class SqlEvents(Events):
 class SqlEventReader(EventReader):
     """Reads the committed events."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reads: Reads | None = None) -> None:
         self._engine = engine
+        self._read = reads or reads_from(engine)
         self._transactions = Transactions(engine)
 
     def page(self, search: Search) -> Page[Event]:
-        with read_connection(self._engine) as connection:
-            return _SEARCHES.page(connection, search, _event)
+        return self._read(lambda connection: _SEARCHES.page(connection, search, _event))
 
     def read_from(self, position: int, *, size: int) -> Sequence[tuple[int, Event]]:
         events = self._with_positions(position, size)

@@ -14,6 +14,8 @@ from adapters.sql.database_urls import BadUrl, check_mariadb, check_postgresql, 
 from adapters.sql.dialects import mariadb, postgresql, sqlite
 from application.deadlines import time_left
 
+MAX_REPLICAS: Final = 16
+
 
 class DeadlinePool(Pool):
     """A connection pool in which a thread waits until the deadline at most.
@@ -123,6 +125,30 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
     )
 
 
+def make_replica_engines(url: str, *, pool_size: int = 5) -> dict[str, Engine]:
+    """Create an engine for each host in the URL of a PostgreSQL server, by host and port.
+
+    Raises ValueError if Roster does not accept the URL. Its text does not repeat the URL.
+    """
+    if _ENGINES.get(url.partition("://")[0]) is not _postgresql:
+        raise BadUrl("The URL of the replicas must begin with postgresql://.")
+    check_postgresql(url)
+    try:
+        urls = postgresql.single_hosts(url)
+        if any("target_session_attrs" in each.query for each in urls.values()):
+            raise BadUrl(
+                "The option target_session_attrs is not supported here: Roster itself checks that "
+                "each host is a replica."
+            )
+        if len(urls) > MAX_REPLICAS:
+            raise BadUrl(f"The URL must name at most {MAX_REPLICAS} hosts.")
+        return {name: _postgresql_engine(each, pool_size) for name, each in urls.items()}
+    except BadUrl:
+        raise
+    except Exception:  # noqa: BLE001 (the libraries' errors would show a part of the URL)
+        raise BadUrl("The URL of the replicas can't be read.") from None
+
+
 def is_exclusive(of: Engine | Connection) -> bool:
     """Returns True if `make_engine` was called with `alone`."""
     return bool(of.get_execution_options().get("alone"))
@@ -139,7 +165,11 @@ def _sqlite(text: str, pool_size: int) -> Engine:
 
 def _postgresql(text: str, pool_size: int) -> Engine:
     check_postgresql(text)
-    engine = _engine(postgresql.url_of(text), pool_size, use_native_hstore=False)
+    return _postgresql_engine(postgresql.url_of(text), pool_size)
+
+
+def _postgresql_engine(url: URL, pool_size: int) -> Engine:
+    engine = _engine(url, pool_size, use_native_hstore=False)
     postgresql.prepare(engine)
     return engine
 

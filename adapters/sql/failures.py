@@ -286,6 +286,12 @@ def _with_reason(failure: Unavailable, error: BaseException) -> Unavailable:
     return _count(failure)
 
 
+def sqlstate(failure: BaseException) -> str | None:
+    """The SQLSTATE of PostgreSQL behind a translated error. None if the connection failed."""
+    error = failure.__cause__ or failure.__context__
+    return None if error is None else getattr(_cause(error), "pgcode", None)
+
+
 VIOLATIONS = (
     sqlalchemy.exc.IntegrityError,
     psycopg2.IntegrityError,

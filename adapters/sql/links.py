@@ -31,8 +31,8 @@ from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 from adapters.sql.failures import VIOLATIONS
 from adapters.sql.id_lists import MAX_ID, IdList, is_among, possible_ids
+from adapters.sql.reads import Reads, reads_from
 from adapters.sql.tables import LinkTable, Tables
-from adapters.sql.transactions import read_connection
 from application.audit import AuditLog
 from application.link_events import record_change, record_pairs, record_removal
 from application.ports import ConcurrentUpdate, LinkChange, LinkedEntities, LinkReader, Links
@@ -338,21 +338,21 @@ class SqlLinks(Links):
 class SqlLinkReader(LinkReader):
     """Reads the committed pairs."""
 
-    def __init__(self, tables: Tables, engine: Engine) -> None:
+    def __init__(self, tables: Tables, source: Engine | Reads) -> None:
         self._statements = make_statements(tables)
-        self._engine = engine
+        self._read = reads_from(source)
 
     def first(
         self, relationship: ToMany, source_ids: Collection[int], *, limit: int
     ) -> Mapping[int, LinkedEntities]:
-        with read_connection(self._engine) as connection:
-            return self._statements[relationship].first(connection, source_ids, limit)
+        statements = self._statements[relationship]
+        return self._read(lambda connection: statements.first(connection, source_ids, limit))
 
     def pairs(
         self, association: Association, *, after: tuple[int, int], limit: int
     ) -> Sequence[tuple[int, int]]:
-        with read_connection(self._engine) as connection:
-            return self._statements[association.ends[0]].pairs(connection, after, limit)
+        statements = self._statements[association.ends[0]]
+        return self._read(lambda connection: statements.pairs(connection, after, limit))
 
 
 __all__ = ["LinkStatements", "LinkTable", "SqlLinkReader", "SqlLinks", "make_statements"]

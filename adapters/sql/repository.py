@@ -16,9 +16,9 @@ from adapters.sql.dialects.postgresql_copy import ByteWriter, copy_out
 from adapters.sql.engine import is_exclusive
 from adapters.sql.failures import VIOLATIONS, translate_errors, violated_constraint
 from adapters.sql.id_lists import MAX_ID, is_among, possible_ids
+from adapters.sql.reads import Reads, reads_from
 from adapters.sql.search import SearchStatements
 from adapters.sql.searchable import Searchable
-from adapters.sql.transactions import read_connection
 from application.audit import AuditLog
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
@@ -285,28 +285,32 @@ class SqlReader(Reader[E]):
     def __init__(
         self,
         table: EntityTable[Any, E],
-        engine: Engine,
+        source: Engine | Reads,
         searches: SearchStatements | None = None,
     ) -> None:
         self._table = table
         self._searches = searches or table.searches
-        self._engine = engine
+        self._read = reads_from(source)
 
     def get(self, entity_id: int) -> E:
-        with read_connection(self._engine) as connection:
-            return _get(self._table, self._table.get, connection, entity_id)
+        table = self._table
+        return self._read(lambda connection: _get(table, table.get, connection, entity_id))
 
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
-        with read_connection(self._engine) as connection:
-            return _get_many(self._table, self._table.get_many, connection, entity_ids)
+        table = self._table
+        return self._read(
+            lambda connection: _get_many(table, table.get_many, connection, entity_ids)
+        )
 
     def page(self, search: Search) -> Page[E]:
-        with read_connection(self._engine) as connection:
-            return self._searches.page(connection, search, self._table.entity)
+        return self._read(
+            lambda connection: self._searches.page(connection, search, self._table.entity)
+        )
 
     def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
-        with read_connection(self._engine) as connection:
-            return self._searches.count_by(connection, search, attribute, limit)
+        return self._read(
+            lambda connection: self._searches.count_by(connection, search, attribute, limit)
+        )
 
 
 def _get(

@@ -17,7 +17,7 @@ from adapters.sql.idempotency import SqlIdempotencyStore
 from adapters.sql.links import SqlLinks, make_statements
 from adapters.sql.repository import EntityTable, SqlRepository
 from adapters.sql.tables import Tables
-from adapters.sql.transactions import Transactions, execute_raw
+from adapters.sql.transactions import CommitPositions, Transactions, execute_raw
 from application.audit import AuditLog
 from application.deadlines import deadline
 from application.entities import AnyType
@@ -42,7 +42,8 @@ class SqlStore:
     """Opens units of work in a database with these tables of entities.
 
     `answer_bytes` is the maximum size of the responses that are stored for one principal.
-    `reactions` are called when entities of their types are saved or removed.
+    `reactions` are called when entities of their types are saved or removed. `positions` observe
+    the commits.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class SqlStore:
         answer_bytes: int = STORED_BYTES,
         *,
         reactions: Reactions = NO_REACTIONS,
+        positions: CommitPositions | None = None,
     ) -> None:
         self._engine = engine
         self._tables = tables if isinstance(tables, Tables) else Tables(tables)
@@ -61,6 +63,7 @@ class SqlStore:
         self._reactions = reactions
         self._transactions = Transactions(engine)
         self._clock = clock
+        self._positions = positions
 
     @contextmanager
     def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
@@ -68,7 +71,9 @@ class SqlStore:
 
         Raises Unavailable, ConcurrentUpdate, OutcomeUnknown.
         """
-        with self._transactions.open() as connection:
+        positions = self._positions
+        observer = positions.observer(context.principal) if positions else None
+        with self._transactions.open(observer) as connection:
             now = self._clock()
             events = SqlEvents(connection, context, now)
             audit = AuditLog(events)

@@ -17,8 +17,9 @@ from sqlalchemy.pool import PoolProxiedConnection
 from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import mariadb, postgresql, sqlite
 from adapters.sql.failures import refuses_writes, translate_commit_errors, translate_errors
+from application.access import Principal
 from application.deadlines import deadline, time_left
-from application.ports import Unavailable
+from application.ports import OutcomeUnknown, Unavailable
 
 
 class TransactionPolicy(Protocol):
@@ -29,6 +30,23 @@ class TransactionPolicy(Protocol):
 
     def write_lock(self) -> AbstractContextManager[None]:
         """A lock that is held while the transaction is open."""
+
+
+class CommitObserver(Protocol):
+    """Observes the end of a transaction. Its methods raise no error."""
+
+    def committed(self, connection: RawConnection) -> None:
+        """The transaction was committed. The connection is still open, outside a transaction."""
+
+    def unknown(self) -> None:
+        """The response to COMMIT was lost."""
+
+
+class CommitPositions(Protocol):
+    """Makes observers that need the position that a commit reaches."""
+
+    def observer(self, principal: Principal | None) -> CommitObserver | None:
+        """Returns the observer of a transaction in which the principal makes changes, if any."""
 
 
 SECONDS_WITHOUT_DEADLINE = 30.0
@@ -77,8 +95,10 @@ class Transactions:
         self._policy = _POLICIES[engine.dialect.name]()
 
     @contextmanager
-    def open(self) -> Iterator[RawConnection]:
+    def open(self, observer: CommitObserver | None = None) -> Iterator[RawConnection]:
         """A connection in a transaction. A clean exit commits it, any other exit rolls it back.
+
+        The observer is notified, unless the transaction is rolled back.
 
         Raises Unavailable if the database fails or the deadline passes, ConcurrentUpdate if another
         transaction interferes, and OutcomeUnknown if the connection is lost during COMMIT.
@@ -96,7 +116,14 @@ class Transactions:
             except BaseException as error:
                 _roll_back(connection, error)
                 raise
-            _commit(connection)
+            try:
+                _commit(connection)
+            except OutcomeUnknown:
+                if observer:
+                    observer.unknown()
+                raise
+            if observer:
+                observer.committed(connection)
 
     @contextmanager
     def alone(self) -> Iterator[RawConnection]:

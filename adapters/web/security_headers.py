@@ -41,11 +41,14 @@ class ResponseHeaders:
     """Adds the headers common to all responses.
 
     Scripts of `origins` may read the responses; ANYONE allows all origins. `https` makes browsers
-    use https only for a year.
+    use https only for a year. Scripts may also read the headers `exposed`.
     """
 
-    def __init__(self, *, https: bool = False, origins: Iterable[str] = ()) -> None:
+    def __init__(
+        self, *, https: bool = False, origins: Iterable[str] = (), exposed: Iterable[str] = ()
+    ) -> None:
         self._origins = frozenset(origins)
+        self._exposed = ", ".join((_EXPOSED, *exposed))
         vary = "Accept, Origin" if self._origins else "Accept"
         self._always = (*_ALWAYS, ("Vary", vary), *([_ONLY_HTTPS] if https else []))
         vary = f"{vary}, Access-Control-Request-Headers"
@@ -71,7 +74,7 @@ class ResponseHeaders:
             return []
         allowed = ("Access-Control-Allow-Origin", ANYONE if ANYONE in self._origins else origin)
         if not _is_preflight(environ):
-            return [allowed, ("Access-Control-Expose-Headers", _EXPOSED)]
+            return [allowed, ("Access-Control-Expose-Headers", self._exposed)]
         methods = next((value for name, value in headers if name == "Allow"), "")
         requested = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
         return [

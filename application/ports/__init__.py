@@ -33,6 +33,7 @@ from application.ports.idempotency import (
     Subject,
     TooManyStoredResponses,
 )
+from application.ports.positions import Positions, RequestPosition
 from application.ports.relationships import LinkChange, LinkedEntities, LinkReader, Links
 from application.ports.repository import Reader, Repository
 from application.ports.secrets import SECRET_BYTES, Secrets
@@ -76,10 +77,12 @@ __all__ = [
     "OutgoingEmail",
     "PasswordEstimator",
     "PasswordHasher",
+    "Positions",
     "RandomTokens",
     "Reader",
     "Recipient",
     "Repository",
+    "RequestPosition",
     "ResponseErased",
     "Revocation",
     "Secrets",

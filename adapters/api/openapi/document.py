@@ -17,6 +17,7 @@ from adapters.api.openapi.parameters import (
     IF_MATCH,
     IF_NONE_MATCH,
     KEY,
+    SENT_POSITION,
     UNLESS_MATCH,
     fieldsets,
     include,
@@ -38,6 +39,7 @@ from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS
 from adapters.web.hosts import PROBES
+from adapters.web.positions import POSITION
 from application.relationships import Relationship, ToMany
 
 METHODS: Final = frozenset(("get", "post", "patch", "delete"))
@@ -60,6 +62,7 @@ _METRICS: Final = {
 _ERROR_STATUSES: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
 _ERROR_HEADERS: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 """Maps a status to the header of an error response that states what the client can do."""
+_REACHED: Final = f"Send it in {POSITION} with later reads, which then include this change."
 _DISTRIBUTION: Final = "roster-directory"
 _INTRODUCTION: Final = """To begin, open **GET {prefix}/{type}** and select Execute.
 To create one of the {type}, open **POST {prefix}/{type}**. The example is a valid body.
@@ -124,14 +127,26 @@ class OpenApi:
         }
 
     def blueprint(
-        self, base: str, *, secured: bool, limited: bool, guides_url: str = ""
+        self,
+        base: str,
+        *,
+        secured: bool,
+        limited: bool,
+        positioned: bool = False,
+        guides_url: str = "",
     ) -> Blueprint:
         """Returns the blueprint of /openapi.json. The first request creates the document."""
         blueprint = Blueprint("openapi", __name__)
 
         @cache
         def body() -> bytes:
-            return self.document(base, secured=secured, limited=limited, guides_url=guides_url)
+            return self.document(
+                base,
+                secured=secured,
+                limited=limited,
+                positioned=positioned,
+                guides_url=guides_url,
+            )
 
         @blueprint.get("/openapi.json")
         def show() -> Response:
@@ -145,17 +160,21 @@ class OpenApi:
         *,
         secured: bool = False,
         limited: bool = False,
+        positioned: bool = False,
         guides_url: str = "",
     ) -> bytes:
         """Returns the document as JSON text.
 
         `secured`: the service requires tokens. `limited`: the service has a rate limit.
+        `positioned`: changes have positions, which reads accept, because there are replicas.
         `guides_url` is the URL of the documentation site, if there is one.
         """
         document = self.description(base)
         if guides_url:
             document["externalDocs"] = {"description": "Guides", "url": guides_url}
         document = self.with_access(document) if secured else self.with_hosts(document)
+        if positioned:
+            document = self.with_positions(document)
         return orjson.dumps(self.with_limits(document) if limited else document)
 
     def description(self, base: str = "") -> dict[str, Any]:
@@ -228,6 +247,19 @@ class OpenApi:
         """Adds the error of a rate limit to every path under the prefix."""
         for _, _, operation in _under_prefix(document):
             operation["responses"] |= error_responses(429)
+        return document
+
+    def with_positions(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Adds the position to the reads and the changes of resources."""
+        header = {POSITION: {"schema": SENT_POSITION["schema"], "description": _REACHED}}
+        for path, method, operation in _under_prefix(document):
+            if method == "get":
+                if path.removeprefix(f"{PREFIX}/").split("/")[0] in self._types:
+                    operation["parameters"] = [*operation["parameters"], SENT_POSITION]
+                continue
+            for status, response in operation["responses"].items():
+                if status.startswith("2"):
+                    response["headers"] = response.get("headers", {}) | header
         return document
 
     def _media(self, schema: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from adapters.jsonapi.parameters import (
 )
 from adapters.jsonapi.resource import Attribute, Resource
 from adapters.jsonapi.suggestions import SEARCH
+from adapters.web.positions import POSITION
 from application.inclusion import LINKED_AT_MOST
 from application.relationships import Relationship
 from application.search import Op
@@ -71,6 +72,13 @@ UNLESS_MATCH: Final = _header(
     "If-None-Match",
     "An ETag, several separated by commas, or *. 412 if the current version has one of them.",
     '"1-0123456789abcdef"',
+)
+SENT_POSITION: Final = _header(
+    POSITION,
+    "The position of a change, from its response. The read then includes the change.",
+    "1-16B3748",
+    minLength=1,
+    maxLength=64,
 )
 ERASE: Final = _query(
     ERASE_HISTORY,

@@ -36,12 +36,20 @@ _CONNECT_SECONDS = 10.0
 _FAILED_HOST_SECONDS = 30.0
 """The number of seconds for which a host that failed is tried last."""
 _HOST_PARAMETERS = ("host", "hostaddr", "port")
+_CREDENTIALS = {"username": "user", "password": "password", "database": "dbname"}
+"""The parts of a URL in SQLAlchemy and in the driver."""
 _SERVER_SHARE = 0.95
 """The share of the remaining time after which the server cancels a statement."""
 _LEVEL = "ISOLATION LEVEL READ COMMITTED"
 # Overrides the defaults of the database and the role. Poolers apply it to each client.
 _SESSION = {"client_encoding": "UTF8"}
 _SET_TIMEOUT = "SET LOCAL statement_timeout="
+_IS_RECENT = (
+    "coalesce(pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn AND "
+    "coalesce((pg_stat_get_wal_receiver()).received_tli, {timeline}) = {timeline}, false)"
+)
+# The function takes 60 µs less than the view pg_stat_wal_receiver. A server that receives nothing
+# remains on its timeline.
 _KEEPALIVES = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -147,6 +155,20 @@ def _parse_libpq(address: str) -> URL:
     credentials = {"username": dsn.pop("user", None), "password": dsn.pop("password", None)}
     database = dsn.pop("dbname", None)
     return URL.create("postgresql+psycopg2", **credentials, database=database, query=dsn)
+
+
+def single_hosts(text: str) -> dict[str, URL]:
+    """Returns a URL for each host of a URL, by host and port. Raises BadUrl if it is invalid."""
+    url = url_of(text)
+    parameters = url.get_dialect()().create_connect_args(url)[1]
+    urls = {}
+    for single in _attempts({name: str(value) for name, value in parameters.items()}):
+        host = single.get("host") or single.get("hostaddr") or "localhost"
+        name = f"{host}:{single.get('port') or 5432}"
+        credentials = {key: single.pop(part, None) for key, part in _CREDENTIALS.items()}
+        query = {key: value for key, value in single.items() if value}  # a port may be empty
+        urls[name] = URL.create("postgresql+psycopg2", **credentials, query=query)
+    return urls
 
 
 def prepare(engine: Engine) -> None:
@@ -350,6 +372,25 @@ def send_with_next(connection: PoolProxiedConnection, statement: str, values: An
     assert isinstance(session, Session)
     with closing(session.cursor()) as cursor:
         session.queued += cursor.mogrify(statement, values).decode() + "; "
+
+
+@contextmanager
+def only_on_replica(
+    connection: PoolProxiedConnection, *, timeline: int, lsn: str
+) -> Iterator[None]:
+    """Check in the first message of the block that the server is a replica and has replayed `lsn`.
+
+    It must be on the timeline, as far as the role may see it. If the server is something else, the
+    check divides by zero (22012), and the server ignores the rest of the message.
+    """
+    session = connection.dbapi_connection
+    assert isinstance(session, Session)
+    level = "" if session.has_default_level else f"SET TRANSACTION {_LEVEL}; "
+    session.queued = f"{level}SELECT 1 / {_IS_RECENT.format(timeline=timeline, lsn=lsn)}::int; "
+    try:
+        yield
+    finally:
+        session.queued = ""
 
 
 class TransactionPolicy:

@@ -83,6 +83,10 @@ def test_secrets_are_hidden(run: Run, url: str, shown: str) -> None:
         result = run("settings", *more, ROSTER_DATABASE_URL=url, **secrets)
         assert result.exit_code == 0
         assert shown in result.stdout
+        if url.startswith("postgresql:"):
+            replicas = {"ROSTER_DATABASE_URL": "postgresql://h/d", "ROSTER_READ_DATABASE_URL": url}
+            if "target_session_attrs" not in url:
+                assert shown in run("settings", *more, **replicas).stdout
         assert result.stdout.count("(hidden)") == 2
         assert "hu" not in result.output.replace("(hidden)", "")
 

@@ -26,9 +26,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_every_provider_builds(url: str) -> None:
     container = Container(settings=Settings.of({"ROSTER_DATABASE_URL": url}))
     if url == "memory://":
-        for name in ("engine", "pool", "exporters"):
+        for name in ("engine", "pool", "exporters", "reads"):
             del container.providers[name]
-    del container.providers["accounts"]  # None, because accounts are off
+    for name in ("accounts", "replication", "changes_file"):  # None by default
+        del container.providers[name]
     for name, provider in container.providers.items():
         assert provider() is not None, name
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.sql.engine import make_replica_engines
 from application.accounts.config import Signup
 from entrypoints.account_setting_types import without_smtp_password
 from entrypoints.settings import BadSetting, Settings
@@ -119,6 +120,14 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_DATABASE_URL", "postgresql://roster:hush/hush@h/d"),
         ("ROSTER_DATABASE_URL", "postgresql://roster:hush@h:port/d"),
         ("ROSTER_DATABASE_URL", "postgresql://roster:hush@h/d?no_such_option=1"),
+        ("ROSTER_READ_DATABASE_URL", ""),
+        ("ROSTER_READ_DATABASE_URL", "db1.hush.example.org,db2.hush.example.org"),
+        ("ROSTER_READ_DATABASE_URL", "sqlite:///hush.db"),
+        ("ROSTER_READ_DATABASE_URL", "mariadb+pymysql://roster:hush@h1/d"),
+        ("ROSTER_READ_DATABASE_URL", "postgresql://roster:hu@sh@h1,h2/hush"),
+        ("ROSTER_READ_DATABASE_URL", "postgresql://roster:hush@h1,h2:port/d"),
+        ("ROSTER_READ_DATABASE_URL", "postgresql://roster:hush@h/d?target_session_attrs=standby"),
+        ("ROSTER_READ_DATABASE_URL", f"postgresql://roster:hush@{','.join('abcdefghijklmnopq')}/d"),
         ("ROSTER_GUIDES_URL", "docs.example.org"),
         ("ROSTER_PUBLIC_URL", "people.example.org"),
         ("ROSTER_PUBLIC_URL", "ftp://people.example.org"),
@@ -272,6 +281,37 @@ def test_a_bad_setting_is_named_in_one_line_that_does_not_show_it(name: str, val
     assert "hush" not in line
 
 
+@pytest.mark.parametrize("url", ["sqlite:///roster.db", "mariadb+pymysql://h/d", "memory://"])
+def test_replicas_require_postgresql(url: str) -> None:
+    line = refusal(ROSTER_DATABASE_URL=url, ROSTER_READ_DATABASE_URL="postgresql://h1,h2/d")
+    assert line == (
+        "ROSTER_READ_DATABASE_URL: requires a PostgreSQL database in ROSTER_DATABASE_URL, which is "
+        "the primary"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "replicas"),
+    [
+        ("postgresql://roster:hush@h1,h2:5433/d", ["h1:5432", "h2:5433"]),
+        ("postgresql+psycopg2://roster@h1:5433,h2:5433/d", ["h1:5433", "h2:5433"]),
+        ("postgresql://roster@/d?host=h1:5433&host=h2", ["h1:5433", "h2:5432"]),
+        ("postgresql://roster@[::1]:5433,h2/d?sslmode=require", ["::1:5433", "h2:5432"]),
+        ("postgresql://roster@/d?host=/run/one&host=/run/two", ["/run/one:5432", "/run/two:5432"]),
+        ("postgresql://h1/d", ["h1:5432"]),
+    ],
+)
+def test_each_host_of_the_read_url_is_a_replica(url: str, replicas: list[str]) -> None:
+    primary = "postgresql://h/d"
+    settings = Settings.of({"ROSTER_DATABASE_URL": primary, "ROSTER_READ_DATABASE_URL": url})
+    assert settings.read_database_url == url
+    engines = make_replica_engines(url)
+    assert list(engines) == replicas
+    user = "roster" if "roster" in url else None
+    for engine in engines.values():
+        assert (engine.url.username, engine.url.database) == (user, "d")
+
+
 @pytest.mark.parametrize("name", ["ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"])
 def test_incomplete_access_control_is_rejected(name: str) -> None:
     line = f"{name}: requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"
@@ -322,6 +362,7 @@ def test_settings_do_not_show_their_secrets() -> None:
 
 EXAMPLES = {
     "ROSTER_DATABASE_URL": "postgresql://roster:hush@db.example.org/roster",
+    "ROSTER_READ_DATABASE_URL": "postgresql://roster:hush@db1.example.org,db2.example.org/roster",
     "ROSTER_GUIDES_URL": "https://docs.example.org/roster",
     "ROSTER_PUBLIC_URL": "https://people.example.org",
     "ROSTER_JWT_SECRET": "hush" * 8,
@@ -340,10 +381,11 @@ EXAMPLES = {
     "ROSTER_HASHES": "2",
 }
 REQUIRED = {
+    "ROSTER_READ_DATABASE_URL": {"ROSTER_DATABASE_URL": "postgresql://db.example.org/roster"},
     "ROSTER_SMTP_URL": {
         "ROSTER_MAIL_FROM": "roster@example.org",
         "ROSTER_PUBLIC_URL": "https://people.example.org",
-    }
+    },
 }
 AROUND = ["\n", "\r\n", "\r", " ", "\t", "\ufeff", "\u00a0", "\u2028", "\x0b"]
 

@@ -85,6 +85,24 @@ class Postgres:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    def shell(self, command: str, **environment: str) -> str:
+        """Runs a command of the documentation as the server's user, and returns its output."""
+        return subprocess.run(
+            ["bash", "-euc", command],
+            user=self._user,
+            cwd="/",
+            env={
+                "PATH": f"{self._binaries}:{os.environ['PATH']}",
+                "PGHOST": str(self.directory),
+                "PGUSER": "postgres",
+                "PGDATA": str(self._data),
+                **environment,
+            },
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+
     def set(self, name: str, value: str) -> None:
         """Changes a setting, including for open connections."""
         self.execute(f"ALTER SYSTEM SET {name} = {value}")

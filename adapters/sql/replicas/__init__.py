@@ -1,0 +1,1 @@
+"""Reads from the replicas of a PostgreSQL server (docs/operations/replicas.md)."""
