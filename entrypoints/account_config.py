@@ -6,9 +6,9 @@ The command line also uses this module, so it imports no web framework.
 import os
 from collections.abc import Sequence
 
+from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
 from adapters.passwords.hasher import Argon2Hasher
-from adapters.passwords.low_priority_threads import LowPriorityThreads
 from application.accounts.config import AccountConfig, RoleScopes
 from entrypoints.settings import BadSetting, Settings
 
@@ -38,7 +38,7 @@ def make_hasher(settings: Settings) -> Argon2Hasher:
         memory=costs.memory,
         passes=costs.passes,
         lanes=costs.lanes,
-        threads=LowPriorityThreads(concurrent),
+        threads=BoundedThreads(concurrent),
     )
 
 

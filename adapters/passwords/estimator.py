@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Final
 
-from adapters.passwords.low_priority_threads import LowPriorityThreads
+from adapters.passwords.bounded_threads import BoundedThreads
 from application.deadlines import time_left
 from application.ports.accounts import Busy, PasswordEstimator
 from domain.passwords import MAX_LENGTH
@@ -46,7 +46,7 @@ class ZxcvbnEstimator(PasswordEstimator):
 
     def __init__(self, blocked: Collection[str] = ()) -> None:
         self._blocked = blocked if isinstance(blocked, frozenset) else frozenset(blocked)
-        self._threads = LowPriorityThreads(1)
+        self._threads = BoundedThreads(1)
 
     def is_guessable(self, password: str, *, personal: Sequence[str]) -> bool:
         if len(password) <= MAX_FOLDED_INPUT and fold(password) in self._blocked:

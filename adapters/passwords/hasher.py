@@ -9,8 +9,8 @@ from hmac import compare_digest
 from typing import Final
 
 from adapters.passwords.argon2_memory import TAG_BYTES, Argon2id
+from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.formats import Verify, parse
-from adapters.passwords.low_priority_threads import LowPriorityThreads
 from application.ports.accounts import Busy, PasswordHasher, UnsupportedHash
 
 _SALT_BYTES: Final = 16
@@ -23,9 +23,7 @@ class Argon2Hasher(PasswordHasher):
     The global interpreter lock is released during a hash, so other requests continue.
     """
 
-    def __init__(
-        self, *, memory: int, passes: int, lanes: int, threads: LowPriorityThreads
-    ) -> None:
+    def __init__(self, *, memory: int, passes: int, lanes: int, threads: BoundedThreads) -> None:
         self._argon2id = Argon2id(memory=memory, passes=passes, lanes=lanes)
         self._threads = threads
         self._prefix = f"$argon2id$v=19$m={memory},t={passes},p={lanes}$"

@@ -17,8 +17,8 @@ from process.server import Server
 from roster_process import JSONAPI
 from waiting import until
 
+from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.hasher import Argon2Hasher
-from adapters.passwords.low_priority_threads import LowPriorityThreads
 
 PASSWORD = "correct horse battery staple"
 SECONDS_UNTIL_REJECTED = 5.0
@@ -130,7 +130,7 @@ def service(
 
     run("keys", "new", f"{directory}/keys.json")
     run("db", "upgrade")
-    hasher = Argon2Hasher(memory=7168, passes=5, lanes=1, threads=LowPriorityThreads(1))
+    hasher = Argon2Hasher(memory=7168, passes=5, lanes=1, threads=BoundedThreads(1))
     password_hash = hasher.hash(PASSWORD)
     lines = [
         {

@@ -10,16 +10,16 @@ import pytest
 from waiting import until
 
 from adapters.passwords.argon2_memory import Argon2id
+from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.hasher import Argon2Hasher
-from adapters.passwords.low_priority_threads import LowPriorityThreads
 from application.ports.accounts import Busy, UnsupportedHash
 
 PASSWORD = "correct horse battery"
 T = TypeVar("T")
 
 
-def hasher(*, passes: int = 1, threads: LowPriorityThreads | None = None) -> Argon2Hasher:
-    return Argon2Hasher(memory=64, passes=passes, lanes=1, threads=threads or LowPriorityThreads(1))
+def hasher(*, passes: int = 1, threads: BoundedThreads | None = None) -> Argon2Hasher:
+    return Argon2Hasher(memory=64, passes=passes, lanes=1, threads=threads or BoundedThreads(1))
 
 
 def test_a_password_is_hashed_with_argon2id_and_a_random_salt() -> None:
@@ -42,7 +42,7 @@ def test_every_text_is_only_wrong() -> None:
 def test_a_user_without_a_hash_costs_as_much_as_one_with_a_hash() -> None:
     costs: list[str] = []
 
-    class Counting(LowPriorityThreads):
+    class Counting(BoundedThreads):
         def run(self, compute: Callable[[], T]) -> T:
             costs.append("hash")
             return super().run(compute)
@@ -68,7 +68,7 @@ def test_supported_hashes_are_those_that_can_be_verified() -> None:
 
 
 def test_hashing_and_verifying_wait_for_a_thread() -> None:
-    threads = LowPriorityThreads(1, waiting=0)
+    threads = BoundedThreads(1, waiting=0)
     full = hasher(threads=threads)
     password_hash = hasher().hash(PASSWORD)
     finish = Event()
@@ -88,11 +88,11 @@ def test_hashing_and_verifying_wait_for_a_thread() -> None:
 _WITHOUT_MEMORY = """
 import resource
 from adapters.passwords.argon2_memory import Argon2id
-from adapters.passwords.low_priority_threads import LowPriorityThreads
+from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.hasher import Argon2Hasher
 from application.ports.accounts import Busy
 
-large = Argon2Hasher(memory=2**18, passes=1, lanes=1, threads=LowPriorityThreads(1))
+large = Argon2Hasher(memory=2**18, passes=1, lanes=1, threads=BoundedThreads(1))
 resource.setrlimit(resource.RLIMIT_AS, (2**28, resource.RLIM_INFINITY))
 for work in (lambda: large.hash("password"), lambda: large.verify("password", None)):
     try:
@@ -110,7 +110,7 @@ def test_without_memory_a_password_is_not_wrong() -> None:
 
 @pytest.mark.parametrize(("memory", "passes", "lanes"), [(64, 1, 1), (100, 3, 2), (7168, 5, 1)])
 def test_hashes_are_those_of_the_library(memory: int, passes: int, lanes: int) -> None:
-    own = Argon2Hasher(memory=memory, passes=passes, lanes=lanes, threads=LowPriorityThreads(1))
+    own = Argon2Hasher(memory=memory, passes=passes, lanes=lanes, threads=BoundedThreads(1))
     library = argon2.PasswordHasher(time_cost=passes, memory_cost=memory, parallelism=lanes)
     for password in ("", "x", "пароль", "x" * 256):
         for _ in range(2):  # the second hash uses the memory of the first one
@@ -120,7 +120,7 @@ def test_hashes_are_those_of_the_library(memory: int, passes: int, lanes: int) -
 
 
 def test_concurrent_hashes_do_not_share_memory() -> None:
-    concurrent = hasher(threads=LowPriorityThreads(8))
+    concurrent = hasher(threads=BoundedThreads(8))
     with ThreadPoolExecutor(8) as pool:
         passwords = [f"password {n}" for n in range(400)]
         hashes = list(pool.map(concurrent.hash, passwords))

@@ -1,13 +1,11 @@
 """Runs long computations in a bounded number of threads, so that other requests continue."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotFinished
 from contextlib import contextmanager
 from contextvars import copy_context
-from threading import Lock, get_native_id
+from threading import Lock
 from typing import Final, TypeVar
 
 from application.deadlines import time_left
@@ -15,14 +13,15 @@ from application.ports.accounts import Busy
 
 MOST_WAITING: Final = 64
 SECONDS: Final = 3.0
-NICENESS: Final = 5
-"""The threads get a third of the processor time of other threads, if all processors are busy."""
 
 T = TypeVar("T")
 
 
-class LowPriorityThreads:
-    """Runs at most `concurrent` computations at a time, in threads with a lower priority.
+class BoundedThreads:
+    """Runs at most `concurrent` computations at a time, in threads of its own.
+
+    A thread that ends one computation begins the next one at once. Requests that waited for each
+    other instead would also wait for the interpreter's lock in between.
 
     At most `waiting` others wait, each for `seconds` and never beyond its deadline. They begin in
     the order of their arrival.
@@ -31,7 +30,7 @@ class LowPriorityThreads:
     def __init__(
         self, concurrent: int, *, waiting: int = MOST_WAITING, seconds: float = SECONDS
     ) -> None:
-        self._threads = ThreadPoolExecutor(concurrent, initializer=_lower_priority)
+        self._threads = ThreadPoolExecutor(concurrent)
         self._at_most = concurrent + waiting
         self._seconds = seconds
         self._lock = Lock()
@@ -84,8 +83,3 @@ class LowPriorityThreads:
     def _remove(self, _: Future[T]) -> None:
         with self._lock:
             self._submitted -= 1
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":  # elsewhere, priorities belong to processes
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)

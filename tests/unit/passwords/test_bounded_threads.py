@@ -1,13 +1,11 @@
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier, Event, Thread, get_native_id
+from threading import Barrier, Event, Thread
 
 import pytest
 from waiting import until
 
-from adapters.passwords.low_priority_threads import LowPriorityThreads
+from adapters.passwords.bounded_threads import BoundedThreads
 from application.deadlines import deadline
 from application.ports.accounts import Busy
 
@@ -21,7 +19,7 @@ def nothing() -> None:
 
 
 def test_computations_begin_in_the_order_of_their_arrival() -> None:
-    threads = LowPriorityThreads(1, seconds=PATIENT)
+    threads = BoundedThreads(1, seconds=PATIENT)
     finish = Event()
     order: list[int] = []
 
@@ -42,7 +40,7 @@ def test_computations_begin_in_the_order_of_their_arrival() -> None:
 
 
 def test_the_configured_number_is_computed_concurrently() -> None:
-    threads = LowPriorityThreads(3, seconds=PATIENT)
+    threads = BoundedThreads(3, seconds=PATIENT)
     together = Barrier(3, timeout=PATIENT)
     with ThreadPoolExecutor(3) as callers:
         running = [callers.submit(threads.run, together.wait) for _ in range(3)]
@@ -50,7 +48,7 @@ def test_the_configured_number_is_computed_concurrently() -> None:
 
 
 def test_beyond_the_waiting_ones_others_are_refused_at_once() -> None:
-    threads = LowPriorityThreads(1, waiting=2, seconds=PATIENT)
+    threads = BoundedThreads(1, waiting=2, seconds=PATIENT)
     finish = Event()
     with ThreadPoolExecutor(3) as callers:
         running = [callers.submit(threads.run, partial(finish.wait, PATIENT)) for _ in range(3)]
@@ -67,7 +65,7 @@ def test_beyond_the_waiting_ones_others_are_refused_at_once() -> None:
 def test_waiting_ends_after_the_limit_or_at_the_deadline(
     limit: float, deadline_after: float
 ) -> None:
-    threads = LowPriorityThreads(1, seconds=limit)
+    threads = BoundedThreads(1, seconds=limit)
     finish, has_run = Event(), Event()
     with ThreadPoolExecutor(1) as callers:
         running = callers.submit(threads.run, partial(finish.wait, PATIENT))
@@ -82,7 +80,7 @@ def test_waiting_ends_after_the_limit_or_at_the_deadline(
 
 
 def test_a_computation_that_has_begun_is_finished() -> None:
-    threads = LowPriorityThreads(1, seconds=LIMIT)
+    threads = BoundedThreads(1, seconds=LIMIT)
     begun, finish = Event(), Event()
 
     def compute() -> str:
@@ -100,7 +98,7 @@ def test_a_computation_that_has_begun_is_finished() -> None:
 
 
 def test_a_failure_frees_the_thread() -> None:
-    threads = LowPriorityThreads(1, waiting=0)
+    threads = BoundedThreads(1, waiting=0)
     with pytest.raises(ZeroDivisionError):
         threads.run(lambda: 1 // 0)
     until(lambda: threads.submitted == 0)
@@ -111,7 +109,7 @@ def test_a_thread_that_cannot_start_is_busy(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(thread: Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    threads = LowPriorityThreads(1, waiting=0)
+    threads = BoundedThreads(1, waiting=0)
     with monkeypatch.context() as patched:
         patched.setattr(Thread, "start", fail)
         with pytest.raises(Busy):
@@ -119,16 +117,8 @@ def test_a_thread_that_cannot_start_is_busy(monkeypatch: pytest.MonkeyPatch) -> 
     threads.run(nothing)
 
 
-def test_the_threads_have_a_lower_priority_than_others() -> None:
-    def priority() -> int:
-        return os.getpriority(os.PRIO_PROCESS, get_native_id())
-
-    is_lower = LowPriorityThreads(1).run(priority) > priority()
-    assert is_lower == (sys.platform == "linux")  # elsewhere, priorities belong to processes
-
-
 def test_admits_as_many_as_can_compute_or_wait() -> None:
-    threads = LowPriorityThreads(2, waiting=1)
+    threads = BoundedThreads(2, waiting=1)
     with threads.admission(), threads.admission():
         with threads.admission(), pytest.raises(Busy), threads.admission():
             pass
