@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 FULL = (
     *("--title", "Emma", "--isbn", "a-1", "--summary", "Of\nHighbury.", "--lent"),
     *("--pages", "474", "--sold", str(2**53 + 1), "--price", "12.50"),

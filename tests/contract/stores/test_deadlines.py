@@ -21,6 +21,8 @@ from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import NewUser, UserChanges
 
+pytestmark = pytest.mark.slow
+
 ANONYMOUS = Context()
 POSTGRESQL = ["postgresql_18", "postgresql_15"]
 SERVERS = [*POSTGRESQL, "mariadb"]

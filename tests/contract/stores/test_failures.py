@@ -30,6 +30,8 @@ from application.units import retrying
 from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
+pytestmark = pytest.mark.slow
+
 ANONYMOUS = Context()
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POSTGRESQL = ["postgresql_18", "postgresql_15"]
