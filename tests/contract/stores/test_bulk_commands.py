@@ -18,6 +18,8 @@ from application.users import USER_TYPE
 from domain.errors import NotFound
 from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
+pytestmark = pytest.mark.slow
+
 ANONYMOUS = Context()
 ALL = Search()
 ADMINS = Search((Condition("role", Op.EQ, ("admin",)),))

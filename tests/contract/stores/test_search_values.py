@@ -64,6 +64,8 @@ from application.search import (
 )
 from domain.text import fold
 
+pytestmark = pytest.mark.slow
+
 SPECIMENS = Table(
     "specimens",
     MetaData(),
