@@ -34,8 +34,8 @@ class Deadline:
         self._end = min(self._end, monotonic() + seconds)
 
 
-class PlainSocket(socket.socket):
-    """A TCP connection with a deadline."""
+class _DeadlineSocket(socket.socket):
+    """Reads until the deadline, and at most _MOST_BYTES."""
 
     deadline: Deadline
     received = 0
@@ -44,26 +44,21 @@ class PlainSocket(socket.socket):
         self.settimeout(self.deadline.remaining())
         count = super().recv_into(*arguments, **options)
         self.received += count
-        _check_size(self.received)
+        if self.received > _MOST_BYTES:
+            raise ConnectionError("the server sent too much")
         return count
+
+
+class PlainSocket(_DeadlineSocket):
+    """A TCP connection with a deadline."""
 
     def sendall(self, *arguments: Any, **options: Any) -> None:
         self.settimeout(self.deadline.remaining())  # limits the whole call
         super().sendall(*arguments, **options)
 
 
-class TlsSocket(ssl.SSLSocket):
+class TlsSocket(_DeadlineSocket, ssl.SSLSocket):
     """A TLS connection with a deadline."""
-
-    deadline: Deadline
-    received = 0
-
-    def recv_into(self, *arguments: Any, **options: Any) -> int:
-        self.settimeout(self.deadline.remaining())
-        count = super().recv_into(*arguments, **options)
-        self.received += count
-        _check_size(self.received)
-        return count
 
     def send(self, *arguments: Any, **options: Any) -> int:
         self.settimeout(self.deadline.remaining())
@@ -97,8 +92,3 @@ def wrap(plain: PlainSocket, context: ssl.SSLContext, host: str) -> TlsSocket:
     assert isinstance(secure, TlsSocket)
     secure.deadline = plain.deadline
     return secure
-
-
-def _check_size(received: int) -> None:
-    if received > _MOST_BYTES:
-        raise ConnectionError("the server sent too much")

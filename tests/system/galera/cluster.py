@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 import pymysql
@@ -58,6 +58,10 @@ def missing_program() -> str | None:
     return next((each for each in programs if not shutil.which(each, path=SEARCH_PATH)), None)
 
 
+_UNPRIVILEGED_UID: Final = 65534
+"""The account without privileges on Linux, because MariaDB refuses to run as root."""
+
+
 class Node:
     """A server of a cluster, on a unix socket and a port. It does not run as root."""
 
@@ -67,7 +71,7 @@ class Node:
             free_port() for _ in range(4)
         )
         self.settings = settings
-        self._user = "nobody" if os.geteuid() == 0 else None
+        self._user = _UNPRIVILEGED_UID if os.geteuid() == 0 else None
         self._process: psutil.Popen | None = None
         for each in (directory, self._data):
             each.mkdir()
