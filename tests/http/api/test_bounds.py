@@ -3,12 +3,12 @@
 import gc
 import json
 import tracemalloc
-from time import process_time
 from typing import Any
 
 import pytest
 from api.constants import ATOMIC, OPERATIONS, USERS
 from api_client import ApiClient
+from processor_time import processor_time_below
 
 AT = "/atomic:operations/0"
 ANN = {"email": "ann@example.org", "name": "Ann"}
@@ -129,9 +129,8 @@ def remove(client: ApiClient, href: str) -> Any:
 def test_the_host_of_a_url_is_not_read_in_quadratic_time(client: ApiClient) -> None:
     """urljoin normalizes the host, which sorts its combining marks."""
     host = f"a{chr(0x300) * 12_000}{chr(0x316) * 12_000}"
-    start = process_time()
-    assert summary(remove(client, f"//{host}/api/v1/users/1")) == (404, "not_found", 1, 0)
-    assert process_time() - start < 0.5
+    with processor_time_below(0.5):
+        assert summary(remove(client, f"//{host}/api/v1/users/1")) == (404, "not_found", 1, 0)
 
 
 @pytest.mark.parametrize("href", ["/%75" * 200_000, "/../" * 200_000, "/a" * 400_000])
@@ -184,8 +183,7 @@ def test_a_long_version_of_an_operation_is_not_read(client: ApiClient) -> None:
     taken = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
     assert summary(taken) == (404, "user_not_found", 1, 0)
     operation["meta"] = {"version": "a" * 7_000_000}
-    start = process_time()
-    rejected = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
-    assert process_time() - start < 0.3
+    with processor_time_below(0.3):
+        rejected = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
     assert summary(rejected) == (400, "invalid_document", 1, 0)
     assert rejected.json["errors"][0]["source"] == {"pointer": f"{AT}/meta/version"}

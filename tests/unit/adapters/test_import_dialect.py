@@ -4,12 +4,12 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from io import BytesIO, RawIOBase
-from time import process_time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processor_time import processor_time_below
 
 from adapters.resources.files import FORMATS, ReadOptions, UnknownColumns
 from adapters.resources.users import USERS
@@ -215,9 +215,8 @@ def test_one_error_names_all_unknown_columns() -> None:
 
 def test_the_error_for_very_many_columns_is_short() -> None:
     header = ",".join(f"c{number}" for number in range(10_000))
-    began = process_time()
-    message = file_error(f"email,name,{header}\n")
-    assert process_time() - began < 2
+    with processor_time_below(2):
+        message = file_error(f"email,name,{header}\n")
     assert "'c99' and 9,900 more." in message
     assert len(message) < 2000
 
