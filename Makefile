@@ -124,8 +124,9 @@ GALERA := /usr/lib/galera/libgalera_smm.so build/galera/wsrep_sst_rsync
 # Only the scripts of the package, which itself would start a server.
 build/galera/wsrep_sst_rsync: /usr/lib/galera/libgalera_smm.so
 	rm -rf build/galera && mkdir -p build/galera
-	cd build/galera && apt-get download -q mariadb-server && dpkg-deb --extract *.deb .
-	mv build/galera/usr/bin/wsrep_sst_* build/galera && touch $@
+	cd build/galera && apt-get download -q mariadb-server && dpkg-deb --fsys-tarfile *.deb \
+		| tar --extract --strip-components=3 --wildcards './usr/bin/wsrep_sst_*' && rm *.deb
+	touch $@
 
 test-galera: install $(GALERA) ## run Roster on a cluster of MariaDB Galera, break its nodes, and count lost data
 	$(BIN)/python -m pytest -m "" tests/system/galera

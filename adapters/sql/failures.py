@@ -100,6 +100,8 @@ class UnknownFailure(Exception):
     """
 
 
+_NOT_IN_CLUSTER = 1047
+"""ER_UNKNOWN_COM_ERROR of MariaDB: the node of Galera is not part of a majority."""
 _MakeError = Callable[[], Unavailable]
 _POSTGRESQL: Mapping[str, _MakeError] = {
     "40001": ConcurrentUpdate,  # serialization_failure
@@ -169,7 +171,7 @@ _MARIADB: Mapping[int, _MakeError] = {
     1041: Unavailable,  # ER_OUT_OF_RESOURCES
     1044: Unavailable,  # ER_DBACCESS_DENIED_ERROR
     1045: Unavailable,  # ER_ACCESS_DENIED_ERROR
-    1047: Unavailable,  # ER_UNKNOWN_COM_ERROR: a node that has not joined its cluster
+    _NOT_IN_CLUSTER: Unavailable,
     1049: Unavailable,  # ER_BAD_DB_ERROR
     1053: Unavailable,  # ER_SERVER_SHUTDOWN
     167: Unavailable,  # HA_ERR_AUTOINC_ERANGE: exhausted ids
@@ -335,9 +337,18 @@ def timed_out(error: sqlalchemy.exc.DBAPIError) -> bool:
     return isinstance(cause, pymysql.Error) and _mariadb_code(cause) in _TIMEOUT_CODES
 
 
-def refuses_writes(error: BaseException) -> bool:
-    """Returns True if the database is read-only for this connection (see WritesRefused)."""
-    return isinstance(error, _DATABASE_ERRORS) and _translation(_cause(error)) is WritesRefused
+def needs_new_connection(error: BaseException) -> bool:
+    """Returns True if the server is open but unusable, so that a pool must discard the connection.
+
+    It is read-only (see WritesRefused), or a node of Galera without a majority. After a failover, a
+    new connection leads to a server that accepts statements.
+    """
+    if not isinstance(error, _DATABASE_ERRORS):
+        return False
+    cause = _cause(error)
+    if isinstance(cause, pymysql.Error) and _mariadb_code(cause) == _NOT_IN_CLUSTER:
+        return True
+    return _translation(cause) is WritesRefused
 
 
 def _last_quoted(message: str) -> str | None:

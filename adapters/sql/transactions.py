@@ -16,7 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from adapters.sql.connection import RawConnection
 from adapters.sql.dialects import mariadb, postgresql, sqlite
-from adapters.sql.failures import refuses_writes, translate_commit_errors, translate_errors
+from adapters.sql.failures import needs_new_connection, translate_commit_errors, translate_errors
 from application.access import Principal
 from application.deadlines import deadline, time_left
 from application.ports import OutcomeUnknown, Unavailable
@@ -83,6 +83,10 @@ def read_connection(engine: Engine) -> Iterator[RawConnection]:
         connection = RawConnection(engine)
         try:
             yield connection
+        except BaseException as error:
+            if needs_new_connection(error) and not connection.is_invalid:
+                connection.invalidate()
+            raise
         finally:
             connection.close()
 
@@ -161,14 +165,10 @@ def _commit(connection: RawConnection) -> None:
 
 
 def _roll_back(connection: RawConnection, error: BaseException) -> None:
-    """Roll back. If that fails, discard the connection, which makes the database roll back.
-
-    A connection to a read-only server is also discarded. After a failover, a new connection leads
-    to the server that accepts writes.
-    """
+    """Roll back. If that fails, discard the connection, which makes the database roll back."""
     if connection.is_invalid:
         return
-    if refuses_writes(error):
+    if needs_new_connection(error):
         connection.invalidate()
         return
     try:

@@ -20,12 +20,14 @@ from faults.service import Service
 from galera.cluster import Cluster, Node
 from galera.conftest import Print
 from roster_process import JSONAPI, ROSTER, USERS
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from waiting import until
 
 from adapters.sql.audit import SqlEventReader
 from adapters.sql.schema import REVISION
 from adapters.sql.transactions import core_connection
+from application.deadlines import deadline
+from application.ports import Unavailable
 
 pytestmark = pytest.mark.long
 
@@ -224,6 +226,25 @@ def test_a_partitioned_node_loses_nothing_and_returns_503(
         load.recovered()
         assert client("GET", "/readyz")[0] == 200
     hold("a node of Galera partitioned", load)
+
+
+@pytest.mark.parametrize("use", [RelatedDirectory.found, lambda directory: directory.user("bob")])
+def test_connections_to_a_node_without_a_majority_are_not_used_again(
+    cluster: Cluster, engines: Sequence[Engine], use: Callable[[RelatedDirectory], Any]
+) -> None:
+    """Behind a proxy, a new connection leads to another node."""
+    node, directory = cluster.nodes[2], RelatedDirectory("mariadb", engines[2])
+    opened: list[object] = []
+    event.listen(engines[2], "connect", lambda connection, _: opened.append(connection))
+    directory.user("ann")
+    before = len(opened)
+    with node.isolated():
+        until(lambda: node.status("wsrep_cluster_status") != "Primary")
+        with pytest.raises(Unavailable), deadline(5):
+            use(directory)
+    cluster.wait()
+    use(directory)
+    assert len(opened) == before + 1
 
 
 def test_a_frozen_node_loses_nothing(cluster: Cluster, services: Services, hold: Hold) -> None:
