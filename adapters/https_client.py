@@ -43,7 +43,7 @@ def user_agent() -> str:
 
 
 def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:
-    """Fetch an https URL. Returns the body, at most `most_bytes` + 1 bytes of it.
+    """Fetches an https URL. Returns the body, at most `most_bytes` + 1 bytes of it.
 
     The exchange takes at most `seconds` after the system has resolved the host. Certificates are
     verified by the system's authorities or those of SSL_CERT_FILE. Redirects are not followed.
@@ -96,7 +96,7 @@ def _body(response: HTTPResponse, most_bytes: int) -> bytes:
 
 
 def _connect(host: str, port: int, deadline: Deadline) -> PlainSocket:
-    """Connect to the host, through the proxy if one is configured."""
+    """Connects to the host, through the proxy if one is configured."""
     url = getproxies().get("https")
     if not url or proxy_bypass(host):
         return connect(host, port, deadline)
@@ -113,7 +113,7 @@ def _connect(host: str, port: int, deadline: Deadline) -> PlainSocket:
 def _tunnel(
     connection: PlainSocket, proxy: SplitResult, host: str, port: int, deadline: Deadline
 ) -> None:
-    """Make the proxy connect to the host (RFC 9110, section 9.3.6)."""
+    """Makes the proxy connect to the host (RFC 9110, section 9.3.6)."""
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {user_agent()}"]
     if proxy.username is not None:

@@ -70,7 +70,7 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _check_shape(text: bytes | bytearray, most: int, escapes: int) -> None:
-    """Check the limits before decoding, because decoding takes much time and memory.
+    """Checks the limits before decoding, because decoding takes much time and memory.
 
     Each member or element follows a comma or an opening bracket. Only if a text has many of these,
     inside or outside of strings, are its strings removed and the others counted.
@@ -112,7 +112,7 @@ def _too_deep(bare: bytes, most: int) -> bool:
 
 
 def parse(text: bytes | bytearray, *, most: int = MAX_MEMBERS, escapes: int | None = None) -> Any:
-    """Parse a text with at most `most` members and elements in total.
+    """Parses a text with at most `most` members and elements in total.
 
     Its strings have at most `escapes` backslashes; by default, ESCAPES_PER_MEMBER times `most`.
     Raises NotStrict if it is invalid. The detail contains no message of a library.

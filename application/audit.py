@@ -217,7 +217,7 @@ class AuditLog:
         added: Iterable[int] = (),
         removed: Iterable[int] = (),
     ) -> None:
-        """Record that pairs of an entity were added or removed. Records nothing without any."""
+        """Records that pairs of an entity were added or removed. Records nothing without any."""
         lists = {"added": added, "removed": removed}
         ids = {name: [*map(str, sorted(each))] for name, each in lists.items()}
         if changed := {name: each for name, each in ids.items() if each}:
@@ -227,7 +227,7 @@ class AuditLog:
     def record_new_links(
         self, entity_type: AnyType, relationship: str, added: Mapping[int, Sequence[str]]
     ) -> None:
-        """Record that pairs of many entities were added: the related ids by entity, ascending."""
+        """Records that pairs of many entities were added: the related ids by entity, ascending."""
         action, name = Action.RELATED.value, entity_type.name
         self._pending += [
             NewEvent(action, name, entity_id, None, {relationship: {"added": ids}})

@@ -119,7 +119,7 @@ class Commands(Generic[N, E]):
         *,
         expected: Container[int] | None = None,
     ) -> E:
-        """Change a to-one relationship of an entity, and return the entity.
+        """Changes a to-one relationship of an entity, and returns the entity.
 
         Raises NotFound, StaleVersion and RelatedNotFound.
         """

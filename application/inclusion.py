@@ -91,7 +91,7 @@ def include(
     entities: Iterable[Any],
     steps: Sequence[Step],
 ) -> Included:
-    """Load the entities that the steps lead to. Each step takes one statement.
+    """Loads the entities that the steps lead to. Each step takes one statement.
 
     The entities from which the first steps start are not included, unless a step leads to them.
     """

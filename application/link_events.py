@@ -10,7 +10,7 @@ from application.relationships import ToMany
 def record_change(
     audit: AuditLog, relationship: ToMany, source_id: int, change: LinkChange
 ) -> None:
-    """Record that pairs of one entity were added and removed: one event for each entity."""
+    """Records that pairs of one entity were added and removed: one event for each entity."""
     audit.record_links(
         relationship.source,
         source_id,
@@ -27,14 +27,14 @@ def record_change(
 def record_removal(
     audit: AuditLog, relationship: ToMany, source_id: int, target_ids: Iterable[int]
 ) -> None:
-    """Record for the entities on the other side that pairs of one entity were removed."""
+    """Records for the entities on the other side that pairs of one entity were removed."""
     inverse = relationship.inverse
     for target_id in target_ids:
         audit.record_links(inverse.source, target_id, inverse.name, removed=[source_id])
 
 
 def record_pairs(audit: AuditLog, relationship: ToMany, pairs: Collection[tuple[int, int]]) -> None:
-    """Record that pairs of source and target were added: one event for each entity."""
+    """Records that pairs of source and target were added: one event for each entity."""
     inverse = relationship.inverse
     reversed_pairs = ((target, source) for source, target in pairs)
     audit.record_new_links(relationship.source, relationship.name, _grouped(pairs))

@@ -120,7 +120,7 @@ class LinkImport:
         *,
         remove: bool = False,
     ) -> ListSummary:
-        """Relate the entities of the records to the source, or make them unrelated with `remove`.
+        """Relates the entities of the records to the source, or makes them unrelated with `remove`.
 
         The attribute REFERENCE of a record is an id, or the value of a unique key. Calls `report`
         with each record that refers to no entity. Raises UnknownReferences if there is one, and the

@@ -61,7 +61,7 @@ class RelationshipCommands:
         *,
         expected: Container[str] | None = None,
     ) -> LinkChange:
-        """Relate the entities to the source. Entities that are already related stay related."""
+        """Relates the entities to the source. Entities that are already related stay related."""
 
         def change(work: UnitOfWork) -> LinkChange:
             return work.links(self._relationship).change(source_id, add=ids)
@@ -76,7 +76,7 @@ class RelationshipCommands:
         *,
         expected: Container[str] | None = None,
     ) -> LinkChange:
-        """Make the entities unrelated to the source. Entities that do not exist are ignored."""
+        """Makes the entities unrelated to the source. Entities that do not exist are ignored."""
 
         def change(work: UnitOfWork) -> LinkChange:
             return work.links(self._relationship).change(source_id, remove=ids)
@@ -92,7 +92,7 @@ class RelationshipCommands:
         expected: Container[str] | None = None,
         limit: int | None = None,
     ) -> LinkChange:
-        """Relate the entities to the source, and no others.
+        """Relates the entities to the source, and no others.
 
         Raises ReplacementTooLarge if there are more than `limit` related entities.
         """
@@ -144,7 +144,7 @@ def require_related(work: UnitOfWork, relationship: Relationship, ids: Collectio
 
 
 def replace_links(work: UnitOfWork, source_id: int, to: Replacement) -> LinkChange:
-    """Relate the entities to the source, and no others.
+    """Relates the entities to the source, and no others.
 
     The caller counts the changes, and has checked that the entities exist.
     """
@@ -160,7 +160,7 @@ def replace_links(work: UnitOfWork, source_id: int, to: Replacement) -> LinkChan
 def remove_entity(
     work: UnitOfWork, relationships: Relationships, entity_type: AnyType, entity: Any
 ) -> None:
-    """Delete an entity with its pairs, and set the references to it to null.
+    """Deletes an entity with its pairs, and sets the references to it to null.
 
     The unit must have locked the entity, so that no other unit relates anything to it meanwhile.
     Raises TooManyLinks.

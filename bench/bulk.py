@@ -62,7 +62,7 @@ def main(lines: int, rounds: int) -> None:
 def _compare(
     name: str, rounds: int, floor: Callable[[], float], roster: Callable[[], float]
 ) -> None:
-    """Time both in turn, round by round, and print the medians."""
+    """Times both in turn, round by round, and prints the medians."""
     measured = [(floor(), roster()) for _ in range(rounds)]
     floors, rosters = zip(*measured, strict=True)
     ratio = median(ours / floor_time for floor_time, ours in measured)
@@ -88,7 +88,7 @@ def _event(number: int, row: Row) -> Row:
 
 
 def _people(directory: Path, lines: int) -> Path:
-    """Write the same users as CSV for Roster and as text for COPY, with their events."""
+    """Writes the same users as CSV for Roster and as text for COPY, with their events."""
     people = directory / "people.csv"
     with (
         people.open("w", newline="") as file,

@@ -47,7 +47,7 @@ class Database:
                     cursor.execute(statement)
 
     def restore(self) -> None:
-        """Delete the users that a scenario created, and other rows that it left."""
+        """Deletes the users that a scenario created, and other rows that it left."""
         delete = f"DELETE FROM users WHERE id > {self.users}"
         self.execute(delete, "TRUNCATE events", "VACUUM users", "CHECKPOINT")
 
@@ -67,7 +67,7 @@ def attributes(number: int) -> dict[str, Any]:
 
 @contextmanager
 def database(users: int) -> Iterator[Database]:
-    """Start a server on a unix socket with this number of users, and remove it at the end."""
+    """Starts a server on a unix socket with this number of users, and removes it at the end."""
     with start_postgresql() as (url, postmaster):
         filled = Database(url, users, postmaster)
         filled.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
@@ -79,7 +79,7 @@ def database(users: int) -> Iterator[Database]:
 
 @contextmanager
 def start_postgresql() -> Iterator[tuple[str, psutil.Process]]:
-    """Start an empty server on a unix socket. Yields its URL and its main process."""
+    """Starts an empty server on a unix socket. Yields its URL and its main process."""
     directory = Path(tempfile.mkdtemp(prefix="roster-bench-"))
     with on_other_cores():
         server = _start(directory)
@@ -104,7 +104,7 @@ def _migrate(url: str) -> None:
 
 
 def fill(database: Database) -> None:
-    """Fill the table by COPY. Indexes that are not unique are dropped, and rebuilt afterwards."""
+    """Fills the table by COPY. Indexes that are not unique are dropped, and rebuilt afterwards."""
     columns = "id, email, email_key, name, name_key, is_active, role, creation_time, update_time"
     with closing(psycopg2.connect(database.url)) as connection, connection.cursor() as cursor:
         psycopg2.extensions.set_wait_callback(None)  # COPY does not work with Roster's callback

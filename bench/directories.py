@@ -45,7 +45,7 @@ class Directory:
     """The main process of the database, if it is not SQLite."""
 
     def execute(self, *statements: str) -> None:
-        """Run the statements, and commit each."""
+        """Runs the statements, and commits each."""
         engine = make_engine(self.url, alone=True)
         with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
             for statement in statements:
@@ -56,7 +56,7 @@ class Directory:
 
 @contextmanager
 def directory(kind: str, users: int, groups: int) -> Iterator[Directory]:
-    """Start a database of this kind, fill it, and remove it at the end."""
+    """Starts a database of this kind, fills it, and removes it at the end."""
     with empty_database(kind) as (url, server):
         filled = Directory(kind, url, users, groups, server)
         filled.execute(*_statements(filled))
@@ -65,7 +65,7 @@ def directory(kind: str, users: int, groups: int) -> Iterator[Directory]:
 
 @contextmanager
 def empty_database(kind: str) -> Iterator[Started]:
-    """Start a database of this kind with Roster's tables, and remove it at the end."""
+    """Starts a database of this kind with Roster's tables, and removes it at the end."""
     with _STARTS[kind]() as (url, server):
         engine = make_engine(url, pool_size=2)  # one connection holds the lock of migrations
         schema.upgrade(engine)
@@ -90,7 +90,7 @@ def _postgresql() -> Iterator[Started]:
 
 @contextmanager
 def _mariadb() -> Iterator[Started]:
-    """Start Debian's server on a unix socket, with a buffer for all of the data."""
+    """Starts Debian's server on a unix socket, with a buffer for all of the data."""
     with tempfile.TemporaryDirectory(prefix="roster-bench-") as name:
         socket, data = f"{name}/socket", f"--datadir={name}/data"
         options = ["--no-defaults", data, *(["--user=root"] if os.geteuid() == 0 else [])]

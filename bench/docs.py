@@ -19,7 +19,7 @@ PACKAGES = ("flask", "granian", "orjson", "psycopg2-binary", "sqlalchemy", "pixe
 
 
 def write(results: Results, growth: Curves, scaling: Curves) -> None:
-    """Update the page, the plots and the results."""
+    """Updates the page, the plots and the results."""
     measured: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": description(),

@@ -37,7 +37,7 @@ class Rounds:
 def compare(
     scenario: str, servers: Iterable[Running], database: Database, rounds: Rounds
 ) -> dict[str, list[Measured]]:
-    """Measure the servers in turn (A B C A B C …), so that conditions are the same for all."""
+    """Measures the servers in turn (A B C A B C …), so that conditions are the same for all."""
     results: dict[str, list[Measured]] = {each.server.name: [] for each in servers}
     for turn in range(0 if rounds.warm_up else 1, rounds.count + 1):
         for each in servers:
@@ -51,7 +51,7 @@ def compare(
 
 
 def measure(running: Running, load: Load, database: Database, seconds: int) -> Measured:
-    """Put load on a server. Raises WrongResponse if a response has an error status."""
+    """Puts load on a server. Raises WrongResponse if a response has an error status."""
     before = cpu_seconds(running.process), cpu_seconds(database.postmaster)
     output = _wrk(running, load, seconds)
     after = cpu_seconds(running.process), cpu_seconds(database.postmaster)

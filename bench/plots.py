@@ -12,7 +12,7 @@ mpl.rcParams["svg.hashsalt"] = "roster"  # otherwise each run would give the sha
 
 
 def draw(curves: dict[str, Any], path: Path, *, over: str, of: str, logarithmic: bool) -> None:
-    """Draw a small plot for each scenario, with a line for each server."""
+    """Draws a small plot for each scenario, with a line for each server."""
     figure, plots = pyplot.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), squeeze=False)
     for plot, (scenario, servers) in zip(plots[0], curves.items(), strict=True):
         for name, points in servers.items():

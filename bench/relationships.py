@@ -91,7 +91,7 @@ class Client:
         return json.loads(self.get(path))
 
     def change(self, method: str, path: str, ids: Iterable[int]) -> None:
-        """Add users to a list, or remove them from it."""
+        """Adds users to a list, or removes them from it."""
         data = [{"type": "users", "id": str(each)} for each in ids]
         self._send(method, path, 204, json.dumps({"data": data}).encode())
 
@@ -151,7 +151,7 @@ def main(
 def _compare_with(
     before: Path, served: Running, client: Client, filled: Directory, requests: int
 ) -> None:
-    """Compare reads of users with those of an earlier release, which uses the same database."""
+    """Compares reads of users with those of an earlier release, which uses the same database."""
     with (
         running(SERVERS["roster"], filled, pinned=False, checkout=before) as earlier,
         closing(Client(earlier)) as other,
@@ -168,7 +168,7 @@ def _compare_with(
 
 
 def _alternate(ratio: Ratio, requests: int, processes: Sequence[psutil.Process | None]) -> Measured:
-    """Send both kinds of requests in turn, a few of each at a time.
+    """Sends both kinds of requests in turn, a few of each at a time.
 
     `processes` are the servers and the database, whose CPU time counts.
     """
@@ -308,7 +308,7 @@ def _concurrent(served: Running, filled: Directory, rounds: int) -> Measured:
 
 
 def _imports(kind: str, lines: int, groups: int, rounds: int) -> Measured:
-    """Import users, and then a membership for each of them."""
+    """Imports users, and then a membership for each of them."""
     found = []
     with tempfile.TemporaryDirectory(prefix="roster-bench-") as name:
         people, memberships, teams = _files(Path(name), lines, groups)

@@ -81,7 +81,7 @@ def _measured(
     rounds: int,
     seconds: int,
 ) -> Iterator[tuple[float, float, float, float]]:
-    """Measure the services in turn. Yields the medians for each service."""
+    """Measures the services in turn. Yields the medians for each service."""
     results: list[list[tuple[float, float, float, float]]] = [[] for _ in served]
     for _ in range(rounds):
         for of_service, each in zip(results, served, strict=True):
@@ -108,7 +108,7 @@ def _roster(filled: Database, replicas: Sequence[Replica]) -> AbstractContextMan
 
 @contextmanager
 def replica(filled: Database, cores: list[int]) -> Iterator[Replica]:
-    """Start a replica of the database on these cores, and remove it at the end."""
+    """Starts a replica of the database on these cores, and removes it at the end."""
     directory = Path(tempfile.mkdtemp(prefix="roster-bench-replica-"))
     user = filled.postmaster.username()
     shutil.chown(directory, user)

@@ -122,7 +122,7 @@ def _by_cursor(running: Running, first: int, size: int) -> str:
 
 
 def _cursor_of(running: Running, number: int) -> str:
-    """Find the cursor of a user. Page numbers have a limit; beyond it, follow the links."""
+    """Finds the cursor of a user. Page numbers have a limit; beyond it, follow the links."""
     skipped = min((number - 1) // 1000, 100)
     path = f"{running.server.collection}?page[size]=1000&page[number]={skipped + 1}"
     while True:
@@ -163,7 +163,7 @@ def running(
     pinned: bool = True,
     checkout: Path = ROOT,
 ) -> Iterator[Running]:
-    """Start the server on the database. If `pinned`, it runs only on the application's core.
+    """Starts the server on the database. If `pinned`, it runs only on the application's core.
 
     `checkout` has the code of the release of Roster to run.
     """

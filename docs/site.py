@@ -27,7 +27,7 @@ _LINK: Final = re.compile(r"(!?)\[([^][]*)\]\(([^()\s#]*)(#[^()\s]*)?\)")
 
 
 def main() -> None:
-    """Write the sources of the site. Removes those of an earlier run."""
+    """Writes the sources of the site. Removes those of an earlier run."""
     shutil.rmtree(SOURCES, ignore_errors=True)
     names = subprocess.run(
         ["git", "ls-files", "docs"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def rewrite_links(text: str, source: str, paths: Mapping[str, str]) -> str:
-    """Make the links of a page lead to pages of the site.
+    """Makes the links of a page lead to pages of the site.
 
     `source` is the path of the page in the repository, and `paths` has the path in the site of each
     file of the site. A link to any other file becomes the text of the link.

@@ -11,7 +11,7 @@ from entrypoints.settings import BadSetting, Settings
 
 
 def check_keys(settings: Settings) -> None:
-    """Read the key set once. Raises BadSetting if that fails or no key is usable."""
+    """Reads the key set once. Raises BadSetting if that fails or no key is usable."""
     if settings.jwt_jwks is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""Makes the configuration, the hasher and the estimator of accounts according to the settings.
+"""Creates the configuration, the hasher and the estimator of accounts according to the settings.
 
 The command line also uses this module, so it imports no web framework.
 """
@@ -14,7 +14,7 @@ from entrypoints.settings import BadSetting, Settings
 
 
 def make_config(settings: Settings, types: Sequence[str]) -> AccountConfig:
-    """Make the configuration of accounts. `types` are the names of all resource types."""
+    """Creates the configuration of accounts. `types` are the names of all resource types."""
     return AccountConfig(
         role_scopes=RoleScopes(settings.role_scopes, tuple(types)),
         access_ttl=settings.access_ttl,
@@ -31,7 +31,7 @@ def make_config(settings: Settings, types: Sequence[str]) -> AccountConfig:
 
 
 def make_hasher(settings: Settings) -> Argon2Hasher:
-    """Make the hasher of this worker."""
+    """Creates the hasher of this worker."""
     costs = settings.argon2
     concurrent = settings.hashes or max(1, (os.cpu_count() or 1) // 2)
     return Argon2Hasher(
@@ -43,7 +43,7 @@ def make_hasher(settings: Settings) -> Argon2Hasher:
 
 
 def make_estimator(settings: Settings) -> ZxcvbnEstimator:
-    """Make the estimator of passwords. Raises BadSetting if the block list cannot be read."""
+    """Creates the estimator of passwords. Raises BadSetting if the block list cannot be read."""
     if settings.password_blocklist is None:
         return ZxcvbnEstimator()
     try:

@@ -20,7 +20,7 @@ def add_account_metrics(
     emails: ResultCounts,
     count_waiting: Callable[[], int],
 ) -> None:
-    """Add the metrics of accounts. `count_waiting` is AccountReader.waiting_emails."""
+    """Adds the metrics of accounts. `count_waiting` is AccountReader.waiting_emails."""
     metrics.counter(
         "roster_logins",
         "Attempts to log in, by result: succeeded, or the error code of the response.",

@@ -58,7 +58,7 @@ def make_account_services(
     keys: SigningKeys,
     clock: Clock,
 ) -> AccountServices:
-    """Make the use cases of accounts. `readers` are those of the resources, in their order."""
+    """Creates the use cases of accounts. `readers` are those of the resources, in their order."""
     issuer = make_issuer(settings, keys)
     config = make_config(settings, [each.type.name for each in resources])
     (position,) = [n for n, each in enumerate(resources) if each.type is USER_TYPE]

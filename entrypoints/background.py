@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def start_background_work(
     container: "Container", settings: Settings, *, address: str | None
 ) -> None:
-    """Start the daemon threads of this process. `address` is the URL of the service, if known."""
+    """Starts the daemon threads of this process. `address` is the URL of the service, if known."""
     Maintenance(container.store(), batch_seconds=settings.request_seconds).start()
     if accounts := container.accounts():
         from entrypoints.mail import make_delivery

@@ -82,7 +82,7 @@ CURSOR_SECRET = "cursors"
 
 
 def make_keys(cursor_secret: str | None, secrets: Secrets) -> Keys:
-    """Make the keys from ROSTER_CURSOR_SECRET, or from a stored secret if it is not set."""
+    """Creates the keys from ROSTER_CURSOR_SECRET, or from a stored secret if it is not set."""
     if cursor_secret is None:
         return Keys(partial(secrets.get_or_create, CURSOR_SECRET))
     secret = cursor_secret.encode("utf-8", "surrogateescape")
@@ -113,7 +113,7 @@ Services = Mapping[str, ResourceServices]
 def make_replication(
     settings: Settings, engine: "Engine", changes: Path | None
 ) -> "Replication | None":
-    """Connect the replicas, if there are any. `changes` is the file that the workers share."""
+    """Connects the replicas, if there are any. `changes` is the file that the workers share."""
     if settings.read_database_url is None:
         return None
     from adapters.sql.engine import make_replica_engines
@@ -132,7 +132,7 @@ def make_replication(
 
 
 def make_reads(engine: "Engine", replication: "Replication | None") -> Reads:
-    """Make the reads of resources, from the replicas if there are any."""
+    """Creates the reads of resources, from the replicas if there are any."""
     return replication.reads if replication else reads_from(engine)
 
 
@@ -143,7 +143,7 @@ def make_sql_store(
     answer_bytes: int,
     replication: "Replication | None" = None,
 ) -> SqlStore:
-    """Make the store with the tables of the resources."""
+    """Creates the store with the tables of the resources."""
     return SqlStore(
         engine,
         clock,
@@ -155,29 +155,29 @@ def make_sql_store(
 
 
 def make_memory_store(clock: Clock, answer_bytes: int, resources: Resources) -> MemoryStore:
-    """Make the store with the relationships of the resources."""
+    """Creates the store with the relationships of the resources."""
     relationships = make_relationships(resources)
     return MemoryStore(clock, answer_bytes, relationships, reactions=make_reactions(resources))
 
 
 def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader[Any]]:
-    """Make the readers of the resources, in their order."""
+    """Creates the readers of the resources, in their order."""
     return [MemoryReader(each.type, store) for each in resources]
 
 
 def make_sql_readers(resources: Resources, reads: Reads) -> list[Reader[Any]]:
-    """Make the readers of the resources, in their order."""
+    """Creates the readers of the resources, in their order."""
     tables = make_tables(resources)
     return [SqlReader(each.table, reads, tables.searches(each.type)) for each in resources]
 
 
 def make_sql_link_reader(resources: Resources, reads: Reads) -> LinkReader:
-    """Make the reader of the pairs."""
+    """Creates the reader of the pairs."""
     return SqlLinkReader(make_tables(resources), reads)
 
 
 def make_sql_exporters(resources: Resources, engine: "Engine") -> list[SqlCsvExporter]:
-    """Make the exporters of the resources, in their order."""
+    """Creates the exporters of the resources, in their order."""
     return [SqlCsvExporter(each.table, engine) for each in resources]
 
 
@@ -188,7 +188,7 @@ def make_services(
     begin: Begin,
     exporters: Sequence[SqlCsvExporter] | None,
 ) -> Services:
-    """Make the use cases of each resource. They share one policy."""
+    """Creates the use cases of each resource. They share one policy."""
     policy = ScopePolicy()
     relationships = make_relationships(resources)
     services = {}
@@ -230,7 +230,7 @@ class RelationshipServices:
 def make_relationship_services(
     resources: Resources, readers: Sequence[Reader[Any]], links: LinkReader, begin: Begin
 ) -> RelationshipServices:
-    """Make the use cases of the relationships between the resources."""
+    """Creates the use cases of the relationships between the resources."""
     policy = ScopePolicy()
     relationships = make_relationships(resources)
     by_type = {each.type: reader for each, reader in zip(resources, readers, strict=True)}
@@ -256,7 +256,7 @@ def make_app(
     accounts: "AccountServices | None",
     replication: "Replication | None" = None,
 ) -> "Flask":
-    """Make the web application. It is imported here, because the command line does not need it."""
+    """Creates the web application. Imports it here, because the command line does not need it."""
     from entrypoints.web import make_app
 
     return make_app(
@@ -282,7 +282,7 @@ def make_accounts(
     relationships: RelationshipServices,
     clock: Clock,
 ) -> "AccountServices | None":
-    """Make the use cases of accounts, if they are enabled. Raises BadSetting."""
+    """Creates the use cases of accounts, if they are enabled. Raises BadSetting."""
     if not settings.accounts:
         return None
     from entrypoints.accounts import make_account_services
@@ -301,7 +301,7 @@ def make_accounts(
 
 
 def make_log_key(settings: Settings, keys: Keys) -> bytes:
-    """Make the key of the hashes that replace principals in the log.
+    """Creates the key of the hashes that replace principals in the log.
 
     All processes of a service have the same key. If a process cannot read the secret when it
     starts, it uses a random key. An open service has no principals.

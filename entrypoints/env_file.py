@@ -33,7 +33,7 @@ class EnvFile:
 
 
 def read(name: str) -> EnvFile:
-    """Read a file. Raises BadSetting, which names the file and the line, or OSError."""
+    """Reads a file. Raises BadSetting, which names the file and the line, or OSError."""
     with Path(name).open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         data = file.read(MAX_BYTES + 1)
@@ -74,7 +74,7 @@ def _assignments(name: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _value(text: str) -> str:
-    """Parse the text after =. Raises ValueError if it is invalid."""
+    """Parses the text after =. Raises ValueError if it is invalid."""
     if "\0" in text:
         raise ValueError("must not contain a null character")
     value = trimmed(text)

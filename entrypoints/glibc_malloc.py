@@ -26,7 +26,7 @@ _MMAP_THRESHOLD: Final = 128 * 1024
 
 
 def limit_kept_memory() -> None:
-    """Limit the memory that this process keeps after it is freed. Does nothing without glibc."""
+    """Limits the memory that this process keeps after it is freed. Does nothing without glibc."""
     with suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_ARENA_MAX, _ARENAS)

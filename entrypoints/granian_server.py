@@ -44,7 +44,7 @@ class SignalQueue(SimpleQueue[None]):
         self.get()
 
     def clear(self) -> None:
-        """Do nothing, so that a signal since the last `wait` is not lost."""
+        """Does nothing, so that a signal since the last `wait` is not lost."""
 
 
 class Server(MPServer):
@@ -72,7 +72,7 @@ class Server(MPServer):
 
 
 def reset_sigterm_after_fork() -> None:
-    """Make sure that SIGTERM ends a new worker.
+    """Makes sure that SIGTERM ends a new worker.
 
     A forked worker has the handler of the master until it sets its own handler. Until then it would
     ignore SIGTERM.
@@ -88,7 +88,7 @@ def reset_sigterm_after_fork() -> None:
 
 
 def die_with_parent(master: int) -> None:
-    """End this process when its master ends, even if the master is killed. Linux only."""
+    """Ends this process when its master ends, even if the master is killed. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != master:  # the master ended before the system could watch it
@@ -96,7 +96,7 @@ def die_with_parent(master: int) -> None:
 
 
 def tune_gc() -> None:
-    """Exclude the objects that exist now from garbage collection, and collect less often.
+    """Excludes the objects that exist now from garbage collection, and collects less often.
 
     Traversing them repeatedly took 7 % of the time of requests. Collections must still be frequent.
     Each request leaves some reference cycles, for example in Werkzeug's routing. Their memory is

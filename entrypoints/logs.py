@@ -22,7 +22,7 @@ _as_text = structlog.dev.ConsoleRenderer(
 
 
 def configure(log_format: str) -> None:
-    """Write each log entry to standard output, as a line of JSON or as text for people.
+    """Writes each log entry to standard output, as a line of JSON or as text for people.
 
     The format is json, text or auto: text if standard output is a terminal, JSON otherwise.
     """
@@ -89,7 +89,7 @@ def _renderer(log_format: str) -> Processor:
 
 
 def _render_text(log: Any, name: str, event: EventDict) -> str:
-    """Format an entry as one line, and indent the lines of its traceback.
+    """Formats an entry as one line, and indents the lines of its traceback.
 
     Characters that control a terminal or are invisible become escapes.
     """
@@ -98,7 +98,7 @@ def _render_text(log: Any, name: str, event: EventDict) -> str:
 
 
 def _escape(line: str) -> str:
-    """Replace characters that are not printable by escapes, which are also valid in JSON."""
+    """Replaces characters that are not printable by escapes, which are also valid in JSON."""
     if line.isprintable():
         return line
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)

@@ -1,4 +1,4 @@
-"""Makes the mailer and the delivery of emails according to the settings."""
+"""Creates the mailer and the delivery of emails according to the settings."""
 
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ _DEFAULT_SENDER: Final = "Roster <roster@localhost.localdomain>"
 
 
 def make_mailer(settings: Settings, address: str | None) -> Mailer:
-    """Make the mailer. `address` is the URL that the service listens on, if it is known.
+    """Creates the mailer. `address` is the URL that the service listens on, if it is known.
 
     Raises BadSetting if the templates or the folder of emails cannot be used.
     """
@@ -51,7 +51,7 @@ def make_delivery(
     counts: ResultCounts,
     address: str | None,
 ) -> Delivery:
-    """Make the delivery of emails. `counts` are those of the attempts to send them.
+    """Creates the delivery of emails. `counts` are those of the attempts to send them.
 
     `address` is the URL that the service listens on, if it is known. Raises BadSetting.
     """

@@ -40,12 +40,12 @@ class MailSender:
         self._log_entries = _FailureLog()
 
     def start(self, seconds_between: float = SECONDS_BETWEEN, threads: int = THREADS) -> None:
-        """Start the threads. They look for due emails at regular intervals."""
+        """Starts the threads. They look for due emails at regular intervals."""
         for _ in range(threads):
             Thread(target=self._run, args=(seconds_between,), name="mail", daemon=True).start()
 
     def stop(self) -> None:
-        """End the threads, after the emails that they are sending."""
+        """Ends the threads, after the emails that they are sending."""
         self._stopped.set()
 
     def _run(self, seconds_between: float) -> None:

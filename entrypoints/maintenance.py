@@ -39,7 +39,7 @@ class Maintenance:
         self._failure: str | None = None
 
     def start(self, seconds_between: float = SECONDS_BETWEEN) -> None:
-        """Start the thread. It runs the maintenance at once, and then at regular intervals."""
+        """Starts the thread. It runs the maintenance at once, and then at regular intervals."""
         Thread(target=self._run, args=(seconds_between,), name="upkeep", daemon=True).start()
 
     def _run(self, seconds_between: float) -> None:
@@ -48,7 +48,7 @@ class Maintenance:
             sleep(seconds_between)
 
     def run_once(self) -> None:
-        """Run all tasks. Logs a failure, unless the previous failure was of the same type."""
+        """Runs all tasks. Logs a failure, unless the previous failure was of the same type."""
         try:
             for delete in (delete_expired_responses, *CLEANUPS):
                 self._delete_all(delete)
@@ -60,7 +60,7 @@ class Maintenance:
             self._failure = None
 
     def _delete_all(self, delete_some: Callable[[UnitOfWork], int]) -> None:
-        """Call the function in one unit of work after another, until it has deleted nothing."""
+        """Calls the function in one unit of work after another, until it has deleted nothing."""
         count = 1
         while count:
             with deadline(self._batch_seconds), self._store.begin(Context()) as work:

@@ -43,19 +43,19 @@ class RegisteredResource:
 
 
 def make_reactions(resources: Iterable[RegisteredResource]) -> Reactions:
-    """Make the registry of what else changes when an entity changes."""
+    """Creates the registry of what else changes when an entity changes."""
     return {each.type: each.reaction for each in resources if each.reaction}
 
 
 def make_catalog(resources: Iterable[RegisteredResource]) -> Catalog:
-    """Make the table of all resources and their relationships."""
+    """Creates the table of all resources and their relationships."""
     resources = [*resources]
     declared = ((each.type, each.declaration) for each in resources)
     return Catalog.of(declared, make_relationships(resources))
 
 
 def make_relationships(resources: Iterable[RegisteredResource]) -> Relationships:
-    """Make the registry of all relationships between the resources."""
+    """Creates the registry of all relationships between the resources."""
     resources = [*resources]
     associations = (link.association for each in resources for link in each.links)
     references = (reference for each in resources for reference in each.references)
@@ -63,7 +63,7 @@ def make_relationships(resources: Iterable[RegisteredResource]) -> Relationships
 
 
 def make_tables(resources: Iterable[RegisteredResource]) -> Tables:
-    """Make the registry of the tables of the resources and of their relationships."""
+    """Creates the registry of the tables of the resources and of their relationships."""
     resources = [*resources]
     return Tables(
         [each.table for each in resources],

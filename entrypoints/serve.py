@@ -45,7 +45,7 @@ class CannotServe(Conflict):
 
 
 def serve(settings: Settings, host: str, port: int, *, workers: int, threads: int) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests in flight.
+    """Serves until SIGTERM or SIGINT, then finishes the requests in flight.
 
     Raises BadSetting if a setting is unsafe, and CannotServe if the port or the database can't be
     used.
@@ -140,7 +140,7 @@ def _free_port(address: str, port: int) -> int:
 
 
 def _bind(address: str, port: int) -> int:
-    """Bind a socket, and return its port. Raises OSError if that fails."""
+    """Binds a socket, and returns its port. Raises OSError if that fails."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -160,7 +160,7 @@ def _port_in_use(address: str, port: int) -> str:
 
 
 def _prepare_database(settings: Settings) -> "SharedMailboxes | None":
-    """Migrate an SQLite file, or check another database.
+    """Migrates an SQLite file, or checks another database.
 
     A database that accepts no writes, such as a standby, passes: its reads are served. Returns the
     users whose email keys could not be updated. Raises CannotServe if the database can't be used.
@@ -197,7 +197,7 @@ def _report(line: str) -> None:
 
 
 def _warn_of_readable_file(settings: Settings) -> None:
-    """Warn if other users can read the SQLite file. It was not created by Roster then."""
+    """Warns if other users can read the SQLite file. It was not created by Roster then."""
     if not settings.embedded:
         return
     from adapters.sql import private_files
@@ -271,7 +271,7 @@ def _url(address: str, port: int) -> str:
 
 
 def _announce(address: str, port: int) -> None:
-    """Log the URLs of the service, and also print them if standard error is a terminal."""
+    """Logs the URLs of the service, and also prints them if standard error is a terminal."""
     url = _url(address, port)
     places = {name: f"{url}{path}" for name, path in _PATHS.items()}
     logs.get_logger("roster.server").info("listening", url=url, **places, pid=os.getpid())
@@ -281,7 +281,7 @@ def _announce(address: str, port: int) -> None:
 
 
 def load(master: int, port: int, url: str, workers: int, changes: Path | None = None) -> "Flask":
-    """Create the application in a worker. If that fails, print the reason and exit.
+    """Creates the application in a worker. If that fails, prints the reason and exits.
 
     `url` is the URL of the service, and `workers` the number of workers. They share the file
     `changes`, if there are replicas.

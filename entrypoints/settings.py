@@ -411,7 +411,7 @@ class Settings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read all settings. Raises BadSetting for the first invalid one."""
+        """Reads all settings. Raises BadSetting for the first invalid one."""
         read = cls(**{each.name: read_setting(each.metadata, environment) for each in fields(cls)})
         for name in ("ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"):
             if name in environment and read.is_open:
@@ -479,7 +479,7 @@ _WHITESPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
 
 
 def trimmed(text: str) -> str:
-    """Remove whitespace and byte order marks at both ends.
+    """Removes whitespace and byte order marks at both ends.
 
     A value that was read from a file often ends with a line break.
     """
@@ -536,7 +536,7 @@ def _check_signing_keys(settings: Settings) -> None:
 
 
 def read_setting(setting: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
-    """Read one setting, described by the metadata of its field. Raises BadSetting if invalid."""
+    """Reads one setting, described by the metadata of its field. Raises BadSetting if invalid."""
     if (text := environment.get(setting["name"], setting["default"])) is None:
         return None
     try:

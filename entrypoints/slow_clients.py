@@ -87,7 +87,7 @@ class SlowClients:
         self._deliveries: dict[int, _Delivery] = {}
 
     def watch(self) -> None:
-        """Check the connections regularly, in a daemon thread."""
+        """Checks the connections regularly, in a daemon thread."""
         if _OPEN_FILES.exists():
             Thread(target=self._watch, name="slow-clients", daemon=True).start()
 
@@ -98,7 +98,7 @@ class SlowClients:
                 self.end_overdue(monotonic())
 
     def end_overdue(self, now: float) -> None:
-        """End the connections that keep the server waiting too long; `now` is monotonic.
+        """Ends the connections that keep the server waiting too long; `now` is monotonic.
 
         The first check of a connection only records that it waits.
         """
@@ -208,7 +208,7 @@ def accepted(port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
-    """Duplicate a descriptor, because the original may be closed and reused at any time.
+    """Duplicates a descriptor, because the original may be closed and reused at any time.
 
     Raises OSError if it is not a socket. A file must not be duplicated, because SQLite locks files.
     Closing any descriptor of a file releases the locks of the process on it (fcntl(2)).

@@ -15,7 +15,7 @@ from entrypoints.settings import trimmed
 
 
 def make_tracer() -> Tracer:
-    """Create the tracer. A thread sends its spans to the collector; the last ones at exit."""
+    """Creates the tracer. A thread sends its spans to the collector; the last ones at exit."""
     _trim_environment()
     name = os.environ.get("OTEL_SERVICE_NAME", "roster")
     provider = TracerProvider(
@@ -29,7 +29,7 @@ def make_tracer() -> Tracer:
 
 
 def _trim_environment() -> None:
-    """Remove the whitespace around the variables that OpenTelemetry itself reads."""
+    """Removes the whitespace around the variables that OpenTelemetry itself reads."""
     for name, value in os.environ.items():
         if name.startswith("OTEL_"):
             os.environ[name] = trimmed(value)

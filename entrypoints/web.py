@@ -57,7 +57,7 @@ def make_app(
     accounts: "AccountServices | None" = None,
     replication: "Replication | None" = None,
 ) -> "Flask":
-    """Create the application. `pool` is the connection pool of the store, if it has one.
+    """Creates the application. `pool` is the connection pool of the store, if it has one.
 
     `replication` are the replicas of the store, whose threads are started.
 
@@ -146,7 +146,7 @@ def _account_blueprints(
     rate_limit: RateLimiter | None,
     inbound: Api,
 ) -> "list[Blueprint]":
-    """Create the blueprints of accounts, if they are enabled. They share parts of the API."""
+    """Creates the blueprints of accounts, if they are enabled. They share parts of the API."""
     if accounts is None or tokens is None:
         return []
     limit_anyone = rate_limiter(rate(settings.account_rate))
@@ -206,7 +206,7 @@ def make_metrics(
     accounts: "AccountServices | None",
     replication: "Replication | None" = None,
 ) -> Metrics:
-    """Create the metrics: those of the database, and of replicas and accounts if there are any."""
+    """Creates the metrics: those of the database, and of replicas and accounts if there are any."""
     collected = Metrics(metrics_directory.use_metrics_directory())
     if pool is not None:
         collected.gauge("db_client_connection_max", "Maximum number of connections.", pool.size)

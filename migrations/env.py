@@ -26,7 +26,7 @@ Report = Callable[[str], None]
 
 
 def run(engine: Engine, report: Report) -> None:
-    """Run the migrations of the current Alembic command. Reports waiting and slow work.
+    """Runs the migrations of the current Alembic command. Reports waiting and slow work.
 
     Raises the errors of SQLAlchemy, and those of adapters.sql.schema.
     """
@@ -68,7 +68,7 @@ def _hold_lock(engine: Engine, report: Report) -> Iterator[None]:
 
 
 def _try_lock(connection: Connection) -> bool:
-    """Begin a transaction. Returns True if it has the lock."""
+    """Begins a transaction. Returns True if it has the lock."""
     for statement in _BEGIN_WITHOUT_TIMEOUTS:
         connection.exec_driver_sql(statement)
     return bool(connection.exec_driver_sql(_TRY_LOCK).scalar_one())
@@ -99,7 +99,7 @@ def _locked_cluster(engine: Engine, connection: Connection, report: Report) -> I
 
 
 def _try_galera_lock(connection: Connection) -> bool:
-    """Begin a transaction. Returns True if it has the lock."""
+    """Begins a transaction. Returns True if it has the lock."""
     connection.exec_driver_sql("START TRANSACTION")
     try:
         connection.exec_driver_sql(_INSERT_LOCK)
@@ -117,7 +117,7 @@ def _wait_for_lock(connection: Connection, try_lock: str) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Begin a write transaction in short attempts, so that Ctrl-C works.
+    """Begins a write transaction in short attempts, so that Ctrl-C works.
 
     Raises OperationalError if the file is locked for 30 seconds.
     """
@@ -136,7 +136,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def _reporting(report: Report, activity: str, *, after: float) -> Iterator[None]:
-    """Report the activity and the elapsed time: first `after` seconds, then every 10 seconds."""
+    """Reports the activity and the elapsed time: first `after` seconds, then every 10 seconds."""
     finished, start = Event(), monotonic()
 
     def report_regularly() -> None:
@@ -155,7 +155,7 @@ def _reporting(report: Report, activity: str, *, after: float) -> Iterator[None]
 
 
 def execute_all(connection: Connection, statements: Mapping[str, tuple[str, ...]]) -> None:
-    """Execute the statements for the connection's database."""
+    """Executes the statements for the connection's database."""
     for statement in statements[connection.dialect.name]:
         connection.exec_driver_sql(statement)
 

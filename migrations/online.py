@@ -40,7 +40,7 @@ def may_be_half_done() -> bool:
 
 
 def change_table(change: Callable[[], object]) -> None:
-    """Run one statement that locks tables in use.
+    """Runs one statement that locks tables in use.
 
     PostgreSQL runs it in a separate transaction: two locks in one transaction could deadlock with a
     request that takes them in another order. While the statement waits for its lock, all requests
@@ -73,17 +73,17 @@ def _retry(change: Callable[[], object]) -> None:
 
 
 def add_column(table: str, column: sa.Column[object]) -> None:
-    """Add a column without a default to a table in use."""
+    """Adds a column without a default to a table in use."""
     change_table(lambda: op.add_column(table, column, if_not_exists=may_be_half_done()))
 
 
 def drop_column(table: str, name: str) -> None:
-    """Drop a column of a table in use."""
+    """Drops a column of a table in use."""
     change_table(lambda: op.drop_column(table, name, if_exists=may_be_half_done()))
 
 
 def create_index(name: str, target: str, *, where: str = "") -> None:
-    """Build an index of a table in use. `target` is the table and its columns.
+    """Builds an index of a table in use. `target` is the table and its columns.
 
     PostgreSQL builds it outside a transaction and without blocking writers. If a build was
     interrupted, an invalid index exists, which is built again. MariaDB has no partial indexes and

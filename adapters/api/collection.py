@@ -65,7 +65,7 @@ def collection(
         command: Callable[[Commands[Any, Any]], Any],
         shown: FieldSelection,
     ) -> tuple[Any, Included]:
-        """Run a command, and load what its document includes in the same unit of work."""
+        """Runs a command, and loads what its document includes in the same unit of work."""
         if not shown.steps:
             return command(resource.commands(run)), Included()
 

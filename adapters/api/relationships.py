@@ -115,7 +115,7 @@ class RelationshipRoutes:
         entity_type: AnyType,
         commands: Commands[Any, Any],
     ) -> None:
-        """Register the routes of the relationships of a type."""
+        """Registers the routes of the relationships of a type."""
         for relationship in self.served.relationships.of(entity_type).values():
             if isinstance(relationship, ToMany):
                 views = _ToManyViews(self, relationship).views()

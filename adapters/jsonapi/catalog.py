@@ -20,7 +20,7 @@ class Catalog:
     def of(
         cls, declared: Iterable[tuple[AnyType, Resource]], relationships: Relationships
     ) -> "Catalog":
-        """Make the catalog of the resources.
+        """Creates the catalog of the resources.
 
         Raises ValueError if a declaration and the relationships of its type differ.
         """

@@ -254,7 +254,7 @@ class FilterParser:
         return values if self._count(name, values.count) else None
 
     def _count(self, name: str, number: int) -> bool:
-        """Count values. Returns False, and adds an error, if there are too many."""
+        """Counts values. Returns False, and adds an error, if there are too many."""
         self._values += number
         if self._values > MAX_FILTER_VALUES:
             detail = f"The filters have more than {MAX_FILTER_VALUES} values."

@@ -88,7 +88,7 @@ def _steps(tree: _Tree) -> tuple[Step, ...]:
 def check_count(
     steps: tuple[Step, ...], sources: int, errors: QueryErrors, *, already: int = 0
 ) -> None:
-    """Add an error if the steps may include too many resources.
+    """Adds an error if the steps may include too many resources.
 
     `sources` is the page size. `already` is the number of resources that are included before them.
     """

@@ -121,7 +121,7 @@ def linkage(
     *,
     within: tuple[Test, ...] = (),
 ) -> CollectionQuery:
-    """Parse the query of a request for a to-many relationship URL. Raises RequestError (400).
+    """Parses the query of a request for a to-many relationship URL. Raises RequestError (400).
 
     It is one for the collection of the related resources, but each path of `include` begins with
     the relationship itself.

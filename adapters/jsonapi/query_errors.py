@@ -58,13 +58,13 @@ class QueryErrors:
     def add(
         self, parameter: str, detail: str, *, code: str = "invalid_parameter", **more: Any
     ) -> None:
-        """Add an error about a parameter."""
+        """Adds an error about a parameter."""
         self._errors.append(query_error(code, detail, parameter=parameter, **more))
 
     def add_unknown(
         self, parameter: str, names: Iterable[str], known: Collection[str], **more: Any
     ) -> None:
-        """Add one error for all of the names that are not known, with suggestions.
+        """Adds one error for all of the names that are not known, with suggestions.
 
         It is one error, so that the response does not grow larger than the request.
         """

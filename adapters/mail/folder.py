@@ -64,7 +64,7 @@ class FolderMailer(Mailer):
             raise MailFailed(reason, is_certain=True) from None
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write a file that appears in the folder only when it is complete."""
+        """Writes a file that appears in the folder only when it is complete."""
         temporary = self._folder / f".{name}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:

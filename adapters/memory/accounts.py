@@ -44,7 +44,7 @@ class AccountTables:
         return AccountTables(**{each.name: dict(getattr(self, each.name)) for each in fields(self)})
 
     def restore(self, other: "AccountTables") -> None:
-        """Replace the content with that of other tables."""
+        """Replaces the content with that of other tables."""
         for each in fields(self):
             table = getattr(self, each.name)
             table.clear()

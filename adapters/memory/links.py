@@ -23,7 +23,7 @@ class Pairs:
     sources: dict[int, set[int]] = field(default_factory=dict)
 
     def copy(self) -> "Pairs":
-        """Copy the pairs."""
+        """Copies the pairs."""
         targets, sources = (
             {key: set(ids) for key, ids in each.items()} for each in (self.targets, self.sources)
         )
@@ -34,7 +34,7 @@ class Pairs:
         return self._side(relationship).get(source_id, ())
 
     def add(self, relationship: ToMany, source_id: int, target_id: int) -> bool:
-        """Add a pair. Returns False if it exists."""
+        """Adds a pair. Returns False if it exists."""
         if target_id in self.ids(relationship, source_id):
             return False
         self._side(relationship).setdefault(source_id, set()).add(target_id)
@@ -42,7 +42,7 @@ class Pairs:
         return True
 
     def remove(self, relationship: ToMany, source_id: int, target_id: int) -> bool:
-        """Remove a pair. Returns False if it does not exist."""
+        """Removes a pair. Returns False if it does not exist."""
         if target_id not in self.ids(relationship, source_id):
             return False
         self._side(relationship)[source_id].remove(target_id)

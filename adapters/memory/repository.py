@@ -22,7 +22,7 @@ class Rows(Generic[E]):
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def copy(self) -> "Rows[E]":
-        """Copy the entities. The copy shares the generator of ids, so ids are never reused."""
+        """Copies the entities. The copy shares the generator of ids, so ids are never reused."""
         return Rows(dict(self.by_id), dict(self.by_key), self.ids)
 
 

@@ -95,7 +95,7 @@ class MemoryStore:
 
     @contextmanager
     def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (units of work run one at a time)
-        """Open a unit of work. Raises Unavailable if another one runs until the deadline."""
+        """Opens a unit of work. Raises Unavailable if another one runs until the deadline."""
         left = time_left()
         if not self._lock.acquire(timeout=_FOREVER if left is None else left):
             raise Unavailable
@@ -150,10 +150,10 @@ class MemoryStore:
         return self._events
 
     def ready(self) -> None:
-        """Do nothing: memory is always ready."""
+        """Does nothing: memory is always ready."""
 
     def purge(self) -> None:
-        """Do nothing: no erased values remain in memory."""
+        """Does nothing: no erased values remain in memory."""
 
 
 def _links(state: _State, audit: AuditLog, relationship: ToMany) -> MemoryLinks:

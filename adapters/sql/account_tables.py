@@ -45,7 +45,7 @@ def _user_id(**options: Any) -> Column[int]:
 
 
 def certify_account(connection: RawConnection, user_id: int) -> None:
-    """Exclude the other nodes of a Galera cluster from the sessions, links and emails of a user.
+    """Excludes the other nodes of a Galera cluster from the sessions, links and emails of a user.
 
     A unit that ends all sessions of a user, for example, must not miss one that begins.
     """

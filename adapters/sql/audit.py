@@ -140,7 +140,7 @@ _AFTER_POSITION = CompiledStatement(
 
 
 def _distinct_actors() -> Select[Any]:
-    """Select the actors with one index lookup for each, regardless of the number of events.
+    """Selects the actors with one index lookup for each, regardless of the number of events.
 
     PostgreSQL calls this a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan).
     """
@@ -252,7 +252,7 @@ class SqlEventReader(EventReader):
         return events
 
     def _assign_positions(self) -> None:
-        """Assign positions. Retries if a reader on another node of a cluster does so as well."""
+        """Assigns positions. Retries if a reader on another node of a cluster does so as well."""
 
         def attempt(_: int) -> None:
             with self._transactions.open() as connection:
@@ -261,14 +261,14 @@ class SqlEventReader(EventReader):
         retry(attempt)
 
     def _with_positions(self, position: int, size: int) -> Sequence[tuple[int, Event]]:
-        """Read up to `size` events after the position that already have one."""
+        """Reads up to `size` events after the position that already have one."""
         with read_connection(self._engine) as connection:
             rows = _AFTER_POSITION.rows(connection, {"after": position, "count": size})
         return [(row[0], _event(row[1:])) for row in rows]
 
 
 def _assign_positions(connection: RawConnection) -> None:
-    """Assign positions to visible events that have none, in the order of their ids.
+    """Assigns positions to visible events that have none, in the order of their ids.
 
     If an event is visible, the events that precede it in time and may have caused it are visible
     and have smaller ids.
@@ -280,7 +280,7 @@ def _assign_positions(connection: RawConnection) -> None:
 
 
 def _assign(connection: RawConnection, ids: Sequence[int], last: int) -> None:
-    """Assign the positions after `last` to the events with these ids, which are ascending."""
+    """Assigns the positions after `last` to the events with these ids, which are ascending."""
     has_gaps = ids[-1] - ids[0] >= len(ids)
     if has_gaps and connection.dialect.name == "mariadb":
         values = {"ids": orjson.dumps([*ids]).decode(), "last": last}

@@ -79,7 +79,7 @@ class Bulk:
     def existing_keys_by_column(
         self, connection: RawConnection, rows: Rows
     ) -> dict[Column[Any], Collection[Any]]:
-        """Find the keys of the rows that already exist in the table, by unique column."""
+        """Finds the keys of the rows that already exist in the table, by unique column."""
         return {
             column: self.existing_keys(connection, column, {row[position] for row in rows} - {None})
             for column, position in self._positions.items()
@@ -88,18 +88,18 @@ class Bulk:
     def existing_keys(
         self, connection: RawConnection, column: Column[Any], keys: Collection[Any]
     ) -> Collection[Any]:
-        """Find which of the keys already exist in the unique column."""
+        """Finds which of the keys already exist in the unique column."""
         if not keys or column not in self._select_keys:
             return ()
         return set(connection.execute(self._select_keys[column], {"keys": list(keys)}).scalars())
 
     def existing_ids(self, connection: RawConnection, ids: range) -> Sequence[int]:
-        """Find which of the ids exist, in ascending order."""
+        """Finds which of the ids exist, in ascending order."""
         bounds = {"first": ids[0], "last": ids[-1]}
         return connection.execute(self._select_ids_between, bounds).scalars().all()
 
     def insert(self, connection: RawConnection, rows: Rows) -> Sequence[int]:
-        """Insert the rows, and return their ids in order. Raises the driver's error."""
+        """Inserts the rows, and returns their ids in order. Raises the driver's error."""
         if connection.dialect.name == "postgresql":
             ids = connection.execute(self._select_next_ids, {"count": len(rows)}).scalars().all()
             insert_rows(connection, self.columns_with_id, with_ids(ids, rows))
@@ -114,7 +114,7 @@ class Bulk:
         return self._insert_returning(connection, rows)
 
     def _insert_returning(self, connection: RawConnection, rows: Rows) -> Sequence[int]:
-        """Insert one row at a time, because no unique key identifies the rows afterwards."""
+        """Inserts one row at a time, because no unique key identifies the rows afterwards."""
         names = [column.name for column in self.columns]
         statement = insert(self.id_column.table).returning(self.id_column)
         return [
@@ -136,7 +136,7 @@ class Inserter(Protocol):
     """Inserts rows in the open transaction of a connection."""
 
     def add(self, rows: Rows) -> Mapping[int, int]:
-        """Insert the rows in order, and skip rows with a key that exists already.
+        """Inserts the rows in order, and skips rows with a key that exists already.
 
         Returns the ids by the positions of the rows. Raises ConcurrentUpdate if other transactions
         insert the same keys during several attempts.
@@ -144,7 +144,7 @@ class Inserter(Protocol):
 
 
 def inserter(bulk: Bulk, connection: RawConnection) -> Inserter:
-    """Make the inserter for the connection's database."""
+    """Creates the inserter for the connection's database."""
     if connection.dialect.name == "sqlite":
         return _ExclusiveInserter(bulk, connection)
     return _ConcurrentInserter(bulk, connection)
@@ -201,7 +201,7 @@ class _ConcurrentInserter(Inserter):
         raise ConcurrentUpdate
 
     def _try_insert(self, rows: Rows) -> Sequence[int] | None:
-        """Insert all rows and return their ids, or insert none and return None."""
+        """Inserts all rows and returns their ids, or inserts none and returns None."""
         if not rows:
             return ()
         execute_raw(self._connection, "SAVEPOINT bulk")
@@ -217,7 +217,7 @@ class _ConcurrentInserter(Inserter):
 
 
 def insert_rows(connection: RawConnection, columns: Columns, rows: Rows) -> None:
-    """Insert rows in the fastest way that the database has. Raises the driver's error."""
+    """Inserts rows in the fastest way that the database has. Raises the driver's error."""
     if connection.dialect.name == "sqlite":
         sqlite.insert_many(connection, columns, rows)
     elif connection.dialect.name == "postgresql" and is_exclusive(connection.engine):
@@ -227,7 +227,7 @@ def insert_rows(connection: RawConnection, columns: Columns, rows: Rows) -> None
 
 
 def _insert(connection: RawConnection, columns: Columns, rows: Rows) -> None:
-    """Insert with multi-row statements."""
+    """Inserts with multi-row statements."""
     table, names = columns[0].table, [column.name for column in columns]
     assert isinstance(table, Table)
     connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])

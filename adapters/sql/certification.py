@@ -26,7 +26,7 @@ _WRITE = CompiledStatement(
 
 
 def certify(connection: RawConnection, *names: object) -> None:
-    """Make this transaction conflict with those on other nodes that certify the same names.
+    """Makes this transaction conflict with those on other nodes that certify the same names.
 
     Does nothing on other databases, where the transaction has a lock.
     """

@@ -37,19 +37,19 @@ class CompiledStatement:
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, connection: RawConnection, values: Values) -> list[Row]:
-        """Run the statement. Returns all rows."""
+        """Runs the statement. Returns all rows."""
         return self._execute(connection, values, _Compiled.rows)
 
     def row(self, connection: RawConnection, values: Values) -> Row | None:
-        """Run the statement. Returns the first row, or None if there is no row."""
+        """Runs the statement. Returns the first row, or None if there is no row."""
         return self._execute(connection, values, _Compiled.row)
 
     def count(self, connection: RawConnection, values: Values) -> int:
-        """Run the statement. Returns the number of affected rows."""
+        """Runs the statement. Returns the number of affected rows."""
         return self._execute(connection, values, _Compiled.count)
 
     def queue(self, connection: RawConnection, values: Values) -> None:
-        """Queue the statement.
+        """Queues the statement.
 
         PostgreSQL gets it in one message with the next statement, which then raises any error.
         Other databases run it now.
@@ -117,7 +117,7 @@ class _Compiled:
         return self._add_timeout(self._text) if self._add_timeout else self._text
 
     def parameters(self, values: Values) -> Values | Row:
-        """Convert the values for the driver: by name, or in a list if it binds by position."""
+        """Converts the values for the driver: by name, or in a list if it binds by position."""
         if self._bind_processors or self._constants:
             values = {**self._constants, **values}
             for name, process in self._bind_processors.items():
@@ -137,7 +137,7 @@ class _Compiled:
         return int(cursor.rowcount)
 
     def _convert_row(self, row: Row) -> Row:
-        """Convert the values from the driver by the types of their columns."""
+        """Converts the values from the driver by the types of their columns."""
         values = list(row)
         for position, process in self._result_processors:
             values[position] = process(values[position])

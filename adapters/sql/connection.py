@@ -17,7 +17,7 @@ class RawConnection:
         self._core: Connection | None = None
 
     def execute(self, statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
-        """Compile and run a statement with SQLAlchemy Core. Raises SQLAlchemy's errors."""
+        """Compiles and runs a statement with SQLAlchemy Core. Raises SQLAlchemy's errors."""
         if self._core is None:
             self._core = Connection(self.engine, self.connection)
         return self._core.execute(statement, values)
@@ -28,12 +28,12 @@ class RawConnection:
         return not self.connection.is_valid
 
     def close(self) -> None:
-        """Return the connection to the pool."""
+        """Returns the connection to the pool."""
         if self._core is None:
             self.connection.close()
         else:  # also breaks the reference cycle between Core's connection and its transaction
             self._core.close()
 
     def invalidate(self, error: BaseException | None = None) -> None:
-        """Discard the connection, for example because it is lost."""
+        """Discards the connection, for example because it is lost."""
         self.connection.invalidate(error)

@@ -25,7 +25,7 @@ _LEAST_SPACE: Final = 1024**2
 
 
 def check_database(engine: Engine) -> None:
-    """Check that requests can use the database.
+    """Checks that requests can use the database.
 
     Raises NotMigrated if the tables are missing or older than this release. Raises NotPermitted if
     a privilege is missing, UnknownRevision if the recorded revision is invalid, and ForeignTable if
@@ -45,7 +45,7 @@ def check_database(engine: Engine) -> None:
 
 
 def check_space(engine: Engine) -> None:
-    """Check the free space on the disk of an SQLite file, because no other check writes to it.
+    """Checks the free space on the disk of an SQLite file, because no other check writes to it.
 
     Raises Unavailable if less than 1 MiB is free.
     """
@@ -119,7 +119,7 @@ def _check_postgresql(connection: Connection) -> None:
 
 
 def _check_visible(connection: Connection) -> None:
-    """Check that Roster's tables are not in a schema outside of the search_path.
+    """Checks that Roster's tables are not in a schema outside of the search_path.
 
     Raises NotPermitted or NotMigrated if they are.
     """
@@ -135,7 +135,7 @@ def _check_visible(connection: Connection) -> None:
 
 
 def _check_mariadb(connection: Connection) -> None:
-    """Run statements that change no row. They fail if a privilege is missing."""
+    """Runs statements that change no row. They fail if a privilege is missing."""
     for table in METADATA.sorted_tables:
         for statement in _no_op_statements(table, connection):
             connection.exec_driver_sql(statement)
@@ -152,7 +152,7 @@ def _no_op_statements(table: Table, connection: Connection) -> Sequence[str]:
 
 
 def _check_nothing(_: Connection) -> None:
-    """Check nothing, because SQLite has no privileges."""
+    """Checks nothing, because SQLite has no privileges."""
 
 
 _CHECKS: Final[Mapping[str, Callable[[Connection], None]]] = {

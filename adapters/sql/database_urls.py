@@ -22,7 +22,7 @@ _PASSWORD_OPTION: Final = re.compile(r"(?i)([?&][^=&]*password[^=&]*)=[^&]*")
 
 
 def without_password(url: str) -> str:
-    """Replace each password in the URL with ***. The URL must be one that Roster accepts."""
+    """Replaces each password in the URL with ***. The URL must be one that Roster accepts."""
     return _PASSWORD_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", url, count=1))
 
 

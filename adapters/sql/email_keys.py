@@ -80,7 +80,7 @@ class SharedMailboxes:
 def upgrade_database(
     engine: Engine, revision: str = "head", *, report: schema.Report | None = None
 ) -> SharedMailboxes | None:
-    """Migrate the database up to the revision, and update the keys of emails if it has them.
+    """Migrates the database up to the revision, and updates the keys of emails if it has them.
 
     Returns the users whose keys cannot be updated, or None if this release must not update keys of
     the revision. Raises Unavailable, ForeignTable.
@@ -116,7 +116,7 @@ def outdated(engine: Engine) -> Iterator[list[Outdated]]:
 
 
 def update_keys(engine: Engine) -> SharedMailboxes:
-    """Update outdated keys, except those of users who share a mailbox with another user.
+    """Updates outdated keys, except those of users who share a mailbox with another user.
 
     Only one of these users can have the key of the mailbox: the one who has it already, otherwise
     the one with the smallest id. May be interrupted and repeated. Raises Unavailable.
@@ -153,7 +153,7 @@ def _outdated_user(
 
 
 def _update(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) -> int:
-    """Update the keys in one transaction, or one by one if another writer interferes.
+    """Updates the keys in one transaction, or one by one if another writer interferes.
 
     Returns the number of updated users.
     """
@@ -167,7 +167,7 @@ def _update(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) 
 
 
 def _update_together(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) -> int:
-    """Update the keys in one transaction. Returns the number of updated users.
+    """Updates the keys in one transaction. Returns the number of updated users.
 
     Raises ConcurrentUpdate if another writer takes one of the keys.
     """

@@ -51,7 +51,7 @@ class DeadlinePool(Pool):
         return f"{self.checkedout()} of {self._size} in use, {self.waiting()} waiting"
 
     def recreate(self) -> "DeadlinePool":
-        """Create a pool with the same options and no connections."""
+        """Creates a pool with the same options and no connections."""
         return DeadlinePool(
             self._creator,
             self._size,
@@ -65,7 +65,7 @@ class DeadlinePool(Pool):
         )
 
     def dispose(self) -> None:
-        """Close the idle connections."""
+        """Closes the idle connections."""
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
@@ -81,7 +81,7 @@ class DeadlinePool(Pool):
             raise
 
     def _acquire_permit(self) -> None:
-        """Wait until a connection may be checked out.
+        """Waits until a connection may be checked out.
 
         Raises sqlalchemy.exc.TimeoutError when the deadline passes.
         """
@@ -102,7 +102,7 @@ class DeadlinePool(Pool):
 
 
 def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
-    """Create an engine for the URL of a database, without connecting.
+    """Creates an engine for the URL of a database, without connecting.
 
     Set `alone` if only one thread of this process uses databases. Bulk operations may then use
     faster methods that would disturb other threads (see `is_exclusive`).
@@ -126,7 +126,7 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
 
 
 def make_replica_engines(url: str, *, pool_size: int = 5) -> dict[str, Engine]:
-    """Create an engine for each host in the URL of a PostgreSQL server, by host and port.
+    """Creates an engine for each host in the URL of a PostgreSQL server, by host and port.
 
     Raises ValueError if Roster does not accept the URL. Its text does not repeat the URL.
     """

@@ -76,7 +76,7 @@ def reason(error: BaseException) -> str:
 
 
 def redact(text: str) -> str:
-    """Put the text on one line, and remove everything that may be a part of a password."""
+    """Puts the text on one line, and removes everything that may be a part of a password."""
     text = " ".join(text.split())
     text = _USERINFO.sub("://…@", text)
     text = _PASSWORD.sub(r"\1=…", text)

@@ -32,7 +32,7 @@ class ExpiredRows:
         self._delete = delete(table).where(key.in_(bindparam("keys", expanding=True)))
 
     def delete_some(self, connection: RawConnection, until: datetime) -> int:
-        """Delete at most BATCH_SIZE rows whose time is not after `until`. Returns their number."""
+        """Deletes at most BATCH_SIZE rows whose time is not after `until`. Returns their number."""
         rows = self._find.rows(connection, {"until": until, "count": BATCH_SIZE})
         if rows:
             keys = [row[0] if self._is_single else tuple(row) for row in rows]

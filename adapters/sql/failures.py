@@ -212,7 +212,7 @@ _DATABASE_ERRORS = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sq
 
 
 def translate_errors() -> AbstractContextManager[None]:
-    """Translate the database errors of a block.
+    """Translates the database errors of a block.
 
     Raises Unavailable or a subclass, with a reason for the operator, or UnknownFailure.
     """
@@ -235,7 +235,7 @@ _TRANSLATE_ERRORS = _TranslateErrors()
 
 
 def translate_commit_errors() -> AbstractContextManager[None]:
-    """Translate the database errors of a COMMIT.
+    """Translates the database errors of a COMMIT.
 
     Raises OutcomeUnknown if the connection was lost. If the database rejected the commit, raises
     Unavailable or a subclass. It is ConcurrentUpdate if another transaction is the cause: Galera

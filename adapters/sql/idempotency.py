@@ -227,7 +227,7 @@ class SqlIdempotencyStore(IdempotencyStore):
         return len(keys)
 
     def _insert(self, row: dict[str, Any]) -> bool:
-        """Insert the key. Returns False if it exists. Waits for an open transaction that has it.
+        """Inserts the key. Returns False if it exists. Waits for an open transaction that has it.
 
         Raises KeyInUse.
         """
@@ -323,7 +323,7 @@ _ADD_TO_TOTAL = _add_to_total_statements()
 
 @contextmanager
 def _limited_wait() -> Iterator[None]:
-    """Limit the block to a share of the remaining time, which leaves some for the response.
+    """Limits the block to a share of the remaining time, which leaves some for the response.
 
     Raises KeyInUse if the database waits longer for another transaction.
     """

@@ -202,7 +202,7 @@ class LinkStatements:
 
 
 def make_statements(tables: Tables) -> dict[ToMany, LinkStatements]:
-    """Make the statements of both ends of each association."""
+    """Creates the statements of both ends of each association."""
     ends = (end for association in tables.links for end in association.ends)
     return {end: LinkStatements(tables, end) for end in ends}
 
@@ -304,7 +304,7 @@ class SqlLinks(Links):
             yield from sorted(row[0] for row in rows)
 
     def _add(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Insert those of the pairs that do not exist, and return them.
+        """Inserts those of the pairs that do not exist, and returns them.
 
         Sorted pairs are inserted in the same order by all units, so that these do not deadlock.
         """

@@ -19,7 +19,7 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 
 
 def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -> None:
-    """Create the file of the database if it does not exist. A listener for "do_connect".
+    """Creates the file of the database if it does not exist. A listener for "do_connect".
 
     Ignores errors, because SQLite then reports why it cannot open the file. Does not open an
     existing file, because closing it would release the locks of this process on it (fcntl(2)).

@@ -25,7 +25,7 @@ class StillRead(Unavailable):
 
 
 def mark_for_purge(connection: RawConnection) -> None:
-    """Mark an SQLite file as one to purge. Call this in the transaction that erases values."""
+    """Marks an SQLite file as one to purge. Call this in the transaction that erases values."""
     if connection.dialect.name == "sqlite":
         _run(connection, f"PRAGMA user_version={_MARKED}")
 
@@ -38,7 +38,7 @@ def size_to_purge(connection: RawConnection) -> int | None:
 
 
 def purge(connection: RawConnection) -> None:
-    """Rewrite the file and truncate its log, if the file is marked. No transaction may be open.
+    """Rewrites the file and truncates its log, if the file is marked. No transaction may be open.
 
     Raises StillRead, or the driver's error. The file then stays marked.
     """
@@ -51,7 +51,7 @@ def purge(connection: RawConnection) -> None:
 
 
 def _run(connection: RawConnection, statement: str) -> int:
-    """Run a statement. Returns the first value of the result, or 0 if there is no row."""
+    """Runs a statement. Returns the first value of the result, or 0 if there is no row."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute(statement)

@@ -242,7 +242,7 @@ def _test_shapes(tests: Iterable[Test], placeholder: MakePlaceholder) -> tuple[T
 def _word_shape(
     word: str, attributes: tuple[str, ...], placeholder: MakePlaceholder
 ) -> tuple[ConditionShape, ...]:
-    """Make the conditions of a word. All attributes share its placeholders."""
+    """Creates the conditions of a word. All attributes share its placeholders."""
     placeholders = tuple(map(placeholder, _substring(word)))
     return tuple(
         ConditionShape(attribute, Op.CONTAINS, True, False, (placeholders,))

@@ -15,7 +15,7 @@ class Reads(Protocol):
     """Runs functions that only read, outside a transaction."""
 
     def __call__(self, read: Callable[[RawConnection], T], /) -> T:
-        """Call the function with a connection in autocommit mode. It may be called repeatedly.
+        """Calls the function with a connection in autocommit mode. It may be called repeatedly.
 
         Raises Unavailable.
         """

@@ -62,7 +62,7 @@ class EntityTable(Generic[N, E]):
             tuple.__new__,
             entity_type.entity,  # type: ignore[type-var]
         )
-        """Makes an entity from a row with the entity's fields in order."""
+        """Creates an entity from a row with the entity's fields in order."""
         self.attributes = tuple(entity_type.rules.rules)
         self.values_of = tuple_getter(self.attributes)
         self.constraints = {
@@ -93,7 +93,7 @@ class EntityTable(Generic[N, E]):
         self.conflicts = _Conflicts(self.constraints)
 
     def derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Compute the derived columns of the attributes in `values`."""
+        """Computes the derived columns of the attributes in `values`."""
         return {
             name: derived.compute(values[derived.attribute])
             for name, derived in self.derived.items()
@@ -198,7 +198,7 @@ class SqlRepository(Repository[N, E]):
     def _conflicting_keys(
         self, positions: Sequence[int], bulk: Bulk, rows: Sequence[Sequence[Any]]
     ) -> dict[int, UniqueKey]:
-        """Find the unique key that each rejected row shares with another row."""
+        """Finds the unique key that each rejected row shares with another row."""
         (first_key, _), *others = self._table.unique.items()
         conflicts = dict.fromkeys(positions, first_key)
         for key, column in others:
@@ -347,7 +347,7 @@ class SqlCsvExporter:
         return self._engine.dialect.name == "postgresql" and is_exclusive(self._engine)
 
     def write(self, names: Sequence[str], file: ByteWriter) -> None:
-        """Write these attributes of all entities to the file, sorted by id. See `copy_out`.
+        """Writes these attributes of all entities to the file, sorted by id. See `copy_out`.
 
         The first name must be "id". The rows are a consistent snapshot. Raises Unavailable, or the
         error of the file.

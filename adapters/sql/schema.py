@@ -76,7 +76,7 @@ def current(engine: Engine) -> str | None:
 
 
 def upgrade(engine: Engine, revision: str = "head", *, report: Report | None = None) -> None:
-    """Migrate the database up to the revision.
+    """Migrates the database up to the revision.
 
     Does nothing if a newer release has migrated the database. Raises ForeignTable, before any
     change, if another application has a table that Roster needs to create. Raises Unavailable.
@@ -89,7 +89,7 @@ def upgrade(engine: Engine, revision: str = "head", *, report: Report | None = N
 
 
 def downgrade(engine: Engine, revision: str, *, report: Report | None = None) -> None:
-    """Migrate the database down to the revision. "base" removes all tables. Raises Unavailable."""
+    """Migrates the database down to the revision. "base" removes all tables. Raises Unavailable."""
     from alembic import command
 
     with translate_errors():
@@ -112,7 +112,7 @@ def losses(engine: Engine, revision: str | None) -> Sequence[Loss]:
 
 
 def drift(engine: Engine) -> list[str]:
-    """Compare the database with the tables that this release declares.
+    """Compares the database with the tables that this release declares.
 
     Returns the differences. Ignores tables of other applications. Raises Unavailable.
     """
@@ -127,7 +127,7 @@ def drift(engine: Engine) -> list[str]:
 
 @contextmanager
 def _plain_type_names(connection: Connection) -> Iterator[None]:
-    """Prevent PostgreSQL from quoting the names of types, which SQLAlchemy would not recognise.
+    """Prevents PostgreSQL from quoting the names of types, which SQLAlchemy would not recognise.
 
     The setting lasts for a transaction, so it does not reach other clients of a pooler.
     """
@@ -143,7 +143,7 @@ def _plain_type_names(connection: Connection) -> Iterator[None]:
 
 
 def adopt(connection: Connection, stamp: Callable[[str], None]) -> None:
-    """Copy the revision from the table of earlier releases to Roster's own table.
+    """Copies the revision from the table of earlier releases to Roster's own table.
 
     The old table remains, because earlier releases may still run and need it. A column marks it as
     Roster's, so that `mirror` never changes the table of another application.
@@ -156,7 +156,7 @@ def adopt(connection: Connection, stamp: Callable[[str], None]) -> None:
 
 
 def mirror(connection: Connection, heads: Iterable[str]) -> None:
-    """Record the revision in the table of earlier releases also, at most as LAST_LEGACY."""
+    """Records the revision in the table of earlier releases also, at most as LAST_LEGACY."""
     if not _is_marked(connection):
         return
     revision = max(heads, default=None)
@@ -207,7 +207,7 @@ def _columns(connection: Connection, name: str) -> set[str]:
 
 
 def _check_foreign_tables(connection: Connection) -> None:
-    """Raise ForeignTable if another application has a table that an upgrade would create.
+    """Raises ForeignTable if another application has a table that an upgrade would create.
 
     Ignores tables that an interrupted upgrade of Roster left behind: MariaDB commits each
     statement, and on PostgreSQL a revision commits before it builds indexes.
@@ -232,7 +232,7 @@ def _check_foreign_tables(connection: Connection) -> None:
 
 
 def _check_schema(connection: Connection) -> None:
-    """Raise ForeignTable if PostgreSQL would create new tables in another schema than Roster's."""
+    """Raises ForeignTable if PostgreSQL would create new tables in another schema than Roster's."""
     schemas = connection.exec_driver_sql(
         "SELECT relnamespace::regnamespace::text, current_schema()"
         " FROM pg_class WHERE oid = to_regclass('users')"
@@ -259,13 +259,13 @@ def _may_be_own(connection: Connection, name: str) -> bool:
 
 
 def _count(connection: Connection, name: str, column_name: str | None = None) -> int:
-    """Count the rows of a table, or the rows in which the column is not null."""
+    """Counts the rows of a table, or the rows in which the column is not null."""
     counted = func.count(column(column_name)) if column_name else func.count()
     return int(connection.execute(select(counted).select_from(table(name))).scalar_one())
 
 
 def _is_compared(name: str | None, kind: str, _: object) -> bool:
-    """Exclude tables of other applications, and trigram indexes, which are optional."""
+    """Excludes tables of other applications, and trigram indexes, which are optional."""
     if kind == "table":
         return name in METADATA.tables
     return kind != "index" or not (name or "").endswith("_trgm")

@@ -52,7 +52,7 @@ class SearchStatements:
         *,
         for_update: bool = False,
     ) -> Page[T]:
-        """Read the page of the search with one statement.
+        """Reads the page of the search with one statement.
 
         With `for_update`, the rows are locked, and rows that no longer match are left out. This
         requires a transaction, and a slice that is sorted by id.
@@ -73,7 +73,7 @@ class SearchStatements:
     def count_by(
         self, connection: RawConnection, search: Search, attribute: str, limit: int
     ) -> Groups:
-        """Count the matching rows by the value of a column. See application.ports.Reader."""
+        """Counts the matching rows by the value of a column. See application.ports.Reader."""
         search = replace(search, ordering=(), place=Slice(limit))
         if self._decimals or self._related_decimals:
             search = fit_decimals(search, self._decimals, self._related_decimals)
@@ -123,7 +123,7 @@ class SearchStatements:
 def _with_total(
     matching: Select[Any], page: Select[Any], ordering: tuple[Order, ...]
 ) -> Select[Any]:
-    """Add the total to the front of each row of a page.
+    """Adds the total to the front of each row of a page.
 
     An empty page becomes one row with the total and nulls.
     """

@@ -51,7 +51,7 @@ class SqlSecrets(Secrets):
         return bytes(row[0]) if row else None
 
     def _create(self, name: str) -> None:
-        """Create the secret, unless another caller creates it first.
+        """Creates the secret, unless another caller creates it first.
 
         On a Galera cluster, that may become known at the commit only.
         """

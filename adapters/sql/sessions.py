@@ -20,7 +20,7 @@ from domain.accounts import RefreshToken, Session
 SESSION_COLUMNS: Final = [SESSIONS.c[name] for name in Session._fields]
 # Runs no Python code, unlike the named tuple's `_make`.
 to_session: Callable[[Sequence[Any]], Session] = partial(tuple.__new__, Session)
-"""Makes a session from a row of SESSION_COLUMNS."""
+"""Creates a session from a row of SESSION_COLUMNS."""
 
 _BY_ID = select(*SESSION_COLUMNS).where(SESSIONS.c.id == bindparam("session_id"))
 READ_SESSION: Final = CompiledStatement(_BY_ID)

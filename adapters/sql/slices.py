@@ -54,7 +54,7 @@ def select_first(
 def _first_of_branches(
     matching: Select[Any], columns: Columns, ordering: tuple[Order, ...], start: Placeholders
 ) -> Select[Any]:
-    """Select the first rows after the key from several ranges, each in the order of an index.
+    """Selects the first rows after the key from several ranges, each in the order of an index.
 
     A single condition has these disadvantages:
 
@@ -136,7 +136,7 @@ class _Branch(NamedTuple):
 def _keyset_branches(
     columns: Columns, ordering: tuple[Order, ...], key: Placeholders
 ) -> list[_Branch]:
-    """Split the rows after the key into ranges, one for each first column that may differ.
+    """Splits the rows after the key into ranges, one for each first column that may differ.
 
     A descending nullable column whose value in the key is not null has two: lower values and null.
     """

@@ -13,7 +13,7 @@ _SPAN = "roster.span"
 
 
 def trace(pool: Pool, tracer: Tracer, *, system: str) -> None:
-    """Record a span for each use of the pool's connections.
+    """Records a span for each use of the pool's connections.
 
     `system` is the value of `db.system.name` in OpenTelemetry's semantic conventions.
     """

@@ -28,7 +28,7 @@ Report = Callable[[int, int], None]
 def back_up(
     engine: Engine, file: Path, *, report: Report, pages_per_step: int = _PAGES_PER_STEP
 ) -> int:
-    """Copy a snapshot of the database to a new file that only its owner can read.
+    """Copies a snapshot of the database to a new file that only its owner can read.
 
     Returns the size of the file in bytes. The database can be read and written meanwhile. Raises
     Unavailable if the copy fails or is damaged, FileExistsError if the file exists, and OSError if
@@ -48,7 +48,7 @@ def back_up(
 
 
 def _copy(engine: Engine, copy: Path, report: Report, pages_per_step: int) -> None:
-    """Copy the database and check the copy. Raises Unavailable, or the driver's error."""
+    """Copies the database and checks the copy. Raises Unavailable, or the driver's error."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as target:
         with closing(engine.raw_connection()) as pooled:
             source = pooled.driver_connection
@@ -86,7 +86,7 @@ def _write_to_disk(path: Path) -> None:
 
 
 def _link(copy: Path, file: Path) -> None:
-    """Give the copy its name. Raises FileExistsError if another process created such a file."""
+    """Gives the copy its name. Raises FileExistsError if another process created such a file."""
     try:
         os.link(copy, file)
     except FileExistsError:

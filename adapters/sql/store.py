@@ -67,7 +67,7 @@ class SqlStore:
 
     @contextmanager
     def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
-        """Open a unit of work, which has one connection and one transaction.
+        """Opens a unit of work, which has one connection and one transaction.
 
         Raises Unavailable, ConcurrentUpdate, OutcomeUnknown.
         """
@@ -117,7 +117,7 @@ class SqlStore:
         return SqlLinks(self._links[relationship], connection, audit)
 
     def purge(self) -> None:
-        """Remove the remains of erased values from an SQLite file, if it may have any.
+        """Removes the remains of erased values from an SQLite file, if it may have any.
 
         This rewrites the whole file and blocks changes meanwhile. Raises Unavailable.
         """
@@ -125,7 +125,7 @@ class SqlStore:
             purge.purge(connection)
 
     def _purge_now(self) -> None:
-        """Purge the file now, unless it is large or the purge takes long.
+        """Purges the file now, unless it is large or the purge takes long.
 
         The erasure is already committed, so a failure is ignored. The file stays marked until
         entrypoints.maintenance has purged it.
@@ -139,7 +139,7 @@ class SqlStore:
                 purge.purge(connection)
 
     def ready(self) -> None:
-        """Check whether requests can change entities now, within READY_SECONDS.
+        """Checks whether requests can change entities now, within READY_SECONDS.
 
         Raises Unavailable with the reason if they cannot.
         """
@@ -152,7 +152,7 @@ class SqlStore:
 
 
 def _savepoint(connection: RawConnection, audit: AuditLog) -> Callable[[], None]:
-    """Create a savepoint. Returns a function that rolls back to it."""
+    """Creates a savepoint. Returns a function that rolls back to it."""
 
     def roll_back() -> None:
         audit.discard()

@@ -19,13 +19,13 @@ class HasSubstring(GenericFunction[Any]):
 
 @compiles(HasSubstring)
 def _by_default(element: HasSubstring, compiler: SQLCompiler, **options: Any) -> str:
-    """Compile to `instr`, because LIKE ignores the case of ASCII letters on SQLite."""
+    """Compiles to `instr`, because LIKE ignores the case of ASCII letters on SQLite."""
     text, substring, _ = element.clauses
     return compiler.process(func.instr(text, substring) > 0, **options)
 
 
 @compiles(HasSubstring, "postgresql")
 def _for_postgresql(element: HasSubstring, compiler: SQLCompiler, **options: Any) -> str:
-    """Compile to LIKE, which can use a trigram index."""
+    """Compiles to LIKE, which can use a trigram index."""
     text, _, pattern = element.clauses
     return compiler.process(text.like(pattern), **options)

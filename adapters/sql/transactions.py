@@ -26,7 +26,7 @@ class TransactionPolicy(Protocol):
     """How a database begins a transaction."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """Begin a transaction, at the latest with the next statement."""
+        """Begins a transaction, at the latest with the next statement."""
 
     def write_lock(self) -> AbstractContextManager[None]:
         """A lock that is held while the transaction is open."""
@@ -59,7 +59,7 @@ _POLICIES: Mapping[str, Callable[[], TransactionPolicy]] = {
 
 
 def with_default_deadline() -> AbstractContextManager[None]:
-    """Set a deadline of SECONDS_WITHOUT_DEADLINE for the block, unless there is one."""
+    """Sets a deadline of SECONDS_WITHOUT_DEADLINE for the block, unless there is one."""
     return deadline(SECONDS_WITHOUT_DEADLINE) if time_left() is None else _HAS_DEADLINE
 
 
@@ -144,7 +144,7 @@ class Transactions:
 
 
 def execute_raw(connection: RawConnection, statement: str) -> str | None:
-    """Run a statement with the driver, without SQLAlchemy. Returns PostgreSQL's command tag."""
+    """Runs a statement with the driver, without SQLAlchemy. Returns PostgreSQL's command tag."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute(statement)
@@ -165,7 +165,7 @@ def _commit(connection: RawConnection) -> None:
 
 
 def _roll_back(connection: RawConnection, error: BaseException) -> None:
-    """Roll back. If that fails, discard the connection, which makes the database roll back."""
+    """Rolls back. If that fails, discard the connection, which makes the database roll back."""
     if connection.is_invalid:
         return
     if needs_new_connection(error):

@@ -27,7 +27,7 @@ class Upsert:
         }
 
     def __call__(self, connection: RawConnection, row: Mapping[str, Any]) -> None:
-        """Run the statement. Raises the driver's error."""
+        """Runs the statement. Raises the driver's error."""
         self._statements[connection.dialect.name].count(connection, row)
 
 

@@ -36,7 +36,7 @@ class UnreachableKeySet(UnusableKeySet):
 
 
 def read_file(path: str) -> bytes:
-    """Read a file. Raises UnreachableKeySet if that fails, UnusableKeySet if it is too long."""
+    """Reads a file. Raises UnreachableKeySet if that fails, UnusableKeySet if it is too long."""
     try:
         with Path(path).open("rb") as file:
             return _bounded(file.read(LARGEST + 1))
@@ -48,7 +48,7 @@ def read_file(path: str) -> bytes:
 
 
 def fetch(url: str, *, seconds: float = FETCH_SECONDS) -> bytes:
-    """Fetch an https URL. Raises UnreachableKeySet if that fails, UnusableKeySet if too long."""
+    """Fetches an https URL. Raises UnreachableKeySet if that fails, UnusableKeySet if too long."""
     accept = "application/jwk-set+json, application/json"
     try:
         return _bounded(get(url, accept=accept, seconds=seconds, most_bytes=LARGEST))
@@ -102,7 +102,7 @@ class KeySet:
         self._thread: Thread | None = None
 
     def load(self) -> None:
-        """Read the set now. Raises UnusableKeySet if that fails or no key is usable.
+        """Reads the set now. Raises UnusableKeySet if that fails or no key is usable.
 
         If a valid set has no usable key, all keys are withdrawn.
         """
@@ -175,7 +175,7 @@ class KeySet:
 
 
 def _join(thread: Thread | None, seconds: float) -> None:
-    """Wait until the thread ends, at most for `seconds` and until the deadline."""
+    """Waits until the thread ends, at most for `seconds` and until the deadline."""
     if thread:
         left = time_left()
         thread.join(seconds if left is None else min(seconds, left))

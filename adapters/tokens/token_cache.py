@@ -45,7 +45,7 @@ class VerifiedTokens:
         return self._bytes
 
     def add(self, digest: bytes, verified: Verified) -> None:
-        """Store an entry. It replaces an entry with the same digest."""
+        """Stores an entry. It replaces an entry with the same digest."""
         with self._lock:
             self._remove(digest)
             self._entries[digest] = verified

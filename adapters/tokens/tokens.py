@@ -54,7 +54,7 @@ def sign(
     issuer: str | None = None,
     audience: str | None = None,
 ) -> str:
-    """Sign a token with HS256. It is valid for `seconds` from now."""
+    """Signs a token with HS256. It is valid for `seconds` from now."""
     now = int(time())
     claims = {"iss": issuer, "sub": subject, "aud": audience, "scope": " ".join(scopes)}
     present = {name: value for name, value in claims.items() if value is not None}
@@ -215,12 +215,12 @@ def _header(token: str) -> tuple[str, str | None]:
 
 
 def _is_access_token(typ: object) -> bool:
-    """Compare a media type, ignoring case (RFC 7515, section 4.1.9)."""
+    """Compares a media type, ignoring case (RFC 7515, section 4.1.9)."""
     return isinstance(typ, str) and typ.lower().removeprefix("application/") in _TYPES
 
 
 def _raise_invalid(error: jwt.PyJWTError, token: str, facts: Mapping[str, str]) -> NoReturn:
-    """Raise InvalidToken with the reason why a token with a valid signature is invalid."""
+    """Raises InvalidToken with the reason why a token with a valid signature is invalid."""
     if isinstance(error, jwt.MissingRequiredClaimError):
         detail = f"The token lacks the claim `{error.claim}`."
     elif (kind := next((kind for kind in _REASONS if isinstance(error, kind)), None)) is None:

@@ -18,7 +18,7 @@ _WITH_PORT: Final = re.compile(r"([^:]*):[A-Za-z0-9._-]{1,20}")
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Parse a text such as 203.0.113.7:50001 or [2001:db8::1]:50001; None if it is invalid.
+    """Parses a text such as 203.0.113.7:50001 or [2001:db8::1]:50001; None if it is invalid.
 
     Brackets, a port, a zone (RFC 4007) and quotation marks (RFC 7239 section 4) are ignored. An
     IPv4-mapped IPv6 address becomes the IPv4 address.
@@ -65,7 +65,7 @@ class TrustedProxies:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> "Iterable[bytes]":
-        """Replace REMOTE_ADDR, then call the application."""
+        """Replaces REMOTE_ADDR, then calls the application."""
         parts = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", self._count)
         if len(parts) >= self._count and (address := parse_address(parts[-self._count])):
             environ["REMOTE_ADDR"] = str(address)

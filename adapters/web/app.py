@@ -50,7 +50,7 @@ RequestLog = Callable[[LogFields], None]
 
 
 def log_request(fields: LogFields) -> None:
-    """Log a request with structlog."""
+    """Logs a request with structlog."""
     _log.info("request", **fields)
 
 

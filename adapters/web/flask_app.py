@@ -70,7 +70,7 @@ class Request(flask.Request):
     if not TYPE_CHECKING:  # otherwise type checkers would accept every attribute
 
         def __getattr__(self, name: str) -> Any:
-            """Parse the environ, which sets all missing attributes."""
+            """Parses the environ, which sets all missing attributes."""
             if "headers" in vars(self):
                 raise AttributeError(name)
             super().__init__(self.environ, populate_request=False, shallow=self.shallow)
@@ -136,7 +136,7 @@ class App(flask.Flask):
         self._server_name = lru_cache(_KNOWN_HOSTS)(self._checked)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function itself. Flask would inspect it for each request."""
+        """Returns the function itself. Flask would inspect it for each request."""
         return func
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
@@ -162,7 +162,7 @@ class App(flask.Flask):
         )
 
     def _checked(self, host: str) -> str:
-        """Normalise a host with Werkzeug. Raises BadHost if it is invalid.
+        """Normalises a host with Werkzeug. Raises BadHost if it is invalid.
 
         Two Host headers arrive as one value with a comma.
         """
@@ -173,5 +173,5 @@ class App(flask.Flask):
 
 
 def _decoded(path: str) -> str:
-    """Decode a path: WSGI passes its bytes as characters (PEP 3333)."""
+    """Decodes a path: WSGI passes its bytes as characters (PEP 3333)."""
     return path.encode("latin-1").decode(errors="replace")

@@ -110,5 +110,5 @@ def host_name(authority: str) -> str:
 
 
 def _authority(scheme: str, authority: str) -> str:
-    """Normalise an authority as browsers do: lower case, without the scheme's default port."""
+    """Normalises an authority as browsers do: lower case, without the scheme's default port."""
     return authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))

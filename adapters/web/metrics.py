@@ -60,11 +60,11 @@ class Metrics:
         )
 
     def request_started(self, environ: "WSGIEnvironment") -> None:
-        """Count a request that is now processed."""
+        """Counts a request that is now processed."""
         self._active.add(id(environ))
 
     def request_finished(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
-        """Count a response, and no longer count the request as active."""
+        """Counts a response, and no longer counts the request as active."""
         self._active.discard(id(environ))
         route, method = environ.get(ROUTE, UNKNOWN), known_method(environ)
         key = (route, method, status)
@@ -78,7 +78,7 @@ class Metrics:
     def gauge(
         self, name: str, text: str, read: Callable[[], float], *, is_shared: bool = False
     ) -> None:
-        """Report the result of `read`, summed over all processes.
+        """Reports the result of `read`, summed over all processes.
 
         With `is_shared`, all processes read the same number, and the most recent one is reported.
         """
@@ -93,7 +93,7 @@ class Metrics:
     def counter(
         self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]
     ) -> None:
-        """Report how much the counts that `read` returns increase from now on."""
+        """Reports how much the counts that `read` returns increase from now on."""
         counter = Counter(name, text, [label], registry=self._registry)
         counted = dict(read())  # counts of the parent process, if this one was forked
 
@@ -105,7 +105,7 @@ class Metrics:
         self._samples.append(sample)
 
     def watch(self) -> None:
-        """Share the values of this process regularly, in a daemon thread."""
+        """Shares the values of this process regularly, in a daemon thread."""
         if self._directory:
             Thread(target=self._watch, name="metrics", daemon=True).start()
 
@@ -137,7 +137,7 @@ def known_method(environ: "WSGIEnvironment") -> str:
 
 @lru_cache
 def route_template(route: str) -> str:
-    """Convert a route such as /users/<key:user_id> to /users/{user_id}."""
+    """Converts a route such as /users/<key:user_id> to /users/{user_id}."""
     return re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", route)
 
 

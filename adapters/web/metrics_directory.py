@@ -18,7 +18,7 @@ _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 @contextmanager
 def metrics_directory() -> Iterator[None]:
-    """Create an empty directory for this process and its children, and remove it at the end.
+    """Creates an empty directory for this process and its children, and removes it at the end.
 
     Also removes the directories of processes that were killed.
     """
@@ -36,7 +36,7 @@ def metrics_directory() -> Iterator[None]:
 
 
 def _create() -> tuple[Path, int]:
-    """Create and lock a directory. Until it is locked, another process may remove it."""
+    """Creates and locks a directory. Until it is locked, another process may remove it."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # readable by its owner only
         with suppress(OSError):
@@ -48,7 +48,7 @@ def _create() -> tuple[Path, int]:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a directory of this user that no process has locked."""
+    """Removes a directory of this user that no process has locked."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
         try:
@@ -60,7 +60,7 @@ def _remove_stale(path: Path) -> None:
 
 
 def use_metrics_directory() -> str | None:
-    """Count in files of the directory from now on. Returns its path, or None if there is none.
+    """Counts in files of the directory from now on. Returns its path, or None if there is none.
 
     Each process has its own files. A new process continues the files of a process that has ended.
     So no counts are lost, and the number of files does not grow when processes are replaced.

@@ -15,19 +15,19 @@ class Progress:
         self._reading: dict[int, float] = {}
 
     def begin(self, environ: "WSGIEnvironment") -> None:
-        """Record that the headers of a request have arrived."""
+        """Records that the headers of a request have arrived."""
         self._began[id(environ)] = monotonic()
 
     def end(self, environ: "WSGIEnvironment") -> None:
-        """Remove a request whose response is complete."""
+        """Removes a request whose response is complete."""
         self._began.pop(id(environ), None)
 
     def begin_reading(self, environ: "WSGIEnvironment") -> None:
-        """Record that the body of a request is being read."""
+        """Records that the body of a request is being read."""
         self._reading[id(environ)] = monotonic()
 
     def end_reading(self, environ: "WSGIEnvironment") -> None:
-        """Record that the body is no longer being read."""
+        """Records that the body is no longer being read."""
         self._reading.pop(id(environ), None)
 
     def read_since(self) -> list[float]:

@@ -35,7 +35,7 @@ class TooManyRequests(Exception):
 
 
 def rate(text: str) -> Quota:
-    """Parse a rate such as 100/minute, 10 per second or 600/hour burst 20.
+    """Parses a rate such as 100/minute, 10 per second or 600/hour burst 20.
 
     The burst is the number of requests that may arrive at the same time; by default, all of them.
     Raises ValueError if the text is not a rate, or if the rate permits no requests.

@@ -78,14 +78,14 @@ class BodyMemory:
         return self._used
 
     def hold(self) -> "HeldBody":
-        """Register a new, empty body. The caller must release it."""
+        """Registers a new, empty body. The caller must release it."""
         held = HeldBody(self)
         with self._lock:
             self._incomplete.add(held)
         return held
 
     def extend(self, held: "HeldBody", part: bytes) -> None:
-        """Add a part to a body. Raises BodyMemoryExceeded if the body has lost its memory."""
+        """Adds a part to a body. Raises BodyMemoryExceeded if the body has lost its memory."""
         with self._lock:
             if held not in self._incomplete or not self._make_room(held, len(part)):
                 self._drop(held)
@@ -107,14 +107,14 @@ class BodyMemory:
         held.content.clear()  # in place, so that other references to it do not keep the memory
 
     def complete(self, held: "HeldBody") -> None:
-        """Record that a body has arrived. Raises BodyMemoryExceeded if it has lost its memory."""
+        """Records that a body has arrived. Raises BodyMemoryExceeded if it has lost its memory."""
         with self._lock:
             if held not in self._incomplete:
                 raise BodyMemoryExceeded
             self._incomplete.discard(held)
 
     def release(self, held: "HeldBody") -> None:
-        """Release the memory of a body."""
+        """Releases the memory of a body."""
         with self._lock:
             self._drop(held)
         if held.validating:
@@ -122,7 +122,7 @@ class BodyMemory:
             self._validation.release()
 
     def begin_validation(self, held: "HeldBody") -> None:
-        """Wait until no other large body is being validated.
+        """Waits until no other large body is being validated.
 
         Raises BodyMemoryExceeded if the deadline of the request passes first.
         """
@@ -154,7 +154,7 @@ class _Arrival:
 def read_body(
     environ: "WSGIEnvironment", *, limit: int, seconds: float, memory: BodyMemory | None = None
 ) -> Body:
-    """Read the body of a request, at most `limit` bytes.
+    """Reads the body of a request, at most `limit` bytes.
 
     Raises BodyTooLarge, BodyIncomplete and BodyMemoryExceeded. Raises BodyTooSlow if the body is
     not complete after `seconds`, or if reading its chunks takes READING_SECONDS. A read that
@@ -206,7 +206,7 @@ def _length(environ: "WSGIEnvironment") -> int | None:
 
 
 def _read(read: Callable[[int], bytes], size: int) -> bytes:
-    """Read `size` bytes, fewer only at the end of the stream. A single read may return fewer."""
+    """Reads `size` bytes, fewer only at the end of the stream. A single read may return fewer."""
     body = b""
     while len(body) < size and (part := read(size - len(body))):
         body = part if not body else body + part
@@ -221,7 +221,7 @@ def _read_held(
     end: float,
     work: float = inf,
 ) -> None:
-    """Read `size` bytes into the shared memory, fewer only at the end of the stream.
+    """Reads `size` bytes into the shared memory, fewer only at the end of the stream.
 
     Raises BodyTooSlow after the time `end`, or if this thread's processor time exceeds `work`.
     """
@@ -235,13 +235,13 @@ def _read_held(
 
 
 def begin_validation(environ: "WSGIEnvironment") -> None:
-    """Wait until a large body may be validated. Raises BodyMemoryExceeded after the deadline."""
+    """Waits until a large body may be validated. Raises BodyMemoryExceeded after the deadline."""
     if held := environ.get(_HELD):
         held.memory.begin_validation(held)
 
 
 def release_body(environ: "WSGIEnvironment") -> bool:
-    """Release the memory of the request's body. Returns False if it had none."""
+    """Releases the memory of the request's body. Returns False if it had none."""
     held: HeldBody | None = environ.pop(_HELD, None)
     if held is None:
         return False
@@ -264,7 +264,7 @@ def can_be_discarded(environ: "WSGIEnvironment") -> bool:
 
 
 def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
-    """Read and discard the rest of a body: at most MAX_DRAINED_BYTES, for at most `seconds`.
+    """Reads and discards the rest of a body: at most MAX_DRAINED_BYTES, for at most `seconds`.
 
     For a chunked body, the processor time is limited to DISCARDING_SECONDS. Nothing is read if the
     client waits for permission to send the body (RFC 9110 section 10.1.1).

@@ -55,7 +55,7 @@ class ResponseHeaders:
         self._preflight = (*_ALWAYS, ("Vary", vary), *([_ONLY_HTTPS] if https else []))
 
     def __call__(self, environ: "WSGIEnvironment", headers: Headers) -> None:
-        """Add the common headers to those of a response."""
+        """Adds the common headers to those of a response."""
         for name, _ in headers:
             if name == _POLICY[0]:  # HTML pages set their own policy
                 break

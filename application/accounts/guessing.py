@@ -93,7 +93,7 @@ class GuessingLimits:
         return is_blocked
 
     def reset(self, work: UnitOfWork, attempt: Attempt) -> None:
-        """Delete the wrong passwords for the address from the network."""
+        """Deletes the wrong passwords for the address from the network."""
         work.accounts.counters.remove([_keys(attempt)[_Limit.BOTH]])
 
     def blocked_until(

@@ -17,7 +17,7 @@ class RequestPosition(Protocol):
     """The position after the last change of the request. None if there is none."""
 
     def allow_replicas(self, principal: Principal | None, position: str | None) -> None:
-        """Let the reads of the request use replicas, as far as they are recent enough.
+        """Lets the reads of the request use replicas, as far as they are recent enough.
 
         A replica must include `position`, if it is not None, and the recent changes of the
         principal. Raises ValueError if the text is not a position of the store.

@@ -54,7 +54,7 @@ class Links(Protocol):
     def change(
         self, source_id: int, *, add: Collection[int] = (), remove: Collection[int] = ()
     ) -> LinkChange:
-        """Add and remove pairs. Returns the actual changes: a pair may exist already, or not exist.
+        """Adds and removes pairs. Returns the pairs that it added and removed.
 
         Takes at most a few thousand ids. Concurrent additions to one entity do not wait for each
         other. Raises ConcurrentUpdate if an entity does not exist (any more), or if another unit
@@ -62,19 +62,19 @@ class Links(Protocol):
         """
 
     def lock(self, source_id: int, *, limit: int) -> Sequence[int]:
-        """Lock the list and return its first `limit` related ids, ascending.
+        """Locks the list and returns its first `limit` related ids, ascending.
 
         Until the unit ends, no other unit can add pairs of this entity, or remove one of these.
         """
 
     def remove_all(self, source_id: int, *, limit: int) -> int:
-        """Remove at most `limit` pairs of an entity, the first ones by id. Returns their number.
+        """Removes at most `limit` pairs of an entity, the first ones by id. Returns their number.
 
         Records events for the entities on the other side only: the entity is about to be deleted.
         """
 
     def add_pairs(self, pairs: Sequence[tuple[int, int]]) -> int:
-        """Relate the entities of each pair: source and target. Returns the number of new pairs.
+        """Relates the entities of each pair: source and target. Returns the number of new pairs.
 
         Takes about a thousand pairs, which may repeat. Records one event per entity. Raises
         ConcurrentUpdate as `change` does.

@@ -55,7 +55,7 @@ class LinkCount:
         return None if self.limit is None else self.limit - self.changed
 
     def add(self, number: int) -> None:
-        """Count changes. Raises TooManyLinks if there are more than the limit."""
+        """Counts changes. Raises TooManyLinks if there are more than the limit."""
         self.changed += number
         if self.limit is not None and self.changed > self.limit:
             raise TooManyLinks(self.limit)

@@ -87,7 +87,7 @@ class Session(threading.local):
             self.execute(f"PREPARE {signature} AS {statement}")
 
     def row(self, statement: str, values: Sequence[object] | None = None) -> Any:
-        """Execute a statement. Returns the first row, or None."""
+        """Executes a statement. Returns the first row, or None."""
         self.execute(statement, values)
         return self.cursor.fetchone()
 
@@ -106,7 +106,7 @@ class Query(NamedTuple):
 
 @lru_cache(256)
 def parse(query: str) -> Query:
-    """Parse a query string."""
+    """Parses a query string."""
     size, after, email, shared = 25, None, None, []
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
@@ -123,7 +123,7 @@ def parse(query: str) -> Query:
 
 
 def timestamp(quoted_text: str) -> str:
-    """Add the zeros and the Z that PostgreSQL omits to a timestamp in JSON."""
+    """Adds the zeros and the Z that PostgreSQL omits to a timestamp in JSON."""
     if len(quoted_text) == 25:
         return f'{quoted_text[:-1]}Z"'
     seconds, _, fraction = quoted_text[:-1].partition(".")
@@ -154,13 +154,13 @@ def single(row: Row, status: int = 200, headers: Iterable[tuple[str, str]] = ())
 
 @app.get(f"{USERS}/<int:user_id>")
 def read(user_id: int) -> Response:
-    """Read a user."""
+    """Reads a user."""
     return single(session.row(f"EXECUTE read({user_id})"))
 
 
 @app.get(USERS)
 def list_users() -> Response:
-    """List users by id, or find a user by email."""
+    """Lists users by id, or finds a user by email."""
     query: str = current_request().environ["QUERY_STRING"]
     size, after, email, shared = parse(query)
     if email is None:
@@ -205,7 +205,7 @@ def attributes() -> dict[str, Any]:
 
 @app.post(USERS)
 def create() -> Response:
-    """Create a user."""
+    """Creates a user."""
     sent = attributes()
     email, name = sent["email"], sent["name"]
     is_active, role = sent.get("is_active", False), sent.get("role", "user")
@@ -220,7 +220,7 @@ def create() -> Response:
 
 @app.patch(f"{USERS}/<int:user_id>")
 def rename(user_id: int) -> Response:
-    """Change the name of a user if the version in If-Match is current."""
+    """Changes the name of a user if the version in If-Match is current."""
     name = attributes()["name"]
     version = int(current_request().environ["HTTP_IF_MATCH"].strip('"'))
     row = session.row(f"EXECUTE rename({user_id}, {version}, %s, %s)", (name, fold(name)))

@@ -59,10 +59,10 @@ def _report(faults: dict[str, list[Fault]]) -> Iterator[str]:
     """The number of faults, in all and of each kind: of all files, then of each, the most first."""
     counts = {path: Counter(each.kind for each in found) for path, found in faults.items() if found}
     rows = sorted(counts.items(), key=lambda row: -row[1].total())
-    yield "FAULTS WORDS LENGTH LINES"
+    yield "FAULTS WORDS LENGTH LINES VERBS"
     for path, count in [("all files", sum(counts.values(), Counter())), *rows]:
-        numbers = count.total(), count["word"], count["length"], count["line"]
-        yield "{:6} {:5} {:6} {:5}  {}".format(*numbers, path)
+        numbers = count.total(), count["word"], count["length"], count["line"], count["verb"]
+        yield "{:6} {:5} {:6} {:5} {:5}  {}".format(*numbers, path)
 
 
 def _tracked_files(root: Path) -> list[Path]:

@@ -34,6 +34,7 @@ class Prose(NamedTuple):
     line: int
     text: str
     by_lines: bool = False  # Each line must be one sentence.
+    by_function: bool = False  # It begins with what a function does.
 
 
 def prose_in(path: PurePath, source: str) -> Iterator[Prose]:
@@ -94,6 +95,8 @@ def _python_texts(node: ast.AST) -> Iterator[Prose]:
     """Finds docstrings, string literals that read like sentences, and the names of tests."""
     if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
         yield Prose(node.lineno, node.name[5:].replace("_", " "))
+    elif isinstance(node, ast.FunctionDef) and not _is_command(node):
+        yield Prose(node.body[0].lineno, ast.get_docstring(node) or "", by_function=True)
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Constant | ast.JoinedStr):
             text = _literal(child)
@@ -102,6 +105,15 @@ def _python_texts(node: ast.AST) -> Iterator[Prose]:
                 yield from _blocks(text, child.lineno)
         else:
             yield from _python_texts(child)
+
+
+def _is_command(function: ast.FunctionDef) -> bool:
+    """Returns True if click shows the docstring as help, in the imperative."""
+    return any(
+        isinstance(each, ast.Call | ast.Attribute)
+        and re.search(r"\.(command|group)\b", ast.unparse(each))
+        for each in function.decorator_list
+    )
 
 
 def _literal(node: ast.expr) -> str:

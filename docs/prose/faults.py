@@ -13,9 +13,12 @@ _WORD: Final = re.compile(r"[^\W_][\w'’./-]*")
 _END: Final = re.compile(r"(?<!\be\.g|\bi\.e|.\bvs|\betc)[.!?][\"'”)\]*_]*(?=\s+\S)")
 
 
+_IMPERATIVES: Final = frozenset(Path(__file__).with_name("imperatives.txt").read_text().split())
+
+
 class Fault(NamedTuple):
     line: int
-    kind: str  # word, length or line
+    kind: str  # word, length, line or verb
     message: str
 
 
@@ -32,7 +35,10 @@ _FORBIDDEN, _ADVICE = _vocabulary()
 
 
 def faults_of(prose: Prose) -> Iterator[Fault]:
-    """Checks the words and the length of each sentence, and where Markdown breaks its lines."""
+    """Checks words, the length of sentences, lines of Markdown, and first verbs of docstrings."""
+    if prose.by_function:  # its sentences are checked as those of any other text
+        yield from _verb_faults(prose)
+        return
     start = 0
     for end in [*(match.end() for match in _END.finditer(prose.text)), len(prose.text)]:
         sentence = prose.text[start:end].lstrip()
@@ -60,3 +66,9 @@ def _line_faults(prose: Prose) -> Iterator[Fault]:
     for number, line in enumerate(broken, prose.line):
         if not _END.search(f"{line.rstrip()} x"):
             yield Fault(number, "line", "one sentence in several lines → one sentence per line")
+
+
+def _verb_faults(prose: Prose) -> Iterator[Fault]:
+    first = prose.text.split(None, 1)[0] if prose.text else ""
+    if first in _IMPERATIVES:
+        yield Fault(prose.line, "verb", f'"{first}" → what the function does: "Returns …"')

@@ -100,7 +100,7 @@ def _read(opened: AccountCommands, *, from_stdin: bool, generate: bool) -> str:
 def _show_result(
     opened: AccountCommands, user: "User", done: str, generated: str | None, *, as_json: bool
 ) -> None:
-    """Print what was done. A generated password is the only line on standard output."""
+    """Prints what was done. A generated password is the only line on standard output."""
     sentence = f"{done} {user.id}, {user.email}."
     if as_json:
         _show_document(opened, user, generated)

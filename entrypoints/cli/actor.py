@@ -29,14 +29,14 @@ def check_subject(name: str) -> None:
 def check_subjects(
     _: click.Context, __: click.Parameter, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Check the values of a repeated option. Raises click.BadParameter if one is invalid."""
+    """Checks the values of a repeated option. Raises click.BadParameter if one is invalid."""
     for name in names:
         check_subject(name)
     return names
 
 
 def actor_option(command: Any) -> Any:
-    """Add the option --actor to a command that changes something."""
+    """Adds the option --actor to a command that changes something."""
     return click.option(
         "--actor",
         metavar="NAME",

@@ -61,7 +61,7 @@ def change(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Change the entities, and print them, or their number if they are chosen by filters.
+    """Changes the entities, and prints them, or their number if they are chosen by filters.
 
     `seconds` is the deadline for a change of one entity.
     """
@@ -103,7 +103,7 @@ def _change_matching(
 def delete(
     services: "Services", choice: Choice, *, seconds: float, yes: bool, as_json: bool
 ) -> None:
-    """Delete the entities, and print the id of a single one, or their number.
+    """Deletes the entities, and prints the id of a single one, or their number.
 
     `seconds` is the deadline for the deletion of one entity.
     """
@@ -138,7 +138,7 @@ def erase(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete the entities and erase their personal values everywhere. Prints like `delete`."""
+    """Deletes the entities and erases their personal values everywhere. Prints like `delete`."""
     from application.deadlines import deadline
 
     done = None
@@ -175,7 +175,7 @@ def erase(
 
 
 def show(services: "Services", entity: Any, *, as_json: bool) -> None:
-    """Print one entity."""
+    """Prints one entity."""
     if as_json:
         output.document(services.writer.single(entity))
         return

@@ -56,7 +56,7 @@ def collection(resource: "RegisteredResource") -> click.Group:
 
 
 class _Commands:
-    """Makes the commands of a resource."""
+    """Creates the commands of a resource."""
 
     def __init__(self, resource: "RegisteredResource") -> None:
         self._resource = resource
@@ -299,7 +299,7 @@ class _Commands:
         )
 
     def _options(self, command: Any) -> Any:
-        """Add the options that set the attributes and the references."""
+        """Adds the options that set the attributes and the references."""
         for option in reversed([*reference_options(self._resource, _NULL)]):
             command = option(command)
         for attribute in reversed([*self._resource.declaration.settable.values()]):
@@ -358,7 +358,7 @@ _NULL: Final = "null__"
 
 
 def _to_json(field: "Kind", value: Any) -> Any:
-    """Convert the value of an option to its JSON form.
+    """Converts the value of an option to its JSON form.
 
     Returns an invalid text unchanged: the declaration reports it.
     """

@@ -7,12 +7,12 @@ import click
 
 
 def yes_option(command: Any) -> Any:
-    """Add --yes to a command that calls `confirm`."""
+    """Adds --yes to a command that calls `confirm`."""
     return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(command)
 
 
 def confirm(message: str, *, yes: bool) -> None:
-    """Print a message on standard error, and ask for confirmation unless `yes` is set.
+    """Prints a message on standard error, and asks for confirmation unless `yes` is set.
 
     The message consists of sentences, and states what will be lost, with the number of rows. Raises
     click.UsageError (status 2) if standard input is not a terminal, and click.Abort (status 1) if

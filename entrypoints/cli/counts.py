@@ -19,7 +19,7 @@ _NULL: Final = "null"
 
 
 def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
-    """Add the options of a command that counts by an attribute of the resource."""
+    """Adds the options of a command that counts by an attribute of the resource."""
     by = click.option(
         "--by",
         metavar="ATTR",
@@ -39,7 +39,7 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
 def show(
     services: "Services", by: str | None, *, filters: tuple[str, ...], limit: int, as_json: bool
 ) -> None:
-    """Print the number of matches, or the number for each value.
+    """Prints the number of matches, or the number for each value.
 
     Raises RequestError if a name or a filter is invalid.
     """

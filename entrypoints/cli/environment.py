@@ -21,7 +21,7 @@ _CHECKING: Final = ("serve", "settings")
 
 
 def load(context: click.Context, name: str | None) -> None:
-    """Add the variables of the env file to the environment while the context is open.
+    """Adds the variables of the env file to the environment while the context is open.
 
     A variable that is set in the environment is not changed. Raises BadSetting if the file is
     invalid, and OSError if it can't be read.

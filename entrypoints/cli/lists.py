@@ -77,7 +77,7 @@ def _columns(resource: "Resource") -> list[str]:
 
 
 def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
-    """Add the options of a command that lists `resource`. They are the fields of ListOptions.
+    """Adds the options of a command that lists `resource`. They are the fields of ListOptions.
 
     The resource is only needed to complete the names of its attributes.
     """
@@ -208,7 +208,7 @@ def show(
     *,
     dropped_first: Sequence[str] | None = None,
 ) -> None:
-    """Print the entities that `page` returns, as a table or as a document.
+    """Prints the entities that `page` returns, as a table or as a document.
 
     `dropped_first`: see tables.Layout.
     """
@@ -241,7 +241,7 @@ def show(
 
 
 def show_table(resource: "Resource", entities: Iterable[Any], layout: "Layout") -> None:
-    """Print a table. A note about dropped columns goes to standard error."""
+    """Prints a table. A note about dropped columns goes to standard error."""
     from entrypoints.cli import tables
 
     remaining = iter(entities)
@@ -255,7 +255,7 @@ def show_table(resource: "Resource", entities: Iterable[Any], layout: "Layout") 
 
 
 def note(line: str) -> None:
-    """Print a note about a table on standard error, because it is not part of the result."""
+    """Prints a note about a table on standard error, because it is not part of the result."""
     click.echo(line, err=True)
 
 

@@ -73,7 +73,7 @@ class Roster(click.Group):
         return None
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Parse the command line. --help and --version print here, before `invoke`."""
+        """Parses the command line. --help and --version print here, before `invoke`."""
         try:
             return super().make_context(*arguments, **options)
         except OSError as error:
@@ -119,7 +119,7 @@ def _associations() -> "Iterator[Association]":
 
 
 def _lines(messages: Iterable[str]) -> str:
-    """Join the messages, and escape control characters: they may quote stored or typed values.
+    """Joins the messages, and escapes control characters: they may quote stored or typed values.
 
     click writes "Error: " before the first message. This writes it before the others.
     """

@@ -18,44 +18,44 @@ _JOINERS = "\u200c\u200d"
 
 
 def printable(text: str) -> str:
-    """Escape characters that control a terminal or reorder its text."""
+    """Escapes characters that control a terminal or reorder its text."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in text)
 
 
 def line(text: str) -> None:
-    """Print a line of text. Raises FileFailed if standard output is closed."""
+    """Prints a line of text. Raises FileFailed if standard output is closed."""
     standard_output()
     click.echo(text)
 
 
 def document(text: bytes) -> None:
-    """Print a document, with the same bytes as over HTTP, and a line break."""
+    """Prints a document, with the same bytes as over HTTP, and a line break."""
     stream([text])
 
 
 def meta(content: Mapping[str, Any]) -> None:
-    """Print a document that has only `meta`."""
+    """Prints a document that has only `meta`."""
     import orjson
 
     document(orjson.dumps({"jsonapi": {"version": "1.1"}, "meta": content}))
 
 
 def data(resources: Sequence[Mapping[str, Any]]) -> None:
-    """Print a document with several resources, without pagination."""
+    """Prints a document with several resources, without pagination."""
     import orjson
 
     document(orjson.dumps({"jsonapi": {"version": "1.1"}, "data": resources}))
 
 
 def stream(parts: Iterable[bytes]) -> None:
-    """Print the parts of a document."""
+    """Prints the parts of a document."""
     _write(chain(parts, (b"\n",)))
 
 
 def _write(parts: Iterable[bytes]) -> None:
-    """Write JSON. On a terminal, escape the same characters as `printable`, in JSON syntax."""
+    """Writes JSON. On a terminal, escapes the same characters as `printable`, in JSON syntax."""
     out = standard_output()
     for part in _escaped(parts) if sys.stdout.isatty() else parts:
         out.write(part)
@@ -63,7 +63,7 @@ def _write(parts: Iterable[bytes]) -> None:
 
 
 def _escaped(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Escape characters that control a terminal. In JSON they only occur in strings."""
+    """Escapes characters that control a terminal. In JSON they only occur in strings."""
     import json
 
     decoder = getincrementaldecoder("utf-8")()
@@ -78,7 +78,7 @@ def _escaped(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def events(entries: "Iterable[tuple[int, Event]]") -> None:
-    """Print events with their positions, one JSON object per line."""
+    """Prints events with their positions, one JSON object per line."""
     import orjson
 
     from adapters.jsonapi.kinds import write_timestamp

@@ -16,7 +16,7 @@ characters."""
 
 
 def password_options(command: Any) -> Any:
-    """Add the options --stdin and --generate to a command that calls `read_password`."""
+    """Adds the options --stdin and --generate to a command that calls `read_password`."""
     for option in reversed(
         (
             click.option(

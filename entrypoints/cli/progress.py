@@ -43,7 +43,7 @@ class Progress:
         self._stack.close()
 
     def watched(self, items: Iterable[T], file: BinaryIO | None = None) -> Iterator[T]:
-        """Yield the items, and count them. If they come from a file, `end` is its size."""
+        """Yields the items, and counts them. If they come from a file, `end` is its size."""
         count = 0
         for count, item in enumerate(items, start=1):
             if self._bar and count % _ITEMS_PER_UPDATE == 0:
@@ -57,19 +57,19 @@ class Progress:
         return Counted(self, file) if self._bar else file
 
     def show(self, count: int, done: int) -> None:
-        """Show the number of items, and how much of `end` is done."""
+        """Shows the number of items, and how much of `end` is done."""
         assert self._bar
         rate = count / max(monotonic() - self._start, 0.001)
         self._bar.update(self._bar.task_ids[0], completed=done, count=count, rate=rate)
 
     def reach(self, done: int, end: int) -> None:
-        """Show how much is done, if the end was not known at first."""
+        """Shows how much is done, if the end was not known at first."""
         if self._bar:
             self._bar.update(self._bar.task_ids[0], total=end)
             self.show(done, done)
 
     def say(self, line: str) -> None:
-        """Print a line on standard error, without disturbing the progress bar."""
+        """Prints a line on standard error, without disturbing the progress bar."""
         if self._bar:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -85,7 +85,7 @@ class Counted:
         self._count = 0
 
     def write(self, data: bytes, /) -> int:
-        """Write the data, and count the write."""
+        """Writes the data, and counts the write."""
         self._count += 1
         if self._count % _ITEMS_PER_UPDATE == 0:
             self._progress.show(self._count, self._count)

@@ -195,7 +195,7 @@ def _change(
     *,
     remove: bool,
 ) -> tuple[int, int]:
-    """Change the list. Returns the numbers of changed and of unchanged entities."""
+    """Changes the list. Returns the numbers of changed and of unchanged entities."""
     ids = services.by_type(relationship.target.name).ids_of(others)
     commands = services.relationships.commands(relationship, services.run)
     change = (commands.remove if remove else commands.add)(source_id, ids, services.context)

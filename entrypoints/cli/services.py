@@ -66,7 +66,7 @@ class Services:
     catalog: "Catalog"
     relationships: "RelationshipServices"
     by_type: "Callable[[str], Services]"
-    """Makes the services of another resource."""
+    """Creates the services of another resource."""
 
     @property
     def principal(self) -> "Principal | None":
@@ -86,7 +86,7 @@ class Services:
     def collection_query(
         self, resource: "Resource", query: str, *, within: "tuple[Test, ...]" = ()
     ) -> "CollectionQuery":
-        """Parse a query of the API. Raises RequestError if it is invalid."""
+        """Parses a query of the API. Raises RequestError if it is invalid."""
         from adapters.jsonapi.parameters import collection
 
         return collection(query, resource, self.cursors, self.catalog, within=within)
@@ -168,7 +168,7 @@ class Services:
 
 
 def _any_of(texts: list[str]) -> str:
-    """Join the texts with commas and "or". If there are many, only the first ones are listed."""
+    """Joins the texts with commas and "or". If there are many, only the first ones are listed."""
     listed = texts[:_MAX_LISTED]
     if more := len(texts) - len(listed):
         return f"{', '.join(listed)} or {more} others"

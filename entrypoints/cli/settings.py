@@ -47,7 +47,7 @@ def settings(as_json: bool) -> None:
 
 
 def _settings(environment: Mapping[str, str], problems: list[str]) -> Iterator[dict[str, Any]]:
-    """Describe the settings in their order. Adds the errors to `problems`."""
+    """Describes the settings in their order. Adds the errors to `problems`."""
     for each in fields(Settings):
         name = each.metadata["name"]
         text = environment.get(name, each.metadata["default"])

@@ -65,7 +65,7 @@ class _Column:
 
 
 def show_list(resource: "Resource", entities: Iterable[Any], layout: Layout) -> tuple[str, ...]:
-    """Print a table with a row for each entity. Returns the columns that were dropped."""
+    """Prints a table with a row for each entity. Returns the columns that were dropped."""
     kinds = _kinds(resource)
     names = [*(kinds if layout.columns is None else layout.columns)]
     width = None if layout.wide else _terminal_width()
@@ -87,7 +87,7 @@ def show_list(resource: "Resource", entities: Iterable[Any], layout: Layout) -> 
 
 
 def show_one(resource: "Resource", entity: Any) -> None:
-    """Print all attributes of an entity: in a row, or if that is too wide, one on each line."""
+    """Prints all attributes of an entity: in a row, or if that is too wide, one on each line."""
     kinds = _kinds(resource)
     columns = [_column(name, kind, [entity]) for name, kind in kinds.items()]
     width = _terminal_width()
@@ -101,7 +101,7 @@ def show_one(resource: "Resource", entity: Any) -> None:
 
 
 def show_texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows of texts. A text that does not fit continues on the next line."""
+    """Prints rows of texts. A text that does not fit continues on the next line."""
     from adapters.jsonapi.kinds import Json
 
     cells = [[printable(cell) for cell in row] for row in rows]
@@ -168,7 +168,7 @@ def _min_total(columns: Sequence[_Column]) -> int:
 
 
 def _shorten(columns: Sequence[_Column], width: int) -> None:
-    """Narrow the widest columns until all columns fit, or have their minimum width."""
+    """Narrows the widest columns until all columns fit, or have their minimum width."""
     for each in columns:
         each.width = min(each.width, max(each.min_width, width))
     while _total(columns) > width:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def source_options(command: Any) -> Any:
-    """Add the argument FILE of an import, and the options that describe its format."""
+    """Adds the argument FILE of an import, and the options that describe its format."""
     for option in reversed(
         (
             click.argument("file", type=click.Path(allow_dash=True, dir_okay=False)),
@@ -69,7 +69,7 @@ def source_options(command: Any) -> Any:
 
 
 def outcome_options(command: Any) -> Any:
-    """Add the options of an import about its outcome."""
+    """Adds the options of an import about its outcome."""
     for option in reversed(
         (
             click.option(
@@ -95,7 +95,7 @@ def outcome_options(command: Any) -> Any:
 
 
 def spreadsheet_options(command: Any) -> Any:
-    """Add the options of an export that apply to CSV."""
+    """Adds the options of an export that apply to CSV."""
     for option in reversed(
         (
             click.option(
@@ -316,7 +316,7 @@ def run_import(
     *,
     as_json: bool,
 ) -> None:
-    """Import the file, and print the summary. Raises ImportRefused after the summary."""
+    """Imports the file, and prints the summary. Raises ImportRefused after the summary."""
     from application.record_import import ImportRefused
 
     try:

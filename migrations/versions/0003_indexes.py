@@ -48,7 +48,7 @@ def upgrade() -> None:
 
 
 def _upgrade_beside_writers() -> None:
-    """Build the indexes outside a transaction, so that PostgreSQL does not block writers."""
+    """Builds the indexes outside a transaction, so that PostgreSQL does not block writers."""
     op.execute(_EXTENSION)
     op.execute("COMMIT")
     for attribute in _DESCENDING:
@@ -60,7 +60,7 @@ def _upgrade_beside_writers() -> None:
 
 
 def _build(name: str, of: str) -> None:
-    """Build an index if it does not exist. If a build was interrupted, an invalid one exists."""
+    """Builds an index if it does not exist. If a build was interrupted, an invalid one exists."""
     if op.get_bind().execute(sa.text(_UNFINISHED.format(name))).scalar_one():
         op.execute(f"DROP INDEX CONCURRENTLY {name}")
     op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {of}")

@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 
 def _build_beside_writers(of: str) -> None:
-    """Build the index outside a transaction, so that PostgreSQL does not block writers.
+    """Builds the index outside a transaction, so that PostgreSQL does not block writers.
 
     If a build was interrupted, an invalid index exists, which is built again.
     """

@@ -49,7 +49,7 @@ def _has_column() -> bool:
 
 
 def _restore_keys() -> None:
-    """Restore the folded emails as keys, because the previous release finds users by them.
+    """Restores the folded emails as keys, because the previous release finds users by them.
 
     If several users have the same folded email, only one of them gets it as its key.
     """

@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def _create_secret() -> None:
-    """Create the secret here, because a service on a read-only standby could not create it."""
+    """Creates the secret here, because a service on a read-only standby could not create it."""
     secrets = sa.table(
         "secrets",
         sa.column("name", sa.String()),

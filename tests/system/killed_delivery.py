@@ -65,7 +65,7 @@ def add_email(folder: Path) -> None:
 
 
 def send_until_killed(folder: Path, lines: int) -> None:
-    """Send the email, and end the process before a line. Finished processes exit with status 0."""
+    """Sends the email, and ends the process before a line. A finished process exits with 0."""
     delivery = make_delivery(folder, open_store(folder, START))
     executed = 0
 
@@ -84,7 +84,7 @@ def send_until_killed(folder: Path, lines: int) -> None:
 
 
 def send_the_rest(folder: Path) -> None:
-    """Send what another worker would send later. Print how many emails were sent in all."""
+    """Sends what another worker would send later. Prints how many emails were sent in all."""
     store = open_store(folder, START + LEASE)
     delivery = make_delivery(folder, store)
     while delivery.send_next():
@@ -100,7 +100,7 @@ def send_the_rest(folder: Path) -> None:
 
 
 def in_process(run: Callable[[], None]) -> int:
-    """Run in a process of its own, and return its status."""
+    """Runs in a process of its own, and returns its status."""
     pid = os.fork()
     if pid == 0:
         try:

@@ -92,7 +92,7 @@ def _unreadable() -> BadUrl:
 
 
 def prepare(engine: Engine) -> None:
-    """Make everything that the engine waits for end at the deadline.
+    """Makes everything that the engine waits for end at the deadline.
 
     Raises BadUrl if the driver rejects the URL or cannot read a file of an option.
     """
@@ -175,7 +175,7 @@ def _connect(
 
 
 def _open_socket(session: Session) -> socket.socket:
-    """Connect to the first of the server's addresses that accepts. Raises OSError if none does.
+    """Connects to the first of the server's addresses that accepts. Raises OSError if none does.
 
     The remaining time is shared equally between the remaining addresses.
     """
@@ -243,7 +243,7 @@ def _check_open(session: Session, record: ConnectionPoolEntry, _: object) -> Non
 
 
 def with_timeout(statement: str) -> str:
-    """Make the server cancel the statement shortly before the deadline, if there is one.
+    """Makes the server cancel the statement shortly before the deadline, if there is one.
 
     Otherwise the server would continue after the client has given up.
     """
@@ -261,7 +261,7 @@ def _add_timeout(
 
 
 def _keep_other_connections(context: ExceptionContext) -> None:
-    """Keep the other connections of the pool if a response did not arrive before the deadline."""
+    """Keeps the other connections of the pool if a response did not arrive before the deadline."""
     if isinstance(context.original_exception.__context__, TimeoutError):
         context.invalidate_pool_on_disconnect = False
 
@@ -270,7 +270,7 @@ class TransactionPolicy:
     """How a transaction begins. See adapters.sql.transactions.TransactionPolicy."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """Begin a transaction now."""
+        """Begins a transaction now."""
         connection.cursor().execute("START TRANSACTION")
 
     def write_lock(self) -> AbstractContextManager[None]:

@@ -99,7 +99,7 @@ class _Cursor(extensions.cursor):
         super().copy_expert(sql, file, size)
 
     def _queue_level(self) -> None:
-        """Set the isolation level of a statement outside a transaction, in the same message.
+        """Sets the isolation level of a statement outside a transaction, in the same message.
 
         A statement without a deadline keeps the default level, because some statements must be
         alone in their message.
@@ -109,13 +109,13 @@ class _Cursor(extensions.cursor):
             session.queued = f"SET TRANSACTION {_LEVEL}; "
 
     def _send_queued(self) -> None:
-        """Send the queued statements in their own message, because COPY needs one for itself."""
+        """Sends the queued statements in their own message, because COPY needs one for itself."""
         if self.connection.queued:
             self.execute("")
 
 
 def _parse_timestamp(value: str | bytes | None, _: extensions.cursor) -> datetime | None:
-    """Convert a timestamp to UTC. Three times as fast as the driver's conversion."""
+    """Converts a timestamp to UTC. Three times as fast as the driver's conversion."""
     if value is None:
         return None
     timestamp = datetime.fromisoformat(value)  # type: ignore[arg-type]
@@ -145,12 +145,12 @@ def _unreadable() -> BadUrl:
 
 
 def _parse_sqlalchemy(address: str) -> URL:
-    """Parse ?host=h1:5432&host=h2:5433, of which libpq would use only the last host."""
+    """Parses ?host=h1:5432&host=h2:5433, of which libpq would use only the last host."""
     return make_url(f"postgresql+psycopg2://{address}")
 
 
 def _parse_libpq(address: str) -> URL:
-    """Parse //h1:5432,h2:5433/database, which only libpq can."""
+    """Parses //h1:5432,h2:5433/database, which only libpq can."""
     dsn = parse_dsn(f"postgresql://{address}")
     credentials = {"username": dsn.pop("user", None), "password": dsn.pop("password", None)}
     database = dsn.pop("dbname", None)
@@ -172,7 +172,7 @@ def single_hosts(text: str) -> dict[str, URL]:
 
 
 def prepare(engine: Engine) -> None:
-    """Make everything that the engine waits for end at the deadline.
+    """Makes everything that the engine waits for end at the deadline.
 
     Raises BadUrl if the installed libpq does not support an option of the URL.
     """
@@ -208,7 +208,7 @@ def _poll(connection: extensions.connection, state: int) -> "select.poll":
 
 @contextmanager
 def blocking() -> Iterator[None]:
-    """Run the block without the wait callback, with which the driver does not support COPY.
+    """Runs the block without the wait callback, with which the driver does not support COPY.
 
     No other thread may use the driver meanwhile: its connections would fail. The deadline then
     applies only through the timeouts of the server.
@@ -233,7 +233,7 @@ class _Hosts:
     def connect(
         self, _: Dialect, __: ConnectionPoolEntry, ___: Any, parameters: dict[str, Any]
     ) -> extensions.connection:
-        """Connect to the first host that accepts. Raises psycopg2.OperationalError if none does.
+        """Connects to the first host that accepts. Raises psycopg2.OperationalError if none does.
 
         The remaining time is shared equally between the remaining hosts.
         """
@@ -277,7 +277,7 @@ def _connect(parameters: dict[str, Any]) -> Session:
 def _with_address(
     error: psycopg2.OperationalError, parameters: dict[str, Any]
 ) -> psycopg2.OperationalError:
-    """Add the server's address to the error. libpq omits it from non-blocking connections."""
+    """Adds the server's address to the error. libpq omits it from non-blocking connections."""
     message = str(error).strip() or "it did not respond in time"
     if "connection to server" in message:
         return error
@@ -305,7 +305,7 @@ def _check_server(connection: Session) -> None:
 
 
 def _read_default_level(connection: Session) -> None:
-    """Find out whether the default isolation level is READ COMMITTED.
+    """Finds out whether the default isolation level is READ COMMITTED.
 
     Statements outside a transaction use the default. A standby rejects every statement at the level
     `serializable`, so these statements must then set their own level.
@@ -343,7 +343,7 @@ def _check_open(connection: Session, *_: object) -> None:
 
 
 def with_timeout(statement: str) -> str:
-    """Make the server cancel the statement shortly before the deadline, if there is one.
+    """Makes the server cancel the statement shortly before the deadline, if there is one.
 
     Otherwise the server would continue after the client has given up.
     """
@@ -361,13 +361,13 @@ def _add_timeout(
 
 
 def _keep_other_connections(context: ExceptionContext) -> None:
-    """Keep the other connections of the pool if a response did not arrive before the deadline."""
+    """Keeps the other connections of the pool if a response did not arrive before the deadline."""
     if isinstance(context.original_exception, DeadlinePassed):
         context.invalidate_pool_on_disconnect = False
 
 
 def send_with_next(connection: PoolProxiedConnection, statement: str, values: Any) -> None:
-    """Queue the statement to send it with the next one, which saves a round trip."""
+    """Queues the statement to send it with the next one, which saves a round trip."""
     session = connection.dbapi_connection
     assert isinstance(session, Session)
     with closing(session.cursor()) as cursor:
@@ -378,7 +378,7 @@ def send_with_next(connection: PoolProxiedConnection, statement: str, values: An
 def only_on_replica(
     connection: PoolProxiedConnection, *, timeline: int, lsn: str
 ) -> Iterator[None]:
-    """Check in the first message of the block that the server is a replica and has replayed `lsn`.
+    """Checks in the first message of the block that the server is a replica and has replayed `lsn`.
 
     It must be on the timeline, as far as the role may see it. If the server is something else, the
     check divides by zero (22012), and the server ignores the rest of the message.
@@ -397,7 +397,7 @@ class TransactionPolicy:
     """How a transaction begins. See adapters.sql.transactions.TransactionPolicy."""
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """Begin a transaction together with its first statement, which saves a round trip."""
+        """Begins a transaction together with its first statement, which saves a round trip."""
         session = connection.dbapi_connection
         assert isinstance(session, Session)
         session.queued = f"BEGIN {_LEVEL}; "

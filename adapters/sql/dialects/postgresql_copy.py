@@ -21,7 +21,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 def copy_in(
     connection: RawConnection, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Insert rows into columns of one table. Raises the driver's error.
+    """Inserts rows into columns of one table. Raises the driver's error.
 
     No other thread may use the driver meanwhile (see `postgresql.blocking`).
     """
@@ -49,7 +49,7 @@ class ByteWriter(Protocol):
 
 
 def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: ByteWriter) -> None:
-    """Write the columns of all rows as CSV (RFC 4180, UTF-8), sorted by the first column.
+    """Writes the columns of all rows as CSV (RFC 4180, UTF-8), sorted by the first column.
 
     Each cell has the text of the field's `to_text`. It is quoted if it contains commas, quotes or
     line ends. No other thread may use the driver meanwhile (see `postgresql.blocking`). Raises the
@@ -70,7 +70,7 @@ def copy_out(connection: Connection, columns: Sequence[Column[Any]], file: ByteW
 def _to_text(
     connection: RawConnection, column: Column[Any], values: Sequence[Any]
 ) -> Sequence[str]:
-    """Convert the values of a column to PostgreSQL's text format, and null to _NULL."""
+    """Converts the values of a column to PostgreSQL's text format, and null to _NULL."""
     bind = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     if isinstance(column.type, String):
         texts = values
@@ -87,7 +87,7 @@ def _to_text(
 
 
 def _encode(rows: Sequence[Sequence[str]]) -> str:
-    """Encode rows in the text format of COPY. Is fast if no cell needs an escape, as is usual."""
+    """Encodes rows in the text format of COPY. Is fast if no cell needs an escape, as is usual."""
     text = "\n".join(map("\t".join, rows))
     tabs = len(rows) * (len(rows[0]) - 1)
     if (

@@ -38,7 +38,7 @@ def require_file(url: URL) -> None:
 
 
 def prepare(engine: Engine) -> None:
-    """Set up each connection when it is opened, and each time it is checked out of the pool."""
+    """Sets up each connection when it is opened, and each time it is checked out of the pool."""
     event.listen(engine, "do_connect", partial(private_files.create, engine.url))
     event.listen(engine, "do_connect", partial(_connect, engine.url.database or ""))
     event.listen(engine, "connect", _set_up)
@@ -50,7 +50,7 @@ def prepare(engine: Engine) -> None:
 def _connect(
     database: str, dialect: Dialect, _: ConnectionPoolEntry, arguments: Any, options: Any
 ) -> Any:
-    """Open the file, and add its path and the cause to the driver's error."""
+    """Opens the file, and adds its path and the cause to the driver's error."""
     try:
         return dialect.connect(*arguments, **options)
     except sqlite3.OperationalError as error:
@@ -112,7 +112,7 @@ def _record_file(file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry)
 
 
 def _check_file(file: Path, _: sqlite3.Connection, record: ConnectionPoolEntry, __: object) -> None:
-    """Reopen the connection if the file was deleted or replaced, or if its permissions changed.
+    """Reopens the connection if the file was deleted or replaced, or if its permissions changed.
 
     SQLite continues to use a deleted file, and its commits are lost. A connection that was opened
     without permission to write would remain read-only.
@@ -127,7 +127,7 @@ def _deadline_has_passed() -> bool:
 
 
 def _set_busy_timeout(connection: sqlite3.Connection, *_: object) -> None:
-    """Make the connection wait for locks of other processes until the deadline."""
+    """Makes the connection wait for locks of other processes until the deadline."""
     left = time_left()
     milliseconds = int(1000 * (_SECONDS_WITHOUT_DEADLINE if left is None else left))
     connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
@@ -140,7 +140,7 @@ def insert_many(
     *,
     skip_existing: bool = False,
 ) -> int:
-    """Insert rows into columns of one table with the driver's executemany.
+    """Inserts rows into columns of one table with the driver's executemany.
 
     Returns the number of inserted rows. With `skip_existing`, it skips a row if its value in a
     unique column exists already. Raises the driver's error.
@@ -174,7 +174,7 @@ def next_ids(connection: RawConnection, id_column: Column[Any], count: int) -> r
 
 
 def _convert(dialect: Dialect, column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
-    """Convert the values of a column for the driver. Converts each different value once."""
+    """Converts the values of a column for the driver. Converts each different value once."""
     convert = column.type.dialect_impl(dialect).bind_processor(dialect)
     if convert is None:
         return values
@@ -191,7 +191,7 @@ class TransactionPolicy:
         self._lock = Lock()
 
     def begin(self, connection: PoolProxiedConnection) -> None:
-        """Begin as a writer, because SQLite may refuse to let a reader become a writer later."""
+        """Begins as a writer, because SQLite may refuse to let a reader become a writer later."""
         connection.cursor().execute("BEGIN IMMEDIATE")
 
     @contextmanager

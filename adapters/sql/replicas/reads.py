@@ -140,7 +140,7 @@ class ReplicaReads(Reads):
         self._counting = Lock()
 
     def watch(self) -> None:
-        """Start a daemon thread for each server, which reads its state."""
+        """Starts a daemon thread for each server, which reads its state."""
         Thread(target=self._watch, name="replicas", daemon=True).start()
 
     def _watch(self) -> None:
@@ -185,7 +185,7 @@ class ReplicaReads(Reads):
         positions: Sequence[Position],
         read: Callable[[RawConnection], T],
     ) -> T:
-        """Read from the replica of the request, or else from the others.
+        """Reads from the replica of the request, or else from the others.
 
         Raises _NoReplica if that is not possible.
         """

@@ -57,7 +57,7 @@ class RecentChanges:
         self._own = self._parts[self._claim()]
 
     def note(self, principal: Principal | None, position: Position | None) -> None:
-        """Note a change of the principal. None is an unknown position."""
+        """Notes a change of the principal. None is an unknown position."""
         words, entry = self._words, self._own + _entry_of(principal)
         with self._writing:
             now = monotonic_ns()
@@ -85,7 +85,7 @@ class RecentChanges:
         return RecentChange(position, is_unknown)
 
     def _claim(self) -> int:
-        """Claim a part that no other process has. The system frees it when this process ends."""
+        """Claims a part that no other process has. The system frees it when this process ends."""
         if self._descriptor < 0:
             return 0
         for number in range(len(self._parts)):
@@ -97,7 +97,7 @@ class RecentChanges:
 
 @contextmanager
 def shared_file(processes: int) -> Iterator[Path]:
-    """Create the file for that number of processes, and remove it at the end.
+    """Creates the file for that number of processes, and removes it at the end.
 
     Also removes the files of services that were killed.
     """
@@ -114,7 +114,7 @@ def shared_file(processes: int) -> Iterator[Path]:
 
 
 def _create() -> tuple[int, Path]:
-    """Create and lock a file. Until it is locked, another service may remove it."""
+    """Creates and locks a file. Until it is locked, another service may remove it."""
     while True:
         descriptor, name = tempfile.mkstemp(prefix=_PREFIX)  # readable by its owner only
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -124,7 +124,7 @@ def _create() -> tuple[int, Path]:
 
 
 def _remove_stale(file: Path) -> None:
-    """Remove a file of this user that no service has locked."""
+    """Removes a file of this user that no service has locked."""
     with suppress(OSError):
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
         try:

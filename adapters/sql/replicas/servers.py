@@ -56,13 +56,13 @@ class _Polled(ABC):
         self._own_engine = engine
 
     def watch(self) -> None:
-        """Read the state every POLL_SECONDS, forever."""
+        """Reads the state every POLL_SECONDS, forever."""
         while True:
             self.poll()
             sleep(POLL_SECONDS)
 
     def poll(self) -> None:
-        """Read the state once."""
+        """Reads the state once."""
         started = monotonic()
         try:
             with deadline(POLL_SECONDS), read_connection(self._own_engine) as connection:
@@ -72,11 +72,11 @@ class _Polled(ABC):
 
     @abstractmethod
     def _read(self, connection: RawConnection, started: float) -> None:
-        """Read the state. `started` is the time before the connection was opened."""
+        """Reads the state. `started` is the time before the connection was opened."""
 
     @abstractmethod
     def _failed(self, error: Exception) -> None:
-        """Handle a failure to read the state."""
+        """Handles a failure to read the state."""
 
 
 class Primary(_Polled):
@@ -113,7 +113,7 @@ class Primary(_Polled):
         self._samples = (*self._samples[1 - _KEPT_SAMPLES :], sample)
 
     def _failed(self, error: Exception) -> None:
-        """Do nothing: without recent samples, no replica is used."""
+        """Does nothing: without recent samples, no replica is used."""
 
 
 class Replica(_Polled):
@@ -148,7 +148,7 @@ class Replica(_Polled):
         return self._problem is None and self._reached.covers(oldest_allowed)
 
     def read(self, required: Position, read: Callable[[RawConnection], T]) -> T:
-        """Call the function with a connection.
+        """Calls the function with a connection.
 
         The check is in the same message as the first statement, so it takes no round trip. The
         statement runs only if the server still is a replica and has reached the required position.
@@ -167,7 +167,7 @@ class Replica(_Polled):
                 return read(connection)
 
     def leave_out(self, error: Exception) -> None:
-        """Use the replica again after LEFT_OUT_SECONDS, if it then responds.
+        """Uses the replica again after LEFT_OUT_SECONDS, if it then responds.
 
         It remains in use if only this statement failed: because it took too long, or because the
         replica repeats a change that removes its rows.
@@ -227,7 +227,7 @@ class Replica(_Polled):
         self._set_problem(redact(own))
 
     def _set_problem(self, problem: str | None) -> None:
-        """Log the problem if the replica was usable before, or that it is usable again."""
+        """Logs the problem if the replica was usable before, or that it is usable again."""
         before, self._problem = self._problem, problem
         if before is None and problem is not None:
             _log.warning("replica_not_used", replica=self.name, reason=problem)

@@ -78,7 +78,7 @@ def _empty(engine: Engine) -> None:
 
 @pytest.fixture
 def new_related(engines: Callable[[str], Engine], kind: str) -> Callable[..., RelatedDirectory]:
-    """Makes an empty directory of users and groups on each store."""
+    """Creates an empty directory of users and groups on each store."""
 
     def made(reactions: Reactions = NO_REACTIONS) -> RelatedDirectory:
         if kind == "memory":

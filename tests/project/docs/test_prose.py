@@ -141,6 +141,14 @@ def test_docstrings_and_tables_break_lines_anywhere() -> None:
     assert faults("a.md", "| a |\n| --- |\n| It is one. It is two. |\n") == []
 
 
+def test_a_docstring_states_what_the_function_does() -> None:
+    function = '{}def read() -> None:\n    """{} the user.\n\n    Call it once.\n    """\n'
+    assert faults("a.py", function.format("", "Read")) == [(2, "verb")]
+    assert faults("a.py", function.format("", "Reads")) == []
+    assert faults("a.py", function.format("@group.command()\n", "Read")) == []
+    assert faults("a.py", function.format("@click.group\n", "Read")) == []
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with a good file and a file with one fault."""
@@ -191,7 +199,10 @@ def test_the_files_of_a_pattern_are_checked_even_if_uncovered(
 def test_the_report_counts_by_file(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--report"], repository) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert rows[1:] == [["1", "1", "0", "0", "all", "files"], ["1", "1", "0", "0", "bad.md"]]
+    assert rows[1:] == [
+        ["1", "1", "0", "0", "0", "all", "files"],
+        ["1", "1", "0", "0", "0", "bad.md"],
+    ]
 
 
 def test_misspelled_words_are_found(tmp_path: Path) -> None:

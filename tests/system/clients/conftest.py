@@ -97,7 +97,7 @@ class _Files(SimpleHTTPRequestHandler):
     """Serves a directory without a log."""
 
     def log_message(self, *arguments: object) -> None:
-        """Write nothing."""
+        """Writes nothing."""
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class Readers:
             self._read[number] += 1
 
     def read_on(self) -> None:
-        """Wait until each client has read many more times."""
+        """Waits until each client has read many more times."""
         goals = [each + _ENOUGH for each in self._read]
         until(
             lambda: all(done >= goal for done, goal in zip(self._read, goals, strict=True)),

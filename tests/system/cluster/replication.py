@@ -30,26 +30,26 @@ class Replication:
         return f"postgresql://roster@/roster?{'&'.join(hosts)}"
 
     def pause(self) -> None:
-        """Wait until the replicas are up to date, then let them lag."""
+        """Waits until the replicas are up to date, then lets them lag."""
         self.wait()
         for each in self.replicas:
             each.execute("SELECT pg_wal_replay_pause()")
             _until_result(each, "SELECT pg_get_wal_replay_pause_state() = 'paused'")
 
     def resume(self) -> None:
-        """Let the replicas continue."""
+        """Lets the replicas continue."""
         for each in self.replicas:
             each.execute("SELECT pg_wal_replay_resume()")
 
     def wait(self) -> None:
-        """Wait until the replicas are up to date."""
+        """Waits until the replicas are up to date."""
         ((position,),) = self.primary.execute("SELECT pg_current_wal_insert_lsn()")
         for each in self.replicas:
             _until_result(each, f"SELECT pg_last_wal_replay_lsn() >= '{position}'")
 
 
 def _until_result(server: Postgres, question: str) -> None:
-    """Wait until the statement returns true."""
+    """Waits until the statement returns true."""
     until(lambda: server.execute(question) == [(True,)])
 
 

@@ -125,7 +125,7 @@ class Changer:
         self.deleted_group = ""
 
     def run(self, changes: int) -> None:
-        """Makes a number of changes, which are the same in each run."""
+        """Creates a number of changes, which are the same in each run."""
         actions: tuple[tuple[Callable[[], None], int], ...] = (
             (self._add_members, 4),
             (self._remove_members, 3),

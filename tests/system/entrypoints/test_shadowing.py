@@ -46,7 +46,7 @@ def test_directories_that_are_not_packages_hide_nothing(roster: Roster, tmp_path
 
 
 def run_installed(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command from that installation, with the libraries of this environment.
+    """Runs the command from that installation, with the libraries of this environment.
 
     -P and -S keep the checkout and its editable installation out.
     """

@@ -74,7 +74,7 @@ def test_requests_identify_roster(issuer: Any) -> None:
 
 
 def drip_bytes(connection: socket.socket, stop: Event, byte: bytes) -> None:
-    """Send a byte every 10 ms for 8 seconds."""
+    """Sends a byte every 10 ms for 8 seconds."""
     for _ in range(800):
         if stop.wait(0.01):
             return
