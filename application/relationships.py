@@ -139,6 +139,7 @@ class RelatedNotFound(NotFound):
     """
 
     code = "related_not_found"
+    others: "tuple[RelatedNotFound, ...]"
 
     def __init__(
         self,

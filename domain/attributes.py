@@ -50,13 +50,14 @@ class KeyTaken(Conflict):
 
 
 class ReadOnly(Forbidden):
-    """Only the service sets the attribute."""
+    """Only the service sets the attribute. `others` are the names of further such attributes."""
 
     code = "read_only"
 
-    def __init__(self, attribute: str) -> None:
+    def __init__(self, attribute: str, *others: str) -> None:
         super().__init__(f"{attribute} is set by the service and can't be changed.")
         self.attribute = attribute
+        self.others = tuple(map(ReadOnly, others))
 
 
 class StaleVersion(Stale):
@@ -234,11 +235,13 @@ class Versioned:
 
 
 def check_read_only(sent: Mapping[str, object], current: Mapping[str, object]) -> None:
-    """Raises ReadOnly if an attribute differs from its current value; reports the first.
+    """Raises ReadOnly with all attributes that differ from their current values.
 
     update_time is exempt: it changes with every update, and clients send back a value that they
     have read before.
     """
-    for name, value in sent.items():
-        if name != "update_time" and value != current.get(name):
-            raise ReadOnly(name)
+    changed = [
+        name for name, value in sent.items() if name != "update_time" and value != current.get(name)
+    ]
+    if changed:
+        raise ReadOnly(*changed)

@@ -31,12 +31,13 @@ class RosterError(Exception):
     """An expected error.
 
     `code` is stable, for programs; `detail` is a sentence for people; `attribute` is the name of
-    the invalid attribute, if any.
+    the invalid attribute, if any. `others` are further errors of the same check.
     """
 
     code: ClassVar[str]
     detail: str
     attribute: str | None = None
+    others: "tuple[RosterError, ...]" = ()
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)

@@ -30,9 +30,8 @@ def read_attributes(resource: Resource) -> dict[str, Any]:
     problems = ((name, storable(value)) for name, value in attributes.items())
     if violations := [Violation(name, problem) for name, problem in problems if problem]:
         raise Invalid(violations)
-    for name, value in read_only.items():
-        if value is not None:
-            raise ReadOnly(name)
+    if sent := [name for name, value in read_only.items() if value is not None]:
+        raise ReadOnly(*sent)
     return attributes
 
 

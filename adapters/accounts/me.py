@@ -65,16 +65,17 @@ def me_routes(
         inclusion.authorize(shown)
         resource_object = http.read_resource_object(declaration, catalog, resource_id=str(user_id))
         expect_existing(resource_object, declaration, str(user_id))
-        for name in resource_object.linkages:
-            raise OwnAttribute(name)
         attributes, others = declaration.load(
             resource_object.fields, partial=True, only=_CHANGEABLE
         )
         before = queries.get(user_id, _own_principal())
+        forbidden = [*resource_object.linkages]
         for name in [each for each in declaration.settable if each not in _CHANGEABLE]:
             current = getattr(before, name)
             if not _is_same(others.pop(name, current), current):
-                raise OwnAttribute(name)
+                forbidden.append(name)
+        if forbidden:
+            raise OwnAttribute(*forbidden)
         changes = UserChanges(attributes, others)
         context = http.context()
         context = Context(_own_principal(), context.request_id, context.link_limit)

@@ -21,7 +21,7 @@ def suggest_url(path: str, urls: Map) -> str | None:
         return None
     if _is_known(f"{PREFIX}{path}", urls):
         return f"{PREFIX}{path}"
-    paths = {rule.rule for rule in urls.iter_rules() if not rule.arguments}
+    paths = {rule.rule for rule in urls.iter_rules() if not rule.arguments} - {path}
     if number := _NUMBER.match(path):
         return _suggest_below(number, urls)
     return next(iter(get_close_matches(path, paths, 1, _SIMILARITY)), None)

@@ -144,8 +144,18 @@ def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]
             *(_violation_error(each, status, pointer_to) for each in violations),
             omitted=error.omitted + len(error.violations) - len(violations),
         )
+    seconds = _retry_after(error)
+    return RequestError(
+        *(_error_object(each, status, pointer_to) for each in (error, *error.others)),
+        headers={"Retry-After": str(seconds)} if seconds else {},
+    )
+
+
+def _error_object(
+    error: RosterError, status: int, pointer_to: Callable[[str], str | None]
+) -> ErrorObject:
     attribute = error.attribute
-    error_object = ErrorObject(
+    return ErrorObject(
         status=status,
         code=error.code,
         detail=error.detail,
@@ -153,8 +163,6 @@ def to_request_error(error: RosterError, pointer_to: Callable[[str], str | None]
         header=_header(error),
         meta={"attribute": attribute} if attribute else {},
     )
-    seconds = _retry_after(error)
-    return RequestError(error_object, headers={"Retry-After": str(seconds)} if seconds else {})
 
 
 def _header(error: RosterError) -> str | None:

@@ -156,13 +156,15 @@ class TokenVerifier:
             raise InvalidToken(reason="The token's `alg` is not that of its key.")
         accepted = _Accepted(frozenset((own.issuer,)), frozenset((own.audience,)))
         claims = self._claims(token, [key], {}, accepted)
+        if claims["exp"] <= time():  # without leeway: the token ends with its session
+            raise InvalidToken(_REASONS[jwt.ExpiredSignatureError])
         if claims.get("sid") is None:
             principal = Principal(ROSTER_KEY, own.issuer, _subject(claims), _scopes(claims))
         else:
             session = _session(claims)
             user = principal_of(session.user_id)
             principal = replace(user, scopes=_scopes(claims), session=session)
-        return Verified(principal, min(claims["exp"], 2**53) + self._leeway, own.keys, keys)
+        return Verified(principal, min(claims["exp"], 2**53), own.keys, keys)
 
     def _claims(
         self,

@@ -62,13 +62,14 @@ class SignupClosed(Forbidden):
 
 
 class OwnAttribute(Forbidden):
-    """Users cannot change this attribute of themselves."""
+    """Users cannot change this attribute of themselves. `others` are the names of further ones."""
 
     code = "read_only"
 
-    def __init__(self, attribute: str) -> None:
+    def __init__(self, attribute: str, *others: str) -> None:
         super().__init__(f"You can change only your name here, not {attribute}.")
         self.attribute = attribute
+        self.others = tuple(map(OwnAttribute, others))
 
 
 class SessionNotFound(NotFound):

@@ -42,18 +42,20 @@ class NewPasswords:
         self._hasher = hasher
         self._estimator = estimator
 
+    def check(self, password: str) -> None:
+        """Raises Invalid if the password breaks a rule that does not depend on its user."""
+        if problem := violation(password, min_length=self._shortest):
+            raise Invalid([Violation(PASSWORD, problem)])
+
     def hash(self, password: str, *, personal: Sequence[str]) -> str:
         """Returns the hash of a new password. `personal` are the email and the name of the user.
 
         Raises Invalid if the password breaks a rule, and Busy.
         """
-        problem = violation(password, min_length=self._shortest)
-        if problem is None and self._estimator.is_guessable(
-            normalized := normalize(password), personal=personal
-        ):
-            problem = GUESSABLE
-        if problem:
-            raise Invalid([Violation(PASSWORD, problem)])
+        self.check(password)
+        normalized = normalize(password)
+        if self._estimator.is_guessable(normalized, personal=personal):
+            raise Invalid([Violation(PASSWORD, GUESSABLE)])
         return self._hasher.hash(normalized)
 
 
@@ -172,6 +174,7 @@ class PasswordCommands:
         Raises WrongPassword, TooManyFailures, Invalid, Busy, UserNotFound, and InvalidToken if the
         session ends meanwhile.
         """
+        self._new_passwords.check(new)
         own = OwnPassword(self._run, self._hasher, self._limits, client)
         stored = own.verify(user_id, current, context, attribute=CURRENT_PASSWORD)
         user = self._run(context, lambda work: existing(work, user_id))

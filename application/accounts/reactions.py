@@ -23,8 +23,9 @@ class AccountReaction(Reaction):
         if before.role != after.role:
             records.sessions.of_user(after.id)  # waits for refreshes that have read the old role
             records.sessions.revoke_tokens_before(after.id, at=work.clock())
-        if before.email_key != after.email_key:
+        if before.email != after.email:
             invalidate_links(work, after.id)
+        if before.email_key != after.email_key:
             account = records.accounts.get(after.id)
             if account.email_verified_time:
                 records.accounts.save(account._replace(email_verified_time=None))

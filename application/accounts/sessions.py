@@ -10,7 +10,7 @@ from application.access import SessionClaims
 from application.accounts.config import AccountConfig
 from application.accounts.errors import InvalidGrant, InvalidScope, SessionNotFound
 from application.accounts.events import record
-from application.accounts.users import find
+from application.accounts.users import context_of, find
 from application.audit import Action
 from application.ports import (
     AccessClaims,
@@ -224,16 +224,21 @@ class SessionCommands(SessionEnds):
         return issued
 
     def revoke(self, refresh_token: str, context: Context) -> None:
-        """Ends the session of a refresh token. Does nothing if there is none (RFC 7009)."""
+        """Ends the session of a refresh token. Does nothing if there is none (RFC 7009).
+
+        The actor is the user of the session.
+        """
+
+        def find_session(work: UnitOfWork) -> Session | None:
+            token = work.accounts.sessions.token(digest(refresh_token))
+            return work.accounts.sessions.get(token.session_id) if token else None
 
         def unit(work: UnitOfWork) -> None:
-            sessions = work.accounts.sessions
-            if (token := sessions.token(digest(refresh_token))) and (
-                session := sessions.get(token.session_id)
-            ):
+            if session := find_session(work):
                 end_sessions(work, session.user_id, [session])
 
-        self._run(context, unit)
+        if session := self._run(context, find_session):
+            self._run(context_of(session.user_id, context), unit)
 
 
 class SessionQueries:

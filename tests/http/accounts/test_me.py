@@ -105,6 +105,17 @@ def test_users_change_nothing_else_of_themselves(
     assert (me["name"], me["role"], me["is_active"]) == ("Ann", "user", True)
 
 
+def test_everything_that_users_cannot_change_is_reported(
+    service: Service, headers: dict[str, str]
+) -> None:
+    sent = change(name="Zoe", email="new@example.org", role="admin", is_active=False)
+    sent["data"]["relationships"] = {"groups": {"data": []}}
+    response = service.send("PATCH", "/me", sent, headers)
+    assert {each[:2] for each in response.problems} == {("403", "read_only")}
+    attributes = {each["meta"]["attribute"] for each in response.json["errors"]}
+    assert attributes == {"groups", "email", "role", "is_active"}
+
+
 def test_a_user_sends_preconditions(service: Service, headers: dict[str, str]) -> None:
     etag = service.send("GET", "/me", headers=headers).headers["ETag"]
     stale = {**headers, "If-Match": '"9-0123456789abcdef"'}
@@ -161,6 +172,17 @@ def test_a_password_that_breaks_the_rules_gets_422(
     assert response.problems == [("422", code, "/data/attributes/password")]
     assert response.json["errors"][0]["meta"]["attribute"] == "password"
     assert len(new) < 6 or new not in response.text
+
+
+def test_the_rules_of_a_new_password_are_checked_before_the_current_one(build: Build) -> None:
+    service = build(ROSTER_LOGIN_FAILURES="1/15m")
+    service.user()
+    headers = service.access()
+    for _ in range(2):  # the wrong one does not count
+        sent = password_document("wrong", new="short")
+        response = service.send("POST", "/me/password", sent, headers)
+        assert response.problems == [("422", "too_short", "/data/attributes/password")]
+    assert service.send("POST", "/me/password", password_document(), headers).status_code == 204
 
 
 @pytest.mark.parametrize("current", ["wrong", "", "x", "x" * 5000, "a\tb"], ids=ascii)

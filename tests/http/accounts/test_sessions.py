@@ -127,6 +127,10 @@ def test_read_only_attributes_of_a_new_session_are_rejected(service: Service) ->
     service.user()
     response = service.send("POST", "/sessions", login_document(address="192.0.2.1"))
     assert response.problems == [("403", "read_only", "/data/attributes/address")]
+    response = service.send("POST", "/sessions", login_document(address="::1", user_agent="x"))
+    assert response.problems == [
+        ("403", "read_only", f"/data/attributes/{name}") for name in ("address", "user_agent")
+    ]
     assert service.send("POST", "/sessions", login_document(address=None)).status_code == 201
 
 

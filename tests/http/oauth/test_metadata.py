@@ -38,5 +38,7 @@ def test_the_metadata_have_absolute_urls(build: Build) -> None:
 
 
 def test_without_a_public_url_there_are_no_metadata(build: Build) -> None:
-    assert ApiClient(build()).get(METADATA).status_code == 404
+    response = ApiClient(build()).get(METADATA)
+    assert response.status_code == 404
+    assert METADATA not in response.text
     assert ApiClient(build()).get(KEYS).status_code == 200

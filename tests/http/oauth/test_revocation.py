@@ -19,6 +19,7 @@ def test_either_token_ends_its_session_only(
     assert service.session_queries.find(issued.session.id) is None
     assert service.session_queries.find(other.session.id)
     assert service.events(user).count("session_ended") == 1
+    assert service.last_actor() == f"users/{user.id}"
 
 
 @pytest.mark.parametrize("token", ["", "rrt_unknown", "x", "a.b.c", "é\0", b"\xff", "x" * 100_000])

@@ -117,7 +117,7 @@ def test_unauthenticated_requests_send_five_emails_an_hour(service: AccountServi
 
 
 @pytest.mark.parametrize(
-    "change", ["password", "address", "deactivation", "deletion", "withdrawal"]
+    "change", ["password", "address", "letter case", "deactivation", "deletion", "withdrawal"]
 )
 def test_links_and_waiting_emails_end_together(service: AccountService, change: str) -> None:
     user = service.user()
@@ -127,6 +127,9 @@ def test_links_and_waiting_emails_end_together(service: AccountService, change: 
         service.passwords.set(user.email, NEW_PASSWORD, ANONYMOUS)
     elif change == "address":
         service.users.change(user.id, UserChanges({"email": "new@example.org"}), ANONYMOUS)
+    elif change == "letter case":
+        changes = UserChanges({"email": user.email.title()})
+        assert service.users.change(user.id, changes, ANONYMOUS).email_key == user.email_key
     elif change == "deactivation":
         service.users.change(user.id, UserChanges({"is_active": False}), ANONYMOUS)
     elif change == "deletion":

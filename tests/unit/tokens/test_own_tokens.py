@@ -1,10 +1,12 @@
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import time
 from typing import Any
 
 import jwt
 import pytest
+from waiting import until
 
 from adapters.tokens.issuer import JwtIssuer, issue_time_of, milliseconds
 from adapters.tokens.key_files import create_private_file, replace_private_file
@@ -190,6 +192,29 @@ def own_token(
 
 def test_a_token_with_these_claims_is_valid(verifier: TokenVerifier) -> None:
     assert verifier.verify(own_token()).kind == SESSION
+
+
+def test_tokens_of_roster_expire_without_leeway(verifier: TokenVerifier) -> None:
+    """A session that ends by its age or by idleness ends its access tokens (within 5 s)."""
+    past = int(time()) - 2
+    secret = jwt.encode({"exp": past, "sub": "x", **THEIRS}, SECRET_TEXT, "HS256")
+    assert verifier.verify(secret).kind == SECRET
+    with pytest.raises(InvalidToken, match="expired"):
+        verifier.verify(own_token(exp=past))
+
+
+def test_a_token_that_was_verified_before_expires_without_leeway(verifier: TokenVerifier) -> None:
+    token = own_token(exp=int(time()) + 2)
+    verifier.verify(token)
+
+    def is_rejected() -> bool:
+        try:
+            verifier.verify(token)
+        except InvalidToken:
+            return True
+        return False
+
+    until(is_rejected, within=5)
 
 
 THEIRS = {"iss": "https://idp.example.org", "aud": "api"}
