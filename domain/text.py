@@ -112,9 +112,9 @@ def folded_line(value: object, *, longest: int) -> Problem | None:
 
 
 def multiple_lines(value: object, *, longest: int) -> Problem | None:
-    """Requires 1 to `longest` characters: one visible, no control characters but tab and line ends.
+    """Requires 1 to `longest` characters: one visible, no control characters except line breaks.
 
-    Line ends are line feed and carriage return.
+    Line feed, carriage return and tab are accepted; U+2028 and U+2029 are not.
     """
     return _check(value, longest, _lines)
 
@@ -164,8 +164,8 @@ def _line(text: str) -> Problem | None:
 
 
 def _lines(text: str) -> Problem | None:
-    without = text.translate(_WITHOUT_LINE_ENDS)
-    if any(unicodedata.category(c) == "Cc" for c in without):
+    without = text.translate(_WITHOUT_LINE_BREAKS)
+    if any(unicodedata.category(c) == "Cc" or c in _LINE_ENDS for c in without):
         return Problem(
             "control_character", "must not contain control characters except tab and line breaks"
         )
@@ -174,7 +174,7 @@ def _lines(text: str) -> Problem | None:
     return None
 
 
-_WITHOUT_LINE_ENDS: Final = dict.fromkeys(map(ord, "\t\n\r"))
+_WITHOUT_LINE_BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r"))
 _BLANK: Final = Problem("blank", "must contain at least one visible character")
 
 

@@ -75,7 +75,7 @@ def error_handler(base: str) -> Callable[[Exception], Response]:
     about = f"{base}{URL}"
 
     def render_error(error: Exception) -> Response:
-        request_error = _to_request_error(error)
+        request_error = _to_request_error(error, base)
         body = error_document(request_error, about=about)
         content_type = _content_type(request_error)
         response = Response(body, request_error.status, content_type=content_type)
@@ -94,7 +94,7 @@ def _content_type(request_error: RequestError) -> str:
     return media_type([CURSOR_PROFILE]) if has_type and http.wants_cursor_profile() else JSONAPI
 
 
-def _to_request_error(error: Exception) -> RequestError:
+def _to_request_error(error: Exception, base: str) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, Stale) and (failed := _failed_precondition(error)):
@@ -107,7 +107,7 @@ def _to_request_error(error: Exception) -> RequestError:
     if isinstance(error, OperationRefused) and (batch := current_request().batch):
         return batch.to_request_error(error)
     if isinstance(error, HTTPException):
-        return _to_http_error(error)
+        return _to_http_error(error, base)
     if isinstance(error, BodyMemoryExceeded):
         return RequestError(_OVERLOADED, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if type(error) in _BODY_ERRORS:
@@ -189,7 +189,7 @@ def _log_reason(error: RosterError) -> None:
         current_request().log_fields = refusal(error)
 
 
-def _to_http_error(error: HTTPException) -> RequestError:
+def _to_http_error(error: HTTPException, base: str) -> RequestError:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         detail = f"This URL supports {allowed}."
@@ -199,18 +199,19 @@ def _to_http_error(error: HTTPException) -> RequestError:
         return RequestError(_HOST)
     status = HTTPStatus(error.code or 500)
     if status is HTTPStatus.NOT_FOUND:
-        return RequestError(_not_found())
+        return RequestError(_not_found(base))
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return RequestError(ErrorObject(status=status, code=code, detail=f"{status.phrase}."))
 
 
-def _not_found() -> ErrorObject:
-    suggestion = suggest_url(current_request().path, current_app.url_map)
+def _not_found(base: str) -> ErrorObject:
     detail = "There is nothing at this URL."
-    if suggestion:
-        detail += f" Did you mean {suggestion}?"
-    meta = {"suggestion": suggestion} if suggestion else {}
-    return ErrorObject(status=404, code="not_found", detail=detail, meta=meta)
+    path = suggest_url(current_request().path, current_app.url_map)
+    if path is None:
+        return ErrorObject(status=404, code="not_found", detail=detail)
+    url = f"{base}{path}"
+    detail += f" Did you mean {url}?"
+    return ErrorObject(status=404, code="not_found", detail=detail, meta={"suggestion": url})
 
 
 def _internal_error(error: Exception) -> RequestError:

@@ -37,6 +37,8 @@ _FILTER: Final = re.compile(r"filter((?:\[[^][]*\]){1,5})")
 _PART: Final = re.compile(r"\[([^][]*)\]")
 _ALTERNATIVE: Final = re.compile(r"(?:([a-z0-9]{1,8})\.)?([a-z0-9]{1,8})")
 _OPS: Final = {op.value: op for op in Op}
+_MOST_SHOWN: Final = 3
+"""The number of invalid values of one filter that an error describes."""
 _TOO_LONG: Final = f"A filter value has at most {MAX_VALUE_LENGTH} characters."
 _RELATIONSHIP_OPS: Final = (Op.EQ.value, Op.NE.value, Op.IN.value, EMPTY)
 _FLAGS: Final = {"true": True, "false": False}
@@ -308,13 +310,15 @@ class FilterParser:
         if len(max(texts, key=len)) > MAX_VALUE_LENGTH:
             self._errors.add(name, _TOO_LONG)
             return None
-        values = []
-        for text in texts:
-            value = attribute.parse(text, op)
-            if isinstance(value, Problem):
-                self._errors.add(name, self._invalid_value(attribute, op, text, value))
-                return None
-            values.append(value)
+        parsed = {text: attribute.parse(text, op) for text in texts}
+        problems = [(text, each) for text, each in parsed.items() if isinstance(each, Problem)]
+        if problems:
+            details = [self._invalid_value(attribute, op, *each) for each in problems[:_MOST_SHOWN]]
+            if (more := len(problems) - _MOST_SHOWN) > 0:
+                details.append(f"{more} more values are invalid.")
+            self._errors.add(name, " ".join(details))
+            return None
+        values = [parsed[text] for text in texts]
         if op is Op.IN and len(values) == 1:
             op = Op.EQ
         field = attribute.field

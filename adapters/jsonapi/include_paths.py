@@ -25,7 +25,8 @@ def parse_include(
 ) -> tuple[Step, ...]:
     """Returns the steps of a value of `include`, each once.
 
-    Adds an error for too many paths or steps, and for an unknown relationship.
+    Adds an error for too many paths, and for each path with too many steps or an unknown
+    relationship. After an error, there are no steps.
     """
     return _parse(value, resource.type, catalog.relationships_of(resource), catalog, errors)
 
@@ -55,22 +56,25 @@ def _parse(
         errors.add(PARAMETER, detail, code="too_much_included")
         return ()
     root: _Tree = {}
-    for path in paths:
+    is_valid = True
+    for path in dict.fromkeys(paths):
         if path.count(".") >= MAX_STEPS:
             detail = f"{quote(path)} has too many steps; at most {MAX_STEPS} are allowed."
             errors.add(PARAMETER, detail, code="too_much_included")
-            return ()
+            is_valid = False
+            continue
         tree, of_type, its = root, type_name, known
         for name in path.split("."):
             relationship = its.get(name)
             if relationship is None:
                 detail = _unknown(name, of_type, its)
                 errors.add(PARAMETER, detail, code="unknown_relationship")
-                return ()
+                is_valid = False
+                break
             tree = tree.setdefault(relationship, {})
             target = catalog.target(relationship)
             of_type, its = target.type, catalog.relationships_of(target)
-    return _steps(root)
+    return _steps(root) if is_valid else ()
 
 
 def _unknown(name: str, type_name: str, known: Mapping[str, Relationship]) -> str:

@@ -174,6 +174,10 @@ class Kind(fields.Field[Any]):
         except ValidationError as error:
             return problem_of(error)
 
+    def bound_from_text(self, text: str) -> Any:
+        """Does the same as `from_text` for a value to which a filter compares (lt, le, gt, ge)."""
+        return self.from_text(text)
+
     def from_cell(self, cell: str) -> Any:
         """Returns the value of a non-empty cell of a CSV file; a Problem if it is invalid.
 
@@ -701,7 +705,8 @@ _JSON_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 class Id(Kind):
     """The id of a resource: an integer whose JSON form is a string.
 
-    For other ids, declare a subclass that overrides `pattern`, `parse`, `format` and `invalid`.
+    For other ids, declare a subclass that overrides `pattern`, `parse`, `parse_bound`, `format` and
+    `invalid`.
     """
 
     wrong_type = "must be a string"
@@ -721,9 +726,22 @@ class Id(Kind):
         """Returns the id of a text; None if no resource can have this id."""
         return int(text) if _KEY.fullmatch(text) else None
 
+    def parse_bound(self, text: str) -> Any:
+        """Returns the value to which ids are compared; None if it is invalid. It may be 0."""
+        return int(text) if _INTEGER.fullmatch(text) else None
+
     def format(self, value: Any) -> str:
         """Returns the text of an id."""
         return str(value)
+
+    def bound_from_text(self, text: str) -> Any:
+        bound = self.parse_bound(text)
+        return self.from_text(text) if bound is None else bound
+
+    def parameter_schema(self, op: Op) -> dict[str, Any]:
+        if op in EQUALITY or self.text_pattern != KEY:
+            return super().parameter_schema(op)
+        return {"type": "string", "pattern": anchored(Integer.text_pattern)}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, str):

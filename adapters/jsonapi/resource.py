@@ -59,8 +59,10 @@ class Attribute:
 
         The caller limits the length of the text.
         """
+        if op not in EQUALITY:
+            return self.field.bound_from_text(text)
         value = self.field.from_text(text)
-        if op in EQUALITY and self.rule and not isinstance(value, Problem):
+        if self.rule and not isinstance(value, Problem):
             return self.rule(value) or value
         return value
 

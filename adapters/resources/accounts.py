@@ -29,6 +29,9 @@ class SessionId(Id):
         """Returns the id, or None if no session can have it."""
         return text if re.fullmatch(_SESSION_ID, text) else None
 
+    def parse_bound(self, text: str) -> Any:
+        return self.parse(text)
+
     def format(self, value: Any) -> str:
         return str(value)
 

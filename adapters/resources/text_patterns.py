@@ -27,6 +27,6 @@ LINE: Final = _visible_without(_CONTROL + _LINE_SEPARATORS)
 LISTED_LINE: Final = _visible_without(f"{_CONTROL}{_LINE_SEPARATORS},", f"{_INVISIBLE},")
 """The pattern of a line in a list that is separated by commas."""
 
-LINES: Final = _visible_without(_CONTROL_IN_LINES)
-LISTED_LINES: Final = _visible_without(f"{_CONTROL_IN_LINES},", f"{_INVISIBLE},")
+LINES: Final = _visible_without(_CONTROL_IN_LINES + _LINE_SEPARATORS)
+LISTED_LINES: Final = _visible_without(f"{_CONTROL_IN_LINES}{_LINE_SEPARATORS},", f"{_INVISIBLE},")
 """The pattern of several lines in a list that is separated by commas."""

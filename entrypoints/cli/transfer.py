@@ -508,12 +508,16 @@ def export_command(resource: "RegisteredResource") -> click.Command:
             parameters = {} if fields is None else {f"fields[{name}]": fields}
             query = services.collection_query(declaration, query_of(filters, sort, **parameters))
             protection = SpreadsheetProtection() if for_spreadsheets else None
-            options = WriteOptions(
-                fields=query.shown.fields(declaration.type),
-                byte_order_mark=bom,
-                protection=protection,
-            )
             written = file_declaration(resource)
+            selected = query.shown.fields(declaration.type)
+            if lists := sorted((selected or frozenset()) - written.attributes.keys()):
+                known = ", ".join(written.attributes)
+                raise click.BadParameter(
+                    f"A file of {name} has no column for {' and '.join(lists)}, which has several "
+                    f"values. Known: {known}.",
+                    param_hint="--fields",
+                )
+            options = WriteOptions(fields=selected, byte_order_mark=bom, protection=protection)
             references = [
                 each for each in resource.references if each.name in options.selected(written)
             ]

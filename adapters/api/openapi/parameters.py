@@ -199,18 +199,18 @@ _RELATED_BY: Final = ("eq", "ne", "in")
 
 def _combined() -> Iterator[dict[str, Any]]:
     """Yields the filters that negate other filters or combine them as alternatives."""
-    part = r"\[[^\[\]]+\]"
+    part, operator = r"\[[^\[\]]+\]", r"\[[^\[\]]*\]"
     name = "[a-z0-9]{1,8}"
     alternative = rf"\[(?:{name}\.)?{name}\]"
     for key, pattern, text in (
         (
             "not",
-            rf"^{part}(?:{part})?$",
+            rf"^{part}(?:{operator})?$",
             "Negates a filter: `filter[not][name][contains]=bot`.",
         ),
         (
             "or",
-            rf"^{alternative}(?:\[not\])?{part}(?:{part})?$",
+            rf"^{alternative}(?:\[not\])?{part}(?:{operator})?$",
             "Alternatives, such as `filter[or][1][role]=admin&filter[or][2][is_active]=true`. All "
             "filters of an alternative must hold, and one alternative. `filter[or][SET.1]…` forms "
             f"several sets. There are at most {MAX_ALTERNATIVES} alternatives.",

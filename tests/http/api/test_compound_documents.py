@@ -170,6 +170,16 @@ def test_queries_are_checked(client: ApiClient, query: str, code: str) -> None:
         assert (error["status"], error["code"]) == ("400", code)
 
 
+def test_each_wrong_path_is_reported(client: ApiClient) -> None:
+    query = "include=x,members,members.y,x,members.groups.owner.groups"
+    errors = client.get(f"{GROUPS}?{query}").json["errors"]
+    expected = ["unknown_relationship", "unknown_relationship", "too_much_included"]
+    assert [each["code"] for each in errors] == expected
+    for name, error in zip(("x", "y", "members.groups.owner.groups"), errors, strict=True):
+        assert f"'{name}'" in error["detail"]
+        assert error["source"] == {"parameter": "include"}
+
+
 @pytest.mark.parametrize(
     ("method", "url"),
     [("DELETE", f"{USERS}/1"), ("PATCH", OWNER), ("POST", MEMBERS), ("DELETE", MEMBERS)],

@@ -41,6 +41,7 @@ FILTERS = (
     "filter[role][ne]=user&filter[is_active]=false",
     "filter[id]=3,5,99&filter[id][gt]=3",
     "filter[id][le]=9223372036854775807",
+    "filter[id][gt]=0&filter[id][lt]=9999999999999999999",
     "filter[creation_time][gt]=2026-11-22T09:30:00.1500001Z",
     "filter[creation_time][le]=2026-11-22T11:30:00.150%2B02:00",
     "filter[update_time]=2026-11-22T09:30:00.130Z",

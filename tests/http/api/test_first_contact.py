@@ -55,6 +55,19 @@ def test_the_error_for_a_wrong_url_suggests_the_right_one(
     assert right in error["detail"]
 
 
+def test_a_suggested_url_begins_with_the_public_url(build: Any) -> None:
+    client = ApiClient(build({"ROSTER_PUBLIC_URL": "https://example.org/directory"}))
+    (error,) = client.get("/users", headers={"Host": "example.org"}).json["errors"]
+    assert error["meta"] == {"suggestion": "https://example.org/directory/api/v1/users"}
+    assert "Did you mean https://example.org/directory/api/v1/users?" in error["detail"]
+
+
+def test_the_requested_url_is_not_suggested(build: Any) -> None:
+    (error,) = ApiClient(build({"ROSTER_METRICS": "off"})).get("/metrics").json["errors"]
+    assert "meta" not in error
+    assert "Did you mean" not in error["detail"]
+
+
 @pytest.mark.parametrize("wrong", ["/x", "/nothing/like/it", "/" + "a" * 9999])
 def test_nothing_is_suggested_without_a_similar_url(client: ApiClient, wrong: str) -> None:
     (error,) = client.get(wrong).json["errors"]

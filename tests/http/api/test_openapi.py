@@ -231,6 +231,25 @@ def test_every_pattern_has_the_same_meaning_in_all_regular_expressions(described
     assert [each for each in patterns if re.search(r"\\[sSdDwWbB]", each)] == []
 
 
+@pytest.mark.parametrize(
+    ("key", "rest"),
+    [
+        ("not", "[name]"),
+        ("not", "[name][contains]"),
+        ("not", "[id][]"),
+        ("or", "[1][name]"),
+        ("or", "[a.1][not][id][]"),
+    ],
+)
+def test_a_filter_of_filters_is_accepted_as_described(
+    described: Any, client: ApiClient, key: str, rest: str
+) -> None:
+    parameters = described["paths"][USERS]["get"]["parameters"]
+    (schema,) = [each["schema"] for each in parameters if each["name"] == f"filter[{key}]"]
+    assert Draft202012Validator(schema).is_valid({rest: "1"})
+    assert client.get(f"{USERS}?{quote(f'filter[{key}]{rest}')}=1").status_code == 200
+
+
 TEXTS = (
     *("Ann", " a ", "é", "a b", "a\u200bb", "x\ufeff", "\u2800a", "a,b", "😀"),
     *("", " ", "\u3000", "\u200b", "\u2800", "\ufeff", "\u2028", "\t", "\n"),

@@ -135,3 +135,11 @@ def test_the_database_is_never_overwritten(
     assert f"{target} is a file of the database." in refused.stderr
     assert (tmp_path / "roster.db").read_bytes() == before
     assert roster("users", "list").stdout.count("x.test") == 2
+
+
+def test_a_list_of_related_resources_is_not_a_column(roster: Roster) -> None:
+    for name, field in (("users", "groups"), ("groups", "members")):
+        refused = roster(name, "export", "--fields", f"name,{field}")
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert f"A file of {name} has no column for {field}" in refused.stderr
+    assert roster("groups", "export", "--fields", "owner").stdout == "id,owner\n"

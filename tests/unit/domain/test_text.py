@@ -124,6 +124,12 @@ def test_rejects_any_other_name(name: object, code: str) -> None:
     assert code_of(text.single_line(name, longest=250)) == code
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x0b", "\x85"])
+def test_lines_end_with_line_feed_or_carriage_return(separator: str) -> None:
+    assert text.multiple_lines("one\r\n\ttwo\rthree\n", longest=250) is None
+    assert code_of(text.multiple_lines(f"one{separator}two", longest=250)) == "control_character"
+
+
 def test_lengths_count_code_points_and_not_bytes() -> None:
     assert text.single_line("😀" * 250, longest=250) is None
 

@@ -48,6 +48,18 @@ def test_an_error_about_a_value_states_the_accepted_values(
     assert accepted in error.detail
 
 
+def test_an_error_describes_the_first_invalid_values_of_a_filter(
+    books: Resource, cursors: Cursors
+) -> None:
+    (error,) = errors_of("filter[id]=1,a,2,b,a", books, cursors)
+    assert [f"'{each}' is not" in error.detail for each in "a12b"] == [True, False, False, True]
+    (error,) = errors_of("filter[id][]=a&filter[id][]=b", books, cursors)
+    assert ["'a'" in error.detail, "'b'" in error.detail] == [True, True]
+    (error,) = errors_of("filter[id]=a,b,c,d,e", books, cursors)
+    assert "'c' is not" in error.detail
+    assert error.detail.endswith("2 more values are invalid.")
+
+
 @pytest.mark.parametrize(
     ("query", "explained"),
     [
