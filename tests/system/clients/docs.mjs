@@ -30,6 +30,11 @@ const tryOut = async (page, id) => {
   if (!(await block.getAttribute('class')).includes('is-open')) {
     await block.locator('.opblock-summary-control').click()
   }
+  const clear = block.locator('button.btn-clear')
+  if (await clear.count()) { // the response of an earlier request would look like the new one
+    await clear.click()
+    await block.locator('.live-responses-table').waitFor({ state: 'detached' })
+  }
   await block.locator('button.execute').click()
   const status = block.locator('.live-responses-table .response-col_status').last()
   await status.waitFor()

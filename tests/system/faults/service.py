@@ -93,7 +93,7 @@ class Service:
         found: list[dict[str, Any]] = []
         path = "/api/v1/users?page[size]=1000&fields[users]=email,name"
         while path:
-            status, document = self._get(path)
+            status, document = self._get_available(path)
             assert status == 200, document
             found += document["data"]
             path = document["links"]["next"]
@@ -115,6 +115,17 @@ class Service:
         with suppress(OSError, HTTPException):
             return self._get("/readyz")[0] == 200
         return False
+
+    def _get_available(self, path: str) -> tuple[int, Any]:
+        """Repeats the request while it gets 503, because the pool may have stale connections."""
+        replies: list[tuple[int, Any]] = []
+
+        def is_available() -> bool:
+            replies.append(self._get(path))
+            return replies[-1][0] != 503
+
+        until(is_available, within=60, details=lambda: str(replies[-1]))
+        return replies[-1]
 
     def _get(self, path: str) -> tuple[int, Any]:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
