@@ -326,7 +326,9 @@ class _QueryParser:
         return FieldSelection(selected, steps, is_compound=True)
 
     def _fields(self) -> dict[str, frozenset[str]]:
-        selected = {}
+        selected: dict[str, frozenset[str]] = {}
+        if not self._remaining:
+            return selected
         for resource in self._catalog.reachable(self._resource).values():
             parameter = f"fields[{resource.type}]"
             value = self._remaining.pop(parameter, None)
