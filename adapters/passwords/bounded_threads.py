@@ -60,8 +60,8 @@ class BoundedThreads:
     def run(self, compute: Callable[[], T]) -> T:
         """Returns the result of the computation, or raises its error.
 
-        Raises Busy if too many others wait, or if it does not begin in time. Once it has begun, it
-        is finished.
+        Raises Busy if too many others wait, if it does not begin in time, or if it does not end
+        before the deadline. Once it has begun, its thread finishes it.
         """
         with self._lock:
             if self._submitted >= self._at_most:
@@ -78,7 +78,10 @@ class BoundedThreads:
         except NotFinished:
             if future.cancel():
                 raise Busy from None
-            return future.result()  # a thread has begun
+        try:
+            return future.result(time_left())  # a thread has begun
+        except NotFinished:
+            raise Busy from None
 
     def _remove(self, _: Future[T]) -> None:
         with self._lock:

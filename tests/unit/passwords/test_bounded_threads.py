@@ -97,6 +97,24 @@ def test_a_computation_that_has_begun_is_finished() -> None:
         assert running.result() == "done"
 
 
+def test_a_computation_that_takes_too_long_ends_the_wait_at_the_deadline() -> None:
+    threads = BoundedThreads(1, waiting=0)
+    begun, finish = Event(), Event()
+
+    def compute() -> None:
+        begun.set()
+        finish.wait(PATIENT)
+
+    with deadline(LIMIT), pytest.raises(Busy):
+        threads.run(compute)
+    assert begun.is_set()
+    with pytest.raises(Busy):  # the thread is still in use
+        threads.run(nothing)
+    finish.set()
+    until(lambda: threads.submitted == 0)
+    threads.run(nothing)
+
+
 def test_a_failure_frees_the_thread() -> None:
     threads = BoundedThreads(1, waiting=0)
     with pytest.raises(ZeroDivisionError):
