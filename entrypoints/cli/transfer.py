@@ -505,7 +505,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         file_format = check_target(file, file_format, bom, for_spreadsheets)
         with connect(name) as (_, services):
             declaration, exporter = services.declaration, services.exporter
-            parameters = {} if fields is None else {f"fields[{name}]": fields}
+            parameters = {} if fields is None else {f"fields[{name}]": _without_id(fields)}
             query = services.collection_query(declaration, query_of(filters, sort, **parameters))
             protection = SpreadsheetProtection() if for_spreadsheets else None
             written = file_declaration(resource)
@@ -552,6 +552,11 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         roster {name} export --format jsonl | wc -l
         """
     return export_records
+
+
+def _without_id(fields: str) -> str:
+    """Returns the names without `id`, which is always written."""
+    return ",".join(each for each in fields.split(",") if each != "id")
 
 
 def protection_message(count: int) -> str:

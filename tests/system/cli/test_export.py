@@ -143,3 +143,11 @@ def test_a_list_of_related_resources_is_not_a_column(roster: Roster) -> None:
         assert (refused.exit_code, refused.stdout) == (2, "")
         assert f"A file of {name} has no column for {field}" in refused.stderr
     assert roster("groups", "export", "--fields", "owner").stdout == "id,owner\n"
+
+
+@pytest.mark.usefixtures("three")
+def test_the_id_is_always_written(roster: Roster) -> None:
+    for fields, header in (("email,id", "id,email"), ("id", "id"), ("", "id")):
+        written = roster("users", "export", "--fields", fields)
+        assert (written.exit_code, written.stdout.splitlines()[0]) == (0, header)
+        assert len(written.stdout.splitlines()) == 4
