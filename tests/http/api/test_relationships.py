@@ -268,6 +268,18 @@ def test_linkage_of_a_to_one_relationship_is_checked(
     assert client.patch(OWNER, json={"data": data}).problems == [problem]
 
 
+@pytest.mark.parametrize(
+    ("document", "has_example"),
+    [({"data": {}}, True), ({}, True), ([], True), ({"data": users(*range(1, 1002))}, False)],
+    ids=["object", "missing", "array", "too many"],
+)
+def test_an_error_about_the_whole_document_has_an_example(
+    client: ApiClient, document: Any, has_example: bool
+) -> None:
+    (error,) = client.post(MEMBERS, json=document).json["errors"]
+    assert ("Send a document such as" in error["detail"]) is has_example
+
+
 def test_a_thousand_identifiers_are_accepted_however_often_they_occur(
     client: ApiClient,
 ) -> None:
