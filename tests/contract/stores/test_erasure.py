@@ -247,6 +247,17 @@ def test_no_table_and_no_file_contains_an_erased_person(directory: Directory, ex
             send(directory, key, lambda _: pytest.fail("the request is handled again"))
 
 
+def test_the_request_ids_of_all_events_about_a_person_are_erased(directory: Directory) -> None:
+    person = directory.add(EMAIL, NAME)
+    role = UserChanges({"role": "admin"})
+    directory.commands.change(person.id, role, principal("another client"))
+    assert history(directory, person.id)[-1].request_id == REQUEST
+    directory.commands.erase(person.id, ANONYMOUS)
+    created, changed, *_ = history(directory, person.id)
+    assert (created.request_id, changed.request_id) == (None, None)
+    assert changed.actor == "another client"
+
+
 def test_others_keep_their_values(directory: Directory) -> None:
     person = directory.add(EMAIL, NAME)
     other = directory.add("other@example.org", "Other")
