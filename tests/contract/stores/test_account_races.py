@@ -2,17 +2,18 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
-from accounts_service import ANONYMOUS, HOME, ReadableTokens
+from accounts_service import ANONYMOUS, HOME, PlainHasher, ReadableTokens
 from contract.stores.directories import Directory
 from sqlalchemy import Engine
 from waiting import until
 
 from application.accounts.config import AccountConfig, RoleScopes
-from application.accounts.errors import TooManyFailures
+from application.accounts.errors import TooManyFailures, WrongPassword
 from application.accounts.guessing import Attempt, GuessingLimits
-from application.accounts.passwords import invalidate_links
+from application.accounts.passwords import OwnPassword, invalidate_links
 from application.accounts.sessions import SessionCommands, SessionTokens
 from application.ports import UnitOfWork
 from application.units import retrying
@@ -107,4 +108,39 @@ def test_50_concurrent_guesses_do_not_exceed_the_limit(directory: Directory) -> 
 
     with ThreadPoolExecutor(50) as threads:
         counted = list(threads.map(guess, range(50)))
+    assert counted.count(True) == 10
+
+
+class SimultaneousHasher(PlainHasher):
+    """Rejects every password, at the moment at which a number of callers have sent one."""
+
+    def __init__(self, callers: int) -> None:
+        super().__init__()
+        self._all = Barrier(callers)
+
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        self._all.wait(3 * SECONDS)
+        return False
+
+
+@every_kind
+def test_concurrent_guesses_of_users_own_passwords_do_not_exceed_the_limit(
+    directory: Directory,
+) -> None:
+    """Every guess has passed the check that precedes the hash."""
+    user, guesses = directory.add("ann@example.org"), 30
+    limits, hasher = GuessingLimits(10, timedelta(minutes=15)), SimultaneousHasher(guesses)
+    own = OwnPassword(retrying(directory.begin), hasher, limits, HOME)
+
+    def guess(_: int) -> bool:
+        try:
+            own.verify(user.id, "wrong", ANONYMOUS, attribute="current_password")
+        except TooManyFailures:
+            return False
+        except WrongPassword:
+            return True
+        raise AssertionError("a wrong password is never accepted")
+
+    with ThreadPoolExecutor(guesses) as threads:
+        counted = list(threads.map(guess, range(guesses)))
     assert counted.count(True) == 10
