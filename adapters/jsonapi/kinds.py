@@ -705,8 +705,8 @@ _JSON_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 class Id(Kind):
     """The id of a resource: an integer whose JSON form is a string.
 
-    For other ids, declare a subclass that overrides `pattern`, `parse`, `parse_bound`, `format` and
-    `invalid`.
+    For other ids, declare a subclass that overrides `pattern`, `bound_pattern`, `parse`, `format`,
+    `bound_from_text` and `invalid`.
     """
 
     wrong_type = "must be a string"
@@ -718,6 +718,8 @@ class Id(Kind):
     schema: ClassVar[Mapping[str, Any]] = {"type": "string", "pattern": anchored(KEY)}
     cursor_is_value = True
     text_pattern = KEY
+    bound_pattern: ClassVar[str] = Integer.text_pattern
+    """The pattern of a value to which a filter compares ids (lt, le, gt, ge), such as 0."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"dump_only": True, **options})
@@ -726,22 +728,17 @@ class Id(Kind):
         """Returns the id of a text; None if no resource can have this id."""
         return int(text) if _KEY.fullmatch(text) else None
 
-    def parse_bound(self, text: str) -> Any:
-        """Returns the value to which ids are compared; None if it is invalid. It may be 0."""
-        return int(text) if _INTEGER.fullmatch(text) else None
-
     def format(self, value: Any) -> str:
         """Returns the text of an id."""
         return str(value)
 
     def bound_from_text(self, text: str) -> Any:
-        bound = self.parse_bound(text)
-        return self.from_text(text) if bound is None else bound
+        return int(text) if _INTEGER.fullmatch(text) else _INVALID_BOUND
 
     def parameter_schema(self, op: Op) -> dict[str, Any]:
-        if op in EQUALITY or self.text_pattern != KEY:
+        if op in EQUALITY:
             return super().parameter_schema(op)
-        return {"type": "string", "pattern": anchored(Integer.text_pattern)}
+        return {"type": "string", "pattern": anchored(self.bound_pattern)}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, str):
@@ -764,3 +761,6 @@ class Id(Kind):
 
 
 _KEY: Final = re.compile(KEY)
+_INVALID_BOUND: Final = Problem(
+    "invalid_format", "must be a whole number of at most 19 digits without leading zeros"
+)

@@ -23,14 +23,14 @@ class SessionId(Id):
     invalid = Problem("invalid_format", "must be 16 to 64 characters of A-Z, a-z, 0-9, _ and -")
     pattern = _SESSION_ID
     schema = {"type": "string", "pattern": f"^{_SESSION_ID}$"}  # noqa: RUF012
-    text_pattern = _SESSION_ID
+    text_pattern = bound_pattern = _SESSION_ID
 
     def parse(self, text: str) -> Any:
         """Returns the id, or None if no session can have it."""
         return text if re.fullmatch(_SESSION_ID, text) else None
 
-    def parse_bound(self, text: str) -> Any:
-        return self.parse(text)
+    def bound_from_text(self, text: str) -> Any:
+        return self.from_text(text)
 
     def format(self, value: Any) -> str:
         return str(value)

@@ -511,10 +511,9 @@ def export_command(resource: "RegisteredResource") -> click.Command:
             written = file_declaration(resource)
             selected = query.shown.fields(declaration.type)
             if lists := sorted((selected or frozenset()) - written.attributes.keys()):
-                known = ", ".join(written.attributes)
+                known = ", ".join(("id", *written.attributes))
                 raise click.BadParameter(
-                    f"A file of {name} has no column for {' and '.join(lists)}, which has several "
-                    f"values. Known: {known}.",
+                    f"A file of {name} has no column for {' and '.join(lists)}. Known: {known}.",
                     param_hint="--fields",
                 )
             options = WriteOptions(fields=selected, byte_order_mark=bom, protection=protection)

@@ -36,6 +36,7 @@ def errors_of(query: str, resource: Resource, cursors: Cursors) -> tuple[ErrorOb
         ("filter[state]=lost", "must be one of new, used."),
         ("filter[isbn]=A", "must start with a letter a-z, followed by a-z, 0-9, _ or -."),
         ("filter[id]=x", "must be a whole number from 1 to 9223372036854775807 without"),
+        ("filter[id][gt]=01", "It must be a whole number of at most 19 digits without leading"),
         ("filter[title]=", "must contain at least one visible character."),
         ("filter[pages]=", "An empty value is not a valid pages."),
     ],
