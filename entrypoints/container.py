@@ -22,7 +22,8 @@ from adapters.memory.secrets import MemorySecrets
 from adapters.memory.store import MemoryStore
 from adapters.sql.account_reader import SqlAccountReader
 from adapters.sql.audit import SqlEventReader
-from adapters.sql.engine import DeadlinePool, make_engine
+from adapters.sql.connection_pool import DeadlinePool
+from adapters.sql.engine import make_engine
 from adapters.sql.links import SqlLinkReader
 from adapters.sql.reads import Reads, reads_from
 from adapters.sql.repository import SqlCsvExporter, SqlReader

@@ -16,7 +16,7 @@ from adapters.oauth.openapi import oauth_description
 from adapters.resources.accounts import SESSIONS
 from adapters.resources.addresses import Urls
 from adapters.sql import failures
-from adapters.sql.engine import DeadlinePool
+from adapters.sql.connection_pool import DeadlinePool
 from adapters.tokens.signing_keys import public_key_set
 from adapters.tokens.tokens import TokenVerifier
 from adapters.web import metrics_directory

@@ -4,16 +4,19 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
+from adapters.sql.connection_pool import DeadlinePool
+
 
 class RawConnection:
     """A connection from the pool. Compiled statements need no more (see CompiledStatement)."""
 
-    __slots__ = ("_core", "connection", "dialect", "engine")
+    __slots__ = ("_core", "_pool", "connection", "dialect", "engine")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.dialect = engine.dialect
-        self.connection = engine.raw_connection()
+        self._pool: DeadlinePool = engine.pool  # type: ignore[assignment]
+        self.connection = self._pool.connect()
         self._core: Connection | None = None
 
     def execute(self, statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
@@ -30,7 +33,7 @@ class RawConnection:
     def close(self) -> None:
         """Returns the connection to the pool."""
         if self._core is None:
-            self.connection.close()
+            self._pool.release(self.connection)
         else:  # also breaks the reference cycle between Core's connection and its transaction
             self._core.close()
 

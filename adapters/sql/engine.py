@@ -1,104 +1,15 @@
-"""Creates an engine and its connection pool from a URL."""
+"""Creates an engine from the URL of a database."""
 
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from threading import get_ident
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
-from sqlalchemy.pool import ConnectionPoolEntry, Pool
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 
+from adapters.sql.connection_pool import DeadlinePool
 from adapters.sql.database_urls import BadUrl, check_mariadb, check_postgresql, check_sqlite
 from adapters.sql.dialects import mariadb, postgresql, sqlite
-from application.deadlines import time_left
 
 MAX_REPLICAS: Final = 16
-
-
-class DeadlinePool(Pool):
-    """A connection pool in which a thread waits until the deadline at most.
-
-    It has at most `pool_size` connections. It reuses the connection that was used last, and opens
-    another one only if all are in use.
-    """
-
-    def __init__(self, creator: Any, pool_size: int = 5, **options: Any) -> None:
-        super().__init__(creator, **options)
-        self._size = pool_size
-        self._idle: deque[ConnectionPoolEntry] = deque()
-        # Contains an item for each connection that may be checked out. Works like a semaphore.
-        self._permits: SimpleQueue[None] = SimpleQueue()
-        for _ in range(pool_size):
-            self._permits.put(None)
-        self._waiting: set[int] = set()
-
-    def size(self) -> int:
-        """The maximum number of connections."""
-        return self._size
-
-    def checkedout(self) -> int:
-        """The number of connections in use."""
-        return self._size - self._permits.qsize()
-
-    def waiting(self) -> int:
-        """The number of threads that wait for a connection."""
-        return len(self._waiting)
-
-    def status(self) -> str:
-        """A description of the pool's state."""
-        return f"{self.checkedout()} of {self._size} in use, {self.waiting()} waiting"
-
-    def recreate(self) -> "DeadlinePool":
-        """Creates a pool with the same options and no connections."""
-        return DeadlinePool(
-            self._creator,
-            self._size,
-            recycle=self._recycle,
-            echo=self.echo,
-            logging_name=self._orig_logging_name,
-            reset_on_return=self._reset_on_return,
-            pre_ping=self._pre_ping,
-            _dispatch=self.dispatch,
-            dialect=self._dialect,
-        )
-
-    def dispose(self) -> None:
-        """Closes the idle connections."""
-        with suppress(IndexError):
-            while True:
-                self._idle.pop().close()
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        self._acquire_permit()
-        with suppress(IndexError):
-            return self._idle.pop()
-        try:
-            return self._create_connection()
-        except BaseException:
-            self._permits.put(None)
-            raise
-
-    def _acquire_permit(self) -> None:
-        """Waits until a connection may be checked out.
-
-        Raises sqlalchemy.exc.TimeoutError when the deadline passes.
-        """
-        try:
-            return self._permits.get_nowait()
-        except Empty:
-            self._waiting.add(get_ident())
-        try:
-            self._permits.get(timeout=time_left())
-        except Empty:
-            raise exc.TimeoutError("no connection became free within the deadline") from None
-        finally:
-            self._waiting.discard(get_ident())
-
-    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        self._idle.append(record)
-        self._permits.put(None)
 
 
 def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:

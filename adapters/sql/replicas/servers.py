@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.sql.connection import RawConnection
+from adapters.sql.connection_pool import DeadlinePool
 from adapters.sql.dialects import postgresql
-from adapters.sql.engine import DeadlinePool
 from adapters.sql.error_reasons import redact
 from adapters.sql.failures import UnknownFailure, sqlstate
 from adapters.sql.replicas.position import (
