@@ -26,6 +26,8 @@ class Op(Enum):
     NE is the exact complement of EQ, so it matches null. No other operator matches null.
     """
 
+    __hash__ = object.__hash__  # members are keys in every search, and Enum's own hash is slow
+
     EQ = "eq"
     NE = "ne"
     IN = "in"

@@ -156,6 +156,8 @@ class _Layout:
         """
         if not entities:
             return []
+        if len(entities) == 1 and self._addressed and not self._loaded:
+            return [self._single_text(entities[0], cursors)]
         ids, *columns = zip(*map(self._id_and_values, entities), strict=True)
         id_texts = self._id.json_texts(ids)
         texts = [id_texts]
@@ -177,6 +179,13 @@ class _Layout:
             texts.append(scalar_texts(cursors))
         parts = chain.from_iterable(zip(map(repeat, self._before_values), texts, strict=True))
         return list(map(b"".join, zip(*parts, repeat(self._end), strict=False)))
+
+    def _single_text(self, entity: Any, cursors: Sequence[str] | None) -> bytes:
+        """Returns the same text as `listed`. For a single entity, a dictionary is faster."""
+        resource_object = self.single(entity)
+        if cursors is not None:
+            resource_object["meta"] = {"page": {"cursor": cursors[0]}}
+        return orjson.dumps(resource_object)
 
 
 def identifier(resource_type: str, entity_id: int | None) -> dict[str, str] | None:

@@ -209,7 +209,7 @@ class Kind(fields.Field[Any]):
 
     def json_texts(self, values: Sequence[Any]) -> list[bytes]:
         """Returns the JSON texts of many values, as orjson writes their JSON forms."""
-        forms = self.serialize_column(values)
+        forms = values if self.json_is_value else self.serialize_column(values)
         return scalar_texts(forms) if self._is_scalar else list(map(orjson.dumps, forms))
 
     def cursor_column(self, values: Sequence[Any]) -> Sequence[Any]:
@@ -608,13 +608,14 @@ def _truncate_to_milliseconds(timestamp: datetime) -> datetime:
 
 def write_timestamp(timestamp: datetime) -> str:
     """Returns a UTC timestamp in the format of RFC 3339, with milliseconds."""
-    return write_timestamps((timestamp,))[0]
+    text = orjson.dumps(timestamp).decode()  # has no decimals for a full second
+    return f"{text[1:24]}Z" if text[20] == "." else f"{text[1:20]}.000Z"
 
 
 def write_timestamps(timestamps: Sequence[datetime]) -> list[str]:
     """Does the same as write_timestamp for many timestamps, five times as fast as isoformat."""
-    if not timestamps:
-        return []
+    if len(timestamps) < 2:
+        return list(map(write_timestamp, timestamps))
     texts = orjson.dumps(timestamps).decode()[2:-2].split('","')
     return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
 
