@@ -22,7 +22,7 @@ _REPLACED: Final = (
 
 
 def main() -> None:
-    """Runs the command line. If Roster cannot be imported, exit with 1 and print one line."""
+    """Runs the command line. If Roster cannot be imported, exits with 1 and prints one line."""
     if problem := shadowed_package():
         sys.exit(f"Error: {problem}")
     try:

@@ -193,11 +193,11 @@ class Policy(Protocol):
         resources: bool = False,
         from_known: bool = False,
     ) -> None:
-        """Raises InsufficientScope or SubjectRequired if the principal may not do it.
+        """Raises InsufficientScope or SubjectRequired if the principal may not take the action.
 
-        The action is READ, CHANGE or CREATE; see relationship_scopes. `resources`: it reads
-        attributes of the related entities, not only their ids. `from_known`: the policy decides
-        separately about the entity that has the relationship.
+        The action is READ, CHANGE or CREATE; see relationship_scopes. With `resources`, it reads
+        attributes of the related entities, not only their ids. With `from_known`, the policy
+        decides separately about the entity that has the relationship.
         """
 
 

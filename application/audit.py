@@ -31,7 +31,7 @@ ERASED: Final[Mapping[str, Any]] = {"erased": True}
 
 _FLUSH_SIZE: Final = 1000
 _MAX_ACTOR_LENGTH: Final = 1000
-"""Roster writes no longer actors, so longer ones are not searched for emails."""
+"""Roster never records a longer actor, so only shorter ones are searched for emails."""
 _SEPARATORS: Final = re.compile(r"[\s|:;,=/<>()\[\]\"']+")
 """The characters that can surround an email in the subject of a token."""
 

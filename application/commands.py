@@ -35,9 +35,9 @@ class Commands(Generic[N, E]):
     has the complete new lists of to-many relationships, by name.
 
     Each method raises the errors of the policy: InsufficientScope and SubjectRequired. Methods that
-    relate entities raise RelatedNotFound if one does not exist, and ReplacementTooLarge if a list
-    has more than `replaceable` ids. Each method raises TooManyLinks if it changes more pairs than
-    the context allows.
+    relate entities raise RelatedNotFound if a related entity does not exist. They raise
+    ReplacementTooLarge if a list has more than `replaceable` ids. Each method raises
+    TooManyLinks if it changes more pairs than the context allows.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class Commands(Generic[N, E]):
     def _remove_existing(
         self, work: UnitOfWork, entity_id: int, expected: Container[int] | None
     ) -> bool:
-        """Returns False if the entity does not exist. Raises StaleVersion."""
+        """Removes the entity. Returns False if it does not exist. Raises StaleVersion."""
         entities = work.repository(self._type)
         try:
             entity = entities.get(entity_id)

@@ -212,8 +212,9 @@ class Search:
 class Page(Generic[T]):
     """A part of a list.
 
-    `more` is true if further rows follow within the bounds of the slice; of a backward slice, if
-    further rows precede. `total` is the number of rows in the list, if the search requests it.
+    `more` is true if further rows follow within the bounds of the slice. For a backward slice, it
+    is true if further rows precede the slice. `total` is the number of rows in the list, if the
+    search requests it.
     """
 
     items: tuple[T, ...]

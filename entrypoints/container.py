@@ -216,8 +216,8 @@ def make_services(
 class RelationshipServices:
     """The use cases of the relationships of all resources.
 
-    `commands` makes the commands of one to-many relationship, which run their units of work by the
-    given runner. `imports` and `exports` are those of the pairs of one association.
+    `commands` makes the commands of one to-many relationship, which run their units of work with
+    the given runner. `imports` and `exports` are those of the pairs of one association.
     """
 
     relationships: Relationships

@@ -21,8 +21,9 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 def read_attributes(resource: Resource) -> dict[str, Any]:
     """Returns the attributes of the resource object in the body.
 
-    Raises RequestError for its structure, its type and an id. Raises Invalid if an attribute is
-    missing, unknown, no text, or contains NUL or a lone surrogate. Raises ReadOnly.
+    Raises RequestError if the structure or the type is wrong, or if there is an id. Raises Invalid
+    if an attribute is missing, unknown, not text, or contains NUL or a lone surrogate. Raises
+    ReadOnly if a read-only attribute has a value.
     """
     resource_object = http.read_resource_object(resource)
     expect_new(resource_object, resource)

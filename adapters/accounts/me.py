@@ -129,7 +129,7 @@ def _is_same(sent: object, current: object) -> bool:
 
 
 def _own_principal() -> Principal:
-    """Returns the principal with the scopes that its own user requires."""
+    """Returns the principal of the request, with the scopes to read and change its own user."""
     principal = current_request().principal
     assert principal is not None
     scopes = frozenset(f"{USER_TYPE.name}:{permission}" for permission in ("read", "write"))

@@ -25,8 +25,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "not_acceptable": (
         "406",
-        "Accept must allow application/vnd.api+json or application/json. The first may have only "
-        "the parameters ext, with the extension of the URL, and profile.",
+        "Accept must allow application/vnd.api+json or application/json. The former may have only "
+        "the parameters profile and ext, and ext may name only the extension of the URL.",
     ),
     "unsupported_media_type": (
         "415",
@@ -71,8 +71,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "wrong_password": (
         "403",
-        "The password is not the user's current one. Send that. After too many wrong passwords, "
-        "further ones get 429.",
+        "The password is not the user's current password. After too many wrong passwords, further "
+        "requests get 429.",
     ),
     "link_invalid": ("403", "The link is unknown, was used, or has expired. Request a new one."),
     "signup_closed": (
@@ -122,7 +122,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         "No attribute has this name: in a parameter (400) or among the attributes sent (422). The "
         "detail lists those that exist.",
     ),
-    "malformed_query": ("400", "A parameter's name has NUL or bytes that are not UTF-8."),
+    "malformed_query": ("400", "A parameter's name contains NUL or bytes that are not UTF-8."),
     "too_many_parameters": ("400", "The query has too many parameters."),
     "unknown_relationship": (
         "400",
@@ -147,7 +147,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "too_many_members": (
         "400",
         "A document has at most 25,000 members and elements in all its objects and arrays. A "
-        "document with operations has at most 50,000. The number is that of the commas and opening "
+        "document with operations has at most 50,000. Roster counts the commas and opening "
         "brackets outside of strings.",
     ),
     "too_many_escapes": (
@@ -185,8 +185,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "id_mismatch": ("409", "The id in the document is not the one in the URL."),
     "partial_linkage": (
         "403",
-        "A list that is only a part, next to a page link that is not null, cannot replace the "
-        "whole. Send the whole list, or omit data.",
+        "The list is only a part of the relationship, because a page link next to it is not null. "
+        "It cannot replace the complete list. Send the complete list, or omit data.",
     ),
     # The attributes.
     "missing": ("422", "The attribute is required."),
@@ -212,7 +212,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     # The directory.
     "related_not_found": (
         "404",
-        "A resource that the request relates to does not exist. Nothing was done.",
+        "A related resource that the request names does not exist. Nothing was done.",
     ),
     "replacement_too_large": (
         "403",
@@ -221,8 +221,9 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "too_many_memberships": (
         "409",
-        "One request changes at most 10,000 memberships, including those and the ownerships that a "
-        "deletion removes. Nothing was done. Send several requests, or use the roster command.",
+        "One request changes at most 10,000 memberships. The memberships and ownerships that a "
+        "deletion removes also count. Nothing was done. Send several requests, or use the roster "
+        "command.",
     ),
     "stale_version": ("412", "The resource has changed. Read it again, then repeat the change."),
     "precondition_failed": (
@@ -249,7 +250,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     # The service.
     "unavailable": ("503", "The database is unreachable. Nothing has changed. Retry."),
     "overtaken": ("503", "Other requests changed the same data. Nothing has changed. Retry."),
-    "writes_refused": ("503", "The database is read-only at present. Nothing has changed. Retry."),
+    "writes_refused": ("503", "The database is currently read-only. Nothing has changed. Retry."),
     "not_migrated": (
         "503",
         "The database is not migrated. The operator must run roster db upgrade.",

@@ -35,9 +35,10 @@ class RelatedData(Protocol):
     def linkages(
         self, resource_type: str, name: str, entity_ids: Sequence[int]
     ) -> tuple[list[bytes], list[bytes]]:
-        """Returns the links to the next identifiers, and the first identifiers, of each entity.
+        """Returns two lists of JSON texts for a to-many relationship, with a text for each entity.
 
-        They are the JSON texts of URLs or null, and of arrays, in a to-many relationship.
+        The first list has the links to the next identifiers: a URL or null. The second list has the
+        arrays of the first identifiers.
         """
 
     def included(self, primary: Container[tuple[str, int]]) -> list[bytes]:
@@ -48,8 +49,8 @@ class _Layout:
     """The layout of resource objects of one type, with all or some of their fields.
 
     A layout is prepared once. Its text between the values is common to all resource objects.
-    `loaded` are the to-many relationships that are written with their identifiers. `below` follows
-    the id in the URLs of the resources.
+    `loaded` are the to-many relationships that are written with their identifiers. `below` is the
+    path that follows the id in the URLs of the resources.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class _Layout:
 
     def _url_template(self, path: str) -> Fragment:
         before = orjson.dumps(f"{self._base}/").removesuffix(b'"')
-        # The text of an id comes with its closing quotation mark where the URL ends with it.
+        # If the URL ends with the id, the text of the id includes the closing quotation mark.
         after = orjson.dumps(path).removeprefix(b'"') if path else b""
         return Fragment(before + _PLACEHOLDER + after)
 
@@ -223,7 +224,8 @@ class DocumentWriter:
     """Writes the documents of the entities of one resource type.
 
     `base` is the URL of the collection, and `described_by` that of the OpenAPI document. Without
-    `addressed`, the resources have no URLs of their own. `below` follows the id in their URLs.
+    `addressed`, the resources have no URLs of their own. `below` is the path that follows the id in
+    their URLs.
     """
 
     def __init__(

@@ -23,10 +23,10 @@ MAX_FILTERS: Final = 20
 MAX_FILTER_VALUES: Final = 500
 MAX_ALTERNATIVES: Final = 8
 MAX_WORDS: Final = 8
-"""The most words that a search looks for."""
+"""The maximum number of words in a search."""
 MAX_VALUE_LENGTH: Final = MAX_FOLDED_INPUT
-"""The most characters of a filter value. They are counted before it is folded or matched, because
-that work grows faster than the length."""
+"""The maximum length of a filter value. It is checked before the value is folded or matched,
+because the time of that work grows faster than the length."""
 SEARCH_PARAMETER: Final = f"filter[{SEARCH}]"
 NULL: Final = "null"
 """The operator that tests whether a nullable attribute is null."""
@@ -66,11 +66,11 @@ _PREFIXES: Final = frozenset(("or", "not"))
 def filter_names(names: Mapping[str, object], resource: Resource) -> dict[str, list[str]]:
     """Returns the parameters that are filters, with the parts in their brackets."""
     found = {name: _PART.findall(match[1]) for name in names if (match := _FILTER.fullmatch(name))}
-    # With further parts, it is unknown like any other parameter.
+    # A parameter with further parts is not a filter, and is reported as unknown.
     found = {
         name: parts for name, parts in found.items() if len(parts) <= 2 or parts[0] in _PREFIXES
     }
-    if not resource.searched:  # then it is unknown like any other parameter
+    if not resource.searched:  # the parameter is then reported as unknown
         found.pop(SEARCH_PARAMETER, None)
     return found
 
@@ -79,7 +79,7 @@ def filter_names(names: Mapping[str, object], resource: Resource) -> dict[str, l
 class _Subject:
     """The subject of a filter: an attribute, a relationship, or an attribute of related resources.
 
-    `attribute` is the id of the related resources if the filter names a relationship alone.
+    If the filter names only a relationship, `attribute` is the id of the related resources.
     """
 
     attribute: Attribute
@@ -117,9 +117,9 @@ class _Subject:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """An operator that exists, and the texts of its values.
+    """A known operator, and the texts of its values.
 
-    `is_list`: commas separate values in the only text.
+    With `is_list`, there is one text, in which commas separate the values.
     """
 
     op: Op
@@ -184,7 +184,7 @@ class FilterParser:
         match = _ALTERNATIVE.fullmatch(parts[1]) if len(parts) > 1 else None
         if match is None or len(parts) < 3:
             detail = (
-                f"{quote(name)} is no alternative. Send filter[or][ALTERNATIVE]TEST or "
+                f"{quote(name)} is not an alternative. Send filter[or][ALTERNATIVE]TEST or "
                 "filter[or][SET.ALTERNATIVE]TEST, such as filter[or][1][id]=7. Both names have 1 "
                 "to 8 characters of a-z and 0-9."
             )

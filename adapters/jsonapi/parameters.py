@@ -50,7 +50,7 @@ MAX_CACHED_LENGTH: Final = 256
 
 URL_CHARACTERS: Final = "%!$&'()*+,;=:@/?[]~"
 URL_SAFE: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(URL_CHARACTERS)}]*")
-"""A query that has only characters that URLs allow. This check takes a tenth of the time of
+"""Matches a query that has only characters that URLs allow. This check takes a tenth of the time of
 quote()."""
 
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9_.\-~!$'()*,:@/?;=&+]|%[0-9A-Fa-f]{2})*")
@@ -123,8 +123,8 @@ def linkage(
 ) -> CollectionQuery:
     """Parses the query of a request for a to-many relationship URL. Raises RequestError (400).
 
-    It is one for the collection of the related resources, but each path of `include` begins with
-    the relationship itself.
+    The query is that of a collection of the related resources, except that each path of `include`
+    begins with the relationship itself.
     """
     parser = _QueryParser(query, catalog.target(relationship), catalog, relationship)
     return parser.collection_query(cursors, within)
@@ -183,7 +183,10 @@ def flag(query: str, name: str) -> bool:
 
 
 def is_set(query: str, name: str) -> bool:
-    """Returns True if a boolean parameter is true. For a query that `flag` rejects, either."""
+    """Returns True if a boolean parameter is true.
+
+    The result is undefined for a query that `flag` rejects.
+    """
     try:
         return bool(query) and (name, "true") in decoded(query)
     except RequestError:

@@ -41,7 +41,7 @@ def token_endpoints(
 ) -> Blueprint:
     """Creates the blueprint. `verify` returns the principal of an access token.
 
-    `authenticate` identifies the client of an introspection, and `limit` the rate of all requests.
+    `authenticate` identifies the client of an introspection. `limit` limits the rate of requests.
     """
     blueprint = Blueprint("oauth", __name__)
     handle_errors(blueprint)

@@ -18,7 +18,7 @@ _SALT_AND_TAG: Final = r"([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})"
 
 
 class Argon2Hasher(PasswordHasher):
-    """Hashes with argon2id: `memory` KiB, `passes` and `lanes`, in the threads.
+    """Hashes with argon2id in `threads`. A hash costs `memory` KiB, `passes` and `lanes`.
 
     The global interpreter lock is released during a hash, so other requests continue.
     """
@@ -28,7 +28,7 @@ class Argon2Hasher(PasswordHasher):
         self._threads = threads
         self._prefix = f"$argon2id$v=19$m={memory},t={passes},p={lanes}$"
         self._own_hash = re.compile(re.escape(self._prefix) + _SALT_AND_TAG)
-        # No password has this hash. To verify it takes as long as another.
+        # No password has this hash. Verifying it takes as long as verifying a stored one.
         self._dummy = partial(self._verify, os.urandom(_SALT_BYTES), os.urandom(TAG_BYTES))
 
     def admission(self) -> AbstractContextManager[None]:

@@ -84,7 +84,7 @@ class SessionSchema(Schema):
         dump_only=True,
         filterable=False,
         examples=[True],
-        description="True for the session of the token that the request has.",
+        description="True for the session of the token in the request.",
     )
 
 
@@ -164,7 +164,7 @@ class InvitationSchema(Schema):
 
 
 class AccountSchema(Schema):
-    """The account of a user. Nothing else about a password is shown."""
+    """The account of a user. It shows whether there is a password, but not its hash."""
 
     class Meta:
         """The type in JSON:API documents."""

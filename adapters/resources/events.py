@@ -94,7 +94,8 @@ class EventSchema(Schema):
         filterable=False,
         examples=["key_set"],
         description="How the principal was identified: `secret` (a token signed with the shared "
-        "secret), `key_set` (a token of an issuer) or `command_line`.",
+        "secret), `key_set` (a token of an issuer) or `command_line`. With accounts, also "
+        "`session` (the access token of a user) or `roster_key` (another token of Roster).",
     )
     actor_issuer = Text(
         dump_only=True,

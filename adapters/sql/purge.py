@@ -5,7 +5,7 @@ SQLite overwrites only the last place of the value, but not the copies that page
 VACUUM rewrites every page and so removes all copies. Then the log must be truncated. Until both are
 done, the `user_version` of the file marks it.
 
-Other databases have no remains that Roster could remove (docs/operations.md).
+Other databases have no remains that Roster could remove (docs/operations/personal-data.md).
 """
 
 from adapters.sql.connection import RawConnection

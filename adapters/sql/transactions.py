@@ -1,8 +1,9 @@
 """Read connections and transactions (docs/decisions/0003-explicit-transactions.md).
 
-Every connection is in the driver's autocommit mode. Only this module begins and ends transactions:
+Every connection is in the driver's autocommit mode. Only this module begins and ends transactions,
+for these reasons:
 
-- It is known whether COMMIT was sent.
+- Roster knows whether COMMIT was sent.
 - Reads need no transaction, and on SQLite they wait for no writer.
 - PostgreSQL can be used through a pooler in transaction mode.
 """
@@ -165,7 +166,7 @@ def _commit(connection: RawConnection) -> None:
 
 
 def _roll_back(connection: RawConnection, error: BaseException) -> None:
-    """Rolls back. If that fails, discard the connection, which makes the database roll back."""
+    """Rolls back. If that fails, discards the connection, and the database then rolls back."""
     if connection.is_invalid:
         return
     if needs_new_connection(error):

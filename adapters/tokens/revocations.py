@@ -36,7 +36,8 @@ class Revocations:
     of the last read. Every decision uses revocations that were read at most MAX_AGE ago.
 
     Units of work commit in any order, so a missing id is read again for 15 minutes. `leeway` is
-    that of the expiry of tokens, in seconds. `clock` gives the age, `now` the present time.
+    the number of seconds for which an expired token is still accepted. `clock` measures ages, and
+    `now` returns the current time.
     """
 
     def __init__(

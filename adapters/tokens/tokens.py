@@ -79,7 +79,7 @@ class _Accepted(NamedTuple):
 
 
 class TokenVerifier:
-    """Verifies tokens by the keys of one or more sources, each for its own algorithms.
+    """Verifies tokens with the keys of one or more sources, each for its own algorithms.
 
     `issuers` and `audiences` are the accepted values of `iss` and `aud`; None accepts any.
     `leeway` is in seconds. A verified token is cached by its digest until it expires or the keys of

@@ -74,7 +74,7 @@ def create_app(
     - `render_error` makes the response for an exception.
     - `canonical` returns the path by which a request is routed.
     - `request_seconds` is the deadline of a request.
-    - `body_seconds` limits how long the rest of a body is discarded after an early response.
+    - `body_seconds` limits the time for discarding the rest of a body after an early response.
     - `response_headers` adds the headers common to all responses.
     - `metrics` counts each request, and `log_request` logs it.
     - `check_host` is the first check of a request.

@@ -24,7 +24,7 @@ class TooManyFailures(RosterError):
 
 
 class WrongPassword(Forbidden):
-    """The user's own password is wrong. `attribute` is the one that has it."""
+    """The user's own password is wrong. `attribute` is the name of the attribute that has it."""
 
     code = "wrong_password"
 
@@ -62,7 +62,7 @@ class SignupClosed(Forbidden):
 
 
 class OwnAttribute(Forbidden):
-    """Users cannot change this attribute of themselves. `others` are the names of further ones."""
+    """Users cannot change these attributes of themselves: `attribute` and `others`."""
 
     code = "read_only"
 

@@ -263,11 +263,11 @@ class PasswordHasher(Protocol):
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Returns True if the hash is that of the password.
 
-        With None, returns False, after the time that a hash with the present costs takes.
+        With None, returns False, after the time that a hash with the configured costs takes.
         """
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Returns True if the hash is not argon2id with the present costs."""
+        """Returns True if the hash is not argon2id with the configured costs."""
 
     def check_supported(self, password_hash: str) -> None:
         """Raises UnsupportedHash if `verify` cannot verify the hash, or not within its bounds."""

@@ -22,7 +22,7 @@ _USER = "ID_OR_EMAIL"
 def accounts() -> None:
     """Manage passwords, invitations and sessions.
 
-    The commands work with ROSTER_ACCOUNTS on or off. A user is an id or an email.
+    The commands work with ROSTER_ACCOUNTS on or off.
     """
 
 
@@ -46,9 +46,9 @@ def _sessions() -> "Resource":
 def admin(email: str, name: str | None, from_stdin: bool, generate: bool, as_json: bool) -> None:
     """Create an administrator with a password.
 
-    If there is a user with EMAIL, it becomes an administrator. The user is active and has the
-    role admin. The command prompts for the password twice,
-    unless --stdin or --generate is set. Setting it ends all sessions of the user.
+    If there is a user with EMAIL, this user becomes an administrator. An administrator is active
+    and has the role admin. The command prompts for the password twice, unless --stdin or --generate
+    is set. Setting the password ends all sessions of the user.
 
     \b
     roster accounts admin ann@example.org
@@ -72,8 +72,8 @@ def admin(email: str, name: str | None, from_stdin: bool, generate: bool, as_jso
 def set_password(which: str, from_stdin: bool, generate: bool, as_json: bool) -> None:
     """Set the password of a user.
 
-    The command prompts for the password twice, unless --stdin or --generate is set. Setting it
-    ends all sessions of the user, invalidates their links, and ends a lockout.
+    The command prompts for the password twice, unless --stdin or --generate is set. Setting the
+    password ends all sessions of the user, invalidates their links, and ends a lockout.
 
     \b
     roster accounts set-password ann@example.org
@@ -183,7 +183,7 @@ def _print_links(opened: AccountCommands, ids: list[int], *, as_json: bool) -> N
 def show(which: str, as_json: bool) -> None:
     """Show the account of a user.
 
-    Nothing else about a password is stored in readable form.
+    The output has the time of the last change of the password, but never the password or its hash.
 
     \b
     roster accounts show 7

@@ -35,7 +35,7 @@ def _nouns(association: "Association") -> tuple[str, str]:
 
 
 def _columns_of(association: "Association") -> str:
-    """Returns the columns with their content, such as "group (a name) and user (an email)"."""
+    """Returns the columns and their contents: "group (its name) and user (its email)"."""
     source, target = (
         f"{each.not_found.noun} (its {each.unique[0].attribute})"
         for each in (association.source, association.target)

@@ -176,9 +176,10 @@ def _change_command(relationship: "ToMany", name: str, *, remove: bool) -> click
     )
     change_list.help = f"""{does}: all of them, or none.
 
-        {"Those that are not in its" if remove else "Those that are already in its"}
-        {relationship.name} are left unchanged. --file accepts any number of lines, each with an id
-        or a unique value. If a {nouns[1]} does not exist, nothing is changed.
+        {target.name.capitalize()} that are {"not" if remove else "already"} among its
+        {relationship.name} are left unchanged. --file accepts any number of lines, each with the
+        {key.lower().replace("_", " ")} of a {nouns[1]}. If a {nouns[1]} does not exist, nothing is
+        changed.
 
         \b
         roster {source.name} {name} 7 8 9

@@ -47,25 +47,26 @@ class Scopes(click.ParamType[list[str]]):
     multiple=True,
     required=True,
     shell_complete=lambda _, __, incomplete: _complete_scope(incomplete),
-    help="The token permits this, such as users:read or groups:write. Can be repeated.",
+    help="A scope of the token, such as users:read or groups:write. Can be repeated.",
 )
 @click.option(
     "--expires",
     type=Duration(),
     default="1h",
     show_default=True,
-    help="The token is valid for this time, such as 90s or 30d.",
+    help="How long the token is valid, such as 90s or 30d.",
 )
 @click.option(
     "--subject",
-    help="The token identifies this user or program. Required for a scope that permits changes.",
+    help="The user or the program that the token identifies. Required for a scope that permits "
+    "changes.",
 )
 def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> None:
     """Print a token for the API.
 
-    ROSTER_JWT_SECRET signs it. It has the first issuer of ROSTER_JWT_ISSUER and the first audience
-    of ROSTER_JWT_AUDIENCE, if they are set and not *. Without a secret, but with
-    ROSTER_ACCOUNTS=on, the first key of ROSTER_SIGNING_KEYS signs.
+    ROSTER_JWT_SECRET signs the token, which has the first issuer of ROSTER_JWT_ISSUER and the first
+    audience of ROSTER_JWT_AUDIENCE, if they are set and not *. Without a secret, but with
+    ROSTER_ACCOUNTS=on, the first key of ROSTER_SIGNING_KEYS signs the token.
     """
     settings = Settings.of(os.environ)
     if settings.jwt_secret is None and (not settings.accounts or settings.store == "memory"):

@@ -150,8 +150,9 @@ class Replica(_Polled):
     def read(self, required: Position, read: Callable[[RawConnection], T]) -> T:
         """Calls the function with a connection.
 
-        The check is in the same message as the first statement, so it takes no round trip. The
-        statement runs only if the server still is a replica and has reached the required position.
+        The check is in the same message as the first statement, so it takes no additional round
+        trip. The statement runs only if the server is still a replica and has reached the required
+        position.
 
         Raises NotRecent if the replica has not reached it. Raises Unavailable or UnknownFailure if
         the statement or the check fails.
@@ -167,10 +168,10 @@ class Replica(_Polled):
                 return read(connection)
 
     def leave_out(self, error: Exception) -> None:
-        """Uses the replica again after LEFT_OUT_SECONDS, if it then responds.
+        """Stops using the replica for LEFT_OUT_SECONDS, and until it responds again.
 
-        It remains in use if only this statement failed: because it took too long, or because the
-        replica repeats a change that removes its rows.
+        The replica remains in use if only this statement failed. It may have taken too long, or the
+        replica applies a change that removes the rows.
         """
         code = sqlstate(error)
         if isinstance(error.__cause__, PoolTimeout):  # all connections of the pool are in use

@@ -132,7 +132,7 @@ def test_a_file_can_be_backed_up_under_load(
 def skipping(url: str) -> Callable[[], None]:
     def skip() -> None:
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-            for sequence in ("users_id_seq", "events_id_seq"):
+            for sequence in ("users_id_seq", "groups_id_seq", "events_id_seq"):
                 cursor.execute(
                     f"SELECT setval('{sequence}', (SELECT last_value FROM {sequence}) + {SKIPPED})"
                 )
