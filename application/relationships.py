@@ -135,7 +135,7 @@ class Relationships:
 class RelatedNotFound(NotFound):
     """Entities that a request relates to do not exist.
 
-    `ids` are the ids of those of one relationship. `others` are the errors of further ones.
+    `ids` are the missing ids of one relationship. `others` are the errors of other relationships.
     """
 
     code = "related_not_found"

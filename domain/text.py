@@ -62,14 +62,14 @@ def fold(text: str) -> str:
 
 
 def strip_invisible(text: str) -> str:
-    """The text without white space and characters that are displayed as nothing at its ends."""
+    """Returns the text without white space and invisible characters at its ends."""
     text = text.strip()
     return text if text.isascii() else text.strip(_invisible())
 
 
 @cache
 def _invisible() -> str:
-    """All white space, and all characters that are displayed as nothing."""
+    """Returns all white space and all invisible characters."""
     white_space = filter(str.isspace, map(chr, range(0x3001)))
     ignorable = (chr(c) for first, last in DEFAULT_IGNORABLE for c in range(first, last + 1))
     return "".join((*white_space, *ignorable, chr(BLANK_SYMBOL)))

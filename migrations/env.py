@@ -50,7 +50,7 @@ def run(engine: Engine, report: Report) -> None:
 
 @contextmanager
 def _hold_lock(engine: Engine, report: Report) -> Iterator[None]:
-    """Hold the lock of migrations in a separate transaction, because revisions may end their own.
+    """Holds the lock of migrations in a separate transaction, because revisions may end their own.
 
     Each attempt has a transaction of its own. PostgreSQL builds an index concurrently: it waits
     until every transaction has ended that had a snapshot at some moment. If the transaction of an
@@ -76,7 +76,7 @@ def _try_lock(connection: Connection) -> bool:
 
 @contextmanager
 def _locked_cluster(engine: Engine, connection: Connection, report: Report) -> Iterator[None]:
-    """Hold the lock of migrations on all nodes, if the connection is to a node of Galera.
+    """Holds the lock of migrations on all nodes, if the connection is to a node of Galera.
 
     GET_LOCK is known to one node only. So another connection inserts a row, which the node sends to
     the others before the transaction has ended (streaming replication). Each node has a lock on the

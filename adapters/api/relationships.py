@@ -40,8 +40,8 @@ WITH_LINKAGE: Final = frozenset(("POST", "PATCH", "DELETE"))
 class ApiRelationships:
     """The relationships of all resources, as the API serves them.
 
-    `commands` makes the commands of one to-many relationship, which run their units of work by the
-    given runner.
+    `commands` makes the commands of one to-many relationship, which run their units of work with
+    the given runner.
     """
 
     relationships: Relationships

@@ -117,7 +117,7 @@ class RelatedList:
 
 @dataclass(frozen=True, slots=True)
 class _AllowedLists(Container[str]):
-    """The fingerprints that conditions on a list let through, by their digests.
+    """The fingerprints that the conditions on a list accept, by their digests.
 
     One of `included` (None for any), and not one of `excluded`.
     """

@@ -45,7 +45,7 @@ class BoundedThreads:
     def admission(self) -> Iterator[None]:
         """Admits as many callers as can compute or wait. Raises Busy to the others.
 
-        A caller enters it before work that is in vain without the computation.
+        A caller enters it before work that would be useless without the computation.
         """
         with self._lock:
             if self._admitted >= self._at_most:

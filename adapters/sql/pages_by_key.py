@@ -99,7 +99,7 @@ class PagesByKey:
     def _page_of_pairs(
         self, shape: QueryShape, test: RelatedShape, *, keys_only: bool = False
     ) -> Select[Any]:
-        """Selects a page of the entities that pass a test for one, in the order of its pairs."""
+        """Selects a page of the entities related to one entity, in the order of its pairs."""
         table = self._table
         keys, entity_id = self._conditions.pairs(test)
         columns, direction = {"id": entity_id}, read_order(shape)

@@ -188,7 +188,7 @@ def _fitted_test(test: Test, columns: Decimals, related: Mapping[str, Decimals])
 def _fit_key(
     key: Key | None, ordering: tuple[Order, ...], columns: Mapping[str, FixedDecimal]
 ) -> Key | None:
-    """Round the decimals of a key down to storable values. The key of a row does not change."""
+    """Rounds the decimals of a key down to storable values. The key of a row does not change."""
     if key is None:
         return None
     return tuple(

@@ -12,9 +12,9 @@ class AccountReaction(Reaction):
     """Ends the sessions of inactive and deleted users, and revokes tokens of former roles."""
 
     def saved(self, work: UnitOfWork, before: User, after: User) -> None:
-        """Deactivation ends the sessions. A change of role revokes the access tokens.
+        """Ends the sessions after a deactivation, and revokes access tokens after a change of role.
 
-        Deactivation and a change of the email invalidate the links.
+        Invalidates the links after a deactivation or a change of the email.
         """
         records = work.accounts
         if before.is_active and not after.is_active:

@@ -23,7 +23,7 @@ class Accounts(Protocol):
     def get(self, user_id: int) -> Account:
         """Returns the account of a user, and locks it until the unit ends.
 
-        An account that was never saved has None everywhere.
+        An account that was never saved has None in every field.
         """
 
     def save(self, account: Account) -> None:
@@ -67,7 +67,7 @@ class Sessions(Protocol):
         """Deletes sessions and their refresh tokens, and revokes their access tokens."""
 
     def revoke_tokens_before(self, user_id: int, *, at: datetime) -> None:
-        """Revokes the access tokens of the user that were issued until then."""
+        """Revokes the access tokens of the user that were issued at `at` or before."""
 
     def add_token(self, token: RefreshToken) -> None:
         """Stores a refresh token of a session."""
@@ -79,13 +79,13 @@ class Sessions(Protocol):
         """Stores the time of the first use. Returns False if the token was used before."""
 
     def delete_expired(self, until: datetime) -> int:
-        """Deletes some of the sessions that expired until then, and returns their number.
+        """Deletes some of the sessions that expired by `until`, and returns their number.
 
         Also deletes their refresh tokens. Skips sessions that another unit has locked.
         """
 
     def delete_revocations(self, until: datetime) -> int:
-        """Deletes some of the revocations that were made until then, and returns their number."""
+        """Deletes some of the revocations made by `until`, and returns their number."""
 
 
 class EmailedLinks(Protocol):
@@ -110,7 +110,7 @@ class EmailedLinks(Protocol):
         """Deletes the links of sign-ups that were sent to an address. See domain.text.email_key."""
 
     def delete_expired(self, until: datetime) -> int:
-        """Deletes some of the links that expired until then, and returns their number."""
+        """Deletes some of the links that expired by `until`, and returns their number."""
 
 
 class Outbox(Protocol):
@@ -138,7 +138,7 @@ class Outbox(Protocol):
         """Deletes the emails to an address. See domain.text.email_key."""
 
     def delete_overdue(self, until: datetime) -> int:
-        """Deletes some of the emails that are due since `until` or before.
+        """Deletes some of the emails that have been due since `until` or longer.
 
         Returns their number. Skips emails that another unit has locked.
         """
@@ -171,7 +171,7 @@ class Counters(Protocol):
         """Deletes the times of all keys of a subject."""
 
     def delete_expired(self, until: datetime) -> int:
-        """Deletes some of the keys that expired until then, and returns their number."""
+        """Deletes some of the keys that expired by `until`, and returns their number."""
 
 
 class AccountRecords(Protocol):
@@ -209,7 +209,7 @@ class AccountReader(Protocol):
     """The committed data of accounts. Takes no locks. Raises Unavailable."""
 
     def account(self, user_id: int) -> Account:
-        """Returns the account of a user, with None everywhere if it was never saved."""
+        """Returns the account of a user, with None in every field if it was never saved."""
 
     def session(self, session_id: str) -> Session | None:
         """Returns the session, which may have expired. None if it does not exist."""
@@ -226,8 +226,7 @@ class AccountReader(Protocol):
     def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
         """Returns revocations by ascending id: those after an id, and those with one of the ids.
 
-        Ids ascend, but units commit in any order. So a reader requests the missing ids
-        again.
+        Ids ascend, but units commit in any order. So a reader requests the missing ids again.
         """
 
     def tokens_revoked_until(self, user_id: int) -> datetime | None:
@@ -255,7 +254,10 @@ class PasswordHasher(Protocol):
     """
 
     def admission(self) -> AbstractContextManager[None]:
-        """A block that reads what a hash requires, and hashes. Raises Busy if too many run."""
+        """Returns a context in which to read what a hash requires, and to hash.
+
+        Entering it raises Busy if there are too many.
+        """
 
     def hash(self, password: str) -> str:
         """Returns the argon2id hash of a password, with a random salt."""

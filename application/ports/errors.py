@@ -4,7 +4,7 @@ from domain.errors import RosterError
 
 
 class Unavailable(RosterError):
-    """The store cannot do it now. Nothing was changed, except perhaps in case of OutcomeUnknown.
+    """The store cannot do the work now. Nothing was changed, except perhaps with OutcomeUnknown.
 
     `reason` is the cause, if it is known, for the operator's terminal and log. The API never
     returns it.

@@ -28,4 +28,4 @@ class Positions(Protocol):
     """Tracks the position of each request."""
 
     def track(self) -> AbstractContextManager[RequestPosition]:
-        """The block is one request. Outside such a block, nothing is read from replicas."""
+        """Returns a context for one request. Outside of it, nothing is read from replicas."""

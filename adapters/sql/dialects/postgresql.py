@@ -72,7 +72,7 @@ class Session(extensions.connection):
     """Polls for data from the server, after the connection is open."""
 
     def take_queued(self, statement: str, *, has_values: bool) -> str:
-        """Empty the queue. Returns the queued statements followed by this one.
+        """Empties the queue. Returns the queued statements followed by this one.
 
         `has_values` is true if the driver inserts values into the text, so that % must be escaped.
         """

@@ -71,7 +71,7 @@ class LogPositions(Positions, CommitPositions):
 
     @contextmanager
     def track(self) -> Iterator[RequestPosition]:
-        """The block is one request. See application.ports.Positions."""
+        """Yields the position of a request, which the block handles. See Positions."""
         token = _request.set(tracked := _TrackedRequest(self._recent))
         try:
             yield tracked
