@@ -132,7 +132,7 @@ class RelationshipQueries:
         return include(self._committed, entity_type, entities, steps)
 
     def authorize_new(self, relationship: Relationship, principal: Principal | None) -> None:
-        """Raises InsufficientScope if the principal may not set it with the entity itself."""
+        """Raises InsufficientScope if the principal may not relate an entity while writing it."""
         self._policy.authorize_relationship(principal, Action.CREATE, relationship)
 
     def authorize_steps(self, steps: Sequence[Step], principal: Principal | None) -> None:

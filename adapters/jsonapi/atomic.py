@@ -57,8 +57,8 @@ from domain.errors import Invalid, NotFound, RosterError, Stale
 
 EXTENSION: Final = "https://jsonapi.org/ext/atomic"
 MAX_MEMBERS: Final = 500 * MAX_OPERATIONS
-"""The most members and elements of a document. This suffices for the maximum number of operations,
-each with all attributes and the links, meta and relationships of a response."""
+"""The maximum number of members and elements in a document. It suffices for MAX_OPERATIONS
+operations, each with all attributes and the links, meta and relationships of a response."""
 
 
 @dataclass(frozen=True, slots=True)

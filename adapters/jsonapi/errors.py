@@ -57,7 +57,7 @@ _HEADER: Final[Mapping[type[RosterError], str]] = {
 RETRY_AFTER_SECONDS: Final = 1
 
 MAX_ERRORS: Final = 1000
-"""The most errors that a response lists. The others are counted: a body may cause a million."""
+"""The maximum number of errors in a response. Others are only counted: there may be a million."""
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 

@@ -172,14 +172,28 @@ class AccountSchema(Schema):
         type_ = "accounts"
 
     id = Id()
-    has_password = Boolean(dump_only=True, examples=[True])
+    has_password = Boolean(
+        dump_only=True, examples=[True], description="True if the user has a password."
+    )
     password_time = Timestamp(
-        dump_only=True, allow_none=True, examples=["2026-11-22T09:30:00.123Z"]
+        dump_only=True,
+        allow_none=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time at which the password was last set or changed.",
     )
     email_verified_time = Timestamp(
-        dump_only=True, allow_none=True, examples=["2026-11-22T09:30:00.123Z"]
+        dump_only=True,
+        allow_none=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time at which the user last used a link in an email to this address. Null "
+        "if the user has not used one.",
     )
-    login_time = Timestamp(dump_only=True, allow_none=True, examples=["2026-11-22T09:30:00.123Z"])
+    login_time = Timestamp(
+        dump_only=True,
+        allow_none=True,
+        examples=["2026-11-22T09:30:00.123Z"],
+        description="The time of the last login.",
+    )
     locked_until = Timestamp(
         dump_only=True,
         allow_none=True,

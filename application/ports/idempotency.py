@@ -107,7 +107,7 @@ class IdempotencyStore(Protocol):
         """
 
     def delete_expired(self, until: datetime) -> int:
-        """Deletes some of the responses that were stored until then, and returns their number.
+        """Deletes some of the responses that were stored by `until`, and returns their number.
 
         Skips responses that another unit has locked. Returns 0 if no others remain.
         """

@@ -87,7 +87,9 @@ ERASE: Final = _query(
     "resource is already deleted. Requires the scope `users:erase`.",
 )
 NO_INCLUDE: Final = _query(
-    "include", {"type": "string", "maxLength": 0}, "There are no relationships: only empty."
+    "include",
+    {"type": "string", "maxLength": 0},
+    "The resource has no relationships, so the value must be empty.",
 )
 
 
@@ -130,7 +132,7 @@ def fields(resource: Resource) -> dict[str, Any]:
     """Returns the parameter that selects attributes."""
     text = (
         "The fields in the response, separated by commas; an empty value selects none. The "
-        "response lacks fields that its schema requires and that generated types have."
+        "response then lacks other fields, even those that its schema and generated types require."
     )
     names = [*resource.attributes, *resource.relationships]
     return _query(f"fields[{resource.type}]", _string(f"|{_list_pattern(names)}"), text)
@@ -211,9 +213,10 @@ def _combined() -> Iterator[dict[str, Any]]:
         (
             "or",
             rf"^{alternative}(?:\[not\])?{part}(?:{operator})?$",
-            "Alternatives, such as `filter[or][1][role]=admin&filter[or][2][is_active]=true`. All "
-            "filters of an alternative must hold, and one alternative. `filter[or][SET.1]…` forms "
-            f"several sets. There are at most {MAX_ALTERNATIVES} alternatives.",
+            "Alternatives, such as `filter[or][1][role]=admin&filter[or][2][is_active]=true`. A "
+            "resource must match all filters of at least one alternative. `filter[or][SET.1]…` "
+            "forms several sets, and a resource must match each set. There are at most "
+            f"{MAX_ALTERNATIVES} alternatives.",
         ),
     ):
         schema = {
