@@ -1,7 +1,7 @@
 """The declarations by which files are read and written, if a column refers to another resource."""
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.kinds import Email, Text
@@ -44,16 +44,13 @@ def of_pairs(association: Association, catalog: Catalog) -> Resource:
     nouns = {each.not_found.noun: each for each in (association.source, association.target)}
     if len(nouns) < 2:
         raise ValueError(f"The files of {association.name} would have two columns of one name.")
-    attributes = {
-        noun: Attribute(noun, _reference(catalog, each, required=True))
-        for noun, each in nouns.items()
-    }
+    attributes = {noun: Attribute(noun, _reference(catalog, each)) for noun, each in nouns.items()}
     return Resource(association.name, attributes)
 
 
-def _reference(catalog: Catalog, target: AnyType, **options: Any) -> Text:
+def _reference(catalog: Catalog, target: AnyType, *, allow_none: bool = False) -> Text:
     """Returns the field of a reference, which reads cells like the target's unique attribute."""
     declared = catalog.resources[target.name].declared
     kinds = [declared[unique.attribute].field for unique in target.unique[:1]]
     kind = next((each for each in _TEXT_KINDS if kinds and isinstance(kinds[0], each)), Text)
-    return kind(**options)
+    return kind(allow_none=allow_none)
