@@ -222,6 +222,8 @@ def test_counts_values_by_descending_frequency(
     assert (groups.items, groups.more) == ((("admin", 2), ("user", 2)), True)
     assert queries.count_by(ADMINS, "role", None, limit=10).items == (("admin", 2),)
     assert queries.count_by(ALL, "is_active", None, limit=10).items == ((False, 5),)
+    groups = queries.count_by(Search(place=Slice(1)), "role", None, limit=10)
+    assert groups == queries.count_by(ALL, "role", None, limit=10), "all pages are counted"
     directory.add("ANN@x.test", "u0")
     names = dict(queries.count_by(ALL, "name", None, limit=10).items)
     assert (names["U0"], names["u0"]) == (1, 1), "values are compared exactly"
