@@ -88,6 +88,12 @@ def test_the_newest_position_of_each_principal_is_kept_for_some_seconds(clock: C
     assert changes.of(ANN).position == Position(1, 100)
 
 
+def test_a_machine_that_has_just_started_has_no_recent_changes(clock: Clock) -> None:
+    """The system's clock starts at 0, which is also the time of an unused entry."""
+    clock.now = 10**9
+    assert RecentChanges().of(ANN) == NOTHING
+
+
 def test_an_unknown_position_is_kept_next_to_known_ones(clock: Clock) -> None:
     changes = RecentChanges()
     changes.note(ANN, None)
