@@ -59,6 +59,17 @@ def test_an_update_leaves_an_existing_password_unchanged(
     assert hashes() == {1: BCRYPT, 2: OTHER, 3: OTHER}
 
 
+def test_a_rejected_record_does_not_change_the_password_of_the_existing_user(
+    roster: Roster, write: Write, hashes: Callable[[], dict[int, str]]
+) -> None:
+    header = "email,name,password_hash\n"
+    roster("users", "import", write("users.csv", f"{header}ann@example.org,Ann,{BCRYPT}\n"))
+    text = f"{header}ANN@example.org,Ann,{OTHER}\nbob@example.org,Bob,{OTHER}\n"
+    imported = roster("users", "import", "--skip-errors", write("more.csv", text))
+    assert imported.stdout == "1 created, 0 changed, 0 unchanged, 1 bad\n"
+    assert [*hashes().values()] == [BCRYPT, OTHER]
+
+
 @pytest.mark.parametrize(
     "hash_", [SECRET, "$argon2id$v=19$m=999999999,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", "x"]
 )
@@ -97,9 +108,11 @@ def test_a_hash_in_an_unreadable_record_is_not_shown(
         "cells.csv": f"{header}ann@example.org,{BCRYPT}\n",
         "bytes.csv": header.encode() + b"ann@example.org,\xff," + BCRYPT.encode() + b"\n",
         "users.jsonl": f'{{"email": "ann@example.org", "password_hash": "{BCRYPT}"\n',
+        "mapped.jsonl": f'{{"email": "ann@example.org", "pw": "{BCRYPT}"\n',
     }
     for name, text in files.items():
-        refused = roster("users", "import", write(name, text), "--errors", str(rejected))
+        options = ("--column", "password_hash=pw") if name == "mapped.jsonl" else ()
+        refused = roster("users", "import", write(name, text), "--errors", str(rejected), *options)
         assert refused.exit_code == 1
         assert BCRYPT not in refused.stdout + refused.stderr + rejected.read_text()
 

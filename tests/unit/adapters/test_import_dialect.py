@@ -53,8 +53,10 @@ FILES: dict[str, bytes | tuple[bytes, dict[str, str]]] = {
     "Excel, Unicode text: tabs in UTF-16": FULL.replace(";", "\t").encode("utf-16"),
     "UTF-16 in the other byte order": b"\xfe\xff" + FULL.encode("utf-16-be"),
     "UTF-16 without a mark": (FULL.encode("utf-16-le"), {"encoding": "utf-16-le"}),
+    "UTF-16 with a mark, by the name without": (FULL.encode("utf-16"), {"encoding": "utf-16-le"}),
     "UTF-32": FULL.encode("utf-32"),
     "Excel for Mac: CR": FULL.replace("\r\n", "\r").encode(),
+    "CR, then CRLF": FULL.replace("\r\n", "\r", 1).replace("\r\n", "\r\n\r\n").encode(),
     "CR in UTF-16": FULL.replace("\r\n", "\r").encode("utf-16"),
     "a declared delimiter": f"sep=;\r\n{FULL}".encode(),
     "a declared delimiter in UTF-16": f"sep=;\r\n{FULL}".encode("utf-16"),
@@ -407,6 +409,11 @@ def test_writes_rejected_records_like_the_file_and_reads_them_again(name: str) -
     again = rejected(data, **options)
     assert read(again, **options) == [ANN, BOB]
     assert read(rejected(again, **options), **options) == [ANN, BOB]
+
+
+def test_the_file_of_rejected_records_has_the_text_of_a_line_that_is_not_json() -> None:
+    line = '{"email": "ann@example.org"'
+    assert json.loads(rejected(f"{line}\n".encode(), "jsonl"))["text"] == line
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +78,26 @@ def test_reports_all_kinds_of_bad_records_in_order(store: MemoryStore) -> None:
     ]
     assert caught.value.summary == ImportSummary(bad=4)
     assert names(store) == []
+
+
+class Secret:
+    """An extra column whose values are not stored."""
+
+    name = "secret"
+
+    def parse(self, value: object) -> Any:
+        return value
+
+    def store(self, work: UnitOfWork, values: Any) -> None:
+        pass
+
+
+def test_only_an_extra_column_requires_a_unique_key(store: MemoryStore) -> None:
+    without_key = replace(USER_TYPE, unique=())
+    summary = Import(without_key, store.begin)(numbered(2), ANONYMOUS, ImportOptions(), Reports())
+    assert summary == ImportSummary(created=2)
+    with pytest.raises(ValueError, match="secret requires a unique key"):
+        Import(without_key, store.begin, extra=Secret())
 
 
 def test_finds_a_duplicate_in_a_later_batch(store: MemoryStore) -> None:
