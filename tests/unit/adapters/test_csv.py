@@ -92,6 +92,24 @@ def test_rejects_a_record_of_too_many_lines() -> None:
     assert read(text) == [(1, ["x\n" * 100] * (MAX_RECORD_BYTES // 400))]
 
 
+@pytest.mark.parametrize(
+    ("first", "unpaired", "is_limited"),
+    [(b"a", 15, False), (b"a", 16, True), (b"a" * 50_000, 16, False)],
+)
+def test_after_many_unpaired_quotes_a_record_has_at_most_100_lines(
+    first: bytes, unpaired: int, is_limited: bool
+) -> None:
+    """After each unpaired quote, the reader has searched 64 KiB for the other one.
+
+    It reads all lines of them again except the first one.
+    """
+    plain = b"b" * 99 + b"\n"
+    text = (b'"' + first + b"\n" + plain * (MAX_RECORD_BYTES // len(plain) + 1)) * unpaired
+    rows = [content for _, content in read(text + b'"' + b"c\n" * 101 + b'"\n')]
+    assert (["c\n" * 101] in rows) is not is_limited
+    assert rows.count("malformed_csv") == unpaired + 2 * is_limited
+
+
 def test_rejects_a_line_that_is_too_long() -> None:
     long = [b"b" * 10 * MAX_RECORD_BYTES, b"c" * MAX_RECORD_BYTES, b",".join([b"c" * 1000] * 100)]
     rejected = [(number, "record_too_long") for number in (2, 3, 4)]

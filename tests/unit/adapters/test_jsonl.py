@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.tabular import jsonl
-from adapters.tabular.lines import MAX_RECORD_BYTES
+from adapters.tabular.lines import MAX_RECORD_BYTES, TOO_LONG
 
 
 def read(text: bytes) -> list[tuple[int, Any]]:
@@ -60,3 +60,11 @@ def test_ignores_blank_lines_and_a_byte_order_mark() -> None:
 )
 def test_an_invalid_line_does_not_affect_other_lines(line: bytes, code: str) -> None:
     assert read(b'{"a":1}\n' + line + b'\n{"b":2}\n') == [(1, {"a": 1}), (2, code), (3, {"b": 2})]
+
+
+@pytest.mark.parametrize("file", [b"%s", b"[%s]", b"[\n%s\n]"])
+def test_the_longest_record_has_64_kib(file: bytes) -> None:
+    for length, problem in ((MAX_RECORD_BYTES, None), (MAX_RECORD_BYTES + 1, TOO_LONG)):
+        record = b'{"a":"' + b"x" * (length - 8) + b'"}'
+        (row,) = jsonl.read(BytesIO(file % record))
+        assert row.problem == problem
