@@ -21,6 +21,7 @@ Build = Callable[..., Flask]
 Parts = tuple[int, dict[str, str], bytes]
 
 GROUPS = "/api/v1/groups"
+ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 NAMES = ("Zoë", "Zoe", "zoe", "Ånn", "𝒜nn", "\uffee", "a,b", "100%", "o_o", "Straße", "b\\")
 FILTERS = (
     "",
@@ -80,6 +81,7 @@ def test_every_store_gives_the_same_responses(expected: list[Parts], over_sql: A
 def responses(client: ApiClient) -> Iterator[Parts]:
     """The responses to a series of requests that covers the API."""
     yield from _change_users(client)
+    yield from _operations(client)
     for filters, sort in product(FILTERS, SORTS):
         query = f"{filters}&sort={sort}" if sort else filters
         yield from _follow(client, f"{USERS}?{query}&page[size]=9", "next")
@@ -119,6 +121,28 @@ def _relationships(client: ApiClient) -> Iterator[Parts]:
     for url in (f"{GROUPS}/1", f"{GROUPS}/2", f"{USERS}/8"):
         # Request ids are random.
         yield _get(client, f"{url}/history?fields[events]=action,version,changes,time")
+
+
+def _operations(client: ApiClient) -> Iterator[Parts]:
+    local = {"type": "users", "lid": "new"}
+    new = {**local, "attributes": {"email": "new@example.org", "name": "New"}}
+    changed = {"type": "users", "id": "2", "attributes": {"name": "Two"}}
+    operations = [
+        {"op": "add", "data": new},
+        {"op": "update", "data": {**local, "attributes": {"name": "Newer"}}},
+        {"op": "update", "data": changed},
+        {"op": "remove", "ref": local},
+    ]
+    for _ in range(2):  # the second time, the stored response is sent again
+        yield _parts(
+            client.post(
+                "/api/v1/operations",
+                data=json.dumps({"atomic:operations": operations}),
+                content_type=ATOMIC,
+                headers={"Idempotency-Key": "operations"},
+            )
+        )
+    yield _get(client, f"{USERS}?sort=-update_time&page[size]=2")
 
 
 def _change_users(client: ApiClient) -> Iterator[Parts]:

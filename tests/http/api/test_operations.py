@@ -233,6 +233,14 @@ def test_a_local_id_must_be_defined_earlier_and_only_once(client: ApiClient) -> 
     assert perform(client, data).problems == [("400", "unknown_lid", at(0, "/data/lid"))]
 
 
+def test_the_local_id_in_the_data_is_that_of_the_ref(client: ApiClient) -> None:
+    bob = {"email": "bob@example.org", "name": "Bob"}
+    data = {"type": "users", "lid": "b", "attributes": {"name": "Zoë"}}
+    change = {"op": "update", "ref": {"type": "users", "lid": "a"}, "data": data}
+    response = perform(client, add(lid="a"), add(bob, lid="b"), change)
+    assert response.problems == [("409", "id_mismatch", at(2, "/data/lid"))]
+
+
 def test_a_local_id_of_an_add_without_an_existing_target_is_not_unknown(
     client: ApiClient,
 ) -> None:

@@ -290,6 +290,15 @@ def test_a_thousand_identifiers_are_accepted_however_often_they_occur(
     assert ids(client) == []
 
 
+def test_the_limit_also_counts_invalid_identifiers(client: ApiClient) -> None:
+    data = [*users(*range(1, 1001)), "x"]
+    response = client.delete(MEMBERS, json={"data": data})
+    assert response.problems == [
+        ("400", "too_many_identifiers", "/data"),
+        ("400", "wrong_json_type", "/data/1000"),
+    ]
+
+
 def test_undefined_members_are_ignored(client: ApiClient) -> None:
     data = [{**users(3)[0], "meta": {"a": 1}, "attributes": 5, "@x": 1, "lid": "y"}]
     assert client.post(MEMBERS, json={"data": data, "x": 1, "meta": {}}).status_code == 204
