@@ -41,6 +41,14 @@ def test_the_same_secret_has_the_same_keys() -> None:
     assert Keys(Source()).derive("log") != Keys(lambda: b"another").derive("log")
 
 
+def test_the_keys_are_those_of_earlier_releases() -> None:
+    """Otherwise an upgrade would invalidate all cursors and change the hashes in logs."""
+    keys = Keys(Source())
+    derived, digest_key = keys.derive("log").hex(), keys.cursor_digest_key().hex()
+    assert derived == "0120e5195448ed61d04fcd62bb5d151a063cc3dd42a194afbbc4f2b65e801fe8"
+    assert digest_key == "ae4aafb3c7d8616b739f05a30d06b4e2236fdea712168159f346e8a3efd57d9e"
+
+
 def test_accepts_a_secret_of_any_length() -> None:
     derived = {Keys(partial(bytes, length)).derive("log") for length in (1, 64, 5000)}
     assert len(derived) == 3

@@ -1,7 +1,12 @@
 """The stored digest of a request with an Idempotency-Key."""
 
+import json
+from hashlib import sha256
+
+import pytest
+
 from adapters.jsonapi.idempotency import idempotent_request
-from application.access import Principal
+from application.access import KEY_SET, ROSTER_KEY, SECRET, SESSION, Principal
 
 ANN = Principal("secret", None, "ann")
 BODY = b'{"data":{"type":"users","attributes":{"email":"bob@example.org","name":"Bob"}}}'
@@ -16,3 +21,15 @@ def test_the_digest_of_a_body_depends_on_the_key() -> None:
     assert digest("first") != digest("second")
     assert digest("first") == digest('"first"')
     assert digest("first") != digest("first", BODY + b" ")
+
+
+KINDS = [(SECRET, "secret"), (KEY_SET, "key_set"), (SESSION, "session"), (ROSTER_KEY, "roster_key")]
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_a_request_is_recognized_after_an_upgrade(kind: str, name: str) -> None:
+    """The digest of the owner and the key, by which a stored response is found, stays the same."""
+    ann = Principal(kind, "https://issuer.example", "ann")
+    request = idempotent_request("first", principal=ann, url="/api/v1/users?", body=BODY)
+    identity = json.dumps([[name, "https://issuer.example", "ann"], "first"])
+    assert request.key == sha256(identity.encode()).hexdigest()
