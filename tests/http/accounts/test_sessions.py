@@ -93,6 +93,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "short password": {"password": "x"},
     "long password": {"password": "x" * 10_000},
     "long address": {"email": "x" * 10_000},
+    "long address of other letters": {"email": "é" * 10_000},
     "control characters": {"email": "a\tb\n", "password": "a\tb\n\x7f"},
 }
 
@@ -260,6 +261,7 @@ def test_fields_select_attributes(
         ("filter[user_id]=1", "filter[user_id]"),
         ("filter[id]=7", "filter[id]"),
         ("filter[creation_time]=x", "filter[creation_time]"),
+        ("filter[address][contains]=127", "filter[address][contains]"),
         ("include=user", "include"),
         ("page[size]=0", "page[size]"),
         ("page[after]=x", "page[after]"),

@@ -162,6 +162,19 @@ def test_a_new_address_is_confirmed_by_its_link(service: AccountService) -> None
     assert ("email_changed", user.email) in service.sent()
 
 
+def test_only_a_change_of_the_address_makes_it_unverified(service: AccountService) -> None:
+    service.links.sign_up("ann@example.org", "Ann", ANONYMOUS)
+    service.confirmation.confirm(service.open_link(service.emails()[0]), PASSWORD, ANONYMOUS)
+    user_id = service.log_in().session.user_id
+    for changes, is_verified in (
+        ({"name": "Anna"}, True),
+        ({"email": "ANN@example.org"}, True),
+        ({"email": "anna@example.org"}, False),
+    ):
+        service.users.change(user_id, UserChanges(changes), ANONYMOUS)
+        assert bool(service.reader.account(user_id).email_verified_time) is is_verified
+
+
 def test_a_taken_address_looks_like_a_free_one(service: AccountService) -> None:
     service.user("ann")
     bob = service.user("bob")

@@ -65,6 +65,22 @@ def test_a_session_ends_when_it_is_idle(service: AccountService, idle: float, wo
             refresh(service, token)
 
 
+def test_a_session_shows_its_last_use(service: AccountService) -> None:
+    user = service.user()
+    issued = service.log_in()
+    service.wait(days=2)
+    refresh(service, issued.refresh_token)
+    found = service.session_queries.get(user.id, issued.session.id)
+    assert (found.creation_time, found.use_time) == (issued.session.use_time, service.now)
+
+
+def test_the_version_of_a_session_is_the_time_of_its_last_use(service: AccountService) -> None:
+    """Clients keep the versions and ETags of earlier releases."""
+    service.user()
+    session = service.log_in().session
+    assert session.version == 1000 * session.use_time.timestamp()
+
+
 def test_a_session_ends_at_its_maximum_age(service: AccountService) -> None:
     service.user()
     issued = service.log_in()

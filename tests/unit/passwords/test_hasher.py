@@ -80,9 +80,11 @@ def test_hashing_and_verifying_wait_for_a_thread() -> None:
             lambda: full.verify(PASSWORD, password_hash),
             lambda: full.verify(PASSWORD, None),
         ):
-            with pytest.raises(Busy):
+            with pytest.raises(Busy) as refused:
                 use()
         finish.set()
+    assert refused.value.code == "busy"
+    assert str(refused.value).endswith("Try again in a few seconds.")
 
 
 _WITHOUT_MEMORY = """
