@@ -42,6 +42,7 @@ def errors_of(client: ApiClient, query: str, url: str = USERS) -> list[dict[str,
         ("page[cursor]", "page[after]"),
         ("starting_after", "page[after]"),
         ("total", "page[total]"),
+        ("include_total", "page[total]"),
         ("q", "filter[q]"),
         ("search", "filter[q]"),
         ("filter", "filter[q]"),
@@ -106,6 +107,14 @@ def test_a_similar_attribute_is_suggested(client: ApiClient, sent: str, suggesti
         (error,) = errors_of(client, query)
         assert error["code"] == "unknown_attribute"
         assert f"'{sent}'. Did you mean '{suggestion}'? Known: email, name, " in error["detail"]
+
+
+def test_at_most_ten_unknown_attributes_are_quoted(client: ApiClient) -> None:
+    names = [f"x{number}" for number in range(11)]
+    for sent, rest in ((names[:10], "."), (names, " and 1 more.")):
+        (error,) = errors_of(client, f"fields[users]={','.join(sent)}")
+        quoted = ", ".join(f"'{name}'" for name in names[:10])
+        assert error["detail"].startswith(f"Unknown attributes {quoted}{rest} Known: ")
 
 
 def test_each_unknown_attribute_has_a_suggestion(client: ApiClient) -> None:

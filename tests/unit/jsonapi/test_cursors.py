@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from adapters.jsonapi.cursors import MAX_CURSOR_LENGTH, Cursors, ListCursors
 from adapters.jsonapi.parameters import collection
 from adapters.jsonapi.resource import Resource
+from adapters.resources.accounts import SESSIONS
 from adapters.resources.events import EVENTS
 from adapters.resources.users import USERS
 from application.keys import Keys
@@ -203,6 +204,12 @@ def test_an_encrypted_cursor_is_valid_for_one_list(
     )
     assert other.read(own.write(("Ann", 1))) is None
     assert cursors_of(with_secret(b"other"), books, "title").read(own.write(("Ann", 1))) is None
+
+
+def test_rejects_an_id_of_a_session_that_is_not_text(cursors: Cursors) -> None:
+    listed = collection("", SESSIONS, cursors).cursors
+    assert listed.read(forged(listed, [7])) is None
+    assert listed.read(forged(listed, ["x" * 22])) == ("x" * 22,)
 
 
 CURSORS_OF_AN_EARLIER_RELEASE = [

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow_jsonapi import Schema
+from marshmallow_jsonapi.fields import Relationship
 
 from adapters.api.openapi.parameters import list_parameters
 from adapters.api.openapi.schemas import schemas
@@ -318,6 +319,17 @@ def test_rejects_a_schema_that_contradicts_the_domain(rules: AttributeRules) -> 
 
     with pytest.raises(ValueError, match="disagree about"):
         Resource.of(Contradicting, rules)
+
+
+def test_a_relationship_may_lack_a_description() -> None:
+    class ShelfSchema(Schema):
+        class Meta:
+            type_ = "shelves"
+
+        id = Id()
+        books = Relationship(many=True, type_="books")
+
+    assert Resource.of(ShelfSchema).relationships["books"].description == ""
 
 
 # -- Secret attributes ---------------------------------------------------------------------------
