@@ -100,7 +100,6 @@ class Relationships:
     """
 
     def __init__(self, *declared: Association | ToOne) -> None:
-        self.associations = tuple(each for each in declared if isinstance(each, Association))
         self._by_type: dict[AnyType, dict[str, Relationship]] = {}
         for each in declared:
             ends = each.ends if isinstance(each, Association) else (each,)
