@@ -1,6 +1,7 @@
 """/openapi.json describes the URLs of accounts, and what they accept and return."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -50,6 +51,18 @@ def test_the_description_is_complete(service: Service, described: Any) -> None:
         Draft202012Validator.check_schema(schema)
     tags = {each["name"] for each in described["tags"]}
     assert {tag for _, _, operation in operations(described) for tag in operation["tags"]} <= tags
+
+
+def test_every_example_of_a_value_is_valid(described: Any) -> None:
+    schemas = [each for each in inner(described) if isinstance(each.get("examples"), list)]
+    times = 0
+    for schema in schemas:
+        for example in schema["examples"]:
+            validate(described, schema, example)
+            if schema.get("format") == "date-time":
+                datetime.fromisoformat(example)
+                times += 1
+    assert times
 
 
 def test_all_routes_are_described(service: Service, described: Any) -> None:
