@@ -233,6 +233,7 @@ def test_the_error_for_very_many_columns_is_short() -> None:
         ("email,role", {}, "missing: name must be a column."),
         ("", {}, "no_header: the first line must be a header row in UTF-8. The file is empty."),
         (",,,\n\n", {}, "The file is empty"),
+        ('"email,name', {}, "a header row in UTF-8, and must be cells separated by delimiters"),
         ('[{"email":"a@x.test"}]', {}, "use --format jsonl"),
     ],
 )
@@ -276,6 +277,14 @@ ARRAYS = [
     '[\n  {\n    "email": "a@x.test",\n    "name": "A"\n  },\n  '
     '{"email": "b@x.test",\r\n "name": "B"}\n]\n',
 ]
+
+
+def test_the_first_line_of_json_lines_may_be_the_only_one_that_is_not_utf_8() -> None:
+    good = {"email": "b@x.test", "name": "B"}
+    assert read(b'{"name": "\xff"}\n' + json.dumps(good).encode(), "jsonl") == [
+        "malformed_json",
+        good,
+    ]
 
 
 @pytest.mark.parametrize("text", ARRAYS)
