@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 from waiting import until
 
 from application.accounts.config import AccountConfig, RoleScopes
-from application.accounts.errors import TooManyFailures, WrongPassword
+from application.accounts.errors import InvalidCredentials, TooManyFailures, WrongPassword
 from application.accounts.guessing import Attempt, GuessingLimits
+from application.accounts.login import Login
 from application.accounts.passwords import OwnPassword, invalidate_links
 from application.accounts.sessions import SessionCommands, SessionTokens
 from application.ports import UnitOfWork
@@ -81,6 +82,31 @@ def test_a_link_that_is_being_sent_is_invalidated(directory: Directory) -> None:
             _wait_for_lock(directory.engine)
         invalidated.result(SECONDS)
     assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18"])
+def test_a_login_waits_for_a_deactivation_and_is_refused(directory: Directory) -> None:
+    user = directory.add("ann@example.org", is_active=True)
+    run, tokens, hasher = retrying(directory.begin), ReadableTokens(), PlainHasher()
+    limits = GuessingLimits(10, timedelta(minutes=15))
+    login = Login(run, SessionTokens(CONFIG, tokens, tokens), hasher, limits)
+
+    def set_password(work: UnitOfWork) -> None:
+        account = work.accounts.accounts.get(user.id)
+        work.accounts.accounts.save(account._replace(password_hash=hasher.hash("right")))
+
+    run(ANONYMOUS, set_password)
+    with ThreadPoolExecutor(1) as thread:
+        with directory.begin(ANONYMOUS) as changing:
+            users = changing.repository(USER_TYPE)
+            before = users.get(user.id)
+            inactive = before.with_changes(UserChanges({"is_active": False}), at=changing.now)
+            users.save(inactive, before=before)
+            attempt = thread.submit(login.log_in, user.email, "right", HOME, ANONYMOUS)
+            _wait_for_lock(directory.engine)
+        with pytest.raises(InvalidCredentials):
+            attempt.result(SECONDS)
+    assert not run(ANONYMOUS, lambda work: work.accounts.sessions.of_user(user.id))
 
 
 def _wait_for_lock(engine: Engine) -> None:
