@@ -533,6 +533,7 @@ def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
         ("google-oauth2|needle@example.org", None),
         ("CN=Needle <needle@example.org>", None),
         ("urn:x:needle@bücher.example/admin", None),
+        ("mailto:needle@example.org".rjust(1000, ":"), None),
         ("not-needle@example.org", "not-needle@example.org"),
         ("mailto:needle@example.org.example", "mailto:needle@example.org.example"),
         ("needle", "needle"),

@@ -83,6 +83,15 @@ def test_the_owner_is_set_shown_and_removed(roster: Roster, groups: None) -> Non
     assert owners(roster) == [("Staff", ""), ("Board", "")]
 
 
+def test_an_empty_cell_of_an_import_means_no_owner(
+    roster: Roster, write: Write, groups: None
+) -> None:
+    file = write("groups.csv", "name,owner\nStaff,\nBoard,ann@example.org\nNew,\n")
+    imported = roster("groups", "import", "--update", file)
+    assert (imported.exit_code, imported.stderr) == (0, "")
+    assert owners(roster) == [("Staff", ""), ("Board", "ann@example.org"), ("New", "")]
+
+
 @pytest.mark.parametrize("owner", ["77", "zed@example.org", "0", "9" * 30])
 def test_an_owner_must_exist(roster: Roster, groups: None, owner: str) -> None:
     for command in (("create", "--name", "New"), ("update", "1")):

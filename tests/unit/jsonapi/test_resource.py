@@ -15,6 +15,7 @@ from marshmallow_jsonapi.fields import Relationship
 
 from adapters.api.openapi.parameters import list_parameters
 from adapters.api.openapi.schemas import schemas
+from adapters.jsonapi.catalog import NO_RELATIONSHIPS
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import RequestError
@@ -28,8 +29,11 @@ from adapters.jsonapi.kinds import (
 )
 from adapters.jsonapi.parameters import FieldSelection, collection, single
 from adapters.jsonapi.resource import Resource
+from adapters.resources.file_columns import of_pairs
 from adapters.resources.files import FORMATS, write_csv, write_jsonl
+from application.relationships import Association
 from application.search import Condition, Op, Order, Page
+from application.users import USER_TYPE
 from domain.attributes import AttributeRules
 from domain.errors import MOST_VIOLATIONS, Invalid
 from entrypoints.cli import tables
@@ -330,6 +334,13 @@ def test_a_relationship_may_lack_a_description() -> None:
         books = Relationship(many=True, type_="books")
 
     assert Resource.of(ShelfSchema).relationships["books"].description == ""
+
+
+def test_pairs_of_one_type_cannot_be_columns() -> None:
+    """Both columns of a file would have the name of the type."""
+    friends = Association("friends", "friend", USER_TYPE, "friends", USER_TYPE, "friend_of")
+    with pytest.raises(ValueError, match="two columns of one name"):
+        of_pairs(friends, NO_RELATIONSHIPS)
 
 
 # -- Secret attributes ---------------------------------------------------------------------------
