@@ -40,6 +40,16 @@ def test_a_whole_list_can_be_changed_as_it_was_read(
     assert change(client, method, etag, 1).problems == [("412", "stale_version", None)]
 
 
+def test_a_list_of_a_thousand_can_be_changed_as_it_was_read(
+    client: ApiClient, create: Create
+) -> None:
+    for number in range(4, 1001):
+        create(email=f"u{number}@example.org")
+    assert change(client, "PATCH", "*", *range(1, 1001)).status_code == 204
+    etag = client.get(f"{MEMBERS}?page[size]=1000").headers["ETag"]
+    assert change(client, "DELETE", etag, 1).status_code == 204
+
+
 @pytest.mark.parametrize(
     "query", ["?page[size]=1", "?filter[id][ge]=1", "?page[number]=2&page[size]=1"]
 )
