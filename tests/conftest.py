@@ -7,6 +7,7 @@ it. With CI=true, a missing program is a failure.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import warnings
@@ -45,6 +46,10 @@ _MARIADB = (
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FINDINGS] = Findings()
+    # A shell without job control starts a background run with SIGINT ignored. The programs that
+    # tests interrupt would inherit that, and would never end.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
