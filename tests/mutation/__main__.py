@@ -7,7 +7,9 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import randrange
 from time import monotonic
@@ -15,8 +17,8 @@ from typing import Final
 
 from mutation.equivalent import Equivalent, known_equivalents
 from mutation.mutants import Mutant
-from mutation.record import Record, function_of, recorded
-from mutation.runner import Run, Runner
+from mutation.record import Record, function_of, recorded, words_of
+from mutation.runner import Result, Run, Runner
 from mutation.sample import drawn, files_to_mutate
 from mutation.tree import changed_file, copied_tree
 
@@ -24,8 +26,19 @@ _ROOT: Final = Path(__file__).parents[2]
 _GOAL: Final = 95
 _FIRST_TESTS: Final = 15
 _SECONDS_OF_TESTS: Final = 60
-_SECONDS_OF_WIDER_TESTS: Final = 900
+_SECONDS_OF_WIDER_TESTS: Final = 150
+"""For the tests on servers, and again for those of the command line. A run of all takes longer."""
+_GRACE: Final = 60
 _SYSTEM_TESTS: Final = ["tests/system/cli", "tests/system/entrypoints"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some of the tests."""
+
+    run: Callable[[], Run]
+    is_wider: bool = False
+    """True if the tests are not in the record, so that they may fail without a change."""
 
 
 @dataclass(frozen=True)
@@ -38,30 +51,61 @@ class Trial:
 
     def run(self, mutant: Mutant, source: bytes) -> Run:
         """Runs the most specific tests, then others that execute the line, then the wider set."""
-        tests = self.record.tests_of(mutant.path, mutant.line)
-        shortened = self.record.shortened(tests, _SECONDS_OF_TESTS)
-        run = Run(True, 0, "no fast test executes the line")
-        with changed_file(self.runner.tree / mutant.path, mutant.apply(source)):
-            for stage in (shortened[:_FIRST_TESTS], shortened[_FIRST_TESTS:]):
-                if stage and run.passed:
-                    run = self.runner.run(stage, 20 + 5 * self.record.seconds(stage))
-            if run.passed and not self.is_fast:
-                run = self._run_wider_set(tests)
+        run = Run(Result.PASSED, "no fast test executes the line")
+        for stage in self._stages(mutant):
+            with changed_file(self.runner.tree / mutant.path, mutant.apply(source)):
+                run = stage.run()
+            if run.result is not Result.PASSED:
+                same = self._is_same_without_change(stage, run)
+                return replace(run, result=Result.UNDECIDED if same else Result.FAILED)
         return run
 
-    def _run_wider_set(self, tests: list[str]) -> Run:
-        """Runs the same functions on database servers, and the tests of the command line."""
+    def _is_same_without_change(self, stage: Stage, run: Run) -> bool:
+        """Returns True if the tests do the same without the change."""
+        if run.result is Result.NO_END:
+            return stage.run().result is Result.NO_END
+        if stage.is_wider and run.test:
+            return self.runner.run([run.test], _GRACE).result is not Result.PASSED
+        return False
+
+    def _stages(self, mutant: Mutant) -> Iterator[Stage]:
+        tests = self.record.tests_of(mutant.path, mutant.line)
+        shortened = self.record.shortened(tests, _SECONDS_OF_TESTS)
+        for part in (shortened[:_FIRST_TESTS], shortened[_FIRST_TESTS:]):
+            if part:
+                limit = 20 + 5 * self.record.seconds(part)
+                yield Stage(partial(self.runner.run, part, limit))
+        if not self.is_fast:
+            yield Stage(partial(self._run_on_servers, tests), is_wider=True)
+            yield Stage(partial(self._run_system_tests, mutant), is_wider=True)
+
+    def _run_on_servers(self, tests: list[str]) -> Run:
+        """Runs the same functions on database servers."""
         fast = set(tests)
-        functions = {function_of(test) for test in tests if test.startswith("tests/contract/")}
+        functions = [function_of(test) for test in tests if test.startswith("tests/contract/")]
+        places = {function: place for place, function in enumerate(dict.fromkeys(functions))}
         files = sorted({function.partition("::")[0] for function in functions})
 
-        def is_wider(test: str) -> bool:
-            return test not in fast and (
-                test.startswith("tests/system/") or function_of(test) in functions
-            )
+        def rank(test: str) -> int | None:
+            return None if test in fast else places.get(function_of(test))
 
-        paths = [*_SYSTEM_TESTS, *files]
-        return self.runner.run_matching(paths, is_wider, _SECONDS_OF_WIDER_TESTS)
+        if not files:
+            return Run(Result.PASSED, "no test of a store executes the line")
+        return self.runner.run_ranked(files, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
+
+    def _run_system_tests(self, mutant: Mutant) -> Run:
+        """Runs the tests of the command line, as many as there is time for.
+
+        First come the files with words of the module's path, then a test of each other file.
+        """
+        numbers: Counter[str] = Counter()
+
+        def rank(test: str) -> int:
+            path = test.partition("::")[0]
+            numbers[path] += 1
+            return numbers[path] - 1000 * len(words_of(path) & words_of(mutant.path))
+
+        return self.runner.run_ranked(_SYSTEM_TESTS, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
 
 
 @dataclass(frozen=True)
@@ -82,7 +126,8 @@ def main(arguments: list[str]) -> int:
     print(f"Seed {options.seed}: {options.number} mutants of {len(paths)} files", flush=True)
     record = recorded(_ROOT, _ROOT / "build" / "mutation", keep=options.keep_record)
     equivalents = known_equivalents()
-    killed, survivors, end = 0, list[Survivor](), monotonic() + 60 * options.minutes
+    killed, survivors, undecided = 0, list[Survivor](), list[str]()
+    end = monotonic() + 60 * options.minutes
     with copied_tree(_ROOT) as tree:
         runner = Runner(_ROOT, tree)
         runner.prepare()
@@ -98,14 +143,27 @@ def main(arguments: list[str]) -> int:
                 continue
             start = monotonic()
             run = trial.run(mutant, source)
-            killed += not run.passed
-            result = "SURVIVED" if run.passed else f"killed by {run.reason}"
             place = f"{mutant.path}:{mutant.line}"
-            print(f"{number:4} {monotonic() - start:5.1f} s  {place}  {result}", flush=True)
-            if run.passed:
-                survivors.append(Survivor(mutant, mutant.diff(source), ""))
-                print(*survivors[-1].diff, sep="\n", flush=True)
-    return _report(killed, survivors)
+            print(f"{number:4} {monotonic() - start:5.1f} s  {place}  {_told(run)}", flush=True)
+            match run.result:
+                case Result.FAILED:
+                    killed += 1
+                case Result.UNDECIDED | Result.NO_END:
+                    undecided.append(f"{place}  {run.reason}")
+                case Result.PASSED:
+                    survivors.append(Survivor(mutant, mutant.diff(source), ""))
+                    print(*survivors[-1].diff, sep="\n", flush=True)
+    return _report(killed, survivors, undecided)
+
+
+def _told(run: Run) -> str:
+    match run.result:
+        case Result.PASSED:
+            return f"SURVIVED ({run.reason})"
+        case Result.FAILED:
+            return f"killed by {run.reason}"
+        case Result.UNDECIDED | Result.NO_END:
+            return f"undecided: {run.reason}, with the change and without"
 
 
 def _options(arguments: list[str]) -> Namespace:
@@ -129,7 +187,7 @@ def _reason(equivalents: list[Equivalent], mutant: Mutant, source: bytes) -> str
     return next((each.reason for each in equivalents if each.matches(mutant, source)), "")
 
 
-def _report(killed: int, survivors: list[Survivor]) -> int:
+def _report(killed: int, survivors: list[Survivor], undecided: list[str]) -> int:
     """Prints the survivors and the rate, and returns the exit status."""
     remaining = [each for each in survivors if not each.reason]
     for each in survivors:
@@ -141,6 +199,9 @@ def _report(killed: int, survivors: list[Survivor]) -> int:
     files = Counter(each.mutant.path for each in remaining)
     print(f"\nKilled {killed} of {tested} mutants ({rate:.1f} %)", end="")
     print(f", and {len(survivors) - len(remaining)} are equivalent")
+    if undecided:
+        print(f"{len(undecided)} are undecided, because tests also fail without the change:")
+        print(*undecided, sep="\n")
     for path, number in files.most_common():
         print(f"{number:4}  {path}")
     return int(rate < _GOAL)

@@ -44,12 +44,12 @@ class Record:
         """
         lines = self._tests_by_line(path)
         tests = lines.get(line) or set().union(*lines.values())
-        words = _words(path)
+        words = words_of(path)
         functions: Counter[str] = Counter()
         ranked = []
         for test in sorted(tests, key=lambda test: (self._sizes[test], test)):
             function = function_of(test)
-            common = len(words & _words(function))
+            common = len(words & words_of(function))
             ranked.append((-common, functions[function] // 10, test))
             functions[function] += 1
         return [test for *_, test in sorted(ranked, key=lambda each: each[:2])]
@@ -84,7 +84,7 @@ class Record:
         return sum(self.durations[test] for test in tests)
 
 
-def _words(path: str) -> frozenset[str]:
+def words_of(path: str) -> frozenset[str]:
     """The words in the path of a module or of a test."""
     return frozenset(re.findall(r"[a-z]+", path.partition("::")[0])) - {"py", "test", "tests"}
 

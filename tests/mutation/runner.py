@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
+from math import inf
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from time import monotonic
 
 import psutil
 import pytest
@@ -20,7 +23,6 @@ from mutation.record import TESTS
 from mutation.tree import use_tree
 
 _OWN = ("domain", "application", "adapters", "entrypoints", "migrations", "mutation")
-_NO_TESTS = 5  # the exit status of pytest
 _LISTING = """
 import sys, entrypoints.container, entrypoints.cli.main, httpx, hypothesis.strategies, psycopg2
 print(*sys.modules)
@@ -28,37 +30,59 @@ print(*sys.modules)
 _fork = get_context("fork")
 
 
+class Result(Enum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NO_END = "no end"
+    UNDECIDED = "undecided"
+    """The tests do the same without the change."""
+
+
 @dataclass(frozen=True)
 class Run:
     """How a run of tests ended."""
 
-    passed: bool
-    number: int
+    result: Result
     reason: str
-    """The first test that failed, or why the run ended without one."""
+    """Why it ended."""
+    test: str = ""
+    """The first test that failed, or the one that did not end."""
 
 
 class Selection:
-    """A pytest plugin that runs the tests of a list in its order, or those that match."""
+    """A pytest plugin that runs the tests that have a rank, in the order of their ranks.
 
-    def __init__(self, tests: list[str] | None, matches: Callable[[str], bool]) -> None:
-        self._order = None if tests is None else {test: place for place, test in enumerate(tests)}
-        self._matches = matches
+    It sends the id of each test before it runs, and starts no test when the time is up.
+    """
+
+    def __init__(self, rank: Callable[[str], int | None], seconds: float) -> None:
+        self._rank = rank
+        self._seconds = seconds
+        self.send: Callable[[str], None] = print
         self.failed = ""
-        self.number = 0
+        self.is_out_of_time = False
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        order = self._order
-        if order is not None:
-            chosen = [item for item in items if item.nodeid in order]
-            items[:] = sorted(chosen, key=lambda item: order[item.nodeid])
-        else:
-            items[:] = [item for item in items if self._matches(item.nodeid)]
+        ranked = [(rank, item) for item in items if (rank := self._rank(item.nodeid)) is not None]
+        items[:] = [item for _, item in sorted(ranked, key=lambda each: each[0])]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        self._session = session
+        self._end = monotonic() + self._seconds
+        return (yield)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.send(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.number += report.when == "call"
         if report.failed and not self.failed:
             self.failed = report.nodeid
+
+    def pytest_runtest_logfinish(self) -> None:
+        if monotonic() > self._end:
+            self.is_out_of_time = True
+            self._session.shouldstop = "the time is up"
 
 
 @dataclass(frozen=True)
@@ -100,11 +124,17 @@ class Runner:
     def run(self, tests: list[str], seconds: float) -> Run:
         """Runs the tests until one fails."""
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-        return self._run(files, Selection(tests, bool), seconds)
+        places = {test: place for place, test in enumerate(tests)}
+        return self._run(files, Selection(places.get, inf), seconds)
 
-    def run_matching(self, paths: list[str], matches: Callable[[str], bool], seconds: float) -> Run:
-        """Runs the tests in the paths whose ids match, until one fails."""
-        return self._run(paths, Selection(None, matches), seconds)
+    def run_ranked(
+        self, paths: list[str], rank: Callable[[str], int | None], seconds: float, grace: float
+    ) -> Run:
+        """Runs the tests in the paths that have a rank, until one fails or the time is up.
+
+        The last test may take longer by the time of `grace`.
+        """
+        return self._run(paths, Selection(rank, seconds), seconds + grace)
 
     def _run(self, paths: list[str], selection: Selection, seconds: float) -> Run:
         receiver, sender = _fork.Pipe(duplex=False)
@@ -112,18 +142,11 @@ class Runner:
         process.start()
         sender.close()
         try:
-            if not receiver.poll(seconds):
-                return Run(False, 0, f"no end after {seconds:.0f} s")
-            status, failed, number = receiver.recv()
-        except EOFError:
-            return Run(False, 0, "the process of the tests crashed")
+            return _received(receiver, seconds)
         finally:
             _end(process.pid)
             process.join()
             receiver.close()
-        if status == _NO_TESTS:
-            return Run(True, 0, "no tests")
-        return Run(status == 0, number, failed or f"exit status {status} of pytest")
 
     def _in_fork(self, paths: list[str], selection: Selection, sender: Connection) -> None:
         os.setsid()
@@ -136,8 +159,35 @@ class Runner:
         # A plugin that this process has imported cannot get rewritten assertions.
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         options = ["-x", "--no-header", "-p", "no:cacheprovider", "--tb=short"]
+        selection.send = sender.send
         status = pytest.main([*options, *paths], plugins=[selection])
-        sender.send((int(status), selection.failed, selection.number))
+        sender.send(_run_of(int(status), selection))
+
+
+def _run_of(status: int, selection: Selection) -> Run:
+    if selection.failed:
+        return Run(Result.FAILED, selection.failed, selection.failed)
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        return Run(Result.PASSED, "no tests")
+    if selection.is_out_of_time:
+        return Run(Result.PASSED, "the time is up")
+    if status:
+        return Run(Result.FAILED, f"exit status {status} of pytest")
+    return Run(Result.PASSED, "all tests passed")
+
+
+def _received(receiver: Connection, seconds: float) -> Run:
+    """Waits for the end of the run, which sends the ids of its tests and then how it ended."""
+    test, end = "", monotonic() + seconds
+    while receiver.poll(max(0, end - monotonic())):
+        try:
+            message = receiver.recv()
+        except EOFError:
+            return Run(Result.FAILED, f"a crash of the process of the tests in {test}", test)
+        if isinstance(message, Run):
+            return message
+        test = message
+    return Run(Result.NO_END, f"no end after {seconds:.0f} s in {test}", test)
 
 
 def _end(process: int | None) -> None:
