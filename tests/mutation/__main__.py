@@ -27,9 +27,10 @@ _GOAL: Final = 95
 _FIRST_TESTS: Final = 15
 _SECONDS_OF_TESTS: Final = 60
 _SECONDS_OF_WIDER_TESTS: Final = 150
-"""For the tests on servers, and again for those of the command line. A run of all takes longer."""
+"""For the tests on servers, and again for those of processes. A run of all takes longer."""
 _GRACE: Final = 60
-_SYSTEM_TESTS: Final = ["tests/system/cli", "tests/system/entrypoints"]
+_SYSTEM_TESTS: Final = _ROOT / "tests" / "system"
+_PROCESSES: Final = ("cli", "entrypoints", "upgrades")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class Trial:
     is_fast: bool
 
     def run(self, mutant: Mutant, source: bytes) -> Run:
-        """Runs the most specific tests, then others that execute the line, then the wider set."""
+        """Runs the most specific tests, then others that execute the line.
+
+        Then come tests that are named like the module, and the wider set.
+        """
         run = Run(Result.PASSED, "no fast test executes the line")
         for stage in self._stages(mutant):
             with changed_file(self.runner.tree / mutant.path, mutant.apply(source)):
@@ -71,7 +75,14 @@ class Trial:
     def _stages(self, mutant: Mutant) -> Iterator[Stage]:
         tests = self.record.tests_of(mutant.path, mutant.line)
         shortened = self.record.shortened(tests, _SECONDS_OF_TESTS)
-        for part in (shortened[:_FIRST_TESTS], shortened[_FIRST_TESTS:]):
+        ran = set(shortened)
+        others = [each for each in self.record.namesakes_of(mutant.path) if each not in ran]
+        parts = (
+            shortened[:_FIRST_TESTS],
+            shortened[_FIRST_TESTS:],
+            self.record.shortened(others, _SECONDS_OF_TESTS),
+        )
+        for part in parts:
             if part:
                 limit = 20 + 5 * self.record.seconds(part)
                 yield Stage(partial(self.runner.run, part, limit))
@@ -81,31 +92,35 @@ class Trial:
 
     def _run_on_servers(self, tests: list[str]) -> Run:
         """Runs the same functions on database servers."""
-        fast = set(tests)
         functions = [function_of(test) for test in tests if test.startswith("tests/contract/")]
         places = {function: place for place, function in enumerate(dict.fromkeys(functions))}
         files = sorted({function.partition("::")[0] for function in functions})
 
         def rank(test: str) -> int | None:
-            return None if test in fast else places.get(function_of(test))
+            return None if test in self.record.durations else places.get(function_of(test))
 
         if not files:
             return Run(Result.PASSED, "no test of a store executes the line")
         return self.runner.run_ranked(files, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
 
     def _run_system_tests(self, mutant: Mutant) -> Run:
-        """Runs the tests of the command line, as many as there is time for.
+        """Runs tests of processes, as many as there is time for.
 
-        First come the files with words of the module's path, then a test of each other file.
+        First come files that share words with the module's path, then a test of each file about the
+        command line, the settings and the migrations.
         """
+        words = words_of(mutant.path)
+        files = [str(each.relative_to(_ROOT)) for each in _SYSTEM_TESTS.rglob("test_*.py")]
+        common = {each: len(words & words_of(each)) for each in files}
         numbers: Counter[str] = Counter()
 
         def rank(test: str) -> int:
             path = test.partition("::")[0]
             numbers[path] += 1
-            return numbers[path] - 1000 * len(words_of(path) & words_of(mutant.path))
+            return numbers[path] - 1000 * common[path]
 
-        return self.runner.run_ranked(_SYSTEM_TESTS, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
+        paths = [each for each in files if common[each] or each.split("/")[2] in _PROCESSES]
+        return self.runner.run_ranked(paths, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
 
 
 @dataclass(frozen=True)

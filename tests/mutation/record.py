@@ -1,5 +1,6 @@
 """Which tests execute a line, the most specific ones first."""
 
+import ast
 import json
 import os
 import re
@@ -39,11 +40,12 @@ class Record:
         First come tests whose path has the most words in common with that of the module, then those
         that execute the fewest lines. Each function runs with ten sets of parameters before any
         function runs with others.
-        If the line runs only while its module is imported, these are all tests that execute
-        anything in the file.
+        If the line runs while its module is imported, these are all tests that execute anything in
+        the file. The record names only the test that has imported the module first.
         """
         lines = self._tests_by_line(path)
-        tests = lines.get(line) or set().union(*lines.values())
+        is_in_function = line in lines_in_functions((self.root / path).read_text())
+        tests = lines.get(line, set()) if is_in_function else set().union(*lines.values())
         words = words_of(path)
         functions: Counter[str] = Counter()
         ranked = []
@@ -53,6 +55,18 @@ class Record:
             ranked.append((-common, functions[function] // 10, test))
             functions[function] += 1
         return [test for *_, test in sorted(ranked, key=lambda each: each[:2])]
+
+    def namesakes_of(self, path: str) -> list[str]:
+        """Other tests that may show what a line does, the fastest ones first.
+
+        These are the tests whose paths have the most words in common with that of the module. Such
+        a test does not execute the line if an earlier one has filled a cache of a shared fixture.
+        """
+        words = words_of(path) - {"adapter"}
+        common = {test: len(words & words_of(test)) for test in self.durations}
+        most = max(common.values(), default=0)
+        found = [test for test, number in common.items() if number == most > 0]
+        return sorted(found, key=lambda test: (self.durations[test], test))
 
     def _tests_by_line(self, path: str) -> dict[int, set[str]]:
         contexts = self.data.contexts_by_lineno(str(self.root / path))
@@ -84,9 +98,20 @@ class Record:
         return sum(self.durations[test] for test in tests)
 
 
+def lines_in_functions(source: str) -> set[int]:
+    """The numbers of the lines that run when a function is called."""
+    return {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for line in range(node.body[0].lineno, (node.end_lineno or 0) + 1)
+    }
+
+
 def words_of(path: str) -> frozenset[str]:
-    """The words in the path of a module or of a test."""
-    return frozenset(re.findall(r"[a-z]+", path.partition("::")[0])) - {"py", "test", "tests"}
+    """The words in the path of a module or of a test, in the singular."""
+    found = re.findall(r"[a-z]+", path.partition("::")[0])
+    return frozenset(each.removesuffix("s") for each in found) - {"py", "test"}
 
 
 def function_of(test: str) -> str:
