@@ -41,7 +41,6 @@ class StoreUnit(UnitOfWork):
     types are saved or removed.
     """
 
-    context: Context
     now: datetime
     clock: Clock
     make_repository: Callable[[AnyType], Any]

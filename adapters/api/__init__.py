@@ -63,7 +63,7 @@ class ApiConfig:
     body_seconds: float
     request_seconds: float
     max_parameters: int
-    body_memory: int = 64 * 2**20
+    body_memory: int
     guides_url: str = ""
 
 

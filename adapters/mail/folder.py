@@ -12,7 +12,6 @@ from application.ports import Mailer, MailFailed, OutgoingEmail
 _OWNER_ONLY_FOLDER: Final = 0o700
 _OWNER_ONLY_FILE: Final = 0o600
 _GROUP_AND_OTHERS: Final = 0o077
-_LONGEST_ID: Final = 100
 
 
 class BadFolder(Exception):
@@ -80,5 +79,5 @@ class FolderMailer(Mailer):
 
 def _name(message_id: str) -> str:
     time = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    unique = message_id.partition("@")[0][:_LONGEST_ID]
+    unique = message_id.partition("@")[0]
     return f"{time}-{''.join(c if c.isalnum() or c in '-_' else '_' for c in unique)}"

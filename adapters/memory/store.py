@@ -105,7 +105,6 @@ class MemoryStore:
             now = self._clock()
             audit = AuditLog(MemoryEvents(events, context, now))
             yield StoreUnit(
-                context=context,
                 now=now,
                 clock=self._clock,
                 make_repository=partial(self._repository, state, audit),

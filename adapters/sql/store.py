@@ -79,7 +79,6 @@ class SqlStore:
             audit = AuditLog(events)
             make_repository = partial(self._repository, connection, audit, for_update=for_update)
             yield StoreUnit(
-                context=context,
                 now=now,
                 clock=self._clock,
                 make_repository=make_repository,

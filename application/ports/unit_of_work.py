@@ -77,9 +77,6 @@ class UnitOfWork(Protocol):
     """A transaction, with the data that it can read and write."""
 
     @property
-    def context(self) -> Context: ...
-
-    @property
     def now(self) -> datetime:
         """The timestamp of all changes in the unit."""
 

@@ -226,7 +226,12 @@ def test_the_api_accepts_another_kind_of_authentication(store: MemoryStore) -> N
         for each in container.services().values()
     ]
     config = ApiConfig(
-        public_url="", body_limit=1000, body_seconds=5, request_seconds=8, max_parameters=10
+        public_url="",
+        body_limit=1000,
+        body_memory=10_000,
+        body_seconds=5,
+        request_seconds=8,
+        max_parameters=10,
     )
     services = container.relationship_services()
     related = ApiRelationships(services.relationships, services.queries, services.commands)
