@@ -57,16 +57,16 @@ class Record:
         return [test for *_, test in sorted(ranked, key=lambda each: each[:2])]
 
     def namesakes_of(self, path: str) -> list[str]:
-        """Other tests that may show what a line does, the fastest ones first.
+        """Other tests that may show what a line does.
 
-        These are the tests whose paths have the most words in common with that of the module. Such
-        a test does not execute the line if an earlier one has filled a cache of a shared fixture.
+        First come those whose paths have the most words in common with that of the module, then the
+        fastest ones. Such a test does not execute the line if an earlier one has filled a cache of
+        a shared fixture.
         """
         words = words_of(path) - {"adapter"}
         common = {test: len(words & words_of(test)) for test in self.durations}
-        most = max(common.values(), default=0)
-        found = [test for test, number in common.items() if number == most > 0]
-        return sorted(found, key=lambda test: (self.durations[test], test))
+        found = [test for test, number in common.items() if number]
+        return sorted(found, key=lambda test: (-common[test], self.durations[test], test))
 
     def _tests_by_line(self, path: str) -> dict[int, set[str]]:
         contexts = self.data.contexts_by_lineno(str(self.root / path))
