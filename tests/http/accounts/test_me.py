@@ -70,7 +70,10 @@ def test_me_includes_related_resources_with_their_scopes(
     assert response.json["data"]["relationships"]["groups"]["data"] == []
     response = service.send("GET", "/me?include=groups", headers=headers)
     assert response.problems == [("403", "insufficient_scope", None)]
-    assert service.send("GET", "/me?include=", headers=headers).json["included"] == []
+    response = service.send("PATCH", "/me?include=groups", change(name="Zoe"), headers)
+    assert response.problems == [("403", "insufficient_scope", None)]
+    unchanged = service.send("GET", "/me?include=", headers=headers).json
+    assert (unchanged["data"]["attributes"]["name"], unchanged["included"]) == ("Ann", [])
     query = "/me?fields[groups]=name"
     assert service.send("GET", query, headers=headers).status_code == 200
 

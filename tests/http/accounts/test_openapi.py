@@ -91,6 +91,24 @@ def test_the_access_of_each_url_is_described(described: Any, route: Route) -> No
     assert ("401" in operation["responses"]) is (route.access != ANYONE or "session" in route.url)
 
 
+def test_every_body_has_a_schema(described: Any) -> None:
+    contents = [found["content"] for found in inner(described) if "content" in found]
+    assert len(contents) > 50
+    for each in contents:
+        assert all("schema" in found for found in each.values()), each
+
+
+def test_no_attribute_of_a_request_appears_in_a_response(described: Any) -> None:
+    """Generated clients otherwise expect passwords and tokens in documents that they read."""
+    names = set()
+    for name, schema in described["components"]["schemas"].items():
+        if name.endswith("Creation") and name not in ("UsersCreation", "GroupsCreation"):
+            attributes = schema["properties"]["data"]["properties"]["attributes"]["properties"]
+            assert all(each["writeOnly"] for each in attributes.values()), name
+            names |= attributes.keys()
+    assert names == {"email", "password", "name", "token", "current_password"}
+
+
 def test_examples_match_their_schemas(described: Any) -> None:
     examples = [found for found in inner(described) if {"schema", "example"} <= found.keys()]
     assert len(examples) > 50

@@ -210,9 +210,9 @@ def test_a_token_is_required(service: Service, route: Route) -> None:
 @every(OF_USERS)
 def test_tokens_of_other_issuers_get_403(service: Service, route: Route) -> None:
     service.user()
-    headers = other_issuer("me", "users:read", "users:write")
-    response = service.send(route.method, route.url, route.body, headers)
-    assert response.problems == [("403", "not_a_user", None)]
+    for headers in (other_issuer("me", "users:read", "users:write"), other_issuer()):
+        response = service.send(route.method, route.url, route.body, headers)
+        assert response.problems == [("403", "not_a_user", None)]
 
 
 @every([*WITH_SCOPES, *(each for each in ROUTES if each.access == ME)])
@@ -279,6 +279,15 @@ def test_scripts_of_an_allowed_origin_may_send_requests(build: Build, url: str) 
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert {*methods} <= {*preflight.headers["Access-Control-Allow-Methods"].split(", ")}
+
+
+@every(OF_ANYONE)
+def test_urls_for_anyone_count_for_the_rate_limit_of_the_service(
+    build: Build, route: Route
+) -> None:
+    service = build(ROSTER_RATE_LIMIT="2/minute", ROSTER_ACCOUNT_RATE="100/minute")
+    statuses = [service.send("POST", route.url, {}).status_code for _ in range(3)]
+    assert statuses == [400, 400, 429]
 
 
 @every(OF_ANYONE)

@@ -3,12 +3,19 @@
 import gc
 import json
 import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from api.constants import ATOMIC, OPERATIONS, USERS
 from api_client import ApiClient
+from flask import Flask
 from processor_time import processor_time_below
+
+from adapters.memory.store import MemoryStore
+from application.ports import Context, UnitOfWork
 
 AT = "/atomic:operations/0"
 ANN = {"email": "ann@example.org", "name": "Ann"}
@@ -187,3 +194,41 @@ def test_a_long_version_of_an_operation_is_not_read(client: ApiClient) -> None:
         rejected = client.post(OPERATIONS, data=json.dumps(document), content_type=ATOMIC)
     assert summary(rejected) == (400, "invalid_document", 1, 0)
     assert rejected.json["errors"][0]["source"] == {"pointer": f"{AT}/meta/version"}
+
+
+class CallingStore(MemoryStore):
+    """Calls a function once when a unit of work begins."""
+
+    call: Callable[[], None] | None = None
+
+    @contextmanager
+    def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:
+        call, self.call = self.call, None
+        if call:
+            call()
+        with super().begin(context, for_update=for_update) as unit:
+            yield unit
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}])
+def test_a_large_document_holds_up_no_other_while_it_is_stored(
+    build: Callable[..., Flask], clock: Any, headers: dict[str, str]
+) -> None:
+    padding = " " * 20_000
+    statuses: list[int] = []
+    store = CallingStore(clock)
+    app = build({"ROSTER_REQUEST_SECONDS": "5"}, memory_store=store)
+
+    def send_another() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            other = threads.submit(post, ApiClient(app), padding)
+            statuses.append(other.result().status_code)
+
+    store.call = send_another
+    response: Any = ApiClient(app).post(
+        USERS,
+        data=json.dumps({"data": new()}) + padding,
+        content_type="application/vnd.api+json",
+        headers=headers,
+    )
+    assert (statuses, response.status_code) == ([400], 201)

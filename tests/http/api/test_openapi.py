@@ -161,6 +161,16 @@ def test_every_documented_parameter_is_accepted(
                 assert client.get(f"{url}?{query}").status_code == 200, query
 
 
+@pytest.mark.parametrize(("value", "status"), [(True, 200), (False, 400)])
+def test_a_total_can_only_be_requested(
+    client: ApiClient, described: Any, value: bool, status: int
+) -> None:
+    parameters = described["paths"][USERS]["get"]["parameters"]
+    (total,) = (each for each in parameters if each["name"] == "page[total]")
+    assert Draft202012Validator(total["schema"]).is_valid(value) is (status == 200)
+    assert client.get(f"{USERS}?page[total]={json.dumps(value)}").status_code == status
+
+
 def test_every_form_of_a_filter_is_documented(described: Any) -> None:
     (listing,) = (o for path, m, o in operations(described) if (path, m) == (USERS, "get"))
     described_responses = {

@@ -130,6 +130,20 @@ def test_only_a_removal_may_have_an_id_that_can_never_exist(
     assert response.status_code == (200 if status == 204 else status)
 
 
+@pytest.mark.parametrize("relationship", ["members", "owner"])
+def test_the_accepted_filters_of_a_relationship_are_described(
+    client: ApiClient, described: Any, relationship: str
+) -> None:
+    names = {each["name"] for each in described["paths"][GROUPS]["get"]["parameters"]}
+    operators = ("", "[eq]", "[ne]", "[in]", "[empty]", "[lt]", "[ge]", "[contains]")
+    filters = {f"filter[{relationship}]{each}": "1" for each in operators}
+    filters[f"filter[{relationship}][empty]"] = "true"
+    responses = {name: client.get(f"{GROUPS}?{name}={filters[name]}") for name in filters}
+    accepted = [name for name, response in responses.items() if response.status_code == 200]
+    assert accepted == [name for name in filters if name in names]
+    assert len(accepted) == 5
+
+
 NEW_GROUP = {"type": "groups", "attributes": {"name": "New"}}
 DATA_BY_OP: dict[str, list[dict[str, Any]]] = {
     "add": [{"data": NEW_GROUP}, {"data": users(1)}],
@@ -189,6 +203,28 @@ def test_operations_on_relationships_are_described(described: Any) -> None:
         ({"op": "add", "ref": {**ref, "relationship": "x"}, "data": []}, False),
     ):
         assert schema.is_valid({"atomic:operations": [operation]}) is valid, operation
+
+
+@pytest.mark.parametrize(
+    ("resource_id", "code"),
+    [
+        ("9", "group_not_found"),
+        ("x", "not_found"),
+        ("", "not_found"),
+        (9, "wrong_json_type"),
+        (None, "wrong_json_type"),
+    ],
+)
+def test_an_operation_accepts_the_ids_that_are_described(
+    client: ApiClient, described: Any, resource_id: Any, code: str
+) -> None:
+    schema = validator(described, described["components"]["schemas"]["Operations"])
+    resource = {"type": "groups", "id": resource_id}
+    for operation in ({"op": "remove", "ref": resource}, {"op": "update", "data": resource}):
+        document = {"atomic:operations": [operation]}
+        response = client.post("/api/v1/operations", json=document, content_type=ATOMIC)
+        assert response.json["errors"][0]["code"] == code
+        assert schema.is_valid(document) is (code == "group_not_found")
 
 
 def test_every_url_names_all_scopes_that_it_requires(build: Callable[..., Flask]) -> None:

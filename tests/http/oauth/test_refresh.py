@@ -131,6 +131,7 @@ def test_an_invalid_request_gets_the_error_of_the_rfc(
         {"data": b"token=x&grant_type=refresh_token&refresh_token=rrt_x"},
         {"data": {"token": "x"}, "content_type": "multipart/form-data"},
         {"data": {"token": "x"}, "headers": {"Content-Encoding": "gzip"}},
+        {"data": {"token": "x"}, "headers": {"Content-Encoding": "Xidentity"}},
         {"data": {"token": "x"}, "query_string": {"refresh_token": "rrt_x"}},
         {"data": {"other": "x"}},
     ],

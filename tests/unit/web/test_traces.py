@@ -19,6 +19,7 @@ def test_returns_the_trace_id_of_a_valid_traceparent(sent: str) -> None:
     [
         "",
         TRACE,
+        f"X00-{TRACE}-{SPAN}-01",
         f"ff-{TRACE}-{SPAN}-01",
         f"00-{'0' * 32}-{SPAN}-01",
         f"00-{TRACE}-{'0' * 16}-01",
