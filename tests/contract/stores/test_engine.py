@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.sql.engine import make_engine
+from adapters.sql.engine import make_engine, make_replica_engines
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,23 @@ def test_accepts_several_hosts_in_every_spelling(url: str) -> None:
     engine = make_engine(url)
     arguments = engine.dialect.create_connect_args(engine.url)[1]
     assert (arguments["host"], arguments["port"]) == ("one,two", "5432,5433")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:secret@one,two:5433/roster?sslmode=require",
+        "postgresql://ann:secret@/roster?host=one:&host=two:5433&sslmode=require",
+        "postgresql://ann:secret@/roster?host=one,two&port=,5433&sslmode=require",
+    ],
+)
+def test_each_replica_has_the_options_of_its_host(url: str) -> None:
+    shared = {"user": "ann", "password": "secret", "dbname": "roster", "sslmode": "require"}
+    options = {
+        name: engine.dialect.create_connect_args(engine.url)[1]
+        for name, engine in make_replica_engines(url).items()
+    }
+    assert options == {
+        "one:5432": {**shared, "host": "one"},
+        "two:5433": {**shared, "host": "two", "port": "5433"},
+    }

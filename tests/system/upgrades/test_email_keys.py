@@ -188,6 +188,12 @@ def test_the_next_upgrade_updates_keys_of_the_previous_release(
     assert [user.id for user in find(engine, "dan@xn--bcher-kva.example")] == [4]
 
 
+def test_an_upgrade_to_an_older_revision_updates_no_keys(engine: Engine) -> None:
+    fill(engine, "ann@münchen.example")
+    assert upgrade_database(engine, revision_before()) is None
+    assert schema.current(engine) == revision_before()
+
+
 def test_completes_an_interrupted_update_of_keys(engine: Engine) -> None:
     emails = [f"u{number}@münchen.example" for number in range(700)]
     fill(engine, *emails)
@@ -206,6 +212,25 @@ def test_completes_an_interrupted_update_of_keys(engine: Engine) -> None:
     assert 0 < len(wrong(engine)) < 700
     upgrade_database(engine)
     assert wrong(engine) == []
+
+
+def test_other_keys_are_updated_when_another_writer_takes_one(engine: Engine) -> None:
+    if engine.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    fill(engine, "ann@münchen.example", "bob@köln.example")
+    is_free = True
+
+    def take(_: Connection, __: object, statement: str, *___: object) -> None:
+        nonlocal is_free
+        if is_free and "email_key IN" in statement:
+            is_free = False
+            fill(engine, "ann@xn--mnchen-3ya.example")
+
+    event.listen(engine, "after_cursor_execute", take)
+    shared = upgrade_database(engine)
+    assert shared is not None
+    assert (shared.count, shared.users) == (1, [(1, 3)])
+    assert wrong(engine) == [1]
 
 
 def test_a_downgrade_restores_the_folded_keys(engine: Engine) -> None:

@@ -103,6 +103,16 @@ def mariadb_error(code: int, message: str = "text") -> pymysql.Error:
     return pymysql.err.OperationalError(code, message)
 
 
+def test_the_reason_has_the_message_of_mariadb_unless_it_may_quote_values() -> None:
+    without_message = []
+    for code in (code for codes in MARIADB.values() for code in codes):
+        with pytest.raises(Unavailable) as caught, translate_errors():
+            raise mariadb_error(code, "the message")
+        if not (caught.value.reason or "").startswith("the message"):
+            without_message.append(code)
+    assert without_message == [1054, 1267, 1271, 1366, 167, 1467, 1644, 0]
+
+
 TOO_LARGE = pymysql.err.InternalError(1105, "Maximum writeset size exceeded by 9: 90")
 
 

@@ -523,6 +523,26 @@ def test_the_reason_names_what_the_operator_must_change(
     assert logged(tokens, "Ann.Secretive")[1] == {}
 
 
+def test_no_key_id_is_logged_if_the_token_names_none(
+    signing_key: Any, key_set_of: Callable[..., bytes]
+) -> None:
+    tokens = by_keys(key_set_of(signing_key("ES256")))
+    forged = signing_key("ES256").sign()
+    assert logged(tokens, forged) == ("The token's signature does not match.", {})
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("a" * (LONGEST + 1), f"The token is longer than {LONGEST} characters."),
+        ("a.b", "The token is not a signed JWT in compact form."),
+        ("a.b.c", "The token's header is not valid."),
+    ],
+)
+def test_the_reason_describes_text_that_is_not_a_token(token: str, reason: str) -> None:
+    assert logged(by_secret(), token) == (reason, {})
+
+
 def test_an_issuer_is_logged_in_part_if_it_is_long() -> None:
     tokens = by_secret(issuers=["https://i.example"])
     _, facts = logged(tokens, signed(iss="https://i.example/" + "x" * 10_000))
