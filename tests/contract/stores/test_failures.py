@@ -16,6 +16,7 @@ from sqlalchemy import Engine, make_url, text
 
 from adapters.sql import schema
 from adapters.sql.audit import SqlEvents
+from adapters.sql.connection import RawConnection
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import UnknownFailure, translate_errors
 from adapters.sql.repository import SqlRepository
@@ -334,6 +335,24 @@ def test_a_serialization_failure_is_a_conflict(directory: Directory) -> None:
         connection.execute(text("SELECT * FROM users")).all()
         directory.commands.change(user.id, bo, ANONYMOUS)
         connection.execute(text("UPDATE users SET version = 9"))
+
+
+@on_postgresql
+def test_a_statement_for_several_rows_is_part_of_its_transaction(directory: Directory) -> None:
+    """The driver has a method of its own for it."""
+    new = [NewUser(email=f"{name}@example.org", name=name) for name in ("ann", "bob")]
+    users = [directory.commands.create(each, ANONYMOUS) for each in new]
+    rename = text("UPDATE users SET name = :name WHERE id = :user_id")
+
+    def change(connection: RawConnection, name: str) -> None:
+        connection.execute(rename, [{"name": name, "user_id": user.id} for user in users])
+
+    with Transactions(directory.engine).open() as connection:
+        change(connection, "Cy")
+    with pytest.raises(RuntimeError), Transactions(directory.engine).open() as connection:
+        change(connection, "Di")
+        raise RuntimeError
+    assert [user.name for user in directory.find()] == ["Cy", "Cy"]
 
 
 @on_mariadb
