@@ -17,7 +17,7 @@ from typing import Final
 
 from mutation.equivalent import Equivalent, known_equivalents
 from mutation.mutants import Mutant
-from mutation.record import Record, function_of, recorded, words_of
+from mutation.record import Record, file_of, function_of, recorded, words_of
 from mutation.runner import Result, Run, Runner
 from mutation.sample import drawn, files_to_mutate
 from mutation.tree import changed_file, copied_tree
@@ -84,7 +84,8 @@ class Trial:
         )
         for part in parts:
             if part:
-                limit = 20 + 5 * self.record.seconds(part)
+                files = set(map(file_of, part))
+                limit = 20 + 10 * len(files) + 5 * self.record.seconds(part)
                 yield Stage(partial(self.runner.run, part, limit))
         if not self.is_fast:
             yield Stage(partial(self._run_on_servers, tests), is_wider=True)
@@ -94,7 +95,7 @@ class Trial:
         """Runs the same functions on database servers."""
         functions = [function_of(test) for test in tests if test.startswith("tests/contract/")]
         places = {function: place for place, function in enumerate(dict.fromkeys(functions))}
-        files = sorted({function.partition("::")[0] for function in functions})
+        files = sorted(set(map(file_of, functions)))
 
         def rank(test: str) -> int | None:
             return None if test in self.record.durations else places.get(function_of(test))
@@ -115,7 +116,7 @@ class Trial:
         numbers: Counter[str] = Counter()
 
         def rank(test: str) -> int:
-            path = test.partition("::")[0]
+            path = file_of(test)
             numbers[path] += 1
             return numbers[path] - 1000 * common[path]
 

@@ -95,6 +95,7 @@ class Record:
         return kept
 
     def seconds(self, tests: list[str]) -> float:
+        """How long the tests take, without the fixtures that they share with others."""
         return sum(self.durations[test] for test in tests)
 
 
@@ -110,8 +111,13 @@ def lines_in_functions(source: str) -> set[int]:
 
 def words_of(path: str) -> frozenset[str]:
     """The words in the path of a module or of a test, in the singular."""
-    found = re.findall(r"[a-z]+", path.partition("::")[0])
+    found = re.findall(r"[a-z]+", file_of(path))
     return frozenset(each.removesuffix("s") for each in found) - {"py", "test"}
+
+
+def file_of(test: str) -> str:
+    """The path of a test."""
+    return test.partition("::")[0]
 
 
 def function_of(test: str) -> str:

@@ -19,7 +19,7 @@ from time import monotonic
 import psutil
 import pytest
 
-from mutation.record import TESTS
+from mutation.record import TESTS, file_of
 from mutation.tree import use_tree
 
 _OWN = ("domain", "application", "adapters", "entrypoints", "migrations", "mutation")
@@ -122,9 +122,13 @@ class Runner:
         )
 
     def run(self, tests: list[str], seconds: float) -> Run:
-        """Runs the tests until one fails."""
-        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-        places = {test: place for place, test in enumerate(tests)}
+        """Runs the tests until one fails, those of a file together.
+
+        Otherwise the fixtures of a file would be made again for each of its tests.
+        """
+        files = list(dict.fromkeys(map(file_of, tests)))
+        ordered = sorted(tests, key=lambda test: files.index(file_of(test)))
+        places = {test: place for place, test in enumerate(ordered)}
         return self._run(files, Selection(places.get, inf), seconds)
 
     def run_ranked(

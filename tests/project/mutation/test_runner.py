@@ -70,6 +70,13 @@ def test_names_the_first_test_that_fails(functions: list[str], tmp_path: Path) -
     assert run(tmp_path, passes, fails, never_ends) == f"failed {fails}"
 
 
+def test_runs_the_tests_of_a_file_together(functions: list[str], tmp_path: Path) -> None:
+    (tmp_path / "test_b.py").write_text(TESTS)
+    passes, fails, _ = functions
+    other = "test_b.py::test_fails"
+    assert run(tmp_path, passes, other, fails) == f"failed {fails}"
+
+
 def test_names_the_test_that_does_not_end(functions: list[str], tmp_path: Path) -> None:
     passes, fails, never_ends = functions
     assert run(tmp_path, passes, never_ends, fails, seconds=3) == f"no end {never_ends}"
