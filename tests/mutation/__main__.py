@@ -57,17 +57,20 @@ class Trial:
         """
         run = Run(Result.PASSED, "no fast test executes the line")
         for stage in self._stages(mutant):
+            start = monotonic()
             with changed_file(self.runner.tree / mutant.path, mutant.apply(source)):
                 run = stage.run()
             if run.result is not Result.PASSED:
-                same = self._is_same_without_change(stage, run)
+                same = self._is_same_without_change(stage, run, monotonic() - start)
                 return replace(run, result=Result.UNDECIDED if same else Result.FAILED)
         return run
 
-    def _is_same_without_change(self, stage: Stage, run: Run) -> bool:
-        """Returns True if the tests do the same without the change."""
+    def _is_same_without_change(self, stage: Stage, run: Run, seconds: float) -> bool:
+        """Returns True if the tests do about the same without the change."""
         if run.result is Result.NO_END:
-            return stage.run().result is Result.NO_END
+            start = monotonic()
+            passed = stage.run().result is Result.PASSED
+            return not passed or monotonic() - start > seconds / 2
         if stage.is_wider and run.test:
             return self.runner.run([run.test], _GRACE).result is not Result.PASSED
         return False
