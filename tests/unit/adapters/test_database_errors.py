@@ -113,6 +113,13 @@ def test_the_reason_has_the_message_of_mariadb_unless_it_may_quote_values() -> N
     assert without_message == [1054, 1267, 1271, 1366, 167, 1467, 1644, 0]
 
 
+@pytest.mark.parametrize("error", [pymysql.err.OperationalError(), pymysql.err.InterfaceError("x")])
+def test_an_error_of_mariadb_without_a_number_is_a_lost_connection(error: Exception) -> None:
+    with pytest.raises(Unavailable) as caught, translate_errors():
+        raise error
+    assert caught.value.reason == "The connection to the database was lost."
+
+
 TOO_LARGE = pymysql.err.InternalError(1105, "Maximum writeset size exceeded by 9: 90")
 
 
