@@ -163,7 +163,7 @@ def main(arguments: list[str]) -> int:
             start = monotonic()
             run = trial.run(mutant, source)
             place = f"{mutant.path}:{mutant.line}"
-            print(f"{number:4} {monotonic() - start:5.1f} s  {place}  {_told(run)}", flush=True)
+            print(f"{number:4} {monotonic() - start:5.1f} s  {place}  {_outcome(run)}", flush=True)
             match run.result:
                 case Result.FAILED:
                     killed += 1
@@ -175,7 +175,7 @@ def main(arguments: list[str]) -> int:
     return _report(killed, survivors, undecided)
 
 
-def _told(run: Run) -> str:
+def _outcome(run: Run) -> str:
     match run.result:
         case Result.PASSED:
             return f"SURVIVED ({run.reason})"
