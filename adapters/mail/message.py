@@ -1,10 +1,13 @@
 """Composes the messages of emails (RFC 5322, 6532)."""
 
 import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import policy
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import format_datetime, getaddresses
 from typing import Final
 
@@ -19,6 +22,26 @@ _LONGEST_LINE: Final = 998
 _LONGEST_ADDRESS: Final = 250
 _CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
 """The categories of control characters, lone surrogates and line breaks."""
+_ENCODED_WORD: Final = "=?"
+"""The start of an encoded word (RFC 2047), such as =?utf-8?q?Ann?=."""
+_LONGEST_PLAIN_SUBJECT: Final = 78 - len("Subject: ")
+"""The maximum length of a subject on one line (RFC 5322, section 2.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _WrittenHeader:
+    """A header that is written as it is.
+
+    In all other values, also in addresses, the library decodes encoded words, and writes what it
+    has decoded. So a value could add recipients, or lines with other headers.
+    """
+
+    name: str
+    value: str
+
+    def fold(self, *, policy: EmailPolicy) -> str:
+        """Returns the lines of the header, for the library."""
+        return f"{self.name}: {self.value}{policy.linesep}"
 
 
 def parse_sender(text: str) -> Address:
@@ -74,8 +97,8 @@ class Composer:
         ascii_only = recipient.addr_spec.isascii() and self.sender.addr_spec.isascii()
         message = EmailMessage(policy.SMTP if ascii_only else policy.SMTPUTF8)
         message["From"] = self.sender
-        message["To"] = recipient
-        message["Subject"] = rendered.subject
+        message["To"] = _WrittenHeader("To", recipient.addr_spec)
+        message["Subject"] = _WrittenHeader("Subject", _encoded(rendered.subject))
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = f"<{self._message_id(outgoing)}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
@@ -89,6 +112,14 @@ class Composer:
         """Returns the id, with a domain if it has none (RFC 5322, section 3.6.4)."""
         unique = outgoing.message_id
         return unique if "@" in unique else f"{unique}@{self.sender.domain}"
+
+
+def _encoded(subject: str) -> str:
+    """Returns the value of the header, which readers decode to the subject."""
+    is_plain = subject.isascii() and _ENCODED_WORD not in subject
+    if is_plain and len(subject) <= _LONGEST_PLAIN_SUBJECT:
+        return subject
+    return Header(subject, "utf-8", header_name="Subject").encode(linesep="\r\n")
 
 
 def _encoding(text: str, allow_8bit: bool) -> str:

@@ -78,6 +78,28 @@ def test_values_cannot_add_headers(tmp_path: Path, line_end: str) -> None:
         parsed(outgoing(address=f"ann@example.org{line_end}Bcc: eve@example.org"))
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "x=0d=0aBcc=3a_eve=40example.org",
+        "x=0d=0a=0d=0aAnother_text",
+        "eve=40example.org=2c_x",
+        "=22x=22",
+    ],
+)
+def test_encoded_words_are_not_decoded(tmp_path: Path, hidden: str) -> None:
+    """The local part of an address, and a name, may look like an encoded word (RFC 2047)."""
+    (tmp_path / "recovery.txt").write_text("For {{ user.name }}\n{{ link }}")
+    word = f"=?utf-8?q?{hidden}?="
+    address = f"{word}@example.org"
+    sent = outgoing(user=ANN._replace(name=f"Ann {word}"), address=address)
+    content = bytes(compose(tmp_path).compose(sent))
+    assert f"\r\nTo: {address}\r\n".encode() in content
+    message = email.message_from_bytes(content, policy=policy.default)
+    assert message["subject"] == f"For Ann {word}"
+    assert message.keys() == parsed(outgoing()).keys()
+
+
 def test_values_are_escaped_in_html_only() -> None:
     text, html = parts(parsed(outgoing(user=ANN._replace(name="<b>Ánn & Co</b>"))))
     assert "Hello <b>Ánn & Co</b>," in text
