@@ -82,6 +82,11 @@ class SessionTokens:
         record(work, user.id, Action.LOGGED_IN)
         return self._issue(work, session, user)
 
+    def has_ended(self, session: Session, now: datetime) -> bool:
+        """Returns True if the session has expired, or has by a setting that is shorter now."""
+        expiry = self._expiry(session.creation_time, session.use_time)
+        return min(session.expiry_time, expiry) <= now
+
     def refresh(
         self,
         work: UnitOfWork,
@@ -206,7 +211,7 @@ class SessionCommands(SessionEnds):
             token = sessions.token(token_digest)
             session = sessions.get(token.session_id) if token else None
             token = sessions.token(token_digest)  # as it is now that the session is locked
-            if token is None or session is None or session.expiry_time <= work.now:
+            if token is None or session is None or self._tokens.has_ended(session, work.now):
                 return None
             user = find(work, session.user_id)
             if user is None or not user.is_active:

@@ -1,17 +1,19 @@
 """Refreshing and ending sessions."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from accounts_service import ANONYMOUS, HOME, NEW_PASSWORD, PASSWORD, AccountService
 
+from application.accounts.config import AccountConfig, RoleScopes
 from application.accounts.errors import (
     InvalidGrant,
     InvalidScope,
     SessionNotFound,
     WrongPassword,
 )
-from application.accounts.sessions import IssuedTokens
+from application.accounts.sessions import IssuedTokens, SessionCommands, SessionTokens
 from domain.users import UserChanges
 
 
@@ -93,6 +95,20 @@ def test_a_session_ends_at_its_maximum_age(service: AccountService) -> None:
     service.wait(minutes=5)
     with pytest.raises(InvalidGrant):
         refresh(service, issued.refresh_token)
+
+
+@pytest.mark.parametrize("setting", ["session_ttl", "idle_ttl"])
+def test_a_shorter_setting_ends_older_sessions(service: AccountService, setting: str) -> None:
+    """Otherwise a refresh would succeed with tokens that have expired."""
+    service.user()
+    issued = service.log_in()
+    service.wait(days=2)
+    shorter: dict[str, Any] = {setting: timedelta(days=1)}
+    config = AccountConfig(role_scopes=RoleScopes({}, ()), **shorter)
+    issuing = SessionTokens(config, service.tokens, service.tokens)
+    commands = SessionCommands(service.run, config, issuing)
+    with pytest.raises(InvalidGrant):
+        commands.refresh(issued.refresh_token, HOME, ANONYMOUS)
 
 
 def test_a_refresh_grants_the_present_scopes(service: AccountService) -> None:
