@@ -60,13 +60,16 @@ def create_private_file(path: str, content: bytes) -> bool:
 
 
 def replace_private_file(path: str, change: Callable[[bytes], bytes]) -> None:
-    """Replaces the content of the file by the result of `change`. Raises OSError.
+    """Replaces the content of the file by the result of `change`.
 
-    Its owner and its permissions remain. Concurrent replacements of the file wait.
+    Its owner and its permissions remain. Concurrent replacements of the file wait. Raises OSError,
+    and UnusableKeySet if the file cannot be read, now or with its new content.
     """
     real = os.path.realpath(path)
     with _locked(os.path.dirname(real)):  # noqa: PTH120
         content = change(read_private_file(real))
+        if len(content) > LARGEST:
+            raise UnusableKeySet(f"the file {path} would be longer than {LARGEST} bytes")
         existing = os.stat(real)  # noqa: PTH116
         with _temporary(real, content) as temporary:
             with suppress(PermissionError):

@@ -91,7 +91,15 @@ def read_signing_keys(text: bytes) -> tuple[SigningKey, ...]:
 
 
 def write_signing_keys(keys: Sequence[SigningKey]) -> bytes:
-    """Returns the text of a set of private keys."""
+    """Returns the text of a set of private keys.
+
+    Raises UnusableKeySet if there are too many, because no one could read the set.
+    """
+    if len(keys) > _MOST_KEYS:
+        raise UnusableKeySet(
+            f"the file would have more than {_MOST_KEYS} keys: remove old ones with "
+            "`roster keys prune`"
+        )
     return json.dumps({"keys": [dict(each.jwk) for each in keys]}, indent=2).encode() + b"\n"
 
 

@@ -3,12 +3,15 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jwt
 import pytest
 from click.testing import CliRunner, Result
 
+from adapters.tokens.key_files import create_private_file
+from adapters.tokens.signing_keys import SigningKey, write_signing_keys
 from entrypoints.cli.main import main
 from entrypoints.settings import BadSetting, Settings
 from entrypoints.signing_keys import open_signing_keys, own_audience, own_issuer
@@ -59,6 +62,18 @@ def test_a_file_that_cannot_be_used_is_one_error_line(
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("Error: ")
         assert result.stderr.count("\n") == 1
+
+
+def test_a_rotation_never_leaves_a_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    key = SigningKey.generate()
+    keys = [replace(key, jwk={**key.jwk, "kid": f"key-{n}"}) for n in range(100)]
+    assert create_private_file(str(tmp_path / "k.json"), write_signing_keys(keys))
+    result = run("keys", "rotate", "k.json")
+    assert result.exit_code == 1
+    assert "roster keys prune" in result.stderr
+    assert len(algorithms(run("keys", "list", "k.json"))) == 100
+    assert len(algorithms(run("keys", "prune", "k.json", "--keep", "2"))) == 2
+    assert len(algorithms(run("keys", "rotate", "k.json"))) == 3
 
 
 def test_an_existing_file_is_not_replaced(run: Run, tmp_path: Path) -> None:

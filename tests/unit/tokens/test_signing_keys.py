@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from adapters.tokens.key_files import create_private_file, replace_private_file
+from adapters.tokens.key_files import LARGEST, create_private_file, replace_private_file
 from adapters.tokens.keys import UnusableKeySet
 from adapters.tokens.signing_keys import (
     CHECK_SECONDS,
@@ -137,6 +137,13 @@ def test_concurrent_rotations_lose_no_key_and_keep_the_permissions(path: str) ->
     kids = {each.kid for each in SigningKeys(path).current()}
     assert kids == {ES256.kid, *(each.kid for each in added)}
     assert Path(path).stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_does_not_become_too_long_to_be_read(path: str) -> None:
+    before = Path(path).read_bytes()
+    with pytest.raises(UnusableKeySet, match="would be longer"):
+        replace_private_file(path, lambda text: text + b" " * LARGEST)
+    assert Path(path).read_bytes() == before
 
 
 def test_a_changed_file_is_read_again_after_the_interval(path: str) -> None:
