@@ -89,14 +89,13 @@ class Login:
                 user.id if user else None, stored if user and user.is_active else None
             )
 
-        normalized = normalize(password)
         with self._hasher.admission():
             found = self._run(context, read)
-            is_right = self._hasher.verify(normalized, found.password_hash)
+            is_right = self._is_right(password, found.password_hash)
         if not is_right or found.user_id is None:
             self._refuse(email, attempt, context)
         new_hash = (
-            self._hasher.hash(normalized)
+            self._hasher.hash(normalize(password))
             if found.password_hash and self._hasher.is_outdated(found.password_hash)
             else None
         )
@@ -118,6 +117,22 @@ class Login:
             return self._tokens.begin(work, user, client)
 
         return self._run(context_of(found.user_id or 0, context), begin, for_update=True)
+
+    def _is_right(self, password: str, password_hash: str | None) -> bool:
+        """Returns True if the hash is that of the password.
+
+        An imported hash may be that of the password as it was entered, because few other systems
+        normalize passwords.
+        """
+        normalized = normalize(password)
+        if self._hasher.verify(normalized, password_hash):
+            return True
+        may_be_imported = password_hash is not None and self._hasher.is_outdated(password_hash)
+        return (
+            may_be_imported
+            and password != normalized
+            and self._hasher.verify(password, password_hash)
+        )
 
     def _check(
         self, work: UnitOfWork, user: User | None, attempt: Attempt, lock: bool = False

@@ -249,8 +249,8 @@ class UnsupportedHash(ValueError):
 class PasswordHasher(Protocol):
     """Hashes passwords. The number of concurrent hashes and of waiting ones is bounded.
 
-    Each method takes a normalized password (domain.passwords.normalize). `hash` and `verify` raise
-    Busy if the password would wait for too long.
+    Passwords are normalized (domain.passwords.normalize), except to verify imported hashes. `hash`
+    and `verify` raise Busy if the password would wait for too long.
     """
 
     def admission(self) -> AbstractContextManager[None]:

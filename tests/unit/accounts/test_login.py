@@ -5,6 +5,7 @@ from accounts_service import ANONYMOUS, HOME, PASSWORD, AccountService
 
 from application.accounts.errors import InvalidCredentials, TooManyFailures
 from application.accounts.sessions import MAX_SESSIONS, Client
+from domain.passwords import normalize
 from domain.users import UserChanges
 
 ELSEWHERE = Client("198.51.100.1", "198.51.100.1")
@@ -123,3 +124,16 @@ def test_an_outdated_hash_is_replaced_at_login(service: AccountService) -> None:
     tables.accounts[user.id] = outdated
     service.log_in()
     assert service.reader.account(user.id).password_hash == f"hash {PASSWORD}"
+
+
+def test_an_imported_hash_may_be_that_of_the_password_as_entered(service: AccountService) -> None:
+    user = service.user()
+    tables = service.store.account_tables
+    entered = "Straße… 12 m² and more"
+    imported = tables.accounts[user.id]._replace(password_hash=f"old {entered}")
+    tables.accounts[user.id] = imported
+    with pytest.raises(InvalidCredentials):
+        service.log_in(password=normalize(entered))
+    service.log_in(password=entered)
+    assert service.reader.account(user.id).password_hash == f"hash {normalize(entered)}"
+    service.log_in(password=normalize(entered))
