@@ -171,9 +171,9 @@ class MemoryEmailedLinks(EmailedLinks):
     def remove_of_user(self, user_id: int) -> None:
         self._remove([each for each in self._all() if each.user_id == user_id])
 
-    def remove_of_address(self, key: str) -> None:
-        signups = (each for each in self._all() if each.user_id is None)
-        self._remove([each for each in signups if email_key(each.email) == key])
+    def remove_of_address(self, key: str, *, signups_only: bool = False) -> None:
+        links = (each for each in self._all() if each.user_id is None or not signups_only)
+        self._remove([each for each in links if email_key(each.email) == key])
 
     def delete_expired(self, until: datetime) -> int:
         expired = [each for each in self._all() if each.expiry_time <= until][:_BATCH]

@@ -25,10 +25,10 @@ _REMOVE = CompiledStatement(delete(EMAILED_LINKS).where(_HAS_DIGEST))
 _REMOVE_OF_USER = CompiledStatement(
     delete(EMAILED_LINKS).where(EMAILED_LINKS.c.user_id == bindparam("of_user"))
 )
-_REMOVE_OF_ADDRESS = CompiledStatement(
-    delete(EMAILED_LINKS).where(
-        EMAILED_LINKS.c.email_key == bindparam("of_address"), EMAILED_LINKS.c.user_id.is_(None)
-    )
+_OF_ADDRESS = EMAILED_LINKS.c.email_key == bindparam("of_address")
+_REMOVE_OF_ADDRESS = CompiledStatement(delete(EMAILED_LINKS).where(_OF_ADDRESS))
+_REMOVE_SIGNUPS = CompiledStatement(
+    delete(EMAILED_LINKS).where(_OF_ADDRESS, EMAILED_LINKS.c.user_id.is_(None))
 )
 _EXPIRED = ExpiredRows(EMAILED_LINKS.c.expiry_time)
 
@@ -59,8 +59,9 @@ class SqlEmailedLinks(EmailedLinks):
         certify_account(self._connection, user_id)
         _REMOVE_OF_USER.count(self._connection, {"of_user": user_id})
 
-    def remove_of_address(self, email_key: str) -> None:
-        _REMOVE_OF_ADDRESS.count(self._connection, {"of_address": email_key})
+    def remove_of_address(self, email_key: str, *, signups_only: bool = False) -> None:
+        statement = _REMOVE_SIGNUPS if signups_only else _REMOVE_OF_ADDRESS
+        statement.count(self._connection, {"of_address": email_key})
 
     def delete_expired(self, until: datetime) -> int:
         return _EXPIRED.delete_some(self._connection, until)

@@ -269,7 +269,7 @@ def _create_user(work: UnitOfWork, link: EmailedLink, password_hash: str) -> Non
         raise EmailTaken
     new = NewUser(email=link.email, name=link.name or link.email, is_active=True)
     user = work.repository(USER_TYPE).add(new, at=work.now)
-    work.accounts.links.remove_of_address(user.email_key)
+    work.accounts.links.remove_of_address(user.email_key, signups_only=True)
     set_password(work, user, password_hash)
     _verify_email(work, user.id)
 

@@ -106,8 +106,11 @@ class EmailedLinks(Protocol):
     def remove_of_user(self, user_id: int) -> None:
         """Deletes the links of a user."""
 
-    def remove_of_address(self, email_key: str) -> None:
-        """Deletes the links of sign-ups that were sent to an address. See domain.text.email_key."""
+    def remove_of_address(self, email_key: str, *, signups_only: bool = False) -> None:
+        """Deletes the links that were sent to an address: all, or only those of sign-ups.
+
+        See domain.text.email_key.
+        """
 
     def delete_expired(self, until: datetime) -> int:
         """Deletes some of the links that expired by `until`, and returns their number."""

@@ -467,8 +467,11 @@ def test_stores_links_until_they_are_removed(do: Do, ann: int, bob: int) -> None
     assert stored() == [signup, other, of_bob, same_address]
     do(lambda work: work.accounts.links.remove_of_user(ann))
     assert stored() == [signup, of_bob, same_address]
-    do(lambda work: work.accounts.links.remove_of_address(email_key("NEW@example.ORG")))
+    new = email_key("NEW@example.ORG")
+    do(lambda work: work.accounts.links.remove_of_address(new, signups_only=True))
     assert stored() == [of_bob, same_address]
+    do(lambda work: work.accounts.links.remove_of_address(new))
+    assert stored() == [of_bob]
 
 
 def test_deletes_overdue_emails(directory: Directory, do: Do, ann: int) -> None:

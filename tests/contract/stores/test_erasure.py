@@ -140,12 +140,15 @@ def write_person(directory: Directory) -> tuple[int, int]:
         role = UserChanges({"role": f"role{number}"})
         directory.commands.change(bystander.id, role, principal(actor))
     with directory.begin(ANONYMOUS) as work:
-        write_account(work, person)
+        write_account(work, person, bystander.id)
     return person, bystander.id
 
 
-def write_account(work: UnitOfWork, person: int) -> None:
-    """Writes the login data, a session, links and emails of the person."""
+def write_account(work: UnitOfWork, person: int, other: int) -> None:
+    """Writes the login data, a session, links and emails of the person.
+
+    Another user has requested the address of the person, before the person had it.
+    """
     now, expiry = work.now, work.now + timedelta(days=1)
     records = work.accounts
     records.accounts.save(Account(person, NEEDLE, now, now, now))
@@ -153,8 +156,8 @@ def write_account(work: UnitOfWork, person: int) -> None:
     session = Session(f"session-{person:08}", person, now, now, expiry, NEEDLE, NEEDLE)
     records.sessions.add(session)
     records.sessions.add_token(RefreshToken(bytes(32), session.id, now))
-    for number, user_id in enumerate((person, None)):
-        purpose = Purpose.RECOVERY if user_id else Purpose.SIGNUP
+    purposes = {Purpose.RECOVERY: person, Purpose.SIGNUP: None, Purpose.EMAIL: other}
+    for number, (purpose, user_id) in enumerate(purposes.items()):
         name = None if user_id else NAME
         link = EmailedLink(bytes([number]) * 32, purpose, user_id, EMAIL, name, now, expiry)
         records.links.add(link)
