@@ -236,7 +236,7 @@ class Confirmation:
             elif link.purpose is Purpose.EMAIL:
                 _change_email(work, user, link)
             else:
-                _accept(work, user, link, password_hash)
+                _accept(work, user, link.purpose, password_hash)
 
         run_context = context_of(user.id, context) if user else context
         self._run(run_context, unit, for_update=True)
@@ -250,11 +250,17 @@ def _live(work: UnitOfWork, token_digest: bytes) -> EmailedLink:
 
 
 def _existing_owner(work: UnitOfWork, link: EmailedLink) -> User | None:
-    """Returns the user of the link. Raises LinkInvalid if the user no longer exists."""
+    """Returns the user of the link. Raises LinkInvalid if the user no longer exists.
+
+    Also raises it if the link was sent to an earlier address. A change of the address invalidates
+    all links, except one that is requested at that moment and stored afterwards.
+    """
     if link.user_id is None:
         return None
     user = find(work, link.user_id)
     if user is None or (link.purpose is not Purpose.INVITATION and not user.is_active):
+        raise LinkInvalid
+    if link.purpose is not Purpose.EMAIL and email_key(link.email) != user.email_key:
         raise LinkInvalid
     return user
 
@@ -274,15 +280,14 @@ def _create_user(work: UnitOfWork, link: EmailedLink, password_hash: str) -> Non
     _verify_email(work, user.id)
 
 
-def _accept(work: UnitOfWork, user: User, link: EmailedLink, password_hash: str) -> None:
+def _accept(work: UnitOfWork, user: User, purpose: Purpose, password_hash: str) -> None:
     """Sets the password of an invitation or a recovery."""
-    if link.purpose is Purpose.INVITATION and not user.is_active:
+    if purpose is Purpose.INVITATION and not user.is_active:
         active = _changed(user, {"is_active": True}, at=work.now)
         user = work.repository(USER_TYPE).save(active, before=user)
     set_password(work, user, password_hash)
-    if email_key(link.email) == user.email_key:
-        _verify_email(work, user.id)
-    if link.purpose is Purpose.RECOVERY:
+    _verify_email(work, user.id)
+    if purpose is Purpose.RECOVERY:
         notify(work, Template.PASSWORD_CHANGED, user)
 
 

@@ -5,18 +5,34 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from accounts_service import ANONYMOUS, HOME, PlainHasher, ReadableTokens
+from accounts_service import (
+    ANONYMOUS,
+    HOME,
+    NEW_PASSWORD,
+    PlainHasher,
+    ReadableTokens,
+    ShortBlockList,
+)
 from contract.stores.directories import Directory
 from sqlalchemy import Engine
 from waiting import until
 
 from application.accounts.config import AccountConfig, RoleScopes
-from application.accounts.errors import InvalidCredentials, TooManyFailures, WrongPassword
+from application.accounts.delivery import Delivery
+from application.accounts.errors import (
+    InvalidCredentials,
+    LinkInvalid,
+    TooManyFailures,
+    WrongPassword,
+)
 from application.accounts.guessing import Attempt, GuessingLimits
+from application.accounts.links import Confirmation
 from application.accounts.login import Login
-from application.accounts.passwords import OwnPassword, invalidate_links
+from application.accounts.notices import notify
+from application.accounts.passwords import NewPasswords, OwnPassword, invalidate_links
 from application.accounts.sessions import SessionCommands, SessionTokens
-from application.ports import UnitOfWork
+from application.accounts.users import find_by_email
+from application.ports import Mailer, OutgoingEmail, UnitOfWork
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
@@ -82,6 +98,35 @@ def test_a_link_that_is_being_sent_is_invalidated(directory: Directory) -> None:
             _wait_for_lock(directory.engine)
         invalidated.result(SECONDS)
     assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18"])
+def test_a_recovery_does_not_outlive_a_change_of_the_address(directory: Directory) -> None:
+    """The address changes after a recovery has looked it up, and before its email is stored."""
+    user = directory.add("ann@example.org", is_active=True)
+    run, mailer = retrying(directory.begin), KeepingMailer()
+    with directory.begin(ANONYMOUS) as recovering:
+        found = find_by_email(recovering, user.email)
+        assert found
+        changes = UserChanges({"email": "new@example.org"})
+        directory.commands.change(user.id, changes, ANONYMOUS)
+        notify(recovering, Template.RECOVERY, found)
+    Delivery(run, mailer, ReadableTokens(), CONFIG.link_ttl).send_next()
+    (sent,) = mailer.sent
+    assert (sent.address, sent.token is None) == ("ann@example.org", False)
+    new_passwords = NewPasswords(CONFIG, PlainHasher(), ShortBlockList())
+    with pytest.raises(LinkInvalid):
+        Confirmation(run, new_passwords).confirm(sent.token or "", NEW_PASSWORD, ANONYMOUS)
+
+
+class KeepingMailer(Mailer):
+    """Keeps the emails."""
+
+    def __init__(self) -> None:
+        self.sent: list[OutgoingEmail] = []
+
+    def send(self, email: OutgoingEmail) -> None:
+        self.sent.append(email)
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18"])
