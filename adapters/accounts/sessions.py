@@ -36,6 +36,16 @@ def _shown(each: Session) -> ShownSession:
     return ShownSession.of(each, own)
 
 
+def _possible(session_id: str) -> str:
+    """Returns the id. Raises SessionNotFound if no session can have it.
+
+    PostgreSQL would reject a text with NUL.
+    """
+    if SESSIONS.id.parse(session_id) is None:
+        raise SessionNotFound
+    return session_id
+
+
 def session_routes(
     routes: AccountRoutes,
     login: Login,
@@ -80,13 +90,14 @@ def session_routes(
     def one(user_id: int, session_id: str, writer: DocumentWriter) -> Response:
         query = http.query()
         selection = parameters.single(query, SESSIONS)
-        found = queries.get(user_id, session_id)
+        found = queries.get(user_id, _possible(session_id))
         found.require_version(http.preconditions())
         body = writer.single(_shown(found), query=query, shown=selection)
         return http.ok(body, version=found.version)
 
     def end(user_id: int, session_id: str) -> Response:
-        commands.end(user_id, session_id, http.context(), expected=http.preconditions())
+        possible, expected = _possible(session_id), http.preconditions()
+        commands.end(user_id, possible, http.context(), expected=expected)
         return http.deleted()
 
     def list_own() -> Response:

@@ -12,6 +12,8 @@ from accounts.conftest import Build, Service, bearer, other_issuer
 from accounts.table import PASSWORD, PREFIX, document
 from api.constants import PROFILE
 
+from adapters.memory.accounts import MemoryAccountReader, MemorySessions
+
 SESSIONS = f"{PREFIX}/sessions"
 ATTRIBUTES = {"creation_time", "use_time", "expiry_time", "address", "user_agent", "is_current"}
 TOKENS = {"access_token", "token_type", "expires_in", "refresh_token", "scope"}
@@ -307,6 +309,26 @@ def test_sessions_of_others_do_not_exist(service: Service, method: str) -> None:
         response = service.send(method, url, headers=sent)
         assert response.status_code == 404, url
     assert service.send("GET", f"/users/{bob}/sessions/{other}", headers=admin).status_code == 200
+
+
+@pytest.mark.parametrize("session_id", ["%00", "0123456789abcdef%00", "é" * 20, "a" * 65])
+def test_no_store_receives_an_id_that_no_session_can_have(
+    service: Service, monkeypatch: pytest.MonkeyPatch, session_id: str
+) -> None:
+    """PostgreSQL rejects a text with NUL."""
+    service.user()
+    headers, admin = service.access(), other_issuer("users:read", "users:write")
+
+    def refuse(_: object, text: str) -> None:
+        pytest.fail(f"the store receives {text!r}")
+
+    monkeypatch.setattr(MemoryAccountReader, "session", refuse)
+    monkeypatch.setattr(MemorySessions, "get", refuse)
+    for method in ("GET", "DELETE"):
+        for url, sent in (("/sessions", headers), ("/users/1/sessions", admin)):
+            response = service.send(method, f"{url}/{session_id}", headers=sent)
+            assert response.status_code == 404
+            assert response.json["errors"][0]["code"] == "session_not_found"
 
 
 def test_a_logout_ends_only_the_current_session(
