@@ -39,6 +39,8 @@ _MOST_SCRYPT_WORK: Final = 4 * 1024 * 1024
 _MOST_BCRYPT_COST: Final = 16
 _BCRYPT_BYTES: Final = 72
 _SCRYPT_SPARE: Final = 1024 * 1024
+_SCRYPT_BITS: Final = 16
+"""N is less than 2 to the power of r times this number (RFC 7914, section 2)."""
 _SHORTEST_ARGON2_TAG: Final = 16
 _LONGEST_ARGON2_TAG: Final = 128
 _SHORTEST_ARGON2_SALT: Final = 8
@@ -159,7 +161,8 @@ def _passlib_scrypt(match: re.Match[str]) -> Verify:
 
 
 def _scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, length: int) -> Verify:
-    if len(digest) != length or n < 2 or n.bit_count() != 1:
+    is_power = n >= 2 and n.bit_count() == 1
+    if len(digest) != length or not is_power or n.bit_length() > _SCRYPT_BITS * r:
         raise UnsupportedHash("the scrypt hash is malformed")
     memory = 128 * r * (n + p)
     if memory > MOST_MEMORY + _SCRYPT_SPARE or n * r * 128 > MOST_MEMORY:

@@ -121,6 +121,7 @@ def test_bcrypt_counts_only_the_first_72_bytes() -> None:
         "pbkdf2:md5:1000$salt$" + "0" * 32,
         "scrypt:1000:8:1$salt$" + "0" * 128,
         "scrypt:1:8:1$salt$" + "0" * 128,
+        "scrypt:65536:1:1$salt$" + "0" * 128,
         "scrypt:1024:8:1$salt$" + "0" * 64,
         "x" * 600,
     ],
@@ -144,7 +145,7 @@ def test_other_and_malformed_hashes_are_rejected(password_hash: str) -> None:
         ),
         ("scrypt:262144:8:1$salt$" + "0" * 128, "scrypt:524288:8:1$salt$" + "0" * 128),
         ("scrypt:32768:8:16$salt$" + "0" * 128, "scrypt:32768:8:17$salt$" + "0" * 128),
-        ("scrypt:1048576:1:1$salt$" + "0" * 128, "scrypt:1048576:1:2$salt$" + "0" * 128),
+        ("scrypt:1048576:2:1$salt$" + "0" * 128, "scrypt:1048576:2:2$salt$" + "0" * 128),
         ("scrypt:2:1:1000000$salt$" + "0" * 128, "scrypt:2:1:1000001$salt$" + "0" * 128),
         (
             f"$scrypt$ln=18,r=8,p=1$c2FsdA${SHA256[:-1]}",
@@ -156,3 +157,8 @@ def test_hashes_that_cost_too_much_are_rejected(cheap: str, expensive: str) -> N
     parse(cheap)
     with pytest.raises(UnsupportedHash, match="costs too much"):
         parse(expensive)
+
+
+def test_the_largest_accepted_cost_of_scrypt_can_be_verified() -> None:
+    """N must be less than 2 ** (16 r) (RFC 7914, section 2)."""
+    assert not parse("scrypt:32768:1:1$salt$" + "0" * 128)(b"password")
