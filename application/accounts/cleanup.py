@@ -9,13 +9,14 @@ from datetime import timedelta
 from typing import Final
 
 from application.accounts.guessing import KNOWN_FOR
+from application.accounts.notices import PRECEDENCE
 from application.ports import UnitOfWork
 
 Cleanup = Callable[[UnitOfWork], int]
 
 REVOCATIONS_REMAIN_FOR: Final = timedelta(hours=2)
 """Longer than an access token is valid, with its leeway and the time of the slowest commit."""
-UNSENT_FOR: Final = timedelta(days=7)
+UNSENT_FOR: Final = timedelta(days=7) + PRECEDENCE
 """A sender tries each email for one day. An email that is overdue for longer has no sender."""
 
 

@@ -1,10 +1,19 @@
 """Emails in the outbox, which are stored in the unit of work that causes them."""
 
+from datetime import timedelta
+from typing import Final
 from uuid import uuid4
 
 from application.ports import UnitOfWork
 from domain.accounts import Template, WaitingEmail
 from domain.users import User
+
+PRECEDENCE: Final = timedelta(days=1)
+"""A new email counts as overdue by this time, so senders claim it before all overdue retries.
+
+Anyone can sign up with many addresses that the mail server refuses, and their retries would
+otherwise delay the emails of others.
+"""
 
 
 def notify(work: UnitOfWork, template: Template, user: User, *, address: str | None = None) -> None:
@@ -21,6 +30,5 @@ def send(
     name: str | None = None,
 ) -> None:
     """Stores an email. `name` is that of the user whom a sign-up will create."""
-    work.accounts.outbox.add(
-        WaitingEmail(0, template, user_id, address, name, uuid4().hex, work.now), at=work.now
-    )
+    email = WaitingEmail(0, template, user_id, address, name, uuid4().hex, work.now)
+    work.accounts.outbox.add(email, at=work.now - PRECEDENCE)

@@ -1,6 +1,7 @@
 """Sign-up, invitation, recovery and new addresses."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from accounts_service import ANONYMOUS, NEW_PASSWORD, PASSWORD, AccountService
@@ -8,7 +9,7 @@ from accounts_service import ANONYMOUS, NEW_PASSWORD, PASSWORD, AccountService
 from application.access import InsufficientScope, Principal
 from application.accounts.config import Signup
 from application.accounts.errors import LinkInvalid, SignupClosed, WrongPassword
-from application.ports import Context
+from application.ports import Context, UnitOfWork
 from application.users import USER_TYPE
 from domain.accounts import Purpose
 from domain.errors import Invalid
@@ -139,6 +140,24 @@ def test_links_and_waiting_emails_end_together(service: AccountService, change: 
     assert not [each for each in service.emails() if each.template.purpose]
     with pytest.raises(LinkInvalid):
         service.confirmation.confirm(token, PASSWORD, ANONYMOUS)
+
+
+def test_a_new_email_does_not_wait_for_overdue_retries(service: AccountService) -> None:
+    """A server that refuses many emails does not delay the first attempt of others."""
+    for name in ("ann", "bob"):
+        service.user(name)
+
+    def claim(work: UnitOfWork) -> str:
+        email = work.accounts.outbox.claim(work.now, until=work.now + timedelta(minutes=5))
+        assert email
+        return email.address
+
+    service.links.recover("ann@example.org", ANONYMOUS)
+    assert service.run(ANONYMOUS, claim) == "ann@example.org"
+    service.wait(minutes=10)
+    service.links.recover("bob@example.org", ANONYMOUS)
+    claimed = [service.run(ANONYMOUS, claim) for _ in range(2)]
+    assert claimed == ["bob@example.org", "ann@example.org"]
 
 
 def test_a_link_expires(service: AccountService) -> None:
