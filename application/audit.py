@@ -16,7 +16,7 @@ from application import access
 from application.access import Policy, Principal, ScopePolicy
 from application.entities import AnyType, Entity
 from application.search import Condition, Op, Page, Search, Slice
-from domain.attributes import AttributeRules
+from domain.attributes import AttributeRules, is_same
 
 Changes = Mapping[str, Any]
 """The changes of an event, by attribute: {"from": …, "to": …} or {"erased": true}.
@@ -344,7 +344,7 @@ def _differences(
             "to": new if type(new) in _JSON_TYPES else _json_text(new),
         }
         for name in rules.readable
-        if (old := getattr(before, name, None)) != (new := getattr(after, name, None))
+        if not is_same(old := getattr(before, name, None), new := getattr(after, name, None))
     }
     for name in rules.references & changes.keys():  # ids are text, as in documents
         changes[name] = {

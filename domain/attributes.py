@@ -224,7 +224,7 @@ class Versioned:
         """
         if changes.read_only:
             check_read_only(changes.read_only, self._asdict())
-        if all(getattr(self, name) == value for name, value in changes.attributes.items()):
+        if all(is_same(getattr(self, name), value) for name, value in changes.attributes.items()):
             return self
         # If the clock was set back, update_time must not decrease.
         later = max(at, self.update_time)
@@ -232,6 +232,20 @@ class Versioned:
             **changes.attributes, update_time=later, version=self.version + 1
         )
         return changed
+
+
+def is_same(one: object, other: object) -> bool:
+    """Returns True if two values of an attribute are the same.
+
+    Python also takes 1, 1.0 and True for equal, which are different JSON values.
+    """
+    if one != other or type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(is_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return all(map(is_same, one, other))
+    return True
 
 
 def check_read_only(sent: Mapping[str, object], current: Mapping[str, object]) -> None:

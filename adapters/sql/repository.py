@@ -23,6 +23,7 @@ from application.audit import AuditLog
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
 from application.search import Groups, Page, Search, tuple_getter
+from domain.attributes import is_same
 
 _MAX_STATEMENTS: Final = 256
 
@@ -248,7 +249,7 @@ class SqlRepository(Repository[N, E]):
         changed |= {
             name: value
             for name, value, old in zip(table.fields, entity, before, strict=True)  # type: ignore[call-overload]
-            if value != old
+            if not is_same(value, old)
         }
         changed |= table.derive(changed)
         values = {**changed, "entity_id": entity.id, "expected": before.version}

@@ -89,6 +89,31 @@ def test_null_is_a_value_of_a_nullable_attribute(create: Any, send: Any, name: s
         assert attributes(read.json["data"]) == FULL | {name: value}
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"a": [1]}, {"a": [True]}), (0, False), (1, 1.0), ([{"a": 0.0}], [{"a": False}])],
+)
+def test_equal_values_of_python_are_different_json(
+    create: Any, send: Any, before: Any, after: Any
+) -> None:
+    book = create(title="Emma", extra=before)
+    url = f"/books/{book['id']}"
+    changed = send("PATCH", url, document({"extra": after}, id=book["id"]))
+    assert repr(changed.json["data"]["attributes"]["extra"]) == repr(after)
+    read = send("GET", url)
+    assert repr(read.json["data"]["attributes"]["extra"]) == repr(after)
+    _, event = send("GET", f"{url}/history").json["data"]
+    assert repr(event["attributes"]["changes"]) == repr({"extra": {"from": before, "to": after}})
+
+
+def test_another_order_of_the_members_changes_nothing(create: Any, send: Any) -> None:
+    book = create(title="Emma", extra={"a": 1, "b": [2]})
+    url = f"/books/{book['id']}"
+    tag = send("GET", url).headers["ETag"]
+    same = document({"extra": {"b": [2], "a": 1}}, id=book["id"])
+    assert send("PATCH", url, same).headers["ETag"] == tag
+
+
 def test_rejects_null_for_another_attribute(create: Any, send: Any) -> None:
     book = create(**FULL)
     wrong = {name: None for name in FULL if name not in NULLABLE}
