@@ -159,7 +159,7 @@ def _change_command(relationship: "ToMany", name: str, *, remove: bool) -> click
         if file is None and not others:
             raise click.UsageError(f"Missing argument '{key}...', or --file.")
         with open_services(source.name) as services:
-            change = partial(_change_from_file, file=file) if file else _change
+            change = _change if file is None else partial(_change_from_file, file=file)
             changed, unchanged = change(
                 services, relationship, services.find(which).id, others, remove=remove
             )

@@ -201,6 +201,13 @@ def test_many_unknown_lines_are_counted(roster: Roster, groups: None, write: Wri
     assert "2,200 of 2,200 lines" in lines[-1]
 
 
+def test_an_empty_name_is_not_the_name_of_a_file(roster: Roster, groups: None) -> None:
+    for command in ("add", "remove"):
+        refused = roster("groups", command, "staff", "--file", "")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "file_failed" in refused.stderr
+
+
 @pytest.mark.parametrize("arguments", [(), ("1", "--file", "-")])
 def test_members_come_from_arguments_or_from_a_file(
     roster: Roster, groups: None, arguments: tuple[str, ...]
