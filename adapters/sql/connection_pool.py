@@ -69,13 +69,14 @@ class DeadlinePool(Pool):
     def connect(self) -> PoolProxiedConnection:
         """Checks a connection out. Prefers the one that was released last.
 
-        Raises sqlalchemy.exc.TimeoutError if none becomes free before the deadline.
+        Raises sqlalchemy.exc.TimeoutError if none becomes free before the deadline, and
+        DisconnectionError if new ones are already closed.
         """
         self._acquire_permit()
         try:
             connection = self._released.pop()
         except IndexError:
-            return super().connect()
+            return self._connect()
         try:
             self.dispatch.checkout(
                 connection.dbapi_connection, connection._connection_record, connection
@@ -111,6 +112,13 @@ class DeadlinePool(Pool):
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
+
+    def _connect(self) -> PoolProxiedConnection:
+        """Checks out a connection that is idle or new, but not released."""
+        try:
+            return super().connect()
+        except exc.InvalidRequestError as error:  # the checkout listeners rejected a new one
+            raise exc.DisconnectionError("the server closes new connections") from error
 
     def _take_released(self) -> PoolProxiedConnection:
         """Removes a released connection. Raises IndexError if another thread was faster."""

@@ -208,6 +208,8 @@ _COUNTED = (
 # Start at zero. A metric that first appears as 1 shows no increase.
 _counts = Counter({failure.code: 0 for failure in _COUNTED})
 _counts_lock = Lock()
+# No connection became free in time, or the server closes new ones.
+_POOL_ERRORS = (sqlalchemy.exc.TimeoutError, sqlalchemy.exc.DisconnectionError)
 _DATABASE_ERRORS = (sqlalchemy.exc.DBAPIError, psycopg2.Error, pymysql.Error, sqlite3.Error)
 
 
@@ -221,7 +223,7 @@ def translate_errors() -> AbstractContextManager[None]:
 
 class _TranslateErrors(AbstractContextManager[None]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, sqlalchemy.exc.TimeoutError):  # no connection became free in time
+        if isinstance(error, _POOL_ERRORS):
             failure = _count(Unavailable())
             failure.reason = f"{error}."
             raise failure from error

@@ -105,6 +105,21 @@ def test_a_failed_checkout_does_not_use_up_the_pool(engine: Engine, opened: list
     check_size(engine)
 
 
+def test_a_server_that_closes_each_new_connection_is_unavailable(engine: Engine) -> None:
+    read(engine)
+
+    def find_closed(*_: object) -> None:
+        raise DisconnectionError
+
+    event.listen(engine, "checkout", find_closed)
+    for use in (read, read_with_core, read):
+        with pytest.raises(Unavailable) as failure:
+            use(engine)
+        assert failure.value.reason == "the server closes new connections."
+    event.remove(engine, "checkout", find_closed)
+    check_size(engine)
+
+
 def test_closes_a_discarded_connection(engine: Engine, opened: list[Any]) -> None:
     with read_connection(engine) as connection:
         connection.invalidate()
