@@ -292,14 +292,9 @@ class _Batches(Generic[N, E]):
             batch = self._with_references(result, batch, self._type.new.of)
         valid = _valid(result, batch, self._type.new.of)
         taken = self._entities.add_many([new for _, new in valid], at=self._now)
-        for position, unique in taken.items():
-            result.reject(valid[position][0], _conflict(unique))
-        result.created = len(valid) - len(taken)
-        self._store_extra(
-            [(record, new) for position, (record, new) in enumerate(valid) if position not in taken]
-            if taken
-            else valid
-        )
+        created = _without_taken(result, valid, taken)
+        result.created = len(created)
+        self._store_extra(created)
         return result
 
     def update(self, batch: Sequence[Record]) -> _BatchResult:
@@ -314,27 +309,30 @@ class _Batches(Generic[N, E]):
             batch = self._with_extra(result, batch, self._changes)
         if self._references:
             batch = self._with_references(result, batch, self._changes)
-        for part in _without_repeated_keys(unique, _valid(result, batch, self._changes)):
-            values = [changes.attributes[unique.attribute] for _, changes in part]
+        parsed = _valid(result, batch, self._changes)
+        for part in _without_repeated_keys(self._type.unique, parsed):
+            values = [changes.attributes.get(unique.attribute) for _, changes in part]
             existing = self._entities.find_by_keys(unique, values)
             new = []
             extra: dict[int, Any] = {}
             for record, changes in part:
-                key = unique.key_of(changes.attributes[unique.attribute])
-                if entity := existing.get(key):
-                    self._change(entity, changes, result)
-                    if record.extra is not None:
+                value = changes.attributes.get(unique.attribute)
+                entity = None if value is None else existing.get(unique.key_of(value))
+                if entity is not None:
+                    is_stored = self._change(record, entity, changes, result)
+                    if is_stored and record.extra is not None:
                         extra[entity.id] = record.extra
                 elif self._update_only:
                     result.reject(record, self._not_found())
                 else:
                     new.append(record._replace(attributes=changes.attributes))
             valid = _valid(result, new, self._new)
-            created = [each for _, each in valid]
-            if self._entities.add_many(created, at=self._now):
+            taken = self._entities.add_many([each for _, each in valid], at=self._now)
+            if unique in taken.values():
                 raise ConcurrentUpdate  # another unit added an entity after find_by_keys
+            created = _without_taken(result, valid, taken)
             result.created += len(created)
-            self._store_extra(valid, extra)
+            self._store_extra(created, extra)
         return result
 
     def _has_extra(self, batch: Sequence[Record]) -> bool:
@@ -445,13 +443,29 @@ class _Batches(Generic[N, E]):
                 for each in error.violations
             ) from error
 
-    def _change(self, entity: E, changes: EntityChanges, result: _BatchResult) -> None:
+    def _change(
+        self, record: Record, entity: E, changes: EntityChanges, result: _BatchResult
+    ) -> bool:
+        """Changes an entity. Returns False, and rejects the record, if a unique key is taken."""
         after = entity.with_changes(changes, at=self._now)
         if after is entity:
             result.unchanged += 1
-        else:
-            self._entities.save(after, before=entity)
-            result.changed += 1
+            return True
+        others = self._type.unique[1:]  # the record and the entity have the same first key
+        if taken := [each for each in others if self._is_taken(each, entity, after)]:
+            result.reject(record, *map(_conflict, taken))
+            return False
+        self._entities.save(after, before=entity)
+        result.changed += 1
+        return True
+
+    def _is_taken(self, unique: UniqueKey, before: E, after: E) -> bool:
+        """Returns True if a change takes the key of another entity."""
+        value = getattr(after, unique.attribute)
+        if value is None or value == getattr(before, unique.attribute):
+            return False
+        key = unique.key_of(value)
+        return self._entities.ids_by_keys(unique, [key]).get(key, after.id) != after.id
 
 
 def _valid(
@@ -490,18 +504,35 @@ def _conflict(unique: UniqueKey) -> RecordError:
     return RecordError(unique.attribute, error.code, error.detail)
 
 
+def _without_taken(
+    result: _BatchResult, valid: Sequence[tuple[Record, T]], taken: Mapping[int, UniqueKey]
+) -> Sequence[tuple[Record, T]]:
+    """Rejects the records at positions whose unique key is taken, and returns the others."""
+    if not taken:
+        return valid
+    for position, unique in taken.items():
+        result.reject(valid[position][0], _conflict(unique))
+    return [each for position, each in enumerate(valid) if position not in taken]
+
+
 def _without_repeated_keys(
-    unique: UniqueKey, valid: Sequence[tuple[Record, EntityChanges]]
+    uniques: Sequence[UniqueKey], valid: Iterable[tuple[Record, EntityChanges]]
 ) -> Iterable[list[tuple[Record, EntityChanges]]]:
     """Splits the records before each repeated key, so that a part has each key at most once.
 
-    A later record then changes the entity that an earlier one stored.
+    A later record then changes the entity that an earlier one stored, or is rejected.
     """
-    part: dict[Any, tuple[Record, EntityChanges]] = {}
+    part: list[tuple[Record, EntityChanges]] = []
+    seen: set[tuple[str, Any]] = set()
     for record, changes in valid:
-        key = unique.key_of(changes.attributes[unique.attribute])
-        if key in part:
-            yield list(part.values())
-            part = {}
-        part[object() if key is None else key] = (record, changes)  # null is not unique
-    yield list(part.values())
+        keys = {
+            (unique.attribute, unique.key_of(value))
+            for unique in uniques
+            if (value := changes.attributes.get(unique.attribute)) is not None
+        }
+        if not seen.isdisjoint(keys):
+            yield part
+            part, seen = [], set()
+        part.append((record, changes))
+        seen |= keys
+    yield part

@@ -194,18 +194,30 @@ class SqlRepository(Repository[N, E]):
         if len(ids) == len(new):
             return {}
         rejected = [position for position in range(len(new)) if position not in ids]
-        return self._conflicting_keys(rejected, bulk, rows)
+        return self._conflicting_keys(rejected, bulk, rows, added=ids)
 
     def _conflicting_keys(
-        self, positions: Sequence[int], bulk: Bulk, rows: Sequence[Sequence[Any]]
+        self,
+        positions: Sequence[int],
+        bulk: Bulk,
+        rows: Sequence[Sequence[Any]],
+        added: Collection[int],
     ) -> dict[int, UniqueKey]:
-        """Finds the unique key that each rejected row shares with another row."""
+        """Finds the unique key that each rejected row shares with an earlier row.
+
+        `positions` are those of the rejected rows, and `added` those of the others.
+        """
         (first_key, _), *others = self._table.unique.items()
         conflicts = dict.fromkeys(positions, first_key)
         for key, column in others:
             values = {position: bulk.key_in(column, rows[position]) for position in positions}
             existing = bulk.existing_keys(self._connection, column, set(values.values()) - {None})
-            conflicts |= {position: key for position in positions if values[position] in existing}
+            holders = {bulk.key_in(column, rows[position]): position for position in added}
+            conflicts |= {
+                position: key
+                for position, value in values.items()
+                if value in existing and holders.get(value, -1) < position
+            }
         return conflicts
 
     def find_by_keys(self, unique: UniqueKey, values: Collection[Any]) -> Mapping[Any, E]:

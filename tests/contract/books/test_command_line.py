@@ -103,6 +103,15 @@ def test_an_import_updates_by_the_unique_attribute(roster: Any, tmp_path: Path) 
     ]
 
 
+def test_an_update_creates_records_without_the_unique_attribute(
+    roster: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "books.jsonl"
+    file.write_text('{"title": "Emma"}\n{"title": "Emma", "isbn": null}\n{"title": "Emma"}\n')
+    result = roster("books", "import", str(file), "--update")
+    assert result.stdout == "3 created, 0 changed, 0 unchanged, 0 bad\n"
+
+
 def test_books_are_counted_by_attributes_of_each_kind(roster: Any) -> None:
     for more in (FULL, ("--title", "Emma"), ("--title", "emma", "--pages", "7", "--price", "2.5")):
         assert roster("books", "create", *more).exit_code == 0

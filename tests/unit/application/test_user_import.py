@@ -10,6 +10,8 @@ import pytest
 
 from adapters.memory.store import MemoryStore
 from application.deadlines import deadline, time_left
+from application.entities import UniqueKey
+from application.groups import GROUP_TYPE
 from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, UnitOfWork
 from application.record_import import (
     BATCH,
@@ -21,7 +23,9 @@ from application.record_import import (
     RejectedRecord,
 )
 from application.users import USER_TYPE
+from domain.attributes import KeyTaken
 from domain.errors import Problem
+from domain.text import fold
 from domain.users import NewUser
 
 ANONYMOUS = Context()
@@ -121,6 +125,57 @@ def test_an_update_applies_the_last_record_of_an_email(store: MemoryStore) -> No
     assert summary == ImportSummary(created=2, changed=2, unchanged=2)
     assert names(store) == [("Ａ@x.test", "A3"), ("b@x.test", "B")]
     assert [user.version for user in store.rows(USER_TYPE).values()] == [3, 1]
+
+
+class DescriptionTaken(KeyTaken):
+    """Another group has the description."""
+
+    code = "description_taken"
+    noun = "group"
+    attribute = "description"
+    meaning = "Another group has this description."
+
+
+TWO_KEYS = replace(
+    GROUP_TYPE, unique=(*GROUP_TYPE.unique, UniqueKey("description", DescriptionTaken, fold))
+)
+"""A type with two unique keys. The second one can be null."""
+
+
+def test_an_update_rejects_what_another_unique_key_forbids(store: MemoryStore) -> None:
+    rows = records(
+        {"name": "a", "description": "one"},
+        {"name": "b"},
+        {"name": "c", "description": "ONE"},
+        {"name": "b", "description": "two"},
+        {"name": "d", "description": "Two"},
+        {"name": "b", "description": "One"},
+        {"name": "a", "description": "three"},
+        {"name": "b", "description": "one"},
+        {"name": "b", "description": "ONE"},
+        {"name": "a", "description": None},
+        {"name": "c", "description": "three"},
+    )
+    reports = Reports()
+    options = ImportOptions(update=True, skip_errors=True)
+    summary = Import(TWO_KEYS, store.begin)(rows, ANONYMOUS, options, reports)
+    assert reports == [(each, ["description_taken"]) for each in (3, 5, 6)]
+    assert summary == ImportSummary(created=3, changed=5, bad=3)
+    assert [(each.name, each.description) for each in store.rows(TWO_KEYS).values()] == [
+        ("a", None),
+        ("b", "ONE"),
+        ("c", "three"),
+    ]
+
+
+def test_an_update_creates_what_has_no_key(store: MemoryStore) -> None:
+    by_description = replace(GROUP_TYPE, unique=TWO_KEYS.unique[1:])
+    rows = records(
+        {"name": "a"}, {"name": "b", "description": None}, {"name": "c", "description": "C"}
+    )
+    options = ImportOptions(update=True)
+    summary = Import(by_description, store.begin)(rows, ANONYMOUS, options, Reports())
+    assert summary == ImportSummary(created=3)
 
 
 def test_a_dry_run_changes_nothing(store: MemoryStore) -> None:
