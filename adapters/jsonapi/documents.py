@@ -129,7 +129,7 @@ class _Layout:
     def single(self, entity: Any) -> dict[str, Any]:
         """Returns an entity's resource object, without identifiers of to-many relationships."""
         key = self._id.format(entity.id)
-        url = f"{self._base}/{key}{self._below}"
+        url = f"{self._base}/{key}"
         attributes = dict(zip(self._names, self._values(entity), strict=True))
         for each in self._converted:
             if (value := attributes[each.name]) is not None:
@@ -142,7 +142,7 @@ class _Layout:
                 found = related[name] = relationship_object(url, name)
                 if not relationship.is_many:
                     found["data"] = identifier(relationship.type, getattr(entity, name))
-        resource_object["links"] = {"self": url}
+        resource_object["links"] = {"self": f"{url}{self._below}"}
         return resource_object
 
     def listed(

@@ -1,7 +1,7 @@
 """All ways to write a document produce the same bytes."""
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as Number
 from typing import Any
 
@@ -11,14 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.jsonapi import kinds
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.parameters import CollectionQuery, collection
 from adapters.jsonapi.resource import Resource
 from adapters.resources.addresses import Urls
 from adapters.resources.events import EVENTS
+from adapters.resources.groups import GROUPS
 from adapters.resources.users import USERS
+from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
+from application.relationships import Relationships
 from application.search import Page
+from application.users import USER_TYPE
+from domain.groups import Group
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(
@@ -108,3 +114,27 @@ def test_writes_the_document_of_an_empty_list(resource: Resource, cursors: Curso
     written = Urls("").writer(resource).collection(Page((), more=False), parsed)
     assert orjson.loads(written)["data"] == []
     assert b'"data":[]' in written
+
+
+SECOND = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+OWNED = Group(7, "É\n\u2028", None, 3, SECOND, SECOND + timedelta(milliseconds=120), 1)
+GROUPS_WITHOUT_AND_WITH_OWNER = (
+    OWNED,
+    OWNED._replace(id=2**63 - 1, owner=None, description='"\\', creation_time=OWNED.update_time),
+)
+
+
+@pytest.mark.parametrize("below", ["", "/part"])
+@pytest.mark.parametrize("query", ["", "fields[groups]=", "fields[groups]=owner,update_time"])
+def test_a_list_of_one_is_written_as_a_part_of_a_longer_list(
+    cursors: Cursors, query: str, below: str
+) -> None:
+    catalog = Catalog.of(
+        [(USER_TYPE, USERS), (GROUP_TYPE, GROUPS)], Relationships(MEMBERSHIPS, OWNER)
+    )
+    parsed = collection(query, GROUPS, cursors, catalog)
+    writer = DocumentWriter(GROUPS, BASE, described_by="/openapi.json", below=below)
+    both = writer.collection(Page(GROUPS_WITHOUT_AND_WITH_OWNER, more=False), parsed)
+    for position, group in enumerate(GROUPS_WITHOUT_AND_WITH_OWNER):
+        written = writer.collection(Page((group,), more=False), parsed)
+        assert written == data_of(written, orjson.loads(both)["data"][position : position + 1])
