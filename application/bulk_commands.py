@@ -96,9 +96,14 @@ class BulkCommands(Generic[N, E]):
         """Deletes the entities, and returns their number."""
         self._policy.authorize(context.principal, Action.DELETE, self._type.name)
 
+        references = self._relationships.references_to(self._type)
+        refers_to_itself = any(each.source is self._type for each in references)
+
         def unit(work: UnitOfWork) -> int:
             count = 0
             for entity in watch(self._entities(work, targets)):
+                if refers_to_itself:  # the deletion of another one may have changed it
+                    entity = work.repository(self._type).get(entity.id)
                 remove_entity(work, self._relationships, self._type, entity)
                 count += 1
             return count

@@ -173,7 +173,9 @@ def remove_entity(
         to_null = reference.source.changes({reference.name: None})
         for holder in walk(holders.page, referring):
             work.link_count.add(1)
-            holders.save(holder.with_changes(to_null, at=work.now), before=holder)
+            changed = holders.save(holder.with_changes(to_null, at=work.now), before=holder)
+            if reference.source is entity_type and holder == entity:  # it refers to itself
+                entity = changed
     work.repository(entity_type).remove(entity)
 
 
