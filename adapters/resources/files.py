@@ -13,7 +13,6 @@ import codecs
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from operator import attrgetter, itemgetter
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -605,10 +604,9 @@ class _ProtectingWriter:
         self._write = file.write
 
     def write(self, row: bytes, /) -> object:
-        """Writes a row. Parses it only if it may have a cell that looks protected."""
-        if b"'" in row and spreadsheets.PROTECTED.search(row.decode()):
-            (parsed,) = csv.read(BytesIO(row))
-            row = b"".join(csv.write([[*map(spreadsheets.protect_again, parsed.content or ())]]))
+        """Writes a row. Divides it into cells only if one may look protected."""
+        if b"'" in row and spreadsheets.PROTECTED.search(text := row.decode()):
+            row = spreadsheets.protect_row_again(text).encode()
         return self._write(row)
 
 

@@ -21,6 +21,8 @@ PROTECTED: Final = re.compile(rf"'(?<!\w')[-{_BLANKS}{_SIGNS}0-9.,tTfF]")
 
 _PROTECTABLE: Final = re.compile(f"'*{_CHANGED}")
 _PROTECTED_CELL: Final = re.compile(f"'+{_CHANGED}")
+_CELL: Final = re.compile(r'"((?:[^"]++|"")*+)"|[^,"\n]+')
+"""A cell of CSV that is not empty. If it is quoted, the group is the text between the quotes."""
 
 
 def protect(cell: str) -> str:
@@ -31,6 +33,19 @@ def protect(cell: str) -> str:
 def protect_again(cell: str) -> str:
     """Adds an apostrophe before the cell if it looks protected."""
     return f"'{cell}" if _PROTECTED_CELL.match(cell) else cell
+
+
+def protect_row_again(row: str) -> str:
+    """Does the same for each cell of a row of CSV, which can have any length."""
+    return _CELL.sub(_protect_cell_again, row)
+
+
+def _protect_cell_again(match: re.Match[str]) -> str:
+    quoted = match[1]
+    cell = match[0] if quoted is None else quoted.replace('""', '"')
+    if not _PROTECTED_CELL.match(cell):
+        return match[0]
+    return f"'{cell}" if quoted is None else f'"\'{quoted}"'
 
 
 def unprotect(cell: str) -> str:

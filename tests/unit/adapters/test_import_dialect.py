@@ -13,8 +13,9 @@ from processor_time import processor_time_below
 
 from adapters.resources.files import FORMATS, ReadOptions, UnknownColumns
 from adapters.resources.users import USERS
-from adapters.tabular import jsonl
-from adapters.tabular.spreadsheets import protect, protect_again, unprotect
+from adapters.tabular import csv, jsonl
+from adapters.tabular.lines import MAX_RECORD_BYTES
+from adapters.tabular.spreadsheets import protect, protect_again, protect_row_again, unprotect
 from application.record_import import RecordError, RejectedRecord
 from domain.errors import Invalid
 
@@ -457,6 +458,19 @@ def test_reads_the_original_of_a_protected_cell(cell: str) -> None:
     assert unprotect(protect(cell)) == cell
     assert unprotect(protect_again(cell)) == cell
     assert protect_again(cell) == cell or cell.startswith("'")
+
+
+@given(st.lists(st.text(st.sampled_from('\'=1"",\n\ré'), max_size=6), min_size=2))
+def test_protects_the_cells_of_a_row_as_single_cells(cells: list[str]) -> None:
+    (row,) = csv.write([cells])
+    (protected,) = csv.write([[*map(protect_again, cells)]])
+    assert protect_row_again(row.decode()).encode() == protected
+
+
+def test_protects_a_row_that_is_too_long_for_an_import() -> None:
+    text = "x" * MAX_RECORD_BYTES
+    assert protect_row_again(f"7,'=1,{text}\n") == f"7,''=1,{text}\n"
+    assert protect_row_again(f'7,"\'=1,\n{text}"\n') == f"7,\"''=1,\n{text}\"\n"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
