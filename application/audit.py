@@ -344,7 +344,8 @@ def _differences(
             "to": new if type(new) in _JSON_TYPES else _json_text(new),
         }
         for name in rules.readable
-        if not is_same(old := getattr(before, name, None), new := getattr(after, name, None))
+        if (old := getattr(before, name, None)) is not (new := getattr(after, name, None))
+        and not is_same(old, new)
     }
     for name in rules.references & changes.keys():  # ids are text, as in documents
         changes[name] = {

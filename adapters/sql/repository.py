@@ -261,7 +261,7 @@ class SqlRepository(Repository[N, E]):
         changed |= {
             name: value
             for name, value, old in zip(table.fields, entity, before, strict=True)  # type: ignore[call-overload]
-            if not is_same(value, old)
+            if value is not old and not is_same(value, old)
         }
         changed |= table.derive(changed)
         values = {**changed, "entity_id": entity.id, "expected": before.version}
