@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,25 @@ _as_text = structlog.dev.ConsoleRenderer(
 )
 
 
+class _Output(structlog.PrintLogger):
+    """Standard output. An entry that cannot be written is lost.
+
+    Otherwise a full disk or a closed pipe would make every request fail, even after its commit. It
+    would also end threads that log.
+    """
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
+def _output(*_: object) -> _Output:
+    return _Output()
+
+
 def configure(log_format: str) -> None:
     """Writes each log entry to standard output, as a line of JSON or as text for people.
 
@@ -28,7 +48,7 @@ def configure(log_format: str) -> None:
     """
     structlog.configure(
         processors=[*_STAMPED, _renderer(log_format)],
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=_output,
         cache_logger_on_first_use=True,
     )
 
@@ -50,8 +70,9 @@ def request_logger(log_format: str) -> Callable[[dict[str, object]], None]:
 
     def log_request(line: dict[str, object]) -> None:
         stamp = {"event": "request", "level": "info", "timestamp": _now()}
-        # A single write, so that the lines of several threads are not mixed.
-        os.write(standard_output, orjson.dumps(line | stamp, option=orjson.OPT_APPEND_NEWLINE))
+        entry = orjson.dumps(line | stamp, option=orjson.OPT_APPEND_NEWLINE)
+        with suppress(OSError):  # as for the other entries
+            os.write(standard_output, entry)  # one write, so that lines of threads are not mixed
 
     return log_request
 

@@ -3,6 +3,8 @@
 import json
 import logging
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,3 +65,20 @@ def test_every_event_begins_one_line(log_format: str, capsys: pytest.CaptureFixt
         assert entries[0]["path"] == HOSTILE
     else:
         assert "    ValueError: \\u001b[2J" in written
+
+
+def test_an_entry_for_a_full_disk_is_lost(log_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the request that is logged, or the thread that logs, would fail."""
+    with (
+        suppress(OSError),
+        Path("/dev/full").open("w") as full,
+        monkeypatch.context() as patched,
+    ):
+        patched.setattr(sys, "stdout", full)
+        logs.configure(log_format)
+        log_request = logs.request_logger(log_format)
+        try:
+            log_request({"status": 200})
+            structlog.get_logger().warning("upkeep_failed")
+        except OSError as error:
+            pytest.fail(f"not lost: {error}")
