@@ -3,8 +3,9 @@
 from importlib.resources import as_file, files
 from typing import Final
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
+from werkzeug.http import parse_date, parse_if_range_header
 
 # The URLs are relative, so the page works behind a proxy with a path prefix.
 _PAGE: Final = """<!doctype html>
@@ -122,9 +123,22 @@ def docs() -> Blueprint:
     def asset(name: str) -> Response:
         if name not in _ASSETS:
             raise NotFound
-        return send_from_directory(assets, name)
+        return send_from_directory(assets, name, conditional=_has_usable_dates())
 
     return blueprint
+
+
+def _has_usable_dates() -> bool:
+    """Returns False if Werkzeug fails with a date of the request, such as one in year 99999999999.
+
+    Other dates that are invalid are ignored by Werkzeug itself.
+    """
+    try:
+        parse_date(request.environ.get("HTTP_IF_MODIFIED_SINCE"))
+        parse_if_range_header(request.environ.get("HTTP_IF_RANGE"))
+    except OverflowError:
+        return False
+    return True
 
 
 def _add_policy(response: Response) -> Response:

@@ -45,6 +45,23 @@ def test_other_files_of_the_package_are_not_served(client: ApiClient, name: str)
     assert (response.status_code, response.mimetype) == (404, "application/vnd.api+json")
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2000 99999999999999999999:00:00 GMT",
+        "Mon, 01 Jan 2000 00:00:00 +99999999999999999999",
+    ],
+)
+def test_a_date_out_of_range_is_ignored(client: ApiClient, date: str) -> None:
+    url = "/docs/swagger-ui.css"
+    assert client.get(url, headers={"If-Modified-Since": date}).status_code == 200
+    part = {"If-Range": date, "Range": "bytes=0-1"}
+    assert client.get(url, headers=part).status_code == 200
+    etag = client.get(url).headers["ETag"]
+    assert client.get(url, headers={"If-None-Match": etag}).status_code == 304
+
+
 def test_the_page_does_not_store_the_token(client: ApiClient) -> None:
     start = client.get("/docs/start.js").text
     assert "persistAuthorization: false" in start
