@@ -140,7 +140,8 @@ class TokenVerifier:
             keys = source.renewed_keys()
             candidates = matching(keys, algorithm, kid)
         # Only a known id is logged: the client can choose the text of any other.
-        facts = {"kid": kid} if kid and any(key.kid == kid for key in candidates) else {}
+        is_known = kid and any(key.kid == kid for key in candidates)
+        facts = {"kid": _loggable(kid)} if kid and is_known else {}
         claims = self._claims(token, candidates, facts, self._accepted)
         principal = Principal(source.kind, _name(claims, "iss"), _subject(claims), _scopes(claims))
         return Verified(principal, min(claims["exp"], 2**53) + self._leeway, source, keys)
@@ -231,8 +232,13 @@ def _raise_invalid(error: jwt.PyJWTError, token: str, facts: Mapping[str, str]) 
         detail = _REASONS[kind]
     issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
     if isinstance(issuer, str):
-        facts = {**facts, "issuer": issuer[:_LONGEST_LOGGED]}
+        facts = {**facts, "issuer": _loggable(issuer)}
     raise InvalidToken(detail, **facts) from None
+
+
+def _loggable(text: str) -> str:
+    """Returns the start of a text, without lone surrogates, which a log entry cannot contain."""
+    return text[:_LONGEST_LOGGED].encode(errors="replace").decode()
 
 
 def _session(claims: Mapping[str, Any]) -> SessionClaims:

@@ -523,6 +523,12 @@ def test_the_reason_names_what_the_operator_must_change(
     assert logged(tokens, "Ann.Secretive")[1] == {}
 
 
+def test_no_lone_surrogate_is_logged() -> None:
+    """A log entry is UTF-8, so it could not be written, and the response would be lost."""
+    expired = with_mac({"alg": "HS256"}, {"exp": 1, "iss": "a\ud800"})
+    assert logged(by_secret(), expired) == ("The token has expired.", {"issuer": "a?"})
+
+
 def test_no_key_id_is_logged_if_the_token_names_none(
     signing_key: Any, key_set_of: Callable[..., bytes]
 ) -> None:
