@@ -17,6 +17,10 @@ _OTHERS: Final = 0o007
 Stamp = tuple[int, int, int, int]
 
 
+class UnreadableFile(UnusableKeySet):
+    """The file cannot be read now, for example because the process has too many open files."""
+
+
 def stamp_of(path: str) -> Stamp | None:
     """Returns values that change with the file. None if it cannot be accessed."""
     try:
@@ -27,7 +31,11 @@ def stamp_of(path: str) -> Stamp | None:
 
 
 def read_private_file(path: str) -> bytes:
-    """Returns the content. Raises UnusableKeySet if it cannot be read, or others can access it."""
+    """Returns the content.
+
+    Raises UnreadableFile if the system cannot read the file now, and UnusableKeySet if all users
+    can access it, or it is too long.
+    """
     try:
         with Path(path).open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -38,7 +46,7 @@ def read_private_file(path: str) -> bytes:
                 )
             content = file.read(LARGEST + 1)
     except OSError as error:
-        raise UnusableKeySet(f"cannot read the file {path}: {_reason(error)}") from None
+        raise UnreadableFile(f"cannot read the file {path}: {_reason(error)}") from None
     except ValueError:
         raise UnusableKeySet("cannot read the file: its name is not valid") from None
     if len(content) > LARGEST:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from adapters.strict_json import NotStrict, parse
-from adapters.tokens.key_files import Stamp, read_private_file, stamp_of
+from adapters.tokens.key_files import Stamp, UnreadableFile, read_private_file, stamp_of
 from adapters.tokens.keys import Key, UnusableKeySet, is_usable_rsa
 from application.ports import Unavailable
 
@@ -149,8 +149,10 @@ class SigningKeys:
     """The keys of a file, which may change.
 
     The file is checked at most every CHECK_SECONDS. If a changed file has an error, the previous
-    keys remain, and the error is logged.
+    keys remain, and the error is logged. If a file cannot be read, the next check reads it again.
     """
+
+    _problem = ""
 
     def __init__(self, path: str, *, clock: Callable[[], float] = monotonic) -> None:
         """Reads the file. Raises UnusableKeySet."""
@@ -195,11 +197,20 @@ class SigningKeys:
             self._checked_at = self._clock()
             stamp: Stamp | None = stamp_of(self._path)
             if stamp != self._stamp:
-                self._stamp = stamp
-                try:
-                    self._use(read_signing_keys(read_private_file(self._path)))
-                except UnusableKeySet as error:
-                    _log.warning("signing keys not renewed", reason=str(error))
+                self._read_again(self._path, stamp)
+
+    def _read_again(self, path: str, stamp: Stamp | None) -> None:
+        """Reads a changed file. Logs an error, but only once while the file cannot be read."""
+        problem = ""
+        try:
+            self._use(read_signing_keys(read_private_file(path)))
+        except UnusableKeySet as error:
+            problem = str(error)
+            if problem != self._problem:
+                _log.warning("signing keys not renewed", reason=problem)
+            if isinstance(error, UnreadableFile):
+                stamp = self._stamp
+        self._stamp, self._problem = stamp, problem
 
     def signing(self) -> SigningKey:
         """Returns the key that signs. Raises Unavailable if there is none."""

@@ -1,5 +1,7 @@
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
+from errno import EMFILE
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from structlog.testing import capture_logs
 
 from adapters.tokens.key_files import LARGEST, create_private_file, replace_private_file
 from adapters.tokens.keys import UnusableKeySet
@@ -174,5 +177,26 @@ def test_a_broken_new_file_leaves_the_previous_keys(path: str) -> None:
     now[0] += CHECK_SECONDS
     assert keys.signing().kid == ES256.kid
     create_private_file(path, write_signing_keys([EDDSA]))
+    now[0] += CHECK_SECONDS
+    assert keys.signing().kid == EDDSA.kid
+
+
+def test_a_file_that_cannot_be_read_is_read_again(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the worker would keep the old keys until the file changes again."""
+    now = [0.0]
+    keys = SigningKeys(path, clock=lambda: now[0])
+    replace_private_file(path, lambda _: write_signing_keys([EDDSA]))
+
+    def fail(*_: object) -> None:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    with monkeypatch.context() as patched, capture_logs() as entries:
+        patched.setattr(Path, "open", fail)
+        for _ in range(2):
+            now[0] += CHECK_SECONDS
+            assert keys.signing().kid == ES256.kid
+    assert [each["event"] for each in entries] == ["signing keys not renewed"]
     now[0] += CHECK_SECONDS
     assert keys.signing().kid == EDDSA.kid
