@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     RunImport = Callable[..., ImportSummary]
     """Imports records, with the arguments `options` and `report`."""
+
+T = TypeVar("T")
 
 
 def source_options(command: Any) -> Any:
@@ -462,6 +465,14 @@ def check_target(file: str, file_format: str | None, bom: bool, for_spreadsheets
     return file_format
 
 
+def begun(items: Iterator[T]) -> Iterator[T]:
+    """Reads the first item now, and yields all.
+
+    If the database fails, an earlier export is therefore not overwritten.
+    """
+    return chain(list(islice(items, 1)), items)
+
+
 def export_command(resource: "RegisteredResource") -> click.Command:
     """Returns the command that exports a resource."""
     name = resource.type.name
@@ -521,16 +532,16 @@ def export_command(resource: "RegisteredResource") -> click.Command:
                 each for each in resource.references if each.name in options.selected(written)
             ]
             is_complete = not filters and sort is None and protection is None and not references
+            page = partial(services.queries.page, principal=services.principal)
+            found = begun(walk(page, query.search))
             with (
                 files.open_to_write(file) as target,
                 Progress("Exporting", result_to=target) as progress,
             ):
                 if is_complete and file_format == "csv" and exporter and exporter.available:
-                    services.queries.authorize(services.principal)
                     copy_csv(exporter, declaration, progress.counted(target), options)
                 else:
-                    page = partial(services.queries.page, principal=services.principal)
-                    entities = progress.watched(walk(page, query.search))
+                    entities = progress.watched(found)
                     if references:
                         keyed = services.relationships.export_references
                         entities = keyed(entities, references, services.principal)

@@ -137,6 +137,20 @@ def test_the_database_is_never_overwritten(
     assert roster("users", "list").stdout.count("x.test") == 2
 
 
+@pytest.mark.parametrize("resource", ["users", "memberships"])
+def test_an_earlier_export_remains_if_the_database_fails(
+    roster: Roster, tmp_path: Path, resource: str
+) -> None:
+    file = tmp_path / "earlier.csv"
+    file.write_text("earlier")
+    file.chmod(0o600)
+    unreachable = "postgresql://roster@127.0.0.1:1/roster"
+    failed = roster(resource, "export", str(file), ROSTER_DATABASE_URL=unreachable)
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("Error: unavailable: ")
+    assert file.read_text() == "earlier"
+
+
 def test_a_list_of_related_resources_is_not_a_column(roster: Roster) -> None:
     for name, field in (("users", "groups"), ("groups", "members")):
         refused = roster(name, "export", "--fields", f"name,{field}")
