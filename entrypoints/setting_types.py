@@ -116,7 +116,8 @@ def public_url(text: str) -> str:
     except ValueError:
         raise ValueError(problem) from None
     known = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
-    if text and (not known or re.search(r"[?#\s]", text) or not text.isascii()):
+    is_plain = text.isascii() and text.isprintable() and not re.search(r"[?#\s]", text)
+    if text and not (known and is_plain):
         raise ValueError(problem)
     return text.rstrip("/")
 

@@ -133,6 +133,7 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_PUBLIC_URL", "ftp://people.example.org"),
         ("ROSTER_PUBLIC_URL", "https://ann:hush@people.example.org"),
         ("ROSTER_PUBLIC_URL", "https://people.example.org/?a=1"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/\x01"),
         ("ROSTER_PUBLIC_URL", "https://people.example.org:port"),
         ("ROSTER_CURSOR_SECRET", ""),
         ("ROSTER_REQUEST_SECONDS", "soon"),
