@@ -47,8 +47,8 @@ def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:
 
     The exchange takes at most `seconds` after the system has resolved the host. Certificates are
     verified by the system's authorities or those of SSL_CERT_FILE. Redirects are not followed.
-    The proxy of HTTPS_PROXY is used, except for the hosts of NO_PROXY. Raises FetchError if the
-    status of the response is not 200, or if there is no response.
+    The http proxy of HTTPS_PROXY is used, except for the hosts of NO_PROXY. Raises FetchError if
+    the status of the response is not 200, or if there is no response.
     """
     try:
         return _get(urlsplit(url), accept, Deadline(seconds), most_bytes)
@@ -101,6 +101,8 @@ def _connect(host: str, port: int, deadline: Deadline) -> PlainSocket:
     if not url or proxy_bypass(host):
         return connect(host, port, deadline)
     proxy = urlsplit(url if "//" in url else f"//{url}")
+    if proxy.scheme not in ("", "http"):  # the password would be sent unencrypted
+        raise FetchError("the proxy must have an http URL")
     connection = connect(proxy.hostname or "", proxy.port or 80, deadline)
     try:
         _tunnel(connection, proxy, host, port, deadline)

@@ -265,3 +265,15 @@ def test_reports_the_error_of_a_proxy(
     monkeypatch.setenv("HTTPS_PROXY", url.replace("https://", ""))
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert reason("https://issuer.example.org/keys") == expected
+
+
+@pytest.mark.parametrize("scheme", ["https", "socks5"])
+def test_a_proxy_that_expects_another_protocol_gets_no_password(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    seen: list[bytes] = []
+    host = serve(proxy(b"", seen), tls=False).split("/")[2]
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://ann:secret@{host}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert reason("https://issuer.example.org/keys") == "the proxy must have an http URL"
+    assert not seen
