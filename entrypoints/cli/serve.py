@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+from entrypoints.cli.files import standard_output
 from entrypoints.settings import Settings
 
 HOST: Final = "127.0.0.1"
@@ -37,6 +38,7 @@ def serve(host: str, port: int, workers: int | None, threads: int) -> None:
     """Serve the API over HTTP. An SQLite database is migrated first."""
     from entrypoints.serve import serve as serve_until_stopped
 
+    standard_output()  # for the log; if it were closed, a database could get its descriptor
     settings = Settings.of(os.environ)
     if settings.store == "memory" and workers not in (None, 1):
         raise click.UsageError("memory:// requires a single process: --workers must be 1.")

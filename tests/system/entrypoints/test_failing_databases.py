@@ -331,6 +331,7 @@ def test_a_full_disk_below_help_and_tables_is_named(
         "users export --format jsonl",
         "events",
         "openapi",
+        "serve --port 0",
     ],
 )
 def test_a_closed_output_is_named(invoke: Roster, tmp_path: Path, arguments: str) -> None:
