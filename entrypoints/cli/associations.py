@@ -104,7 +104,7 @@ def _export_command(association: "Association") -> click.Command:
         file_format = transfer.check_target(file, file_format, bom, for_spreadsheets)
         keys = [each.unique[0].attribute for each in (association.source, association.target)]
         with open_pairs(association, one_request=False) as services:
-            pairs = transfer.begun(services.exports(services.context.principal))
+            pairs = transfer.start_reading(services.exports(services.context.principal))
             protection = PairProtection() if for_spreadsheets else None
             with (
                 files.open_to_write(file) as target,

@@ -465,7 +465,7 @@ def check_target(file: str, file_format: str | None, bom: bool, for_spreadsheets
     return file_format
 
 
-def begun(items: Iterator[T]) -> Iterator[T]:
+def start_reading(items: Iterator[T]) -> Iterator[T]:
     """Reads the first item now, and yields all.
 
     If the database fails, an earlier export is therefore not overwritten.
@@ -533,7 +533,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
             ]
             is_complete = not filters and sort is None and protection is None and not references
             page = partial(services.queries.page, principal=services.principal)
-            found = begun(walk(page, query.search))
+            found = start_reading(walk(page, query.search))
             with (
                 files.open_to_write(file) as target,
                 Progress("Exporting", result_to=target) as progress,
