@@ -328,6 +328,8 @@ class Text(Kind):
         if op not in EQUALITY:
             return {**super().parameter_schema(op), "maxLength": MAX_FOLDED_INPUT}
         schema = {**self.schema, **self.metadata}
+        if "format" not in schema:  # no format allows NUL
+            schema.setdefault("pattern", anchored(_NO_NUL))
         return {name: schema[name] for name in _TEXT_KEYWORDS if name in schema}
 
 

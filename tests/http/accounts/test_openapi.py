@@ -53,6 +53,18 @@ def test_the_description_is_complete(service: Service, described: Any) -> None:
     assert {tag for _, _, operation in operations(described) for tag in operation["tags"]} <= tags
 
 
+def test_no_filter_may_contain_nul(described: Any) -> None:
+    checked = 0
+    for path, _, operation in operations(described):
+        for parameter in operation["parameters"]:
+            name, schema = parameter["name"], parameter.get("schema", {})
+            has_format = {"anyOf", "format"} & schema.keys()  # which this validator ignores
+            if name.startswith("filter[") and schema.get("type") == "string" and not has_format:
+                assert not Draft202012Validator(schema).is_valid("a\0b"), (path, name)
+                checked += 1
+    assert checked > 30
+
+
 def test_every_example_of_a_value_is_valid(described: Any) -> None:
     schemas = [each for each in inner(described) if isinstance(each.get("examples"), list)]
     times = 0

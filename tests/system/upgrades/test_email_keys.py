@@ -31,9 +31,7 @@ ANONYMOUS = Context()
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REVISION = "0008"
 
-pytestmark = pytest.mark.parametrize(
-    "kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"]
-)
+SERVERS = ["postgresql_18", "postgresql_15", "mariadb"]
 
 
 def revision_before() -> str:
@@ -42,6 +40,12 @@ def revision_before() -> str:
     before = ScriptDirectory.from_config(config).get_revision(REVISION).down_revision
     assert isinstance(before, str)
     return before
+
+
+@pytest.fixture(params=["sqlite", *SERVERS])
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture
@@ -214,9 +218,8 @@ def test_completes_an_interrupted_update_of_keys(engine: Engine) -> None:
     assert wrong(engine) == []
 
 
+@pytest.mark.parametrize("kind", SERVERS)  # SQLite has one writer at a time
 def test_other_keys_are_updated_when_another_writer_takes_one(engine: Engine) -> None:
-    if engine.name == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
     fill(engine, "ann@münchen.example", "bob@köln.example")
     is_free = True
 
