@@ -97,7 +97,10 @@ def downgrade(engine: Engine, revision: str, *, report: Report | None = None) ->
 
 
 def losses(engine: Engine, revision: str | None) -> Sequence[Loss]:
-    """The tables and columns that a downgrade to the revision would remove. Raises Unavailable."""
+    """The tables and columns that a downgrade to the revision would remove. Raises Unavailable.
+
+    An interrupted downgrade may have removed some of them already.
+    """
     from adapters.sql.revisions import revisions
 
     with translate_errors(), engine.connect() as connection:
@@ -105,9 +108,13 @@ def losses(engine: Engine, revision: str | None) -> Sequence[Loss]:
         undone = [each for each in revisions() if (revision or "") < each.number <= present]
         tables = [name for each in undone for name in each.tables]
         columns = [pair for each in undone for pair in each.columns if pair[0] not in tables]
-        return [Loss(f"table {name}", _count(connection, name)) for name in tables] + [
+        has_table = inspect(connection).has_table
+        return [
+            Loss(f"table {name}", _count(connection, name)) for name in tables if has_table(name)
+        ] + [
             Loss(f"column {name} of {table_name}", _count(connection, table_name, name))
             for table_name, name in columns
+            if name in _columns(connection, table_name)
         ]
 
 

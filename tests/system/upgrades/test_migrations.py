@@ -303,6 +303,25 @@ def test_an_interrupted_migration_can_run_again(
         below = revision
 
 
+@pytest.mark.parametrize("kind", ["postgresql_18", "mariadb"])
+def test_the_losses_of_an_interrupted_downgrade_are_those_that_remain(
+    new_engine: Callable[[str], Engine], kind: str
+) -> None:
+    """Otherwise it could neither be finished nor undone: the revision is still recorded."""
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    expected = schema.losses(engine, "0005")
+    assert {("table outbox", 0), ("column actor_kind of events", 0)} <= {*expected}
+    down = partial(schema.downgrade, engine, "0005")
+    for done in (3, 20):
+        assert interrupted(engine, done, down)
+        engine.dispose()  # like the end of the process
+        remaining = schema.losses(engine, "0005")
+        assert {*remaining} < {*expected}
+    down()
+    assert schema.losses(engine, "0005") == []
+
+
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
 def test_builds_an_index_again_after_an_interruption(
     new_engine: Callable[[str], Engine], kind: str
