@@ -3,15 +3,24 @@
 An erased value remains in the unused parts of pages until SQLite needs them. With `secure_delete`,
 SQLite overwrites only the last place of the value, but not the copies that page splits left behind.
 VACUUM rewrites every page and so removes all copies. Then the log must be truncated. Until both are
-done, the `user_version` of the file marks it.
+done, the `user_version` of the file marks it. Each erasure writes another mark, so that a purge
+does not remove the mark of an erasure that another process committed meanwhile.
 
 Other databases have no remains that Roster could remove (docs/operations/personal-data.md).
 """
 
+import sqlite3
+from contextlib import suppress
+from random import randrange
+from typing import Final
+
 from adapters.sql.connection import RawConnection
 from application.ports import Unavailable
 
-_CLEAN, _MARKED = 0, 1
+_CLEAN: Final = 0
+_MARKS: Final = range(1, 2**31)
+_MAX_SECONDS_FOR_READERS: Final = 1.0
+"""How long a checkpoint waits for readers, because no process can write meanwhile."""
 
 
 class StillRead(Unavailable):
@@ -27,12 +36,12 @@ class StillRead(Unavailable):
 def mark_for_purge(connection: RawConnection) -> None:
     """Marks an SQLite file as one to purge. Call this in the transaction that erases values."""
     if connection.dialect.name == "sqlite":
-        _run(connection, f"PRAGMA user_version={_MARKED}")
+        _run(connection, f"PRAGMA user_version={randrange(_MARKS.start, _MARKS.stop)}")
 
 
 def size_to_purge(connection: RawConnection) -> int | None:
     """The size of the file in bytes if it is marked, otherwise None."""
-    if connection.dialect.name != "sqlite" or _run(connection, "PRAGMA user_version") == _CLEAN:
+    if connection.dialect.name != "sqlite" or _mark(connection) == _CLEAN:
         return None
     return _run(connection, "PRAGMA page_count") * _run(connection, "PRAGMA page_size")
 
@@ -44,10 +53,50 @@ def purge(connection: RawConnection) -> None:
     """
     if size_to_purge(connection) is None:
         return
+    mark = _mark_after_writers(connection)
+    if mark == _CLEAN:  # another process has purged the file
+        return
+    # First, because as long as another process reads an old snapshot, each VACUUM would add the
+    # whole file to the log.
+    _truncate_log(connection)
     _run(connection, "VACUUM")
-    if _run(connection, "PRAGMA wal_checkpoint(TRUNCATE)"):
-        raise StillRead
-    _run(connection, f"PRAGMA user_version={_CLEAN}")
+    _truncate_log(connection)
+    _remove_mark(connection, mark)
+
+
+def _mark(connection: RawConnection) -> int:
+    return _run(connection, "PRAGMA user_version")
+
+
+def _mark_after_writers(connection: RawConnection) -> int:
+    """Returns the mark after waiting for another process that writes, which may be a purge."""
+    _run(connection, "BEGIN IMMEDIATE")
+    _run(connection, "ROLLBACK")
+    return _mark(connection)
+
+
+def _truncate_log(connection: RawConnection) -> None:
+    """Truncates the log. Raises StillRead if another process keeps using it."""
+    timeout = _run(connection, "PRAGMA busy_timeout")
+    _run(connection, f"PRAGMA busy_timeout={min(timeout, int(1000 * _MAX_SECONDS_FOR_READERS))}")
+    try:
+        if _run(connection, "PRAGMA wal_checkpoint(TRUNCATE)"):
+            raise StillRead
+    finally:
+        _run(connection, f"PRAGMA busy_timeout={timeout}")
+
+
+def _remove_mark(connection: RawConnection, mark: int) -> None:
+    """Removes the mark, unless another process has replaced it by its own."""
+    _run(connection, "BEGIN IMMEDIATE")
+    try:
+        if _mark(connection) == mark:
+            _run(connection, f"PRAGMA user_version={_CLEAN}")
+        _run(connection, "COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite has already rolled back, after some errors
+            _run(connection, "ROLLBACK")
+        raise
 
 
 def _run(connection: RawConnection, statement: str) -> int:

@@ -118,7 +118,8 @@ class SqlStore:
     def purge(self) -> None:
         """Removes the remains of erased values from an SQLite file, if it may have any.
 
-        This rewrites the whole file and blocks changes meanwhile. Raises Unavailable.
+        This rewrites the whole file and blocks changes meanwhile. Raises StillRead if a reader
+        prevents it, and Unavailable.
         """
         with self._transactions.alone() as connection:
             purge.purge(connection)

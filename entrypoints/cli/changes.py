@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -20,6 +21,8 @@ COUNT_SECONDS: Final = 600.0
 """The deadline of a count: the database may have to read all rows."""
 _ERASE_SECONDS: Final = 600.0
 """The deadline of an erasure. A long history takes longer than a request may."""
+_SECONDS_BETWEEN_PURGES: Final = 5.0
+"""A pause in which other processes can write. They cannot while a purge waits for readers."""
 
 
 class RemnantsLeft(Unavailable):
@@ -208,7 +211,17 @@ def _rows(services: "Services", count: int) -> str:
 
 
 def _purge(services: "Services") -> None:
-    try:
-        services.store.purge()
-    except Unavailable as error:
-        raise RemnantsLeft(error.detail) from error
+    """Purges the store. Until the deadline, tries again if a reader prevents it."""
+    from adapters.sql.purge import StillRead
+    from application.deadlines import time_left
+
+    while True:
+        try:
+            services.store.purge()
+        except Unavailable as error:
+            is_last = (time_left() or 0.0) <= _SECONDS_BETWEEN_PURGES
+            if is_last or not isinstance(error, StillRead):
+                raise RemnantsLeft(error.detail) from error
+            sleep(_SECONDS_BETWEEN_PURGES)
+        else:
+            return

@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Event as Signal
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.idempotency import ANSWERS
 from adapters.sql.metadata import METADATA
+from adapters.sql.purge import StillRead
 from adapters.sql.store import SqlStore
 from application.access import Principal
 from application.audit import Event, History
@@ -463,6 +466,67 @@ def test_a_reader_that_blocks_the_checkpoint_does_not_fail_an_erasure(
     reader.dispose()
     assert isinstance(directory.store, SqlStore)
     directory.store.purge()
+    assert occurrences(directory) == []
+
+
+def test_a_purge_does_not_wait_long_for_a_reader(
+    tmp_path: Path, directory_of: Callable[[Engine], Directory]
+) -> None:
+    """A backup reads for minutes, and no process can write while a checkpoint waits for it.
+
+    A rewritten file would only make the log longer.
+    """
+    directory = directory_of(migrated(tmp_path))
+    person = directory.add(EMAIL, NAME)
+    reader = make_engine(str(directory.engine.url))
+    with reader.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("SELECT * FROM users").fetchall()
+        directory.commands.erase(person.id, ANONYMOUS)
+        before = [*files(directory)]
+        assert isinstance(directory.store, SqlStore)
+        start = monotonic()
+        with deadline(20), pytest.raises(StillRead):
+            directory.store.purge()
+        assert monotonic() - start < 10
+        assert [*files(directory)] == before
+        connection.exec_driver_sql("ROLLBACK")
+    reader.dispose()
+    with deadline(20):
+        directory.store.purge()
+    assert occurrences(directory) == []
+
+
+def test_a_purge_keeps_the_mark_of_an_erasure_that_another_process_commits_meanwhile(
+    tmp_path: Path, directory_of: Callable[[Engine], Directory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process erases after the file was rewritten, and leaves its purge for later."""
+    monkeypatch.setattr("adapters.sql.store._MAX_BYTES_TO_PURGE_NOW", 0)
+    directory = directory_of(migrated(tmp_path))
+    other = directory_of(make_engine(str(directory.engine.url)))
+    first, second = directory.add("a@example.org", "A"), directory.add(EMAIL, NAME)
+    directory.commands.erase(first.id, ANONYMOUS)
+    statements: list[str] = []
+
+    def erase_before_the_checkpoint(statement: str) -> None:
+        if "wal_checkpoint" in statement and "VACUUM" in statements:
+            other.commands.erase(second.id, ANONYMOUS)
+        statements.append(statement)
+
+    def trace(connection: sqlite3.Connection, *_: object) -> None:
+        connection.set_trace_callback(None if statements else erase_before_the_checkpoint)
+
+    event.listen(directory.engine, "checkout", trace)
+    assert isinstance(directory.store, SqlStore)
+    directory.store.purge()
+    with pytest.raises(UserNotFound):
+        directory.reader.get(second.id)
+    with other.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA user_version").scalar_one() != 0
+    directory.store.purge()
+    with other.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA user_version").scalar_one() == 0
+    other.engine.dispose()
     assert occurrences(directory) == []
 
 

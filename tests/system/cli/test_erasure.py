@@ -1,10 +1,14 @@
 """roster users delete --erase, as an operator runs it."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from entrypoints.cli import changes
 
 Roster = Callable[..., Result]
 
@@ -50,6 +54,38 @@ def test_no_erased_value_remains_in_the_file_or_its_log(
     for file in tmp_path.glob("roster.db*"):
         assert b"needle" not in file.read_bytes().lower()
     assert roster("db", "check").exit_code == 0
+
+
+def test_an_erasure_waits_for_readers_of_the_file(
+    roster: Roster, ann: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "roster.db"
+    pauses: list[float] = []
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM users").fetchall()
+
+        def end_transaction(seconds: float) -> None:
+            pauses.append(seconds)
+            reader.execute("ROLLBACK")
+
+        monkeypatch.setattr(changes, "sleep", end_transaction)
+        assert roster("users", "delete", ann, "--erase", "--yes").exit_code == 0
+    assert len(pauses) == 1
+    assert b"needle" not in file.read_bytes().lower()
+
+
+def test_remnants_are_reported_if_a_reader_of_the_file_does_not_end(
+    roster: Roster, ann: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_SECONDS_BETWEEN_PURGES", 600.0)
+    with closing(sqlite3.connect(tmp_path / "roster.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM users").fetchall()
+        erased = roster("users", "delete", ann, "--erase", "--yes")
+    assert (erased.exit_code, erased.stdout) == (1, "Erased user 1.\n")
+    assert "remnants_left" in erased.stderr
+    assert "keeps reading the database" in erased.stderr
 
 
 def test_a_subject_is_erased_as_well(roster: Roster, ann: str) -> None:
