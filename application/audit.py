@@ -268,6 +268,12 @@ class AuditLog:
         self._erase_actors(entity_type, values)
         return True
 
+    def values_of(self, entity_type: AnyType, subject_id: int, attribute: str) -> set[str]:
+        """Returns all values that an attribute of an entity ever had, except erased ones."""
+        self.flush()
+        events = self._events.changes_about(entity_type.name, subject_id)
+        return {text for changes in events for text in _changed_values(changes.get(attribute, {}))}
+
     def others_with(
         self, entity_type: AnyType, subject_id: int, attribute: str, prefix_of: Callable[[str], str]
     ) -> list[int]:
@@ -277,11 +283,7 @@ class AuditLog:
         value begins in each of its forms. Beyond ASCII, the search only finds values in upper case,
         in lower case or capitalized.
         """
-        self.flush()
-        events = self._events.changes_about(entity_type.name, subject_id)
-        values = {
-            text for changes in events for text in _changed_values(changes.get(attribute, {}))
-        }
+        values = self.values_of(entity_type, subject_id, attribute)
         forms = frozenset(chain.from_iterable(map(entity_type.folded_forms, values)))
         prefixes = {
             f'"{spelling}' for text in values | forms for spelling in _spellings(prefix_of(text))

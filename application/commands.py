@@ -175,6 +175,7 @@ class Commands(Generic[N, E]):
         def unit(work: UnitOfWork) -> None:
             existed = self._remove_existing(work, entity_id, expected)
             deleted = self._deleted_of_same_person(work, entity_id)
+            values = self._values_of_person(work, [entity_id, *deleted])
             if not work.audit.erase(self._type, entity_id, actors=subjects):
                 raise self._type.not_found(entity_id)
             if not existed and expected is not None:
@@ -183,6 +184,7 @@ class Commands(Generic[N, E]):
             for each in deleted:
                 work.audit.erase(self._type, each)
                 work.idempotency.erase(self._type.name, each)
+            work.react_to_erasure(self._type, values)
 
         self._run(context, unit, for_update=self._is_related)
 
@@ -228,6 +230,14 @@ class Commands(Generic[N, E]):
         others = work.audit.others_with(self._type, entity_id, key.attribute, key.prefix_of)
         entities = work.repository(self._type)
         return [other for other in others if not _exists(entities, other)]
+
+    def _values_of_person(self, work: UnitOfWork, ids: Collection[int]) -> set[str]:
+        """Returns all values that the attribute of the person key ever had."""
+        if (key := self._type.person_key) is None:
+            return set()
+        return {
+            value for each in ids for value in work.audit.values_of(self._type, each, key.attribute)
+        }
 
     def _remove_existing(
         self, work: UnitOfWork, entity_id: int, expected: Container[int] | None

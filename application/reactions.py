@@ -31,6 +31,12 @@ class Reaction(Protocol):
         the deletion raises ConcurrentUpdate, the unit rolls back, and the reaction with it.
         """
 
+    def erased(self, work: UnitOfWork, values: Collection[str]) -> None:
+        """Reacts to the erasure of a person. Called after the entity is removed, if it existed.
+
+        `values` are those that the attribute of the type's person key ever had.
+        """
+
 
 Reactions = Mapping[AnyType, Reaction]
 """The reaction to changes of each type that has one."""

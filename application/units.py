@@ -1,6 +1,6 @@
 """Units of work of every store, and their runners: in separate transactions, or nested."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import uniform
@@ -38,7 +38,7 @@ class StoreUnit(UnitOfWork):
     """A unit of work whose parts a store makes.
 
     `make_repository` is called once for each type. `reactions` are called when entities of their
-    types are saved or removed.
+    types are saved, removed or erased.
     """
 
     now: datetime
@@ -61,6 +61,10 @@ class StoreUnit(UnitOfWork):
         if (reaction := self.reactions.get(entity_type)) is not None:
             return ReactingRepository(repository, reaction, self)
         return repository
+
+    def react_to_erasure(self, entity_type: AnyType, values: Collection[str]) -> None:
+        if (reaction := self.reactions.get(entity_type)) is not None:
+            reaction.erased(self, values)
 
     def links(self, relationship: ToMany) -> Links:
         return self.make_links(relationship)

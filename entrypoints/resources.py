@@ -28,8 +28,8 @@ class RegisteredResource:
 
     `options` are the command-line options of boolean attributes, by the attributes' names. `links`
     are the tables of the associations that its type governs, and `references` are the to-one
-    relationships of its type. `reaction` is called when one of its entities is saved or removed.
-    `extra` is the column of imports that is not an attribute.
+    relationships of its type. `reaction` is called when one of its entities is saved, removed
+    or erased. `extra` is the column of imports that is not an attribute.
     """
 
     type: AnyType

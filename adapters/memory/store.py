@@ -70,7 +70,7 @@ class MemoryStore:
 
     Units of work run one at a time, and readers see the committed state. The entities are
     immutable, so callers cannot change the stored ones. `reactions` are called when entities of
-    their types are saved or removed.
+    their types are saved, removed or erased.
     """
 
     def __init__(

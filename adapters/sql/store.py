@@ -42,8 +42,8 @@ class SqlStore:
     """Opens units of work in a database with these tables of entities.
 
     `answer_bytes` is the maximum size of the responses that are stored for one principal.
-    `reactions` are called when entities of their types are saved or removed. `positions` observe
-    the commits.
+    `reactions` are called when entities of their types are saved, removed or erased. `positions`
+    observe the commits.
     """
 
     def __init__(

@@ -1,10 +1,14 @@
 """Reactions of accounts to changes of users, in the same unit of work."""
 
+from collections.abc import Collection
+
 from application.accounts.guessing import forget_address
 from application.accounts.passwords import invalidate_links
 from application.accounts.sessions import end_sessions
+from application.accounts.users import find_by_email
 from application.ports import UnitOfWork
 from application.reactions import Reaction
+from domain.text import email_key
 from domain.users import User
 
 
@@ -34,9 +38,24 @@ class AccountReaction(Reaction):
         """Deletes everything that belongs to the account."""
         records = work.accounts
         end_sessions(work, entity.id, records.sessions.of_user(entity.id))
-        records.links.remove_of_user(entity.id)
-        records.links.remove_of_address(entity.email_key)
         records.outbox.remove_of_user(entity.id)
-        records.outbox.remove_of_address(entity.email_key)
-        forget_address(work, entity.email_key)
+        records.links.remove_of_user(entity.id)
+        _remove_address(work, entity.email_key)
         records.accounts.remove(entity.id)
+
+    def erased(self, work: UnitOfWork, values: Collection[str]) -> None:
+        """Deletes what was stored for the person's former addresses, such as sign-ups.
+
+        Keeps what belongs to an address that another user has now.
+        """
+        for email in sorted(values):
+            if find_by_email(work, email) is None:
+                _remove_address(work, email_key(email))
+
+
+def _remove_address(work: UnitOfWork, key: str) -> None:
+    """Deletes the links, the waiting emails and the counts of an address."""
+    # In this order: the removal of an email waits for a sender that creates its link at that time.
+    work.accounts.outbox.remove_of_address(key)
+    work.accounts.links.remove_of_address(key)
+    forget_address(work, key)

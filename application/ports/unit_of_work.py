@@ -1,6 +1,6 @@
 """Units of work: the changes of one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from application.access import Principal
 from application.audit import AuditLog
-from application.entities import E, EntityType, N
+from application.entities import AnyType, E, EntityType, N
 from application.ports.accounts import AccountRecords
 from application.ports.idempotency import IdempotencyStore
 from application.ports.relationships import Links
@@ -104,6 +104,12 @@ class UnitOfWork(Protocol):
     @property
     def audit(self) -> AuditLog:
         """The events of the unit."""
+
+    def react_to_erasure(self, entity_type: AnyType, values: Collection[str]) -> None:
+        """Calls the reaction of the type to the erasure of a person.
+
+        `values` are those that the attribute of the type's person key ever had.
+        """
 
     def savepoint(self) -> Callable[[], None]:
         """Creates a savepoint. Returns a function that rolls back to it."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from threading import Event as Signal
 from time import monotonic
@@ -167,6 +168,17 @@ def write_account(work: UnitOfWork, person: int, other: int) -> None:
         template = Template(purpose.value)
         email = WaitingEmail(0, template, user_id, EMAIL, name, f"{number}@roster", now)
         records.outbox.add(email, at=now)
+    write_signup(work, FORMER)
+
+
+def write_signup(work: UnitOfWork, address: str) -> None:
+    """Writes a link and an email of a sign-up with an address that no user has."""
+    now, expiry = work.now, work.now + timedelta(days=1)
+    digest = sha256(address.encode()).digest()
+    records = work.accounts
+    records.links.add(EmailedLink(digest, Purpose.SIGNUP, None, address, NAME, now, expiry))
+    email = WaitingEmail(0, Template.SIGNUP, None, address, NAME, "signup@roster", now)
+    records.outbox.add(email, at=now)
 
 
 def contents(directory: Directory) -> dict[str, str]:
@@ -236,6 +248,8 @@ def test_no_table_and_no_file_contains_an_erased_person(directory: Directory, ex
     assert sorted(occurrences(directory)) == PLACES[directory.name]
     if not exists:
         directory.commands.delete(person, principal(EMAIL))
+        with directory.begin(ANONYMOUS) as work:
+            write_signup(work, EMAIL)
     directory.commands.erase(person, principal(FORMER), subjects=[SUBJECT])
     assert occurrences(directory) == []
     events = [
@@ -251,6 +265,18 @@ def test_no_table_and_no_file_contains_an_erased_person(directory: Directory, ex
     for key in ("create", "read"):
         with pytest.raises(ResponseErased):
             send(directory, key, lambda _: pytest.fail("the request is handled again"))
+
+
+def test_an_erasure_keeps_links_of_another_user_at_a_former_address(directory: Directory) -> None:
+    person, _ = write_person(directory)
+    heir = directory.add(FORMER, "Heir")
+    with directory.begin(ANONYMOUS) as work:
+        now, expiry = work.now, work.now + timedelta(days=1)
+        link = EmailedLink(bytes([9]) * 32, Purpose.RECOVERY, heir.id, FORMER, None, now, expiry)
+        work.accounts.links.add(link)
+    directory.commands.erase(person, ANONYMOUS)
+    with directory.begin(ANONYMOUS) as work:
+        assert work.accounts.links.get(link.digest) == link
 
 
 def test_the_request_ids_of_all_events_about_a_person_are_erased(directory: Directory) -> None:

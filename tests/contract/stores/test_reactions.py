@@ -1,6 +1,6 @@
 """A store calls the reaction of a type in the unit of work that changes an entity of the type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,9 @@ class Chronicle:
     def removed(self, work: UnitOfWork, entity: Any) -> None:
         assert work.repository(USER_TYPE).get(entity.id) == entity  # the row still exists
         self._write(work, f"{entity.name} left.")
+
+    def erased(self, work: UnitOfWork, values: Collection[str]) -> None:
+        self._write(work, f"{' and '.join(sorted(values))} erased.")
 
     def _write(self, work: UnitOfWork, sentence: str) -> None:
         groups = work.repository(GROUP_TYPE)
@@ -66,7 +69,7 @@ def test_single_commands_call_the_reaction(related: RelatedDirectory) -> None:
     related.users.delete(ann, ANONYMOUS)
     bob = related.user("Bob")
     related.users.erase(bob, ANONYMOUS)
-    assert written(related) == "Ann became Anna.Anna left.Bob left."
+    assert written(related) == ("Ann became Anna.Anna left.Bob left.Bob@example.org erased.")
 
 
 def test_bulk_commands_call_the_reaction_for_each_entity(related: RelatedDirectory) -> None:
@@ -75,7 +78,10 @@ def test_bulk_commands_call_the_reaction_for_each_entity(related: RelatedDirecto
     bulk.change(ids[:2], named("X"), ANONYMOUS)
     bulk.delete(ids[:1], ANONYMOUS)
     bulk.erase(Search(), ANONYMOUS)
-    assert written(related) == "Ann became X.Bob became X.X left.X left.Cyd left."
+    assert written(related) == (
+        "Ann became X.Bob became X.X left."
+        "X left.Bob@example.org erased.Cyd left.Cyd@example.org erased."
+    )
 
 
 def test_an_import_with_update_calls_the_reaction(related: RelatedDirectory) -> None:
