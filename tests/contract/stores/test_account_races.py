@@ -101,6 +101,32 @@ def test_a_link_that_is_being_sent_is_invalidated(directory: Directory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18"])
+def test_a_deletion_removes_a_sign_up_that_is_being_sent(directory: Directory) -> None:
+    """A sender has claimed the email of a sign-up with the address of the user."""
+    user = directory.add("ann@example.org")
+    run = retrying(directory.begin)
+
+    def request(work: UnitOfWork) -> None:
+        email = WaitingEmail(0, Template.SIGNUP, None, user.email, "Ann", "id", work.now)
+        work.accounts.outbox.add(email, at=work.now)
+
+    run(ANONYMOUS, request)
+    with ThreadPoolExecutor(1) as thread:
+        with directory.begin(ANONYMOUS) as sender:
+            waiting = sender.accounts.outbox.claim(sender.now, until=sender.now)
+            assert waiting
+            expiry = sender.now + timedelta(hours=1)
+            link = EmailedLink(
+                LINK, Purpose.SIGNUP, None, waiting.address, waiting.name, sender.now, expiry
+            )
+            sender.accounts.links.add(link)
+            deleted = thread.submit(directory.commands.delete, user.id, ANONYMOUS)
+            _wait_for_lock(directory.engine)
+        deleted.result(SECONDS)
+    assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18"])
 def test_a_recovery_does_not_outlive_a_change_of_the_address(directory: Directory) -> None:
     """The address changes after a recovery has looked it up, and before its email is stored."""
     user = directory.add("ann@example.org", is_active=True)
