@@ -109,7 +109,7 @@ def jwks(text: str) -> str:
 
 def public_url(text: str) -> str:
     """The URL of the service for its clients, without a trailing slash; may be empty."""
-    problem = "must be an http or https URL without a query"
+    problem = "must be an http or https URL without a query, spaces or control characters"
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError if it is not a number

@@ -25,6 +25,7 @@ from application.commands import Commands
 from application.ports import Context
 from application.queries import Queries
 from application.users import USER_TYPE
+from domain.attributes import is_same
 from domain.users import UserChanges
 
 _CHANGEABLE: Final = frozenset(("name",))
@@ -72,7 +73,7 @@ def me_routes(
         forbidden = [*resource_object.linkages]
         for name in [each for each in declaration.settable if each not in _CHANGEABLE]:
             current = getattr(before, name)
-            if not _is_same(others.pop(name, current), current):
+            if not is_same(others.pop(name, current), current):
                 forbidden.append(name)
         if forbidden:
             raise OwnAttribute(*forbidden)
@@ -121,11 +122,6 @@ def me_routes(
     routes.own("POST", "/me/password", change_password, ME)
     routes.own("POST", "/me/email", change_email, ME)
     routes.scoped("GET", "/users/<key:user_id>/account", show_account, "users:read")
-
-
-def _is_same(sent: object, current: object) -> bool:
-    """Returns True if the values are equal and of one type: 1 is not True."""
-    return type(sent) is type(current) and sent == current
 
 
 def _own_principal() -> Principal:

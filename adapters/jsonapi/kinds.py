@@ -610,14 +610,13 @@ def _truncate_to_milliseconds(timestamp: datetime) -> datetime:
 
 def write_timestamp(timestamp: datetime) -> str:
     """Returns a UTC timestamp in the format of RFC 3339, with milliseconds."""
-    text = orjson.dumps(timestamp).decode()  # has no decimals for a full second
-    return f"{text[1:24]}Z" if text[20] == "." else f"{text[1:20]}.000Z"
+    return _with_three_decimals(orjson.dumps(timestamp))[1:-1].decode()
 
 
 def write_timestamps(timestamps: Sequence[datetime]) -> list[str]:
     """Does the same as write_timestamp for many timestamps, five times as fast as isoformat."""
-    if len(timestamps) < 2:
-        return list(map(write_timestamp, timestamps))
+    if not timestamps:
+        return []
     texts = orjson.dumps(timestamps).decode()[2:-2].split('","')
     return [f"{text[:23]}Z" if "." in text else f"{text[:19]}.000Z" for text in texts]
 

@@ -92,8 +92,8 @@ class DeadlinePool(Pool):
     def release(self, connection: PoolProxiedConnection) -> None:
         """Keeps a connection for the next checkout, instead of closing it.
 
-        `close()` also returns a connection to the pool. But SQLAlchemy then takes it apart, and
-        puts it together at the next checkout. That is about a tenth of the time of a short read.
+        `close()` also returns a connection to the pool. But SQLAlchemy then discards its proxy, and
+        creates another one at the next checkout. That takes about a tenth of a short read.
         """
         if not connection.is_valid:
             connection.close()

@@ -9,7 +9,7 @@ from domain.accounts import Template, WaitingEmail
 from domain.users import User
 
 PRECEDENCE: Final = timedelta(days=1)
-"""A new email counts as overdue by this time, so senders claim it before all overdue retries.
+"""A new email counts as overdue by this much, so senders claim it before all overdue retries.
 
 Anyone can sign up with many addresses that the mail server refuses, and their retries would
 otherwise delay the emails of others.
@@ -17,7 +17,7 @@ otherwise delay the emails of others.
 
 
 def notify(work: UnitOfWork, template: Template, user: User, *, address: str | None = None) -> None:
-    """Stores an email to a user, at their present address or at another one."""
+    """Stores an email to a user, at their current address or at another one."""
     send(work, template, address or user.email, user_id=user.id)
 
 

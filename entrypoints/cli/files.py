@@ -57,8 +57,9 @@ def _buffer(stream: TextIO | None, name: str) -> BinaryIO:
 def format_of(name: str, chosen: str | None, *, reading: bool = False) -> str:
     """Returns the chosen format, or that of the file extension.
 
-    Raises UsageError if no format is chosen and the extension is unknown.
+    Raises UsageError if the name is empty, or if no format is chosen and the extension is unknown.
     """
+    _require_name(name)
     extension = ".csv" if name == STANDARD else Path(name).suffix.lower()
     if file_format := chosen or (_READABLE_FORMATS if reading else _FORMATS).get(extension):
         return file_format
@@ -67,7 +68,11 @@ def format_of(name: str, chosen: str | None, *, reading: bool = False) -> str:
 
 @contextmanager
 def open_to_read(name: str) -> Iterator[BinaryIO]:
-    """Opens a file for reading. Raises FileFailed if it cannot be opened or read."""
+    """Opens a file for reading.
+
+    Raises UsageError if the name is empty, and FileFailed if the file cannot be opened or read.
+    """
+    _require_name(name)
     with _file_errors(name), _open(name) as file:
         yield file
 
@@ -77,9 +82,10 @@ def open_to_write(name: str) -> Iterator[BinaryIO]:
     """Opens a file for writing. Raises FileFailed if it cannot be opened, written or closed.
 
     Only the owner can read a new file. An existing file keeps its owner and permissions, and a
-    warning is printed if other users of the machine can read it. Raises BrokenPipeError if the
-    reader of a pipe is gone.
+    warning is printed if other users of the machine can read it. Raises UsageError if the name is
+    empty, and BrokenPipeError if the reader of a pipe is gone.
     """
+    _require_name(name)
     with _file_errors(name):
         try:
             with _create(name) as file:
@@ -125,6 +131,14 @@ def _warn_if_readable_by_others(name: str, file: BinaryIO) -> None:
     elif status.st_mode & _READABLE_BY_OTHERS:
         remedy = f"chmod 600 {name}"
         click.echo(f"Warning: other users of this machine can read {name}: {remedy}", err=True)
+
+
+def _require_name(name: str) -> None:
+    """Raises UsageError if the name is empty, such as that of an unset variable of a shell."""
+    if not name:
+        raise click.UsageError(
+            "The file name is empty. Enter a path, or - for standard input or output."
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -477,19 +477,26 @@ def test_removes_earlier_values_from_free_parts_of_the_file(
     assert occurrences(directory) == []
 
 
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[None]:
+    """Another connection reads the database in a transaction, like a backup."""
+    reader = make_engine(str(engine.url))
+    with reader.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("SELECT * FROM users").fetchall()
+        yield
+        connection.exec_driver_sql("ROLLBACK")
+    reader.dispose()
+
+
 def test_a_reader_that_blocks_the_checkpoint_does_not_fail_an_erasure(
     tmp_path: Path, directory_of: Callable[[Engine], Directory]
 ) -> None:
     directory = directory_of(migrated(tmp_path))
     person = directory.add(EMAIL, NAME)
-    reader = make_engine(str(directory.engine.url))
-    with reader.connect() as connection:
-        connection.exec_driver_sql("BEGIN")
-        connection.exec_driver_sql("SELECT * FROM users").fetchall()
+    with snapshot(directory.engine):
         directory.commands.erase(person.id, ANONYMOUS)
         assert occurrences(directory) == ["file"]
-        connection.exec_driver_sql("ROLLBACK")
-    reader.dispose()
     assert isinstance(directory.store, SqlStore)
     directory.store.purge()
     assert occurrences(directory) == []
@@ -504,10 +511,7 @@ def test_a_purge_does_not_wait_long_for_a_reader(
     """
     directory = directory_of(migrated(tmp_path))
     person = directory.add(EMAIL, NAME)
-    reader = make_engine(str(directory.engine.url))
-    with reader.connect() as connection:
-        connection.exec_driver_sql("BEGIN")
-        connection.exec_driver_sql("SELECT * FROM users").fetchall()
+    with snapshot(directory.engine):
         directory.commands.erase(person.id, ANONYMOUS)
         before = [*files(directory)]
         assert isinstance(directory.store, SqlStore)
@@ -516,8 +520,6 @@ def test_a_purge_does_not_wait_long_for_a_reader(
             directory.store.purge()
         assert monotonic() - start < 10
         assert [*files(directory)] == before
-        connection.exec_driver_sql("ROLLBACK")
-    reader.dispose()
     with deadline(20):
         directory.store.purge()
     assert occurrences(directory) == []

@@ -201,11 +201,25 @@ def test_many_unknown_lines_are_counted(roster: Roster, groups: None, write: Wri
     assert "2,200 of 2,200 lines" in lines[-1]
 
 
-def test_an_empty_name_is_not_the_name_of_a_file(roster: Roster, groups: None) -> None:
-    for command in ("add", "remove"):
-        refused = roster("groups", command, "staff", "--file", "")
-        assert (refused.exit_code, refused.stdout) == (1, "")
-        assert "file_failed" in refused.stderr
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("groups", "add", "staff", "--file", ""),
+        ("groups", "remove", "staff", "--file", ""),
+        ("groups", "import", ""),
+        ("groups", "import", "", "--format", "csv"),
+        ("groups", "import", "-", "--errors", ""),
+        ("groups", "export", ""),
+        ("groups", "export", "", "--format", "jsonl"),
+        ("memberships", "export", ""),
+    ],
+)
+def test_an_empty_name_is_not_the_name_of_a_file(
+    roster: Roster, groups: None, arguments: tuple[str, ...]
+) -> None:
+    refused = roster(*arguments)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "Error: The file name is empty. Enter a path" in refused.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("1", "--file", "-")])
