@@ -7,7 +7,7 @@ from application.entities import AnyType
 from application.ports import Repository
 from domain.text import MAX_FOLDED_INPUT, storable
 
-MAX_REMEMBERED: Final = 10_000
+MAX_REMEMBERED: Final = 100_000
 """The number of texts whose ids are remembered."""
 _MAX_DIGITS: Final = 19
 

@@ -16,6 +16,7 @@ from adapters.sql.dialects.postgresql_copy import ByteWriter, copy_out
 from adapters.sql.engine import is_exclusive
 from adapters.sql.failures import VIOLATIONS, translate_errors, violated_constraint
 from adapters.sql.id_lists import MAX_ID, is_among, possible_ids
+from adapters.sql.key_lookups import KeyLookup
 from adapters.sql.reads import Reads, reads_from
 from adapters.sql.search import SearchStatements
 from adapters.sql.searchable import Searchable
@@ -86,7 +87,7 @@ class EntityTable(Generic[N, E]):
         self.get_many = CompiledStatement(by_ids)
         self.get_many_for_update = CompiledStatement(by_ids.with_for_update())
         self.find = {key: select(*columns).where(_among(col)) for key, col in self.unique.items()}
-        self.ids_by_keys = {key: _ids_by_keys(col, table.c.id) for key, col in self.unique.items()}
+        self.ids_by_keys = {key: KeyLookup(col, table.c.id) for key, col in self.unique.items()}
         self.remove = CompiledStatement(delete(table).where(self._has_expected_version))
         self.no_op_update = update(table).values(version=table.c.version).where(false())
         self.update = lru_cache(_MAX_STATEMENTS)(self._update)
@@ -136,14 +137,6 @@ class EntityTable(Generic[N, E]):
 
 def _among(column: Column[Any]) -> Any:
     return column.in_(bindparam("keys", expanding=True))
-
-
-def _ids_by_keys(
-    column: Column[Any], id_column: Column[int]
-) -> tuple[CompiledStatement, CompiledStatement]:
-    """Returns the statement that finds ids by keys, without and with locks."""
-    statement = select(column, id_column).where(is_among(column, "keys"))
-    return CompiledStatement(statement), CompiledStatement(statement.with_for_update())
 
 
 class SqlRepository(Repository[N, E]):
@@ -230,12 +223,8 @@ class SqlRepository(Repository[N, E]):
         return {unique.key_of(key(entity)): entity for entity in entities}
 
     def ids_by_keys(self, unique: UniqueKey, keys: Collection[Any]) -> Mapping[Any, int]:
-        if not keys:
-            return {}
-        plain, locking = self._table.ids_by_keys[unique]
-        statement = locking if self._for_update else plain
-        rows = statement.rows(self._connection, {"keys": list(keys)})
-        return {row[0]: row[1] for row in rows}
+        lookup = self._table.ids_by_keys[unique]
+        return lookup.ids(self._connection, keys, for_update=self._for_update)
 
     def get(self, entity_id: int) -> E:
         statement = self._table.get_for_update if self._for_update else self._table.get

@@ -3,7 +3,7 @@
 The tests measure this on each database.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from adapters.sql.bulk import insert_rows
 from adapters.sql.engine import make_engine
 from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
 from adapters.sql.links import SqlLinkReader
+from adapters.sql.reads import reads_from
 from adapters.sql.repository import SqlReader
 from adapters.sql.tables import Tables
 from adapters.sql.transactions import Transactions
@@ -320,3 +321,18 @@ def test_a_sorted_page_of_a_small_group_reads_the_group(engine: Engine) -> None:
     group = related_to(MEMBERS, 5)
     tiny = cost(engine, page_of_users(engine, group, orders=(Order("name"),)))
     assert tiny.amount <= 500, (tiny.amount, tiny.plans)
+
+
+def test_a_thousand_keys_are_found_by_the_index(engine: Engine) -> None:
+    read = reads_from(engine)
+    (lookup,) = USERS_TABLE.ids_by_keys.values()
+    keys = [f"u{number}@x.org" for number in range(USERS - 500, USERS + 500)]
+    found: list[Mapping[str, int]] = []
+
+    def find() -> None:
+        found.append(read(lambda connection: lookup.ids(connection, keys, for_update=False)))
+
+    work = cost(engine, find)
+    assert found[0] == {f"u{number}@x.org": number for number in range(USERS - 500, USERS + 1)}
+    assert "Seq Scan" not in str(work.plans)
+    assert work.amount <= 25 * len(keys), (work.amount, work.plans)
