@@ -89,7 +89,7 @@ class LinkStatements:
         self._pairs_after_source = CompiledStatement(
             select(source, target).where(source > _SOURCE).order_by(source, target).limit(_COUNT)
         )
-        self._first = lru_cache(_STATEMENTS)(self._made_first)
+        self._first = lru_cache(_STATEMENTS)(self._build_first)
 
     @property
     def columns(self) -> Sequence[Column[Any]]:
@@ -139,7 +139,7 @@ class LinkStatements:
             for source_id, found in by_source.items()
         }
 
-    def _made_first(self, database: str, width: int) -> CompiledStatement:
+    def _build_first(self, database: str, width: int) -> CompiledStatement:
         if database == "mariadb":
             return CompiledStatement(self._first_of_union(width))
         make = self._first_by_arrays if database == "postgresql" else self._first_up_to_bound

@@ -126,7 +126,7 @@ def _operation(
         yield _table(("parameter", "in", "value", ""), map(_row, _groups(parameters)))
     if any(map(_match, parameters)):
         yield f"{_FILTERS}\n"
-    yield from _answers(operation["responses"])
+    yield from _responses(operation["responses"])
 
 
 def _scope(operation: Item) -> str:
@@ -134,16 +134,16 @@ def _scope(operation: Item) -> str:
     return f" Scope: {_listed(sorted(scopes))}." if scopes else ""
 
 
-def _answers(responses: Item) -> Iterator[str]:
+def _responses(responses: Item) -> Iterator[str]:
     refusals = sorted(code for code, response in responses.items() if "$ref" in response)
     for code in sorted(set(responses) - set(refusals)):
-        yield f"- **{code}** {_told(responses[code])}"
+        yield f"- **{code}** {_description(responses[code])}"
     if refusals:
         yield f"- Errors: {', '.join(f'[{code}](#{code})' for code in refusals)}."
     yield ""
 
 
-def _told(response: Item) -> str:
+def _description(response: Item) -> str:
     sentences = [response["description"].removesuffix(".")]
     sentences += [_listed(response["content"])] if "content" in response else []
     sentences += [f"Headers: {_listed(response['headers'])}"] if "headers" in response else []

@@ -159,7 +159,7 @@ class Replica(_Polled):
         """
         with read_connection(self.engine) as connection:
             if not self._reached.covers(required):
-                self._ask(connection)
+                self._read_position(connection)
                 if not self._reached.covers(required):
                     raise NotRecent
             with postgresql.only_on_replica(
@@ -180,7 +180,7 @@ class Replica(_Polled):
             self._left_out_until = monotonic() + LEFT_OUT_SECONDS
             self._failed(error)
 
-    def _ask(self, connection: RawConnection) -> None:
+    def _read_position(self, connection: RawConnection) -> None:
         state = state_of_replica(connection)
         if not state.is_replica:
             raise NotRecent
