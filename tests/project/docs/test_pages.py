@@ -68,6 +68,17 @@ def test_a_page_names_only_settings_that_exist(page: Path) -> None:
     assert set(re.findall(r"ROSTER_[A-Z0-9_]+", page.read_text())) <= known
 
 
+@pytest.mark.parametrize(
+    "page",
+    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT / "tests/README.md"],
+    ids=lambda it: it.stem,
+)
+def test_every_block_of_code_ends_before_the_next_one_begins(page: Path) -> None:
+    fences = re.findall(r"^ *```(\w*)", page.read_text(), re.MULTILINE)
+    assert not any(fences[1::2]), "a block has no end"
+    assert len(fences) % 2 == 0
+
+
 def links() -> Iterator[str]:
     for page in (*ROOT.glob("*.md"), *DOCS.rglob("*.md")):
         for target in re.findall(r"\]\((?!http)([^)]+)", page.read_text()):
