@@ -11,10 +11,14 @@ from application.relationships import Relationship, Relationships
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The declarations of the resources by type, and the relationships between them."""
+    """The declarations of the resources by type, and the relationships between them.
+
+    `nouns` are the words for one resource of each type.
+    """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
     relationships: Mapping[str, Mapping[str, Relationship]] = field(default_factory=dict)
+    nouns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -24,7 +28,7 @@ class Catalog:
 
         Raises ValueError if a declaration and the relationships of its type differ.
         """
-        resources, by_type = {}, {}
+        resources, by_type, nouns = {}, {}, {}
         for entity_type, resource in declared:
             of_type = relationships.of(entity_type)
             if different := resource.relationships.keys() ^ of_type.keys():
@@ -33,11 +37,16 @@ class Catalog:
                 )
             resources[resource.type] = resource
             by_type[resource.type] = of_type
-        return cls(resources, by_type)
+            nouns[resource.type] = entity_type.not_found.noun
+        return cls(resources, by_type, nouns)
 
     def relationships_of(self, resource: Resource) -> Mapping[str, Relationship]:
         """Returns the relationships of a type, by name."""
         return self.relationships.get(resource.type, {})
+
+    def noun(self, resource: Resource) -> str:
+        """Returns the word for one resource of the type."""
+        return self.nouns.get(resource.type, "resource")
 
     def target(self, relationship: Relationship) -> Resource:
         """Returns the declaration of the related resources."""

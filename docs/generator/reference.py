@@ -130,20 +130,22 @@ def _operation(
 
 
 def _scope(operation: Item) -> str:
-    scopes = {scope for way in operation.get("security", ()) for scope in way.get("bearer", ())}
+    scopes = {
+        scope for scheme in operation.get("security", ()) for scope in scheme.get("bearer", ())
+    }
     return f" Scope: {_listed(sorted(scopes))}." if scopes else ""
 
 
 def _responses(responses: Item) -> Iterator[str]:
-    refusals = sorted(code for code, response in responses.items() if "$ref" in response)
-    for code in sorted(set(responses) - set(refusals)):
-        yield f"- **{code}** {_description(responses[code])}"
-    if refusals:
-        yield f"- Errors: {', '.join(f'[{code}](#{code})' for code in refusals)}."
+    errors = sorted(code for code, response in responses.items() if "$ref" in response)
+    for code in sorted(set(responses) - set(errors)):
+        yield f"- **{code}** {_response(responses[code])}"
+    if errors:
+        yield f"- Errors: {', '.join(f'[{code}](#{code})' for code in errors)}."
     yield ""
 
 
-def _description(response: Item) -> str:
+def _response(response: Item) -> str:
     sentences = [response["description"].removesuffix(".")]
     sentences += [_listed(response["content"])] if "content" in response else []
     sentences += [f"Headers: {_listed(response['headers'])}"] if "headers" in response else []
@@ -158,14 +160,14 @@ def _groups(parameters: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _row(group: list[Item]) -> tuple[str, ...]:
     first = group[0]
-    operators = [f"`[{found[2]}]`" for each in group if (found := _match(each)) and found[2]]
+    operators = [f"`[{match[2]}]`" for each in group if (match := _match(each)) and match[2]]
     text = " ".join(operators) or first.get("description", "")
     return f"`{first['name']}`", first["in"], _kind(first["schema"]), text
 
 
 def _subject(parameter: Item) -> str:
-    found = _match(parameter)
-    return found[1] if found else str(parameter["name"])
+    match = _match(parameter)
+    return match[1] if match else str(parameter["name"])
 
 
 def _match(parameter: Item) -> re.Match[str] | None:
@@ -178,8 +180,11 @@ def _kind(schema: Item) -> str:
         return "empty"
     one = schema.get("items", schema)
     forms = [each["format"] for each in one.get("anyOf", ()) if "format" in each]
-    kind = forms or one.get("format") or schema["type"]
+    types = schema["type"] if isinstance(schema.get("type"), list) else []
+    kind = forms or one.get("format") or types or schema["type"]
     words = [" or ".join(kind) if isinstance(kind, list) else kind]
+    if "null" in types and kind is not types:
+        words.append("or null")
     if "enum" in schema:
         words.append(_listed(schema["enum"]))
     if "const" in schema:
@@ -208,6 +213,6 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
+def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [headers, ("---",) * len(headers), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -300,6 +300,7 @@ class OpenApi:
         shown = [*fieldsets(resource, self._catalog), include(resource, self._catalog)]
         location = {"Location": {"schema": {"type": "string"}}}
         related = [404] if resource.relationships else []
+        noun = self._catalog.noun(resource)
         return {
             url: {
                 "get": {
@@ -313,7 +314,7 @@ class OpenApi:
                 "post": {
                     **operation_of(
                         f"create_{resource.type}",
-                        f"Create one of the {resource.type}",
+                        f"Create one {noun}",
                         resource.type,
                     ),
                     "parameters": [*shown, KEY],
@@ -329,7 +330,7 @@ class OpenApi:
             f"{url}/{{id}}": {
                 "parameters": [id_parameter(resource)],
                 "get": {
-                    **operation_of(f"show_{resource.type}", "Read one", resource.type),
+                    **operation_of(f"show_{resource.type}", f"Read one {noun}", resource.type),
                     "parameters": [*shown, IF_NONE_MATCH, IF_MATCH],
                     "responses": {
                         "200": self._content("The resource.", document, headers=ETAG),
@@ -338,7 +339,7 @@ class OpenApi:
                     },
                 },
                 "patch": {
-                    **operation_of(f"change_{resource.type}", "Change one", resource.type),
+                    **operation_of(f"change_{resource.type}", f"Change one {noun}", resource.type),
                     "parameters": [*shown, IF_MATCH, UNLESS_MATCH],
                     "requestBody": self._body(f"{name}Change"),
                     "responses": {
@@ -347,7 +348,7 @@ class OpenApi:
                     },
                 },
                 "delete": {
-                    **operation_of(f"delete_{resource.type}", "Delete one", resource.type),
+                    **operation_of(f"delete_{resource.type}", f"Delete one {noun}", resource.type),
                     "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
                     "responses": {
                         "204": {"description": "Deleted."},
@@ -361,9 +362,8 @@ class OpenApi:
 
     def _history_path(self, resource: Resource) -> dict[str, Any]:
         name = f"show_{resource.type}_history"
-        operation = operation_of(
-            name, "Read the history of one, even if it is deleted", resource.type
-        )
+        summary = f"Read the history of one {self._catalog.noun(resource)}, even if it is deleted"
+        operation = operation_of(name, summary, resource.type)
         list_operation = self._list_operation(EVENTS, 404)
         return {
             f"{PREFIX}/{resource.type}/{{id}}/history": {
@@ -387,13 +387,13 @@ class OpenApi:
         self, resource: Resource, relationship: Relationship
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         target, of = self._catalog.target(relationship), f"{resource.type}_{relationship.name}"
-        name = relationship.name
+        name, one = relationship.name, f"one {self._catalog.noun(resource)}"
         page = f"{target.type.capitalize()}IdentifierPage"
         shown = self._list_operation(target, 404, linked_by=relationship, schema=page)
         changes = {
-            "post": (f"add_{of}", f"Add to the {name} of one", [KEY], [429]),
-            "patch": (f"replace_{of}", f"Replace the {name} of one", [], []),
-            "delete": (f"remove_{of}", f"Remove from the {name} of one", [], []),
+            "post": (f"add_{of}", f"Add {name} to {one}", [KEY], [429]),
+            "patch": (f"replace_{of}", f"Replace the {name} of {one}", [], []),
+            "delete": (f"remove_{of}", f"Remove {name} from {one}", [], []),
         }
         kind = target.type.capitalize()
         body = self._body(f"{kind}Identifiers")
@@ -415,11 +415,9 @@ class OpenApi:
             }
             for method, (operation, summary, more, statuses) in changes.items()
         }
-        listing = operation_of(
-            f"list_{of}", f"List the {name} of one, a page at a time", resource.type
-        )
+        listing = operation_of(f"list_{of}", f"List the {name} of {one} in pages", resource.type)
         showing = operation_of(
-            f"show_{of}_identifiers", f"Read the ids of the {name} of one", resource.type
+            f"show_{of}_identifiers", f"List the ids of the {name} of {one} in pages", resource.type
         )
         return (
             {"get": {**listing, **self._list_operation(target, 404)}},
@@ -431,6 +429,7 @@ class OpenApi:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         target, of = self._catalog.target(relationship), f"{resource.type}_{relationship.name}"
         name, kind = relationship.name, target.type.capitalize()
+        one = f"one {self._catalog.noun(resource)}"
         sets = fieldsets(target, self._catalog)
 
         def read(schema: str, linked_by: Relationship | None = None) -> dict[str, Any]:
@@ -444,11 +443,11 @@ class OpenApi:
                 },
             }
 
-        showing = operation_of(f"show_{of}", f"Read the {name} of one", resource.type)
+        showing = operation_of(f"show_{of}", f"Read the {name} of {one}", resource.type)
         naming = operation_of(
-            f"show_{of}_identifier", f"Read the id of the {name} of one", resource.type
+            f"show_{of}_identifier", f"Read the id of the {name} of {one}", resource.type
         )
-        setting = operation_of(f"set_{of}", f"Set the {name} of one", resource.type)
+        setting = operation_of(f"set_{of}", f"Set the {name} of {one}", resource.type)
         change = {
             "parameters": [IF_MATCH, UNLESS_MATCH],
             "requestBody": self._body(f"{kind}Reference"),

@@ -51,7 +51,7 @@ def users(*ids: Any) -> list[dict[str, Any]]:
         ",".join(["owner"] * 11),
     ],
 )
-def test_include_is_described_as_it_is_taken(
+def test_include_is_accepted_as_described(
     client: ApiClient, create_group: Create, described: Any, value: str
 ) -> None:
     create_group()
@@ -83,7 +83,7 @@ def test_include_is_described_as_it_is_taken(
     ],
 )
 @pytest.mark.parametrize("method", ["post", "patch", "delete"])
-def test_linkage_is_described_as_it_is_taken(
+def test_linkage_is_accepted_as_described(
     client: ApiClient,
     create: Create,
     create_group: Create,
