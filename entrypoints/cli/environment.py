@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Final
 
 import click
@@ -66,7 +65,7 @@ def unknown_settings(environment: Mapping[str, str]) -> Iterator[tuple[str, str 
 def _read(name: str | None) -> env_file.EnvFile | None:
     if name is not None:
         return env_file.read(name)
-    if not Path(env_file.DEFAULT).is_file():
+    if not os.path.isfile(env_file.DEFAULT):  # noqa: PTH113 (never raises, as in `sudo -u` in /root)
         return None
     if env_file.is_foreign(env_file.DEFAULT):
         _warn(

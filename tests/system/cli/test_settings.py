@@ -140,6 +140,12 @@ def test_an_invalid_file_of_settings_is_status_2(run: Run, tmp_path: Path) -> No
     assert refused.stderr == "Error: ROSTER_POOL_SIZE: must be a whole number from 1 to 1000\n"
 
 
+def test_a_default_file_that_cannot_be_found_is_ignored(run: Run, tmp_path: Path) -> None:
+    # Even root gets an error for a name of this length, unlike for a directory without permission.
+    (tmp_path / ".env").symlink_to("x" * 300)
+    assert run("settings").stderr == ""
+
+
 def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
     run: Run, tmp_path: Path
 ) -> None:
