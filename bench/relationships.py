@@ -113,7 +113,7 @@ class Client:
 @click.option(
     "--before",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A checkout of the release before relationships, to compare lists of users with.",
+    help="A checkout of the last release without relationships, to compare its lists of users.",
 )
 @click.option("--rounds", default=3, show_default=True, help="Rounds of clients and of imports.")
 def main(

@@ -98,7 +98,7 @@ def test_a_release_takes_over_and_no_request_fails(
         assert new.ended() == 0
         load.recovered()
     assert {each.outcome for each in load.replies()} == {Outcome.DONE}
-    hold("a release takes over from the one before, and it from that", load)
+    hold("an upgrade, and the return to the previous release", load)
 
 
 def test_a_release_takes_over_an_sqlite_file(
@@ -113,7 +113,7 @@ def test_a_release_takes_over_an_sqlite_file(
         old.start()
         load.recovered()
     assert revision(sqlite_url) == schema.REVISION
-    hold("a release takes a file over from the one before", load)
+    hold("an upgrade of an SQLite file", load)
 
 
 def revisions_with_users() -> list[tuple[str, str]]:
