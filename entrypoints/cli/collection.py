@@ -155,7 +155,7 @@ class _Commands:
             with connect(self._name) as (_, services):
                 counts.show(services, by, **options)
 
-        text = f"""Count {self._name}, in all or by the values of an attribute.
+        text = f"""Count {self._name}: all of them, or those with each value of an attribute.
 
         --by compares values exactly. The most frequent value comes first.
 
@@ -210,8 +210,8 @@ class _Commands:
 
         text = f"""Change attributes of {self._name}. The others keep their values.
 
-        One command is one transaction: it changes all of the {self._name}, or none. --filter shows
-        how many match, and asks for confirmation.
+        The command runs in one transaction: it changes all of the {self._name}, or none. With
+        --filter, it first prints how many match, and asks for confirmation.
 
         \b
         {self._example} update 7 8 {self._example_option}
@@ -260,17 +260,17 @@ class _Commands:
 
         text = f"""Delete {self._name}. Their history remains.
 
-        One command is one transaction: it deletes all of the {self._name}, or none. --filter shows
-        how many match, and asks for confirmation.
+        The command runs in one transaction: it deletes all of the {self._name}, or none. With
+        --filter, it first prints how many match, and asks for confirmation.
 
         --erase also erases the personal values in the history, after a confirmation. The events and
         their order remain. To erase a deleted {self._noun}, use its id. An actor is erased from the
-        audit log if it is one of the personal values, or the SUBJECT that --subject names.
+        audit log if it is one of the personal values, or the SUBJECT of --subject.
 
         \b
         {self._example} delete 7 8
         {self._example} delete --filter 'id[ge]=7'
-        {self._example} delete 7 --erase --subject auth0|1807
+        {self._example} delete 7 --erase --subject 'auth0|1807'
         """
         erase = click.option(
             "--erase",

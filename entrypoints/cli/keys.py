@@ -15,8 +15,9 @@ _ALGORITHMS = ("ES256", "RS256", "EdDSA")
 def keys() -> None:
     """Manage the private keys that sign access tokens.
 
-    The default FILE is ROSTER_SIGNING_KEYS, or FILE.keys.json next to an SQLite database. Its first
-    key signs, and all are accepted. Private keys are never printed.
+    By default, FILE is the file that ROSTER_SIGNING_KEYS names or, on SQLite, the path of the
+    database with .keys.json after it. The first key signs, and all are accepted. Private keys are
+    never printed.
 
     \b
     roster keys new /etc/roster/keys.json
@@ -39,7 +40,10 @@ _algorithm = click.option(
 @_file
 @_algorithm
 def new(file: str | None, algorithm: str) -> None:
-    """Create the file with one key. It must not exist."""
+    """Create FILE with one key. FILE must not exist.
+
+    Run the command as the user of the service: only the owner of FILE can read it.
+    """
     from entrypoints.signing_keys import create_signing_keys
 
     path = _path(file)
@@ -112,10 +116,10 @@ def _show(path: str) -> None:
     from adapters.tokens.signing_keys import read_signing_keys
 
     try:
-        found = read_signing_keys(read_private_file(path))
+        signing_keys = read_signing_keys(read_private_file(path))
     except UnusableKeySet as error:
         raise click.ClickException(_sentence(error)) from None
-    for each in found:
+    for each in signing_keys:
         click.echo(f"{each.kid} {each.algorithm}")
 
 

@@ -43,6 +43,15 @@ def test_every_command_has_a_help_text_and_documented_options(
             assert any(name in COMMAND_LINE for name in option.opts), (path, option.opts)
 
 
+@pytest.mark.parametrize(("path", "command"), list(commands(main)))
+def test_the_examples_in_a_help_text_quote_special_characters(
+    path: str, command: click.Command
+) -> None:
+    for example in re.findall(r"^.*\broster .*", command.help or "", re.MULTILINE):
+        unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", example)
+        assert not re.search(r"[][*?$`]|\S[|&;<>]\S", unquoted), (path, example)
+
+
 @pytest.mark.parametrize("target", re.findall(r"^make (\S+)", README, re.MULTILINE))
 def test_the_make_targets_in_the_readme_exist(target: str) -> None:
     assert target in TARGETS
