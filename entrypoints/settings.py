@@ -191,8 +191,8 @@ class Settings:
         "ROSTER_BODY_MEMORY",
         str(64 * 1024**2),
         integer(1, 64 * 1024**3),
-        "maximum bytes of all request bodies in each worker, at least those of the longest "
-        "body; 503 beyond it",
+        "maximum bytes of all request bodies in each worker; 503 beyond it. The maximum of one "
+        "body applies if that is more",
     )
     body_seconds: float = setting(
         "ROSTER_BODY_SECONDS", "20", seconds, "seconds in which a request body must arrive"
@@ -385,7 +385,8 @@ class Settings:
         "ROSTER_ARGON2",
         "m=19456,t=2,p=1",
         argon2_costs,
-        "costs of a password hash: KiB, passes, lanes. m is at least 7168, and m * t 35840",
+        "costs of a password hash: KiB, passes, lanes. m must be at least 7168, and m * t at least "
+        "35840",
     )
     hashes: int | None = setting(
         "ROSTER_HASHES",

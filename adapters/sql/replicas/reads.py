@@ -204,7 +204,7 @@ class ReplicaReads(Reads):
                 reason = NOT_RECENT
             except (Unavailable, UnknownFailure) as error:
                 reason = FAILED
-                replica.leave_out(error)
+                replica.exclude(error)
             else:
                 request.replica = replica
                 return result

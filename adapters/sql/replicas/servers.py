@@ -32,7 +32,7 @@ from application.ports import Unavailable
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 1.0
-LEFT_OUT_SECONDS: Final = 3.0
+EXCLUSION_SECONDS: Final = 3.0
 """The number of seconds for which a replica that failed is not read."""
 _START: Final = Position(0, 0)
 _KEPT_SAMPLES: Final = 64
@@ -130,7 +130,7 @@ class Replica(_Polled):
         self._reached = _START
         self._responds = False
         self._problem: str | None = "not polled yet"
-        self._left_out_until = 0.0
+        self._excluded_until = 0.0
 
     @property
     def reads_in_progress(self) -> int:
@@ -159,7 +159,7 @@ class Replica(_Polled):
         """
         with read_connection(self.engine) as connection:
             if not self._reached.covers(required):
-                self._read_position(connection)
+                self._update_position(connection)
                 if not self._reached.covers(required):
                     raise NotRecent
             with postgresql.only_on_replica(
@@ -167,8 +167,8 @@ class Replica(_Polled):
             ):
                 return read(connection)
 
-    def leave_out(self, error: Exception) -> None:
-        """Stops using the replica for LEFT_OUT_SECONDS, and until it responds again.
+    def exclude(self, error: Exception) -> None:
+        """Stops using the replica for EXCLUSION_SECONDS, and until it responds again.
 
         The replica remains in use if only this statement failed. It may have taken too long, or the
         replica applies a change that removes the rows.
@@ -177,10 +177,10 @@ class Replica(_Polled):
         if isinstance(error.__cause__, PoolTimeout):  # all connections of the pool are in use
             return
         if code is None or code.startswith(_NOT_OF_THE_STATEMENT):
-            self._left_out_until = monotonic() + LEFT_OUT_SECONDS
+            self._excluded_until = monotonic() + EXCLUSION_SECONDS
             self._failed(error)
 
-    def _read_position(self, connection: RawConnection) -> None:
+    def _update_position(self, connection: RawConnection) -> None:
         state = state_of_replica(connection)
         if not state.is_replica:
             raise NotRecent
@@ -197,7 +197,7 @@ class Replica(_Polled):
     def _read(self, connection: RawConnection, started: float) -> None:
         state = state_of_replica(connection)
         self._responds, self._reached = state.is_replica, self._position_of(state)
-        if started >= self._left_out_until:
+        if started >= self._excluded_until:
             self._set_problem(self._problem_of(state))
 
     def _problem_of(self, state: ReplicaState) -> str | None:
