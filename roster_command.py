@@ -14,6 +14,7 @@ from typing import Final
 
 _PACKAGES: Final = ("domain", "application", "adapters", "entrypoints", "migrations")
 _DIRECTORY: Final = Path(__file__).parent
+_STANDARD_ERROR: Final = 2
 _INSTALL: Final = "install Roster in an environment of its own: pipx install roster-directory"
 _REPLACED: Final = (
     "A file of Roster, or of a package that it requires, is missing or belongs to another package. "
@@ -23,6 +24,7 @@ _REPLACED: Final = (
 
 def main() -> None:
     """Runs the command line. If Roster cannot be imported, exits with 1 and prints one line."""
+    open_standard_error()
     if problem := shadowed_package():
         sys.exit(f"Error: {problem}")
     try:
@@ -34,6 +36,19 @@ def main() -> None:
         if problem is None or "--traceback" in sys.argv[1:]:
             raise
         sys.exit(f"Error: {problem}")
+
+
+def open_standard_error() -> None:
+    """Discards messages if standard error is closed.
+
+    Otherwise Python has no stream for messages, and another file could get the descriptor.
+    """
+    if sys.stderr is None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, _STANDARD_ERROR)
+        if null != _STANDARD_ERROR:
+            os.close(null)
+        sys.stderr = os.fdopen(_STANDARD_ERROR, "w", closefd=False)
 
 
 def shadowed_package() -> str | None:

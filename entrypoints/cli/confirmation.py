@@ -1,9 +1,10 @@
 """Confirmation of changes that can't be undone."""
 
-import sys
 from typing import Any
 
 import click
+
+from entrypoints.cli.files import has_terminal
 
 
 def yes_option(command: Any) -> Any:
@@ -18,7 +19,7 @@ def confirm(message: str, *, yes: bool) -> None:
     click.UsageError (status 2) if standard input is not a terminal, and click.Abort (status 1) if
     the user does not confirm.
     """
-    if not yes and not sys.stdin.isatty():
+    if not yes and not has_terminal():
         raise click.UsageError(f"{message} Standard input is not a terminal: use --yes to confirm.")
     click.echo(message, err=True)
     if not yes:

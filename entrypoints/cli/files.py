@@ -48,6 +48,16 @@ def standard_output() -> BinaryIO:
     return _buffer(sys.stdout, "standard output")
 
 
+def standard_input() -> BinaryIO:
+    """Returns standard input as a binary stream. Raises FileFailed if it is closed."""
+    return _buffer(sys.stdin, "standard input")
+
+
+def has_terminal() -> bool:
+    """Returns True if standard input is a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def _buffer(stream: TextIO | None, name: str) -> BinaryIO:
     if stream is None:  # the descriptor was closed before Python started
         raise FileFailed(name, OSError(errno.EBADF, os.strerror(errno.EBADF)))
@@ -105,11 +115,7 @@ def write(parts: Iterable[bytes], file: IO[bytes]) -> None:
 
 
 def _open(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
-    return (
-        nullcontext(_buffer(sys.stdin, "standard input"))
-        if name == STANDARD
-        else Path(name).open("rb")
-    )
+    return nullcontext(standard_input()) if name == STANDARD else Path(name).open("rb")
 
 
 def _create(name: str) -> "nullcontext[BinaryIO] | BinaryIO":

@@ -1,10 +1,11 @@
 """Reads new passwords. A password is never an argument, because all users can see arguments."""
 
 import secrets
-import sys
 from typing import Any, Final
 
 import click
+
+from entrypoints.cli.files import has_terminal, standard_input
 
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters that are easy to distinguish."""
@@ -40,7 +41,7 @@ def check_source(*, from_stdin: bool, generate: bool) -> None:
     """Raises UsageError if there is no source of a password, or two."""
     if from_stdin and generate:
         raise click.UsageError("--stdin and --generate cannot be combined.")
-    if not (from_stdin or generate or sys.stdin.isatty()):
+    if not (from_stdin or generate or has_terminal()):
         raise click.UsageError(
             "Standard input is not a terminal: use --stdin to read the password from its first "
             "line, or --generate."
@@ -66,6 +67,6 @@ def generate_password(min_length: int) -> str:
 
 
 def _first_line() -> str:
-    line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    line = standard_input().readline(_LONGEST_LINE)
     # Bytes that are not UTF-8 become lone surrogates, which no password may contain.
     return line.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

@@ -1,16 +1,18 @@
 """A command that fails because of its database ends with one line that contains the reason."""
 
+import json
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import psycopg2
 import pymysql
 import pytest
@@ -18,6 +20,7 @@ from click.testing import CliRunner
 from database_servers import MariaServer
 from roster_process import ROSTER
 from sqlalchemy import make_url
+from waiting import until
 
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
@@ -349,6 +352,75 @@ def test_a_closed_input_is_named(invoke: Roster, tmp_path: Path) -> None:
     done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: file_failed: standard input: Bad file descriptor.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("users delete 1 --erase", 2),
+        ("db downgrade base", 2),
+        ("accounts set-password 1", 2),
+        ("accounts set-password 1 --stdin", 1),
+    ],
+)
+def test_a_command_that_needs_input_reports_that_it_is_closed(
+    invoke: Roster, tmp_path: Path, arguments: str, status: int
+) -> None:
+    invoke("db", "upgrade")
+    invoke("users", "create", "--email", "ann@example.org", "--name", "Ann")
+    closed = ["sh", "-c", '"$0" "$@" <&-', ROSTER, *arguments.split()]
+    done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (status, "")
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith("Error: ")
+    assert "tandard input" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        ("users import people.csv", "1 created, 0 changed, 0 unchanged, 0 bad\n"),
+        ("users export people.csv", ""),
+        ("users update --filter id=1 --name Ann --yes", "0 changed, 0 unchanged\n"),
+        ("users list --limit 1", "No users found.\n"),
+        ("demo 1", "1 user, 0 groups and 0 memberships created\n"),
+    ],
+)
+def test_messages_are_discarded_if_standard_error_is_closed(
+    invoke: Roster, tmp_path: Path, arguments: str, output: str
+) -> None:
+    invoke("db", "upgrade")
+    tmp_path.joinpath("people.csv").write_text("email,name\nann@example.org,Ann\n")
+    closed = ["sh", "-c", '"$0" "$@" <&- 2>&-', ROSTER, *arguments.split()]
+    done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, output)
+
+
+def test_an_error_is_not_printed_to_the_output_if_standard_error_is_closed(
+    invoke: Roster, tmp_path: Path
+) -> None:
+    invoke("db", "upgrade")
+    closed = ["sh", "-c", '"$0" users show 7 2>&-', ROSTER]
+    done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_a_service_starts_without_standard_error(tmp_path: Path) -> None:
+    closed = ["sh", "-c", 'exec "$0" serve --port 0 2>&-', ROSTER]
+    with subprocess.Popen(closed, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout
+        try:
+            health = json.loads(service.stdout.readline())["health"]
+            until(lambda: service.poll() is not None or is_ready(health), within=60)
+        finally:
+            service.terminate()
+    assert service.returncode == 0
+
+
+def is_ready(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url).status_code == 200
+    return False
 
 
 @contextmanager
