@@ -8,6 +8,7 @@ module even then, because its name is not a common one.
 import os
 import sys
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -25,6 +26,7 @@ _REPLACED: Final = (
 def main() -> None:
     """Runs the command line. If Roster cannot be imported, exits with 1 and prints one line."""
     open_standard_error()
+    escape_unknown_characters()
     if problem := shadowed_package():
         sys.exit(f"Error: {problem}")
     try:
@@ -49,6 +51,12 @@ def open_standard_error() -> None:
         if null != _STANDARD_ERROR:
             os.close(null)
         sys.stderr = os.fdopen(_STANDARD_ERROR, "w", closefd=False)
+
+
+def escape_unknown_characters() -> None:
+    """Escapes the characters that the encoding of standard output lacks, as in messages."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def shadowed_package() -> str | None:

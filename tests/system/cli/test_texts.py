@@ -1,12 +1,15 @@
 """Limits of texts at the command line, and escapes of characters on the terminal."""
 
+import os
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from processor_time import processor_time_below
+from roster_process import ROSTER
 
 from domain.text import fold
 
@@ -216,3 +219,30 @@ def test_an_invalid_revision_is_rejected(roster: Roster, command: str, revision:
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith("Error: no_such_revision: The tables can't go to ")
     assert len(refused.stderr) < 200
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", r"\u0141\xe4"), ("latin-1", r"\u0141ä")])
+@pytest.mark.parametrize(
+    "arguments", ["create --email b@x.test --name Łä", "list --filter name=Łä", "count --by name"]
+)
+def test_characters_that_the_encoding_of_the_output_lacks_are_escaped(
+    roster: Roster, sqlite_url: str, encoding: str, shown: str, arguments: str
+) -> None:
+    assert roster("users", "create", "--email", "a@x.test", "--name", "Łä").exit_code == 0
+    environment = {"ROSTER_DATABASE_URL": sqlite_url, "PYTHONIOENCODING": encoding}
+    command = [ROSTER, "users", *arguments.split()]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown in done.stdout.decode(encoding)
+
+
+def test_a_file_name_that_is_not_text_is_escaped(
+    roster: Roster, sqlite_url: str, tmp_path: Path
+) -> None:
+    environment = {"ROSTER_DATABASE_URL": sqlite_url, "PYTHONIOENCODING": "utf-8:strict"}
+    command = [os.fsencode(ROSTER), b"db", b"backup", b"copy\xff.db"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(rb"Backed up to copy\udcff.db: ")
