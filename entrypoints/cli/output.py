@@ -1,5 +1,6 @@
 """Prints documents and lines to standard output."""
 
+import re
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Joiners of letters and of emoji: they occur in names and are harmless in a terminal.
 _JOINERS = "\u200c\u200d"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -36,10 +38,17 @@ def document(text: bytes) -> None:
 
 
 def meta(content: Mapping[str, Any]) -> None:
-    """Prints a document that has only `meta`."""
+    """Prints a document that has only `meta`. Bytes that are not UTF-8 become U+FFFD."""
+    import json
+
     import orjson
 
-    document(orjson.dumps({"jsonapi": {"version": "1.1"}, "meta": content}))
+    whole = {"jsonapi": {"version": "1.1"}, "meta": content}
+    try:
+        encoded = orjson.dumps(whole)
+    except orjson.JSONEncodeError:  # a setting, or the name of a file, is not text
+        encoded = _LONE_SURROGATE.sub("\ufffd", json.dumps(whole, ensure_ascii=False)).encode()
+    document(encoded)
 
 
 def data(resources: Sequence[Mapping[str, Any]]) -> None:

@@ -91,6 +91,15 @@ def test_secrets_are_hidden(run: Run, url: str, shown: str) -> None:
         assert "hu" not in result.output.replace("(hidden)", "")
 
 
+def test_values_that_are_not_text_are_printed_with_replacements(run: Run, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.env")
+    tmp_path.joinpath(name).write_text("ROSTER_POOL_SIZE=5\n")
+    folder = {"ROSTER_MAIL_FOLDER": os.fsdecode(b"m\xff")}
+    found = listed(run("--env-file", name, "settings", "--json", **folder))
+    assert found["ROSTER_POOL_SIZE"] == ("5", "\ufffd.env")
+    assert found["ROSTER_MAIL_FOLDER"] == ("m\ufffd", "environment")
+
+
 def test_invalid_settings_are_status_2_with_their_reasons(run: Run) -> None:
     bad = {"ROSTER_POOL_SIZE": "hush", "ROSTER_DATABASE_URL": "postgresql://a:hu@sh@b/c"}
     result = run("settings", **bad)
