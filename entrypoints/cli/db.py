@@ -184,9 +184,10 @@ def backup(file: str) -> None:
     from adapters.sql import schema
     from adapters.sql.failures import NotMigrated
     from adapters.sql.sqlite_backup import back_up
-    from entrypoints.cli.files import STANDARD, FileFailed
+    from entrypoints.cli.files import STANDARD, FileFailed, require_name
     from entrypoints.cli.progress import Progress
 
+    require_name(file)
     if file == STANDARD:
         raise click.UsageError("FILE must be the name of a file: SQLite can't write to a pipe.")
     settings = Settings.of(os.environ)

@@ -69,7 +69,7 @@ def format_of(name: str, chosen: str | None, *, reading: bool = False) -> str:
 
     Raises UsageError if the name is empty, or if no format is chosen and the extension is unknown.
     """
-    _require_name(name)
+    require_name(name, or_standard=True)
     extension = ".csv" if name == STANDARD else Path(name).suffix.lower()
     if file_format := chosen or (_READABLE_FORMATS if reading else _FORMATS).get(extension):
         return file_format
@@ -82,7 +82,7 @@ def open_to_read(name: str) -> Iterator[BinaryIO]:
 
     Raises UsageError if the name is empty, and FileFailed if the file cannot be opened or read.
     """
-    _require_name(name)
+    require_name(name, or_standard=True)
     with _file_errors(name), _open(name) as file:
         yield file
 
@@ -95,7 +95,7 @@ def open_to_write(name: str) -> Iterator[BinaryIO]:
     warning is printed if other users of the machine can read it. Raises UsageError if the name is
     empty, and BrokenPipeError if the reader of a pipe is gone.
     """
-    _require_name(name)
+    require_name(name, or_standard=True)
     with _file_errors(name):
         try:
             with _create(name) as file:
@@ -139,12 +139,11 @@ def _warn_if_readable_by_others(name: str, file: BinaryIO) -> None:
         click.echo(f"Warning: other users of this machine can read {name}: {remedy}", err=True)
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str, *, or_standard: bool = False) -> None:
     """Raises UsageError if the name is empty, such as that of an unset variable of a shell."""
     if not name:
-        raise click.UsageError(
-            "The file name is empty. Enter a path, or - for standard input or output."
-        )
+        standard = ", or - for standard input or output" if or_standard else ""
+        raise click.UsageError(f"The file name is empty. Enter a path{standard}.")
 
 
 @contextmanager

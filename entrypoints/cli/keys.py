@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import click
 
+from entrypoints.cli.files import require_name
 from entrypoints.cli.output import printable
 from entrypoints.settings import BadSetting, Settings
 
@@ -102,6 +103,7 @@ def prune(file: str | None, keep: int) -> None:
 
 def _path(file: str | None) -> str:
     if file is not None:
+        require_name(file)
         return file
     from entrypoints.signing_keys import signing_keys_file
 

@@ -212,6 +212,9 @@ def test_many_unknown_lines_are_counted(roster: Roster, groups: None, write: Wri
         ("groups", "export", ""),
         ("groups", "export", "", "--format", "jsonl"),
         ("memberships", "export", ""),
+        ("db", "backup", ""),
+        ("keys", "new", ""),
+        ("keys", "list", ""),
     ],
 )
 def test_an_empty_name_is_not_the_name_of_a_file(
