@@ -163,6 +163,9 @@ def discard_body() -> None:
     request = current_request()
     if release_body(request.environ):
         request.body = b""
+        for each in (request.resource_object, request.batch):
+            if each:
+                each.forget_values()
 
 
 def pointer_to(field: str) -> str | None:

@@ -85,6 +85,12 @@ class Batch:
     objects: Sequence[OperationObject]
     operations: Sequence[Operation]
 
+    def forget_values(self) -> None:
+        """Removes the values of fields from the operation objects, but not from the operations."""
+        for each in self.objects:
+            if each.data:
+                each.data.forget_values()
+
     def to_request_error(self, error: OperationRefused) -> RequestError:
         """Converts the error of an operation. The pointers are those of the document."""
         return _to_request_error(self.objects[error.position], error.error, error.earlier)

@@ -185,7 +185,7 @@ class OperationsParser:
         if ("id" in ref) == ("lid" in ref):
             self._add_error(at, "A ref must have either id or lid.")
         resource_id = self._structure.member(ref, at, "id", str)
-        lid = self._structure.member(ref, at, "lid", str)
+        lid = self._structure.local_id(ref, at)
         name = self._structure.member(ref, at, "relationship", str)
         found = self._resource_target(at, resource_type or "", resource_id, lid)
         if name is None:

@@ -248,11 +248,22 @@ class Resource:
 
 
 def _deserialize_if_valid(field: Kind, value: object) -> object:
-    """Returns the value of its JSON form; the form itself if it is invalid."""
+    """Returns the value of its JSON form. If the form is invalid and short, returns the form.
+
+    A long invalid form is not that of a current value. It would take memory until it is compared.
+    """
     try:
         return field.deserialize(value)
     except ValidationError:
-        return value
+        is_long = isinstance(value, dict | list) or (
+            isinstance(value, str) and len(value) > _LONGEST_INVALID
+        )
+        return _OTHER if is_long else value
+
+
+_LONGEST_INVALID: Final = 1000
+_OTHER: Final = object()
+"""Differs from every value of an attribute."""
 
 
 def _check_declaration(

@@ -32,6 +32,8 @@ send back.
 """
 MAX_ESCAPES: Final = 20_000
 """The maximum number of backslashes in the strings of such a document."""
+MAX_LID_LENGTH: Final = 250
+"""The maximum length of a local id, which takes memory until the request is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class ResourceObject:
     type: str
     id: str | None
     lid: str | None
-    fields: Mapping[str, object]
+    fields: dict[str, object]
     relationships: frozenset[str]
     has_attributes: bool
     linkages: Linkages = field(default_factory=dict)
@@ -62,6 +64,11 @@ class ResourceObject:
     def related(self) -> dict[str, list[int]]:
         """The complete new lists of to-many relationships, outside of operations."""
         return {name: each.ids for name, each in self.linkages.items() if each.field.is_many}
+
+    def forget_values(self) -> None:
+        """Replaces the values of the fields by None. Pointers need only their names."""
+        for name in self.fields:
+            self.fields[name] = None
 
     def pointer_to(self, field: str) -> str:
         """Returns the JSON Pointer of a field.
@@ -231,6 +238,14 @@ class StructureValidator:
         )
         return None
 
+    def local_id(self, owner: dict[str, Any], at: str) -> str | None:
+        """Returns the member `lid` of an object. Adds an error if it is invalid or too long."""
+        lid: str | None = self.member(owner, at, "lid", str)
+        if lid is None or len(lid) <= MAX_LID_LENGTH:
+            return lid
+        self.add_error(f"{at}/lid", f"lid must have at most {MAX_LID_LENGTH} characters.")
+        return None
+
     def document(self, value: Any) -> dict[str, Any]:
         """Returns the members of a document. Checks those that every document may have.
 
@@ -284,7 +299,7 @@ class StructureValidator:
             pointer=at,
             type=resource_type or "",
             id=None if has_no_id else self.member(data, at, "id", str, required=id_required),
-            lid=self.member(data, at, "lid", str),
+            lid=self.local_id(data, at),
             fields={**attributes, **unknown} if unknown else attributes,
             relationships=frozenset(relationships),
             has_attributes="attributes" in data,

@@ -12,9 +12,11 @@ from adapters.jsonapi.kinds import anchored
 from adapters.jsonapi.linkage import MAX_IDENTIFIERS
 from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.resource import RelationshipField, Resource
+from adapters.jsonapi.resource_objects import MAX_LID_LENGTH
 from application.inclusion import LINKED_AT_MOST
 from application.relationships import Relationship, ToMany
 
+LOCAL_ID: Final = {"type": "string", "maxLength": MAX_LID_LENGTH}
 _LINK: Final = {"type": "string"}
 _PAGE_LINK: Final = {"type": ["string", "null"]}
 
@@ -36,7 +38,7 @@ def identifier_schemas(resource: Resource) -> dict[str, Any]:
     one: dict[str, Any] = reference(f"{name}Identifier")
     either = {"oneOf": [one, {"type": "null"}]}
     many = {"type": "array", "maxItems": MAX_IDENTIFIERS, "items": one}
-    lid = object_of(["type", "lid"], type=kind, lid={"type": "string"})
+    lid = object_of(["type", "lid"], type=kind, lid=LOCAL_ID)
     removed: dict[str, Any] = reference(f"{name}RemovedIdentifier")
     return {
         f"{name}Identifier": object_of(["type", "id"], type=kind, id=resource.id.json_schema()),

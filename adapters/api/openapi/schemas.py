@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from adapters.api.openapi.relationships import (
+    LOCAL_ID,
     href_schema,
     identifier_schemas,
     included_schema,
@@ -268,7 +269,7 @@ def operation_schemas(resources: Sequence[Resource]) -> dict[str, Any]:
 
 def _operations(resource: Resource) -> Iterator[dict[str, Any]]:
     """Yields the schemas of the operations on the resource type: add, update and remove."""
-    identity = {"type": _type(resource), "id": resource.id.json_schema(), "lid": {"type": "string"}}
+    identity = {"type": _type(resource), "id": resource.id.json_schema(), "lid": LOCAL_ID}
     id_or_lid = {"oneOf": [{"required": ["id"]}, {"required": ["lid"]}]}
     ref = {**object_of(["type"], **identity), **id_or_lid}
     its_ref = {**ref, "not": {"required": ["relationship"]}}

@@ -232,3 +232,88 @@ def test_a_large_document_holds_up_no_other_while_it_is_stored(
         headers=headers,
     )
     assert (statuses, response.status_code) == ([400], 201)
+
+
+LONG = "x" * 500_000
+
+
+def creation(**members: Any) -> Any:
+    return "POST", USERS, {"data": {**new(), **members}}
+
+
+def change(**members: Any) -> Any:
+    return "PATCH", f"{USERS}/1", {"data": {"type": "users", "id": "1", **members}}
+
+
+def operation(op: str, **members: Any) -> Any:
+    data = {**new(), **members}
+    return "POST", OPERATIONS, {"atomic:operations": [{"op": op, "data": data}]}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}])
+@pytest.mark.parametrize(
+    "request_with",
+    [
+        lambda value: creation(attributes={**ANN, "update_time": value}),
+        lambda value: creation(attributes={**ANN, "update_time": {"a": [value]}}),
+        lambda value: creation(attributes={**ANN, "@a": value}),
+        lambda value: creation(relationships={"groups": {"data": [], "meta": {"a": value}}}),
+        lambda value: change(attributes={"update_time": value}),
+        lambda value: change(attributes={"creation_time": value}),
+        lambda value: change(attributes={"creation_time": [value]}),
+        lambda value: operation("add", attributes={**ANN, "update_time": value}),
+        lambda value: operation("update", id="1", attributes={"update_time": value}),
+        lambda value: operation("update", id="1", attributes={"creation_time": value}),
+        lambda value: operation("add", links={"self": value}),
+    ],
+)
+def test_a_large_value_that_is_not_stored_takes_no_memory_while_the_request_waits(
+    build: Callable[..., Flask],
+    clock: Any,
+    request_with: Callable[[object], Any],
+    headers: dict[str, str],
+) -> None:
+    """Otherwise requests that wait for the database would exceed ROSTER_BODY_MEMORY."""
+    store = CallingStore(clock)
+    client = ApiClient(build(memory_store=store))
+    post(client, new({**ANN, "email": "first@example.org"}))
+
+    def memory_while_waiting(method: str, url: str, document: dict[str, Any]) -> int:
+        taken: list[int] = []
+        store.call = lambda: taken.append(tracemalloc.get_traced_memory()[0])
+        text = json.dumps(document)
+        content_type = ATOMIC if url == OPERATIONS else "application/vnd.api+json"
+        tracemalloc.start()
+        try:
+            client.open(url, method=method, data=text, content_type=content_type, headers=headers)
+        finally:
+            tracemalloc.stop()
+        return taken[0]
+
+    method, url, document = request_with("x")
+    without = memory_while_waiting(method, url, {**document, "meta": {"ignored": LONG}})
+    assert memory_while_waiting(*request_with(LONG)) < without + len(LONG) / 2
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"op": "add", "data": new(lid="x" * 251)},
+        {"op": "update", "data": {"type": "users", "lid": "x" * 251}},
+        {"op": "remove", "ref": {"type": "users", "lid": "x" * 251}},
+    ],
+)
+def test_a_long_lid_is_rejected(client: ApiClient, named: dict[str, Any]) -> None:
+    """A lid takes memory until the operations are complete."""
+    document = json.dumps({"atomic:operations": [named]})
+    response = client.post(OPERATIONS, data=document, content_type=ATOMIC)
+    assert response.status_code == 400
+    pointers = [error["source"]["pointer"] for error in response.json["errors"]]
+    assert f"{AT}/{'ref' if 'ref' in named else 'data'}/lid" in pointers
+
+
+def test_a_lid_of_250_characters_is_accepted(client: ApiClient) -> None:
+    assert post(client, new(lid="x" * 250)).status_code == 201
+    rejected = post(client, new(lid="x" * 251))
+    assert summary(rejected) == (400, "invalid_document", 1, 0)
+    assert rejected.json["errors"][0]["source"] == {"pointer": "/data/lid"}

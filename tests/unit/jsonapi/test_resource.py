@@ -241,7 +241,7 @@ def test_settable_and_read_only_attributes_are_loaded_separately(books: Resource
 
 
 def test_leaves_a_read_only_attribute_of_another_kind_to_the_domain(books: Resource) -> None:
-    values: tuple[object, ...] = (None, 1, "yesterday", {})
+    values: tuple[object, ...] = (None, 1, "yesterday", False)
     for value in values:
         assert books.load({"bought": value}, partial=True) == ({}, {"bought": value})
 
