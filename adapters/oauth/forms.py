@@ -11,6 +11,8 @@ from application.deadlines import restart_deadline
 
 FORM: Final = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS: Final = 100
+_MAX_ESCAPES: Final = 20_000
+"""The maximum number of percent signs: decoding creates an object of 50 times the size for each."""
 
 ReadForm = Callable[[], Mapping[str, str]]
 """Returns the parameters in the body of the current request. Raises OAuthError."""
@@ -54,6 +56,9 @@ def _parse(text: str) -> Mapping[str, str]:
 
     Bytes that are not UTF-8 become U+FFFD, which no valid value contains.
     """
+    if text.count("%") > _MAX_ESCAPES:
+        detail = f"The form has more than {_MAX_ESCAPES} percent signs."
+        raise OAuthError(INVALID_REQUEST, detail)
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
     except ValueError:

@@ -1,11 +1,13 @@
 """POST /oauth/token exchanges a refresh token (RFC 6749, section 6)."""
 
+import tracemalloc
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from accounts_service import AccountService
 from api_client import ApiClient
+from processor_time import processor_time_below
 
 TOKEN = "/oauth/token"
 
@@ -141,6 +143,33 @@ def test_another_kind_of_request_is_invalid(
 ) -> None:
     response = client.post(url, **request_parts)
     assert (response.status_code, response.get_json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("url", [TOKEN, "/oauth/revoke"])
+@pytest.mark.parametrize("escape", ["%61", "%C3%A9", "%ff", "%2", "%zz"])
+def test_a_form_of_escaped_characters_takes_little_memory_and_time(
+    client: ApiClient, url: str, escape: str
+) -> None:
+    """Anyone can send it, and large bodies of all clients are validated one at a time."""
+
+    def send(value: str) -> Any:
+        form = f"grant_type=refresh_token&refresh_token={value}&token={value}"
+        return client.post(url, data=form, content_type="application/x-www-form-urlencoded")
+
+    few = send(escape * 5000)
+    assert few.status_code == (200 if url != TOKEN else 400)
+    assert b"percent" not in few.data
+    many = escape * (10**6 // len(escape) // 2)
+    tracemalloc.start()
+    try:
+        response = send(many)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (response.status_code, response.get_json()["error"]) == (400, "invalid_request")
+    assert peak < 10 * 10**6
+    with processor_time_below(0.1):
+        send(many)
 
 
 def test_no_error_quotes_the_request(client: ApiClient) -> None:
