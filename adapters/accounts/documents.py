@@ -27,7 +27,7 @@ def read_attributes(resource: Resource) -> dict[str, Any]:
     """
     resource_object = http.read_resource_object(resource)
     expect_new(resource_object, resource)
-    attributes, read_only = resource.load(resource_object.fields, partial=False)
+    attributes, read_only = resource_object.load(resource, partial=False)
     problems = ((name, storable(value)) for name, value in attributes.items())
     if violations := [Violation(name, problem) for name, problem in problems if problem]:
         raise Invalid(violations)

@@ -105,7 +105,7 @@ def collection(
         resource_object = http.read_resource_object(declaration, catalog)
         authorize_linkages(resource_object)
         expect_new(resource_object, declaration)
-        attributes, read_only = declaration.load(resource_object.fields, partial=False)
+        attributes, read_only = resource_object.load(declaration, partial=False)
         new = entity_type.new.of({**attributes, **resource_object.references}, read_only)
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
@@ -139,7 +139,7 @@ def collection(
         )
         authorize_linkages(resource_object)
         expect_existing(resource_object, declaration, str(entity_id))
-        attributes, read_only = declaration.load(resource_object.fields, partial=True)
+        attributes, read_only = resource_object.load(declaration, partial=True)
         changes = entity_type.changes({**attributes, **resource_object.references}, read_only)
         related = resource_object.related
         http.discard_body()

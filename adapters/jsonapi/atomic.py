@@ -277,7 +277,7 @@ def _to_operation(operation: OperationObject, collection: Collection) -> Operati
     to_one = {name: each.key for name, each in linkages.items() if not each.field.is_many}
     created = {name: key for name, key in to_one.items() if isinstance(key, CreatedBy)}
     known = {name: key for name, key in to_one.items() if name not in created}
-    attributes, read_only = resource.load(operation.data.fields, partial=operation.op != "add")
+    attributes, read_only = operation.data.load(resource, partial=operation.op != "add")
     if operation.op == "add":
         new = collection.new({**attributes, **known}, read_only)
         return Create(target.type, new, related, created)

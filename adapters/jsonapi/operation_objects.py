@@ -301,7 +301,6 @@ _MISSING_DATA: Final = ResourceObject(
     type="",
     id=None,
     lid=None,
-    fields={},
-    relationships=frozenset(),
+    attributes={},
     has_attributes=False,
 )

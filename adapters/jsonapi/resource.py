@@ -4,7 +4,7 @@ Documents, query parameters, files, the command line and the OpenAPI document us
 Marshmallow loads the attributes that clients send; see `Resource.load`.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Final
@@ -85,6 +85,7 @@ _Attributes = Mapping[str, Attribute]
 _SchemaClass = type[Schema]
 _RESERVED: Final = frozenset(("or", "not", "q", "history"))
 _NO_RULES: Final = AttributeRules({})
+_UNKNOWN_RELATIONSHIP: Final = Problem(UNKNOWN.code, "is not a relationship of this type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +179,24 @@ class Resource:
         )
 
     def load(
-        self, sent: Mapping[str, object], *, partial: bool, only: Set[str] | None = None
+        self,
+        sent: Mapping[str, object],
+        *,
+        partial: bool,
+        only: Set[str] | None = None,
+        unknown: Collection[str] = (),
     ) -> tuple[dict[str, Any], dict[str, object]]:
         """Returns the values of the settable and of the read-only attributes that a client sent.
 
         Marshmallow checks the types. `partial`: no attribute is required. Read-only values are
         deserialized if possible, and the domain compares them with the current ones. The caller
         passes the values to the domain, which checks its rules. With `only`, all other attributes
-        count as read-only.
+        count as read-only. `unknown` are the names of relationships that the type does not have;
+        an attribute may have the same name.
 
-        Raises Invalid if marshmallow finds an error. It lists missing attributes, wrong types,
-        violations of the domain's rules and unknown attributes.
+        Raises Invalid if marshmallow finds an error, or if a relationship is unknown. It lists
+        missing attributes, wrong types, violations of the domain's rules, unknown attributes and
+        unknown relationships.
         """
         read_only: dict[str, object] = {}
         settable = self.settable.keys() if only is None else only
@@ -200,19 +208,22 @@ class Resource:
             }
             sent = {name: value for name, value in sent.items() if name not in read_only}
         try:
-            return self._loader.load(sent, partial=partial or None), read_only
+            loaded = self._loader.load(sent, partial=partial or None)
+            if not unknown:
+                return loaded, read_only
+            load_error = ValidationError({}, valid_data=loaded)
         except ValidationError as error:
             # Marshmallow's frame refers to the error, and the error's traceback to the frame. This
             # cycle would hold the values, which may be large, until the next garbage collection.
             load_error = error.with_traceback(None)
-        raise Invalid(self._violations(sent, load_error))
+        raise Invalid(self._violations(sent, load_error, unknown))
 
     def _violations(
-        self, sent: Mapping[str, object], error: ValidationError
+        self, sent: Mapping[str, object], error: ValidationError, relationships: Collection[str]
     ) -> Iterator[Violation]:
         """Returns the violations of attributes that the schema rejected.
 
-        The violations of unknown attributes are lazy: there may be many, but few are listed.
+        The violations of unknown fields are lazy: there may be many, but few are listed.
         """
         errors = error.messages_dict
         valid: Any = error.valid_data
@@ -220,21 +231,18 @@ class Resource:
         for name in errors.keys() & self.settable.keys():
             ((code, detail),) = errors[name].items()
             problems[name] = Problem(code, detail)
-        missing = [name for name in self.settable if name in problems and name not in sent]
+        absent = [name for name in self.settable if name in problems and name not in sent]
+        missing = [name for name in absent if name not in relationships]  # else, it is misplaced
         invalid = [name for name in self.settable if name in problems and name in sent]
-        unknown = (name for name in sent if name not in self.settable)
+        unknown = chain(
+            ((name, UNKNOWN, self.settable) for name in sent if name not in self.settable),
+            ((name, _UNKNOWN_RELATIONSHIP, self.relationships) for name in relationships),
+        )
         return chain(
             (Violation(name, problems[name]) for name in (*missing, *invalid)),
-            (Violation(name, self._unknown(name)) for name in islice(unknown, MAX_SUGGESTIONS)),
-            (Violation(name, UNKNOWN) for name in unknown),
+            (Violation(each[0], _explained(*each)) for each in islice(unknown, MAX_SUGGESTIONS)),
+            (Violation(name, problem) for name, problem, _ in unknown),
         )
-
-    def _unknown(self, name: str) -> Problem:
-        """Returns the problem of an unknown attribute. It lists the settable attributes."""
-        similar = suggest_attribute(name, self.settable)
-        question = f" Did you mean '{similar}'?" if similar else ""
-        known = f"Known: {', '.join(self.settable)}" if self.settable else "There are none"
-        return Problem(UNKNOWN.code, f"{UNKNOWN.detail}.{question} {known}")
 
     def csv_row(self, entity: Any) -> list[str]:
         """Returns the id and the attributes of an entity as text, which `from_text` can parse.
@@ -245,6 +253,14 @@ class Resource:
             self.id.format(entity.id),
             *(each.field.to_text(getattr(entity, name)) for name, each in self.attributes.items()),
         ]
+
+
+def _explained(name: str, problem: Problem, known: Mapping[str, object]) -> Problem:
+    """Returns the problem of an unknown field. It lists the known fields."""
+    similar = suggest_attribute(name, known)
+    question = f" Did you mean '{similar}'?" if similar else ""
+    accepted = f"Known: {', '.join(known)}" if known else "There are none"
+    return Problem(problem.code, f"{problem.detail}.{question} {accepted}")
 
 
 def _deserialize_if_valid(field: Kind, value: object) -> object:

@@ -4,7 +4,7 @@ The domain checks the values of the fields.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -40,20 +40,19 @@ MAX_LID_LENGTH: Final = 250
 class ResourceObject:
     """A resource object that a client sent. Its structure is valid; its values are unchecked.
 
-    `fields` are its attributes and its unknown relationships, which share one namespace
-    (#document-resource-object-fields). Members whose names begin with @ are left out.
-    `pointer` is the JSON Pointer of the object in its document. `linkages` are the data of its
-    relationships; a relationship without data is left out.
+    Members whose names begin with @ are left out. `pointer` is the JSON Pointer of the object in
+    its document. `linkages` are the data of its relationships; a relationship without data is left
+    out. `unknown` are the relationships that its type does not have.
     """
 
     pointer: str
     type: str
     id: str | None
     lid: str | None
-    fields: dict[str, object]
-    relationships: frozenset[str]
+    attributes: dict[str, object]
     has_attributes: bool
     linkages: Linkages = field(default_factory=dict)
+    unknown: dict[str, object] = field(default_factory=dict)
 
     @property
     def references(self) -> dict[str, int | None]:
@@ -65,10 +64,17 @@ class ResourceObject:
         """The complete new lists of to-many relationships, outside of operations."""
         return {name: each.ids for name, each in self.linkages.items() if each.field.is_many}
 
+    def load(
+        self, resource: Resource, *, partial: bool, only: Set[str] | None = None
+    ) -> tuple[dict[str, Any], dict[str, object]]:
+        """Returns the values of the attributes: see `Resource.load`."""
+        return resource.load(self.attributes, partial=partial, only=only, unknown=self.unknown)
+
     def forget_values(self) -> None:
-        """Replaces the values of the fields by None. Pointers need only their names."""
-        for name in self.fields:
-            self.fields[name] = None
+        """Replaces the values by None. Pointers need only the names."""
+        for values in (self.attributes, self.unknown):
+            for name in values:
+                values[name] = None
 
     def pointer_to(self, field: str) -> str:
         """Returns the JSON Pointer of a field.
@@ -78,10 +84,10 @@ class ResourceObject:
         """
         if field in self.linkages:
             return self.linkages[field].pointer
-        if field not in self.fields:
-            return f"{self.pointer}/attributes" if self.has_attributes else self.pointer
-        member = "relationships" if field in self.relationships else "attributes"
-        return _pointer(f"{self.pointer}/{member}", field)
+        if field in self.unknown:
+            return _pointer(f"{self.pointer}/relationships", field)
+        owner = f"{self.pointer}/attributes" if self.has_attributes else self.pointer
+        return _pointer(owner, field) if field in self.attributes else owner
 
 
 def _pointer(owner: str, name: str) -> str:
@@ -294,16 +300,15 @@ class StructureValidator:
             if name in attributes:
                 detail = "An attribute and a relationship must not have the same name."
                 self.add_error(pointer, detail)
-        unknown = {name: value for name, value in relationships.items() if name not in known}
         return ResourceObject(
             pointer=at,
             type=resource_type or "",
             id=None if has_no_id else self.member(data, at, "id", str, required=id_required),
             lid=self.local_id(data, at),
-            fields={**attributes, **unknown} if unknown else attributes,
-            relationships=frozenset(relationships),
+            attributes=attributes,
             has_attributes="attributes" in data,
             linkages={name: each for name, each in linkages.items() if each},
+            unknown={name: each for name, each in relationships.items() if name not in known},
         )
 
     def _relationship(self, at: str, value: Any) -> bool:

@@ -341,6 +341,41 @@ def test_a_relationship_is_not_an_attribute(client: ApiClient, name: str, value:
     assert response.problems == [("422", "unknown_attribute", f"/data/attributes/{name}")]
 
 
+@pytest.mark.parametrize("value", [{"data": None}, {"data": users(1)}, {"links": {}}])
+@pytest.mark.parametrize("name", ["name", "description", "creation_time", "update_time"])
+def test_an_attribute_is_not_a_relationship(client: ApiClient, name: str, value: Any) -> None:
+    sent = {"name": value, "description": value} | {name: value}
+    problem = ("422", "unknown_attribute")
+    expected = [(*problem, f"{AT}/{each}") for each in sorted(sent)]
+    changed = client.patch(f"{GROUPS}/1", json=body(sent))
+    assert changed.problems == expected
+    assert changed.json["errors"][0]["detail"].endswith(
+        " is not a relationship of this type. Known: members, owner."
+    )
+    document = body(sent)
+    del document["data"]["id"]
+    assert client.post(GROUPS, json=document).problems == expected
+    operation = {"op": "update", "data": body(sent)["data"]}
+    atomic = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+    performed = client.post(
+        "/api/v1/operations",
+        data=json.dumps({"atomic:operations": [operation]}),
+        content_type=atomic,
+    )
+    at = "/atomic:operations/0"
+    assert performed.problems == [(*problem, f"{at}{pointer}") for *_, pointer in expected]
+
+
+def test_unknown_relationships_are_reported_with_the_attributes(client: ApiClient) -> None:
+    document = body({"description": {"data": []}, "x": {"data": []}}, {"name": "", "y": 1})
+    assert client.patch(f"{GROUPS}/1", json=document).problems == [
+        ("422", "blank", "/data/attributes/name"),
+        ("422", "unknown_attribute", "/data/attributes/y"),
+        ("422", "unknown_attribute", f"{AT}/description"),
+        ("422", "unknown_attribute", f"{AT}/x"),
+    ]
+
+
 @pytest.mark.parametrize("query", ["", "?include=members,owner", "?include=members.groups"])
 @pytest.mark.parametrize("url", [f"{GROUPS}/1", f"{USERS}/2"])
 def test_a_document_that_was_read_can_be_sent_back(client: ApiClient, url: str, query: str) -> None:
