@@ -69,8 +69,6 @@ class Invalid(RosterError):
     `violations` lists the first MOST_VIOLATIONS; `omitted` is the number of the others.
     """
 
-    code = "invalid"
-
     def __init__(self, violations: Iterable[Violation]) -> None:
         remaining = iter(violations)
         self.violations = tuple(islice(remaining, MOST_VIOLATIONS))
@@ -96,5 +94,4 @@ class Stale(RosterError):
     `version` is the current version, if known.
     """
 
-    code = "stale"
     version: int | None = None
