@@ -203,6 +203,18 @@ def test_a_unit_with_too_many_conflicts_raises_concurrent_update(
     assert users.page(Search()).items == ()
 
 
+def test_pauses_before_each_retry_but_the_first(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[object] = []
+    monkeypatch.setattr("application.units.sleep", pauses.append)
+    monkeypatch.setattr("application.units.uniform", lambda shortest, longest: (shortest, longest))
+    run = Commands(USER_TYPE, retrying(Conflicting(store.begin, MAX_RETRIES)))
+    run.create(new(), ANONYMOUS)
+    longest = [0.02, 0.04, 0.08, 0.16] + [0.2] * (MAX_RETRIES - 5)
+    assert pauses == [(0, each) for each in longest]
+
+
 def test_does_not_retry_a_conflict_after_the_deadline(store: MemoryStore) -> None:
     begin = Conflicting(store.begin, MAX_RETRIES)
     with deadline(0), pytest.raises(ConcurrentUpdate):
