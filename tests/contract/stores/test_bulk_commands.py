@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from contract.stores.directories import Directory
@@ -144,8 +145,9 @@ def test_repeats_the_whole_attempt_after_a_conflict(
     assert [len(each) for each in attempts] == [2, 2]
 
 
+@pytest.mark.parametrize("command", ["change", "delete", "erase"])
 def test_locks_matches_before_changing_them(
-    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int], command: str
 ) -> None:
     def overtake() -> str:
         try:
@@ -157,13 +159,14 @@ def test_locks_matches_before_changing_them(
 
     outcomes = []
 
-    def watch(items: Iterable[User]) -> Iterator[User]:
+    def watch(items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
             with ThreadPoolExecutor(1) as other:
                 outcomes.append(other.submit(overtake).result())
             yield item
 
-    assert bulk.delete(ADMINS, ANONYMOUS, watch) == 2
+    changes = (UserChanges({"name": "Ann"}),) if command == "change" else ()
+    getattr(bulk, command)(ADMINS, *changes, ANONYMOUS, watch)
     assert outcomes == ["had to wait"] * 2
 
 
