@@ -1,6 +1,6 @@
 """Searches of related entities read as much for a large group as for a small one, at any depth.
 
-The tests measure this on each database.
+Indexes find users by their texts. The tests measure this on each database.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +36,7 @@ from application.search import (
     Search,
     Slice,
     Test,
+    WordSearch,
     total_order,
 )
 from application.users import USER_TYPE
@@ -336,3 +337,41 @@ def test_a_thousand_keys_are_found_by_the_index(engine: Engine) -> None:
     assert found[0] == {f"u{number}@x.org": number for number in range(USERS - 500, USERS + 1)}
     assert "Seq Scan" not in str(work.plans)
     assert work.amount <= 25 * len(keys), (work.amount, work.plans)
+
+
+MOST_TO_FIND_A_TEXT = {"sqlite": 2000, "postgresql": 100, "mariadb": 100}
+"""Reading all users takes 200,000 steps on SQLite, 270 buffers on PostgreSQL, and 20,000 rows."""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Condition("email_key", Op.EQ, ("u777@x.org",)),
+        Condition("email_key", Op.IN, ("u777@x.org", "u7@x.org")),
+        Condition.folding("email", Op.STARTS_WITH, ("U7777",)),
+        Condition.folding("name", Op.EQ, ("N97",)),
+        Condition.folding("name", Op.IN, ("N97", "n98")),
+        Condition.folding("name", Op.STARTS_WITH, ("N975",)),
+        Condition("role", Op.EQ, ("owner",)),
+        Condition.folding("role", Op.STARTS_WITH, ("OWN",)),
+    ],
+    ids=lambda each: f"{each.attribute}-{each.op.value}",
+)
+def test_an_index_finds_users_by_a_text(engine: Engine, condition: Condition) -> None:
+    found = cost(engine, page_of_users(engine, condition))
+    assert 0 < found.amount <= MOST_TO_FIND_A_TEXT[engine.name], (found.amount, found.plans)
+
+
+@pytest.mark.parametrize("engine", ["postgresql_15"], indirect=True)
+@pytest.mark.parametrize(
+    "test",
+    [
+        Condition.folding("email", Op.CONTAINS, ("U7777@",)),
+        Condition.folding("name", Op.CONTAINS, ("975",)),
+        Condition.folding("role", Op.CONTAINS, ("Owner",)),
+        WordSearch.folding(("email", "name"), ("U7777", "X.org")),
+    ],
+)
+def test_trigrams_find_users_by_a_part_of_a_text(engine: Engine, test: Test) -> None:
+    found = cost(engine, page_of_users(engine, test))
+    assert 0 < found.amount <= MOST_TO_FIND_A_TEXT[engine.name], (found.amount, found.plans)
