@@ -255,6 +255,18 @@ def test_links_do_not_depend_on_the_host(
     assert response.json["links"]["self"] == "/api/v1/users"
 
 
+def test_a_host_has_at_most_300_characters(
+    build: Callable[..., Flask], secured: dict[str, str]
+) -> None:
+    client = CheckedClient(build(secured))
+    authorization = f"Bearer {secret_token('users:read')}"
+    statuses = []
+    for host in ("example." * 37 + "org:", "example." * 37 + "org:8"):
+        headers = {"Host": host, "Authorization": authorization}
+        statuses.append(client.get("/api/v1/users", headers=headers).status_code)
+    assert statuses == [200, 400]
+
+
 @pytest.fixture
 def public(build: Callable[..., Flask]) -> ApiClient:
     return CheckedClient(build({"ROSTER_PUBLIC_URL": "https://people.example.org/dir/"}))

@@ -222,6 +222,9 @@ def test_the_error_for_very_many_columns_is_short() -> None:
         message = file_error(f"email,name,{header}\n")
     assert "'c99' and 9,900 more." in message
     assert len(message) < 2000
+    names = header.split(",")
+    assert "'c99' and 1 more." in file_error(f"email,name,{','.join(names[:101])}\n")
+    assert "'c99'. Known" in file_error(f"email,name,{','.join(names[:100])}\n")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,11 @@ def test_returns_none_for_any_other_text(text: str) -> None:
     assert parse_address(text) is None
 
 
+def test_an_address_with_everything_around_it_has_at_most_100_characters() -> None:
+    assert str(parse_address("fe80::1%" + "e" * 92)) == "fe80::1"
+    assert parse_address("fe80::1%" + "e" * 93) is None
+
+
 @pytest.mark.parametrize(
     ("address", "network"),
     [
