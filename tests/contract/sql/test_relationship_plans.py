@@ -375,3 +375,26 @@ def test_an_index_finds_users_by_a_text(engine: Engine, condition: Condition) ->
 def test_trigrams_find_users_by_a_part_of_a_text(engine: Engine, test: Test) -> None:
     found = cost(engine, page_of_users(engine, test))
     assert 0 < found.amount <= MOST_TO_FIND_A_TEXT[engine.name], (found.amount, found.plans)
+
+
+IS_ACTIVE = Condition("is_active", Op.EQ, (True,))
+
+
+@pytest.mark.parametrize(
+    ("engine", "is_descending", "extra"),
+    [
+        ("sqlite", True, ()),
+        ("postgresql_18", True, ()),
+        ("postgresql_18", False, ()),
+        ("postgresql_18", True, (IS_ACTIVE,)),
+        ("postgresql_18", False, (IS_ACTIVE,)),
+    ],
+    indirect=["engine"],
+)
+@pytest.mark.parametrize("side", ["after", "before"])
+def test_a_page_among_equal_values_does_not_read_them_all(
+    engine: Engine, is_descending: bool, extra: tuple[Test, ...], side: str
+) -> None:
+    orders, place = (Order("role", is_descending),), {side: ("user", 10_001)}
+    found = cost(engine, page_of_users(engine, *extra, orders=orders, **place))
+    assert 0 < found.amount <= {"sqlite": 10_000, "postgresql": 50}[engine.name], found.amount
