@@ -230,6 +230,23 @@ def test_searches_follow_relationships(related: RelatedDirectory, people: Sequen
     assert [each.id for each in groups(by_description).items] == [staff, board]
 
 
+@pytest.mark.parametrize("others", [1, 7, 8, 600])
+def test_a_search_accepts_many_related_ids(
+    related: RelatedDirectory, people: Sequence[int], others: int
+) -> None:
+    ann, bob, *_ = people
+    staff = related.group("Staff", owner=ann, members=[ann, bob])
+    board = related.group("Board", owner=bob, members=[ann])
+    of_users, of_groups = (
+        Condition("id", Op.IN, (*ids, *range(MISSING, MISSING + others)))
+        for ids in ((ann, bob), (staff, board))
+    )
+    assert related.found(Related("groups", (of_groups,))) == [ann, bob]
+    for name in ("members", "owner"):
+        page = related.group_reader.page(Search((Related(name, (of_users,)),)))
+        assert [each.id for each in page.items] == [staff, board]
+
+
 def test_inclusion_follows_steps(related: RelatedDirectory, people: Sequence[int]) -> None:
     ann, bob, *_ = people
     staff = related.group("Staff", members=[ann, bob], owner=ann)
