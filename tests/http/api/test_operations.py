@@ -287,6 +287,13 @@ def test_an_operation_with_another_version_is_412(
         assert response.problems == [("412", code, at(0, "/meta/version"))]
 
 
+@pytest.mark.parametrize("version", [1, '"1-ab"', "no ETag"])
+def test_the_version_of_a_missing_user_is_not_compared(client: ApiClient, version: object) -> None:
+    for operation, pointer in ((update, "/data"), (remove, "/ref")):
+        response = perform(client, operation(meta={"version": version}))
+        assert response.problems == [("404", "user_not_found", at(0, pointer))]
+
+
 def test_the_version_of_a_result_is_valid_for_the_next_operation(client: ApiClient) -> None:
     (created,) = perform(client, add()).json["atomic:results"]
     guarded = update(meta=created["meta"])
