@@ -220,39 +220,69 @@ def test_a_token_that_was_verified_before_expires_without_leeway(verifier: Token
 THEIRS = {"iss": "https://idp.example.org", "aud": "api"}
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
+REASONS = {
+    "The token's `alg` is not that of its key.": [
         own_token(SECRET_TEXT, "HS256"),
         own_token(SECRET_TEXT, "HS256", **THEIRS),
+        own_token(SigningKey.generate("EdDSA").private, "EdDSA"),
+    ],
+    "The token's issuer (`iss`) is not accepted.": [
         own_token(SECRET_TEXT, "HS256", kid=None),
+        own_token(OTHER.private, kid=OTHER.kid),
+        own_token(**THEIRS),
+        own_token(iss="https://idp.example.org"),
+    ],
+    "The token's signature does not match.": [
         own_token(OTHER.private),
         own_token(OTHER.private, **THEIRS),
-        own_token(OTHER.private, kid=OTHER.kid),
         own_token(kid=None),
         own_token(kid=None, **THEIRS),
         own_token(kid=OTHER.kid),
         own_token(kid=OTHER.kid, **THEIRS),
-        own_token(**THEIRS),
-        own_token(iss="https://idp.example.org"),
+    ],
+    "The token's audience (`aud`) is not accepted.": [
         own_token(aud="api"),
+    ],
+    "The token lacks the claim `iss`.": [
         own_token(iss=None),
+    ],
+    "The type (`typ`) of a token of Roster must be at+jwt.": [
         own_token(typ="JWT"),
         own_token(typ=None),
+    ],
+    "The token's type (`typ`) must be JWT or at+jwt, or absent.": [
         own_token(typ="id+jwt"),
+    ],
+    "The claim `sub` of a session must be the id of a user.": [
         own_token(sub="users/7"),
         own_token(sub="0"),
         own_token(sub="\u0667"),
-        own_token(sid=7),
-        own_token(jti="1"),
-        own_token(exp=1),
-        own_token(nbf=2**40),
-        own_token(SigningKey.generate("EdDSA").private, "EdDSA"),
     ],
+    "The claims `sub`, `sid` and `jti` must be strings.": [
+        own_token(sid=7),
+    ],
+    "The claim `jti` of a session must be a UUID.": [
+        own_token(jti="1"),
+    ],
+    "The token has expired.": [
+        own_token(exp=1),
+    ],
+    "The token is not valid yet.": [
+        own_token(nbf=2**40),
+    ],
+}
+"""The tokens that are rejected, by the reason in the log."""
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"), [(token, reason) for reason, tokens in REASONS.items() for token in tokens]
 )
-def test_a_key_verifies_only_tokens_of_its_own_kind(verifier: TokenVerifier, token: str) -> None:
-    with pytest.raises(InvalidToken):
+def test_a_key_verifies_only_tokens_of_its_own_kind(
+    verifier: TokenVerifier, token: str, reason: str
+) -> None:
+    with pytest.raises(InvalidToken) as caught:
         verifier.verify(token)
+    assert caught.value.reason == reason
 
 
 def test_an_unsigned_token_with_the_id_of_a_key_is_rejected(verifier: TokenVerifier) -> None:
@@ -285,7 +315,7 @@ def test_tokens_of_an_ended_session_are_rejected(
     verifier.verify(token)
     reader.rows.append(Revocation(1, "s-session-of-ann", None, NOW))
     clock.seconds += 2
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidToken, match="The session of the token has ended, or its user has"):
         verifier.verify(token)
     verifier.verify(other)
 
