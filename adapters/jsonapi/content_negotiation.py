@@ -45,10 +45,14 @@ def _cached(
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """A media range of an Accept header. JSON:API requires servers to ignore unusable ranges."""
+    """A media range of an Accept header. JSON:API requires servers to ignore unusable ranges.
+
+    A range is valid if its parameters are. It is usable if its extensions are also supported.
+    """
 
     type: str
     quality: float
+    is_valid: bool
     is_usable: bool
     profiles: frozenset[str]
 
@@ -110,8 +114,9 @@ def _quality(text: str) -> float:
 def _parse_range(text: str, extension: str | None) -> _Range:
     media = _MediaType.parse(text)
     quality = min(map(_quality, media.values("q")), default=1.0)
-    is_usable = media.has_only("ext", "profile", "q") and media.uris("ext") <= {extension}
-    return _Range(media.type, quality, is_usable, media.uris("profile"))
+    is_valid = media.has_only("ext", "profile", "q")
+    is_usable = is_valid and media.uris("ext") <= {extension}
+    return _Range(media.type, quality, is_valid, is_usable, media.uris("profile"))
 
 
 def _parse_ranges(accept: str, extension: str | None) -> list[_Range]:
@@ -141,6 +146,8 @@ def accepted_profiles(accept: str | None, *, extension: str | None = None) -> fr
         return frozenset()
     jsonapi_ranges = [r for r in ranges if r.type == JSONAPI]
     if jsonapi_ranges and not any(r.is_usable for r in jsonapi_ranges):
+        if any(r.is_valid for r in jsonapi_ranges):
+            raise _not_acceptable("This URL does not support an extension in Accept.")
         raise _not_acceptable(f"In Accept, {JSONAPI} may have only the parameters ext and profile.")
     if not (_accepts(ranges, JSONAPI) or _accepts(ranges, JSON)):
         raise _not_acceptable(f"Accept must allow {JSONAPI} or {JSON}.")

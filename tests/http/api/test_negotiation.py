@@ -106,6 +106,23 @@ def test_an_accept_without_an_available_type_is_406(
     assert response.headers["Content-Type"] == JSONAPI
 
 
+@pytest.mark.parametrize(
+    ("accept", "reason"),
+    [
+        (f'{JSONAPI};ext="https://x.org/e"', "does not support an extension"),
+        (f'{JSONAPI};ext="x:a", {JSONAPI};charset=utf-8', "does not support an extension"),
+        (f"{JSONAPI};charset=utf-8", "only the parameters ext and profile"),
+        (f'{JSONAPI};ext="x:a";charset=utf-8', "only the parameters ext and profile"),
+        ("text/html", "must allow"),
+    ],
+)
+def test_a_406_states_what_is_wrong_with_the_accept(
+    client: ApiClient, accept: str, reason: str
+) -> None:
+    response = client.get("/api/v1/users", headers={"Accept": accept})
+    assert reason in response.json["errors"][0]["detail"]
+
+
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 def test_a_request_with_406_changes_nothing(client: ApiClient, create: Create, method: str) -> None:
     before = create()
