@@ -45,14 +45,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _integer(digits: str) -> int:
+def _check_length(digits: str) -> None:
     if len(digits) > MOST_DIGITS:
         _fail("number_too_long", f"A number of the document has more than {MOST_DIGITS} digits.")
+
+
+def _integer(digits: str) -> int:
+    _check_length(digits)
     return int(digits)
 
 
 def _number(digits: str) -> float:
-    if len(digits) > MOST_DIGITS or not math.isfinite(number := float(digits)):
+    _check_length(digits)
+    if not math.isfinite(number := float(digits)):
         _fail("number_out_of_range", "A number of the document is too large.")
     return number
 
