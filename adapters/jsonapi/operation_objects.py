@@ -217,13 +217,17 @@ class OperationsParser:
         return Target(at, named, lid=lid, created_by=created_by)
 
     def _parse_href(self, href: str, at: str) -> Target | MissingTarget:
-        found = self._resolve_href(href)
+        path, has_parameters, _ = href.partition("?")
+        if has_parameters:
+            detail = "The URL of an operation has no parameters. Omit the query."
+            self._add_error(at, detail, code="unknown_parameter")
+        found = self._resolve_href(path)
         if found is None:
             return MissingTarget(at, "There is nothing at this URL.")
-        named, path = found
-        if path is None or "/" not in path:
-            return Target(at, named, path)
-        key, *below = path.split("/")
+        named, place = found
+        if place is None or "/" not in place:
+            return Target(at, named, place)
+        key, *below = place.split("/")
         target = Target(at, named, key)
         if len(below) == 2 and below[0] == LINKAGE:
             return self._relationship_of(target, below[1], at)
