@@ -1,13 +1,18 @@
 """roster db backup: a complete, checked and private copy of an SQLite database, or no file."""
 
+import os
+import signal
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from roster_process import ROSTER
+from waiting import until
 
 from adapters.sql.engine import make_engine
 from adapters.sql.schema import REVISION
@@ -172,3 +177,20 @@ def test_a_file_created_during_the_backup_is_not_overwritten(
         back_up(engine, copy, report=write)
     engine.dispose()
     assert copy.read_text() == "precious"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_backup_leaves_no_copy(
+    roster: Roster, sqlite_url: str, tmp_path: Path, how: signal.Signals
+) -> None:
+    assert roster("demo", "2000").exit_code == 0
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with subprocess.Popen(
+        [ROSTER, "db", "backup", str(folder / "copy.db")],
+        env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url},
+    ) as process:
+        until(lambda: process.poll() is not None or any(folder.glob("*/copy")))
+        process.send_signal(how)
+    assert process.returncode in (0, 1, 128 + how)  # 0 if the backup ended before
+    assert {path.name for path in folder.iterdir()} <= {"copy.db"}
