@@ -340,7 +340,7 @@ def _import(
 
     with (
         files.open_to_read(source.file) as file,
-        _rejected_file(errors_file, source.file) as rejected,
+        _rejected_file(errors_file, file) as rejected,
     ):
         records = FORMATS[source.file_format].read(
             file, source.declaration, source.required, source.options
@@ -355,18 +355,26 @@ def _import(
 
 
 @contextmanager
-def _rejected_file(name: str | None, source: str) -> Iterator[BinaryIO | None]:
+def _rejected_file(name: str | None, source: BinaryIO) -> Iterator[BinaryIO | None]:
     """Opens the file for rejected records, if one is named. Raises UsageError, FileFailed."""
     if name is None:
         yield None
         return
     _reject_database_file(name)
-    if source != STANDARD and Path(name).exists() and Path(source).samefile(name):
+    if _is_open_as(source, name):
         raise click.UsageError(
             "--errors would overwrite FILE, which is imported. Choose another name."
         )
     with files.open_to_write(name) as file:
         yield file
+
+
+def _is_open_as(file: BinaryIO, name: str) -> bool:
+    """Returns True if the name refers to the open file, which may be standard input."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), Path(name).stat())
+    except OSError:  # there is no such file
+        return False
 
 
 def _reject_database_file(name: str) -> None:

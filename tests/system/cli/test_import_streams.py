@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,3 +102,21 @@ def test_an_import_may_take_longer_than_a_request(sqlite_url: str, roster: Roste
                 other.execute("BEGIN IMMEDIATE")
         error = process.communicate()[1]
     assert b"Error: import_refused: 1000 of 1001 records are bad" in error
+
+
+def test_the_file_below_standard_input_is_not_overwritten(
+    roster: Roster, sqlite_url: str, write: Write
+) -> None:
+    file = write("people.csv", GOOD)
+    with Path(file).open("rb") as source:
+        done = subprocess.run(
+            [ROSTER, "users", "import", "-", "--errors", file],
+            stdin=source,
+            env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--errors would overwrite FILE" in done.stderr
+    assert Path(file).read_text() == GOOD
