@@ -43,7 +43,8 @@ _REMEDIES: Final[Mapping[str | int, str]] = {
 _SQLITE_REMEDIES: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_BUSY: "Another process is writing to the file: wait until it ends.",
     sqlite3.SQLITE_FULL: "Free space on the disk.",
-    sqlite3.SQLITE_READONLY: "Allow Roster to write to the file and to its folder.",
+    sqlite3.SQLITE_READONLY: "Allow Roster to write to the file, to its folder, and to the files "
+    "with the endings -wal and -shm, if they exist.",
     sqlite3.SQLITE_PERM: "Allow Roster to read and write the file.",
     sqlite3.SQLITE_NOTADB: "Set ROSTER_DATABASE_URL to a file of Roster, or to a new one.",
     sqlite3.SQLITE_CORRUPT: "Restore the file from a backup.",

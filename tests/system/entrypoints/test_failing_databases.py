@@ -417,6 +417,16 @@ def test_a_service_starts_without_standard_error(tmp_path: Path) -> None:
     assert service.returncode == 0
 
 
+def test_every_file_that_must_be_writable_is_named(invoke: Roster) -> None:
+    invoke("db", "upgrade")
+    read_only = {"ROSTER_DATABASE_URL": "sqlite:///file:roster.db?mode=ro&uri=true"}
+    arguments = ("users", "create", "--email", "ann@example.org", "--name", "Ann")
+    done = invoke(*arguments, **read_only)
+    assert (done.returncode, is_one_line(done.stderr)) == (1, True)
+    for each in ("to the file", "its folder", "-wal", "-shm"):
+        assert each in done.stderr
+
+
 def is_ready(url: str) -> bool:
     with suppress(httpx.TransportError):
         return httpx.get(url).status_code == 200
