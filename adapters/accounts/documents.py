@@ -33,6 +33,7 @@ def read_attributes(resource: Resource) -> dict[str, Any]:
         raise Invalid(violations)
     if sent := [name for name, value in read_only.items() if value is not None]:
         raise ReadOnly(*sent)
+    http.keep_body()
     return attributes
 
 

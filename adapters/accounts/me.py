@@ -67,6 +67,7 @@ def me_routes(
         resource_object = http.read_resource_object(declaration, catalog, resource_id=str(user_id))
         expect_existing(resource_object, declaration, str(user_id))
         attributes, others = resource_object.load(declaration, partial=True, only=_CHANGEABLE)
+        http.keep_body()
         before = queries.get(user_id, _own_principal())
         forbidden = [*resource_object.linkages]
         for name in [each for each in declaration.settable if each not in _CHANGEABLE]:

@@ -33,7 +33,13 @@ from adapters.jsonapi.resource import RelationshipField, Resource
 from adapters.jsonapi.resource_objects import ResourceObject, read_linkage, read_resource
 from adapters.web.app import REQUEST_ID
 from adapters.web.flask_app import PreparedResponse
-from adapters.web.request_body import BodyMemory, begin_validation, read_body, release_body
+from adapters.web.request_body import (
+    BodyMemory,
+    begin_validation,
+    end_validation,
+    read_body,
+    release_body,
+)
 from application.deadlines import restart_deadline
 from application.ports import Context
 from application.search import Slice
@@ -156,6 +162,14 @@ def read_operations(
         request.body, collections, resolve_href, request.principal, catalog
     )
     return request.batch
+
+
+def keep_body() -> None:
+    """Ends the validation of a large body, whose values are still needed and keep their memory.
+
+    Call it before anything that may wait. Otherwise no other large body can be validated meanwhile.
+    """
+    end_validation(current_request().environ)
 
 
 def discard_body() -> None:

@@ -6,7 +6,12 @@ from urllib.parse import parse_qsl
 
 from adapters.oauth.errors import INVALID_REQUEST, OAuthError
 from adapters.web.flask_app import current_request
-from adapters.web.request_body import BodyMemory, begin_validation, read_body
+from adapters.web.request_body import (
+    BodyMemory,
+    begin_validation,
+    end_validation,
+    read_body,
+)
 from application.deadlines import restart_deadline
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -39,7 +44,9 @@ def form_reader(
         body = read_body(environ, limit=limit, seconds=body_seconds, memory=memory)
         restart_deadline(request_seconds)
         begin_validation(environ)
-        return _parse(body.decode(errors="replace"))
+        form = _parse(body.decode(errors="replace"))
+        end_validation(environ)
+        return form
 
     return read_form
 

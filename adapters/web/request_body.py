@@ -117,9 +117,7 @@ class BodyMemory:
         """Releases the memory of a body."""
         with self._lock:
             self._drop(held)
-        if held.validating:
-            held.validating = False
-            self._validation.release()
+        self.end_validation(held)
 
     def begin_validation(self, held: "HeldBody") -> None:
         """Waits until no other large body is being validated.
@@ -130,6 +128,12 @@ class BodyMemory:
         if not self._validation.acquire(timeout=-1 if left is None else left):
             raise BodyMemoryExceeded
         held.validating = True
+
+    def end_validation(self, held: "HeldBody") -> None:
+        """Lets another large body be validated. The body keeps its memory."""
+        if held.validating:
+            held.validating = False
+            self._validation.release()
 
 
 class HeldBody:
@@ -238,6 +242,15 @@ def begin_validation(environ: "WSGIEnvironment") -> None:
     """Waits until a large body may be validated. Raises BodyMemoryExceeded after the deadline."""
     if held := environ.get(_HELD):
         held.memory.begin_validation(held)
+
+
+def end_validation(environ: "WSGIEnvironment") -> None:
+    """Lets another large body be validated. The memory of this one remains allocated.
+
+    Call it before anything that may wait, if the content is still needed.
+    """
+    if held := environ.get(_HELD):
+        held.memory.end_validation(held)
 
 
 def release_body(environ: "WSGIEnvironment") -> bool:

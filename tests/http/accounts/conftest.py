@@ -4,6 +4,7 @@ The client checks every response against the rules for all responses.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +21,7 @@ from application.accounts.delivery import ClaimedEmail, Delivery
 from application.ports import Context, UnitOfWork
 from domain.users import NewUser
 from entrypoints.account_config import make_hasher
-from entrypoints.container import Container
+from entrypoints.container import Container, utc_now
 from entrypoints.settings import Settings
 
 SETTINGS = {
@@ -39,8 +40,10 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class Service:
     """A service with accounts, with a client for its requests."""
 
-    def __init__(self, settings: Mapping[str, str], password_hash: str) -> None:
-        self.container = Container(settings=Settings.of({**SETTINGS, **settings}))
+    def __init__(
+        self, settings: Mapping[str, str], password_hash: str, clock: Callable[[], datetime]
+    ) -> None:
+        self.container = Container(settings=Settings.of({**SETTINGS, **settings}), clock=clock)
         self.app: Flask = self.container.app()
         self.client: ApiClient = CheckedClient(self.app)
         self.run = self.container.run()
@@ -132,10 +135,10 @@ def password_hash() -> str:
 
 @pytest.fixture
 def build(password_hash: str) -> Build:
-    """Builds a service with some settings of its own."""
+    """Builds a service with some settings of its own, and optionally a clock."""
 
-    def build(**settings: str) -> Service:
-        return Service(settings, password_hash)
+    def build(*, clock: Callable[[], datetime] = utc_now, **settings: str) -> Service:
+        return Service(settings, password_hash, clock)
 
     return build
 

@@ -1,12 +1,15 @@
 """The bodies of all requests share one memory."""
 
 import io
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
 
 import pytest
 from accounts.conftest import Build, other_issuer
+from accounts.table import PREFIX, WITH_BODY, Route
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from api_client import ApiClient
 
@@ -63,3 +66,67 @@ def test_a_body_takes_the_memory_of_a_larger_one(build: Build, url: str, content
     assert statuses == [400]
     assert response.problems == [("503", "overloaded", None)]
     assert response.headers["Retry-After"]
+
+
+FORMS = ("/oauth/token", "/oauth/revoke")
+
+
+class CallingClock:
+    """Calls a function whenever it is read, which each unit of work does at its beginning."""
+
+    call: Callable[[], None] | None = None
+
+    def __call__(self) -> datetime:
+        call, self.call = self.call, None
+        if call:
+            call()
+            self.call = call
+        return datetime.now(UTC)
+
+
+def in_large_body(route: Route) -> Any:
+    data = {**route.body["data"], **({"id": "1"} if route.method == "PATCH" else {})}
+    return json.dumps({"data": data}) + " " * 20_000
+
+
+@pytest.mark.parametrize(
+    "route", [*WITH_BODY, *FORMS], ids=lambda route: getattr(route, "url", route)
+)
+def test_a_large_body_holds_up_no_other_while_its_request_waits(
+    build: Build, route: Route | str
+) -> None:
+    """Anyone can make requests wait: for the database, or for others that hash passwords."""
+    clock = CallingClock()
+    service = build(clock=clock, ROSTER_REQUEST_SECONDS="5")
+    service.user()
+    headers = service.access()
+    writer = other_issuer("users:read", "users:write")
+    statuses: list[int] = []
+
+    def send_another() -> None:
+        response: Any = ApiClient(service.app).post(
+            USERS, headers=writer, data=" " * 20_000, content_type=JSONAPI
+        )
+        statuses.append(response.status_code)
+
+    def meanwhile() -> None:
+        other = Thread(target=send_another)
+        other.start()
+        other.join(20)
+
+    clock.call = meanwhile
+    if isinstance(route, str):
+        form = "grant_type=refresh_token&refresh_token=rrt_x&token=rrt_x&padding=" + "x" * 20_000
+        content_type = "application/x-www-form-urlencoded"
+        ApiClient(service.app).post(route, data=form, content_type=content_type)
+    else:
+        access = writer if route.access == "users:write" else headers
+        service.client.open(
+            PREFIX + route.url,
+            method=route.method,
+            headers=access,
+            data=in_large_body(route),
+            content_type=JSONAPI,
+        )
+    assert statuses
+    assert set(statuses) == {400}
