@@ -52,13 +52,14 @@ class InvalidToken(Unauthenticated):
 
 
 class InsufficientScope(RosterError):
-    """The principal lacks scopes that the request requires."""
+    """The principal lacks scopes that the request requires: all of them, or any if `any_of`."""
 
     code = "insufficient_scope"
 
-    def __init__(self, *scopes: str) -> None:
-        noun = "scope" if len(scopes) == 1 else "scopes"
-        super().__init__(f"The token lacks the {noun} {' and '.join(scopes)}.")
+    def __init__(self, *scopes: str, any_of: bool = False) -> None:
+        noun = "scope" if any_of or len(scopes) == 1 else "scopes"
+        names = (" or " if any_of else " and ").join(scopes)
+        super().__init__(f"The token lacks the {noun} {names}.")
         self.scopes = scopes
 
 

@@ -14,7 +14,13 @@ from adapters.resources.addresses import PREFIX
 from adapters.web.bearer import Authenticate
 from adapters.web.flask_app import current_request
 from adapters.web.rate_limit import RateLimiter
-from application.access import Action, Principal, relationship_scopes, required_scopes
+from application.access import (
+    Action,
+    InsufficientScope,
+    Principal,
+    relationship_scopes,
+    required_scopes,
+)
 
 READING: Final = frozenset(("GET", "HEAD"))
 _ACTIONS: Final[Mapping[str, Action]] = {
@@ -95,7 +101,9 @@ def _authorize(
         if principal.scopes.issuperset(scopes):
             break
     else:
-        principal.require_scopes(chain.from_iterable(alternatives))
+        if len(alternatives) > 1:
+            raise InsufficientScope(*chain.from_iterable(alternatives), any_of=True)
+        principal.require_scopes(alternatives[0])
     if method not in READING:
         principal.require_subject()
 

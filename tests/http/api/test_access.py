@@ -150,6 +150,14 @@ def test_an_error_names_the_missing_scope(
     assert rejection(response) == (403, "insufficient_scope", challenge)
 
 
+def test_an_error_of_operations_states_that_one_scope_to_write_suffices(
+    guarded: ApiClient,
+) -> None:
+    response = guarded.post("/api/v1/operations", headers=by("reader"))
+    (error,) = response.json["errors"]
+    assert error["detail"] == "The token lacks the scope users:write or groups:write."
+
+
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer    ", " Bearer "])
 def test_the_scheme_is_case_insensitive(guarded: ApiClient, scheme: str) -> None:
     headers = {"Authorization": f"{scheme}{TOKENS['reader']}"}
