@@ -50,7 +50,9 @@ _TAGS: Final = {
     "service": "The description and the state of the service.",
 }
 ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
-NOT_MODIFIED: Final = {"304": {"description": "The client has the current version."}}
+NOT_MODIFIED: Final = {
+    "304": {"description": "The client has the current version.", "headers": ETAG}
+}
 _PAGE: Final = {
     "description": "This documentation as a page.",
     "content": {"text/html": {"schema": {"type": "string"}}},

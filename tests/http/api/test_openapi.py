@@ -443,6 +443,12 @@ def test_the_schema_of_a_change_permits_the_document_of_a_read(
     _validate(described, _schema(described, ONE, "patch", 200), response.json)
 
 
+@pytest.mark.parametrize("path", ["/api/v1", USERS, ONE, HISTORY])
+def test_a_response_without_changes_is_described_with_its_etag(described: Any, path: str) -> None:
+    response = described["paths"][path]["get"]["responses"]["304"]
+    assert response["headers"].keys() == {"ETag"}
+
+
 OF_EVERY_READ: list[tuple[int, dict[str, Any]]] = [
     (200, {}),
     (304, {"headers": {"If-None-Match": "*"}}),
