@@ -108,6 +108,14 @@ def test_names_that_parameters_and_urls_use_are_reserved(name: str) -> None:
         Resource.of(type("ThingSchema", (Schema,), {"Meta": meta, **fields}))
 
 
+@pytest.mark.parametrize("wrong", ["sort=nick", "filter[nick]=1", "filter[id]=x"])
+def test_a_cursor_is_not_wrong_because_the_list_is(
+    books: Resource, cursors: Cursors, wrong: str
+) -> None:
+    (error,) = errors_of(f"{wrong}&page[after]=zz", books, cursors)
+    assert error.parameter == wrong.partition("=")[0]
+
+
 def test_a_secret_attribute_is_not_searched(cursors: Cursors) -> None:
     fields = {"id": Id(), "pin": Text(load_only=True, searched=True), "name": Text(searched=True)}
     meta = type("Meta", (), {"type_": "things"})
