@@ -55,7 +55,9 @@ class LinkExport:
     def _entities(
         self, entity_type: AnyType, ids: set[int], known: dict[int, Any]
     ) -> dict[int, Any]:
-        found = {each: known[each] for each in ids & known.keys()}
-        if missing := ids - found.keys():
-            found.update((each.id, each) for each in self._readers[entity_type].get_many(missing))
-        return found
+        entities = {each: known[each] for each in ids & known.keys()}
+        if missing := ids - entities.keys():
+            entities.update(
+                (each.id, each) for each in self._readers[entity_type].get_many(missing)
+            )
+        return entities

@@ -167,12 +167,12 @@ def _resolve(
     batch: Sequence[Record], references: References, relationship: ToMany
 ) -> tuple[list[int], list[RejectedRecord]]:
     """Returns the ids that the records refer to, and the records that refer to no entity."""
-    found = references.ids(each.attributes[REFERENCE] for each in batch if not each.problem)
+    existing = references.ids(each.attributes[REFERENCE] for each in batch if not each.problem)
     ids, rejected = [], []
     for record in batch:
         if problem := record.problem:
             error = RecordError(None, problem.code, problem.detail)
-        elif (entity_id := found.get(record.attributes[REFERENCE])) is not None:
+        elif (entity_id := existing.get(record.attributes[REFERENCE])) is not None:
             ids.append(entity_id)
             continue
         else:
@@ -214,8 +214,8 @@ class _PairBatches:
             except (KeyError, TypeError):  # TypeError if a value is a list or an object
                 pair = None
             if pair is None or len(attributes) != 2 or record.problem:
-                found = {source: source_ids, target: target_ids}
-                errors = tuple(islice(self._errors(record, found), MAX_ERRORS))
+                existing = {source: source_ids, target: target_ids}
+                errors = tuple(islice(self._errors(record, existing), MAX_ERRORS))
                 rejected.append(RejectedRecord(record, errors))
             else:
                 pairs.append(pair)
@@ -223,7 +223,7 @@ class _PairBatches:
         self._work.link_count.add(created)
         return created, len(pairs) - created, rejected
 
-    def _errors(self, record: Record, found: Any) -> Iterator[RecordError]:
+    def _errors(self, record: Record, existing: Any) -> Iterator[RecordError]:
         """Yields the errors of a record that is invalid."""
         if problem := record.problem:
             yield RecordError(None, problem.code, problem.detail)
@@ -234,7 +234,7 @@ class _PairBatches:
                 yield RecordError(name, MISSING.code, MISSING.detail)
             elif not isinstance(value, str):
                 yield RecordError(name, NOT_TEXT.code, NOT_TEXT.detail)
-            elif value not in found[name]:
+            elif value not in existing[name]:
                 error, key = entity_type.not_found, entity_type.unique[0].attribute
                 detail = f"there is no {error.noun} with this {key}"
                 yield RecordError(name, error.code, detail)

@@ -93,8 +93,8 @@ class Create:
     def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
         new = self.new
         if self.references:
-            its = {name: _target_id(each, earlier) for name, each in self.references.items()}
-            new = replace(new, **its)
+            ids = {name: _target_id(each, earlier) for name, each in self.references.items()}
+            new = replace(new, **ids)
         related = {"related": _lists(self.related, earlier)} if self.related else {}
         return commands.create(new, context, **related)
 
@@ -113,8 +113,8 @@ class Change:
     def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
         changes, key = self.changes, _target_id(self.target, earlier)
         if self.references:
-            its = {name: _target_id(each, earlier) for name, each in self.references.items()}
-            changes = replace(changes, attributes={**changes.attributes, **its})
+            ids = {name: _target_id(each, earlier) for name, each in self.references.items()}
+            changes = replace(changes, attributes={**changes.attributes, **ids})
         related = {"related": _lists(self.related, earlier)} if self.related else {}
         return commands.change(key, changes, context, expected=self.expected, **related)
 

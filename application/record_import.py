@@ -399,11 +399,11 @@ class _Batches(Generic[N, E]):
             }
             ids = references.ids(each for each in values.values() if isinstance(each, str))
             for position, value in values.items():
-                found = ids.get(value) if isinstance(value, str) else None
-                if found is None:
+                existing_id = ids.get(value) if isinstance(value, str) else None
+                if existing_id is None:
                     errors.setdefault(position, []).append(_bad_reference(reference, value))
                 record = records[position]
-                attributes = {**record.attributes, name: found}
+                attributes = {**record.attributes, name: existing_id}
                 records[position] = record._replace(attributes=attributes)
         for position, bad in errors.items():
             others = _BatchResult()

@@ -35,29 +35,29 @@ class References:
         """
         remembered = self._remembered
         wanted = set(texts)
-        found = {text: remembered[text] for text in wanted & remembered.keys()}
-        if len(found) < len(wanted):
-            new = self._find(wanted - found.keys())
+        ids_by_text = {text: remembered[text] for text in wanted & remembered.keys()}
+        if len(ids_by_text) < len(wanted):
+            new = self._find(wanted - ids_by_text.keys())
             if len(remembered) + len(new) > MAX_REMEMBERED:
                 remembered.clear()
             remembered.update(new)
-            found.update(new)
-        return found
+            ids_by_text.update(new)
+        return ids_by_text
 
     def _find(self, texts: set[str]) -> dict[str, int]:
-        found = {}
+        ids_by_text = {}
         if self._by_id:
             numbers = {text for text in texts if is_number(text)}
             texts = texts - numbers
             ids = {text: int(text) for text in numbers if _is_id(text)}
             existing = {each.id for each in self._entities.get_many(ids.values())} if ids else ()
-            found = {text: number for text, number in ids.items() if number in existing}
+            ids_by_text = {text: number for text, number in ids.items() if number in existing}
         if unique := self._unique:
             key_of = unique.key_of
             keys = {text: key_of(text) for text in texts if _can_be_key(text)}
             stored = self._entities.ids_by_keys(unique, set(keys.values()))
-            found.update((text, stored[key]) for text, key in keys.items() if key in stored)
-        return found
+            ids_by_text.update((text, stored[key]) for text, key in keys.items() if key in stored)
+        return ids_by_text
 
 
 def is_number(text: str) -> bool:

@@ -114,8 +114,8 @@ class RelationshipQueries:
         related_id = getattr(source, relationship.name)
         if related_id is None or not resources:
             return source, related_id
-        found = self._readers[relationship.target].get_many([related_id])
-        return source, found[0] if found else None
+        related = self._readers[relationship.target].get_many([related_id])
+        return source, related[0] if related else None
 
     def include(
         self,

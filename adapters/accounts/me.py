@@ -47,23 +47,23 @@ def me_routes(
     of_accounts = account_writer(urls)
     catalog = inclusion.catalog
 
-    def respond(user: Any, query: str, shown: FieldSelection) -> Response:
-        related = inclusion.of(USER_TYPE, [user], shown)
-        body = writer.single(user, query=query, shown=shown, related=related, url=url)
+    def respond(user: Any, query: str, selection: FieldSelection) -> Response:
+        related = inclusion.of(USER_TYPE, [user], selection)
+        body = writer.single(user, query=query, selection=selection, related=related, url=url)
         return http.ok(body, version=user.version)
 
     def show_me() -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration, catalog)
-        inclusion.authorize(shown)
+        selection = parameters.single(query, declaration, catalog)
+        inclusion.authorize(selection)
         user = queries.get(session().user_id, _own_principal())
         user.require_version(http.preconditions())
-        return respond(user, query, shown)
+        return respond(user, query, selection)
 
     def change_me() -> Response:
         query, user_id = http.query(), session().user_id
-        shown = parameters.single(query, declaration, catalog)
-        inclusion.authorize(shown)
+        selection = parameters.single(query, declaration, catalog)
+        inclusion.authorize(selection)
         resource_object = http.read_resource_object(declaration, catalog, resource_id=str(user_id))
         expect_existing(resource_object, declaration, str(user_id))
         attributes, others = resource_object.load(declaration, partial=True, only=_CHANGEABLE)
@@ -80,7 +80,7 @@ def me_routes(
         context = http.context()
         context = Context(_own_principal(), context.request_id, context.link_limit)
         user = commands.change(user_id, changes, context, expected=http.preconditions())
-        return respond(user, query, shown)
+        return respond(user, query, selection)
 
     def change_password() -> Response:
         no_parameters()
@@ -112,9 +112,9 @@ def me_routes(
 
     def show_account(user_id: int) -> Response:
         query = http.query()
-        shown = parameters.single(query, ACCOUNTS)
+        selection = parameters.single(query, ACCOUNTS)
         shown_account = ShownAccount.of(*overview.of(user_id))
-        return http.ok(of_accounts.single(shown_account, query=query, shown=shown))
+        return http.ok(of_accounts.single(shown_account, query=query, selection=selection))
 
     routes.own("GET", "/me", show_me, ME)
     routes.own("PATCH", "/me", change_me, ME)

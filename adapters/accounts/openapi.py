@@ -349,8 +349,8 @@ def _schema(resource: Resource, name: str) -> dict[str, Any]:
 
 
 def _example(resource: Resource, name: str) -> list[Any]:
-    found: list[Any] = resource.declared[name].field.metadata["examples"]
-    return found
+    examples: list[Any] = resource.declared[name].field.metadata["examples"]
+    return examples
 
 
 def _examples() -> dict[str, Any]:

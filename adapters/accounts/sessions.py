@@ -81,8 +81,8 @@ def session_routes(
         query = http.query()
         within = queries.about(user_id)
         collection_query = parameters.collection(query, SESSIONS, cursors, within=within)
-        found = queries.page(collection_query.search)
-        shown = Page(tuple(map(_shown, found.items)), found.more, found.total)
+        page = queries.page(collection_query.search)
+        shown = Page(tuple(map(_shown, page.items)), page.more, page.total)
         profile = http.uses_cursor_profile(collection_query)
         body = writer.collection(shown, collection_query, query=query, profile=profile)
         return http.ok(body, profile=profile)
@@ -90,10 +90,10 @@ def session_routes(
     def one(user_id: int, session_id: str, writer: DocumentWriter) -> Response:
         query = http.query()
         selection = parameters.single(query, SESSIONS)
-        found = queries.get(user_id, _possible(session_id))
-        found.require_version(http.preconditions())
-        body = writer.single(_shown(found), query=query, shown=selection)
-        return http.ok(body, version=found.version)
+        session = queries.get(user_id, _possible(session_id))
+        session.require_version(http.preconditions())
+        body = writer.single(_shown(session), query=query, selection=selection)
+        return http.ok(body, version=session.version)
 
     def end(user_id: int, session_id: str) -> Response:
         possible, expected = _possible(session_id), http.preconditions()

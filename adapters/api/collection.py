@@ -63,21 +63,21 @@ def collection(
     def perform(
         run: UnitRunner,
         command: Callable[[Commands[Any, Any]], Any],
-        shown: FieldSelection,
+        selection: FieldSelection,
     ) -> tuple[Any, Included]:
         """Runs a command, and loads what its document includes in the same unit of work."""
-        if not shown.steps:
+        if not selection.steps:
             return command(resource.commands(run)), Included()
 
         def unit(work: UnitOfWork) -> tuple[Any, Included]:
             entity = command(resource.commands(nested(work)))
-            return entity, inclusion.load(entity_type, [entity], shown, work)
+            return entity, inclusion.load(entity_type, [entity], selection, work)
 
         return run(http.context(), unit)
 
-    def body_of(entity: Any, included: Included, query: str, shown: FieldSelection) -> bytes:
-        related = inclusion.compound.related(included, shown) if shown.steps else None
-        return writer.single(entity, query=query, shown=shown, related=related)
+    def body_of(entity: Any, included: Included, query: str, selection: FieldSelection) -> bytes:
+        related = inclusion.compound.related(included, selection) if selection.steps else None
+        return writer.single(entity, query=query, selection=selection, related=related)
 
     def authorize_linkages(sent: ResourceObject) -> None:
         of_type = catalog.relationships_of(declaration)
@@ -88,10 +88,10 @@ def collection(
     def list_resources() -> Response:
         query = http.query()
         collection_query = parse_query(query)
-        inclusion.authorize(collection_query.shown)
+        inclusion.authorize(collection_query.selection)
         page = queries.page(collection_query.search, current_request().principal)
         profile = http.uses_cursor_profile(collection_query)
-        related = inclusion.of(entity_type, page.items, collection_query.shown)
+        related = inclusion.of(entity_type, page.items, collection_query.selection)
         body = writer.collection(
             page, collection_query, query=query, profile=profile, related=related
         )
@@ -100,8 +100,8 @@ def collection(
     @api.post(f"/{name}", endpoint=f"create_{name}")
     def create_resource() -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration, catalog)
-        inclusion.authorize(shown)
+        selection = parameters.single(query, declaration, catalog)
+        inclusion.authorize(selection)
         resource_object = http.read_resource_object(declaration, catalog)
         authorize_linkages(resource_object)
         expect_new(resource_object, declaration)
@@ -111,10 +111,12 @@ def collection(
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             entity, included = perform(
                 run,
-                lambda its: its.create(new, http.context(), related=resource_object.related),
-                shown,
+                lambda unit_commands: unit_commands.create(
+                    new, http.context(), related=resource_object.related
+                ),
+                selection,
             )
-            body = body_of(entity, included, query, shown)
+            body = body_of(entity, included, query, selection)
             response = http.created(body, version=entity.version, location=writer.url(entity))
             return response, [(name, entity.id), *subjects(included)]
 
@@ -122,18 +124,18 @@ def collection(
 
     def show_resource(entity_id: int) -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration, catalog)
-        inclusion.authorize(shown)
+        selection = parameters.single(query, declaration, catalog)
+        inclusion.authorize(selection)
         entity = queries.get(entity_id, current_request().principal)
         entity.require_version(http.preconditions())
-        related = inclusion.of(entity_type, [entity], shown)
-        body = writer.single(entity, query=query, shown=shown, related=related)
+        related = inclusion.of(entity_type, [entity], selection)
+        body = writer.single(entity, query=query, selection=selection, related=related)
         return http.ok(body, version=entity.version)
 
     def change_resource(entity_id: int) -> Response:
         query = http.query()
-        shown = parameters.single(query, declaration, catalog)
-        inclusion.authorize(shown)
+        selection = parameters.single(query, declaration, catalog)
+        inclusion.authorize(selection)
         resource_object = http.read_resource_object(
             declaration, catalog, resource_id=str(entity_id)
         )
@@ -146,10 +148,12 @@ def collection(
         context, expected = http.context(), http.preconditions()
         entity, included = perform(
             run,
-            lambda its: its.change(entity_id, changes, context, expected=expected, related=related),
-            shown,
+            lambda unit_commands: unit_commands.change(
+                entity_id, changes, context, expected=expected, related=related
+            ),
+            selection,
         )
-        body = body_of(entity, included, query, shown)
+        body = body_of(entity, included, query, selection)
         return http.ok(body, version=entity.version)
 
     def delete_resource(entity_id: int) -> Response:

@@ -61,34 +61,36 @@ class Inclusion:
         """The resources and their relationships."""
         return self.compound.catalog
 
-    def authorize(self, shown: FieldSelection) -> None:
+    def authorize(self, selection: FieldSelection) -> None:
         """Raises InsufficientScope if the principal may not read what the steps lead to."""
-        if shown.steps:
-            self.queries.authorize_steps(shown.steps, current_request().principal)
+        if selection.steps:
+            self.queries.authorize_steps(selection.steps, current_request().principal)
 
     def load(
         self,
         entity_type: AnyType,
         entities: Iterable[Any],
-        shown: FieldSelection,
+        selection: FieldSelection,
         work: UnitOfWork | None = None,
     ) -> Included:
         """Returns the entities that the steps lead to. With `work`, reads them in the open unit."""
         if work:
-            return include(OpenUnit(work), entity_type, entities, shown.steps)
-        return self.queries.include(entity_type, entities, shown.steps, current_request().principal)
+            return include(OpenUnit(work), entity_type, entities, selection.steps)
+        return self.queries.include(
+            entity_type, entities, selection.steps, current_request().principal
+        )
 
     def of(
-        self, entity_type: AnyType, entities: Sequence[Any], shown: FieldSelection
+        self, entity_type: AnyType, entities: Sequence[Any], selection: FieldSelection
     ) -> RelatedData | None:
         """Returns the related data of the document, or None if it includes nothing."""
-        if not (shown.steps or shown.includes_items):
+        if not (selection.steps or selection.includes_items):
             return None
-        included = self.load(entity_type, entities, shown) if shown.steps else Included()
-        if shown.includes_items:
+        included = self.load(entity_type, entities, selection) if selection.steps else Included()
+        if selection.includes_items:
             by_id = included.entities.setdefault(entity_type, {})
             by_id.update({each.id: each for each in entities})
-        return self.compound.related(included, shown)
+        return self.compound.related(included, selection)
 
 
 def subjects(included: Included) -> list[Subject]:
@@ -202,36 +204,42 @@ class _ToManyViews(_RelationshipViews):
 
     def show_related(self, source_id: int) -> Response:
         query = http.query()
-        question = parameters.collection(
+        collection_query = parameters.collection(
             query, self._target, self._cursors, self._catalog, within=self._within(source_id)
         )
-        page = self._page(source_id, question, resources=True)
-        related = self._inclusion.of(self._relationship.target, page.items, question.shown)
-        profile = _by_profile(question)
+        page = self._page(source_id, collection_query, resources=True)
+        related = self._inclusion.of(
+            self._relationship.target, page.items, collection_query.selection
+        )
+        profile = _by_profile(collection_query)
         _, url = self._urls(source_id)
         body = self._writer.collection(
-            page, question, query=query, profile=profile, related=related, url=url
+            page, collection_query, query=query, profile=profile, related=related, url=url
         )
         return http.ok(body, profile=profile)
 
     def show(self, source_id: int) -> Response:
         query = http.query()
         within = self._within(source_id)
-        question = parameters.linkage(
+        collection_query = parameters.linkage(
             query, self._relationship, self._cursors, self._catalog, within=within
         )
         # The order of identifiers and their cursors show the values that they are sorted by.
-        by_attribute = any(each.attribute != "id" for each in question.search.ordering)
-        resources = question.shown.includes_items or by_attribute
-        page = self._page(source_id, question, resources=resources)
-        related = self._inclusion.of(self._relationship.target, page.items, question.shown)
-        profile = _by_profile(question)
+        by_attribute = any(each.attribute != "id" for each in collection_query.search.ordering)
+        resources = collection_query.selection.includes_items or by_attribute
+        page = self._page(source_id, collection_query, resources=resources)
+        related = self._inclusion.of(
+            self._relationship.target, page.items, collection_query.selection
+        )
+        profile = _by_profile(collection_query)
         url, related_url = self._urls(source_id)
         body = self._writer.identifiers(
-            page, question, url, related_url, query=query, profile=profile, related=related
+            page, collection_query, url, related_url, query=query, profile=profile, related=related
         )
         version = None
-        if len(question.search.conditions) == len(within) and _is_whole(page, question):
+        if len(collection_query.search.conditions) == len(within) and _is_whole(
+            page, collection_query
+        ):
             version = self._listed(source_id).version(fingerprint(each.id for each in page.items))
         return http.ok(body, list_version=version, profile=profile)
 
@@ -277,9 +285,11 @@ class _ToManyViews(_RelationshipViews):
     def _within(self, source_id: int) -> tuple[Any, ...]:
         return (related_to(self._relationship, source_id),)
 
-    def _page(self, source_id: int, question: CollectionQuery, *, resources: bool) -> Page[Any]:
-        self._inclusion.authorize(question.shown)
-        search: Search = question.search
+    def _page(
+        self, source_id: int, collection_query: CollectionQuery, *, resources: bool
+    ) -> Page[Any]:
+        self._inclusion.authorize(collection_query.selection)
+        search: Search = collection_query.search
         others = search.conditions[1:]  # the query adds the first one
         principal = current_request().principal
         return self._queries.page(
@@ -321,19 +331,21 @@ class _ToOneViews(_RelationshipViews):
 
     def show_related(self, source_id: int) -> Response:
         query = http.query()
-        shown = parameters.single(query, self._target, self._catalog)
-        self._inclusion.authorize(shown)
+        selection = parameters.single(query, self._target, self._catalog)
+        self._inclusion.authorize(selection)
         _, entity = self._one(source_id, resources=True)
         _, url = self._urls(source_id)
-        related = self._included(entity, shown)
-        body = self._writer.single(entity, query=query, shown=shown, related=related, url=url)
+        related = self._included(entity, selection)
+        body = self._writer.single(
+            entity, query=query, selection=selection, related=related, url=url
+        )
         return http.ok(body)
 
     def show(self, source_id: int) -> Response:
         query = http.query()
-        shown = parameters.single_linkage(query, self._relationship, self._catalog)
-        self._inclusion.authorize(shown)
-        source, found = self._one(source_id, resources=shown.includes_items)
+        selection = parameters.single_linkage(query, self._relationship, self._catalog)
+        self._inclusion.authorize(selection)
+        source, related_entity = self._one(source_id, resources=selection.includes_items)
         source.require_version(http.preconditions())
         url, related_url = self._urls(source_id)
         body = self._writer.reference(
@@ -341,8 +353,8 @@ class _ToOneViews(_RelationshipViews):
             url,
             related_url,
             query=query,
-            shown=shown,
-            related=self._included(found if shown.includes_items else None, shown),
+            selection=selection,
+            related=self._included(related_entity if selection.includes_items else None, selection),
         )
         return http.ok(body, version=source.version)
 
@@ -358,16 +370,16 @@ class _ToOneViews(_RelationshipViews):
         principal: Principal | None = current_request().principal
         return self._queries.one(self._relationship, source_id, principal, resources=resources)
 
-    def _included(self, entity: Any | None, shown: FieldSelection) -> RelatedData | None:
+    def _included(self, entity: Any | None, selection: FieldSelection) -> RelatedData | None:
         entities = [] if entity is None else [entity]
-        return self._inclusion.of(self._relationship.target, entities, shown)
+        return self._inclusion.of(self._relationship.target, entities, selection)
 
 
-def _by_profile(question: CollectionQuery) -> bool:
-    return http.wants_cursor_profile() and isinstance(question.search.place, Slice)
+def _by_profile(collection_query: CollectionQuery) -> bool:
+    return http.wants_cursor_profile() and isinstance(collection_query.search.place, Slice)
 
 
-def _is_whole(page: Page[Any], question: CollectionQuery) -> bool:
+def _is_whole(page: Page[Any], collection_query: CollectionQuery) -> bool:
     """Returns True if the page shows its entire list."""
-    links = page_links(page, question)
+    links = page_links(page, collection_query)
     return links["prev"] is None and links["next"] is None

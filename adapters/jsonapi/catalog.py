@@ -57,15 +57,15 @@ class Catalog:
 
         The type itself is the first.
         """
-        found = {resource.type: resource}
+        by_type = {resource.type: resource}
         pending = [resource]
         while pending:
             for relationship in self.relationships_of(pending.pop()).values():
                 target = self.target(relationship)
-                if target.type not in found:
-                    found[target.type] = target
+                if target.type not in by_type:
+                    by_type[target.type] = target
                     pending.append(target)
-        return found
+        return by_type
 
 
 NO_RELATIONSHIPS: Final = Catalog()

@@ -38,9 +38,9 @@ class CompoundWriter:
     writers: Mapping[str, DocumentWriter]
     cursors: Cursors
 
-    def related(self, included: Included, shown: FieldSelection) -> RelatedData:
+    def related(self, included: Included, selection: FieldSelection) -> RelatedData:
         """Returns the data of related entities that one document shows."""
-        return _Related(self, included, shown)
+        return _Related(self, included, selection)
 
     def next_page(self, relationship: ToMany, source_id: int, linked: LinkedEntities) -> str | None:
         """Returns the URL of the identifiers after the first ones, or None after the last one."""
@@ -57,10 +57,12 @@ class CompoundWriter:
 class _Related(RelatedData):
     """The related entities that were loaded for one document."""
 
-    def __init__(self, writer: CompoundWriter, included: Included, shown: FieldSelection) -> None:
+    def __init__(
+        self, writer: CompoundWriter, included: Included, selection: FieldSelection
+    ) -> None:
         self._writer = writer
         self._included = included
-        self._shown = shown
+        self._selection = selection
         self._identifiers_by_type: dict[AnyType, Mapping[int, bytes]] = {}
         self._loaded: dict[str, list[tuple[str, set[int]]]] = {}
         for relationship, ids in included.loaded.items():
@@ -104,6 +106,6 @@ class _Related(RelatedData):
             # In a fixed order, so that the same content has the same ETag.
             entities = [by_id[key] for key in sorted(by_id) if (name, key) not in primary]
             if entities:
-                fields = self._shown.fields(name)
+                fields = self._selection.fields(name)
                 texts += self._writer.writers[name].resources(entities, fields, self)
         return texts

@@ -139,9 +139,9 @@ class _Layout:
             related = resource_object["relationships"] = {}
             for relationship in self._relationships:
                 name = relationship.name
-                found = related[name] = relationship_object(url, name)
+                linkage_object = related[name] = relationship_object(url, name)
                 if not relationship.is_many:
-                    found["data"] = identifier(relationship.type, getattr(entity, name))
+                    linkage_object["data"] = identifier(relationship.type, getattr(entity, name))
         resource_object["links"] = {"self": f"{url}{self._below}"}
         return resource_object
 
@@ -272,21 +272,21 @@ class DocumentWriter:
             layout = self._layout(fields, distinct.pop(), in_page)
             return layout.listed(entities, cursors, related)
         texts = []
-        for position, (entity, its) in enumerate(zip(entities, loaded, strict=True)):
+        for position, (entity, loaded_lists) in enumerate(zip(entities, loaded, strict=True)):
             cursor = None if cursors is None else cursors[position : position + 1]
-            texts += self._layout(fields, its, in_page).listed([entity], cursor, related)
+            texts += self._layout(fields, loaded_lists, in_page).listed([entity], cursor, related)
         return texts
 
     def _document(
         self,
         data: object,
         links: dict[str, Any],
-        shown: FieldSelection,
+        selection: FieldSelection,
         included: list[bytes] | None = None,
         **more: object,
     ) -> bytes:
         links["describedby"] = self._described_by
-        if shown.is_compound:
+        if selection.is_compound:
             more["included"] = _array(included or [])
         return orjson.dumps({"jsonapi": {"version": "1.1"}, "links": links, "data": data, **more})
 
@@ -295,7 +295,7 @@ class DocumentWriter:
         entity: Any | None,
         *,
         query: str = "",
-        shown: FieldSelection = _ALL_FIELDS,
+        selection: FieldSelection = _ALL_FIELDS,
         related: RelatedData | None = None,
         url: str | None = None,
     ) -> bytes:
@@ -304,7 +304,7 @@ class DocumentWriter:
         `url` is that of the document, if it is not the URL of the entity's resource.
         """
         links = {"self": with_query(url or self.url(entity), query)}
-        fields = shown.fields(self._type)
+        fields = selection.fields(self._type)
         data: object = None
         if entity is not None and related:
             (text,) = self.resources([entity], fields, related)
@@ -314,7 +314,7 @@ class DocumentWriter:
         included = None
         if related:
             included = related.included(frozenset({(self._type, entity.id)} if entity else ()))
-        return self._document(data, links, shown, included)
+        return self._document(data, links, selection, included)
 
     def reference(
         self,
@@ -323,13 +323,13 @@ class DocumentWriter:
         related_url: str,
         *,
         query: str = "",
-        shown: FieldSelection = _ALL_FIELDS,
+        selection: FieldSelection = _ALL_FIELDS,
         related: RelatedData | None = None,
     ) -> bytes:
         """Returns the document of a to-one relationship to an entity of the type."""
         links = {"self": with_query(url, query), "related": related_url}
         included = related.included(frozenset()) if related else None
-        return self._document(identifier(self._type, related_id), links, shown, included)
+        return self._document(identifier(self._type, related_id), links, selection, included)
 
     def collection(
         self,
@@ -345,15 +345,17 @@ class DocumentWriter:
 
         `url` is that of the list, if it is not the URL of the collection.
         """
-        shown = collection_query.shown
+        selection = collection_query.selection
         links = self._page_links(url or self._base, page, collection_query, query, profile)
         if related:
             cursors = collection_query.cursors.of(page.items)
-            data = self.resources(page.items, shown.fields(self._type), related, cursors)
+            data = self.resources(page.items, selection.fields(self._type), related, cursors)
             included = related.included({(self._type, each.id) for each in page.items})
         else:
             data, included = self._list_texts(page.items, collection_query), None
-        return self._document(_array(data), links, shown, included, **_meta(page, collection_query))
+        return self._document(
+            _array(data), links, selection, included, **_meta(page, collection_query)
+        )
 
     def identifiers(
         self,
@@ -378,7 +380,11 @@ class DocumentWriter:
         ]
         included = related.included(frozenset()) if related else None
         return self._document(
-            _array(texts), links, collection_query.shown, included, **_meta(page, collection_query)
+            _array(texts),
+            links,
+            collection_query.selection,
+            included,
+            **_meta(page, collection_query),
         )
 
     def _page_links(
@@ -410,7 +416,7 @@ class DocumentWriter:
 
     def _list_texts(self, items: Sequence[Any], collection_query: CollectionQuery) -> list[bytes]:
         """Returns the JSON texts of the resource objects of the items."""
-        return self._layout(collection_query.shown.fields(self._type)).listed(
+        return self._layout(collection_query.selection.fields(self._type)).listed(
             items, collection_query.cursors.of(items)
         )
 

@@ -139,8 +139,8 @@ def names_list(if_match: str) -> bool:
 def _lists(condition: str, *, weak: bool) -> frozenset[str]:
     pattern = _LIST_WEAKLY if weak else _TAG_OF_LIST
     tags = (opaque for mark, opaque in _TAG.findall(condition) if weak or not mark)
-    found = (pattern.fullmatch(opaque) for opaque in tags)
-    return frozenset(tag[1] for tag in found if tag)
+    matches = (pattern.fullmatch(opaque) for opaque in tags)
+    return frozenset(tag[1] for tag in matches if tag)
 
 
 def unmatchable(if_match: str, source: str = "If-Match") -> str | None:

@@ -65,14 +65,18 @@ _PREFIXES: Final = frozenset(("or", "not"))
 
 def filter_names(names: Mapping[str, object], resource: Resource) -> dict[str, list[str]]:
     """Returns the parameters that are filters, with the parts in their brackets."""
-    found = {name: _PART.findall(match[1]) for name in names if (match := _FILTER.fullmatch(name))}
+    parts_by_name = {
+        name: _PART.findall(match[1]) for name in names if (match := _FILTER.fullmatch(name))
+    }
     # A parameter with further parts is not a filter, and is reported as unknown.
-    found = {
-        name: parts for name, parts in found.items() if len(parts) <= 2 or parts[0] in _PREFIXES
+    parts_by_name = {
+        name: parts
+        for name, parts in parts_by_name.items()
+        if len(parts) <= 2 or parts[0] in _PREFIXES
     }
     if not resource.searched:  # the parameter is then reported as unknown
-        found.pop(SEARCH_PARAMETER, None)
-    return found
+        parts_by_name.pop(SEARCH_PARAMETER, None)
+    return parts_by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +303,8 @@ class FilterParser:
         words = text.split()
         if 0 < len(words) <= MAX_WORDS:
             return WordSearch.folding(self._resource.searched, words)
-        found = f"has {len(words)} words" if words else "is empty"
-        detail = f"{name} {found}. Send 1 to {MAX_WORDS} words, separated by spaces."
+        problem = f"has {len(words)} words" if words else "is empty"
+        detail = f"{name} {problem}. Send 1 to {MAX_WORDS} words, separated by spaces."
         self._errors.add(name, detail)
         return None
 

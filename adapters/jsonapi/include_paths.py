@@ -63,17 +63,17 @@ def _parse(
             errors.add(PARAMETER, detail, code="too_much_included")
             is_valid = False
             continue
-        tree, of_type, its = root, type_name, known
+        tree, of_type, relationships = root, type_name, known
         for name in path.split("."):
-            relationship = its.get(name)
+            relationship = relationships.get(name)
             if relationship is None:
-                detail = _unknown(name, of_type, its)
+                detail = _unknown(name, of_type, relationships)
                 errors.add(PARAMETER, detail, code="unknown_relationship")
                 is_valid = False
                 break
             tree = tree.setdefault(relationship, {})
             target = catalog.target(relationship)
-            of_type, its = target.type, catalog.relationships_of(target)
+            of_type, relationships = target.type, catalog.relationships_of(target)
     return _steps(root) if is_valid else ()
 
 

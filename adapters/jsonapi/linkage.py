@@ -98,16 +98,16 @@ class LinkageParser:
         if not field.is_many:
             if data is None:
                 return Linkage(place, field, ())
-            found = self._identifier(data, place, 0)
-            return Linkage(place, field, (found,)) if found else None
+            identifier = self._identifier(data, place, 0)
+            return Linkage(place, field, (identifier,)) if identifier else None
         if not isinstance(data, list):
             self.add_error(place, "data must be an array.", code="wrong_json_type")
             return None
         identifiers: dict[tuple[str, object], Identifier] = {}
         invalid = 0
         for position, value in enumerate(data):
-            if found := self._identifier(value, f"{place}/{position}", position):
-                identifiers.setdefault((found.type, _identity(found, value)), found)
+            if identifier := self._identifier(value, f"{place}/{position}", position):
+                identifiers.setdefault((identifier.type, _identity(identifier, value)), identifier)
             else:
                 invalid += 1
         if len(identifiers) + invalid > MAX_IDENTIFIERS:
@@ -123,11 +123,11 @@ class LinkageParser:
             return None
         kind = self._text(value, at, "type")
         if "id" in value or "lid" not in value:
-            found = self._text(value, at, "id")
-            if kind is None or found is None:
+            text = self._text(value, at, "id")
+            if kind is None or text is None:
                 return None
             resource = self.catalog.resources.get(kind)
-            parsed = (resource.id if resource else _ANY_ID).parse(found)
+            parsed = (resource.id if resource else _ANY_ID).parse(text)
             return Identifier(at, kind, -1 - position if parsed is None else parsed)
         lid = self._text(value, at, "lid")
         if kind is None or lid is None:
@@ -151,11 +151,11 @@ class LinkageParser:
 _ANY_ID: Final = Id()
 
 
-def _identity(found: Identifier, value: dict[str, Any]) -> object:
+def _identity(identifier: Identifier, value: dict[str, Any]) -> object:
     """Returns the identity within one type. Different impossible ids stay different."""
-    if isinstance(found.which, int) and found.which < 0:
+    if isinstance(identifier.which, int) and identifier.which < 0:
         return value["id"]
-    return found.which
+    return identifier.which
 
 
 def _is_partial(links: object) -> bool:

@@ -187,10 +187,10 @@ class OperationsParser:
         resource_id = self._structure.member(ref, at, "id", str)
         lid = self._structure.local_id(ref, at)
         name = self._structure.member(ref, at, "relationship", str)
-        found = self._resource_target(at, resource_type or "", resource_id, lid)
+        target = self._resource_target(at, resource_type or "", resource_id, lid)
         if name is None:
-            return found
-        return self._relationship_of(found, name, f"{at}/relationship")
+            return target
+        return self._relationship_of(target, name, f"{at}/relationship")
 
     def _relationship_of(self, target: Target, name: str, at: str) -> Target | MissingTarget:
         """Returns a relationship of a resource. `at` is the pointer of its name."""
@@ -217,17 +217,17 @@ class OperationsParser:
         return Target(at, named, lid=lid, created_by=created_by)
 
     def _parse_href(self, href: str, at: str) -> Target | MissingTarget:
-        path, has_parameters, _ = href.partition("?")
+        url, has_parameters, _ = href.partition("?")
         if has_parameters:
             detail = "The URL of an operation has no parameters. Omit the query."
             self._add_error(at, detail, code="unknown_parameter")
-        found = self._resolve_href(path)
-        if found is None:
+        resolved = self._resolve_href(url)
+        if resolved is None:
             return MissingTarget(at, "There is nothing at this URL.")
-        named, place = found
-        if place is None or "/" not in place:
-            return Target(at, named, place)
-        key, *below = place.split("/")
+        named, path = resolved
+        if path is None or "/" not in path:
+            return Target(at, named, path)
+        key, *below = path.split("/")
         target = Target(at, named, key)
         if len(below) == 2 and below[0] == LINKAGE:
             return self._relationship_of(target, below[1], at)

@@ -93,7 +93,7 @@ class CollectionQuery:
     """
 
     search: Search
-    shown: FieldSelection
+    selection: FieldSelection
     cursors: ListCursors
     link_query: str
 
@@ -158,9 +158,9 @@ def _selection(
     if not query:
         return FieldSelection()
     parser = _QueryParser(query, resource, catalog, linked_by)
-    shown = parser.field_selection(1)
+    selection = parser.field_selection(1)
     parser.finish(resource_parameters(resource, catalog))
-    return shown
+    return selection
 
 
 def no_parameters(query: str) -> None:
@@ -292,12 +292,14 @@ class _QueryParser:
         conditions = (*within, *self._filters())
         list_cursors = cursors.of(self._resource, conditions, ordering)
         place = self._place(list_cursors)
-        shown = self.field_selection(place.size)
+        selection = self.field_selection(place.size)
         if self._remaining or self._errors:
             operators = filter_operators(self._resource, self._catalog)
             self.finish(collection_parameters(self._resource, self._catalog), operators)
         link_query = self._link_query()
-        return CollectionQuery(Search(conditions, ordering, place), shown, list_cursors, link_query)
+        return CollectionQuery(
+            Search(conditions, ordering, place), selection, list_cursors, link_query
+        )
 
     def _link_query(self) -> str:
         """Returns the query without the page's position, unchanged if it is well encoded."""
@@ -362,13 +364,13 @@ class _QueryParser:
         yield from (order for order in orders if order.attribute in known)
 
     def _filters(self) -> tuple[Test, ...]:
-        found = filter_names(self._remaining, self._resource)
-        if not found:
+        names = filter_names(self._remaining, self._resource)
+        if not names:
             return ()
-        for name in found:
+        for name in names:
             del self._remaining[name]
         parser = FilterParser(self._resource, self._catalog, self._query, self._pairs, self._errors)
-        return parser.parse(found)
+        return parser.parse(names)
 
     def _place(self, cursors: ListCursors) -> Slice | Numbered:
         has_cursor = not self._remaining.keys().isdisjoint(("page[after]", "page[before]"))

@@ -31,8 +31,8 @@ def _quote_all(names: list[str]) -> str:
 
 def did_you_mean(*names: str | None) -> str:
     """Returns a question that names the suggestions, or an empty text without suggestions."""
-    found = [quote(name) for name in names if name]
-    return f" Did you mean {', '.join(found)}?" if found else ""
+    suggestions = [quote(name) for name in names if name]
+    return f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
 
 
 def query_error(

@@ -145,10 +145,10 @@ def read_linkage(
     if "data" not in document:
         structure.add_error("", "The member data is missing.", code="missing_member")
         structure.raise_errors()
-    found = structure.linkages.parse(document, "", relationship)
+    linkage = structure.linkages.parse(document, "", relationship)
     structure.raise_errors()
-    assert found is not None
-    return found
+    assert linkage is not None
+    return linkage
 
 
 def example_linkage(relationship: RelationshipField) -> str:

@@ -58,12 +58,12 @@ def first_linked(
 ) -> dict[int, LinkedEntities]:
     """Returns the first related entities of each entity that has some. See LinkReader."""
     entities = rows(relationship.target)
-    found = {}
+    linked = {}
     for source_id in source_ids:
         if ids := sorted(pairs.ids(relationship, source_id)):
             first = tuple(entities[each] for each in ids[:limit])
-            found[source_id] = LinkedEntities(first, more=len(ids) > limit)
-    return found
+            linked[source_id] = LinkedEntities(first, more=len(ids) > limit)
+    return linked
 
 
 class MemoryLinks(Links):

@@ -95,8 +95,8 @@ def _holds(test: Test, entity: object, related: FindRelated) -> bool:
         case IsNull():
             return getattr(entity, test.attribute) is None
         case Related():
-            found = related(entity, test.relationship)
-            return any(_all_hold(test.tests, each, no_related) for each in found)
+            related_entities = related(entity, test.relationship)
+            return any(_all_hold(test.tests, each, no_related) for each in related_entities)
         case Not():
             return not _holds(test.test, entity, related)
         case AnyOf():

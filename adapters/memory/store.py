@@ -176,9 +176,9 @@ def _savepoint(
         for entity_type, each in state.rows.items():
             saved_rows = rows.get(entity_type, Rows()).copy()
             each.by_id, each.by_key = saved_rows.by_id, saved_rows.by_key
-        for association, its in state.pairs.items():
+        for association, state_pairs in state.pairs.items():
             saved_pairs = pairs.get(association, Pairs()).copy()
-            its.targets, its.sources = saved_pairs.targets, saved_pairs.sources
+            state_pairs.targets, state_pairs.sources = saved_pairs.targets, saved_pairs.sources
         state.accounts.restore(accounts)
         for table, content in zip(tables, saved, strict=True):
             table.clear()

@@ -173,7 +173,7 @@ def _scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, length: int) -> 
 
 
 def _verify_scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, password: bytes) -> bool:
-    found = hashlib.scrypt(
+    computed = hashlib.scrypt(
         password,
         salt=salt,
         n=n,
@@ -182,7 +182,7 @@ def _verify_scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, password:
         maxmem=MOST_MEMORY + 2 * _SCRYPT_SPARE,
         dklen=len(digest),
     )
-    return compare_digest(found, digest)
+    return compare_digest(computed, digest)
 
 
 def _base64(text: str, *, padded: bool = False) -> bytes:

@@ -60,8 +60,8 @@ def _times_of(
     keys: Collection[str], rows: Iterable[Sequence[Any]]
 ) -> dict[str, Sequence[datetime]]:
     """Returns the times of each of the keys. A key without a row has none."""
-    found = times_by_key(rows)
-    return {key: found.get(key, ()) for key in keys}
+    times = times_by_key(rows)
+    return {key: times.get(key, ()) for key in keys}
 
 
 class SqlCounters(Counters):

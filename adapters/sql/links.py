@@ -135,8 +135,8 @@ class LinkStatements:
         for row, entity in zip(rows, entities, strict=True):
             by_source[row[0]].append(entity)
         return {
-            source_id: LinkedEntities(found[:limit], more=len(found) > limit)
-            for source_id, found in by_source.items()
+            source_id: LinkedEntities(linked[:limit], more=len(linked) > limit)
+            for source_id, linked in by_source.items()
         }
 
     def _build_first(self, database: str, width: int) -> CompiledStatement:
@@ -331,8 +331,8 @@ class SqlLinks(Links):
             return missing
         sources, targets = zip(*rows, strict=True)
         values = {"pairs": rows, "sources": sources, "targets": targets}
-        found = self._statements.add[database].rows(self._connection, values)
-        return [(row[0], row[1]) for row in found]
+        inserted = self._statements.add[database].rows(self._connection, values)
+        return [(row[0], row[1]) for row in inserted]
 
 
 class SqlLinkReader(LinkReader):

@@ -46,9 +46,9 @@ class PagesByKey:
             return None
         if (test := self._pairs_of_one(shape)) is not None:
             return self._page_of_pairs(shape, test)
-        if shape.numbered or not (found := self._alternatives(shape)):
+        if shape.numbered or not (alternatives := self._alternatives(shape)):
             return None
-        branches = [select(self._page_of_keys(each).subquery()) for each in found]
+        branches = [select(self._page_of_keys(each).subquery()) for each in alternatives]
         direction = read_order(shape)
         keys = union(*branches).subquery("found")
         first = select(keys).order_by(*order_by(keys.c, direction)).limit(COUNT)

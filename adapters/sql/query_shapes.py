@@ -173,8 +173,8 @@ def _fitted_test(test: Test, columns: Decimals, related: Mapping[str, Decimals])
         case Condition() if column := columns.get(test.attribute):
             return _fit_condition(test, column)
         case Related():
-            its = related.get(test.relationship, {})
-            return [replace(test, tests=_all_fitted(test.tests, its, {}))]
+            decimals = related.get(test.relationship, {})
+            return [replace(test, tests=_all_fitted(test.tests, decimals, {}))]
         case Not():
             fitted = _fitted_test(test.test, columns, related)
             return [Not(fitted[0] if fitted else _ALWAYS)]

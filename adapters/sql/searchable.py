@@ -80,9 +80,9 @@ class Searchable:
         """Returns the same table, with searches that follow these relationships by name."""
         if not related:
             return self
-        found = copy(self)
-        found.related = related
-        return found
+        copied = copy(self)
+        copied.related = related
+        return copied
 
     def aliased(self) -> "Searchable":
         """Returns the same table under another name, for a subquery about other entities."""

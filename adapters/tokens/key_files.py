@@ -24,10 +24,10 @@ class UnreadableFile(UnusableKeySet):
 def stamp_of(path: str) -> Stamp | None:
     """Returns values that change with the file. None if it cannot be accessed."""
     try:
-        found = os.stat(path)  # noqa: PTH116 (called often)
+        status = os.stat(path)  # noqa: PTH116 (called often)
     except (OSError, ValueError):
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_private_file(path: str) -> bytes:

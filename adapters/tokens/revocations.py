@@ -112,17 +112,17 @@ class Revocations:
         self._gaps = dict(sorted(gaps.items())[-_MOST_GAPS:])
         also: tuple[int, ...] = tuple(self._gaps)
         while True:
-            found = self._reader.revocations(after=self._last_id, also=also, limit=_PAGE)
-            for each in found:
+            revocations = self._reader.revocations(after=self._last_id, also=also, limit=_PAGE)
+            for each in revocations:
                 time = milliseconds(each.time)
                 if each.session_id is not None:
                     self._sessions[each.session_id] = time
                 if each.user_id is not None:
                     self._users[each.user_id] = max(time, self._users.get(each.user_id, -1))
                 self._note(each.id, started)
-            if len(found) < _PAGE:
+            if len(revocations) < _PAGE:
                 return
-            also = tuple(each for each in also if each > found[-1].id)
+            also = tuple(each for each in also if each > revocations[-1].id)
 
     def _note(self, number: int, started: float) -> None:
         """Notes the ids between the last one and this one as gaps."""

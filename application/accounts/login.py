@@ -90,24 +90,24 @@ class Login:
             )
 
         with self._hasher.admission():
-            found = self._run(context, read)
-            is_right = self._is_right(password, found.password_hash)
-        if not is_right or found.user_id is None:
+            candidate = self._run(context, read)
+            is_right = self._is_right(password, candidate.password_hash)
+        if not is_right or candidate.user_id is None:
             self._refuse(email, attempt, context)
         new_hash = (
             self._hasher.hash(normalize(password))
-            if found.password_hash and self._hasher.is_outdated(found.password_hash)
+            if candidate.password_hash and self._hasher.is_outdated(candidate.password_hash)
             else None
         )
 
         def begin(work: UnitOfWork) -> IssuedTokens | None:
             user = find_by_email(work, email)
             self._check(work, user, attempt)
-            if user is None or not user.is_active or user.id != found.user_id:
+            if user is None or not user.is_active or user.id != candidate.user_id:
                 raise InvalidCredentials
             accounts = work.accounts.accounts
             account = accounts.get(user.id)
-            if account.password_hash != found.password_hash:
+            if account.password_hash != candidate.password_hash:
                 return None
             if new_hash:
                 account = account._replace(password_hash=new_hash)
@@ -116,7 +116,7 @@ class Login:
             self._limits.reset(work, attempt)
             return self._tokens.begin(work, user, client)
 
-        return self._run(context_of(found.user_id or 0, context), begin, for_update=True)
+        return self._run(context_of(candidate.user_id or 0, context), begin, for_update=True)
 
     def _is_right(self, password: str, password_hash: str | None) -> bool:
         """Returns True if the hash is that of the password.

@@ -221,9 +221,9 @@ def sessions(which: str, **options: Any) -> None:
         user, queries, urls = opened.find(which), opened.session_queries, opened.users.urls
 
         def page(search: Search) -> Page[ShownSession]:
-            found = queries.page(search)
-            shown = tuple(map(partial(ShownSession.of, current_id=None), found.items))
-            return Page(shown, found.more, found.total)
+            page = queries.page(search)
+            shown = tuple(map(partial(ShownSession.of, current_id=None), page.items))
+            return Page(shown, page.more, page.total)
 
         query = opened.users.collection_query(
             SESSIONS, chosen.query(SESSIONS.type), within=queries.about(user.id)

@@ -212,7 +212,7 @@ def show(
 
     `dropped_first`: see tables.Layout.
     """
-    columns = chosen.shown_columns(resource, collection_query.shown.fields(resource.type))
+    columns = chosen.shown_columns(resource, collection_query.selection.fields(resource.type))
     search, query = collection_query.search, chosen.query(resource.type)
     if chosen.as_json and chosen.one_page:
         output.document(writer.collection(page(search), collection_query, query=query))

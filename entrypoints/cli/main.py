@@ -58,8 +58,8 @@ class Roster(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Returns the command. A resource's commands are imported only here: that takes long."""
-        if found := super().get_command(ctx, cmd_name):
-            return found
+        if command := super().get_command(ctx, cmd_name):
+            return command
         for each in _resources():
             if each.type.name == cmd_name:
                 from entrypoints.cli.collection import collection

@@ -528,7 +528,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
             query = services.collection_query(declaration, query_of(filters, sort, **parameters))
             protection = SpreadsheetProtection() if for_spreadsheets else None
             written = file_declaration(resource)
-            selected = query.shown.fields(declaration.type)
+            selected = query.selection.fields(declaration.type)
             if lists := sorted((selected or frozenset()) - written.attributes.keys()):
                 known = ", ".join(("id", *written.attributes))
                 raise click.BadParameter(
@@ -541,7 +541,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
             ]
             is_complete = not filters and sort is None and protection is None and not references
             page = partial(services.queries.page, principal=services.principal)
-            found = start_reading(walk(page, query.search))
+            entities = start_reading(walk(page, query.search))
             with (
                 files.open_to_write(file) as target,
                 Progress("Exporting", result_to=target) as progress,
@@ -549,7 +549,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
                 if is_complete and file_format == "csv" and exporter and exporter.available:
                     copy_csv(exporter, declaration, progress.counted(target), options)
                 else:
-                    entities = progress.watched(found)
+                    entities = progress.watched(entities)
                     if references:
                         keyed = services.relationships.export_references
                         entities = keyed(entities, references, services.principal)

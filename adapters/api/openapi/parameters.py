@@ -272,11 +272,15 @@ def list_parameters(
             "with - for descending order.",
         ),
         *_search(resource),
-        *(found for attribute in resource.filterable.values() for found in _filters(attribute)),
         *(
-            found
+            parameter
+            for attribute in resource.filterable.values()
+            for parameter in _filters(attribute)
+        ),
+        *(
+            parameter
             for each in catalog.relationships_of(resource).values()
-            for found in _relationship_filters(each, catalog)
+            for parameter in _relationship_filters(each, catalog)
         ),
         *_combined(),
         *fieldsets(resource, catalog),

@@ -76,11 +76,11 @@ def _read(relationship: RelationshipField) -> dict[str, Any]:
     described = {"description": relationship.description} if relationship.description else {}
     if relationship.is_many:
         data: dict[str, Any] = {"type": "array", "items": one}
-        found = object_of(["links"], links=relationship_links("prev", "next"), data=data)
+        schema = object_of(["links"], links=relationship_links("prev", "next"), data=data)
     else:
         data = {"oneOf": [one, {"type": "null"}]}
-        found = object_of(["links", "data"], links=relationship_links(), data=data)
-    return {**found, **described}
+        schema = object_of(["links", "data"], links=relationship_links(), data=data)
+    return {**schema, **described}
 
 
 def sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, Any]:
@@ -159,11 +159,14 @@ def href_schema(resource: Resource, below: str | None = None) -> dict[str, Any]:
 
 def example_relationships(resource: Resource, url: str) -> dict[str, Any]:
     """Returns the relationships of an example of a resource at a URL."""
-    found = {}
+    linkage_examples = {}
     for name, relationship in resource.relationships.items():
         links = {"self": f"{url}/relationships/{name}", "related": f"{url}/{name}"}
-        found[name] = {"links": links, **({} if relationship.is_many else {"data": None})}
-    return found
+        linkage_examples[name] = {
+            "links": links,
+            **({} if relationship.is_many else {"data": None}),
+        }
+    return linkage_examples
 
 
 def include_pattern(

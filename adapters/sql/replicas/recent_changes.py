@@ -78,8 +78,8 @@ class RecentChanges:
         for part in self._parts:
             entry = part + offset
             if _is_recent(words[entry + _CHANGED_AT], now):
-                found = Position(words[entry + _TIMELINE], words[entry + _LOCATION])
-                position = found if position is None else max(position, found)
+                changed = Position(words[entry + _TIMELINE], words[entry + _LOCATION])
+                position = changed if position is None else max(position, changed)
             if _is_recent(words[entry + _UNKNOWN_SINCE], now):
                 is_unknown = True
         return RecentChange(position, is_unknown)

@@ -69,7 +69,7 @@ def plain_list(
     cursors = parsed.cursors.of(entities)
     return [
         {
-            **plain_object(resource, entity, base, parsed.shown.fields(resource.type)),
+            **plain_object(resource, entity, base, parsed.selection.fields(resource.type)),
             "meta": {"page": {"cursor": cursor}},
         }
         for entity, cursor in zip(entities, cursors, strict=True)
@@ -103,9 +103,9 @@ def test_writes_documents_with_values_of_every_kind_and_null(
         assert streamed == data_of(streamed, expected)
     for entity in entities:
         resource = plain_object(books, entity, BASE, shown)
-        written = writer.single(entity, shown=parsed.shown)
+        written = writer.single(entity, selection=parsed.selection)
         assert written == data_of(written, resource)
-        assert writer.resource(entity, parsed.shown.fields(books.type)) == resource
+        assert writer.resource(entity, parsed.selection.fields(books.type)) == resource
 
 
 @pytest.mark.parametrize("resource", [USERS, EVENTS])

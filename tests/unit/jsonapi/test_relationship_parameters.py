@@ -227,9 +227,9 @@ def test_the_number_of_included_resources_is_bounded(
 
 
 def test_paths_on_a_relationship_url_begin_with_it(cursors: Cursors) -> None:
-    shown = linkage("include=members.groups.owner", MEMBERS, cursors, CATALOG).shown
+    shown = linkage("include=members.groups.owner", MEMBERS, cursors, CATALOG).selection
     assert (shown.steps, shown.includes_items) == ((Step(IN_GROUPS, (Step(OWNER),)),), True)
-    assert not linkage("include=", MEMBERS, cursors, CATALOG).shown.includes_items
+    assert not linkage("include=", MEMBERS, cursors, CATALOG).selection.includes_items
     for include in ("groups", "owner", "members.members"):
         with pytest.raises(RequestError):
             linkage(f"include={include}", MEMBERS, cursors, CATALOG)
@@ -241,7 +241,7 @@ def test_paths_on_a_relationship_url_begin_with_it(cursors: Cursors) -> None:
 
 def test_fields_name_attributes_and_relationships(cursors: Cursors) -> None:
     query = "fields[users]=name,groups&fields[groups]=owner"
-    shown = collection(query, USERS, cursors, CATALOG).shown
+    shown = collection(query, USERS, cursors, CATALOG).selection
     assert shown.fields("users") == frozenset({"name", "groups"})
     assert shown.fields("groups") == frozenset({"owner"})
     assert errors_of("fields[users]=members&fields[books]=x", cursors) == [

@@ -131,7 +131,7 @@ def test_a_declaration_defines_the_valid_queries(books: Resource, cursors: Curso
         "&sort=-bought,title&fields[books]=title&include=&page[size]=7"
     )
     parsed = collection(query, books, cursors)
-    assert parsed.shown == FieldSelection({"books": frozenset({"title"})}, is_compound=True)
+    assert parsed.selection == FieldSelection({"books": frozenset({"title"})}, is_compound=True)
     assert parsed.search.ordering == (Order("bought", True), Order("title"), Order("id"))
     assert set(parsed.search.conditions) == {
         Condition("title", Op.IN, ("a", "b"), folded=True),
