@@ -496,7 +496,7 @@ def _bad_reference(reference: ToOne, value: object) -> RecordError:
     if isinstance(value, str):
         detail = f"there is no {noun} with this {names}"
         return RecordError(reference.name, RelatedNotFound.code, detail)
-    return RecordError(reference.name, NOT_TEXT.code, f"must be a text: the {names} of a {noun}")
+    return RecordError(reference.name, NOT_TEXT.code, f"must be text: the {names} of a {noun}")
 
 
 def _conflict(unique: UniqueKey) -> RecordError:

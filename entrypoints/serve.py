@@ -197,7 +197,7 @@ def _report(line: str) -> None:
 
 
 def _warn_of_readable_file(settings: Settings) -> None:
-    """Warns if other users can read the SQLite file. It was not created by Roster then."""
+    """Warns if other users can read the SQLite file. Roster does not create such a file."""
     if not settings.embedded:
         return
     from adapters.sql import private_files

@@ -212,7 +212,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     # The directory.
     "related_not_found": (
         "404",
-        "A related resource that the request names does not exist. Nothing was done.",
+        "A related resource that the request names does not exist. Nothing has changed.",
     ),
     "replacement_too_large": (
         "403",
@@ -222,8 +222,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "too_many_memberships": (
         "409",
         "One request changes at most 10,000 memberships. The memberships and ownerships that a "
-        "deletion removes also count. Nothing was done. Send several requests, or use the roster "
-        "command.",
+        "deletion removes also count. Nothing has changed. Send several requests, or use the "
+        "roster command.",
     ),
     "stale_version": ("412", "The resource has changed. Read it again, then repeat the change."),
     "precondition_failed": (

@@ -68,8 +68,8 @@ class TooManyLinks(Conflict):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The request changes more than {limit:,} memberships. Nothing was done. Remove them "
-            "in several requests, or use the roster command."
+            f"The request changes more than {limit:,} memberships. Nothing has changed. Remove "
+            "them in several requests, or use the roster command."
         )
 
 
