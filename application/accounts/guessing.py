@@ -20,6 +20,8 @@ EMAILS: Final = 5
 """The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW.
 
 Requests of users for a new address may send as many again. So no one can flood an address.
+The requests of each kind for one address have the same limit. So no one can fill the outbox with
+emails that are discarded.
 """
 EMAIL_WINDOW: Final = timedelta(hours=1)
 KNOWN_FOR: Final = timedelta(days=30)
@@ -46,6 +48,15 @@ class _Limit(Enum):
     BOTH = "both"
     NETWORK = "network"
     ADDRESS = "address"
+
+
+class EmailCounter(Enum):
+    """The counters of an address: the emails that are sent, or the requests of one kind."""
+
+    SENT = "email"
+    BY_USERS = "email by users"
+    SIGNUPS = "sign-up"
+    RECOVERIES = "recovery"
 
 
 class GuessingLimits:
@@ -103,7 +114,7 @@ class GuessingLimits:
 
         `times` are those of all keys of the address.
         """
-        of_emails = {_email_counter(email_key, by_users=each) for each in (False, True)}
+        of_emails = {_email_counter(email_key, each) for each in EmailCounter}
         ends = []
         for key in times.keys() - of_emails:
             limit = _Limit.ADDRESS if key == _address_key(email_key) else _Limit.BOTH
@@ -128,9 +139,9 @@ def _address_key(email_key: str) -> str:
     return _key("address", email_key)
 
 
-def _email_counter(email_key: str, *, by_users: bool) -> str:
-    """Returns the key of the emails to an address. See `count_email`."""
-    return _key("email by users" if by_users else "email", email_key)
+def _email_counter(email_key: str, counter: EmailCounter) -> str:
+    """Returns the key of the emails or requests that are counted for an address."""
+    return _key(counter.value, email_key)
 
 
 def _keys(attempt: Attempt) -> dict[_Limit, str]:
@@ -141,20 +152,46 @@ def _keys(attempt: Attempt) -> dict[_Limit, str]:
     }
 
 
-def count_email(work: UnitOfWork, email_key: str, *, by_users: bool = False) -> bool:
-    """Counts an email that an unauthenticated request causes. Returns False if it is over EMAILS.
+def count_email(work: UnitOfWork, email_key: str) -> bool:
+    """Counts an email that a user's request for a new address causes.
 
-    With `by_users`, the email is caused by a user's request for a new address. The caller does not
-    send an email over the limit.
+    Returns False if it is over EMAILS. The caller does not send it then.
     """
-    key, counters = _email_counter(email_key, by_users=by_users), work.accounts.counters
-    stored = counters.lock([key]).get(key, ())
-    recent = [time for time in stored if time > work.now - EMAIL_WINDOW]
-    if len(recent) >= EMAILS:
-        return False
+    return _count(work, email_key, {EmailCounter.BY_USERS: True})[0]
+
+
+def count_request(
+    work: UnitOfWork, email_key: str, requests: EmailCounter, *, sends: bool = True
+) -> tuple[bool, bool]:
+    """Counts an unauthenticated request, and the email that it causes, unless `sends` is False.
+
+    Returns whether the request and the email are within EMAILS. Each is counted separately, because
+    a request may send no email. All requests within EMAILS take the same time.
+    """
+    is_within, is_email_within = _count(work, email_key, {requests: True, EmailCounter.SENT: sends})
+    return is_within, is_email_within
+
+
+def _count(
+    work: UnitOfWork, email_key: str, counted: Mapping[EmailCounter, bool]
+) -> Sequence[bool]:
+    """Returns which counters of an address are below EMAILS, and adds the time to those.
+
+    A counter whose value is False is stored unchanged. If the first has reached EMAILS, all have.
+    """
+    counters = work.accounts.counters
+    keys = {_email_counter(email_key, each): adds for each, adds in counted.items()}
+    stored = counters.lock(keys)
+    start = work.now - EMAIL_WINDOW
+    recent = {key: [time for time in stored.get(key, ()) if time > start] for key in keys}
+    within = [len(times) < EMAILS for times in recent.values()]
+    if not within[0]:
+        return [False for _ in keys]
     expiry, subject = work.now + EMAIL_WINDOW, address_digest(email_key)
-    counters.save(key, [*recent, work.now], subject=subject, expiry=expiry)
-    return True
+    for (key, times), is_within in zip(recent.items(), within, strict=True):
+        added = [work.now] if is_within and keys[key] else []
+        counters.save(key, [*times, *added], subject=subject, expiry=expiry)
+    return within
 
 
 def forget_address(work: UnitOfWork, email_key: str) -> None:

@@ -9,7 +9,12 @@ from application.access import Policy, ScopePolicy
 from application.accounts.config import AccountConfig
 from application.accounts.errors import LinkInvalid, SignupClosed
 from application.accounts.events import record
-from application.accounts.guessing import GuessingLimits, count_email
+from application.accounts.guessing import (
+    EmailCounter,
+    GuessingLimits,
+    count_email,
+    count_request,
+)
 from application.accounts.notices import notify, send
 from application.accounts.passwords import (
     PASSWORD,
@@ -76,9 +81,12 @@ class LinkRequests:
 
         def unit(work: UnitOfWork) -> None:
             user = find_by_email(work, email)
-            if not count_email(work, key):
+            is_within, sends = count_request(work, key, EmailCounter.SIGNUPS)
+            if not is_within:
                 return
-            if user:
+            if not sends:
+                _discard(work, email)
+            elif user:
                 notify(work, Template.TAKEN, user)
             else:
                 send(work, Template.SIGNUP, email, name=name)
@@ -99,12 +107,16 @@ class LinkRequests:
 
         def unit(work: UnitOfWork) -> None:
             user = find_by_email(work, email)
-            if not count_email(work, email_key(email)):
+            active = user if user and user.is_active else None
+            is_within, sends = count_request(
+                work, email_key(email), EmailCounter.RECOVERIES, sends=active is not None
+            )
+            if not is_within:
                 return
-            if user and user.is_active:
-                notify(work, Template.RECOVERY, user)
-            else:  # takes the same time; its sender discards it
-                send(work, Template.RECOVERY, email)
+            if active and sends:
+                notify(work, Template.RECOVERY, active)
+            else:
+                _discard(work, email)
 
         self._run(context, unit)
 
@@ -183,7 +195,7 @@ class LinkRequests:
         def unit(work: UnitOfWork) -> None:
             user = require_unchanged(work, user_id, session_id, stored)
             owner = find_by_email(work, email)
-            if not count_email(work, email_key(email), by_users=True):
+            if not count_email(work, email_key(email)):
                 return
             if owner and owner.id != user.id:
                 notify(work, Template.TAKEN, owner)
@@ -191,6 +203,11 @@ class LinkRequests:
                 send(work, Template.EMAIL, email, user_id=user.id)
 
         self._run(context, unit, for_update=True)
+
+
+def _discard(work: UnitOfWork, email: str) -> None:
+    """Stores an email that its sender discards, which takes the same time as another email."""
+    send(work, Template.RECOVERY, email)
 
 
 def _check(**values: object) -> None:

@@ -117,6 +117,45 @@ def test_unauthenticated_requests_send_five_emails_an_hour(service: AccountServi
     assert len(service.sent()) == 6
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_requests_that_send_no_email_use_up_none(service: AccountService, is_known: bool) -> None:
+    """So no one can prevent a sign-up, or the recovery of a user who is activated later."""
+    user = service.user(is_active=False) if is_known else None
+    for _ in range(7):
+        service.links.recover("ann@example.org", ANONYMOUS)
+    assert service.sent() == []
+    service.links.sign_up("ann@example.org", "Ann", ANONYMOUS)
+    assert service.sent() == [("taken" if user else "signup", "ann@example.org")]
+
+
+def test_sign_ups_and_recoveries_send_five_emails_together(service: AccountService) -> None:
+    user = service.user()
+    for _ in range(3):
+        service.links.sign_up(user.email, "Ann", ANONYMOUS)
+        service.links.recover(user.email, ANONYMOUS)
+    assert len(service.sent()) == 5
+
+
+@pytest.mark.parametrize("first", ["sign-up", "recovery"])
+def test_the_outbox_grows_equally_for_every_address(service: AccountService, first: str) -> None:
+    """A request stores an email for both or for neither, because storing one takes time."""
+    service.user()
+    grown: dict[str, list[int]] = {}
+    for name in ("ann", "unknown"):
+        email = f"{name}@example.org"
+        requests = [
+            lambda email=email: service.links.sign_up(email, "Ann", ANONYMOUS),
+            lambda email=email: service.links.recover(email, ANONYMOUS),
+        ]
+        grown[name] = []
+        for request in requests if first == "sign-up" else requests[::-1]:
+            for _ in range(7):
+                before = len(service.emails())
+                request()
+                grown[name].append(len(service.emails()) - before)
+    assert grown["ann"] == grown["unknown"]
+
+
 @pytest.mark.parametrize(
     "change", ["password", "address", "letter case", "deactivation", "deletion", "withdrawal"]
 )
