@@ -33,6 +33,8 @@ def main() -> None:
         from entrypoints.cli.main import main as run
 
         run()
+    except KeyboardInterrupt:  # while modules are imported
+        sys.exit("Aborted!")
     except Exception as error:
         problem = import_problem(error)
         if problem is None or "--traceback" in sys.argv[1:]:

@@ -82,6 +82,12 @@ def test_another_directory_of_the_environment_is_reported(installed: Path) -> No
     )
 
 
+def test_an_interrupt_while_modules_are_imported_ends_the_command(installed: Path) -> None:
+    (installed / "domain" / "users.py").write_text("import signal; signal.raise_signal(2)")
+    result = run_installed(installed, "users", "list")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "Aborted!\n")
+
+
 @pytest.mark.parametrize(
     ("text", "command"),
     [
