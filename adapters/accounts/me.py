@@ -1,5 +1,6 @@
 """The routes of a user's own data, and of the account of any user."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,14 +17,16 @@ from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
 from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount, account_writer
 from adapters.resources.addresses import Urls
-from application.access import Principal
+from application.access import InsufficientScope, Principal
 from application.accounts.errors import OwnAttribute
 from application.accounts.links import LinkRequests
 from application.accounts.overview import AccountOverview
 from application.accounts.passwords import PasswordCommands
 from application.commands import Commands
+from application.inclusion import Step
 from application.ports import Context
 from application.queries import Queries
+from application.relationships import ToMany
 from application.users import USER_TYPE
 from domain.attributes import is_same
 from domain.users import UserChanges
@@ -69,7 +72,12 @@ def me_routes(
         attributes, others = resource_object.load(declaration, partial=True, only=_CHANGEABLE)
         http.keep_body()
         before = queries.get(user_id, _own_principal())
-        forbidden = [*resource_object.linkages]
+        links = resource_object.related
+        forbidden = [
+            name
+            for name in resource_object.linkages
+            if name not in links or not is_linked_to(before, name, links[name])
+        ]
         for name in [each for each in declaration.settable if each not in _CHANGEABLE]:
             current = getattr(before, name)
             if not is_same(others.pop(name, current), current):
@@ -81,6 +89,19 @@ def me_routes(
         context = Context(_own_principal(), context.request_id, context.link_limit)
         user = commands.change(user_id, changes, context, expected=http.preconditions())
         return respond(user, query, selection)
+
+    def is_linked_to(user: Any, name: str, ids: Collection[int]) -> bool:
+        """Returns True if these are all related entities, and the token may read them."""
+        relationship = catalog.relationships_of(declaration)[name]
+        assert isinstance(relationship, ToMany)
+        try:
+            included = inclusion.queries.include(
+                USER_TYPE, [user], [Step(relationship)], current_request().principal
+            )
+        except InsufficientScope:
+            return False
+        (linked,) = included.linked(relationship, [user.id])
+        return not linked.more and {each.id for each in linked.entities} == set(ids)
 
     def change_password() -> Response:
         no_parameters()

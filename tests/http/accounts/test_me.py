@@ -61,6 +61,29 @@ def test_users_do_not_change_their_own_relationships(
     assert response.problems[0][2].startswith("/data/relationships/groups")
 
 
+def test_a_document_that_includes_groups_can_be_sent_back(
+    service: Service, headers: dict[str, str]
+) -> None:
+    service.user("admin", role="admin")
+    of_admin = service.access("admin")
+    admin = service.send("GET", "/me", headers=of_admin).json["data"]["id"]
+    members = {"members": {"data": [{"type": "users", "id": admin}]}}
+    for name in ("Staff", "Board"):
+        group = {"type": "groups", "attributes": {"name": name}, "relationships": members}
+        assert service.send("POST", "/groups", {"data": group}, of_admin).status_code == 201
+    document = service.send("GET", "/me?include=groups", headers=of_admin).json
+    document["data"]["attributes"]["name"] = "Zoe"
+    groups = document["data"]["relationships"]["groups"]["data"]
+    assert len(groups) == 2
+    sent_back = service.send("PATCH", "/me", {"data": document["data"]}, of_admin)
+    assert (sent_back.status_code, sent_back.json["data"]["attributes"]["name"]) == (200, "Zoe")
+    groups.pop()
+    refused = service.send("PATCH", "/me", {"data": document["data"]}, of_admin)
+    assert refused.problems == [("403", "read_only", "/data/relationships/groups/data")]
+    after = service.send("GET", "/me?include=groups", headers=of_admin).json["data"]
+    assert len(after["relationships"]["groups"]["data"]) == 2
+
+
 def test_me_includes_related_resources_with_their_scopes(
     service: Service, headers: dict[str, str]
 ) -> None:
