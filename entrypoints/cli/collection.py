@@ -155,7 +155,7 @@ class _Commands:
             with connect(self._name) as (_, services):
                 counts.show(services, by, **options)
 
-        text = f"""Count {self._name}: all of them, or those with each value of an attribute.
+        text = f"""Count {self._name}, in total or by the values of an attribute.
 
         --by compares values exactly. The most frequent value comes first.
 
