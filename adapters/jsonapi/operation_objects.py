@@ -219,7 +219,7 @@ class OperationsParser:
     def _parse_href(self, href: str, at: str) -> Target | MissingTarget:
         url, has_parameters, _ = href.partition("?")
         if has_parameters:
-            detail = "The URL of an operation has no parameters. Omit the query."
+            detail = "The URL of an operation takes no parameters. Omit the query."
             self._add_error(at, detail, code="unknown_parameter")
         resolved = self._resolve_href(url)
         if resolved is None:

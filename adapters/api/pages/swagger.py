@@ -91,6 +91,8 @@ _STYLE: Final = """#docs .operators { border: 0; padding: 0; cursor: pointer; fo
 #docs .parameters textarea { height: 2.5rem; min-height: 0; padding: .25rem }
 #docs .response-col_description p { margin: 0 }
 #docs .response-col_links { display: none }
+#docs .headers-wrapper h5 { margin: .25rem 0 }
+#docs .headers :is(th, td) { padding: 0 .5rem 0 0 }
 """
 _ASSETS: Final = frozenset(("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"))
 _POLICY: Final = (

@@ -70,7 +70,7 @@ const execute = list.locator('button.execute')
 await execute.waitFor()
 const top = async (of) => (await of.boundingBox()).y - (await list.boundingBox()).y
 const { height } = await list.boundingBox()
-assert(height < 3700, `The operation is ${height} pixels high.`)
+assert(height < 3500, `The operation is ${height} pixels high.`)
 assert(await top(execute) < 2300)
 await page.setViewportSize({ width: 390, height: 800 })
 assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390)
