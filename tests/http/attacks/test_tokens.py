@@ -121,12 +121,17 @@ def test_a_token_of_another_issuer_is_never_that_of_a_user(target: Target) -> No
         ("attributes", {"is_active": False}),
         ("attributes", {"email": "eve@example.org"}),
         ("relationships", {"groups": {"data": []}}),
-        ("relationships", {"groups": {"data": [{"type": "groups", "id": "1"}]}}),
+        ("relationships", {"groups": {"data": [{"type": "groups", "id": "2"}]}}),
     ],
 )
 def test_users_change_only_their_name(target: Target, member: str, values: Claims) -> None:
-    data = {"type": "users", "id": str(target.ann), member: values}
-    response = target.document("PATCH", "me", data, headers=target.access())
+    access = target.access()
+    ann = {"type": "users", "id": str(target.ann)}
+    for name, members in (("Staff", [ann]), ("Board", [])):
+        relationships = {"members": {"data": members}}
+        group = {"type": "groups", "attributes": {"name": name}, "relationships": relationships}
+        assert target.document("POST", "groups", group, headers=access).status_code == 201
+    response = target.document("PATCH", "me", {**ann, member: values}, headers=access)
     assert response.status_code == 403
     (error,) = json.loads(response.data)["errors"]
     (name,) = values
