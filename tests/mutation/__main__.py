@@ -17,7 +17,7 @@ from typing import Final
 
 from mutation.equivalent import Equivalent, known_equivalents
 from mutation.mutants import Mutant
-from mutation.record import Record, file_of, function_of, recorded, words_of
+from mutation.record import Record, file_of, function_of, recorded, words_in, words_of
 from mutation.runner import Result, Run, Runner
 from mutation.sample import drawn, files_to_mutate
 from mutation.tree import changed_file, copied_tree
@@ -91,11 +91,14 @@ class Trial:
                 limit = 20 + 10 * len(files) + 5 * self.record.seconds(part)
                 yield Stage(partial(self.runner.run, part, limit))
         if not self.is_fast:
-            yield Stage(partial(self._run_on_servers, tests), is_wider=True)
+            yield Stage(partial(self._run_on_servers, mutant, tests), is_wider=True)
             yield Stage(partial(self._run_system_tests, mutant), is_wider=True)
 
-    def _run_on_servers(self, tests: list[str]) -> Run:
-        """Runs the same functions on database servers."""
+    def _run_on_servers(self, mutant: Mutant, tests: list[str]) -> Run:
+        """Runs the same functions on database servers.
+
+        If there are none, and the module is part of the SQL adapter, it runs tests of each file.
+        """
         functions = [function_of(test) for test in tests if test.startswith("tests/contract/")]
         places = {function: place for place, function in enumerate(dict.fromkeys(functions))}
         files = sorted(set(map(file_of, functions)))
@@ -103,9 +106,31 @@ class Trial:
         def rank(test: str) -> int | None:
             return None if test in self.record.durations else places.get(function_of(test))
 
-        if not files:
+        if files:
+            return self.runner.run_ranked(files, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
+        if not mutant.path.startswith("adapters/sql/"):
             return Run(Result.PASSED, "no test of a store executes the line")
-        return self.runner.run_ranked(files, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
+        paths = ["tests/contract/sql", "tests/contract/stores"]
+        return self.runner.run_ranked(
+            paths, self._rank_on_servers(mutant), _SECONDS_OF_WIDER_TESTS, _GRACE
+        )
+
+    def _rank_on_servers(self, mutant: Mutant) -> Callable[[str], int | None]:
+        """Ranks tests on servers: first those whose id names the module, one of each file.
+
+        Code of a dialect runs only on its server.
+        """
+        words = words_of(mutant.path)
+        numbers: Counter[str] = Counter()
+
+        def rank(test: str) -> int | None:
+            if test in self.record.durations:
+                return None
+            path = file_of(test)
+            numbers[path] += 1
+            return numbers[path] - 1000 * len(words & words_in(test))
+
+        return rank
 
     def _run_system_tests(self, mutant: Mutant) -> Run:
         """Runs tests of processes, as many as there is time for.

@@ -111,7 +111,12 @@ def lines_in_functions(source: str) -> set[int]:
 
 def words_of(path: str) -> frozenset[str]:
     """The words in the path of a module or of a test, in the singular."""
-    found = re.findall(r"[a-z]+", file_of(path))
+    return words_in(file_of(path))
+
+
+def words_in(test: str) -> frozenset[str]:
+    """The words in the id of a test, which ends with its parameters, in the singular."""
+    found = re.findall(r"[a-z]+", test)
     return frozenset(each.removesuffix("s") for each in found) - {"py", "test"}
 
 

@@ -104,7 +104,7 @@ def prepare(engine: Engine) -> None:
             "A file of ssl_ca, ssl_capath, ssl_cert or ssl_key, or ssl_cipher, can't be used."
         ) from None
     except (ValueError, configparser.Error):
-        if "read_default_file" in options or "read_default_group" in options:
+        if "read_default_file" in options:
             raise BadUrl("The option file of read_default_file can't be read.") from None
         raise _unreadable() from None
     # The driver's executemany sends the rows one by one, because SET STATEMENT precedes INSERT.

@@ -19,7 +19,6 @@ from application.commands import Commands
 from application.deadlines import deadline
 from application.idempotency import IdempotentRequest, run_idempotently
 from application.ports import (
-    IDEMPOTENCY_TTL,
     Context,
     KeyInUse,
     KeyReused,
@@ -33,6 +32,7 @@ from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser
 
 ANONYMOUS = Context()
+TTL = timedelta(hours=24)
 REQUEST = IdempotentRequest("k" * 64, "d" * 64, "o")
 THREADS = 12
 TAKEN = StoredResponse(409, {"Content-Type": "text/plain"}, b"taken")
@@ -112,17 +112,17 @@ def test_a_key_can_be_reused_after_its_response_expires(directory: Directory) ->
         assert work.idempotency.reserve("old", "d", owner="o", at=start) is None
         work.idempotency.store("old", StoredResponse(200, {}, b""))
     with directory.begin(ANONYMOUS) as work:
-        almost = start + IDEMPOTENCY_TTL - timedelta(milliseconds=1)
+        almost = start + TTL - timedelta(milliseconds=1)
         assert work.idempotency.reserve("old", "d", owner="o", at=almost) == StoredResponse(
             200, {}, b""
         )
     with directory.begin(ANONYMOUS) as work:
-        assert work.idempotency.reserve("old", "e", owner="o", at=start + IDEMPOTENCY_TTL) is None
+        assert work.idempotency.reserve("old", "e", owner="o", at=start + TTL) is None
         work.idempotency.store("old", StoredResponse(201, {}, b""))
     with directory.begin(ANONYMOUS) as work:
-        assert work.idempotency.reserve(
-            "old", "e", owner="o", at=start + IDEMPOTENCY_TTL
-        ) == StoredResponse(201, {}, b"")
+        assert work.idempotency.reserve("old", "e", owner="o", at=start + TTL) == StoredResponse(
+            201, {}, b""
+        )
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
@@ -134,7 +134,7 @@ def test_deletes_expired_responses(directory: Directory) -> None:
             lambda _: StoredResponse(200, {}, b""),
         )
     with directory.begin(ANONYMOUS) as work:
-        work.idempotency.reserve("new", "d", owner="o", at=work.now + IDEMPOTENCY_TTL)
+        work.idempotency.reserve("new", "d", owner="o", at=work.now + TTL)
         work.idempotency.store("new", StoredResponse(200, {}, b""))
     with directory.engine.connect() as connection:
         keys = connection.exec_driver_sql("SELECT request_key FROM answers").scalars().all()
@@ -208,8 +208,8 @@ def test_a_principal_can_store_a_limited_number_of_bytes(limited: Directory) -> 
         send(limited, IdempotentRequest(f"key{number}", "d", "ann"), storing(3000))
     with pytest.raises(TooManyStoredResponses) as caught:
         send(limited, IdempotentRequest("large", "d", "ann"), storing(3000))
-    assert IDEMPOTENCY_TTL - timedelta(seconds=5) <= timedelta(seconds=caught.value.retry_after)
-    assert timedelta(seconds=caught.value.retry_after) <= IDEMPOTENCY_TTL + timedelta(hours=1)
+    assert TTL - timedelta(seconds=5) <= timedelta(seconds=caught.value.retry_after)
+    assert timedelta(seconds=caught.value.retry_after) <= TTL + timedelta(hours=1)
     send(limited, IdempotentRequest("small", "d", "ann"), storing(900))
     assert len(limited.emails()) == 4
     send(
@@ -231,7 +231,7 @@ def test_rejects_a_request_before_handling_it_if_there_is_no_space(limited: Dire
             lambda _: pytest.fail("the request is handled"),
         )
     with limited.begin(ANONYMOUS) as work:
-        expired = work.now + IDEMPOTENCY_TTL + timedelta(hours=1)
+        expired = work.now + TTL + timedelta(hours=1)
         assert work.idempotency.reserve("next", "d", owner="ann", at=expired) is None
         work.idempotency.store("next", StoredResponse(200, {}, b"x" * 9998))
 
