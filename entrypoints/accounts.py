@@ -16,11 +16,10 @@ from application.accounts.guessing import GuessingLimits
 from application.accounts.links import Confirmation, LinkRequests
 from application.accounts.login import Login
 from application.accounts.overview import AccountOverview
+from application.accounts.own_user import OwnUserCommands
 from application.accounts.passwords import NewPasswords, PasswordCommands
 from application.accounts.sessions import SessionCommands, SessionQueries, SessionTokens
-from application.commands import Commands
 from application.ports import AccountReader, Clock, Reader, UnitRunner
-from application.queries import Queries
 from application.relationships import Relationships
 from application.users import USER_TYPE
 from entrypoints.account_config import make_config, make_estimator, make_hasher
@@ -77,8 +76,7 @@ def make_account_services(
             links=LinkRequests(run, config, hasher, limits, random),
             confirmation=Confirmation(run, new_passwords),
             overview=AccountOverview(reader, get_user, limits, clock),
-            users=Queries(USER_TYPE, user_reader, relationships=relationships),
-            user_commands=Commands(USER_TYPE, run, relationships=relationships),
+            own_user=OwnUserCommands(run, relationships),
             get_user=get_user,
         ),
         config,

@@ -21,10 +21,9 @@ from adapters.web.request_body import BodyMemory
 from application.accounts.links import Confirmation, LinkRequests
 from application.accounts.login import Login
 from application.accounts.overview import AccountOverview
+from application.accounts.own_user import OwnUserCommands
 from application.accounts.passwords import PasswordCommands
 from application.accounts.sessions import SessionCommands, SessionQueries
-from application.commands import Commands
-from application.queries import Queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,7 @@ class AccountUseCases:
     links: LinkRequests
     confirmation: Confirmation
     overview: AccountOverview
-    users: Queries[Any, Any]
-    user_commands: Commands[Any, Any]
+    own_user: OwnUserCommands
     get_user: Callable[[int], Any]
 
 
@@ -88,8 +86,8 @@ def accounts(
     me_routes(
         routes,
         users,
-        use_cases.users,
-        use_cases.user_commands,
+        use_cases.get_user,
+        use_cases.own_user,
         use_cases.passwords,
         use_cases.links,
         use_cases.overview,

@@ -1,8 +1,7 @@
 """The routes of a user's own data, and of the account of any user."""
 
-from collections.abc import Collection
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from flask import Response
 
@@ -10,35 +9,25 @@ from adapters.accounts.access import ME, AccountRoutes, client, session
 from adapters.accounts.documents import accepted, no_parameters, read_attributes
 from adapters.api import http
 from adapters.api.relationships import Inclusion
-from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.parameters import FieldSelection
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
 from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount, account_writer
 from adapters.resources.addresses import Urls
-from application.access import InsufficientScope, Principal
-from application.accounts.errors import OwnAttribute
 from application.accounts.links import LinkRequests
 from application.accounts.overview import AccountOverview
+from application.accounts.own_user import OWN_ATTRIBUTES, OwnUserCommands
 from application.accounts.passwords import PasswordCommands
-from application.commands import Commands
-from application.inclusion import Step
-from application.ports import Context
-from application.queries import Queries
-from application.relationships import ToMany
 from application.users import USER_TYPE
-from domain.attributes import is_same
-from domain.users import UserChanges
-
-_CHANGEABLE: Final = frozenset(("name",))
+from domain.users import User, UserChanges
 
 
 def me_routes(
     routes: AccountRoutes,
     declaration: Resource,
-    queries: Queries[Any, Any],
-    commands: Commands[Any, Any],
+    get_user: Callable[[int], User],
+    commands: OwnUserCommands,
     passwords: PasswordCommands,
     requests: LinkRequests,
     overview: AccountOverview,
@@ -59,7 +48,7 @@ def me_routes(
         query = http.query()
         selection = parameters.single(query, declaration, catalog)
         inclusion.authorize(selection)
-        user = queries.get(session().user_id, _own_principal())
+        user = get_user(session().user_id)
         user.require_version(http.preconditions())
         return respond(user, query, selection)
 
@@ -69,39 +58,16 @@ def me_routes(
         inclusion.authorize(selection)
         resource_object = http.read_resource_object(declaration, catalog, resource_id=str(user_id))
         expect_existing(resource_object, declaration, str(user_id))
-        attributes, others = resource_object.load(declaration, partial=True, only=_CHANGEABLE)
+        attributes, read_only = resource_object.load(declaration, partial=True, only=OWN_ATTRIBUTES)
         http.keep_body()
-        before = queries.get(user_id, _own_principal())
-        links = resource_object.related
-        forbidden = [
-            name
-            for name in resource_object.linkages
-            if name not in links or not is_linked_to(before, name, links[name])
-        ]
-        for name in [each for each in declaration.settable if each not in _CHANGEABLE]:
-            current = getattr(before, name)
-            if not is_same(others.pop(name, current), current):
-                forbidden.append(name)
-        if forbidden:
-            raise OwnAttribute(*forbidden)
-        changes = UserChanges(attributes, others)
-        context = http.context()
-        context = Context(_own_principal(), context.request_id, context.link_limit)
-        user = commands.change(user_id, changes, context, expected=http.preconditions())
+        user = commands.change(
+            user_id,
+            UserChanges(attributes, read_only),
+            resource_object.related,
+            http.context(),
+            expected=http.preconditions(),
+        )
         return respond(user, query, selection)
-
-    def is_linked_to(user: Any, name: str, ids: Collection[int]) -> bool:
-        """Returns True if these are all related entities, and the token may read them."""
-        relationship = catalog.relationships_of(declaration)[name]
-        assert isinstance(relationship, ToMany)
-        try:
-            included = inclusion.queries.include(
-                USER_TYPE, [user], [Step(relationship)], current_request().principal
-            )
-        except InsufficientScope:
-            return False
-        (linked,) = included.linked(relationship, [user.id])
-        return not linked.more and {each.id for each in linked.entities} == set(ids)
 
     def change_password() -> Response:
         no_parameters()
@@ -142,11 +108,3 @@ def me_routes(
     routes.own("POST", "/me/password", change_password, ME)
     routes.own("POST", "/me/email", change_email, ME)
     routes.scoped("GET", "/users/<key:user_id>/account", show_account, "users:read")
-
-
-def _own_principal() -> Principal:
-    """Returns the principal of the request, with the scopes to read and change its own user."""
-    principal = current_request().principal
-    assert principal is not None
-    scopes = frozenset(f"{USER_TYPE.name}:{permission}" for permission in ("read", "write"))
-    return replace(principal, scopes=scopes)

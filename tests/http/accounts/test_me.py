@@ -84,6 +84,23 @@ def test_a_document_that_includes_groups_can_be_sent_back(
     assert len(after["relationships"]["groups"]["data"]) == 2
 
 
+def test_a_part_of_the_groups_is_not_the_list(service: Service) -> None:
+    """A response includes at most 25 related resources of a list."""
+    service.user("admin", role="admin")
+    of_admin = service.access("admin")
+    me = service.send("GET", "/me", headers=of_admin).json["data"]
+    members = {"members": {"data": [{"type": "users", "id": me["id"]}]}}
+    sent = {key: me[key] for key in ("type", "id")}
+    linkage = []
+    for number in range(26):
+        group = {"type": "groups", "attributes": {"name": f"G{number}"}, "relationships": members}
+        created = service.send("POST", "/groups", {"data": group}, of_admin).json["data"]
+        linkage.append({"type": "groups", "id": created["id"]})
+    sent["relationships"] = {"groups": {"data": linkage[:25]}}
+    refused = service.send("PATCH", "/me", {"data": sent}, of_admin)
+    assert refused.problems == [("403", "read_only", "/data/relationships/groups/data")]
+
+
 def test_me_includes_related_resources_with_their_scopes(
     service: Service, headers: dict[str, str]
 ) -> None:
