@@ -88,17 +88,18 @@ def open_to_read(name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_to_write(name: str) -> Iterator[BinaryIO]:
+def open_to_write(name: str, *, truncate: bool = True) -> Iterator[BinaryIO]:
     """Opens a file for writing. Raises FileFailed if it cannot be opened, written or closed.
 
     Only the owner can read a new file. An existing file keeps its owner and permissions, and a
-    warning is printed if other users of the machine can read it. Raises UsageError if the name is
-    empty, and BrokenPipeError if the reader of a pipe is gone.
+    warning is printed if other users of the machine can read it. Without `truncate`, it also keeps
+    its content until `empty` removes it. Raises UsageError if the name is empty, and
+    BrokenPipeError if the reader of a pipe is gone.
     """
     require_name(name, or_standard=True)
     with _file_errors(name):
         try:
-            with _create(name) as file:
+            with _create(name, os.O_TRUNC if truncate else 0) as file:
                 _warn_if_readable_by_others(name, file)
                 yield file
                 file.flush()
@@ -106,6 +107,13 @@ def open_to_write(name: str) -> Iterator[BinaryIO]:
             if name == STANDARD:
                 _discard_stdout()
             raise
+
+
+def empty(file: BinaryIO) -> None:
+    """Removes the content of a file. Standard output and pipes have none to remove."""
+    is_standard = sys.stdout is not None and file is sys.stdout.buffer
+    if not is_standard and S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.truncate(0)
 
 
 def write(parts: Iterable[bytes], file: IO[bytes]) -> None:
@@ -118,10 +126,10 @@ def _open(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
     return nullcontext(standard_input()) if name == STANDARD else Path(name).open("rb")
 
 
-def _create(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
+def _create(name: str, truncation: int) -> "nullcontext[BinaryIO] | BinaryIO":
     if name == STANDARD:
         return nullcontext(standard_output())
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | truncation
     return os.fdopen(os.open(name, flags, _OWNER_ONLY), "wb")
 
 

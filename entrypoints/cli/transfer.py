@@ -349,14 +349,19 @@ def _import(
             report = _Report(records, progress, rejected)
             watched = progress.watched(records, file)
             try:
-                return run(watched, options=options, report=report)
+                summary = run(watched, options=options, report=report)
+                report.start_file()
+                return summary
             finally:
                 report.print_totals()
 
 
 @contextmanager
 def _rejected_file(name: str | None, source: BinaryIO) -> Iterator[BinaryIO | None]:
-    """Opens the file for rejected records, if one is named. Raises UsageError, FileFailed."""
+    """Opens the file for rejected records, if one is named. Raises UsageError, FileFailed.
+
+    An earlier file keeps its content until the report starts the file.
+    """
     if name is None:
         yield None
         return
@@ -365,7 +370,7 @@ def _rejected_file(name: str | None, source: BinaryIO) -> Iterator[BinaryIO | No
         raise click.UsageError(
             "--errors would overwrite FILE, which is imported. Choose another name."
         )
-    with files.open_to_write(name) as file:
+    with files.open_to_write(name, truncate=False) as file:
         yield file
 
 
@@ -413,13 +418,23 @@ class _Report:
         self._file = file
         self._counts = ErrorCounts()
         self._has_printed_encoding = False
-        if file:
-            file.write(records.header())
+        self._has_started_file = False
+
+    def start_file(self) -> None:
+        """Replaces the content of the file by the header, unless a record has done that before.
+
+        An import that ends before it reads a record leaves the file unchanged.
+        """
+        if self._file and not self._has_started_file:
+            files.empty(self._file)
+            self._file.write(self._records.header())
+        self._has_started_file = True
 
     def __call__(self, rejected: "RejectedRecord") -> None:
         self._counts.add(rejected)
         if self._counts.records <= _MAX_PRINTED:
             self._print(rejected)
+        self.start_file()
         if self._file:
             self._file.write(self._records.rejected_row(rejected))
             self._file.flush()

@@ -31,6 +31,39 @@ def test_each_line_becomes_a_user(roster: Roster, write: Write, directory: Direc
     assert directory() == expected
 
 
+@pytest.mark.parametrize(
+    ("header", "settings"),
+    [
+        ("email,name,shoe", {}),
+        ("email,name", {"ROSTER_DATABASE_URL": "postgresql://roster@127.0.0.1:1/roster"}),
+    ],
+)
+def test_earlier_rejected_records_remain_if_the_import_does_not_begin(
+    roster: Roster, write: Write, tmp_path: Path, header: str, settings: dict[str, str]
+) -> None:
+    rejected = tmp_path / "rejected.csv"
+    rejected.write_text("earlier")
+    rejected.chmod(0o600)
+    file = write("people.csv", f"{header}\nann@x.test,Ann\n")
+    failed = roster("users", "import", file, "--errors", str(rejected), **settings)
+    assert failed.exit_code == 1
+    assert rejected.read_text() == "earlier"
+
+
+def test_rejected_records_replace_those_of_an_earlier_import(
+    roster: Roster, write: Write, tmp_path: Path
+) -> None:
+    rejected = tmp_path / "rejected.csv"
+    rejected.write_text("earlier\n" * 9)
+    bad = write("bad.csv", "email,name\nann,Ann\n")
+    assert roster("users", "import", bad, "--errors", str(rejected)).exit_code == 1
+    assert rejected.read_text().splitlines()[0] == "line,errors,email,name"
+    assert "earlier" not in rejected.read_text()
+    good = write("good.csv", "email,name\nann@x.test,Ann\n")
+    assert roster("users", "import", good, "--errors", str(rejected)).exit_code == 0
+    assert rejected.read_text() == "line,errors,email,name\n"
+
+
 def test_columns_have_any_order_and_read_only_ones_are_ignored(
     roster: Roster, write: Write, directory: Directory
 ) -> None:
