@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select, true
 from adapters.sql.compiled import CompiledStatement, Row
 from adapters.sql.conditions import Conditions
 from adapters.sql.connection import RawConnection
+from adapters.sql.fixed_values import fixed_attribute, with_ranges
 from adapters.sql.pages_by_key import PagesByKey
 from adapters.sql.placeholders import COUNT, OFFSET
 from adapters.sql.query_shapes import (
@@ -97,7 +98,9 @@ class SearchStatements:
         self, shape: QueryShape, database: str, for_update: bool
     ) -> CompiledStatement:
         shape = _flattened(shape)
-        conditions = Conditions(self._table, database).all(shape.conditions)
+        fixed = fixed_attribute(shape, self._table) if database == "mariadb" else None
+        tests = with_ranges(shape, self._table) if fixed else shape
+        conditions = Conditions(self._table, database).all(tests.conditions)
         matching = self._table.select().where(*conditions)
         if for_update:
             matching = matching.with_for_update()
@@ -106,18 +109,20 @@ class SearchStatements:
         if self._table.related and not for_update:  # the rows of a union cannot be locked
             page = pages_by_key.page(shape)
         if page is None:
-            page = self._page_of_rows(matching, shape, database)
+            page = self._page_of_rows(matching, shape, database, fixed)
         if shape.total:
             counted = pages_by_key.pairs_to_count(shape)
             page = _with_total(matching if counted is None else counted, page, read_order(shape))
         return CompiledStatement(page)
 
-    def _page_of_rows(self, matching: Select[Any], shape: QueryShape, database: str) -> Select[Any]:
+    def _page_of_rows(
+        self, matching: Select[Any], shape: QueryShape, database: str, fixed: str | None
+    ) -> Select[Any]:
         columns = self._table.columns
         if shape.numbered:
             return select_first(matching, columns, shape.ordering).offset(OFFSET)
         is_single = self._table.matches_at_most_one(shape.conditions)
-        return select_slice(matching, shape, columns, database, is_single=is_single)
+        return select_slice(matching, shape, columns, database, is_single=is_single, fixed=fixed)
 
 
 def _with_total(

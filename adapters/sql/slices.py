@@ -21,27 +21,27 @@ def select_slice(
     database: str,
     *,
     is_single: bool = False,
+    fixed: str | None = None,
 ) -> Select[Any]:
     """Selects the slice of the rows, which are sorted by these columns.
 
-    `is_single`: at most one row matches.
+    `is_single`: at most one row matches. `fixed` is an attribute with one value in all matching
+    rows, which are sorted by their id.
     """
     if shape.after is not None and shape.before is not None:
         before = after_key(columns, reversed_order(shape.ordering), shape.before, database)
         matching = matching.where(before)
     direction = read_order(shape)
+    order = (Order(fixed, direction[0].descending), *direction) if fixed else direction
     start = shape.before if shape.after is None else shape.after
     if start is None:
         # A single row needs no order. PostgreSQL plans a statement faster without ORDER BY.
-        return matching if is_single else select_first(matching, columns, direction)
-    if (
-        _is_mixed(direction)
-        or _has_nullable(columns, direction)
-        or (len(direction) > 1 and matching.whereclause is not None)
-    ):
-        return _first_of_branches(matching, columns, direction, start)
+        return matching if is_single else select_first(matching, columns, order)
+    is_range = database != "sqlite" and not _is_mixed(direction) and matching.whereclause is None
+    if _has_nullable(columns, direction) or (len(direction) > 1 and not is_range):
+        return _first_of_branches(matching, columns, direction, start, database)
     following = matching.where(after_key(columns, direction, start, database))
-    return select_first(following, columns, direction)
+    return select_first(following, columns, order)
 
 
 def select_first(
@@ -52,7 +52,11 @@ def select_first(
 
 
 def _first_of_branches(
-    matching: Select[Any], columns: Columns, ordering: tuple[Order, ...], start: Placeholders
+    matching: Select[Any],
+    columns: Columns,
+    ordering: tuple[Order, ...],
+    start: Placeholders,
+    database: str,
 ) -> Select[Any]:
     """Selects the first rows after the key from several ranges, each in the order of an index.
 
@@ -62,11 +66,15 @@ def _first_of_branches(
       whose first column equals the key's.
     - PostgreSQL estimates a row comparison by its first column only, and then chooses wrong
       indexes for the other conditions.
+    - SQLite uses only the first column of a row comparison if the second one is the rowid.
     - A row comparison matches no row in which a compared column is null.
+
+    For MariaDB, a branch compares a column with one value by a range. For an equality, MariaDB uses
+    an index for this column only, and sorts all rows that have the value.
     """
     branches = [
         select_first(matching.where(branch.clause), columns, branch.sorted_by(ordering)).subquery()
-        for branch in _keyset_branches(columns, ordering, start)
+        for branch in _keyset_branches(columns, ordering, start, as_range=database == "mariadb")
     ]
     joined = union_all(*map(select, branches)).subquery("joined")
     return select(joined).order_by(*order_by(joined.c, ordering)).limit(COUNT)
@@ -134,7 +142,7 @@ class _Branch(NamedTuple):
 
 
 def _keyset_branches(
-    columns: Columns, ordering: tuple[Order, ...], key: Placeholders
+    columns: Columns, ordering: tuple[Order, ...], key: Placeholders, *, as_range: bool = False
 ) -> list[_Branch]:
     """Splits the rows after the key into ranges, one for each first column that may differ.
 
@@ -156,7 +164,7 @@ def _keyset_branches(
         branches.append(_Branch(and_(*equal, is_after), null))
         if order.descending and column.nullable:
             branches.append(_Branch(and_(*equal, column.is_(None)), null | {order.attribute}))
-        equal.append(column == value)
+        equal.append(and_(column >= value, column <= value) if as_range else column == value)
     return branches
 
 
