@@ -583,7 +583,7 @@ _INVALID_TIMESTAMP_OR_DATE: Final = Problem(
     "2026-11-22T11:30:00+02:00, or a date (2026-11-22). A date is the start of that day in UTC",
 )
 _TIMESTAMP: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII
 )
 
 

@@ -216,6 +216,8 @@ def test_all_filters_must_match(client: ApiClient, people: list[User]) -> None:
         ("filter[creation_time]=2026-11-22T24:00:00Z", "filter[creation_time]"),
         ("filter[creation_time]=2026-11-22T09:30:00.Z", "filter[creation_time]"),
         ("filter[creation_time]=2026-11-22T09:30:00%2B24:00", "filter[creation_time]"),
+        ("filter[creation_time]=2026-11-22T09:30:00%2B05:60", "filter[creation_time]"),
+        ("filter[creation_time]=2026-11-22T09:30:00-00:99", "filter[creation_time]"),
         ("filter[creation_time]=now", "filter[creation_time]"),
         ("filter[role]=UPPER", "filter[role]"),
         ("filter[role]=user,%20admin", "filter[role]"),
