@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from ipaddress import IPv6Address
-from math import isfinite
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,13 +26,9 @@ def integer(least: int, most: int) -> Read[int]:
 
 def seconds(text: str) -> float:
     """A number of seconds."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not (isfinite(value) and 0 < value <= 3600):
+    if not re.fullmatch(r"[0-9]{0,18}\.?[0-9]{1,18}", text) or not 0 < float(text) <= 3600:
         raise ValueError("must be a number of seconds above 0, up to 3600")
-    return value
+    return float(text)
 
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}

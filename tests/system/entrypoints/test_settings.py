@@ -139,6 +139,8 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_REQUEST_SECONDS", "soon"),
         ("ROSTER_REQUEST_SECONDS", "0"),
         ("ROSTER_REQUEST_SECONDS", "nan"),
+        ("ROSTER_REQUEST_SECONDS", "1_0"),
+        ("ROSTER_BODY_SECONDS", "\u0663"),
         ("ROSTER_REQUEST_SECONDS", "inf"),
         ("ROSTER_BODY_SECONDS", "-1"),
         ("ROSTER_HEADER_SECONDS", ""),
