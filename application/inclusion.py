@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from application.entities import AnyType
@@ -91,44 +92,51 @@ def include(
     entities: Iterable[Any],
     steps: Sequence[Step],
 ) -> Included:
-    """Loads the entities that the steps lead to. Each step takes one statement.
+    """Loads the entities that the steps lead to. Each step takes at most one statement.
 
     The entities from which the first steps start are not included, unless a step leads to them.
+
+    Other units can commit between two statements, and several steps can reach the same entity.
+    The first state of each entity and list counts. With a later one, a document could contain
+    entities that it does not link.
     """
-    included = Included()
-    _follow(source, entity_type, list(entities), steps, included)
-    return included
+    start = {each.id: each for each in entities}
+    loading = _Loading(source, {entity_type: start})
+    loading.follow(entity_type, [*start.values()], steps)
+    return loading.included
 
 
-def _follow(
-    source: RelatedSource,
-    entity_type: AnyType,
-    entities: Sequence[Any],
-    steps: Sequence[Step],
-    included: Included,
-) -> None:
-    for step in steps:
-        relationship = step.relationship
-        assert relationship.source is entity_type
-        if isinstance(relationship, ToMany):
-            found = _load_links(source, relationship, entities, included)
-        else:
-            ids = {getattr(each, relationship.name) for each in entities} - {None}
-            found = iter(source.get_many(relationship.target, ids) if ids else ())
-        distinct = {each.id: each for each in found}
-        included.entities.setdefault(relationship.target, {}).update(distinct)
-        if step.steps:
-            _follow(source, relationship.target, [*distinct.values()], step.steps, included)
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """`read` are all entities that were read, including those from which the steps start."""
 
+    source: RelatedSource
+    read: dict[AnyType, dict[int, Any]]
+    included: Included = field(default_factory=Included)
 
-def _load_links(
-    source: RelatedSource,
-    relationship: ToMany,
-    entities: Sequence[Any],
-    included: Included,
-) -> Iterator[Any]:
-    ids = {each.id for each in entities}
-    found = source.first(relationship, ids, limit=LINKED_AT_MOST) if ids else {}
-    included.links.setdefault(relationship, {}).update(found)
-    included.loaded.setdefault(relationship, set()).update(ids)
-    return (each for linked in found.values() for each in linked.entities)
+    def follow(self, entity_type: AnyType, entities: Sequence[Any], steps: Sequence[Step]) -> None:
+        for step in steps:
+            relationship = step.relationship
+            assert relationship.source is entity_type
+            if isinstance(relationship, ToMany):
+                found = self._load_links(relationship, entities)
+            else:
+                ids = {getattr(each, relationship.name) for each in entities} - {None}
+                found = iter(self.source.get_many(relationship.target, ids) if ids else ())
+            read = self.read.setdefault(relationship.target, {})
+            distinct = {each.id: each for each in found}
+            distinct.update({key: read[key] for key in distinct.keys() & read.keys()})
+            read.update(distinct)
+            self.included.entities.setdefault(relationship.target, {}).update(distinct)
+            if step.steps:
+                self.follow(relationship.target, [*distinct.values()], step.steps)
+
+    def _load_links(self, relationship: ToMany, entities: Sequence[Any]) -> Iterator[Any]:
+        ids = {each.id for each in entities}
+        links = self.included.links.setdefault(relationship, {})
+        loaded = self.included.loaded.setdefault(relationship, set())
+        if new := ids - loaded:
+            links.update(self.source.first(relationship, new, limit=LINKED_AT_MOST))
+            loaded |= new
+        lists = (links[each.id].entities for each in entities if each.id in links)
+        return chain.from_iterable(lists)
