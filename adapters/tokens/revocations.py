@@ -1,17 +1,17 @@
 """Holds the revocations of access tokens that may still be valid, for this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from adapters.tokens.issuer import milliseconds
 from application.access import InvalidToken, SessionClaims
 from application.deadlines import deadline, time_left
-from application.ports import AccountReader, Clock, Unavailable
+from application.ports import AccountReader, Clock, Revocation, Unavailable
 
 REFRESH_SECONDS: Final = 2.0
 """The minimum number of seconds between two reads."""
@@ -19,8 +19,9 @@ MAX_AGE: Final = 5.0
 """The number of seconds after which the revocations are too old to verify a token."""
 _READ_SECONDS: Final = 3.0
 _GAP_SECONDS: Final = 900.0
-_MOST_GAPS: Final = 500
-_GAPS_BEFORE_FIRST: Final = 100
+_MOST_MISSING: Final = 500
+_SHORTEST_GAP: Final = 20
+"""The number of missing ids in a row from which they are read with all later ones, not by id."""
 _PAGE: Final = 1000
 _CLEANUP_SECONDS: Final = 60.0
 LONGEST_TTL: Final = timedelta(hours=1)
@@ -29,15 +30,23 @@ LONGEST_TTL: Final = timedelta(hours=1)
 _log = structlog.get_logger("roster.tokens")
 
 
+class _Gap(NamedTuple):
+    """Many missing ids in a row, up to the id before `end`. `time` is that of the first read."""
+
+    end: int
+    time: float
+
+
 class Revocations:
     """Rejects tokens of ended sessions, and older tokens of users whose role changed.
 
     One thread reads the new revocations, at most every REFRESH_SECONDS, and the others use those
     of the last read. Every decision uses revocations that were read at most MAX_AGE ago.
 
-    Units of work commit in any order, so a missing id is read again for 15 minutes. `leeway` is
-    the number of seconds for which an expired token is still accepted. `clock` measures ages, and
-    `now` returns the current time.
+    Units of work commit in any order, so a missing id is read again for 15 minutes. One unit can
+    end thousands of sessions, so after a long gap, all later revocations are read again, until the
+    gap is filled. `leeway` is the number of seconds for which an expired token is still accepted.
+    `clock` measures ages, and `now` returns the current time.
     """
 
     def __init__(
@@ -55,7 +64,8 @@ class Revocations:
         self._lock = Lock()
         self._read_at = self._tried_at = self._cleaned_at = float("-inf")
         self._last_id = 0
-        self._gaps: dict[int, float] = {}
+        self._missing: dict[int, float] = {}
+        self._gaps: dict[int, _Gap] = {}
         self._sessions: dict[str, int] = {}
         self._users: dict[int, int] = {}
 
@@ -108,30 +118,48 @@ class Revocations:
             self._clean_up()
 
     def _read(self, started: float) -> None:
-        gaps = {each: since for each, since in self._gaps.items() if started - since < _GAP_SECONDS}
-        self._gaps = dict(sorted(gaps.items())[-_MOST_GAPS:])
-        also: tuple[int, ...] = tuple(self._gaps)
+        since = started - _GAP_SECONDS
+        missing = sorted((each, at) for each, at in self._missing.items() if at > since)
+        self._missing = dict(missing[-_MOST_MISSING:])
+        self._gaps = {start: gap for start, gap in self._gaps.items() if gap.time > since}
+        also: Sequence[int] = tuple(self._missing)
+        after = min(self._gaps, default=self._last_id + 1) - 1
         while True:
-            revocations = self._reader.revocations(after=self._last_id, also=also, limit=_PAGE)
+            revocations = self._reader.revocations(after=after, also=also, limit=_PAGE)
             for each in revocations:
-                time = milliseconds(each.time)
-                if each.session_id is not None:
-                    self._sessions[each.session_id] = time
-                if each.user_id is not None:
-                    self._users[each.user_id] = max(time, self._users.get(each.user_id, -1))
-                self._note(each.id, started)
+                self._add(each)
+                self._note(each, started)
             if len(revocations) < _PAGE:
                 return
-            also = tuple(each for each in also if each > revocations[-1].id)
+            last = revocations[-1].id
+            after, also = max(after, last), tuple(number for number in also if number > last)
 
-    def _note(self, number: int, started: float) -> None:
-        """Notes the ids between the last one and this one as gaps."""
-        self._gaps.pop(number, None)
+    def _add(self, revocation: Revocation) -> None:
+        time = milliseconds(revocation.time)
+        if revocation.session_id is not None:
+            self._sessions[revocation.session_id] = time
+        if revocation.user_id is not None:
+            self._users[revocation.user_id] = max(time, self._users.get(revocation.user_id, -1))
+
+    def _note(self, revocation: Revocation, started: float) -> None:
+        """Notes the ids between the last revocation and this one, which units may commit later.
+
+        No unit takes 15 minutes. If the first revocation is older than that, nearly all ids before
+        it were those of deleted ones.
+        """
+        number = revocation.id
+        self._missing.pop(number, None)
+        if (gap := self._gaps.pop(number, None)) and number + 1 < gap.end:
+            self._gaps[number + 1] = gap
         if number <= self._last_id:
             return
-        most = _MOST_GAPS if self._last_id else _GAPS_BEFORE_FIRST
-        for missing in range(max(self._last_id + 1, number - most, 1), number):
-            self._gaps[missing] = started
+        missing = range(self._last_id + 1, number)
+        if not self._last_id and self._now() - revocation.time > timedelta(seconds=_GAP_SECONDS):
+            missing = missing[1 - _SHORTEST_GAP :]
+        if len(missing) >= _SHORTEST_GAP:
+            self._gaps[missing.start] = _Gap(number, started)
+        else:
+            self._missing.update(dict.fromkeys(missing, started))
         self._last_id = number
 
     def _clean_up(self) -> None:

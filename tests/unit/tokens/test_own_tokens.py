@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.rows: list[Revocation] = []
-        self.reads = 0
+        self.reads = self.returned = 0
         self.is_available = True
 
     def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
@@ -45,7 +45,9 @@ class Reader:
         if not self.is_available:
             raise Unavailable
         found = [each for each in self.rows if each.id > after or each.id in also]
-        return sorted(found)[:limit]
+        page = sorted(found)[:limit]
+        self.returned += len(page)
+        return page
 
 
 class OtherIssuer:
@@ -379,6 +381,41 @@ def test_all_pages_of_revocations_are_read(
     reader.rows.append(Revocation(2500, "s-session-of-ann", None, NOW))
     with pytest.raises(InvalidToken):
         verifier.verify(issuer.issue(claims()))
+
+
+@pytest.mark.parametrize("known", [[Revocation(1, "s1", None, NOW)], []])
+@pytest.mark.parametrize("count", [19, 20, 499, 500, 501, 2500])
+def test_all_revocations_of_a_large_unit_that_commits_late_are_found(
+    issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader, clock: Now, count: int, known: Any
+) -> None:
+    """An operator deactivates many users in one unit, and someone logs out meanwhile."""
+    token, others = issuer.issue(claims()), ("another", "a-third")
+    reader.rows += known
+    verifier.verify(token)
+    for number, each in enumerate(others, 1):  # two such units are in progress
+        reader.rows.append(Revocation(10 + (count + 1) * number, each, None, datetime.now(UTC)))
+        clock.seconds += 2
+        verifier.verify(token)
+    clock.seconds += 600
+    late = [Revocation(10 + each, f"s-{each}", None, NOW) for each in range(2, count + 1)]
+    reader.rows += [Revocation(11, "s-session-of-ann", None, NOW), *late]
+    clock.seconds += 2
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+
+
+def test_revocations_are_read_once_after_a_gap_is_filled(reader: Reader, clock: Now) -> None:
+    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    session = SessionClaims("s-other", 7, milliseconds(NOW))
+    reader.rows += [Revocation(1, "s1", None, NOW), Revocation(3000, "s3000", None, NOW)]
+    revocations.check(session)
+    reader.rows += [Revocation(each, f"s{each}", None, NOW) for each in range(2, 3000)]
+    clock.seconds += 2
+    revocations.check(session)
+    reader.returned = 0
+    clock.seconds += 2
+    revocations.check(session)
+    assert reader.returned == 0
 
 
 @pytest.mark.parametrize(("seconds", "is_found"), [(899, True), (900, False)])
