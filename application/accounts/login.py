@@ -91,14 +91,15 @@ class Login:
 
         with self._hasher.admission():
             candidate = self._run(context, read)
-            is_right = self._is_right(password, candidate.password_hash)
-        if not is_right or candidate.user_id is None:
+            form = self._right_form(password, candidate.password_hash)
+        if form is None or candidate.user_id is None:
             self._refuse(email, attempt, context)
-        new_hash = (
-            self._hasher.hash(normalize(password))
-            if candidate.password_hash and self._hasher.is_outdated(candidate.password_hash)
-            else None
+        normalized = normalize(password)
+        is_replaced = form != normalized or (
+            candidate.password_hash is not None
+            and self._hasher.is_outdated(candidate.password_hash)
         )
+        new_hash = self._hasher.hash(normalized) if is_replaced else None
 
         def begin(work: UnitOfWork) -> IssuedTokens | None:
             user = find_by_email(work, email)
@@ -118,21 +119,15 @@ class Login:
 
         return self._run(context_of(candidate.user_id or 0, context), begin, for_update=True)
 
-    def _is_right(self, password: str, password_hash: str | None) -> bool:
-        """Returns True if the hash is that of the password.
+    def _right_form(self, password: str, password_hash: str | None) -> str | None:
+        """Returns the form of the password that has the hash: normalized, or as it was entered.
 
         An imported hash may be that of the password as it was entered, because few other systems
-        normalize passwords.
+        normalize passwords. Its costs may be those of the setting. Returns None if the password is
+        wrong, after as many hashes for every address.
         """
-        normalized = normalize(password)
-        if self._hasher.verify(normalized, password_hash):
-            return True
-        may_be_imported = password_hash is not None and self._hasher.is_outdated(password_hash)
-        return (
-            may_be_imported
-            and password != normalized
-            and self._hasher.verify(password, password_hash)
-        )
+        forms = dict.fromkeys((normalize(password), password))
+        return next((each for each in forms if self._hasher.verify(each, password_hash)), None)
 
     def _check(
         self, work: UnitOfWork, user: User | None, attempt: Attempt, lock: bool = False
