@@ -171,6 +171,7 @@ def _account_blueprints(
             use_cases.sessions,
             use_cases.session_queries,
             tokens.verify,
+            tokens.session_of,
             lambda: public_key_set(keys.current()),
             scopes=accounts.config.role_scopes.all,
             public_url=settings.public_url,

@@ -12,7 +12,7 @@ from adapters.oauth.tokens import token_endpoints
 from adapters.web.bearer import bearer
 from adapters.web.rate_limit import RateLimiter
 from adapters.web.request_body import BodyMemory
-from application.access import Principal
+from application.access import Principal, SessionClaims
 from application.accounts.sessions import SessionCommands, SessionQueries
 
 
@@ -20,6 +20,7 @@ def oauth(
     commands: SessionCommands,
     queries: SessionQueries,
     verify: Callable[[str], Principal],
+    session_of: Callable[[str], SessionClaims | None],
     key_set: Callable[[], Mapping[str, Any]],
     *,
     scopes: Collection[str],
@@ -33,6 +34,7 @@ def oauth(
     """Creates the blueprints.
 
     - `verify` returns the principal of an access token, or raises InvalidToken.
+    - `session_of` returns the session of an access token, even of one that is no longer accepted.
     - `key_set` returns the JSON Web Key Set of the public keys.
     - `scopes` are all scopes that users can have.
     - `public_url` is the start of the URLs in the metadata, and the issuer of access tokens.
@@ -46,7 +48,7 @@ def oauth(
         request_seconds=request_seconds,
     )
     return [
-        token_endpoints(commands, queries, verify, bearer(verify), read_form, limit),
+        token_endpoints(commands, queries, verify, session_of, bearer(verify), read_form, limit),
         metadata(key_set, scopes, public_url),
         account_page(),
     ]

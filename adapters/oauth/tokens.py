@@ -3,6 +3,7 @@
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from flask import Blueprint, Response
@@ -16,9 +17,10 @@ from adapters.web.bearer import Authenticate
 from adapters.web.flask_app import current_request
 from adapters.web.rate_limit import RateLimiter
 from adapters.web.security_headers import NO_STORE
-from application.access import Action, InvalidToken, Principal, required_scopes
+from application.access import Action, InvalidToken, Principal, SessionClaims, required_scopes
 from application.accounts.errors import SessionNotFound
 from application.accounts.sessions import SessionCommands, SessionQueries
+from application.accounts.users import context_of
 from application.ports import Context
 from application.users import USER_TYPE
 
@@ -35,12 +37,14 @@ def token_endpoints(
     commands: SessionCommands,
     queries: SessionQueries,
     verify: Callable[[str], Principal],
+    session_of: Callable[[str], SessionClaims | None],
     authenticate: Authenticate,
     read_form: ReadForm,
     limit: RateLimiter | None,
 ) -> Blueprint:
     """Creates the blueprint. `verify` returns the principal of an access token.
 
+    `session_of` returns the session of an access token, even of one that is no longer accepted.
     `authenticate` identifies the client of an introspection. `limit` limits the rate of requests.
     """
     blueprint = Blueprint("oauth", __name__)
@@ -73,12 +77,10 @@ def token_endpoints(
         return response
 
     def _end_session(token: str) -> None:
-        try:
-            principal = verify(token)
-            if session := principal.session:
-                commands.end(session.user_id, session.session_id, _context(principal))
-        except (InvalidToken, SessionNotFound):
-            pass  # the client cannot do anything about it (RFC 7009, section 2.2)
+        if session := session_of(token):
+            context = context_of(session.user_id, _context())
+            with suppress(SessionNotFound):  # the client cannot do anything (RFC 7009, section 2.2)
+                commands.end(session.user_id, session.session_id, context)
 
     @blueprint.post(INTROSPECT)
     def introspect_token() -> Response:
@@ -117,8 +119,8 @@ def _claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def _context(principal: Principal | None = None) -> Context:
-    return Context(principal, current_request().environ[REQUEST_ID])
+def _context() -> Context:
+    return Context(None, current_request().environ[REQUEST_ID])
 
 
 def _count(limit: RateLimiter | None) -> None:

@@ -111,10 +111,7 @@ class TokenVerifier:
 
         Raises InvalidToken, or Unavailable if the keys to verify it are not available.
         """
-        if len(token) > LONGEST:
-            raise InvalidToken(reason=f"The token is longer than {LONGEST} characters.")
-        if not _COMPACT.fullmatch(token):
-            raise InvalidToken(reason="The token is not a signed JWT in compact form.")
+        _check_form(token)
         digest = sha256(token.encode("ascii")).digest()
         cached = self._verified.get(digest)
         if cached and time() < cached.end and cached.source.current_keys() is cached.keys:
@@ -126,6 +123,21 @@ class TokenVerifier:
         if principal.session is not None and self._own is not None:
             self._own.revocations.check(principal.session)
         return principal
+
+    def session_of(self, token: str) -> SessionClaims | None:
+        """Returns the session for which Roster issued the token; None if it did not.
+
+        `token` may be any text, and a token that has expired or is revoked.
+        """
+        try:
+            _check_form(token)
+            algorithm, kid = _header(token)
+            if self._own and kid is not None and (key := self._own.keys.find(kid)):
+                verified = self._verify_own(self._own, token, algorithm, key, may_be_expired=True)
+                return verified.principal.session
+        except InvalidToken:
+            pass
+        return None
 
     def _verify(self, token: str) -> Verified:
         algorithm, kid = _header(token)
@@ -146,7 +158,15 @@ class TokenVerifier:
         principal = Principal(source.kind, _name(claims, "iss"), _subject(claims), _scopes(claims))
         return Verified(principal, min(claims["exp"], 2**53) + self._leeway, source, keys)
 
-    def _verify_own(self, own: OwnTokens, token: str, algorithm: str, key: Key) -> Verified:
+    def _verify_own(
+        self,
+        own: OwnTokens,
+        token: str,
+        algorithm: str,
+        key: Key,
+        *,
+        may_be_expired: bool = False,
+    ) -> Verified:
         """Verifies a token with the key of Roster that its `kid` names. Raises InvalidToken."""
         keys = own.keys.current_keys()
         if key not in keys:
@@ -156,8 +176,10 @@ class TokenVerifier:
         if algorithm not in key.algorithms:
             raise InvalidToken(reason="The token's `alg` is not that of its key.")
         accepted = _Accepted(frozenset((own.issuer,)), frozenset((own.audience,)))
-        claims = self._claims(token, [key], {}, accepted)
-        if claims["exp"] <= time():  # without leeway: the token ends with its session
+        claims = self._claims(token, [key], {}, accepted, may_be_expired=may_be_expired)
+        if (
+            claims["exp"] <= time() and not may_be_expired
+        ):  # without leeway: the token ends with its session
             raise InvalidToken(_REASONS[jwt.ExpiredSignatureError])
         if claims.get("sid") is None:
             principal = Principal(ROSTER_KEY, own.issuer, _subject(claims), _scopes(claims))
@@ -173,19 +195,23 @@ class TokenVerifier:
         candidates: Iterable[Key],
         facts: Mapping[str, str],
         accepted: _Accepted,
+        *,
+        may_be_expired: bool = False,
     ) -> dict[str, Any]:
         """The claims of a token. Raises InvalidToken if no key verifies it, or it is invalid."""
         failure = InvalidToken(reason="No key fits the token's `kid` and `alg`.")
         for key in candidates:
             try:
-                return self._checked(token, key, accepted)
+                return self._checked(token, key, accepted, may_be_expired)
             except jwt.InvalidSignatureError:
                 failure = InvalidToken(reason="The token's signature does not match.", **facts)
             except jwt.PyJWTError as error:
                 return _raise_invalid(error, token, facts)
         raise failure
 
-    def _checked(self, token: str, key: Key, accepted: _Accepted) -> dict[str, Any]:
+    def _checked(
+        self, token: str, key: Key, accepted: _Accepted, may_be_expired: bool
+    ) -> dict[str, Any]:
         claims = jwt.decode(
             token,
             key.material,
@@ -193,7 +219,11 @@ class TokenVerifier:
             audience=accepted.audiences,
             issuer=accepted.issuers,
             leeway=self._leeway,
-            options={"require": ["exp"], "verify_aud": accepted.audiences is not None},
+            options={
+                "require": ["exp"],
+                "verify_exp": not may_be_expired,
+                "verify_aud": accepted.audiences is not None,
+            },
         )
         for name in _TIMES:
             if isinstance(claims.get(name), str | bool):  # PyJWT accepts them as numbers
@@ -203,6 +233,14 @@ class TokenVerifier:
                 "The token is bound to a key (`cnf`), and Roster accepts only bearer tokens."
             )
         return claims
+
+
+def _check_form(token: str) -> None:
+    """Raises InvalidToken if the text is too long, or is not a signed JWT."""
+    if len(token) > LONGEST:
+        raise InvalidToken(reason=f"The token is longer than {LONGEST} characters.")
+    if not _COMPACT.fullmatch(token):
+        raise InvalidToken(reason="The token is not a signed JWT in compact form.")
 
 
 def _header(token: str) -> tuple[str, str | None]:

@@ -48,19 +48,32 @@ class SignedTokens(ReadableTokens):
 
     def verify(self, token: str) -> Principal:
         assert self.clock
+        principal, expiry = self._read(token)
+        if expiry <= self.clock().timestamp():
+            raise InvalidToken("The token has expired.")
+        return principal
+
+    def session_of(self, token: str) -> SessionClaims | None:
+        try:
+            return self._read(token)[0].session
+        except InvalidToken:
+            return None
+
+    @staticmethod
+    def _read(token: str) -> tuple[Principal, float]:
+        """Returns the principal and the expiry of a token."""
         options: Any = {"verify_exp": False, "verify_iat": False}
         for key in (KEY, OTHER_ISSUER):
             try:
                 claims = jwt.decode(token, key, ["HS256"], options=options)
             except jwt.PyJWTError:
                 continue
-            if claims["exp"] <= self.clock().timestamp():
-                raise InvalidToken("The token has expired.")
             scopes = frozenset(claims["scope"].split(" "))
             if key == OTHER_ISSUER:
-                return Principal(SECRET, None, claims["sub"], scopes)
+                return Principal(SECRET, None, claims["sub"], scopes), claims["exp"]
             session = SessionClaims(claims["sid"], int(claims["sub"]), int(claims["iat"] * 1000))
-            return Principal(SESSION, None, f"users/{claims['sub']}", scopes, session)
+            principal = Principal(SESSION, None, f"users/{claims['sub']}", scopes, session)
+            return principal, claims["exp"]
         raise InvalidToken
 
 
@@ -110,6 +123,7 @@ def build(service: AccountService) -> Build:
             service.sessions,
             service.session_queries,
             service.tokens.verify,
+            service.tokens.session_of,
             key_set,
             scopes=["users:read", "me"],
             public_url=public_url,

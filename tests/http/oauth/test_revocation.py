@@ -1,5 +1,7 @@
 """POST /oauth/revoke ends a session (RFC 7009)."""
 
+from datetime import timedelta
+
 import pytest
 from accounts_service import AccountService
 from api_client import ApiClient
@@ -20,6 +22,17 @@ def test_either_token_ends_its_session_only(
     assert service.session_queries.find(other.session.id)
     assert service.events(user).count("session_ended") == 1
     assert service.last_actor() == f"users/{user.id}"
+
+
+def test_an_access_token_that_has_expired_ends_its_session(
+    service: AccountService, client: ApiClient
+) -> None:
+    """The session would continue with its refresh token, although its user logs out."""
+    service.user()
+    issued = service.log_in()
+    service.now += timedelta(hours=1)
+    assert client.post(REVOKE, data={"token": issued.access_token}).status_code == 200
+    assert service.session_queries.find(issued.session.id) is None
 
 
 @pytest.mark.parametrize("token", ["", "rrt_unknown", "x", "a.b.c", "é\0", b"\xff", "x" * 100_000])

@@ -332,6 +332,32 @@ def test_tokens_that_were_issued_before_a_change_of_role_are_rejected(
     verifier.verify(issuer.issue(claims(user_id=8)))
 
 
+@pytest.mark.parametrize("token", [own_token(), own_token(exp=1)])
+def test_a_token_that_is_no_longer_accepted_names_its_session(
+    verifier: TokenVerifier, reader: Reader, token: str
+) -> None:
+    reader.rows += [Revocation(1, "s", None, NOW), Revocation(2, None, 7, NOW)]
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+    session = verifier.session_of(token)
+    assert session
+    assert (session.session_id, session.user_id) == ("s", 7)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *(each for reason, tokens in REASONS.items() for each in tokens if "expired" not in reason),
+        sign(SECRET_TEXT, ["a"], seconds=60, subject="7", issuer=THEIRS["iss"], audience="api"),
+        own_token(sid=None),
+        "x" * 20_000,
+        "x",
+    ],
+)
+def test_any_other_token_names_no_session(verifier: TokenVerifier, token: str) -> None:
+    assert verifier.session_of(token) is None
+
+
 def test_the_store_is_read_at_most_once_in_two_seconds(
     issuer: JwtIssuer, verifier: TokenVerifier, reader: Reader, clock: Now
 ) -> None:
