@@ -65,6 +65,9 @@ class MemoryAccounts(Accounts):
     def get(self, user_id: int) -> Account:
         return self._tables.accounts.get(user_id, Account(user_id))
 
+    def password_hash(self, user_id: int) -> str | None:
+        return self.get(user_id).password_hash
+
     def save(self, account: Account) -> None:
         self._tables.accounts[account.user_id] = account
 

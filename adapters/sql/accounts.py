@@ -23,6 +23,9 @@ _BY_USER = select(*_COLUMNS).where(ACCOUNTS.c.user_id == bindparam("user_id"))
 READ_ACCOUNT: Final = CompiledStatement(_BY_USER)
 """Selects an account without a lock."""
 _LOCK = CompiledStatement(_BY_USER.with_for_update())
+_PASSWORD_HASH = CompiledStatement(
+    select(ACCOUNTS.c.password_hash).where(ACCOUNTS.c.user_id == bindparam("user_id"))
+)
 # Lets other transactions insert rows that refer to the user.
 _LOCK_USER = CompiledStatement(
     select(USERS.c.id).where(USERS.c.id == bindparam("user_id")).with_for_update(key_share=True)
@@ -66,6 +69,10 @@ class SqlAccounts(Accounts):
                 return Account(user_id)
             row = _LOCK.row(self._connection, values)  # it may have been saved meanwhile
         return Account(user_id) if row is None else Account(*row)
+
+    def password_hash(self, user_id: int) -> str | None:
+        row = _PASSWORD_HASH.row(self._connection, {"user_id": user_id})
+        return None if row is None else row[0]
 
     def save(self, account: Account) -> None:
         """An update locks no user, unlike an insertion, whose foreign key is checked."""

@@ -84,7 +84,7 @@ class Login:
         def read(work: UnitOfWork) -> _Candidate:
             user = find_by_email(work, email)
             self._check(work, user, attempt)
-            stored = work.accounts.accounts.get(user.id if user else 0).password_hash
+            stored = work.accounts.accounts.password_hash(user.id if user else 0)
             return _Candidate(
                 user.id if user else None, stored if user and user.is_active else None
             )

@@ -26,6 +26,12 @@ class Accounts(Protocol):
         An account that was never saved has None in every field.
         """
 
+    def password_hash(self, user_id: int) -> str | None:
+        """Returns the hash of the user's password, without a lock. None if there is none.
+
+        It takes the same time for every id, also for that of no user.
+        """
+
     def save(self, account: Account) -> None:
         """Stores the account. The user must exist."""
 

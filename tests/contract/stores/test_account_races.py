@@ -35,7 +35,7 @@ from application.accounts.users import find_by_email
 from application.ports import Mailer, OutgoingEmail, UnitOfWork
 from application.units import retrying
 from application.users import USER_TYPE
-from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
+from domain.accounts import Account, EmailedLink, Purpose, Template, WaitingEmail
 from domain.users import UserChanges
 
 CONFIG = AccountConfig(role_scopes=RoleScopes({"admin": ("users:write",)}, ("users",)))
@@ -178,6 +178,42 @@ def test_a_login_waits_for_a_deactivation_and_is_refused(directory: Directory) -
         with pytest.raises(InvalidCredentials):
             attempt.result(SECONDS)
     assert not run(ANONYMOUS, lambda work: work.accounts.sessions.of_user(user.id))
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])  # its server counts the statements
+def test_rejected_logins_execute_as_many_statements_for_every_address(
+    directory: Directory,
+) -> None:
+    """Their response otherwise takes the time of a statement longer."""
+    run, tokens, hasher = retrying(directory.begin), ReadableTokens(), PlainHasher()
+    limits = GuessingLimits(10, timedelta(minutes=15))
+    login = Login(run, SessionTokens(CONFIG, tokens, tokens), hasher, limits)
+    users = [
+        directory.add(f"{each}@example.org", is_active=each == "ann")
+        for each in ("ann", "inactive")
+    ]
+
+    def set_passwords(work: UnitOfWork) -> None:
+        for user in users:
+            work.accounts.accounts.save(Account(user.id, hasher.hash("right")))
+
+    run(ANONYMOUS, set_passwords)
+    directory.add("without@example.org", is_active=True)
+
+    def executed() -> int:
+        with directory.engine.connect() as connection:
+            status = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Questions'")
+            return int(status.one()[1])
+
+    def statements(name: str) -> int:
+        before = executed()
+        with pytest.raises(InvalidCredentials):
+            login.log_in(f"{name}@example.org", "wrong", HOME, ANONYMOUS)
+        return executed() - before
+
+    statements("ann")  # opens the connections
+    counts = {name: statements(name) for name in ("ann", "inactive", "without", "unknown")}
+    assert len(set(counts.values())) == 1, counts
 
 
 def _wait_for_lock(engine: Engine) -> None:

@@ -107,6 +107,15 @@ def test_an_account_that_was_never_saved_is_empty(directory: Directory, do: Do, 
     assert do(lambda work: work.accounts.accounts.get(0)) == Account(0)
 
 
+def test_finds_the_hash_of_a_password(directory: Directory, do: Do, ann: int, bob: int) -> None:
+    do(lambda work: work.accounts.accounts.save(Account(ann, "hash of Ann")))
+
+    def find(work: UnitOfWork) -> list[str | None]:
+        return [work.accounts.accounts.password_hash(each) for each in (ann, bob, 0)]
+
+    assert do(find) == ["hash of Ann", None, None]
+
+
 def test_saves_the_login_data_of_a_user(directory: Directory, do: Do, ann: int, bob: int) -> None:
     first = Account(ann, "$argon2id$1", NOON, None, None)
     second = Account(ann, "$argon2id$" + "é" * 1000, NOON, LATER, LATER + SECOND)
