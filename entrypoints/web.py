@@ -172,7 +172,7 @@ def _account_blueprints(
             use_cases.session_queries,
             tokens.verify,
             tokens.session_of,
-            lambda: public_key_set(keys.current()),
+            lambda: public_key_set(keys.published()),
             scopes=accounts.config.role_scopes.all,
             public_url=settings.public_url,
             limit=rate_limit,

@@ -183,6 +183,14 @@ class SigningKeys:
         self.current_keys()
         return self._keys
 
+    def published(self) -> tuple[SigningKey, ...]:
+        """Returns the keys in the file now, because another worker may already sign with a new one.
+
+        A service that fetched the set without that key could keep it for minutes.
+        """
+        self.renew()
+        return self._keys
+
     def find(self, kid: str) -> Key | None:
         """Returns the public key with the id. Checks the file first if the id is unknown."""
         if kid not in self._by_id:

@@ -195,17 +195,22 @@ def test_a_new_key_is_used_by_all_workers_and_old_tokens_stay_valid(service: Ser
     service.run("keys", "rotate", f"{service.directory}/keys.json")
     keys = []
 
+    def published() -> set[str]:
+        """Returns the keys that one of the workers publishes."""
+        key_set = service.send("GET", "/.well-known/jwks.json").json()
+        return {key["kid"] for key in key_set["keys"]}
+
     def refresh() -> bool:
         nonlocal tokens
         tokens = service.refresh(tokens["refresh_token"]).json()
         keys.append(key_of(tokens))
+        assert keys[-1] in published()
         return len(keys) >= CONSECUTIVE and old not in keys[-CONSECUTIVE:]
 
     first = tokens["access_token"]
     until(refresh, within=SECONDS_UNTIL_NEW_KEY)
     assert service.statuses(first) == service.statuses(tokens["access_token"]) == {200}
-    published = service.send("GET", "/.well-known/jwks.json").json()["keys"]
-    assert {old, keys[-1]} == {key["kid"] for key in published}
+    assert {old, keys[-1]} == published()
 
 
 def test_no_race_of_refreshes_ends_the_session(service: Service) -> None:

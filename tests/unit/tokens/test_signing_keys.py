@@ -167,6 +167,14 @@ def test_an_unknown_kid_checks_the_file_at_once(path: str) -> None:
     assert keys.find(EDDSA.kid)
 
 
+def test_a_new_key_is_published_before_any_worker_signs_with_it(path: str) -> None:
+    """Each worker looks at the file at other times."""
+    signing, publishing = (SigningKeys(path, clock=lambda: 0.0) for _ in range(2))
+    replace_private_file(path, lambda text: write_signing_keys([EDDSA, *read_signing_keys(text)]))
+    signing.renew()
+    assert signing.signing().kid in [each.kid for each in publishing.published()]
+
+
 def test_a_broken_new_file_leaves_the_previous_keys(path: str) -> None:
     now = [0.0]
     keys = SigningKeys(path, clock=lambda: now[0])
