@@ -20,14 +20,13 @@ USERS = "/roster/api/v1/users"
 ANN = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx | None]:
+def shared_host(directory: Path, **more: Any) -> Iterator[Nginx | None]:
+    """nginx in front of a service with the prefix. None if nginx is not installed."""
     if not NGINX.exists():
         yield None
         return
-    directory = tmp_path_factory.mktemp("prefix")
     (locations,) = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
-    settings: Any = {"ROSTER_TRUSTED_PROXIES": "1", "ROSTER_PUBLIC_URL": BASE}
+    settings: Any = {"ROSTER_TRUSTED_PROXIES": "1", "ROSTER_PUBLIC_URL": BASE, **more}
     service = Service(directory, f"sqlite:///{directory}/roster.db", workers=1, **settings)
     service.start()
     nginx = Nginx(directory, service.port, free_port(), locations=locations)
@@ -35,6 +34,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx | None]:
     yield nginx
     nginx.stop()
     service.kill()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx | None]:
+    yield from shared_host(tmp_path_factory.mktemp("prefix"))
+
+
+@pytest.fixture
+def with_accounts(tmp_path: Path) -> Iterator[Nginx | None]:
+    settings = {"ROSTER_ACCOUNTS": "on", "ROSTER_MAIL_FOLDER": f"{tmp_path}/mail"}
+    yield from shared_host(tmp_path, **settings)
 
 
 @pytest.fixture
@@ -111,6 +121,21 @@ def test_the_prefix_alone_redirects_to_the_first_page(nginx: Nginx) -> None:
     status, headers, _ = request(nginx, "GET", "/roster?a=b")
     assert status == 308
     assert urlsplit(headers["Location"]).path == "/roster/"
+
+
+def test_clients_find_the_metadata_by_the_issuer(
+    with_accounts: Nginx | None, lacking: Callable[[str], None]
+) -> None:
+    """RFC 8414, section 3.1: the well-known path is between the host and the path of the issuer."""
+    if with_accounts is None:
+        lacking("nginx (Debian's nginx-light)")
+    assert with_accounts
+    host, path = f"https://{NAME}", urlsplit(BASE).path
+    url = f"{host}/.well-known/oauth-authorization-server{path}"
+    status, _, text = request(with_accounts, "GET", urlsplit(url).path)
+    metadata = json.loads(text)
+    assert (status, metadata["issuer"]) == (200, BASE)
+    assert request(with_accounts, "GET", urlsplit(metadata["jwks_uri"]).path)[0] == 200
 
 
 @pytest.mark.parametrize(
