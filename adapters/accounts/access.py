@@ -6,7 +6,7 @@ from typing import Any, Final
 from flask import Blueprint, Response
 
 from adapters.api.request import current_request
-from adapters.web.addresses import network_of
+from adapters.web.addresses import address_of, network_of
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter
 from application.access import Principal, SessionClaims
@@ -102,5 +102,5 @@ def session() -> SessionClaims:
 def client() -> Client:
     """Returns the client of the request."""
     environ: Any = current_request().environ
-    address = environ.get("REMOTE_ADDR", "")
+    address = address_of(environ.get("REMOTE_ADDR", ""))
     return Client(address, network_of(address), environ.get("HTTP_USER_AGENT"))

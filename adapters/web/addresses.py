@@ -37,6 +37,12 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
+def address_of(text: str) -> str:
+    """Returns the address without port and zone, and IPv4 as such. Any other text is unchanged."""
+    parsed = parse_address(text)
+    return text if parsed is None else str(parsed)
+
+
 def network_of(address: str) -> str:
     """Returns the IPv4 address, or the /64 of an IPv6 address: one client can use all of it.
 

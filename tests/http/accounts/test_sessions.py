@@ -59,6 +59,23 @@ def test_a_login_begins_a_session(service: Service) -> None:
     assert re.fullmatch(r"rrt_[\w-]{43}", meta["refresh_token"])
 
 
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("::ffff:203.0.113.7", "203.0.113.7"),  # a server that listens on ::
+        ("fe80::1%eth0", "fe80::1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("", ""),
+    ],
+)
+def test_the_address_of_a_session_is_written_in_one_way(
+    service: Service, peer: str, address: str
+) -> None:
+    service.user()
+    session = service.log_in(environ_base={"REMOTE_ADDR": peer})
+    assert session["attributes"]["address"] == address
+
+
 def test_an_access_token_has_the_claims_of_rfc_9068(build: Build) -> None:
     service = build(ROSTER_PUBLIC_URL="https://roster.example.org")
     user_id = service.user(role="admin")
