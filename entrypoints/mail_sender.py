@@ -1,11 +1,11 @@
-"""Sends the emails of the outbox in daemon threads.
+"""Sends the emails of the outbox in daemon threads: one claims them, and one sends each.
 
 Requests do not wake the threads. The work for an email would slow the response or the next request.
 Its time would then reveal which addresses exist.
 """
 
 from datetime import timedelta
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
@@ -15,7 +15,15 @@ from domain.accounts import Template
 from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 1.0
-THREADS: Final = 4
+AT_ONCE: Final = 4
+"""The number of emails that are sent at the same time, if the mail server responds soon."""
+MOST_AT_ONCE: Final = 32
+SECONDS_OF_PATIENCE: Final = 0.1
+"""The time after which another email is sent than the AT_ONCE that are being sent.
+
+A mail server can hang for the time limit of an attempt. Other emails do not wait for that, because
+the first attempt must follow within 5 s.
+"""
 SECONDS_OF_PAUSE: Final = 0.05
 """The pause after claiming an email that an unauthenticated request may have caused.
 
@@ -28,34 +36,35 @@ _SECONDS_BETWEEN_ENTRIES: Final = 60.0
 
 
 class MailSender:
-    """Sends due emails in a few threads, so that a slow mail server delays few other emails.
-
-    At any time, one thread waits for due emails. Another one continues while it sends an email.
-    """
+    """Sends due emails, so that a slow mail server delays few other emails."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
-        self._claiming = Lock()
+        self._ended = Condition()
+        self._sending = 0
         self._stopped = Event()
         self._log_entries = _FailureLog()
 
-    def start(self, seconds_between: float = SECONDS_BETWEEN, threads: int = THREADS) -> None:
-        """Starts the threads. They look for due emails at regular intervals."""
-        for _ in range(threads):
-            Thread(target=self._run, args=(seconds_between,), name="mail", daemon=True).start()
+    def start(self, seconds_between: float = SECONDS_BETWEEN, at_once: int = AT_ONCE) -> None:
+        """Starts the thread that looks for due emails at regular intervals."""
+        Thread(target=self._run, args=(seconds_between, at_once), name="mail", daemon=True).start()
 
     def stop(self) -> None:
-        """Ends the threads, after the emails that they are sending."""
+        """Ends the thread, and the others after the emails that they are sending."""
         self._stopped.set()
 
-    def _run(self, seconds_between: float) -> None:
+    def _run(self, seconds_between: float, at_once: int) -> None:
         while not self._stopped.is_set():
-            with self._claiming:
-                leased = self._wait_for_email(seconds_between)
-                if leased is not None and _is_paced(leased):
+            self._wait_for_others(at_once)
+            if leased := self._wait_for_email(seconds_between):
+                if _is_paced(leased):
                     self._stopped.wait(SECONDS_OF_PAUSE)
-            if leased is not None:
-                self._send(leased)
+                self._start_sending(leased)
+
+    def _wait_for_others(self, at_once: int) -> None:
+        with self._ended:
+            self._ended.wait_for(lambda: self._sending < at_once, SECONDS_OF_PATIENCE)
+            self._ended.wait_for(lambda: self._sending < MOST_AT_ONCE)
 
     def _wait_for_email(self, seconds_between: float) -> ClaimedEmail | None:
         while not self._stopped.is_set():
@@ -69,6 +78,14 @@ class MailSender:
             self._stopped.wait(seconds_between)
         return None
 
+    def _start_sending(self, leased: ClaimedEmail) -> None:
+        with self._ended:
+            self._sending += 1
+        try:
+            Thread(target=self._send, args=(leased,), name="mail", daemon=True).start()
+        except RuntimeError:  # the system permits no other thread now
+            self._send(leased)
+
     def _send(self, leased: ClaimedEmail) -> None:
         try:
             self._delivery.send(leased)
@@ -76,6 +93,10 @@ class MailSender:
             self._log_entries.add(error)
         else:
             self._log_entries.reset()
+        finally:
+            with self._ended:
+                self._sending -= 1
+                self._ended.notify()
 
 
 def _is_paced(leased: ClaimedEmail) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
-from queue import Queue
+from queue import Empty, Queue
 from threading import Event
 from time import monotonic
 from types import SimpleNamespace
@@ -11,11 +11,18 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from waiting import until
 
 from application.ports import MailFailed, Unavailable
 from domain.accounts import Template
 from entrypoints.account_metrics import waiting_emails
-from entrypoints.mail_sender import LONGEST_PACED_AGE, SECONDS_OF_PAUSE, MailSender
+from entrypoints.mail_sender import (
+    LONGEST_PACED_AGE,
+    MOST_AT_ONCE,
+    SECONDS_OF_PATIENCE,
+    SECONDS_OF_PAUSE,
+    MailSender,
+)
 
 
 class Step:
@@ -87,6 +94,34 @@ def test_a_slow_email_delays_no_other(steps: Steps, sender: MailSender) -> None:
     release.set()
 
 
+def test_emails_that_hang_delay_the_first_attempts_of_others_for_less_than_5_seconds(
+    steps: Steps, sender: MailSender
+) -> None:
+    """The mail server accepts connections, and does not respond."""
+    sender.start(seconds_between=0.01)
+    release = Event()
+    began = monotonic()
+    for _ in range(20):
+        steps.claims.put(Step(lambda: release.wait(20)))
+    steps.claims.put(Step(monotonic))
+    assert steps.sent.get(timeout=20) - began < 5
+    release.set()
+
+
+def test_no_more_than_32_emails_are_sent_at_once(steps: Steps, sender: MailSender) -> None:
+    sender.start(seconds_between=0.01)
+    release = Event()
+    for _ in range(MOST_AT_ONCE + 10):
+        steps.claims.put(Step(lambda: release.wait(20)))
+    until(lambda: steps.claims.qsize() == 10)
+    with pytest.raises(Empty):
+        steps.sent.get(timeout=2 * SECONDS_OF_PATIENCE)
+    assert steps.claims.qsize() == 10
+    release.set()
+    for _ in range(MOST_AT_ONCE + 10):
+        assert steps.sent.get(timeout=20)
+
+
 @pytest.mark.parametrize("template", [Template.SIGNUP, Template.TAKEN, Template.RECOVERY])
 def test_emails_that_anyone_can_cause_leave_time_for_requests(
     steps: Steps, sender: MailSender, template: Template
@@ -118,7 +153,7 @@ def test_failures_are_logged_once_without_values(steps: Steps, sender: MailSende
             steps.claims.put(fail(MailFailed("the server refused RCPT: 550", is_certain=True)))
             steps.claims.put(fail(KeyError(secret)))
         steps.claims.put(Step(lambda: "sent"))
-        sender.start(seconds_between=0.001, threads=1)
+        sender.start(seconds_between=0.001, at_once=1)
         assert steps.sent.get(timeout=20) == "sent"
     assert [(line["failure"], line["reason"]) for line in lines] == [
         ("Unavailable", "unavailable"),
