@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from adapters.accounts.openapi import TAG, TOKENS_EXAMPLE
-from adapters.api.openapi.document import Part, error_responses, operation_of
+from adapters.api.openapi.document import CHALLENGE, Part, error_responses, operation_of
 from adapters.api.openapi.relationships import object_of, reference
 from adapters.jsonapi.catalog import Catalog
 from adapters.oauth.account_page import URL as ACCOUNT_PAGE
@@ -67,7 +67,10 @@ def _paths() -> dict[str, Any]:
                 "security": [{"bearer": scopes}],
                 "responses": {
                     "200": _json("The claims, if it is active.", _ACTIVE, {"active": False}),
-                    "401": _oauth_error("The request has no valid bearer token.", "invalid_token"),
+                    "401": {
+                        **_oauth_error("The request has no valid bearer token.", "invalid_token"),
+                        "headers": CHALLENGE,
+                    },
                     **_errors(403),
                 },
             }

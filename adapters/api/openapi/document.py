@@ -62,8 +62,10 @@ _METRICS: Final = {
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
 _ERROR_STATUSES: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
-_ERROR_HEADERS: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+_ERROR_HEADERS: Final = {429: "Retry-After", 503: "Retry-After"}
 """Maps a status to the header of an error response that states what the client can do."""
+CHALLENGE: Final = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+"""The header of the error response to a request whose token is missing or does not suffice."""
 _REACHED: Final = f"Send it in {POSITION} with later reads, which then include this change."
 _DISTRIBUTION: Final = "roster-directory"
 _INTRODUCTION: Final = """To begin, open **GET {prefix}/{type}** and select Execute.
@@ -222,7 +224,9 @@ class OpenApi:
         document["info"]["description"] = _TOKEN + document["info"]["description"]
         bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         document["components"]["securitySchemes"] = {"bearer": bearer}
-        document["components"]["responses"]["Problem401"] = self._error_response(401)
+        responses = document["components"]["responses"]
+        for status in (401, 403):
+            responses[f"Problem{status}"] = self._error_response(status) | {"headers": CHALLENGE}
         for path, method, operation in _under_prefix(document):
             if "security" in operation:
                 continue

@@ -10,6 +10,7 @@ from accounts.table import ANYONE, PREFIX, ROUTES, SELF, WITH_BODY, Route
 from accounts.test_protocol import CONDITIONAL, Request, every
 from api.constants import JSONAPI
 from api.test_openapi import inner, operations
+from api_client import ApiClient
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
@@ -225,3 +226,12 @@ def test_the_command_prints_the_same_description(build: Build, accounts: str) ->
     environment = {**SETTINGS, "ROSTER_ACCOUNTS": accounts}
     printed = CliRunner().invoke(main, ["openapi"], env=environment, catch_exceptions=False)
     assert printed.stdout_bytes == served + b"\n"
+
+
+def test_the_challenge_of_introspection_is_described(service: Service, described: Any) -> None:
+    client = ApiClient(service.app)
+    response = client.post("/oauth/introspect", data={"token": "x"})
+    assert response.status_code == 401
+    assert "WWW-Authenticate" in response.headers
+    responses = described["paths"]["/oauth/introspect"]["post"]["responses"]
+    assert responses["401"]["headers"].keys() == {"WWW-Authenticate"}

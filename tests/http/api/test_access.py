@@ -290,3 +290,16 @@ def test_the_description_lists_the_required_scopes(guarded: ApiClient, client: A
     open_to_all: Any = client.get("/openapi.json").json
     assert "securitySchemes" not in open_to_all["components"]
     assert "401" not in str(open_to_all)
+
+
+def test_the_description_lists_the_challenge_of_rejected_tokens(
+    guarded: ApiClient, client: ApiClient
+) -> None:
+    components = guarded.get("/openapi.json").json["components"]
+    for headers, status in ((by("invalid"), 401), (by("writer"), 403)):
+        rejected = guarded.get(USERS, headers=headers)
+        assert rejected.status_code == status
+        assert "WWW-Authenticate" in rejected.headers
+        assert components["responses"][f"Problem{status}"]["headers"].keys() == {"WWW-Authenticate"}
+    without_tokens = client.get("/openapi.json").json["components"]["responses"]["Problem403"]
+    assert "headers" not in without_tokens
