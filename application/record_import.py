@@ -19,6 +19,7 @@ from application.ports import Begin, ConcurrentUpdate, Context, Repository, Unit
 from application.references import References
 from application.relationships import RelatedNotFound, Relationships, ToOne
 from domain.attributes import MISSING, EntityChanges
+from domain.english import with_article
 from domain.errors import Conflict, Invalid, Problem, Violation
 from domain.text import NOT_TEXT
 
@@ -496,7 +497,9 @@ def _bad_reference(reference: ToOne, value: object) -> RecordError:
     if isinstance(value, str):
         detail = f"there is no {noun} with this {names}"
         return RecordError(reference.name, RelatedNotFound.code, detail)
-    return RecordError(reference.name, NOT_TEXT.code, f"must be text: the {names} of a {noun}")
+    return RecordError(
+        reference.name, NOT_TEXT.code, f"must be text: the {names} of {with_article(noun)}"
+    )
 
 
 def _conflict(unique: UniqueKey) -> RecordError:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from domain.english import counted
 from entrypoints.cli import lists, output
 from entrypoints.cli.account_services import AccountCommands, open_accounts
 from entrypoints.cli.actor import actor_option
@@ -148,7 +149,7 @@ def invite(which: tuple[str, ...], print_links: bool, as_json: bool) -> None:
         elif as_json:
             output.meta({"invited": len(ids)})
         else:
-            output.line(f"Invited {_number(len(ids), 'user')}.")
+            output.line(f"Invited {counted(len(ids), 'user')}.")
             lists.note(
                 "A running server with ROSTER_ACCOUNTS=on sends the emails. Use --print to get "
                 "the links instead."
@@ -255,7 +256,7 @@ def end_sessions(which: str, as_json: bool) -> None:
     if as_json:
         output.meta({"ended": ended})
     else:
-        output.line(f"Ended {_number(ended, 'session')}.")
+        output.line(f"Ended {counted(ended, 'session')}.")
 
 
 @accounts.command()
@@ -277,7 +278,3 @@ def unlock(which: str, as_json: bool) -> None:
         output.meta({"unlocked": str(user.id)})
     else:
         output.line(output.printable(f"Unlocked {user.id}, {user.email}."))
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from domain.english import with_article
 from entrypoints.cli import files, transfer
 from entrypoints.cli.files import STANDARD
 from entrypoints.cli.progress import Progress
@@ -78,7 +79,8 @@ def _import_command(association: "Association") -> click.Command:
         options = ImportOptions(skip_errors=skip_errors, dry_run=dry_run)
         transfer.run_import(source, _imports(association), options, errors_file, as_json=as_json)
 
-    import_pairs.help = f"""Add a {association.singular} for each record of FILE: all, or none.
+    a_pair = with_article(association.singular)
+    import_pairs.help = f"""Add {a_pair} for each record of FILE: all, or none.
 
         FILE is CSV with a header row, JSON Lines, or one JSON array; - is standard input. It has
         the columns {_columns_of(association)}. {name.capitalize()} that exist are left unchanged.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from application.ports import Unavailable
+from domain.english import counted
 from entrypoints.cli import lists, output
 from entrypoints.cli.confirmation import confirm
 from entrypoints.cli.progress import Progress
@@ -153,7 +154,7 @@ def erase(
         with deadline(COUNT_SECONDS if len(choice.which) > 1 else seconds):
             event_counts = services.events_of(choice.which)
         targets, number, count = [*event_counts], sum(event_counts.values()), len(event_counts)
-        events = f"{number:,} {'event' if number == 1 else 'events'}"
+        events = counted(number, "event")
         if count == 1:
             done = f"{services.noun} {targets[0]}"
     if count:
@@ -207,7 +208,7 @@ def _matches(services: "Services", choice: Choice) -> "tuple[Search, int]":
 
 def _rows(services: "Services", count: int) -> str:
     """A number of entities in words, such as "2 users"."""
-    return f"1 {services.noun}" if count == 1 else f"{count:,} {services.type.name}"
+    return counted(count, services.noun, services.type.name)
 
 
 def _purge(services: "Services") -> None:

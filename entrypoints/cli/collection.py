@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from domain.english import with_article
 from domain.errors import Problem
 from entrypoints.cli import changes, counts, lists, transfer
 from entrypoints.cli.actor import actor_option, check_subjects
@@ -62,6 +63,7 @@ class _Commands:
         self._resource = resource
         self._name = resource.type.name
         self._noun = resource.type.not_found.noun
+        self._a_noun = with_article(self._noun)
         self._key = key_of(resource.type)
         self._example = f"roster {self._name}"
 
@@ -126,7 +128,7 @@ class _Commands:
                 drop = _DROPPED_FROM_HISTORY
                 lists.show(chosen, EVENTS, query, page, writer, dropped_first=drop)
 
-        text = f"""Show the history of a {self._noun}.
+        text = f"""Show the history of {self._a_noun}.
 
         To see the history of a deleted {self._noun}, use its id.
 
@@ -142,7 +144,7 @@ class _Commands:
             with open_services(self._name) as services:
                 changes.show(services, services.find(which), as_json=as_json)
 
-        text = f"""Show a {self._noun}.
+        text = f"""Show {self._a_noun}.
 
         \b
         {self._example} show 7
@@ -184,7 +186,7 @@ class _Commands:
                 entity = services.commands.create(new, services.context)
                 changes.show(services, entity, as_json=as_json)
 
-        text = f"""Create a {self._noun}. Attributes without an option get their defaults."""
+        text = f"""Create {self._a_noun}. Attributes without an option get their defaults."""
         return self._command("create", create, text, self._options, actor_option, as_document)
 
     def update(self) -> click.Command:

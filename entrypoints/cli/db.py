@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from domain.english import counted
 from domain.errors import Conflict, NotFound
 from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.database_file import require_database
@@ -133,13 +134,9 @@ def _warning(engine: "Engine", present: str | None, target: str | None) -> str:
     """The message about the data that a downgrade deletes, with the numbers of rows."""
     from adapters.sql import schema
 
-    lost = [f"the {what} ({_rows(rows)})" for what, rows in schema.losses(engine, target)]
+    lost = [f"the {what} ({counted(rows, 'row')})" for what, rows in schema.losses(engine, target)]
     what = ", ".join(lost) if lost else "no rows"
     return f"Downgrading from {present} to {target or 'base'} deletes {what}."
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _report(line: str) -> None:
@@ -172,7 +169,7 @@ def check() -> None:
         if differences := schema.drift(engine):
             raise Differs(f"The tables differ: {'; '.join(differences)}")
         if outdated := count_outdated_keys(engine):
-            users = "1 user has" if outdated == 1 else f"{outdated} users have"
+            users = counted(outdated, "user has", "users have")
             raise Differs(f"{users} an outdated email key: run roster db upgrade.")
     click.echo(f"The database is at {revision}, as this release needs it.")
 

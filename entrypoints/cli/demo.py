@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from domain.english import counted
 from domain.errors import Conflict
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.progress import Progress
@@ -66,14 +67,10 @@ def demo(count: int, seed: int) -> None:
             add = users.relationships.imports(MEMBERSHIPS)
             records = progress.watched(_records(pairs))
             memberships = add(records, users.context, options, _impossible).created
-    counts = ((created, "user"), (len(invented), "group"), (memberships, "membership"))
-    users_text, groups_text, memberships_text = (_counted(*each) for each in counts)
-    click.echo(f"{users_text}, {groups_text} and {memberships_text} created")
-
-
-def _counted(number: int, noun: str) -> str:
-    """Returns a number with its noun, such as "2 users"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    click.echo(
+        f"{counted(created, 'user')}, {counted(len(invented), 'group')} and "
+        f"{counted(memberships, 'membership')} created"
+    )
 
 
 def _require_empty(services: "Services") -> None:

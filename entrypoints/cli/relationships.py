@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from domain.english import with_article
 from entrypoints.cli import files, lists, output
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.services import catalog, open_services
@@ -125,21 +126,21 @@ def _list_command(relationship: "ToMany") -> click.Command:
             )
             lists.show(chosen, declaration, query, page, writer)
 
-    noun = source.not_found.noun
-    list_related.help = f"""List the {relationship.name} of a {noun}, by id unless --sort is given.
+    name, a_source = relationship.name, with_article(source.not_found.noun)
+    list_related.help = f"""List the {name} of {a_source}, by id unless --sort is given.
 
         The options are those of roster {target.name} list.
 
         \b
-        roster {source.name} {relationship.name} 7
-        roster {source.name} {relationship.name} 7 --sort -creation_time --limit 5 --json
+        roster {source.name} {name} 7
+        roster {source.name} {name} 7 --sort -creation_time --limit 5 --json
         """
     return list_related
 
 
 def _change_command(relationship: "ToMany", name: str, *, remove: bool) -> click.Command:
     source, target = relationship.source, relationship.target
-    nouns = source.not_found.noun, target.not_found.noun
+    a_source, a_target = (with_article(each.not_found.noun) for each in (source, target))
     key = key_of(target)
 
     @click.command(name)
@@ -169,16 +170,12 @@ def _change_command(relationship: "ToMany", name: str, *, remove: bool) -> click
         else:
             output.line(f"{changed:,} {verb}, {unchanged:,} unchanged")
 
-    does = (
-        f"Remove {target.name} from a {nouns[0]}"
-        if remove
-        else f"Add {target.name} to a {nouns[0]}"
-    )
+    does = f"Remove {target.name} from {a_source}" if remove else f"Add {target.name} to {a_source}"
     change_list.help = f"""{does}: all of them, or none.
 
         {target.name.capitalize()} that are {"not" if remove else "already"} among its
         {relationship.name} are left unchanged. --file accepts any number of lines, each with the
-        {key.lower().replace("_", " ")} of a {nouns[1]}. If a {nouns[1]} does not exist, nothing is
+        {key.lower().replace("_", " ")} of {a_target}. If {a_target} does not exist, nothing is
         changed.
 
         \b

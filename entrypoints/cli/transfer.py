@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
+from domain.english import counted, with_article
 from entrypoints.cli import files, output
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.files import STANDARD
@@ -171,7 +172,8 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         )
         run_import(opened, _imports(resource), options, errors_file, as_json=as_json)
 
-    import_records.help = f"""Create a {noun} for each record of FILE: all of them, or none.
+    a_noun = with_article(noun)
+    import_records.help = f"""Create {a_noun} for each record of FILE: all of them, or none.
 
         FILE is CSV with a header row, JSON Lines, or one JSON array; - is standard input. Headers
         are the names of attributes, in any case and order. Save the file of a spreadsheet program
@@ -455,7 +457,7 @@ class _Report:
         """Prints the numbers of errors if not all rejected records were printed."""
         if (more := self._counts.records - _MAX_PRINTED) <= 0:
             return
-        rest = f"{more:,} more invalid record{'s' * (more > 1)}."
+        rest = f"{counted(more, 'more invalid record')}."
         hint = "" if self._file else " Use --errors FILE to get all of them."
         self._progress.say(f"{rest}{hint} All errors by attribute and code:")
         for kind, count in self._counts.by_kind():
@@ -593,5 +595,5 @@ def _without_id(fields: str) -> str:
 
 
 def protection_message(count: int) -> str:
-    cells = "1 cell begins" if count == 1 else f"{count:,} cells begin"
+    cells = counted(count, "cell begins", "cells begin")
     return f"{cells} with an additional apostrophe, so that spreadsheet programs do not change it."

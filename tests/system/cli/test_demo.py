@@ -16,7 +16,7 @@ def people(roster: Roster, **environment: str) -> list[dict[str, Any]]:
 
 
 def test_an_empty_directory_is_filled_with_people_of_many_scripts(roster: Roster) -> None:
-    assert roster("demo", "1500").stdout.startswith("1500 users, ")
+    assert roster("demo", "1500").stdout.startswith("1,500 users, ")
     found = people(roster)
     assert len({each["email"] for each in found}) == 1500
     letters = {unicodedata.name(each["name"][0]).split()[0] for each in found}
@@ -32,7 +32,8 @@ def test_the_people_are_in_groups_of_an_organization(roster: Roster) -> None:
         for each in roster("groups", "export", "--format", "jsonl").stdout.splitlines()
     ]
     pairs = [line.split(",") for line in roster("memberships", "export").stdout.splitlines()[1:]]
-    assert done.stdout == f"1500 users, {len(groups)} groups and {len(pairs)} memberships created\n"
+    counts = f"1,500 users, {len(groups)} groups and {len(pairs):,} memberships"
+    assert done.stdout == f"{counts} created\n"
     members: dict[str, set[str]] = {}
     for group, user in pairs:
         members.setdefault(group, set()).add(user)
