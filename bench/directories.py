@@ -46,7 +46,7 @@ class Directory:
 
     def execute(self, *statements: str) -> None:
         """Runs the statements, and commits each."""
-        engine = make_engine(self.url, alone=True)
+        engine = make_engine(self.url, exclusive=True)
         with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
             for statement in statements:
                 cursor.execute(statement)

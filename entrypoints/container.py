@@ -329,7 +329,7 @@ class Container(containers.DeclarativeContainer):
         make_engine,
         settings.provided.database_url,
         pool_size=settings.provided.pool_size,
-        alone=exclusive,
+        exclusive=exclusive,
     )
     resources = providers.Object(RESOURCES)
     changes_file: providers.Object[Path | None] = providers.Object(None)

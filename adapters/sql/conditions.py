@@ -57,10 +57,11 @@ class Conditions:
         matching = self._matching_ids(related_id, test.tests, related.searchable)
         return select(entity_id.label("id")).where(*matching), entity_id
 
-    def _clause(self, test: TestShape, *, alone: bool = True) -> Clause:
+    def _clause(self, test: TestShape, *, required: bool = True) -> Clause:
         """Returns the condition that the test holds. It may be unknown instead of false for null.
 
-        `alone`: no other test can hold instead, so that rows may be found by the related entities.
+        `required`: the test holds for every row of the result, so that rows may be found by the
+        related entities. The tests of a negation or of an alternative are not required.
         """
         match test:
             case ConditionShape():
@@ -70,45 +71,45 @@ class Conditions:
             case NullShape():
                 return self._table.comparable[test.attribute].is_(None)
             case RelatedShape():
-                return self._is_related(test, alone=alone)
+                return self._is_related(test, required=required)
             case NotShape():
                 return self._fails(test.test)
             case AnyOfShape():
                 return or_(false(), *map(self._all_hold, test.alternatives))
 
     def _all_hold(self, tests: tuple[TestShape, ...]) -> Clause:
-        return and_(true(), *(self._clause(each, alone=False) for each in tests))
+        return and_(true(), *(self._clause(each, required=False) for each in tests))
 
     def _fails(self, test: TestShape) -> Clause:
         """Returns the condition that the test does not hold, which includes an unknown result."""
-        held = self._clause(test, alone=False)
+        held = self._clause(test, required=False)
         is_known = isinstance(test, NullShape) or (
             isinstance(test, RelatedShape)
             and self._table.related[test.relationship].ids is not None
         )
         return not_(held) if is_known else held.is_not(true())
 
-    def _is_related(self, test: RelatedShape, *, alone: bool) -> Clause:
+    def _is_related(self, test: RelatedShape, *, required: bool) -> Clause:
         related = self._table.related[test.relationship]
         if related.ids is None:
-            return self._refers(test, alone=alone)
+            return self._refers(test, required=required)
         source, target = _aliases(related.ids)
         matching = self._matching_ids(target, test.tests, related.searchable)
         entity_id = self._table.id_column
-        if alone:
+        if required:
             return entity_id.in_(select(source).where(*matching))
         return select(source).where(source == entity_id, *matching).exists()
 
-    def _refers(self, test: RelatedShape, *, alone: bool) -> Clause:
+    def _refers(self, test: RelatedShape, *, required: bool) -> Clause:
         column = self._table.comparable[test.relationship]
         related = self._table.related[test.relationship].searchable
         if not test.tests:
             return column.is_not(None)
-        if alone or are_ids(test.tests):
+        if required or are_ids(test.tests):
             return and_(*self._matching_ids(column, test.tests, related))
         others = related.aliased()
         on_others = Conditions(others, self._database)
-        held = (on_others._clause(each, alone=False) for each in test.tests)
+        held = (on_others._clause(each, required=False) for each in test.tests)
         return select(others.id_column).where(others.id_column == column, *held).exists()
 
     def _matching_ids(

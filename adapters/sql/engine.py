@@ -12,11 +12,11 @@ from adapters.sql.dialects import mariadb, postgresql, sqlite
 MAX_REPLICAS: Final = 16
 
 
-def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
+def make_engine(url: str, *, pool_size: int = 5, exclusive: bool = False) -> Engine:
     """Creates an engine for the URL of a database, without connecting.
 
-    Set `alone` if only one thread of this process uses databases. Bulk operations may then use
-    faster methods that would disturb other threads (see `is_exclusive`).
+    Set `exclusive` if only one thread of this process uses databases. Bulk operations may then use
+    faster methods that would disturb other threads.
 
     Raises ValueError if Roster does not accept the URL. Its text is for users and does not repeat
     the URL, which may contain a password.
@@ -25,7 +25,7 @@ def make_engine(url: str, *, pool_size: int = 5, alone: bool = False) -> Engine:
     try:
         if make := _ENGINES.get(scheme):
             engine = make(url, pool_size)
-            engine.update_execution_options(alone=alone)
+            engine.update_execution_options(exclusive=exclusive)
             return engine
     except BadUrl:
         raise
@@ -61,8 +61,8 @@ def make_replica_engines(url: str, *, pool_size: int = 5) -> dict[str, Engine]:
 
 
 def is_exclusive(of: Engine | Connection) -> bool:
-    """Returns True if `make_engine` was called with `alone`."""
-    return bool(of.get_execution_options().get("alone"))
+    """Returns True if only one thread of this process uses databases (see `make_engine`)."""
+    return bool(of.get_execution_options().get("exclusive"))
 
 
 def _sqlite(text: str, pool_size: int) -> Engine:

@@ -121,7 +121,7 @@ class SqlStore:
         This rewrites the whole file and blocks changes meanwhile. Raises StillRead if a reader
         prevents it, and Unavailable.
         """
-        with self._transactions.alone() as connection:
+        with self._transactions.outside_transaction() as connection:
             purge.purge(connection)
 
     def _purge_now(self) -> None:
@@ -133,7 +133,7 @@ class SqlStore:
         with (
             suppress(Unavailable, UnknownFailure),
             deadline(_MAX_SECONDS_TO_PURGE_NOW),
-            self._transactions.alone() as connection,
+            self._transactions.outside_transaction() as connection,
         ):
             if (purge.size_to_purge(connection) or 0) <= _MAX_BYTES_TO_PURGE_NOW:
                 purge.purge(connection)

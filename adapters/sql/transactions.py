@@ -131,7 +131,7 @@ class Transactions:
                 observer.committed(connection)
 
     @contextmanager
-    def alone(self) -> Iterator[RawConnection]:
+    def outside_transaction(self) -> Iterator[RawConnection]:
         """A connection outside a transaction. On SQLite, this process has no transaction open.
 
         Raises Unavailable.

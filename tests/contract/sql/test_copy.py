@@ -58,7 +58,7 @@ OTHER: tuple[Any, ...] = (3, "None", "None", False, 0, Decimal(0), None, None, N
 @pytest.fixture
 def exported(postgresql_url: str) -> tuple[list[tuple[Any, ...]], str]:
     """Rows after copy_in: as they are read, and as copy_out writes all but the JSON."""
-    engine = make_engine(postgresql_url, alone=True)
+    engine = make_engine(postgresql_url, exclusive=True)
     try:
         with core_connection(engine) as connection:
             BOOKS.metadata.create_all(connection)

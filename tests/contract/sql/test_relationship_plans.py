@@ -61,7 +61,7 @@ def engine(
         url = f"sqlite:///{tmp_path_factory.mktemp('plans')}/roster.db"
     else:
         url = request.getfixturevalue(request.param).new_database()
-    filling = make_engine(url, alone=True)
+    filling = make_engine(url, exclusive=True)
     schema.upgrade(filling)
     fill(filling)
     filling.dispose()

@@ -29,10 +29,10 @@ def others(directory: Directory) -> Directory:
 
 
 @pytest.fixture
-def alone(others: Directory, directory_of: Callable[[Engine], Directory]) -> Directory:
+def exclusive(others: Directory, directory_of: Callable[[Engine], Directory]) -> Directory:
     """The directory of a process that does nothing else."""
     url = others.engine.url.render_as_string(hide_password=False)
-    return directory_of(make_engine(url, alone=True))
+    return directory_of(make_engine(url, exclusive=True))
 
 
 def many(*emails: str, name: str = "Many") -> list[NewUser]:
@@ -43,23 +43,25 @@ def listed(directory: Directory) -> list[tuple[str, str]]:
     return [(user.email, user.name) for user in directory.find()]
 
 
-def test_stores_every_character_of_a_name(alone: Directory) -> None:
+def test_stores_every_character_of_a_name(exclusive: Directory) -> None:
     names = [r"back\slash", r"\N", r"\.", r"\t", "'", '"', ",", "👩‍🚀", " x ", "e\u0301", "\u200bx"]
     new = [NewUser(email=f"u{n}@x.test", name=name) for n, name in enumerate(names)]
-    with alone.begin(ANONYMOUS) as work:
+    with exclusive.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
         now = work.now
-    users = alone.find()
+    users = exclusive.find()
     assert [user.name for user in users] == names
     assert {(user.creation_time, user.update_time, user.version) for user in users} == {
         (now,) * 2 + (1,)
     }
-    assert alone.commands.create(NewUser(email="last@x.test", name="Last"), ANONYMOUS).version == 1
+    assert (
+        exclusive.commands.create(NewUser(email="last@x.test", name="Last"), ANONYMOUS).version == 1
+    )
 
 
-def test_skips_users_whose_email_is_taken(others: Directory, alone: Directory) -> None:
+def test_skips_users_whose_email_is_taken(others: Directory, exclusive: Directory) -> None:
     others.add("taken@x.test")
-    with alone.begin(ANONYMOUS) as work:
+    with exclusive.begin(ANONYMOUS) as work:
         add = work.repository(USER_TYPE).add_many
         assert list(add(many("a@x.test", "b@x.test"), at=work.now)) == []
         assert list(add(many("c@x.test", "TAKEN@x.test", "C@x.test"), at=work.now)) == [1, 2]
@@ -71,9 +73,9 @@ def test_skips_users_whose_email_is_taken(others: Directory, alone: Directory) -
 
 
 def test_skips_an_email_that_another_unit_takes_meanwhile(
-    others: Directory, alone: Directory
+    others: Directory, exclusive: Directory
 ) -> None:
-    with alone.begin(ANONYMOUS) as work:
+    with exclusive.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)) == []
         others.add("b@x.test", "Other")
         assert list(
@@ -92,23 +94,27 @@ def test_skips_an_email_that_another_unit_takes_meanwhile(
     ]
 
 
-def test_a_failed_unit_adds_nothing(others: Directory, alone: Directory) -> None:
-    with pytest.raises(ZeroDivisionError), alone.begin(ANONYMOUS) as work:
+def test_a_failed_unit_adds_nothing(others: Directory, exclusive: Directory) -> None:
+    with pytest.raises(ZeroDivisionError), exclusive.begin(ANONYMOUS) as work:
         work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
         raise ZeroDivisionError
     assert listed(others) == []
 
 
-def test_the_server_ends_a_statement_at_the_deadline(others: Directory, alone: Directory) -> None:
+def test_the_server_ends_a_statement_at_the_deadline(
+    others: Directory, exclusive: Directory
+) -> None:
     with others.begin(ANONYMOUS) as other:
         other.repository(USER_TYPE).add(NewUser(email="a@x.test", name="Other"), at=other.now)
-        with pytest.raises(Unavailable), deadline(0.5), alone.begin(ANONYMOUS) as work:
+        with pytest.raises(Unavailable), deadline(0.5), exclusive.begin(ANONYMOUS) as work:
             work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
     assert listed(others) == [("a@x.test", "Other")]
 
 
-def test_the_deadline_applies_again_after_each_copy(others: Directory, alone: Directory) -> None:
-    with alone.begin(ANONYMOUS) as work:
+def test_the_deadline_applies_again_after_each_copy(
+    others: Directory, exclusive: Directory
+) -> None:
+    with exclusive.begin(ANONYMOUS) as work:
         for _ in range(2):  # the second time the email is taken
             work.repository(USER_TYPE).add_many(many("a@x.test"), at=work.now)
             assert get_wait_callback() is not None

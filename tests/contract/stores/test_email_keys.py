@@ -147,10 +147,10 @@ def test_adds_emails_that_are_not_ascii_by_copy(
     directory: Directory, directory_of: Callable[[Engine], Directory]
 ) -> None:
     url = directory.engine.url.render_as_string(hide_password=False)
-    alone = directory_of(make_engine(url, alone=True))
+    exclusive = directory_of(make_engine(url, exclusive=True))
     emails = ["ann@münchen.example", "bob@example.org", "back/slash@x.test", "jürgen@x.test"]
     new = [NewUser(email=email, name=r"back\slash \N") for email in emails]
-    with alone.begin(ANONYMOUS) as work:
+    with exclusive.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
     assert found(directory) == emails
     assert found(directory, Condition.folding("email", Op.CONTAINS, ("ü",))) == [

@@ -343,7 +343,7 @@ def test_the_documented_grants_apply_to_tables_of_later_releases(
                 connection.exec_driver_sql(statement)
     schema.upgrade(engine)
     engine.dispose()
-    directory = directory_of(make_engine(url, alone=True))
+    directory = directory_of(make_engine(url, exclusive=True))
     directory.ready()
     new = [NewUser(email=f"user{n}@example.org", name="Ann") for n in range(3)]
     with directory.begin(ANONYMOUS) as work:

@@ -154,7 +154,7 @@ def test_imports_and_exports_under_other_defaults(
     url: str, directory_of: Callable[[Engine], Directory]
 ) -> None:
     upgrade(url)
-    engine = make_engine(url, pool_size=2, alone=True)
+    engine = make_engine(url, pool_size=2, exclusive=True)
     directory = directory_of(engine)
     new = [NewUser(email=f"user{n}@example.org", name=name) for n, name in enumerate(NAMES)]
 

@@ -312,20 +312,20 @@ def test_events_by_copy_are_the_same(
     directory: Directory, directory_of: Callable[[Engine], Directory]
 ) -> None:
     url = directory.engine.url.render_as_string(hide_password=False)
-    alone = directory_of(make_engine(url, alone=True))
+    exclusive = directory_of(make_engine(url, exclusive=True))
     new = [NewUser(email=f"u{n}@x.test", name=f"\\N\"'\\{n}") for n in range(3)]
     for context in (ANONYMOUS, ANN_PHONE):
-        with alone.begin(context) as work:
+        with exclusive.begin(context) as work:
             work.repository(USER_TYPE).add_many(new, at=work.now)
             users = work.repository(USER_TYPE).find_by_keys(
                 USER_TYPE.unique[0], [each.email for each in new]
             )
             now = work.now
         for user in users.values():
-            (event,) = history(alone, user.id)
+            (event,) = history(exclusive, user.id)
             assert event[1:6] == (now, *context.actor, context.request_id)
             assert event.changes["name"] == {"from": None, "to": user.name}
-        with alone.begin(context) as work:
+        with exclusive.begin(context) as work:
             for user in users.values():
                 work.repository(USER_TYPE).remove(user)
 
