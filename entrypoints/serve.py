@@ -200,9 +200,9 @@ def _warn_of_readable_file(settings: Settings) -> None:
     """Warns if other users can read the SQLite file. Roster does not create such a file."""
     if not settings.embedded:
         return
-    from adapters.sql import private_files
+    from adapters.sql import sqlite_file
 
-    if file := private_files.readable_by_others(settings.database_url):
+    if file := sqlite_file.readable_by_others(settings.database_url):
         remedy = f"chmod 600 {file}"
         logs.get_logger("roster.server").warning(
             "database_readable_by_others", file=str(file), remedy=remedy

@@ -20,9 +20,9 @@ def signing_keys_file(settings: Settings) -> str | None:
     """
     if settings.signing_keys is not None or not settings.embedded:
         return settings.signing_keys
-    from adapters.sql.private_files import database_file
+    from adapters.sql.sqlite_file import file_of
 
-    return f"{database_file(settings.database_url)}{_SUFFIX}"
+    return f"{file_of(settings.database_url)}{_SUFFIX}"
 
 
 def open_signing_keys(settings: Settings) -> SigningKeys:

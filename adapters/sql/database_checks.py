@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, Table
 
 from adapters.sql.failures import ForeignTable, NotMigrated, NotPermitted, UnknownFailure
 from adapters.sql.metadata import METADATA
-from adapters.sql.private_files import file_of
 from adapters.sql.schema import VERSION_TABLE, is_servable, revision_of
+from adapters.sql.sqlite_file import file_of
 from adapters.sql.transactions import core_connection
 from application.ports import Unavailable
 

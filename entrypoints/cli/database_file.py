@@ -31,7 +31,7 @@ def require_database(settings: "Settings") -> None:
     """
     if settings.database != "sqlite":
         return
-    from adapters.sql.private_files import missing_file
+    from adapters.sql.sqlite_file import missing_file
 
     if file := missing_file(settings.database_url):
         raise NoDatabase(file)

@@ -225,16 +225,16 @@ def _cleaned_up() -> Iterator[None]:
 
 def _check_source(settings: Settings, file: str) -> None:
     """Raises BadSetting if the database has no file, FileExists if FILE belongs to it."""
-    from adapters.sql import private_files
+    from adapters.sql import sqlite_file
 
     if not settings.embedded:
         problem = "roster db backup is for SQLite"
         if program := _DUMP_PROGRAMS.get(settings.database):
             problem += f"; use {program} for this database"
         raise BadSetting("ROSTER_DATABASE_URL", problem)
-    if private_files.is_part_of_database(file, settings.database_url):
+    if sqlite_file.is_part_of_database(file, settings.database_url):
         raise FileExists(f"{file} belongs to the database. Choose another name.")
-    if missing := private_files.missing_file(settings.database_url):
+    if missing := sqlite_file.missing_file(settings.database_url):
         raise BadSetting("ROSTER_DATABASE_URL", f"the file {missing} does not exist")
 
 

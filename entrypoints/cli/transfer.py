@@ -389,7 +389,7 @@ def _reject_database_file(name: str) -> None:
     settings = Settings.of(os.environ)
     if name == STANDARD or not settings.embedded:
         return
-    from adapters.sql.private_files import is_part_of_database
+    from adapters.sql.sqlite_file import is_part_of_database
 
     if is_part_of_database(name, settings.database_url):
         raise click.UsageError(

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Column, Dialect, Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from adapters.sql import private_files
+from adapters.sql import sqlite_file
 from adapters.sql.columns import Json
 from adapters.sql.connection import RawConnection
 from adapters.sql.database_urls import BadUrl
@@ -39,11 +39,11 @@ def require_file(url: URL) -> None:
 
 def prepare(engine: Engine) -> None:
     """Sets up each connection when it is opened, and each time it is checked out of the pool."""
-    event.listen(engine, "do_connect", partial(private_files.create, engine.url))
+    event.listen(engine, "do_connect", partial(sqlite_file.create, engine.url))
     event.listen(engine, "do_connect", partial(_connect, engine.url.database or ""))
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "connect", partial(_record_file, private_files.file_of(engine.url)))
-    event.listen(engine, "checkout", partial(_check_file, private_files.file_of(engine.url)))
+    event.listen(engine, "connect", partial(_record_file, sqlite_file.file_of(engine.url)))
+    event.listen(engine, "checkout", partial(_check_file, sqlite_file.file_of(engine.url)))
     event.listen(engine, "checkout", _set_busy_timeout)
 
 

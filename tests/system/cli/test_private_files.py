@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from roster_process import ROSTER
 
-from adapters.sql import private_files, schema
+from adapters.sql import schema, sqlite_file
 from adapters.sql.engine import make_engine
 
 Roster = Callable[..., Result]
@@ -54,10 +54,10 @@ def test_an_existing_database_keeps_its_permissions(tmp_path: Path) -> None:
     schema.upgrade(engine)
     engine.dispose()
     assert mode(file) == 0o640
-    assert private_files.readable_by_others(f"sqlite:///{file}") == file
+    assert sqlite_file.readable_by_others(f"sqlite:///{file}") == file
     file.chmod(0o600)
-    assert private_files.readable_by_others(f"sqlite:///{file}") is None
-    assert private_files.readable_by_others(f"sqlite:///{tmp_path}/none.db") is None
+    assert sqlite_file.readable_by_others(f"sqlite:///{file}") is None
+    assert sqlite_file.readable_by_others(f"sqlite:///{tmp_path}/none.db") is None
 
 
 def test_a_read_only_database_is_not_created(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_the_file_that_sqlite_opens_is_private_in_every_form_of_the_url(
     with closing(engine.raw_connection()):
         assert {each.name: mode(each) for each in tmp_path.glob(f"*{name}")} == {name: 0o600}
         (tmp_path / name).chmod(0o644)
-        found = private_files.readable_by_others(url)
+        found = sqlite_file.readable_by_others(url)
         assert found
         assert found.absolute() == tmp_path / name
     engine.dispose()

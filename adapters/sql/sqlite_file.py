@@ -34,7 +34,7 @@ def create(url: URL, _: Dialect, __: ConnectionPoolEntry, ___: Any, ____: Any) -
 
 def readable_by_others(url: str) -> Path | None:
     """Returns the path of the database if its group or other users have any permission on it."""
-    file = file_of(make_url(url))
+    file = file_of(url)
     with suppress(OSError):
         return file if file.stat().st_mode & _GROUP_AND_OTHERS else None
     return None
@@ -45,7 +45,7 @@ def missing_file(url: str) -> Path | None:
 
     A connection would create the file.
     """
-    file = file_of(make_url(url)).absolute()
+    file = file_of(url).absolute()
     return None if file.exists() else file
 
 
@@ -55,7 +55,7 @@ def is_part_of_database(name: str, url: str) -> bool:
     These are the database, the write-ahead log, its index and the rollback journal
     (https://www.sqlite.org/tempfiles.html). They need not exist. Follows links.
     """
-    file = file_of(make_url(url))
+    file = file_of(url)
     for suffix in _SUFFIXES:
         part = f"{file}{suffix}"
         if os.path.realpath(name) == os.path.realpath(part):
@@ -66,14 +66,9 @@ def is_part_of_database(name: str, url: str) -> bool:
     return False
 
 
-def database_file(url: str) -> Path:
-    """The path of the database."""
-    return file_of(make_url(url))
-
-
-def file_of(url: URL) -> Path:
-    """The file that SQLite opens for the URL."""
-    return _path_and_uri(url)[0]
+def file_of(url: URL | str) -> Path:
+    """Returns the path of the file that SQLite opens for the URL."""
+    return _path_and_uri(make_url(url))[0]
 
 
 def _path_and_uri(url: URL) -> tuple[Path, SplitResult | None]:
