@@ -141,7 +141,7 @@ def make_sql_store(
     engine: "Engine",
     clock: Clock,
     resources: Resources,
-    answer_bytes: int,
+    idempotency_bytes: int,
     replication: "Replication | None" = None,
 ) -> SqlStore:
     """Creates the store with the tables of the resources."""
@@ -149,16 +149,16 @@ def make_sql_store(
         engine,
         clock,
         make_tables(resources),
-        answer_bytes,
+        idempotency_bytes,
         reactions=make_reactions(resources),
         positions=replication.positions if replication else None,
     )
 
 
-def make_memory_store(clock: Clock, answer_bytes: int, resources: Resources) -> MemoryStore:
+def make_memory_store(clock: Clock, idempotency_bytes: int, resources: Resources) -> MemoryStore:
     """Creates the store with the relationships of the resources."""
     relationships = make_relationships(resources)
-    return MemoryStore(clock, answer_bytes, relationships, reactions=make_reactions(resources))
+    return MemoryStore(clock, idempotency_bytes, relationships, reactions=make_reactions(resources))
 
 
 def make_memory_readers(resources: Resources, store: MemoryStore) -> list[Reader[Any]]:

@@ -15,7 +15,7 @@ class Findings:
     """The findings of one process, or of all processes."""
 
     lacking: set[str] = field(default_factory=set)
-    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    responses: Counter[tuple[str, str]] = field(default_factory=Counter)
     """The number of responses by a label for their requests, and by status."""
     tables: dict[str, list[str]] = field(default_factory=dict)
 
@@ -25,10 +25,10 @@ class Findings:
     def lines(self) -> list[str]:
         """The lines of the summary about responses."""
         lines = []
-        for name in sorted({name for name, _ in self.answers}):
+        for name in sorted({name for name, _ in self.responses}):
             counts = {
                 status: number
-                for (other, status), number in sorted(self.answers.items())
+                for (other, status), number in sorted(self.responses.items())
                 if other == name
             }
             listed = ", ".join(f"{status}: {number}" for status, number in counts.items())
@@ -37,13 +37,13 @@ class Findings:
 
     def sent(self) -> dict[str, Any]:
         """The findings in plain values, which can be sent to another process."""
-        answers = [[name, status, number] for (name, status), number in self.answers.items()]
-        return {"lacking": [*self.lacking], "answers": answers, "tables": self.tables}
+        responses = [[name, status, number] for (name, status), number in self.responses.items()]
+        return {"lacking": [*self.lacking], "responses": responses, "tables": self.tables}
 
     def add(self, sent: dict[str, Any]) -> None:
         self.lacking.update(sent["lacking"])
-        for name, status, number in sent["answers"]:
-            self.answers[name, status] += number
+        for name, status, number in sent["responses"]:
+            self.responses[name, status] += number
         for table, lines in sent["tables"].items():
             known = self.tables.setdefault(table, [])
             known.extend(line for line in lines if line not in known)

@@ -59,8 +59,8 @@ class MemoryIdempotencyStore(IdempotencyStore):
             raise KeyReused
         return entry.response
 
-    def store(self, key: str, answer: StoredResponse) -> None:
-        self._rows[key] = replace(self._rows[key], response=answer)
+    def store(self, key: str, response: StoredResponse) -> None:
+        self._rows[key] = replace(self._rows[key], response=response)
         self._check_limit(self._rows[key])
 
     def erase(self, subject_type: str, subject_id: int) -> int:

@@ -76,13 +76,13 @@ class MemoryStore:
     def __init__(
         self,
         clock: Clock,
-        answer_bytes: int = STORED_BYTES,
+        idempotency_bytes: int = STORED_BYTES,
         relationships: Relationships = _NO_RELATIONSHIPS,
         *,
         reactions: Reactions = NO_REACTIONS,
     ) -> None:
         self._clock = clock
-        self._answer_bytes = answer_bytes
+        self._idempotency_bytes = idempotency_bytes
         self._relationships = relationships
         self._reactions = reactions
         self._lock = Lock()
@@ -90,7 +90,7 @@ class MemoryStore:
         self._pairs: Mapping[Association, Pairs] = {}
         self.account_tables = AccountTables()
         """The committed data of accounts."""
-        self._answers: Mapping[str, Entry] = {}
+        self._responses: Mapping[str, Entry] = {}
         self._events: Mapping[int, Event] = MappingProxyType({})
 
     @contextmanager
@@ -101,7 +101,7 @@ class MemoryStore:
             raise Unavailable
         try:
             state = _State(dict(self._rows), dict(self._pairs), self.account_tables)
-            answers, events = dict(self._answers), dict(self._events)
+            responses, events = dict(self._responses), dict(self._events)
             now = self._clock()
             audit = AuditLog(MemoryEvents(events, context, now))
             yield StoreUnit(
@@ -110,16 +110,16 @@ class MemoryStore:
                 make_repository=partial(self._repository, state, audit),
                 make_links=partial(_links, state, audit),
                 link_count=LinkCount(context.link_limit),
-                idempotency=MemoryIdempotencyStore(answers, self._answer_bytes),
+                idempotency=MemoryIdempotencyStore(responses, self._idempotency_bytes),
                 audit=audit,
-                savepoint=partial(_savepoint, audit, state, answers, events),
+                savepoint=partial(_savepoint, audit, state, responses, events),
                 reactions=self._reactions,
                 make_accounts=state.account_records,
             )
             audit.flush()
             self._rows, self._pairs = state.rows, state.pairs
             self.account_tables = state.accounts
-            self._answers, self._events = answers, MappingProxyType(events)
+            self._responses, self._events = responses, MappingProxyType(events)
         finally:
             self._lock.release()
 

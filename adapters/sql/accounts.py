@@ -77,7 +77,7 @@ class SqlAccounts(Accounts):
     def save(self, account: Account) -> None:
         """An update locks no user, unlike an insertion, whose foreign key is checked."""
         row = account._asdict()
-        if not _CHANGE.count(self._connection, {**row, "of_user": account.user_id}):
+        if not _CHANGE.execute(self._connection, {**row, "of_user": account.user_id}):
             _ADD(self._connection, row)
 
     def remember_network(self, user_id: int, network: str, *, at: datetime) -> None:
@@ -89,8 +89,8 @@ class SqlAccounts(Accounts):
         return _KNOWS_NETWORK.row(self._connection, values) is not None
 
     def remove(self, user_id: int) -> None:
-        _REMOVE_NETWORKS.count(self._connection, {"of_user": user_id})
-        _REMOVE.count(self._connection, {"of_user": user_id})
+        _REMOVE_NETWORKS.execute(self._connection, {"of_user": user_id})
+        _REMOVE.execute(self._connection, {"of_user": user_id})
 
     def forget_networks(self, until: datetime) -> int:
         return _OLD_NETWORKS.delete_some(self._connection, until)

@@ -32,4 +32,4 @@ def certify(connection: RawConnection, *names: object) -> None:
     """
     if connection.dialect.name == "mariadb" and mariadb.is_on_galera(connection.connection):
         key = sha256("\0".join(("galera", *map(str, names))).encode()).hexdigest()
-        _WRITE.count(connection, {"key": key, "times": f"[{randrange(_VALUES)}]"})
+        _WRITE.execute(connection, {"key": key, "times": f"[{randrange(_VALUES)}]"})

@@ -38,15 +38,15 @@ class CompiledStatement:
 
     def rows(self, connection: RawConnection, values: Values) -> list[Row]:
         """Runs the statement. Returns all rows."""
-        return self._execute(connection, values, _Compiled.rows)
+        return self._run(connection, values, _Compiled.rows)
 
     def row(self, connection: RawConnection, values: Values) -> Row | None:
         """Runs the statement. Returns the first row, or None if there is no row."""
-        return self._execute(connection, values, _Compiled.row)
+        return self._run(connection, values, _Compiled.row)
 
-    def count(self, connection: RawConnection, values: Values) -> int:
+    def execute(self, connection: RawConnection, values: Values) -> int:
         """Runs the statement. Returns the number of affected rows."""
-        return self._execute(connection, values, _Compiled.count)
+        return self._run(connection, values, _Compiled.affected)
 
     def queue(self, connection: RawConnection, values: Values) -> None:
         """Queues the statement.
@@ -55,7 +55,7 @@ class CompiledStatement:
         Other databases run it now.
         """
         if connection.dialect.name != "postgresql":
-            self.count(connection, values)
+            self.execute(connection, values)
             return
         compiled = self._compiled_for(connection.dialect)
         parameters = compiled.parameters(values)
@@ -67,7 +67,7 @@ class CompiledStatement:
             compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
         return compiled
 
-    def _execute(
+    def _run(
         self,
         connection: RawConnection,
         values: Values,
@@ -133,7 +133,7 @@ class _Compiled:
         row: Row | None = cursor.fetchone()
         return self._convert_row(row) if row is not None and self._result_processors else row
 
-    def count(self, cursor: Any) -> int:
+    def affected(self, cursor: Any) -> int:
         return int(cursor.rowcount)
 
     def _convert_row(self, row: Row) -> Row:

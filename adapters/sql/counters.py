@@ -47,7 +47,7 @@ def _lock_statement(count: int, database: str) -> CompiledStatement:
         }
         for n in range(count)
     ]
-    statement = upserts(COUNTERS, rows, ["key"], ["key"])[database]
+    statement = upserts(COUNTERS, rows, ["key"], lambda new: {"key": new.key})[database]
     return CompiledStatement(statement.returning(COUNTERS.c.key, COUNTERS.c.times))
 
 
@@ -97,10 +97,10 @@ class SqlCounters(Counters):
 
     def remove(self, keys: Collection[str]) -> None:
         if keys:
-            _REMOVE.count(self._connection, {"keys": list(keys)})
+            _REMOVE.execute(self._connection, {"keys": list(keys)})
 
     def remove_of_subject(self, subject: str) -> None:
-        _REMOVE_OF_SUBJECT.count(self._connection, {"of_subject": subject})
+        _REMOVE_OF_SUBJECT.execute(self._connection, {"of_subject": subject})
 
     def delete_expired(self, until: datetime) -> int:
         return _EXPIRED.delete_some(self._connection, until)

@@ -201,4 +201,4 @@ def _update_one(connection: RawConnection, user: Outdated) -> int:
         "key": user.key,
         "folded": user.folded,
     }
-    return _UPDATE.count(connection, values)
+    return _UPDATE.execute(connection, values)

@@ -43,7 +43,7 @@ class SqlEmailedLinks(EmailedLinks):
         if link.user_id is not None:
             certify_account(self._connection, link.user_id)
         row = {**link._asdict(), "purpose": str(link.purpose), "email_key": email_key(link.email)}
-        _ADD.count(self._connection, row)
+        _ADD.execute(self._connection, row)
 
     def get(self, digest: bytes) -> EmailedLink | None:
         row = _LOCK.row(self._connection, {"of_digest": digest})
@@ -53,15 +53,15 @@ class SqlEmailedLinks(EmailedLinks):
         return link._replace(purpose=Purpose(link.purpose))
 
     def remove(self, digest: bytes) -> None:
-        _REMOVE.count(self._connection, {"of_digest": digest})
+        _REMOVE.execute(self._connection, {"of_digest": digest})
 
     def remove_of_user(self, user_id: int) -> None:
         certify_account(self._connection, user_id)
-        _REMOVE_OF_USER.count(self._connection, {"of_user": user_id})
+        _REMOVE_OF_USER.execute(self._connection, {"of_user": user_id})
 
     def remove_of_address(self, email_key: str, *, signups_only: bool = False) -> None:
         statement = _REMOVE_SIGNUPS if signups_only else _REMOVE_OF_ADDRESS
-        statement.count(self._connection, {"of_address": email_key})
+        statement.execute(self._connection, {"of_address": email_key})
 
     def delete_expired(self, until: datetime) -> int:
         return _EXPIRED.delete_some(self._connection, until)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters.sql.bulk import insert_rows
@@ -35,6 +35,7 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.failures import timed_out
 from adapters.sql.metadata import METADATA
 from adapters.sql.transactions import execute_raw
+from adapters.sql.upsert import Upsert
 from application.deadlines import deadline, time_left
 from application.ports import (
     IDEMPOTENCY_TTL,
@@ -138,7 +139,7 @@ _TOTAL = CompiledStatement(
         _OF_OWNER
     )
 )
-_TOTAL_NAMES = ANSWER_TOTALS.c.keys()
+_ADD_TO_TOTAL = Upsert(ANSWER_TOTALS, lambda new: {"bytes": ANSWER_TOTALS.c.bytes + new.bytes})
 _DELETE_TOTALS = delete(ANSWER_TOTALS).where(ANSWER_TOTALS.c.hour <= bindparam("last"))
 
 _EMPTY = {"digest": "", "status": None, "headers": None, "body": None}
@@ -186,19 +187,19 @@ class SqlIdempotencyStore(IdempotencyStore):
             raise KeyReused
         return StoredResponse(row.status, json.loads(row.headers), row.body)
 
-    def store(self, key: str, answer: StoredResponse) -> None:
-        headers = json.dumps(dict(answer.headers))
-        values = {"status": answer.status, "headers": headers, "body": answer.body}
+    def store(self, key: str, response: StoredResponse) -> None:
+        headers = json.dumps(dict(response.headers))
+        values = {"status": response.status, "headers": headers, "body": response.body}
         _STORE.queue(self._connection, {**values, "key": key})
-        rows = [(key, *subject) for subject in sorted(answer.subjects)]
+        rows = [(key, *subject) for subject in sorted(response.subjects)]
         if len(rows) == 1:
             _ADD_SUBJECT.queue(self._connection, dict(zip(_SUBJECT_NAMES, rows[0], strict=True)))
         elif rows:
             insert_rows(self._connection, [*ANSWER_SUBJECTS.c], rows)
-        for subject in sorted(answer.subjects):
+        for subject in sorted(response.subjects):
             certify(self._connection, "answers", *subject)
         # Last, because it locks a row for which other requests of the owner wait.
-        quota, size = self._quotas.pop(key), len(headers) + len(answer.body)
+        quota, size = self._quotas.pop(key), len(headers) + len(response.body)
         quota.require(size)
         part = _LOCKED_PART if quota.is_locked else crc32(key.encode()) % _PARTS
         self._add_to_total(quota.owner, quota.hour, part=part, size=size)
@@ -268,7 +269,7 @@ class SqlIdempotencyStore(IdempotencyStore):
 
     def _add_to_total(self, owner: str, hour: int, *, part: int, size: int) -> None:
         row = {"owner": owner, "hour": hour, "part": part, "bytes": size}
-        _ADD_TO_TOTAL[self._connection.dialect.name].count(self._connection, row)
+        _ADD_TO_TOTAL(self._connection, row)
 
 
 class _Quota(NamedTuple):
@@ -292,33 +293,6 @@ class _Quota(NamedTuple):
 def _hour(at: datetime) -> int:
     """The number of hours since 1970."""
     return (at - _EPOCH) // _HOUR
-
-
-def _add_to_total_statements() -> Mapping[str, CompiledStatement]:
-    """By database, the statement that adds bytes to a row, or inserts the row."""
-    stored, keys = ANSWER_TOTALS.c.bytes, ["owner", "hour", "part"]
-    row: dict[str, Any] = {name: bindparam(name) for name in _TOTAL_NAMES}
-    on_sqlite = sqlite.insert(ANSWER_TOTALS).values(row)
-    on_postgresql = postgresql.insert(ANSWER_TOTALS).values(row)
-    on_mariadb = mysql.insert(ANSWER_TOTALS).values(row)
-    return {
-        "sqlite": CompiledStatement(
-            on_sqlite.on_conflict_do_update(
-                index_elements=keys, set_={"bytes": stored + on_sqlite.excluded.bytes}
-            )
-        ),
-        "postgresql": CompiledStatement(
-            on_postgresql.on_conflict_do_update(
-                index_elements=keys, set_={"bytes": stored + on_postgresql.excluded.bytes}
-            )
-        ),
-        "mariadb": CompiledStatement(
-            on_mariadb.on_duplicate_key_update(bytes=stored + on_mariadb.inserted.bytes)
-        ),
-    }
-
-
-_ADD_TO_TOTAL = _add_to_total_statements()
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class SqlOutbox(Outbox):
             "address_key": email_key(email.address),
             "due_time": at,
         }
-        _ADD.count(self._connection, row)
+        _ADD.execute(self._connection, row)
 
     def claim(self, now: datetime, *, until: datetime) -> WaitingEmail | None:
         row = _LOCK_DUE.row(self._connection, {"now": now})
@@ -71,22 +71,22 @@ class SqlOutbox(Outbox):
         email = WaitingEmail(*row)
         attempts = email.attempts + 1
         values = {"email_id": email.id, "attempts": attempts, "due_time": until}
-        _CLAIM.count(self._connection, values)
+        _CLAIM.execute(self._connection, values)
         return email._replace(template=Template(email.template), attempts=attempts)
 
     def postpone(self, email_id: int, *, until: datetime) -> None:
-        _POSTPONE.count(self._connection, {"email_id": email_id, "due_time": until})
+        _POSTPONE.execute(self._connection, {"email_id": email_id, "due_time": until})
 
     def remove(self, email_id: int) -> None:
-        _REMOVE.count(self._connection, {"email_id": email_id})
+        _REMOVE.execute(self._connection, {"email_id": email_id})
 
     def remove_of_user(self, user_id: int, *, with_link_only: bool = False) -> None:
         certify_account(self._connection, user_id)
         statement = _REMOVE_WITH_LINK if with_link_only else _REMOVE_OF_USER
-        statement.count(self._connection, {"of_user": user_id})
+        statement.execute(self._connection, {"of_user": user_id})
 
     def remove_of_address(self, email_key: str) -> None:
-        _REMOVE_OF_ADDRESS.count(self._connection, {"of_address": email_key})
+        _REMOVE_OF_ADDRESS.execute(self._connection, {"of_address": email_key})
 
     def delete_overdue(self, until: datetime) -> int:
         return _OVERDUE.delete_some(self._connection, until)

@@ -255,7 +255,7 @@ class SqlRepository(Repository[N, E]):
         changed |= table.derive(changed)
         values = {**changed, "entity_id": entity.id, "expected": before.version}
         with self._conflicts:
-            updated = table.update(tuple(changed)).count(self._connection, values)
+            updated = table.update(tuple(changed)).execute(self._connection, values)
         if not updated:
             raise ConcurrentUpdate
         self._audit.record(self._type, before, entity)
@@ -263,7 +263,7 @@ class SqlRepository(Repository[N, E]):
 
     def remove(self, entity: E) -> None:
         values = {"entity_id": entity.id, "expected": entity.version}
-        if not self._table.remove.count(self._connection, values):
+        if not self._table.remove.execute(self._connection, values):
             raise ConcurrentUpdate
         self._audit.record(self._type, entity, None)
 

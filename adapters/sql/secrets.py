@@ -58,7 +58,7 @@ class SqlSecrets(Secrets):
         values = {"name": name, "value": token_bytes(SECRET_BYTES), "creation_time": self._clock()}
         with suppress(_Exists, ConcurrentUpdate), self._transactions.open() as connection:
             try:
-                _ADD.count(connection, values)
+                _ADD.execute(connection, values)
             except VIOLATIONS as error:
                 raise _Exists from error  # rolls back
 

@@ -72,7 +72,7 @@ class SqlSessions(Sessions):
 
     def add(self, session: Session) -> None:
         certify_account(self._connection, session.user_id)
-        _ADD.count(self._connection, session._asdict())
+        _ADD.execute(self._connection, session._asdict())
 
     def get(self, session_id: str) -> Session | None:
         row = _LOCK.row(self._connection, {"session_id": session_id})
@@ -86,22 +86,22 @@ class SqlSessions(Sessions):
     def save(self, session: Session) -> None:
         certify_account(self._connection, session.user_id)
         values = {name: getattr(session, name) for name in _CHANGEABLE}
-        _SAVE.count(self._connection, {**values, "session_id": session.id})
+        _SAVE.execute(self._connection, {**values, "session_id": session.id})
 
     def end(self, session_ids: Collection[str], *, at: datetime) -> None:
         ids = sorted(session_ids)
         for start in range(0, len(ids), _IDS_AT_ONCE):
             batch = ids[start : start + _IDS_AT_ONCE]
-            _DELETE.count(self._connection, {"ids": batch})
+            _DELETE.execute(self._connection, {"ids": batch})
             rows = [(session_id, None, at) for session_id in batch]
             insert_rows(self._connection, _REVOCATION_COLUMNS, rows)
 
     def revoke_tokens_before(self, user_id: int, *, at: datetime) -> None:
         row = {"session_id": None, "user_id": user_id, "time": at}
-        _REVOKE.count(self._connection, row)
+        _REVOKE.execute(self._connection, row)
 
     def add_token(self, token: RefreshToken) -> None:
-        _ADD_TOKEN.count(self._connection, token._asdict())
+        _ADD_TOKEN.execute(self._connection, token._asdict())
 
     def token(self, digest: bytes) -> RefreshToken | None:
         row = _TOKEN.row(self._connection, {"of_digest": digest})
@@ -109,7 +109,7 @@ class SqlSessions(Sessions):
 
     def use_token(self, digest: bytes, *, at: datetime) -> bool:
         values = {"of_digest": digest, "use_time": at}
-        return _USE_TOKEN.count(self._connection, values) == 1
+        return _USE_TOKEN.execute(self._connection, values) == 1
 
     def delete_expired(self, until: datetime) -> int:
         return _EXPIRED.delete_some(self._connection, until)

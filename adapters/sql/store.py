@@ -41,7 +41,7 @@ _MAX_SECONDS_TO_PURGE_NOW: Final = 3.0
 class SqlStore:
     """Opens units of work in a database with these tables of entities.
 
-    `answer_bytes` is the maximum size of the responses that are stored for one principal.
+    `idempotency_bytes` is the maximum size of the responses that are stored for one principal.
     `reactions` are called when entities of their types are saved, removed or erased. `positions`
     observe the commits.
     """
@@ -51,7 +51,7 @@ class SqlStore:
         engine: Engine,
         clock: Clock,
         tables: Tables | Iterable[EntityTable[Any, Any]],
-        answer_bytes: int = STORED_BYTES,
+        idempotency_bytes: int = STORED_BYTES,
         *,
         reactions: Reactions = NO_REACTIONS,
         positions: CommitPositions | None = None,
@@ -59,7 +59,7 @@ class SqlStore:
         self._engine = engine
         self._tables = tables if isinstance(tables, Tables) else Tables(tables)
         self._links = make_statements(self._tables)
-        self._answer_bytes = answer_bytes
+        self._idempotency_bytes = idempotency_bytes
         self._reactions = reactions
         self._transactions = Transactions(engine)
         self._clock = clock
@@ -83,7 +83,7 @@ class SqlStore:
                 clock=self._clock,
                 make_repository=make_repository,
                 make_links=partial(self._make_links, connection, audit),
-                idempotency=SqlIdempotencyStore(connection, self._answer_bytes),
+                idempotency=SqlIdempotencyStore(connection, self._idempotency_bytes),
                 audit=audit,
                 link_count=LinkCount(context.link_limit),
                 savepoint=partial(_savepoint, connection, audit),

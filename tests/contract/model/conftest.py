@@ -186,7 +186,7 @@ def services(request: Any, tmp_path_factory: Any, postgresql_18: Any) -> Iterato
     clock = Clock()
     with ExitStack() as stack, capture_logs():
         each = [stack.enter_context(_service(*named, clock)) for named in urls.items()]
-        yield Services(clock, each, request.config.stash[FINDINGS].answers)
+        yield Services(clock, each, request.config.stash[FINDINGS].responses)
 
 
 @contextmanager

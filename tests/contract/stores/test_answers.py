@@ -175,7 +175,7 @@ def test_a_request_that_waits_too_long_for_the_first_response_fails(directory: D
         assert first.result() == send(directory)
 
 
-LIMITED: dict[str, Any] = {"answer_bytes": 10_000}
+LIMITED: dict[str, Any] = {"idempotency_bytes": 10_000}
 
 
 def now() -> datetime:

@@ -235,7 +235,7 @@ TABLES = [
     "users",
 ]
 PLACES = {
-    "memory": ["_answers", "_events", "_rows", "account_tables"],
+    "memory": ["_events", "_responses", "_rows", "account_tables"],
     "sqlite": sorted([*TABLES, "file"]),
     **dict.fromkeys(("postgresql_18", "postgresql_15", "mariadb"), TABLES),
 }

@@ -10,16 +10,16 @@ import httpx
 import pytest
 from conformance.client import CURSORS, IN_OPERATIONS, Client, Json, numbered
 
-Answers = Mapping[str, httpx.Response]
+Responses = Mapping[str, httpx.Response]
 
 
-def errors(responses: Answers) -> list[tuple[httpx.Response, Json]]:
+def errors(responses: Responses) -> list[tuple[httpx.Response, Json]]:
     rejected = [response for response in responses.values() if response.is_error]
     assert len(rejected) > 15
     return [(response, error) for response in rejected for error in response.json()["errors"]]
 
 
-def test_errors_are_an_array_at_the_top_of_a_document(responses: Answers) -> None:
+def test_errors_are_an_array_at_the_top_of_a_document(responses: Responses) -> None:
     for name, response in responses.items():
         if response.is_error:
             found = response.json()["errors"]
@@ -27,25 +27,25 @@ def test_errors_are_an_array_at_the_top_of_a_document(responses: Answers) -> Non
             assert found, name
 
 
-def test_an_error_has_at_least_one_of_its_members(responses: Answers) -> None:
+def test_an_error_has_at_least_one_of_its_members(responses: Responses) -> None:
     for _, error in errors(responses):
         assert error.keys() & {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 
 
-def test_the_status_of_an_error_is_a_string(responses: Answers) -> None:
+def test_the_status_of_an_error_is_a_string(responses: Responses) -> None:
     for _, error in errors(responses):
         assert isinstance(error["status"], str)
         assert 400 <= int(error["status"]) < 600
 
 
-def test_members_of_errors_are_strings(responses: Answers) -> None:
+def test_members_of_errors_are_strings(responses: Responses) -> None:
     for _, error in errors(responses):
         for name in ("code", "title", "detail"):
             assert isinstance(error[name], str)
             assert error[name]
 
 
-def test_the_title_of_an_error_does_not_change(responses: Answers, client: Client) -> None:
+def test_the_title_of_an_error_does_not_change(responses: Responses, client: Client) -> None:
     titles = defaultdict(set)
     for _, error in errors(responses):
         titles[error["code"]].add(error["title"])
@@ -57,7 +57,7 @@ def test_the_title_of_an_error_does_not_change(responses: Answers, client: Clien
     assert all(len(found) == 1 for found in titles.values()), titles
 
 
-def test_errors_with_different_statuses_get_a_general_status(responses: Answers) -> None:
+def test_errors_with_different_statuses_get_a_general_status(responses: Responses) -> None:
     for name, response in responses.items():
         if response.is_error:
             statuses = {int(error["status"]) for error in response.json()["errors"]}
@@ -99,14 +99,14 @@ def test_the_status_of_several_errors_is_their_common_status(client: Client) -> 
     assert len(unknown.json()["errors"]) == 3
 
 
-def test_the_source_of_an_error_is_a_pointer_a_parameter_or_a_header(responses: Answers) -> None:
+def test_the_source_of_an_error_is_a_pointer_a_parameter_or_a_header(responses: Responses) -> None:
     for _, error in errors(responses):
         if "source" in error:
             assert error["source"].keys() & {"pointer", "parameter", "header"}
             assert all(isinstance(each, str) for each in error["source"].values())
 
 
-def test_the_parameter_of_an_error_is_one_that_was_sent(responses: Answers) -> None:
+def test_the_parameter_of_an_error_is_one_that_was_sent(responses: Responses) -> None:
     for response, error in errors(responses):
         if parameter := error.get("source", {}).get("parameter"):
             assert parameter in unquote(response.request.url.query.decode())
@@ -183,7 +183,7 @@ def test_each_invalid_attribute_has_an_error_with_its_pointer(client: Client) ->
             assert error["source"] == {"pointer": f"/data/attributes/{name}"}
 
 
-def linked(responses: Answers, name: str) -> set[str]:
+def linked(responses: Responses, name: str) -> set[str]:
     """The targets of a link, in the errors that have it."""
     found = [error.get("links", {}).get(name) for _, error in errors(responses)]
     return {link["href"] if isinstance(link, dict) else link for link in found if link}
@@ -197,13 +197,13 @@ def is_for_people(client: Client, url: str) -> bool:
     return text and (not fragment or f'id="{fragment}"' in page.text)
 
 
-def test_links_about_an_error_lead_to_text_for_people(client: Client, responses: Answers) -> None:
+def test_links_about_an_error_lead_to_text_for_people(client: Client, responses: Responses) -> None:
     for url in linked(responses, "about"):
         assert is_for_people(client, url), url
 
 
 def test_types_of_errors_are_explained_by_the_profile_or_by_the_server(
-    client: Client, responses: Answers
+    client: Client, responses: Responses
 ) -> None:
     by_the_profile = {f"{CURSORS}/unsupported-sort", f"{CURSORS}/max-size-exceeded"}
     found = linked(responses, "type")

@@ -159,14 +159,14 @@ def test_brackets_may_be_percent_encoded(client: Client) -> None:
     )
     mixed = plain.replace("[size]", "%5bsize]")
     encoded = plain.replace("[", "%5B").replace("]", "%5D")
-    answered = [
+    responses = [
         client.get(f"{client.resource.collection}?{query}") for query in (plain, mixed, encoded)
     ]
-    for response in answered:
+    for response in responses:
         assert response.status_code == 200
-        assert response.json()["data"] == answered[0].json()["data"]
+        assert response.json()["data"] == responses[0].json()["data"]
         assert ids(response.json()) == group.ids[:2]
-        assert response.json()["links"]["next"] == answered[0].json()["links"]["next"]
+        assert response.json()["links"]["next"] == responses[0].json()["links"]["next"]
 
 
 def test_queries_are_parsed_like_forms(client: Client) -> None:

@@ -49,14 +49,14 @@ class Watch:
 
     service: Service
     connections: Callable[[], int]
-    answered: Callable[[], int]
+    responses: Callable[[], int]
     rows: list[dict[str, Any]] = field(default_factory=list)
     _began: float = field(default_factory=monotonic)
 
     def look(self) -> None:
         """Takes samples of each worker and of the whole service."""
         now = monotonic() - self._began
-        common = {"seconds": round(now, 1), "requests": self.answered()}
+        common = {"seconds": round(now, 1), "requests": self.responses()}
         for kind, process in (
             ("master", self.service.process),
             *(("worker", worker) for worker in self.service.workers()),
@@ -179,7 +179,7 @@ def _under_load(
             watch = Watch(
                 service,
                 connections=lambda: _connections(postgres),
-                answered=lambda: len(load.replies()) + sum(_number(each) for each in visitors),
+                responses=lambda: len(load.replies()) + sum(_number(each) for each in visitors),
             )
             began = monotonic()
             kinds = cycle(_faults(service, postgres))

@@ -227,7 +227,7 @@ def test_no_stored_response_outlives_an_erasure(directories: Directories) -> Non
 
 def test_stored_responses_of_one_principal_stay_within_the_limit(engines: Sequence[Engine]) -> None:
     """From half of the limit on, transactions of the owner exclude each other."""
-    stores = [SqlStore(engine, now, TABLES, answer_bytes=1000) for engine in engines]
+    stores = [SqlStore(engine, now, TABLES, idempotency_bytes=1000) for engine in engines]
     with stores[0].begin(ANONYMOUS) as work:
         reserve("a" * 64, size=600)(work)
     with stores[0].begin(ANONYMOUS) as work:

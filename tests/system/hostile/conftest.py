@@ -312,7 +312,7 @@ def _running(
     name: str, url: str, directory: Path, config: pytest.Config, *, guarded: bool = False
 ) -> Iterator[Target]:
     """A target that is checked at the end of all tests."""
-    target = Target(name, url, directory, config.stash[FINDINGS].answers, guarded=guarded)
+    target = Target(name, url, directory, config.stash[FINDINGS].responses, guarded=guarded)
     try:
         target.start()
         yield target
