@@ -5,7 +5,7 @@ tests/system/galera has the tests on a cluster.
 
 import pytest
 from contract.stores.directories import Directory
-from contract.stores.test_trail import feed
+from contract.stores.test_audit import feed
 from sqlalchemy import event
 
 from adapters.sql.dialects import mariadb as dialect

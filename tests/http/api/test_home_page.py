@@ -1,4 +1,4 @@
-"""The front page, and suggestions for wrong URLs."""
+"""The home page, and suggestions for wrong URLs."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from api_client import ApiClient
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def test_the_front_page_links_existing_pages(client: ApiClient) -> None:
+def test_the_home_page_links_existing_pages(client: ApiClient) -> None:
     response = client.get("/")
     assert response.headers["Content-Type"] == "application/json"
     links = response.json["links"]
@@ -27,7 +27,7 @@ def test_a_browser_gets_a_page_with_the_same_links(client: ApiClient) -> None:
         assert f'<a href="{link}">' in response.text
 
 
-def test_the_links_of_the_front_page_are_absolute_with_a_public_url(build: Any) -> None:
+def test_the_links_of_the_home_page_are_absolute_with_a_public_url(build: Any) -> None:
     client = CheckedClient(build({"ROSTER_PUBLIC_URL": "https://example.org/people"}))
     assert client.get("/").json["links"]["api"] == "https://example.org/people/api/v1"
 
