@@ -9,7 +9,7 @@ import ssl
 from time import monotonic
 from typing import Any, Final
 
-_MOST_BYTES: Final = 1 << 20
+_MAX_BYTES: Final = 1 << 20
 """The maximum number of bytes from a server. No exchange of Roster needs as many."""
 
 
@@ -35,7 +35,7 @@ class Deadline:
 
 
 class _DeadlineSocket(socket.socket):
-    """Reads until the deadline, and at most _MOST_BYTES."""
+    """Reads until the deadline, and at most _MAX_BYTES."""
 
     deadline: Deadline
     received = 0
@@ -44,7 +44,7 @@ class _DeadlineSocket(socket.socket):
         self.settimeout(self.deadline.remaining())
         count = super().recv_into(*arguments, **options)
         self.received += count
-        if self.received > _MOST_BYTES:
+        if self.received > _MAX_BYTES:
             raise ConnectionError("the server sent too much")
         return count
 

@@ -26,7 +26,7 @@ from urllib.request import getproxies, proxy_bypass
 from adapters.deadline_sockets import Deadline, PlainSocket, TlsSocket, connect, wrap
 
 _PORT: Final = 443
-_LONGEST_PROXY_HEAD: Final = 16 * 1024
+_MAX_PROXY_HEADER_BYTES: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 
 
@@ -42,8 +42,8 @@ def user_agent() -> str:
     return f"Roster/{version('roster-directory')}"
 
 
-def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:
-    """Fetches an https URL. Returns the body, at most `most_bytes` + 1 bytes of it.
+def get(url: str, *, accept: str, seconds: float, max_bytes: int) -> bytes:
+    """Fetches an https URL. Returns the body, at most `max_bytes` + 1 bytes of it.
 
     The exchange takes at most `seconds` after the system has resolved the host. Certificates are
     verified by the system's authorities or those of SSL_CERT_FILE. Redirects are not followed.
@@ -51,7 +51,7 @@ def get(url: str, *, accept: str, seconds: float, most_bytes: int) -> bytes:
     the status of the response is not 200, or if there is no response.
     """
     try:
-        return _get(urlsplit(url), accept, Deadline(seconds), most_bytes)
+        return _get(urlsplit(url), accept, Deadline(seconds), max_bytes)
     except TimeoutError:
         raise FetchError(f"timed out after {seconds:g} s") from None
     except (OSError, HTTPException, ValueError) as error:
@@ -74,7 +74,7 @@ class _Connection(HTTPSConnection):
             raise
 
 
-def _get(url: SplitResult, accept: str, deadline: Deadline, most_bytes: int) -> bytes:
+def _get(url: SplitResult, accept: str, deadline: Deadline, max_bytes: int) -> bytes:
     connection = _Connection(url.hostname or "", url.port or _PORT, deadline)
     try:
         target = urlunsplit(("", "", url.path or "/", url.query, ""))
@@ -83,14 +83,14 @@ def _get(url: SplitResult, accept: str, deadline: Deadline, most_bytes: int) -> 
         with connection.getresponse() as response:
             if response.status != HTTPStatus.OK:
                 raise FetchError(_status(response.status))
-            return _body(response, most_bytes)
+            return _body(response, max_bytes)
     finally:
         connection.close()
 
 
-def _body(response: HTTPResponse, most_bytes: int) -> bytes:
+def _body(response: HTTPResponse, max_bytes: int) -> bytes:
     body = bytearray()
-    while (left := most_bytes + 1 - len(body)) > 0 and (part := response.read1(left)):
+    while (left := max_bytes + 1 - len(body)) > 0 and (part := response.read1(left)):
         body += part
     return bytes(body)
 
@@ -127,7 +127,7 @@ def _tunnel(
     while b"\r\n\r\n" not in head:
         connection.settimeout(deadline.remaining())
         part = connection.recv(4096)
-        if not part or len(head) > _LONGEST_PROXY_HEAD:
+        if not part or len(head) > _MAX_PROXY_HEADER_BYTES:
             raise FetchError("the response of the proxy is not valid HTTP")
         head += part
     status = _STATUS.match(head)

@@ -10,8 +10,8 @@ import re
 from itertools import islice
 from typing import Any, Final, NoReturn
 
-DEEPEST: Final = 64
-MOST_DIGITS: Final = 400
+MAX_DEPTH: Final = 64
+MAX_DIGITS: Final = 400
 MAX_MEMBERS: Final = 100_000
 """The default limit of the number of members and elements."""
 ESCAPES_PER_MEMBER: Final = 4
@@ -46,8 +46,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_length(digits: str) -> None:
-    if len(digits) > MOST_DIGITS:
-        _fail("number_too_long", f"A number of the document has more than {MOST_DIGITS} digits.")
+    if len(digits) > MAX_DIGITS:
+        _fail("number_too_long", f"A number of the document has more than {MAX_DIGITS} digits.")
 
 
 def _integer(digits: str) -> int:
@@ -74,7 +74,7 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _check_shape(text: bytes | bytearray, most: int, escapes: int) -> None:
+def _check_shape(text: bytes | bytearray, max_members: int, escapes: int) -> None:
     """Checks the limits before decoding, because decoding takes much time and memory.
 
     Each member or element follows a comma or an opening bracket. Only if a text has many of these,
@@ -86,17 +86,18 @@ def _check_shape(text: bytes | bytearray, most: int, escapes: int) -> None:
             f"The strings of the document have more than {escapes} backslashes.",
         )
     openings = _openings(text)
-    few = len(text) <= most or openings + text.count(b",") <= most
-    if few and openings <= DEEPEST:
+    few = len(text) <= max_members or openings + text.count(b",") <= max_members
+    if few and openings <= MAX_DEPTH:
         return
     # Each member has a name and a value. The document itself may also be a string.
-    most_strings = 2 * most + 1
-    bare, strings = _STRING.subn(b"", text, most_strings + 1)
-    if strings <= most_strings and _too_deep(bare, 2 * most):
-        _fail("too_deep", f"The document is nested more than {DEEPEST} levels deep.")
-    if strings > most_strings or _openings(bare) + bare.count(b",") > most:
+    max_strings = 2 * max_members + 1
+    bare, strings = _STRING.subn(b"", text, max_strings + 1)
+    if strings <= max_strings and _too_deep(bare, 2 * max_members):
+        _fail("too_deep", f"The document is nested more than {MAX_DEPTH} levels deep.")
+    if strings > max_strings or _openings(bare) + bare.count(b",") > max_members:
         _fail(
-            "too_many_members", f"The document has more than {most} members and elements in total."
+            "too_many_members",
+            f"The document has more than {max_members} members and elements in total.",
         )
 
 
@@ -104,27 +105,30 @@ def _openings(text: bytes | bytearray) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _too_deep(bare: bytes, most: int) -> bool:
-    """Returns True if the first `most` brackets of a text without strings nest too deeply."""
+def _too_deep(bare: bytes, max_brackets: int) -> bool:
+    """Returns True if the first `max_brackets` brackets nest too deeply. `bare` has no strings."""
     depth = 0
-    for bracket in islice(_BRACKET.finditer(bare), most):
+    for bracket in islice(_BRACKET.finditer(bare), max_brackets):
         depth += 1 if bracket[0] in b"[{" else -1
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             return True
         if depth < 0:
             return False  # the decoder fails at this bracket
     return False
 
 
-def parse(text: bytes | bytearray, *, most: int = MAX_MEMBERS, escapes: int | None = None) -> Any:
-    """Parses a text with at most `most` members and elements in total.
+def parse(
+    text: bytes | bytearray, *, max_members: int = MAX_MEMBERS, escapes: int | None = None
+) -> Any:
+    """Parses a text with at most `max_members` members and elements in total.
 
-    Its strings have at most `escapes` backslashes; by default, ESCAPES_PER_MEMBER times `most`.
+    Its strings have at most `escapes` backslashes: by default, ESCAPES_PER_MEMBER for each member.
     Raises NotStrict if it is invalid. The detail contains no message of a library.
     """
     if text.startswith(b"\xef\xbb\xbf"):
         _fail("malformed_json", "The document begins with a byte order mark.")
-    _check_shape(text, most, ESCAPES_PER_MEMBER * most if escapes is None else escapes)
+    max_escapes = ESCAPES_PER_MEMBER * max_members if escapes is None else escapes
+    _check_shape(text, max_members, max_escapes)
     try:
         return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from application.entities import AnyType
 from application.ports import LinkedEntities, LinkReader, Reader, UnitOfWork
 from application.relationships import Relationship, ToMany
 
-LINKED_AT_MOST: Final = 25
+MAX_LINKED: Final = 25
 """The number of related entities of one entity that a to-many step includes."""
 
 
@@ -136,7 +136,7 @@ class _Loading:
         links = self.included.links.setdefault(relationship, {})
         loaded = self.included.loaded.setdefault(relationship, set())
         if new := ids - loaded:
-            links.update(self.source.first(relationship, new, limit=LINKED_AT_MOST))
+            links.update(self.source.first(relationship, new, limit=MAX_LINKED))
             loaded |= new
         lists = (links[each.id].entities for each in entities if each.id in links)
         return chain.from_iterable(lists)

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 MAX_RETRIES = 15
 _FIRST_PAUSE = 0.01
-_LONGEST_PAUSE = 0.2
+_MAX_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ def _pause(failures: int) -> bool:
     """
     if failures == 0:
         return True
-    seconds = uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures))
+    seconds = uniform(0, min(_MAX_PAUSE, _FIRST_PAUSE * 2**failures))
     left = time_left()
     if left is not None and left <= seconds:
         return False

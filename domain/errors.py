@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Final
 
-MOST_VIOLATIONS: Final = 1000
+MAX_VIOLATIONS: Final = 1000
 """The number of violations that an error lists. The others are only counted."""
-LONGEST_QUOTED: Final = 64
+MAX_QUOTED_LENGTH: Final = 64
 """The number of characters that an error quotes of a name that a client chose."""
 
 
 def shortened(name: str) -> str:
     """Returns the name, or its beginning if it is too long to be quoted."""
-    return name if len(name) <= LONGEST_QUOTED else f"{name[:LONGEST_QUOTED]}…"
+    return name if len(name) <= MAX_QUOTED_LENGTH else f"{name[:MAX_QUOTED_LENGTH]}…"
 
 
 class RosterError(Exception):
@@ -66,12 +66,12 @@ class Violation:
 class Invalid(RosterError):
     """The input breaks rules.
 
-    `violations` lists the first MOST_VIOLATIONS; `omitted` is the number of the others.
+    `violations` lists the first MAX_VIOLATIONS; `omitted` is the number of the others.
     """
 
     def __init__(self, violations: Iterable[Violation]) -> None:
         remaining = iter(violations)
-        self.violations = tuple(islice(remaining, MOST_VIOLATIONS))
+        self.violations = tuple(islice(remaining, MAX_VIOLATIONS))
         self.omitted = sum(1 for _ in remaining)
         super().__init__(" ".join(map(str, self.violations)))
 

@@ -22,8 +22,8 @@ NAME_LENGTH: Final = 250
 DESCRIPTION_LENGTH: Final = 500
 
 RULES: Final[Mapping[str, Rule]] = {
-    "name": partial(text.folded_line, longest=NAME_LENGTH),
-    "description": partial(text.multiple_lines, longest=DESCRIPTION_LENGTH),
+    "name": partial(text.folded_line, max_length=NAME_LENGTH),
+    "description": partial(text.multiple_lines, max_length=DESCRIPTION_LENGTH),
     "owner": reference,
 }
 GROUP_ATTRIBUTES: Final = AttributeRules(

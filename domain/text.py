@@ -75,17 +75,17 @@ def _invisible() -> str:
     return "".join((*white_space, *ignorable, chr(BLANK_SYMBOL)))
 
 
-def email_key(email: str, *, longest: int = 250) -> str:
+def email_key(email: str, *, max_length: int = 250) -> str:
     """Returns the key that identifies a mailbox: emails with the same key are equal.
 
     The local part is folded, without default-ignorable code points; the domain is an A-label
-    (UTS 46). The rule for emails requires a key of at most `longest` characters. For an email
+    (UTS 46). The rule for emails requires a key of at most `max_length` characters. For an email
     that was stored before this rule and has no such key, returns the folded email. Raises
     ValueError if `fold` does.
     """
     if email.isascii():
         return email.lower()  # the same result: UTS 46 only lowers the case of an ASCII domain
-    return _key(email, longest) or fold(email)
+    return _key(email, max_length) or fold(email)
 
 
 def storable(value: str) -> Problem | None:
@@ -95,45 +95,45 @@ def storable(value: str) -> Problem | None:
     return None
 
 
-def single_line(value: object, *, longest: int) -> Problem | None:
-    """Requires one line of 1 to `longest` characters: one visible, no control characters."""
-    return _check(value, longest, _line)
+def single_line(value: object, *, max_length: int) -> Problem | None:
+    """Requires one line of 1 to `max_length` characters: one visible, no control characters."""
+    return _check(value, max_length, _line)
 
 
-def folded_line(value: object, *, longest: int) -> Problem | None:
-    """Requires one line as `single_line`, whose folded form also has at most `longest` characters.
+def folded_line(value: object, *, max_length: int) -> Problem | None:
+    """Requires one line as `single_line`, whose folded form is also at most `max_length` long.
 
     The length is checked first, because the time of folding grows faster than the length.
     """
-    problem = single_line(value, longest=longest)
+    problem = single_line(value, max_length=max_length)
     if problem is None and isinstance(value, str) and not value.isascii():
-        return _folded_too_long(longest) if len(fold(value)) > longest else None
+        return _folded_too_long(max_length) if len(fold(value)) > max_length else None
     return problem
 
 
-def multiple_lines(value: object, *, longest: int) -> Problem | None:
-    """Requires 1 to `longest` characters: one visible, no control characters except line breaks.
+def multiple_lines(value: object, *, max_length: int) -> Problem | None:
+    """Requires 1 to `max_length` characters: one visible, no control characters except line breaks.
 
     Line feed, carriage return and tab are accepted; U+2028 and U+2029 are not.
     """
-    return _check(value, longest, _lines)
+    return _check(value, max_length, _lines)
 
 
-def slug(value: object, *, longest: int) -> Problem | None:
+def slug(value: object, *, max_length: int) -> Problem | None:
     """Requires a name for programs: a-z, 0-9, _ and -, starting with a letter."""
-    return _check(value, longest, _slug)
+    return _check(value, max_length, _slug)
 
 
-def email(value: object, *, longest: int) -> Problem | None:
+def email(value: object, *, max_length: int) -> Problem | None:
     """Requires the syntax of an email address (RFC 5321, 6531).
 
     Does not query DNS, and accepts reserved names. Rejects a quoted local part, an address literal
-    and a domain without a dot. Neither the folded form nor the key may be longer than `longest`.
+    and a domain without a dot. Neither the folded form nor the key may be longer than `max_length`.
     The length is checked first, because the time of the other checks grows faster than the length.
     """
-    if isinstance(value, str) and _is_plain(value, longest):
+    if isinstance(value, str) and _is_plain(value, max_length):
         return None  # the library's result, in a fiftieth of the time
-    return _check(value, longest, partial(_email, longest=longest))
+    return _check(value, max_length, partial(_email, max_length=max_length))
 
 
 def boolean(value: object) -> Problem | None:
@@ -143,13 +143,13 @@ def boolean(value: object) -> Problem | None:
     return None
 
 
-def _check(value: object, longest: int, rule: Callable[[str], Problem | None]) -> Problem | None:
+def _check(value: object, max_length: int, rule: Callable[[str], Problem | None]) -> Problem | None:
     if not isinstance(value, str):
         return NOT_TEXT
     if not value.isprintable() and (problem := storable(value)):
         return problem
-    if len(value) > longest:
-        return Problem("too_long", f"must have at most {longest} characters")
+    if len(value) > max_length:
+        return Problem("too_long", f"must have at most {max_length} characters")
     return rule(value)
 
 
@@ -178,8 +178,8 @@ _WITHOUT_LINE_BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r"))
 _BLANK: Final = Problem("blank", "must contain at least one visible character")
 
 
-def _folded_too_long(longest: int) -> Problem:
-    return Problem("too_long", f"must have at most {longest} characters when folded")
+def _folded_too_long(max_length: int) -> Problem:
+    return Problem("too_long", f"must have at most {max_length} characters when folded")
 
 
 def _slug(text: str) -> Problem | None:
@@ -190,13 +190,13 @@ def _slug(text: str) -> Problem | None:
     return None
 
 
-def _is_plain(text: str, longest: int) -> bool:
-    return len(text) <= min(longest, _PLAIN_LENGTH) and _PLAIN_EMAIL.fullmatch(text) is not None
+def _is_plain(text: str, max_length: int) -> bool:
+    return len(text) <= min(max_length, _PLAIN_LENGTH) and _PLAIN_EMAIL.fullmatch(text) is not None
 
 
-def _email(text: str, *, longest: int) -> Problem | None:
-    if not text.isascii() and len(fold(text)) > longest:
-        return _folded_too_long(longest)
+def _email(text: str, *, max_length: int) -> Problem | None:
+    if not text.isascii() and len(fold(text)) > max_length:
+        return _folded_too_long(max_length)
     try:
         # globally_deliverable would also require a top-level domain that ends with a letter.
         valid = validate_email(text, check_deliverability=False, globally_deliverable=False)
@@ -204,8 +204,8 @@ def _email(text: str, *, longest: int) -> Problem | None:
         return _INVALID_EMAIL
     if "." not in valid.ascii_domain or not _mailbox(text.rpartition("@")[0]):
         return _INVALID_EMAIL
-    if not text.isascii() and _key(text, longest) is None:
-        detail = f"must have at most {longest} characters with its domain in ASCII (IDNA)"
+    if not text.isascii() and _key(text, max_length) is None:
+        detail = f"must have at most {max_length} characters with its domain in ASCII (IDNA)"
         return Problem("too_long", detail)
     return None
 
@@ -215,7 +215,7 @@ _INVALID_EMAIL: Final = Problem(
 )
 
 
-def _key(email: str, longest: int) -> str | None:
+def _key(email: str, max_length: int) -> str | None:
     if len(email) > MAX_FOLDED_INPUT:
         return None
     local, _, domain = email.rpartition("@")
@@ -224,7 +224,7 @@ def _key(email: str, longest: int) -> str | None:
     if not (mailbox and ascii_domain):
         return None
     key = f"{mailbox}@{ascii_domain}"
-    return key if len(key) <= longest else None
+    return key if len(key) <= max_length else None
 
 
 def _mailbox(local: str) -> str:

@@ -22,10 +22,10 @@ NAME_LENGTH: Final = 250
 ROLE_LENGTH: Final = 50
 
 RULES: Final[Mapping[str, Rule]] = {
-    "email": partial(text.email, longest=EMAIL_LENGTH),
-    "name": partial(text.single_line, longest=NAME_LENGTH),
+    "email": partial(text.email, max_length=EMAIL_LENGTH),
+    "name": partial(text.single_line, max_length=NAME_LENGTH),
     "is_active": text.boolean,
-    "role": partial(text.slug, longest=ROLE_LENGTH),
+    "role": partial(text.slug, max_length=ROLE_LENGTH),
 }
 REQUIRED: Final = ("email", "name")
 PERSONAL_DATA: Final = frozenset(("email", "name"))

@@ -12,13 +12,13 @@ from domain.text import email, email_key, slug
 from domain.users import EMAIL_LENGTH, ROLE_LENGTH
 from entrypoints.setting_types import Read, duration_seconds
 
-_LEAST_MEMORY: Final = 7168
-_LEAST_WORK: Final = 35_840
-_MOST_MEMORY: Final = 262_144
-_MOST_WORK: Final = 4_194_304
-_MOST_LANES: Final = 16
-_MOST_FAILURES: Final = 1000
-_MOST_ROLES: Final = 1000
+_MIN_MEMORY: Final = 7168
+_MIN_WORK: Final = 35_840
+_MAX_MEMORY: Final = 262_144
+_MAX_WORK: Final = 4_194_304
+_MAX_LANES: Final = 16
+_MAX_FAILURES: Final = 1000
+_MAX_ROLES: Final = 1000
 _PERMISSIONS: Final = ("read", "write")
 
 
@@ -29,12 +29,12 @@ def switch(text: str) -> bool:
     return text == "on"
 
 
-def duration_of(least: int, most: int, accepted: str) -> Read[timedelta]:
-    """A duration of `least` to `most` seconds. `accepted` names the limits."""
+def duration_of(minimum: int, maximum: int, accepted: str) -> Read[timedelta]:
+    """A duration of `minimum` to `maximum` seconds. `accepted` names the limits."""
 
     def read(text: str) -> timedelta:
         seconds = duration_seconds(text)
-        if seconds is None or not least <= seconds <= most:
+        if seconds is None or not minimum <= seconds <= maximum:
             raise ValueError(f"must be a duration such as 90s, 15m, 1h or 30d, {accepted}")
         return timedelta(seconds=seconds)
 
@@ -44,9 +44,9 @@ def duration_of(least: int, most: int, accepted: str) -> Read[timedelta]:
 def role_scopes(text: str) -> Mapping[str, tuple[str, ...]]:
     """The scopes of each role, and of EVERY_ROLE: `admin=*:read users:erase;*=me`."""
     scopes: dict[str, tuple[str, ...]] = {}
-    for part in text.split(";", _MOST_ROLES):
+    for part in text.split(";", _MAX_ROLES):
         role, equals, listed = (each.strip() for each in part.partition("="))
-        if not equals or (role != EVERY_ROLE and slug(role, longest=ROLE_LENGTH)):
+        if not equals or (role != EVERY_ROLE and slug(role, max_length=ROLE_LENGTH)):
             raise ValueError(
                 "must be roles with scopes, such as admin=*:read *:write;*=me. A role has the "
                 "characters a-z, 0-9, _ and -, and starts with a letter; * is every role"
@@ -80,7 +80,7 @@ def signup(text: str) -> Signup:
 def _domain(text: str) -> str:
     """The domain in the form of email keys."""
     address = f"x@{text.strip().removeprefix('@')}"
-    if address.count("@") != 1 or email(address, longest=EMAIL_LENGTH):
+    if address.count("@") != 1 or email(address, max_length=EMAIL_LENGTH):
         raise ValueError("must be on, off, or email domains such as example.org, with commas")
     return email_key(address).partition("@")[2]
 
@@ -100,13 +100,13 @@ def argon2_costs(text: str) -> Argon2Costs:
         raise ValueError("must be memory in KiB, passes and lanes, such as m=19456,t=2,p=1")
     costs = Argon2Costs(*map(int, match.groups()))
     if not (
-        _LEAST_MEMORY <= costs.memory <= _MOST_MEMORY
-        and _LEAST_WORK <= costs.memory * costs.passes <= _MOST_WORK
-        and 1 <= costs.lanes <= _MOST_LANES
+        _MIN_MEMORY <= costs.memory <= _MAX_MEMORY
+        and _MIN_WORK <= costs.memory * costs.passes <= _MAX_WORK
+        and 1 <= costs.lanes <= _MAX_LANES
     ):
         raise ValueError(
-            f"must have m from {_LEAST_MEMORY} to {_MOST_MEMORY}, m * t from {_LEAST_WORK} to "
-            f"{_MOST_WORK}, and p from 1 to {_MOST_LANES}"
+            f"must have m from {_MIN_MEMORY} to {_MAX_MEMORY}, m * t from {_MIN_WORK} to "
+            f"{_MAX_WORK}, and p from 1 to {_MAX_LANES}"
         )
     return costs
 
@@ -122,10 +122,10 @@ def limit(text: str) -> Limit:
     """A number of events within a time, such as 10/15m."""
     number, _, time = text.partition("/")
     seconds = duration_seconds(time)
-    is_number = re.fullmatch("[0-9]{1,9}", number) and 1 <= int(number) <= _MOST_FAILURES
+    is_number = re.fullmatch("[0-9]{1,9}", number) and 1 <= int(number) <= _MAX_FAILURES
     if not is_number or seconds is None or not 1 <= seconds <= 86_400:
         raise ValueError(
-            f"must be a number from 1 to {_MOST_FAILURES} and a time of at most 1d, such as 10/15m"
+            f"must be a number from 1 to {_MAX_FAILURES} and a time of at most 1d, such as 10/15m"
         )
     return Limit(int(number), timedelta(seconds=seconds))
 
@@ -158,7 +158,7 @@ def without_smtp_password(text: str) -> str:
 def sender(text: str) -> str:
     """The sender of emails: an address, or NAME <ADDRESS>."""
     name, address = parseaddr(text) if text.isprintable() else ("", "")
-    if email(address, longest=EMAIL_LENGTH) or text not in _forms(name, address):
+    if email(address, max_length=EMAIL_LENGTH) or text not in _forms(name, address):
         raise ValueError("must be an email address, or NAME <ADDRESS>")
     return text
 

@@ -17,7 +17,7 @@ from entrypoints import logs
 SECONDS_BETWEEN: Final = 1.0
 AT_ONCE: Final = 4
 """The number of emails that are sent at the same time, if the mail server responds soon."""
-MOST_AT_ONCE: Final = 32
+MAX_AT_ONCE: Final = 32
 SECONDS_OF_PATIENCE: Final = 0.1
 """The time after which another email is sent than the AT_ONCE that are being sent.
 
@@ -29,7 +29,7 @@ SECONDS_OF_PAUSE: Final = 0.05
 
 Most requests then coincide with no email, so the median of their times is that without emails.
 """
-LONGEST_PACED_AGE: Final = timedelta(seconds=2)
+MAX_PACED_AGE: Final = timedelta(seconds=2)
 """Older emails are sent without a pause, because the first attempt must follow within 5 s."""
 _CAUSED_BY_ANYONE: Final = frozenset((Template.SIGNUP, Template.TAKEN, Template.RECOVERY))
 _SECONDS_BETWEEN_ENTRIES: Final = 60.0
@@ -64,7 +64,7 @@ class MailSender:
     def _wait_for_others(self, at_once: int) -> None:
         with self._ended:
             self._ended.wait_for(lambda: self._sending < at_once, SECONDS_OF_PATIENCE)
-            self._ended.wait_for(lambda: self._sending < MOST_AT_ONCE)
+            self._ended.wait_for(lambda: self._sending < MAX_AT_ONCE)
 
     def _wait_for_email(self, seconds_between: float) -> ClaimedEmail | None:
         while not self._stopped.is_set():
@@ -100,7 +100,7 @@ class MailSender:
 
 
 def _is_paced(leased: ClaimedEmail) -> bool:
-    return leased.waiting.template in _CAUSED_BY_ANYONE and leased.age < LONGEST_PACED_AGE
+    return leased.waiting.template in _CAUSED_BY_ANYONE and leased.age < MAX_PACED_AGE
 
 
 class _FailureLog:

@@ -13,12 +13,12 @@ Read = Callable[[str], T]
 MEMORY = "memory://"
 
 
-def integer(least: int, most: int) -> Read[int]:
-    """A whole number from `least` to `most`."""
+def integer(minimum: int, maximum: int) -> Read[int]:
+    """A whole number from `minimum` to `maximum`."""
 
     def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
+        if not re.fullmatch("[0-9]{1,18}", text) or not minimum <= int(text) <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         return int(text)
 
     return read

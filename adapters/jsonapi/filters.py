@@ -37,7 +37,7 @@ _FILTER: Final = re.compile(r"filter((?:\[[^][]*\]){1,5})")
 _PART: Final = re.compile(r"\[([^][]*)\]")
 _ALTERNATIVE: Final = re.compile(r"(?:([a-z0-9]{1,8})\.)?([a-z0-9]{1,8})")
 _OPS: Final = {op.value: op for op in Op}
-_MOST_SHOWN: Final = 3
+_MAX_SHOWN: Final = 3
 """The number of invalid values of one filter that an error describes."""
 _TOO_LONG: Final = f"A filter value has at most {MAX_VALUE_LENGTH} characters."
 _RELATIONSHIP_OPS: Final = (Op.EQ.value, Op.NE.value, Op.IN.value, EMPTY)
@@ -317,8 +317,8 @@ class FilterParser:
         parsed = {text: attribute.parse(text, op) for text in texts}
         problems = [(text, each) for text, each in parsed.items() if isinstance(each, Problem)]
         if problems:
-            details = [self._invalid_value(attribute, op, *each) for each in problems[:_MOST_SHOWN]]
-            if (more := len(problems) - _MOST_SHOWN) > 0:
+            details = [self._invalid_value(attribute, op, *each) for each in problems[:_MAX_SHOWN]]
+            if (more := len(problems) - _MAX_SHOWN) > 0:
                 details.append(f"{more} more values are invalid.")
             self._errors.add(name, " ".join(details))
             return None

@@ -7,7 +7,7 @@ from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.query_errors import QueryErrors, did_you_mean, quote
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.suggestions import suggest_attribute
-from application.inclusion import LINKED_AT_MOST, Step
+from application.inclusion import MAX_LINKED, Step
 from application.relationships import Relationship, ToMany
 
 MAX_PATHS: Final = 10
@@ -96,18 +96,18 @@ def check_count(
 
     `sources` is the page size. `already` is the number of resources that are included before them.
     """
-    if (most := already + _most_included(steps, sources)) > MAX_INCLUDED:
+    if (total := already + _max_included(steps, sources)) > MAX_INCLUDED:
         detail = (
-            f"{PARAMETER} may include {most:,} resources; at most {MAX_INCLUDED:,} are allowed. "
+            f"{PARAMETER} may include {total:,} resources; at most {MAX_INCLUDED:,} are allowed. "
             "Send a smaller page[size] or fewer paths."
         )
         errors.add(PARAMETER, detail, code="too_much_included")
 
 
-def _most_included(steps: tuple[Step, ...], sources: int) -> int:
+def _max_included(steps: tuple[Step, ...], sources: int) -> int:
     """Returns the sum of the maximum numbers of resources that the steps lead to."""
     total = 0
     for step in steps:
-        reached = sources * (LINKED_AT_MOST if isinstance(step.relationship, ToMany) else 1)
-        total += reached + _most_included(step.steps, reached)
+        reached = sources * (MAX_LINKED if isinstance(step.relationship, ToMany) else 1)
+        total += reached + _max_included(step.steps, reached)
     return total

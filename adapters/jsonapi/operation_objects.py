@@ -15,7 +15,7 @@ from adapters.jsonapi.suggestions import suggest_attribute
 
 MAX_OPERATIONS: Final = 100
 MAX_VERSION_LENGTH: Final = 4096
-"""The most characters of a version, enough for 100 entity tags."""
+"""The maximum number of characters of a version, enough for 100 entity tags."""
 OPERATIONS: Final = "atomic:operations"
 RESULTS: Final = "atomic:results"
 LINKAGE: Final = "relationships"

@@ -6,15 +6,15 @@ from typing import Any, Final
 from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
 
-_LONGEST_QUOTED: Final = 100
-_MOST_QUOTED: Final = 10
-_LONGEST_PARAMETER: Final = 250
+_MAX_QUOTED_LENGTH: Final = 100
+_MAX_QUOTED: Final = 10
+_MAX_PARAMETER_LENGTH: Final = 250
 """Clients look for `source.parameter` by its exact name; none that exists is longer."""
 
 
-def truncate(text: str, longest: int = _LONGEST_QUOTED) -> str:
+def truncate(text: str, max_length: int = _MAX_QUOTED_LENGTH) -> str:
     """Returns the start of a client's text, short enough for an error."""
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 def quote(text: str) -> str:
@@ -24,8 +24,8 @@ def quote(text: str) -> str:
 
 def _quote_all(names: list[str]) -> str:
     """Returns the first of the names, quoted."""
-    listed = ", ".join(map(quote, names[:_MOST_QUOTED]))
-    more = len(names) - _MOST_QUOTED
+    listed = ", ".join(map(quote, names[:_MAX_QUOTED]))
+    more = len(names) - _MAX_QUOTED
     return f"{listed} and {more} more" if more > 0 else listed
 
 
@@ -39,7 +39,7 @@ def query_error(
     code: str, detail: str, *, parameter: str | None = None, **more: Any
 ) -> ErrorObject:
     """Returns an error object (400) about a query parameter, or about the query as a whole."""
-    named = parameter and truncate(parameter, _LONGEST_PARAMETER)
+    named = parameter and truncate(parameter, _MAX_PARAMETER_LENGTH)
     return ErrorObject(status=400, code=code, detail=detail, parameter=named, **more)
 
 

@@ -272,12 +272,12 @@ def _deserialize_if_valid(field: Kind, value: object) -> object:
         return field.deserialize(value)
     except ValidationError:
         is_long = isinstance(value, dict | list) or (
-            isinstance(value, str) and len(value) > _LONGEST_INVALID
+            isinstance(value, str) and len(value) > _MAX_INVALID_LENGTH
         )
         return _OTHER if is_long else value
 
 
-_LONGEST_INVALID: Final = 1000
+_MAX_INVALID_LENGTH: Final = 1000
 _OTHER: Final = object()
 """Differs from every value of an attribute."""
 

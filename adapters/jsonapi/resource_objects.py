@@ -22,7 +22,7 @@ from adapters.jsonapi.linkage import (
 )
 from adapters.jsonapi.resource import RelationshipField, Resource
 from adapters.strict_json import NotStrict, parse
-from domain.errors import LONGEST_QUOTED
+from domain.errors import MAX_QUOTED_LENGTH
 
 MAX_MEMBERS: Final = 25_000
 """The maximum number of members and elements of a document with one resource.
@@ -92,7 +92,7 @@ class ResourceObject:
 
 def _pointer(owner: str, name: str) -> str:
     """Returns the JSON Pointer of a member, or of its owner if the name is too long to quote."""
-    if len(name) > LONGEST_QUOTED:
+    if len(name) > MAX_QUOTED_LENGTH:
         return owner
     return f"{owner}/{name.replace('~', '~0').replace('/', '~1')}"
 
@@ -104,7 +104,7 @@ def parse_body(text: bytes | bytearray, *, max_members: int, escapes: int | None
     members and elements in total.
     """
     try:
-        return parse(text, most=max_members, escapes=escapes)
+        return parse(text, max_members=max_members, escapes=escapes)
     except NotStrict as error:
         raise RequestError(ErrorObject(status=400, code=error.code, detail=error.detail)) from None
 

@@ -17,14 +17,14 @@ from application.ports import MailFailed, OutgoingEmail
 from domain.accounts import Purpose
 from domain.text import email, email_key
 
-_LONGEST_LINE: Final = 998
+_MAX_LINE_LENGTH: Final = 998
 """The maximum length of a line without its end (RFC 5322, section 2.1.1)."""
-_LONGEST_ADDRESS: Final = 250
+_MAX_ADDRESS_LENGTH: Final = 250
 _CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
 """The categories of control characters, lone surrogates and line breaks."""
 _ENCODED_WORD: Final = "=?"
 """The start of an encoded word (RFC 2047), such as =?utf-8?q?Ann?=."""
-_LONGEST_PLAIN_SUBJECT: Final = 78 - len("Subject: ")
+_MAX_PLAIN_SUBJECT_LENGTH: Final = 78 - len("Subject: ")
 """The maximum length of a subject on one line (RFC 5322, section 2.1.1)."""
 
 
@@ -48,7 +48,7 @@ def parse_sender(text: str) -> Address:
     """Returns the sender in a setting: ADDRESS or NAME <ADDRESS>. Raises ValueError."""
     addresses = getaddresses([text])
     name, address = addresses[0] if len(addresses) == 1 else ("", "")
-    if not text.isprintable() or email(address, longest=_LONGEST_ADDRESS):
+    if not text.isprintable() or email(address, max_length=_MAX_ADDRESS_LENGTH):
         raise ValueError("must be an email address, or a name and an address in angle brackets")
     return mailbox(address, name)
 
@@ -117,14 +117,14 @@ class Composer:
 def _encoded(subject: str) -> str:
     """Returns the value of the header, which readers decode to the subject."""
     is_plain = subject.isascii() and _ENCODED_WORD not in subject
-    if is_plain and len(subject) <= _LONGEST_PLAIN_SUBJECT:
+    if is_plain and len(subject) <= _MAX_PLAIN_SUBJECT_LENGTH:
         return subject
     return Header(subject, "utf-8", header_name="Subject").encode(linesep="\r\n")
 
 
 def _encoding(text: str, allow_8bit: bool) -> str:
     """Returns the Content-Transfer-Encoding. Unencoded text stays readable in the message."""
-    if all(len(line.encode()) <= _LONGEST_LINE for line in text.splitlines()):
+    if all(len(line.encode()) <= _MAX_LINE_LENGTH for line in text.splitlines()):
         if text.isascii():
             return "7bit"
         if allow_8bit:

@@ -51,7 +51,7 @@ class MemoryIdempotencyStore(IdempotencyStore):
         entry = self._rows.get(key)
         if entry is None:
             self._rows[key] = Entry(digest, at, owner)
-            self._check_limit(self._rows[key], least=1)
+            self._check_limit(self._rows[key], required=1)
             return None
         if entry.response is None:
             raise ResponseErased
@@ -80,9 +80,9 @@ class MemoryIdempotencyStore(IdempotencyStore):
             del self._rows[key]
         return len(expired)
 
-    def _check_limit(self, new: Entry, *, least: int = 0) -> None:
-        """Raises TooManyStoredResponses if the owner has fewer than `least` bytes left."""
+    def _check_limit(self, new: Entry, *, required: int = 0) -> None:
+        """Raises TooManyStoredResponses if the owner has fewer than `required` bytes left."""
         of_owner = [entry for entry in self._rows.values() if entry.owner == new.owner]
-        if sum(entry.size for entry in of_owner) + least > self._limit:
+        if sum(entry.size for entry in of_owner) + required > self._limit:
             oldest = min(entry.at for entry in of_owner)
             raise TooManyStoredResponses(ceil((oldest + IDEMPOTENCY_TTL - new.at).total_seconds()))

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from application.deadlines import time_left
 from application.ports.accounts import Busy
 
-MOST_WAITING: Final = 64
+MAX_WAITING: Final = 64
 SECONDS: Final = 3.0
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class BoundedThreads:
     """
 
     def __init__(
-        self, concurrent: int, *, waiting: int = MOST_WAITING, seconds: float = SECONDS
+        self, concurrent: int, *, waiting: int = MAX_WAITING, seconds: float = SECONDS
     ) -> None:
         self._threads = ThreadPoolExecutor(concurrent)
         self._at_most = concurrent + waiting

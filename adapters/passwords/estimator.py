@@ -19,14 +19,14 @@ from domain.passwords import MAX_LENGTH
 from domain.text import MAX_FOLDED_INPUT, fold
 
 ENOUGH_GUESSES: Final = 10**8
-_LONGEST_ESTIMATED: Final = 72
-_LONGEST_PERSONAL: Final = 250
-_MOST_PERSONAL: Final = 10
-_LARGEST_LIST: Final = 64 * 1024 * 1024
+_MAX_ESTIMATED_LENGTH: Final = 72
+_MAX_PERSONAL_LENGTH: Final = 250
+_MAX_PERSONAL: Final = 10
+_MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 
 _SUBSTITUTES: Final = ("4@", "({[<", "69", "1!|", "1|7", "$5", "+7")
 """The digits and signs that zxcvbn takes for one letter. It tries each combination of them."""
-_MOST_LOOKUPS: Final = 40_000
+_MAX_LOOKUPS: Final = 40_000
 """The maximum number of words that zxcvbn looks up in this process: 20 ms."""
 _PROCESS_SECONDS: Final = 10.0
 _PROGRAM: Final = """
@@ -51,9 +51,9 @@ class ZxcvbnEstimator(PasswordEstimator):
     def is_guessable(self, password: str, *, personal: Sequence[str]) -> bool:
         if len(password) <= MAX_FOLDED_INPUT and fold(password) in self._blocked:
             return True
-        words = [each[:_LONGEST_PERSONAL] for each in personal[:_MOST_PERSONAL]]
-        estimated = password[:_LONGEST_ESTIMATED]
-        if _lookups(estimated) > _MOST_LOOKUPS:
+        words = [each[:_MAX_PERSONAL_LENGTH] for each in personal[:_MAX_PERSONAL]]
+        estimated = password[:_MAX_ESTIMATED_LENGTH]
+        if _lookups(estimated) > _MAX_LOOKUPS:
             return self._threads.run(lambda: _estimate_in_process(estimated, words))
         from zxcvbn_rs_py import zxcvbn
 
@@ -93,9 +93,9 @@ def read_block_list(path: str) -> frozenset[str]:
     ValueError if the file is too large or is not UTF-8.
     """
     with Path(path).open("rb") as file:
-        content = file.read(_LARGEST_LIST + 1)
-    if len(content) > _LARGEST_LIST:
-        raise ValueError(f"must have at most {_LARGEST_LIST} bytes")
+        content = file.read(_MAX_LIST_BYTES + 1)
+    if len(content) > _MAX_LIST_BYTES:
+        raise ValueError(f"must have at most {_MAX_LIST_BYTES} bytes")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

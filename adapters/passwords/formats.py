@@ -28,22 +28,22 @@ from application.ports.accounts import Busy, UnsupportedHash
 
 Verify = Callable[[bytes], bool]
 
-LONGEST: Final = 512
+MAX_LENGTH: Final = 512
 """The maximum number of characters of a hash."""
-MOST_MEMORY: Final = 256 * 1024 * 1024
-MOST_ROUNDS: Final = 2_000_000
-MOST_ARGON2_WORK: Final = 4 * 1024 * 1024
+MAX_MEMORY: Final = 256 * 1024 * 1024
+MAX_ROUNDS: Final = 2_000_000
+MAX_ARGON2_WORK: Final = 4 * 1024 * 1024
 """The maximum of KiB * passes."""
-MOST_LANES: Final = 16
-_MOST_SCRYPT_WORK: Final = 4 * 1024 * 1024
-_MOST_BCRYPT_COST: Final = 16
+MAX_LANES: Final = 16
+_MAX_SCRYPT_WORK: Final = 4 * 1024 * 1024
+_MAX_BCRYPT_COST: Final = 16
 _BCRYPT_BYTES: Final = 72
 _SCRYPT_SPARE: Final = 1024 * 1024
 _SCRYPT_BITS: Final = 16
 """N is less than 2 to the power of r times this number (RFC 7914, section 2)."""
-_SHORTEST_ARGON2_TAG: Final = 16
-_LONGEST_ARGON2_TAG: Final = 128
-_SHORTEST_ARGON2_SALT: Final = 8
+_MIN_ARGON2_TAG_BYTES: Final = 16
+_MAX_ARGON2_TAG_BYTES: Final = 128
+_MIN_ARGON2_SALT_BYTES: Final = 8
 
 _NUMBER: Final = "([1-9][0-9]{0,9})"
 _SALT: Final = r"([!-#%-~]{1,128})"  # no dollar sign
@@ -76,8 +76,8 @@ _PASSLIB_SCRYPT_BYTES: Final = 32
 
 def parse(password_hash: str) -> Verify:
     """Returns the function that verifies a password with the hash. Raises UnsupportedHash."""
-    if len(password_hash) > LONGEST:
-        raise UnsupportedHash(f"the hash is longer than {LONGEST} characters")
+    if len(password_hash) > MAX_LENGTH:
+        raise UnsupportedHash(f"the hash is longer than {MAX_LENGTH} characters")
     for pattern, parser in _PARSERS.items():
         if match := pattern.fullmatch(password_hash):
             return parser(match)
@@ -88,11 +88,11 @@ def _argon2(match: re.Match[str]) -> Verify:
     kind = Type.ID if match[1] == "id" else Type.I
     memory, passes, lanes = map(int, match.group(2, 3, 4))
     salt, tag = _base64(match[5]), _base64(match[6])
-    if not _SHORTEST_ARGON2_TAG <= len(tag) <= _LONGEST_ARGON2_TAG or (
-        len(salt) < _SHORTEST_ARGON2_SALT or memory < 8 * lanes
+    if not _MIN_ARGON2_TAG_BYTES <= len(tag) <= _MAX_ARGON2_TAG_BYTES or (
+        len(salt) < _MIN_ARGON2_SALT_BYTES or memory < 8 * lanes
     ):
         raise UnsupportedHash("the argon2 hash is malformed")
-    if memory * 1024 > MOST_MEMORY or memory * passes > MOST_ARGON2_WORK or lanes > MOST_LANES:
+    if memory * 1024 > MAX_MEMORY or memory * passes > MAX_ARGON2_WORK or lanes > MAX_LANES:
         raise _too_expensive()
     return partial(_verify_argon2, match[0].encode(), kind)
 
@@ -109,7 +109,7 @@ def _verify_argon2(password_hash: bytes, kind: Type, password: bytes) -> bool:
 def _bcrypt(match: re.Match[str]) -> Verify:
     if int(match[1]) < 4:
         raise UnsupportedHash("the bcrypt hash is malformed")
-    if int(match[1]) > _MOST_BCRYPT_COST:
+    if int(match[1]) > _MAX_BCRYPT_COST:
         raise _too_expensive()
     return partial(_verify_bcrypt, match[0].encode())
 
@@ -134,7 +134,7 @@ def _passlib_pbkdf2(match: re.Match[str]) -> Verify:
 def _pbkdf2(name: str, rounds: str, salt: bytes, digest: bytes) -> Verify:
     if len(digest) != hashlib.new(name).digest_size:
         raise UnsupportedHash("the PBKDF2 hash is malformed")
-    if int(rounds) > MOST_ROUNDS:
+    if int(rounds) > MAX_ROUNDS:
         raise _too_expensive()
     return partial(_verify_pbkdf2, name, salt, int(rounds), digest)
 
@@ -165,9 +165,9 @@ def _scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, length: int) -> 
     if len(digest) != length or not is_power or n.bit_length() > _SCRYPT_BITS * r:
         raise UnsupportedHash("the scrypt hash is malformed")
     memory = 128 * r * (n + p)
-    if memory > MOST_MEMORY + _SCRYPT_SPARE or n * r * 128 > MOST_MEMORY:
+    if memory > MAX_MEMORY + _SCRYPT_SPARE or n * r * 128 > MAX_MEMORY:
         raise _too_expensive()
-    if n * p > MOST_ROUNDS or n * r * p > _MOST_SCRYPT_WORK:
+    if n * p > MAX_ROUNDS or n * r * p > _MAX_SCRYPT_WORK:
         raise _too_expensive()
     return partial(_verify_scrypt, n, r, p, salt, digest)
 
@@ -179,7 +179,7 @@ def _verify_scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, password:
         n=n,
         r=r,
         p=p,
-        maxmem=MOST_MEMORY + 2 * _SCRYPT_SPARE,
+        maxmem=MAX_MEMORY + 2 * _SCRYPT_SPARE,
         dklen=len(digest),
     )
     return compare_digest(computed, digest)

@@ -185,16 +185,16 @@ class FixedDecimal(TypeDecorator[Decimal]):
         self.digits = digits
         self.scale = scale
         self._unit = Decimal(1).scaleb(-scale)
-        self.greatest = Decimal(10**digits - 1).scaleb(-scale)
-        self.least = -self.greatest
+        self.maximum = Decimal(10**digits - 1).scaleb(-scale)
+        self.minimum = -self.maximum
 
     def can_hold(self, value: Any) -> bool:
         """Returns True if the column can store the number without rounding."""
         return bool(self.floor(value) == value)
 
     def floor(self, value: Any) -> Decimal:
-        """The greatest storable value that is not above the number, or the least storable value."""
-        bounded = max(self.least, min(value, self.greatest))
+        """The greatest storable value that is not above the number, or the minimum."""
+        bounded = max(self.minimum, min(value, self.maximum))
         return Decimal(bounded).quantize(self._unit, ROUND_FLOOR)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:

@@ -20,7 +20,7 @@ from adapters.sql.transactions import core_connection
 from application.ports import Unavailable
 
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
-_LEAST_SPACE: Final = 1024**2
+_MIN_FREE_BYTES: Final = 1024**2
 """In bytes. A change takes a few 4 KiB pages of the write-ahead log, a bulk change takes many."""
 
 
@@ -56,10 +56,10 @@ def check_space(engine: Engine) -> None:
         disk = os.statvfs(folder)
         blocks = disk.f_bavail if os.geteuid() else disk.f_bfree  # root may use reserved blocks
         # Some file systems report a size of 0.
-        if disk.f_blocks and blocks * disk.f_frsize < _LEAST_SPACE:
+        if disk.f_blocks and blocks * disk.f_frsize < _MIN_FREE_BYTES:
             failure = Unavailable()
             failure.reason = (
-                f"Less than {_LEAST_SPACE // 1024**2} MiB is free in {folder}. "
+                f"Less than {_MIN_FREE_BYTES // 1024**2} MiB is free in {folder}. "
                 "Free space on the disk."
             )
             raise failure

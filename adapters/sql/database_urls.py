@@ -37,13 +37,13 @@ class Option(NamedTuple):
 Options = Mapping[str, Option]
 
 
-def whole_number(least: int, most: int) -> Option:
-    """An option with an integer from `least` to `most`."""
+def whole_number(minimum: int, maximum: int) -> Option:
+    """An option with an integer from `minimum` to `maximum`."""
 
     def accepts(text: str) -> bool:
-        return bool(re.fullmatch("[0-9]{1,10}", text)) and least <= int(text) <= most
+        return bool(re.fullmatch("[0-9]{1,10}", text)) and minimum <= int(text) <= maximum
 
-    return Option(accepts, f"a whole number from {least} to {most}")
+    return Option(accepts, f"a whole number from {minimum} to {maximum}")
 
 
 def _in_words(choices: Sequence[str]) -> str:

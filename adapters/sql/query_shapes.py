@@ -34,7 +34,7 @@ Decimals: TypeAlias = Mapping[str, FixedDecimal]
 """The columns of decimals, by attribute."""
 
 _ALWAYS: Final = AnyOf(((),))
-_LARGEST_INTEGER: Final = 2**63 - 1
+_MAX_INTEGER: Final = 2**63 - 1
 _ABOVE_ALL_INTEGERS: Final = 1e30
 _LAST_CODE_POINT: Final = "\U0010ffff"
 _BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
@@ -212,8 +212,8 @@ def _fit_condition(condition: Condition, column: FixedDecimal) -> list[Condition
     bound: Any = min(values) if upward else max(values)
     if column.can_hold(bound):
         return [replace(condition, values=(bound,))]
-    if bound < column.least:  # below every value of the column
-        return [replace(condition, op=Op.GE if upward else Op.LT, values=(column.least,))]
+    if bound < column.minimum:  # below every value of the column
+        return [replace(condition, op=Op.GE if upward else Op.LT, values=(column.minimum,))]
     return [replace(condition, op=Op.GT if upward else Op.LE, values=(column.floor(bound),))]
 
 
@@ -305,7 +305,7 @@ def _is_storable(value: Value) -> bool:
 
 def _is_out_of_range(value: Value) -> bool:
     """Returns True for an integer beyond 64 bits, which some drivers cannot send."""
-    return isinstance(value, int) and not ~_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
+    return isinstance(value, int) and not ~_MAX_INTEGER <= value <= _MAX_INTEGER
 
 
 def _without_redundant_orders(search: Search) -> Search:

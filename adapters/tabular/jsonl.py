@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
-from adapters.strict_json import DEEPEST, NotStrict, parse
+from adapters.strict_json import MAX_DEPTH, NotStrict, parse
 from adapters.tabular.lines import (
     MAX_RECORD_BYTES,
     TOO_LONG,
@@ -23,7 +23,7 @@ from adapters.tabular.lines import (
 )
 from domain.errors import Problem
 
-_MOST_MEMBERS: Final = 500
+_MAX_MEMBERS: Final = 500
 """The limit for the members and elements of a record. A batch of records is in memory at once."""
 _NOT_OBJECT: Final = Problem("wrong_json_type", "must be a JSON object")
 _NO_END: Final = Problem(
@@ -31,7 +31,7 @@ _NO_END: Final = Problem(
     "The array or its last item has no end. Look for an unpaired quote or bracket in this item.",
 )
 _TOO_DEEP: Final = Problem(
-    "too_deep", f"The item is nested more than {DEEPEST} levels deep. The rest is not read."
+    "too_deep", f"The item is nested more than {MAX_DEPTH} levels deep. The rest is not read."
 )
 _AFTER_END: Final = Problem("malformed_json", "There is text after the end of the array.")
 
@@ -82,7 +82,7 @@ def _lines(text: Iterable[bytes], offset: int) -> Iterator[Row[dict[str, Any]]]:
 
 def _parse(line: bytes, offset: int, number: int) -> tuple[dict[str, Any] | None, Problem | None]:
     try:
-        content = parse(line, most=_MOST_MEMBERS)
+        content = parse(line, max_members=_MAX_MEMBERS)
     except NotStrict as error:
         try:
             line.decode("utf-8")
@@ -178,7 +178,7 @@ class _Array:
                 in_string = True
             elif token in b"[{":
                 depth += 1
-                if depth > DEEPEST:
+                if depth > MAX_DEPTH:
                     return _TOO_DEEP
             elif depth == 0:
                 return self._consume(item, match.start()).rstrip()

@@ -11,7 +11,7 @@ from typing import Final
 
 from adapters.tokens.keys import UnusableKeySet
 
-LARGEST: Final = 256 * 1024
+MAX_BYTES: Final = 256 * 1024
 _OTHERS: Final = 0o007
 
 Stamp = tuple[int, int, int, int]
@@ -44,13 +44,13 @@ def read_private_file(path: str) -> bytes:
                     f"the file {path} must not be accessible to all users of this machine: "
                     f"chmod o= {path}"
                 )
-            content = file.read(LARGEST + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UnreadableFile(f"cannot read the file {path}: {_reason(error)}") from None
     except ValueError:
         raise UnusableKeySet("cannot read the file: its name is not valid") from None
-    if len(content) > LARGEST:
-        raise UnusableKeySet(f"the file {path} is longer than {LARGEST} bytes")
+    if len(content) > MAX_BYTES:
+        raise UnusableKeySet(f"the file {path} is longer than {MAX_BYTES} bytes")
     return content
 
 
@@ -76,8 +76,8 @@ def replace_private_file(path: str, change: Callable[[bytes], bytes]) -> None:
     real = os.path.realpath(path)
     with _locked(os.path.dirname(real)):  # noqa: PTH120
         content = change(read_private_file(real))
-        if len(content) > LARGEST:
-            raise UnusableKeySet(f"the file {path} would be longer than {LARGEST} bytes")
+        if len(content) > MAX_BYTES:
+            raise UnusableKeySet(f"the file {path} would be longer than {MAX_BYTES} bytes")
         existing = os.stat(real)  # noqa: PTH116
         with _temporary(real, content) as temporary:
             with suppress(PermissionError):

@@ -15,7 +15,7 @@ from application.access import KEY_SET
 from application.deadlines import time_left
 from application.ports import Unavailable
 
-LARGEST: Final = 256 * 1024
+MAX_BYTES: Final = 256 * 1024
 FETCH_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 300.0
 """The number of seconds for which keys are used without reading the set again."""
@@ -39,7 +39,7 @@ def read_file(path: str) -> bytes:
     """Reads a file. Raises UnreachableKeySet if that fails, UnusableKeySet if it is too long."""
     try:
         with Path(path).open("rb") as file:
-            return _bounded(file.read(LARGEST + 1))
+            return _bounded(file.read(MAX_BYTES + 1))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise UnreachableKeySet(f"cannot read the file: {reason}") from None
@@ -51,14 +51,14 @@ def fetch(url: str, *, seconds: float = FETCH_SECONDS) -> bytes:
     """Fetches an https URL. Raises UnreachableKeySet if that fails, UnusableKeySet if too long."""
     accept = "application/jwk-set+json, application/json"
     try:
-        return _bounded(get(url, accept=accept, seconds=seconds, most_bytes=LARGEST))
+        return _bounded(get(url, accept=accept, seconds=seconds, max_bytes=MAX_BYTES))
     except FetchError as error:
         raise UnreachableKeySet(f"cannot fetch the key set: {error}") from None
 
 
 def _bounded(text: bytes) -> bytes:
-    if len(text) > LARGEST:
-        raise UnusableKeySet(f"it is longer than {LARGEST} bytes")
+    if len(text) > MAX_BYTES:
+        raise UnusableKeySet(f"it is longer than {MAX_BYTES} bytes")
     return text
 
 

@@ -11,14 +11,14 @@ from jwt.algorithms import OKPAlgorithm
 from adapters.strict_json import NotStrict, parse
 from application.access import SECRET
 
-SHORTEST_SECRET: Final = 32
+MIN_SECRET_BYTES: Final = 32
 """The minimum bytes of a secret: the length of HS256's digest (RFC 7518, section 3.2)."""
-_SHORTEST_RSA: Final = 2048
+_MIN_RSA_BITS: Final = 2048
 # OpenSSL rejects longer keys (OPENSSL_RSA_MAX_MODULUS_BITS). For keys above 3072 bits, it also
 # rejects longer exponents (OPENSSL_RSA_MAX_PUBEXP_BITS).
-_LONGEST_RSA: Final = 16_384
-_LONGEST_WITH_ANY_EXPONENT: Final = 3072
-_LONGEST_EXPONENT: Final = 64
+_MAX_RSA_BITS: Final = 16_384
+_MAX_BITS_WITH_ANY_EXPONENT: Final = 3072
+_MAX_EXPONENT_BITS: Final = 64
 
 HS256: Final = ("HS256",)
 _ED25519: Final = ("Ed25519", "EdDSA")  # two names of one algorithm (RFC 9864, RFC 8037)
@@ -110,8 +110,8 @@ def matching(keys: Iterable[Key], algorithm: str, kid: str | None) -> list[Key]:
 def secret_bytes(secret: str) -> bytes:
     """The secret for HS256. Raises ValueError if it is too short, or a key for another use."""
     key = secret.encode("utf-8", "surrogateescape")
-    if len(key) < SHORTEST_SECRET:
-        raise ValueError(f"must have {SHORTEST_SECRET} bytes or more")
+    if len(key) < MIN_SECRET_BYTES:
+        raise ValueError(f"must have {MIN_SECRET_BYTES} bytes or more")
     try:
         return jwt.get_algorithm_by_name(HS256[0]).prepare_key(key)  # type: ignore[no-any-return]
     except jwt.InvalidKeyError:
@@ -158,10 +158,10 @@ def _usable(jwk: Any) -> Key | None:
 
 def is_usable_rsa(key: RSAPublicKey) -> bool:
     """Returns True if the key is long enough, and OpenSSL accepts it."""
-    if not _SHORTEST_RSA <= key.key_size <= _LONGEST_RSA:
+    if not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
         return False
     exponent = key.public_numbers().e.bit_length()
-    return key.key_size <= _LONGEST_WITH_ANY_EXPONENT or exponent <= _LONGEST_EXPONENT
+    return key.key_size <= _MAX_BITS_WITH_ANY_EXPONENT or exponent <= _MAX_EXPONENT_BITS
 
 
 def _for_signatures(jwk: Mapping[str, Any]) -> bool:

@@ -19,12 +19,12 @@ MAX_AGE: Final = 5.0
 """The number of seconds after which the revocations are too old to verify a token."""
 _READ_SECONDS: Final = 3.0
 _GAP_SECONDS: Final = 900.0
-_MOST_MISSING: Final = 500
-_SHORTEST_GAP: Final = 20
+_MAX_MISSING: Final = 500
+_MIN_GAP: Final = 20
 """The number of missing ids in a row from which they are read with all later ones, not by id."""
 _PAGE: Final = 1000
 _CLEANUP_SECONDS: Final = 60.0
-LONGEST_TTL: Final = timedelta(hours=1)
+MAX_TTL: Final = timedelta(hours=1)
 """The longest lifetime of an access token."""
 
 _log = structlog.get_logger("roster.tokens")
@@ -58,7 +58,7 @@ class Revocations:
         now: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._reader = reader
-        self._retention = LONGEST_TTL + timedelta(seconds=leeway + _GAP_SECONDS)
+        self._retention = MAX_TTL + timedelta(seconds=leeway + _GAP_SECONDS)
         self._clock = clock
         self._now = now
         self._lock = Lock()
@@ -120,7 +120,7 @@ class Revocations:
     def _read(self, started: float) -> None:
         since = started - _GAP_SECONDS
         missing = sorted((each, at) for each, at in self._missing.items() if at > since)
-        self._missing = dict(missing[-_MOST_MISSING:])
+        self._missing = dict(missing[-_MAX_MISSING:])
         self._gaps = {start: gap for start, gap in self._gaps.items() if gap.time > since}
         also: Sequence[int] = tuple(self._missing)
         after = min(self._gaps, default=self._last_id + 1) - 1
@@ -155,8 +155,8 @@ class Revocations:
             return
         missing = range(self._last_id + 1, number)
         if not self._last_id and self._now() - revocation.time > timedelta(seconds=_GAP_SECONDS):
-            missing = missing[1 - _SHORTEST_GAP :]
-        if len(missing) >= _SHORTEST_GAP:
+            missing = missing[1 - _MIN_GAP :]
+        if len(missing) >= _MIN_GAP:
             self._gaps[missing.start] = _Gap(number, started)
         else:
             self._missing.update(dict.fromkeys(missing, started))

@@ -28,8 +28,8 @@ CHECK_SECONDS: Final = 3.0
 """The minimum number of seconds between two checks of the file."""
 _RSA_BITS: Final = 3072
 _RSA_EXPONENT: Final = 65537
-_MOST_KEYS: Final = 100
-_LONGEST_KID: Final = 200
+_MAX_KEYS: Final = 100
+_MAX_KID_LENGTH: Final = 200
 _KINDS: Final[Mapping[tuple[object, object], str]] = {
     ("EC", "P-256"): "ES256",
     ("RSA", None): "RS256",
@@ -77,8 +77,8 @@ def read_signing_keys(text: bytes) -> tuple[SigningKey, ...]:
         raise UnusableKeySet("the file is not a JSON Web Key Set")
     if not any(isinstance(each, dict) and "d" in each for each in members):
         raise UnusableKeySet("the file has no private key")
-    if len(members) > _MOST_KEYS:
-        raise UnusableKeySet(f"the file has more than {_MOST_KEYS} keys")
+    if len(members) > _MAX_KEYS:
+        raise UnusableKeySet(f"the file has more than {_MAX_KEYS} keys")
     keys = []
     for number, jwk in enumerate(members, 1):
         try:
@@ -95,9 +95,9 @@ def write_signing_keys(keys: Sequence[SigningKey]) -> bytes:
 
     Raises UnusableKeySet if there are too many, because no one could read the set.
     """
-    if len(keys) > _MOST_KEYS:
+    if len(keys) > _MAX_KEYS:
         raise UnusableKeySet(
-            f"the file would have more than {_MOST_KEYS} keys: remove old ones with "
+            f"the file would have more than {_MAX_KEYS} keys: remove old ones with "
             "`roster keys prune`"
         )
     return json.dumps({"keys": [dict(each.jwk) for each in keys]}, indent=2).encode() + b"\n"
@@ -137,8 +137,8 @@ def _signing_key(jwk: Any) -> SigningKey:
     if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey):
         raise UnusableKeySet("is not a private key")
     kid = jwk.get("kid", thumbprint(jwk))
-    if not (isinstance(kid, str) and 0 < len(kid) <= _LONGEST_KID and kid.isprintable()):
-        raise UnusableKeySet(f"must have a kid of 1 to {_LONGEST_KID} printable characters")
+    if not (isinstance(kid, str) and 0 < len(kid) <= _MAX_KID_LENGTH and kid.isprintable()):
+        raise UnusableKeySet(f"must have a kid of 1 to {_MAX_KID_LENGTH} printable characters")
     full = {**jwk, "kid": kid, "alg": algorithm, "use": "sig"}
     public = {name: full[name] for name in _PUBLIC if name in full}
     verifying = Key(accepted, private.public_key(), kid)

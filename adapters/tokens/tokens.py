@@ -18,11 +18,11 @@ from application.access import ROSTER_KEY, InvalidToken, Principal, SessionClaim
 from application.accounts.users import principal_of
 from domain.text import single_line
 
-LONGEST: Final = 16 * 1024
-LONGEST_SUBJECT: Final = 255
+MAX_LENGTH: Final = 16 * 1024
+MAX_SUBJECT_LENGTH: Final = 255
 LEEWAY: Final = 30
 """The number of seconds by which the clocks of an issuer and of this machine may differ."""
-_LONGEST_LOGGED: Final = 200
+_MAX_LOGGED_LENGTH: Final = 200
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _TYPES: Final = ("jwt", "at+jwt")
@@ -42,7 +42,7 @@ _REASONS: Final[Mapping[type[Exception], str]] = {
 
 def is_subject(text: str) -> bool:
     """Returns True if the text can be a subject: printable, with a visible character."""
-    return text.isprintable() and single_line(text, longest=LONGEST_SUBJECT) is None
+    return text.isprintable() and single_line(text, max_length=MAX_SUBJECT_LENGTH) is None
 
 
 def sign(
@@ -237,8 +237,8 @@ class TokenVerifier:
 
 def _check_form(token: str) -> None:
     """Raises InvalidToken if the text is too long, or is not a signed JWT."""
-    if len(token) > LONGEST:
-        raise InvalidToken(reason=f"The token is longer than {LONGEST} characters.")
+    if len(token) > MAX_LENGTH:
+        raise InvalidToken(reason=f"The token is longer than {MAX_LENGTH} characters.")
     if not _COMPACT.fullmatch(token):
         raise InvalidToken(reason="The token is not a signed JWT in compact form.")
 
@@ -276,7 +276,7 @@ def _raise_invalid(error: jwt.PyJWTError, token: str, facts: Mapping[str, str]) 
 
 def _loggable(text: str) -> str:
     """Returns the start of a text, without lone surrogates, which a log entry cannot contain."""
-    return text[:_LONGEST_LOGGED].encode(errors="replace").decode()
+    return text[:_MAX_LOGGED_LENGTH].encode(errors="replace").decode()
 
 
 def _session(claims: Mapping[str, Any]) -> SessionClaims:
@@ -303,7 +303,7 @@ def _name(claims: Mapping[str, Any], claim: str) -> str | None:
         return None
     if not (isinstance(name, str) and is_subject(name)):
         raise InvalidToken(
-            f"The token's `{claim}` claim must be a string of 1 to {LONGEST_SUBJECT} printable "
+            f"The token's `{claim}` claim must be a string of 1 to {MAX_SUBJECT_LENGTH} printable "
             "characters, one of them visible."
         )
     return name

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_LONGEST: Final = 100
+_MAX_LENGTH: Final = 100
 """The maximum length of an address with brackets, zone, quotation marks and port."""
 _BRACKETED: Final = re.compile(r"\[([^\]]*)\](?::[A-Za-z0-9._-]{1,20})?")
 _IPV6_PREFIX_BITS: Final = 64
@@ -23,7 +23,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     Brackets, a port, a zone (RFC 4007) and quotation marks (RFC 7239 section 4) are ignored. An
     IPv4-mapped IPv6 address becomes the IPv4 address.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return None
     text = text.strip(" \t").removeprefix('"').removesuffix('"')
     if match := _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text):

@@ -20,7 +20,7 @@ PROBES: Final = frozenset(("/healthz", "/readyz"))
 """The paths that accept any Host, because a probe may use any address of the service."""
 _SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
-_LONGEST: Final = 300
+_MAX_LENGTH: Final = 300
 """The maximum length of a host name with its port (RFC 1035 section 2.3.4)."""
 
 
@@ -59,7 +59,7 @@ class OpenAccess:
         """
         request = current_request()
         host = request.environ.get("HTTP_HOST", "")
-        if not host or (len(host) <= _LONGEST and self._accepts(host)):
+        if not host or (len(host) <= _MAX_LENGTH and self._accepts(host)):
             return
         if isinstance(request.routing_exception, BadHost):
             return

@@ -285,13 +285,13 @@ def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
     if not may_follow(environ):
         return
     unread = _unread_bytes(environ)
-    most = MAX_DRAINED_BYTES if unread is None else min(MAX_DRAINED_BYTES, unread)
+    remaining = MAX_DRAINED_BYTES if unread is None else min(MAX_DRAINED_BYTES, unread)
     read, end = environ["wsgi.input"].read, monotonic() + seconds
     processed = thread_time() + DISCARDING_SECONDS
     PROGRESS.begin_reading(environ)
     try:
-        while most > 0 and monotonic() < end and (part := read(min(most, STEP))):
-            most -= len(part)
+        while remaining > 0 and monotonic() < end and (part := read(min(remaining, STEP))):
+            remaining -= len(part)
             if unread is None and thread_time() >= processed:
                 break
     finally:

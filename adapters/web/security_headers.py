@@ -31,8 +31,8 @@ _ALLOWED: Final = (
     "X-Request-ID, traceparent, tracestate"
 )
 _PREFLIGHT_SECONDS: Final = "7200"
-_LONGEST_REQUEST: Final = 2048
-_MOST_REQUESTED: Final = 64
+_MAX_REQUESTED_LENGTH: Final = 2048
+_MAX_REQUESTED: Final = 64
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 """The name of a header (RFC 9110 section 5.1)."""
 
@@ -95,7 +95,7 @@ def _is_preflight(environ: "WSGIEnvironment") -> bool:
 @lru_cache(64)
 def _allowed_headers(requested: str) -> str:
     known = set(_ALLOWED.lower().split(", "))
-    parts = requested.split(",", _MOST_REQUESTED)[:_MOST_REQUESTED]
+    parts = requested.split(",", _MAX_REQUESTED)[:_MAX_REQUESTED]
     names = [name.strip(" \t") for name in parts]
     valid = dict.fromkeys(name for name in names if _NAME.fullmatch(name))
     return ", ".join((_ALLOWED, *(name for name in valid if name.lower() not in known)))
@@ -107,4 +107,4 @@ def allowed_headers(requested: str) -> str:
     Scripts of an allowed origin may send any header: instrumentation adds its own, and a single
     disallowed header would block the request. If the request is too long, it adds no headers.
     """
-    return _allowed_headers(requested) if len(requested) <= _LONGEST_REQUEST else _ALLOWED
+    return _allowed_headers(requested) if len(requested) <= _MAX_REQUESTED_LENGTH else _ALLOWED

@@ -27,8 +27,8 @@ from domain.users import User, UserNotFound
 
 LEASE: Final = timedelta(seconds=60)
 """An email that was claimed is not claimed again for this time. An attempt must take less."""
-_LONGEST_DELAY: Final = timedelta(minutes=5)
-_LONGEST_WAIT: Final = timedelta(days=1)
+_MAX_DELAY: Final = timedelta(minutes=5)
+_MAX_WAIT: Final = timedelta(days=1)
 _DOUBLINGS: Final = 9
 """2 to this power is more seconds than the longest delay."""
 _UNIT_SECONDS: Final = 10.0
@@ -157,7 +157,7 @@ class Delivery:
         def unit(work: UnitOfWork) -> str:
             if is_certain and leased.digest is not None:
                 work.accounts.links.remove(leased.digest)
-            if work.now - waiting.creation_time >= _LONGEST_WAIT:
+            if work.now - waiting.creation_time >= _MAX_WAIT:
                 work.accounts.outbox.remove(waiting.id)
                 return FAILED
             delay = _delay(waiting.attempts)
@@ -178,4 +178,4 @@ def _find(work: UnitOfWork, user_id: int) -> User | None:
 def _delay(attempts: int) -> timedelta:
     """Returns the time until the next attempt: 1 s, 2 s, 4 s, … 5 min."""
     doublings = min(max(attempts, 1) - 1, _DOUBLINGS)
-    return min(timedelta(seconds=2**doublings), _LONGEST_DELAY)
+    return min(timedelta(seconds=2**doublings), _MAX_DELAY)

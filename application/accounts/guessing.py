@@ -64,7 +64,7 @@ class GuessingLimits:
 
     def __init__(self, failures: int, window: timedelta) -> None:
         self._window = window
-        self._most = {
+        self._max_failures = {
             _Limit.BOTH: failures,
             _Limit.NETWORK: FACTOR * failures,
             _Limit.ADDRESS: FACTOR * failures,
@@ -98,9 +98,9 @@ class GuessingLimits:
         for limit, key in keys.items():
             times = [*self._recent(stored.get(key, ()), work.now), work.now]
             subject = None if limit is _Limit.NETWORK else address_digest(attempt.email_key)
-            most = self._most[limit]
-            counters.save(key, times[-most:], subject=subject, expiry=work.now + self._window)
-            is_blocked |= limit is not _Limit.NETWORK and len(times) == most
+            maximum = self._max_failures[limit]
+            counters.save(key, times[-maximum:], subject=subject, expiry=work.now + self._window)
+            is_blocked |= limit is not _Limit.NETWORK and len(times) == maximum
         return is_blocked
 
     def reset(self, work: UnitOfWork, attempt: Attempt) -> None:
@@ -118,9 +118,9 @@ class GuessingLimits:
         ends = []
         for key in times.keys() - of_emails:
             limit = _Limit.ADDRESS if key == _address_key(email_key) else _Limit.BOTH
-            recent, most = self._recent(times[key], now), self._most[limit]
-            if len(recent) >= most:
-                ends.append(recent[-most] + self._window)
+            recent, maximum = self._recent(times[key], now), self._max_failures[limit]
+            if len(recent) >= maximum:
+                ends.append(recent[-maximum] + self._window)
         return max(ends, default=None)
 
     def _recent(self, times: Iterable[datetime], now: datetime) -> Sequence[datetime]:
@@ -128,10 +128,10 @@ class GuessingLimits:
 
     def _wait(self, limit: _Limit, times: Iterable[datetime], now: datetime) -> int:
         """Returns the seconds until there are fewer failures than the limit, or 0."""
-        recent, most = self._recent(times, now), self._most[limit]
-        if len(recent) < most:
+        recent, maximum = self._recent(times, now), self._max_failures[limit]
+        if len(recent) < maximum:
             return 0
-        return max(1, ceil((recent[-most] + self._window - now).total_seconds()))
+        return max(1, ceil((recent[-maximum] + self._window - now).total_seconds()))
 
 
 def _address_key(email_key: str) -> str:

@@ -38,13 +38,13 @@ class NewPasswords:
     def __init__(
         self, config: AccountConfig, hasher: PasswordHasher, estimator: PasswordEstimator
     ) -> None:
-        self._shortest = config.password_length
+        self._min_length = config.password_length
         self._hasher = hasher
         self._estimator = estimator
 
     def check(self, password: str) -> None:
         """Raises Invalid if the password breaks a rule that does not depend on its user."""
-        if problem := violation(password, min_length=self._shortest):
+        if problem := violation(password, min_length=self._min_length):
             raise Invalid([Violation(PASSWORD, problem)])
 
     def hash(self, password: str, *, personal: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from entrypoints.settings import BadSetting, Settings
 
 _REVISION = re.compile(r"heads?(-[0-9]+)?|base(\+[0-9]+)?|[0-9]+([+-][0-9]+)?|[+-][0-9]+")
 """A revision, or a number of steps from one."""
-_LONGEST_REVISION = 100
+_MAX_REVISION_LENGTH = 100
 _ENDED_BY_SIGNAL = 128
 """The exit status of a shell for a command that a signal ended, without the signal's number."""
 _DUMP_PROGRAMS = {"postgresql": "pg_dump", "mariadb": "mariadb-dump"}
@@ -268,7 +268,7 @@ def _database(*, create: bool = False) -> Iterator["Engine"]:
 def _known(revision: str) -> Iterator[None]:
     from alembic.util import CommandError
 
-    problem = f"The tables can't go to {revision[:_LONGEST_REVISION] or 'an empty name'}."
+    problem = f"The tables can't go to {revision[:_MAX_REVISION_LENGTH] or 'an empty name'}."
     if not _REVISION.fullmatch(revision):  # some of these would fail an assertion of Alembic
         raise NoSuchRevision(problem)
     try:

@@ -22,8 +22,8 @@ PROJECTS: Final = ("Atlas", "Borealis", "Caravel", "Délos", "Эльбрус", "
 _IN_PROJECT: Final = 0.3
 _SEEN: Final = 2000
 """The number of users from whom the groups and their owners are chosen."""
-_LEAST: Final = 2
-"""The least number of members of a group."""
+_MIN_MEMBERS: Final = 2
+"""The minimum number of members of a group."""
 _SEPARATOR: Final = " / "
 _DESCRIPTIONS: Final = {
     "Sites": "Everyone who works at this site.",
@@ -51,7 +51,7 @@ def fake_groups(users: Iterable[User], seed: int = 0) -> Iterator[dict[str, Any]
     for name, email in _pairs(islice(users, _SEEN), seed):
         found.setdefault(name, _Found(email)).count += 1
     for name, members in sorted(found.items()):
-        if members.count >= _LEAST:
+        if members.count >= _MIN_MEMBERS:
             top = name.split(_SEPARATOR)[0]
             owner = None if top == "Sites" else members.owner
             yield {"name": name, "description": _DESCRIPTIONS.get(top), "owner": owner}

@@ -10,8 +10,8 @@ from entrypoints.cli.files import has_terminal, standard_input
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters that are easy to distinguish."""
 _GROUP: Final = 6
-_LEAST_GROUPS: Final = 4
-_LONGEST_LINE: Final = 4096
+_MIN_GROUPS: Final = 4
+_MAX_LINE_BYTES: Final = 4096
 """The maximum number of bytes of a password on standard input. A longer one has too many
 characters."""
 
@@ -60,13 +60,13 @@ def read_password(*, from_stdin: bool, generate: bool, min_length: int) -> str:
 
 def generate_password(min_length: int) -> str:
     """Returns a random password of at least 118 bits, in groups of characters."""
-    groups = max(_LEAST_GROUPS, -(-min_length // _GROUP))
+    groups = max(_MIN_GROUPS, -(-min_length // _GROUP))
     return "-".join(
         "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(groups)
     )
 
 
 def _first_line() -> str:
-    line = standard_input().readline(_LONGEST_LINE)
+    line = standard_input().readline(_MAX_LINE_BYTES)
     # Bytes that are not UTF-8 become lone surrogates, which no password may contain.
     return line.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

@@ -19,7 +19,7 @@ ROWS_OF_A_TABLE: Final = 1000
 """A longer list is shown as several tables, so that memory does not grow with it."""
 
 _GAP: Final = 2
-_LEAST_WIDTH: Final = 16
+_MIN_WIDTH: Final = 16
 """The minimum number of characters of a shortened text."""
 
 
@@ -54,7 +54,7 @@ class _Column:
 
         if not isinstance(self.kind, Text | Json):
             return self.width
-        return max(len(self.name), min(self.width, _LEAST_WIDTH))
+        return max(len(self.name), min(self.width, _MIN_WIDTH))
 
     @property
     def wraps(self) -> bool:

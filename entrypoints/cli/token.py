@@ -8,7 +8,7 @@ import click
 from entrypoints.setting_types import ANY, duration_seconds
 from entrypoints.settings import BadSetting, Settings
 
-_LONGEST = 365 * 86400
+_MAX_SECONDS = 365 * 86400
 
 
 class Duration(click.ParamType[int]):
@@ -18,7 +18,7 @@ class Duration(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         seconds = duration_seconds(value) or 0
-        if not 0 < seconds <= _LONGEST:
+        if not 0 < seconds <= _MAX_SECONDS:
             self.fail("must be a duration such as 90s, 15m, 1h or 30d, at most 365d", param, ctx)
         return seconds
 

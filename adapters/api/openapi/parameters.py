@@ -27,7 +27,7 @@ from adapters.jsonapi.parameters import (
 from adapters.jsonapi.resource import Attribute, Resource
 from adapters.jsonapi.suggestions import SEARCH
 from adapters.web.positions import POSITION
-from application.inclusion import LINKED_AT_MOST
+from application.inclusion import MAX_LINKED
 from application.relationships import Relationship
 from application.search import Op
 
@@ -111,7 +111,7 @@ def include(
         return NO_INCLUDE
     text = (
         f"Paths of up to {MAX_STEPS} relationships, separated by dots; up to {MAX_PATHS} paths, "
-        f"separated by commas. A list includes its first {LINKED_AT_MOST} resources. A query that "
+        f"separated by commas. A list includes its first {MAX_LINKED} resources. A query that "
         f"could include more than {MAX_INCLUDED:,} resources is rejected."
     )
     pattern = include_pattern(known, catalog, sources, linked=relationship is not None)

@@ -13,7 +13,7 @@ from adapters.jsonapi.linkage import MAX_IDENTIFIERS
 from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.resource import RelationshipField, Resource
 from adapters.jsonapi.resource_objects import MAX_LID_LENGTH
-from application.inclusion import LINKED_AT_MOST
+from application.inclusion import MAX_LINKED
 from application.relationships import Relationship, ToMany
 
 LOCAL_ID: Final = {"type": "string", "maxLength": MAX_LID_LENGTH}
@@ -67,7 +67,7 @@ def relationships_schema(resource: Resource) -> dict[str, Any]:
         **object_of([*members], **members),
         "description": f"Lacks the relationships that `fields[{resource.type}]` leaves out. "
         "A list has `data` only if `include` names it: the first "
-        f"{LINKED_AT_MOST} identifiers.",
+        f"{MAX_LINKED} identifiers.",
     }
 
 
@@ -197,7 +197,7 @@ def _paths(
     """Yields the paths that include few enough resources by themselves."""
     for name, relationship in relationships.items():
         is_many = isinstance(relationship, ToMany) and not is_first
-        reached = sources * (LINKED_AT_MOST if is_many else 1)
+        reached = sources * (MAX_LINKED if is_many else 1)
         if included + reached > MAX_INCLUDED:
             continue
         yield name

@@ -28,7 +28,7 @@ from application.deadlines import deadline, time_left
 
 MIN_VERSION = (10, 11)
 _CONNECT_SECONDS = 10.0
-_HIGHEST_PORT = 65_535
+_MAX_PORT = 65_535
 _SERVER_SHARE = 0.95
 """The share of the remaining time after which the server cancels a statement."""
 _SESSION = {
@@ -79,8 +79,8 @@ def url_of(text: str) -> URL:
         url = make_url(text).set(drivername="mariadb+pymysql")
     except (ArgumentError, ValueError):
         raise _unreadable() from None
-    if url.port is not None and not 0 < url.port <= _HIGHEST_PORT:
-        raise BadUrl(f"The port must be a whole number from 1 to {_HIGHEST_PORT}.")
+    if url.port is not None and not 0 < url.port <= _MAX_PORT:
+        raise BadUrl(f"The port must be a whole number from 1 to {_MAX_PORT}.")
     if not url.database:
         raise BadUrl("The URL must contain the name of the MariaDB database, as in …@host/roster.")
     return url

@@ -27,7 +27,7 @@ _MAX_REPLICAS_TRIED: Final = 2
 _SHARE: Final = 0.5
 """The share of the remaining time that one replica gets."""
 
-_LEAST_SECONDS: Final = 0.2
+_MIN_SECONDS: Final = 0.2
 """A read with less time left uses the primary: a late response would count as a lost replica."""
 
 REPLICA: Final = "replica"
@@ -190,7 +190,7 @@ class ReplicaReads(Reads):
         Raises _NoReplica if that is not possible.
         """
         allowed = self._primary.oldest_allowed()
-        if allowed is None or (time_left() or 0.0) < _LEAST_SECONDS:
+        if allowed is None or (time_left() or 0.0) < _MIN_SECONDS:
             raise _NoReplica(NONE_USABLE)
         if any(each.timeline != allowed.timeline for each in positions):
             raise _NoReplica(NOT_RECENT)

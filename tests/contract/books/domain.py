@@ -39,8 +39,8 @@ def _positive(value: object) -> Problem | None:
 
 
 RULES: Final[Mapping[str, Rule]] = {
-    "title": partial(text.single_line, longest=250),
-    "isbn": partial(text.slug, longest=20),
+    "title": partial(text.single_line, max_length=250),
+    "isbn": partial(text.slug, max_length=20),
     "summary": _short,
     "lent": text.boolean,
     "pages": _positive,
@@ -48,12 +48,12 @@ RULES: Final[Mapping[str, Rule]] = {
     "price": _positive,
     "published": _any,
     "due": _any,
-    "contact": partial(text.email, longest=250),
+    "contact": partial(text.email, max_length=250),
     "website": _any,
     "edition": _any,
     "state": _any,
     "extra": _any,
-    "pin": partial(text.slug, longest=20),
+    "pin": partial(text.slug, max_length=20),
 }
 ATTRIBUTES: Final = AttributeRules(
     RULES,

@@ -21,8 +21,8 @@ ROWS = 10_000
 PAGE = 20
 # A page reads at most PAGE + 1 rows of each of three ranges. MariaDB also counts rows that it
 # reads again from temporary tables.
-MOST_READ = 12 * PAGE
-MOST_STEPS = 15_000
+MAX_READ = 12 * PAGE
+MAX_STEPS = 15_000
 """The steps of SQLite for some pages. It needs as many to read and sort 1000 rows."""
 
 BOOKS = Table(
@@ -72,7 +72,7 @@ def cost(connection: RawConnection, search_page: Callable[[], object], *, ties: 
             search_page()
         finally:
             session.set_progress_handler(None, 0)
-        return len(steps) / MOST_STEPS
+        return len(steps) / MAX_STEPS
     with closing(connection.connection.cursor()) as cursor:
 
         def rows_read() -> int:
@@ -91,8 +91,8 @@ def cost(connection: RawConnection, search_page: Callable[[], object], *, ties: 
         read = rows_read() - before
         cursor.execute("ROLLBACK")
     if connection.dialect.name == "mariadb":
-        return read / (MOST_READ + ties)
-    return read / MOST_READ
+        return read / (MAX_READ + ties)
+    return read / MAX_READ
 
 
 def key_at(*, null: bool) -> Key:

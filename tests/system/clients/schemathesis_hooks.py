@@ -13,9 +13,9 @@ from uuid import uuid4
 import schemathesis
 from schemathesis.specs.openapi import checks
 
-MOST_FILTERS = 20
-MOST_IDENTIFIERS = 1000
-LONGEST_NAME = 250
+MAX_FILTERS = 20
+MAX_IDENTIFIERS = 1000
+MAX_NAME_LENGTH = 250
 COMBINED = re.compile(r"filter\[(?:or|not)\]")
 NAME = re.compile(r"filter\[(?:\w+\.)?(?:name|description)\](?:\[(eq|ne|in)\])?")
 
@@ -101,7 +101,7 @@ def _make_long_lists_distinct(body):
         linkages = [*relationships.values()] if isinstance(relationships, dict) else []
         for linkage in (owner, *linkages):
             identifiers = _member(linkage, "data")
-            if isinstance(identifiers, list) and len(identifiers) > MOST_IDENTIFIERS:
+            if isinstance(identifiers, list) and len(identifiers) > MAX_IDENTIFIERS:
                 linkage["data"] = [
                     {**each, "id": str(position)} if isinstance(each, dict) else each
                     for position, each in enumerate(identifiers, 1)
@@ -118,7 +118,7 @@ def _make_list_valid(query):
         del query[name]
     filters = [name for name in query if name.startswith("filter[")]
     # The service creates cursors for one list, one sort order and one set of filters.
-    for name in ("page[after]", "page[before]", *filters[MOST_FILTERS:]):
+    for name in ("page[after]", "page[before]", *filters[MAX_FILTERS:]):
         query.pop(name, None)
     if "page[number]" in query:
         query["page[size]"] = 1  # number × size is limited
@@ -204,7 +204,7 @@ def _identities(operation):
 def _is_possible(name):
     """Returns True if the text has a visible character, and is not too long when it is folded."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return len(folded) <= max(LONGEST_NAME, len(name)) and any(map(_is_visible, name))
+    return len(folded) <= max(MAX_NAME_LENGTH, len(name)) and any(map(_is_visible, name))
 
 
 def _is_visible(character):
@@ -223,4 +223,4 @@ def _can_match(parameter, value):
     if not (match := NAME.fullmatch(parameter)):
         return True
     names = [value] if match[1] in ("eq", "ne") else value.split(",")
-    return all(len(name) <= LONGEST_NAME and _is_possible(name) for name in names)
+    return all(len(name) <= MAX_NAME_LENGTH and _is_possible(name) for name in names)

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "docs" / "deploy"
 PIN = re.compile(r"^([\w.-]+)==([^ ;]+)(?: ; (.*?))? \\$", re.MULTILINE)
-MOST_EXPOSED = "20"  # 2.0 of 10
+MAX_EXPOSURE = "20"  # 2.0 of 10
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_systemd_accepts_the_unit(unit: Path) -> None:
 
 
 def test_the_unit_has_few_privileges(unit: Path) -> None:
-    bound = ("security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", unit)
+    bound = ("security", "--offline=true", f"--threshold={MAX_EXPOSURE}", "--no-pager", unit)
     assert analyzed(*bound)[0] == 0
     unit.write_text(unit.read_text().replace("SystemCallFilter=", "#"))
     assert analyzed(*bound)[0] != 0

@@ -30,7 +30,7 @@ DESCRIPTIONS = (
     "部署の説明",
     "d" * 500,
 )
-LARGEST = 0.6
+MAX_SHARE = 0.6
 """The part of the company that is in its largest group."""
 
 
@@ -65,7 +65,7 @@ def company(people: int, groups: int) -> Company:
 
 
 def _group(rank: int, groups: int, emails: list[str], random: Random) -> Group:
-    size = 0 if rank == groups else int(LARGEST * len(emails) / rank)  # the last group is empty
+    size = 0 if rank == groups else int(MAX_SHARE * len(emails) / rank)  # the last group is empty
     owner = None if rank % 7 == 0 else random.choice(emails)
     members = random.sample(emails, size)
     return Group(_name(rank, random), random.choice(DESCRIPTIONS), owner, members)

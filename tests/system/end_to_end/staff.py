@@ -24,7 +24,7 @@ from werkzeug.security import generate_password_hash
 API: Final = "/api/v1"
 REJECTED_WITHIN: Final = 5.0
 """The seconds after which every worker rejects the tokens of a session that has ended."""
-MOST_FAILURES: Final = 10
+MAX_FAILURES: Final = 10
 """The number of wrong passwords that one network may send for one address."""
 
 Json = dict[str, Any]
@@ -304,7 +304,7 @@ class Staff:
 
     def _be_attacked(self, person: Person) -> None:
         tokens = self._begin(person)
-        for number in range(MOST_FAILURES):
+        for number in range(MAX_FAILURES):
             self._log_in(person, f"guess {number}", 401, network=person.attacker)
         assert person.password
         self._log_in(person, person.password, 429, network=person.attacker)

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 from end_to_end.staff import (
     API,
-    MOST_FAILURES,
+    MAX_FAILURES,
     REJECTED_WITHIN,
     EndedToken,
     Mailbox,
@@ -39,7 +39,7 @@ SETTINGS = {
     "ROSTER_WORKERS": "2",
     "ROSTER_TRUSTED_PROXIES": "1",
     "ROSTER_ACCOUNT_RATE": "100000/minute",
-    "ROSTER_LOGIN_FAILURES": f"{MOST_FAILURES}/15m",
+    "ROSTER_LOGIN_FAILURES": f"{MAX_FAILURES}/15m",
 }
 
 

@@ -17,8 +17,8 @@ from application.ports import MailFailed, Unavailable
 from domain.accounts import Template
 from entrypoints.account_metrics import waiting_emails
 from entrypoints.mail_sender import (
-    LONGEST_PACED_AGE,
-    MOST_AT_ONCE,
+    MAX_AT_ONCE,
+    MAX_PACED_AGE,
     SECONDS_OF_PATIENCE,
     SECONDS_OF_PAUSE,
     MailSender,
@@ -111,14 +111,14 @@ def test_emails_that_hang_delay_the_first_attempts_of_others_for_less_than_5_sec
 def test_no_more_than_32_emails_are_sent_at_once(steps: Steps, sender: MailSender) -> None:
     sender.start(seconds_between=0.01)
     release = Event()
-    for _ in range(MOST_AT_ONCE + 10):
+    for _ in range(MAX_AT_ONCE + 10):
         steps.claims.put(Step(lambda: release.wait(20)))
     until(lambda: steps.claims.qsize() == 10)
     with pytest.raises(Empty):
         steps.sent.get(timeout=2 * SECONDS_OF_PATIENCE)
     assert steps.claims.qsize() == 10
     release.set()
-    for _ in range(MOST_AT_ONCE + 10):
+    for _ in range(MAX_AT_ONCE + 10):
         assert steps.sent.get(timeout=20)
 
 
@@ -138,7 +138,7 @@ def test_emails_that_wait_for_long_are_sent_without_a_pause(
     steps: Steps, sender: MailSender
 ) -> None:
     for _ in range(200):
-        steps.claims.put(Step(monotonic, Template.SIGNUP, age=LONGEST_PACED_AGE))
+        steps.claims.put(Step(monotonic, Template.SIGNUP, age=MAX_PACED_AGE))
     sender.start(seconds_between=0.01)
     times = sorted(steps.sent.get(timeout=20) for _ in range(200))
     assert times[-1] - times[0] < 100 * SECONDS_OF_PAUSE

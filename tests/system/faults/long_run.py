@@ -36,11 +36,11 @@ _SHARE_OF_WARM_UP = 0.25
 _FROZEN_SECONDS = 5.0
 _REQUESTS = 100_000
 _MIB = 1024**2
-_MOST_MIB = 90.0
+_MAX_MIB = 90.0
 _GROWTH_ALLOWED = {"resident memory, MiB": 2.0, "open files": 2.0}
 # A worker has a thread for each simultaneous request, and some others. If each fault left a thread,
 # there would be more at the end.
-_MOST_THREADS = 32
+_MAX_THREADS = 32
 
 
 @dataclass
@@ -270,7 +270,7 @@ def _result(
                 wrong.append(f"{who}'s {name} grows: by {settled.growth:.1f}")
         threads = watch.series("threads", kind, process).since(warm)
         lines.append(threads.row(f"{who}'s threads"))
-        if max(threads.values) > _MOST_THREADS:
+        if max(threads.values) > _MAX_THREADS:
             wrong.append(f"{who} has up to {max(threads.values)} threads")
     connections = watch.series("connections to the database", "service")
     settled = connections.since(warm)
@@ -284,8 +284,8 @@ def _result(
             f"After {_REQUESTS} requests, {seconds / 60:.1f} minutes, the eldest worker had"
             f" {memory.at(seconds):.1f} MiB."
         )
-        if memory.at(seconds) > _MOST_MIB:
-            wrong.append(f"more than {_MOST_MIB} MiB after {_REQUESTS} requests")
+        if memory.at(seconds) > _MAX_MIB:
+            wrong.append(f"more than {_MAX_MIB} MiB after {_REQUESTS} requests")
     return Result(lines, wrong)
 
 

@@ -18,12 +18,12 @@ from waiting import until
 
 LIMIT = 8 * 2**20
 AT_ONCE = 4
-MOST_MEMORY = 200 * 2**20
+MAX_MEMORY = 200 * 2**20
 KEPT_MEMORY = 40 * 2**20
 """The memory that the process may keep after the requests. Its first requests load code."""
 REQUEST_SECONDS = 8
 """The deadline of a request."""
-LONGEST_RESPONSE = 1_500_000
+MAX_RESPONSE_SECONDS = 1_500_000
 
 
 def add(data: bytes) -> bytes:
@@ -148,8 +148,8 @@ def test_four_large_bodies_at_once_take_little_memory_and_time(server: Server, s
     for status, document, seconds, length in responses:
         assert status in (400, 409, 422), document
         assert seconds < REQUEST_SECONDS
-        assert length < LONGEST_RESPONSE
-    assert usage.peak - idle < MOST_MEMORY
+        assert length < MAX_RESPONSE_SECONDS
+    assert usage.peak - idle < MAX_MEMORY
     until(lambda: usage.now - idle < KEPT_MEMORY, within=10)
 
 
@@ -171,7 +171,7 @@ def test_unfinished_bodies_take_little_memory_and_block_no_client(server: Server
         for _ in range(40):
             connection = unfinished(server, LIMIT, LIMIT - 2**18)
             connections.enter_context(closing(connection))
-        assert usage.peak - idle < MOST_MEMORY
+        assert usage.peak - idle < MAX_MEMORY
         small = server.user("small@example.org")
         assert server.post(small).status_code == 201
         large = server.user("large@example.org").ljust(2**20)

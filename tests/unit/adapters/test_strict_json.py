@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processor_time import processor_time_below
 
-from adapters.strict_json import DEEPEST, ESCAPES_PER_MEMBER, MOST_DIGITS, NotStrict, parse
+from adapters.strict_json import ESCAPES_PER_MEMBER, MAX_DEPTH, MAX_DIGITS, NotStrict, parse
 
 PLAIN = st.recursive(
     st.none()
@@ -94,10 +94,10 @@ def test_rejects_a_number_that_is_out_of_range(number: bytes) -> None:
 
 
 def test_digits_are_bounded() -> None:
-    assert parse(b"9" * MOST_DIGITS) == int("9" * MOST_DIGITS)
-    assert code_of(b"9" * (MOST_DIGITS + 1)) == "number_too_long"
+    assert parse(b"9" * MAX_DIGITS) == int("9" * MAX_DIGITS)
+    assert code_of(b"9" * (MAX_DIGITS + 1)) == "number_too_long"
     assert code_of(b"9" * 10**6) == "number_too_long"
-    assert code_of(b"0." + b"1" * MOST_DIGITS) == "number_too_long"
+    assert code_of(b"0." + b"1" * MAX_DIGITS) == "number_too_long"
     assert code_of(b"0." + b"1" * 10**6) == "number_too_long"
     assert code_of(b"-" + b"9" * 5000) == "number_too_long"
 
@@ -122,9 +122,9 @@ def test_names_are_the_same_only_if_they_are_equal() -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_depth_is_bounded(opening: bytes, closing: bytes) -> None:
-    text = opening * DEEPEST + b"0" + closing * DEEPEST
+    text = opening * MAX_DEPTH + b"0" + closing * MAX_DEPTH
     assert parse(text) == json.loads(text)
-    assert code_of(opening * (DEEPEST + 1) + b"0" + closing * (DEEPEST + 1)) == "too_deep"
+    assert code_of(opening * (MAX_DEPTH + 1) + b"0" + closing * (MAX_DEPTH + 1)) == "too_deep"
     assert code_of(opening * 200_000) == "too_deep"
 
 
@@ -170,28 +170,28 @@ def test_members_and_elements_are_bounded_with_any_strings(value: Any, ascii_onl
     number = members(value)
     if b"\\" in text:  # the number of escapes is also bounded
         return
-    assert parse(text + b" " * 200, most=number + brackets(value)) == value
+    assert parse(text + b" " * 200, max_members=number + brackets(value)) == value
     if number:
-        assert code_of(text + b" " * 200, most=number - 1) == "too_many_members"
+        assert code_of(text + b" " * 200, max_members=number - 1) == "too_many_members"
 
 
 @pytest.mark.parametrize("filling", [b",", b"[", b"{", b"[{,", b'\\",'])
 def test_separators_in_strings_do_not_count(filling: bytes) -> None:
     text = b'["%b",{"%b":0}]' % (filling * 500, filling * 500)
-    assert parse(text, most=1000)[0] == json.loads(b'"%b"' % (filling * 500))
+    assert parse(text, max_members=1000)[0] == json.loads(b'"%b"' % (filling * 500))
 
 
 @pytest.mark.parametrize(
     "many", [b"1,", b"{},", b"[],", b'"",', b'"a":1,', b'"\\"",', b"[1],", b'{"a":[]},']
 )
 def test_rejects_too_many_members_before_decoding_them(many: bytes) -> None:
-    assert code_of(b"[" + many * 1001 + b"1]", most=1000) == "too_many_members"
+    assert code_of(b"[" + many * 1001 + b"1]", max_members=1000) == "too_many_members"
 
 
 def test_escapes_are_bounded() -> None:
     most = 100 * ESCAPES_PER_MEMBER
-    assert parse(b'["%b"]' % (b"\\n" * most), most=100) == ["\n" * most]
-    assert code_of(b'["%b"]' % (b"\\n" * (most + 1)), most=100) == "too_many_escapes"
+    assert parse(b'["%b"]' % (b"\\n" * most), max_members=100) == ["\n" * most]
+    assert code_of(b'["%b"]' % (b"\\n" * (most + 1)), max_members=100) == "too_many_escapes"
 
 
 @pytest.mark.parametrize(
@@ -205,4 +205,4 @@ def test_rejects_eight_megabytes_of_any_content_within_a_second(filling: bytes) 
     size = 8 * 2**20 // len(filling)
     for text in (filling * size, b'["' + filling * size, b"[" + filling * size):
         with processor_time_below(1):
-            code_of(text, most=50_000)
+            code_of(text, max_members=50_000)

@@ -36,7 +36,7 @@ def code_of(problem: Problem | None) -> str | None:
     ],
 )
 def test_accepts_an_address(address: str) -> None:
-    assert text.email(address, longest=250) is None
+    assert text.email(address, max_length=250) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_accepts_an_address(address: str) -> None:
     ],
 )
 def test_rejects_any_other_address(address: object, code: str) -> None:
-    assert code_of(text.email(address, longest=250)) == code
+    assert code_of(text.email(address, max_length=250)) == code
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_rejects_any_other_address(address: object, code: str) -> None:
     ],
 )
 def test_accepts_a_name_in_any_script(name: str) -> None:
-    assert text.single_line(name, longest=250) is None
+    assert text.single_line(name, max_length=250) is None
 
 
 @pytest.mark.parametrize(
@@ -121,22 +121,22 @@ def test_accepts_a_name_in_any_script(name: str) -> None:
     ],
 )
 def test_rejects_any_other_name(name: object, code: str) -> None:
-    assert code_of(text.single_line(name, longest=250)) == code
+    assert code_of(text.single_line(name, max_length=250)) == code
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x0b", "\x85"])
 def test_lines_end_with_line_feed_or_carriage_return(separator: str) -> None:
-    assert text.multiple_lines("one\r\n\ttwo\rthree\n", longest=250) is None
-    assert code_of(text.multiple_lines(f"one{separator}two", longest=250)) == "control_character"
+    assert text.multiple_lines("one\r\n\ttwo\rthree\n", max_length=250) is None
+    assert code_of(text.multiple_lines(f"one{separator}two", max_length=250)) == "control_character"
 
 
 def test_lengths_count_code_points_and_not_bytes() -> None:
-    assert text.single_line("😀" * 250, longest=250) is None
+    assert text.single_line("😀" * 250, max_length=250) is None
 
 
 @pytest.mark.parametrize("slug", ["a", "user", "team-lead_2", "x" * 50])
 def test_accepts_a_slug(slug: str) -> None:
-    assert text.slug(slug, longest=50) is None
+    assert text.slug(slug, max_length=50) is None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_accepts_a_slug(slug: str) -> None:
     ],
 )
 def test_rejects_any_other_slug(slug: object, code: str) -> None:
-    assert code_of(text.slug(slug, longest=50)) == code
+    assert code_of(text.slug(slug, max_length=50)) == code
 
 
 @pytest.mark.parametrize("value", ["true", 1, 0, None, "", []])
@@ -196,7 +196,7 @@ def test_folding_is_nfkc_then_case_folding_then_nfkc(any_text: str) -> None:
 @given(st.text(alphabet=st.characters(), max_size=300))
 def test_every_rule_accepts_or_rejects_any_text(any_text: str) -> None:
     for rule in (text.email, text.single_line, text.slug):
-        problem = rule(any_text, longest=250)
+        problem = rule(any_text, max_length=250)
         assert problem is None or problem.code
 
 
@@ -232,7 +232,7 @@ ALMOST_PLAIN = st.lists(
 @example("a@" + "b" * 64 + ".c")
 @example("a" * 65 + "@b.c")
 def test_accepts_the_same_addresses_as_the_library(address: str) -> None:
-    assert (text.email(address, longest=1000) is None) is is_valid_for_the_library(address)
+    assert (text.email(address, max_length=1000) is None) is is_valid_for_the_library(address)
 
 
 INVISIBLE = {chr(code) for first, last in text.DEFAULT_IGNORABLE for code in range(first, last + 1)}
@@ -250,7 +250,7 @@ def test_a_line_is_checked_by_the_categories_of_its_characters(name: str) -> Non
     forbidden = {unicodedata.category(each) for each in name} & {"Cc", "Cs", "Zl", "Zp"}
     blank = all(unicodedata.category(each)[0] in "ZC" or each in INVISIBLE for each in name)
     valid = not forbidden and not blank
-    assert (text.single_line(name, longest=250) is None) is valid
+    assert (text.single_line(name, max_length=250) is None) is valid
 
 
 MARKS = "a" + "\u0300" * 30_000 + "\u0316" * 30_000
@@ -271,7 +271,7 @@ def test_folds_only_texts_of_limited_length() -> None:
 @pytest.mark.parametrize("shape", ["{}", "{}@example.org", "a@{}.org", "{0}@{0}"])
 def test_checks_the_length_of_a_value_first(rule: Any, shape: str) -> None:
     with processor_time_below(1):
-        assert code_of(rule(shape.format(MARKS), longest=250)) == "too_long"
+        assert code_of(rule(shape.format(MARKS), max_length=250)) == "too_long"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_checks_the_length_of_a_value_first(rule: Any, shape: str) -> None:
 )
 def test_one_mailbox_has_one_key(one: str, other: str) -> None:
     for address in (one, other):
-        assert text.email(address, longest=250) is None
+        assert text.email(address, max_length=250) is None
     assert text.email_key(one) == text.email_key(other)
 
 
@@ -320,10 +320,10 @@ def test_the_key_of_an_invalid_address_is_its_folded_form(address: str) -> None:
 
 def test_a_key_is_not_longer_than_its_column() -> None:
     address, key = "ü@ü.example", "ü@xn--tda.example"
-    assert code_of(text.email(address, longest=len(key))) is None
-    assert text.email_key(address, longest=len(key)) == key
-    assert code_of(text.email(address, longest=len(key) - 1)) == "too_long"
-    assert text.email_key(address, longest=len(key) - 1) == address
+    assert code_of(text.email(address, max_length=len(key))) is None
+    assert text.email_key(address, max_length=len(key)) == key
+    assert code_of(text.email(address, max_length=len(key) - 1)) == "too_long"
+    assert text.email_key(address, max_length=len(key) - 1) == address
 
 
 def domain_in_ascii(address: str) -> str:
@@ -356,7 +356,7 @@ def test_the_domain_of_a_key_is_the_ascii_domain_of_the_library(
     local: str, one: str, other: str
 ) -> None:
     address = f"{local}@{one}.{other}"
-    if text.email(address, longest=250) is None:
+    if text.email(address, max_length=250) is None:
         mailbox, _, domain = text.email_key(address).rpartition("@")
         assert domain == domain_in_ascii(address)
         assert mailbox == text.fold(local).replace("\u034f", "")

@@ -47,10 +47,10 @@ def _positive(value: object) -> Problem | None:
 
 RULES = AttributeRules(
     {
-        "title": partial(text.single_line, longest=1000),
-        "isbn": partial(text.slug, longest=20),
-        "shelf": partial(text.single_line, longest=50),
-        "subtitle": partial(text.single_line, longest=250),
+        "title": partial(text.single_line, max_length=1000),
+        "isbn": partial(text.slug, max_length=20),
+        "shelf": partial(text.single_line, max_length=50),
+        "subtitle": partial(text.single_line, max_length=250),
         "summary": _any,
         "lent": text.boolean,
         "pages": _positive,
@@ -58,12 +58,12 @@ RULES = AttributeRules(
         "price": _positive,
         "published": _any,
         "due": _any,
-        "contact": partial(text.email, longest=250),
+        "contact": partial(text.email, max_length=250),
         "website": _any,
         "edition": _any,
         "state": _any,
         "extra": _any,
-        "pin": partial(text.slug, longest=20),
+        "pin": partial(text.slug, max_length=20),
     },
     required=("title",),
     nullable=frozenset(

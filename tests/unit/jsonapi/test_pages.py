@@ -14,7 +14,7 @@ from adapters.jsonapi.parameters import CollectionQuery, collection
 from adapters.jsonapi.resource import Resource
 from application.search import Numbered, Page
 
-DEEPEST = 100_000
+MAX_OFFSET = 100_000
 
 
 def numbered(books: Resource, cursors: Cursors, number: int, size: int) -> CollectionQuery:
@@ -36,7 +36,7 @@ def page(book: Any, place: Numbered, total: int) -> Page[Any]:
 def test_links_point_only_to_pages_that_exist_and_can_be_reached(
     books: Resource, cursors: Cursors, book: Any, number: int, size: int, total: int
 ) -> None:
-    if (number - 1) * size > DEEPEST:
+    if (number - 1) * size > MAX_OFFSET:
         with pytest.raises(RequestError):
             numbered(books, cursors, number, size)
         return
@@ -48,7 +48,7 @@ def test_links_point_only_to_pages_that_exist_and_can_be_reached(
     assert page_meta(found, query) == {"total": total}
     assert links["first"] == (("page[number]", "1"),)
     last_page = max(1, -(-total // size))
-    reachable = (last_page - 1) * size <= DEEPEST
+    reachable = (last_page - 1) * size <= MAX_OFFSET
     assert links["last"] == ((("page[number]", str(last_page)),) if reachable else None)
     for name in ("prev", "next"):
         for parameter, value in links[name] or ():

@@ -15,7 +15,7 @@ from adapters.jsonapi.errors import (
 from application.accounts.errors import InvalidGrant, InvalidScope
 from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
 from domain.attributes import ReadOnly, StaleVersion
-from domain.errors import LONGEST_QUOTED, Invalid, Problem, RosterError, Violation
+from domain.errors import MAX_QUOTED_LENGTH, Invalid, Problem, RosterError, Violation
 from domain.users import EmailTaken, UserNotFound
 
 
@@ -102,5 +102,5 @@ def test_all_problems_of_a_resource_are_counted() -> None:
 def test_a_long_name_is_quoted_in_part() -> None:
     long = Violation("n" * 10_000, Problem("unknown_attribute", "is none"))
     (found,) = to_request_error(Invalid([long]), lambda _: "/data/attributes").errors
-    assert found.detail == f"{'n' * LONGEST_QUOTED}… is none."
-    assert found.meta == {"attribute": f"{'n' * LONGEST_QUOTED}…"}
+    assert found.detail == f"{'n' * MAX_QUOTED_LENGTH}… is none."
+    assert found.meta == {"attribute": f"{'n' * MAX_QUOTED_LENGTH}…"}

@@ -165,17 +165,17 @@ def test_a_template_that_fails_later_is_not_sent(tmp_path: Path) -> None:
     assert TOKEN not in str(caught.value)
 
 
-LONGEST_SENDER = f"{'x' * 64}@{'a' * 63}.{'b' * 60}.{'c' * 60}"
+MAX_SENDER_LENGTH = f"{'x' * 64}@{'a' * 63}.{'b' * 60}.{'c' * 60}"
 
 
 def test_the_longest_sender_is_accepted() -> None:
-    sender = parse_sender(f"Roster <{LONGEST_SENDER}>")
+    sender = parse_sender(f"Roster <{MAX_SENDER_LENGTH}>")
     assert (sender.display_name, len(sender.addr_spec)) == ("Roster", 250)
 
 
 @pytest.mark.parametrize(
     "sender",
-    ["", "Roster", "a@example.org, b@example.org", "a@b.c\nBcc: d", f"{LONGEST_SENDER}c"],
+    ["", "Roster", "a@example.org, b@example.org", "a@b.c\nBcc: d", f"{MAX_SENDER_LENGTH}c"],
 )
 def test_invalid_senders_are_rejected(sender: str) -> None:
     with pytest.raises(ValueError):

@@ -22,7 +22,7 @@ Serve = Callable[..., str]
 
 
 def fetch(url: str, *, seconds: float = 20) -> bytes:
-    return get(url, accept="application/json", seconds=seconds, most_bytes=1000)
+    return get(url, accept="application/json", seconds=seconds, max_bytes=1000)
 
 
 def reason(url: str, **options: Any) -> str:

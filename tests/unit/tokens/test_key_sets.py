@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from waiting import until
 
 from adapters.tokens.key_sets import (
-    LARGEST,
+    MAX_BYTES,
     MIN_REFRESH_SECONDS,
     REFRESH_SECONDS,
     STALE,
@@ -164,7 +164,7 @@ def test_fetches_a_set_over_https(issuer: Any, rs256: Any, key_set_of: KeySetOf)
 
 
 def test_rejects_a_set_that_is_too_long(issuer: Any) -> None:
-    issuer.body = b" " * (LARGEST * 8)
+    issuer.body = b" " * (MAX_BYTES * 8)
     with pytest.raises(UnusableKeySet, match="it is longer than 262144 bytes"):
         fetch(issuer.url)
 
@@ -208,7 +208,7 @@ def test_fetches_the_set_once_for_many_unknown_keys(
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(503, b""), (200, b""), (200, b'{"keys": [{'), (200, b" " * LARGEST * 2)]
+    ("status", "body"), [(503, b""), (200, b""), (200, b'{"keys": [{'), (200, b" " * MAX_BYTES * 2)]
 )
 def test_uses_the_last_keys_while_the_issuer_is_down(
     issuer: Any, signing_key: Any, key_set_of: KeySetOf, status: int, body: bytes

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from structlog.testing import capture_logs
 
-from adapters.tokens.key_files import LARGEST, create_private_file, replace_private_file
+from adapters.tokens.key_files import MAX_BYTES, create_private_file, replace_private_file
 from adapters.tokens.keys import UnusableKeySet
 from adapters.tokens.signing_keys import (
     CHECK_SECONDS,
@@ -145,7 +145,7 @@ def test_concurrent_rotations_lose_no_key_and_keep_the_permissions(path: str) ->
 def test_a_file_does_not_become_too_long_to_be_read(path: str) -> None:
     before = Path(path).read_bytes()
     with pytest.raises(UnusableKeySet, match="would be longer"):
-        replace_private_file(path, lambda text: text + b" " * LARGEST)
+        replace_private_file(path, lambda text: text + b" " * MAX_BYTES)
     assert Path(path).read_bytes() == before
 
 

@@ -18,7 +18,7 @@ from waiting import until
 from adapters.tokens.key_sets import KeySet
 from adapters.tokens.keys import Secret
 from adapters.tokens.token_cache import MAX_BYTES, MAX_TOKENS, Verified, VerifiedTokens
-from adapters.tokens.tokens import LONGEST, TokenVerifier, sign
+from adapters.tokens.tokens import MAX_LENGTH, TokenVerifier, sign
 from application.access import InvalidToken, Principal
 from application.ports import Unavailable
 
@@ -435,7 +435,7 @@ def test_rejects_scp_of_another_type(scp: Any) -> None:
         "١.٢.٣",
         "a.b.c\n",
         "=.=.=",
-        "a" * LONGEST,
+        "a" * MAX_LENGTH,
         f"{'a' * 10**6}.b.c",
         f"{'.' * 10**6}",
         raw({"alg": "HS256", "crit": ["exp"]}, {}),
@@ -540,7 +540,7 @@ def test_no_key_id_is_logged_if_the_token_names_none(
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
-        ("a" * (LONGEST + 1), f"The token is longer than {LONGEST} characters."),
+        ("a" * (MAX_LENGTH + 1), f"The token is longer than {MAX_LENGTH} characters."),
         ("a.b", "The token is not a signed JWT in compact form."),
         ("a.b.c", "The token's header is not valid."),
     ],
