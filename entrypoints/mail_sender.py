@@ -56,10 +56,10 @@ class MailSender:
     def _run(self, seconds_between: float, at_once: int) -> None:
         while not self._stopped.is_set():
             self._wait_for_others(at_once)
-            if leased := self._wait_for_email(seconds_between):
-                if _is_paced(leased):
+            if email := self._wait_for_email(seconds_between):
+                if _is_paced(email):
                     self._stopped.wait(SECONDS_OF_PAUSE)
-                self._start_sending(leased)
+                self._start_sending(email)
 
     def _wait_for_others(self, at_once: int) -> None:
         with self._ended:
@@ -69,26 +69,26 @@ class MailSender:
     def _wait_for_email(self, seconds_between: float) -> ClaimedEmail | None:
         while not self._stopped.is_set():
             try:
-                leased = self._delivery.claim()
+                email = self._delivery.claim()
             except Exception as error:  # noqa: BLE001 (the next attempt may succeed)
                 self._log_entries.add(error)
-                leased = None
-            if leased is not None:
-                return leased
+                email = None
+            if email is not None:
+                return email
             self._stopped.wait(seconds_between)
         return None
 
-    def _start_sending(self, leased: ClaimedEmail) -> None:
+    def _start_sending(self, email: ClaimedEmail) -> None:
         with self._ended:
             self._sending += 1
         try:
-            Thread(target=self._send, args=(leased,), name="mail", daemon=True).start()
+            Thread(target=self._send, args=(email,), name="mail", daemon=True).start()
         except RuntimeError:  # the system permits no other thread now
-            self._send(leased)
+            self._send(email)
 
-    def _send(self, leased: ClaimedEmail) -> None:
+    def _send(self, email: ClaimedEmail) -> None:
         try:
-            self._delivery.send(leased)
+            self._delivery.send(email)
         except Exception as error:  # noqa: BLE001 (the email is sent again)
             self._log_entries.add(error)
         else:
@@ -99,8 +99,8 @@ class MailSender:
                 self._ended.notify()
 
 
-def _is_paced(leased: ClaimedEmail) -> bool:
-    return leased.waiting.template in _CAUSED_BY_ANYONE and leased.age < MAX_PACED_AGE
+def _is_paced(email: ClaimedEmail) -> bool:
+    return email.waiting.template in _CAUSED_BY_ANYONE and email.age < MAX_PACED_AGE
 
 
 class _FailureLog:

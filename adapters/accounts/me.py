@@ -13,7 +13,7 @@ from adapters.jsonapi import parameters
 from adapters.jsonapi.parameters import FieldSelection
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
-from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, ShownAccount, account_writer
+from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, AccountView, account_writer
 from adapters.resources.addresses import Urls
 from application.accounts.links import LinkRequests
 from application.accounts.overview import AccountOverview
@@ -100,7 +100,7 @@ def me_routes(
     def show_account(user_id: int) -> Response:
         query = http.query()
         selection = parameters.single(query, ACCOUNTS)
-        shown_account = ShownAccount.of(*overview.of(user_id))
+        shown_account = AccountView.of(*overview.of(user_id))
         return http.ok(of_accounts.single(shown_account, query=query, selection=selection))
 
     routes.own("GET", "/me", show_me, ME)

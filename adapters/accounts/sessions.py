@@ -18,7 +18,7 @@ from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
-from adapters.resources.accounts import SESSIONS, ShownSession
+from adapters.resources.accounts import SESSIONS, SessionView
 from adapters.resources.addresses import Urls
 from application.accounts.errors import SessionNotFound
 from application.accounts.login import Login
@@ -30,10 +30,10 @@ from domain.errors import RosterError
 CURRENT: Final = "current"
 
 
-def _shown(each: Session) -> ShownSession:
+def _shown(each: Session) -> SessionView:
     principal = current_request().principal
     own = principal.session.session_id if principal and principal.session else None
-    return ShownSession.of(each, own)
+    return SessionView.of(each, own)
 
 
 def _possible(session_id: str) -> str:

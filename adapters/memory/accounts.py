@@ -206,9 +206,9 @@ class MemoryOutbox(Outbox):
         if not due:
             return None
         _, email = min(due, key=lambda each: (each[0], each[1].id))
-        leased = email._replace(attempts=email.attempts + 1)
-        self._tables.outbox[email.id] = (leased, until)
-        return leased
+        updated = email._replace(attempts=email.attempts + 1)
+        self._tables.outbox[email.id] = (updated, until)
+        return updated
 
     def postpone(self, email_id: int, *, until: datetime) -> None:
         if email_id in self._tables.outbox:

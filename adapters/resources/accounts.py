@@ -217,7 +217,7 @@ def account_writer(urls: Urls) -> DocumentWriter:
     return urls.part(USER_TYPE.name, "account", ACCOUNTS)
 
 
-class ShownSession(NamedTuple):
+class SessionView(NamedTuple):
     """A session as clients see it."""
 
     id: str
@@ -229,7 +229,7 @@ class ShownSession(NamedTuple):
     is_current: bool
 
     @classmethod
-    def of(cls, session: Session, current_id: str | None) -> "ShownSession":
+    def of(cls, session: Session, current_id: str | None) -> "SessionView":
         """Returns a session as clients see it. `current_id` is the session of the request."""
         return cls(
             session.id,
@@ -242,7 +242,7 @@ class ShownSession(NamedTuple):
         )
 
 
-class ShownAccount(NamedTuple):
+class AccountView(NamedTuple):
     """The account of a user as clients see it. Its id is that of the user."""
 
     id: int
@@ -253,7 +253,7 @@ class ShownAccount(NamedTuple):
     locked_until: datetime | None
 
     @classmethod
-    def of(cls, account: Account, locked_until: datetime | None) -> "ShownAccount":
+    def of(cls, account: Account, locked_until: datetime | None) -> "AccountView":
         """Returns an account as clients see it."""
         return cls(
             account.user_id,

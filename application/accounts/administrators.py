@@ -25,7 +25,7 @@ class Administrators:
         """Raises Invalid if no user can have the email or the name."""
         _new_user(email, name)
 
-    def make(
+    def appoint(
         self, email: str, password: str, context: Context, *, name: str | None = None
     ) -> tuple[User, bool]:
         """Creates an active user of role admin, or turns the user with the email into one.
@@ -47,7 +47,7 @@ class Administrators:
             if existing is None:
                 user = work.repository(USER_TYPE).add(new, at=work.now)
             else:
-                user = _promoted(work, existing, name)
+                user = _promote(work, existing, name)
             set_password(work, user, password_hash)
             return user, existing is None
 
@@ -61,7 +61,8 @@ def _new_user(email: str, name: str | None) -> NewUser:
     return NewUser(email=email, name=name, is_active=True, role=ADMIN)
 
 
-def _promoted(work: UnitOfWork, user: Any, name: str | None) -> User:
+def _promote(work: UnitOfWork, user: Any, name: str | None) -> User:
+    """Makes the user an active administrator, and returns it."""
     attributes: Mapping[str, object] = {"is_active": True, "role": ADMIN}
     if name is not None:
         attributes = {**attributes, _NAME: name}

@@ -80,10 +80,10 @@ class Delivery:
 
         Raises the errors of `claim` and `send`.
         """
-        leased = self.claim()
-        if leased is None:
+        email = self.claim()
+        if email is None:
             return False
-        self.send(leased)
+        self.send(email)
         return True
 
     def claim(self) -> ClaimedEmail | None:
@@ -94,20 +94,20 @@ class Delivery:
         with deadline(_UNIT_SECONDS):
             return self._run(Context(), self._claim)
 
-    def send(self, leased: ClaimedEmail) -> None:
+    def send(self, email: ClaimedEmail) -> None:
         """Sends a claimed email and deletes it.
 
         Raises MailFailed after a failed attempt, which was scheduled again. Raises Unavailable if
         the result cannot be stored; the email is then sent again.
         """
         try:
-            self._mailer.send(leased.outgoing)
+            self._mailer.send(email.outgoing)
         except Exception as error:
             is_certain = isinstance(error, MailFailed) and error.is_certain
-            self._store_failure(leased, is_certain=is_certain)
+            self._store_failure(email, is_certain=is_certain)
             raise
         self.counts.add(SENT)
-        self._remove(leased)
+        self._remove(email)
 
     def _claim(self, work: UnitOfWork) -> ClaimedEmail | None:
         outbox = work.accounts.outbox
@@ -140,23 +140,23 @@ class Delivery:
         outgoing = OutgoingEmail(waiting.template, waiting.address, waiting.message_id, user, token)
         return ClaimedEmail(waiting, outgoing, digest, work.now - waiting.creation_time)
 
-    def _remove(self, leased: ClaimedEmail) -> None:
+    def _remove(self, email: ClaimedEmail) -> None:
         def unit(work: UnitOfWork) -> None:
-            work.accounts.outbox.remove(leased.waiting.id)
+            work.accounts.outbox.remove(email.waiting.id)
 
         with deadline(_UNIT_SECONDS):
             self._run(Context(), unit)
 
-    def _store_failure(self, leased: ClaimedEmail, *, is_certain: bool) -> None:
+    def _store_failure(self, email: ClaimedEmail, *, is_certain: bool) -> None:
         """Schedules the next attempt, or deletes the email after one day.
 
         If the email was certainly not sent, also deletes its link.
         """
-        waiting = leased.waiting
+        waiting = email.waiting
 
         def unit(work: UnitOfWork) -> str:
-            if is_certain and leased.digest is not None:
-                work.accounts.links.remove(leased.digest)
+            if is_certain and email.digest is not None:
+                work.accounts.links.remove(email.digest)
             if work.now - waiting.creation_time >= _MAX_WAIT:
                 work.accounts.outbox.remove(waiting.id)
                 return FAILED

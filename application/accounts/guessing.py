@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 from application.accounts.errors import TooManyFailures
 from application.ports import UnitOfWork
 
-FACTOR: Final = 10
+LIMIT_FACTOR: Final = 10
 """The limits of a network and of an address, as a multiple of the limit of both together."""
-EMAILS: Final = 5
+MAX_EMAILS: Final = 5
 """The number of emails that unauthenticated requests may send to one address in EMAIL_WINDOW.
 
 Requests of users for a new address may send as many again. So no one can flood an address.
@@ -66,8 +66,8 @@ class GuessingLimits:
         self._window = window
         self._max_failures = {
             _Limit.BOTH: failures,
-            _Limit.NETWORK: FACTOR * failures,
-            _Limit.ADDRESS: FACTOR * failures,
+            _Limit.NETWORK: LIMIT_FACTOR * failures,
+            _Limit.ADDRESS: LIMIT_FACTOR * failures,
         }
 
     def check(
@@ -155,7 +155,7 @@ def _keys(attempt: Attempt) -> dict[_Limit, str]:
 def count_email(work: UnitOfWork, email_key: str) -> bool:
     """Counts an email that a user's request for a new address causes.
 
-    Returns False if it is over EMAILS. The caller does not send it then.
+    Returns False if it is over MAX_EMAILS. The caller does not send it then.
     """
     return _count(work, email_key, {EmailCounter.BY_USERS: True})[0]
 
@@ -165,8 +165,8 @@ def count_request(
 ) -> tuple[bool, bool]:
     """Counts an unauthenticated request, and the email that it causes, unless `sends` is False.
 
-    Returns whether the request and the email are within EMAILS. Each is counted separately, because
-    a request may send no email. All requests within EMAILS take the same time.
+    Returns whether the request and the email are within MAX_EMAILS. Each is counted separately,
+    because a request may send no email. All requests within MAX_EMAILS take the same time.
     """
     is_within, is_email_within = _count(work, email_key, {requests: True, EmailCounter.SENT: sends})
     return is_within, is_email_within
@@ -175,16 +175,17 @@ def count_request(
 def _count(
     work: UnitOfWork, email_key: str, counted: Mapping[EmailCounter, bool]
 ) -> Sequence[bool]:
-    """Returns which counters of an address are below EMAILS, and adds the time to those.
+    """Returns which counters of an address are below MAX_EMAILS, and adds the time to those.
 
-    A counter whose value is False is stored unchanged. If the first has reached EMAILS, all have.
+    A counter whose value is False is stored unchanged. If the first has reached MAX_EMAILS, all
+    have.
     """
     counters = work.accounts.counters
     keys = {_email_counter(email_key, each): adds for each, adds in counted.items()}
     stored = counters.lock(keys)
     start = work.now - EMAIL_WINDOW
     recent = {key: [time for time in stored.get(key, ()) if time > start] for key in keys}
-    within = [len(times) < EMAILS for times in recent.values()]
+    within = [len(times) < MAX_EMAILS for times in recent.values()]
     if not within[0]:
         return [False for _ in keys]
     expiry, subject = work.now + EMAIL_WINDOW, address_digest(email_key)

@@ -233,8 +233,8 @@ class Confirmation:
         token_digest = digest(token)
 
         def read(work: UnitOfWork) -> tuple[EmailedLink, User | None]:
-            link = _live(work, token_digest)
-            return link, _existing_owner(work, link)
+            link = _valid_link(work, token_digest)
+            return link, _owner_of(work, link)
 
         link, user = self._run(context, read)
         password_hash = ""
@@ -244,8 +244,8 @@ class Confirmation:
             password_hash = self._new_passwords.hash(password, personal=_personal(link, user))
 
         def unit(work: UnitOfWork) -> None:
-            link = _live(work, token_digest)
-            user = _existing_owner(work, link)
+            link = _valid_link(work, token_digest)
+            user = _owner_of(work, link)
             if link.purpose is Purpose.SIGNUP:
                 _create_user(work, link, password_hash)
             elif user is None:
@@ -253,20 +253,21 @@ class Confirmation:
             elif link.purpose is Purpose.EMAIL:
                 _change_email(work, user, link)
             else:
-                _accept(work, user, link.purpose, password_hash)
+                _set_password(work, user, link.purpose, password_hash)
 
         run_context = context_of(user.id, context) if user else context
         self._run(run_context, unit, for_update=True)
 
 
-def _live(work: UnitOfWork, token_digest: bytes) -> EmailedLink:
+def _valid_link(work: UnitOfWork, token_digest: bytes) -> EmailedLink:
+    """Returns the link. Raises LinkInvalid if it does not exist or has expired."""
     link = work.accounts.links.get(token_digest)
     if link is None or link.expiry_time <= work.now:
         raise LinkInvalid
     return link
 
 
-def _existing_owner(work: UnitOfWork, link: EmailedLink) -> User | None:
+def _owner_of(work: UnitOfWork, link: EmailedLink) -> User | None:
     """Returns the user of the link. Raises LinkInvalid if the user no longer exists.
 
     Also raises it if the link was sent to an earlier address. A change of the address invalidates
@@ -297,8 +298,8 @@ def _create_user(work: UnitOfWork, link: EmailedLink, password_hash: str) -> Non
     _verify_email(work, user.id)
 
 
-def _accept(work: UnitOfWork, user: User, purpose: Purpose, password_hash: str) -> None:
-    """Sets the password of an invitation or a recovery."""
+def _set_password(work: UnitOfWork, user: User, purpose: Purpose, password_hash: str) -> None:
+    """Sets the password by a link of an invitation or a recovery."""
     if purpose is Purpose.INVITATION and not user.is_active:
         active = _changed(user, {"is_active": True}, at=work.now)
         user = work.repository(USER_TYPE).save(active, before=user)

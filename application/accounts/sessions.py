@@ -145,7 +145,7 @@ def end_sessions(work: UnitOfWork, user_id: int, sessions: Iterable[Session]) ->
     return len(ids)
 
 
-class SessionEnds:
+class SessionTermination:
     """Ends sessions. Each method is one unit of work."""
 
     def __init__(self, run: UnitRunner) -> None:
@@ -182,7 +182,7 @@ class SessionEnds:
         return self._run(context, unit)
 
 
-class SessionCommands(SessionEnds):
+class SessionCommands(SessionTermination):
     """Refreshes and ends sessions. Each method is one unit of work."""
 
     def __init__(self, run: UnitRunner, config: AccountConfig, tokens: SessionTokens) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from application.accounts.lockouts import Lockouts
     from application.accounts.overview import AccountOverview
     from application.accounts.passwords import PasswordCommands
-    from application.accounts.sessions import SessionEnds, SessionQueries
+    from application.accounts.sessions import SessionQueries, SessionTermination
     from application.ports import Context
     from domain.users import User
     from entrypoints.settings import Settings
@@ -32,7 +32,7 @@ class AccountCommands:
     links: "LinkRequests"
     lockouts: "Lockouts"
     overview: "AccountOverview"
-    session_ends: "SessionEnds"
+    session_termination: "SessionTermination"
     session_queries: "SessionQueries"
     link_urls: "LinkUrls"
     has_link_setting: bool
@@ -72,7 +72,7 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
     from application.accounts.lockouts import Lockouts
     from application.accounts.overview import AccountOverview
     from application.accounts.passwords import NewPasswords, PasswordCommands
-    from application.accounts.sessions import SessionEnds, SessionQueries
+    from application.accounts.sessions import SessionQueries, SessionTermination
     from entrypoints.account_config import make_config, make_estimator, make_hasher
 
     run, reader, clock = users.run, container.account_reader(), container.clock()
@@ -96,7 +96,7 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
         links=LinkRequests(run, config, hasher, limits, SecureTokens()),
         lockouts=Lockouts(run),
         overview=AccountOverview(reader, get_user, limits, clock),
-        session_ends=SessionEnds(run),
+        session_termination=SessionTermination(run),
         session_queries=SessionQueries(reader, clock),
         link_urls=link_urls,
         has_link_setting=bool(settings.link_url or settings.public_url),

@@ -60,7 +60,9 @@ def admin(email: str, name: str | None, from_stdin: bool, generate: bool, as_jso
         opened.administrators.check(email, name)
         password = _read(opened, from_stdin=from_stdin, generate=generate)
         with opened.one_request():
-            user, created = opened.administrators.make(email, password, opened.context, name=name)
+            user, created = opened.administrators.appoint(
+                email, password, opened.context, name=name
+            )
         done = "Created administrator" if created else "Made an administrator of"
         _show_result(opened, user, done, password if generate else None, as_json=as_json)
 
@@ -190,11 +192,11 @@ def show(which: str, as_json: bool) -> None:
     roster accounts show 7
     roster accounts show ann@example.org --json
     """
-    from adapters.resources.accounts import ACCOUNTS, ShownAccount, account_writer
+    from adapters.resources.accounts import ACCOUNTS, AccountView, account_writer
 
     with open_accounts() as opened, opened.one_request():
         user = opened.find(which)
-        shown = ShownAccount.of(*opened.overview.of(user.id))
+        shown = AccountView.of(*opened.overview.of(user.id))
     if as_json:
         output.document(account_writer(opened.users.urls).single(shown))
         return
@@ -214,16 +216,16 @@ def sessions(which: str, **options: Any) -> None:
     roster accounts sessions ann@example.org --json
     """
     from adapters.jsonapi.documents import DocumentWriter
-    from adapters.resources.accounts import SESSIONS, ShownSession
+    from adapters.resources.accounts import SESSIONS, SessionView
     from application.search import Page, Search
 
     chosen = lists.ListOptions(**options)
     with open_accounts() as opened, opened.one_request():
         user, queries, urls = opened.find(which), opened.session_queries, opened.users.urls
 
-        def page(search: Search) -> Page[ShownSession]:
+        def page(search: Search) -> Page[SessionView]:
             page = queries.page(search)
-            shown = tuple(map(partial(ShownSession.of, current_id=None), page.items))
+            shown = tuple(map(partial(SessionView.of, current_id=None), page.items))
             return Page(shown, page.more, page.total)
 
         query = opened.users.collection_query(
@@ -252,7 +254,7 @@ def end_sessions(which: str, as_json: bool) -> None:
     roster accounts end-sessions ann@example.org
     """
     with open_accounts() as opened, opened.one_request():
-        ended = opened.session_ends.end_all(opened.find(which).id, opened.context)
+        ended = opened.session_termination.end_all(opened.find(which).id, opened.context)
     if as_json:
         output.meta({"ended": ended})
     else:

@@ -26,7 +26,7 @@ def administrators(service: AccountService) -> Administrators:
 def test_an_administrator_can_log_in(
     service: AccountService, administrators: Administrators
 ) -> None:
-    user, created = administrators.make("ann@example.org", PASSWORD, ANONYMOUS)
+    user, created = administrators.appoint("ann@example.org", PASSWORD, ANONYMOUS)
     assert (created, user.name, user.is_active, user.role) == (True, "ann", True, "admin")
     assert "users:write" in service.log_in().scopes
     assert service.events(user)[:2] == ["created", "password_set"]
@@ -37,7 +37,9 @@ def test_an_existing_user_is_promoted_and_their_sessions_end(
 ) -> None:
     ann = service.user()
     service.log_in()
-    user, created = administrators.make("ANN@example.org", "another long one", ANONYMOUS, name="A")
+    user, created = administrators.appoint(
+        "ANN@example.org", "another long one", ANONYMOUS, name="A"
+    )
     assert (created, user.id, user.name, user.role) == (False, ann.id, "A", "admin")
     assert user.email == "ann@example.org"
     assert not service.store.account_tables.sessions
@@ -49,9 +51,9 @@ def test_the_password_of_a_promoted_user_must_not_be_their_name(
 ) -> None:
     ann = service.user()
     with pytest.raises(Invalid):
-        administrators.make(ann.email, ann.name, ANONYMOUS)
+        administrators.appoint(ann.email, ann.name, ANONYMOUS)
     with pytest.raises(Invalid):
-        administrators.make(ann.email, "Another long name", ANONYMOUS, name="Another long name")
+        administrators.appoint(ann.email, "Another long name", ANONYMOUS, name="Another long name")
 
 
 def test_an_invalid_administrator_changes_nothing(
@@ -60,7 +62,7 @@ def test_an_invalid_administrator_changes_nothing(
     ann = service.user()
     for email, password in (("ann", PASSWORD), ("ann@example.org", "password1234")):
         with pytest.raises(Invalid):
-            administrators.make(email, password, ANONYMOUS)
+            administrators.appoint(email, password, ANONYMOUS)
     assert service.user_reader.get(ann.id) == ann
 
 
