@@ -356,7 +356,7 @@ class _Header:
 
     def _check_delimiter(self) -> None:
         """Raises Invalid if more columns are known with another delimiter."""
-        other = delimiters.find_better(
+        other = delimiters.better_delimiter(
             self._line, self._delimiter, _known_column_counter(self._names)
         )
         if other is not None:

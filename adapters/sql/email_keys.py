@@ -56,7 +56,7 @@ _UPDATE = CompiledStatement(
 
 
 @dataclass(frozen=True, slots=True)
-class Outdated:
+class OutdatedKey:
     """A user whose stored key is not the key of the email, with the correct key."""
 
     user_id: int
@@ -94,10 +94,10 @@ def upgrade_database(
 
 def count_outdated_keys(engine: Engine) -> int:
     """The number of users whose stored key is not the key of the email. Raises Unavailable."""
-    return sum(map(len, outdated(engine)))
+    return sum(map(len, outdated_keys(engine)))
 
 
-def outdated(engine: Engine) -> Iterator[list[Outdated]]:
+def outdated_keys(engine: Engine) -> Iterator[list[OutdatedKey]]:
     """The users with outdated keys by ascending id, one list for each part of the table.
 
     Raises Unavailable.
@@ -111,7 +111,7 @@ def outdated(engine: Engine) -> Iterator[list[Outdated]]:
                 return
             candidates = select(_PART).where(or_(*_candidate_clauses(engine))).order_by(_PART.c.id)
             rows = connection.execute(candidates, values).all()
-        yield [user for row in rows if (user := _outdated_user(*row))]
+        yield [user for row in rows if (user := _outdated_key(*row))]
         after = last
 
 
@@ -124,7 +124,7 @@ def update_keys(engine: Engine) -> SharedMailboxes:
     for _ in range(_MAX_ROUNDS):
         shared = SharedMailboxes(0, [])
         changed = 0
-        for part in outdated(engine):
+        for part in outdated_keys(engine):
             for start in range(0, len(part), _WRITE_BATCH):
                 changed += _update(engine, part[start : start + _WRITE_BATCH], shared)
         # A later change may have freed a key that was taken.
@@ -143,16 +143,16 @@ def _candidate_clauses(engine: Engine) -> Iterator[ColumnElement[bool]]:
         yield func.char_length(email) != func.octet_length(email)
 
 
-def _outdated_user(
+def _outdated_key(
     user_id: int, email: str, stored_key: str, stored_folded: str | None
-) -> Outdated | None:
+) -> OutdatedKey | None:
     key, folded = email_key(email), folded_if_different(email)
     if (key, folded) == (stored_key, stored_folded):
         return None
-    return Outdated(user_id, email, stored_key, key, folded)
+    return OutdatedKey(user_id, email, stored_key, key, folded)
 
 
-def _update(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) -> int:
+def _update(engine: Engine, users: Sequence[OutdatedKey], shared: SharedMailboxes) -> int:
     """Updates the keys in one transaction, or one by one if another writer interferes.
 
     Returns the number of updated users.
@@ -166,7 +166,7 @@ def _update(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) 
     return changed
 
 
-def _update_together(engine: Engine, users: Sequence[Outdated], shared: SharedMailboxes) -> int:
+def _update_together(engine: Engine, users: Sequence[OutdatedKey], shared: SharedMailboxes) -> int:
     """Updates the keys in one transaction. Returns the number of updated users.
 
     Raises ConcurrentUpdate if another writer takes one of the keys.
@@ -193,7 +193,7 @@ def _users_by_key(connection: RawConnection, keys: set[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(_BY_KEY, {"keys": list(keys)})}
 
 
-def _update_one(connection: RawConnection, user: Outdated) -> int:
+def _update_one(connection: RawConnection, user: OutdatedKey) -> int:
     values: dict[str, Any] = {
         "user_id": user.user_id,
         "read_email": user.email,

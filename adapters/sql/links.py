@@ -32,7 +32,7 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.failures import VIOLATIONS
 from adapters.sql.id_lists import MAX_ID, IdList, is_among, possible_ids
 from adapters.sql.reads import Reads, reads_from
-from adapters.sql.tables import LinkTable, Tables
+from adapters.sql.tables import Tables
 from application.audit import AuditLog
 from application.link_events import record_change, record_pairs, record_removal
 from application.ports import ConcurrentUpdate, LinkChange, LinkedEntities, LinkReader, Links
@@ -40,11 +40,11 @@ from application.relationships import Association, ToMany
 
 Pair = tuple[int, int]
 
-_AT_ONCE: Final = 500
+_REMOVAL_BATCH: Final = 500
 """The number of ids that one statement removes: MariaDB would read all pairs for 1000 or more."""
 _COUNT: Final = bindparam("count", type_=Integer())
 _SOURCE: Final = bindparam("source_id", type_=BigInteger())
-_STATEMENTS: Final = 16
+_MAX_STATEMENTS: Final = 16
 _WITHOUT_SOURCE: Final = itemgetter(slice(1, None))
 """Returns the columns of the related entity in a row that begins with the id of the source."""
 
@@ -89,7 +89,7 @@ class LinkStatements:
         self._pairs_after_source = CompiledStatement(
             select(source, target).where(source > _SOURCE).order_by(source, target).limit(_COUNT)
         )
-        self._first = lru_cache(_STATEMENTS)(self._build_first)
+        self._first = lru_cache(_MAX_STATEMENTS)(self._build_first)
 
     @property
     def columns(self) -> Sequence[Column[Any]]:
@@ -148,25 +148,26 @@ class LinkStatements:
     def _first_by_arrays(self) -> Select[Any]:
         """For PostgreSQL, which plans and runs an array of ids faster than LATERAL."""
         ids = cast(bindparam("ids", type_=IdList()), postgresql.ARRAY(BigInteger))
-        of = func.unnest(ids).table_valued(column("id", BigInteger), name="sources")
-        of = of.render_derived()
+        sources = func.unnest(ids).table_valued(column("id", BigInteger), name="sources")
+        sources = sources.render_derived()
         first = (
             select(self._target)
-            .where(self._source == of.c.id)
+            .where(self._source == sources.c.id)
             .order_by(self._target)
             .limit(_COUNT)
-            .correlate(of)
+            .correlate(sources)
             .scalar_subquery()
         )
         entities = self._entities.table
         columns = [entities.c[name] for name in self._entities.fields]
-        joined = of.join(entities, entities.c.id == any_(func.array(first)))
-        return select(of.c.id, *columns).select_from(joined)
+        joined = sources.join(entities, entities.c.id == any_(func.array(first)))
+        return select(sources.c.id, *columns).select_from(joined)
 
     def _first_up_to_bound(self) -> Select[Any]:
         """Selects the range of ids up to the last one required, for SQLite without LATERAL."""
-        of = func.json_each(bindparam("ids", type_=IdList())).table_valued("value", name="sources")
-        source_id = of.c.value
+        ids = bindparam("ids", type_=IdList())
+        sources = func.json_each(ids).table_valued("value", name="sources")
+        source_id = sources.c.value
         others = self._link_table.table.alias("others")
         source, target = others.c[self._source.name], others.c[self._target.name]
         last = (
@@ -179,7 +180,7 @@ class LinkStatements:
         )
         in_range = and_(self._source == source_id, self._target <= func.coalesce(last, MAX_ID))
         entities = self._entities.table
-        joined = of.join(self._link_table.table, in_range).join(
+        joined = sources.join(self._link_table.table, in_range).join(
             entities, entities.c.id == self._target
         )
         columns = [entities.c[name] for name in self._entities.fields]
@@ -298,8 +299,8 @@ class SqlLinks(Links):
 
     def _removed(self, source_id: int, ids: Iterable[int]) -> Iterator[int]:
         possible = possible_ids(ids)
-        for start in range(0, len(possible), _AT_ONCE):
-            values = {"source_id": source_id, "ids": possible[start : start + _AT_ONCE]}
+        for start in range(0, len(possible), _REMOVAL_BATCH):
+            values = {"source_id": source_id, "ids": possible[start : start + _REMOVAL_BATCH]}
             rows = self._statements.remove.rows(self._connection, values)
             yield from sorted(row[0] for row in rows)
 
@@ -353,6 +354,3 @@ class SqlLinkReader(LinkReader):
     ) -> Sequence[tuple[int, int]]:
         statements = self._statements[association.ends[0]]
         return self._read(lambda connection: statements.pairs(connection, after, limit))
-
-
-__all__ = ["LinkStatements", "LinkTable", "SqlLinkReader", "SqlLinks", "make_statements"]

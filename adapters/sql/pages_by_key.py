@@ -50,7 +50,7 @@ class PagesByKey:
             return None
         branches = [select(self._page_of_keys(each).subquery()) for each in alternatives]
         direction = read_order(shape)
-        keys = union(*branches).subquery("found")
+        keys = union(*branches).subquery("keys")
         first = select(keys).order_by(*order_by(keys.c, direction)).limit(COUNT)
         return self._with_keys(first, direction)
 

@@ -61,7 +61,7 @@ _USE_TOKEN = CompiledStatement(
 )
 _EXPIRED = ExpiredRows(SESSIONS.c.expiry_time)
 _OLD_REVOCATIONS = ExpiredRows(REVOCATIONS.c.time)
-_IDS_AT_ONCE: Final = 500
+_BATCH_SIZE: Final = 500
 
 
 class SqlSessions(Sessions):
@@ -90,8 +90,8 @@ class SqlSessions(Sessions):
 
     def end(self, session_ids: Collection[str], *, at: datetime) -> None:
         ids = sorted(session_ids)
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            batch = ids[start : start + _IDS_AT_ONCE]
+        for start in range(0, len(ids), _BATCH_SIZE):
+            batch = ids[start : start + _BATCH_SIZE]
             _DELETE.execute(self._connection, {"ids": batch})
             rows = [(session_id, None, at) for session_id in batch]
             insert_rows(self._connection, _REVOCATION_COLUMNS, rows)

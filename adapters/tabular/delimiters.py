@@ -8,7 +8,7 @@ from typing import Final
 from adapters.tabular.csv import Cells, Reader, split_line
 
 KNOWN: Final = (",", ";", "\t")
-"""The delimiters that are recognised without a choice."""
+"""The delimiters that are recognised if no delimiter is chosen."""
 NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 """Names that users can give for delimiters."""
 
@@ -44,7 +44,7 @@ def set_delimiter(
     return f"sep={sep_line[1]}" if sep_line else None
 
 
-def find_better(line: str, used: str, count_known: Callable[[Cells], int]) -> str | None:
+def better_delimiter(line: str, used: str, count_known: Callable[[Cells], int]) -> str | None:
     """Returns another delimiter by which a header has more known columns, and at least two."""
     candidates = dict.fromkeys((*KNOWN, *_POSSIBLE_DELIMITER.findall(line)))
     counts = {

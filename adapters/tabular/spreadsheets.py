@@ -36,7 +36,7 @@ def protect_again(cell: str) -> str:
 
 
 def protect_row_again(row: str) -> str:
-    """Does the same for each cell of a row of CSV, which can have any length."""
+    """Adds an apostrophe before each cell of a row of CSV that looks protected."""
     return _CELL.sub(_protect_cell_again, row)
 
 

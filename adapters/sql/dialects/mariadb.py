@@ -227,7 +227,8 @@ def _check_server(session: Session) -> bool:
     match = re.match(r"(\d+)\.(\d+)\..*MariaDB", version)
     if not match or tuple(map(int, match.groups())) < MIN_VERSION:
         session.close()
-        raise UnsupportedServer(f"The server is {version}. Use MariaDB 10.11 or newer.")
+        required = ".".join(map(str, MIN_VERSION))
+        raise UnsupportedServer(f"The server is {version}. Use MariaDB {required} or newer.")
     return bool(on_galera)
 
 

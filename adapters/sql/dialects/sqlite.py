@@ -80,8 +80,9 @@ def _check_support(connection: sqlite3.Connection) -> None:
     SQLite compares text by its bytes. In UTF-16, that is not the order of code points.
     """
     if sqlite3.sqlite_version_info < MIN_VERSION:
+        required = ".".join(map(str, MIN_VERSION))
         raise UnsupportedServer(
-            f"The version of SQLite is {sqlite3.sqlite_version}. Use 3.40 or newer."
+            f"The version of SQLite is {sqlite3.sqlite_version}. Use {required} or newer."
         )
     with closing(connection.execute("PRAGMA encoding")) as cursor:
         (encoding,) = cursor.fetchone()

@@ -102,11 +102,11 @@ class _Observer(CommitObserver):
             self.unknown()  # the change is committed, so this is not a failure
         else:
             self._request.reached = str(position)
-            self._recent.note(self._principal, position)
+            self._recent.record(self._principal, position)
 
     def unknown(self) -> None:
         self._request.reached = None
-        self._recent.note(self._principal, None)
+        self._recent.record(self._principal, None)
 
 
 @dataclass(frozen=True, slots=True)

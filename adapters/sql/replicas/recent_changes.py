@@ -20,14 +20,14 @@ from zlib import crc32
 from adapters.sql.replicas.position import MAX_LAG_SECONDS, Position
 from application.access import Principal
 
-KEPT_SECONDS: Final = MAX_LAG_SECONDS
-"""The number of seconds for which a change is kept. Afterwards every replica in use has it."""
+RETENTION_SECONDS: Final = MAX_LAG_SECONDS
+"""The number of seconds for which a change is remembered. Then every replica in use has it."""
 
 _ENTRIES: Final = 4096
 _WORDS: Final = 4
 _LOCATION, _TIMELINE, _CHANGED_AT, _UNKNOWN_SINCE = range(_WORDS)
 _PART_BYTES: Final = _ENTRIES * _WORDS * 8
-_KEPT_NS: Final = int(KEPT_SECONDS * 1e9)
+_RETENTION_NS: Final = int(RETENTION_SECONDS * 1e9)
 _PREFIX: Final = "roster-positions-"
 
 
@@ -56,8 +56,8 @@ class RecentChanges:
         self._parts = range(0, size // 8, _PART_BYTES // 8)
         self._own = self._parts[self._claim()]
 
-    def note(self, principal: Principal | None, position: Position | None) -> None:
-        """Notes a change of the principal. None is an unknown position."""
+    def record(self, principal: Principal | None, position: Position | None) -> None:
+        """Records a change of the principal. None is an unknown position."""
         words, entry = self._words, self._own + _entry_of(principal)
         with self._writing:
             now = monotonic_ns()
@@ -142,4 +142,4 @@ def _entry_of(principal: Principal | None) -> int:
 
 
 def _is_recent(since: int, now: int) -> bool:
-    return since != 0 and now - since < _KEPT_NS
+    return since != 0 and now - since < _RETENTION_NS

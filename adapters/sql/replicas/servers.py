@@ -34,9 +34,9 @@ T = TypeVar("T")
 POLL_SECONDS: Final = 1.0
 EXCLUSION_SECONDS: Final = 3.0
 """The number of seconds for which a replica that failed is not read."""
-_START: Final = Position(0, 0)
-_KEPT_SAMPLES: Final = 64
-_NOT_OF_THE_STATEMENT: Final = ("08", "22012", "53", "57P", "58")
+_NO_POSITION: Final = Position(0, 0)
+_MAX_SAMPLES: Final = 64
+_SERVER_ERROR_CODES: Final = ("08", "22012", "53", "57P", "58")
 """The beginnings of the codes of errors that other statements would get as well.
 
 They are those of the connection, of the check in `only_on_replica`, of resources and of the system.
@@ -110,7 +110,7 @@ class Primary(_Polled):
 
     def _read(self, connection: RawConnection, started: float) -> None:
         sample = started, position_of_primary(connection)
-        self._samples = (*self._samples[1 - _KEPT_SAMPLES :], sample)
+        self._samples = (*self._samples[1 - _MAX_SAMPLES :], sample)
 
     def _failed(self, error: Exception) -> None:
         """Does nothing: without recent samples, no replica is used."""
@@ -127,7 +127,7 @@ class Replica(_Polled):
         self.name = name
         self.engine = engine
         self._primary = primary
-        self._reached = _START
+        self._reached = _NO_POSITION
         self._responds = False
         self._problem: str | None = "not polled yet"
         self._excluded_until = 0.0
@@ -176,7 +176,7 @@ class Replica(_Polled):
         code = sqlstate(error)
         if isinstance(error.__cause__, PoolTimeout):  # all connections of the pool are in use
             return
-        if code is None or code.startswith(_NOT_OF_THE_STATEMENT):
+        if code is None or code.startswith(_SERVER_ERROR_CODES):
             self._excluded_until = monotonic() + EXCLUSION_SECONDS
             self._failed(error)
 

@@ -76,15 +76,15 @@ def test_a_position_covers_earlier_ones_of_its_timeline() -> None:
 def test_the_newest_position_of_each_principal_is_kept_for_some_seconds(clock: Clock) -> None:
     changes = RecentChanges()
     assert changes.of(ANN) == NOTHING
-    changes.note(ANN, Position(1, 200))
-    changes.note(ANN, Position(1, 100))  # another thread was faster
+    changes.record(ANN, Position(1, 200))
+    changes.record(ANN, Position(1, 100))  # another thread was faster
     assert changes.of(ANN) == RecentChange(Position(1, 200), is_unknown=False)
     assert changes.of(BOB) == changes.of(None) == NOTHING
     clock.wait(9.9)
     assert changes.of(ANN).position == Position(1, 200)
     clock.wait(0.2)
     assert changes.of(ANN) == NOTHING
-    changes.note(ANN, Position(1, 100))
+    changes.record(ANN, Position(1, 100))
     assert changes.of(ANN).position == Position(1, 100)
 
 
@@ -96,9 +96,9 @@ def test_a_machine_that_has_just_started_has_no_recent_changes(clock: Clock) -> 
 
 def test_an_unknown_position_is_kept_next_to_known_ones(clock: Clock) -> None:
     changes = RecentChanges()
-    changes.note(ANN, None)
+    changes.record(ANN, None)
     clock.wait(5)
-    changes.note(ANN, Position(1, 100))
+    changes.record(ANN, Position(1, 100))
     assert changes.of(ANN) == RecentChange(Position(1, 100), is_unknown=True)
     clock.wait(6)
     assert changes.of(ANN) == RecentChange(Position(1, 100), is_unknown=False)
@@ -106,21 +106,21 @@ def test_an_unknown_position_is_kept_next_to_known_ones(clock: Clock) -> None:
 
 def test_a_later_timeline_replaces_an_earlier_one() -> None:
     changes = RecentChanges()
-    changes.note(ANN, Position(1, 200))
-    changes.note(ANN, Position(2, 150))
+    changes.record(ANN, Position(1, 200))
+    changes.record(ANN, Position(2, 150))
     assert changes.of(ANN).position == Position(2, 150)
 
 
 def test_all_processes_see_the_changes_of_each_other(file: Path) -> None:
     changes = RecentChanges(file)
 
-    def note(location: int) -> None:
-        RecentChanges(file).note(ANN, Position(1, location))
+    def record(location: int) -> None:
+        RecentChanges(file).record(ANN, Position(1, location))
 
-    children = [in_child(partial(note, each)) for each in (300, 200)]
+    children = [in_child(partial(record, each)) for each in (300, 200)]
     assert [ended(each) for each in children] == [0, 0]
     assert changes.of(ANN) == RecentChange(Position(1, 300), is_unknown=False)
-    changes.note(BOB, None)
+    changes.record(BOB, None)
     assert RecentChanges(file).of(BOB).is_unknown
 
 
@@ -130,7 +130,7 @@ def test_a_killed_process_leaves_its_part_to_the_next_one(file: Path) -> None:
         ready, write = os.pipe()
 
         def work(number: int = number, write: int = write) -> None:
-            RecentChanges(file).note(ANN, Position(1, 100 + number))
+            RecentChanges(file).record(ANN, Position(1, 100 + number))
             os.write(write, b"x")
             signal.pause()
 
@@ -146,11 +146,11 @@ def test_a_killed_process_leaves_its_part_to_the_next_one(file: Path) -> None:
 def test_threads_keep_the_newest_position() -> None:
     changes = RecentChanges()
 
-    def note(first: int) -> None:
+    def record(first: int) -> None:
         for each in range(first, 4000, 4):
-            changes.note(ANN, Position(1, each))
+            changes.record(ANN, Position(1, each))
 
-    threads = [Thread(target=note, args=(first,)) for first in range(1, 5)]
+    threads = [Thread(target=record, args=(first,)) for first in range(1, 5)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -161,7 +161,7 @@ def test_threads_keep_the_newest_position() -> None:
 def test_the_memory_is_bounded(clock: Clock) -> None:
     changes = RecentChanges()
     for number in range(20_000):
-        changes.note(Principal(SECRET, None, str(number), frozenset()), Position(1, number + 1))
+        changes.record(Principal(SECRET, None, str(number), frozenset()), Position(1, number + 1))
     last = Principal(SECRET, None, "19999", frozenset())
     assert changes.of(last).position == Position(1, 20_000)
     first = changes.of(Principal(SECRET, None, "0", frozenset())).position
