@@ -25,8 +25,8 @@ _ARENAS: Final = 2
 _MMAP_THRESHOLD: Final = 128 * 1024
 
 
-def limit_kept_memory() -> None:
-    """Limits the memory that this process keeps after it is freed. Does nothing without glibc."""
+def limit_retained_memory() -> None:
+    """Limits the freed memory that this process retains. Does nothing without glibc."""
     with suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_ARENA_MAX, _ARENAS)

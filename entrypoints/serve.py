@@ -21,7 +21,7 @@ from application.deadlines import deadline
 from application.ports import Unavailable
 from domain.errors import Conflict, RosterError
 from entrypoints import logs
-from entrypoints.glibc_malloc import limit_kept_memory
+from entrypoints.glibc_malloc import limit_retained_memory
 from entrypoints.granian_server import Server, die_with_parent, reset_sigterm_after_fork, tune_gc
 from entrypoints.open_service import check_open_service
 from entrypoints.settings import BadSetting, Settings
@@ -300,7 +300,7 @@ def load(master: int, port: int, url: str, workers: int, changes: Path | None = 
 
 def _load(master: int, port: int, url: str, workers: int, changes: Path | None) -> "Flask":
     die_with_parent(master)
-    limit_kept_memory()
+    limit_retained_memory()
     settings = Settings.of(os.environ)
     if settings.hashes is None:
         settings = replace(settings, hashes=max(1, (os.cpu_count() or 1) // 2 // workers))

@@ -20,7 +20,7 @@ SITES: Final = ("Zürich", "Kraków", "東京", "Αθήνα", "São Paulo", "İs
 PROJECTS: Final = ("Atlas", "Borealis", "Caravel", "Délos", "Эльбрус", "Fuji", "Ганг", "Horizon")
 
 _IN_PROJECT: Final = 0.3
-_SEEN: Final = 2000
+_SAMPLED_USERS: Final = 2000
 """The number of users from whom the groups and their owners are chosen."""
 _MIN_MEMBERS: Final = 2
 """The minimum number of members of a group."""
@@ -34,7 +34,7 @@ User = dict[str, Any]
 
 
 @dataclass(slots=True)
-class _Found:
+class _Members:
     """The first members of a group."""
 
     owner: str
@@ -47,10 +47,10 @@ def fake_groups(users: Iterable[User], seed: int = 0) -> Iterator[dict[str, Any]
     The owner is the email of the first member. Sites have no owner. Only the first users are read,
     so a long list of users does not add groups.
     """
-    found: dict[str, _Found] = {}
-    for name, email in _pairs(islice(users, _SEEN), seed):
-        found.setdefault(name, _Found(email)).count += 1
-    for name, members in sorted(found.items()):
+    members_by_group: dict[str, _Members] = {}
+    for name, email in _pairs(islice(users, _SAMPLED_USERS), seed):
+        members_by_group.setdefault(name, _Members(email)).count += 1
+    for name, members in sorted(members_by_group.items()):
         if members.count >= _MIN_MEMBERS:
             top = name.split(_SEPARATOR)[0]
             owner = None if top == "Sites" else members.owner

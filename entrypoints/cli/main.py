@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from entrypoints.resources import RegisteredResource
 
 
-class Failed(click.ClickException):
+class CommandFailed(click.ClickException):
     """The command is valid, but failed."""
 
     exit_code = 1
 
 
-class WronglyUsed(click.ClickException):
+class InvalidUsage(click.ClickException):
     """A setting or an argument is invalid."""
 
     exit_code = 2
@@ -79,7 +79,7 @@ class Roster(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            raise Failed(_of_system(error)) from error
+            raise CommandFailed(_system_error(error)) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -87,25 +87,25 @@ class Roster(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except BadSetting as error:
-            raise WronglyUsed(_lines([str(error)])) from error
+            raise InvalidUsage(_lines([str(error)])) from error
         except BadSettings as error:
-            raise WronglyUsed(_lines(error.args)) from error
+            raise InvalidUsage(_lines(error.args)) from error
         except RequestError as error:
-            raise WronglyUsed(_lines(f"{e.code}: {e.detail}" for e in error.errors)) from error
+            raise InvalidUsage(_lines(f"{e.code}: {e.detail}" for e in error.errors)) from error
         except Invalid as error:
-            raise Failed(_lines(map(str, error.violations))) from error
+            raise CommandFailed(_lines(map(str, error.violations))) from error
         except Unavailable as error:
-            raise Failed(_lines([f"{error.code}: {error.explanation}"])) from error
+            raise CommandFailed(_lines([f"{error.code}: {error.explanation}"])) from error
         except RosterError as error:
-            raise Failed(_lines([f"{error.code}: {error.detail}"])) from error
+            raise CommandFailed(_lines([f"{error.code}: {error.detail}"])) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader closed the pipe: click ends quietly
                 raise
-            raise Failed(_of_system(error)) from error
+            raise CommandFailed(_system_error(error)) from error
         except Exception as error:  # a fault of Roster
             if ctx.params["traceback"]:
                 raise
-            raise Failed(import_problem(error) or _of_fault(error)) from error
+            raise CommandFailed(import_problem(error) or _bug_report(error)) from error
 
 
 def _resources() -> "Sequence[RegisteredResource]":
@@ -126,15 +126,15 @@ def _lines(messages: Iterable[str]) -> str:
     return "\nError: ".join(map(printable, messages))
 
 
-def _of_system(error: OSError) -> str:
-    """The error of the operating system, with the names of the files."""
+def _system_error(error: OSError) -> str:
+    """The message for an error of the operating system, with the names of the files."""
     files = ", ".join(str(each) for each in (error.filename, error.filename2) if each is not None)
     problem = error.strerror or type(error).__name__
     return f"system_error: {problem}: {files}" if files else f"system_error: {problem}"
 
 
-def _of_fault(error: Exception) -> str:
-    """The type and the place of an unexpected error. Its message may contain values."""
+def _bug_report(error: Exception) -> str:
+    """The message for an unexpected error: its type and place. Its own text may contain values."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}:{last.lineno}"
     return (
