@@ -48,7 +48,9 @@ class NameTaken(KeyTaken):
     code = "name_taken"
     noun = "group"
     attribute = "name"
-    meaning = "Another group has this name. Letter case, width and normal form do not count."
+    meaning = (
+        "Another group has this name. Letter case, width and Unicode normalization are ignored."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

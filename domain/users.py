@@ -47,7 +47,7 @@ class EmailTaken(KeyTaken):
     code = "email_taken"
     noun = "user"
     attribute = "email"
-    meaning = "Another user has this mailbox. Letter case and the form of the domain do not count."
+    meaning = "Another user has this mailbox. Letter case and the form of the domain are ignored."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,7 +231,9 @@ class _Described:
         url = f"{PREFIX}/{self._users.type}/{{id}}"
         own = [id_parameter(self._users)]
         session_id = {**id_parameter(SESSIONS), "name": "sid"}
-        invite = operation_of("invite_user", "Email a user a link to set a password", TAG)
+        invite = operation_of(
+            "invite_user", "Send a user an email with a link to set a password", TAG
+        )
         withdraw = operation_of("withdraw_links", "Invalidate the open links of a user", TAG)
         return {
             f"{url}/account": {

@@ -66,7 +66,7 @@ def _paths() -> dict[str, Any]:
                 **_form(token, {"token": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"}),
                 "security": [{"bearer": scopes}],
                 "responses": {
-                    "200": _json("The claims, if it is active.", _ACTIVE, {"active": False}),
+                    "200": _json("The claims, if the token is active.", _ACTIVE, {"active": False}),
                     "401": {
                         **_oauth_error("The request has no valid bearer token.", "invalid_token"),
                         "headers": CHALLENGE,
@@ -83,7 +83,9 @@ def _paths() -> dict[str, Any]:
         },
         METADATA: {
             "get": {
-                **operation_of("show_metadata", "Read the metadata of RFC 8414", TAG),
+                **operation_of(
+                    "show_metadata", "Read the metadata of the authorization server (RFC 8414)", TAG
+                ),
                 "responses": {
                     "200": _json(
                         "The metadata, if the service has a public URL.",

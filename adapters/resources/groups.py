@@ -29,7 +29,8 @@ class GroupSchema(Schema):
         minLength=1,
         maxLength=NAME_LENGTH,
         examples=["Staff"],
-        description="Unique: letter case, width and normal form do not count. Stored as sent.",
+        description="Unique, ignoring case, full-width characters and Unicode normalization. "
+        "Stored as sent.",
     )
     description = Text(
         allow_none=True,

@@ -13,7 +13,7 @@ from domain.text import strip_invisible
 def read_lines(file: BinaryIO) -> Iterator[Record]:
     """Yields a record for each line, with its text as REFERENCE. Skips blank lines.
 
-    White space and invisible characters at both ends of a line do not count. Raises Invalid if the
+    White space and invisible characters at both ends of a line are ignored. Raises Invalid if the
     file is not text.
     """
     source = Source(file)

@@ -67,7 +67,7 @@ class LinkRequests:
         self._policy = policy
 
     def sign_up(self, email: str, name: str, context: Context) -> None:
-        """Emails a link that creates a user. The owner of a known address gets a note instead.
+        """Sends an email with a link that creates a user, or a notice if a user has the address.
 
         Raises SignupClosed, and Invalid if the address or the name is not valid, or the domain may
         not sign up.
@@ -99,7 +99,7 @@ class LinkRequests:
             raise SignupClosed
 
     def recover(self, email: str, context: Context) -> None:
-        """Emails an active user a link to set a new password.
+        """Sends an active user an email with a link to set a new password.
 
         Raises Invalid if the address is not valid.
         """
@@ -121,11 +121,14 @@ class LinkRequests:
         self._run(context, unit)
 
     def invite(self, user_id: int, context: Context) -> None:
-        """Emails a user a link to set a password. Raises UserNotFound and the policy's errors."""
+        """Sends a user an email with a link to set a password.
+
+        Raises UserNotFound and the policy's errors.
+        """
         self.invite_all([user_id], context)
 
     def invite_all(self, user_ids: Sequence[int], context: Context) -> None:
-        """Emails each user a link to set a password, or none if one of them does not exist.
+        """Sends each user an email with a link to set a password, or none if a user does not exist.
 
         Raises UserNotFound and the policy's errors.
         """
@@ -183,7 +186,7 @@ class LinkRequests:
         client: Client,
         context: Context,
     ) -> None:
-        """Emails a link to a user's new address. The owner of a taken address gets a note instead.
+        """Sends an email with a link to the new address, or a notice if another user has it.
 
         Raises Invalid, WrongPassword, TooManyFailures, Busy, and InvalidToken if the session ends
         meanwhile.

@@ -130,7 +130,7 @@ def delete(
     if as_json:
         output.meta({"deleted": count})
     else:
-        output.line(f"Removed {done or _rows(services, count)}.")
+        output.line(f"Deleted {done or _rows(services, count)}.")
 
 
 def erase(

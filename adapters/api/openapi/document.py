@@ -46,7 +46,7 @@ METHODS: Final = frozenset(("get", "post", "patch", "delete"))
 
 
 _TAGS: Final = {
-    "operations": "Many changes at once: all of them happen, or none.",
+    "operations": "Several changes in one request: all of them happen, or none.",
     "service": "The description and the state of the service.",
 }
 ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match."}}
@@ -515,7 +515,11 @@ class OpenApi:
 
         response = {"description": "The results.", "content": content("Results")}
         operation = {
-            **operation_of("perform_operations", "Perform many operations, or none", "operations"),
+            **operation_of(
+                "perform_operations",
+                "Perform several operations: all of them, or none",
+                "operations",
+            ),
             "parameters": [KEY],
             "requestBody": {"required": True, "content": content("Operations")},
             "responses": {

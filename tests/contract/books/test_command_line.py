@@ -165,7 +165,7 @@ def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
     erased = roster("books", "delete", "--filter", "isbn=a-1", "--erase", "--yes")
     assert (erased.exit_code, erased.stdout) == (0, "Erased 1 book.\n")
     deleted = roster("books", "delete", "--filter", "lent=false", "--yes")
-    assert (deleted.exit_code, deleted.stdout) == (0, "Removed 1 book.\n")
+    assert (deleted.exit_code, deleted.stdout) == (0, "Deleted 1 book.\n")
     titles = roster("books", "list", "--columns", "title,id").stdout
     assert [line.split() for line in titles.splitlines()] == [
         ["title", "id"],

@@ -46,7 +46,7 @@ def test_several_users_are_changed_at_once(roster: Roster, directory: Users) -> 
 @pytest.mark.usefixtures("people")
 def test_several_users_are_deleted_at_once(roster: Roster, directory: Users) -> None:
     deleted = roster("users", "delete", "1", "cid@x.test", "ANN@x.test", "--actor", "sam")
-    assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "Removed 2 users.\n", "")
+    assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "Deleted 2 users.\n", "")
     assert [email for email, *_ in directory()] == ["bob@x.test", "dee@x.test"]
     assert actions(roster)[4:] == ["deleted"] * 2
     assert roster("events").stdout.count('"actor":"sam"') == 2
@@ -101,7 +101,7 @@ def test_filters_delete_the_matching_users_after_a_confirmation(
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "This deletes 1 user." in refused.stderr
     deleted = roster(*command, "--yes")
-    assert (deleted.exit_code, deleted.stdout) == (0, "Removed 1 user.\n")
+    assert (deleted.exit_code, deleted.stdout) == (0, "Deleted 1 user.\n")
     assert [email for email, *_ in directory()] == ["ann@x.test", "bob@x.test", "cid@x.test"]
 
 
@@ -115,14 +115,14 @@ def test_a_deletion_is_confirmed_on_a_terminal(
     shown = on_terminal(*command, typed="y\n")
     assert "This deletes 2 users." in shown
     assert "Deleting" in shown, "the progress is shown"
-    assert "Removed 2 users." in shown
+    assert "Deleted 2 users." in shown
     assert len(directory()) == 2
 
 
 @pytest.mark.usefixtures("people")
 def test_filters_without_a_match_need_no_confirmation(roster: Roster) -> None:
     done = roster("users", "delete", "--filter", "role=guest")
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "Removed 0 users.\n", "")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "Deleted 0 users.\n", "")
     done = roster("users", "delete", "--filter", "role=guest", "--erase")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "Erased 0 users.\n", "")
     done = roster("users", "update", "--filter", "role=guest", "--active")

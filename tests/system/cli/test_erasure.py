@@ -35,7 +35,7 @@ def test_an_erasure_asks_for_confirmation_and_reports_the_loss(roster: Roster, a
 
 def test_a_plain_deletion_needs_no_confirmation(roster: Roster, ann: str) -> None:
     deleted = roster("users", "delete", ann)
-    assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "Removed user 1.\n", "")
+    assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "Deleted user 1.\n", "")
 
 
 def test_the_erasure_of_an_unknown_user_needs_no_confirmation(roster: Roster) -> None:

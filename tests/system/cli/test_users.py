@@ -70,7 +70,7 @@ def test_a_user_that_does_not_exist_is_reported(roster: Roster, command: str) ->
 
 def test_a_deleted_user_is_gone(roster: Roster) -> None:
     create(roster)
-    assert roster("users", "delete", "ANN@example.org").stdout == "Removed user 1.\n"
+    assert roster("users", "delete", "ANN@example.org").stdout == "Deleted user 1.\n"
     assert roster("users", "show", "1").exit_code == 1
 
 
