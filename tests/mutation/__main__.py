@@ -17,13 +17,14 @@ from typing import Final
 
 from mutation.equivalent import Equivalent, known_equivalents
 from mutation.mutants import Mutant
-from mutation.record import Record, file_of, function_of, recorded, words_in, words_of
+from mutation.record import Record, file_of, function_of, load_record, words_in, words_of
 from mutation.runner import Result, Run, Runner
-from mutation.sample import drawn, files_to_mutate
-from mutation.tree import changed_file, copied_tree
+from mutation.sample import files_to_mutate, sample_mutants
+from mutation.tree import copied_tree, mutated_file
 
 _ROOT: Final = Path(__file__).parents[2]
-_GOAL: Final = 95
+_REQUIRED_SCORE: Final = 95
+"""The percentage of mutants that the tests must notice."""
 _FIRST_TESTS: Final = 15
 _SECONDS_OF_TESTS: Final = 60
 _SECONDS_OF_WIDER_TESTS: Final = 150
@@ -58,7 +59,7 @@ class Trial:
         run = Run(Result.PASSED, "no fast test executes the line")
         for stage in self._stages(mutant):
             start = monotonic()
-            with changed_file(self.runner.tree / mutant.path, mutant.apply(source)):
+            with mutated_file(self.runner.tree / mutant.path, mutant.apply(source)):
                 run = stage.run()
             if run.result is not Result.PASSED:
                 same = self._is_same_without_change(stage, run, monotonic() - start)
@@ -67,7 +68,7 @@ class Trial:
 
     def _is_same_without_change(self, stage: Stage, run: Run, seconds: float) -> bool:
         """Returns True if the tests do about the same without the change."""
-        if run.result is Result.NO_END:
+        if run.result is Result.TIMED_OUT:
             start = monotonic()
             passed = stage.run().result is Result.PASSED
             return not passed or monotonic() - start > seconds / 2
@@ -77,13 +78,13 @@ class Trial:
 
     def _stages(self, mutant: Mutant) -> Iterator[Stage]:
         tests = self.record.tests_of(mutant.path, mutant.line)
-        shortened = self.record.shortened(tests, _SECONDS_OF_TESTS)
-        ran = set(shortened)
-        others = [each for each in self.record.namesakes_of(mutant.path) if each not in ran]
+        first = self.record.first_within(tests, _SECONDS_OF_TESTS)
+        ran = set(first)
+        others = [each for each in self.record.tests_named_like(mutant.path) if each not in ran]
         parts = (
-            shortened[:_FIRST_TESTS],
-            shortened[_FIRST_TESTS:],
-            self.record.shortened(others, _SECONDS_OF_TESTS),
+            first[:_FIRST_TESTS],
+            first[_FIRST_TESTS:],
+            self.record.first_within(others, _SECONDS_OF_TESTS),
         )
         for part in parts:
             if part:
@@ -100,11 +101,13 @@ class Trial:
         If there are none, and the module is part of the SQL adapter, it runs tests of each file.
         """
         functions = [function_of(test) for test in tests if test.startswith("tests/contract/")]
-        places = {function: place for place, function in enumerate(dict.fromkeys(functions))}
+        positions = {
+            function: position for position, function in enumerate(dict.fromkeys(functions))
+        }
         files = sorted(set(map(file_of, functions)))
 
         def rank(test: str) -> int | None:
-            return None if test in self.record.durations else places.get(function_of(test))
+            return None if test in self.record.durations else positions.get(function_of(test))
 
         if files:
             return self.runner.run_ranked(files, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
@@ -168,7 +171,7 @@ def main(arguments: list[str]) -> int:
         print(f"No module matches {' '.join(options.files)}. Give paths such as 'domain/*'.")
         return 2
     print(f"Seed {options.seed}: {options.number} mutants of {len(paths)} files", flush=True)
-    record = recorded(_ROOT, _ROOT / "build" / "mutation", keep=options.keep_record)
+    record = load_record(_ROOT, _ROOT / "build" / "mutation", keep=options.keep_record)
     equivalents = known_equivalents()
     killed, survivors, undecided = 0, list[Survivor](), list[str]()
     end = monotonic() + 60 * options.minutes
@@ -176,13 +179,13 @@ def main(arguments: list[str]) -> int:
         runner = Runner(_ROOT, tree)
         runner.prepare()
         trial = Trial(runner, record, options.fast)
-        mutants = drawn(_ROOT, paths, options.seed)
+        mutants = sample_mutants(_ROOT, paths, options.seed)
         for number, mutant in zip(range(1, options.number + 1), mutants, strict=False):
             if monotonic() > end:
                 print(f"Stopped after {options.minutes} minutes")
                 break
             source = (_ROOT / mutant.path).read_bytes()
-            if reason := _reason(equivalents, mutant, source):
+            if reason := _equivalence_reason(equivalents, mutant, source):
                 survivors.append(Survivor(mutant, mutant.diff(source), reason))
                 continue
             start = monotonic()
@@ -192,7 +195,7 @@ def main(arguments: list[str]) -> int:
             match run.result:
                 case Result.FAILED:
                     killed += 1
-                case Result.UNDECIDED | Result.NO_END:
+                case Result.UNDECIDED | Result.TIMED_OUT:
                     undecided.append(f"{place}  {run.reason}")
                 case Result.PASSED:
                     survivors.append(Survivor(mutant, mutant.diff(source), ""))
@@ -206,7 +209,7 @@ def _outcome(run: Run) -> str:
             return f"SURVIVED ({run.reason})"
         case Result.FAILED:
             return f"killed by {run.reason}"
-        case Result.UNDECIDED | Result.NO_END:
+        case Result.UNDECIDED | Result.TIMED_OUT:
             return f"undecided: {run.reason}, with the change and without"
 
 
@@ -227,28 +230,28 @@ def _options(arguments: list[str]) -> Namespace:
     return parser.parse_args(arguments)
 
 
-def _reason(equivalents: list[Equivalent], mutant: Mutant, source: bytes) -> str:
+def _equivalence_reason(equivalents: list[Equivalent], mutant: Mutant, source: bytes) -> str:
     return next((each.reason for each in equivalents if each.matches(mutant, source)), "")
 
 
 def _report(killed: int, survivors: list[Survivor], undecided: list[str]) -> int:
-    """Prints the survivors and the rate, and returns the exit status."""
+    """Prints the survivors and the mutation score, and returns the exit status."""
     remaining = [each for each in survivors if not each.reason]
     for each in survivors:
         print(f"\n{each.mutant.path}:{each.mutant.line}", *each.diff, sep="\n  ")
         if each.reason:
             print(f"  equivalent: {each.reason}")
     tested = killed + len(remaining)
-    rate = 100 * killed / tested if tested else 100.0
+    score = 100 * killed / tested if tested else 100.0
     files = Counter(each.mutant.path for each in remaining)
-    print(f"\nKilled {killed} of {tested} mutants ({rate:.1f} %)", end="")
+    print(f"\nKilled {killed} of {tested} mutants ({score:.1f} %)", end="")
     print(f", and {len(survivors) - len(remaining)} are equivalent")
     if undecided:
         print(f"{len(undecided)} are undecided, because tests also fail without the change:")
         print(*undecided, sep="\n")
     for path, number in files.most_common():
         print(f"{number:4}  {path}")
-    return int(rate < _GOAL)
+    return int(score < _REQUIRED_SCORE)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ class Equivalent:
     reason: str
 
     def matches(self, mutant: Mutant, source: bytes) -> bool:
-        changed = mutant.diff(source)
+        diff = mutant.diff(source)
         return mutant.path == self.file and (self.code, self.mutant) == (
-            stripped(changed, "-"),
-            stripped(changed, "+"),
+            stripped(diff, "-"),
+            stripped(diff, "+"),
         )
 
 

@@ -76,7 +76,7 @@ def mutants_of(path: str, source: bytes) -> list[Mutant]:
     offsets = [0]
     for line in source.splitlines(keepends=True):
         offsets.append(offsets[-1] + len(line))
-    found = {
+    mutants = {
         Mutant(
             path,
             node.lineno,
@@ -86,7 +86,7 @@ def mutants_of(path: str, source: bytes) -> list[Mutant]:
         )
         for node, replacement in _Changes().of(ast.parse(source))
     }
-    return sorted(found, key=lambda each: (each.start, each.end, each.replacement))
+    return sorted(mutants, key=lambda each: (each.start, each.end, each.replacement))
 
 
 _Change = tuple[ast.expr | ast.stmt | ast.keyword, str]

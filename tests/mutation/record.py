@@ -56,7 +56,7 @@ class Record:
             functions[function] += 1
         return [test for *_, test in sorted(ranked, key=lambda each: each[:2])]
 
-    def namesakes_of(self, path: str) -> list[str]:
+    def tests_named_like(self, path: str) -> list[str]:
         """Other tests that may show what a line does.
 
         First come those whose paths have the most words in common with that of the module, then the
@@ -65,8 +65,8 @@ class Record:
         """
         words = words_of(path) - {"adapter"}
         common = {test: len(words & words_of(test)) for test in self.durations}
-        found = [test for test, number in common.items() if number]
-        return sorted(found, key=lambda test: (-common[test], self.durations[test], test))
+        similar = [test for test, number in common.items() if number]
+        return sorted(similar, key=lambda test: (-common[test], self.durations[test], test))
 
     def _tests_by_line(self, path: str) -> dict[int, set[str]]:
         contexts = self.data.contexts_by_lineno(str(self.root / path))
@@ -84,15 +84,15 @@ class Record:
                 sizes.update(tests)
         return sizes
 
-    def shortened(self, tests: list[str], seconds: float) -> list[str]:
+    def first_within(self, tests: list[str], seconds: float) -> list[str]:
         """The first tests, as many as fit in the time."""
-        kept = []
+        selected = []
         for test in tests:
             seconds -= self.durations[test]
             if seconds < 0:
                 break
-            kept.append(test)
-        return kept
+            selected.append(test)
+        return selected
 
     def seconds(self, tests: list[str]) -> float:
         """How long the tests take, without the fixtures that they share with others."""
@@ -116,8 +116,8 @@ def words_of(path: str) -> frozenset[str]:
 
 def words_in(test: str) -> frozenset[str]:
     """The words in the id of a test, which ends with its parameters, in the singular."""
-    found = re.findall(r"[a-z]+", test)
-    return frozenset(each.removesuffix("s") for each in found) - {"py", "test"}
+    words = re.findall(r"[a-z]+", test)
+    return frozenset(each.removesuffix("s") for each in words) - {"py", "test"}
 
 
 def file_of(test: str) -> str:
@@ -130,8 +130,8 @@ def function_of(test: str) -> str:
     return test.partition("[")[0]
 
 
-def recorded(root: Path, directory: Path, *, keep: bool) -> Record:
-    """The record in the directory.
+def load_record(root: Path, directory: Path, *, keep: bool) -> Record:
+    """Returns the record in the directory.
 
     Runs the tests under coverage if there is none, or if it is out of date and need not be kept.
     """
@@ -152,11 +152,9 @@ def _run_tests(root: Path, data: Path, durations: Path) -> None:
     configuration = Path(__file__).with_name("coverage.ini")
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={configuration}"]
     command += ["-m", "pytest", "-p", "mutation.recorder", "-k", _WITHOUT_SERVERS, *TESTS]
-    places = {"COVERAGE_FILE": str(data), "ROSTER_MUTATION_DURATIONS": str(durations)}
+    files = {"COVERAGE_FILE": str(data), "ROSTER_MUTATION_DURATIONS": str(durations)}
     data.unlink(missing_ok=True)
-    subprocess.run(
-        command, cwd=root, env=os.environ | places | {"PYTHONPATH": "tests"}, check=False
-    )
+    subprocess.run(command, cwd=root, env=os.environ | files | {"PYTHONPATH": "tests"}, check=False)
 
 
 def _digest(root: Path) -> str:

@@ -33,7 +33,7 @@ _fork = get_context("fork")
 class Result(Enum):
     PASSED = "passed"
     FAILED = "failed"
-    NO_END = "no end"
+    TIMED_OUT = "timed out"
     UNDECIDED = "undecided"
     """The tests do the same without the change."""
 
@@ -128,8 +128,8 @@ class Runner:
         """
         files = list(dict.fromkeys(map(file_of, tests)))
         ordered = sorted(tests, key=lambda test: files.index(file_of(test)))
-        places = {test: place for place, test in enumerate(ordered)}
-        return self._run(files, Selection(places.get, inf), seconds)
+        positions = {test: position for position, test in enumerate(ordered)}
+        return self._run(files, Selection(positions.get, inf), seconds)
 
     def run_ranked(
         self, paths: list[str], rank: Callable[[str], int | None], seconds: float, grace: float
@@ -142,17 +142,17 @@ class Runner:
 
     def _run(self, paths: list[str], selection: Selection, seconds: float) -> Run:
         receiver, sender = _fork.Pipe(duplex=False)
-        process = _fork.Process(target=self._in_fork, args=(paths, selection, sender))
+        process = _fork.Process(target=self._run_in_child, args=(paths, selection, sender))
         process.start()
         sender.close()
         try:
-            return _received(receiver, seconds)
+            return _wait_for_result(receiver, seconds)
         finally:
-            _end(process.pid)
+            _stop(process.pid)
             process.join()
             receiver.close()
 
-    def _in_fork(self, paths: list[str], selection: Selection, sender: Connection) -> None:
+    def _run_in_child(self, paths: list[str], selection: Selection, sender: Connection) -> None:
         os.setsid()
         with (self.tree / "pytest.log").open("wb") as log:
             os.dup2(log.fileno(), 1)
@@ -180,7 +180,7 @@ def _run_of(status: int, selection: Selection) -> Run:
     return Run(Result.PASSED, "all tests passed")
 
 
-def _received(receiver: Connection, seconds: float) -> Run:
+def _wait_for_result(receiver: Connection, seconds: float) -> Run:
     """Waits for the end of the run, which sends the ids of its tests and then how it ended."""
     test, end = "", monotonic() + seconds
     while receiver.poll(max(0, end - monotonic())):
@@ -191,10 +191,10 @@ def _received(receiver: Connection, seconds: float) -> Run:
         if isinstance(message, Run):
             return message
         test = message
-    return Run(Result.NO_END, f"no end after {seconds:.0f} s in {test}", test)
+    return Run(Result.TIMED_OUT, f"timed out after {seconds:.0f} s in {test}", test)
 
 
-def _end(process: int | None) -> None:
+def _stop(process: int | None) -> None:
     """Lets the fixtures stop what they started, then kills the process and its children."""
     if process is None:
         return

@@ -20,7 +20,7 @@ def files_to_mutate(root: Path, patterns: list[str]) -> list[str]:
     return [path for path in paths if any(fnmatch(path, each) for each in patterns)]
 
 
-def drawn(root: Path, paths: list[str], seed: int) -> Iterator[Mutant]:
+def sample_mutants(root: Path, paths: list[str], seed: int) -> Iterator[Mutant]:
     """All mutants of the files in random order, at most one for each line.
 
     The same seed always draws the same mutants from the same files, and a longer sample starts with

@@ -49,7 +49,7 @@ def _add_environment(tree: Path, environment: Path) -> None:
 
 
 @contextmanager
-def changed_file(path: Path, source: bytes) -> Iterator[None]:
+def mutated_file(path: Path, source: bytes) -> Iterator[None]:
     """In the block, the file has another content. Its bytecode is always deleted.
 
     Bytecode counts as current if the size and the second of the change are the same.

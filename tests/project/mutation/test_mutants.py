@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from mutation.equivalent import Equivalent, known_equivalents
 from mutation.mutants import mutants_of
-from mutation.sample import drawn, files_to_mutate
-from mutation.tree import changed_file
+from mutation.sample import files_to_mutate, sample_mutants
+from mutation.tree import mutated_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,7 +81,8 @@ def test_a_mutant_shows_its_line_and_the_difference() -> None:
 def test_a_seed_repeats_a_sample_and_a_longer_sample_starts_with_it() -> None:
     paths = files_to_mutate(ROOT, ["domain/*"])
     short, long, other = (
-        list(islice(drawn(ROOT, paths, seed), number)) for seed, number in ((1, 5), (1, 9), (2, 5))
+        list(islice(sample_mutants(ROOT, paths, seed), number))
+        for seed, number in ((1, 5), (1, 9), (2, 5))
     )
     assert long[:5] == short != other
     assert len({(mutant.path, mutant.line) for mutant in long}) == 9
@@ -92,14 +93,14 @@ def test_larger_files_get_more_mutants(tmp_path: Path) -> None:
     (tmp_path / "domain/small.py").write_text("a = 1\n" * 30)
     (tmp_path / "domain/large.py").write_text("a = 1\n" * 270)
     paths = files_to_mutate(tmp_path, [])
-    sample = [mutant.path for mutant in islice(drawn(tmp_path, paths, 1), 100)]
+    sample = [mutant.path for mutant in islice(sample_mutants(tmp_path, paths, 1), 100)]
     assert 2 <= sample.count("domain/small.py") <= 25
 
 
 def test_a_changed_file_is_restored(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_bytes(b"a = 1")
-    with pytest.raises(KeyError), changed_file(path, b"a = 2"):
+    with pytest.raises(KeyError), mutated_file(path, b"a = 2"):
         assert path.read_bytes() == b"a = 2"
         raise KeyError
     assert path.read_bytes() == b"a = 1"

@@ -56,12 +56,12 @@ def test_the_tests_of_a_line_of_the_module_are_all_that_execute_the_module(
 
 
 def test_tests_that_are_named_like_the_module_need_not_execute_it(record: Record) -> None:
-    assert record.namesakes_of(MODULE) == [f"{FOLDER}names", f"{FOLDER}sends"]
+    assert record.tests_named_like(MODULE) == [f"{FOLDER}names", f"{FOLDER}sends"]
 
 
 def test_a_limit_of_time_keeps_the_first_tests(record: Record) -> None:
     tests = record.tests_of(MODULE, 5)
-    assert record.shortened(tests, 0.7) == tests[:1]
+    assert record.first_within(tests, 0.7) == tests[:1]
     assert record.seconds(tests) == 1
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mutation.tree import changed_file, copied_tree
+from mutation.tree import copied_tree, mutated_file
 
 ROOT = Path(__file__).parents[3]
 # pytest of this process and pytest in its fork would wait for each other.
@@ -79,7 +79,7 @@ def test_runs_the_tests_of_a_file_together(functions: list[str], tmp_path: Path)
 
 def test_names_the_test_that_does_not_end(functions: list[str], tmp_path: Path) -> None:
     passes, fails, never_ends = functions
-    assert run(tmp_path, passes, never_ends, fails, seconds=3) == f"no end {never_ends}"
+    assert run(tmp_path, passes, never_ends, fails, seconds=3) == f"timed out {never_ends}"
 
 
 def test_starts_no_test_when_the_time_is_up(functions: list[str], tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_programs_of_the_copy_run_its_code_in_an_empty_environment(
 ) -> None:
     arguments = ["-c", "from roster_command import main; main()"] if program == "python" else []
     command = [str(tree / ".venv" / "bin" / program), *arguments]
-    with changed_file(tree / "roster_command.py", b"def main(): print('changed')"):
+    with mutated_file(tree / "roster_command.py", b"def main(): print('changed')"):
         shown = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True)
     assert shown.stdout == "changed\n"
 
@@ -108,7 +108,7 @@ def test_uses_the_copy(request):
     assert subprocess.check_output([ROSTER], env={}) == b"changed\\n"
 """
     (tree / "tests" / "test_copy.py").write_text(code)
-    with changed_file(tree / "roster_command.py", b"def main(): print('changed')"):
+    with mutated_file(tree / "roster_command.py", b"def main(): print('changed')"):
         shown = run(tree, "tests/test_copy.py::test_uses_the_copy")
     assert shown.strip() == "passed", (tree / "pytest.log").read_text()
 
