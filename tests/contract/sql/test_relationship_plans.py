@@ -382,7 +382,7 @@ IS_ACTIVE = Condition("is_active", Op.EQ, (True,))
 
 
 IS_USER = Condition("role", Op.EQ, ("user",))
-MOST = {"sqlite": 10_000, "postgresql": 50, "mariadb": 1000}
+MAX_COST = {"sqlite": 10_000, "postgresql": 50, "mariadb": 1000}
 
 
 @pytest.mark.parametrize("is_descending", [False, True])
@@ -404,7 +404,7 @@ def test_a_page_among_equal_values_does_not_read_them_all(
 ) -> None:
     orders, place = (Order("role", is_descending),), {side: ("user", 10_001)}
     found = cost(engine, page_of_users(engine, *extra, orders=orders, **place))
-    assert 0 < found.amount <= MOST[engine.name], found.amount
+    assert 0 < found.amount <= MAX_COST[engine.name], found.amount
 
 
 @pytest.mark.parametrize("is_descending", [False, True])
@@ -415,4 +415,4 @@ def test_a_page_of_users_with_one_value_does_not_read_all_of_them(
 ) -> None:
     orders = (Order("id", is_descending),)
     found = cost(engine, page_of_users(engine, *tests, orders=orders, **place))
-    assert 0 < found.amount <= MOST[engine.name], (found.amount, found.plans)
+    assert 0 < found.amount <= MAX_COST[engine.name], (found.amount, found.plans)
