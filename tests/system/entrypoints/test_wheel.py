@@ -24,7 +24,7 @@ settings = Settings.of({{
 container = Container(settings=settings)
 client, accounts = container.app().test_client(), container.accounts()
 new = NewUser(email="ann@example.org", name="Ann", is_active=True)
-accounts.use_cases.user_commands.create(new, Context())
+container.services()["users"].commands(container.run()).create(new, Context())
 attributes = {{"email": "ann@example.org"}}
 document = {{"data": {{"type": "recoveries", "attributes": attributes}}}}
 assert client.post("/api/v1/recoveries", json=document).status_code == 202

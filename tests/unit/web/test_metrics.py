@@ -107,10 +107,9 @@ def accounts(build: Callable[..., Any], tmp_path: Path) -> Any:
         ROSTER_LOG_FORMAT="text",
         ROSTER_MAIL_FOLDER=str(tmp_path / "mail"),
     )
-    use_cases = container.accounts().use_cases
     new = NewUser(email="ann@example.org", name="Ann", is_active=True)
-    use_cases.user_commands.create(new, Context())
-    use_cases.passwords.set("ann@example.org", PASSWORD, Context())
+    container.services()["users"].commands(container.run()).create(new, Context())
+    container.accounts().use_cases.passwords.set("ann@example.org", PASSWORD, Context())
     return container
 
 
