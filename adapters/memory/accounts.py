@@ -1,8 +1,10 @@
 """The data of accounts in memory."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from adapters.memory.search import page_of
@@ -130,6 +132,17 @@ class MemorySessions(Sessions):
             return False
         self._tables.tokens[digest] = token._replace(use_time=at)
         return True
+
+    def count_tokens(self, user_id: int) -> Mapping[str, int]:
+        sessions = self._tables.sessions
+        ids = (each.session_id for each in self._tables.tokens.values())
+        return Counter(each for each in ids if sessions[each].user_id == user_id)
+
+    def forget_tokens(self, session_id: str, number: int) -> None:
+        tokens = self._tables.tokens
+        own = [each for each in tokens.values() if each.session_id == session_id]
+        for each in sorted(own, key=attrgetter("creation_time"))[:number]:
+            del tokens[each.digest]
 
     def delete_expired(self, until: datetime) -> int:
         sessions = self._tables.sessions.values()

@@ -1,12 +1,12 @@
 """Sessions, their refresh tokens, and revocations of access tokens, in a transaction."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Integer, bindparam, delete, func, insert, select, update
 
 from adapters.sql.account_tables import REFRESH_TOKENS, REVOCATIONS, SESSIONS, certify_account
 from adapters.sql.bulk import insert_rows
@@ -59,6 +59,21 @@ _USE_TOKEN = CompiledStatement(
     .where(_HAS_DIGEST, REFRESH_TOKENS.c.use_time.is_(None))
     .values(use_time=bindparam("use_time"))
 )
+_COUNT_TOKENS = CompiledStatement(
+    select(REFRESH_TOKENS.c.session_id, func.count())
+    .join(SESSIONS)
+    .where(SESSIONS.c.user_id == bindparam("user_id"))
+    .group_by(REFRESH_TOKENS.c.session_id)
+)
+_OLDEST_TOKENS = CompiledStatement(
+    select(REFRESH_TOKENS.c.digest)
+    .where(REFRESH_TOKENS.c.session_id == bindparam("session_id"))
+    .order_by(REFRESH_TOKENS.c.creation_time)
+    .limit(bindparam("number", type_=Integer()))
+)
+_FORGET_TOKENS = delete(REFRESH_TOKENS).where(
+    REFRESH_TOKENS.c.digest.in_(bindparam("digests", expanding=True))
+)
 _EXPIRED = ExpiredRows(SESSIONS.c.expiry_time)
 _OLD_REVOCATIONS = ExpiredRows(REVOCATIONS.c.time)
 _BATCH_SIZE: Final = 500
@@ -110,6 +125,15 @@ class SqlSessions(Sessions):
     def use_token(self, digest: bytes, *, at: datetime) -> bool:
         values = {"of_digest": digest, "use_time": at}
         return _USE_TOKEN.execute(self._connection, values) == 1
+
+    def count_tokens(self, user_id: int) -> Mapping[str, int]:
+        rows = _COUNT_TOKENS.rows(self._connection, {"user_id": user_id})
+        return {row[0]: row[1] for row in rows}
+
+    def forget_tokens(self, session_id: str, number: int) -> None:
+        values = {"session_id": session_id, "number": number}
+        if rows := _OLDEST_TOKENS.rows(self._connection, values):
+            self._connection.execute(_FORGET_TOKENS, {"digests": [row[0] for row in rows]})
 
     def delete_expired(self, until: datetime) -> int:
         return _EXPIRED.delete_some(self._connection, until)

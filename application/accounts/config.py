@@ -61,6 +61,9 @@ class AccountConfig:
     - `access_ttl` is the lifetime of an access token.
     - A session ends `idle_ttl` after its last use, and `session_ttl` after it began.
     - A used refresh token is accepted for `refresh_grace`.
+    - A user can have about `max_tokens` refresh tokens in all sessions. The end of a session
+      deletes its tokens. If a client refreshes all the time, that would otherwise take longer than
+      a request may, and no one could end its session.
     - After `failures` wrong passwords within `failure_window`, login is blocked.
     """
 
@@ -69,6 +72,7 @@ class AccountConfig:
     idle_ttl: timedelta = timedelta(days=7)
     session_ttl: timedelta = timedelta(days=30)
     refresh_grace: timedelta = timedelta(seconds=10)
+    max_tokens: int = 100_000
     signup: Signup = field(default_factory=Signup)
     recovery_ttl: timedelta = timedelta(minutes=30)
     invitation_ttl: timedelta = timedelta(days=7)

@@ -28,6 +28,8 @@ from domain.users import User
 
 MAX_SESSIONS: Final = 100
 """The number of sessions of a user. A new one replaces the one that is unused for longest."""
+_REFRESHES_BETWEEN_COUNTS: Final = 256
+_FORGOTTEN_AT_ONCE: Final = 1000
 USER_AGENT_LENGTH: Final = 250
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -103,7 +105,21 @@ class SessionTokens:
             user_agent=_shortened(client.user_agent) or session.user_agent,
         )
         work.accounts.sessions.save(used)
-        return self._issue(work, used, user, scopes)
+        issued = self._issue(work, used, user, scopes)
+        if digest(issued.refresh_token)[0] % _REFRESHES_BETWEEN_COUNTS == 0:  # it is random
+            self._limit_tokens(work, session)
+        return issued
+
+    def _limit_tokens(self, work: UnitOfWork, session: Session) -> None:
+        """Forgets the oldest tokens of a session if its user has too many.
+
+        A session with few of them keeps all.
+        """
+        sessions = work.accounts.sessions
+        counts = sessions.count_tokens(session.user_id)
+        excess = counts.get(session.id, 0) - self._config.max_tokens // MAX_SESSIONS
+        if sum(counts.values()) > self._config.max_tokens and excess > 0:
+            sessions.forget_tokens(session.id, min(excess, _FORGOTTEN_AT_ONCE))
 
     def _issue(
         self,

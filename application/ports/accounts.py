@@ -84,6 +84,12 @@ class Sessions(Protocol):
     def use_token(self, digest: bytes, *, at: datetime) -> bool:
         """Stores the time of the first use. Returns False if the token was used before."""
 
+    def count_tokens(self, user_id: int) -> Mapping[str, int]:
+        """Returns the number of refresh tokens of each session of a user."""
+
+    def forget_tokens(self, session_id: str, number: int) -> None:
+        """Deletes this number of refresh tokens of a session, the oldest ones."""
+
     def delete_expired(self, until: datetime) -> int:
         """Deletes some of the sessions that expired by `until`, and returns their number.
 

@@ -250,6 +250,30 @@ def test_ends_many_sessions(directory: Directory, do: Do, ann: int) -> None:
     assert len(directory.accounts.revocations(after=0, also=(), limit=5000)) == len(ids)
 
 
+def test_the_oldest_refresh_tokens_of_a_session_are_forgotten(
+    directory: Directory, do: Do, ann: int, bob: int
+) -> None:
+    first, second, of_bob = (letter * 16 for letter in "abc")
+
+    def begin(work: UnitOfWork) -> None:
+        for session_id, user_id in ((first, ann), (second, ann), (of_bob, bob)):
+            work.accounts.sessions.add(session(session_id, user_id))
+            for number in (2, 0, 1):
+                token = digest(f"{session_id}{number}")
+                work.accounts.sessions.add_token(
+                    RefreshToken(token, session_id, NOON + number * SECOND)
+                )
+
+    do(begin)
+    assert do(lambda work: work.accounts.sessions.count_tokens(ann)) == {first: 3, second: 3}
+    do(lambda work: work.accounts.sessions.forget_tokens(first, 2))
+    assert do(lambda work: work.accounts.sessions.count_tokens(ann)) == {first: 1, second: 3}
+    assert do(lambda work: work.accounts.sessions.token(digest(f"{first}2")))
+    do(lambda work: work.accounts.sessions.forget_tokens(first, 2))
+    assert do(lambda work: work.accounts.sessions.count_tokens(ann)) == {second: 3}
+    assert do(lambda work: work.accounts.sessions.count_tokens(bob)) == {of_bob: 3}
+
+
 def test_a_refresh_token_is_used_once(directory: Directory, do: Do, ann: int) -> None:
     def begin(work: UnitOfWork) -> None:
         work.accounts.sessions.add(session("s" * 16, ann))

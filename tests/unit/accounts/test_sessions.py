@@ -17,6 +17,14 @@ from application.accounts.sessions import IssuedTokens, SessionCommands, Session
 from domain.users import UserChanges
 
 
+def sessions_with(service: AccountService, **settings: Any) -> SessionCommands:
+    """The commands of the service with other settings."""
+    config = AccountConfig(role_scopes=RoleScopes({"*": ("me",)}, ()), **settings)
+    return SessionCommands(
+        service.run, config, SessionTokens(config, service.tokens, service.tokens)
+    )
+
+
 def refresh(service: AccountService, token: str, **more: Any) -> IssuedTokens:
     return service.sessions.refresh(token, HOME, ANONYMOUS, **more)
 
@@ -53,6 +61,29 @@ def test_a_token_used_again_later_ends_the_session(service: AccountService) -> N
     assert service.events(user)[-2:] == ["token_reused", "session_ended"]
     revocation = next(iter(service.store.account_tables.revocations.values()))
     assert revocation.time == service.now
+
+
+def test_a_client_that_refreshes_all_the_time_cannot_prevent_the_end_of_its_session(
+    service: AccountService,
+) -> None:
+    """The end of a session deletes its tokens, and must take less time than a request may."""
+    service.user()
+    service.sessions = sessions_with(service, max_tokens=300)
+    other, issued = service.log_in(), service.log_in()
+    tokens = service.store.account_tables.tokens
+    most = 0
+    for _ in range(4000):
+        before, issued = issued, refresh(service, issued.refresh_token)
+        refresh(service, before.refresh_token)  # another tab, which stores its token
+        service.wait(milliseconds=1)
+        most = max(most, len(tokens))
+    assert most < 4000
+    assert refresh(service, other.refresh_token)
+    service.wait(minutes=1)
+    with pytest.raises(InvalidGrant):
+        refresh(service, before.refresh_token)
+    with pytest.raises(InvalidGrant):
+        refresh(service, issued.refresh_token)
 
 
 @pytest.mark.parametrize(("idle", "works"), [(6.9, True), (7, False)])
