@@ -176,7 +176,7 @@ class AccountService:
     def emails(self) -> list[WaitingEmail]:
         return [email for email, _ in self.store.account_tables.outbox.values()]
 
-    def sent(self) -> list[tuple[Template, str]]:
+    def sent_emails(self) -> list[tuple[Template, str]]:
         """The emails that are not discarded."""
         emails = [each for each in self.emails() if each.user_id or each.template == "signup"]
         return [(each.template, each.address) for each in emails]

@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):  # this is one of several processes
-        session.config.workeroutput["findings"] = session.config.stash[FINDINGS].sent()
+        session.config.workeroutput["findings"] = session.config.stash[FINDINGS].to_plain()
 
 
 @pytest.hookimpl(optionalhook=True)

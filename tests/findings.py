@@ -35,7 +35,7 @@ class Findings:
             lines.append(f"{name}: {sum(counts.values())} responses ({listed})")
         return lines
 
-    def sent(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """The findings in plain values, which can be sent to another process."""
         responses = [[name, status, number] for (name, status), number in self.responses.items()]
         return {"lacking": [*self.lacking], "responses": responses, "tables": self.tables}

@@ -20,19 +20,19 @@ FULL = (
 )
 
 
-def shown(result: Any) -> dict[str, Any]:
+def resource_of(result: Any) -> dict[str, Any]:
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)["data"]["attributes"]
 
 
 def test_books_are_created_found_changed_and_deleted(roster: Any) -> None:
-    created = shown(roster("books", "create", *FULL, "--json"))
+    created = resource_of(roster("books", "create", *FULL, "--json"))
     assert created | {"pages": 474, "price": "12.50", "lent": True} == created
     assert created["extra"] == {"binding": ["cloth", 1]}
     assert "pin" not in created
-    found = shown(roster("books", "show", "a-1", "--json"))
+    found = resource_of(roster("books", "show", "a-1", "--json"))
     assert found == created
-    changed = shown(
+    changed = resource_of(
         roster("books", "update", "a-1", "--no-price", "--no-lent", "--no-extra", "--json")
     )
     assert (changed["price"], changed["lent"], changed["extra"]) == (None, False, None)

@@ -423,7 +423,7 @@ class Machine(RuleBasedStateMachine):
 
     # -- lists -------------------------------------------------------------------------------------
 
-    def found(self, filters: list[str], sort: list[tuple[str, bool]]) -> list[dict[str, Any]]:
+    def matching(self, filters: list[str], sort: list[tuple[str, bool]]) -> list[dict[str, Any]]:
         users = self.model.users.values()
         passing = [user for user in users if all(FILTERS[each](user) for each in filters)]
         return ordered(passing, sort)
@@ -436,7 +436,7 @@ class Machine(RuleBasedStateMachine):
     @rule(filters=FILTERED, sort=SORTS, size=st.integers(1, 4))
     def walk(self, filters: list[str], sort: list[tuple[str, bool]], size: int) -> None:
         """Follows the links to the end and back."""
-        expected = self.found(filters, sort)
+        expected = self.matching(filters, sort)
         starts = list(range(0, max(1, len(expected)), size))
         places = [(start, start + size) for start in starts]
         back, end = [], starts[-1]
@@ -468,7 +468,7 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         query = self.query(filters, sort, f"page[size]={size}", f"page[number]={number}")
         outcome = self.services.send(lambda each: each.send("GET", f"{USERS}?{query}"))
-        expected = self.found(filters, sort)
+        expected = self.matching(filters, sort)
         data = expected[(number - 1) * size : number * size]
         page = {
             "prev": number > 1,
@@ -482,7 +482,7 @@ class Machine(RuleBasedStateMachine):
         self, filters: list[str], sort: list[tuple[str, bool]], which: int
     ) -> None:
         """Remembers the cursor of a user in a list."""
-        expected = self.found(filters, sort)
+        expected = self.matching(filters, sort)
         if not expected:
             return
         position = which % len(expected)
@@ -506,7 +506,7 @@ class Machine(RuleBasedStateMachine):
             query = self.query(filters, sort, place, f"page[size]={size}")
             return service.send("GET", f"{USERS}?{query}")
 
-        before, after = self.around(remembered, self.found(filters, sort), sort)
+        before, after = self.around(remembered, self.matching(filters, sort), sort)
         outcome = self.services.send(send)
         assert outcome.data == (after[:size] if direction == "after" else before[-size:])
         has_more = {"after": len(after) > size, "before": len(before) > size}[direction]

@@ -65,7 +65,7 @@ class Cost:
     nodes: list[dict[str, Any]]
 
     @property
-    def shown(self) -> list[dict[str, Any]]:
+    def explanation(self) -> list[dict[str, Any]]:
         """The part of the plans that explains a failed test."""
         names = ("Node Type", "Index Name", "Index Cond", "Filter", "Actual Rows")
         return [{name: node[name] for name in names if name in node} for node in self.nodes]
@@ -183,10 +183,10 @@ def key_at(
 
 def assert_flat(found: Cost, *, factor: float = 1) -> None:
     """The search reads about the rows of the page, and skips `factor` times as many."""
-    assert "Seq Scan" not in found.scans, found.shown
-    assert found.sorted_rows <= 210 * factor, found.shown
-    assert found.rows <= 210 * factor, found.shown
-    assert found.buffers <= 240 * factor, found.shown
+    assert "Seq Scan" not in found.scans, found.explanation
+    assert found.sorted_rows <= 210 * factor, found.explanation
+    assert found.rows <= 210 * factor, found.explanation
+    assert found.buffers <= 240 * factor, found.explanation
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -261,8 +261,8 @@ def test_finds_names_in_any_case_by_an_index(engine: Engine, name: str, op: Op) 
     names = (name,) if op is Op.EQ else (name, "Name 8", "n" * 250)
     search = page(conditions=(Condition.folding("name", op, names),))
     found = cost(engine, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
-    assert "Seq Scan" not in found.scans, found.shown
-    assert found.rows <= 120, found.shown
+    assert "Seq Scan" not in found.scans, found.explanation
+    assert found.rows <= 120, found.explanation
 
 
 @pytest.mark.parametrize("text", [("email", "person7777"), ("name", "Name 777"), ("role", "adm")])
@@ -291,8 +291,8 @@ def test_finds_a_rare_part_by_trigrams(engine_with_trigrams: Engine, text: tuple
 def test_finds_rare_words_by_trigrams(engine_with_trigrams: Engine, words: Sequence[str]) -> None:
     search = page(conditions=(WordSearch.folding(("email", "name"), words),))
     found = cost(engine_with_trigrams, lambda engine: SqlReader(USERS_TABLE, engine).page(search))
-    assert "Seq Scan" not in found.scans, found.shown
-    assert found.rows <= 1000, found.shown
+    assert "Seq Scan" not in found.scans, found.explanation
+    assert found.rows <= 1000, found.explanation
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -300,8 +300,8 @@ def test_a_history_reads_its_own_events(engine: Engine, descending: bool) -> Non
     its = History(USER_TYPE, SqlEventReader(engine), SqlReader(USERS_TABLE, engine).get).about(777)
     search = Search(its, (Order("id", descending),), Slice(5))
     found = cost(engine, lambda engine: SqlEventReader(engine).page(search))
-    assert found.rows <= 6, found.shown
-    assert found.buffers <= 15, found.shown
+    assert found.rows <= 6, found.explanation
+    assert found.buffers <= 15, found.explanation
 
 
 def test_reading_the_audit_log_from_a_position_reads_only_new_events(engine: Engine) -> None:
@@ -309,5 +309,5 @@ def test_reading_the_audit_log_from_a_position_reads_only_new_events(engine: Eng
     assert "Seq Scan" not in {
         node["Node Type"] for node in found.nodes if node.get("Relation Name") == "events"
     }
-    assert found.rows <= 52, found.shown
-    assert found.buffers <= 70, found.shown
+    assert found.rows <= 52, found.explanation
+    assert found.buffers <= 70, found.explanation

@@ -80,14 +80,14 @@ def _empty(engine: Engine) -> None:
 def new_related(engines: Callable[[str], Engine], kind: str) -> Callable[..., RelatedDirectory]:
     """Creates an empty directory of users and groups on each store."""
 
-    def made(reactions: Reactions = NO_REACTIONS) -> RelatedDirectory:
+    def create(reactions: Reactions = NO_REACTIONS) -> RelatedDirectory:
         if kind == "memory":
             return RelatedDirectory(kind, None, reactions)
         engine = engines(kind)
         _empty(engine)
         return RelatedDirectory(kind, engine, reactions)
 
-    return made
+    return create
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ class RelatedDirectory:
         page = self.queries.page(MEMBERS, group_id, search, None, resources=True)
         return [each.id for each in page.items]
 
-    def found(self, *tests: Any) -> list[int]:
+    def find_ids(self, *tests: Any) -> list[int]:
         return [each.id for each in self.user_reader.page(Search(tests)).items]
 
     def recorded(self) -> list[tuple[str, str, int | None, Any]]:

@@ -344,18 +344,18 @@ def test_finds_revocations_by_ascending_id_and_in_gaps(
     assert ids == sorted(ids)
     assert len(ids) == 6
 
-    def found(**more: Any) -> list[int]:
+    def read_ids(**more: Any) -> list[int]:
         return [each.id for each in read(**more)]
 
-    assert found(after=ids[3], also=(), limit=100) == ids[4:]
-    assert found(after=ids[3], also=[ids[2], ids[0], ids[5], 2**70, -1], limit=100) == [
+    assert read_ids(after=ids[3], also=(), limit=100) == ids[4:]
+    assert read_ids(after=ids[3], also=[ids[2], ids[0], ids[5], 2**70, -1], limit=100) == [
         ids[0],
         ids[2],
         *ids[4:],
     ]
-    assert found(after=0, also=(), limit=2) == ids[:2]
-    assert found(after=ids[3], also=[ids[1], ids[2]], limit=3) == [ids[1], ids[2], ids[4]]
-    assert found(after=ids[5], also=(), limit=100) == []
+    assert read_ids(after=0, also=(), limit=2) == ids[:2]
+    assert read_ids(after=ids[3], also=[ids[1], ids[2]], limit=3) == [ids[1], ids[2], ids[4]]
+    assert read_ids(after=ids[5], also=(), limit=100) == []
 
 
 def test_finds_until_when_the_tokens_of_a_user_are_revoked(
@@ -453,26 +453,30 @@ def test_sorts_sessions_by_each_attribute(
 def test_filters_sessions(
     directory: Directory, sessions: list[Session], ann: int, bob: int
 ) -> None:
-    def found(*conditions: Any) -> list[str]:
+    def find_sessions(*conditions: Any) -> list[str]:
         page = directory.accounts.sessions(Search(conditions, place=Slice(10)))
         return [each.id[:4] for each in page.items]
 
-    assert found(Condition("user_id", Op.EQ, (bob,))) == ["of-b"]
+    assert find_sessions(Condition("user_id", Op.EQ, (bob,))) == ["of-b"]
     of_ann = Condition("user_id", Op.EQ, (ann,))
-    assert found(of_ann) == ["id-A", "id-D", "id-b", "id-c", "id-e"]
-    assert found(of_ann, Condition("expiry_time", Op.GT, (LATER,))) == []
-    assert found(of_ann, Condition("use_time", Op.GE, (NOON + SECOND,))) == ["id-b", "id-e"]
-    assert found(of_ann, Condition("creation_time", Op.LT, (NOON,))) == []
-    assert found(Condition("id", Op.IN, ("id-b" * 4, "id-a" * 4, "x"))) == ["id-b"]
-    assert found(Condition("address", Op.EQ, ("192.0.2.1",))) == ["id-b", "id-c"]
-    assert found(of_ann, Condition("user_agent", Op.EQ, ("Browser",))) == ["id-A", "id-e"]
-    assert found(of_ann, Condition("user_agent", Op.NE, ("Browser",))) == ["id-D", "id-b", "id-c"]
-    assert found(of_ann, IsNull("user_agent")) == ["id-b", "id-c"]
-    assert found(of_ann, Not(IsNull("user_agent"))) == ["id-A", "id-D", "id-e"]
+    assert find_sessions(of_ann) == ["id-A", "id-D", "id-b", "id-c", "id-e"]
+    assert find_sessions(of_ann, Condition("expiry_time", Op.GT, (LATER,))) == []
+    assert find_sessions(of_ann, Condition("use_time", Op.GE, (NOON + SECOND,))) == ["id-b", "id-e"]
+    assert find_sessions(of_ann, Condition("creation_time", Op.LT, (NOON,))) == []
+    assert find_sessions(Condition("id", Op.IN, ("id-b" * 4, "id-a" * 4, "x"))) == ["id-b"]
+    assert find_sessions(Condition("address", Op.EQ, ("192.0.2.1",))) == ["id-b", "id-c"]
+    assert find_sessions(of_ann, Condition("user_agent", Op.EQ, ("Browser",))) == ["id-A", "id-e"]
+    assert find_sessions(of_ann, Condition("user_agent", Op.NE, ("Browser",))) == [
+        "id-D",
+        "id-b",
+        "id-c",
+    ]
+    assert find_sessions(of_ann, IsNull("user_agent")) == ["id-b", "id-c"]
+    assert find_sessions(of_ann, Not(IsNull("user_agent"))) == ["id-A", "id-D", "id-e"]
     either = AnyOf(
         ((IsNull("user_agent"),), (Condition("address", Op.EQ, ("2001:db8::1",)),)),
     )
-    assert found(of_ann, either) == ["id-D", "id-b", "id-c"]
+    assert find_sessions(of_ann, either) == ["id-D", "id-b", "id-c"]
 
 
 # Emailed links

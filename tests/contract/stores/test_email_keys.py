@@ -24,7 +24,7 @@ SAME = [
 one_mailbox = pytest.mark.parametrize(("stored", "same"), SAME, ids=range(len(SAME)))
 
 
-def found(directory: Directory, *conditions: Condition) -> list[str]:
+def find_emails(directory: Directory, *conditions: Condition) -> list[str]:
     return [user.email for user in directory.find(*conditions)]
 
 
@@ -43,7 +43,7 @@ def test_a_mailbox_has_one_user(directory: Directory, stored: str, same: str) ->
     with directory.begin(ANONYMOUS) as work:
         new = [NewUser(email=email, name="New") for email in ("new@x.test", same, "NEW@x.test")]
         assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == [1, 2]
-    assert found(directory) == [stored, "other@example.org", "new@x.test"]
+    assert find_emails(directory) == [stored, "other@example.org", "new@x.test"]
 
 
 @one_mailbox
@@ -53,12 +53,12 @@ def test_finds_a_user_by_any_email_of_the_mailbox(
     user = directory.add(stored)
     directory.add("other@example.org")
     for op in (Op.EQ, Op.IN):
-        assert found(directory, by_key(op, same)) == [stored]
-    assert found(directory, by_key(Op.IN, same, "other@example.org")) == [
+        assert find_emails(directory, by_key(op, same)) == [stored]
+    assert find_emails(directory, by_key(Op.IN, same, "other@example.org")) == [
         stored,
         "other@example.org",
     ]
-    assert found(directory, by_key(Op.NE, same)) == ["other@example.org"]
+    assert find_emails(directory, by_key(Op.NE, same)) == ["other@example.org"]
     with directory.begin(ANONYMOUS) as work:
         assert dict(
             work.repository(USER_TYPE).find_by_keys(USER_TYPE.unique[0], [same, "nobody@x.test"])
@@ -72,7 +72,7 @@ def test_a_user_can_change_the_spelling_of_its_email(
     user = directory.add(stored)
     changed = directory.commands.change(user.id, UserChanges({"email": same}), ANONYMOUS)
     assert directory.reader.get(user.id) == changed
-    assert found(directory, by_key(Op.EQ, stored)) == [same]
+    assert find_emails(directory, by_key(Op.EQ, stored)) == [same]
     directory.commands.change(user.id, UserChanges({"email": "else@x.test"}), ANONYMOUS)
     assert directory.add(stored).email == stored
 
@@ -80,8 +80,8 @@ def test_a_user_can_change_the_spelling_of_its_email(
 def test_domains_that_are_equal_only_when_folded_are_two_mailboxes(directory: Directory) -> None:
     directory.add("ann@straße.example")
     directory.add("ann@strasse.example")
-    assert found(directory, by_key(Op.EQ, "ann@STRASSE.example")) == ["ann@strasse.example"]
-    both = found(directory, Condition.folding("email", Op.CONTAINS, ("strasse",)))
+    assert find_emails(directory, by_key(Op.EQ, "ann@STRASSE.example")) == ["ann@strasse.example"]
+    both = find_emails(directory, Condition.folding("email", Op.CONTAINS, ("strasse",)))
     assert both == ["ann@straße.example", "ann@strasse.example"]
 
 
@@ -113,20 +113,20 @@ def test_searches_for_parts_of_the_folded_email(
     condition = Condition.folding("email", op, (part,))
     matches_all = part == ""
     others = ["other@nowhere.test", "first@nowhere.test"] if matches_all else []
-    assert found(directory, condition) == others + [email] * is_found
+    assert find_emails(directory, condition) == others + [email] * is_found
     (added,) = directory.find(by_key(Op.EQ, email))
     changes = UserChanges({"email": "second@nowhere.test"})
     directory.commands.change(added.id, changes, ANONYMOUS)
     directory.commands.change(user.id, UserChanges({"email": email}), ANONYMOUS)
-    assert (email in found(directory, condition)) is is_found
-    assert ("second@nowhere.test" in found(directory, condition)) is matches_all
+    assert (email in find_emails(directory, condition)) is is_found
+    assert ("second@nowhere.test" in find_emails(directory, condition)) is matches_all
 
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN, Op.NE])
 def test_compares_the_folded_email(directory: Directory, op: Op) -> None:
     directory.add("ann@münchen.example")
     directory.add("bob@example.org")
-    equal = found(directory, Condition.folding("email", op, ("ANN@MÜNCHEN.example",)))
+    equal = find_emails(directory, Condition.folding("email", op, ("ANN@MÜNCHEN.example",)))
     assert equal == (["bob@example.org"] if op is Op.NE else ["ann@münchen.example"])
 
 
@@ -139,7 +139,7 @@ def test_compares_long_names_completely(directory: Directory, op: Op, length: in
     directory.add("other@x.test", f"{name[:-1]}m")
     values = (name.lower(), "n" * 101) if op is Op.IN else (name.lower(),)
     expected = ["longer@x.test", "other@x.test"] if op is Op.NE else ["equal@x.test"]
-    assert found(directory, Condition.folding("name", op, values)) == expected
+    assert find_emails(directory, Condition.folding("name", op, values)) == expected
 
 
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
@@ -152,8 +152,8 @@ def test_adds_emails_that_are_not_ascii_by_copy(
     new = [NewUser(email=email, name=r"back\slash \N") for email in emails]
     with exclusive.begin(ANONYMOUS) as work:
         assert list(work.repository(USER_TYPE).add_many(new, at=work.now)) == []
-    assert found(directory) == emails
-    assert found(directory, Condition.folding("email", Op.CONTAINS, ("ü",))) == [
+    assert find_emails(directory) == emails
+    assert find_emails(directory, Condition.folding("email", Op.CONTAINS, ("ü",))) == [
         "ann@münchen.example",
         "jürgen@x.test",
     ]

@@ -172,7 +172,7 @@ class Model:
             return all(any(word in each for each in texts) for word in test.words)
         return compares(test, getattr(entity, test.attribute))
 
-    def found(self, search: Search, entities: list[Any]) -> list[Any]:
+    def matching(self, search: Search, entities: list[Any]) -> list[Any]:
         matching = [
             each for each in entities if all(self.holds(t, each) for t in search.conditions)
         ]
@@ -252,7 +252,7 @@ def test_searches_find_what_a_plain_model_finds(
         entities = model.users if of_user_type else model.groups
         conditions = tuple(model.with_ids(each, entities) for each in search.conditions)
         search = replace(search, conditions=conditions, place=Slice(100, total=True))
-        found = model.found(search, entities)
+        found = model.matching(search, entities)
         expected = [each.id for each in found]
         reader = directory.user_reader if of_user_type else directory.group_reader
         page = reader.page(search)

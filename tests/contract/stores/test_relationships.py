@@ -216,11 +216,11 @@ def test_searches_follow_relationships(related: RelatedDirectory, people: Sequen
     in_any = Related("groups")
     named = Related("groups", (Condition("name", Op.EQ, ("Board",)),))
     is_dee = Condition("name", Op.EQ, ("dee",))
-    assert related.found(in_staff) == [ann, bob]
-    assert related.found(in_staff, named) == [bob]  # by different groups
-    assert related.found(Not(in_any)) == [dee]
-    assert related.found(Not(named)) == [ann, dee]
-    assert related.found(AnyOf(((in_staff, named), (is_dee,)))) == [bob, dee]
+    assert related.find_ids(in_staff) == [ann, bob]
+    assert related.find_ids(in_staff, named) == [bob]  # by different groups
+    assert related.find_ids(Not(in_any)) == [dee]
+    assert related.find_ids(Not(named)) == [ann, dee]
+    assert related.find_ids(AnyOf(((in_staff, named), (is_dee,)))) == [bob, dee]
     groups = related.group_reader.page
     owned = Related("owner", (Condition("name", Op.EQ, ("dee",)),))
     assert [each.id for each in groups(Search((owned,))).items] == [staff]
@@ -241,7 +241,7 @@ def test_a_search_accepts_many_related_ids(
         Condition("id", Op.IN, (*ids, *range(MISSING, MISSING + others)))
         for ids in ((ann, bob), (staff, board))
     )
-    assert related.found(Related("groups", (of_groups,))) == [ann, bob]
+    assert related.find_ids(Related("groups", (of_groups,))) == [ann, bob]
     for name in ("members", "owner"):
         page = related.group_reader.page(Search((Related(name, (of_users,)),)))
         assert [each.id for each in page.items] == [staff, board]

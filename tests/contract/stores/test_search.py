@@ -58,7 +58,7 @@ def ids(page: Page[User]) -> list[int]:
     return [user.id for user in page.items]
 
 
-def found(directory: Directory, *conditions: Test) -> list[int]:
+def find_ids(directory: Directory, *conditions: Test) -> list[int]:
     return [user.id for user in directory.find(*conditions)]
 
 
@@ -69,7 +69,7 @@ def test_every_attribute_is_compared_exactly(
 ) -> None:
     for value in {getattr(user, attribute) for user in people}:
         expected = [u.id for u in people if COMPARISONS[op](getattr(u, attribute), value)]
-        assert found(directory, Condition(attribute, op, (value,))) == expected
+        assert find_ids(directory, Condition(attribute, op, (value,))) == expected
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
@@ -78,24 +78,24 @@ def test_in_matches_any_of_the_values(
 ) -> None:
     values = tuple({getattr(user, attribute) for user in people[:2]})
     expected = [user.id for user in people if getattr(user, attribute) in values]
-    assert found(directory, Condition(attribute, Op.IN, values)) == expected
+    assert find_ids(directory, Condition(attribute, Op.IN, values)) == expected
 
 
 def test_accepts_500_values(directory: Directory, people: list[User]) -> None:
     values = tuple(f"user{number}@example.org" for number in range(500))
-    assert found(directory, Condition.folding("email", Op.IN, values)) == [u.id for u in people]
+    assert find_ids(directory, Condition.folding("email", Op.IN, values)) == [u.id for u in people]
 
 
 def test_no_values_match_no_user(directory: Directory, people: list[User]) -> None:
-    assert found(directory, Condition("name", Op.IN, ())) == []
+    assert find_ids(directory, Condition("name", Op.IN, ())) == []
 
 
 def test_compares_a_time_between_two_milliseconds(directory: Directory, people: list[User]) -> None:
     between = people[4].creation_time + timedelta(microseconds=500)
     later = [user.id for user in people if user.creation_time > between]
-    assert found(directory, Condition("creation_time", Op.GT, (between,))) == later
+    assert find_ids(directory, Condition("creation_time", Op.GT, (between,))) == later
     for op in (Op.EQ, Op.IN):
-        assert found(directory, Condition("creation_time", op, (between,))) == []
+        assert find_ids(directory, Condition("creation_time", op, (between,))) == []
     no_matches = Search((Condition("creation_time", Op.EQ, (between,)),), place=Numbered(5, 1))
     assert directory.reader.page(no_matches).total == 0
 
@@ -106,8 +106,8 @@ def test_compares_numbers_that_are_out_of_range(
 ) -> None:
     for op, holds in COMPARISONS.items():
         expected = [user.id for user in people if holds(user.id, id_)]
-        assert found(directory, Condition("id", op, (id_,))) == expected
-    assert found(directory, Condition("id", Op.IN, (id_, people[0].id))) == [people[0].id]
+        assert find_ids(directory, Condition("id", op, (id_,))) == expected
+    assert find_ids(directory, Condition("id", Op.IN, (id_, people[0].id))) == [people[0].id]
 
 
 @pytest.mark.parametrize("op", [Op.EQ, Op.IN])
@@ -116,12 +116,12 @@ def test_finds_folded_values_in_any_case(
     directory: Directory, people: list[User], op: Op, value: str
 ) -> None:
     anns = [user.id for user in people if user.name.lower() == "ann"]
-    assert found(directory, Condition.folding("name", op, (value,))) == anns
+    assert find_ids(directory, Condition.folding("name", op, (value,))) == anns
 
 
 def test_not_equal_compares_folded_values(directory: Directory, people: list[User]) -> None:
     expected = [user.id for user in people if user.name.lower() != "éva"]
-    assert found(directory, Condition.folding("name", Op.NE, ("ÉVA",))) == expected
+    assert find_ids(directory, Condition.folding("name", Op.NE, ("ÉVA",))) == expected
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_finds_parts_of_exact_values(directory: Directory, people: list[User], o
 def test_no_character_is_a_wildcard(directory: Directory, op: Op, literal: str) -> None:
     directory.add("one@example.org", "xyz abc")
     expected = directory.add("two@example.org", literal)
-    assert found(directory, Condition.folding("name", op, (literal,))) == [expected.id]
+    assert find_ids(directory, Condition.folding("name", op, (literal,))) == [expected.id]
 
 
 @pytest.mark.parametrize("prefix", ["\U0010ffff", "x\U0010ffff", "x\U0010ffff" * 2, "x\ud7ff"])
@@ -166,7 +166,7 @@ def test_a_prefix_can_end_with_the_last_code_point(directory: Directory, prefix:
     first = directory.add("first@example.org", prefix + "a")
     directory.add("above@example.org", "x\ue000" if prefix == "x\ud7ff" else "y")
     last = directory.add("last@example.org", prefix + "a\U0010ffff")
-    assert found(directory, Condition("name", Op.STARTS_WITH, (prefix,))) == [first.id, last.id]
+    assert find_ids(directory, Condition("name", Op.STARTS_WITH, (prefix,))) == [first.id, last.id]
 
 
 @pytest.mark.parametrize("length", [99, 100, 101, 200])
@@ -180,14 +180,16 @@ def test_a_prefix_can_be_longer_than_the_indexed_part(directory: Directory, leng
         (("n" * length, "an"), [longer.id, equal.id, other.id]),
     ):
         condition = Condition.folding("name", Op.STARTS_WITH, prefixes)
-        assert found(directory, condition) == expected
+        assert find_ids(directory, condition) == expected
 
 
 def test_finds_a_name_with_a_very_long_folded_form(directory: Directory) -> None:
     name = "\ufdfa" * 250  # each folds to 18 characters, including spaces
     user = directory.add("long@example.org", name)
     for prefix in (name[:1], name):
-        assert found(directory, Condition.folding("name", Op.STARTS_WITH, (prefix,))) == [user.id]
+        assert find_ids(directory, Condition.folding("name", Op.STARTS_WITH, (prefix,))) == [
+            user.id
+        ]
 
 
 def test_combines_all_conditions(directory: Directory, people: list[User]) -> None:
@@ -197,7 +199,7 @@ def test_combines_all_conditions(directory: Directory, people: list[User]) -> No
         Condition("role", Op.EQ, ("user",)),
         Condition("id", Op.GT, (people[0].id,)),
     )
-    assert found(directory, *conditions) == expected
+    assert find_ids(directory, *conditions) == expected
 
 
 def test_text_is_ordered_by_code_point(directory: Directory, people: list[User]) -> None:
@@ -386,20 +388,20 @@ def test_finds_users_with_every_word_in_some_attribute(
     directory: Directory, stones: Any, words: Sequence[str], expected: Any
 ) -> None:
     search = WordSearch.folding(("email", "name"), words)
-    assert found(directory, search) == [stones[number].id for number in expected]
+    assert find_ids(directory, search) == [stones[number].id for number in expected]
 
 
 def test_searches_a_word_only_in_the_given_attributes(directory: Directory, stones: Any) -> None:
-    assert found(directory, WordSearch.folding(("name",), ("quarry",))) == []
-    assert found(directory, WordSearch.folding(("email", "name"), ("user",))) == []
+    assert find_ids(directory, WordSearch.folding(("name",), ("quarry",))) == []
+    assert find_ids(directory, WordSearch.folding(("email", "name"), ("user",))) == []
 
 
 def test_combines_words_and_conditions(directory: Directory, stones: Any) -> None:
     word = WordSearch.folding(("email", "name"), ("stone",))
     other = WordSearch.folding(("email", "name"), ("example.org",))
     anna = Condition.folding("name", Op.EQ, ("ANNA ROE",))
-    assert found(directory, word, other) == [stones[1].id, stones[2].id]
-    assert found(directory, word, anna) == [stones[1].id]
+    assert find_ids(directory, word, other) == [stones[1].id, stones[2].id]
+    assert find_ids(directory, word, anna) == [stones[1].id]
 
 
 three_orderings = pytest.mark.parametrize(

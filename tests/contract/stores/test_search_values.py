@@ -168,7 +168,7 @@ class Collection:
     page: Callable[[Search], Page[Specimen]]
     engine: Engine | None = None
 
-    def found(self, *conditions: Condition) -> list[int]:
+    def find_ids(self, *conditions: Condition) -> list[int]:
         return [row.id for row in self.page(Search(conditions, place=Slice(1000))).items]
 
 
@@ -413,14 +413,16 @@ def test_null_matches_only_ne(collection: Collection, name: str) -> None:
     for op, value in product(Op, values_of[name]):
         if op in OF_TEXT and name != "label":
             continue
-        found = collection.found(Condition(name, op, (value,)))
+        found = collection.find_ids(Condition(name, op, (value,)))
         assert null & {*found} == (null if op is Op.NE else set())
 
 
 @pytest.mark.parametrize("name", POOLS)
 def test_ne_is_the_complement_of_eq(collection: Collection, name: str) -> None:
     for value in values_of[name]:
-        equal, unequal = (collection.found(Condition(name, op, (value,))) for op in (Op.EQ, Op.NE))
+        equal, unequal = (
+            collection.find_ids(Condition(name, op, (value,))) for op in (Op.EQ, Op.NE)
+        )
         assert sorted(equal + unequal) == [row.id for row in ROWS]
 
 
@@ -429,7 +431,7 @@ def test_ne_is_the_complement_of_eq(collection: Collection, name: str) -> None:
 def test_values_are_compared_exactly(collection: Collection, name: str, op: Op) -> None:
     for value in values_of[name]:
         condition = Condition(name, op, (value,))
-        assert collection.found(condition) == [row.id for row in ROWS if holds(condition, row)]
+        assert collection.find_ids(condition) == [row.id for row in ROWS if holds(condition, row)]
 
 
 def test_words_that_differ_by_an_accent_must_both_match(collection: Collection) -> None:
@@ -443,7 +445,7 @@ def test_in_matches_any_of_several_decimals(collection: Collection, op: Op) -> N
     for values in ((Decimal("9.005"), Decimal(100)), (Decimal(9), Decimal("1E+40")), ()):
         condition = Condition("weight", op, values)
         matching = [row.id for row in ROWS if values and holds(condition, row)]
-        assert collection.found(condition) == matching
+        assert collection.find_ids(condition) == matching
 
 
 def test_a_key_can_contain_a_decimal_that_is_out_of_range(collection: Collection) -> None:

@@ -25,7 +25,7 @@ def post(client: ApiClient, key: str | None = "k-1", body: str = CREATION, url: 
     return client.post(url, data=body, content_type=content_type, headers=headers)
 
 
-def seen(response: Any) -> Any:
+def comparable(response: Any) -> Any:
     headers = {name: value for name, value in response.headers if name != "X-Request-ID"}
     return response.status_code, headers, response.data
 
@@ -38,9 +38,9 @@ def test_a_repeated_request_gets_the_stored_response_and_changes_nothing(
     assert first.status_code in (200, 201)
     document = {"data": {"type": "users", "id": "1", "attributes": {"name": "Zoë"}}}
     client.patch(f"{USERS}/1", json=document)
-    assert seen(post(client, body=body, url=url)) == seen(first)
+    assert comparable(post(client, body=body, url=url)) == comparable(first)
     client.delete(f"{USERS}/1")
-    assert seen(post(client, body=body, url=url)) == seen(first)
+    assert comparable(post(client, body=body, url=url)) == comparable(first)
     assert client.get(USERS).json["data"] == []
 
 
@@ -66,7 +66,7 @@ def test_a_request_without_the_key_or_with_another_key_is_another_request(
 @pytest.mark.parametrize("spelling", ['"k-1"', " k-1 ", '  "k-1"'])
 def test_quotation_marks_do_not_belong_to_the_key(client: ApiClient, spelling: str) -> None:
     first = post(client)
-    assert seen(post(client, spelling)) == seen(first)
+    assert comparable(post(client, spelling)) == comparable(first)
 
 
 @pytest.mark.parametrize("key", ["", '""', "k" * 256, "k\xe4", '"k', 'k"', '"a"b"', "a\tb"])
@@ -83,7 +83,7 @@ def test_a_stored_conflict_is_returned_again(client: ApiClient, url: str, body: 
     first = post(client, url=url, body=body)
     assert first.status_code == 409
     client.delete(f"{USERS}/1")
-    assert seen(post(client, url=url, body=body)) == seen(first)
+    assert comparable(post(client, url=url, body=body)) == comparable(first)
     assert post(client, url=url, body=body + " ").status_code == 422
     assert client.get(USERS).json["data"] == []
     assert post(client, "k-2", url=url, body=body).status_code in (200, 201)
@@ -93,7 +93,7 @@ def test_rejected_operations_leave_nothing(client: ApiClient) -> None:
     twice = json.dumps({"atomic:operations": [{"op": "add", "data": ANN}] * 2})
     first = post(client, url=OPERATIONS, body=twice)
     assert first.problems == [("409", "email_taken", "/atomic:operations/1/data/attributes/email")]
-    assert seen(post(client, url=OPERATIONS, body=twice)) == seen(first)
+    assert comparable(post(client, url=OPERATIONS, body=twice)) == comparable(first)
     assert client.get(USERS).json["data"] == []
 
 

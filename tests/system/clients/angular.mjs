@@ -65,9 +65,9 @@ export default (url) => {
       },
       async read(id) {
         const { data, included } = await Group.get({ id, include: 'owner,members' }).$promise
-        const found = (one) => one && included.find(({ id }) => id === one.id).attributes
+        const attributesOf = (user) => user && included.find(({ id }) => id === user.id).attributes
         const { owner, members } = data.relationships
-        return { ...data.attributes, owner: found(owner.data), members: members.data.map(found) }
+        return { ...data.attributes, owner: attributesOf(owner.data), members: members.data.map(attributesOf) }
       },
       add: (id, member) => Group.add({ id }, { data: [user(member)] }).$promise,
       remove: (id, member) => Group.withdraw({ id }, { data: [user(member)] }).$promise,

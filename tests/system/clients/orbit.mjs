@@ -78,10 +78,10 @@ export default (url) => {
         const { data, details: [{ document }] } = await source.query(
           (q) => q.findRecord(group(id)), { include: ['owner', 'members'], fullResponse: true }
         )
-        const found = (one) => one && document.included
-          .find(({ id }) => id === keyMap.idToKey('user', 'remoteId', one.id)).attributes
+        const attributesOf = (user) => user && document.included
+          .find(({ id }) => id === keyMap.idToKey('user', 'remoteId', user.id)).attributes
         const { owner, members } = data.relationships
-        return { ...data.attributes, owner: found(owner.data), members: members.data.map(found) }
+        return { ...data.attributes, owner: attributesOf(owner.data), members: members.data.map(attributesOf) }
       },
       add: (id, member) =>
         source.update((t) => t.addToRelatedRecords(group(id), 'members', user(member))),

@@ -18,9 +18,9 @@ export const plainGroups = (url) => {
     },
     async read(id) {
       const { data, included } = await send(`/groups/${id}?include=owner,members`)
-      const found = (one) => one && included.find(({ id }) => id === one.id).attributes
+      const attributesOf = (user) => user && included.find(({ id }) => id === user.id).attributes
       const { owner, members } = data.relationships
-      return { name: data.attributes.name, owner: found(owner.data), members: members.data.map(found) }
+      return { name: data.attributes.name, owner: attributesOf(owner.data), members: members.data.map(attributesOf) }
     },
     add: (id, member) => send(`/groups/${id}/relationships/members`, 'POST', [user(member)]),
     remove: (id, member) => send(`/groups/${id}/relationships/members`, 'DELETE', [user(member)]),

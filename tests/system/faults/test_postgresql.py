@@ -89,13 +89,13 @@ def test_the_service_recovers_after_a_server_had_no_free_connections(
     service = serve(postgres.url)
     with Load(service) as load:
         with ExitStack() as others:
-            until(lambda: len(taken(postgres, others)) == 14 - RESERVED)
+            until(lambda: len(add_connection(postgres, others)) == 14 - RESERVED)
             load.until_refused(5)
         load.recovered()
     hold("PostgreSQL out of connections", load, stale=service.connections)
 
 
-def taken(postgres: Postgres, others: ExitStack) -> list[tuple[object, ...]]:
+def add_connection(postgres: Postgres, others: ExitStack) -> list[tuple[object, ...]]:
     """Opens another connection, and returns all of them. Ends those of the service if needed."""
     try:
         others.enter_context(closing(psycopg2.connect(f"{postgres.url}&application_name=other")))

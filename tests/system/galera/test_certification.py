@@ -85,7 +85,7 @@ def test_one_email_is_created_once(directories: Directories) -> None:
         return lambda work: work.repository(USER_TYPE).add(new, at=work.now)
 
     assert both(directories, add("1"), add("2")) == ["ConcurrentUpdate"]
-    assert len(directories[2].found()) == 1
+    assert len(directories[2].find_ids()) == 1
 
 
 def test_one_user_is_changed_by_one_unit_at_a_time(directories: Directories) -> None:
@@ -131,7 +131,7 @@ def test_no_pair_refers_to_a_deleted_user(directories: Directories) -> None:
         work.links(MEMBERS).change(group_id, add=[user_id])
 
     assert both(directories, delete, relate) == ["ConcurrentUpdate"]
-    assert directories[2].member_ids(group_id) == directories[2].found()
+    assert directories[2].member_ids(group_id) == directories[2].find_ids()
 
 
 def test_no_session_outlives_the_end_of_all(directories: Directories) -> None:

@@ -228,7 +228,9 @@ def test_a_partitioned_node_loses_nothing_and_returns_503(
     hold("a node of Galera partitioned", load)
 
 
-@pytest.mark.parametrize("use", [RelatedDirectory.found, lambda directory: directory.user("bob")])
+@pytest.mark.parametrize(
+    "use", [RelatedDirectory.find_ids, lambda directory: directory.user("bob")]
+)
 def test_connections_to_a_node_without_a_majority_are_not_used_again(
     cluster: Cluster, engines: Sequence[Engine], use: Callable[[RelatedDirectory], Any]
 ) -> None:

@@ -37,7 +37,7 @@ def test_a_sign_up_creates_the_user_when_its_link_is_used(service: AccountServic
 def test_the_owner_of_a_known_address_gets_a_note(service: AccountService) -> None:
     service.user()
     service.links.sign_up("ANN@example.org", "Mallory", ANONYMOUS)
-    assert service.sent() == [("taken", "ann@example.org")]
+    assert service.sent_emails() == [("taken", "ann@example.org")]
 
 
 def test_an_address_that_was_taken_meanwhile_is_a_conflict(service: AccountService) -> None:
@@ -96,7 +96,7 @@ def test_recovery_ends_the_sessions_and_sends_a_notice(service: AccountService) 
     (email,) = service.emails()
     service.confirmation.confirm(service.open_link(email), NEW_PASSWORD, ANONYMOUS)
     assert not service.store.account_tables.sessions
-    assert service.sent() == [("password_changed", user.email)]
+    assert service.sent_emails() == [("password_changed", user.email)]
     service.log_in(password=NEW_PASSWORD)
 
 
@@ -104,17 +104,17 @@ def test_recovery_emails_active_users_only(service: AccountService) -> None:
     service.user("bob", password=None, is_active=False)
     for address in ("bob@example.org", "unknown@example.org"):
         service.links.recover(address, ANONYMOUS)
-    assert service.sent() == []
+    assert service.sent_emails() == []
 
 
 def test_unauthenticated_requests_send_five_emails_an_hour(service: AccountService) -> None:
     user = service.user()
     for _ in range(7):
         service.links.recover(user.email, ANONYMOUS)
-    assert len(service.sent()) == 5
+    assert len(service.sent_emails()) == 5
     service.wait(hours=1)
     service.links.recover(user.email, ANONYMOUS)
-    assert len(service.sent()) == 6
+    assert len(service.sent_emails()) == 6
 
 
 @pytest.mark.parametrize("is_known", [True, False])
@@ -123,9 +123,9 @@ def test_requests_that_send_no_email_use_up_none(service: AccountService, is_kno
     user = service.user(is_active=False) if is_known else None
     for _ in range(7):
         service.links.recover("ann@example.org", ANONYMOUS)
-    assert service.sent() == []
+    assert service.sent_emails() == []
     service.links.sign_up("ann@example.org", "Ann", ANONYMOUS)
-    assert service.sent() == [("taken" if user else "signup", "ann@example.org")]
+    assert service.sent_emails() == [("taken" if user else "signup", "ann@example.org")]
 
 
 def test_sign_ups_and_recoveries_send_five_emails_together(service: AccountService) -> None:
@@ -133,7 +133,7 @@ def test_sign_ups_and_recoveries_send_five_emails_together(service: AccountServi
     for _ in range(3):
         service.links.sign_up(user.email, "Ann", ANONYMOUS)
         service.links.recover(user.email, ANONYMOUS)
-    assert len(service.sent()) == 5
+    assert len(service.sent_emails()) == 5
 
 
 @pytest.mark.parametrize("first", ["sign-up", "recovery"])
@@ -217,7 +217,7 @@ def test_a_new_address_is_confirmed_by_its_link(service: AccountService) -> None
     service.confirmation.confirm(service.open_link(service.emails()[0]), None, ANONYMOUS)
     assert service.user_reader.get(user.id).email == "new@example.org"
     assert service.reader.account(user.id).email_verified_time == service.now
-    assert ("email_changed", user.email) in service.sent()
+    assert ("email_changed", user.email) in service.sent_emails()
 
 
 def test_only_a_change_of_the_address_makes_it_unverified(service: AccountService) -> None:
@@ -237,7 +237,7 @@ def test_a_taken_address_looks_like_a_free_one(service: AccountService) -> None:
     service.user("ann")
     bob = service.user("bob")
     service.request_email(service.log_in("ann").session, bob.email)
-    assert service.sent() == [("taken", bob.email)]
+    assert service.sent_emails() == [("taken", bob.email)]
 
 
 def test_users_send_five_emails_an_hour_to_one_new_address(service: AccountService) -> None:
@@ -249,7 +249,7 @@ def test_users_send_five_emails_an_hour_to_one_new_address(service: AccountServi
         service.request_email(session, bob.email)
         service.request_email(session, "stranger@example.org")
     service.links.recover(bob.email, ANONYMOUS)
-    assert Counter(service.sent()) == {
+    assert Counter(service.sent_emails()) == {
         ("taken", bob.email): 5,
         ("email", "stranger@example.org"): 5,
         ("recovery", bob.email): 1,

@@ -75,7 +75,7 @@ def test_a_session_that_ends_meanwhile_changes_nothing(
             service.request_email(session, "thief@example.org")
         else:
             service.change_password(session)
-    assert ("email", "thief@example.org") not in service.sent()
+    assert ("email", "thief@example.org") not in service.sent_emails()
     assert "password_changed" not in service.events(user)
 
 

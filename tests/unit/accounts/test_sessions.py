@@ -191,7 +191,7 @@ def test_a_new_password_ends_all_sessions_except_the_current_one(service: Accoun
     with pytest.raises(InvalidGrant):
         refresh(service, other.refresh_token)
     service.log_in(password=NEW_PASSWORD)
-    assert service.sent() == [("password_changed", user.email)]
+    assert service.sent_emails() == [("password_changed", user.email)]
     assert "password_changed" in service.events(user)
     with pytest.raises(WrongPassword) as wrong:
         service.passwords.change(user.id, current.session.id, **change)
