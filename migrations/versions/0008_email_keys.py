@@ -13,8 +13,8 @@ revision = "0008"
 down_revision = "0007"
 
 _NAME = "ix_users_email_folded"
-_UNEQUAL = "email_folded IS NOT NULL"
-_AT_ONCE = 1000
+_IS_DIFFERENT = "email_folded IS NOT NULL"
+_BATCH_SIZE = 1000
 _TRIGRAMS = "ix_users_email_folded_trgm"
 _HAS_TRIGRAMS = """
 SELECT EXISTS (
@@ -25,12 +25,12 @@ SELECT EXISTS (
 
 def upgrade() -> None:
     online.add_column("users", sa.Column("email_folded", online.text(250)))
-    online.create_index(_NAME, "users (email_folded)", where=_UNEQUAL)
+    online.create_index(_NAME, "users (email_folded)", where=_IS_DIFFERENT)
     if op.get_context().dialect.name != "postgresql":
         return
     if op.get_bind().execute(sa.text(_HAS_TRIGRAMS)).scalar_one():
         columns = "users USING gin (email_folded gin_trgm_ops)"
-        online.create_index(_TRIGRAMS, columns, where=_UNEQUAL)
+        online.create_index(_TRIGRAMS, columns, where=_IS_DIFFERENT)
 
 
 def downgrade() -> None:
@@ -53,27 +53,27 @@ def _restore_keys() -> None:
 
     If several users have the same folded email, only one of them gets it as its key.
     """
-    while _restore_what_is_free():
+    while _restore_free_keys():
         pass  # a key that was taken may be free now
 
 
-def _restore_what_is_free() -> bool:
+def _restore_free_keys() -> bool:
     """Returns True if some keys were restored, and others were taken."""
     bind, after = op.get_bind(), 0
-    restored = held = False
-    while rows := bind.execute(_FOLDED, {"after": after, "count": _AT_ONCE}).all():
+    restored = has_conflict = False
+    while rows := bind.execute(_FOLDED, {"after": after, "count": _BATCH_SIZE}).all():
         for after, folded in rows:
-            if bind.execute(_HELD, {"folded": folded}).scalar_one():
-                held = True
+            if bind.execute(_IS_TAKEN, {"folded": folded}).scalar_one():
+                has_conflict = True
             else:
                 bind.execute(_RESTORE, {"id": after, "folded": folded})
                 restored = True
-    return restored and held
+    return restored and has_conflict
 
 
 _FOLDED = sa.text(
-    f"SELECT id, email_folded FROM users WHERE {_UNEQUAL} AND email_folded <> email_key"
+    f"SELECT id, email_folded FROM users WHERE {_IS_DIFFERENT} AND email_folded <> email_key"
     " AND id > :after ORDER BY id LIMIT :count"
 )
-_HELD = sa.text("SELECT count(*) FROM users WHERE email_key = :folded")
+_IS_TAKEN = sa.text("SELECT count(*) FROM users WHERE email_key = :folded")
 _RESTORE = sa.text("UPDATE users SET email_key = :folded WHERE id = :id")
