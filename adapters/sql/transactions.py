@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from adapters.sql.connection import RawConnection
-from adapters.sql.dialects import mariadb, postgresql, sqlite
+from adapters.sql.dialects import SECONDS_WITHOUT_DEADLINE, mariadb, postgresql, sqlite
 from adapters.sql.failures import needs_new_connection, translate_commit_errors, translate_errors
 from application.access import Principal
 from application.deadlines import deadline, time_left
@@ -49,8 +49,6 @@ class CommitPositions(Protocol):
     def observer(self, principal: Principal | None) -> CommitObserver | None:
         """Returns the observer of a transaction in which the principal makes changes, if any."""
 
-
-SECONDS_WITHOUT_DEADLINE = 30.0
 
 _POLICIES: Mapping[str, Callable[[], TransactionPolicy]] = {
     "sqlite": sqlite.TransactionPolicy,

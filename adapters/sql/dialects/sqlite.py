@@ -17,6 +17,7 @@ from adapters.sql import sqlite_file
 from adapters.sql.columns import Json
 from adapters.sql.connection import RawConnection
 from adapters.sql.database_urls import BadUrl
+from adapters.sql.dialects import SECONDS_WITHOUT_DEADLINE
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from application.deadlines import time_left
 from application.ports import Unavailable
@@ -25,7 +26,6 @@ MIN_VERSION = (3, 40)
 _MAX_ID = 2**63 - 1
 _INSTRUCTIONS_BETWEEN_CHECKS = 10_000
 """The number of instructions of SQLite's virtual machine between two checks of the deadline."""
-_SECONDS_WITHOUT_DEADLINE = 30.0
 
 
 def require_file(url: URL) -> None:
@@ -130,7 +130,7 @@ def _deadline_has_passed() -> bool:
 def _set_busy_timeout(connection: sqlite3.Connection, *_: object) -> None:
     """Makes the connection wait for locks of other processes until the deadline."""
     left = time_left()
-    milliseconds = int(1000 * (_SECONDS_WITHOUT_DEADLINE if left is None else left))
+    milliseconds = int(1000 * (SECONDS_WITHOUT_DEADLINE if left is None else left))
     connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
 
 
