@@ -104,6 +104,46 @@ def test_the_access_of_each_url_is_described(described: Any, route: Route) -> No
     assert ("401" in operation["responses"]) is (route.access != ANYONE or "session" in route.url)
 
 
+def test_every_operation_with_a_body_describes_what_may_be_wrong_with_it(described: Any) -> None:
+    with_body = [each for each in operations(described) if "requestBody" in each[2]]
+    assert len(with_body) > 20
+    for path, method, operation in with_body:
+        expected = {"400", "408", "413", "503"} | ({"415"} if path.startswith("/api/") else set())
+        assert expected <= operation["responses"].keys(), (path, method)
+
+
+def test_every_schema_with_properties_is_an_object(described: Any) -> None:
+    schemas = [found for found in inner(described) if isinstance(found.get("properties"), dict)]
+    has_type = [each for each in schemas if each.keys() & {"required", "additionalProperties"}]
+    assert len(has_type) > 50
+    assert [
+        each for each in has_type if each.get("type") not in ("object", ["object", "null"])
+    ] == []
+
+
+def test_texts_of_users_and_groups_have_their_maximum_lengths(described: Any) -> None:
+    lengths = {
+        (name, attribute): schema.get("maxLength")
+        for name in ("UsersCreation", "UsersChange", "GroupsCreation", "GroupsChange")
+        for attribute, schema in attributes_of(described, name).items()
+        if "string" in schema.get("type", ()) and schema.get("format") != "date-time"
+    }
+    users = {"email": 250, "name": 250, "role": 50}
+    groups = {"name": 250, "description": 500}
+    assert lengths == {
+        (f"{kind}{use}", attribute): length
+        for kind, of_kind in (("Users", users), ("Groups", groups))
+        for use in ("Creation", "Change")
+        for attribute, length in of_kind.items()
+    }
+
+
+def attributes_of(described: Any, name: str) -> Any:
+    """The schemas of the attributes in a document that is sent."""
+    data = described["components"]["schemas"][name]["properties"]["data"]
+    return data["properties"]["attributes"]["properties"]
+
+
 def test_every_body_has_a_schema(described: Any) -> None:
     contents = [found["content"] for found in inner(described) if "content" in found]
     assert len(contents) > 50

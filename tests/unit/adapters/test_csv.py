@@ -110,6 +110,14 @@ def test_after_many_unpaired_quotes_a_record_has_at_most_100_lines(
     assert rows.count("malformed_csv") == unpaired + 2 * is_limited
 
 
+@pytest.mark.parametrize(("lines", "is_accepted"), [(60, True), (80, False)])
+def test_the_size_of_a_record_is_in_bytes(lines: int, is_accepted: bool) -> None:
+    text = '"' + ("é" * 500 + "\n") * lines + '",b\n'
+    assert len(text) < MAX_RECORD_BYTES
+    (_, first), *_ = read(text.encode())
+    assert (first != "malformed_csv") is is_accepted
+
+
 def test_rejects_a_line_that_is_too_long() -> None:
     long = [b"b" * 10 * MAX_RECORD_BYTES, b"c" * MAX_RECORD_BYTES, b",".join([b"c" * 1000] * 100)]
     rejected = [(number, "record_too_long") for number in (2, 3, 4)]
