@@ -12,6 +12,7 @@ from adapters.accounts.access import client
 from adapters.accounts.documents import tokens_meta
 from adapters.oauth.errors import INVALID_REQUEST, OAuthError, handle_errors, json_response
 from adapters.oauth.forms import ReadForm, required
+from adapters.tokens.random_tokens import REFRESH_PREFIX
 from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import Authenticate
 from adapters.web.flask_app import current_request
@@ -28,7 +29,6 @@ TOKEN: Final = "/oauth/token"
 REVOKE: Final = "/oauth/revoke"
 INTROSPECT: Final = "/oauth/introspect"
 REFRESH_TOKEN: Final = "refresh_token"
-_REFRESH_PREFIX: Final = "rrt_"
 _NEVER_STORED: Final = {**NO_STORE, "Pragma": "no-cache"}
 """The headers of a response with tokens (RFC 6749, section 5.1)."""
 
@@ -68,7 +68,7 @@ def token_endpoints(
     def revoke_token() -> Response:
         _count(limit)
         token = required(read_form(), "token")
-        if token.startswith(_REFRESH_PREFIX):
+        if token.startswith(REFRESH_PREFIX):
             commands.revoke(token, _context())
         else:
             _end_session(token)

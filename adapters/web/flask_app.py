@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # RFC 9112 section 3.2: an invalid Host must be rejected, as must a missing or a repeated one.
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _KNOWN_HOSTS: Final = 256
-_MAX_HOST_LENGTH: Final = 300
+MAX_HOST_LENGTH: Final = 300
 """The maximum length of a host name with its port (RFC 1035 section 2.3.4)."""
 _LINES: Final = {status.value: f"{status} {status.phrase.upper()}" for status in HTTPStatus}
 _BODILESS: Final = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
@@ -166,7 +166,7 @@ class App(flask.Flask):
 
         Two Host headers arrive as one value with a comma.
         """
-        if len(host) > _MAX_HOST_LENGTH or not _HOST.fullmatch(host):
+        if len(host) > MAX_HOST_LENGTH or not _HOST.fullmatch(host):
             raise BadHost
         environ = {"HTTP_HOST": host, "wsgi.url_scheme": "http", "REQUEST_METHOD": "GET"}
         return self.url_map.bind_to_environ(environ).server_name

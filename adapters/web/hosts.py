@@ -14,14 +14,12 @@ from urllib.parse import urlsplit
 from werkzeug.exceptions import BadHost
 
 from adapters.web.addresses import parse_address
-from adapters.web.flask_app import current_request
+from adapters.web.flask_app import MAX_HOST_LENGTH, current_request
 
 PROBES: Final = frozenset(("/healthz", "/readyz"))
 """The paths that accept any Host, because a probe may use any address of the service."""
 _SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
-_MAX_LENGTH: Final = 300
-"""The maximum length of a host name with its port (RFC 1035 section 2.3.4)."""
 
 
 class ForeignHost(Exception):
@@ -59,7 +57,7 @@ class OpenAccess:
         """
         request = current_request()
         host = request.environ.get("HTTP_HOST", "")
-        if not host or (len(host) <= _MAX_LENGTH and self._accepts(host)):
+        if not host or (len(host) <= MAX_HOST_LENGTH and self._accepts(host)):
             return
         if isinstance(request.routing_exception, BadHost):
             return
