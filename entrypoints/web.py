@@ -14,7 +14,7 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.oauth import oauth
 from adapters.oauth.openapi import oauth_description
 from adapters.resources.accounts import SESSIONS
-from adapters.resources.addresses import Urls
+from adapters.resources.urls import Urls
 from adapters.sql import failures
 from adapters.sql.connection_pool import DeadlinePool
 from adapters.tokens.signing_keys import public_key_set

@@ -14,7 +14,7 @@ from adapters.api.http import BodyPolicy, request_checks
 from adapters.api.relationships import Inclusion
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import PREFIX, Urls
+from adapters.resources.urls import PREFIX, Urls
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter
 from adapters.web.request_body import BodyMemory

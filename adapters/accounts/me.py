@@ -14,7 +14,7 @@ from adapters.jsonapi.parameters import FieldSelection
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
 from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, AccountView, account_writer
-from adapters.resources.addresses import Urls
+from adapters.resources.urls import Urls
 from application.accounts.links import LinkRequests
 from application.accounts.overview import AccountOverview
 from application.accounts.own_user import OWN_ATTRIBUTES, OwnUserCommands

@@ -38,7 +38,7 @@ from adapters.resources.accounts import (
     SESSIONS,
     SIGNUPS,
 )
-from adapters.resources.addresses import PREFIX
+from adapters.resources.urls import PREFIX
 from adapters.resources.users import USERS
 
 TAG: Final = "accounts"

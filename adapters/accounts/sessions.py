@@ -19,7 +19,7 @@ from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.resources.accounts import SESSIONS, SessionView
-from adapters.resources.addresses import Urls
+from adapters.resources.urls import Urls
 from application.accounts.errors import SessionNotFound
 from application.accounts.login import Login
 from application.accounts.sessions import SessionCommands, SessionQueries

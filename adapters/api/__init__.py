@@ -34,7 +34,7 @@ from adapters.jsonapi.compound import CompoundWriter
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.kinds import KEY
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import PREFIX, Urls
+from adapters.resources.urls import PREFIX, Urls
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter
 from adapters.web.request_body import BodyMemory

@@ -10,7 +10,7 @@ from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.parameters import is_set
-from adapters.resources.addresses import PREFIX
+from adapters.resources.urls import PREFIX
 from adapters.web.bearer import Authenticate
 from adapters.web.flask_app import current_request
 from adapters.web.rate_limit import RateLimiter

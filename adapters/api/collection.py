@@ -17,8 +17,8 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.parameters import FieldSelection
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import ResourceObject, expect_existing, expect_new
-from adapters.resources.addresses import Urls
 from adapters.resources.events import EVENTS
+from adapters.resources.urls import Urls
 from application.audit import History
 from application.commands import Commands
 from application.entities import AnyType

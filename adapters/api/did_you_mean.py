@@ -7,7 +7,7 @@ from typing import Final
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map
 
-from adapters.resources.addresses import PREFIX
+from adapters.resources.urls import PREFIX
 
 _SIMILARITY: Final = 0.75
 _MAX_LENGTH: Final = 100

@@ -12,7 +12,7 @@ from adapters.api.root import canonical
 from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.operation_objects import ResolveHref
-from adapters.resources.addresses import PREFIX, Urls
+from adapters.resources.urls import PREFIX, Urls
 from application.operations import Operations
 from application.ports import Subject, UnitRunner
 

@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.jsonapi import parameters
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import PREFIX, Urls
+from adapters.resources.urls import PREFIX, Urls
 
 
 def canonical(path: str) -> str:

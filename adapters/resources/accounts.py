@@ -9,7 +9,7 @@ from marshmallow_jsonapi import Schema
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.kinds import Boolean, Id, Text, Timestamp
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import Urls
+from adapters.resources.urls import Urls
 from application.users import USER_TYPE
 from domain.accounts import Account, Session
 from domain.errors import Problem

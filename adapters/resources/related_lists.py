@@ -2,7 +2,7 @@
 
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import Urls
+from adapters.resources.urls import Urls
 
 
 class RelatedListWriter(DocumentWriter):

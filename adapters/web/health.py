@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from flask import Blueprint
 
-from adapters.web.recent import CachedResult
+from adapters.web.cached_result import CachedResult
 from adapters.web.security_headers import NO_STORE
 
 _Result = tuple[dict[str, str], Mapping[str, str]]

@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from werkzeug.exceptions import NotFound
 
-from adapters.web.recent import CachedResult
+from adapters.web.cached_result import CachedResult
 from adapters.web.security_headers import NO_STORE
 
 if TYPE_CHECKING:

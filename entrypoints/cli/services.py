@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from adapters.jsonapi.parameters import CollectionQuery
     from adapters.jsonapi.resource import Resource
     from adapters.memory.store import MemoryStore
-    from adapters.resources.addresses import Urls
+    from adapters.resources.urls import Urls
     from adapters.sql.repository import SqlCsvExporter
     from adapters.sql.store import SqlStore
     from application.access import Principal
@@ -202,7 +202,7 @@ def connect(name: str) -> Iterator[tuple[Settings, Services]]:
 
 def services_of(name: str, settings: Settings, container: Any, context: "Context") -> Services:
     """Returns the services of a resource."""
-    from adapters.resources.addresses import Urls
+    from adapters.resources.urls import Urls
     from entrypoints.resources import make_catalog
 
     services, run = container.services()[name], container.run()

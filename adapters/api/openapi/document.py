@@ -36,8 +36,8 @@ from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
 from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import PREFIX
 from adapters.resources.events import EVENTS
+from adapters.resources.urls import PREFIX
 from adapters.web.hosts import PROBES
 from adapters.web.positions import POSITION
 from application.relationships import Relationship, ToMany

@@ -6,7 +6,7 @@ from adapters.api.errors import URL
 from adapters.api.openapi.relationships import example_relationships
 from adapters.jsonapi.operation_objects import OPERATIONS, RESULTS
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import PREFIX
+from adapters.resources.urls import PREFIX
 
 _VERSION: Final = {"version": "1.1"}
 _DESCRIBED: Final = "/openapi.json"

@@ -11,7 +11,7 @@ from werkzeug.http import parse_accept_header
 from adapters.api.errors import URL as ERRORS
 from adapters.api.pages.html import escape, page_view
 from adapters.jsonapi.content_negotiation import JSON
-from adapters.resources.addresses import PREFIX
+from adapters.resources.urls import PREFIX
 
 HTML: Final = "text/html"
 _MAX_ACCEPT_LENGTH: Final = 2048

@@ -16,9 +16,9 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.parameters import CollectionQuery, collection
 from adapters.jsonapi.resource import Resource
-from adapters.resources.addresses import Urls
 from adapters.resources.events import EVENTS
 from adapters.resources.groups import GROUPS
+from adapters.resources.urls import Urls
 from adapters.resources.users import USERS
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.relationships import Relationships

@@ -6,8 +6,8 @@ from threading import Event
 
 import pytest
 
-from adapters.web import recent
-from adapters.web.recent import CachedResult
+from adapters.web import cached_result
+from adapters.web.cached_result import CachedResult
 
 Advance = Callable[[float], None]
 
@@ -33,7 +33,7 @@ class Paused:
 def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
     """Advances the clock of the cached results."""
     now = [100.0]
-    monkeypatch.setattr(recent, "monotonic", lambda: now[0])
+    monkeypatch.setattr(cached_result, "monotonic", lambda: now[0])
 
     def move(seconds: float) -> None:
         now[0] += seconds
