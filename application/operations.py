@@ -35,7 +35,7 @@ class Commands(Protocol):
 
     def set_reference(
         self,
-        key: int,
+        entity_id: int,
         reference: ToOne,
         related_id: int | None,
         context: Context,
@@ -73,8 +73,8 @@ References = Mapping[str, CreatedBy]
 """The to-one relationships to what earlier operations create, by name."""
 
 
-def _ids(which: Iterable[int | CreatedBy], results: Results) -> list[int]:
-    return [_target_id(each, results) for each in which]
+def _ids(targets: Iterable[int | CreatedBy], results: Results) -> list[int]:
+    return [_target_id(each, results) for each in targets]
 
 
 def _lists(related: Related, results: Results) -> dict[str, list[int]]:
@@ -111,12 +111,12 @@ class Change:
     references: References = field(default_factory=dict)
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
-        changes, key = self.changes, _target_id(self.target, earlier)
+        changes, entity_id = self.changes, _target_id(self.target, earlier)
         if self.references:
             ids = {name: _target_id(each, earlier) for name, each in self.references.items()}
             changes = replace(changes, attributes={**changes.attributes, **ids})
         related = {"related": _lists(self.related, earlier)} if self.related else {}
-        return commands.change(key, changes, context, expected=self.expected, **related)
+        return commands.change(entity_id, changes, context, expected=self.expected, **related)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,10 @@ class SetReference:
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
         related_id = None if self.related is None else _target_id(self.related, earlier)
-        key = _target_id(self.target, earlier)
-        commands.set_reference(key, self.reference, related_id, context, expected=self.expected)
+        entity_id = _target_id(self.target, earlier)
+        commands.set_reference(
+            entity_id, self.reference, related_id, context, expected=self.expected
+        )
 
 
 class LinkAction(Enum):
@@ -154,13 +156,13 @@ class ChangeLinks:
     ids: Sequence[int | CreatedBy]
 
     def perform(self, commands: RelationshipCommands, context: Context, earlier: Results) -> None:
-        key, ids = _target_id(self.target, earlier), _ids(self.ids, earlier)
+        source_id, ids = _target_id(self.target, earlier), _ids(self.ids, earlier)
         if self.action is LinkAction.REPLACE:
-            commands.replace(key, ids, context, limit=LINKS_AT_ONCE)
+            commands.replace(source_id, ids, context, limit=LINKS_AT_ONCE)
         elif self.action is LinkAction.ADD:
-            commands.add(key, ids, context)
+            commands.add(source_id, ids, context)
         else:
-            commands.remove(key, ids, context)
+            commands.remove(source_id, ids, context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -370,9 +370,9 @@ def time_logins(port: int, clients: int) -> list[tuple[int, float]]:
     def one(number: int) -> tuple[int, float]:
         client = Client(port)
         start.wait()
-        begun = time.perf_counter()
+        begin = time.perf_counter()
         status = client.post("sessions", email=_address(number), password=PASSWORD)
-        return status, time.perf_counter() - begun
+        return status, time.perf_counter() - begin
 
     with ThreadPoolExecutor(clients) as threads:
         return list(threads.map(one, range(clients)))

@@ -340,9 +340,9 @@ def _files(where: Path, lines: int, groups: int) -> Iterator[Path]:
         yield path
 
 
-def _import(url: str, what: str, file: Path) -> None:
+def _import(url: str, resource: str, file: Path) -> None:
     subprocess.run(
-        [str(ROSTER), what, "import", str(file)],
+        [str(ROSTER), resource, "import", str(file)],
         env=os.environ | {"ROSTER_DATABASE_URL": url},
         check=True,
         stdout=subprocess.DEVNULL,

@@ -54,8 +54,8 @@ def main(users: int, rounds: int, seconds: int) -> None:
         ]
         machine = description()
         click.echo(f"{machine['processor']}; {users:,} users, {rounds} rounds of {seconds} s\n")
-        head = ("reads", "replicas", "reads/s", "Roster µs", "primary µs", "replicas µs")
-        click.echo(f"| {' | '.join(head)} |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+        headings = ("reads", "replicas", "reads/s", "Roster µs", "primary µs", "replicas µs")
+        click.echo(f"| {' | '.join(headings)} |\n| --- | ---: | ---: | ---: | ---: | ---: |")
         for name, path in _reads(users).items():
             for number, row in enumerate(
                 _measured(served, filled, replicas, path, rounds, seconds)

@@ -10,9 +10,9 @@ from time import monotonic, sleep
 import sqlalchemy as sa
 from alembic import op
 
-_SECONDS_FOR_LOCK = 60
+_LOCK_SECONDS = 60
 _LOCK_TIMEOUT = "200ms"
-_SECONDS_BETWEEN_TRIES = 0.3
+_RETRY_SECONDS = 0.3
 _RETRYABLE = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
 _UNFINISHED = sa.text(
     "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)"
@@ -60,7 +60,7 @@ def change_table(change: Callable[[], object]) -> None:
 
 
 def _retry(change: Callable[[], object]) -> None:
-    end = monotonic() + _SECONDS_FOR_LOCK
+    end = monotonic() + _LOCK_SECONDS
     while True:
         try:
             change()
@@ -69,7 +69,7 @@ def _retry(change: Callable[[], object]) -> None:
                 raise
         else:
             return
-        sleep(_SECONDS_BETWEEN_TRIES)
+        sleep(_RETRY_SECONDS)
 
 
 def add_column(table: str, column: sa.Column[object]) -> None:

@@ -24,7 +24,7 @@ from adapters.jsonapi.errors import (
 from adapters.jsonapi.etags import expected_versions, names_list, names_version, unmatchable
 from adapters.jsonapi.linkage import related_not_found
 from adapters.web.app import REQUEST_ID
-from adapters.web.bearer import challenge, refusal
+from adapters.web.bearer import challenge, refusal_fields
 from adapters.web.hosts import ForeignHost, ForeignOrigin
 from adapters.web.rate_limit import TooManyRequests
 from adapters.web.request_body import BodyIncomplete, BodyMemoryExceeded, BodyTooLarge, BodyTooSlow
@@ -186,7 +186,7 @@ def _log_reason(error: RosterError) -> None:
         request_id = current_request().environ.get(REQUEST_ID)
         _log.warning("unavailable", code=error.code, reason=reason, request_id=request_id)
     elif isinstance(error, InvalidToken):
-        current_request().log_fields = refusal(error)
+        current_request().log_fields = refusal_fields(error)
 
 
 def _to_http_error(error: HTTPException, base: str) -> RequestError:

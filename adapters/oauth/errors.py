@@ -6,7 +6,7 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response
 
-from adapters.web.bearer import challenge, refusal
+from adapters.web.bearer import challenge, refusal_fields
 from adapters.web.flask_app import current_request
 from adapters.web.request_body import BodyIncomplete
 from adapters.web.security_headers import NO_STORE
@@ -57,7 +57,7 @@ def _incomplete(_: BodyIncomplete) -> Response:
 
 def _unauthenticated(error: Unauthenticated) -> Response:
     if isinstance(error, InvalidToken):
-        current_request().log_fields = refusal(error)
+        current_request().log_fields = refusal_fields(error)
     response = _respond(401, error.code, error.detail)
     response.headers["WWW-Authenticate"] = challenge(error)
     return response

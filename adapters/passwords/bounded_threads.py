@@ -12,7 +12,7 @@ from application.deadlines import time_left
 from application.ports.accounts import Busy
 
 MAX_WAITING: Final = 64
-SECONDS: Final = 3.0
+MAX_WAIT_SECONDS: Final = 3.0
 
 T = TypeVar("T")
 
@@ -28,10 +28,10 @@ class BoundedThreads:
     """
 
     def __init__(
-        self, concurrent: int, *, waiting: int = MAX_WAITING, seconds: float = SECONDS
+        self, concurrent: int, *, waiting: int = MAX_WAITING, seconds: float = MAX_WAIT_SECONDS
     ) -> None:
         self._threads = ThreadPoolExecutor(concurrent)
-        self._at_most = concurrent + waiting
+        self._max_calls = concurrent + waiting
         self._seconds = seconds
         self._lock = Lock()
         self._admitted = self._submitted = 0
@@ -48,7 +48,7 @@ class BoundedThreads:
         A caller enters it before work that would be useless without the computation.
         """
         with self._lock:
-            if self._admitted >= self._at_most:
+            if self._admitted >= self._max_calls:
                 raise Busy
             self._admitted += 1
         try:
@@ -64,7 +64,7 @@ class BoundedThreads:
         before the deadline. Once it has begun, its thread finishes it.
         """
         with self._lock:
-            if self._submitted >= self._at_most:
+            if self._submitted >= self._max_calls:
                 raise Busy
             try:
                 future = self._threads.submit(copy_context().run, compute)

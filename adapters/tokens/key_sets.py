@@ -19,7 +19,7 @@ MAX_BYTES: Final = 256 * 1024
 FETCH_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 300.0
 """The number of seconds for which keys are used without reading the set again."""
-STALE: Final = 3600.0
+STALE_SECONDS: Final = 3600.0
 """The number of seconds for which the last good keys are used if the set cannot be read."""
 MIN_REFRESH_SECONDS: Final = 10.0
 """The minimum number of seconds between two attempts to read a set."""
@@ -83,7 +83,7 @@ class KeySet:
         read: Callable[[], bytes],
         *,
         lifespan: float = REFRESH_SECONDS,
-        stale: float = STALE,
+        stale: float = STALE_SECONDS,
         floor: float = MIN_REFRESH_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:

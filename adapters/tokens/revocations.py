@@ -15,7 +15,7 @@ from application.ports import AccountReader, Clock, Revocation, Unavailable
 
 REFRESH_SECONDS: Final = 2.0
 """The minimum number of seconds between two reads."""
-MAX_AGE: Final = 5.0
+MAX_AGE_SECONDS: Final = 5.0
 """The number of seconds after which the revocations are too old to verify a token."""
 _READ_SECONDS: Final = 3.0
 _GAP_SECONDS: Final = 900.0
@@ -41,7 +41,7 @@ class Revocations:
     """Rejects tokens of ended sessions, and older tokens of users whose role changed.
 
     One thread reads the new revocations, at most every REFRESH_SECONDS, and the others use those
-    of the last read. Every decision uses revocations that were read at most MAX_AGE ago.
+    of the last read. Every decision uses revocations that were read in the last MAX_AGE_SECONDS.
 
     Units of work commit in any order, so a missing id is read again for 15 minutes. One unit can
     end thousands of sessions, so after a long gap, all later revocations are read again, until the
@@ -73,7 +73,7 @@ class Revocations:
         """Raises InvalidToken if the token is revoked, Unavailable if that cannot be known now."""
         if self._clock() - self._tried_at >= REFRESH_SECONDS:
             self._refresh()
-        if self._clock() - self._read_at > MAX_AGE:
+        if self._clock() - self._read_at > MAX_AGE_SECONDS:
             self._wait()
         if session.session_id in self._sessions or (
             session.issue_time <= self._users.get(session.user_id, -1)
@@ -98,7 +98,7 @@ class Revocations:
                 self._read_if_due()
             finally:
                 self._lock.release()
-        if self._clock() - self._read_at > MAX_AGE:
+        if self._clock() - self._read_at > MAX_AGE_SECONDS:
             raise Unavailable("Ended sessions cannot be looked up. Try again later.")
 
     def _read_if_due(self) -> None:

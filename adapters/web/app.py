@@ -40,7 +40,7 @@ REQUEST_ID: Final = "roster.request_id"
 _OWN_SERVER = "Granian"
 """The server that `roster serve` runs. PEP 3333 does not permit applications to send the header
 Connection, but this server sends it and closes the connection."""
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _log = structlog.get_logger("roster.request")
 
 Rewrite = Callable[[str], str]
@@ -212,7 +212,7 @@ class RequestMiddleware:
     ) -> None:
         if self._metrics:
             self._metrics.request_finished(environ, status, seconds)
-        line = {
+        fields = {
             "method": known_method(environ),
             "route": route_template(environ.get(ROUTE, UNKNOWN)),
             "status": status,
@@ -220,12 +220,12 @@ class RequestMiddleware:
             "request_id": environ[REQUEST_ID],
         }
         if request and request.principal:
-            line["principal"] = self._pseudonym(request.principal.identity)
+            fields["principal"] = self._pseudonym(request.principal.identity)
         if traceparent := environ.get("HTTP_TRACEPARENT"):
-            line |= _trace(traceparent)
+            fields |= _trace(traceparent)
         if request and request.log_fields:
-            line |= request.log_fields
-        self._log_request(line)
+            fields |= request.log_fields
+        self._log_request(fields)
 
 
 def _pseudonym(key: bytes, identity: tuple[str | None, ...]) -> str:
@@ -253,6 +253,6 @@ def _join_body(parts: Iterable[bytes]) -> bytes:
 
 
 def _request_id(client_id: str) -> str:
-    if client_id and _SANE_ID.fullmatch(client_id):
+    if client_id and _VALID_ID.fullmatch(client_id):
         return client_id
     return f"{getrandbits(128):032x}"

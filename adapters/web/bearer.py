@@ -46,7 +46,7 @@ def challenge(error: RosterError) -> str:
     return _CHALLENGE
 
 
-def refusal(error: InvalidToken) -> dict[str, object]:
+def refusal_fields(error: InvalidToken) -> dict[str, object]:
     """Returns the fields for the log entry of a request whose token is refused."""
     facts = {f"token_{name}": fact for name, fact in error.facts.items()}
     return {"token_refused": error.reason, **facts}

@@ -287,12 +287,12 @@ def discard(environ: "WSGIEnvironment", *, seconds: float) -> None:
     unread = _unread_bytes(environ)
     remaining = MAX_DRAINED_BYTES if unread is None else min(MAX_DRAINED_BYTES, unread)
     read, end = environ["wsgi.input"].read, monotonic() + seconds
-    processed = thread_time() + DISCARDING_SECONDS
+    work = thread_time() + DISCARDING_SECONDS
     PROGRESS.begin_reading(environ)
     try:
         while remaining > 0 and monotonic() < end and (part := read(min(remaining, STEP))):
             remaining -= len(part)
-            if unread is None and thread_time() >= processed:
+            if unread is None and thread_time() >= work:
                 break
     finally:
         PROGRESS.end_reading(environ)

@@ -19,7 +19,7 @@ from adapters.tokens.key_sets import (
     MAX_BYTES,
     MIN_REFRESH_SECONDS,
     REFRESH_SECONDS,
-    STALE,
+    STALE_SECONDS,
     KeySet,
     UnreachableKeySet,
     fetch,
@@ -359,7 +359,7 @@ def test_uses_the_last_keys_for_a_limited_time(
     tokens, token = TokenVerifier(key_set), old.sign()
     assert tokens.verify(token).scopes == {"users:read"}
     body, publisher.body = publisher.body, None
-    end = clock.now + STALE
+    end = clock.now + STALE_SECONDS
     while clock.now < end - REFRESH_SECONDS:
         clock.now += REFRESH_SECONDS / 2
         assert tokens.verify(token).scopes == {"users:read"}
@@ -408,7 +408,7 @@ def test_tokens_of_the_secret_do_not_wait_for_the_key_set(
     secret = "a secret of more than thirty-two bytes"
     tokens, token = TokenVerifier(Secret(secret), key_set), sign(secret, ["users:read"], seconds=60)
     publisher.open.clear()
-    clock.now += STALE
+    clock.now += STALE_SECONDS
     assert tokens.verify(token) == tokens.verify(token)
     assert publisher.reads == 1
 
