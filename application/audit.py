@@ -217,7 +217,7 @@ class AuditLog:
         added: Iterable[int] = (),
         removed: Iterable[int] = (),
     ) -> None:
-        """Records that pairs of an entity were added or removed. Records nothing without any."""
+        """Records that pairs of an entity were added or removed, if there are any."""
         lists = {"added": added, "removed": removed}
         ids = {name: [*map(str, sorted(each))] for name, each in lists.items()}
         if changed := {name: each for name, each in ids.items() if each}:

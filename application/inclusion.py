@@ -68,9 +68,9 @@ class OpenUnit(RelatedSource):
 class Included:
     """Related entities.
 
-    `links` has, by to-many relationship and by the id of its source, what was loaded: an entity
-    without related entities has no item. `loaded` are the to-many relationships of which all
-    sources have been loaded, with the ids of these sources.
+    `links` has the loaded links of each to-many relationship, by the id of their source. A source
+    without links has no item. `loaded` has the ids of the sources whose links were loaded, by
+    relationship.
     """
 
     entities: dict[AnyType, dict[int, Any]] = field(default_factory=dict)

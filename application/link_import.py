@@ -120,11 +120,11 @@ class LinkImport:
         *,
         remove: bool = False,
     ) -> ListSummary:
-        """Relates the entities of the records to the source, or makes them unrelated with `remove`.
+        """Adds the entities of the records to the list of the source, or removes them.
 
         The attribute REFERENCE of a record is an id, or the value of a unique key. Calls `report`
-        with each record that refers to no entity. Raises UnknownReferences if there is one, and the
-        NotFound of the source type; nothing is changed then.
+        with each record that refers to no entity. Raises UnknownReferences if there is such a
+        record, and the NotFound of the source type; nothing is changed then.
         """
         self._authorize(context)
         relationship = self._relationship

@@ -70,7 +70,7 @@ def _target_id(target: int | CreatedBy, results: Results) -> int:
 Related = Mapping[str, Sequence[int | CreatedBy]]
 """The complete new lists of to-many relationships, by name."""
 References = Mapping[str, CreatedBy]
-"""The to-one relationships to what earlier operations create, by name."""
+"""The to-one relationships to entities that earlier operations create, by name."""
 
 
 def _ids(targets: Iterable[int | CreatedBy], results: Results) -> list[int]:
@@ -101,7 +101,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Changes an entity of the type, if it is at an expected version; None accepts any."""
+    """Changes an entity of the type if its version is expected; None accepts any version."""
 
     type: str
     target: int | CreatedBy
@@ -121,7 +121,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SetReference:
-    """Changes a to-one relationship of an entity, if it is at an expected version."""
+    """Changes a to-one relationship of an entity if its version is expected."""
 
     type: str
     target: int | CreatedBy
@@ -174,7 +174,6 @@ class Delete:
     expected: Container[int] | None = None
 
     def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
-        """Deletes the entity. `earlier` are the results of earlier operations."""
         commands.delete(_target_id(self.target, earlier), context, expected=self.expected)
 
 

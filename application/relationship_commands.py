@@ -28,7 +28,7 @@ RelatedIds = Mapping[str, Collection[int]]
 
 
 class Replacement(NamedTuple):
-    """The new list of a to-many relationship. `limit`: the longest list that may be replaced."""
+    """The new list of a to-many relationship. `limit` is the maximum length of the old one."""
 
     relationship: ToMany
     ids: Collection[int]
@@ -36,7 +36,7 @@ class Replacement(NamedTuple):
 
 
 class RelationshipCommands:
-    """Changes of one to-many relationship. Each method is one unit of work.
+    """Changes the lists of one to-many relationship. Each method is one unit of work.
 
     Each method raises the errors of the policy, the NotFound of the source type, RelatedNotFound
     and TooManyLinks. It raises StaleVersion if `expected` does not contain the fingerprint of the
@@ -61,7 +61,7 @@ class RelationshipCommands:
         *,
         expected: Container[str] | None = None,
     ) -> LinkChange:
-        """Relates the entities to the source. Entities that are already related stay related."""
+        """Adds the entities to the list. Entities that are already in it remain."""
 
         def change(work: UnitOfWork) -> LinkChange:
             return work.links(self._relationship).change(source_id, add=ids)
@@ -76,7 +76,7 @@ class RelationshipCommands:
         *,
         expected: Container[str] | None = None,
     ) -> LinkChange:
-        """Makes the entities unrelated to the source. Entities that do not exist are ignored."""
+        """Removes the entities from the list. Entities that are not in it are ignored."""
 
         def change(work: UnitOfWork) -> LinkChange:
             return work.links(self._relationship).change(source_id, remove=ids)
@@ -92,9 +92,9 @@ class RelationshipCommands:
         expected: Container[str] | None = None,
         limit: int | None = None,
     ) -> LinkChange:
-        """Relates the entities to the source, and no others.
+        """Replaces the list with these entities.
 
-        Raises ReplacementTooLarge if there are more than `limit` related entities.
+        Raises ReplacementTooLarge if the list has more than `limit` entities.
         """
 
         def change(work: UnitOfWork) -> LinkChange:
@@ -144,7 +144,7 @@ def require_related(work: UnitOfWork, relationship: Relationship, ids: Collectio
 
 
 def replace_links(work: UnitOfWork, source_id: int, to: Replacement) -> LinkChange:
-    """Relates the entities to the source, and no others.
+    """Replaces the list of a to-many relationship.
 
     The caller counts the changes, and has checked that the entities exist.
     """

@@ -52,9 +52,9 @@ def run(engine: Engine, report: Report) -> None:
 def _hold_lock(engine: Engine, report: Report) -> Iterator[None]:
     """Holds the lock of migrations in a separate transaction, because revisions may end their own.
 
-    Each attempt has a transaction of its own. PostgreSQL builds an index concurrently: it waits
-    until every transaction has ended that had a snapshot at some moment. If the transaction of an
-    attempt stayed open until it has the lock, the two would wait for each other.
+    Each attempt has a transaction of its own. CREATE INDEX CONCURRENTLY waits until all older
+    transactions with a snapshot have ended. If the transaction of an attempt stayed open until it
+    has the lock, the two would wait for each other.
     """
     with engine.connect() as connection:
         try:

@@ -23,7 +23,7 @@ class Pairs:
     sources: dict[int, set[int]] = field(default_factory=dict)
 
     def copy(self) -> "Pairs":
-        """Copies the pairs."""
+        """Returns a copy that can be changed independently."""
         targets, sources = (
             {key: set(ids) for key, ids in each.items()} for each in (self.targets, self.sources)
         )

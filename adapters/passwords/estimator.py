@@ -41,7 +41,7 @@ sys.stdout.write(str(int(zxcvbn(password, words).guesses < enough)))
 class ZxcvbnEstimator(PasswordEstimator):
     """Rejects the passwords of `blocked`, which are folded, and those with too few guesses.
 
-    Raises Busy if a password requires another process, and many others wait for one.
+    `is_guessable` raises Busy if a password requires another process, and many others wait for one.
     """
 
     def __init__(self, blocked: Collection[str] = ()) -> None:

@@ -8,7 +8,7 @@ takes at most 256 MiB, and 2,000,000 rounds:
 - argon2: passes * memory is at most 4 GiB; 16 lanes at most, because each is a thread.
 - bcrypt: 2 ** 16 rounds, because a round takes as long as 1,000 of PBKDF2.
 
-They take a few seconds at most.
+Within these limits, a verification takes a few seconds at most.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The declarations by which files are read and written, if a column refers to another resource."""
+"""The declarations of files with columns that refer to other resources."""
 
 from dataclasses import replace
 from typing import Final
@@ -39,7 +39,7 @@ def with_secret(resource: Resource, name: str) -> Resource:
 def of_pairs(association: Association, catalog: Catalog) -> Resource:
     """Returns the declaration of pairs, with the first unique attribute of each side.
 
-    The attributes have the names of the nouns.
+    Each attribute has the name of the noun of its side.
     """
     nouns = {each.not_found.noun: each for each in (association.source, association.target)}
     if len(nouns) < 2:

@@ -1,4 +1,4 @@
-"""Groups as a JSON:API resource: the one declaration of how they look from outside."""
+"""Groups as JSON:API resources. JSON, files, the command line and OpenAPI follow from this."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ class GroupSchema(Schema):
     """The attributes and relationships of a group. The domain has the rules of their values."""
 
     class Meta:
-        """The type that documents name."""
+        """The type in JSON:API documents."""
 
         type_ = "groups"
 

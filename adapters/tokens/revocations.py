@@ -145,7 +145,7 @@ class Revocations:
         """Notes the ids between the last revocation and this one, which units may commit later.
 
         No unit takes 15 minutes. If the first revocation is older than that, nearly all ids before
-        it were those of deleted ones.
+        it belonged to revocations that have been deleted.
         """
         number = revocation.id
         self._missing.pop(number, None)

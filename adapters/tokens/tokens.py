@@ -63,7 +63,7 @@ def sign(
 
 
 class OwnTokens(NamedTuple):
-    """The tokens that Roster signs: their keys, their `iss` and `aud`, and the ended sessions."""
+    """The tokens that Roster signs: their keys, their `iss` and `aud`, and their revocations."""
 
     keys: SigningKeys
     issuer: str
@@ -177,9 +177,8 @@ class TokenVerifier:
             raise InvalidToken(reason="The token's `alg` is not that of its key.")
         accepted = _Accepted(frozenset((own.issuer,)), frozenset((own.audience,)))
         claims = self._claims(token, [key], {}, accepted, may_be_expired=may_be_expired)
-        if (
-            claims["exp"] <= time() and not may_be_expired
-        ):  # without leeway: the token ends with its session
+        # Without leeway, because the token must end with its session.
+        if claims["exp"] <= time() and not may_be_expired:
             raise InvalidToken(_REASONS[jwt.ExpiredSignatureError])
         if claims.get("sid") is None:
             principal = Principal(ROSTER_KEY, own.issuer, _subject(claims), _scopes(claims))

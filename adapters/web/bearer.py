@@ -47,6 +47,6 @@ def challenge(error: RosterError) -> str:
 
 
 def refusal_fields(error: InvalidToken) -> dict[str, object]:
-    """Returns the fields for the log entry of a request whose token is refused."""
+    """Returns the fields that a refused token adds to the log entry of its request."""
     facts = {f"token_{name}": fact for name, fact in error.facts.items()}
     return {"token_refused": error.reason, **facts}

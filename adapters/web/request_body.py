@@ -148,7 +148,7 @@ class HeldBody:
 
 
 class _Arrival:
-    """How far the body of a request has been read."""
+    """The progress of reading the body of a request."""
 
     received = 0
     complete = False

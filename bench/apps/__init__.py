@@ -1,1 +1,1 @@
-"""The servers that Roster is compared with, one per file, each as small as a fair one can be."""
+"""The servers that Roster is compared with, each as small as a fair comparison allows."""
