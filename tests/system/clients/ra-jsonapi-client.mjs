@@ -1,6 +1,6 @@
 import client from 'ra-jsonapi-client'
 
-globalThis.localStorage ??= { getItem: () => null } // a browser has one: there it seeks its token
+globalThis.localStorage ??= { getItem: () => null } // the client looks for a token in it
 
 export default (url) => {
   const provide = client.default(url, { total: 'page' })

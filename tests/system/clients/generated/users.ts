@@ -1,4 +1,4 @@
-// A client generated from /openapi.json: openapi-typescript makes the types, openapi-fetch calls.
+// A client generated from /openapi.json: openapi-typescript creates types, openapi-fetch sends requests.
 import assert from 'node:assert/strict'
 import createClient from 'openapi-fetch'
 import type { paths } from './schema.d.ts'
