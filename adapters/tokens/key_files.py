@@ -70,8 +70,9 @@ def create_private_file(path: str, content: bytes) -> bool:
 def replace_private_file(path: str, change: Callable[[bytes], bytes]) -> None:
     """Replaces the content of the file by the result of `change`.
 
-    Its owner and its permissions remain. Concurrent replacements of the file wait. Raises OSError,
-    and UnusableKeySet if the file cannot be read, now or with its new content.
+    Its owner, its group and its permissions remain. Concurrent replacements of the file wait.
+    Raises OSError. Raises UnusableKeySet if the file cannot be read, now or with its new content,
+    or if its owner and its group cannot remain.
     """
     real = os.path.realpath(path)
     with _locked(os.path.dirname(real)):  # noqa: PTH120
@@ -80,8 +81,13 @@ def replace_private_file(path: str, change: Callable[[bytes], bytes]) -> None:
             raise UnusableKeySet(f"the file {path} would be longer than {MAX_BYTES} bytes")
         existing = os.stat(real)  # noqa: PTH116
         with _temporary(real, content) as temporary:
-            with suppress(PermissionError):
+            try:
                 os.chown(temporary, existing.st_uid, existing.st_gid)
+            except PermissionError:
+                raise UnusableKeySet(
+                    f"cannot keep the owner and the group of the file {path}: run the command as "
+                    "its owner or as root"
+                ) from None
             os.chmod(temporary, stat.S_IMODE(existing.st_mode) & ~_OTHERS)  # noqa: PTH101
             os.replace(temporary, real)  # noqa: PTH105
 

@@ -1,7 +1,7 @@
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from errno import EMFILE
+from errno import EMFILE, EPERM
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,22 @@ def test_concurrent_rotations_lose_no_key_and_keep_the_permissions(path: str) ->
     kids = {each.kid for each in SigningKeys(path).current()}
     assert kids == {ES256.kid, *(each.kid for each in added)}
     assert Path(path).stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_whose_owner_would_change_is_not_replaced(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the service, which is the owner, could not read its keys after a restart."""
+    before = Path(path).read_bytes()
+
+    def fail(*_: object) -> None:
+        raise PermissionError(EPERM, os.strerror(EPERM))
+
+    monkeypatch.setattr(os, "chown", fail)
+    with pytest.raises(UnusableKeySet, match="as its owner or as root"):
+        replace_private_file(path, lambda _: write_signing_keys([EDDSA]))
+    assert Path(path).read_bytes() == before
+    assert [each.name for each in Path(path).parent.iterdir()] == ["keys.json"]
 
 
 def test_a_file_does_not_become_too_long_to_be_read(path: str) -> None:
