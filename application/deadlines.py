@@ -44,7 +44,7 @@ def time_left() -> float | None:
 def restart_deadline(seconds: float) -> None:
     """Moves the current deadline to `seconds` from now, until the `deadline` block ends.
 
-    Use it when work begins after a wait for others. Does nothing if there is no deadline.
+    Use it when work begins after a wait for a body or a lock. Does nothing if there is no deadline.
     """
     if _end.get() is not None:
         _end.set(monotonic() + seconds)

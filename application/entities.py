@@ -1,4 +1,4 @@
-"""Types of entities, as generic use cases and stores need them."""
+"""Types of entities, for the generic use cases and stores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

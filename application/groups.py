@@ -1,4 +1,4 @@
-"""Groups, and their relationships to users, as the generic use cases and stores know them."""
+"""Groups and their relationships to users, for the generic use cases and stores."""
 
 from typing import Final
 

@@ -34,7 +34,7 @@ class RelatedSource(Protocol):
 
 
 class CommittedState(RelatedSource):
-    """Reads related entities as the last committed units left them."""
+    """Reads committed related entities."""
 
     def __init__(self, readers: Mapping[AnyType, Reader[Any]], links: LinkReader) -> None:
         self._readers = readers
@@ -50,7 +50,7 @@ class CommittedState(RelatedSource):
 
 
 class OpenUnit(RelatedSource):
-    """Reads related entities including what an open unit of work has changed."""
+    """Reads related entities with the changes of an open unit of work."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
@@ -108,7 +108,7 @@ def include(
 
 @dataclass(frozen=True, slots=True)
 class _Loading:
-    """`read` are all entities that were read, including those from which the steps start."""
+    """Follows steps. `read` has all entities so far, including those from which the steps start."""
 
     source: RelatedSource
     read: dict[AnyType, dict[int, Any]]

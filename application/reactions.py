@@ -34,7 +34,7 @@ class Reaction(Protocol):
     def erased(self, work: UnitOfWork, values: Collection[str]) -> None:
         """Reacts to the erasure of a person. Called after the entity is removed, if it existed.
 
-        `values` are those that the attribute of the type's person key ever had.
+        `values` are all values that the attribute of the type's person key ever had.
         """
 
 

@@ -23,11 +23,12 @@ def authorize_tests(
     relationships: Mapping[str, Relationship],
     tests: Iterable[Test],
 ) -> None:
-    """Raises InsufficientScope if the principal may not read what the tests are about.
+    """Raises InsufficientScope if the tests read anything that the principal may not read.
 
     `relationships` are those of the type that is searched. A test of related entities requires
     permission to read the type that governs the relationship. A test of their attributes also
-    requires permission to read them. The caller authorizes what it shows of the searched entities.
+    requires permission to read them. The caller authorizes the parts of the searched entities that
+    it shows.
     """
     for test in tests:
         if isinstance(test, Not):
@@ -136,9 +137,9 @@ class RelationshipQueries:
         self._policy.authorize_relationship(principal, Action.CREATE, relationship)
 
     def authorize_steps(self, steps: Sequence[Step], principal: Principal | None) -> None:
-        """Raises InsufficientScope if the principal may not read what the steps lead to.
+        """Raises InsufficientScope if the principal may not read the entities that steps lead to.
 
-        The first steps start from what the request shows, and any other from what a step shows.
+        The caller authorizes the entities from which the first steps start.
         """
         for step in steps:
             self._policy.authorize_relationship(

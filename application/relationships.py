@@ -1,4 +1,4 @@
-"""Relationships between entities, as generic use cases and stores know them.
+"""Relationships between entities, for the generic use cases and stores.
 
 A to-one relationship is a reference: an attribute of the entity holds the id of the related entity.
 A to-many relationship is one end of an association, which is a set of pairs of entities. A pair

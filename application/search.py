@@ -167,9 +167,9 @@ def key_of(entity: object, ordering: tuple[Order, ...]) -> Key:
 class Slice:
     """At most `size` rows after the key `after` and before the key `before`, exclusive.
 
-    None is the start or the end of the list. With `before` alone, the slice has the last rows
-    before that key, otherwise the first rows. With `total`, the page includes the number of rows in
-    the list.
+    None is the start or the end of the list. With only `before`, the slice has the last rows before
+    that key. Otherwise it has the first rows of its range. With `total`, the page includes the
+    number of rows in the list.
     """
 
     size: int

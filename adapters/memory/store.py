@@ -35,7 +35,7 @@ _NO_RELATIONSHIPS = Relationships()
 
 @dataclass(slots=True)
 class _State:
-    """The entities and pairs as an open unit of work sees them. They are copied when first used."""
+    """The entities, pairs and accounts of an open unit of work. They are copied when first used."""
 
     rows: dict[AnyType, Rows[Any]]
     pairs: dict[Association, Pairs]

@@ -26,8 +26,8 @@ class OAuthError(Exception):
         self.description = description
 
 
-def handle_errors(blueprint: Blueprint) -> None:
-    """Makes errors with status 400 and 401 plain JSON. All others are those of the service."""
+def register_error_handlers(blueprint: Blueprint) -> None:
+    """Makes errors with status 400 and 401 plain JSON. Others have the format of the service."""
     blueprint.register_error_handler(OAuthError, _oauth_error)
     blueprint.register_error_handler(InvalidGrant, _refused)
     blueprint.register_error_handler(InvalidScope, _refused)

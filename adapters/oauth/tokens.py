@@ -10,7 +10,12 @@ from flask import Blueprint, Response
 
 from adapters.accounts.access import client
 from adapters.accounts.documents import tokens_meta
-from adapters.oauth.errors import INVALID_REQUEST, OAuthError, handle_errors, json_response
+from adapters.oauth.errors import (
+    INVALID_REQUEST,
+    OAuthError,
+    json_response,
+    register_error_handlers,
+)
 from adapters.oauth.forms import ReadForm, required
 from adapters.tokens.random_tokens import REFRESH_PREFIX
 from adapters.web.app import REQUEST_ID
@@ -48,7 +53,7 @@ def token_endpoints(
     `authenticate` identifies the client of an introspection. `limit` limits the rate of requests.
     """
     blueprint = Blueprint("oauth", __name__)
-    handle_errors(blueprint)
+    register_error_handlers(blueprint)
     introspection_scopes = required_scopes(USER_TYPE.name, Action.READ)
 
     @blueprint.post(TOKEN)

@@ -25,7 +25,7 @@ _MAX_PERSONAL: Final = 10
 _MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 
 _SUBSTITUTES: Final = ("4@", "({[<", "69", "1!|", "1|7", "$5", "+7")
-"""The digits and signs that zxcvbn takes for one letter. It tries each combination of them."""
+"""The digits and signs that zxcvbn treats as one letter. It tries each combination of them."""
 _MAX_LOOKUPS: Final = 40_000
 """The maximum number of words that zxcvbn looks up in this process: 20 ms."""
 _PROCESS_SECONDS: Final = 10.0

@@ -38,7 +38,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def address_of(text: str) -> str:
-    """Returns the address without port and zone, and IPv4 as such. Any other text is unchanged."""
+    """Returns the address in its normal form (see parse_address). Other texts are unchanged."""
     parsed = parse_address(text)
     return text if parsed is None else str(parsed)
 
