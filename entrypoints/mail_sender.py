@@ -19,7 +19,7 @@ AT_ONCE: Final = 4
 """The number of emails that are sent at the same time, if the mail server responds soon."""
 MAX_AT_ONCE: Final = 32
 SECONDS_OF_PATIENCE: Final = 0.1
-"""The time after which another email is sent than the AT_ONCE that are being sent.
+"""The time after which an additional email is sent while AT_ONCE emails are being sent.
 
 A mail server can hang for the time limit of an attempt. Other emails do not wait for that, because
 the first attempt must follow within 5 s.
