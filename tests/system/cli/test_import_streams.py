@@ -120,3 +120,19 @@ def test_the_file_below_standard_input_is_not_overwritten(
     assert (done.returncode, done.stdout) == (2, "")
     assert "--errors would overwrite FILE" in done.stderr
     assert Path(file).read_text() == GOOD
+
+
+def test_rejected_records_are_added_to_what_standard_output_contains(
+    roster: Roster, sqlite_url: str, write: Write, tmp_path: Path
+) -> None:
+    file = write("people.csv", "email,name\nann,Ann\n")
+    log = tmp_path / "log"
+    log.write_text("earlier\n")
+    with log.open("a") as output:
+        subprocess.run(
+            [ROSTER, "users", "import", file, "--errors", "-"],
+            stdout=output,
+            env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url},
+            timeout=60,
+        )
+    assert log.read_text().splitlines()[:2] == ["earlier", "line,errors,email,name"]
