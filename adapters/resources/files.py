@@ -5,7 +5,7 @@ There are two formats:
     csv     a header row, then a row for each resource; every cell is text
     jsonl   an object on each line, or one array of objects
 
-docs/bulk.md describes which variants of each format are recognised. Files are binary streams, so
+docs/bulk.md describes which variants of each format are recognized. Files are binary streams, so
 that uploads can be read in the same way.
 """
 
@@ -46,7 +46,7 @@ _MAX_NAME_LENGTH: Final = 100
 class ReadOptions:
     """The options for reading a file.
 
-    `encoding` and `delimiter` are recognised if they are None. `columns` maps attributes to the
+    `encoding` and `delimiter` are recognized if they are None. `columns` maps attributes to the
     headers of the columns, or the names of the members, that have their values. `ignore_unknown`
     skips unknown columns and members.
     """
@@ -553,7 +553,7 @@ class SpreadsheetProtection:
 def _protector(kind: Kind) -> Callable[[str], str]:
     """Returns a function that protects a cell of the kind.
 
-    Spreadsheet programs should recognise booleans, dates, and numbers that they do not round.
+    Spreadsheet programs should recognize booleans, dates, and numbers that they do not round.
     """
     if isinstance(kind, Boolean | Date | Timestamp):
         return str

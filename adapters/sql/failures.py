@@ -332,7 +332,7 @@ _TIMEOUT_CODES = {"57014", "55P03", 1205, 1969, 3024}
 
 
 def timed_out(error: sqlalchemy.exc.DBAPIError) -> bool:
-    """Returns True if the database server cancelled a statement because of a timeout."""
+    """Returns True if the database server canceled a statement because of a timeout."""
     cause = error.orig
     if isinstance(cause, psycopg2.Error):
         return cause.pgcode in _TIMEOUT_CODES

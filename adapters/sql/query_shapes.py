@@ -311,7 +311,7 @@ def _is_out_of_range(value: Value) -> bool:
 def _without_redundant_orders(search: Search) -> Search:
     """Returns the search without sort attributes that have the same value in every matching row.
 
-    With them, the database may not recognise that an index has the rows in the right order.
+    With them, the database may not recognize that an index has the rows in the right order.
     """
     fixed = _fixed_values(search.conditions)
     fixed.pop("id", None)

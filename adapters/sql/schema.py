@@ -134,7 +134,7 @@ def drift(engine: Engine) -> list[str]:
 
 @contextmanager
 def _plain_type_names(connection: Connection) -> Iterator[None]:
-    """Prevents PostgreSQL from quoting the names of types, which SQLAlchemy would not recognise.
+    """Prevents PostgreSQL from quoting the names of types, which SQLAlchemy would not recognize.
 
     The setting lasts for a transaction, so it does not reach other clients of a pooler.
     """

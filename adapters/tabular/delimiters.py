@@ -8,7 +8,7 @@ from typing import Final
 from adapters.tabular.csv import Cells, Reader, split_line
 
 KNOWN: Final = (",", ";", "\t")
-"""The delimiters that are recognised if no delimiter is chosen."""
+"""The delimiters that are recognized if no delimiter is chosen."""
 NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 """Names that users can give for delimiters."""
 

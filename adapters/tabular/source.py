@@ -1,4 +1,4 @@
-"""The text of a file, whose encoding and line ends are recognised.
+"""The text of a file, whose encoding and line ends are recognized.
 
 The text is always UTF-8 without a byte order mark, and its line ends are LF or CRLF.
 """

@@ -162,7 +162,7 @@ class App(flask.Flask):
         )
 
     def _checked(self, host: str) -> str:
-        """Normalises a host with Werkzeug. Raises BadHost if it is invalid.
+        """Normalizes a host with Werkzeug. Raises BadHost if it is invalid.
 
         Two Host headers arrive as one value with a comma.
         """

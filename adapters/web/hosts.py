@@ -89,7 +89,7 @@ class OpenAccess:
 
 
 def host_name(authority: str) -> str:
-    """The normalised host of an authority (RFC 3986 section 3.2).
+    """The normalized host of an authority (RFC 3986 section 3.2).
 
     It is in lower case, without a port and a final dot. An IPv6 address is compressed, without
     brackets.
@@ -108,5 +108,5 @@ def host_name(authority: str) -> str:
 
 
 def _authority(scheme: str, authority: str) -> str:
-    """Normalises an authority as browsers do: lower case, without the scheme's default port."""
+    """Normalizes an authority as browsers do: lower case, without the scheme's default port."""
     return authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))

@@ -105,7 +105,7 @@ def spreadsheet_options(command: Any) -> Any:
             click.option(
                 "--bom",
                 is_flag=True,
-                help="Begin CSV with a byte order mark, so that Excel recognises UTF-8.",
+                help="Begin CSV with a byte order mark, so that Excel recognizes UTF-8.",
             ),
             click.option(
                 "--for-spreadsheets",

@@ -275,5 +275,5 @@ class TransactionPolicy:
         connection.cursor().execute("START TRANSACTION")
 
     def write_lock(self) -> AbstractContextManager[None]:
-        """No lock: the server synchronises concurrent writers."""
+        """No lock: the server synchronizes concurrent writers."""
         return nullcontext()

@@ -403,5 +403,5 @@ class TransactionPolicy:
         session.queued = f"BEGIN {_LEVEL}; "
 
     def write_lock(self) -> AbstractContextManager[None]:
-        """No lock: the server synchronises concurrent writers."""
+        """No lock: the server synchronizes concurrent writers."""
         return nullcontext()

@@ -1,4 +1,4 @@
-"""The stores that must fulfil the contract. Each test gets one of them, empty."""
+"""The stores that must fulfill the contract. Each test gets one of them, empty."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
         *("a book", "a group", "a membership", "a house", "a year"),
         *("a user", "a unit", "a usage", "a utility", "a European", "a one-time link"),
         *("an invoice", "an order", "an address", "an entry", "an Item", "an update", "an upload"),
-        *("an hour", "an honor", "an honour", "an heir", "an onion"),
+        *("an hour", "an honor", "an hourglass", "an heir", "an onion"),
     ],
 )
 def test_the_article_depends_on_the_first_sound(phrase: str) -> None:

@@ -47,7 +47,7 @@ assert.equal(missing.error?.errors[0]?.code, 'user_not_found')
 // @ts-expect-error: the email is missing
 const nameless = () => POST('/api/v1/users', { body: { data: { type: 'users', attributes: { name: 'Ann' } } } })
 // @ts-expect-error: there is no such parameter
-const unknown = () => GET('/api/v1/users', { params: { query: { 'filter[colour]': 'red' } } })
+const unknown = () => GET('/api/v1/users', { params: { query: { 'filter[color]': 'red' } } })
 const relationships = { owner: { data: { type: 'groups', id: '1' } } } as const
 // @ts-expect-error: an owner is a user
 const ownedByGroup = () => POST('/api/v1/groups', { body: { data: { type: 'groups', attributes, relationships } } })
